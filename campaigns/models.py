@@ -1,0 +1,159 @@
+"""Tables of the mailings: what is sent, when, by whom, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from mailer.columns import BIG, one_of
+
+
+class CampaignState(StrEnum):
+    """draft -> approved -> scheduled -> sending <-> paused -> finished | cancelled"""
+
+    DRAFT = "draft"
+    APPROVED = "approved"
+    SCHEDULED = "scheduled"
+    SENDING = "sending"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
+class DeliveryState(StrEnum):
+    """pending -> claimed -> attempting -> accepted | deferred | rejected | uncertain; withheld without consent.
+
+    `cancelled` is a delivery that was never attempted because its campaign was cancelled.
+    """
+
+    PENDING = "pending"
+    CLAIMED = "claimed"
+    ATTEMPTING = "attempting"
+    ACCEPTED = "accepted"
+    DEFERRED = "deferred"
+    REJECTED = "rejected"
+    UNCERTAIN = "uncertain"
+    WITHHELD = "withheld"
+    CANCELLED = "cancelled"
+
+
+class Campaign(SQLModel, table=True):
+    """One release note to one topic.
+
+    `notes` holds the release notes as JSON. `subject`, `html` and `text` are the rendered content with recipient
+    slots, and `content_hash` its SHA-256 (hex); all four are written once, when the content is frozen.
+    """
+
+    __tablename__ = "campaign"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
+    slug: str = Field(sa_column=Column(String(100), nullable=False, unique=True))
+    topic: str = Field(sa_column=Column(String(100), nullable=False))
+    locale: str = Field(sa_column=Column(String(16), nullable=False))
+    state: CampaignState = Field(
+        default=CampaignState.DRAFT, sa_column=Column(one_of(CampaignState), nullable=False)
+    )
+    notes: str = Field(sa_column=Column(Text, nullable=False))
+    subject: str | None = Field(default=None, sa_column=Column(Text))
+    html: str | None = Field(default=None, sa_column=Column(Text))
+    text: str | None = Field(default=None, sa_column=Column(Text))
+    content_hash: str | None = Field(default=None, sa_column=Column(String(64)))
+    created_at: datetime
+    frozen_at: datetime | None = None
+    approved_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    paused_because: str | None = Field(default=None, sa_column=Column(Text))
+
+
+class CampaignImage(SQLModel, table=True):
+    """A picture that travels inside a campaign's mail, as it was when the campaign was created."""
+
+    __tablename__ = "campaign_image"
+
+    campaign_id: int = Field(
+        sa_column=Column(BIG, ForeignKey("campaign.id", ondelete="CASCADE"), primary_key=True)
+    )
+    source: str = Field(sa_column=Column(String(500), primary_key=True))
+    content_type: str = Field(sa_column=Column(String(100), nullable=False))
+    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class ScheduledRun(SQLModel, table=True):
+    """A campaign's due time: the instant, and the wall-clock time and IANA zone that were asked for."""
+
+    __tablename__ = "scheduled_run"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
+    campaign_id: int = Field(
+        sa_column=Column(BIG, ForeignKey("campaign.id", ondelete="CASCADE"), nullable=False, unique=True)
+    )
+    due_at: datetime
+    wall_time: str = Field(sa_column=Column(String(32), nullable=False))
+    zone: str = Field(sa_column=Column(String(64), nullable=False))
+    started_at: datetime | None = None
+
+
+class Worker(SQLModel, table=True):
+    """A run that holds claims. Its `id` counts up and is the fencing number of every claim it makes.
+
+    A worker whose lease has passed, or whose process is gone, is buried by the next one; a buried worker can
+    record nothing more.
+    """
+
+    __tablename__ = "worker"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
+    host: str = Field(sa_column=Column(String(64), nullable=False))
+    process: str = Field(sa_column=Column(String(64), nullable=False))
+    started_at: datetime
+    lease_until: datetime
+    buried_at: datetime | None = None
+
+
+class Delivery(SQLModel, table=True):
+    """One campaign to one subscriber: exactly one row, whatever happens.
+
+    `subscriber_id` is a number, no reference: the row outlives the person's data, and holds none of it.
+    """
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "subscriber_id"),
+        Index(
+            "ix_delivery_claimable",
+            "campaign_id",
+            "id",
+            sqlite_where=text("state IN ('pending', 'deferred')"),
+            postgresql_where=text("state IN ('pending', 'deferred')"),
+        ),
+        Index(
+            "ix_delivery_held",
+            "worker_id",
+            sqlite_where=text("state IN ('claimed', 'attempting')"),
+            postgresql_where=text("state IN ('claimed', 'attempting')"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
+    campaign_id: int = Field(sa_column=Column(BIG, ForeignKey("campaign.id"), nullable=False))
+    subscriber_id: int = Field(sa_column=Column(BIG, nullable=False))
+    state: DeliveryState = Field(
+        default=DeliveryState.PENDING, sa_column=Column(one_of(DeliveryState), nullable=False)
+    )
+    attempts: int = 0
+    worker_id: int | None = Field(default=None, sa_column=Column(BIG))
+    due_at: datetime | None = None
+    first_attempted_at: datetime | None = None
+    attempted_at: datetime | None = None
+    settled_at: datetime | None = None
+    phase: str | None = Field(default=None, sa_column=Column(String(16)))
+    reply_code: int | None = None
+    reply_text: str | None = Field(default=None, sa_column=Column(Text))

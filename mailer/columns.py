@@ -1,0 +1,36 @@
+"""Column types and constraint names that every table shares."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeVar
+
+from sqlalchemy import BigInteger, Enum, Integer
+from sqlmodel import SQLModel
+
+AnyStrEnum = TypeVar("AnyStrEnum", bound=StrEnum)
+
+# Named constraints, so that a migration can find them again on every engine.
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# SQLite counts only INTEGER keys up by itself. Tables with such a key ask for AUTOINCREMENT as well, which
+# never hands out a deleted row's number again: an old unsubscribe link must not come to mean someone else.
+BIG = BigInteger().with_variant(Integer, "sqlite")
+
+
+def one_of(kind: type[AnyStrEnum]) -> Enum:
+    """A text column that holds a value of `kind`, comes back as `kind`, and is checked by the database."""
+    return Enum(
+        kind,
+        name=kind.__name__.lower(),
+        native_enum=False,
+        create_constraint=True,
+        length=16,
+        values_callable=lambda members: [member.value for member in members],
+    )

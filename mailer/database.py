@@ -1,0 +1,237 @@
+"""The database: engines, transactions, pragmas, migrations and the clock.
+
+Statements are SQLAlchemy Core on plain connections, so that one function serves a command, a worker's thread
+and the web door alike. A query function takes a `Connection` and never commits; the use case owns the
+transaction, through `Database.write` or `Database.read`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from mailer.errors import ConfigurationError, MailerError, TryAgainLater
+from mailer.settings import Settings
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_SECONDS = 60
+
+Clock = Callable[[], datetime]
+
+
+class Database:
+    """One SQLite file or one PostgreSQL database.
+
+    `url` is SQLAlchemy's: ``sqlite:///mailer.db`` (relative to `folder`) or ``postgresql://...``.
+    Raises ConfigurationError for any other.
+    """
+
+    def __init__(self, url: str, folder: Path = Path()) -> None:
+        self.url = _parse(url, folder)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The database that the settings name."""
+        return cls(settings.database_url.get_secret_value(), settings.folder)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine of commands and workers."""
+        engine = create_engine(self._driver("pysqlite"), **self._options)
+        if self.is_sqlite:
+            _prepare_sqlite(engine)
+        return engine
+
+    @cached_property
+    def async_engine(self) -> AsyncEngine:
+        """The engine of the web door's reads."""
+        engine = create_async_engine(self._driver("aiosqlite"), **self._options)
+        if self.is_sqlite:
+            _prepare_sqlite(engine.sync_engine)
+        return engine
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One writing transaction, committed on leaving; on SQLite it takes the write lock at once."""
+        with _translated(self), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One reading transaction; it sees a single state of the data and blocks no writer."""
+        with (
+            _translated(self),
+            self.engine.connect() as connection,
+            connection.execution_options(read_only=True).begin(),
+        ):
+            yield connection
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A reading session for the web door."""
+        with _translated(self):
+            engine = self.async_engine.execution_options(read_only=True)
+            async with AsyncSession(engine, expire_on_commit=False) as session:
+                yield session
+
+    def clock(self) -> Clock:
+        """The clock that all hosts share: the database's, carried on by this machine's monotonic one.
+
+        A host whose own clock is wrong by minutes does no harm, nor does one that is set while it runs.
+        """
+        if self.is_sqlite:
+            return lambda: datetime.now(UTC)
+        with self.read() as connection:
+            started: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        began = time.monotonic()
+        return lambda: started.astimezone(UTC) + timedelta(seconds=time.monotonic() - began)
+
+    def migrate(self) -> None:
+        """Create or upgrade the tables. A new SQLite file is readable by its owner only."""
+        if self.is_sqlite and self.url.database and not Path(self.url.database).exists():
+            _create_private(Path(self.url.database))
+        with _translated(self), self.engine.connect() as connection:
+            command.upgrade(self._alembic(connection), "head")
+
+    def is_current(self) -> bool:
+        """Whether the tables are those of this version."""
+        with self.read() as connection:
+            present = MigrationContext.configure(connection).get_current_revision()
+            return present == ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+    def close(self) -> None:
+        """Give back all connections of the synchronous engine."""
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
+    async def aclose(self) -> None:
+        """Give back all connections."""
+        if "async_engine" in self.__dict__:
+            await self.async_engine.dispose()
+        self.close()
+
+    def _driver(self, sqlite_driver: str) -> URL:
+        return self.url.set(drivername=f"sqlite+{sqlite_driver}" if self.is_sqlite else "postgresql+psycopg")
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        if self.is_sqlite:
+            return {"connect_args": {"timeout": BUSY_SECONDS}}
+        return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+
+    def _alembic(self, connection: Connection) -> Config:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        return config
+
+
+def _parse(url: str, folder: Path) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(
+            "database_url can't be read.",
+            hint='Write "sqlite:///mailer.db" or "postgresql://user@host/database".',
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql")
+    if backend == "sqlite" and parsed.database and parsed.database != ":memory:":
+        return parsed.set(drivername="sqlite", database=str(folder / parsed.database))
+    raise ConfigurationError(
+        f"database_url names {backend!r}; Release Mailer knows a SQLite file and PostgreSQL."
+    )
+
+
+def _create_private(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be created: {error.strerror}.") from None
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Pragmas at connect, and transactions that begin where SQLAlchemy says so.
+
+    Python's own begins late and never for reads, so that two writers could meet half-way and one fail with
+    "database is locked"; BEGIN IMMEDIATE makes the second wait instead.
+    """
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _(connection: Connection) -> None:
+        read_only = connection.get_execution_options().get("read_only", False)
+        connection.exec_driver_sql("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _translated(database: Database) -> Iterator[None]:
+    """Turn what an engine raises into our tree of errors; the statement and its values stay out."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _explain(database, error) from None
+
+
+# What a driver says -> what it means to the person at the keyboard, and what to do about it.
+_SYMPTOMS: tuple[tuple[tuple[str, ...], type[MailerError], str, str], ...] = (
+    (
+        ("no such table", "does not exist"),
+        ConfigurationError,
+        "has no tables of this version",
+        "Run `mailer init` in this folder.",
+    ),
+    (
+        ("unable to open",),
+        ConfigurationError,
+        "can't be opened",
+        "Does its folder exist? Run `mailer init`.",
+    ),
+    (
+        ("readonly", "read-only"),
+        MailerError,
+        "is read-only",
+        "Nothing was changed. Check the file's owner and mode.",
+    ),
+    (
+        ("disk is full", "No space left", "disk I/O"),
+        MailerError,
+        "is on a disk that is full or failing",
+        "What was committed is safe. Free some room and run the command again.",
+    ),
+)
+
+
+def _explain(database: Database, error: DBAPIError) -> MailerError:
+    name = f"The database {database.url.render_as_string(hide_password=True)}"
+    said = str(error.orig)
+    for needles, kind, what, hint in _SYMPTOMS:
+        if any(needle in said for needle in needles):
+            return kind(f"{name} {what}.", hint=hint)
+    if isinstance(error, OperationalError) or error.connection_invalidated:
+        return TryAgainLater(f"{name} is away or busy.", hint="Nothing is lost; run the command again later.")
+    return MailerError(f"{name} refused a statement: {type(error.orig).__name__}.")

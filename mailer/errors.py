@@ -1,0 +1,76 @@
+"""One tree of errors.
+
+    MailerError                 1   a clear error: what, where, what to do
+    ├── ConfigurationError      1   mailer.toml, a variable or a secret is missing or wrong
+    ├── InvalidInput            1   a file, row, form or argument from outside does not do
+    │   └── NotFound            1   nothing on file by that name
+    ├── TemplateError           1   a template or release note does not render
+    ├── LedgerBroken            1   the chain of consent events does not add up
+    ├── Refused                 4   lint, gate, approval or the campaign's state says no
+    └── TryAgainLater          75   relay or database away, or another run holds the work
+        └── RelayUnavailable   75   no connection on which mail could be offered
+
+Each class carries the exit code of the command that ends with it. Messages name no person.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MailerError(Exception):
+    """The root. `message` says what is wrong and where; `hint` says what to do about it."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class ConfigurationError(MailerError):
+    """The settings do not do: a key is missing, wrong or contradicts another."""
+
+
+class InvalidInput(MailerError):
+    """Something from outside (file, row, form, argument) can't be used as it is.
+
+    `where` is a place a person can go to, such as ``people.csv, row 12, column email``.
+    """
+
+    def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:
+        super().__init__(f"{where}: {message}" if where else message, hint=hint)
+        self.where = where
+        self.reason = message
+
+
+class NotFound(InvalidInput):
+    """Nothing on file by that name."""
+
+
+class TemplateError(MailerError):
+    """A template or a release note does not render; the message has file and line."""
+
+
+class LedgerBroken(MailerError):
+    """The consent ledger's hash chain does not add up; the message names the first broken link."""
+
+
+class Refused(MailerError):
+    """Not done, on purpose: lint, gate, approval or the state of the campaign says no."""
+
+    exit_code = 4
+
+
+class TryAgainLater(MailerError):
+    """Nothing is lost and nothing is wrong here: relay or database away, or another run at work."""
+
+    exit_code = 75
+
+
+class RelayUnavailable(TryAgainLater):
+    """No connection to the relay on which mail could be offered."""

@@ -1,0 +1,297 @@
+"""The first tables, and the triggers that keep the consent ledger append-only.
+
+There is no way down: it would destroy the proof of consent.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+INSTANT = sa.DateTime(timezone=True)
+APPEND_ONLY = ("consent_event", "wording")
+
+
+def upgrade() -> None:
+    _create_tables()
+    _make_append_only()
+
+
+def _create_tables() -> None:
+    op.create_table(
+        "campaign",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("slug", sa.String(length=100), nullable=False),
+        sa.Column("topic", sa.String(length=100), nullable=False),
+        sa.Column("locale", sa.String(length=16), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "draft",
+                "approved",
+                "scheduled",
+                "sending",
+                "paused",
+                "finished",
+                "cancelled",
+                name="campaignstate",
+                native_enum=False,
+                create_constraint=True,
+                length=16,
+            ),
+            nullable=False,
+        ),
+        sa.Column("notes", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=True),
+        sa.Column("html", sa.Text(), nullable=True),
+        sa.Column("text", sa.Text(), nullable=True),
+        sa.Column("content_hash", sa.String(length=64), nullable=True),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("frozen_at", INSTANT, nullable=True),
+        sa.Column("approved_at", INSTANT, nullable=True),
+        sa.Column("started_at", INSTANT, nullable=True),
+        sa.Column("finished_at", INSTANT, nullable=True),
+        sa.Column("paused_because", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign")),
+        sa.UniqueConstraint("slug", name=op.f("uq_campaign_slug")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "subscriber",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("salutation", sa.String(length=200), nullable=False),
+        sa.Column("first_name", sa.String(length=200), nullable=False),
+        sa.Column("surname", sa.String(length=200), nullable=False),
+        sa.Column("email", sa.String(length=320), nullable=False),
+        sa.Column("address_key", sa.String(length=320), nullable=False),
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column("key_id", sa.String(length=16), nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
+        sa.UniqueConstraint("address_hash", name=op.f("uq_subscriber_address_hash")),
+        sa.UniqueConstraint("address_key", name=op.f("uq_subscriber_address_key")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "suppression",
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column("key_id", sa.String(length=16), nullable=False),
+        sa.Column(
+            "reason",
+            sa.Enum(
+                "erased",
+                "bounced",
+                "complained",
+                "objected",
+                name="suppressionreason",
+                native_enum=False,
+                create_constraint=True,
+                length=16,
+            ),
+            nullable=False,
+        ),
+        sa.Column("since", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_suppression")),
+    )
+    op.create_table(
+        "wording",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("language", sa.String(length=35), nullable=False),
+        sa.Column("version", sa.String(length=100), nullable=False),
+        sa.Column("first_used_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_wording")),
+    )
+    op.create_table(
+        "worker",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("host", sa.String(length=64), nullable=False),
+        sa.Column("process", sa.String(length=64), nullable=False),
+        sa.Column("started_at", INSTANT, nullable=False),
+        sa.Column("lease_until", INSTANT, nullable=False),
+        sa.Column("buried_at", INSTANT, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_worker")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "campaign_image",
+        sa.Column("campaign_id", BIG, nullable=False),
+        sa.Column("source", sa.String(length=500), nullable=False),
+        sa.Column("content_type", sa.String(length=100), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+            name=op.f("fk_campaign_image_campaign_id_campaign"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("campaign_id", "source", name=op.f("pk_campaign_image")),
+    )
+    op.create_table(
+        "consent_event",
+        sa.Column("id", BIG, autoincrement=False, nullable=False),
+        sa.Column("subscriber_id", BIG, nullable=False),
+        sa.Column("topic", sa.String(length=100), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "requested",
+                "granted",
+                "withdrawn",
+                "objected",
+                "rectified",
+                "erased",
+                name="consentkind",
+                native_enum=False,
+                create_constraint=True,
+                length=16,
+            ),
+            nullable=False,
+        ),
+        sa.Column("occurred_at", INSTANT, nullable=False),
+        sa.Column("recorded_at", INSTANT, nullable=False),
+        sa.Column("source", sa.String(length=500), nullable=False),
+        sa.Column("wording_sha256", sa.String(length=64), nullable=True),
+        sa.Column("previous_hash", sa.String(length=64), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["wording_sha256"], ["wording.sha256"], name=op.f("fk_consent_event_wording_sha256_wording")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_event")),
+    )
+    op.create_index("ix_consent_event_subscriber_id", "consent_event", ["subscriber_id"])
+
+    op.create_table(
+        "delivery",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("campaign_id", BIG, nullable=False),
+        sa.Column("subscriber_id", BIG, nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "pending",
+                "claimed",
+                "attempting",
+                "accepted",
+                "deferred",
+                "rejected",
+                "uncertain",
+                "withheld",
+                "cancelled",
+                name="deliverystate",
+                native_enum=False,
+                create_constraint=True,
+                length=16,
+            ),
+            nullable=False,
+        ),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("worker_id", BIG, nullable=True),
+        sa.Column("due_at", INSTANT, nullable=True),
+        sa.Column("first_attempted_at", INSTANT, nullable=True),
+        sa.Column("attempted_at", INSTANT, nullable=True),
+        sa.Column("settled_at", INSTANT, nullable=True),
+        sa.Column("phase", sa.String(length=16), nullable=True),
+        sa.Column("reply_code", sa.Integer(), nullable=True),
+        sa.Column("reply_text", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"], ["campaign.id"], name=op.f("fk_delivery_campaign_id_campaign")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
+        sa.UniqueConstraint(
+            "campaign_id", "subscriber_id", name=op.f("uq_delivery_campaign_id_subscriber_id")
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_delivery_claimable",
+        "delivery",
+        ["campaign_id", "id"],
+        sqlite_where=sa.text("state IN ('pending', 'deferred')"),
+        postgresql_where=sa.text("state IN ('pending', 'deferred')"),
+    )
+    op.create_index(
+        "ix_delivery_held",
+        "delivery",
+        ["worker_id"],
+        sqlite_where=sa.text("state IN ('claimed', 'attempting')"),
+        postgresql_where=sa.text("state IN ('claimed', 'attempting')"),
+    )
+
+    op.create_table(
+        "scheduled_run",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("campaign_id", BIG, nullable=False),
+        sa.Column("due_at", INSTANT, nullable=False),
+        sa.Column("wall_time", sa.String(length=32), nullable=False),
+        sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column("started_at", INSTANT, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+            name=op.f("fk_scheduled_run_campaign_id_campaign"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_scheduled_run")),
+        sa.UniqueConstraint("campaign_id", name=op.f("uq_scheduled_run_campaign_id")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "consent",
+        sa.Column("subscriber_id", BIG, nullable=False),
+        sa.Column("topic", sa.String(length=100), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "requested",
+                "granted",
+                "withdrawn",
+                "objected",
+                "rectified",
+                "erased",
+                name="consentkind",
+                native_enum=False,
+                create_constraint=True,
+                length=16,
+            ),
+            nullable=False,
+        ),
+        sa.Column("since", INSTANT, nullable=False),
+        sa.Column("event_id", BIG, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["event_id"], ["consent_event.id"], name=op.f("fk_consent_event_id_consent_event")
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_consent_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("subscriber_id", "topic", name=op.f("pk_consent")),
+    )
+
+
+def _make_append_only() -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        for table in APPEND_ONLY:
+            for act in ("UPDATE", "DELETE"):
+                op.execute(
+                    f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} "
+                    f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+                )
+        return
+    op.execute(
+        "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
+    )
+    for table in APPEND_ONLY:
+        op.execute(
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )

@@ -1,0 +1,258 @@
+"""Settings: mailer.toml, its secrets file and MAILER_* variables, read once at the door.
+
+A variable wins over the secrets file, which wins over mailer.toml. Nested keys take two underscores:
+``MAILER_SMTP__HOST`` is ``[smtp] host``. Relative paths are read from the folder of the configuration file.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from mailer.errors import ConfigurationError
+
+CONFIG_NAME = "mailer.toml"
+SECRETS_NAME = "mailer.secrets.toml"
+SHORTEST_SECRET = 32
+
+
+def _one_line(value: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise ValueError("must be one line, without control characters")
+    return value
+
+
+def _colour(value: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+        raise ValueError('write the colour as "#1f5fbf"')
+    return value.lower()
+
+
+def _zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f'unknown zone {value!r}; write an IANA name such as "Europe/Amsterdam"')
+    return value
+
+
+def _words(value: object) -> object:
+    """A variable holds a list as words between commas or spaces; TOML holds it as an array."""
+    return [word for word in re.split(r"[,\s]+", value) if word] if isinstance(value, str) else value
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)]
+Security = Literal["none", "starttls", "tls"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TimeoutSettings(_Section):
+    """Seconds a phase may take; the defaults are RFC 5321 section 4.5.3.2's, where it names one."""
+
+    connect: PositiveFloat = 30
+    greeting: PositiveFloat = 300
+    ehlo: PositiveFloat = 300
+    tls: PositiveFloat = 60
+    auth: PositiveFloat = 120
+    mail: PositiveFloat = 300
+    rcpt: PositiveFloat = 300
+    data: PositiveFloat = 120
+    block: PositiveFloat = 180
+    final: PositiveFloat = 600
+
+
+class RelaySettings(_Section):
+    """The SMTP server that we hand mail to.
+
+    `security` is never weakened on the way: with ``starttls`` a relay that does not offer it gets no mail.
+    """
+
+    host: Line = "localhost"
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Security = "starttls"
+    username: Line | None = None
+    password: SecretStr | None = None
+    ca_file: Path | None = None
+    helo_name: Line | None = None
+    connections: Annotated[int, Field(ge=1, le=1000)] = 10
+    messages_per_connection: PositiveInt = 1000
+    idle_seconds: PositiveFloat = 30
+    timeouts: TimeoutSettings = TimeoutSettings()
+
+
+class BrandSettings(_Section):
+    """What a mail and a page show of the sender. `logo` is a local PNG, JPEG or GIF that travels in the mail."""
+
+    name: Line = "Release Mailer"
+    colour: Annotated[str, AfterValidator(_colour)] = "#1f5fbf"
+    website: Line | None = None
+    privacy_url: Line | None = None
+    postal_address: Line | None = None
+    support_email: Line | None = None
+    logo: Path | None = None
+
+
+class RetrySettings(_Section):
+    """When a deferred delivery is tried again (RFC 5321 section 4.5.4.1): first, then doubling, then given up."""
+
+    first_seconds: PositiveFloat = 30 * 60
+    longest_seconds: PositiveFloat = 4 * 60 * 60
+    give_up_seconds: PositiveFloat = 4 * 24 * 60 * 60
+
+
+class DkimSettings(_Section):
+    """Signing keys; without any the mail leaves unsigned, for a relay that signs."""
+
+    domain: Line | None = None
+    selector: Line | None = None
+    key_file: Path | None = None
+    ed25519_selector: Line | None = None
+    ed25519_key_file: Path | None = None
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, typed and checked. Secrets never show in `repr`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MAILER_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+    _documents: ClassVar[Sequence[dict[str, Any]]] = ()
+
+    database_url: SecretStr = SecretStr("sqlite:///mailer.db")
+    public_url: Line = "http://127.0.0.1:8025"
+    sender: Line = "Release notes <news@example.com>"
+    reply_to: Line | None = None
+    return_path: Line | None = None
+    list_id: Line | None = None
+    unsubscribe_mailbox: Line | None = None
+    topic: Line = "release-notes"
+    locale: Literal["nl", "en"] = "en"
+    zone: Annotated[str, AfterValidator(_zone)] = "Europe/Amsterdam"
+    require_approval: bool = False
+    image_hosts: Words = ()
+    templates_dir: Path | None = None
+    lease_seconds: PositiveFloat = 60
+    secret_keys: Secrets = ()
+    api_token: SecretStr | None = None
+    smtp: RelaySettings = RelaySettings()
+    brand: BrandSettings = BrandSettings()
+    retry: RetrySettings = RetrySettings()
+    dkim: DkimSettings = DkimSettings()
+    folder: Path = Path()
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_is_https(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.query or parts.fragment or not parts.hostname:
+            raise ValueError('write it as "https://mail.example.com" or "https://example.com/path"')
+        if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+            raise ValueError("must be https:// (RFC 8058 section 3.1); http:// is for loopback only")
+        return value.rstrip("/")
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _keys_are_long(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < SHORTEST_SECRET for key in value):
+            raise ValueError(f"each key has at least {SHORTEST_SECRET} characters")
+        return value
+
+    @property
+    def tz(self) -> ZoneInfo:
+        """The zone in which times without a zone are read."""
+        return ZoneInfo(self.zone)
+
+    def path(self, relative: Path) -> Path:
+        """A path as the configuration file means it."""
+        return relative if relative.is_absolute() else self.folder / relative
+
+    def keys(self) -> tuple[bytes, ...]:
+        """The secret keys, oldest first, newest last.
+
+        Raises ConfigurationError where there is none.
+        """
+        if not self.secret_keys:
+            raise ConfigurationError(
+                "There are no secret keys, so no unsubscribe link can be signed.",
+                hint="Run `mailer init`, or set MAILER_SECRET_KEYS (oldest first, comma between).",
+            )
+        return tuple(key.get_secret_value().encode() for key in self.secret_keys)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Variables win over what the files gave (`init_settings`)."""
+        return (env_settings, init_settings)
+
+
+def load(config: Path | None = None) -> Settings:
+    """Read the settings from `config`, its secrets file and the environment.
+
+    Without `config`, mailer.toml in the working directory is read where it exists.
+    Raises ConfigurationError, which names the file and the key but never a secret's value.
+    """
+    path = config if config is not None else Path(CONFIG_NAME)
+    if config is not None and not config.exists():
+        raise ConfigurationError(f"{config} does not exist.", hint="Run `mailer init` to make one.")
+    values = _read(path) | _read(path.with_name(SECRETS_NAME)) | {"folder": path.parent}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, path)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read: {error.strerror}.") from None
+
+
+def _explain(error: ValidationError, path: Path) -> str:
+    lines = [f"The settings in {path} (or in MAILER_* variables) do not do:"]
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        key = ".".join(str(part) for part in problem["loc"])
+        lines.append(f"  {key}: {problem['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
