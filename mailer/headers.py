@@ -1,0 +1,210 @@
+"""Header fields as they go over the wire: folded, encoded, complete lines that end in CRLF.
+
+RFC 5322 for the fields, RFC 2047 for what is not ASCII, RFC 5891 for internationalised domains. Everything
+here refuses line breaks and other control characters with `InvalidInput`, whose message never repeats the
+value: it may be somebody's name.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import textwrap
+import unicodedata
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from functools import lru_cache
+from typing import Final
+
+import idna
+
+from mailer.errors import InvalidInput
+
+LINE_LIMIT: Final = 76
+HARD_LINE_LIMIT: Final = 998  # octets without CRLF, RFC 5322, section 2.1.1
+
+_ENCODED_WORD_LIMIT = 75
+_ADDRESS_LIMIT = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
+_LOCAL_PART = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
+_DOMAIN = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
+_FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
+_MESSAGE_ID = re.compile(rf"<{_ATEXT}+(?:\.{_ATEXT}+)*@[A-Za-z0-9.-]+>")
+_URI = re.compile(r"[a-z]+:[!#-;=?-~]+")  # printable ASCII; neither a quote nor an angle bracket
+_PLAIN_TEXT = re.compile(r"[!-~]+(?: [!-~]+)*")
+_PLAIN_PHRASE = re.compile(rf"{_ATEXT}+(?: {_ATEXT}+)*")
+_Q_AS_IS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
+_Q = [chr(byte) if byte in _Q_AS_IS else f"={byte:02X}" for byte in range(256)]
+_Q[ord(" ")] = "_"
+_FOLDER = textwrap.TextWrapper(
+    LINE_LIMIT, subsequent_indent=" ", break_long_words=False, break_on_hyphens=False
+)
+
+
+def unstructured(name: str, value: str) -> bytes:
+    """A field of free text, such as Subject.
+
+    Text that a reader would not get back as it is (beyond ASCII, odd spacing, what looks like an
+    encoded-word, a word too long for any line) goes as encoded-words; the rest as it stands, folded at
+    spaces only.
+    """
+    _check_name(name)
+    refuse_control_characters(name, value)
+    if not value:
+        raise InvalidInput(f"{name} is empty", hint=f"Give {name} a value, or leave the field out.")
+    longest = max(map(len, value.split(" ")))
+    if _PLAIN_TEXT.fullmatch(value) and "=?" not in value and longest < HARD_LINE_LIMIT:
+        return _folded(f"{name}: {value}")
+    return _folded(f"{name}: {_encoded_words(value, len(name) + 2)}")
+
+
+def structured(name: str, value: str) -> bytes:
+    """A field whose value has a grammar of its own: ASCII, never encoded, folded at single spaces."""
+    _check_name(name)
+    if not _PLAIN_TEXT.fullmatch(value) or max(map(len, value.split(" "))) >= HARD_LINE_LIMIT:
+        raise InvalidInput(
+            f"the value of {name} can't stand in a header",
+            hint="It needs printable ASCII with single spaces, and words of less than 998 characters.",
+        )
+    return _folded(f"{name}: {value}")
+
+
+def mailbox(name: str, display_name: str, email: str) -> bytes:
+    """A field with one mailbox, ``From: Zoë <zoe@example.org>`` (RFC 5322, section 3.4).
+
+    Raises InvalidInput for an address that can't go into a header, and for one with a local part beyond
+    ASCII: that needs SMTPUTF8 all the way, which is not supported.
+    """
+    address = addr_spec(email)
+    if not display_name:
+        return f"{name}: {address}\r\n".encode()
+    return _folded(f"{name}: {_phrase(name, display_name)} <{address}>")
+
+
+def list_id(display_name: str, identifier: str) -> bytes:
+    """List-Id (RFC 2919): at most 255 octets."""
+    if not _DOMAIN.fullmatch(identifier):
+        raise InvalidInput(f"List-Id {identifier!r} is not of the form id.example.org")
+    phrase = f"{_phrase('List-Id', display_name)} " if display_name else ""
+    line = _folded(f"List-Id: {phrase}<{identifier}>")
+    if len(line) > len("List-Id: ") + 255:
+        raise InvalidInput("List-Id is longer than 255 octets", hint="Shorten the name of the list.")
+    return line
+
+
+def list_unsubscribe(url: str, *, mailto: str | None = None) -> bytes:
+    """List-Unsubscribe (RFC 2369, RFC 8058): the URL whole and unencoded, on a line of its own if long."""
+    if not _URI.fullmatch(url) or not url.startswith(("https://", "http://")):
+        raise InvalidInput("the unsubscribe URL is not an http(s) URL in printable ASCII")
+    if len(url) > HARD_LINE_LIMIT - len(" <>,"):
+        raise InvalidInput("the unsubscribe URL does not fit on one line of a header (998 octets)")
+    gap = " " if len(url) <= LINE_LIMIT - len("List-Unsubscribe: <>,") else "\r\n "
+    tail = "" if mailto is None else f",\r\n <{_mailto(mailto)}>"
+    return f"List-Unsubscribe:{gap}<{url}>{tail}\r\n".encode()
+
+
+def message_id(identifier: str) -> bytes:
+    """Message-ID, from an identifier in angle brackets (RFC 5322, section 3.6.4)."""
+    if not _MESSAGE_ID.fullmatch(identifier) or len(identifier) >= HARD_LINE_LIMIT:
+        raise InvalidInput(f"Message-ID {identifier!r} is not of the form <left@right>")
+    gap = " " if len(identifier) <= LINE_LIMIT - len("Message-ID: ") else "\r\n "
+    return f"Message-ID:{gap}{identifier}\r\n".encode()
+
+
+@lru_cache(maxsize=8)
+def date(second: int) -> bytes:
+    """Date, in UTC, from whole seconds since 1970."""
+    return f"Date: {format_datetime(datetime.fromtimestamp(second, UTC))}\r\n".encode()
+
+
+def addr_spec(email: str) -> str:
+    """The address as it goes into headers, its domain in ASCII (IDNA, UTS 46). See `mailbox` for errors."""
+    local, at, domain = email.rpartition("@")
+    if not local.isascii():
+        raise InvalidInput(
+            "an address has characters beyond ASCII before the @, which needs SMTPUTF8; that is not supported",
+            hint="Ask for another address of this person.",
+        )
+    if not domain.isascii():
+        domain = ascii_domain(domain)
+    fits = len(local) + len(at) + len(domain) <= _ADDRESS_LIMIT
+    if not fits or not _LOCAL_PART.fullmatch(local) or not _DOMAIN.fullmatch(domain):
+        raise InvalidInput("an address is not of the form name@example.org and can't stand in a header")
+    return f"{local}@{domain}"
+
+
+@lru_cache(maxsize=1024)
+def ascii_domain(domain: str) -> str:
+    """A domain in its ASCII form (RFC 5891, mapped by UTS 46)."""
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii")
+    except idna.IDNAError as error:
+        raise InvalidInput("the domain of an address is not a domain name") from error
+
+
+def refuse_control_characters(what: str, value: str) -> None:
+    """Raise InvalidInput where a line break or another control character would end up in a header."""
+    if value.isprintable():
+        return
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in value):
+        raise InvalidInput(
+            f"{what} has a line break or another control character",
+            hint="Header fields hold one line of text; remove it at the source.",
+        )
+
+
+def _check_name(name: str) -> None:
+    if not _FIELD_NAME.fullmatch(name):
+        raise InvalidInput(f"{name!r} is not a header field name")
+
+
+def _mailto(address: str) -> str:
+    uri = f"mailto:{address.removeprefix('mailto:')}"
+    if not _URI.fullmatch(uri) or len(uri) > HARD_LINE_LIMIT - len(" <>"):
+        raise InvalidInput("the mailbox for unsubscribing is not an ASCII address")
+    return uri
+
+
+def _phrase(name: str, text: str) -> str:
+    """A display name in front of an address: atoms, a quoted string or encoded-words."""
+    refuse_control_characters(f"a display name in {name}", text)
+    room = LINE_LIMIT - len(f"{name}: ")
+    if "=?" not in text:
+        if len(text) <= room and _PLAIN_PHRASE.fullmatch(text):
+            return text
+        quoted = '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
+        if len(quoted) <= room and _PLAIN_TEXT.fullmatch(text):
+            return quoted
+    return _encoded_words(text, len(name) + 2)
+
+
+def _encoded_words(text: str, used: int) -> str:
+    """Encoded-words of whole characters, Q or B, whichever is shorter; the first leaves room for `used`."""
+    encoding, encode = min((("q", _q), ("b", _b)), key=lambda choice: len(choice[1](text)))
+    frame = len("=?utf-8?q??=")
+    room = min(_ENCODED_WORD_LIMIT, LINE_LIMIT - used) - frame
+    chunks: list[str] = []
+    start, end = 0, len(text)
+    while start < len(text):
+        while len(encode(text[start:end])) > room:
+            end = start + max(1, min(room, (end - start) * room // len(encode(text[start:end]))))
+        chunks.append(encode(text[start:end]))
+        start, end = end, len(text)
+        room = _ENCODED_WORD_LIMIT - frame
+    return " ".join(f"=?utf-8?{encoding}?{chunk}?=" for chunk in chunks)
+
+
+def _q(text: str) -> str:
+    return "".join([_Q[byte] for byte in text.encode()])
+
+
+def _b(text: str) -> str:
+    return base64.b64encode(text.encode()).decode("ascii")
+
+
+def _folded(line: str) -> bytes:
+    if len(line) > LINE_LIMIT:
+        line = "\r\n".join(_FOLDER.wrap(line))
+    return f"{line}\r\n".encode("ascii")

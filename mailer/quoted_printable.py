@@ -1,0 +1,56 @@
+"""Quoted-printable that survives relays and signatures (RFC 2045, section 6.7).
+
+What comes out is its own relaxed canonical form (RFC 6376, section 3.4.4): no tab, no run of spaces, no
+space at the end of a line. So a signature over it is a hash of the very bytes that are sent. No line starts
+with a dot (nothing to stuff on the way, RFC 5321, section 4.5.2) or with ``From `` (nothing for an old
+mailbox to change).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+LINE_LIMIT: Final = 76
+SOFT_BREAK: Final = b"=\r\n"
+
+_CONTENT = LINE_LIMIT - 1  # the last column belongs to the "=" of a soft break
+_UNSAFE = re.compile(rb"(?<= ) | \Z|[^ -<>-~]")
+_HARMLESS = re.compile(rb"(?!\.|From )[!-<>-~]+(?: [!-<>-~]+)*")
+_ESCAPES = [b"=%02X" % byte for byte in range(256)]
+_FRAGILE_STARTS = (b".", b"From ")
+
+
+def encode(text: str) -> bytes:
+    """One line of text as quoted-printable, with soft breaks where it is long.
+
+    It may follow a line break, hard or soft, and be followed by one, so encoded pieces join with
+    `SOFT_BREAK`. Line breaks inside `text` are escaped. Raises UnicodeEncodeError for lone surrogates.
+    """
+    raw = text.encode()
+    if len(raw) <= _CONTENT and _HARMLESS.fullmatch(raw):
+        return raw
+    return _wrapped(_UNSAFE.sub(_escaped, raw))
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    return _ESCAPES[match[0][0]]
+
+
+def _wrapped(quoted: bytes) -> bytes:
+    lines: list[bytes] = []
+    start = 0
+    while True:
+        lead = b""
+        if quoted.startswith(_FRAGILE_STARTS, start):
+            lead = _ESCAPES[quoted[start]]
+            start += 1
+        end = start + _CONTENT - len(lead)
+        if end >= len(quoted):
+            lines.append(lead + quoted[start:])
+            return SOFT_BREAK.join(lines)
+        escape = quoted.rfind(b"=", end - 2, end)
+        if escape != -1:
+            end = escape
+        lines.append(lead + quoted[start:end])
+        start = end
