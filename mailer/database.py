@@ -102,12 +102,18 @@ class Database:
         began = time.monotonic()
         return lambda: started.astimezone(UTC) + timedelta(seconds=time.monotonic() - began)
 
-    def migrate(self) -> None:
-        """Create or upgrade the tables. A new SQLite file is readable by its owner only."""
+    def migrate(self) -> bool:
+        """Create or upgrade the tables; returns whether there was anything to do.
+
+        A new SQLite file is readable by its owner only.
+        """
         if self.is_sqlite and self.url.database and not Path(self.url.database).exists():
             _create_private(Path(self.url.database))
+        if self.is_current():
+            return False
         with _translated(self), self.engine.connect() as connection:
             command.upgrade(self._alembic(connection), "head")
+        return True
 
     def is_current(self) -> bool:
         """Whether the tables are those of this version."""
@@ -127,7 +133,14 @@ class Database:
         self.close()
 
     def _driver(self, sqlite_driver: str) -> URL:
-        return self.url.set(drivername=f"sqlite+{sqlite_driver}" if self.is_sqlite else "postgresql+psycopg")
+        if not self.is_sqlite:
+            return self.url.set(drivername="postgresql+psycopg")
+        # mode=rw: only `migrate` makes a file, so that a mistyped path is an error, not an empty database.
+        return self.url.set(
+            drivername=f"sqlite+{sqlite_driver}",
+            database=Path(self.url.database or "").absolute().as_uri(),
+            query=self.url.query | {"mode": "rw", "uri": "true"},
+        )
 
     @property
     def _options(self) -> dict[str, Any]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -139,7 +138,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="MAILER_", env_nested_delimiter="__", extra="forbid", frozen=True
     )
-    _documents: ClassVar[Sequence[dict[str, Any]]] = ()
 
     database_url: SecretStr = SecretStr("sqlite:///mailer.db")
     public_url: Line = "http://127.0.0.1:8025"
@@ -223,11 +221,28 @@ def load(config: Path | None = None) -> Settings:
     path = config if config is not None else Path(CONFIG_NAME)
     if config is not None and not config.exists():
         raise ConfigurationError(f"{config} does not exist.", hint="Run `mailer init` to make one.")
-    values = _read(path) | _read(path.with_name(SECRETS_NAME)) | {"folder": path.parent}
+    return parse(_merged(_read(path), _read(path.with_name(SECRETS_NAME))), path)
+
+
+def parse(values: dict[str, Any], path: Path) -> Settings:
+    """Settings of `values`, as read from `path`, and of the environment.
+
+    Raises ConfigurationError like `load`.
+    """
     try:
-        return Settings(**values)
+        return Settings(**(values | {"folder": path.parent}))
     except ValidationError as error:
         raise ConfigurationError(_explain(error, path)) from None
+
+
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Both files' keys; a section that stands in both is merged too, and `over` wins key by key."""
+    return under | {
+        key: _merged(under[key], value)
+        if isinstance(value, dict) and isinstance(under.get(key), dict)
+        else value
+        for key, value in over.items()
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,47 @@
+"""Commands of the house itself: init."""
+
+from __future__ import annotations
+
+import click
+
+from mailer.door import Door
+from mailer.settings import SECRETS_NAME
+from mailer.starter import Wishes, write_files
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Report one JSON object on stdout.")
+
+
+@click.command()
+@click.option("--sender", metavar="ADDRESS", help='What recipients see as From: "Name <address>".')
+@click.option("--public-url", metavar="URL", help="Where `mailer serve` is reached from outside.")
+@click.option("--database-url", metavar="URL", help="sqlite:///mailer.db or postgresql://user@host/database.")
+@json_option
+@click.pass_obj
+def init(
+    door: Door, sender: str | None, public_url: str | None, database_url: str | None, as_json: bool
+) -> None:
+    """Make the settings, the secrets and the database.
+
+    Safe to repeat: files that exist are left as they are, and the database is upgraded to this version.
+
+    \b
+    Example:
+      mailer init --sender "Acme news <news@acme.example>" --public-url https://acme.example/mail
+    """
+    config = door.config_path
+    made = write_files(config, Wishes(sender, public_url, database_url))
+    if config not in made and (sender or public_url or database_url):
+        door.console.print(f"{config} was there already and is left as it is; edit it to change a setting.")
+    migrated = door.database.migrate()
+    values = {
+        "config": config,
+        "secrets": config.with_name(SECRETS_NAME),
+        "made": [str(path) for path in made],
+        "database": "migrated" if migrated else "unchanged",
+    }
+    lines = [
+        f"{path}: {'made' if path in made else 'kept'}" for path in (values["config"], values["secrets"])
+    ]
+    lines.append(f"database: {'ready' if migrated else 'up to date'}")
+    lines += ["", f"Next: look through {config}, then run `mailer doctor`."] if made else []
+    door.report(values, "\n".join(lines), as_json=as_json)

