@@ -1,4 +1,4 @@
-"""Fixtures that every kind of test shares: real databases, migrated and empty, one for each test."""
+"""Fixtures that every kind of test shares: real databases, one for each test, and the installed command."""
 
 from __future__ import annotations
 
@@ -15,12 +15,19 @@ import pytest
 from sqlalchemy import Connection, create_engine, make_url, text
 
 from mailer.database import Database
+from tests.installed import InstalledMailer, install
 
 # A shared machine may stall for seconds; a property is about values, not about time.
 hypothesis.settings.register_profile("steady", deadline=None)
 hypothesis.settings.load_profile("steady")
 
 _numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def mailer(tmp_path_factory: pytest.TempPathFactory) -> InstalledMailer:
+    """The command as a user has it: from a wheel, run as a process (`mailer.run("init", cwd=tmp_path)`)."""
+    return install(tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
