@@ -1,0 +1,54 @@
+"""The gate's predicate: who may be mailed about a topic.
+
+It is positive ("has granted and is not suppressed"), lives here once, and is built into the one statement that
+records an attempt. Only that statement's rows become a `ConsentedRecipient`, and the sender takes nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
+from sqlmodel import SQLModel
+
+from subscribers.models import ConsentKind
+
+CONSENT = SQLModel.metadata.tables["consent"]
+SUBSCRIBER = SQLModel.metadata.tables["subscriber"]
+SUPPRESSION = SQLModel.metadata.tables["suppression"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentedRecipient:
+    """A person whose consent was read in the transaction that recorded the attempt to mail them."""
+
+    delivery_id: int
+    subscriber_id: int
+    salutation: str
+    first_name: str
+    surname: str
+    email: str
+
+
+def consented(topic: ColumnElement[str] | str, subscriber_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether the person behind `subscriber_id` agrees, at this moment, to get mail about `topic`.
+
+    Correlated to the statement it stands in: give it that statement's columns.
+    """
+    # Aliases, so that a statement which reads these tables itself does not capture them.
+    consent, person, suppression = CONSENT.alias(), SUBSCRIBER.alias(), SUPPRESSION.alias()
+    granted = exists().where(
+        consent.c.subscriber_id == subscriber_id,
+        consent.c.topic == topic,
+        consent.c.state == ConsentKind.GRANTED,
+    )
+    suppressed = exists().where(
+        person.c.id == subscriber_id, suppression.c.address_hash == person.c.address_hash
+    )
+    return and_(granted, ~suppressed)
+
+
+def count(connection: Connection, topic: str) -> int:
+    """How many people agree to get mail about `topic`."""
+    people = select(func.count()).select_from(SUBSCRIBER).where(consented(topic, SUBSCRIBER.c.id))
+    return connection.execute(people).scalar_one()

@@ -1,0 +1,177 @@
+"""Consent: what an event does to a person's standing, and the hash chain that makes the ledger tell-tale.
+
+Each line's hash covers all its fields and the hash of the line before, so nothing in the ledger can be altered,
+taken out, put in or moved without every later line giving it away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import assert_never
+
+from mailer.errors import LedgerBroken
+from subscribers.models import ConsentKind
+
+# The hash before the first line: there is nothing before it, and this says so.
+GENESIS = sha256(b"Release Mailer, consent ledger, version 1").hexdigest()
+
+# An event about the person rather than about one topic.
+EVERY_TOPIC = "*"
+
+_canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """Something that happened to a consent, not yet in the ledger.
+
+    `occurred_at` is when the person acted (aware). `source` says through what. `wording_sha256` names the verbatim
+    text that was shown; a grant has one. Raises ValueError where the parts do not go together.
+    """
+
+    subscriber_id: int
+    topic: str
+    kind: ConsentKind
+    occurred_at: datetime
+    source: str
+    wording_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.occurred_at.tzinfo is None:
+            raise ValueError("an event happens at an aware datetime")
+        about_person = self.kind is ConsentKind.RECTIFIED or self.kind is ConsentKind.ERASED
+        if about_person != (self.topic == EVERY_TOPIC):
+            raise ValueError(f"a {self.kind} event does not go with topic {self.topic!r}")
+        if self.kind is ConsentKind.GRANTED and self.wording_sha256 is None:
+            raise ValueError("consent is given to a text; the event names its wording")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An event as it stands in the ledger. `recorded_at` is when it was written there."""
+
+    id: int
+    event: NewEvent
+    recorded_at: datetime
+    previous_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a person stands on a topic: the state, since when, and the ledger line that says so."""
+
+    state: ConsentKind
+    since: datetime
+    event_id: int
+
+
+class BrokenLink(LedgerBroken):
+    """A line of the ledger, or a state derived from it, is not what it was when it was written."""
+
+    def __init__(self, line_id: int, problem: str) -> None:
+        super().__init__(
+            f"The consent ledger is broken at line {line_id}: {problem}.",
+            hint="Stop sending, keep this database as it is, and compare it with a backup.",
+        )
+        self.line_id = line_id
+        self.problem = problem
+
+
+def standing_after(standing: Standing | None, event: NewEvent, event_id: int) -> Standing | None:
+    """Where the person stands once `event`, which is line `event_id`, has happened.
+
+    A withdrawal always counts. A grant counts only if it was given later than what stands: an old consent that
+    turns up again undoes no withdrawal. A request alone takes nothing away and gives nothing.
+    """
+    match event.kind:
+        case ConsentKind.REQUESTED:
+            counts = standing is None or standing.state is ConsentKind.REQUESTED
+            return Standing(event.kind, event.occurred_at, event_id) if counts else standing
+        case ConsentKind.GRANTED:
+            counts = (
+                standing is None
+                or standing.state is ConsentKind.REQUESTED
+                or event.occurred_at > standing.since
+            )
+            return Standing(event.kind, event.occurred_at, event_id) if counts else standing
+        case ConsentKind.WITHDRAWN | ConsentKind.OBJECTED:
+            return _taken_back(standing, event, event_id)
+        case ConsentKind.RECTIFIED:
+            return standing
+        case ConsentKind.ERASED:
+            return None
+        case _:
+            assert_never(event.kind)
+
+
+def _taken_back(standing: Standing | None, event: NewEvent, event_id: int) -> Standing:
+    if standing is None:
+        return Standing(event.kind, event.occurred_at, event_id)
+    # An objection is not weakened into a withdrawal; and nothing is taken back before it was given, also where
+    # the clocks of two hosts differ.
+    objected = standing.state is ConsentKind.OBJECTED
+    state = ConsentKind.OBJECTED if objected else event.kind
+    return Standing(state, max(event.occurred_at, standing.since), event_id)
+
+
+def hash_of(previous_hash: str, line_id: int, event: NewEvent, recorded_at: datetime) -> str:
+    """The SHA-256 (hex) of a line: of the UTF-8 bytes of a JSON array of its fields in this order.
+
+    JSON without spaces keeps the fields apart whatever they contain; instants are UTC with microseconds.
+    """
+    fields = (
+        previous_hash,
+        line_id,
+        event.subscriber_id,
+        event.topic,
+        event.kind.value,
+        _instant(event.occurred_at),
+        _instant(recorded_at),
+        event.source,
+        event.wording_sha256,
+    )
+    return sha256(_canonical(fields).encode()).hexdigest()
+
+
+def link(previous: Line | None, event: NewEvent, recorded_at: datetime) -> Line:
+    """The line that follows `previous` (None: the first one)."""
+    line_id, previous_hash = (previous.id + 1, previous.hash) if previous else (1, GENESIS)
+    return Line(
+        line_id, event, recorded_at, previous_hash, hash_of(previous_hash, line_id, event, recorded_at)
+    )
+
+
+def check_link(previous: Line | None, line: Line) -> None:
+    """Raises BrokenLink if `line` does not follow `previous` (None: if it can't be the first)."""
+    expected_id, expected_hash = (previous.id + 1, previous.hash) if previous else (1, GENESIS)
+    if line.id > expected_id:
+        raise BrokenLink(expected_id, f"it is missing; line {line.id} comes instead")
+    if line.id < expected_id:
+        raise BrokenLink(line.id, f"line {expected_id} was expected there")
+    if line.previous_hash != expected_hash:
+        raise BrokenLink(line.id, "it does not follow the line before it")
+    check_content(line)
+
+
+def check_content(line: Line) -> None:
+    """Raises BrokenLink if the fields of `line` are not those that its hash was taken of."""
+    if line.hash != hash_of(line.previous_hash, line.id, line.event, line.recorded_at):
+        raise BrokenLink(line.id, "it was altered; its fields do not match its hash")
+
+
+def check_chain(lines: Iterable[Line]) -> Line | None:
+    """Walk a whole ledger; returns its last line. Raises BrokenLink at the first line that does not fit."""
+    previous = None
+    for line in lines:
+        check_link(previous, line)
+        previous = line
+    return previous
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

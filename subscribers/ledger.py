@@ -1,0 +1,213 @@
+"""The consent ledger in the database: append to it, read it, prove a consent from it.
+
+Appending writes the event and derives the current `Consent` in one transaction, which the caller owns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, Select, Table, bindparam, delete, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import SQLModel
+
+from mailer.errors import InvalidInput, NotFound
+from subscribers.consent import Line, NewEvent, Standing, check_content, link, standing_after
+from subscribers.models import ConsentKind
+
+CONSENT = SQLModel.metadata.tables["consent"]
+EVENT = SQLModel.metadata.tables["consent_event"]
+WORDING = SQLModel.metadata.tables["wording"]
+
+Standings: TypeAlias = dict[tuple[int, str], Standing]
+"""Where people stand, by (subscriber id, topic)."""
+
+LONGEST_SOURCE = 500
+LONGEST_WORDING = 100_000
+
+# Rows that a cursor brings at a time: a walk over millions of lines stays within a few megabytes.
+READ_AHEAD = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """That a person consented: the ledger's line, the verbatim text, and where the person stands now."""
+
+    grant: Line
+    wording: str
+    standing: Standing
+
+
+def lock(connection: Connection) -> None:
+    """Wait until nobody else appends, and keep it so until the transaction ends.
+
+    What is read after it and what is appended on the strength of it agree. SQLite's BEGIN IMMEDIATE has done
+    that already.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE consent_event IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def append(connection: Connection, events: Sequence[NewEvent], now: datetime) -> Standings:
+    """Write `events` at the end of the ledger, in order, and derive where each person then stands.
+
+    Returns all standings of the people that the events name. Raises BrokenLink, and writes nothing, if the
+    ledger's last line was tampered with. Needs a writing transaction.
+    """
+    if not events:
+        return {}
+    lock(connection)
+    line = _last_line(connection)
+    before = standings(connection, {event.subscriber_id for event in events})
+    after = dict(before)
+    rows = []
+    for event in events:
+        line = link(line, event, now)
+        rows.append(_row(line))
+        _derive(after, line)
+    connection.execute(EVENT.insert(), rows)
+    _store(connection, before, after)
+    return after
+
+
+def keep_wording(connection: Connection, wording: str, now: datetime, *, language: str = "") -> str:
+    """Store the verbatim text that was shown, once; returns its SHA-256 (hex), by which events name it."""
+    if not wording.strip() or "\0" in wording:
+        raise InvalidInput("The wording is empty or not text.", hint="Give the text that people agreed to.")
+    if len(wording) > LONGEST_WORDING:
+        raise InvalidInput(f"The wording is longer than {LONGEST_WORDING} characters.")
+    name = sha256(wording.encode()).hexdigest()
+    row = {"sha256": name, "text": wording, "language": language, "version": "", "first_used_at": now}
+    connection.execute(_dialect_insert(connection, WORDING).on_conflict_do_nothing(), row)
+    return name
+
+
+def standings(connection: Connection, subscriber_ids: Collection[int]) -> Standings:
+    """Where these people stand, on every topic there is a consent for."""
+    rows = connection.execute(select(CONSENT).where(CONSENT.c.subscriber_id.in_(subscriber_ids)))
+    return {
+        (person, topic): Standing(state, since, event_id) for person, topic, state, since, event_id in rows
+    }
+
+
+def history(connection: Connection, subscriber_id: int) -> list[Line]:
+    """Everything the ledger says of one person, oldest first."""
+    of_person = select(EVENT).where(EVENT.c.subscriber_id == subscriber_id)
+    return list(read(connection, of_person.order_by(EVENT.c.id)))
+
+
+def prove(connection: Connection, subscriber_id: int, topic: str) -> Proof:
+    """When, how and to what text a person last consented on `topic`.
+
+    Raises NotFound where they never did, BrokenLink where that line was tampered with.
+    """
+    standing, grant = None, None
+    for line in history(connection, subscriber_id):
+        if line.event.topic != topic:
+            continue
+        standing = standing_after(standing, line.event, line.id)
+        if standing and standing.event_id == line.id and standing.state is ConsentKind.GRANTED:
+            grant = line
+    if grant is None or standing is None:
+        raise NotFound(f"There is no consent on topic {topic!r} from this person.")
+    check_content(grant)
+    wording = connection.execute(
+        select(WORDING.c.text).where(WORDING.c.sha256 == grant.event.wording_sha256)
+    ).scalar_one()
+    return Proof(grant, wording, standing)
+
+
+def lines(connection: Connection) -> Iterator[Line]:
+    """The whole ledger from its first line, read as it is walked."""
+    return read(connection, select(EVENT).order_by(EVENT.c.id))
+
+
+def lines_by_person(connection: Connection) -> Iterator[Line]:
+    """The whole ledger, person by person, read as it is walked."""
+    by_person = select(EVENT).order_by(EVENT.c.subscriber_id, EVENT.c.id)
+    return read(connection, by_person)
+
+
+def read(connection: Connection, statement: Select[Any]) -> Iterator[Line]:
+    """The lines that a selection of the ledger's columns yields."""
+    for row in connection.execute(statement.execution_options(yield_per=READ_AHEAD)):
+        yield _line(row)
+
+
+def _last_line(connection: Connection) -> Line | None:
+    last = select(EVENT).order_by(EVENT.c.id.desc()).limit(1)
+    row = connection.execute(last).one_or_none()
+    if row is None:
+        return None
+    line = _line(row)
+    check_content(line)
+    return line
+
+
+def _line(row: Sequence[Any]) -> Line:
+    line_id, person, topic, kind, occurred_at, recorded_at, source, wording, previous_hash, own_hash = row
+    event = NewEvent(person, topic, kind, occurred_at, source, wording)
+    return Line(line_id, event, recorded_at, previous_hash, own_hash)
+
+
+def _row(line: Line) -> dict[str, Any]:
+    event = line.event
+    return {
+        "id": line.id,
+        "subscriber_id": event.subscriber_id,
+        "topic": event.topic,
+        "kind": event.kind,
+        "occurred_at": event.occurred_at,
+        "recorded_at": line.recorded_at,
+        "source": event.source,
+        "wording_sha256": event.wording_sha256,
+        "previous_hash": line.previous_hash,
+        "hash": line.hash,
+    }
+
+
+def _derive(standings: Standings, line: Line) -> None:
+    event = line.event
+    if event.kind is ConsentKind.ERASED:
+        for key in [key for key in standings if key[0] == event.subscriber_id]:
+            del standings[key]
+    elif event.kind is not ConsentKind.RECTIFIED:
+        key = (event.subscriber_id, event.topic)
+        standing = standing_after(standings.get(key), event, line.id)
+        if standing is not None:
+            standings[key] = standing
+
+
+def _store(connection: Connection, before: Standings, after: Mapping[tuple[int, str], Standing]) -> None:
+    changed = [
+        {
+            "subscriber_id": person,
+            "topic": topic,
+            "state": standing.state,
+            "since": standing.since,
+            "event_id": standing.event_id,
+        }
+        for (person, topic), standing in after.items()
+        if before.get((person, topic)) != standing
+    ]
+    if changed:
+        upsert = _dialect_insert(connection, CONSENT)
+        derived = {name: upsert.excluded[name] for name in ("state", "since", "event_id")}
+        connection.execute(
+            upsert.on_conflict_do_update(index_elements=CONSENT.primary_key, set_=derived), changed
+        )
+    ended = [{"person": person, "about": topic} for person, topic in before.keys() - after.keys()]
+    if ended:
+        statement = delete(CONSENT).where(
+            CONSENT.c.subscriber_id == bindparam("person"), CONSENT.c.topic == bindparam("about")
+        )
+        connection.execute(statement, ended)
+
+
+def _dialect_insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can say what to do on conflict; both engines speak it, each through its own class."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
