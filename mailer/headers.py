@@ -101,8 +101,16 @@ def list_unsubscribe(url: str, *, mailto: str | None = None) -> bytes:
     if len(url) > HARD_LINE_LIMIT - len(" <>,"):
         raise InvalidInput("the unsubscribe URL does not fit on one line of a header (998 octets)")
     gap = " " if len(url) <= LINE_LIMIT - len("List-Unsubscribe: <>,") else "\r\n "
-    tail = "" if mailto is None else f",\r\n <{_mailto(mailto)}>"
+    tail = f",\r\n <{mailto}>" if mailto else ""
     return f"List-Unsubscribe:{gap}<{url}>{tail}\r\n".encode()
+
+
+def mailto(address: str) -> str:
+    """The ``mailto:`` URI of a mailbox for unsubscribing."""
+    uri = f"mailto:{address.removeprefix('mailto:')}"
+    if not _URI.fullmatch(uri) or len(uri) > HARD_LINE_LIMIT - len(" <>"):
+        raise InvalidInput("the mailbox for unsubscribing is not an ASCII address")
+    return uri
 
 
 def message_id(identifier: str) -> bytes:
@@ -158,13 +166,6 @@ def refuse_control_characters(what: str, value: str) -> None:
 def _check_name(name: str) -> None:
     if not _FIELD_NAME.fullmatch(name):
         raise InvalidInput(f"{name!r} is not a header field name")
-
-
-def _mailto(address: str) -> str:
-    uri = f"mailto:{address.removeprefix('mailto:')}"
-    if not _URI.fullmatch(uri) or len(uri) > HARD_LINE_LIMIT - len(" <>"):
-        raise InvalidInput("the mailbox for unsubscribing is not an ASCII address")
-    return uri
 
 
 def _phrase(name: str, text: str) -> str:

@@ -120,7 +120,7 @@ class Skeleton:
     def __init__(self, mail: CampaignMail, signers: Sequence[Signer]) -> None:
         outer, inner = _boundaries(mail.boundary_seed)
         fixed = _fixed_fields(mail, outer)
-        self._mailto = mail.unsubscribe_mailto
+        self._mailto = headers.mailto(mail.unsubscribe_mailto) if mail.unsubscribe_mailto else None
         self._fixed = tuple(b"".join(lines) for lines in fixed)
         self._pieces, self._blanks = _assembled(_body(mail, outer, inner))
         self._seal = (

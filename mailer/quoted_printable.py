@@ -16,7 +16,7 @@ SOFT_BREAK: Final = b"=\r\n"
 
 _CONTENT = LINE_LIMIT - 1  # the last column belongs to the "=" of a soft break
 _UNSAFE = re.compile(rb"(?<= ) | \Z|[^ -<>-~]")
-_HARMLESS = re.compile(rb"(?!\.|From )[!-<>-~]+(?: [!-<>-~]+)*")
+_HARMLESS = re.compile(rb"[!-<>-~]+(?: [!-<>-~]+)*")
 _ESCAPES = [b"=%02X" % byte for byte in range(256)]
 _FRAGILE_STARTS = (b".", b"From ")
 
@@ -28,9 +28,7 @@ def encode(text: str) -> bytes:
     `SOFT_BREAK`. Line breaks inside `text` are escaped. Raises UnicodeEncodeError for lone surrogates.
     """
     raw = text.encode()
-    if len(raw) <= _CONTENT and _HARMLESS.fullmatch(raw):
-        return raw
-    return _wrapped(_UNSAFE.sub(_escaped, raw))
+    return _wrapped(raw if _HARMLESS.fullmatch(raw) else _UNSAFE.sub(_escaped, raw))
 
 
 def _escaped(match: re.Match[bytes]) -> bytes:
