@@ -1,0 +1,154 @@
+"""The door for recipients, mail providers and monitoring: one ASGI application, assembled here.
+
+``uvicorn web:create_app --factory --no-access-log``, or `mailer serve`. The log names routes, never paths: a
+path holds somebody's token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection
+from sqlmodel import select
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from campaigns.content import brand_of
+from mailer.database import Clock, Database
+from mailer.errors import MailerError
+from mailer.group_commit import GroupCommit
+from mailer.metrics import CONTENT_TYPE, Metrics
+from mailer.settings import Settings, load
+from subscribers import unsubscribe
+from subscribers.models import Consent
+from subscribers.unsubscribe import Links, View
+from subscribers.web import COUNTED, UnsubscribeDoor
+from templates.page import Pages
+
+CONFIG_VARIABLE = "MAILER_CONFIG"
+HEALTH_SECONDS = 5
+ANSWERS = "mailer_http_answers_total"
+
+log = logging.getLogger("mailer.web")
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """The application for `settings`; without them, for those that a command here would read.
+
+    The environment variable MAILER_CONFIG names another configuration file. Raises ConfigurationError.
+    """
+    if settings is None:
+        config = os.environ.get(CONFIG_VARIABLE)
+        settings = load(Path(config) if config else None)
+    house = _House(settings)
+    return _Quiet(
+        routes=house.routes,
+        lifespan=house.open,
+        middleware=[Middleware(_Watch, metrics=house.metrics)],
+    )
+
+
+class _Quiet(Starlette):
+    """Starlette without its redirects between /path and /path/, which a POST does not survive (RFC 8058)."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]
+        self.router.redirect_slashes = False
+
+
+class _House:
+    """What the routes share."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database = Database.of(settings)
+        self._settle = GroupCommit(self._database, self._apply)
+        self.metrics = Metrics(COUNTED | {ANSWERS: "Answers over HTTP, by route and status."})
+        templates_dir = settings.path(settings.templates_dir) if settings.templates_dir else None
+        self._unsubscribe = UnsubscribeDoor(
+            Links(settings.keys(), settings.public_url),
+            self._database,
+            self._settle,
+            Pages(brand_of(settings), templates_dir),
+            self.metrics,
+            locale=settings.locale,
+        )
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """At the root, and below the path of `public_url` for a reverse proxy that does not take it off."""
+        public: list[BaseRoute] = [self._unsubscribe.route]
+        path = urlsplit(self._settings.public_url).path
+        return [
+            *public,
+            *([Mount(path, routes=public)] if path else []),
+            Route("/healthz", self._health, name="health"),
+            Route("/metrics", self._metrics, name="metrics"),
+        ]
+
+    @asynccontextmanager
+    async def open(self, _app: Starlette) -> AsyncIterator[None]:
+        """What was submitted is committed before the application ends."""
+        yield
+        await self._settle.close()
+        await self._database.aclose()
+
+    @cached_property
+    def _clock(self) -> Clock:
+        return self._database.clock()
+
+    def _apply(self, connection: Connection, requests: Sequence[unsubscribe.Request]) -> list[View]:
+        return unsubscribe.settle(connection, requests, self._clock())
+
+    async def _health(self, _request: Request) -> Response:
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS), self._database.session() as session:
+                await session.exec(select(Consent).limit(1))
+        except (MailerError, TimeoutError) as error:
+            log.warning("The database does not answer: %s", error)
+            return PlainTextResponse("The database does not answer.\n", 503)
+        return PlainTextResponse("ok\n")
+
+    async def _metrics(self, _request: Request) -> Response:
+        return PlainTextResponse(self.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+class _Watch:
+    """Counts and logs each answer by its route."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, began = 500, time.monotonic()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            route = scope.get("route")
+            name = route.name if isinstance(route, Route) else "other"
+            self._metrics.count(ANSWERS, route=name, status=str(status))
+            took = (time.monotonic() - began) * 1000
+            log.info("%s %s %d %.1f ms", scope["method"], name, status, took)

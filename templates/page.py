@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 from enum import StrEnum
+from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from templates.brand import Brand, readable
+from templates.environment import fill
 from templates.language import Locale, texts
 
-# The grounds that the card has in page.css; the brand's colour is made legible on each.
+# What the card stands on, by day and by night; the brand's colour is made legible on each.
 _LIGHT, _DARK = "#ffffff", "#1b1e24"
 
 
@@ -33,27 +34,21 @@ class Pages:
 
     `content_security_policy` is the header value that goes with every page: it allows the stylesheet inside the
     page, by its hash, and the form back to the page itself. No script, no image, no font, no frame.
+    `templates_dir` is as in `environment`.
     """
 
-    def __init__(self, brand: Brand) -> None:
+    def __init__(self, brand: Brand, templates_dir: Path | None = None) -> None:
         self._brand = brand
-        environment = Environment(
-            loader=PackageLoader("templates", "pages"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
+        self._templates_dir = templates_dir
+        style = self._fill(
+            "pages/page.css.j2",
+            accent=readable(brand.colour, _LIGHT),
+            accent_in_the_dark=readable(brand.colour, _DARK),
+            light=_LIGHT,
+            dark=_DARK,
         )
-        self._template = environment.get_template("page.html")
-        self._style = Markup(  # noqa: S704 - made of our own file and two checked colours
-            environment.get_template("page.css").render(
-                accent=readable(brand.colour, _LIGHT),
-                accent_in_the_dark=readable(brand.colour, _DARK),
-                light=_LIGHT,
-                dark=_DARK,
-            )
-        )
-        digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        self._style = Markup(style)  # noqa: S704 - our own file and two checked colours
         self.content_security_policy = (
             f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; "
             "base-uri 'none'; frame-ancestors 'none'"
@@ -64,7 +59,8 @@ class Pages:
     ) -> str:
         """The HTML of `page`; `address` is shown as given, so it comes masked."""
         words = texts(locale)["pages"]
-        return self._template.render(
+        return self._fill(
+            "pages/page.html.j2",
             page=page,
             locale=locale,
             words=words,
@@ -80,3 +76,6 @@ class Pages:
     def consent(self, locale: Locale, topic: str) -> str:
         """What somebody agrees to with "subscribe again", word for word as the page shows it."""
         return texts(locale)["pages"]["undo_consent"].format(name=self._brand.name, topic=topic)
+
+    def _fill(self, name: str, **values: object) -> str:
+        return fill(name, values, templates_dir=self._templates_dir)
