@@ -16,10 +16,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -28,7 +24,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from mailer.errors import ConfigurationError, MailerError, TryAgainLater
 from mailer.settings import Settings
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 60
 
 Clock = Callable[[], datetime]
@@ -109,17 +104,17 @@ class Database:
         """
         if self.is_sqlite and self.url.database and not Path(self.url.database).exists():
             _create_private(Path(self.url.database))
-        if self.is_current():
-            return False
+        from mailer import schema  # noqa: PLC0415 - Alembic is slow to import, and most commands never need it
+
         with _translated(self), self.engine.connect() as connection:
-            command.upgrade(self._alembic(connection), "head")
-        return True
+            return schema.upgrade(connection)
 
     def is_current(self) -> bool:
         """Whether the tables are those of this version."""
+        from mailer import schema  # noqa: PLC0415 - as above
+
         with self.read() as connection:
-            present = MigrationContext.configure(connection).get_current_revision()
-            return present == ScriptDirectory(str(MIGRATIONS)).get_current_head()
+            return schema.is_current(connection)
 
     def close(self) -> None:
         """Give back all connections of the synchronous engine."""
@@ -147,12 +142,6 @@ class Database:
         if self.is_sqlite:
             return {"connect_args": {"timeout": BUSY_SECONDS}}
         return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
-
-    def _alembic(self, connection: Connection) -> Config:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes["connection"] = connection
-        return config
 
 
 def _parse(url: str, folder: Path) -> URL:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mailer.database import Clock, Database
-from mailer.settings import CONFIG_NAME, Settings, load
+from mailer.settings import Settings, config_path, load
 
 
 class Door:
@@ -27,7 +27,7 @@ class Door:
     @property
     def config_path(self) -> Path:
         """Where the settings file is, or would be."""
-        return self.config if self.config is not None else Path(CONFIG_NAME)
+        return config_path(self.config)
 
     @cached_property
     def settings(self) -> Settings:

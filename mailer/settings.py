@@ -6,11 +6,12 @@ A variable wins over the secrets file, which wins over mailer.toml. Nested keys 
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -62,6 +63,7 @@ Line = Annotated[str, AfterValidator(_one_line)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)]
 Security = Literal["none", "starttls", "tls"]
+AnySection = TypeVar("AnySection", bound=BaseModel)
 
 
 class _Section(BaseModel):
@@ -151,6 +153,7 @@ class Settings(BaseSettings):
     zone: Annotated[str, AfterValidator(_zone)] = "Europe/Amsterdam"
     require_approval: bool = False
     image_hosts: Words = ()
+    proof_recipients: Words = ()
     templates_dir: Path | None = None
     lease_seconds: PositiveFloat = 60
     secret_keys: Secrets = ()
@@ -212,25 +215,31 @@ class Settings(BaseSettings):
         return (env_settings, init_settings)
 
 
+def config_path(config: Path | None = None) -> Path:
+    """Where the settings file is, or would be."""
+    return config or Path(os.environ.get("MAILER_CONFIG") or CONFIG_NAME)
+
+
 def load(config: Path | None = None) -> Settings:
     """Read the settings from `config`, its secrets file and the environment.
 
-    Without `config`, mailer.toml in the working directory is read where it exists.
-    Raises ConfigurationError, which names the file and the key but never a secret's value.
+    Without `config` it is the file that MAILER_CONFIG names, or else mailer.toml in the working directory
+    where there is one. Raises ConfigurationError, which names the file and the key but never a secret's value.
     """
-    path = config if config is not None else Path(CONFIG_NAME)
-    if config is not None and not config.exists():
-        raise ConfigurationError(f"{config} does not exist.", hint="Run `mailer init` to make one.")
+    path = config_path(config)
+    if path != Path(CONFIG_NAME) and not path.exists():
+        raise ConfigurationError(f"{path} does not exist.", hint="Run `mailer init` to make one.")
     return parse(_merged(_read(path), _read(path.with_name(SECRETS_NAME))), path)
 
 
 def parse(values: dict[str, Any], path: Path) -> Settings:
-    """Settings of `values`, as read from `path`, and of the environment.
+    """Settings of `values`, as read from `path`, and of the environment; every path in them is absolute.
 
     Raises ConfigurationError like `load`.
     """
+    folder = path.parent.absolute()
     try:
-        return Settings(**(values | {"folder": path.parent}))
+        return _rooted(Settings(**(values | {"folder": folder})), folder)
     except ValidationError as error:
         raise ConfigurationError(_explain(error, path)) from None
 
@@ -254,6 +263,17 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
     except OSError as error:
         raise ConfigurationError(f"{path} can't be read: {error.strerror}.") from None
+
+
+def _rooted(section: AnySection, folder: Path) -> AnySection:
+    updates: dict[str, object] = {}
+    for name, value in section:
+        match value:
+            case Path():
+                updates[name] = folder / value
+            case BaseModel():
+                updates[name] = _rooted(value, folder)
+    return section.model_copy(update=updates)
 
 
 def _explain(error: ValidationError, path: Path) -> str:

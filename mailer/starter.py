@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from mailer.errors import ConfigurationError
+from mailer.keyring import fresh_key
 from mailer.settings import SECRETS_NAME, Settings, parse
 
 _CONFIG = """\
@@ -113,7 +113,7 @@ def config_text(wishes: Wishes, *, with_database: bool = True) -> str:
 def secrets_text(wishes: Wishes, *, with_database: bool = False) -> str:
     """A secrets file with one fresh key."""
     return _SECRETS.format(
-        key=_toml(secrets.token_urlsafe(32)),
+        key=_toml(fresh_key()),
         database_url=_database_line(wishes) if with_database else "",
     )
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `Database.migrate` hands over."""
+"""Alembic's entry: runs the migrations in the transaction that `mailer.schema.upgrade` has open."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ context.configure(
     connection=connection,
     target_metadata=SQLModel.metadata,
     render_as_batch=connection.dialect.name == "sqlite",
+    transactional_ddl=True,  # also on SQLite, where Alembic would not count on it
 )
-with context.begin_transaction():
-    context.run_migrations()
+context.run_migrations()
