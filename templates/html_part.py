@@ -1,0 +1,94 @@
+"""A document as the HTML that stands inside the mail's frame."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from markdown_it.common.utils import escapeHtml
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+
+from mailer.errors import InvalidInput
+from mailer.message import InlineImage
+from templates.language import texts
+from templates.markdown import MARKER, Document, marker_refused, parser
+
+# The kinds of Keep a Changelog 1.1.0 and what teams call them; the colours are in mail/prose.css.
+_KINDS = {
+    "added": r"added|new( features?)?|features?|toegevoegd|nieuw",
+    "changed": r"changed|changes?|improve(d|ments?)|performance|gewijzigd|veranderd|verbeterd|verbeteringen",
+    "deprecated": r"deprecated|deprecations?|verouderd|vervalt",
+    "removed": r"removed|removals?|verwijderd|vervallen",
+    "fixed": r"fixed|(bug ?)?fix(es)?|opgelost|hersteld|gerepareerd",
+    "security": r"security( fixes)?|veiligheid|beveiliging",
+    "breaking": r"(highlights of )?breaking( changes?)?|backwards?[- ]incompatible( changes?)?|let op",
+}
+
+
+def html_part(document: Document, images: Mapping[str, InlineImage]) -> str:
+    """The body as XHTML, which MJML wants. `images` are the ones that travel in the mail, by their source.
+
+    Raises InvalidInput where an image of the notes is not among them.
+    """
+    for source, where in document.local_images().items():
+        if source not in images:
+            raise InvalidInput(f'the image "{source}" was not found.', where=where)
+    markdown = parser()
+    environment = {"images": images, "texts": texts(document.notes.locale)["mail"]}
+    html = _Writer(markdown).render(document.tokens, markdown.options, environment)
+    if MARKER in html:
+        raise marker_refused(document.notes.origin)
+    return html
+
+
+def kind_of(heading: str) -> str | None:
+    """Which of the kinds of change a heading announces, whatever emoji stand around it."""
+    words = re.sub(r"^\W+|\W+$", "", heading).casefold()
+    return next((kind for kind, pattern in _KINDS.items() if re.fullmatch(pattern, words)), None)
+
+
+class _Writer(RendererHTML):
+    """markdown-it's renderer, with what a mail needs otherwise. A method is named after its token's type."""
+
+    def heading_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        kind = kind_of(tokens[idx + 1].content)
+        opening = self.renderToken(tokens, idx, options, env)
+        return f'{opening}<span class="kind {kind}">' if kind else opening
+
+    def heading_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        closing = self.renderToken(tokens, idx, options, env)
+        return f"</span>{closing}" if kind_of(tokens[idx - 1].content) else closing
+
+    def list_item_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        opening = self.renderToken(tokens, idx, options, env)
+        checked = tokens[idx].meta.get("checked")
+        if checked is None:
+            return opening
+        words = env["texts"]
+        label, sign = (words["done"], "☑") if checked else (words["open"], "☐")
+        return f'{opening}<span role="img" aria-label="{escapeHtml(label)}">{sign}\N{VARIATION SELECTOR-15}</span> '
+
+    def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        token = tokens[idx]
+        source = str(token.attrs["src"])
+        if not urlsplit(source).scheme:
+            source = f"cid:{env['images'][source].content_id}"
+        alt = _one_line(self.renderInlineAsText(token.children, options, env))
+        return f'<img src="{escapeHtml(source)}" alt="{escapeHtml(alt)}" />'
+
+    def link_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        attributes: dict[str, Any] = tokens[idx].attrs
+        if "title" in attributes:
+            attributes["title"] = _one_line(str(attributes["title"]))
+        return self.renderToken(tokens, idx, options, env)
+
+    def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        return f"<pre><code>{escapeHtml(tokens[idx].content)}</code></pre>\n"
+
+
+def _one_line(value: str) -> str:
+    return " ".join(value.split())

@@ -1,0 +1,93 @@
+"""Release notes and a brand become a mail; what differs per recipient stays open as slots."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from markupsafe import Markup
+
+from mailer.message import InlineImage, Slot
+from templates.brand import Brand, contrast, readable
+from templates.environment import fill
+from templates.html_part import html_part
+from templates.language import Locale, long_date, texts
+from templates.markdown import parse
+from templates.mjml import to_html
+from templates.notes import ReleaseNotes
+from templates.text_part import opening_words, text_part
+
+HTML_TEMPLATE = "mail/release_notes.mjml.j2"
+TEXT_TEMPLATE = "mail/release_notes.txt.j2"
+PROSE_STYLES = "mail/prose.css.j2"
+_PREHEADER = 110  # what a wide inbox shows after the subject
+_NO_IMAGES: Mapping[str, InlineImage] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedNotes:
+    """A mail but for the recipient: `html` and `text` hold the markers of `mailer.message.Slot`."""
+
+    subject: str
+    preheader: str
+    html: str
+    text: str
+    images: tuple[InlineImage, ...]
+    locale: Locale
+
+
+def render(
+    notes: ReleaseNotes,
+    brand: Brand,
+    *,
+    images: Mapping[str, InlineImage] = _NO_IMAGES,
+    image_hosts: Collection[str] = (),
+    templates_dir: Path | None = None,
+) -> RenderedNotes:
+    """The mail of a release. The same values give the same characters, so that they can be hashed.
+
+    `images` are those beside the notes, by their source in the Markdown; `image_hosts` may be fetched from.
+    Templates under `templates_dir` win over the package's.
+    Raises InvalidInput with file and line for notes that can't be mailed, TemplateError for a broken template.
+    """
+    document = parse(notes, image_hosts=image_hosts)
+    preheader = notes.preheader or opening_words(document, _PREHEADER)
+    values: dict[str, Any] = {
+        "notes": notes,
+        "brand": brand,
+        "colours": _colours(brand.colour),
+        "texts": texts(notes.locale),
+        "preheader": preheader,
+        "date": long_date(notes.date, notes.locale) if notes.date else None,
+        "slots": {slot.value: slot.marker for slot in Slot},
+    }
+    css = fill(PROSE_STYLES, values, templates_dir=templates_dir)
+    body = Markup(html_part(document, images))  # noqa: S704 - made by our own writer, which escapes
+    mjml = fill(HTML_TEMPLATE, values | {"body": body}, templates_dir=templates_dir)
+    text = fill(TEXT_TEMPLATE, values | {"body": text_part(document)}, templates_dir=templates_dir)
+    return RenderedNotes(
+        subject=notes.title,
+        preheader=preheader,
+        html=to_html(mjml, template=HTML_TEMPLATE, css=css, templates_dir=templates_dir),
+        text=text,
+        images=_enclosed(brand, [images[source] for source in document.local_images()]),
+        locale=notes.locale,
+    )
+
+
+def _colours(brand: str) -> dict[str, str]:
+    """The brand's colour, and shades of it that can be read on paper, on a dark ground and on itself."""
+    return {
+        "brand": brand,
+        "on_brand": max("#ffffff", "#15181c", key=lambda ink: contrast(ink, brand)),
+        "link": readable(brand, "#ffffff"),
+        "link_dark": readable(brand, "#1c1f24"),
+    }
+
+
+def _enclosed(brand: Brand, used: list[InlineImage]) -> tuple[InlineImage, ...]:
+    by_id = {image.content_id: image for image in ([brand.logo] if brand.logo else []) + used}
+    return tuple(by_id.values())
