@@ -27,7 +27,13 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from mailer.errors import ConfigurationError
 
@@ -239,9 +245,12 @@ def parse(values: dict[str, Any], path: Path) -> Settings:
     """
     folder = path.parent.absolute()
     try:
-        return _rooted(Settings(**(values | {"folder": folder})), folder)
+        settings = Settings(**values)
+    except SettingsError as error:
+        raise ConfigurationError(f"A MAILER_* variable does not do: {error}.") from None
     except ValidationError as error:
         raise ConfigurationError(_explain(error, path)) from None
+    return _rooted(settings, folder).model_copy(update={"folder": folder})
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,79 @@
+"""The documents say what the code does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from docs.generate_cli import PAGE, commands, page
+from mailer.settings import Settings
+from tests.installed import ROOT
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+PATHS = {context.command_path for _, context in commands()}
+LEAVES = {path for path in PATHS if not any(other.startswith(f"{path} ") for other in PATHS)}
+names = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def test_the_page_of_commands_is_the_commands_own_help() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run `make docs`"
+
+
+@names
+def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)\s#]+)(?:#[^)]*)?\)", text)
+    local = [target for target in targets if not re.match(r"[a-z]+:", target)]
+    assert [target for target in local if not (document.parent / target).exists()] == []
+
+
+@names
+def test_every_command_in_a_document_exists(document: Path) -> None:
+    lines = re.findall(
+        r"(?:^|[`$]\s*|&& )(mailer(?: (?!-)[a-z-]+)+)", document.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert [line for line in lines if not _is_command(line)] == []
+
+
+@names
+def test_every_make_target_in_a_document_exists(document: Path) -> None:
+    targets = set(re.findall(r"`make ([a-z]+)", document.read_text(encoding="utf-8")))
+    known = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert targets <= known
+
+
+@names
+def test_every_variable_in_a_document_is_a_setting(document: Path) -> None:
+    found = set(re.findall(r"\bMAILER_([A-Z_]*[A-Z])\b", document.read_text(encoding="utf-8")))
+    assert {name for name in found if not _is_setting(name)} == set()
+
+
+def test_the_file_that_ci_runs_calls_the_readme_s_two_commands() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert {"make test", "make demo </dev/null 2>&1 | cat"} <= set(script.splitlines())
+    assert subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=False).returncode == 0
+
+
+def test_the_lock_files_hold_hashes_and_no_addresses() -> None:
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert "://" not in text
+        assert "--index" not in text
+        pinned = re.split(r"\n(?=\S)", text.strip())
+        assert all(re.match(r"[a-z0-9.-]+==\S+", entry) and "--hash=sha256:" in entry for entry in pinned)
+
+
+def _is_command(line: str) -> bool:
+    """Whether the first words are a command; what follows may be its arguments, which a group has none of."""
+    return any(line == path or (path in LEAVES and line.startswith(f"{path} ")) for path in PATHS)
+
+
+def _is_setting(name: str) -> bool:
+    section, _, key = name.lower().partition("__")
+    if section in {"config", "tests_require_browser", "tests_soak"}:
+        return True
+    field = Settings.model_fields.get(section)
+    return field is not None and (not key or key in getattr(field.annotation, "model_fields", {}))

@@ -1,0 +1,235 @@
+"""Settings: three sources, in order; everything typed; no secret ever shown."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from mailer.errors import ConfigurationError
+from mailer.settings import RelaySettings, Settings, load, parse
+
+LINE = st.text(st.characters(blacklist_categories=["Cc", "Cs"]), min_size=1, max_size=60)
+SECRET = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=32, max_size=64)
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("MAILER_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def write(folder: Path, config: str = "", secrets: str | None = None) -> Path:
+    path = folder / "mailer.toml"
+    path.write_text(config, encoding="utf-8")
+    if secrets is not None:
+        (folder / "mailer.secrets.toml").write_text(secrets, encoding="utf-8")
+    return path
+
+
+class TestSources:
+    def test_without_a_file_the_defaults_hold(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(folder)
+        assert load().database_url.get_secret_value() == "sqlite:///mailer.db"
+
+    def test_a_file_that_was_asked_for_must_be_there(self, folder: Path) -> None:
+        with pytest.raises(ConfigurationError, match="does not exist"):
+            load(folder / "mailer.toml")
+
+    def test_a_variable_names_the_file(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILER_CONFIG", str(write(folder, 'topic = "from-the-file"')))
+        assert load().topic == "from-the-file"
+
+    def test_a_variable_that_names_no_file_is_an_error(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MAILER_CONFIG", str(folder / "nowhere.toml"))
+        with pytest.raises(ConfigurationError, match=r"nowhere\.toml does not exist"):
+            load()
+
+    def test_secrets_win_over_the_file_and_variables_over_both(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = write(
+            folder,
+            'topic = "a"\nsender = "a@x.example"\nreply_to = "a@x.example"',
+            'topic = "b"\nsender = "b"',
+        )
+        monkeypatch.setenv("MAILER_TOPIC", "c")
+        settings = load(config)
+        assert (settings.topic, settings.sender, settings.reply_to) == ("c", "b", "a@x.example")
+
+    def test_a_section_is_merged_key_by_key_from_all_three(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = write(
+            folder,
+            '[smtp]\nhost = "file"\nport = 25\nusername = "file"',
+            '[smtp]\npassword = "pa55"\nusername = "secrets"',
+        )
+        monkeypatch.setenv("MAILER_SMTP__HOST", "variable")
+        smtp = load(config).smtp
+        assert (smtp.host, smtp.port, smtp.username) == ("variable", 25, "secrets")
+        assert smtp.password == SecretStr("pa55")
+
+    def test_a_section_inside_a_section_is_merged_too(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = write(folder, "[smtp.timeouts]\nconnect = 1\nfinal = 2")
+        monkeypatch.setenv("MAILER_SMTP__TIMEOUTS__FINAL", "3")
+        timeouts = load(config).smtp.timeouts
+        assert (timeouts.connect, timeouts.final, timeouts.data) == (1, 3, 120)
+
+    @pytest.mark.parametrize("text", ["a, b", "a b", "a,b", " a ,  b "])
+    def test_a_variable_holds_a_list_as_words(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILER_IMAGE_HOSTS", text)
+        assert Settings().image_hosts == ("a", "b")
+
+    @given(
+        LINE, st.integers(1, 65535), st.sampled_from(["none", "starttls", "tls"]), st.one_of(st.none(), LINE)
+    )
+    def test_what_a_file_says_is_what_comes_out(
+        self, host: str, port: int, security: Any, username: str | None
+    ) -> None:
+        smtp = {"host": host, "port": port, "security": security, "username": username}
+        assert parse({"smtp": smtp}, Path("mailer.toml")).smtp == RelaySettings(**smtp)
+
+    def test_relative_paths_start_at_the_folder_of_the_file(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write(
+            folder,
+            '[dkim]\nkey_file = "k.pem"\n[smtp]\nca_file = "/etc/ca.pem"\n[brand]\nlogo = "img/logo.png"',
+        )
+        monkeypatch.chdir(folder.parent)
+        settings = load(Path(folder.name, "mailer.toml"))
+        assert settings.folder == folder
+        assert settings.dkim.key_file == folder / "k.pem"
+        assert settings.brand.logo == folder / "img" / "logo.png"
+        assert settings.smtp.ca_file == Path("/etc/ca.pem")
+
+
+class TestChecks:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://mail.example.com",
+            "https://example.com/news",
+            "http://127.0.0.1:8025",
+            "http://localhost:1",
+            "http://[::1]:8025",
+        ],
+    )
+    def test_https_or_this_machine_will_do(self, url: str) -> None:
+        assert Settings(public_url=url + "/").public_url == url
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://mail.example.com",
+            "mail.example.com",
+            "https://",
+            "https://x.example/?a=b",
+            "https://x.example/#a",
+            "ftp://x",
+        ],
+    )
+    def test_any_other_public_url_is_refused(self, url: str) -> None:
+        with pytest.raises(ConfigurationError, match="public_url"):
+            parse({"public_url": url}, Path("mailer.toml"))
+
+    @given(LINE, st.sampled_from("\r\n\t\0\x7f\x1b"), LINE)
+    def test_no_setting_that_ends_up_in_a_header_has_a_control_character(
+        self, before: str, control: str, after: str
+    ) -> None:
+        for key in ("sender", "reply_to", "list_id", "topic", "unsubscribe_mailbox"):
+            with pytest.raises(ConfigurationError, match=key):
+                parse({key: before + control + after}, Path("mailer.toml"))
+
+    def test_a_mistyped_key_is_named(self, folder: Path) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            load(write(folder, "[smtp]\nhots = 'x'\n"))
+        assert "smtp.hots" in str(caught.value)
+        assert "mailer.toml" in str(caught.value)
+
+    def test_a_file_that_is_no_toml_is_named_with_its_line(self, folder: Path) -> None:
+        with pytest.raises(ConfigurationError, match=r"mailer\.toml is not valid TOML.*line 2"):
+            load(write(folder, "a = 1\nb = = 2\n"))
+
+    def test_a_section_can_not_be_a_variable_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILER_SMTP", "hunter2")
+        with pytest.raises(ConfigurationError, match="smtp") as caught:
+            parse({}, Path("mailer.toml"))
+        assert "hunter2" not in str(caught.value)
+
+    def test_no_variable_moves_the_folder(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILER_FOLDER", "/elsewhere")
+        assert load(write(folder)).folder == folder
+
+    def test_an_unknown_zone_is_refused(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"Europe/Amsterdam"):
+            parse({"zone": "Europe/Amsterdm"}, Path("mailer.toml"))
+
+    def test_without_keys_nothing_is_signed(self) -> None:
+        with pytest.raises(ConfigurationError, match="no secret keys"):
+            Settings().keys()
+
+    def test_keys_are_kept_oldest_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILER_SECRET_KEYS", f"{'o' * 32},{'n' * 32}")
+        assert Settings().keys() == (b"o" * 32, b"n" * 32)
+
+    def test_settings_do_not_change_after_they_were_read(self) -> None:
+        with pytest.raises(ValueError, match="frozen"):
+            Settings().topic = "other"  # type: ignore[misc]
+
+
+class TestSecrets:
+    @given(SECRET, SECRET, SECRET, SECRET)
+    def test_no_secret_shows_when_settings_are_printed(
+        self, key: str, password: str, token: str, database: str
+    ) -> None:
+        settings = parse(
+            {
+                "secret_keys": [key],
+                "api_token": token,
+                "database_url": f"postgresql://u:{database}@h/d",
+                "smtp": {"password": password},
+            },
+            Path("mailer.toml"),
+        )
+        shown = f"{settings!r} {settings} {settings.model_dump_json()}"
+        assert not any(secret in shown for secret in (key, password, token, database))
+
+    @given(st.text("abcdefghijklmnopqrstuvwxyz", min_size=10, max_size=31))
+    def test_no_secret_shows_when_it_is_refused(self, short: str) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            parse(
+                {"secret_keys": [short], "smtp": {"password": [short]}, "api_token": {short: short}},
+                Path("x.toml"),
+            )
+        assert short not in str(caught.value)
+        assert caught.value.__cause__ is None
+        assert "secret_keys" in str(caught.value)
+
+    def test_no_secret_shows_when_its_file_is_no_toml(self, folder: Path) -> None:
+        config = write(folder, "", 'secret_keys = ["hunter2hunter2hunter2hunter2hunter2" "x"]')
+        with pytest.raises(ConfigurationError) as caught:
+            load(config)
+        assert "hunter2" not in str(caught.value)
+
+    @given(st.lists(SECRET, min_size=1, max_size=4))
+    def test_keys_come_back_as_they_were_written(self, keys: list[str]) -> None:
+        values = json.loads(json.dumps({"secret_keys": keys}))
+        assert parse(values, Path("mailer.toml")).keys() == tuple(key.encode() for key in keys)
