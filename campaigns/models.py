@@ -71,7 +71,10 @@ class Campaign(SQLModel, table=True):
 
 
 class CampaignImage(SQLModel, table=True):
-    """A picture that travels inside a campaign's mail, as it was when the campaign was created."""
+    """A picture that travels inside a campaign's mail, as it was when the campaign was created.
+
+    `source` is how the notes name it; it is empty for the brand's logo, which joins when the content is frozen.
+    """
 
     __tablename__ = "campaign_image"
 
@@ -79,6 +82,7 @@ class CampaignImage(SQLModel, table=True):
         sa_column=Column(BIG, ForeignKey("campaign.id", ondelete="CASCADE"), primary_key=True)
     )
     source: str = Field(sa_column=Column(String(500), primary_key=True))
+    content_id: str = Field(sa_column=Column(String(100), nullable=False))
     content_type: str = Field(sa_column=Column(String(100), nullable=False))
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
@@ -121,6 +125,7 @@ class Delivery(SQLModel, table=True):
     """One campaign to one subscriber: exactly one row, whatever happens.
 
     `subscriber_id` is a number, no reference: the row outlives the person's data, and holds none of it.
+    `attempts` counts the times that the gate let it through; `due_at` is when it may be tried (again).
     """
 
     __tablename__ = "delivery"
@@ -129,6 +134,7 @@ class Delivery(SQLModel, table=True):
         Index(
             "ix_delivery_claimable",
             "campaign_id",
+            "due_at",
             "id",
             sqlite_where=text("state IN ('pending', 'deferred')"),
             postgresql_where=text("state IN ('pending', 'deferred')"),
@@ -150,7 +156,7 @@ class Delivery(SQLModel, table=True):
     )
     attempts: int = 0
     worker_id: int | None = Field(default=None, sa_column=Column(BIG))
-    due_at: datetime | None = None
+    due_at: datetime
     first_attempted_at: datetime | None = None
     attempted_at: datetime | None = None
     settled_at: datetime | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TypeVar
 
-from sqlalchemy import BigInteger, Enum, Integer
+from sqlalchemy import BigInteger, Enum, Integer, Table
 from sqlmodel import SQLModel
 
 AnyStrEnum = TypeVar("AnyStrEnum", bound=StrEnum)
@@ -34,3 +34,9 @@ def one_of(kind: type[AnyStrEnum]) -> Enum:
         length=16,
         values_callable=lambda members: [member.value for member in members],
     )
+
+
+def table(model: type[SQLModel]) -> Table:
+    """The Core table behind a model, for statements."""
+    found: Table = model.__table__  # type: ignore[attr-defined]  # SQLModel's stubs leave it out
+    return found

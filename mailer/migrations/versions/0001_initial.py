@@ -123,6 +123,7 @@ def _create_tables() -> None:
         "campaign_image",
         sa.Column("campaign_id", BIG, nullable=False),
         sa.Column("source", sa.String(length=500), nullable=False),
+        sa.Column("content_id", sa.String(length=100), nullable=False),
         sa.Column("content_type", sa.String(length=100), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -193,7 +194,7 @@ def _create_tables() -> None:
         ),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("worker_id", BIG, nullable=True),
-        sa.Column("due_at", INSTANT, nullable=True),
+        sa.Column("due_at", INSTANT, nullable=False),
         sa.Column("first_attempted_at", INSTANT, nullable=True),
         sa.Column("attempted_at", INSTANT, nullable=True),
         sa.Column("settled_at", INSTANT, nullable=True),
@@ -212,7 +213,7 @@ def _create_tables() -> None:
     op.create_index(
         "ix_delivery_claimable",
         "delivery",
-        ["campaign_id", "id"],
+        ["campaign_id", "due_at", "id"],
         sqlite_where=sa.text("state IN ('pending', 'deferred')"),
         postgresql_where=sa.text("state IN ('pending', 'deferred')"),
     )

@@ -1,0 +1,166 @@
+"""From a campaign and a recipient to an envelope and the bytes of a mail."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parseaddr
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from campaigns.content import content_hash
+from mailer import dkim
+from mailer.errors import ConfigurationError
+from mailer.message import Address, CampaignMail, Personal, compile_skeleton, feedback_id, message_id
+from mailer.settings import DkimSettings, Settings
+from mailer.smtp import Envelope
+from subscribers.audience import ConsentedRecipient
+from subscribers.unsubscribe import Links
+from templates.greeting import greeting
+from templates.language import Locale
+from templates.render import RenderedNotes
+
+
+class Person(Protocol):
+    """The four fields."""
+
+    @property
+    def salutation(self) -> str: ...
+    @property
+    def first_name(self) -> str: ...
+    @property
+    def surname(self) -> str: ...
+    @property
+    def email(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An invented person, to look at a mail with."""
+
+    salutation: str
+    first_name: str
+    surname: str
+    email: str
+
+
+def example(locale: Locale, email: str = "zoe@example.com") -> Example:
+    """The person that previews and proofs are addressed to."""
+    salutation = {"nl": "mevrouw", "en": "Ms"}[locale]
+    return Example(salutation, "Zoë", "de Vries", email)
+
+
+class Composer:
+    """Puts the mails of one campaign together. What all of them share is made once, here.
+
+    Raises what `compile_skeleton` raises, and ConfigurationError for sender, keys or addresses that don't do.
+    """
+
+    def __init__(
+        self, campaign_id: int, slug: str, topic: str, rendered: RenderedNotes, settings: Settings
+    ) -> None:
+        sender = mailbox("sender", settings.sender)
+        self._campaign_id, self._topic, self._locale = campaign_id, topic, rendered.locale
+        self._domain = sender.email.rpartition("@")[2]
+        self._key = settings.keys()[0]
+        self._links = Links(settings.keys(), settings.public_url)
+        self._return_path = settings.return_path or sender.email
+        self._verp = settings.return_path is not None
+        self._skeleton = compile_skeleton(
+            campaign_mail(slug, topic, rendered, settings, sender), signers(settings)
+        )
+
+    def compose(self, recipient: ConsentedRecipient, now: datetime) -> tuple[Envelope, bytes]:
+        """The mail of one recipient, complete and signed; `now` becomes its Date.
+
+        Raises InvalidInput where the recipient's fields can't be sent.
+        """
+        return self._compose(recipient.delivery_id, recipient.subscriber_id, recipient, now)
+
+    def proof(self, email: str, now: datetime) -> tuple[Envelope, bytes]:
+        """The mail as an invented person would get it, for the team's own eyes; its link belongs to nobody."""
+        return self._compose(0, 0, example(self._locale, email), now)
+
+    def _compose(
+        self, delivery_id: int, subscriber_id: int, person: Person, now: datetime
+    ) -> tuple[Envelope, bytes]:
+        name = " ".join(part for part in (person.first_name, person.surname) if part)
+        personal = Personal(
+            to=Address(name, person.email),
+            message_id=message_id(self._key, self._campaign_id, delivery_id, self._domain),
+            date=now,
+            unsubscribe_url=self._links.url(subscriber_id, self._topic, self._locale),
+            greeting=greeting(self._locale, person.salutation, person.first_name, person.surname),
+        )
+        return Envelope(self._sender_of(delivery_id), person.email), self._skeleton.fill(personal)
+
+    def _sender_of(self, delivery_id: int) -> str:
+        """The return path; with a mailbox of its own it names the delivery, signed (VERP)."""
+        if not self._verp:
+            return self._return_path
+        local, _, domain = self._return_path.rpartition("@")
+        return f"{local}+{delivery_id}.{return_path_signature(self._key, delivery_id)}@{domain}"
+
+
+def return_path_signature(key: bytes, delivery_id: int) -> str:
+    """What shows that a return path is ours: 16 hex digits over the delivery's number."""
+    return hmac.digest(key, f"return path\0{delivery_id}".encode(), "sha256")[:8].hex()
+
+
+def mailbox(name: str, value: str) -> Address:
+    """``Name <address>`` or an address from the settings. Raises ConfigurationError, which names the key."""
+    display, email = parseaddr(value)
+    if not email or "@" not in email:
+        raise ConfigurationError(f"{name} is not an address: {value!r}", hint='Write "Name <address>".')
+    return Address(display, email)
+
+
+def campaign_mail(
+    slug: str, topic: str, rendered: RenderedNotes, settings: Settings, sender: Address
+) -> CampaignMail:
+    """What all mails of a campaign have in common, as the assembly wants it."""
+    domain = sender.email.rpartition("@")[2]
+    return CampaignMail(
+        sender=sender,
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        list_id=settings.list_id or f"{topic}.{domain}",
+        list_name=settings.brand.name,
+        feedback_id=feedback_id(
+            slug, topic, "release-notes", hashlib.sha256(domain.encode()).hexdigest()[:10]
+        ),
+        language=rendered.locale,
+        boundary_seed=content_hash(rendered),
+        reply_to=mailbox("reply_to", settings.reply_to) if settings.reply_to else None,
+        unsubscribe_mailto=settings.unsubscribe_mailbox,
+        images=rendered.images,
+        extra=(("List-Help", f"<{_web_address(settings.brand.website)}>"),) if settings.brand.website else (),
+    )
+
+
+def signers(settings: Settings) -> Sequence[dkim.Signer]:
+    """The DKIM keys of the settings, ready to sign. Raises ConfigurationError naming what is wrong."""
+    keys: DkimSettings = settings.dkim
+    pairs = ((keys.selector, keys.key_file), (keys.ed25519_selector, keys.ed25519_key_file))
+    found = []
+    for selector, path in pairs:
+        if selector is None and path is None:
+            continue
+        if selector is None or path is None or keys.domain is None:
+            raise ConfigurationError("[dkim] needs domain, selector and key_file together.")
+        try:
+            pem = settings.path(path).read_bytes()
+        except OSError as error:
+            raise ConfigurationError(f"The DKIM key {path} can't be read: {error.strerror}.") from None
+        found.append(dkim.Signer(dkim.load(pem, domain=keys.domain, selector=selector)))
+    return found
+
+
+def _web_address(url: str) -> str:
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise ConfigurationError(f"[brand] website is not a web address: {url!r}")
+    return url

@@ -1,0 +1,364 @@
+"""The delivery ledger: every statement that touches deliveries, the gate among them.
+
+    pending -> claimed -> attempting -> accepted | deferred (claimable again when due) | rejected | uncertain
+                      `-> withheld      (consent is gone: the gate did not let it through)
+
+A claim belongs to one worker; nothing is written to a delivery except by the worker that holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from campaigns.models import Campaign, CampaignState, Delivery, DeliveryState
+from campaigns.retry import Settlement
+from mailer.columns import table
+from subscribers.audience import ConsentedRecipient, consented
+from subscribers.models import Consent, Subscriber
+
+delivery = table(Delivery)
+campaign = table(Campaign)
+consent = table(Consent)
+subscriber = table(Subscriber)
+
+# Written out, not bound: only so do both engines see that the partial index covers it.
+CLAIMABLE: ColumnElement[bool] = literal_column("delivery.state IN ('pending', 'deferred')")
+HELD: ColumnElement[bool] = literal_column("delivery.state IN ('claimed', 'attempting')")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A delivery that the gate let through; its attempt is recorded, so its content may be offered once."""
+
+    recipient: ConsentedRecipient
+    attempts: int
+    first_attempted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """The gate found no valid consent; the delivery will not be attempted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """The campaign is not being sent, or the claim is no longer ours: offer nothing, claim nothing."""
+
+
+Answer = Attempt | Withheld | Halted
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One worker at one campaign: whose claims they are, and which consent they need."""
+
+    worker_id: int
+    campaign_id: int
+    topic: str
+
+
+def enrol(connection: Connection, campaign_id: int, topic: str, now: datetime) -> int:
+    """Make one pending delivery for each person who agrees to `topic` now; returns how many are new."""
+    audience = select(
+        literal(campaign_id),
+        subscriber.c.id,
+        literal(DeliveryState.PENDING, delivery.c.state.type),
+        literal(0),
+        literal(now, delivery.c.due_at.type),
+    ).where(consented(topic, subscriber.c.id))
+    columns = ["campaign_id", "subscriber_id", "state", "attempts", "due_at"]
+    return connection.execute(insert(delivery).from_select(columns, audience)).rowcount
+
+
+def claim(connection: Connection, hold: Hold, now: datetime, limit: int) -> list[int]:
+    """Claim up to `limit` deliveries that are due, oldest due first; returns their ids."""
+    due = (
+        select(delivery.c.id)
+        .where(delivery.c.campaign_id == hold.campaign_id, CLAIMABLE, delivery.c.due_at <= now)
+        .order_by(delivery.c.due_at, delivery.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    statement = (
+        update(delivery)
+        .where(delivery.c.id.in_(due.scalar_subquery()), CLAIMABLE)
+        .values(state=DeliveryState.CLAIMED, worker_id=hold.worker_id)
+        .returning(delivery.c.id)
+    )
+    return sorted(connection.execute(statement).scalars())
+
+
+def attempt(
+    connection: Connection, hold: Hold, delivery_ids: Sequence[int], now: datetime
+) -> dict[int, Answer]:
+    """THE GATE. Re-read consent and record the attempts, in one statement; nothing else leads to a relay.
+
+    What comes back as an Attempt may be offered to a relay, once, after the transaction has committed.
+    """
+    if not delivery_ids:
+        return {}
+    values = {"ids": delivery_ids, "worker": hold.worker_id, "campaign": hold.campaign_id}
+    values |= {"topic": hold.topic, "now": now}
+    if connection.dialect.name == "postgresql":
+        connection.execute(_HOLD_CONSENTS, values)
+    passed = {row.id: row for row in connection.execute(_GATE, values)}
+    answers: dict[int, Answer] = dict.fromkeys(delivery_ids, Halted())
+    if passed:
+        for person in connection.execute(_RECIPIENTS, {"ids": list(passed)}):
+            row = passed[person.id]
+            answers[row.id] = Attempt(ConsentedRecipient(*person), row.attempts, row.first_attempted_at)
+    if stopped := [number for number in delivery_ids if number not in passed]:
+        withheld = connection.execute(_WITHHOLD, values | {"ids": stopped})
+        answers |= dict.fromkeys(withheld.scalars(), Withheld())
+    return answers
+
+
+def settle(connection: Connection, hold: Hold, settlements: Sequence[Settlement], now: datetime) -> None:
+    """Record outcomes. Safe to repeat; one that is no longer this worker's to record changes nothing."""
+    if settlements:
+        connection.execute(
+            _SETTLE,
+            [
+                {
+                    "delivery": one.delivery_id,
+                    "worker": hold.worker_id,
+                    "outcome": one.state,
+                    "due": one.due_at or now,
+                    "now": now,
+                    "in_phase": one.phase,
+                    "code": one.reply_code,
+                    "text": one.reply_text,
+                }
+                for one in settlements
+            ],
+        )
+
+
+def release(connection: Connection, worker_id: int) -> None:
+    """Give back the claims of a worker that ends in good order."""
+    connection.execute(
+        update(delivery)
+        .where(delivery.c.worker_id == worker_id, delivery.c.state == DeliveryState.CLAIMED)
+        .values(state=DeliveryState.PENDING, worker_id=None)
+    )
+
+
+def abandon(connection: Connection, worker_ids: Sequence[int], now: datetime) -> None:
+    """What dead workers held: claims become pending again, attempts uncertain."""
+    if not worker_ids:
+        return
+    attempting = delivery.c.state == DeliveryState.ATTEMPTING
+    connection.execute(
+        update(delivery)
+        .where(delivery.c.worker_id.in_(worker_ids), HELD)
+        .values(
+            state=case(
+                (attempting, literal(DeliveryState.UNCERTAIN, delivery.c.state.type)),
+                else_=literal(DeliveryState.PENDING, delivery.c.state.type),
+            ),
+            settled_at=case((attempting, literal(now, delivery.c.settled_at.type)), else_=None),
+            phase=case((attempting, literal("crash")), else_=None),
+            worker_id=None,
+        )
+    )
+
+
+def cancel_open(connection: Connection, campaign_id: int, now: datetime) -> int:
+    """Cancel what was not attempted; what is in flight ends by itself. Returns how many."""
+    statement = (
+        update(delivery)
+        .where(
+            delivery.c.campaign_id == campaign_id,
+            delivery.c.state.in_((DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.DEFERRED)),
+        )
+        .values(state=DeliveryState.CANCELLED, settled_at=now, worker_id=None)
+    )
+    return connection.execute(statement).rowcount
+
+
+def resolve(connection: Connection, campaign_id: int, *, resend: bool, now: datetime) -> int:
+    """The operator's word on all uncertain deliveries: send again, or take them as sent. Returns how many."""
+    state = DeliveryState.PENDING if resend else DeliveryState.ACCEPTED
+    statement = (
+        update(delivery)
+        .where(delivery.c.campaign_id == campaign_id, delivery.c.state == DeliveryState.UNCERTAIN)
+        .values(state=state, due_at=now, settled_at=None if resend else now)
+    )
+    return connection.execute(statement).rowcount
+
+
+def counts(connection: Connection, campaign_id: int) -> dict[DeliveryState, int]:
+    """How many deliveries are in each state; absent states have none."""
+    statement = (
+        select(delivery.c.state, func.count().label("number"))
+        .where(delivery.c.campaign_id == campaign_id)
+        .group_by(delivery.c.state)
+    )
+    return {row.state: row.number for row in connection.execute(statement)}
+
+
+def has_due(connection: Connection, campaign_id: int, now: datetime) -> bool:
+    """Whether any delivery could be claimed now."""
+    statement = select(delivery.c.id).where(
+        delivery.c.campaign_id == campaign_id, CLAIMABLE, delivery.c.due_at <= now
+    )
+    return connection.execute(statement.limit(1)).first() is not None
+
+
+def count_claimable(connection: Connection, campaign_id: int) -> int:
+    """How many deliveries are pending or deferred."""
+    statement = select(func.count()).where(delivery.c.campaign_id == campaign_id, CLAIMABLE)
+    number: int = connection.execute(statement).scalar_one()
+    return number
+
+
+def reasons(connection: Connection, campaign_id: int, most: int = 20) -> list[dict[str, object]]:
+    """Why deliveries were not accepted, the most frequent first: state, phase, reply and how many."""
+    statement = (
+        select(
+            delivery.c.state,
+            delivery.c.phase,
+            delivery.c.reply_text.label("reply"),
+            func.count().label("deliveries"),
+        )
+        .where(delivery.c.campaign_id == campaign_id, delivery.c.phase.is_not(None))
+        .group_by(delivery.c.state, delivery.c.phase, delivery.c.reply_text)
+        .order_by(func.count().desc())
+        .limit(most)
+    )
+    return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def next_due(connection: Connection, campaign_id: int) -> datetime | None:
+    """When the next claimable delivery is due, or None when there is none."""
+    statement = select(func.min(delivery.c.due_at)).where(delivery.c.campaign_id == campaign_id, CLAIMABLE)
+    found: datetime | None = connection.execute(statement).scalar_one_or_none()
+    return found
+
+
+def is_open(connection: Connection, campaign_id: int) -> bool:
+    """Whether any delivery may still change by itself: claimable, claimed or in flight."""
+    for condition in (CLAIMABLE, HELD):
+        statement = select(delivery.c.id).where(delivery.c.campaign_id == campaign_id, condition).limit(1)
+        if connection.execute(statement).first() is not None:
+            return True
+    return False
+
+
+def listing(
+    connection: Connection, campaign_id: int, state: DeliveryState | None = None
+) -> Iterator[Row[tuple[object, ...]]]:
+    """The deliveries of a campaign with the address each went to, where the person is still on file."""
+    statement = (
+        select(delivery, subscriber.c.email)
+        .outerjoin(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+        .where(delivery.c.campaign_id == campaign_id)
+        .order_by(delivery.c.id)
+    )
+    if state is not None:
+        statement = statement.where(delivery.c.state == state)
+    yield from connection.execution_options(yield_per=1000).execute(statement)
+
+
+def _gate() -> ReturningUpdate[tuple[int, int, datetime]]:
+    now = bindparam("now", type_=delivery.c.attempted_at.type)
+    sending = select(campaign.c.id).where(
+        campaign.c.id == bindparam("campaign"), campaign.c.state == CampaignState.SENDING
+    )
+    return (
+        update(delivery)
+        .where(
+            delivery.c.id.in_(bindparam("ids", expanding=True)),
+            delivery.c.campaign_id == bindparam("campaign"),
+            delivery.c.worker_id == bindparam("worker"),
+            delivery.c.state == DeliveryState.CLAIMED,
+            sending.exists(),
+            consented(bindparam("topic"), delivery.c.subscriber_id),
+        )
+        .values(
+            state=DeliveryState.ATTEMPTING,
+            attempts=delivery.c.attempts + 1,
+            attempted_at=now,
+            first_attempted_at=func.coalesce(delivery.c.first_attempted_at, now),
+        )
+        .returning(delivery.c.id, delivery.c.attempts, delivery.c.first_attempted_at)
+    )
+
+
+_GATE = _gate()
+
+# PostgreSQL only: a withdrawal that is under way commits either before the gate looks or after the gate's commit.
+_HOLD_CONSENTS = (
+    select(consent.c.subscriber_id)
+    .where(
+        consent.c.topic == bindparam("topic"),
+        consent.c.subscriber_id.in_(
+            select(delivery.c.subscriber_id).where(delivery.c.id.in_(bindparam("ids", expanding=True)))
+        ),
+    )
+    .with_for_update(read=True)
+)
+
+_RECIPIENTS = (
+    select(
+        delivery.c.id,
+        delivery.c.subscriber_id,
+        subscriber.c.salutation,
+        subscriber.c.first_name,
+        subscriber.c.surname,
+        subscriber.c.email,
+    )
+    .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+    .where(delivery.c.id.in_(bindparam("ids", expanding=True)))
+)
+
+_WITHHOLD = (
+    update(delivery)
+    .where(
+        delivery.c.id.in_(bindparam("ids", expanding=True)),
+        delivery.c.worker_id == bindparam("worker"),
+        delivery.c.state == DeliveryState.CLAIMED,
+        ~consented(bindparam("topic"), delivery.c.subscriber_id),
+    )
+    .values(
+        state=DeliveryState.WITHHELD,
+        settled_at=bindparam("now", type_=delivery.c.settled_at.type),
+        worker_id=None,
+    )
+    .returning(delivery.c.id)
+)
+
+_SETTLE = (
+    update(delivery)
+    .where(
+        delivery.c.id == bindparam("delivery"),
+        delivery.c.worker_id == bindparam("worker"),
+        HELD,
+    )
+    .values(
+        state=bindparam("outcome"),
+        due_at=bindparam("due"),
+        settled_at=bindparam("now"),
+        phase=bindparam("in_phase"),
+        reply_code=bindparam("code"),
+        reply_text=bindparam("text"),
+        worker_id=None,
+    )
+)

@@ -1,0 +1,194 @@
+"""Sending a campaign, from the decision to the last outcome: freeze, start, run, finish."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from templates.lint import Finding, Severity, lint
+
+from campaigns import catalogue, deliveries, workers
+from campaigns.compose import Composer
+from campaigns.content import load_notes, render_notes
+from campaigns.lifecycle import Act
+from campaigns.models import Campaign, CampaignState
+from campaigns.schedule import DueTime
+from campaigns.sender import Ledger, Sender, Tally
+from mailer.database import Clock, Database
+from mailer.errors import Refused, TryAgainLater
+from mailer.outcome import Accepted
+from mailer.settings import Settings
+from mailer.smtp import Envelope, Relay
+from templates.render import RenderedNotes
+
+Watch = Callable[[Sender], contextlib.AbstractAsyncContextManager[None]]
+
+
+class Dispatch:
+    """The use cases of sending, on one database, by one set of settings and one clock."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+        self._database, self._settings, self._clock = database, settings, clock
+        self._lease = timedelta(seconds=settings.lease_seconds)
+
+    def rendered(self, slug: str) -> RenderedNotes:
+        """A campaign's mail with open slots: as it was frozen, or as it would be now."""
+        with self._database.read() as connection:
+            record = catalogue.find(connection, slug)
+            if record.frozen_at:
+                return catalogue.frozen_content(connection, record)
+            images = catalogue.images_of(connection, record.id or 0)
+        return render_notes(load_notes(record.notes), images, self._settings)
+
+    def findings(self, slug: str) -> tuple[Finding, ...]:
+        """What lint says about a campaign's mail."""
+        return lint(self.rendered(slug), image_hosts=self._settings.image_hosts)
+
+    def freeze(self, slug: str) -> Campaign:
+        """Render, check and freeze the content, unless that was done before.
+
+        Raises TemplateError or InvalidInput with file and line, and Refused where lint finds an error.
+        """
+        with self._database.read() as connection:
+            record = catalogue.find(connection, slug)
+        if record.frozen_at is None:
+            rendered = self.rendered(slug)
+            refuse_errors(slug, lint(rendered, image_hosts=self._settings.image_hosts))
+            Composer(record.id or 0, slug, record.topic, rendered, self._settings).proof(
+                "proof@example.com", self._clock()
+            )
+            with self._database.write() as connection:
+                catalogue.freeze(connection, record.id or 0, rendered, self._clock())
+        return record
+
+    def act(self, slug: str, act: Act) -> CampaignState:
+        """Pause, resume or cancel a campaign, whoever is sending it."""
+        with self._database.write() as connection:
+            record = catalogue.find(connection, slug)
+            return catalogue.change_state(connection, record, act, self._clock())
+
+    def approve(self, slug: str) -> CampaignState:
+        """Freeze the content and approve it."""
+        self.freeze(slug)
+        return self.act(slug, Act.APPROVE)
+
+    def schedule(self, slug: str, due: DueTime) -> CampaignState:
+        """Freeze the content and leave the campaign to `run_due`."""
+        self._check_approval(slug, Act.SCHEDULE)
+        record = self.freeze(slug)
+        with self._database.write() as connection:
+            state = catalogue.change_state(connection, record, Act.SCHEDULE, self._clock())
+            catalogue.plan(connection, record.id or 0, due)
+        return state
+
+    def start(self, slug: str) -> Campaign:
+        """Freeze the content and enrol the audience: from here on the campaign is being sent."""
+        self._check_approval(slug, Act.SEND)
+        self.freeze(slug)
+        with self._database.write() as connection:
+            record = catalogue.find(connection, slug)
+            catalogue.change_state(connection, record, Act.SEND, self._clock())
+        return record
+
+    def resolve(self, slug: str, *, resend: bool) -> int:
+        """The operator's word on the uncertain deliveries; returns how many. A finished campaign reopens."""
+        with self._database.write() as connection:
+            record = catalogue.find(connection, slug)
+            resolved = deliveries.resolve(connection, record.id or 0, resend=resend, now=self._clock())
+            if resend and resolved:
+                catalogue.change_state(connection, record, Act.REOPEN, self._clock())
+            return resolved
+
+    async def send_proofs(self, proofs: Sequence[tuple[Envelope, bytes]]) -> list[tuple[bool, str]]:
+        """Send to the team's own addresses; for each, whether it was accepted, and what the relay said."""
+        said = []
+        async with Relay(self._settings.smtp) as relay:
+            for envelope, message in proofs:
+                async with relay.connection() as connection:
+                    outcome = await connection.send(envelope, message)
+                if isinstance(outcome, Accepted):
+                    said.append((True, f"accepted: {outcome.reply}"))
+                else:
+                    said.append((False, f"{type(outcome).__name__.lower()}: {outcome.reason}"))
+        return said
+
+    def bury_dead(self) -> None:
+        """Take over what dead runs left behind."""
+        with self._database.write() as connection:
+            now = self._clock()
+            dead = workers.find_dead(connection, now)
+            deliveries.abandon(connection, dead, now)
+            for worker_id in dead:
+                workers.bury(connection, worker_id, now)
+
+    def due(self) -> list[str]:
+        """Start the scheduled campaigns whose time has come; the campaigns that have something to send now."""
+        self.bury_dead()
+        with self._database.write() as connection:
+            now = self._clock()
+            catalogue.start_due(connection, now)
+            found = []
+            for slug in catalogue.being_sent(connection):
+                record = catalogue.find(connection, slug)
+                if deliveries.has_due(connection, record.id or 0, now):
+                    found.append(slug)
+                else:
+                    catalogue.finish_if_done(connection, record.id or 0, now)
+            return found
+
+    async def run(self, slug: str, watch: Watch) -> Tally:
+        """Send what is due of a campaign that is being sent; `watch` is open while mails go out.
+
+        Raises nothing for what relay and database do meanwhile: the tally tells why a run ended early.
+        """
+        self.bury_dead()
+        with self._database.write() as connection:
+            record = catalogue.find(connection, slug)
+            rendered = catalogue.frozen_content(connection, record)
+            now = self._clock()
+            worker_id = workers.register(connection, workers.Process.current(), now, self._lease)
+        campaign_id = record.id or 0
+        try:
+            composer = Composer(campaign_id, slug, record.topic, rendered, self._settings)
+            tally = await self._send(deliveries.Hold(worker_id, campaign_id, record.topic), composer, watch)
+        finally:
+            self._leave(worker_id)
+        with contextlib.suppress(TryAgainLater), self._database.write() as connection:
+            if tally.refusal:
+                catalogue.pause_because(connection, campaign_id, tally.refusal)
+            catalogue.finish_if_done(connection, campaign_id, self._clock())
+        return tally
+
+    async def _send(self, hold: deliveries.Hold, composer: Composer, watch: Watch) -> Tally:
+        ledger = Ledger(self._database, hold, self._clock, self._lease)
+        try:
+            async with Relay(self._settings.smtp) as relay:
+                sender = Sender(
+                    ledger, relay, composer, self._clock, lease=self._lease, retry=self._settings.retry
+                )
+                async with watch(sender):
+                    return await sender.run()
+        finally:
+            await ledger.close()
+
+    def _leave(self, worker_id: int) -> None:
+        """End in good order. Where the database is away, the lease passes by itself."""
+        with contextlib.suppress(TryAgainLater), self._database.write() as connection:
+            now = self._clock()
+            deliveries.release(connection, worker_id)
+            deliveries.abandon(connection, [worker_id], now)
+            workers.bury(connection, worker_id, now)
+
+    def _check_approval(self, slug: str, act: Act) -> None:
+        with self._database.read() as connection:
+            record = catalogue.find(connection, slug)
+        catalogue.check(record, act, approval_required=self._settings.require_approval)
+
+
+def refuse_errors(slug: str, findings: tuple[Finding, ...]) -> None:
+    """Raise Refused where lint found an error; it names them all."""
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if errors:
+        lines = "\n".join(f"  {finding.where}: {finding.message} ({finding.code})" for finding in errors)
+        raise Refused(f"Campaign {slug!r} is not sent, for lint found:\n{lines}")

@@ -1,0 +1,42 @@
+"""A mail, as it would be sent, taken apart again for a browser and an editor."""
+
+from __future__ import annotations
+
+import base64
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+from mailer.errors import InvalidInput
+
+
+def write_preview(message: bytes, folder: Path, name: str) -> tuple[Path, Path]:
+    """Write the HTML, its pictures inside, and the text of a complete mail; returns both files.
+
+    Raises InvalidInput where the folder can't be written to.
+    """
+    parsed = message_from_bytes(message, policy=policy.default)
+    html, text = folder / f"{name}.html", folder / f"{name}.txt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        html.write_text(_with_pictures(parsed), encoding="utf-8")
+        text.write_text(_content(parsed, "plain"), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"can't be written to: {error.strerror}", where=str(folder)) from None
+    return html, text
+
+
+def _with_pictures(message: EmailMessage) -> str:
+    """The HTML with each ``cid:`` reference replaced by the picture itself."""
+    html = _content(message, "html")
+    for part in message.walk():
+        if part.get_content_maintype() == "image":
+            data = base64.b64encode(part.get_payload(decode=True)).decode()  # type: ignore[arg-type]
+            content_id = str(part["Content-ID"]).strip("<>")
+            html = html.replace(f"cid:{content_id}", f"data:{part.get_content_type()};base64,{data}")
+    return html
+
+
+def _content(message: EmailMessage, subtype: str) -> str:
+    part = message.get_body((subtype,))
+    return "" if part is None else str(part.get_content())

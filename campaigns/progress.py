@@ -1,0 +1,85 @@
+"""A bar on the terminal while mails go out: how many, how fast, how much longer."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from campaigns.sender import Sender
+
+REFRESH = 0.2  # seconds
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
+
+
+@asynccontextmanager
+async def progress(sender: Sender, console: Console, label: str, total: int) -> AsyncIterator[None]:
+    """Show `sender` at work, of `total` mails; without a terminal nothing is drawn.
+
+    The first SIGINT or SIGTERM lets the mails in the air land and then ends the run; a second one ends the
+    process at once, which is safe as well: what was in the air is then uncertain.
+    """
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    with bar, _stopped_by_signals(sender, console):
+        task = bar.add_task(label, total=total)
+        follower = asyncio.create_task(_follow(sender, bar, task))
+        try:
+            yield
+        finally:
+            follower.cancel()
+            with suppress(asyncio.CancelledError):
+                await follower
+
+
+async def _follow(sender: Sender, bar: Progress, task: object) -> None:
+    while True:
+        bar.update(task, completed=sender.tally.states.total())  # type: ignore[arg-type]  # rich's TaskID
+        await asyncio.sleep(REFRESH)
+
+
+@contextmanager
+def _stopped_by_signals(sender: Sender, console: Console) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def stop() -> None:
+        console.print("Stopping: the mails in the air are seen to their end. Once more to stop at once.")
+        sender.stop()
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+    for number in signals:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,100 @@
+"""Attempt number + outcome -> what the delivery's row says next, and when it is tried again, or given up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from campaigns.models import DeliveryState
+from mailer.outcome import Accepted, Deferred, Outcome, Rejected, Reply, Scope, Uncertain
+from mailer.settings import RetrySettings
+
+JITTER = 0.2
+QUICK_TRIES = 3
+SERVICE_CLOSING = 421
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of one attempt. `due_at` is the time of the next try, for a state from which there is one."""
+
+    delivery_id: int
+    state: DeliveryState
+    due_at: datetime | None = None
+    phase: str | None = None
+    reply_code: int | None = None
+    reply_text: str | None = None
+
+
+_FINAL: dict[type[Outcome], DeliveryState] = {
+    Accepted: DeliveryState.ACCEPTED,
+    Uncertain: DeliveryState.UNCERTAIN,
+    Rejected: DeliveryState.REJECTED,
+}
+
+
+def settlement(
+    delivery_id: int,
+    outcome: Outcome,
+    *,
+    attempts: int,
+    first_attempted_at: datetime,
+    now: datetime,
+    policy: RetrySettings,
+    luck: float,
+) -> Settlement:
+    """What to write for `outcome` of attempt number `attempts`. `luck` is a random number from 0 to 1."""
+
+    def settled(state: DeliveryState, due_at: datetime | None = None, text: str | None = None) -> Settlement:
+        return _settlement(delivery_id, outcome, state, due_at, text)
+
+    match outcome:
+        case Accepted() | Uncertain() | Rejected(scope=Scope.RECIPIENT):
+            return settled(_FINAL[type(outcome)])
+        case Rejected():
+            # The relay refuses us, not the subscriber: the campaign stops and this mail waits for the cure.
+            return settled(DeliveryState.PENDING, now)
+        case Deferred() if _was_cut_off(outcome) and attempts <= QUICK_TRIES:
+            return settled(DeliveryState.PENDING, now)
+        case Deferred():
+            due = next_attempt(attempts, first_attempted_at, now, policy, luck)
+            if due is None:
+                return settled(DeliveryState.REJECTED, text=f"given up: {outcome.reason}")
+            return settled(DeliveryState.DEFERRED, due)
+        case _:
+            assert_never(outcome)
+
+
+def next_attempt(
+    attempts: int, first_attempted_at: datetime, now: datetime, policy: RetrySettings, luck: float
+) -> datetime | None:
+    """The time of the next attempt after `attempts` deferred ones, or None when it is time to give up.
+
+    Waits double from `first_seconds` up to `longest_seconds` (RFC 5321 section 4.5.4.1). `luck` lengthens the
+    wait by up to a fifth, so that a thousand mails deferred together do not come back together; it never
+    shortens it.
+    """
+    doubled = policy.first_seconds * 2 ** min(max(attempts - 1, 0), 32)
+    wait = min(doubled, policy.longest_seconds) * (1 + JITTER * luck)
+    due = now + timedelta(seconds=wait)
+    return due if due <= first_attempted_at + timedelta(seconds=policy.give_up_seconds) else None
+
+
+def _was_cut_off(outcome: Deferred) -> bool:
+    """Whether the connection went before the content was offered, so that another may take it at once."""
+    return outcome.scope is Scope.RELAY and (outcome.reply is None or outcome.reply.code == SERVICE_CLOSING)
+
+
+def _settlement(
+    delivery_id: int, outcome: Outcome, state: DeliveryState, due_at: datetime | None, text: str | None
+) -> Settlement:
+    reply: Reply | None = None if isinstance(outcome, Uncertain) else outcome.reply
+    return Settlement(
+        delivery_id=delivery_id,
+        state=state,
+        due_at=due_at,
+        phase=None if isinstance(outcome, Accepted) else outcome.phase.value,
+        reply_code=reply.code if reply else None,
+        reply_text=text or (str(outcome.reply) if isinstance(outcome, Accepted) else outcome.reason),
+    )
