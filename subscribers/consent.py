@@ -7,13 +7,14 @@ taken out, put in or moved without every later line giving it away.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import assert_never
 
-from mailer.errors import LedgerBroken
+from mailer.errors import InvalidInput, LedgerBroken
 from subscribers.models import ConsentKind
 
 # The hash before the first line: there is nothing before it, and this says so.
@@ -21,6 +22,11 @@ GENESIS = sha256(b"Release Mailer, consent ledger, version 1").hexdigest()
 
 # An event about the person rather than about one topic.
 EVERY_TOPIC = "*"
+
+# The column holds 500: there is room for the names of the fields that a correction changed.
+LONGEST_SOURCE = 400
+
+_TOPIC = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 _canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -119,6 +125,36 @@ def _taken_back(standing: Standing | None, event: NewEvent, event_id: int) -> St
     return Standing(state, max(event.occurred_at, standing.since), event_id)
 
 
+def rectified(subscriber_id: int, changed: Iterable[str], source: str, now: datetime) -> NewEvent:
+    """The event of a correction: it names the fields that changed, never what they hold."""
+    told = f"{source}; changed: {', '.join(changed)}"
+    return NewEvent(subscriber_id, EVERY_TOPIC, ConsentKind.RECTIFIED, now, told)
+
+
+def source_of(raw: str) -> str:
+    """A source as it goes into the ledger: one line that says through what a consent was given or taken back.
+
+    Raises InvalidInput if it is empty, long or not one line.
+    """
+    source = raw.strip()
+    if not source or len(source) > LONGEST_SOURCE or not source.isprintable():
+        raise InvalidInput(
+            f"The source is to be one line of at most {LONGEST_SOURCE} characters.",
+            hint='Say where the consent comes from, such as "sign-up form on example.com, spring 2026".',
+        )
+    return source
+
+
+def topic_of(raw: str) -> str:
+    """A topic's name. Raises InvalidInput for anything but letters, digits, dots, hyphens and underscores."""
+    if not _TOPIC.fullmatch(raw):
+        raise InvalidInput(
+            "A topic is named with at most 100 letters, digits, dots, hyphens and underscores.",
+            hint="The usual one is release-notes.",
+        )
+    return raw
+
+
 def hash_of(previous_hash: str, line_id: int, event: NewEvent, recorded_at: datetime) -> str:
     """The SHA-256 (hex) of a line: of the UTF-8 bytes of a JSON array of its fields in this order.
 
@@ -164,13 +200,13 @@ def check_content(line: Line) -> None:
         raise BrokenLink(line.id, "it was altered; its fields do not match its hash")
 
 
-def check_chain(lines: Iterable[Line]) -> Line | None:
-    """Walk a whole ledger; returns its last line. Raises BrokenLink at the first line that does not fit."""
+def checked(lines: Iterable[Line]) -> Iterator[Line]:
+    """Walk a whole ledger from its first line. Raises BrokenLink at the first line that does not fit."""
     previous = None
     for line in lines:
         check_link(previous, line)
+        yield line
         previous = line
-    return previous
 
 
 def _instant(moment: datetime) -> str:

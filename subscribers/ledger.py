@@ -9,28 +9,48 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from itertools import groupby, zip_longest
+from operator import itemgetter
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, select, text
+from sqlalchemy import Connection, Select, Table, bindparam, delete, exists, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 
 from mailer.errors import InvalidInput, NotFound
-from subscribers.consent import Line, NewEvent, Standing, check_content, link, standing_after
+from subscribers.consent import (
+    GENESIS,
+    BrokenLink,
+    Line,
+    NewEvent,
+    Standing,
+    check_content,
+    checked,
+    link,
+    standing_after,
+)
 from subscribers.models import ConsentKind
 
 CONSENT = SQLModel.metadata.tables["consent"]
 EVENT = SQLModel.metadata.tables["consent_event"]
+SUBSCRIBER = SQLModel.metadata.tables["subscriber"]
 WORDING = SQLModel.metadata.tables["wording"]
 
 Standings: TypeAlias = dict[tuple[int, str], Standing]
 """Where people stand, by (subscriber id, topic)."""
 
-LONGEST_SOURCE = 500
 LONGEST_WORDING = 100_000
 
 # Rows that a cursor brings at a time: a walk over millions of lines stays within a few megabytes.
 READ_AHEAD = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A ledger that adds up: how many events it holds, and the hash of the last, worth noting elsewhere."""
+
+    events: int
+    head: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +94,16 @@ def append(connection: Connection, events: Sequence[NewEvent], now: datetime) ->
     return after
 
 
-def keep_wording(connection: Connection, wording: str, now: datetime, *, language: str = "") -> str:
+def keep_wording(
+    connection: Connection, wording: str, now: datetime, *, language: str = "", version: str = ""
+) -> str:
     """Store the verbatim text that was shown, once; returns its SHA-256 (hex), by which events name it."""
     if not wording.strip() or "\0" in wording:
         raise InvalidInput("The wording is empty or not text.", hint="Give the text that people agreed to.")
     if len(wording) > LONGEST_WORDING:
         raise InvalidInput(f"The wording is longer than {LONGEST_WORDING} characters.")
     name = sha256(wording.encode()).hexdigest()
-    row = {"sha256": name, "text": wording, "language": language, "version": "", "first_used_at": now}
+    row = {"sha256": name, "text": wording, "language": language, "version": version, "first_used_at": now}
     connection.execute(_dialect_insert(connection, WORDING).on_conflict_do_nothing(), row)
     return name
 
@@ -121,6 +143,23 @@ def prove(connection: Connection, subscriber_id: int, topic: str) -> Proof:
     return Proof(grant, wording, standing)
 
 
+def verify(connection: Connection, *, noted: str | None = None) -> Verified:
+    """Walk the whole ledger, in constant memory, and compare all that rests on it.
+
+    `noted` is the hash of an earlier head that was kept elsewhere: someone who rewrites the whole ledger can't
+    keep it. Raises BrokenLink, which names the first line where something is wrong.
+    """
+    head, found = None, noted is None
+    for head in checked(lines(connection)):
+        found = found or head.hash == noted
+    if not found:
+        raise BrokenLink(head.id if head else 0, "up to here no line has the hash that was noted")
+    _check_wordings(connection)
+    _check_standings(connection)
+    _check_people(connection)
+    return Verified(head.id, head.hash) if head else Verified(0, GENESIS)
+
+
 def lines(connection: Connection) -> Iterator[Line]:
     """The whole ledger from its first line, read as it is walked."""
     return read(connection, select(EVENT).order_by(EVENT.c.id))
@@ -136,6 +175,55 @@ def read(connection: Connection, statement: Select[Any]) -> Iterator[Line]:
     """The lines that a selection of the ledger's columns yields."""
     for row in connection.execute(statement.execution_options(yield_per=READ_AHEAD)):
         yield _line(row)
+
+
+def _check_wordings(connection: Connection) -> None:
+    for name, wording in connection.execute(select(WORDING.c.sha256, WORDING.c.text)):
+        if sha256(wording.encode()).hexdigest() != name:
+            users = select(func.min(EVENT.c.id)).where(EVENT.c.wording_sha256 == name)
+            raise BrokenLink(connection.execute(users).scalar_one() or 0, "its wording was altered")
+
+
+def _check_standings(connection: Connection) -> None:
+    """Compare, person by person, where the ledger puts them with where the consent table does."""
+    for told, kept in zip_longest(_told(connection), _kept(connection)):
+        if told == kept:
+            continue
+        person = min(each[0] for each in (told, kept) if each)
+        stands = [
+            standing.event_id
+            for each in (told, kept)
+            if each and each[0] == person
+            for standing in each[1].values()
+        ]
+        raise BrokenLink(
+            max(stands), f"the consent table does not agree with the ledger about subscriber {person}"
+        )
+
+
+def _told(connection: Connection) -> Iterator[tuple[int, dict[str, Standing]]]:
+    for person, of_person in groupby(lines_by_person(connection), key=lambda line: line.event.subscriber_id):
+        standings: Standings = {}
+        for line in of_person:
+            _derive(standings, line)
+        if standings:
+            yield person, {topic: standing for (_, topic), standing in standings.items()}
+
+
+def _kept(connection: Connection) -> Iterator[tuple[int, dict[str, Standing]]]:
+    by_person = select(CONSENT).order_by(CONSENT.c.subscriber_id).execution_options(yield_per=READ_AHEAD)
+    for person, rows in groupby(connection.execute(by_person), key=itemgetter(0)):
+        yield person, {topic: Standing(state, since, event_id) for _, topic, state, since, event_id in rows}
+
+
+def _check_people(connection: Connection) -> None:
+    """Everyone on file came in with an event; one without is what a ledger with its end cut off leaves."""
+    event = EVENT.alias()
+    stranger = ~exists().where(event.c.subscriber_id == SUBSCRIBER.c.id)
+    person = connection.execute(select(func.min(SUBSCRIBER.c.id)).where(stranger)).scalar_one()
+    if person is not None:
+        head = connection.execute(select(func.max(EVENT.c.id))).scalar_one() or 0
+        raise BrokenLink(head + 1, f"it is missing; subscriber {person} is on file without any line")
 
 
 def _last_line(connection: Connection) -> Line | None:

@@ -1,0 +1,112 @@
+"""Import: rows of a file become subscribers, where each row's own consent says so.
+
+A row without consent is counted and forgotten; its address is not even looked at. A bad row is refused with its
+number, column and reason, never with its content. Nobody who withdrew comes back, unless by a later consent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import BinaryIO, assert_never
+from zoneinfo import ZoneInfo
+
+from mailer.database import Clock, Database
+from subscribers import admission, suppression
+from subscribers.address import AddressHasher
+from subscribers.admission import Candidate, Evidence, Verdict
+from subscribers.applicant import Applicant, ApplicantReader, Refusal
+from subscribers.people_csv import PeopleCsv
+from subscribers.seen import Seen
+
+# Large enough that a commit costs little a row, small enough that a click on an unsubscribe link waits little.
+BATCH = 5000
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What became of a file's rows; `read` is the sum of the five after it."""
+
+    read: int = 0
+    granted: int = 0
+    without_consent: int = 0
+    refused: int = 0
+    unchanged: int = 0
+    still_withdrawn: int = 0
+    dropped_columns: tuple[str, ...] = ()
+
+    def count(self, verdict: Verdict) -> None:
+        """One applicant more with this verdict."""
+        match verdict:
+            case Verdict.GRANTED:
+                self.granted += 1
+            case Verdict.UNCHANGED:
+                self.unchanged += 1
+            case Verdict.STILL_WITHDRAWN:
+                self.still_withdrawn += 1
+            case _:
+                assert_never(verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """An import: what it stands on, and who is told how it goes.
+
+    `on_refusal` gets each refused row, `on_progress` the bytes read so far. Each batch of rows is a transaction:
+    what was done before a crash stays done, and the file can be imported again. A dry run writes nothing.
+    """
+
+    database: Database
+    evidence: Evidence
+    hasher: AddressHasher
+    zone: ZoneInfo
+    clock: Clock
+    on_refusal: Callable[[Refusal], None]
+    on_progress: Callable[[int], None]
+    dry_run: bool = False
+
+    def run(self, stream: BinaryIO, name: str) -> ImportReport:
+        """Import an open file, called `name` in messages.
+
+        Raises InvalidInput if its header does not do, ConfigurationError if a suppression can't be recognised.
+        """
+        file = PeopleCsv(stream, name)
+        report = ImportReport(dropped_columns=file.dropped)
+        with self.database.read() as connection:
+            suppression.check_keys(connection, self.hasher)
+        applicants = self._applicants(file, stream, report)
+        while batch := list(islice(applicants, BATCH)):
+            for candidate in self._settle(batch):
+                report.count(candidate.verdict)
+        self.on_progress(stream.tell())
+        return report
+
+    def _settle(self, batch: Sequence[Applicant]) -> list[Candidate]:
+        if self.dry_run:
+            with self.database.read() as connection:
+                return admission.consider(connection, batch, self.evidence.topic, self.hasher)
+        with self.database.write() as connection:
+            return admission.admit(connection, batch, self.evidence, self.hasher, self.clock())
+
+    def _applicants(self, file: PeopleCsv, stream: BinaryIO, report: ImportReport) -> Iterator[Applicant]:
+        """Those who agreed, each once; whoever else there is is counted in `report`."""
+        reader = ApplicantReader(file, self.hasher, self.zone, self.clock())
+        seen = Seen()
+        for record in file:
+            report.read += 1
+            if report.read % BATCH == 0:
+                self.on_progress(stream.tell())
+            found = reader.read(record)
+            if isinstance(found, Applicant) and (first := seen.first(found.hashed.hash, found.row)):
+                found = reader.repeated(found, first)
+            match found:
+                case Applicant():
+                    yield found
+                case Refusal():
+                    report.refused += 1
+                    self.on_refusal(found)
+                case None:
+                    report.without_consent += 1
+                case _:
+                    assert_never(found)

@@ -1,0 +1,173 @@
+"""A CSV file of people, read record by record: a malformed one is reported, and the next one is read.
+
+UTF-8 with or without a byte order mark; comma or semicolon, whichever the header uses; English or Dutch headers.
+Memory stays the same however long the file is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import BinaryIO
+
+from mailer.errors import InvalidInput
+
+LONGEST_LINE = 64 * 1024
+LONGEST_TITLE = 100
+MOST_LINES = 100
+
+
+class Field(StrEnum):
+    """What we read from a file; every other column is dropped."""
+
+    SALUTATION = "salutation"
+    FIRST_NAME = "first_name"
+    SURNAME = "surname"
+    EMAIL = "email"
+    OPTED_IN = "opted_in"
+    OPTED_IN_AT = "opted_in_at"
+
+
+# Headers without case, spaces, hyphens, underscores and dots.
+HEADERS: dict[str, Field] = {
+    **dict.fromkeys(("salutation", "aanhef"), Field.SALUTATION),
+    **dict.fromkeys(("firstname", "givenname", "voornaam", "roepnaam"), Field.FIRST_NAME),
+    **dict.fromkeys(("surname", "lastname", "familyname", "achternaam", "familienaam"), Field.SURNAME),
+    **dict.fromkeys(("email", "emailaddress", "mail", "mailadres", "emailadres"), Field.EMAIL),
+    **dict.fromkeys(("optedin", "optin", "consent", "toestemming"), Field.OPTED_IN),
+    **dict.fromkeys(
+        (
+            "optedinat",
+            "optedinon",
+            "optinat",
+            "optindate",
+            "consentat",
+            "consentdate",
+            "toestemmingop",
+            "toestemmingsdatum",
+            "datumtoestemming",
+        ),
+        Field.OPTED_IN_AT,
+    ),
+}
+REQUIRED = (Field.EMAIL, Field.OPTED_IN, Field.OPTED_IN_AT)
+HINT = (
+    "The header is salutation,first_name,surname,email,opted_in,opted_in_at or "
+    "aanhef,voornaam,achternaam,e-mailadres,toestemming,toestemming_op; the first three may be left out."
+)
+
+_DECORATION = re.compile(r"[\W_]")
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+@dataclass(slots=True)
+class Record:
+    """A row's cells. `row` counts as a spreadsheet does: the header is row 1."""
+
+    row: int
+    cells: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A row that is no record of this file, and why."""
+
+    row: int
+    reason: str
+
+
+class PeopleCsv:
+    """An open file of people, to be walked once. Raises InvalidInput if its header does not do.
+
+    `columns` says where each field stands, `headers` how the file calls it, `dropped` which columns are not read.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        # Bytes that are not UTF-8 come through as lone surrogates, so that they spoil one cell, not the file.
+        self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        self._put_back: list[str] = []
+        self._name = name
+        header = self._next_line()
+        self._delimiter = ";" if header.count(";") > header.count(",") else ","
+        titles = self._titles(header)
+        self._width = len(titles)
+        self.columns: dict[Field, int] = {}
+        self.headers: dict[Field, str] = {}
+        self.dropped: tuple[str, ...] = ()
+        for index, title in enumerate(titles):
+            self._assign(index, title)
+        if missing := [field.value for field in REQUIRED if field not in self.columns]:
+            raise self._no(f"there is no column {' or '.join(missing)}", HINT)
+
+    def __iter__(self) -> Iterator[Record | Malformed]:
+        row = 1
+        while line := self._next_line():
+            row += 1
+            if len(line) == LONGEST_LINE:
+                self._skip_line(line)
+                yield Malformed(row, f"it is longer than {LONGEST_LINE} characters")
+            elif '"' in line:
+                yield self._quoted(row, line)
+            elif not line.isspace():
+                yield self._sized(row, line.rstrip("\r\n").split(self._delimiter))
+
+    def _quoted(self, row: int, line: str) -> Record | Malformed:
+        """A record that may go on over several lines; if it does not work out, only `line` is lost."""
+        further: list[str] = []
+        try:
+            cells = next(csv.reader(self._lines(line, further), delimiter=self._delimiter, strict=True))
+            record = self._sized(row, cells)
+        except csv.Error:
+            record = Malformed(row, "a quotation mark is not closed, or text follows a closed one")
+        if isinstance(record, Malformed):
+            self._put_back.extend(reversed(further))
+        return record
+
+    def _lines(self, line: str, further: list[str]) -> Iterator[str]:
+        yield line
+        while len(further) < MOST_LINES and (line := self._next_line()):
+            further.append(line)
+            yield line
+
+    def _sized(self, row: int, cells: list[str]) -> Record | Malformed:
+        if len(cells) == self._width:
+            return Record(row, cells)
+        return Malformed(row, f"it has {len(cells)} cells where the header has {self._width}")
+
+    def _next_line(self) -> str:
+        return self._put_back.pop() if self._put_back else self._text.readline(LONGEST_LINE)
+
+    def _skip_line(self, line: str) -> None:
+        while line and not line.endswith(("\n", "\r")):
+            line = self._next_line()
+
+    def _titles(self, header: str) -> list[str]:
+        if not header.strip():
+            raise self._no("the header is missing", HINT)
+        if "\0" in header or _LONE_SURROGATE.search(header):
+            raise self._no("it is not UTF-8 text", "Save the file as CSV UTF-8.")
+        try:
+            return next(csv.reader([header], delimiter=self._delimiter, strict=True))
+        except csv.Error:
+            raise self._no("the header's quotation marks do not match", HINT) from None
+
+    def _assign(self, index: int, title: str) -> None:
+        shown = "".join(character for character in title if character.isprintable()).strip()[:LONGEST_TITLE]
+        field = HEADERS.get(_DECORATION.sub("", title).casefold())
+        if field is None:
+            self.dropped += (shown or f"column {index + 1}",)
+        elif field in self.columns:
+            raise self._no(
+                f"two columns hold the {field}: {self.headers[field]!r} and {shown!r}",
+                "Rename or remove one of them.",
+            )
+        else:
+            self.columns[field] = index
+            self.headers[field] = shown
+
+    def _no(self, what: str, hint: str) -> InvalidInput:
+        return InvalidInput(f"{what}.", where=f"{self._name}, row 1", hint=hint)

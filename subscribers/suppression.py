@@ -1,0 +1,88 @@
+"""Addresses that must not be mailed, nor be brought back by an import: known by their keyed hashes alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, exists, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import SQLModel
+
+from mailer.errors import ConfigurationError
+from subscribers.address import AddressHasher, HashedAddress
+from subscribers.models import SuppressionReason
+
+SUPPRESSION = SQLModel.metadata.tables["suppression"]
+
+# Values in one statement; SQLite takes 32,766.
+_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """That an address is suppressed: since when, why, and the hashes by which that is known."""
+
+    since: datetime
+    reason: SuppressionReason
+    hashes: tuple[str, ...]
+
+
+def add(connection: Connection, hashed: HashedAddress, reason: SuppressionReason, since: datetime) -> None:
+    """Suppress an address from `since` on. Where it was suppressed already, the later date and its reason stay."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    row = {"address_hash": hashed.hash, "key_id": hashed.key_id, "reason": reason, "since": since}
+    statement = insert(SUPPRESSION).values(row)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=SUPPRESSION.primary_key,
+            set_={"reason": statement.excluded.reason, "since": statement.excluded.since},
+            where=SUPPRESSION.c.since < statement.excluded.since,
+        )
+    )
+
+
+def lift(connection: Connection, hashes: Collection[str]) -> None:
+    """Let these be mailed again: the person has consented anew."""
+    for some in _portions(list(hashes)):
+        connection.execute(delete(SUPPRESSION).where(SUPPRESSION.c.address_hash.in_(some)))
+
+
+def find(
+    connection: Connection, hasher: AddressHasher, address_keys: Collection[str]
+) -> dict[str, Suppressed]:
+    """Which of these addresses are suppressed, by address key, under whichever secret key that was done."""
+    if not connection.execute(select(exists(select(SUPPRESSION)))).scalar_one():
+        return {}
+    key_of = {hashed.hash: key for key in address_keys for hashed in hasher.every(key)}
+    rows = defaultdict(list)
+    for some in _portions(list(key_of)):
+        for row in connection.execute(select(SUPPRESSION).where(SUPPRESSION.c.address_hash.in_(some))):
+            rows[key_of[row.address_hash]].append(row)
+    return {address_key: _latest(of_address) for address_key, of_address in rows.items()}
+
+
+def check_keys(connection: Connection, hasher: AddressHasher) -> None:
+    """Raises ConfigurationError if a suppression was made with a key that is no longer in the settings.
+
+    Nobody could then tell whether an address is suppressed, so nobody may be added.
+    """
+    used = set(connection.execute(select(SUPPRESSION.c.key_id).distinct()).scalars())
+    if unknown := used - hasher.key_ids:
+        raise ConfigurationError(
+            f"There are suppressed addresses that only a former secret key can recognise ({', '.join(sorted(unknown))}).",
+            hint="Put that key back into secret_keys, before the newest; nobody is added until then.",
+        )
+
+
+def _latest(rows: Sequence[Row[Any]]) -> Suppressed:
+    latest = max(rows, key=lambda row: row.since)
+    return Suppressed(latest.since, latest.reason, tuple(row.address_hash for row in rows))
+
+
+def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), _AT_ONCE):
+        yield values[start : start + _AT_ONCE]
