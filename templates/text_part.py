@@ -15,6 +15,7 @@ from templates.markdown import MARKER, TOP_HEADING, Document, marker_refused
 
 WIDTH = 72
 _NARROWEST = 24
+_GLUE = "\0"  # holds a link and its words on one line; Markdown itself lets no NUL through
 _BREAKS = {"softbreak": " ", "hardbreak": "\n"}
 _MARKS = {"strong": "*", "em": "_", "s": "~"}
 
@@ -148,7 +149,7 @@ def _link(words: str, href: str) -> str:
     """The words and the address, or the address alone where the words are just that."""
     if unquote(href).removeprefix("mailto:") == unquote(words):
         return href.removeprefix("mailto:")
-    return f"{words} <{href}>" if words else f"<{href}>"
+    return f"{words}{_GLUE}<{href}>" if words else f"<{href}>"
 
 
 def _wrap(text: str, width: int) -> str:
@@ -157,7 +158,7 @@ def _wrap(text: str, width: int) -> str:
         textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
         for line in text.split("\n")
     )
-    return "\n".join(lines)
+    return "\n".join(lines).replace(_GLUE, " ")
 
 
 def _is_tight(item: SyntaxTreeNode) -> bool:
