@@ -73,7 +73,7 @@ class Database:
         with (
             _translated(self),
             self.engine.connect() as connection,
-            connection.execution_options(read_only=True).begin(),
+            connection.execution_options(**self._reading).begin(),
         ):
             yield connection
 
@@ -81,7 +81,7 @@ class Database:
     async def session(self) -> AsyncIterator[AsyncSession]:
         """A reading session for the web door."""
         with _translated(self):
-            engine = self.async_engine.execution_options(read_only=True)
+            engine = self.async_engine.execution_options(**self._reading)
             async with AsyncSession(engine, expire_on_commit=False) as session:
                 yield session
 
@@ -134,8 +134,14 @@ class Database:
         return self.url.set(
             drivername=f"sqlite+{sqlite_driver}",
             database=Path(self.url.database or "").absolute().as_uri(),
-            query=self.url.query | {"mode": "rw", "uri": "true"},
+            query={"mode": "rw", "uri": "true"} | dict(self.url.query),
         )
+
+    @property
+    def _reading(self) -> dict[str, Any]:
+        if self.is_sqlite:
+            return {"read_only": True}
+        return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     @property
     def _options(self) -> dict[str, Any]:

@@ -64,12 +64,13 @@ class GroupCommit(Generic[Item, Result]):
                     results = await loop.run_in_executor(
                         self._thread, self._commit, [item for item, _ in group]
                     )
+                    settled = list(zip(group, results, strict=True))
                 except Exception as error:  # noqa: BLE001 - whatever it is, it goes to those who wait for it
                     for _, future in group:
                         if not future.done():
                             future.set_exception(error)
                 else:
-                    for (_, future), result in zip(group, results, strict=True):
+                    for (_, future), result in settled:
                         if not future.done():
                             future.set_result(result)
         finally:

@@ -1,0 +1,119 @@
+"""Group commit: many waiting tasks, few transactions, and nobody is told "done" before it is durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import Connection, text
+
+from mailer.database import Database
+from mailer.errors import MailerError
+from mailer.group_commit import GroupCommit
+
+INSERT = text("INSERT INTO wording VALUES (:name, '', '', '', '2026-01-01 00:00:00+00:00')")
+NAMES = text("SELECT sha256 FROM wording ORDER BY sha256")
+
+
+class Recorder:
+    """Writes each item as a row, and remembers the groups."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[str]] = []
+
+    def __call__(self, connection: Connection, items: Sequence[str]) -> Sequence[str]:
+        self.groups.append(list(items))
+        for item in items:
+            connection.execute(INSERT, {"name": item})
+        return [f"{item}!" for item in items]
+
+
+def stored(database: Database) -> list[str]:
+    with database.read() as connection:
+        return list(connection.execute(NAMES).scalars())
+
+
+async def test_each_task_gets_its_own_result(database: Database) -> None:
+    commits = GroupCommit(database, Recorder())
+    names = [f"{number:03}" for number in range(200)]
+    assert await asyncio.gather(*map(commits.submit, names)) == [f"{name}!" for name in names]
+    await commits.close()
+    assert stored(database) == names
+
+
+async def test_who_arrives_during_a_commit_shares_the_next_one(database: Database) -> None:
+    recorder = Recorder()
+    commits = GroupCommit(database, recorder)
+    await asyncio.gather(*(commits.submit(f"{number:03}") for number in range(200)))
+    await commits.close()
+    assert len(recorder.groups) < 5
+    assert [name for group in recorder.groups for name in group] == stored(database)
+
+
+async def test_no_group_is_larger_than_asked_for(database: Database) -> None:
+    recorder = Recorder()
+    commits = GroupCommit(database, recorder, largest=7)
+    await asyncio.gather(*(commits.submit(f"{number:03}") for number in range(50)))
+    await commits.close()
+    assert max(map(len, recorder.groups)) == 7
+
+
+async def test_a_lone_item_does_not_wait_for_company(database: Database) -> None:
+    commits = GroupCommit(database, Recorder())
+    for number in range(3):
+        assert await asyncio.wait_for(commits.submit(str(number)), 30) == f"{number}!"
+    await commits.close()
+
+
+async def test_when_a_task_goes_on_its_item_is_committed(database: Database) -> None:
+    commits = GroupCommit(database, Recorder())
+
+    async def one(name: str) -> bool:
+        await commits.submit(name)
+        return name in await asyncio.to_thread(stored, database)
+
+    assert all(await asyncio.gather(*(one(f"{number:03}") for number in range(20))))
+    await commits.close()
+
+
+async def test_if_a_group_fails_each_of_its_tasks_is_told_and_nothing_of_it_stays(database: Database) -> None:
+    commits = GroupCommit(database, Recorder())
+    first = asyncio.create_task(commits.submit("first"))
+    await asyncio.sleep(0)  # the first is on its way; the twins share the next group
+    twins = await asyncio.gather(
+        commits.submit("other"), commits.submit("twin"), commits.submit("twin"), return_exceptions=True
+    )
+    assert await first == "first!"
+    assert all(isinstance(error, MailerError) for error in twins)
+    assert stored(database) == ["first"]
+    assert await commits.submit("later") == "later!"
+    await commits.close()
+
+
+async def test_a_wrong_number_of_results_hangs_nobody(database: Database) -> None:
+    commits: GroupCommit[str, str] = GroupCommit(database, lambda _connection, _items: [])
+    with pytest.raises(ValueError, match="zip"):
+        await asyncio.wait_for(commits.submit("x"), 30)
+    await commits.close()
+
+
+async def test_a_task_that_gives_up_harms_no_other(database: Database) -> None:
+    commits = GroupCommit(database, Recorder())
+    tasks = [asyncio.create_task(commits.submit(f"{number:03}")) for number in range(10)]
+    await asyncio.sleep(0)
+    tasks[5].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    await commits.close()
+    assert [result for number, result in enumerate(results) if number != 5] == [
+        f"{number:03}!" for number in range(10) if number != 5
+    ]
+
+
+async def test_closing_finishes_what_was_submitted(database: Database) -> None:
+    commits = GroupCommit(database, Recorder())
+    tasks = [asyncio.create_task(commits.submit(f"{number:03}")) for number in range(30)]
+    await asyncio.sleep(0)
+    await commits.close()
+    assert len(stored(database)) == 30
+    await asyncio.gather(*tasks)
