@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from markdown_it.common.utils import escapeHtml
 from markdown_it.renderer import RendererHTML
@@ -76,7 +76,7 @@ class _Writer(RendererHTML):
         token = tokens[idx]
         source = str(token.attrs["src"])
         if not urlsplit(source).scheme:
-            source = f"cid:{env['images'][source].content_id}"
+            source = f"cid:{env['images'][unquote(source)].content_id}"
         alt = _one_line(self.renderInlineAsText(token.children, options, env))
         return f'<img src="{escapeHtml(source)}" alt="{escapeHtml(alt)}" />'
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -40,8 +40,8 @@ class Document:
                 yield str(token.attrs["src"]), where
 
     def local_images(self) -> dict[str, str]:
-        """The images that lie beside the notes: source as written (percent-encoded), and where it stands."""
-        return {source: where for source, where in self.images() if not urlsplit(source).scheme}
+        """The images that lie beside the notes: the file's name as written, and where it stands."""
+        return {unquote(source): where for source, where in self.images() if not urlsplit(source).scheme}
 
     def inline(self) -> Iterator[tuple[Token, str]]:
         """Each token inside a paragraph, heading or cell, and where it stands in the file."""
