@@ -14,11 +14,11 @@ from mailer.errors import MailerError
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("mailer.commands:init", "Make the settings, the secrets and the database."),
     "demo": ("campaigns.commands:demo", "Play the whole story on this machine."),
-    "doctor": ("mailer.commands:doctor", "Check settings, secrets, database, relay and DNS names."),
+    "doctor": ("mailer.commands:doctor", "Check settings, secrets, database, relay and DNS."),
     "subscribers": ("subscribers.commands:subscribers", "People on file: import, show, rectify, erase."),
     "consent": ("subscribers.commands:consent", "Who agreed to what, and the proof of it."),
     "campaigns": ("campaigns.commands:campaigns", "Release notes: create, look, approve, send, follow."),
-    "deliveries": ("campaigns.commands:deliveries", "One campaign to one person: list, resolve."),
+    "deliveries": ("campaigns.commands:deliveries_group", "One campaign to one person: list, resolve."),
     "run-due": ("campaigns.commands:run_due", "Send what is due; for cron."),
     "serve": ("mailer.commands:serve", "Serve the unsubscribe pages and the API."),
     "keys": ("mailer.commands:keys", "Secret keys and DKIM keys."),

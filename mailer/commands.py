@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -116,12 +117,13 @@ def _line(finding: checks.Finding) -> str:
     show_default=True,
     help="A reverse proxy whose X-Forwarded headers are believed; may be given more than once.",
 )
+@click.option("--access-log", is_flag=True, help="Log each request: method, route, status, time.")
 @click.pass_obj
-def serve(door: Door, host: str, port: int, proxies: tuple[str, ...]) -> None:
+def serve(door: Door, host: str, port: int, proxies: tuple[str, ...], access_log: bool) -> None:
     """Serve the unsubscribe pages and the API.
 
-    Speaks plain HTTP: put a reverse proxy with HTTPS in front of it, as the README shows. Logs no addresses of
-    pages, because they hold people's tokens.
+    Speaks plain HTTP: put a reverse proxy with HTTPS in front of it, as the README shows. No log of it ever holds a
+    page's address, because that is somebody's token.
 
     \b
     Example:
@@ -130,6 +132,9 @@ def serve(door: Door, host: str, port: int, proxies: tuple[str, ...]) -> None:
     if not door.database.is_current():
         raise ConfigurationError("The database has no tables of this version.", hint="Run `mailer init`.")
     os.environ["MAILER_CONFIG"] = str(door.config_path)
+    logging.basicConfig(
+        level=logging.INFO if access_log else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
+    )
     with _listen(host, port) as listener:
         name = f"[{host}]" if ":" in host else host
         door.console.print(
