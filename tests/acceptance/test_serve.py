@@ -24,21 +24,20 @@ def home(mailer: InstalledMailer, tmp_path: Path) -> Path:
 
 @contextmanager
 def serving(mailer: InstalledMailer, home: Path, *args: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [mailer.command, "serve", "--port", "0", *args],
         cwd=home,
         env=mailer.environment(),
         stderr=subprocess.PIPE,
         text=True,
-    )
-    try:
-        assert process.stderr is not None
-        address = re.search(r"http://\S+", process.stderr.readline())
-        assert address is not None
-        yield address[0], process
-    finally:
-        process.kill()
-        process.wait(30)
+    ) as process:
+        try:
+            assert process.stderr is not None
+            address = re.search(r"http://\S+", process.stderr.readline())
+            assert address is not None
+            yield address[0], process
+        finally:
+            process.kill()
 
 
 def test_it_is_healthy_once_it_says_where_it_listens(mailer: InstalledMailer, home: Path) -> None:
