@@ -14,19 +14,22 @@ from markdown_it.utils import EnvType, OptionsDict
 
 from mailer.errors import InvalidInput
 from mailer.message import InlineImage
+from templates.image_size import width_of
 from templates.language import texts
 from templates.markdown import MARKER, Document, marker_refused, parser
 
 # The kinds of Keep a Changelog 1.1.0 and what teams call them; the colours are in mail/prose.css.
 _KINDS = {
-    "added": r"added|new( features?)?|features?|toegevoegd|nieuw",
-    "changed": r"changed|changes?|improve(d|ments?)|performance|gewijzigd|veranderd|verbeterd|verbeteringen",
+    "added": r"added|new( features?)?|features?( (&|and) improvements)?|toegevoegd|nieuw",
+    "changed": r"changed|changes?|improve(d|ments?)|enhancements?|gewijzigd|veranderd|verbeterd|verbeteringen",
     "deprecated": r"deprecated|deprecations?|verouderd|vervalt",
     "removed": r"removed|removals?|verwijderd|vervallen",
     "fixed": r"fixed|(bug ?)?fix(es)?|opgelost|hersteld|gerepareerd",
     "security": r"security( fixes)?|veiligheid|beveiliging",
     "breaking": r"(highlights of )?breaking( changes?)?|backwards?[- ]incompatible( changes?)?|let op",
 }
+
+_COLUMN = 520  # pixels between the margins; Outlook knows no max-width
 
 
 def html_part(document: Document, images: Mapping[str, InlineImage]) -> str:
@@ -64,21 +67,37 @@ class _Writer(RendererHTML):
         return f"</span>{closing}" if kind_of(tokens[idx - 1].content) else closing
 
     def list_item_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
-        opening = self.renderToken(tokens, idx, options, env)
         checked = tokens[idx].meta.get("checked")
         if checked is None:
-            return opening
-        words = env["texts"]
-        label, sign = (words["done"], "☑") if checked else (words["open"], "☐")
-        return f'{opening}<span role="img" aria-label="{escapeHtml(label)}">{sign}\N{VARIATION SELECTOR-15}</span> '
+            return self.renderToken(tokens, idx, options, env)
+        label, sign = ("done", "☑") if checked else ("open", "☐")
+        words = escapeHtml(env["texts"][label])
+        return (
+            f'<li class="task"><span role="img" aria-label="{words}">{sign}\N{VARIATION SELECTOR-15}</span> '
+        )
+
+    def alert_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        return f'<div class="alert {escapeHtml(tokens[idx].meta["kind"].lower())}">\n'
+
+    def alert_title_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        return '<p class="alert-title">'
+
+    def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        return '<div class="scroll"><table>\n'
+
+    def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        return "</table></div>\n"
 
     def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         token = tokens[idx]
-        source = str(token.attrs["src"])
-        if not urlsplit(source).scheme:
-            source = f"cid:{env['images'][unquote(source)].content_id}"
-        alt = _one_line(self.renderInlineAsText(token.children, options, env))
-        return f'<img src="{escapeHtml(source)}" alt="{escapeHtml(alt)}" />'
+        attributes = {"src": str(token.attrs["src"])}
+        if not urlsplit(attributes["src"]).scheme:
+            image: InlineImage = env["images"][unquote(attributes["src"])]
+            attributes["src"] = f"cid:{image.content_id}"
+            if width := width_of(image.data):
+                attributes["width"] = str(min(width, _COLUMN))
+        attributes["alt"] = _one_line(self.renderInlineAsText(token.children, options, env))
+        return self.renderToken([Token("image", "img", 0, attrs={**attributes})], 0, options, env)
 
     def link_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         attributes: dict[str, Any] = tokens[idx].attrs

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -16,6 +17,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from mailer.errors import InvalidInput
+from templates.language import texts
 from templates.markdown_rules import extend
 from templates.notes import ReleaseNotes
 
@@ -93,6 +95,7 @@ def parse(notes: ReleaseNotes, *, image_hosts: Collection[str] = ()) -> Document
         if token.type == "link_open":
             token.attrs["href"] = _address(str(token.attrs["href"]), notes.base_url, where)
     _level_headings(document.tokens)
+    _name_alerts(document)
     return document
 
 
@@ -196,3 +199,11 @@ def _level_headings(tokens: list[Token]) -> None:
     highest = min((int(token.tag[1]) for token in headings), default=TOP_HEADING)
     for token in headings:
         token.tag = f"h{min(int(token.tag[1]) - highest + TOP_HEADING, 6)}"
+
+
+def _name_alerts(document: Document) -> None:
+    """``[!NOTE]`` is a keyword, not the author's word: it is written in the language of the mail."""
+    words = texts(document.notes.locale)["mail"]
+    for opening, title in pairwise(document.tokens):
+        if opening.type == "alert_title_open" and (name := words.get(f"alert_{title.content.lower()}")):
+            title.children = [Token("text", "", 0, content=name)]

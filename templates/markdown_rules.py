@@ -51,7 +51,6 @@ def _admonition(state: StateBlock, start: int, end: int, silent: bool) -> bool: 
         return True
     token = state.push("alert_open", "div", 1)
     token.map, token.meta = [start, closing + 1], {"kind": kind.upper()}
-    token.attrSet("class", f"alert alert-{kind.lower()}")
     state.push("alert_title_open", "p", 1)
     heading = state.push("inline", "", 0)
     heading.content, heading.map, heading.children = title or kind.capitalize(), [start, start + 1], []

@@ -96,29 +96,22 @@ class _Writer:
 
     def _quote(self, node: SyntaxTreeNode, width: int) -> str:
         body = self.blocks(node.children, width - 2)
-        return textwrap.indent(body, "> ", lambda _line: True)
+        return "\n".join(f"> {line}".rstrip() for line in body.splitlines())
 
     def _code(self, node: SyntaxTreeNode, width: int) -> str:  # noqa: ARG002 - code is never wrapped
         return textwrap.indent(node.content.rstrip("\n"), " " * 4)
 
     def _table(self, node: SyntaxTreeNode, width: int) -> str:
-        rows = [
-            [self._inline(cell) for cell in row.children] for part in node.children for row in part.children
-        ]
+        cells = [row.children for part in node.children for row in part.children]
+        rows = [[self._inline(cell).replace(_GLUE, " ") for cell in row] for row in cells]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        if sum(widths) + 2 * (len(widths) - 1) <= width:
-            ruled = [rows[0], ["-" * size for size in widths], *rows[1:]]
-            return "\n".join(
-                "  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip()
-                for row in ruled
-            )
-        return "\n\n".join(
-            "\n".join(
-                _wrap(f"{name}: {cell}" if name else cell, width)
-                for name, cell in zip(rows[0], row, strict=True)
-                if cell
-            )
-            for row in rows[1:]
+        if sum(widths) + 2 * (len(widths) - 1) > width:
+            return "\n\n".join(_record(rows[0], row, width) for row in rows[1:])
+        pads = [str.rjust if "right" in str(cell.attrs.get("style")) else str.ljust for cell in cells[0]]
+        ruled = [rows[0], ["-" * size for size in widths], *rows[1:]]
+        return "\n".join(
+            "  ".join(pad(cell, size) for pad, cell, size in zip(pads, row, widths, strict=True)).rstrip()
+            for row in ruled
         )
 
     def _inline(self, node: SyntaxTreeNode) -> str:
@@ -145,6 +138,12 @@ class _Writer:
         return f"[{label} <{source}>]" if source.startswith("https:") else f"[{label}]"
 
 
+def _record(names: list[str], row: list[str], width: int) -> str:
+    """A row of a table that is too wide, a cell on each line."""
+    cells = (f"{name}: {cell}" if name else cell for name, cell in zip(names, row, strict=True) if cell)
+    return "\n".join(_wrap(cell, width) for cell in cells)
+
+
 def _link(words: str, href: str) -> str:
     """The words and the address, or the address alone where the words are just that."""
     if unquote(href).removeprefix("mailto:") == unquote(words):
@@ -155,7 +154,7 @@ def _link(words: str, href: str) -> str:
 def _wrap(text: str, width: int) -> str:
     """Lines of at most `width`; an address is never broken."""
     lines = (
-        textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        textwrap.fill(line.strip(), width, break_long_words=False, break_on_hyphens=False)
         for line in text.split("\n")
     )
     return "\n".join(lines).replace(_GLUE, " ")
