@@ -14,10 +14,8 @@ import click
 import uvloop
 from rich.console import Console
 from rich.table import Table
-from templates.lint import Severity
 
 from campaigns import catalogue, deliveries, report, workers
-from campaigns.compose import Composer, example
 from campaigns.content import load_notes, read_images, render_notes
 from campaigns.dispatch import Dispatch
 from campaigns.lifecycle import Act
@@ -31,7 +29,7 @@ from campaigns.sources import Defaults, read_changelog, read_markdown
 from mailer.commands import json_option
 from mailer.door import Door
 from mailer.errors import ConfigurationError, InvalidInput, MailerError, Refused, TryAgainLater
-from templates.language import Locale
+from templates.lint import Severity
 
 Value = TypeVar("Value")
 
@@ -174,8 +172,7 @@ def preview(door: Door, slug: str, folder: Path | None, open_it: bool, as_json: 
       mailer campaigns preview 2.4.0
       mailer campaigns preview 2.4.0 --folder build --no-open
     """
-    composer, locale = _composer(door, slug)
-    _, message = composer.proof(example(locale).email, door.now())
+    _, message = _dispatch(door).composer(slug).proof(door.now())
     target = folder or Path(tempfile.mkdtemp(prefix="mailer-preview-"))
     html, text = write_preview(message, target, slug)
     door.report({"slug": slug, "html": html, "text": text}, f"{html}\n{text}", as_json=as_json)
@@ -200,8 +197,9 @@ def proof(door: Door, slug: str, as_json: bool) -> None:
             "The settings name nobody to send proofs to.",
             hint='Set proof_recipients = ["you@acme.example"] in mailer.toml.',
         )
-    composer, _ = _composer(door, slug)
-    outcomes = _run(_dispatch(door).send_proofs([composer.proof(one, door.now()) for one in recipients]))
+    dispatch = _dispatch(door)
+    composer = dispatch.composer(slug)
+    outcomes = _run(dispatch.send_proofs([composer.proof(door.now(), one) for one in recipients]))
     values = {
         "slug": slug,
         "sent": sum(ok for ok, _ in outcomes),
@@ -524,13 +522,6 @@ def _ask(door: Door, slug: str) -> None:
     door.console.print(f"Relay:    {relay.host}:{relay.port} ({relay.security})", markup=False)
     if not click.confirm(f"Send {slug} now?", err=True):
         raise Refused("Nothing was sent.", hint="In a script, say --yes.")
-
-
-def _composer(door: Door, slug: str) -> tuple[Composer, Locale]:
-    rendered = _dispatch(door).rendered(slug)
-    with door.database.read() as connection:
-        record = catalogue.find(connection, slug)
-    return Composer(record.id or 0, slug, record.topic, rendered, door.settings), rendered.locale
 
 
 def _report_status(door: Door, slug: str, *, as_json: bool) -> None:

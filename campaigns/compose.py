@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parseaddr
 from typing import Protocol
@@ -47,10 +47,10 @@ class Example:
     email: str
 
 
-def example(locale: Locale, email: str = "zoe@example.com") -> Example:
+def example(locale: Locale) -> Example:
     """The person that previews and proofs are addressed to."""
     salutation = {"nl": "mevrouw", "en": "Ms"}[locale]
-    return Example(salutation, "Zoë", "de Vries", email)
+    return Example(salutation, "Zoë", "de Vries", "zoe@example.com")
 
 
 class Composer:
@@ -80,9 +80,10 @@ class Composer:
         """
         return self._compose(recipient.delivery_id, recipient.subscriber_id, recipient, now)
 
-    def proof(self, email: str, now: datetime) -> tuple[Envelope, bytes]:
+    def proof(self, now: datetime, email: str | None = None) -> tuple[Envelope, bytes]:
         """The mail as an invented person would get it, for the team's own eyes; its link belongs to nobody."""
-        return self._compose(0, 0, example(self._locale, email), now)
+        person = example(self._locale)
+        return self._compose(0, 0, replace(person, email=email or person.email), now)
 
     def _compose(
         self, delivery_id: int, subscriber_id: int, person: Person, now: datetime

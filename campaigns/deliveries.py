@@ -76,13 +76,17 @@ class Hold:
 
 def enrol(connection: Connection, campaign_id: int, topic: str, now: datetime) -> int:
     """Make one pending delivery for each person who agrees to `topic` now; returns how many are new."""
-    audience = select(
-        literal(campaign_id),
-        subscriber.c.id,
-        literal(DeliveryState.PENDING, delivery.c.state.type),
-        literal(0),
-        literal(now, delivery.c.due_at.type),
-    ).where(consented(topic, subscriber.c.id))
+    audience = (
+        select(
+            literal(campaign_id),
+            subscriber.c.id,
+            literal(DeliveryState.PENDING, delivery.c.state.type),
+            literal(0),
+            literal(now, delivery.c.due_at.type),
+        )
+        .where(consented(topic, subscriber.c.id))
+        .order_by(subscriber.c.id)
+    )
     columns = ["campaign_id", "subscriber_id", "state", "attempts", "due_at"]
     return connection.execute(insert(delivery).from_select(columns, audience)).rowcount
 

@@ -6,8 +6,6 @@ import contextlib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from templates.lint import Finding, Severity, lint
-
 from campaigns import catalogue, deliveries, workers
 from campaigns.compose import Composer
 from campaigns.content import load_notes, render_notes
@@ -20,6 +18,7 @@ from mailer.errors import Refused, TryAgainLater
 from mailer.outcome import Accepted
 from mailer.settings import Settings
 from mailer.smtp import Envelope, Relay
+from templates.lint import Finding, Severity, lint
 from templates.render import RenderedNotes
 
 Watch = Callable[[Sender], contextlib.AbstractAsyncContextManager[None]]
@@ -45,6 +44,13 @@ class Dispatch:
         """What lint says about a campaign's mail."""
         return lint(self.rendered(slug), image_hosts=self._settings.image_hosts)
 
+    def composer(self, slug: str) -> Composer:
+        """What puts a campaign's mails together, with its content as it is now."""
+        rendered = self.rendered(slug)
+        with self._database.read() as connection:
+            record = catalogue.find(connection, slug)
+        return Composer(record.id or 0, slug, record.topic, rendered, self._settings)
+
     def freeze(self, slug: str) -> Campaign:
         """Render, check and freeze the content, unless that was done before.
 
@@ -55,9 +61,7 @@ class Dispatch:
         if record.frozen_at is None:
             rendered = self.rendered(slug)
             refuse_errors(slug, lint(rendered, image_hosts=self._settings.image_hosts))
-            Composer(record.id or 0, slug, record.topic, rendered, self._settings).proof(
-                "proof@example.com", self._clock()
-            )
+            Composer(record.id or 0, slug, record.topic, rendered, self._settings).proof(self._clock())
             with self._database.write() as connection:
                 catalogue.freeze(connection, record.id or 0, rendered, self._clock())
         return record

@@ -1,0 +1,130 @@
+"""The installed command, killed at random moments and started again: nobody twice, nobody lost, doubt is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mailer.database import Database
+from tests.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
+from tests.installed import InstalledMailer
+from tests.relay import FaultyRelay
+
+PEOPLE = 1500
+CONNECTIONS = 4
+KILLS = int(os.environ.get("MAILER_TESTS_KILLS", "10"))  # a flavour of relay; three of them, so 30 in CI
+
+FLAVOURS = {
+    "plain": {},
+    "pipelining": {"pipelining": True},
+    "chunking": {"pipelining": True, "chunking": True},
+}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_sigkill_at_random_moments_repeats_nobody_and_loses_nobody(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, flavour: str
+) -> None:
+    kills_and_doubts(mailer, sqlite_database, tmp_path, flavour, KILLS)
+
+
+@pytest.mark.timeout(600)
+def test_sigkill_on_postgresql_repeats_nobody_and_loses_nobody(
+    mailer: InstalledMailer, postgresql_database: Database, tmp_path: Path
+) -> None:
+    kills_and_doubts(mailer, postgresql_database, tmp_path, "chunking", KILLS // 2)
+
+
+def kills_and_doubts(
+    mailer: InstalledMailer, database: Database, folder: Path, flavour: str, kills: int
+) -> None:
+    subscribe(database, PEOPLE)
+    draft(database)
+    with threaded(FaultyRelay(**FLAVOURS[flavour])) as relay:
+        relay.slowness = 0.02
+        url = database.url.render_as_string(hide_password=False)
+        write_config(folder, relay.port, database_url=url, connections=CONNECTIONS)
+        dispatch_for(database, settings_for(relay.port)).start("notes")
+        landed, seed = 0, random.randrange(2**32)
+        luck = random.Random(seed)
+        for _ in range(kills):
+            landed += kill_once(mailer, folder, relay, luck)
+        relay.slowness = 0
+        last = mailer.run("campaigns", "send", "notes", "--yes", "--json", cwd=folder, check=False)
+        status = json.loads(last.stdout)
+        listed = json.loads(
+            mailer.run("deliveries", "list", "notes", "--state", "uncertain", "--json", cwd=folder).stdout
+        )
+        uncertain = {row["email"] for row in listed["deliveries"]}
+        mailed = Counter(mail.recipient for mail in relay.accepted)
+        everyone = {f"person{number}@example.com" for number in range(1, PEOPLE + 1)}
+
+        assert landed >= kills // 2, f"too few kills met a mail in the air (seed {seed})"
+        assert max(mailed.values()) == 1, f"somebody was mailed twice (seed {seed})"
+        assert everyone - mailed.keys() <= uncertain, f"somebody was lost (seed {seed})"
+        assert status["accepted"] + status["uncertain"] == PEOPLE
+        assert len(uncertain) == status["uncertain"] <= kills * CONNECTIONS
+        assert last.returncode == (3 if uncertain else 0)
+
+        resolved = mailer.run("deliveries", "resolve", "notes", "--resend", "--json", cwd=folder)
+        assert json.loads(resolved.stdout)["resolved"] == len(uncertain)
+        mailer.run("run-due", cwd=folder)
+        assert {mail.recipient for mail in relay.accepted} == everyone
+
+
+def kill_once(mailer: InstalledMailer, folder: Path, relay: FaultyRelay, luck: random.Random) -> bool:
+    """Start a run, let it send a few, kill it at a random moment. Was it at work?"""
+    before = len(relay.accepted)
+    process = subprocess.Popen(
+        [mailer.command, "campaigns", "send", "notes", "--yes"],
+        cwd=folder,
+        env=mailer.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 30
+    while len(relay.accepted) == before and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(luck.uniform(0, 0.15))
+    process.send_signal(signal.SIGKILL)
+    process.wait(30)
+    return len(relay.accepted) > before
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_four_runs_at_once_send_each_subscriber_one_mail(
+    mailer: InstalledMailer, request: pytest.FixtureRequest, tmp_path: Path, engine: str
+) -> None:
+    database: Database = request.getfixturevalue(f"{engine}_database")
+    people = 400
+    subscribe(database, people)
+    draft(database)
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        url = database.url.render_as_string(hide_password=False)
+        write_config(tmp_path, relay.port, database_url=url)
+        dispatch_for(database, settings_for(relay.port)).start("notes")
+        runs = [
+            subprocess.Popen(
+                [mailer.command, "run-due"],
+                cwd=tmp_path,
+                env=mailer.environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(4)
+        ]
+        ends = [(*run.communicate(timeout=120), run.returncode) for run in runs]
+        assert all(code in {0, 75} for *_, code in ends), ends
+        mailer.run("run-due", cwd=tmp_path)
+    mailed = Counter(mail.recipient for mail in relay.accepted)
+    assert (len(mailed), set(mailed.values())) == (people, {1})

@@ -1,0 +1,241 @@
+"""Whole runs: a campaign, a relay on a socket that may go wrong, and what is in the ledger afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from datetime import timedelta
+from email import message_from_bytes, policy
+
+import pytest
+
+from campaigns import catalogue, deliveries
+from campaigns.deliveries import Attempt
+from campaigns.lifecycle import Act
+from campaigns.models import CampaignState, DeliveryState
+from campaigns.sender import Sender
+from mailer.database import Database
+from mailer.errors import RelayUnavailable
+from mailer.smtp import Relay
+from subscribers.audience import ConsentedRecipient
+from tests.campaign import counts, dispatch_for, draft, send, settings_for, subscribe, unwatched, withdraw
+from tests.relay import Fault, FaultyRelay, Point
+
+EXTENSIONS = [{}, {"pipelining": True}, {"pipelining": True, "chunking": True}]
+LEASE = timedelta(seconds=60)
+ids = ["plain", "pipelining", "chunking"]
+
+
+@pytest.mark.parametrize("extensions", EXTENSIONS, ids=ids)
+async def test_everyone_who_agreed_gets_one_mail_of_their_own(database: Database, extensions: dict) -> None:
+    people = subscribe(database, 30)
+    withdraw(database, people[3])
+    draft(database)
+    async with FaultyRelay(**extensions) as relay:
+        tally = await send(dispatch_for(database, settings_for(relay.port)))
+    assert tally.error is None
+    status = counts(database)
+    assert (status.state, status.audience, status.accepted) == (CampaignState.FINISHED, 29, 29)
+    assert Counter(mail.recipient for mail in relay.accepted) == {
+        f"person{number}@example.com": 1 for number in range(1, 31) if number != 4
+    }
+    for mail in relay.accepted:
+        message = message_from_bytes(mail.content, policy=policy.default)
+        assert message["To"].addresses[0].addr_spec == mail.recipient
+    links = {message_from_bytes(mail.content)["List-Unsubscribe"] for mail in relay.accepted}
+    assert len(links) == 29
+
+
+async def test_a_message_id_is_the_same_on_a_retry(sqlite_database: Database) -> None:
+    subscribe(sqlite_database, 1)
+    draft(sqlite_database)
+    later = {Point.FINAL: Fault.LATER}
+    async with FaultyRelay([later]) as relay:
+        settings = settings_for(relay.port, retry={"first_seconds": 0.05})
+        dispatch = dispatch_for(sqlite_database, settings)
+        await send(dispatch)
+        assert counts(sqlite_database).deferred == 1
+        await asyncio.sleep(0.1)
+        assert dispatch.due() == ["notes"]
+        await dispatch.run("notes", unwatched)
+    first, second = (message_from_bytes(content)["Message-ID"] for content in relay.contents)
+    assert first == second
+    assert counts(sqlite_database).accepted == 1
+
+
+async def test_a_rejected_address_is_rejected_alone(database: Database) -> None:
+    subscribe(database, 3)
+    draft(database)
+    async with FaultyRelay(refuses={"person2@example.com": b"550 5.1.1 No such user\r\n"}) as relay:
+        await send(dispatch_for(database, settings_for(relay.port)))
+    status = counts(database)
+    assert (status.accepted, status.rejected, status.state) == (2, 1, CampaignState.FINISHED)
+
+
+async def test_greylisting_defers_for_half_an_hour(database: Database) -> None:
+    subscribe(database, 1)
+    draft(database)
+    async with FaultyRelay(refuses={"person1@example.com": b"450 4.2.0 Greylisted\r\n"}) as relay:
+        dispatch = dispatch_for(database, settings_for(relay.port))
+        await send(dispatch)
+    status = counts(database)
+    assert (status.deferred, status.state) == (1, CampaignState.SENDING)
+    assert status.next_due_at is not None
+    wait = status.next_due_at - database.clock()()
+    assert timedelta(minutes=29) < wait < timedelta(minutes=37)
+    assert dispatch.due() == []
+
+
+async def test_a_relay_that_refuses_our_sender_pauses_the_campaign_and_blames_no_subscriber(
+    database: Database,
+) -> None:
+    subscribe(database, 20)
+    draft(database)
+    async with FaultyRelay([{Point.MAIL: Fault.REFUSE}] * 50) as relay:
+        tally = await send(dispatch_for(database, settings_for(relay.port)))
+    assert tally.refusal is not None
+    status = counts(database)
+    assert (status.state, status.rejected) == (CampaignState.PAUSED, 0)
+    assert status.pending + status.accepted == 20
+    assert "5.1.8" in (status.paused_because or "")
+
+
+async def test_a_relay_that_is_away_loses_nothing(database: Database) -> None:
+    subscribe(database, 5)
+    draft(database)
+    async with FaultyRelay() as relay:
+        port = relay.port
+    dispatch = dispatch_for(database, settings_for(port, smtp={"timeouts": {"connect": 0.2}}))
+    tally = await send(dispatch)
+    assert isinstance(tally.error, RelayUnavailable)
+    assert counts(database).pending == 5
+    assert dispatch.due() == ["notes"]
+
+
+async def test_a_connection_that_drops_before_the_content_is_replaced_in_the_same_run(
+    database: Database,
+) -> None:
+    subscribe(database, 20)
+    draft(database)
+    async with FaultyRelay([{Point.RCPT: Fault.HANG_UP}, {Point.MAIL: Fault.CLOSING}]) as relay:
+        await send(dispatch_for(database, settings_for(relay.port)))
+    assert counts(database).accepted == 20
+    assert len({mail.recipient for mail in relay.accepted}) == len(relay.accepted) == 20
+
+
+async def test_a_lost_answer_to_the_content_is_uncertain_and_not_sent_again(database: Database) -> None:
+    subscribe(database, 10)
+    draft(database)
+    async with FaultyRelay([{Point.FINAL: Fault.HANG_UP}]) as relay:
+        dispatch = dispatch_for(database, settings_for(relay.port))
+        await send(dispatch)
+        assert dispatch.due() == []
+    status = counts(database)
+    assert (status.accepted, status.uncertain, status.state) == (9, 1, CampaignState.FINISHED)
+    assert len(relay.contents) == 10
+
+
+async def test_a_resent_uncertain_delivery_reopens_the_campaign(database: Database) -> None:
+    subscribe(database, 1)
+    draft(database)
+    async with FaultyRelay([{Point.FINAL: Fault.HANG_UP}]) as relay:
+        dispatch = dispatch_for(database, settings_for(relay.port))
+        await send(dispatch)
+        assert dispatch.resolve("notes", resend=True) == 1
+        assert dispatch.due() == ["notes"]
+        await dispatch.run("notes", unwatched)
+    assert counts(database).accepted == 1
+
+
+async def test_pausing_holds_a_campaign_and_resuming_lets_it_go_on(database: Database) -> None:
+    subscribe(database, 300)
+    draft(database)
+    async with FaultyRelay(pipelining=True) as relay:
+        dispatch = dispatch_for(database, settings_for(relay.port))
+        running = asyncio.create_task(send(dispatch))
+        await relay.taken(20)
+        await asyncio.to_thread(dispatch.act, "notes", Act.PAUSE)
+        held = len(relay.accepted)
+        await running
+        assert held <= len(relay.accepted) <= held + 4
+        assert dispatch.due() == []
+        dispatch.act("notes", Act.RESUME)
+        await send(dispatch)
+    assert Counter(Counter(mail.recipient for mail in relay.accepted).values()) == {1: 300}
+
+
+async def test_cancelling_stops_a_running_campaign_for_good(database: Database) -> None:
+    subscribe(database, 300)
+    draft(database)
+    async with FaultyRelay(pipelining=True) as relay:
+        dispatch = dispatch_for(database, settings_for(relay.port))
+        running = asyncio.create_task(send(dispatch))
+        await relay.taken(20)
+        await asyncio.to_thread(dispatch.act, "notes", Act.CANCEL)
+        await running
+    status = counts(database)
+    assert status.state is CampaignState.CANCELLED
+    assert status.accepted == len(relay.accepted) < 300
+    assert status.accepted + status.cancelled == 300
+
+
+@pytest.mark.parametrize("extensions", EXTENSIONS, ids=ids)
+async def test_nobody_who_withdrew_before_the_attempt_was_recorded_gets_a_mail(
+    database: Database, extensions: dict
+) -> None:
+    """2,000 recipients, of whom people leave all the while; each withdrawal commits at a known time."""
+    people = subscribe(database, 2000)
+    draft(database)
+    left: dict[str, float] = {}
+
+    def leave(position: int) -> None:
+        withdraw(database, people[position])
+        left[f"person{position + 1}@example.com"] = time.time()
+
+    async def leave_one_after_the_other(running: asyncio.Task) -> None:
+        for position in range(1999, 0, -13):
+            if running.done():
+                return
+            await asyncio.to_thread(leave, position)
+
+    async with FaultyRelay(**extensions) as relay:
+        running = asyncio.create_task(send(dispatch_for(database, settings_for(relay.port))))
+        await leave_one_after_the_other(running)
+        await running
+    mailed = {mail.recipient for mail in relay.accepted}
+    attempted = attempts(database)
+    withdrawn_in_time = [who for who, at in left.items() if who not in mailed]
+    assert withdrawn_in_time, "nobody left while it ran: the test saw nothing"
+    for who in mailed & left.keys():
+        assert attempted[who] < left[who], "attempted after the withdrawal was committed"
+    status = counts(database)
+    assert status.accepted == len(mailed) == len(relay.accepted)
+    assert status.accepted + status.withheld == status.audience >= 1990
+
+
+async def test_a_process_frozen_past_its_lease_offers_nothing(sqlite_database: Database) -> None:
+    """The gate's answer is used too late: the content stays here, and the claim goes back."""
+    subscribe(sqlite_database, 1)
+    draft(sqlite_database)
+    async with FaultyRelay() as relay:
+        settings = settings_for(relay.port)
+        dispatch = dispatch_for(sqlite_database, settings)
+        dispatch.start("notes")
+        async with Relay(settings.smtp) as pool, pool.connection() as connection:
+            sender = Sender(None, pool, None, sqlite_database.clock(), lease=LEASE, retry=settings.retry)  # type: ignore[arg-type]
+            sender._composer = dispatch.composer("notes")
+            person = ConsentedRecipient(1, 1, "", "", "", "person1@example.com")
+            attempt = Attempt(person, 1, sqlite_database.clock()())
+            late = await sender._deliver(connection, attempt, deadline=time.monotonic())
+            assert (late.state, relay.contents) == (DeliveryState.PENDING, [])
+            in_time = await sender._deliver(connection, attempt, deadline=time.monotonic() + 60)
+            assert (in_time.state, len(relay.contents)) == (DeliveryState.ACCEPTED, 1)
+
+
+def attempts(database: Database) -> dict[str, float]:
+    """When each person's attempt was recorded, by their address."""
+    with database.read() as connection:
+        campaign = catalogue.find(connection, "notes")
+        rows = deliveries.listing(connection, campaign.id or 0)
+        return {row.email: row.attempted_at.timestamp() for row in rows if row.attempted_at}
