@@ -7,6 +7,7 @@ path holds somebody's token.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import time
@@ -101,6 +102,8 @@ class _House:
     @asynccontextmanager
     async def open(self, _app: Starlette) -> AsyncIterator[None]:
         """What was submitted is committed before the application ends."""
+        gc.collect()
+        gc.freeze()  # else every full collection walks all imported code: 50 ms that every visitor waits
         yield
         await self._settle.close()
         await self._database.aclose()
