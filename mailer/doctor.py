@@ -119,20 +119,23 @@ def public_address(settings: Settings) -> Finding:
             f"{url} reaches no further than this machine",
             "Fine for trying things out. For real mail set the HTTPS address of `mailer serve`.",
         )
+    page = f"{url}/u/doctor"  # no valid token, so that our own answer is a 404 with our own headers
+    hint = f"Is `mailer serve` running, and does the reverse proxy pass {url}/u/ on to it?"
     try:
-        with urllib.request.urlopen(f"{url}/healthz", timeout=_PATIENCE) as answer:  # noqa: S310 - https, see above
-            healthy = answer.status == 200
-    except (OSError, urllib.error.URLError) as error:
-        reason = getattr(error, "reason", error)
+        with urllib.request.urlopen(page, timeout=_PATIENCE):  # noqa: S310 - https, see above
+            pass
+    except urllib.error.HTTPError as error:
+        with error:
+            ours = error.code == 404 and error.headers["X-Robots-Tag"] == "noindex, nofollow"
+        if ours:
+            return Finding("public_url", Level.OK, f"{url} reaches the unsubscribe page")
         return Finding(
-            "public_url",
-            Level.WARN,
-            f"{url}/healthz does not answer ({reason})",
-            "Is `mailer serve` running, and does the reverse proxy pass this address on to it?",
+            "public_url", Level.WARN, f"{page} answers {error.code}, but not as our page would", hint
         )
-    return Finding(
-        "public_url", Level.OK if healthy else Level.WARN, f"{url}/healthz answers {answer.status}"
-    )
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        return Finding("public_url", Level.WARN, f"{page} does not answer ({reason})", hint)
+    return Finding("public_url", Level.WARN, f"{page} answers, but not as our page would", hint)
 
 
 def sender(settings: Settings, lookup: Lookup | None = resolver.texts) -> Iterator[Finding]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -192,6 +195,39 @@ class TestSender:
 
 def test_a_loopback_address_is_for_trying_things_out() -> None:
     assert doctor.public_address(settings()).level is Level.WARN
+
+
+class Door(BaseHTTPRequestHandler):
+    """Answers as the web door does, or, with other headers, as somebody else's server."""
+
+    headers_sent: ClassVar[dict[str, str]] = {}
+
+    def do_GET(self) -> None:
+        self.send_response(404)
+        for name, value in self.headers_sent.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("headers", "level"), [({"X-Robots-Tag": "noindex, nofollow"}, Level.OK), ({}, Level.WARN)]
+)
+def test_the_public_address_must_lead_to_our_page(
+    headers: dict[str, str], level: Level, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificates = loopback_certificates()
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca_file))
+    server = HTTPServer(("127.0.0.1", 0), type("Handler", (Door,), {"headers_sent": headers}))
+    server.socket = certificates.server_context().wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    finding = doctor.public_address(settings(public_url=f"https://127.0.0.1:{server.server_port}/mail"))
+    thread.join(30)
+    server.server_close()
+    assert finding.level is level
 
 
 def test_an_address_that_does_not_answer_is_found() -> None:
