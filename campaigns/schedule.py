@@ -37,7 +37,8 @@ def due_time(wall_time: str, zone: str, now: datetime) -> DueTime:
         )
     try:
         naive = datetime.fromisoformat(wall_time.strip())
-    except ValueError:
+        at = naive.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise InvalidInput(
             f"can't read the time {wall_time!r}", where="--at", hint=f"Write {EXAMPLE}."
         ) from None
@@ -45,7 +46,6 @@ def due_time(wall_time: str, zone: str, now: datetime) -> DueTime:
         raise InvalidInput(
             "the time has an offset of its own", where="--at", hint=f"Write {EXAMPLE} and --tz."
         )
-    at = naive.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC)
     if at <= now:
         raise InvalidInput(
             f"{wall_time} {zone} is past", where="--at", hint="Send it now: `mailer campaigns send`."

@@ -95,14 +95,17 @@ def list_id(display_name: str, identifier: str) -> bytes:
 
 
 def list_unsubscribe(url: str, *, mailto: str | None = None) -> bytes:
-    """List-Unsubscribe (RFC 2369, RFC 8058): the URL whole and unencoded, on a line of its own if long."""
+    """List-Unsubscribe (RFC 2369, RFC 8058): the URL whole and unencoded, on the field's first line.
+
+    A long URL makes a line over 78 characters, which RFC 5322 section 2.1.1 allows; readers that do not unfold
+    headers find it all the same.
+    """
     if not _URI.fullmatch(url) or not url.startswith(("https://", "http://")):
         raise InvalidInput("the unsubscribe URL is not an http(s) URL in printable ASCII")
-    if len(url) > HARD_LINE_LIMIT - len(" <>,"):
+    if len(url) > HARD_LINE_LIMIT - len("List-Unsubscribe: <>,"):
         raise InvalidInput("the unsubscribe URL does not fit on one line of a header (998 octets)")
-    gap = " " if len(url) <= LINE_LIMIT - len("List-Unsubscribe: <>,") else "\r\n "
     tail = f",\r\n <{mailto}>" if mailto else ""
-    return f"List-Unsubscribe:{gap}<{url}>{tail}\r\n".encode()
+    return f"List-Unsubscribe: <{url}>{tail}\r\n".encode()
 
 
 def mailto(address: str) -> str:
