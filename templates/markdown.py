@@ -21,7 +21,7 @@ from templates.language import texts
 from templates.markdown_rules import extend
 from templates.notes import ReleaseNotes
 
-LONGEST_BODY = 200_000
+LONGEST_BODY = 100_000
 DEEPEST = 40
 MARKER = "__slot_"
 TOP_HEADING = 2  # the mail's title is the one h1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
 from markdown_it import MarkdownIt
 from markdown_it.ruler import RuleOptionsType
@@ -28,10 +29,12 @@ def extend(markdown: MarkdownIt) -> None:
 
 def _comment(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001 - markdown-it's
     """``<!-- ... -->`` on lines of its own, also over blank lines: authors' notes to each other."""
-    if state.sCount[start] - state.blkIndent >= _CODE_INDENT or not _line(state, start).startswith("<!--"):
+    begin = state.bMarks[start] + state.tShift[start]
+    if state.sCount[start] - state.blkIndent >= _CODE_INDENT or not state.src.startswith("<!--", begin):
         return False
-    closing = next((line for line in range(start, end) if "-->" in _line(state, line)), None)
-    if closing is None or not _line(state, closing).rstrip().endswith("-->"):
+    finish = state.src.find("-->", begin)
+    closing = bisect_left(state.eMarks, finish + 3, start, end)
+    if finish < 0 or closing == end or state.src[finish + 3 : state.eMarks[closing]].strip():
         return False
     if not silent:
         state.line = closing + 1
@@ -68,9 +71,9 @@ def _line(state: StateBlock, line: int) -> str:
 
 def _bare_url(state: StateInline, silent: bool) -> bool:  # noqa: FBT001
     """A web address without brackets becomes a link, as on GitHub (GFM, "Autolinks")."""
-    if silent or state.linkLevel > 0 or state.src[state.pos] != ":":
+    if silent or state.linkLevel > 0 or not state.src.startswith("://", state.pos):
         return False
-    scheme = re.search(r"(?<![a-zA-Z0-9])https?$", state.pending, re.IGNORECASE)
+    scheme = re.search(r"(?<![a-zA-Z0-9])https?$", state.pending[-6:], re.IGNORECASE)
     found = _URL.match(state.src, state.pos - len(scheme[0])) if scheme else None
     if scheme is None or found is None:
         return False
