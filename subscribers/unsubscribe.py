@@ -17,8 +17,8 @@ from typing import TypeAlias, assert_never
 from itsdangerous import Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 from sqlalchemy import Connection, select
-from sqlmodel import col
 
+from mailer.columns import table
 from mailer.errors import InvalidInput
 from subscribers import ledger
 from subscribers.consent import NewEvent, Standing, standing_after
@@ -108,8 +108,8 @@ Request: TypeAlias = Withdrawal | Undo
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """What a page may know of the person behind a link. A barred one's address is suppressed."""
+class Contact:
+    """Whom a link leads to: an address on file, and whether it is barred (suppressed)."""
 
     email: str
     barred: bool
@@ -130,14 +130,14 @@ def masked(email: str) -> str:
     return f"{local[:1]}…@{domain[:1]}…{dot}{top if dot else ''}"
 
 
-def listing_of(standing: Standing | None, person: Person | None) -> Listing:
+def listing_of(standing: Standing | None, contact: Contact | None) -> Listing:
     """Where the holder of a link finds themselves."""
-    if standing is None or person is None:
+    if standing is None or contact is None:
         return Listing.OFF
     match standing.state:
         case ConsentKind.GRANTED | ConsentKind.REQUESTED:
             return Listing.ON
-        case ConsentKind.WITHDRAWN if not person.barred:
+        case ConsentKind.WITHDRAWN if not contact.barred:
             return Listing.LEFT
         case _:
             return Listing.OFF
@@ -146,12 +146,12 @@ def listing_of(standing: Standing | None, person: Person | None) -> Listing:
 def event_for(
     request: Request,
     standing: Standing | None,
-    person: Person | None,
+    contact: Contact | None,
     wording_sha256: str | None,
     now: datetime,
 ) -> NewEvent | None:
     """What `request` adds to the ledger; None where it is so already, or where it does not apply."""
-    target, listing = request.target, listing_of(standing, person)
+    target, listing = request.target, listing_of(standing, contact)
     match request:
         case Withdrawal() if listing is Listing.ON:
             kind, occurred_at = ConsentKind.WITHDRAWN, now
@@ -169,26 +169,26 @@ def settle(connection: Connection, requests: Sequence[Request], now: datetime) -
     """Apply `requests` in their order; returns what each finds afterwards. Needs a writing transaction."""
     ledger.lock(connection)
     ids = {request.target.subscriber_id for request in requests}
-    people = _people(connection, ids)
+    contacts = _contacts(connection, ids)
     standings: dict[tuple[int, str], Standing | None] = {**ledger.standings(connection, ids)}
     events, views = [], []
     for request in requests:
         key = request.target.subscriber_id, request.target.topic
-        person, standing = people.get(key[0]), standings.get(key)
-        event = event_for(request, standing, person, _wording_of(connection, request, now), now)
+        contact, standing = contacts.get(key[0]), standings.get(key)
+        event = event_for(request, standing, contact, _wording_of(connection, request, now), now)
         if event is not None:
             events.append(event)
             standing = standings[key] = standing_after(standing, event, event_id=0)
-        views.append(View(listing_of(standing, person), person.email if person else None))
+        views.append(View(listing_of(standing, contact), contact.email if contact else None))
     ledger.append(connection, events, now)
     return views
 
 
 def look_up(connection: Connection, target: Target) -> View:
     """What the page of `target` has to tell."""
-    person = _people(connection, {target.subscriber_id}).get(target.subscriber_id)
+    contact = _contacts(connection, {target.subscriber_id}).get(target.subscriber_id)
     standing = ledger.standings(connection, {target.subscriber_id}).get((target.subscriber_id, target.topic))
-    return View(listing_of(standing, person), person.email if person else None)
+    return View(listing_of(standing, contact), contact.email if contact else None)
 
 
 def _wording_of(connection: Connection, request: Request, now: datetime) -> str | None:
@@ -197,11 +197,12 @@ def _wording_of(connection: Connection, request: Request, now: datetime) -> str 
     return ledger.keep_wording(connection, request.wording, now, language=request.target.locale)
 
 
-def _people(connection: Connection, ids: Collection[int]) -> dict[int, Person]:
-    barred = col(Suppression.address_hash).is_not(None)
+def _contacts(connection: Connection, ids: Collection[int]) -> dict[int, Contact]:
+    subscriber, suppression = table(Subscriber), table(Suppression)
+    barred = suppression.c.address_hash.is_not(None)
     statement = (
-        select(Subscriber.id, Subscriber.email, barred)  # type: ignore[call-overload]
-        .outerjoin(Suppression, col(Suppression.address_hash) == col(Subscriber.address_hash))
-        .where(col(Subscriber.id).in_(ids))
+        select(subscriber.c.id, subscriber.c.email, barred)
+        .outerjoin(suppression, suppression.c.address_hash == subscriber.c.address_hash)
+        .where(subscriber.c.id.in_(ids))
     )
-    return {number: Person(email, bool(shut)) for number, email, shut in connection.execute(statement)}
+    return {number: Contact(email, bool(shut)) for number, email, shut in connection.execute(statement)}
