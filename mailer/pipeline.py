@@ -121,13 +121,14 @@ class Pipeline(asyncio.Protocol):
             self._advance([])
             return
         self._offered = self._offered or group.offers
-        self._watch(self._limits[group.phases[0]])
+        self._watch()
         self._transport.writelines(group.data)
 
     def _failure(self) -> Outcome:
-        phase = Phase.CONTENT if self._unsent else self._phases[len(self._replies)]
         reason = self.broken or "there is no connection"
-        return Uncertain(phase, reason) if self._offered else Deferred(phase, Scope.RELAY, None, reason)
+        if self._offered:
+            return Uncertain(self._awaited, reason)
+        return Deferred(self._awaited, Scope.RELAY, None, reason)
 
     def data_received(self, data: bytes) -> None:
         """Pair what arrived with what was asked; hand complete groups to the dialogue."""
@@ -144,7 +145,7 @@ class Pipeline(asyncio.Protocol):
         elif len(came) == missing:
             self._advance(self._replies)
         elif came:
-            self._watch(self._limits[self._phases[len(self._replies)]])
+            self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Nothing more will come: what is under way ends with what is known."""
@@ -155,20 +156,29 @@ class Pipeline(asyncio.Protocol):
     def pause_writing(self) -> None:
         """A large message is leaving: what counts from here is that it keeps moving."""
         self._unsent = self._left()
-        self._watch(self._limits[Phase.CONTENT])
+        self._watch()
 
     def resume_writing(self) -> None:
         """The message has left, all but a last piece: the relay's reply is what to wait for."""
         self._unsent = 0
-        if self._waiting:
-            self._watch(self._limits[self._phases[len(self._replies)]])
+        self._watch()
 
     def _left(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
-    def _watch(self, seconds: float) -> None:
-        """Move the deadline. The timer is only touched where it would ring too late, so mostly never."""
-        self._deadline = deadline = self._loop.time() + seconds
+    @property
+    def _awaited(self) -> Phase:
+        """What has to happen next: that the content moves on, or a reply to this command."""
+        return Phase.CONTENT if self._unsent else self._phases[len(self._replies)]
+
+    def _watch(self) -> None:
+        """Give what is awaited its full time from now.
+
+        The timer is touched only where it would ring too late, so hardly ever.
+        """
+        if not self._waiting:
+            return
+        self._deadline = deadline = self._loop.time() + self._limits[self._awaited]
         if self._timer is None or self._timer.when() > deadline:
             if self._timer is not None:
                 self._timer.cancel()
@@ -181,9 +191,9 @@ class Pipeline(asyncio.Protocol):
         left = self._left()
         if self._loop.time() < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._ring)
-        elif self._unsent and left < self._unsent:
+        elif left < self._unsent:
             self._unsent = left
-            self._watch(self._limits[Phase.CONTENT])
+            self._watch()
         else:
-            phase = Phase.CONTENT if self._unsent else self._phases[len(self._replies)]
-            self.abort(f"no answer in {phase} within {self._limits[phase]:g} seconds")
+            limit = self._limits[self._awaited]
+            self.abort(f"no answer in {self._awaited} within {limit:g} seconds")

@@ -135,6 +135,11 @@ class Relay:
         """The most connections that there will be."""
         return self._concurrency.ceiling
 
+    @property
+    def limit(self) -> int:
+        """How many of them may be in use just now."""
+        return self._concurrency.limit
+
     async def __aenter__(self) -> Self:
         self._observe()
         return self
@@ -173,6 +178,7 @@ class Relay:
                 raise
             if connection is not None:
                 self._busy.add(connection)
+                self._announce()
                 return connection
             self._end_turn()
 
@@ -189,11 +195,15 @@ class Relay:
     async def _take_turn(self) -> None:
         self._wanted += 1
         try:
-            while self._turns >= self._concurrency.limit:
+            while self._turns >= self._room():
                 await self._changed.wait()
         finally:
             self._wanted -= 1
         self._turns += 1
+
+    def _room(self) -> int:
+        """While none is open, one goes ahead: it waits for a relay that is away, and the others wait for it."""
+        return self._concurrency.limit if self._busy or self._free else 1
 
     def _end_turn(self) -> None:
         self._turns -= 1
@@ -223,7 +233,7 @@ class Relay:
             except ConnectionFailed as error:
                 if error.lasting:
                     raise
-                if self._alive():
+                if self._others():
                     self._lower()
                     return None
                 if self._away_since is None:
@@ -236,12 +246,13 @@ class Relay:
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - so that not all come back at once
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _alive(self) -> int:
-        return len(self._busy) + sum(connection.usable for connection in self._free)
+    def _others(self) -> int:
+        """How many connections there are, or may soon be, beside the caller's."""
+        return self._turns - 1 + sum(connection.usable for connection in self._free)
 
     def _lower(self) -> None:
-        if alive := self._alive():
-            self._concurrency.lower(asyncio.get_running_loop().time(), alive)
+        if others := self._others():
+            self._concurrency.lower(asyncio.get_running_loop().time(), others)
             for connection in list(self._busy)[self._concurrency.limit :]:
                 connection.retire()
 

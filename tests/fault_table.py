@@ -22,7 +22,8 @@ from typing import Any
 
 from mailer.settings import RelaySettings, TimeoutSettings
 from tests.certificates import loopback_certificates
-from tests.relay import Fault, FaultyRelay, Point
+from tests.faults import Fault, Point
+from tests.relay import FaultyRelay
 
 PATIENCE = 0.3  # seconds, where the case is about a relay that is too slow
 AMPLE = 20.0  # seconds, everywhere else: a busy machine is not a fault

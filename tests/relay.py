@@ -79,6 +79,7 @@ class FaultyRelay:
         self.host, self.port = host, 0
         self.turns = 0
         self.open: set[asyncio.Task[None]] = set()
+        self.refused: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, self.host, self.port, ssl=self._implicit)
@@ -91,7 +92,7 @@ class FaultyRelay:
         self._server.close()
         for session in self.open:
             session.cancel()
-        await asyncio.gather(*self.open, return_exceptions=True)
+        await asyncio.gather(*self.open, *self.refused, return_exceptions=True)
 
     async def taken(self, count: int) -> None:
         """Wait until that many mails were taken."""
@@ -107,9 +108,11 @@ class FaultyRelay:
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         faults = self.plan[self.connections] if self.connections < len(self.plan) else {}
         self.connections += 1
-        session = asyncio.get_running_loop().create_task(Session(self, reader, writer, faults).hold())
-        self.open.add(session)
-        session.add_done_callback(self.open.discard)
+        crowded = self.most_connections is not None and len(self.open) >= self.most_connections
+        session = Session(self, reader, writer, faults)
+        holding = asyncio.get_running_loop().create_task(session.refuse() if crowded else session.hold())
+        (self.refused if crowded else self.open).add(holding)
+        holding.add_done_callback((self.refused if crowded else self.open).discard)
 
 
 class HungUp(Exception):
@@ -141,11 +144,13 @@ class Session:
         finally:
             self.writer.close()
 
-    async def converse(self) -> None:
-        if self.relay.most_connections is not None and len(self.relay.open) > self.relay.most_connections:
-            self.out += b"421 4.7.0 Too many connections\r\n"
+    async def refuse(self) -> None:
+        self.out += b"421 4.7.0 Too many connections\r\n"
+        with suppress(OSError):
             await self.flush()
-            return
+        self.writer.close()
+
+    async def converse(self) -> None:
         await self.answer(Point.GREETING, GOOD[Point.GREETING])
         while True:
             line = await self.line()

@@ -1,0 +1,437 @@
+"""Sending to real SMTP servers on loopback: the tests' own relay and aiosmtpd."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+from mailer.errors import ConfigurationError
+from mailer.outcome import Accepted, Deferred, Phase, Rejected, Scope, Uncertain
+from mailer.settings import RelaySettings, TimeoutSettings
+from mailer.smtp import Connection, ConnectionFailed, Envelope, Relay
+from tests.certificates import loopback_certificates
+from tests.faults import Fault, Point
+from tests.relay import FaultyRelay
+
+ENVELOPE = Envelope("news@example.com", "anna@example.org")
+MESSAGE = b"Subject: Release 2.4\r\n\r\n.a dot\r\n..two\r\n\r\nthe end\r\n"
+MODES = {
+    "chunking+pipelining": ({"chunking": True, "pipelining": True}, 1),
+    "pipelining": ({"pipelining": True}, 2),
+    "chunking": ({"chunking": True}, 3),
+    "plain": ({}, 4),
+}
+pytestmark = pytest.mark.timeout(60)
+modes = pytest.mark.parametrize(("offers", "round_trips"), MODES.values(), ids=MODES)
+
+
+def _settings(port: int, **more: Any) -> RelaySettings:
+    return RelaySettings(**({"host": "127.0.0.1", "port": port, "security": "none"} | more))
+
+
+@asynccontextmanager
+async def _connected(relay: FaultyRelay, **more: Any) -> AsyncIterator[Connection]:
+    connection = await Connection.open(_settings(relay.port, **more))
+    yield connection
+    await connection.close()
+
+
+async def _until(happened: Callable[[], bool]) -> None:
+    while not happened():  # noqa: ASYNC110 - nothing there could set an Event
+        await asyncio.sleep(0.01)
+
+
+# -- one connection ----------------------------------------------------------------------------------------------
+
+
+@modes
+async def test_a_message_arrives_byte_for_byte(offers: dict[str, bool], round_trips: int) -> None:
+    async with FaultyRelay(**offers) as relay, _connected(relay) as connection:
+        outcome = await connection.send(ENVELOPE, MESSAGE)
+    assert isinstance(outcome, Accepted)
+    assert outcome.reply.text == "Ok: queued as 1A2B3C"
+    [mail] = relay.accepted
+    assert (mail.sender, mail.recipient, mail.content) == (ENVELOPE.sender, ENVELOPE.recipient, MESSAGE)
+
+
+@modes
+async def test_a_message_takes_as_few_round_trips_as_the_relay_allows(
+    offers: dict[str, bool], round_trips: int
+) -> None:
+    async with FaultyRelay(**offers) as relay, _connected(relay) as connection:
+        before = relay.turns
+        for _ in range(10):
+            await connection.send(ENVELOPE, MESSAGE)
+        assert relay.turns - before == 10 * round_trips
+
+
+@modes
+@pytest.mark.parametrize("takes_empty_data", [False, True])
+async def test_after_a_refusal_the_next_message_goes_on_the_same_connection(
+    offers: dict[str, bool], round_trips: int, takes_empty_data: bool
+) -> None:
+    """Also where the relay accepts DATA without a recipient (RFC 2920): nobody's empty mail does not count."""
+    refuses = {"gone@example.org": b"550 5.1.1 <gone@example.org>: no such user\r\n"}
+    async with (
+        FaultyRelay(**offers, refuses=refuses, takes_empty_data=takes_empty_data) as relay,
+        _connected(relay) as connection,
+    ):
+        outcomes = [
+            await connection.send(Envelope("news@example.com", address), MESSAGE)
+            for address in ("gone@example.org", "anna@example.org", "gone@example.org", "bram@example.org")
+        ]
+    assert [type(outcome) for outcome in outcomes] == [Rejected, Accepted, Rejected, Accepted]
+    assert [mail.recipient for mail in relay.accepted] == ["anna@example.org", "bram@example.org"]
+    assert relay.connections == 1
+
+
+async def test_the_operator_sees_why_but_not_who() -> None:
+    refuses = {"anna@example.org": b"550-5.1.1 <anna@example.org>:\r\n550 5.1.1 user Anna is unknown\r\n"}
+    async with FaultyRelay(pipelining=True, refuses=refuses) as relay, _connected(relay) as connection:
+        outcome = await connection.send(ENVELOPE, MESSAGE)
+    assert outcome == Rejected(Phase.RCPT, Scope.RECIPIENT, outcome.reply, outcome.reason)
+    assert outcome.reason == "550 5.1.1 *** user *** is unknown"
+
+
+async def test_a_message_over_the_relays_size_is_rejected_before_it_is_offered() -> None:
+    async with FaultyRelay(pipelining=True, size=20) as relay, _connected(relay) as connection:
+        outcome = await connection.send(ENVELOPE, MESSAGE)
+        assert connection.usable
+    assert isinstance(outcome, Rejected)
+    assert outcome.scope is Scope.SENDER
+    assert not any(line.startswith(b"MAIL") for line in relay.commands)
+
+
+async def test_closing_says_quit() -> None:
+    async with FaultyRelay() as relay, _connected(relay) as connection:
+        await connection.send(ENVELOPE, MESSAGE)
+    assert relay.commands[-1] == b"QUIT"
+
+
+@modes
+async def test_a_cancelled_send_leaves_the_connection_closed(
+    offers: dict[str, bool], round_trips: int
+) -> None:
+    async with FaultyRelay([{Point.RCPT: Fault.STALL}], **offers) as relay, _connected(relay) as connection:
+        sending = asyncio.create_task(connection.send(ENVELOPE, MESSAGE))
+        await _until(lambda: any(line.startswith(b"RCPT") for line in relay.commands))
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        assert not connection.usable
+        outcome = await connection.send(ENVELOPE, MESSAGE)
+    assert outcome == Deferred(Phase.MAIL, Scope.RELAY, None, "the sending was cancelled")
+    assert relay.accepted == []
+
+
+async def test_a_connection_sends_one_message_at_a_time() -> None:
+    async with FaultyRelay() as relay, _connected(relay) as connection:
+        sending = asyncio.create_task(connection.send(ENVELOPE, MESSAGE))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError):
+            await connection.send(ENVELOPE, MESSAGE)
+        assert isinstance(await sending, Accepted)
+
+
+async def test_a_relay_that_hangs_up_between_messages_costs_no_doubt() -> None:
+    async with FaultyRelay(chunking=True, pipelining=True) as relay, _connected(relay) as connection:
+        await connection.send(ENVELOPE, MESSAGE)
+        for session in relay.open:
+            session.cancel()
+        await _until(lambda: not connection.usable)
+        outcome = await connection.send(ENVELOPE, MESSAGE)
+    assert isinstance(outcome, Deferred)
+    assert outcome.scope is Scope.RELAY
+
+
+@pytest.mark.parametrize("chunking", [False, True])
+async def test_a_large_message_that_stands_still_on_its_way_is_in_doubt_after_the_block_timeout(
+    chunking: bool,
+) -> None:
+    message = b"x" * 78 + b"\r\n"
+    timeouts = TimeoutSettings(block=0.3)
+    plan = [{Point.CONTENT: Fault.STALL}]
+    async with (
+        FaultyRelay(plan, pipelining=True, chunking=chunking, size=None) as relay,
+        _connected(relay, timeouts=timeouts) as connection,
+    ):
+        outcome = await connection.send(ENVELOPE, message * 200_000)
+    assert outcome == Uncertain(Phase.CONTENT, "no answer in content within 0.3 seconds")
+
+
+@modes
+async def test_a_large_message_arrives_whole(offers: dict[str, bool], round_trips: int) -> None:
+    message = (b".x" * 38 + b"\r\n") * 50_000
+    async with FaultyRelay(**offers) as relay, _connected(relay) as connection:
+        assert isinstance(await connection.send(ENVELOPE, message), Accepted)
+    assert relay.accepted[0].content == message
+
+
+# -- TLS and login -----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Inbox:
+    """An aiosmtpd handler that keeps what it is given."""
+
+    contents: list[bytes] = field(default_factory=list)
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        self.contents.append(envelope.content)
+        return "250 2.0.0 Ok"
+
+
+def _authenticate(
+    server: Any, session: Any, envelope: Any, mechanism: str, data: LoginPassword
+) -> AuthResult:
+    right = (data.login, data.password) == (b"mailer", b"correct horse")
+    return AuthResult(success=right, handled=False)
+
+
+@pytest.fixture
+def aiosmtpd_port() -> Iterator[tuple[int, _Inbox]]:
+    """An aiosmtpd that takes mail only after STARTTLS and login."""
+    inbox = _Inbox()
+    controller = Controller(
+        inbox,
+        hostname="127.0.0.1",
+        port=_free_port(),
+        tls_context=loopback_certificates().server_context(),
+        require_starttls=True,
+        authenticator=_authenticate,
+        auth_required=True,
+    )
+    controller.start()
+    yield controller.port, inbox
+    controller.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def _login(port: int, **more: Any) -> RelaySettings:
+    values = {
+        "host": "localhost",
+        "security": "starttls",
+        "ca_file": loopback_certificates().ca_file,
+        "username": "mailer",
+        "password": "correct horse",
+    }
+    return _settings(port, **(values | more))
+
+
+async def test_aiosmtpd_takes_a_message_after_starttls_and_login(aiosmtpd_port: tuple[int, _Inbox]) -> None:
+    port, inbox = aiosmtpd_port
+    connection = await Connection.open(_login(port))
+    outcome = await connection.send(ENVELOPE, MESSAGE)
+    await connection.close()
+    assert isinstance(outcome, Accepted)
+    assert inbox.contents == [MESSAGE]
+
+
+async def test_a_wrong_password_is_told_without_repeating_it(aiosmtpd_port: tuple[int, _Inbox]) -> None:
+    port, _ = aiosmtpd_port
+    with pytest.raises(ConnectionFailed) as caught:
+        await Connection.open(_login(port, password="battery staple"))
+    assert (caught.value.phase, caught.value.lasting, caught.value.exit_code) == (Phase.AUTH, True, 75)
+    assert "battery" not in str(caught.value)
+
+
+async def test_a_message_goes_through_implicit_tls() -> None:
+    settings = {"security": "tls", "ca_file": loopback_certificates().ca_file}
+    async with (
+        FaultyRelay(implicit_tls=True, pipelining=True) as relay,
+        _connected(relay, **settings) as connection,
+    ):
+        assert isinstance(await connection.send(ENVELOPE, MESSAGE), Accepted)
+
+
+@pytest.mark.parametrize("login", [None, ("mailer", "correct horse")])
+async def test_a_relay_without_starttls_hears_neither_password_nor_mail(
+    login: tuple[str, str] | None,
+) -> None:
+    async with FaultyRelay(login=login) as relay:
+        with pytest.raises(ConnectionFailed, match="offers no STARTTLS") as caught:
+            await Connection.open(_login(relay.port))
+    assert caught.value.lasting
+    assert [line.split()[0] for line in relay.commands] == [b"EHLO"]
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+async def test_an_unknown_authority_is_not_trusted(security: str) -> None:
+    async with FaultyRelay(starttls=security == "starttls", implicit_tls=security == "tls") as relay:
+        with pytest.raises(ConnectionFailed, match="certificate that can't be trusted") as caught:
+            await Connection.open(_login(relay.port, security=security, ca_file=None))
+    assert (caught.value.phase, caught.value.lasting) == (Phase.STARTTLS, True)
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+async def test_a_certificate_for_another_name_is_not_trusted(security: str) -> None:
+    offers = {"starttls": security == "starttls", "implicit_tls": security == "tls"}
+    async with FaultyRelay(host="127.0.0.2", **offers) as relay:
+        with pytest.raises(ConnectionFailed, match="certificate that can't be trusted"):
+            await Connection.open(_login(relay.port, host="127.0.0.2", security=security))
+
+
+async def test_tls_to_a_relay_that_speaks_in_clear_says_which_setting_to_look_at() -> None:
+    async with FaultyRelay() as relay:
+        with pytest.raises(ConnectionFailed, match="security"):
+            await Connection.open(_login(relay.port, security="tls"))
+
+
+async def test_a_password_crosses_loopback_in_clear_where_security_is_none() -> None:
+    async with FaultyRelay(login=("mailer", "correct horse")) as relay:
+        connection = await Connection.open(_login(relay.port, security="none"))
+        await connection.close()
+
+
+async def test_a_password_does_not_cross_a_network_in_clear() -> None:
+    address = _address_on_the_network()
+    async with FaultyRelay(host=address, login=("mailer", "correct horse")) as relay:
+        with pytest.raises(ConfigurationError, match="in clear"):
+            await Connection.open(_login(relay.port, host=address, security="none"))
+    assert [line.split()[0] for line in relay.commands] == [b"EHLO"]
+
+
+def _address_on_the_network() -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(("192.0.2.1", 9))  # sends nothing: only asks which address it would be sent from
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        return sock.getsockname()[0]
+
+
+async def test_a_relay_that_knows_no_login_says_so() -> None:
+    async with FaultyRelay(starttls=True) as relay:
+        with pytest.raises(ConnectionFailed, match="offers no login"):
+            await Connection.open(_login(relay.port))
+
+
+async def test_a_certificate_file_that_is_none_is_a_configuration_error(tmp_path: Any) -> None:
+    with pytest.raises(ConfigurationError, match="ca_file"):
+        Relay(_login(587, ca_file=tmp_path / "missing.pem"))
+
+
+# -- the relay as a pool -----------------------------------------------------------------------------------------
+
+
+async def _send_all(relay: Relay, count: int, workers: int) -> list[type]:
+    """What a sender does: as many workers as it likes, of which the relay lets some at a time have a connection."""
+    numbers, outcomes = iter(range(count)), []
+
+    async def work() -> None:
+        while True:
+            async with relay.connection() as connection:
+                while connection.usable:
+                    if (number := next(numbers, None)) is None:
+                        return
+                    envelope = Envelope("news@example.com", f"p{number}@example.org")
+                    outcomes.append(type(await connection.send(envelope, MESSAGE)))
+
+    await asyncio.gather(*(work() for _ in range(workers)))
+    return outcomes
+
+
+async def test_many_workers_send_everything_once() -> None:
+    async with (
+        FaultyRelay(pipelining=True) as server,
+        Relay(_settings(server.port, connections=8)) as relay,
+    ):
+        outcomes = await _send_all(relay, 400, workers=8)
+    assert outcomes == [Accepted] * 400
+    assert len({mail.recipient for mail in server.accepted}) == len(server.accepted) == 400
+    assert server.connections <= 8
+
+
+async def test_a_connection_is_replaced_after_messages_per_connection() -> None:
+    async with (
+        FaultyRelay() as server,
+        Relay(_settings(server.port, connections=1, messages_per_connection=10)) as relay,
+    ):
+        await _send_all(relay, 35, workers=1)
+    assert server.connections == 4
+    assert server.commands.count(b"QUIT") == 4
+
+
+async def test_a_connection_is_replaced_after_it_was_idle() -> None:
+    async with FaultyRelay() as server, Relay(_settings(server.port, idle_seconds=0.2)) as relay:
+        await _send_all(relay, 1, workers=1)
+        await asyncio.sleep(0.7)
+        assert server.commands.count(b"QUIT") == 1
+        await _send_all(relay, 1, workers=1)
+    assert server.connections == 2
+
+
+async def test_an_open_connection_is_used_again() -> None:
+    async with FaultyRelay() as server, Relay(_settings(server.port)) as relay:
+        await _send_all(relay, 1, workers=1)
+        await _send_all(relay, 1, workers=1)
+    assert server.connections == 1
+
+
+async def test_no_more_connections_are_open_than_the_relay_serves() -> None:
+    async with (
+        FaultyRelay(pipelining=True, most_connections=2) as server,
+        Relay(_settings(server.port, connections=10)) as relay,
+    ):
+        outcomes = await _send_all(relay, 300, workers=10)
+        assert relay.limit == 2
+    assert outcomes == [Accepted] * 300
+
+
+async def test_a_421_lowers_the_number_of_connections() -> None:
+    plan = [{}, {}, {Point.MAIL: Fault.CLOSING}, {Point.MAIL: Fault.CLOSING}]
+    async with (
+        FaultyRelay(plan, pipelining=True) as server,
+        Relay(_settings(server.port, connections=4)) as relay,
+    ):
+        outcomes = await _send_all(relay, 100, workers=4)
+        assert relay.limit == 2
+    assert (outcomes.count(Accepted), outcomes.count(Deferred)) == (98, 2)
+
+
+async def test_a_relay_that_is_away_is_unavailable_after_a_bounded_time() -> None:
+    async with Relay(_settings(_free_port()), patience=0.5) as relay:
+        with pytest.raises(ConnectionFailed, match="can't be reached") as caught:
+            async with asyncio.timeout(20):
+                await _send_all(relay, 1, workers=20)
+    assert (caught.value.phase, caught.value.exit_code) == (Phase.CONNECT, 75)
+
+
+async def test_a_relay_that_comes_back_in_time_gets_the_mail() -> None:
+    server = FaultyRelay()
+    server.port = _free_port()
+    async with Relay(_settings(server.port), patience=30) as relay:
+        sending = asyncio.create_task(_send_all(relay, 5, workers=2))
+        await asyncio.sleep(0.3)
+        async with server:
+            assert await sending == [Accepted] * 5
+
+
+async def test_wrong_credentials_are_not_tried_again_and_again() -> None:
+    async with (
+        FaultyRelay(login=("mailer", "correct horse")) as server,
+        Relay(_login(server.port, password="wrong", security="none"), patience=30) as relay,
+    ):
+        with pytest.raises(ConnectionFailed, match="refused the login"):
+            await _send_all(relay, 1, workers=1)
+    assert server.connections == 1
+
+
+async def test_a_host_name_that_nobody_knows_is_unavailable() -> None:
+    settings = RelaySettings(host="relay.invalid", security="none")
+    async with Relay(settings, patience=0.1) as relay:
+        with pytest.raises(ConnectionFailed, match="can't be reached"):
+            await _send_all(relay, 1, workers=1)
