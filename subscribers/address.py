@@ -24,7 +24,8 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL_PART = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _LONGEST_LOCAL_PART = 64
 _LONGEST_ADDRESS = 254
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +74,9 @@ def normalise(raw: str) -> EmailAddress:
 
     Raises InvalidInput, with a reason that does not repeat the address. The domain's existence is not looked up.
     """
-    if _UNPRINTABLE.search(raw):
-        raise InvalidInput("the address contains a line break or another control character")
-    if not raw:
-        raise InvalidInput("there is no address")
-    if any(character.isspace() for character in raw):
-        raise InvalidInput("the address contains a space")
-    local_part, at, domain = raw.rpartition("@")
-    if not at or "@" in local_part:
-        raise InvalidInput("the address does not have exactly one @")
-    if not local_part.isascii():
-        raise InvalidInput(
-            "the part before the @ has letters outside ASCII, which need SMTPUTF8; we do not speak it"
-        )
-    if not _LOCAL_PART.fullmatch(local_part):
-        raise InvalidInput("the part before the @ is not a name that mail can be sent to")
+    local_part, _, domain = raw.rpartition("@")
+    if not _LOCAL_PART.fullmatch(local_part) or _BLANK.search(domain):
+        raise InvalidInput(_why_not(raw))
     if len(local_part) > _LONGEST_LOCAL_PART:
         raise InvalidInput(f"the part before the @ is longer than {_LONGEST_LOCAL_PART} characters")
     ascii_domain = _ascii_domain(domain)
@@ -106,6 +95,21 @@ def address_hash(key: bytes, address_key: str) -> str:
 def key_id(key: bytes) -> str:
     """A short name (12 hex digits) for a secret key, which does not give it away."""
     return sha256(_KEY_ID_PURPOSE + key).hexdigest()[:12]
+
+
+def _why_not(raw: str) -> str:
+    local_part, at, _ = raw.rpartition("@")
+    if not raw:
+        return "there is no address"
+    if _CONTROL.search(raw):
+        return "the address contains a line break or another control character"
+    if _BLANK.search(raw):
+        return "the address contains a space"
+    if not at or "@" in local_part:
+        return "the address does not have exactly one @"
+    if not local_part.isascii():
+        return "the part before the @ has letters outside ASCII, which need SMTPUTF8; that is not supported"
+    return "the part before the @ is not a name that mail can be sent to"
 
 
 # A campaign's audience shares few domains; email-validator takes some 30 µs for each.

@@ -59,7 +59,7 @@ class ApplicantReader:
         if isinstance(record, Malformed):
             return Refusal(record.row, "", record.reason)
         cells = record.cells
-        field = Field.OPTED_IN
+        field = Field.OPTED_IN  # the one being read, which a refusal names
         try:
             if not agrees(cells[self._opted_in]):
                 return None
@@ -72,7 +72,8 @@ class ApplicantReader:
                 names[field.value] = name(cells[index])
         except InvalidInput as error:
             return Refusal(record.row, self._headers[field], error.reason)
-        return Applicant(record.row, Names(**names), address, self._hasher.newest(address.key), consented_at)
+        hashed = self._hasher.newest(address.key)
+        return Applicant(record.row, Names(**names), address, hashed, consented_at)
 
     def repeated(self, applicant: Applicant, first: int) -> Refusal:
         """The refusal of someone who was in the file before, in row `first`."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
-from sqlmodel import SQLModel
 
-from subscribers.models import ConsentKind
+from subscribers.models import Consent, ConsentKind, Subscriber, Suppression
 
-CONSENT = SQLModel.metadata.tables["consent"]
-SUBSCRIBER = SQLModel.metadata.tables["subscriber"]
-SUPPRESSION = SQLModel.metadata.tables["suppression"]
+CONSENT = Consent.metadata.tables["consent"]
+SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
+SUPPRESSION = Suppression.metadata.tables["suppression"]
 
 
 @dataclass(frozen=True, slots=True)

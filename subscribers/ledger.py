@@ -5,7 +5,7 @@ Appending writes the event and derives the current `Consent` in one transaction,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -13,11 +13,11 @@ from itertools import groupby, zip_longest
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, exists, func, select, text
+from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import SQLModel
 
 from mailer.errors import InvalidInput, NotFound
+from subscribers import bulk
 from subscribers.consent import (
     GENESIS,
     BrokenLink,
@@ -29,12 +29,12 @@ from subscribers.consent import (
     link,
     standing_after,
 )
-from subscribers.models import ConsentKind
+from subscribers.models import Consent, ConsentEvent, ConsentKind, Subscriber, Wording
 
-CONSENT = SQLModel.metadata.tables["consent"]
-EVENT = SQLModel.metadata.tables["consent_event"]
-SUBSCRIBER = SQLModel.metadata.tables["subscriber"]
-WORDING = SQLModel.metadata.tables["wording"]
+CONSENT = Consent.metadata.tables["consent"]
+EVENT = ConsentEvent.metadata.tables["consent_event"]
+SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
+WORDING = Wording.metadata.tables["wording"]
 
 Standings: TypeAlias = dict[tuple[int, str], Standing]
 """Where people stand, by (subscriber id, topic)."""
@@ -89,7 +89,7 @@ def append(connection: Connection, events: Sequence[NewEvent], now: datetime) ->
         line = link(line, event, now)
         rows.append(_row(line))
         _derive(after, line)
-    connection.execute(EVENT.insert(), rows)
+    bulk.insert(connection, EVENT, rows)
     _store(connection, before, after)
     return after
 
@@ -104,7 +104,8 @@ def keep_wording(
         raise InvalidInput(f"The wording is longer than {LONGEST_WORDING} characters.")
     name = sha256(wording.encode()).hexdigest()
     row = {"sha256": name, "text": wording, "language": language, "version": version, "first_used_at": now}
-    connection.execute(_dialect_insert(connection, WORDING).on_conflict_do_nothing(), row)
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(insert(WORDING).on_conflict_do_nothing(), row)
     return name
 
 
@@ -242,20 +243,20 @@ def _line(row: Sequence[Any]) -> Line:
     return Line(line_id, event, recorded_at, previous_hash, own_hash)
 
 
-def _row(line: Line) -> dict[str, Any]:
+def _row(line: Line) -> bulk.Row:
     event = line.event
-    return {
-        "id": line.id,
-        "subscriber_id": event.subscriber_id,
-        "topic": event.topic,
-        "kind": event.kind,
-        "occurred_at": event.occurred_at,
-        "recorded_at": line.recorded_at,
-        "source": event.source,
-        "wording_sha256": event.wording_sha256,
-        "previous_hash": line.previous_hash,
-        "hash": line.hash,
-    }
+    return (
+        line.id,
+        event.subscriber_id,
+        event.topic,
+        event.kind.value,
+        event.occurred_at,
+        line.recorded_at,
+        event.source,
+        event.wording_sha256,
+        line.previous_hash,
+        line.hash,
+    )
 
 
 def _derive(standings: Standings, line: Line) -> None:
@@ -270,32 +271,22 @@ def _derive(standings: Standings, line: Line) -> None:
             standings[key] = standing
 
 
-def _store(connection: Connection, before: Standings, after: Mapping[tuple[int, str], Standing]) -> None:
-    changed = [
-        {
-            "subscriber_id": person,
-            "topic": topic,
-            "state": standing.state,
-            "since": standing.since,
-            "event_id": standing.event_id,
-        }
+def _store(connection: Connection, before: Standings, after: Standings) -> None:
+    """Bring the consent table from `before` to `after`; nobody else writes there while the lock is held."""
+    new = [
+        (person, topic, standing.state.value, standing.since, standing.event_id)
         for (person, topic), standing in after.items()
-        if before.get((person, topic)) != standing
+        if (person, topic) not in before
     ]
-    if changed:
-        upsert = _dialect_insert(connection, CONSENT)
-        derived = {name: upsert.excluded[name] for name in ("state", "since", "event_id")}
-        connection.execute(
-            upsert.on_conflict_do_update(index_elements=CONSENT.primary_key, set_=derived), changed
-        )
+    bulk.insert(connection, CONSENT, new)
+    changed = [
+        {"person": person, "about": topic, "state": now.state, "since": now.since, "event_id": now.event_id}
+        for (person, topic), now in after.items()
+        if before.get((person, topic), now) != now
+    ]
     ended = [{"person": person, "about": topic} for person, topic in before.keys() - after.keys()]
+    of_key = and_(CONSENT.c.subscriber_id == bindparam("person"), CONSENT.c.topic == bindparam("about"))
+    if changed:
+        connection.execute(update(CONSENT).where(of_key), changed)
     if ended:
-        statement = delete(CONSENT).where(
-            CONSENT.c.subscriber_id == bindparam("person"), CONSENT.c.topic == bindparam("about")
-        )
-        connection.execute(statement, ended)
-
-
-def _dialect_insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT that can say what to do on conflict; both engines speak it, each through its own class."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+        connection.execute(delete(CONSENT).where(of_key), ended)

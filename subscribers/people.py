@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
-from sqlmodel import SQLModel
+from sqlalchemy import Connection, Row, bindparam, delete, select, text, update
 
 from mailer.errors import InvalidInput
+from subscribers import bulk
 from subscribers.address import EmailAddress, HashedAddress
+from subscribers.models import Subscriber
 
-SUBSCRIBER = SQLModel.metadata.tables["subscriber"]
+SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
 
 LONGEST_NAME = 200
 
@@ -83,39 +84,41 @@ def find(connection: Connection, address: EmailAddress) -> Person | None:
 def find_all(connection: Connection, address_keys: Collection[str]) -> dict[str, Person]:
     """The people with these addresses, by address key."""
     rows = connection.execute(select(SUBSCRIBER).where(SUBSCRIBER.c.address_key.in_(address_keys)))
-    return {person.address_key: person for person in map(_person, rows)}
+    return {row.address_key: person(row) for row in rows}
 
 
 def add(connection: Connection, newcomers: Sequence[Newcomer], now: datetime) -> dict[str, int]:
-    """Put people on file; returns their numbers by address key."""
+    """Put people on file; returns their numbers by address key. Needs the ledger's lock."""
+    numbers = _numbers(connection, len(newcomers))
     rows = [
-        asdict(newcomer.names)
-        | {
-            "email": newcomer.address.spelling,
-            "address_key": newcomer.address.key,
-            "address_hash": newcomer.hashed.hash,
-            "key_id": newcomer.hashed.key_id,
-            "created_at": now,
-        }
-        for newcomer in newcomers
+        (
+            number,
+            each.names.salutation,
+            each.names.first_name,
+            each.names.surname,
+            each.address.spelling,
+            each.address.key,
+            each.hashed.hash,
+            each.hashed.key_id,
+            now,
+        )
+        for number, each in zip(numbers, newcomers, strict=True)
     ]
-    if not rows:
-        return {}
-    statement = SUBSCRIBER.insert().returning(SUBSCRIBER.c.address_key, SUBSCRIBER.c.id)
-    return dict(connection.execute(statement, rows).tuples().all())
+    bulk.insert(connection, SUBSCRIBER, rows)
+    return {each.address.key: number for number, each in zip(numbers, newcomers, strict=True)}
 
 
 def rename(connection: Connection, names: Mapping[int, Names]) -> None:
     """Change what people are called, by number."""
     if names:
-        statement = update(SUBSCRIBER).where(SUBSCRIBER.c.id == bindparam("person"))
-        rows = [{"person": person} | asdict(wanted) for person, wanted in names.items()]
+        statement = update(SUBSCRIBER).where(SUBSCRIBER.c.id == bindparam("number"))
+        rows = [{"number": number} | asdict(wanted) for number, wanted in names.items()]
         connection.execute(statement.values({f.name: bindparam(f.name) for f in fields(Names)}), rows)
 
 
-def readdress(connection: Connection, person: int, address: EmailAddress, hashed: HashedAddress) -> None:
+def readdress(connection: Connection, number: int, address: EmailAddress, hashed: HashedAddress) -> None:
     """Change a person's address."""
-    statement = update(SUBSCRIBER).where(SUBSCRIBER.c.id == person)
+    statement = update(SUBSCRIBER).where(SUBSCRIBER.c.id == number)
     connection.execute(
         statement.values(
             email=address.spelling,
@@ -126,12 +129,13 @@ def readdress(connection: Connection, person: int, address: EmailAddress, hashed
     )
 
 
-def remove(connection: Connection, person: int) -> None:
+def remove(connection: Connection, number: int) -> None:
     """Take a person off file; the consents go with them."""
-    connection.execute(delete(SUBSCRIBER).where(SUBSCRIBER.c.id == person))
+    connection.execute(delete(SUBSCRIBER).where(SUBSCRIBER.c.id == number))
 
 
-def _person(row: Row[Any]) -> Person:
+def person(row: Row[Any]) -> Person:
+    """The person that a row of the subscriber table, or of a join with it, describes."""
     return Person(
         id=row.id,
         names=Names(row.salutation, row.first_name, row.surname),
@@ -140,3 +144,13 @@ def _person(row: Row[Any]) -> Person:
         hashed=HashedAddress(row.address_hash, row.key_id),
         created_at=row.created_at,
     )
+
+
+def _numbers(connection: Connection, count: int) -> Sequence[int]:
+    """Numbers for `count` people, none ever used before."""
+    if connection.dialect.name == "sqlite":
+        used = text("SELECT seq FROM sqlite_sequence WHERE name = 'subscriber'")
+        last = connection.execute(used).scalar_one_or_none() or 0
+        return range(last + 1, last + 1 + count)
+    drawn = text("SELECT nextval(pg_get_serial_sequence('subscriber', 'id')) FROM generate_series(1, :count)")
+    return connection.execute(drawn, {"count": count}).scalars().all()

@@ -10,13 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import SQLModel
 
 from mailer.errors import ConfigurationError
 from subscribers.address import AddressHasher, HashedAddress
-from subscribers.models import SuppressionReason
+from subscribers.models import Suppression, SuppressionReason
 
-SUPPRESSION = SQLModel.metadata.tables["suppression"]
+SUPPRESSION = Suppression.metadata.tables["suppression"]
 
 # Values in one statement; SQLite takes 32,766.
 _AT_ONCE = 10_000

@@ -1,0 +1,214 @@
+"""What a person may ask of us: to see, correct, take along and erase what is on file about them (AVG/GDPR 15 to 20).
+
+Each act that changes something is a line of the ledger, in the transaction of the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, select
+
+from mailer.errors import NotFound, Refused
+from subscribers import audience, ledger, people, suppression
+from subscribers.address import AddressHasher, EmailAddress
+from subscribers.consent import EVERY_TOPIC, Line, NewEvent, Standing, rectified
+from subscribers.ledger import CONSENT, READ_AHEAD, WORDING
+from subscribers.models import ConsentKind, SuppressionReason
+from subscribers.people import SUBSCRIBER, Names, Person
+from subscribers.suppression import Suppressed
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """All there is on file about a person: the four fields, the standings by topic, the ledger's lines.
+
+    `wordings` holds the verbatim texts that the lines name, by SHA-256.
+    """
+
+    person: Person
+    standings: dict[str, Standing]
+    suppressed: Suppressed | None
+    history: list[Line]
+    wordings: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What the four fields are to be; None leaves one as it is, an empty name takes it away."""
+
+    salutation: str | None = None
+    first_name: str | None = None
+    surname: str | None = None
+    email: EmailAddress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A person and where they stand on a topic. `mailable` is the gate's own answer."""
+
+    person: Person
+    state: ConsentKind | None
+    since: datetime | None
+    mailable: bool
+
+
+def listed(connection: Connection, topic: str, state: ConsentKind | None = None) -> Iterator[Listed]:
+    """Everyone on file in the order they came, or those in one state, read as they are walked."""
+    on_topic = and_(CONSENT.c.subscriber_id == SUBSCRIBER.c.id, CONSENT.c.topic == topic)
+    mailable = audience.consented(topic, SUBSCRIBER.c.id).label("mailable")
+    statement = (
+        select(SUBSCRIBER, CONSENT.c.state, CONSENT.c.since, mailable)
+        .select_from(SUBSCRIBER.outerjoin(CONSENT, on_topic))
+        .order_by(SUBSCRIBER.c.id)
+        .execution_options(yield_per=READ_AHEAD)
+    )
+    if state is not None:
+        statement = statement.where(CONSENT.c.state == state)
+    for row in connection.execute(statement):
+        yield Listed(people.person(row), row.state, row.since, bool(row.mailable))
+
+
+def find(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> Person:
+    """The person with this address. Raises NotFound, which tells whether the address was erased."""
+    person = people.find(connection, address)
+    if person is not None:
+        return person
+    suppressed = suppression.find(connection, hasher, [address.key]).get(address.key)
+    if suppressed is not None and suppressed.reason is SuppressionReason.ERASED:
+        raise NotFound(
+            f"This person was erased on {suppressed.since:%Y-%m-%d}; only a keyed hash of the address is left."
+        )
+    raise NotFound("Nobody with this address is on file.")
+
+
+def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> File:
+    """All there is on file about the person with this address. Raises NotFound."""
+    person = find(connection, address, hasher)
+    standings = ledger.standings(connection, [person.id])
+    suppressed = suppression.find(connection, hasher, [person.address_key]).get(person.address_key)
+    history = ledger.history(connection, person.id)
+    named = {line.event.wording_sha256 for line in history} - {None}
+    wordings = connection.execute(select(WORDING.c.sha256, WORDING.c.text).where(WORDING.c.sha256.in_(named)))
+    return File(
+        person,
+        {topic: standing for (_, topic), standing in standings.items()},
+        suppressed,
+        history,
+        dict(wordings.tuples().all()),
+    )
+
+
+def rectify(
+    connection: Connection,
+    address: EmailAddress,
+    correction: Correction,
+    *,
+    hasher: AddressHasher,
+    source: str,
+    now: datetime,
+) -> list[str]:
+    """Correct some of the four fields; the consents stay, and so does their proof. Returns the fields that changed.
+
+    The event names the fields, never what they hold. A former address is suppressed. Raises NotFound, and Refused where the new address is someone
+    else's or suppressed.
+    """
+    ledger.lock(connection)
+    person = find(connection, address, hasher)
+    wanted = {each.name: getattr(correction, each.name) for each in fields(Names)}
+    names = replace(person.names, **{field: value for field, value in wanted.items() if value is not None})
+    changed = person.names.changed(names)
+    if changed:
+        people.rename(connection, {person.id: names})
+    if correction.email is not None and correction.email.spelling != person.email:
+        changed.append("email")
+        _readdress(connection, person, correction.email, hasher, now)
+    if changed:
+        ledger.append(connection, [rectified(person.id, changed, source, now)], now)
+    return changed
+
+
+def withdraw(
+    connection: Connection,
+    address: EmailAddress,
+    topic: str,
+    *,
+    hasher: AddressHasher,
+    source: str,
+    now: datetime,
+) -> bool:
+    """Take back a person's consent on `topic`; False where there was none to take back. Raises NotFound."""
+    ledger.lock(connection)
+    person = find(connection, address, hasher)
+    standing = ledger.standings(connection, [person.id]).get((person.id, topic))
+    if standing is None or standing.state in {ConsentKind.WITHDRAWN, ConsentKind.OBJECTED}:
+        return False
+    ledger.append(connection, [NewEvent(person.id, topic, ConsentKind.WITHDRAWN, now, source)], now)
+    return True
+
+
+def erase(
+    connection: Connection, address: EmailAddress, *, hasher: AddressHasher, source: str, now: datetime
+) -> None:
+    """Take a person off file for good (article 17). Raises NotFound.
+
+    The ledger keeps its lines, which now lead to nobody, and gets one more. Of the address a keyed hash stays, so
+    that no import brings the person back; a consent they give later does.
+    """
+    ledger.lock(connection)
+    person = find(connection, address, hasher)
+    ledger.append(connection, [NewEvent(person.id, EVERY_TOPIC, ConsentKind.ERASED, now, source)], now)
+    people.remove(connection, person.id)
+    suppression.add(connection, hasher.newest(person.address_key), SuppressionReason.ERASED, now)
+
+
+def exported(file: File) -> dict[str, Any]:
+    """A person's own data as plain values, in words they can read (articles 15 and 20)."""
+    return {
+        **asdict(file.person.names),
+        "email": file.person.email,
+        "on_file_since": file.person.created_at,
+        "consents": [
+            {"topic": topic, "state": standing.state.value, "since": standing.since}
+            for topic, standing in file.standings.items()
+        ],
+        "suppressed": {"reason": file.suppressed.reason.value, "since": file.suppressed.since}
+        if file.suppressed
+        else None,
+        "events": [told(line) for line in file.history],
+        "wordings": file.wordings,
+    }
+
+
+def told(line: Line) -> dict[str, Any]:
+    """A line of the ledger as plain values."""
+    return {
+        "line": line.id,
+        "kind": line.event.kind.value,
+        "topic": line.event.topic,
+        "occurred_at": line.event.occurred_at,
+        "recorded_at": line.recorded_at,
+        "source": line.event.source,
+        "wording_sha256": line.event.wording_sha256,
+        "hash": line.hash,
+    }
+
+
+def _readdress(connection: Connection, person: Person, address: EmailAddress, hasher: AddressHasher) -> None:
+    if address.key == person.address_key:
+        # Another spelling of the same address keeps the hash by which a suppression may know it.
+        people.readdress(connection, person.id, address, person.hashed)
+        return
+    if people.find(connection, address) is not None:
+        raise Refused("The new address is on file already, as another person.", hint="Erase one of the two.")
+    if suppression.find(connection, hasher, [address.key]):
+        raise Refused(
+            "The new address is suppressed: it was erased, it bounced, or its owner objected.",
+            hint="Record the person's new consent with `mailer consent grant`.",
+        )
+    people.readdress(connection, person.id, address, hasher.newest(address.key))
+    # Otherwise the old file, imported again, would put the old address on file as somebody new.
+    suppression.add(connection, hasher.newest(person.address_key), SuppressionReason.ERASED, now)
