@@ -30,11 +30,12 @@ lint: $(VENV)/.tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: $(VENV)/.tests  ## Run the benchmarks side by side (needs Debian's postfix) and write benchmarks/RESULTS.md.
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.tests  ## Run the benchmarks, one after the other (the wire needs Debian's postfix).
+	@for script in message wire unsubscribe; do \
+		echo "== benchmarks/$$script.py"; $(BIN)/python benchmarks/$$script.py || exit 1; done
 
-soak: $(VENV)/.tests  ## Kill, freeze and overlap senders many more times than `make test` does.
-	MAILER_TESTS_SOAK=1 $(BIN)/pytest -n 2 -m slow $(TESTS)
+soak: $(VENV)/.tests  ## Kill senders 200 times at random moments, where `make test` does it 30 times.
+	MAILER_TESTS_KILLS=67 $(BIN)/pytest -n 2 --timeout 3600 tests/acceptance/test_crashes.py
 
 docs: $(VENV)/.tests  ## Write docs/cli.md anew from the commands' own help.
 	$(BIN)/python docs/generate_cli.py

@@ -73,7 +73,7 @@ def _is_command(line: str) -> bool:
 
 def _is_setting(name: str) -> bool:
     section, _, key = name.lower().partition("__")
-    if section in {"config", "tests_require_browser", "tests_soak"}:
+    if section in {"config", "tests_require_browser", "tests_kills"}:
         return True
     field = Settings.model_fields.get(section)
     return field is not None and (not key or key in getattr(field.annotation, "model_fields", {}))
