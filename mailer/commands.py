@@ -108,19 +108,10 @@ def _line(finding: checks.Finding) -> str:
 @click.option(
     "--port", default=8025, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
 )
-@click.option(
-    "--trusted-proxy",
-    "proxies",
-    multiple=True,
-    metavar="IP",
-    default=("127.0.0.1", "::1"),
-    show_default=True,
-    help="A reverse proxy whose X-Forwarded headers are believed; may be given more than once.",
-)
 @click.option("--access-log", is_flag=True, help="Log each request: method, route, status, time.")
 @click.pass_obj
-def serve(door: Door, host: str, port: int, proxies: tuple[str, ...], access_log: bool) -> None:
-    """Serve the unsubscribe pages and the API.
+def serve(door: Door, host: str, port: int, access_log: bool) -> None:
+    """Serve the unsubscribe pages.
 
     Speaks plain HTTP: put a reverse proxy with HTTPS in front of it, as the README shows. No log of it ever holds a
     page's address, because that is somebody's token.
@@ -138,8 +129,7 @@ def serve(door: Door, host: str, port: int, proxies: tuple[str, ...], access_log
     with _listen(host, port) as listener:
         name = f"[{host}]" if ":" in host else host
         door.console.print(
-            f"Listening on http://{name}:{listener.getsockname()[1]} for {door.settings.public_url}",
-            soft_wrap=True,
+            f"Listening on http://{name}:{listener.getsockname()[1]} for {door.settings.public_url}"
         )
         config = uvicorn.Config(
             "web:create_app",
@@ -147,7 +137,7 @@ def serve(door: Door, host: str, port: int, proxies: tuple[str, ...], access_log
             log_level="warning",
             access_log=False,
             server_header=False,
-            forwarded_allow_ips=list(proxies),
+            proxy_headers=False,  # nothing here depends on who asks, or how
             timeout_graceful_shutdown=10,
         )
         with suppress(KeyboardInterrupt):  # uvicorn has shut down in order before it passes the signal on

@@ -51,7 +51,7 @@ class Door:
     @cached_property
     def console(self) -> Console:
         """For people: progress, questions and messages, on stderr."""
-        return Console(stderr=True, highlight=False)
+        return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
     def report(self, values: Mapping[str, object], text: str, *, as_json: bool) -> None:
         """The command's result on stdout: `values` as one JSON object on a line, else `text`."""
