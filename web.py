@@ -105,6 +105,7 @@ class _House:
         gc.collect()
         gc.freeze()  # else every full collection walks all imported code: 50 ms that every visitor waits
         yield
+        gc.unfreeze()
         await self._settle.close()
         await self._database.aclose()
 

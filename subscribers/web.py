@@ -98,7 +98,8 @@ class UnsubscribeDoor:
         except Unreadable:
             return self._page(Page.REFUSED, locale, status=400)
         except (MailerError, TimeoutError) as error:
-            log.warning("An unsubscribe request waits for later: %s", error or "the database takes too long")
+            reason = error.message if isinstance(error, MailerError) else "The database takes too long."
+            log.warning("An unsubscribe request is put off: %s", reason)
             response = self._page(Page.LATER, locale, status=503)
             response.headers["Retry-After"] = str(RETRY_SECONDS)
             return response
