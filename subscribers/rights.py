@@ -197,7 +197,9 @@ def told(line: Line) -> dict[str, Any]:
     }
 
 
-def _readdress(connection: Connection, person: Person, address: EmailAddress, hasher: AddressHasher) -> None:
+def _readdress(
+    connection: Connection, person: Person, address: EmailAddress, hasher: AddressHasher, now: datetime
+) -> None:
     if address.key == person.address_key:
         # Another spelling of the same address keeps the hash by which a suppression may know it.
         people.readdress(connection, person.id, address, person.hashed)
