@@ -441,7 +441,11 @@ def run_due(door: Door, as_json: bool) -> None:
 
 @click.command()
 @click.option(
-    "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path(".demo"), show_default=True
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".demo"),
+    show_default=True,
+    help="Where it plays; an earlier demo's is emptied first.",
 )
 @click.option("--stay/--once", default=None, help="Stay up for a look; by default on a terminal only.")
 @json_option
