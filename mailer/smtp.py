@@ -115,7 +115,7 @@ class Relay:
     is refused (421, or no connection). `patience` is for how many seconds it tries when there is none at all.
     """
 
-    def __init__(self, settings: RelaySettings, *, patience: float = 10.0) -> None:
+    def __init__(self, settings: RelaySettings, *, patience: float = 5.0) -> None:
         self._settings = settings
         self._patience = patience
         self._tls = tls_context(settings)
@@ -231,14 +231,12 @@ class Relay:
             try:
                 connection = await Connection.open(self._settings, self._tls)
             except ConnectionFailed as error:
-                if error.lasting:
-                    raise
                 if self._others():
                     self._lower()
                     return None
                 if self._away_since is None:
                     self._away_since = started
-                if loop.time() + pause > self._away_since + self._patience:
+                if error.lasting or loop.time() + pause > self._away_since + self._patience:
                     raise
             else:
                 self._away_since = None

@@ -58,6 +58,7 @@ class FaultyRelay:
         refuses: Mapping[str, bytes] | None = None,
         most_connections: int | None = None,
         host: str = "127.0.0.1",
+        pause_between_reads: float = 0.0,
     ) -> None:
         self.plan = list(plan)
         self.pipelining = pipelining
@@ -77,6 +78,8 @@ class FaultyRelay:
         self._taken = asyncio.Event()
         self.connections = 0
         self.host, self.port = host, 0
+        self.pause_between_reads = pause_between_reads
+        self.writers: set[asyncio.StreamWriter] = set()
         self.turns = 0
         self.open: set[asyncio.Task[None]] = set()
         self.refused: set[asyncio.Task[None]] = set()
@@ -108,11 +111,17 @@ class FaultyRelay:
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         faults = self.plan[self.connections] if self.connections < len(self.plan) else {}
         self.connections += 1
+        self.writers.add(writer)
         crowded = self.most_connections is not None and len(self.open) >= self.most_connections
         session = Session(self, reader, writer, faults)
         holding = asyncio.get_running_loop().create_task(session.refuse() if crowded else session.hold())
         (self.refused if crowded else self.open).add(holding)
         holding.add_done_callback((self.refused if crowded else self.open).discard)
+
+    def say(self, unasked: bytes) -> None:
+        """Send something on every connection."""
+        for writer in self.writers:
+            writer.write(unasked)
 
 
 class HungUp(Exception):
@@ -347,7 +356,8 @@ class Session:
 
     async def more(self) -> None:
         await self.flush()
-        data = await self.reader.read(1 << 16)
+        await asyncio.sleep(self.relay.pause_between_reads)
+        data = await self.reader.read(1 << 20)
         if not data:
             raise HungUp
         self.came += data

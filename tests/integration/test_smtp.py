@@ -152,6 +152,21 @@ async def test_a_relay_that_hangs_up_between_messages_costs_no_doubt() -> None:
     assert outcome.scope is Scope.RELAY
 
 
+@pytest.mark.parametrize(
+    ("unasked", "turned_away"),
+    [(b"421 4.4.2 Idle for too long\r\n", True), (b"250 2.0.0 Ok\r\n", False), (b"25", False)],
+)
+async def test_a_reply_that_nobody_asked_for_closes_the_connection(unasked: bytes, turned_away: bool) -> None:
+    """Paired with the next message it would call that one accepted."""
+    async with FaultyRelay(chunking=True, pipelining=True) as relay, _connected(relay) as connection:
+        relay.say(unasked)
+        await _until(lambda: not connection.usable)
+        outcome = await connection.send(ENVELOPE, MESSAGE)
+        assert connection.turned_away == turned_away
+    assert isinstance(outcome, Deferred)
+    assert relay.contents == []
+
+
 @pytest.mark.parametrize("chunking", [False, True])
 async def test_a_large_message_that_stands_still_on_its_way_is_in_doubt_after_the_block_timeout(
     chunking: bool,
@@ -165,6 +180,19 @@ async def test_a_large_message_that_stands_still_on_its_way_is_in_doubt_after_th
     ):
         outcome = await connection.send(ENVELOPE, message * 200_000)
     assert outcome == Uncertain(Phase.CONTENT, "no answer in content within 0.3 seconds")
+
+
+async def test_a_large_message_may_take_longer_than_the_block_timeout_as_long_as_it_moves() -> None:
+    message = (b"x" * 78 + b"\r\n") * 300_000
+    timeouts = TimeoutSettings(block=1)
+    async with (
+        FaultyRelay(chunking=True, pipelining=True, size=None, pause_between_reads=0.03) as relay,
+        _connected(relay, timeouts=timeouts) as connection,
+    ):
+        started = asyncio.get_running_loop().time()
+        assert isinstance(await connection.send(ENVELOPE, message), Accepted)
+        assert asyncio.get_running_loop().time() - started > 1
+    assert relay.accepted[0].content == message
 
 
 @modes
