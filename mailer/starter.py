@@ -6,6 +6,7 @@ import json
 import os
 import tomllib
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -43,6 +44,7 @@ security = {security}
 connections = {connections}
 
 [brand]
+# What mails and pages show of you; `name` is your product's or company's.
 name = {name}
 colour = {colour}
 # website = "https://example.com"
@@ -104,7 +106,7 @@ def config_text(wishes: Wishes, *, with_database: bool = True) -> str:
         port=smtp.port,
         security=_toml(smtp.security),
         connections=smtp.connections,
-        name=_toml(brand.name),
+        name=_toml(parseaddr(wishes.sender or "")[0] or brand.name),
         colour=_toml(brand.colour),
         database_url=_database_line(wishes) if with_database else "",
     )

@@ -94,6 +94,11 @@ def test_wishes_end_up_in_the_settings(folder: Path) -> None:
     assert (folder / "x.db").exists()
 
 
+def test_the_sender_s_name_is_the_brand_until_it_is_edited() -> None:
+    run("init", "--sender", "Acme news <news@acme.example>")
+    assert load().brand.name == "Acme news"
+
+
 def test_a_database_password_goes_to_the_secrets_file(folder: Path) -> None:
     write_files(Path("mailer.toml"), Wishes(database_url="postgresql://u:pa55@h/d"))
     assert "pa55" not in (folder / "mailer.toml").read_text(encoding="utf-8")
