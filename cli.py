@@ -15,7 +15,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("mailer.commands:init", "Make the settings, the secrets and the database."),
     "demo": ("campaigns.commands:demo", "Play the whole story on this machine."),
     "doctor": ("mailer.commands:doctor", "Check settings, secrets, database, relay and DNS."),
-    "subscribers": ("subscribers.commands:subscribers", "People on file: import, list, show, rectify, erase, export."),
+    "subscribers": (
+        "subscribers.commands:subscribers",
+        "People on file: import, list, show, rectify, erase, export.",
+    ),
     "consent": ("subscribers.commands:consent", "Who agreed to what, and the proof of it."),
     "campaigns": ("campaigns.commands:campaigns", "Release notes: create, look, approve, send, follow."),
     "deliveries": ("campaigns.commands:deliveries_group", "One campaign to one person: list, resolve."),

@@ -140,7 +140,8 @@ async def post_all(port: int, paths: list[str], at_once: int) -> tuple[float, li
             began = time.perf_counter()
             writer.write(
                 b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n"
-                b"Content-Type: application/x-www-form-urlencoded\r\n\r\n%b" % (path.encode(), len(FORM), FORM)
+                b"Content-Type: application/x-www-form-urlencoded\r\n\r\n%b"
+                % (path.encode(), len(FORM), FORM)
             )
             head = await reader.readuntil(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200"), head
