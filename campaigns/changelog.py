@@ -106,14 +106,21 @@ def _headings(tokens: Sequence[Token]) -> Iterator[_Heading]:
 
 
 def _sections(headings: Sequence[_Heading], last: int) -> Iterator[tuple[_Heading, int]]:
-    """The headings that name a version, each with the line on which its section ends."""
+    """The headings that name a version, each with the line on which its section ends.
+
+    Generated notes that were pasted below a version bring headings of its own level along ("What's Changed").
+    Those belong to it, unless no further version follows: then they begin something else ("Older releases").
+    """
     named = _naming_versions(headings)
+    final = max((heading.start for heading in named), default=0)
     for index, heading in enumerate(headings):
         if heading in named:
             ends = (
                 other.start
                 for other in headings[index + 1 :]
-                if other.level <= heading.level or other in named
+                if other in named
+                or other.level < heading.level
+                or (other.level == heading.level and other.start > final)
             )
             yield heading, next(ends, last)
 

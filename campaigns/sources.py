@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -77,7 +78,7 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
         body=body,
         origin=origin,
         first_line=start + 1,
-        base_url=matter["base_url"].value if "base_url" in matter else defaults.base_url,
+        base_url=_base_url(matter["base_url"]) if "base_url" in matter else defaults.base_url,
     )
 
 
@@ -172,7 +173,7 @@ def _leading_heading(lines: Sequence[str], start: int) -> tuple[str | None, int]
     tokens = parser().parse("\n".join(lines[start:]))
     if len(tokens) > 1 and tokens[0].tag == "h1" and tokens[0].map:
         words = "".join(child.content or " " for child in tokens[1].children or () if child.nesting == 0)
-        return " ".join(words.split()), start + tokens[0].map[1]
+        return " ".join(words.split()) or None, start + tokens[0].map[1]
     return None, start
 
 
@@ -206,5 +207,19 @@ def _topic(entry: _Entry) -> str:
             f"{entry.value!r} is not a topic.",
             where=entry.where,
             hint='Topics are short names in lower case, such as "release-notes".',
+        )
+    return entry.value
+
+
+def _base_url(entry: _Entry) -> str:
+    try:
+        parts = urlsplit(entry.value)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise InvalidInput(
+            f"{entry.value!r} is not a web address.",
+            where=entry.where,
+            hint='Write it as "https://example.com/docs/".',
         )
     return entry.value

@@ -81,10 +81,9 @@ def capitalise_particle(surname: str) -> str:
 
 
 def _form(salutation: str, locale: Locale) -> _Form | None:
-    words = [word for word in re.split(r"[\s./]+", salutation) if word]
-    if locale == "nl" and re.search(r"\bmr\.", salutation):
-        return None  # in Dutch "mr." is a lawyer's title, and she may be a woman
-    lowered = [word.casefold() for word in words]
+    if locale == "nl":
+        salutation = re.sub(r"\bmr\.", "", salutation)  # a lawyer's title there, and she may be a woman
+    lowered = [word.casefold() for word in re.split(r"[\s./]+", salutation) if word]
     if not all(word in _PERSONS or word in _TITLES or word in _PASSED_OVER for word in lowered):
         return None
     persons = {_PERSONS[word] for word in lowered if word in _PERSONS}

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from html.parser import HTMLParser
 
+from markdown_it.common.normalize_url import normalizeLink
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
@@ -82,7 +83,7 @@ def _tokens(source: str, opening: str | None) -> list[Token]:
     if name == "img" and attributes.get("src"):
         return [_image(attributes["src"], attributes.get("alt", ""))]
     if name == "a" and opening and attributes.get("href"):
-        return _edge("link", "a", source, attributes["href"])
+        return _edge("link", "a", source, normalizeLink(attributes["href"]))
     if opening and name in _STYLED:
         return _edge(_STYLED[name], _STYLED[name], source)
     return [] if _is_silent(source, name, attributes) else [Token("text", "", 0, content=source)]
@@ -101,7 +102,11 @@ def _edge(kind: str, tag: str, source: str, href: str | None = None) -> list[Tok
 
 def _image(src: str, alt: str) -> Token:
     return Token(
-        "image", "img", 0, attrs={"src": src, "alt": ""}, children=[Token("text", "", 0, content=alt)]
+        "image",
+        "img",
+        0,
+        attrs={"src": normalizeLink(src), "alt": ""},
+        children=[Token("text", "", 0, content=alt)],
     )
 
 

@@ -25,6 +25,7 @@ LONGEST_BODY = 100_000
 DEEPEST = 40
 MARKER = "__slot_"
 TOP_HEADING = 2  # the mail's title is the one h1
+_ALERTS = frozenset({"note", "tip", "important", "warning", "caution"})
 _SHOWN = 80
 
 
@@ -101,7 +102,7 @@ def parse(notes: ReleaseNotes, *, image_hosts: Collection[str] = ()) -> Document
 
 def _refuse_markers(notes: ReleaseNotes) -> None:
     """The marks that stand for a recipient's data in the finished mail may not come from outside."""
-    if MARKER in notes.title or MARKER in (notes.preheader or ""):
+    if any(MARKER in (line or "") for line in (notes.title, notes.preheader, notes.version)):
         raise marker_refused(notes.origin)
     for number, line in enumerate(notes.body.splitlines()):
         if MARKER in line:
@@ -163,7 +164,7 @@ def _check_image(source: str, hosts: Collection[str], where: str) -> None:
 def _address(href: str, base_url: str | None, where: str) -> str:
     """The absolute address of a link, or a refusal."""
     url = _split(href, where)
-    if url.scheme in {"https", "http"} and url.hostname:
+    if url.scheme in {"https", "http"} and url.hostname and "%" not in url.hostname:
         return href
     if url.scheme in {"mailto", "tel"} and url.path:
         return href
@@ -205,5 +206,6 @@ def _name_alerts(document: Document) -> None:
     """``[!NOTE]`` is a keyword, not the author's word: it is written in the language of the mail."""
     words = texts(document.notes.locale)["mail"]
     for opening, title in pairwise(document.tokens):
-        if opening.type == "alert_title_open" and (name := words.get(f"alert_{title.content.lower()}")):
-            title.children = [Token("text", "", 0, content=name)]
+        kind = title.content.lower()
+        if opening.type == "alert_title_open" and kind in _ALERTS:
+            title.children = [Token("text", "", 0, content=words[f"alert_{kind}"])]

@@ -24,6 +24,7 @@ HTML_TEMPLATE = "mail/release_notes.mjml.j2"
 TEXT_TEMPLATE = "mail/release_notes.txt.j2"
 PROSE_STYLES = "mail/prose.css.j2"
 _PREHEADER = 110  # what a wide inbox shows after the subject
+_DARKEST_OF_LIGHT, _LIGHTEST_OF_DARK = "#eef0f3", "#2a2f36"  # the ground of code, by day and by night
 _NO_IMAGES: Mapping[str, InlineImage] = MappingProxyType({})
 
 
@@ -79,12 +80,12 @@ def render(
 
 
 def _colours(brand: str) -> dict[str, str]:
-    """The brand's colour, and shades of it that can be read on paper, on a dark ground and on itself."""
+    """The brand's colour, what can be read on it, and shades of it that can be read on every ground of the mail."""
     return {
         "brand": brand,
         "on_brand": max("#ffffff", "#15181c", key=lambda ink: contrast(ink, brand)),
-        "link": readable(brand, "#ffffff"),
-        "link_dark": readable(brand, "#1c1f24"),
+        "link": readable(brand, _DARKEST_OF_LIGHT),
+        "link_dark": readable(brand, _LIGHTEST_OF_DARK),
     }
 
 

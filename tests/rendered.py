@@ -1,0 +1,72 @@
+"""Release notes rendered for a test, and the words that a reader of each part gets."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import date
+from textwrap import dedent
+from typing import Any
+
+from bs4 import BeautifulSoup
+
+from mailer.message import InlineImage
+from templates.brand import Brand
+from templates.notes import ReleaseNotes
+from templates.render import RenderedNotes, render
+
+BRAND = Brand(
+    name="Acme",
+    colour="#1f5fbf",
+    website="https://acme.example",
+    postal_address="Kade 1, Zwolle",
+    privacy_url="https://acme.example/privacy",
+    support_email="help@acme.example",
+)
+PIXELS = InlineImage(
+    "plan@image", "image/png", b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + (1040).to_bytes(4) * 2
+)
+
+
+def notes(body: str, **changes: Any) -> ReleaseNotes:
+    values: dict[str, Any] = {
+        "title": "Acme 2.4",
+        "version": "2.4.0",
+        "date": date(2026, 11, 2),
+        "locale": "en",
+        "topic": "release-notes",
+        "preheader": None,
+        "body": dedent(body).strip("\n"),
+        "origin": "notes.md",
+    }
+    return ReleaseNotes(**(values | changes))
+
+
+def mail(body: str, brand: Brand = BRAND, **changes: Any) -> RenderedNotes:
+    return render(notes(body, **changes), brand, images={"plan.png": PIXELS})
+
+
+def prose(rendered: RenderedNotes) -> BeautifulSoup:
+    """The body's part of the HTML, as its parser sees it."""
+    cell = BeautifulSoup(rendered.html, "html.parser").select_one(".prose > div")
+    assert cell is not None
+    return cell
+
+
+def words(source: str) -> Counter[str]:
+    """The words of a text, whatever marks stand around and inside them."""
+    return Counter(re.findall(r"\w{2,}", re.sub(r"[_\\]", " ", source)))
+
+
+def seen(rendered: RenderedNotes) -> str:
+    """All that the HTML shows or leads to: text, addresses, descriptions; code in the marks of Markdown."""
+    soup = BeautifulSoup(rendered.html, "html.parser")
+    for code in soup.find_all(["code", "pre"]):
+        code.insert_before("`")
+        code.insert_after("`")
+    for block in soup.find_all(["p", "li", "h1", "h2", "h3", "h4", "h5", "h6", "td", "th", "div", "br"]):
+        block.append("\n")
+    attributes = (
+        str(tag.get(name, "")) for tag in soup.find_all(["a", "img"]) for name in ("href", "title", "alt")
+    )
+    return "\n".join([soup.get_text(), *attributes])
