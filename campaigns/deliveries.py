@@ -118,7 +118,7 @@ def attempt(
     """
     if not delivery_ids:
         return {}
-    values = {"ids": delivery_ids, "worker": hold.worker_id, "campaign": hold.campaign_id}
+    values = {"ids": delivery_ids, "worker": hold.worker_id}
     values |= {"topic": hold.topic, "now": now}
     if connection.dialect.name == "postgresql":
         connection.execute(_HOLD_CONSENTS, values)
@@ -284,13 +284,12 @@ def listing(
 def _gate() -> ReturningUpdate[tuple[int, int, datetime]]:
     now = bindparam("now", type_=delivery.c.attempted_at.type)
     sending = select(campaign.c.id).where(
-        campaign.c.id == bindparam("campaign"), campaign.c.state == CampaignState.SENDING
+        campaign.c.id == delivery.c.campaign_id, campaign.c.state == CampaignState.SENDING
     )
     return (
         update(delivery)
         .where(
             delivery.c.id.in_(bindparam("ids", expanding=True)),
-            delivery.c.campaign_id == bindparam("campaign"),
             delivery.c.worker_id == bindparam("worker"),
             delivery.c.state == DeliveryState.CLAIMED,
             sending.exists(),
