@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from subscribers.consent_time import FORMS, consent_time
 from subscribers.intake import Import
 from subscribers.models import ConsentKind
 from subscribers.people import Names, name
+from subscribers.people_csv import as_text
 from subscribers.refusals import Refusals
 from subscribers.rights import Correction, File
 
@@ -112,7 +113,7 @@ def import_(
     if target.resolve() in {file.resolve(), wording.resolve()}:
         raise InvalidInput("the refusals would overwrite what is read.", where=str(target))
     began = time.monotonic()
-    with Refusals(target) as refused, _progress(door, file) as on_progress, file.open("rb") as stream:
+    with Refusals(target) as refused, _progress(door, file) as on_progress, as_text(file.open("rb")) as text:
         job = Import(
             database=door.database,
             evidence=evidence,
@@ -123,7 +124,7 @@ def import_(
             on_progress=on_progress,
             dry_run=dry_run,
         )
-        report = job.run(stream, file.name)
+        report = job.run(text, file.name)
     values = asdict(report) | {
         "refusals_file": target if report.refused else None,
         "dry_run": dry_run,
@@ -146,8 +147,7 @@ def list_(door: Door, topic: str | None, state: str | None, as_json: bool) -> No
     """
     about = _topic(door, topic)
     wanted = ConsentKind(state) if state else None
-    with door.database.read() as connection:
-        people = rights.listed(connection, about, wanted)
+    with door.database.read() as connection, closing(rights.listed(connection, about, wanted)) as people:
         if as_json:
             rows = [telling.listed_values(each) for each in people]
             door.report({"topic": about, "subscribers": rows}, "", as_json=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import BinaryIO, assert_never
+from typing import TextIO, assert_never
 from zoneinfo import ZoneInfo
 
 from mailer.database import Clock, Database
@@ -66,20 +66,20 @@ class Import:
     on_progress: Callable[[int], None]
     dry_run: bool = False
 
-    def run(self, stream: BinaryIO, name: str) -> ImportReport:
-        """Import an open file, called `name` in messages.
+    def run(self, text: TextIO, name: str) -> ImportReport:
+        """Import what `people_csv.as_text` opened, called `name` in messages.
 
         Raises InvalidInput if its header does not do, ConfigurationError if a suppression can't be recognised.
         """
-        file = PeopleCsv(stream, name)
+        file = PeopleCsv(text, name)
         report = ImportReport(dropped_columns=file.dropped)
         with self.database.read() as connection:
             suppression.check_keys(connection, self.hasher)
-        applicants = self._applicants(file, stream, report)
+        applicants = self._applicants(file, text, report)
         while batch := list(islice(applicants, BATCH)):
             for candidate in self._settle(batch):
                 report.count(candidate.verdict)
-        self.on_progress(stream.tell())
+        self.on_progress(text.buffer.tell())
         return report
 
     def _settle(self, batch: Sequence[Applicant]) -> list[Candidate]:
@@ -89,14 +89,14 @@ class Import:
         with self.database.write() as connection:
             return admission.admit(connection, batch, self.evidence, self.hasher, self.clock())
 
-    def _applicants(self, file: PeopleCsv, stream: BinaryIO, report: ImportReport) -> Iterator[Applicant]:
+    def _applicants(self, file: PeopleCsv, text: TextIO, report: ImportReport) -> Iterator[Applicant]:
         """Those who agreed, each once; whoever else there is is counted in `report`."""
         reader = ApplicantReader(file, self.hasher, self.zone, self.clock())
         seen = Seen()
         for record in file:
             report.read += 1
             if report.read % BATCH == 0:
-                self.on_progress(stream.tell())
+                self.on_progress(text.buffer.tell())
             found = reader.read(record)
             if isinstance(found, Applicant) and (first := seen.first(found.hashed.hash, found.row)):
                 found = reader.repeated(found, first)

@@ -5,7 +5,8 @@ Appending writes the event and derives the current `Consent` in one transaction,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -38,6 +39,9 @@ WORDING = Wording.metadata.tables["wording"]
 
 Standings: TypeAlias = dict[tuple[int, str], Standing]
 """Where people stand, by (subscriber id, topic)."""
+
+Placed: TypeAlias = tuple[int, dict[str, Standing]]
+"""A subscriber's id, and where they stand by topic."""
 
 LONGEST_WORDING = 100_000
 
@@ -151,8 +155,9 @@ def verify(connection: Connection, *, noted: str | None = None) -> Verified:
     keep it. Raises BrokenLink, which names the first line where something is wrong.
     """
     head, found = None, noted is None
-    for head in checked(lines(connection)):
-        found = found or head.hash == noted
+    with closing(lines(connection)) as walk:
+        for head in checked(walk):
+            found = found or head.hash == noted
     if not found:
         raise BrokenLink(head.id if head else 0, "up to here no line has the hash that was noted")
     _check_wordings(connection)
@@ -161,21 +166,22 @@ def verify(connection: Connection, *, noted: str | None = None) -> Verified:
     return Verified(head.id, head.hash) if head else Verified(0, GENESIS)
 
 
-def lines(connection: Connection) -> Iterator[Line]:
+def lines(connection: Connection) -> Generator[Line]:
     """The whole ledger from its first line, read as it is walked."""
     return read(connection, select(EVENT).order_by(EVENT.c.id))
 
 
-def lines_by_person(connection: Connection) -> Iterator[Line]:
+def lines_by_person(connection: Connection) -> Generator[Line]:
     """The whole ledger, person by person, read as it is walked."""
     by_person = select(EVENT).order_by(EVENT.c.subscriber_id, EVENT.c.id)
     return read(connection, by_person)
 
 
-def read(connection: Connection, statement: Select[Any]) -> Iterator[Line]:
+def read(connection: Connection, statement: Select[Any]) -> Generator[Line]:
     """The lines that a selection of the ledger's columns yields."""
-    for row in connection.execute(statement.execution_options(yield_per=READ_AHEAD)):
-        yield _line(row)
+    with connection.execute(statement.execution_options(yield_per=READ_AHEAD)) as rows:
+        for row in rows:
+            yield _line(row)
 
 
 def _check_wordings(connection: Connection) -> None:
@@ -187,34 +193,38 @@ def _check_wordings(connection: Connection) -> None:
 
 def _check_standings(connection: Connection) -> None:
     """Compare, person by person, where the ledger puts them with where the consent table does."""
-    for told, kept in zip_longest(_told(connection), _kept(connection)):
-        if told == kept:
-            continue
-        person = min(each[0] for each in (told, kept) if each)
-        stands = [
-            standing.event_id
-            for each in (told, kept)
-            if each and each[0] == person
-            for standing in each[1].values()
-        ]
-        raise BrokenLink(
-            max(stands), f"the consent table does not agree with the ledger about subscriber {person}"
-        )
+    with closing(_told(connection)) as told_by_ledger, closing(_kept(connection)) as kept_in_table:
+        for told, kept in zip_longest(told_by_ledger, kept_in_table):
+            if told != kept:
+                raise _contradiction(*(each for each in (told, kept) if each))
 
 
-def _told(connection: Connection) -> Iterator[tuple[int, dict[str, Standing]]]:
-    for person, of_person in groupby(lines_by_person(connection), key=lambda line: line.event.subscriber_id):
-        standings: Standings = {}
-        for line in of_person:
-            _derive(standings, line)
-        if standings:
-            yield person, {topic: standing for (_, topic), standing in standings.items()}
+def _contradiction(*placed: Placed) -> BrokenLink:
+    person = min(number for number, _ in placed)
+    lines = (standing.event_id for number, of in placed if number == person for standing in of.values())
+    return BrokenLink(
+        max(lines), f"the consent table does not agree with the ledger about subscriber {person}"
+    )
 
 
-def _kept(connection: Connection) -> Iterator[tuple[int, dict[str, Standing]]]:
+def _told(connection: Connection) -> Generator[Placed]:
+    with closing(lines_by_person(connection)) as walk:
+        for person, of_person in groupby(walk, key=lambda line: line.event.subscriber_id):
+            standings: Standings = {}
+            for line in of_person:
+                _derive(standings, line)
+            if standings:
+                yield person, {topic: standing for (_, topic), standing in standings.items()}
+
+
+def _kept(connection: Connection) -> Generator[Placed]:
     by_person = select(CONSENT).order_by(CONSENT.c.subscriber_id).execution_options(yield_per=READ_AHEAD)
-    for person, rows in groupby(connection.execute(by_person), key=itemgetter(0)):
-        yield person, {topic: Standing(state, since, event_id) for _, topic, state, since, event_id in rows}
+    with connection.execute(by_person) as rows:
+        for person, of_person in groupby(rows, key=itemgetter(0)):
+            yield (
+                person,
+                {topic: Standing(state, since, event_id) for _, topic, state, since, event_id in of_person},
+            )
 
 
 def _check_people(connection: Connection) -> None:

@@ -7,12 +7,12 @@ Memory stays the same however long the file is.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import BinaryIO
+from io import TextIOWrapper
+from typing import BinaryIO, TextIO
 
 from mailer.errors import InvalidInput
 
@@ -80,15 +80,19 @@ class Malformed:
     reason: str
 
 
+def as_text(stream: BinaryIO) -> TextIOWrapper:
+    """What `PeopleCsv` reads. Bytes that are not UTF-8 come through, so that they spoil one cell, not the file."""
+    return TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
 class PeopleCsv:
-    """An open file of people, to be walked once. Raises InvalidInput if its header does not do.
+    """A file of people, opened by `as_text`, to be walked once. Raises InvalidInput if its header does not do.
 
     `columns` says where each field stands, `headers` how the file calls it, `dropped` which columns are not read.
     """
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        # Bytes that are not UTF-8 come through as lone surrogates, so that they spoil one cell, not the file.
-        self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    def __init__(self, text: TextIO, name: str) -> None:
+        self._text = text
         self._put_back: list[str] = []
         self._name = name
         header = self._next_line()

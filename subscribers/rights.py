@@ -5,7 +5,7 @@ Each act that changes something is a line of the ledger, in the transaction of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -56,7 +56,7 @@ class Listed:
     mailable: bool
 
 
-def listed(connection: Connection, topic: str, state: ConsentKind | None = None) -> Iterator[Listed]:
+def listed(connection: Connection, topic: str, state: ConsentKind | None = None) -> Generator[Listed]:
     """Everyone on file in the order they came, or those in one state, read as they are walked."""
     on_topic = and_(CONSENT.c.subscriber_id == SUBSCRIBER.c.id, CONSENT.c.topic == topic)
     mailable = audience.consented(topic, SUBSCRIBER.c.id).label("mailable")
@@ -68,8 +68,9 @@ def listed(connection: Connection, topic: str, state: ConsentKind | None = None)
     )
     if state is not None:
         statement = statement.where(CONSENT.c.state == state)
-    for row in connection.execute(statement):
-        yield Listed(people.person(row), row.state, row.since, bool(row.mailable))
+    with connection.execute(statement) as rows:
+        for row in rows:
+            yield Listed(people.person(row), row.state, row.since, bool(row.mailable))
 
 
 def find(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> Person:
@@ -98,7 +99,7 @@ def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher
         {topic: standing for (_, topic), standing in standings.items()},
         suppressed,
         history,
-        dict(wordings.tuples().all()),
+        dict(wordings.all()),
     )
 
 

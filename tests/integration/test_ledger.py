@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -128,3 +129,105 @@ def unlock_ledger(connection: Connection) -> None:
         connection.execute(text("DROP TRIGGER consent_event_no_delete"))
     else:
         connection.execute(text("ALTER TABLE consent_event DISABLE TRIGGER USER"))
+
+
+@pytest.fixture
+def tampered(database: Database) -> Database:
+    """Three people who agreed, the second of whom withdrew, in a database whose triggers are off."""
+    with database.write() as connection:
+        for name in ("jan", "piet", "els"):
+            grant(connection, add_person(connection, name))
+        piet = ledger.history(connection, 2)[0].event.subscriber_id
+        ledger.append(connection, [event(piet, ConsentKind.WITHDRAWN, NOW + timedelta(hours=1))], NOW)
+        assert ledger.verify(connection).events == 4
+        unlock_ledger(connection)
+    return database
+
+
+@pytest.mark.parametrize(
+    ("statement", "line", "problem"),
+    [
+        ("UPDATE consent_event SET source = 'elsewhere' WHERE id = 2", 2, "altered"),
+        ("UPDATE consent_event SET subscriber_id = 3 WHERE id = 4", 4, "altered"),
+        ("UPDATE consent_event SET kind = 'requested' WHERE id = 4", 4, "altered"),
+        ("DELETE FROM consent_event WHERE id = 2", 2, "missing"),
+        ("DELETE FROM consent_event WHERE id = 1", 1, "missing"),
+        ("UPDATE consent_event SET hash = previous_hash WHERE id = 3", 3, "altered"),
+        ("UPDATE consent_event SET id = 5 WHERE id = 4", 4, "missing"),
+        ("DELETE FROM consent_event WHERE id = 4", 4, "does not agree"),
+        ("UPDATE consent SET state = 'granted' WHERE subscriber_id = 2", 4, "does not agree"),
+        ("UPDATE consent SET topic = 'other' WHERE subscriber_id = 1", 1, "does not agree"),
+        ("DELETE FROM consent WHERE subscriber_id = 3", 3, "does not agree"),
+        (
+            "INSERT INTO consent SELECT 3, 'other', state, since, 3 FROM consent WHERE topic <> 'x' LIMIT 1",
+            3,
+            "does not agree",
+        ),
+        ("UPDATE wording SET text = 'No.'", 1, "wording"),
+    ],
+)
+def test_verify_names_the_first_line_that_was_tampered_with(
+    tampered: Database, statement: str, line: int, problem: str
+) -> None:
+    change_behind_the_keys(tampered, statement)
+    with pytest.raises(BrokenLink, match=problem) as broken, tampered.read() as connection:
+        ledger.verify(connection)
+    assert broken.value.line_id == line
+
+
+def test_verify_finds_a_ledger_whose_end_was_cut_off_with_what_rests_on_it(tampered: Database) -> None:
+    change_behind_the_keys(tampered, "DELETE FROM consent WHERE subscriber_id = 3")
+    change_behind_the_keys(tampered, "DELETE FROM consent_event WHERE id >= 3")
+    change_behind_the_keys(
+        tampered,
+        "UPDATE consent SET state = 'granted', event_id = 2, since = "
+        "(SELECT occurred_at FROM consent_event WHERE id = 2) WHERE subscriber_id = 2",
+    )
+    with (
+        pytest.raises(BrokenLink, match="line 3: it is missing; subscriber 3"),
+        tampered.read() as connection,
+    ):
+        ledger.verify(connection)
+
+
+def test_a_ledger_that_was_written_anew_lacks_the_head_that_was_noted(database: Database) -> None:
+    with database.write() as connection:
+        grant(connection, add_person(connection, "jan"))
+        head = ledger.verify(connection).head
+        grant(connection, add_person(connection, "piet"))
+        assert ledger.verify(connection, noted=head).events == 2
+        with pytest.raises(BrokenLink, match="noted"):
+            ledger.verify(connection, noted="0" * 64)
+
+
+def test_an_empty_ledger_is_whole(database: Database) -> None:
+    with database.read() as connection:
+        assert ledger.verify(connection).events == 0
+
+
+def test_appends_from_several_connections_form_one_chain(database: Database) -> None:
+    with database.write() as connection:
+        people = [add_person(connection, name) for name in ("jan", "piet", "els", "noor")]
+
+    def often(person: int) -> None:
+        for number in range(10):
+            with database.write() as connection:
+                grant(connection, person, NOW + timedelta(seconds=number))
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(often, people))
+    with database.read() as connection:
+        assert ledger.verify(connection).events == 40
+
+
+def change_behind_the_keys(database: Database, statement: str) -> None:
+    """Run `statement` as someone with all rights, without the references between tables."""
+    with database.engine.connect() as connection:
+        if database.is_sqlite:
+            connection.connection.execute("PRAGMA foreign_keys=OFF")
+            connection.execute(text("DROP TRIGGER IF EXISTS wording_no_update"))
+        else:
+            connection.execute(text("SET session_replication_role = replica"))
+        connection.execute(text(statement))
+        connection.commit()
+    database.engine.dispose()

@@ -20,7 +20,7 @@ from subscribers.consent import Standing
 from subscribers.consent_time import consent_time
 from subscribers.models import ConsentKind
 from subscribers.people import Names, name
-from subscribers.people_csv import LONGEST_LINE, Field, Malformed, PeopleCsv, Record
+from subscribers.people_csv import LONGEST_LINE, Field, Malformed, PeopleCsv, Record, as_text
 from subscribers.seen import Seen
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
@@ -30,7 +30,8 @@ GOOD = "Ms,Zoë,De Vries,zoe@example.com,yes,2026-05-01T10:00:00+02:00\n"
 
 
 def opened(content: str | bytes) -> PeopleCsv:
-    return PeopleCsv(io.BytesIO(content if isinstance(content, bytes) else content.encode()), "people.csv")
+    raw = content if isinstance(content, bytes) else content.encode()
+    return PeopleCsv(as_text(io.BytesIO(raw)), "people.csv")
 
 
 def records(content: str | bytes) -> list[Record | Malformed]:
