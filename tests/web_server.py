@@ -1,10 +1,12 @@
-"""The web door on a port of its own, inside the test's event loop."""
+"""An application on a port of its own: inside the test's event loop, or in a thread for tests without one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -13,16 +15,39 @@ from starlette.types import ASGIApp
 @asynccontextmanager
 async def serving(app: ASGIApp) -> AsyncIterator[str]:
     """Serve `app` as `mailer serve` does; yields its address."""
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, ws="none", lifespan="on")
-    server = uvicorn.Server(config)
+    server = _server(app)
     running = asyncio.create_task(server.serve())
     while not server.started:
         if running.done():
             raise RuntimeError("the server did not start")
         await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield _address(server)
     finally:
         server.should_exit = True
         await running
+
+
+@contextmanager
+def serving_in_thread(app: ASGIApp) -> Iterator[str]:
+    """The same, for a test that is not asynchronous."""
+    server = _server(app)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise RuntimeError("the server did not start")
+        time.sleep(0.01)
+    try:
+        yield _address(server)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _server(app: ASGIApp) -> uvicorn.Server:
+    return uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, ws="none"))
+
+
+def _address(server: uvicorn.Server) -> str:
+    return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"

@@ -1,0 +1,202 @@
+"""The unsubscribe page as people meet it: `mailer serve` from the wheel, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from mailer.database import Database
+from mailer.settings import load
+from subscribers import ledger
+from subscribers.models import ConsentKind
+from subscribers.unsubscribe import Links
+from templates.language import LOCALES, Locale
+from tests.campaign import TOPIC, subscribe
+from tests.installed import InstalledMailer
+
+pytestmark = pytest.mark.browser
+
+# What a mail filter's own browser does with a page: everything but press its buttons.
+LOOKED_AT = 500
+
+_CONTRASTS = """() => {
+  const channels = css => css.match(/[\\d.]+/g).map(Number);
+  const linear = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const luminance = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const ground = element => {
+    const colour = channels(getComputedStyle(element).backgroundColor);
+    return colour.length === 4 && colour[3] === 0 ? ground(element.parentElement) : colour;
+  };
+  const texts = [...document.querySelectorAll('body *')].filter(element =>
+    [...element.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim()));
+  return texts.map(element => {
+    const [dark, light] = [luminance(channels(getComputedStyle(element).color)), luminance(ground(element))].sort(
+      (a, b) => a - b);
+    return (light + 0.05) / (dark + 0.05);
+  });
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """A served house, and one person on file there."""
+
+    address: str
+    database: Database
+    links: Links
+    person: int
+
+    def url(self, locale: Locale = "en") -> str:
+        return self.links.url(self.person, TOPIC, locale)
+
+    def kinds(self) -> list[ConsentKind]:
+        with self.database.read() as connection:
+            return [line.event.kind for line in ledger.history(connection, self.person)]
+
+
+@pytest.fixture(scope="module")
+def offices(mailer: InstalledMailer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[Office]]:
+    """One served house; each test takes the next person on file."""
+    home = tmp_path_factory.mktemp("office")
+    mailer.run("init", cwd=home)
+    settings = load(home / "mailer.toml")
+    database = Database.of(settings)
+    people = subscribe(database, 50)
+    environment = mailer.environment({"MAILER_BRAND__NAME": "Acme", "MAILER_BRAND__COLOUR": "#ffcc00"})
+    with subprocess.Popen(
+        [mailer.command, "serve", "--port", "0"],
+        cwd=home,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        address = re.search(r"http://[^ ]+", process.stderr.readline())
+        assert address is not None
+        links = Links(settings.keys(), address[0])
+        try:
+            yield (Office(address[0], database, links, person) for person in people)
+        finally:
+            process.kill()
+            database.close()
+
+
+@pytest.fixture
+def office(offices: Iterator[Office]) -> Office:
+    return next(offices)
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    context = chromium.new_context()
+    yield context
+    context.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_one_click_leaves_and_one_click_comes_back(chromium: Browser, office: Office, scripts: bool) -> None:
+    context = chromium.new_context(java_script_enabled=scripts)
+    page = context.new_page()
+    page.goto(office.url())
+    expect(page.get_by_role("heading", level=1)).to_have_text("Unsubscribe?")
+    expect(page.get_by_text("p…@e….com")).to_be_visible()
+
+    page.get_by_role("button", name="Unsubscribe").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are unsubscribed")
+    assert office.kinds()[-1] is ConsentKind.WITHDRAWN
+
+    page.get_by_role("button", name="Subscribe again").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are on the list again")
+    assert office.kinds()[-1] is ConsentKind.GRANTED
+
+    page.get_by_role("button", name="Unsubscribe").click()
+    page.goto(office.url())
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are not on the list")
+    assert len(office.kinds()) == 4
+    context.close()
+
+
+def test_the_keyboard_alone_does(context: BrowserContext, office: Office) -> None:
+    page = context.new_page()
+    page.goto(office.url())
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are unsubscribed")
+
+
+def test_the_page_speaks_the_mail_s_language(context: BrowserContext, office: Office) -> None:
+    page = context.new_page()
+    page.goto(office.url("nl"))
+    assert page.locator("html").get_attribute("lang") == "nl"
+    page.get_by_role("button", name="Uitschrijven").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("U bent uitgeschreven")
+
+
+def test_a_scanner_that_opens_the_link_and_runs_its_page_unsubscribes_nobody(
+    context: BrowserContext, office: Office
+) -> None:
+    for method in ("HEAD", "GET"):
+        context.request.fetch(office.url(), method=method)
+    for _ in range(3):
+        page = context.new_page()
+        page.goto(office.url(), wait_until="networkidle")
+        page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+        page.mouse.move(100, 100)
+        page.wait_for_timeout(LOOKED_AT)
+        page.close()
+    assert office.kinds() == [ConsentKind.GRANTED]
+
+
+def test_the_page_asks_for_nothing_but_itself_and_leaves_nothing_behind(
+    context: BrowserContext, office: Office
+) -> None:
+    page, asked, complaints = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(office.url(), wait_until="networkidle")
+    page.get_by_role("button").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are unsubscribed")
+    assert set(asked) == {office.url()}
+    assert complaints == []
+    assert context.cookies() == []
+    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+def test_a_broken_link_says_so(context: BrowserContext, office: Office) -> None:
+    page = context.new_page()
+    answer = page.goto(office.url()[:-3])
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_role("heading", level=1)).to_have_text("This link does not work")
+    expect(page.get_by_role("button")).to_have_count(0)
+    assert office.kinds() == [ConsentKind.GRANTED]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("locale", LOCALES)
+def test_everyone_can_read_and_reach_it(
+    chromium: Browser, office: Office, scheme: str, locale: Locale
+) -> None:
+    """WCAG 2.2 AA: contrast, a button large enough, no scrolling sideways at 320 pixels."""
+    context = chromium.new_context(color_scheme=scheme, viewport={"width": 320, "height": 640})
+    page = context.new_page()
+    page.goto(office.url(locale))
+    _check_legible(page)
+    page.get_by_role("button").click()
+    _check_legible(page)
+    context.close()
+
+
+def _check_legible(page: Page) -> None:
+    assert min(page.evaluate(_CONTRASTS)) >= 4.5
+    box = page.get_by_role("button").bounding_box()
+    assert box is not None
+    assert box["height"] >= 44
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
