@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import assert_never
 
 from templates.language import Locale
@@ -80,6 +81,7 @@ def capitalise_particle(surname: str) -> str:
     return surname
 
 
+@lru_cache(maxsize=256)  # a list knows few salutations, and many people
 def _form(salutation: str, locale: Locale) -> _Form | None:
     if locale == "nl":
         salutation = re.sub(r"\bmr\.", "", salutation)  # a lawyer's title there, and she may be a woman

@@ -169,7 +169,7 @@ def _address(href: str, base_url: str | None, where: str) -> str:
     if url.scheme in {"mailto", "tel"} and url.path:
         return href
     if href and not url.scheme and base_url:
-        return urljoin(base_url, href)
+        return _address(_joined(base_url, href), None, where)
     if url.scheme or not href:
         raise InvalidInput(
             f'the link "{_shortened(href)}" can\'t stand in a mail.',
@@ -181,6 +181,13 @@ def _address(href: str, base_url: str | None, where: str) -> str:
         where=where,
         hint="Write the whole address, or give the address that relative links start from as base_url.",
     )
+
+
+def _joined(base_url: str, href: str) -> str:
+    try:
+        return urljoin(base_url, href)
+    except ValueError:
+        raise InvalidInput(f'"{_shortened(base_url)}" is not a web address.', where="base_url") from None
 
 
 def _split(url: str, where: str) -> SplitResult:

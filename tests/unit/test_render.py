@@ -136,6 +136,11 @@ class TestBody:
         hrefs = [link["href"] for link in prose(rendered).find_all("a")]
         assert hrefs == ["https://e.x/r/docs/x.md", "https://e.x/r/CHANGELOG.md#top", "https://e.x/y"]
 
+    @pytest.mark.parametrize("base", ["docs/", "javascript:x/", "https://[", "https://"])
+    def test_a_base_url_that_is_none_is_refused(self, base):
+        with pytest.raises(InvalidInput):
+            mail("[a](b.md)", base_url=base)
+
     def test_words_on_two_lines_do_not_run_together(self):
         assert "#1 #2" in prose(mail("[#1](https://e.x/1)\n[#2](https://e.x/2)")).get_text()
 
