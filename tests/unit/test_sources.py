@@ -172,7 +172,9 @@ class TestChangelog:
         assert "## [9.9.9]" in find(KEPT, "2.4.0", "f").body
 
     def test_a_version_that_is_not_there_is_answered_with_those_that_are(self):
-        with pytest.raises(NotFound, match=r"^CHANGELOG\.md: there is no section for version 2\.5\.0") as missing:
+        with pytest.raises(
+            NotFound, match=r"^CHANGELOG\.md: there is no section for version 2\.5\.0"
+        ) as missing:
             find(KEPT, "2.5.0", "CHANGELOG.md")
         assert missing.value.hint == "There are 2.4.0, 2.3.1, 2.3.0."
 
