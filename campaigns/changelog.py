@@ -31,12 +31,13 @@ _MONTH_FIRST = re.compile(r"([^\W\d_]+)\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One version's section. `body` begins on line `first_line` of the file (from 1), below the heading."""
+    """One version's section: its heading stands on line `line` of the file (from 1), its body from `first_line`."""
 
     version: str
     date: date | None
     yanked: bool
     body: str
+    line: int
     first_line: int
 
 
@@ -74,7 +75,7 @@ def find(text: str, version: str, origin: str) -> Release:
     release = next((release for release in found if _plain(release.version) == wanted), None)
     if release is None:
         raise NotFound(f"there is no section for version {version}.", where=origin, hint=_listing(found))
-    where = f"{origin}, line {release.first_line - 1}"
+    where = f"{origin}, line {release.line}"
     if release.yanked:
         raise InvalidInput(
             f"version {release.version} is marked as yanked.",
@@ -147,6 +148,7 @@ def _release(heading: _Heading, end: int, lines: Sequence[str], definitions: Seq
         date=_date(match["rest"]),
         yanked="yanked" in match["rest"].lower(),
         body=body,
+        line=heading.start + 1,
         first_line=start + 1,
     )
 

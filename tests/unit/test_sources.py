@@ -189,7 +189,9 @@ class TestChangelog:
             find("# Hello\n\nText.", "1.0", "f")
 
     def test_a_yanked_release_is_not_announced(self):
-        with pytest.raises(InvalidInput, match=r"CHANGELOG.md, line \d+: version 2.3.1 is marked as yanked"):
+        with pytest.raises(
+            InvalidInput, match=r"^CHANGELOG\.md, line 19: version 2\.3\.1 is marked as yanked"
+        ):
             find(KEPT, "2.3.1", "CHANGELOG.md")
 
     def test_a_section_without_text_is_refused_even_if_definitions_follow(self):
