@@ -72,10 +72,6 @@ class Connection:
         """Did the relay close it with a 421?"""
         return self._pipeline.turned_away
 
-    def retire(self) -> None:
-        """Let it not be used for more than what is under way."""
-        self._most = 0
-
     async def send(self, envelope: Envelope, message: bytes) -> Outcome:
         """Offer `message` (7-bit, CRLF, complete) to one recipient. Nothing that a relay does raises.
 
@@ -251,8 +247,6 @@ class Relay:
     def _lower(self) -> None:
         if others := self._others():
             self._concurrency.lower(asyncio.get_running_loop().time(), others)
-            for connection in list(self._busy)[self._concurrency.limit :]:
-                connection.retire()
 
     def _close(self, connection: Connection) -> None:
         self._finished += connection.sent

@@ -167,6 +167,38 @@ async def test_a_reply_that_nobody_asked_for_closes_the_connection(unasked: byte
     assert relay.contents == []
 
 
+@asynccontextmanager
+async def _saying(*replies: bytes) -> AsyncIterator[Connection]:
+    """A relay with PIPELINING that says these, one each time it hears something after EHLO."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for reply in (b"220 relay.test\r\n", b"250-relay.test\r\n250 PIPELINING\r\n", *replies):
+            writer.write(reply)
+            await reader.read(1 << 16)
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    connection = await Connection.open(_settings(server.sockets[0].getsockname()[1]))
+    yield connection
+    await connection.close()
+    server.close()
+
+
+async def test_content_is_not_offered_after_a_go_ahead_with_half_a_reply_behind_it() -> None:
+    async with _saying(b"250 Ok\r\n250 Ok\r\n354 Go\r\n25") as connection:
+        outcome = await connection.send(ENVELOPE, MESSAGE)
+    assert outcome == Deferred(
+        Phase.FINAL, Scope.RELAY, None, "the relay sent a reply that answers no command"
+    )
+
+
+async def test_a_connection_whose_replies_make_no_sense_is_closed() -> None:
+    async with _saying(b"250 Ok\r\n250 Ok\r\n354 Go\r\n", b"354 Go on\r\n") as connection:
+        outcome = await connection.send(ENVELOPE, MESSAGE)
+        assert not connection.usable
+    assert isinstance(outcome, Uncertain)
+
+
 @pytest.mark.parametrize("chunking", [False, True])
 async def test_a_large_message_that_stands_still_on_its_way_is_in_doubt_after_the_block_timeout(
     chunking: bool,
@@ -436,6 +468,29 @@ async def test_a_relay_that_is_away_is_unavailable_after_a_bounded_time() -> Non
             async with asyncio.timeout(20):
                 await _send_all(relay, 1, workers=20)
     assert (caught.value.phase, caught.value.exit_code) == (Phase.CONNECT, 75)
+
+
+async def test_one_connection_goes_ahead_while_there_is_none() -> None:
+    async with (
+        FaultyRelay([{Point.GREETING: Fault.STALL}]) as server,
+        Relay(_settings(server.port, connections=10)) as relay,
+    ):
+        sending = asyncio.create_task(_send_all(relay, 10, workers=10))
+        await _until(lambda: server.connections > 0)
+        await asyncio.sleep(0.1)
+        assert server.connections == 1
+        sending.cancel()
+
+
+async def test_patience_begins_anew_each_time_that_the_relay_goes_away() -> None:
+    gone = {Point.GREETING: Fault.HANG_UP}
+    async with (
+        FaultyRelay([gone, {}, gone, {}]) as server,
+        Relay(_settings(server.port, messages_per_connection=1), patience=1) as relay,
+    ):
+        assert await _send_all(relay, 1, workers=1) == [Accepted]
+        await asyncio.sleep(1.1)
+        assert await _send_all(relay, 1, workers=1) == [Accepted]
 
 
 async def test_a_relay_that_comes_back_in_time_gets_the_mail() -> None:

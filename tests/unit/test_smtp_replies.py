@@ -204,6 +204,13 @@ def test_a_relay_that_refuses_the_sender_and_then_takes_the_content_leaves_it_in
     assert verdict.debt is Debt.HOPELESS
 
 
+@pytest.mark.parametrize("codes", [[354], [250, 354], [250, 354, 250]])
+def test_senseless_replies_to_an_offered_message_leave_it_in_doubt(codes: list[int]) -> None:
+    _, verdict = _talk(CHUNKING, codes)
+    assert isinstance(verdict.outcome, Uncertain)
+    assert verdict.debt is Debt.HOPELESS
+
+
 def test_an_empty_message_that_is_taken_for_nobody_does_not_count() -> None:
     _, verdict = _talk(CHUNKING, [250, 550, 250])
     assert isinstance(verdict.outcome, Rejected)
