@@ -16,24 +16,23 @@ from rich.console import Console
 from rich.table import Table
 
 from campaigns import catalogue, deliveries, report, workers
-from campaigns.content import load_notes, read_images, render_notes
+from campaigns.content import load_notes, read_images, read_text, render_notes
 from campaigns.dispatch import Dispatch
+from campaigns.ending import DONE_WITH_LOSSES, Ending, ending
 from campaigns.lifecycle import Act
-from campaigns.models import CampaignState, DeliveryState
+from campaigns.models import DeliveryState
 from campaigns.preview import write_preview
 from campaigns.progress import progress
-from campaigns.report import Status
 from campaigns.schedule import due_time
 from campaigns.sender import Tally
 from campaigns.sources import Defaults, read_changelog, read_markdown
 from mailer.commands import json_option
 from mailer.door import Door
-from mailer.errors import ConfigurationError, InvalidInput, MailerError, Refused, TryAgainLater
+from mailer.errors import ConfigurationError, Refused
 from templates.lint import Severity
 
 Value = TypeVar("Value")
 
-DONE_WITH_LOSSES = 3
 slug_argument = click.argument("slug")
 
 
@@ -93,7 +92,7 @@ def create(
         product=settings.brand.name,
         base_url=base_url,
     )
-    text = _read(source)
+    text = read_text(source)
     found = (
         read_changelog(text, version or "", source.name, defaults, title=title)
         if changelog
@@ -266,9 +265,9 @@ def send(door: Door, slug: str, yes: bool, as_json: bool) -> None:
     dispatch = _dispatch(door)
     dispatch.start(slug)
     tally = _run(_send(door, dispatch, slug))
-    ending = _ending(door, slug, tally)
-    door.report(dataclasses.asdict(ending.status), ending.status.line(), as_json=as_json)
-    _leave(door, [ending])
+    end = _ending(door, slug, tally)
+    door.report(dataclasses.asdict(end.status), end.status.line(), as_json=as_json)
+    _leave(door, [end])
 
 
 @campaigns.command()
@@ -468,42 +467,19 @@ def demo(door: Door, folder: Path, stay: bool | None, as_json: bool) -> None:
     door.report(summary.values(), summary.text(), as_json=as_json)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Ending:
-    """How a run ended: the campaign's counts, what to tell the operator, and the exit code."""
-
-    status: Status
-    exit_code: int
-    message: str | None = None
-
-
-def _ending(door: Door, slug: str, tally: Tally) -> _Ending:
+def _ending(door: Door, slug: str, tally: Tally) -> Ending:
     with door.database.read() as connection:
         found = report.status(connection, catalogue.find(connection, slug))
         elsewhere = workers.any_at_work(connection, door.now())
-    if tally.error:
-        return _Ending(found, tally.error.exit_code, str(tally.error))
-    if tally.refusal:
-        hint = f"The campaign is paused. Mend it, then `mailer campaigns resume {slug}`."
-        return _Ending(found, MailerError.exit_code, f"The relay refuses our mail: {tally.refusal}\n{hint}")
-    if found.state is CampaignState.PAUSED:
-        return _Ending(found, 0, f"Paused; `mailer campaigns resume {slug}` lets it go on.")
-    if elsewhere and found.pending + found.in_flight:
-        return _Ending(found, TryAgainLater.exit_code, "Another run is sending the rest.")
-    if found.pending + found.in_flight and found.state is CampaignState.SENDING:
-        return _Ending(
-            found, TryAgainLater.exit_code, f"Stopped early; `mailer campaigns send {slug}` goes on."
-        )
-    return _Ending(found, DONE_WITH_LOSSES if found.rejected + found.uncertain else 0)
+    return ending(found, tally, at_work_elsewhere=elsewhere)
 
 
-def _leave(door: Door, endings: Sequence[_Ending]) -> None:
+def _leave(door: Door, endings: Sequence[Ending]) -> None:
     """Say what there is to say, and end with the code of the worst ending."""
-    for ending in endings:
-        if ending.message:
-            door.console.print(ending.message, style="yellow", markup=False)
-    code = max((ending.exit_code for ending in endings), default=0)
-    if code:
+    for one in endings:
+        if one.message:
+            door.console.print(one.message, style="yellow", markup=False)
+    if code := max((one.exit_code for one in endings), default=0):
         sys.exit(code)
 
 
@@ -542,14 +518,3 @@ def _dispatch(door: Door) -> Dispatch:
 def _run(work: Coroutine[Any, Any, Value]) -> Value:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"byte {error.start} is not UTF-8", where=str(path), hint="Save the file as UTF-8."
-        ) from None
-    except OSError as error:
-        raise InvalidInput(f"can't be read: {error.strerror}", where=str(path)) from None

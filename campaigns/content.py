@@ -33,6 +33,18 @@ def load_notes(document: str) -> ReleaseNotes:
     return ReleaseNotes(**(values | {"date": date.fromisoformat(values["date"]) if values["date"] else None}))
 
 
+def read_text(path: Path) -> str:
+    """A file of notes. Raises InvalidInput, which names the file, where it is not UTF-8 or can't be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"byte {error.start} is not UTF-8", where=str(path), hint="Save the file as UTF-8."
+        ) from None
+    except OSError as error:
+        raise InvalidInput(f"can't be read: {error.strerror}", where=str(path)) from None
+
+
 def read_images(notes: ReleaseNotes, folder: Path, image_hosts: Sequence[str] = ()) -> dict[str, InlineImage]:
     """The pictures beside the notes, by their source in the Markdown.
 

@@ -44,10 +44,11 @@ security = "none"
 
 [brand]
 name = "Kadeplan"
-colour = "#0b6e6e"
+colour = "#0d7c86"
 website = "https://kadeplan.example"
 privacy_url = "https://kadeplan.example/privacy"
 postal_address = "Kadeplan B.V., Havenkade 1, Hoorn"
+support_email = "help@kadeplan.example"
 """
 
 

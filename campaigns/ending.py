@@ -1,0 +1,39 @@
+"""How a run ended: what to tell the operator, and the exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from campaigns.models import CampaignState
+from campaigns.report import Status
+from campaigns.sender import Tally
+from mailer.errors import MailerError, TryAgainLater
+
+DONE_WITH_LOSSES = 3  # the exit code where some were rejected or are uncertain
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The campaign's counts after a run, the exit code, and what else there is to say."""
+
+    status: Status
+    exit_code: int
+    message: str | None = None
+
+
+def ending(status: Status, tally: Tally, *, at_work_elsewhere: bool) -> Ending:
+    """Judge a run by its tally and the campaign's counts after it."""
+    slug, unsent = status.slug, status.pending + status.in_flight
+    if tally.error:
+        return Ending(status, tally.error.exit_code, str(tally.error))
+    if tally.refusal:
+        hint = f"The campaign is paused. Mend it, then `mailer campaigns resume {slug}`."
+        return Ending(status, MailerError.exit_code, f"The relay refuses our mail: {tally.refusal}\n{hint}")
+    if status.state is CampaignState.PAUSED:
+        return Ending(status, 0, f"Paused; `mailer campaigns resume {slug}` lets it go on.")
+    if unsent and at_work_elsewhere:
+        return Ending(status, TryAgainLater.exit_code, "Another run is sending the rest.")
+    if unsent and status.state is CampaignState.SENDING:
+        message = f"Stopped early; `mailer campaigns send {slug}` goes on."
+        return Ending(status, TryAgainLater.exit_code, message)
+    return Ending(status, DONE_WITH_LOSSES if status.rejected + status.uncertain else 0)
