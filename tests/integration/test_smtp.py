@@ -485,7 +485,7 @@ async def test_one_connection_goes_ahead_while_there_is_none() -> None:
 async def test_patience_begins_anew_each_time_that_the_relay_goes_away() -> None:
     gone = {Point.GREETING: Fault.HANG_UP}
     async with (
-        FaultyRelay([gone, {}, gone, {}]) as server,
+        FaultyRelay([gone, {}, {}, gone]) as server,
         Relay(_settings(server.port, messages_per_connection=1), patience=1) as relay,
     ):
         assert await _send_all(relay, 1, workers=1) == [Accepted]
