@@ -15,10 +15,11 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from mailer.errors import ConfigurationError
 from mailer.outcome import Accepted, Deferred, Phase, Rejected, Scope, Uncertain
-from mailer.settings import RelaySettings, TimeoutSettings
+from mailer.settings import TimeoutSettings
 from mailer.smtp import Connection, ConnectionFailed, Envelope, Relay
 from tests.certificates import loopback_certificates
 from tests.faults import Fault, Point
+from tests.loopback import free_port, in_clear, with_login
 from tests.relay import FaultyRelay
 
 ENVELOPE = Envelope("news@example.com", "anna@example.org")
@@ -33,13 +34,9 @@ pytestmark = pytest.mark.timeout(60)
 modes = pytest.mark.parametrize(("offers", "round_trips"), MODES.values(), ids=MODES)
 
 
-def _settings(port: int, **more: Any) -> RelaySettings:
-    return RelaySettings(**({"host": "127.0.0.1", "port": port, "security": "none"} | more))
-
-
 @asynccontextmanager
 async def _connected(relay: FaultyRelay, **more: Any) -> AsyncIterator[Connection]:
-    connection = await Connection.open(_settings(relay.port, **more))
+    connection = await Connection.open(in_clear(relay.port, **more))
     yield connection
     await connection.close()
 
@@ -178,7 +175,7 @@ async def _saying(*replies: bytes) -> AsyncIterator[Connection]:
         writer.close()
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    connection = await Connection.open(_settings(server.sockets[0].getsockname()[1]))
+    connection = await Connection.open(in_clear(server.sockets[0].getsockname()[1]))
     yield connection
     await connection.close()
     server.close()
@@ -263,7 +260,7 @@ def aiosmtpd_port() -> Iterator[tuple[int, _Inbox]]:
     controller = Controller(
         inbox,
         hostname="127.0.0.1",
-        port=_free_port(),
+        port=free_port(),
         tls_context=loopback_certificates().server_context(),
         require_starttls=True,
         authenticator=_authenticate,
@@ -274,26 +271,11 @@ def aiosmtpd_port() -> Iterator[tuple[int, _Inbox]]:
     controller.stop()
 
 
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-def _login(port: int, **more: Any) -> RelaySettings:
-    values = {
-        "host": "localhost",
-        "security": "starttls",
-        "ca_file": loopback_certificates().ca_file,
-        "username": "mailer",
-        "password": "correct horse",
-    }
-    return _settings(port, **(values | more))
-
-
-async def test_aiosmtpd_takes_a_message_after_starttls_and_login(aiosmtpd_port: tuple[int, _Inbox]) -> None:
+async def test_aiosmtpd_takes_a_message_after_starttls_andwith_login(
+    aiosmtpd_port: tuple[int, _Inbox],
+) -> None:
     port, inbox = aiosmtpd_port
-    connection = await Connection.open(_login(port))
+    connection = await Connection.open(with_login(port))
     outcome = await connection.send(ENVELOPE, MESSAGE)
     await connection.close()
     assert isinstance(outcome, Accepted)
@@ -303,7 +285,7 @@ async def test_aiosmtpd_takes_a_message_after_starttls_and_login(aiosmtpd_port: 
 async def test_a_wrong_password_is_told_without_repeating_it(aiosmtpd_port: tuple[int, _Inbox]) -> None:
     port, _ = aiosmtpd_port
     with pytest.raises(ConnectionFailed) as caught:
-        await Connection.open(_login(port, password="battery staple"))
+        await Connection.open(with_login(port, password="battery staple"))
     assert (caught.value.phase, caught.value.lasting, caught.value.exit_code) == (Phase.AUTH, True, 75)
     assert "battery" not in str(caught.value)
 
@@ -323,7 +305,7 @@ async def test_a_relay_without_starttls_hears_neither_password_nor_mail(
 ) -> None:
     async with FaultyRelay(login=login) as relay:
         with pytest.raises(ConnectionFailed, match="offers no STARTTLS") as caught:
-            await Connection.open(_login(relay.port))
+            await Connection.open(with_login(relay.port))
     assert caught.value.lasting
     assert [line.split()[0] for line in relay.commands] == [b"EHLO"]
 
@@ -332,7 +314,7 @@ async def test_a_relay_without_starttls_hears_neither_password_nor_mail(
 async def test_an_unknown_authority_is_not_trusted(security: str) -> None:
     async with FaultyRelay(starttls=security == "starttls", implicit_tls=security == "tls") as relay:
         with pytest.raises(ConnectionFailed, match="certificate that can't be trusted") as caught:
-            await Connection.open(_login(relay.port, security=security, ca_file=None))
+            await Connection.open(with_login(relay.port, security=security, ca_file=None))
     assert (caught.value.phase, caught.value.lasting) == (Phase.STARTTLS, True)
 
 
@@ -341,18 +323,18 @@ async def test_a_certificate_for_another_name_is_not_trusted(security: str) -> N
     offers = {"starttls": security == "starttls", "implicit_tls": security == "tls"}
     async with FaultyRelay(host="127.0.0.2", **offers) as relay:
         with pytest.raises(ConnectionFailed, match="certificate that can't be trusted"):
-            await Connection.open(_login(relay.port, host="127.0.0.2", security=security))
+            await Connection.open(with_login(relay.port, host="127.0.0.2", security=security))
 
 
 async def test_tls_to_a_relay_that_speaks_in_clear_says_which_setting_to_look_at() -> None:
     async with FaultyRelay() as relay:
         with pytest.raises(ConnectionFailed, match="security"):
-            await Connection.open(_login(relay.port, security="tls"))
+            await Connection.open(with_login(relay.port, security="tls"))
 
 
 async def test_a_password_crosses_loopback_in_clear_where_security_is_none() -> None:
     async with FaultyRelay(login=("mailer", "correct horse")) as relay:
-        connection = await Connection.open(_login(relay.port, security="none"))
+        connection = await Connection.open(with_login(relay.port, security="none"))
         await connection.close()
 
 
@@ -360,7 +342,7 @@ async def test_a_password_does_not_cross_a_network_in_clear() -> None:
     address = _address_on_the_network()
     async with FaultyRelay(host=address, login=("mailer", "correct horse")) as relay:
         with pytest.raises(ConfigurationError, match="in clear"):
-            await Connection.open(_login(relay.port, host=address, security="none"))
+            await Connection.open(with_login(relay.port, host=address, security="none"))
     assert [line.split()[0] for line in relay.commands] == [b"EHLO"]
 
 
@@ -376,145 +358,9 @@ def _address_on_the_network() -> str:
 async def test_a_relay_that_knows_no_login_says_so() -> None:
     async with FaultyRelay(starttls=True) as relay:
         with pytest.raises(ConnectionFailed, match="offers no login"):
-            await Connection.open(_login(relay.port))
+            await Connection.open(with_login(relay.port))
 
 
 async def test_a_certificate_file_that_is_none_is_a_configuration_error(tmp_path: Any) -> None:
     with pytest.raises(ConfigurationError, match="ca_file"):
-        Relay(_login(587, ca_file=tmp_path / "missing.pem"))
-
-
-# -- the relay as a pool -----------------------------------------------------------------------------------------
-
-
-async def _send_all(relay: Relay, count: int, workers: int) -> list[type]:
-    """What a sender does: as many workers as it likes, of which the relay lets some at a time have a connection."""
-    numbers, outcomes = iter(range(count)), []
-
-    async def work() -> None:
-        while True:
-            async with relay.connection() as connection:
-                while connection.usable:
-                    if (number := next(numbers, None)) is None:
-                        return
-                    envelope = Envelope("news@example.com", f"p{number}@example.org")
-                    outcomes.append(type(await connection.send(envelope, MESSAGE)))
-
-    await asyncio.gather(*(work() for _ in range(workers)))
-    return outcomes
-
-
-async def test_many_workers_send_everything_once() -> None:
-    async with (
-        FaultyRelay(pipelining=True) as server,
-        Relay(_settings(server.port, connections=8)) as relay,
-    ):
-        outcomes = await _send_all(relay, 400, workers=8)
-    assert outcomes == [Accepted] * 400
-    assert len({mail.recipient for mail in server.accepted}) == len(server.accepted) == 400
-    assert server.connections <= 8
-
-
-async def test_a_connection_is_replaced_after_messages_per_connection() -> None:
-    async with (
-        FaultyRelay() as server,
-        Relay(_settings(server.port, connections=1, messages_per_connection=10)) as relay,
-    ):
-        await _send_all(relay, 35, workers=1)
-    assert server.connections == 4
-    assert server.commands.count(b"QUIT") == 4
-
-
-async def test_a_connection_is_replaced_after_it_was_idle() -> None:
-    async with FaultyRelay() as server, Relay(_settings(server.port, idle_seconds=0.2)) as relay:
-        await _send_all(relay, 1, workers=1)
-        await asyncio.sleep(0.7)
-        assert server.commands.count(b"QUIT") == 1
-        await _send_all(relay, 1, workers=1)
-    assert server.connections == 2
-
-
-async def test_an_open_connection_is_used_again() -> None:
-    async with FaultyRelay() as server, Relay(_settings(server.port)) as relay:
-        await _send_all(relay, 1, workers=1)
-        await _send_all(relay, 1, workers=1)
-    assert server.connections == 1
-
-
-async def test_no_more_connections_are_open_than_the_relay_serves() -> None:
-    async with (
-        FaultyRelay(pipelining=True, most_connections=2) as server,
-        Relay(_settings(server.port, connections=10)) as relay,
-    ):
-        outcomes = await _send_all(relay, 300, workers=10)
-        assert relay.limit == 2
-    assert outcomes == [Accepted] * 300
-
-
-async def test_a_421_lowers_the_number_of_connections() -> None:
-    plan = [{}, {}, {Point.MAIL: Fault.CLOSING}, {Point.MAIL: Fault.CLOSING}]
-    async with (
-        FaultyRelay(plan, pipelining=True) as server,
-        Relay(_settings(server.port, connections=4)) as relay,
-    ):
-        outcomes = await _send_all(relay, 100, workers=4)
-        assert relay.limit == 2
-    assert (outcomes.count(Accepted), outcomes.count(Deferred)) == (98, 2)
-
-
-async def test_a_relay_that_is_away_is_unavailable_after_a_bounded_time() -> None:
-    async with Relay(_settings(_free_port()), patience=0.5) as relay:
-        with pytest.raises(ConnectionFailed, match="can't be reached") as caught:
-            async with asyncio.timeout(20):
-                await _send_all(relay, 1, workers=20)
-    assert (caught.value.phase, caught.value.exit_code) == (Phase.CONNECT, 75)
-
-
-async def test_one_connection_goes_ahead_while_there_is_none() -> None:
-    async with (
-        FaultyRelay([{Point.GREETING: Fault.STALL}]) as server,
-        Relay(_settings(server.port, connections=10)) as relay,
-    ):
-        sending = asyncio.create_task(_send_all(relay, 10, workers=10))
-        await _until(lambda: server.connections > 0)
-        await asyncio.sleep(0.1)
-        assert server.connections == 1
-        sending.cancel()
-
-
-async def test_patience_begins_anew_each_time_that_the_relay_goes_away() -> None:
-    gone = {Point.GREETING: Fault.HANG_UP}
-    async with (
-        FaultyRelay([gone, {}, {}, gone]) as server,
-        Relay(_settings(server.port, messages_per_connection=1), patience=1) as relay,
-    ):
-        assert await _send_all(relay, 1, workers=1) == [Accepted]
-        await asyncio.sleep(1.1)
-        assert await _send_all(relay, 1, workers=1) == [Accepted]
-
-
-async def test_a_relay_that_comes_back_in_time_gets_the_mail() -> None:
-    server = FaultyRelay()
-    server.port = _free_port()
-    async with Relay(_settings(server.port), patience=30) as relay:
-        sending = asyncio.create_task(_send_all(relay, 5, workers=2))
-        await asyncio.sleep(0.3)
-        async with server:
-            assert await sending == [Accepted] * 5
-
-
-async def test_wrong_credentials_are_not_tried_again_and_again() -> None:
-    async with (
-        FaultyRelay(login=("mailer", "correct horse")) as server,
-        Relay(_login(server.port, password="wrong", security="none"), patience=30) as relay,
-    ):
-        with pytest.raises(ConnectionFailed, match="refused the login"):
-            await _send_all(relay, 1, workers=1)
-    assert server.connections == 1
-
-
-async def test_a_host_name_that_nobody_knows_is_unavailable() -> None:
-    settings = RelaySettings(host="relay.invalid", security="none")
-    async with Relay(settings, patience=0.1) as relay:
-        with pytest.raises(ConnectionFailed, match="can't be reached"):
-            await _send_all(relay, 1, workers=1)
+        Relay(with_login(587, ca_file=tmp_path / "missing.pem"))
