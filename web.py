@@ -9,12 +9,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
@@ -38,7 +36,6 @@ from subscribers.unsubscribe import Links, View
 from subscribers.web import COUNTED, UnsubscribeDoor
 from templates.page import Pages
 
-CONFIG_VARIABLE = "MAILER_CONFIG"
 HEALTH_SECONDS = 5
 ANSWERS = "mailer_http_answers_total"
 
@@ -46,27 +43,15 @@ log = logging.getLogger("mailer.web")
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
-    """The application for `settings`; without them, for those that a command here would read.
-
-    The environment variable MAILER_CONFIG names another configuration file. Raises ConfigurationError.
-    """
-    if settings is None:
-        config = os.environ.get(CONFIG_VARIABLE)
-        settings = load(Path(config) if config else None)
-    house = _House(settings)
-    return _Quiet(
+    """The application for `settings`; without them, for those that `load` finds. Raises ConfigurationError."""
+    house = _House(settings or load())
+    app = Starlette(
         routes=house.routes,
         lifespan=house.open,
         middleware=[Middleware(_Watch, metrics=house.metrics)],
     )
-
-
-class _Quiet(Starlette):
-    """Starlette without its redirects between /path and /path/, which a POST does not survive (RFC 8058)."""
-
-    def __init__(self, **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type]
-        self.router.redirect_slashes = False
+    app.router.redirect_slashes = False  # a redirect loses the POST (RFC 8058, section 3.2)
+    return app
 
 
 class _House:
@@ -77,12 +62,11 @@ class _House:
         self._database = Database.of(settings)
         self._settle = GroupCommit(self._database, self._apply)
         self.metrics = Metrics(COUNTED | {ANSWERS: "Answers over HTTP, by route and status."})
-        templates_dir = settings.path(settings.templates_dir) if settings.templates_dir else None
         self._unsubscribe = UnsubscribeDoor(
             Links(settings.keys(), settings.public_url),
             self._database,
             self._settle,
-            Pages(brand_of(settings), templates_dir),
+            Pages(brand_of(settings), settings.templates_dir),
             self.metrics,
             locale=settings.locale,
         )

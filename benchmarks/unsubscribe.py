@@ -51,6 +51,7 @@ def main() -> None:
     else:
         print("{rate:,.0f} POSTs/s, median {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms".format(**result))
         print("{cpu_us:.0f} µs of the server's CPU each, start included".format(**result))
+        print("{link_us:.1f} µs to make a link".format(**result))
 
 
 def measure(folder: Path, requests: int, at_once: int) -> dict[str, float]:
@@ -60,7 +61,10 @@ def measure(folder: Path, requests: int, at_once: int) -> dict[str, float]:
     database.migrate()
     enrol(database, requests)
     links = Links(settings.keys(), settings.public_url)
-    paths = [links.url(number, TOPIC, "en").partition(str(port))[2] for number in range(1, requests + 1)]
+    began = time.perf_counter()
+    urls = [links.url(number, TOPIC, "en") for number in range(1, requests + 1)]
+    link_seconds = (time.perf_counter() - began) / requests
+    paths = [url.removeprefix(settings.public_url) for url in urls]
     server = serve(folder, settings, port)
     try:
         seconds, latencies = uvloop.run(post_all(port, paths, at_once))
@@ -81,6 +85,7 @@ def measure(folder: Path, requests: int, at_once: int) -> dict[str, float]:
         "rate": requests / seconds,
         "p50_ms": percentiles[49] * 1000,
         "p99_ms": percentiles[98] * 1000,
+        "link_us": link_seconds * 1e6,
         "cpu_us": (usage.ru_utime + usage.ru_stime) / requests * 1e6,
     }
 
