@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "campaigns": ("campaigns.commands:campaigns", "Release notes: create, look, approve, send, follow."),
     "deliveries": ("campaigns.commands:deliveries_group", "One campaign to one person: list, resolve."),
     "run-due": ("campaigns.commands:run_due", "Send what is due; for cron."),
+    "worker": ("campaigns.commands:worker", "Send what is due, for as long as it runs."),
     "serve": ("mailer.commands:serve", "Serve the unsubscribe pages."),
     "keys": ("mailer.commands:keys", "Secret keys and DKIM keys."),
 }

@@ -107,7 +107,7 @@ class Dispatch:
     async def send_proofs(self, proofs: Sequence[tuple[Envelope, bytes]]) -> list[tuple[bool, str]]:
         """Send to the team's own addresses; for each, whether it was accepted, and what the relay said."""
         said = []
-        async with Relay(self._settings.smtp) as relay:
+        async with Relay(self._settings.relay) as relay:
             for envelope, message in proofs:
                 async with relay.connection() as connection:
                     outcome = await connection.send(envelope, message)
@@ -167,7 +167,7 @@ class Dispatch:
     async def _send(self, hold: deliveries.Hold, composer: Composer, watch: Watch) -> Tally:
         ledger = Ledger(self._database, hold, self._clock, self._lease)
         try:
-            async with Relay(self._settings.smtp) as relay:
+            async with Relay(self._settings.relay) as relay:
                 sender = Sender(
                     ledger, relay, composer, self._clock, lease=self._lease, retry=self._settings.retry
                 )

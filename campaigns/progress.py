@@ -67,19 +67,25 @@ async def _follow(sender: Sender, bar: Progress, task: object) -> None:
 
 @contextmanager
 def _stopped_by_signals(sender: Sender, console: Console) -> Iterator[None]:
+    """Let signals end the run in order. A handler that was there before hears of it too, and is put back."""
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def stop() -> None:
+    def stop(number: signal.Signals) -> None:
         console.print("Stopping: the mails in the air are seen to their end. Once more to stop at once.")
         sender.stop()
-        for number in signals:
-            loop.remove_signal_handler(number)
+        for each in before:
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)
+        handler = before[number]
+        if callable(handler) and handler is not signal.default_int_handler:
+            handler(number, None)
 
-    for number in signals:
-        loop.add_signal_handler(number, stop)
+    for number in before:
+        loop.add_signal_handler(number, stop, number)
     try:
         yield
     finally:
-        for number in signals:
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)

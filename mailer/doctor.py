@@ -85,7 +85,7 @@ def database(base: Database) -> Iterator[Finding]:
 
 async def relay(settings: Settings) -> Finding:
     """Whether it lets us in: connection, certificate, EHLO, login. No mail is offered."""
-    smtp = settings.smtp
+    smtp = settings.relay
     patient = smtp.model_copy(
         update={
             "timeouts": smtp.timeouts.model_copy(update={"connect": _PATIENCE, "greeting": 4 * _PATIENCE})

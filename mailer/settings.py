@@ -192,6 +192,13 @@ class Settings(BaseSettings):
         """The zone in which times without a zone are read."""
         return ZoneInfo(self.zone)
 
+    @property
+    def relay(self) -> RelaySettings:
+        """The relay, its files found from the folder of the configuration file."""
+        if self.smtp.ca_file is None:
+            return self.smtp
+        return self.smtp.model_copy(update={"ca_file": self.path(self.smtp.ca_file)})
+
     def path(self, relative: Path) -> Path:
         """A path as the configuration file means it."""
         return relative if relative.is_absolute() else self.folder / relative

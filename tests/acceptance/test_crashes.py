@@ -128,3 +128,83 @@ def test_four_runs_at_once_send_each_subscriber_one_mail(
         mailer.run("run-due", cwd=tmp_path)
     mailed = Counter(mail.recipient for mail in relay.accepted)
     assert (len(mailed), set(mailed.values())) == (people, {1})
+
+
+def test_sigterm_lets_the_mails_in_the_air_land(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
+) -> None:
+    subscribe(sqlite_database, 400)
+    draft(sqlite_database)
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        relay.slowness = 0.02
+        write_config(tmp_path, relay.port, database_url=sqlite_database.url.render_as_string())
+        dispatch_for(sqlite_database, settings_for(relay.port)).start("notes")
+        with subprocess.Popen(
+            [mailer.command, "campaigns", "send", "notes", "--yes", "--json"],
+            cwd=tmp_path,
+            env=mailer.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process:
+            wait_for_mail(relay, 20, process)
+            process.terminate()
+            out, _ = process.communicate(timeout=60)
+        status = json.loads(out)
+        assert process.returncode == 75
+        assert status["uncertain"] == status["in_flight"] == 0
+        assert status["accepted"] == len(relay.accepted) < 400
+        relay.slowness = 0
+        assert (
+            json.loads(mailer.run("campaigns", "send", "notes", "--yes", "--json", cwd=tmp_path).stdout)[
+                "accepted"
+            ]
+            == 400
+        )
+    assert Counter(Counter(mail.recipient for mail in relay.accepted).values()) == {1: 400}
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_two_processes_share_a_campaign(
+    mailer: InstalledMailer, request: pytest.FixtureRequest, tmp_path: Path, engine: str
+) -> None:
+    database: Database = request.getfixturevalue(f"{engine}_database")
+    subscribe(database, 3000)
+    draft(database)
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        url = database.url.render_as_string(hide_password=False)
+        write_config(tmp_path, relay.port, database_url=url)
+        done = mailer.run("campaigns", "send", "notes", "--yes", "--processes", "2", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["accepted"] == 3000
+    assert json.loads(done.stdout)["state"] == "finished"
+    assert Counter(Counter(mail.recipient for mail in relay.accepted).values()) == {1: 3000}
+
+
+def test_a_worker_sends_what_becomes_due_and_ends_in_order(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
+) -> None:
+    subscribe(sqlite_database, 50)
+    draft(sqlite_database)
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        write_config(tmp_path, relay.port, database_url=sqlite_database.url.render_as_string())
+        with subprocess.Popen(
+            [mailer.command, "worker", "--every", "0.2"],
+            cwd=tmp_path,
+            env=mailer.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            dispatch_for(sqlite_database, settings_for(relay.port)).start("notes")
+            wait_for_mail(relay, 50, process)
+            process.terminate()
+            out, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert out.startswith("notes: finished, 50 accepted") or "Stopping" in errors
+
+
+def wait_for_mail(relay: FaultyRelay, count: int, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 60
+    while len(relay.accepted) < count and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert len(relay.accepted) >= count

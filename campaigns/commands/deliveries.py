@@ -1,0 +1,78 @@
+"""Commands of single deliveries: list, resolve."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from campaigns import catalogue, deliveries, report
+from campaigns.commands.shared import dispatch_of, slug_argument
+from campaigns.models import DeliveryState
+from mailer.commands import json_option
+from mailer.door import Door
+
+
+@click.group("deliveries")
+def deliveries_group() -> None:
+    """One campaign to one person: list, resolve.
+
+    \b
+    Example:
+      mailer deliveries list 2.4.0 --state uncertain
+    """
+
+
+@deliveries_group.command("list")
+@slug_argument
+@click.option("--state", type=click.Choice([state.value for state in DeliveryState]), help="Only these.")
+@json_option
+@click.pass_obj
+def list_deliveries(door: Door, slug: str, state: str | None, as_json: bool) -> None:
+    """List a campaign's deliveries: whom to, what became of it, and what the relay said.
+
+    \b
+    Example:
+      mailer deliveries list 2.4.0
+      mailer deliveries list 2.4.0 --state uncertain --json
+    """
+    wanted = DeliveryState(state) if state else None
+    with door.database.read() as connection:
+        record = catalogue.find(connection, slug)
+        rows = [row._asdict() for row in deliveries.listing(connection, record.id or 0, wanted)]
+    if as_json:
+        door.report({"slug": slug, "deliveries": rows}, "", as_json=True)
+        return
+    table = Table("id", "email", "state", "attempts", "due", "reply", box=None, pad_edge=False)
+    for row in rows:
+        due = f"{row['due_at']:%Y-%m-%d %H:%M}Z" if row["state"] is DeliveryState.DEFERRED else ""
+        said = " ".join(str(part) for part in (row["phase"], row["reply_text"]) if part)
+        email = row["email"] or "(erased)"
+        table.add_row(str(row["id"]), email, row["state"], str(row["attempts"]), due, said)
+    Console().print(table)
+
+
+@deliveries_group.command()
+@slug_argument
+@click.option("--resend", "choice", flag_value="resend", help="Send them again; some may get it twice.")
+@click.option("--assume-sent", "choice", flag_value="assume-sent", help="Take them as accepted.")
+@json_option
+@click.pass_obj
+def resolve(door: Door, slug: str, choice: str | None, as_json: bool) -> None:
+    """Decide about the uncertain deliveries: the relay got the content, but its answer never came.
+
+    \b
+    Example:
+      mailer deliveries list 2.4.0 --state uncertain
+      mailer deliveries resolve 2.4.0 --assume-sent
+    """
+    if choice is None:
+        raise click.UsageError("Say --resend or --assume-sent.")
+    resolved = dispatch_of(door).resolve(slug, resend=choice == "resend")
+    with door.database.read() as connection:
+        found = report.status(connection, catalogue.find(connection, slug))
+    values = {"resolved": resolved} | dataclasses.asdict(found)
+    hint = f"\nNext: mailer campaigns send {slug}" if choice == "resend" and resolved else ""
+    door.report(values, f"{resolved:,} resolved; {found.line()}{hint}", as_json=as_json)

@@ -1,0 +1,40 @@
+"""The demo's command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from mailer.commands import json_option
+from mailer.door import Door
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".demo"),
+    show_default=True,
+    help="Where it plays; an earlier demo's is emptied first.",
+)
+@click.option("--stay/--once", default=None, help="Stay up for a look; by default on a terminal only.")
+@json_option
+@click.pass_obj
+def demo(door: Door, folder: Path, stay: bool | None, as_json: bool) -> None:
+    """Play the whole story on this machine.
+
+    In a folder of its own: people are imported, release notes sent to a mail catcher on this machine, and an
+    unsubscribe link clicked, after which the second release leaves that person out.
+
+    \b
+    Example:
+      mailer demo
+      mailer demo --once --json
+    """
+    from campaigns.demo import play  # noqa: PLC0415 - its servers are slow to import, and only wanted here
+
+    stays = sys.stdout.isatty() if stay is None else stay
+    summary = play(folder, door.console, stay=stays)
+    door.report(summary.values(), summary.text(), as_json=as_json)

@@ -1,0 +1,223 @@
+"""Commands of release notes: create, list, lint, preview, proof, status, report."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from campaigns import catalogue, deliveries, report
+from campaigns.commands.shared import campaigns, dispatch_of, report_status, run, slug_argument
+from campaigns.content import read_images, read_text, render_notes
+from campaigns.ending import DONE_WITH_LOSSES
+from campaigns.preview import write_preview
+from campaigns.sources import Defaults, read_changelog, read_markdown
+from mailer.commands import json_option
+from mailer.door import Door
+from mailer.errors import ConfigurationError, Refused
+from templates.lint import Severity
+
+
+@campaigns.command()
+@click.argument("notes", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
+@click.option(
+    "--changelog",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Take the notes from a changelog in Markdown; needs --version.",
+)
+@click.option("--version", "version", help="Which version's section of the changelog.")
+@click.option("--title", help="The subject, for notes from a changelog.")
+@click.option("--slug", help="A short name for the campaign; by default made from version or file name.")
+@click.option("--topic", help="Which consent it needs; by default the settings' topic.")
+@click.option("--locale", type=click.Choice(["nl", "en"]), help="The language; by default the settings'.")
+@click.option("--base-url", metavar="URL", help="The web address that relative links start from.")
+@json_option
+@click.pass_obj
+def create(
+    door: Door,
+    notes: Path | None,
+    changelog: Path | None,
+    version: str | None,
+    title: str | None,
+    slug: str | None,
+    topic: str | None,
+    locale: str | None,
+    base_url: str | None,
+    as_json: bool,
+) -> None:
+    """Make a draft from a Markdown file, or from a version's section of a changelog.
+
+    \b
+    Example:
+      mailer campaigns create notes.md
+      mailer campaigns create --changelog CHANGELOG.md --version 2.4.0 --locale nl
+    """
+    source = notes or changelog
+    if source is None or (notes and changelog) or (changelog and not version):
+        raise click.UsageError("Give a Markdown file, or --changelog FILE with --version.")
+    settings = door.settings
+    defaults = Defaults(
+        locale=locale or settings.locale,  # type: ignore[arg-type]  # click has checked it
+        topic=topic or settings.topic,
+        product=settings.brand.name,
+        base_url=base_url,
+    )
+    text = read_text(source)
+    found = (
+        read_changelog(text, version or "", source.name, defaults, title=title)
+        if changelog
+        else read_markdown(text, source.name, defaults)
+    )
+    images = read_images(found, source.parent, settings.image_hosts)
+    render_notes(found, images, settings)
+    name = slug or catalogue.slug_of(found.version or source.stem) or "release"
+    with door.database.write() as connection:
+        record = catalogue.create(connection, name, found, images, door.now())
+    values = {
+        "slug": record.slug,
+        "state": record.state,
+        "title": found.title,
+        "version": found.version,
+        "locale": found.locale,
+        "topic": found.topic,
+        "images": len(images),
+    }
+    said = f"{record.slug}: draft of “{found.title}”\nNext: mailer campaigns preview {record.slug}"
+    door.report(values, said, as_json=as_json)
+
+
+@campaigns.command("list")
+@json_option
+@click.pass_obj
+def list_campaigns(door: Door, as_json: bool) -> None:
+    """List the campaigns, newest first.
+
+    \b
+    Example:
+      mailer campaigns list
+    """
+    with door.database.read() as connection:
+        found = [report.status(connection, one) for one in catalogue.all_campaigns(connection)]
+    lines = [one.line() for one in found]
+    door.report(
+        {"campaigns": [dataclasses.asdict(one) for one in found]},
+        "\n".join(lines) or "There are no campaigns yet. Make one with `mailer campaigns create`.",
+        as_json=as_json,
+    )
+
+
+@campaigns.command()
+@slug_argument
+@json_option
+@click.pass_obj
+def lint(door: Door, slug: str, as_json: bool) -> None:
+    """Say what is wrong, or could be better, with a campaign's mail. Errors end with exit code 4.
+
+    \b
+    Example:
+      mailer campaigns lint 2.4.0
+    """
+    findings = dispatch_of(door).findings(slug)
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    lines = [f"{one.severity}: {one.where}: {one.message} ({one.code})" for one in findings]
+    lines.append(f"{slug}: {errors} errors, {len(findings) - errors} warnings")
+    values = {"slug": slug, "errors": errors, "findings": [dataclasses.asdict(one) for one in findings]}
+    door.report(values, "\n".join(lines), as_json=as_json)
+    if errors:
+        sys.exit(Refused.exit_code)
+
+
+@campaigns.command()
+@slug_argument
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Where to write the files.")
+@click.option("--open/--no-open", "open_it", default=True, help="Open the HTML in a browser.")
+@json_option
+@click.pass_obj
+def preview(door: Door, slug: str, folder: Path | None, open_it: bool, as_json: bool) -> None:
+    """Write the mail as an example recipient gets it, as HTML and as text, and open it.
+
+    \b
+    Example:
+      mailer campaigns preview 2.4.0
+      mailer campaigns preview 2.4.0 --folder build --no-open
+    """
+    _, message = dispatch_of(door).composer(slug).proof(door.now())
+    target = folder or Path(tempfile.mkdtemp(prefix="mailer-preview-"))
+    html, text = write_preview(message, target, slug)
+    door.report({"slug": slug, "html": html, "text": text}, f"{html}\n{text}", as_json=as_json)
+    if open_it and sys.stdout.isatty():
+        click.launch(str(html))
+
+
+@campaigns.command()
+@slug_argument
+@json_option
+@click.pass_obj
+def proof(door: Door, slug: str, as_json: bool) -> None:
+    """Send the mail, as an example recipient gets it, to the settings' proof_recipients only.
+
+    \b
+    Example:
+      MAILER_PROOF_RECIPIENTS=product@acme.example mailer campaigns proof 2.4.0
+    """
+    recipients = door.settings.proof_recipients
+    if not recipients:
+        raise ConfigurationError(
+            "The settings name nobody to send proofs to.",
+            hint='Set proof_recipients = ["you@acme.example"] in mailer.toml.',
+        )
+    dispatch = dispatch_of(door)
+    composer = dispatch.composer(slug)
+    outcomes = run(dispatch.send_proofs([composer.proof(door.now(), one) for one in recipients]))
+    values = {
+        "slug": slug,
+        "sent": sum(ok for ok, _ in outcomes),
+        "failed": sum(not ok for ok, _ in outcomes),
+    }
+    lines = [f"proof {number}: {said}" for number, (_, said) in enumerate(outcomes, 1)]
+    door.report(values, "\n".join(lines), as_json=as_json)
+    if values["failed"]:
+        sys.exit(DONE_WITH_LOSSES)
+
+
+@campaigns.command()
+@slug_argument
+@json_option
+@click.pass_obj
+def status(door: Door, slug: str, as_json: bool) -> None:
+    """Show the counts of a campaign as they are now.
+
+    \b
+    Example:
+      mailer campaigns status 2.4.0
+    """
+    report_status(door, slug, as_json=as_json)
+
+
+@campaigns.command("report")
+@slug_argument
+@json_option
+@click.pass_obj
+def report_campaign(door: Door, slug: str, as_json: bool) -> None:
+    """Show what became of a campaign: times, content, counts, and the relay's reasons.
+
+    \b
+    Example:
+      mailer campaigns report 2.4.0
+    """
+    with door.database.read() as connection:
+        record = catalogue.find(connection, slug)
+        found = report.status(connection, record)
+        reasons = deliveries.reasons(connection, record.id or 0)
+    times = {
+        name: getattr(record, name) for name in ("created_at", "approved_at", "started_at", "finished_at")
+    }
+    values = dataclasses.asdict(found) | times | {"content_hash": record.content_hash, "reasons": reasons}
+    lines = [found.line()]
+    lines += [f"{name.removesuffix('_at')}: {at:%Y-%m-%d %H:%M:%S} UTC" for name, at in times.items() if at]
+    lines += [f"content: sha256 {record.content_hash}"] if record.content_hash else []
+    lines += [f"{one['deliveries']:,} {one['state']} in {one['phase']}: {one['reply']}" for one in reasons]
+    door.report(values, "\n".join(lines), as_json=as_json)

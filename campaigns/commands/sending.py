@@ -1,0 +1,246 @@
+"""Commands of sending: approve, schedule, send, pause, resume, cancel, run-due, worker."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import click
+
+from campaigns import catalogue, deliveries, report, workers
+from campaigns.commands.shared import campaigns, dispatch_of, report_status, run, slug_argument
+from campaigns.content import load_notes
+from campaigns.dispatch import Dispatch
+from campaigns.ending import Ending, ending
+from campaigns.lifecycle import Act
+from campaigns.processes import joined_by
+from campaigns.progress import progress
+from campaigns.schedule import due_time
+from campaigns.sender import Tally
+from mailer.commands import json_option
+from mailer.door import Door
+from mailer.errors import Refused, TryAgainLater
+
+processes_option = click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="How many send side by side.",
+)
+
+
+@campaigns.command()
+@slug_argument
+@json_option
+@click.pass_obj
+def approve(door: Door, slug: str, as_json: bool) -> None:
+    """Freeze the content and approve it; it can't be changed afterwards.
+
+    \b
+    Example:
+      mailer campaigns approve 2.4.0
+    """
+    dispatch_of(door).approve(slug)
+    report_status(door, slug, as_json=as_json)
+
+
+@campaigns.command()
+@slug_argument
+@click.option("--at", "wall_time", required=True, metavar="TIME", help='Such as "2026-12-01 09:00".')
+@click.option("--tz", "zone", metavar="ZONE", help="IANA zone of that time; by default the settings'.")
+@json_option
+@click.pass_obj
+def schedule(door: Door, slug: str, wall_time: str, zone: str | None, as_json: bool) -> None:
+    """Freeze the content and let `mailer run-due` send it when its time has come.
+
+    \b
+    Example:
+      mailer campaigns schedule 2.4.0 --at "2026-12-01 09:00" --tz Europe/Amsterdam
+    """
+    due = due_time(wall_time, zone or door.settings.zone, door.now())
+    state = dispatch_of(door).schedule(slug, due)
+    values = {"slug": slug, "state": state, "due_at": due.at, "zone": due.zone}
+    door.report(values, f"{slug}: scheduled for {due}", as_json=as_json)
+
+
+@campaigns.command()
+@slug_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@processes_option
+@json_option
+@click.pass_obj
+def send(door: Door, slug: str, yes: bool, processes: int, as_json: bool) -> None:
+    """Send a campaign now to everyone who agreed, or go on with one that was interrupted.
+
+    Exit code 0: done (deferred mails wait for `mailer run-due`); 3: done, but some were rejected or are
+    uncertain; 75: relay or database away, run it again later.
+
+    \b
+    Example:
+      mailer campaigns send 2.4.0
+      mailer campaigns send 2.4.0 --yes --json
+      mailer campaigns send 2.4.0 --processes 2
+    """
+    if not yes:
+        _ask(door, slug)
+    dispatch = dispatch_of(door)
+    dispatch.start(slug)
+    tally = _send(door, dispatch, slug, processes)
+    end = _ending(door, slug, tally)
+    door.report(dataclasses.asdict(end.status), end.status.line(), as_json=as_json)
+    _leave(door, [end])
+
+
+def _act_command(act: Act, help_text: str) -> None:
+    @campaigns.command(act.value, help=help_text)
+    @slug_argument
+    @json_option
+    @click.pass_obj
+    def command(door: Door, slug: str, as_json: bool) -> None:
+        dispatch_of(door).act(slug, act)
+        report_status(door, slug, as_json=as_json)
+
+
+_act_command(
+    Act.PAUSE,
+    """Hold a campaign that is being sent, on all hosts; mails in the air land.
+
+    \b
+    Example:
+      mailer campaigns pause 2.4.0
+    """,
+)
+_act_command(
+    Act.RESUME,
+    """Let a paused campaign go on; `mailer run-due` or `mailer campaigns send` sends the rest.
+
+    \b
+    Example:
+      mailer campaigns resume 2.4.0
+    """,
+)
+_act_command(
+    Act.CANCEL,
+    """End a campaign for good: what was not offered to the relay never will be.
+
+    \b
+    Example:
+      mailer campaigns cancel 2.4.0
+    """,
+)
+
+
+@click.command("run-due")
+@processes_option
+@json_option
+@click.pass_obj
+def run_due(door: Door, processes: int, as_json: bool) -> None:
+    """Send what is due; for cron.
+
+    Starts scheduled campaigns whose time has come, tries deferred mails again and goes on where a dead run
+    stopped. Several at once share the work. Silent when there is nothing to do.
+
+    \b
+    Example:
+      * * * * *  cd /srv/mailer && mailer run-due
+    """
+    endings = _send_due(door, dispatch_of(door), processes)
+    if as_json:
+        door.report({"campaigns": [dataclasses.asdict(one.status) for one in endings]}, "", as_json=True)
+    else:
+        for one in endings:
+            door.report({}, one.status.line(), as_json=False)
+    _leave(door, endings)
+
+
+@click.command()
+@click.option(
+    "--every", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds between looks."
+)
+@processes_option
+@click.pass_obj
+def worker(door: Door, every: float, processes: int) -> None:
+    """Send what is due, for as long as it runs; in place of cron, on as many hosts as there are.
+
+    SIGTERM lets the mails in the air land and then ends it. It waits while relay or database is away.
+
+    \b
+    Example:
+      mailer worker
+      mailer worker --processes 2 --every 1
+    """
+    dispatch = dispatch_of(door)
+    with _told_to_stop() as stopped:
+        while not stopped.is_set():
+            try:
+                endings = _send_due(door, dispatch, processes)
+            except TryAgainLater as error:
+                door.console.print(str(error), style="yellow", markup=False)
+                endings = []
+            for one in endings:
+                door.report({}, one.status.line(), as_json=False)
+                if one.message:
+                    door.console.print(one.message, style="yellow", markup=False)
+            stopped.wait(every)
+
+
+def _send_due(door: Door, dispatch: Dispatch, processes: int) -> list[Ending]:
+    return [_ending(door, slug, _send(door, dispatch, slug, processes)) for slug in dispatch.due()]
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set. While mails go out, the run's own handlers stand in their place."""
+    stopped = threading.Event()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: stopped.set()) for number in numbers]
+    try:
+        yield stopped
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _ending(door: Door, slug: str, tally: Tally) -> Ending:
+    with door.database.read() as connection:
+        found = report.status(connection, catalogue.find(connection, slug))
+        elsewhere = workers.any_at_work(connection, door.now())
+    return ending(found, tally, at_work_elsewhere=elsewhere)
+
+
+def _leave(door: Door, endings: Sequence[Ending]) -> None:
+    """Say what there is to say, and end with the code of the worst ending."""
+    for one in endings:
+        if one.message:
+            door.console.print(one.message, style="yellow", markup=False)
+    if code := max((one.exit_code for one in endings), default=0):
+        sys.exit(code)
+
+
+def _send(door: Door, dispatch: Dispatch, slug: str, processes: int) -> Tally:
+    with door.database.read() as connection:
+        record = catalogue.find(connection, slug)
+        due = deliveries.count_claimable(connection, record.id or 0)
+    with joined_by(processes - 1, slug, door.config):
+        return run(dispatch.run(slug, lambda sender: progress(sender, door.console, slug, due)))
+
+
+def _ask(door: Door, slug: str) -> None:
+    """Show what is about to happen and ask; no answer is a no."""
+    with door.database.read() as connection:
+        record = catalogue.find(connection, slug)
+        found = report.status(connection, record)
+    relay = door.settings.smtp
+    door.console.print(f"Subject:  {record.subject or load_notes(record.notes).title}", markup=False)
+    door.console.print(f"Audience: {found.audience:,} who agreed to {record.topic}", markup=False)
+    door.console.print(f"Relay:    {relay.host}:{relay.port} ({relay.security})", markup=False)
+    catalogue.check(record, Act.SEND, approval_required=door.settings.require_approval)
+    with suppress(click.Abort):
+        if click.confirm(f"Send {slug} now?", err=True):
+            return
+    raise Refused("Nothing was sent.", hint="In a script, say --yes.")

@@ -1,0 +1,47 @@
+"""What the commands of this room share."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import click
+import uvloop
+
+from campaigns import catalogue, report
+from campaigns.dispatch import Dispatch
+from mailer.door import Door
+
+Value = TypeVar("Value")
+
+slug_argument = click.argument("slug")
+
+
+@click.group()
+def campaigns() -> None:
+    """Release notes: create, look, approve, send, follow.
+
+    \b
+    Example:
+      mailer campaigns create notes.md
+      mailer campaigns preview notes
+      mailer campaigns send notes
+    """
+
+
+def report_status(door: Door, slug: str, *, as_json: bool) -> None:
+    with door.database.read() as connection:
+        found = report.status(connection, catalogue.find(connection, slug))
+    text = found.line() + (f"\npaused because: {found.paused_because}" if found.paused_because else "")
+    door.report(dataclasses.asdict(found), text, as_json=as_json)
+
+
+def dispatch_of(door: Door) -> Dispatch:
+    return Dispatch(door.database, door.settings, door.clock)
+
+
+def run(work: Coroutine[Any, Any, Value]) -> Value:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
