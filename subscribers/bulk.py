@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import psycopg
 from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.exc import DBAPIError
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 Row: TypeAlias = Sequence[int | str | datetime | None]
 
@@ -23,7 +24,7 @@ def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
         return
     if connection.dialect.name == "sqlite":
         instants = [
-            index for index, column in enumerate(table.columns) if column.type.python_type is datetime
+            index for index, column in enumerate(table.columns) if isinstance(column.type, UTCDateTime)
         ]
         written = [_written(row, instants) for row in rows]
         connection.exec_driver_sql(_statement(table, connection.dialect), written)

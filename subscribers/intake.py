@@ -6,7 +6,9 @@ number, column and reason, never with its content. Nobody who withdrew comes bac
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TextIO, assert_never
@@ -76,9 +78,11 @@ class Import:
         with self.database.read() as connection:
             suppression.check_keys(connection, self.hasher)
         applicants = self._applicants(file, text, report)
-        while batch := list(islice(applicants, BATCH)):
-            for candidate in self._settle(batch):
-                report.count(candidate.verdict)
+        with _collector_at_rest():
+            while batch := list(islice(applicants, BATCH)):
+                for candidate in self._settle(batch):
+                    report.count(candidate.verdict)
+                gc.collect(1)
         self.on_progress(text.buffer.tell())
         return report
 
@@ -110,3 +114,18 @@ class Import:
                     report.without_consent += 1
                 case _:
                     assert_never(found)
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Rows make no cycles, yet the garbage collector would walk each batch many times: a quarter of the work.
+
+    What statements leave behind is young, and collected after each batch.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,4 +1,4 @@
-"""Which addresses a file had before, and in which row; some 25 MB for a million of them."""
+"""Which addresses a file had before, and in which row; 25 MB for a million of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from array import array
 class Seen:
     """Remembers the first row of each address by 64 bits of its keyed hash.
 
-    An open-addressing table in two flat arrays: a dict would take 110 bytes for each entry, this takes 12 to 24.
+    An open-addressing table in two flat arrays: a dict would take 110 bytes for each entry, this takes 18 to 36.
     Who does not know the secret key can't make two addresses collide; by chance it happens in one import of a
     million rows out of 37 million.
     """
@@ -47,6 +47,6 @@ class Seen:
                 self._rows[slot] = row
 
     def _allot(self, size: int) -> None:
-        self._marks = array("Q", bytes(8 * size))
-        self._rows = array("L", bytes(array("L").itemsize * size))
+        self._marks = array("Q", [0]) * size
+        self._rows = array("I", [0]) * size
         self._mask = size - 1

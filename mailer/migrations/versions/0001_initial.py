@@ -74,7 +74,6 @@ def _create_tables() -> None:
         sa.Column("key_id", sa.String(length=16), nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
-        sa.UniqueConstraint("address_hash", name=op.f("uq_subscriber_address_hash")),
         sa.UniqueConstraint("address_key", name=op.f("uq_subscriber_address_key")),
         sqlite_autoincrement=True,
     )
