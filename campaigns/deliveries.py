@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    ScalarSelect,
     bindparam,
     case,
     func,
@@ -122,13 +124,12 @@ def attempt(
     values |= {"topic": hold.topic, "now": now}
     if connection.dialect.name == "postgresql":
         connection.execute(_HOLD_CONSENTS, values)
-    passed = {row.id: row for row in connection.execute(_GATE, values)}
-    answers: dict[int, Answer] = dict.fromkeys(delivery_ids, Halted())
-    if passed:
-        for person in connection.execute(_RECIPIENTS, {"ids": list(passed)}):
-            row = passed[person.id]
-            answers[row.id] = Attempt(ConsentedRecipient(*person), row.attempts, row.first_attempted_at)
-    if stopped := [number for number in delivery_ids if number not in passed]:
+    answers: dict[int, Answer] = {}
+    for attempts, first_attempted_at, *person in connection.execute(_GATE, values):
+        recipient = ConsentedRecipient(*person)
+        answers[recipient.delivery_id] = Attempt(recipient, attempts, first_attempted_at)
+    if stopped := [number for number in delivery_ids if number not in answers]:
+        answers |= dict.fromkeys(stopped, Halted())
         withheld = connection.execute(_WITHHOLD, values | {"ids": stopped})
         answers |= dict.fromkeys(withheld.scalars(), Withheld())
     return answers
@@ -281,7 +282,7 @@ def listing(
     yield from connection.execution_options(yield_per=1000).execute(statement)
 
 
-def _gate() -> ReturningUpdate[tuple[int, int, datetime]]:
+def _gate() -> ReturningUpdate[Any]:
     now = bindparam("now", type_=delivery.c.attempted_at.type)
     sending = select(campaign.c.id).where(
         campaign.c.id == delivery.c.campaign_id, campaign.c.state == CampaignState.SENDING
@@ -301,8 +302,18 @@ def _gate() -> ReturningUpdate[tuple[int, int, datetime]]:
             attempted_at=now,
             first_attempted_at=func.coalesce(delivery.c.first_attempted_at, now),
         )
-        .returning(delivery.c.id, delivery.c.attempts, delivery.c.first_attempted_at)
+        .returning(
+            delivery.c.attempts,
+            delivery.c.first_attempted_at,
+            delivery.c.id,
+            delivery.c.subscriber_id,
+            *(_of_the_person(field) for field in ("salutation", "first_name", "surname", "email")),
+        )
     )
+
+
+def _of_the_person(field: str) -> ScalarSelect[str]:
+    return select(subscriber.c[field]).where(subscriber.c.id == delivery.c.subscriber_id).scalar_subquery()
 
 
 _GATE = _gate()
@@ -317,19 +328,6 @@ _HOLD_CONSENTS = (
         ),
     )
     .with_for_update(read=True)
-)
-
-_RECIPIENTS = (
-    select(
-        delivery.c.id,
-        delivery.c.subscriber_id,
-        subscriber.c.salutation,
-        subscriber.c.first_name,
-        subscriber.c.surname,
-        subscriber.c.email,
-    )
-    .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
-    .where(delivery.c.id.in_(bindparam("ids", expanding=True)))
 )
 
 _WITHHOLD = (

@@ -33,6 +33,7 @@ from mailer.settings import RetrySettings
 CLAIMED_AHEAD = 1000
 CUT_OFFS_IN_A_ROW = 3  # per connection; a relay that takes nothing in between is as good as away
 PAUSE_WITHOUT_DATABASE = 0.5  # seconds
+RENEWAL = 0.1  # of a lease, after which it is renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,19 @@ class Tally:
 class Ledger:
     """The sender's side of the delivery ledger: turns and claims, committed in groups under a lease.
 
-    The lease is renewed in every transaction. Once it is lost, whatever is asked is answered with Halted.
+    A group renews the lease where a good part of it has passed. Once it is lost, whatever is asked is answered
+    with Halted; and even a group that did not look finds its claims gone, for a burial takes them away.
     """
 
     def __init__(self, database: Database, hold: Hold, clock: Clock, lease: timedelta) -> None:
         self._hold, self._clock, self._lease = hold, clock, lease
         self._commits: GroupCommit[Item, Result] = GroupCommit(database, self._apply)
+        self._renewed = self._renewing = time.monotonic() - lease.total_seconds()
+
+    @property
+    def valid_until(self) -> float:
+        """Until when, by the monotonic clock, nobody else can have taken us for dead."""
+        return self._renewed + self._lease.total_seconds()
 
     async def turn(self, turn: Turn) -> Answer | None:
         """Record an outcome and pass the gate; durable when it returns.
@@ -92,6 +100,7 @@ class Ledger:
                 todo = [Turn(turn.settled), Turn(_never_offered(turn.wanted))]
                 await asyncio.sleep(PAUSE_WITHOUT_DATABASE)
             else:
+                self._renewed = self._renewing  # committed
                 return cast("Answer | None", answers[0])
 
     async def claims(self, limit: int) -> list[int]:
@@ -104,9 +113,11 @@ class Ledger:
         await self._commits.close()
 
     def _apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[Result]:
-        now = self._clock()
-        if not workers.renew(connection, self._hold.worker_id, now, self._lease):
-            return [Halted()] * len(items)
+        began, now = time.monotonic(), self._clock()
+        if began > self._renewed + self._lease.total_seconds() * RENEWAL:
+            if not workers.renew(connection, self._hold.worker_id, now, self._lease):
+                return [Halted()] * len(items)
+            self._renewing = began
         turns = [item for item in items if isinstance(item, Turn)]
         settled = [turn.settled for turn in turns if turn.settled is not None]
         wanted = [turn.wanted for turn in turns if turn.wanted is not None]
@@ -180,12 +191,11 @@ class Sender:
             wanted = await self._next_claim(wait=settled is None) if ready else None
             if settled is None and wanted is None:
                 return
-            asked = time.monotonic()
             answer = await self._ledger.turn(Turn(settled, wanted))
             settled = None
             match answer:
                 case Attempt():
-                    settled = await self._deliver(connection, answer, asked + self._lease)
+                    settled = await self._deliver(connection, answer, self._ledger.valid_until)
                 case Withheld():
                     self.tally.states[DeliveryState.WITHHELD] += 1
                 case Halted():
