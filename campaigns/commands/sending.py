@@ -165,9 +165,10 @@ def run_due(door: Door, processes: int, as_json: bool) -> None:
 @processes_option
 @click.pass_obj
 def worker(door: Door, every: float, processes: int) -> None:
-    """Send what is due, for as long as it runs; in place of cron, on as many hosts as there are.
+    """Send what is due, for as long as it runs.
 
-    SIGTERM lets the mails in the air land and then ends it. It waits while relay or database is away.
+    In place of cron, on as many hosts as there are. SIGTERM lets the mails in the air land and then ends it. It
+    waits while relay or database is away.
 
     \b
     Example:

@@ -13,7 +13,9 @@ def test_the_demo_sends_clicks_and_leaves_that_person_out(mailer: InstalledMaile
     summary = json.loads(done.stdout)
     assert summary["withdrawn"] == 1
     assert summary["second"] == summary["first"] - 1 > 10
-    assert len(list((tmp_path / "show" / "Maildir" / "new").iterdir())) == summary["first"] + summary["second"]
+    assert (
+        len(list((tmp_path / "show" / "Maildir" / "new").iterdir())) == summary["first"] + summary["second"]
+    )
     assert "$ mailer campaigns send" in done.stderr
 
 
