@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Row,
@@ -32,6 +33,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from campaigns.models import Campaign, CampaignState, Delivery, DeliveryState
 from campaigns.retry import Settlement
 from mailer.columns import table
+from mailer.prepared import AnyOf, Prepared
 from subscribers.audience import ConsentedRecipient, consented
 from subscribers.models import Consent, Subscriber
 
@@ -125,7 +127,7 @@ def attempt(
     if connection.dialect.name == "postgresql":
         connection.execute(_HOLD_CONSENTS, values)
     answers: dict[int, Answer] = {}
-    for attempts, first_attempted_at, *person in connection.execute(_GATE, values):
+    for attempts, first_attempted_at, *person in _GATE.rows(connection, values):
         recipient = ConsentedRecipient(*person)
         answers[recipient.delivery_id] = Attempt(recipient, attempts, first_attempted_at)
     if stopped := [number for number in delivery_ids if number not in answers]:
@@ -138,22 +140,18 @@ def attempt(
 def settle(connection: Connection, hold: Hold, settlements: Sequence[Settlement], now: datetime) -> None:
     """Record outcomes. Safe to repeat; one that is no longer this worker's to record changes nothing."""
     if settlements:
-        connection.execute(
-            _SETTLE,
-            [
-                {
-                    "delivery": one.delivery_id,
-                    "worker": hold.worker_id,
-                    "outcome": one.state,
-                    "due": one.due_at or now,
-                    "now": now,
-                    "in_phase": one.phase,
-                    "code": one.reply_code,
-                    "text": one.reply_text,
-                }
-                for one in settlements
-            ],
-        )
+        rows = [
+            {
+                "delivery": one.delivery_id,
+                "outcome": one.state,
+                "due": one.due_at,
+                "in_phase": one.phase,
+                "code": one.reply_code,
+                "text": one.reply_text,
+            }
+            for one in settlements
+        ]
+        _SETTLE.run_each(connection, rows, {"worker": hold.worker_id, "now": now})
 
 
 def release(connection: Connection, worker_id: int) -> None:
@@ -282,15 +280,19 @@ def listing(
     yield from connection.execution_options(yield_per=1000).execute(statement)
 
 
+def _instant(name: str) -> BindParameter[datetime]:
+    return bindparam(name, type_=delivery.c.due_at.type)
+
+
 def _gate() -> ReturningUpdate[Any]:
-    now = bindparam("now", type_=delivery.c.attempted_at.type)
+    now = _instant("now")
     sending = select(campaign.c.id).where(
         campaign.c.id == delivery.c.campaign_id, campaign.c.state == CampaignState.SENDING
     )
     return (
         update(delivery)
         .where(
-            delivery.c.id.in_(bindparam("ids", expanding=True)),
+            AnyOf(delivery.c.id, "ids"),
             delivery.c.worker_id == bindparam("worker"),
             delivery.c.state == DeliveryState.CLAIMED,
             sending.exists(),
@@ -316,7 +318,7 @@ def _of_the_person(field: str) -> ScalarSelect[str]:
     return select(subscriber.c[field]).where(subscriber.c.id == delivery.c.subscriber_id).scalar_subquery()
 
 
-_GATE = _gate()
+_GATE = Prepared(_gate())
 
 # PostgreSQL only: a withdrawal that is under way commits either before the gate looks or after the gate's commit.
 _HOLD_CONSENTS = (
@@ -340,13 +342,13 @@ _WITHHOLD = (
     )
     .values(
         state=DeliveryState.WITHHELD,
-        settled_at=bindparam("now", type_=delivery.c.settled_at.type),
+        settled_at=_instant("now"),
         worker_id=None,
     )
     .returning(delivery.c.id)
 )
 
-_SETTLE = (
+_SETTLE = Prepared(
     update(delivery)
     .where(
         delivery.c.id == bindparam("delivery"),
@@ -355,8 +357,8 @@ _SETTLE = (
     )
     .values(
         state=bindparam("outcome"),
-        due_at=bindparam("due"),
-        settled_at=bindparam("now"),
+        due_at=func.coalesce(_instant("due"), _instant("now")),
+        settled_at=_instant("now"),
         phase=bindparam("in_phase"),
         reply_code=bindparam("code"),
         reply_text=bindparam("text"),

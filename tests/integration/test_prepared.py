@@ -1,0 +1,57 @@
+"""A prepared statement does what SQLAlchemy's own execution does, on both engines."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import bindparam, select, update
+
+from mailer.columns import table
+from mailer.database import Database
+from mailer.prepared import AnyOf, Prepared
+from subscribers.models import Subscriber
+from tests.campaign import subscribe
+
+subscriber = table(Subscriber)
+MOMENT = datetime(2026, 11, 22, 13, 30, 0, 123456, tzinfo=timezone(timedelta(hours=1)))
+
+RENAME = Prepared(
+    update(subscriber)
+    .where(AnyOf(subscriber.c.id, "ids"), subscriber.c.salutation == "Ms")
+    .values(surname=bindparam("name"), created_at=bindparam("at", type_=subscriber.c.created_at.type))
+    .returning(subscriber.c.id, subscriber.c.surname, subscriber.c.created_at)
+)
+
+
+@pytest.mark.parametrize("chosen", [[], [0], [0, 2, 4]])
+def test_it_writes_and_reads_values_as_their_types_want_it(database: Database, chosen: list[int]) -> None:
+    people = subscribe(database, 5)
+    ids = [people[position] for position in chosen]
+    with database.write() as connection:
+        rows = RENAME.rows(connection, {"ids": ids, "name": "'t Hooft % ?", "at": MOMENT})
+    assert sorted(rows) == [(number, "'t Hooft % ?", MOMENT.astimezone(UTC)) for number in ids]
+    with database.read() as connection:
+        renamed = select(subscriber.c.id).where(subscriber.c.created_at == MOMENT)
+        assert list(connection.execute(renamed.order_by(subscriber.c.id)).scalars()) == ids
+
+
+def test_it_runs_once_for_each_row_with_what_they_share(database: Database) -> None:
+    people = subscribe(database, 3)
+    statement = Prepared(
+        update(subscriber)
+        .where(subscriber.c.id == bindparam("number"))
+        .values(surname=bindparam("name"), first_name=bindparam("first"))
+    )
+    with database.write() as connection:
+        rows = [{"number": number, "name": f"n{number}"} for number in people[:2]]
+        statement.run_each(connection, rows, {"first": "Sam"})
+    with database.read() as connection:
+        found = connection.execute(
+            select(subscriber.c.surname, subscriber.c.first_name).order_by(subscriber.c.id)
+        )
+        assert [tuple(row) for row in found] == [
+            (f"n{people[0]}", "Sam"),
+            (f"n{people[1]}", "Sam"),
+            ("de Vries 3", "Zoë"),
+        ]
