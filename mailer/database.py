@@ -8,6 +8,7 @@ transaction, through `Database.write` or `Database.read`.
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -94,8 +95,8 @@ class Database:
             return lambda: datetime.now(UTC)
         with self.read() as connection:
             started: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-        began = time.monotonic()
-        return lambda: started.astimezone(UTC) + timedelta(seconds=time.monotonic() - began)
+            began = _elapsed()
+        return lambda: started.astimezone(UTC) + timedelta(seconds=_elapsed() - began)
 
     def migrate(self) -> bool:
         """Create or upgrade the tables; returns whether there was anything to do.
@@ -150,6 +151,11 @@ class Database:
         return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
 
 
+def _elapsed() -> float:
+    """Seconds since some moment, those in which the machine slept included: a lease does not sleep with it."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 def _parse(url: str, folder: Path) -> URL:
     try:
         parsed = make_url(url)
@@ -186,7 +192,8 @@ def _prepare_sqlite(engine: Engine) -> None:
     def _(connection: Any, _record: object) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        _use_wal(cursor)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -194,6 +201,20 @@ def _prepare_sqlite(engine: Engine) -> None:
     def _(connection: Connection) -> None:
         read_only = connection.get_execution_options().get("read_only", False)
         connection.exec_driver_sql("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")
+
+
+def _use_wal(cursor: Any) -> None:
+    """Turn to WAL. SQLite does not wait where two connections do so to a new file at once, so we do."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 @contextmanager

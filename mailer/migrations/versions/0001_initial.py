@@ -16,6 +16,10 @@ depends_on = None
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 INSTANT = sa.DateTime(timezone=True)
 APPEND_ONLY = ("consent_event", "wording")
+REPLACED = {
+    "consent_event": "old.id = NEW.id",
+    "wording": "old.sha256 = NEW.sha256 AND old.text <> NEW.text",
+}
 
 
 def upgrade() -> None:
@@ -36,6 +40,7 @@ def _create_tables() -> None:
                 "draft",
                 "approved",
                 "scheduled",
+                "missed",
                 "sending",
                 "paused",
                 "finished",
@@ -58,6 +63,7 @@ def _create_tables() -> None:
         sa.Column("started_at", INSTANT, nullable=True),
         sa.Column("finished_at", INSTANT, nullable=True),
         sa.Column("paused_because", sa.Text(), nullable=True),
+        sa.Column("send_window", sa.String(length=200), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign")),
         sa.UniqueConstraint("slug", name=op.f("uq_campaign_slug")),
         sqlite_autoincrement=True,
@@ -231,6 +237,7 @@ def _create_tables() -> None:
         sa.Column("due_at", INSTANT, nullable=False),
         sa.Column("wall_time", sa.String(length=32), nullable=False),
         sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column("latest_at", INSTANT, nullable=False),
         sa.Column("started_at", INSTANT, nullable=True),
         sa.ForeignKeyConstraint(
             ["campaign_id"],
@@ -241,6 +248,41 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_scheduled_run")),
         sa.UniqueConstraint("campaign_id", name=op.f("uq_scheduled_run_campaign_id")),
         sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "digest",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("changelog", sa.Text(), nullable=False),
+        sa.Column("every", sa.String(length=100), nullable=False),
+        sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column("topic", sa.String(length=100), nullable=False),
+        sa.Column("locale", sa.String(length=16), nullable=False),
+        sa.Column("base_url", sa.Text(), nullable=True),
+        sa.Column("max_lateness_seconds", sa.Float(), nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_digest")),
+        sa.UniqueConstraint("name", name=op.f("uq_digest_name")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "digest_tick",
+        sa.Column("digest_id", BIG, nullable=False),
+        sa.Column("due_at", INSTANT, nullable=False),
+        sa.Column("ran_at", INSTANT, nullable=False),
+        sa.Column("versions", sa.Text(), nullable=False),
+        sa.Column("campaign_id", BIG, nullable=True),
+        sa.Column("remark", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"], ["campaign.id"], name=op.f("fk_digest_tick_campaign_id_campaign")
+        ),
+        sa.ForeignKeyConstraint(
+            ["digest_id"],
+            ["digest.id"],
+            name=op.f("fk_digest_tick_digest_id_digest"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("digest_id", "due_at", name=op.f("pk_digest_tick")),
     )
     op.create_table(
         "consent",
@@ -285,6 +327,13 @@ def _make_append_only() -> None:
                     f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} "
                     f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
                 )
+        # INSERT OR REPLACE deletes the row in its way without asking the DELETE trigger.
+        for table, replaced in REPLACED.items():
+            op.execute(
+                f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
+                f"WHEN EXISTS (SELECT 1 FROM {table} AS old WHERE {replaced}) "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            )
         return
     op.execute(
         "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
