@@ -1,0 +1,192 @@
+"""Commands of consent: grant, withdraw, history, prove, verify."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from mailer.commands import json_option
+from mailer.door import Door
+from mailer.errors import InvalidInput, Refused
+from subscribers import admission, ledger, rights, suppression, telling
+from subscribers.admission import Evidence, Verdict
+from subscribers.applicant import Applicant
+from subscribers.commands.shared import (
+    address_of,
+    email_argument,
+    hasher_of,
+    language_option,
+    look_up,
+    read_wording,
+    source_option,
+    topic_option,
+    topic_or_default,
+    version_option,
+    wording_option,
+)
+from subscribers.consent import BrokenLink, source_of
+from subscribers.consent_time import FORMS, consent_time
+from subscribers.people import Names, name
+
+
+@click.group()
+def consent() -> None:
+    """Who agreed to what, and the proof of it.
+
+    \b
+    Example:
+      mailer consent prove jan@example.com
+    """
+
+
+@consent.command()
+@email_argument
+@click.option("--source", required=True, help="Through what the consent was given; goes into the ledger.")
+@wording_option
+@click.option("--at", metavar="TIME", help=f"When it was given; now by default. {FORMS}.")
+@click.option("--salutation", default="", help="For someone who is not on file yet.")
+@click.option("--first-name", default="", help="The same.")
+@click.option("--surname", default="", help="The same.")
+@topic_option
+@language_option
+@version_option
+@json_option
+@click.pass_obj
+def grant(
+    door: Door,
+    email: str,
+    source: str,
+    wording: Path,
+    at: str | None,
+    salutation: str,
+    first_name: str,
+    surname: str,
+    topic: str | None,
+    language: str,
+    wording_version: str,
+    as_json: bool,
+) -> None:
+    """Record that a person agreed, with the text that was shown; whoever is not on file yet, now is.
+
+    A consent that was given before the person withdrew changes nothing and is an error.
+
+    \b
+    Example:
+      mailer consent grant jan@example.com --source "by phone" --wording wording.txt --at "2026-05-01 10:00"
+    """
+    about, hasher, address = topic_or_default(door, topic), hasher_of(door), address_of(email)
+    names = Names(*(name(each) for each in (salutation, first_name, surname)))
+    evidence = Evidence(about, source_of(source), read_wording(wording), language, wording_version)
+    with door.database.write() as connection:
+        now = door.now()
+        given = _time(door, at, now) if at is not None else now
+        suppression.check_keys(connection, hasher)
+        applicant = Applicant(0, names, address, hasher.newest(address.key), given)
+        [candidate] = admission.admit(connection, [applicant], evidence, hasher, now)
+    if candidate.verdict is Verdict.STILL_WITHDRAWN:
+        raise Refused(
+            "The person took back their consent, or was erased, after this one was given.",
+            hint="Only a consent given later counts; say when with --at.",
+        )
+    granted = candidate.verdict is Verdict.GRANTED
+    text = "Granted." if granted else "A consent as recent is on file already; nothing was changed."
+    door.report({"topic": about, "changed": granted, "state": "granted"}, text, as_json=as_json)
+
+
+@consent.command()
+@email_argument
+@source_option
+@topic_option
+@json_option
+@click.pass_obj
+def withdraw(door: Door, email: str, source: str, topic: str | None, as_json: bool) -> None:
+    """Take back a person's consent. It counts at once, also in a campaign that is being sent.
+
+    \b
+    Example:
+      mailer consent withdraw jan@example.com --source "asked by phone"
+    """
+    about = topic_or_default(door, topic)
+    with door.database.write() as connection:
+        changed = rights.withdraw(
+            connection,
+            address_of(email),
+            about,
+            hasher=hasher_of(door),
+            source=source_of(source),
+            now=door.now(),
+        )
+    text = "Withdrawn." if changed else "There was no consent to withdraw; nothing was changed."
+    door.report({"topic": about, "changed": changed}, text, as_json=as_json)
+
+
+@consent.command()
+@email_argument
+@json_option
+@click.pass_obj
+def history(door: Door, email: str, as_json: bool) -> None:
+    """Show what the ledger says of a person, oldest first.
+
+    \b
+    Example:
+      mailer consent history jan@example.com
+    """
+    file = look_up(door, email)
+    text = telling.of_lines(file.history, door.settings.tz)
+    door.report({"events": [rights.told(line) for line in file.history]}, text, as_json=as_json)
+
+
+@consent.command()
+@email_argument
+@topic_option
+@json_option
+@click.pass_obj
+def prove(door: Door, email: str, topic: str | None, as_json: bool) -> None:
+    """Prove a consent: when and through what it was given, and the verbatim text that was shown (article 7).
+
+    \b
+    Example:
+      mailer consent prove jan@example.com
+    """
+    about = topic_or_default(door, topic)
+    with door.database.read() as connection:
+        person = rights.find(connection, address_of(email), hasher_of(door))
+        proof = ledger.prove(connection, person.id, about)
+    door.report(telling.proof_values(proof), telling.of_proof(proof, door.settings.tz), as_json=as_json)
+
+
+@consent.command()
+@click.option(
+    "--noted", metavar="HASH", help="A head that was noted earlier, which must still be in the ledger."
+)
+@json_option
+@click.pass_obj
+def verify(door: Door, noted: str | None, as_json: bool) -> None:
+    """Walk the whole ledger and name the first broken link.
+
+    Note the head that it prints somewhere else now and then: whoever rewrites the ledger can't keep that.
+
+    \b
+    Example:
+      mailer consent verify
+      mailer consent verify --noted 3f5a...
+    """
+    try:
+        with door.database.read() as connection:
+            verified = ledger.verify(connection, noted=noted)
+    except BrokenLink as error:
+        if as_json:
+            door.report({"intact": False, "line": error.line_id, "problem": error.problem}, "", as_json=True)
+        raise
+    values = {"intact": True, "events": verified.events, "head": verified.head}
+    text = f"The ledger is intact: {verified.events} events, head {verified.head}."
+    door.report(values, text, as_json=as_json)
+
+
+def _time(door: Door, at: str, now: datetime) -> datetime:
+    try:
+        return consent_time(at, door.settings.tz, now)
+    except InvalidInput as error:
+        raise InvalidInput(f"{error.reason}.", where="--at") from None

@@ -1,0 +1,259 @@
+"""Commands of the people on file: import, list, show, rectify, erase, export."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from mailer.commands import json_option
+from mailer.door import Door
+from mailer.errors import InvalidInput
+from subscribers import rights, telling
+from subscribers.address import AddressHasher
+from subscribers.admission import Evidence
+from subscribers.commands.shared import (
+    address_of,
+    email_argument,
+    file_type,
+    hasher_of,
+    language_option,
+    look_up,
+    read_wording,
+    source_option,
+    topic_option,
+    topic_or_default,
+    version_option,
+    wording_option,
+)
+from subscribers.consent import source_of
+from subscribers.intake import Import
+from subscribers.models import ConsentKind
+from subscribers.people import name
+from subscribers.people_csv import as_text
+from subscribers.refusals import Refusals
+from subscribers.rights import Correction
+
+STATES = (ConsentKind.GRANTED, ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, ConsentKind.REQUESTED)
+
+
+@click.group()
+def subscribers() -> None:
+    """People on file: import, list, show, rectify, erase, export.
+
+    \b
+    Example:
+      mailer subscribers import people.csv --source "fair, May 2026" --wording wording.txt
+    """
+
+
+@subscribers.command("import")
+@click.argument("file", type=file_type)
+@click.option("--source", required=True, help="Through what the consent was given; goes into the ledger.")
+@wording_option
+@topic_option
+@language_option
+@version_option
+@click.option(
+    "--refusals",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where refused rows are listed; FILE.refused.csv by default.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would happen.")
+@json_option
+@click.pass_obj
+def import_(
+    door: Door,
+    file: Path,
+    source: str,
+    wording: Path,
+    topic: str | None,
+    language: str,
+    wording_version: str,
+    refusals: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Put the people of a CSV file on file, as far as each row says yes.
+
+    The columns are salutation, first_name, surname, email, opted_in and opted_in_at, or in Dutch aanhef, voornaam,
+    achternaam, e-mailadres, toestemming and toestemming_op; others are dropped. Rows without consent are not
+    stored, bad rows are listed by number in the refusals file, good rows go in. Nobody who withdrew comes back,
+    unless by a consent given later. Refused rows do not make the command fail.
+
+    \b
+    Example:
+      mailer subscribers import people.csv --source "sign-up form" --wording wording.txt
+    """
+    evidence = Evidence(
+        topic_or_default(door, topic),
+        source_of(source),
+        read_wording(wording),
+        language.strip(),
+        wording_version.strip(),
+    )
+    target = refusals or file.with_suffix(".refused.csv")
+    if target.resolve() in {file.resolve(), wording.resolve()}:
+        raise InvalidInput("the refusals would overwrite what is read.", where=str(target))
+    began = time.monotonic()
+    with Refusals(target) as refused, _progress(door, file) as on_progress, as_text(file.open("rb")) as text:
+        job = Import(
+            database=door.database,
+            evidence=evidence,
+            hasher=AddressHasher(door.settings.keys()),
+            zone=door.settings.tz,
+            clock=door.clock,
+            on_refusal=refused.write,
+            on_progress=on_progress,
+            dry_run=dry_run,
+        )
+        report = job.run(text, file.name)
+    values = asdict(report) | {
+        "refusals_file": target if report.refused else None,
+        "dry_run": dry_run,
+        "seconds": round(time.monotonic() - began, 2),
+    }
+    door.report(values, telling.of_import(report, target, dry_run=dry_run), as_json=as_json)
+
+
+@subscribers.command("list")
+@topic_option
+@click.option("--state", type=click.Choice([each.value for each in STATES]), help="Only these.")
+@json_option
+@click.pass_obj
+def list_(door: Door, topic: str | None, state: str | None, as_json: bool) -> None:
+    """List the people on file and where they stand on a topic.
+
+    \b
+    Example:
+      mailer subscribers list --state withdrawn
+    """
+    about = topic_or_default(door, topic)
+    wanted = ConsentKind(state) if state else None
+    with door.database.read() as connection, closing(rights.listed(connection, about, wanted)) as people:
+        if as_json:
+            rows = [telling.listed_values(each) for each in people]
+            door.report({"topic": about, "subscribers": rows}, "", as_json=True)
+            return
+        for each in people:
+            click.echo(telling.of_listed(each))
+
+
+@subscribers.command()
+@email_argument
+@json_option
+@click.pass_obj
+def show(door: Door, email: str, as_json: bool) -> None:
+    """Show all that is on file about a person (article 15).
+
+    \b
+    Example:
+      mailer subscribers show jan@example.com
+    """
+    file = look_up(door, email)
+    door.report(rights.exported(file), telling.of_file(file, door.settings.tz), as_json=as_json)
+
+
+@subscribers.command()
+@email_argument
+@click.option("--salutation", help="The new salutation; empty takes it away.")
+@click.option("--first-name", help="The new first name.")
+@click.option("--surname", help="The new surname.")
+@click.option("--email", "new_email", metavar="EMAIL", help="The new address; the consent goes along.")
+@source_option
+@json_option
+@click.pass_obj
+def rectify(
+    door: Door,
+    email: str,
+    salutation: str | None,
+    first_name: str | None,
+    surname: str | None,
+    new_email: str | None,
+    source: str,
+    as_json: bool,
+) -> None:
+    """Correct what is on file about a person (article 16). The ledger says which fields, not what they hold.
+
+    \b
+    Example:
+      mailer subscribers rectify jan@example.com --surname "De Vries" --source "asked by phone"
+    """
+    correction = Correction(
+        _name("--salutation", salutation),
+        _name("--first-name", first_name),
+        _name("--surname", surname),
+        address_of(new_email, "--email") if new_email is not None else None,
+    )
+    if correction == Correction():
+        raise click.UsageError("Say what to correct: --salutation, --first-name, --surname or --email.")
+    with door.database.write() as connection:
+        changed = rights.rectify(
+            connection,
+            address_of(email),
+            correction,
+            hasher=hasher_of(door),
+            source=source_of(source),
+            now=door.now(),
+        )
+    text = f"Corrected: {', '.join(changed)}." if changed else "It was so already; nothing was changed."
+    door.report({"changed": changed}, text, as_json=as_json)
+
+
+@subscribers.command()
+@email_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@source_option
+@json_option
+@click.pass_obj
+def erase(door: Door, email: str, yes: bool, source: str, as_json: bool) -> None:
+    """Take a person off file for good (article 17). A keyed hash of the address stays, so that no import undoes it.
+
+    \b
+    Example:
+      mailer subscribers erase jan@example.com --yes --source "asked by email"
+    """
+    address = address_of(email)
+    if not yes:
+        click.confirm("Erase this person? It can't be undone.", abort=True, err=True)
+    with door.database.write() as connection:
+        rights.erase(connection, address, hasher=hasher_of(door), source=source_of(source), now=door.now())
+    door.report({"erased": True}, "Erased. Only a keyed hash of the address is left.", as_json=as_json)
+
+
+@subscribers.command()
+@email_argument
+@json_option
+@click.pass_obj
+def export(door: Door, email: str, as_json: bool) -> None:
+    """Print all that is on file about a person as JSON, to hand to them (articles 15 and 20).
+
+    \b
+    Example:
+      mailer subscribers export jan@example.com > jan.json
+    """
+    values = rights.exported(look_up(door, email))
+    door.report(values, telling.as_json(values), as_json=as_json)
+
+
+def _name(option: str, value: str | None) -> str | None:
+    try:
+        return None if value is None else name(value)
+    except InvalidInput as error:
+        raise InvalidInput(f"{error.reason}.", where=option) from None
+
+
+@contextmanager
+def _progress(door: Door, file: Path) -> Iterator[Callable[[int], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, console=door.console, disable=not door.console.is_terminal, transient=True
+    ) as progress:
+        task = progress.add_task(escape(file.name), total=file.stat().st_size)
+        yield lambda read: progress.update(task, completed=read)
