@@ -15,7 +15,7 @@ from campaigns import deliveries
 from campaigns.content import content_hash, dump_notes
 from campaigns.lifecycle import Act, after
 from campaigns.models import Campaign, CampaignImage, CampaignState, ScheduledRun
-from campaigns.schedule import DueTime
+from campaigns.schedule import DueTime, Missed
 from mailer.columns import table
 from mailer.errors import InvalidInput, NotFound, Refused
 from mailer.message import InlineImage
@@ -186,27 +186,49 @@ def plan(connection: Connection, campaign_id: int, due: DueTime) -> None:
     connection.execute(delete(scheduled_run).where(scheduled_run.c.campaign_id == campaign_id))
     connection.execute(
         insert(scheduled_run).values(
-            campaign_id=campaign_id, due_at=due.at, wall_time=due.wall_time, zone=due.zone
+            campaign_id=campaign_id,
+            due_at=due.at,
+            wall_time=due.wall_time,
+            zone=due.zone,
+            latest_at=due.latest_at,
         )
     )
 
 
-def start_due(connection: Connection, now: datetime) -> list[str]:
-    """Begin the scheduled campaigns whose time has come; returns their slugs.
+def start_due(connection: Connection, now: datetime) -> list[Missed]:
+    """Begin the scheduled campaigns whose time has come; returns those for which it is too late by now.
 
-    Of several runs at once, the database lets one start each: the row that is updated says who.
+    Of several runs at once, the database lets one start or miss each: the row that is updated says who.
     """
     due = connection.execute(
-        select(campaign.c.slug, scheduled_run.c.id)
+        select(
+            campaign.c.slug,
+            scheduled_run.c.id,
+            scheduled_run.c.wall_time,
+            scheduled_run.c.zone,
+            scheduled_run.c.latest_at,
+        )
         .join(scheduled_run, scheduled_run.c.campaign_id == campaign.c.id)
         .where(campaign.c.state == CampaignState.SCHEDULED, scheduled_run.c.due_at <= now)
         .order_by(scheduled_run.c.due_at)
         .with_for_update(skip_locked=True)
     ).all()
-    for slug, run_id in due:
-        change_state(connection, find(connection, slug), Act.SEND, now)
-        connection.execute(update(scheduled_run).where(scheduled_run.c.id == run_id).values(started_at=now))
-    return [slug for slug, _ in due]
+    missed = []
+    for slug, run_id, wall_time, zone, latest_at in due:
+        if latest_at < now:
+            change_state(connection, find(connection, slug), Act.MISS, now)
+            missed.append(Missed(slug, wall_time, zone))
+        else:
+            change_state(connection, find(connection, slug), Act.SEND, now)
+            connection.execute(
+                update(scheduled_run).where(scheduled_run.c.id == run_id).values(started_at=now)
+            )
+    return missed
+
+
+def set_window(connection: Connection, campaign_id: int, window: str | None) -> None:
+    """Note the campaign's own send window, which holds in place of the settings'; None for theirs."""
+    connection.execute(update(campaign).where(campaign.c.id == campaign_id).values(send_window=window))
 
 
 def being_sent(connection: Connection) -> list[str]:

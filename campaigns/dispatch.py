@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime, timedelta
 
 from campaigns import catalogue, deliveries, workers
 from campaigns.compose import Composer
 from campaigns.content import load_notes, render_notes
 from campaigns.lifecycle import Act
 from campaigns.models import Campaign, CampaignState
-from campaigns.schedule import DueTime
+from campaigns.schedule import DueTime, Missed
 from campaigns.sender import Ledger, Sender, Tally
+from campaigns.window import ALWAYS, SendWindow
 from mailer.database import Clock, Database
 from mailer.errors import Refused, TryAgainLater
 from mailer.outcome import Accepted
@@ -20,6 +22,8 @@ from mailer.settings import Settings
 from mailer.smtp import Envelope, Relay
 from templates.lint import Finding, Severity, lint
 from templates.render import RenderedNotes
+
+LOOK_AT_THE_WINDOW = 0.5  # seconds between looks
 
 Watch = Callable[[Sender], contextlib.AbstractAsyncContextManager[None]]
 
@@ -77,22 +81,26 @@ class Dispatch:
         self.freeze(slug)
         return self.act(slug, Act.APPROVE)
 
-    def schedule(self, slug: str, due: DueTime) -> CampaignState:
-        """Freeze the content and leave the campaign to `run_due`."""
+    def schedule(self, slug: str, due: DueTime, window: str | None = None) -> CampaignState:
+        """Freeze the content and leave the campaign to `start_due`; `window` becomes its own send window."""
+        own = self._read_window(window)
         self._check_approval(slug, Act.SCHEDULE)
         record = self.freeze(slug)
         with self._database.write() as connection:
             state = catalogue.change_state(connection, record, Act.SCHEDULE, self._clock())
             catalogue.plan(connection, record.id or 0, due)
+            catalogue.set_window(connection, record.id or 0, own or record.send_window)
         return state
 
-    def start(self, slug: str) -> Campaign:
+    def start(self, slug: str, window: str | None = None) -> Campaign:
         """Freeze the content and enrol the audience: from here on the campaign is being sent."""
+        own = self._read_window(window)
         self._check_approval(slug, Act.SEND)
         self.freeze(slug)
         with self._database.write() as connection:
             record = catalogue.find(connection, slug)
             catalogue.change_state(connection, record, Act.SEND, self._clock())
+            catalogue.set_window(connection, record.id or 0, own or record.send_window)
         return record
 
     def resolve(self, slug: str, *, resend: bool) -> int:
@@ -126,36 +134,49 @@ class Dispatch:
             for worker_id in dead:
                 workers.bury(connection, worker_id, now)
 
+    def start_due(self) -> list[Missed]:
+        """Start the scheduled campaigns whose time has come; returns those that are too late, once."""
+        with self._database.write() as connection:
+            return catalogue.start_due(connection, self._clock())
+
     def due(self) -> list[str]:
-        """Start the scheduled campaigns whose time has come; the campaigns that have something to send now."""
+        """The campaigns that have something to send now; finishes those that have nothing left."""
         self.bury_dead()
         with self._database.write() as connection:
             now = self._clock()
-            catalogue.start_due(connection, now)
             found = []
             for slug in catalogue.being_sent(connection):
                 record = catalogue.find(connection, slug)
-                if deliveries.has_due(connection, record.id or 0, now):
-                    found.append(slug)
-                else:
+                if not deliveries.has_due(connection, record.id or 0, now):
                     catalogue.finish_if_done(connection, record.id or 0, now)
+                elif self.opens_at(record) <= now:
+                    found.append(slug)
             return found
+
+    def opens_at(self, record: Campaign) -> datetime:
+        """From when on mails of a campaign may go out: now, or the next opening of its send window."""
+        window, now = self._window(record), self._clock()
+        return window.next_open(now) if window else now
 
     async def run(self, slug: str, watch: Watch) -> Tally:
         """Send what is due of a campaign that is being sent; `watch` is open while mails go out.
 
+        Outside its send window nothing is sent, and a run that meets the end of it stops in order.
         Raises nothing for what relay and database do meanwhile: the tally tells why a run ended early.
         """
         self.bury_dead()
         with self._database.write() as connection:
             record = catalogue.find(connection, slug)
+            if self.opens_at(record) > self._clock():
+                return Tally()
             rendered = catalogue.frozen_content(connection, record)
             now = self._clock()
             worker_id = workers.register(connection, workers.Process.current(), now, self._lease)
         campaign_id = record.id or 0
         try:
             composer = Composer(campaign_id, slug, record.topic, rendered, self._settings)
-            tally = await self._send(deliveries.Hold(worker_id, campaign_id, record.topic), composer, watch)
+            hold = deliveries.Hold(worker_id, campaign_id, record.topic)
+            tally = await self._send(hold, composer, watch, self._window(record))
         finally:
             self._leave(worker_id)
         with contextlib.suppress(TryAgainLater), self._database.write() as connection:
@@ -164,17 +185,38 @@ class Dispatch:
             catalogue.finish_if_done(connection, campaign_id, self._clock())
         return tally
 
-    async def _send(self, hold: deliveries.Hold, composer: Composer, watch: Watch) -> Tally:
+    async def _send(
+        self, hold: deliveries.Hold, composer: Composer, watch: Watch, window: SendWindow | None
+    ) -> Tally:
         ledger = Ledger(self._database, hold, self._clock, self._lease)
         try:
             async with Relay(self._settings.relay) as relay:
                 sender = Sender(
                     ledger, relay, composer, self._clock, lease=self._lease, retry=self._settings.retry
                 )
-                async with watch(sender):
+                async with watch(sender), self._closing(window, sender):
                     return await sender.run()
         finally:
             await ledger.close()
+
+    @contextlib.asynccontextmanager
+    async def _closing(self, window: SendWindow | None, sender: Sender) -> AsyncIterator[None]:
+        """Stop `sender` when the send window closes."""
+        if window is None:
+            yield
+            return
+
+        async def stop_at_the_end() -> None:
+            while True:
+                await asyncio.sleep(LOOK_AT_THE_WINDOW)
+                if not window.is_open(self._clock()):
+                    return sender.stop()
+
+        watching = asyncio.create_task(stop_at_the_end())
+        try:
+            yield
+        finally:
+            watching.cancel()
 
     def _leave(self, worker_id: int) -> None:
         """End in good order. Where the database is away, the lease passes by itself."""
@@ -183,6 +225,17 @@ class Dispatch:
             deliveries.release(connection, worker_id)
             deliveries.abandon(connection, [worker_id], now)
             workers.bury(connection, worker_id, now)
+
+    def _window(self, record: Campaign) -> SendWindow | None:
+        """The campaign's own send window, or else the settings'."""
+        settings = self._settings
+        if record.send_window is not None:
+            return SendWindow.parse(record.send_window, settings.zone)
+        return SendWindow.parse(settings.send_window or ALWAYS, settings.zone, "send_window")
+
+    def _read_window(self, window: str | None) -> str | None:
+        """What to keep of a campaign's own window: its zone with it, so that it stays what it is."""
+        return window and str(SendWindow.parse(window, self._settings.zone) or ALWAYS)
 
     def _check_approval(self, slug: str, act: Act) -> None:
         with self._database.read() as connection:

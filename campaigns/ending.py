@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from campaigns.models import CampaignState
 from campaigns.report import Status
@@ -21,19 +22,30 @@ class Ending:
     message: str | None = None
 
 
-def ending(status: Status, tally: Tally, *, at_work_elsewhere: bool) -> Ending:
-    """Judge a run by its tally and the campaign's counts after it."""
+def ending(
+    status: Status, tally: Tally, *, at_work_elsewhere: bool, closed_until: datetime | None = None
+) -> Ending:
+    """Judge a run by its tally and the campaign's counts after it; `closed_until` is when its window opens."""
     slug, unsent = status.slug, status.pending + status.in_flight
     if tally.error:
         return Ending(status, tally.error.exit_code, str(tally.error))
     if tally.refusal:
         hint = f"The campaign is paused. Mend it, then `mailer campaigns resume {slug}`."
         return Ending(status, MailerError.exit_code, f"The relay refuses our mail: {tally.refusal}\n{hint}")
-    if status.state is CampaignState.PAUSED:
-        return Ending(status, 0, f"Paused; `mailer campaigns resume {slug}` lets it go on.")
+    if held := _held(status, closed_until):
+        return Ending(status, 0, held)
     if unsent and at_work_elsewhere:
         return Ending(status, TryAgainLater.exit_code, "Another run is sending the rest.")
     if unsent and status.state is CampaignState.SENDING:
         message = f"Stopped early; `mailer campaigns send {slug}` goes on."
         return Ending(status, TryAgainLater.exit_code, message)
     return Ending(status, DONE_WITH_LOSSES if status.rejected + status.uncertain else 0)
+
+
+def _held(status: Status, closed_until: datetime | None) -> str | None:
+    """Why nothing more goes out for now, though nothing is wrong."""
+    if status.state is CampaignState.PAUSED:
+        return f"Paused; `mailer campaigns resume {status.slug}` lets it go on."
+    if status.pending and status.state is CampaignState.SENDING and closed_until:
+        return f"The send window opens {closed_until:%A %d %B, %H:%M %Z}; `mailer run-due` goes on then."
+    return None

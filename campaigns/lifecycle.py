@@ -1,6 +1,7 @@
 """What may be done with a campaign in which state.
 
     draft -> approved -> scheduled -> sending <-> paused -> finished | cancelled
+                                 `-> missed     (scheduled again, sent now, or cancelled)
 
 Approving may be skipped where the settings do not ask for it. A finished campaign never goes out again: the
 people who joined later get the next one.
@@ -13,7 +14,7 @@ from enum import StrEnum
 from campaigns.models import CampaignState
 from mailer.errors import Refused
 
-DRAFT, APPROVED, SCHEDULED, SENDING, PAUSED, FINISHED, CANCELLED = CampaignState
+DRAFT, APPROVED, SCHEDULED, MISSED, SENDING, PAUSED, FINISHED, CANCELLED = CampaignState
 
 
 class Act(StrEnum):
@@ -21,6 +22,7 @@ class Act(StrEnum):
 
     APPROVE = "approve"
     SCHEDULE = "schedule"
+    MISS = "miss"
     SEND = "send"
     PAUSE = "pause"
     RESUME = "resume"
@@ -31,14 +33,22 @@ class Act(StrEnum):
 
 _TRANSITIONS: dict[Act, dict[CampaignState, CampaignState]] = {
     Act.APPROVE: {DRAFT: APPROVED, APPROVED: APPROVED},
-    Act.SCHEDULE: {DRAFT: SCHEDULED, APPROVED: SCHEDULED, SCHEDULED: SCHEDULED},
-    Act.SEND: {DRAFT: SENDING, APPROVED: SENDING, SCHEDULED: SENDING, SENDING: SENDING},
+    Act.SCHEDULE: {DRAFT: SCHEDULED, APPROVED: SCHEDULED, SCHEDULED: SCHEDULED, MISSED: SCHEDULED},
+    Act.MISS: {SCHEDULED: MISSED},
+    Act.SEND: {
+        DRAFT: SENDING,
+        APPROVED: SENDING,
+        SCHEDULED: SENDING,
+        MISSED: SENDING,
+        SENDING: SENDING,
+    },
     Act.PAUSE: {SENDING: PAUSED, PAUSED: PAUSED},
     Act.RESUME: {PAUSED: SENDING, SENDING: SENDING},
     Act.CANCEL: {
         DRAFT: CANCELLED,
         APPROVED: CANCELLED,
         SCHEDULED: CANCELLED,
+        MISSED: CANCELLED,
         SENDING: CANCELLED,
         PAUSED: CANCELLED,
         CANCELLED: CANCELLED,
@@ -59,6 +69,7 @@ _HINTS = {
 _PARTICIPLES = {
     Act.APPROVE: "approved",
     Act.SCHEDULE: "scheduled",
+    Act.MISS: "missed",
     Act.SEND: "sent",
     Act.PAUSE: "paused",
     Act.RESUME: "resumed",

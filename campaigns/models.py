@@ -12,11 +12,15 @@ from mailer.columns import BIG, one_of
 
 
 class CampaignState(StrEnum):
-    """draft -> approved -> scheduled -> sending <-> paused -> finished | cancelled"""
+    """draft -> approved -> scheduled -> sending <-> paused -> finished | cancelled
+
+    `missed` is a scheduled campaign that nobody started within its lateness; it waits for a new time.
+    """
 
     DRAFT = "draft"
     APPROVED = "approved"
     SCHEDULED = "scheduled"
+    MISSED = "missed"
     SENDING = "sending"
     PAUSED = "paused"
     FINISHED = "finished"
@@ -45,6 +49,7 @@ class Campaign(SQLModel, table=True):
 
     `notes` holds the release notes as JSON. `subject`, `html` and `text` are the rendered content with recipient
     slots, and `content_hash` its SHA-256 (hex); all four are written once, when the content is frozen.
+    `send_window` is the campaign's own; without it the settings' holds.
     """
 
     __tablename__ = "campaign"
@@ -68,6 +73,7 @@ class Campaign(SQLModel, table=True):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     paused_because: str | None = Field(default=None, sa_column=Column(Text))
+    send_window: str | None = Field(default=None, sa_column=Column(String(200)))
 
 
 class CampaignImage(SQLModel, table=True):
@@ -88,7 +94,10 @@ class CampaignImage(SQLModel, table=True):
 
 
 class ScheduledRun(SQLModel, table=True):
-    """A campaign's due time: the instant, and the wall-clock time and IANA zone that were asked for."""
+    """A campaign's due time: the instant, and the wall-clock time and IANA zone that were asked for.
+
+    After `latest_at` it is not started any more, but missed.
+    """
 
     __tablename__ = "scheduled_run"
     __table_args__ = {"sqlite_autoincrement": True}
@@ -100,7 +109,45 @@ class ScheduledRun(SQLModel, table=True):
     due_at: datetime
     wall_time: str = Field(sa_column=Column(String(32), nullable=False))
     zone: str = Field(sa_column=Column(String(64), nullable=False))
+    latest_at: datetime
     started_at: datetime | None = None
+
+
+class Digest(SQLModel, table=True):
+    """A recurring campaign: what came into a changelog since the last one. `every` is a cron expression in `zone`."""
+
+    __tablename__ = "digest"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
+    name: str = Field(sa_column=Column(String(60), nullable=False, unique=True))
+    changelog: str = Field(sa_column=Column(Text, nullable=False))
+    every: str = Field(sa_column=Column(String(100), nullable=False))
+    zone: str = Field(sa_column=Column(String(64), nullable=False))
+    topic: str = Field(sa_column=Column(String(100), nullable=False))
+    locale: str = Field(sa_column=Column(String(16), nullable=False))
+    base_url: str | None = Field(default=None, sa_column=Column(Text))
+    max_lateness_seconds: float
+    created_at: datetime
+
+
+class DigestTick(SQLModel, table=True):
+    """One turn of a digest; that there is one row for each due time elects the host that runs it.
+
+    `versions` are the releases it took up, one a line; the first tick of a digest, written when that is made,
+    holds those that were in the changelog already. `remark` says why there is no campaign.
+    """
+
+    __tablename__ = "digest_tick"
+
+    digest_id: int = Field(
+        sa_column=Column(BIG, ForeignKey("digest.id", ondelete="CASCADE"), primary_key=True)
+    )
+    due_at: datetime = Field(primary_key=True)
+    ran_at: datetime
+    versions: str = Field(sa_column=Column(Text, nullable=False))
+    campaign_id: int | None = Field(default=None, sa_column=Column(BIG, ForeignKey("campaign.id")))
+    remark: str | None = Field(default=None, sa_column=Column(Text))
 
 
 class Worker(SQLModel, table=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 from mailer.errors import InvalidInput
@@ -13,19 +13,35 @@ EXAMPLE = '"2026-12-01 09:00"'
 
 @dataclass(frozen=True, slots=True)
 class DueTime:
-    """An instant (UTC), and the wall-clock time and zone that were asked for."""
+    """An instant (UTC), the wall-clock time and zone that were asked for, and when it is too late."""
 
     at: datetime
     wall_time: str
     zone: str
+    latest_at: datetime
 
     def __str__(self) -> str:
         local = self.at.astimezone(ZoneInfo(self.zone))
         return f"{local:%A %d %B %Y, %H:%M} {self.zone} ({self.at:%Y-%m-%d %H:%M} UTC)"
 
 
-def due_time(wall_time: str, zone: str, now: datetime) -> DueTime:
-    """Read `wall_time` (ISO 8601, without an offset) in `zone`.
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A scheduled campaign whose time passed, by more than its lateness, while nobody ran `run-due`."""
+
+    slug: str
+    wall_time: str
+    zone: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.slug}: missed; it was due {self.wall_time} {self.zone}, which is too long ago to begin now.\n"
+            f'Give it a new time: mailer campaigns schedule {self.slug} --at "..."; or: mailer campaigns send {self.slug}'
+        )
+
+
+def due_time(wall_time: str, zone: str, now: datetime, max_lateness: timedelta) -> DueTime:
+    """Read `wall_time` (ISO 8601, without an offset) in `zone`; `max_lateness` after it, it is too late.
 
     Where clocks go forward over it, it is moved on by as much as they are (02:30 becomes 03:30); where they go
     back and it comes twice, the first one counts (PEP 495, fold=0).
@@ -50,4 +66,4 @@ def due_time(wall_time: str, zone: str, now: datetime) -> DueTime:
         raise InvalidInput(
             f"{wall_time} {zone} is past", where="--at", hint="Send it now: `mailer campaigns send`."
         )
-    return DueTime(at, naive.isoformat(sep=" ", timespec="minutes"), zone)
+    return DueTime(at, naive.isoformat(sep=" ", timespec="minutes"), zone, at + max_lateness)

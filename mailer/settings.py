@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -58,6 +59,20 @@ def _zone(value: str) -> str:
     if value not in available_timezones():
         raise ValueError(f'unknown zone {value!r}; write an IANA name such as "Europe/Amsterdam"')
     return value
+
+
+def _duration(value: object) -> object:
+    """A length of time as people write it: 90m, 6h, 2d."""
+    return duration(value) if isinstance(value, str) else value
+
+
+def duration(text: str) -> timedelta:
+    """Read 45s, 90m, 6h or 2d. Raises ValueError, saying how to write it."""
+    found = re.fullmatch(r"\s*([1-9]\d{0,5})\s*([smhd])\s*", text)
+    if not found:
+        raise ValueError(f'{text!r} is no length of time; write it as "90m", "6h" or "2d"')
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]
+    return timedelta(**{unit: int(found[1])})
 
 
 def _words(value: object) -> object:
@@ -162,6 +177,9 @@ class Settings(BaseSettings):
     proof_recipients: Words = ()
     templates_dir: Path | None = None
     lease_seconds: PositiveFloat = 60
+    drain_seconds: PositiveFloat = 30
+    send_window: Line | None = None
+    max_lateness: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(hours=6)
     secret_keys: Secrets = ()
     api_token: SecretStr | None = None
     smtp: RelaySettings = RelaySettings()

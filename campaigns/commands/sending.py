@@ -8,18 +8,19 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 
 import click
 
 from campaigns import catalogue, deliveries, report, workers
-from campaigns.commands.shared import campaigns, dispatch_of, report_status, run, slug_argument
+from campaigns.commands.shared import Duration, campaigns, dispatch_of, report_status, run, slug_argument
 from campaigns.content import load_notes
 from campaigns.dispatch import Dispatch
 from campaigns.ending import Ending, ending
 from campaigns.lifecycle import Act
 from campaigns.processes import joined_by
 from campaigns.progress import progress
-from campaigns.schedule import due_time
+from campaigns.schedule import Missed, due_time
 from campaigns.sender import Tally
 from mailer.commands import json_option
 from mailer.door import Door
@@ -31,6 +32,12 @@ processes_option = click.option(
     default=1,
     show_default=True,
     help="How many send side by side.",
+)
+
+window_option = click.option(
+    "--window",
+    metavar="HOURS",
+    help='When its mails may go out, such as "weekdays 08:00 to 18:00"; by default as the settings say.',
 )
 
 
@@ -53,18 +60,37 @@ def approve(door: Door, slug: str, as_json: bool) -> None:
 @slug_argument
 @click.option("--at", "wall_time", required=True, metavar="TIME", help='Such as "2026-12-01 09:00".')
 @click.option("--tz", "zone", metavar="ZONE", help="IANA zone of that time; by default the settings'.")
+@click.option(
+    "--max-lateness",
+    type=Duration(),
+    help="Do not begin later than this after it, such as 90m, 6h or 2d; by default the settings'.",
+)
+@window_option
 @json_option
 @click.pass_obj
-def schedule(door: Door, slug: str, wall_time: str, zone: str | None, as_json: bool) -> None:
+def schedule(
+    door: Door,
+    slug: str,
+    wall_time: str,
+    zone: str | None,
+    max_lateness: timedelta | None,
+    window: str | None,
+    as_json: bool,
+) -> None:
     """Freeze the content and let `mailer run-due` send it when its time has come.
+
+    Where run-due comes too late (see --max-lateness), the campaign is missed: nothing is sent until it gets a
+    new time. Times that the clocks skip come as much later; of a time that comes twice, the first counts.
 
     \b
     Example:
       mailer campaigns schedule 2.4.0 --at "2026-12-01 09:00" --tz Europe/Amsterdam
+      mailer campaigns schedule 2.4.0 --at "2026-12-01 09:00" --window "weekdays 08:00 to 18:00"
     """
-    due = due_time(wall_time, zone or door.settings.zone, door.now())
-    state = dispatch_of(door).schedule(slug, due)
-    values = {"slug": slug, "state": state, "due_at": due.at, "zone": due.zone}
+    settings = door.settings
+    due = due_time(wall_time, zone or settings.zone, door.now(), max_lateness or settings.max_lateness)
+    state = dispatch_of(door).schedule(slug, due, window)
+    values = {"slug": slug, "state": state, "due_at": due.at, "zone": due.zone, "latest_at": due.latest_at}
     door.report(values, f"{slug}: scheduled for {due}", as_json=as_json)
 
 
@@ -72,9 +98,10 @@ def schedule(door: Door, slug: str, wall_time: str, zone: str | None, as_json: b
 @slug_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @processes_option
+@window_option
 @json_option
 @click.pass_obj
-def send(door: Door, slug: str, yes: bool, processes: int, as_json: bool) -> None:
+def send(door: Door, slug: str, yes: bool, processes: int, window: str | None, as_json: bool) -> None:
     """Send a campaign now to everyone who agreed, or go on with one that was interrupted.
 
     Exit code 0: done (deferred mails wait for `mailer run-due`); 3: done, but some were rejected or are
@@ -89,9 +116,9 @@ def send(door: Door, slug: str, yes: bool, processes: int, as_json: bool) -> Non
     if not yes:
         _ask(door, slug)
     dispatch = dispatch_of(door)
-    dispatch.start(slug)
+    dispatch.start(slug, window)
     tally = _send(door, dispatch, slug, processes)
-    end = _ending(door, slug, tally)
+    end = _ending(door, dispatch, slug, tally)
     door.report(dataclasses.asdict(end.status), end.status.line(), as_json=as_json)
     _leave(door, [end])
 
@@ -149,13 +176,16 @@ def run_due(door: Door, processes: int, as_json: bool) -> None:
     Example:
       * * * * *  cd /srv/mailer && mailer run-due
     """
-    endings = _send_due(door, dispatch_of(door), processes)
+    dispatch = dispatch_of(door)
+    missed = _start_due(door, dispatch)
+    endings = _send_due(door, dispatch, processes)
     if as_json:
-        door.report({"campaigns": [dataclasses.asdict(one.status) for one in endings]}, "", as_json=True)
+        values = {"campaigns": [dataclasses.asdict(one.status) for one in endings]}
+        door.report(values | {"missed": [one.slug for one in missed]}, "", as_json=True)
     else:
         for one in endings:
             door.report({}, one.status.line(), as_json=False)
-    _leave(door, endings)
+    _leave(door, endings, Refused.exit_code if missed else 0)
 
 
 @click.command()
@@ -179,6 +209,7 @@ def worker(door: Door, every: float, processes: int) -> None:
     with _told_to_stop() as stopped:
         while not stopped.is_set():
             try:
+                _start_due(door, dispatch)
                 endings = _send_due(door, dispatch, processes)
             except TryAgainLater as error:
                 door.console.print(str(error), style="yellow", markup=False)
@@ -190,8 +221,16 @@ def worker(door: Door, every: float, processes: int) -> None:
             stopped.wait(every)
 
 
+def _start_due(door: Door, dispatch: Dispatch) -> list[Missed]:
+    """Start what is due, and say what was missed; each is said once, by the run that marked it."""
+    missed = dispatch.start_due()
+    for one in missed:
+        door.console.print(str(one), style="yellow", markup=False)
+    return missed
+
+
 def _send_due(door: Door, dispatch: Dispatch, processes: int) -> list[Ending]:
-    return [_ending(door, slug, _send(door, dispatch, slug, processes)) for slug in dispatch.due()]
+    return [_ending(door, dispatch, slug, _send(door, dispatch, slug, processes)) for slug in dispatch.due()]
 
 
 @contextmanager
@@ -207,19 +246,22 @@ def _told_to_stop() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _ending(door: Door, slug: str, tally: Tally) -> Ending:
+def _ending(door: Door, dispatch: Dispatch, slug: str, tally: Tally) -> Ending:
     with door.database.read() as connection:
-        found = report.status(connection, catalogue.find(connection, slug))
+        record = catalogue.find(connection, slug)
+        found = report.status(connection, record)
         elsewhere = workers.any_at_work(connection, door.now())
-    return ending(found, tally, at_work_elsewhere=elsewhere)
+    opens_at = dispatch.opens_at(record)
+    closed_until = opens_at.astimezone(door.settings.tz) if opens_at > door.now() else None
+    return ending(found, tally, at_work_elsewhere=elsewhere, closed_until=closed_until)
 
 
-def _leave(door: Door, endings: Sequence[Ending]) -> None:
+def _leave(door: Door, endings: Sequence[Ending], least: int = 0) -> None:
     """Say what there is to say, and end with the code of the worst ending."""
     for one in endings:
         if one.message:
             door.console.print(one.message, style="yellow", markup=False)
-    if code := max((one.exit_code for one in endings), default=0):
+    if code := max((least, *(one.exit_code for one in endings))):
         sys.exit(code)
 
 

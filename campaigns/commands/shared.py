@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Coroutine
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import click
@@ -13,10 +14,25 @@ import uvloop
 from campaigns import catalogue, report
 from campaigns.dispatch import Dispatch
 from mailer.door import Door
+from mailer.settings import duration
 
 Value = TypeVar("Value")
 
 slug_argument = click.argument("slug")
+
+
+class Duration(click.ParamType[timedelta]):
+    """A length of time on the command line: 90m, 6h, 2d."""
+
+    name = "duration"
+
+    def convert(
+        self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        try:
+            return value if isinstance(value, timedelta) else duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.group()

@@ -8,7 +8,7 @@ from campaigns.lifecycle import Act, after
 from campaigns.models import CampaignState
 from mailer.errors import Refused
 
-DRAFT, APPROVED, SCHEDULED, SENDING, PAUSED, FINISHED, CANCELLED = CampaignState
+DRAFT, APPROVED, SCHEDULED, MISSED, SENDING, PAUSED, FINISHED, CANCELLED = CampaignState
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,10 @@ DRAFT, APPROVED, SCHEDULED, SENDING, PAUSED, FINISHED, CANCELLED = CampaignState
         (Act.SCHEDULE, APPROVED, SCHEDULED),
         (Act.SEND, DRAFT, SENDING),
         (Act.SEND, SCHEDULED, SENDING),
+        (Act.MISS, SCHEDULED, MISSED),
+        (Act.SCHEDULE, MISSED, SCHEDULED),
+        (Act.SEND, MISSED, SENDING),
+        (Act.CANCEL, MISSED, CANCELLED),
         (Act.PAUSE, SENDING, PAUSED),
         (Act.RESUME, PAUSED, SENDING),
         (Act.CANCEL, PAUSED, CANCELLED),

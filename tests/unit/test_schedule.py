@@ -13,21 +13,26 @@ from campaigns.schedule import due_time
 from mailer.errors import InvalidInput
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LATENESS = timedelta(hours=6)
 AMSTERDAM = "Europe/Amsterdam"
 
 
 def test_a_winter_morning_in_amsterdam_is_an_hour_ahead_of_utc() -> None:
-    due = due_time("2026-12-01 09:00", AMSTERDAM, NOW)
+    due = due_time("2026-12-01 09:00", AMSTERDAM, NOW, LATENESS)
     assert due.at == datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
     assert str(due) == "Tuesday 01 December 2026, 09:00 Europe/Amsterdam (2026-12-01 08:00 UTC)"
 
 
 def test_a_time_that_the_clocks_skip_is_moved_on_by_as_much() -> None:
-    assert due_time("2026-03-29 02:30", AMSTERDAM, NOW).at == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+    assert due_time("2026-03-29 02:30", AMSTERDAM, NOW, LATENESS).at == datetime(
+        2026, 3, 29, 1, 30, tzinfo=UTC
+    )
 
 
 def test_of_a_time_that_comes_twice_the_first_counts() -> None:
-    assert due_time("2026-10-25 02:30", AMSTERDAM, NOW).at == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert due_time("2026-10-25 02:30", AMSTERDAM, NOW, LATENESS).at == datetime(
+        2026, 10, 25, 0, 30, tzinfo=UTC
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,7 +51,7 @@ def test_what_can_not_be_scheduled_is_refused_with_the_option_to_mend(
     wall_time: str, zone: str, reason: str
 ) -> None:
     with pytest.raises(InvalidInput, match=reason) as refusal:
-        due_time(wall_time, zone, NOW)
+        due_time(wall_time, zone, NOW, LATENESS)
     assert refusal.value.where in {"--at", "--tz"}
 
 
@@ -58,6 +63,6 @@ def test_the_instant_shows_the_wall_time_that_was_asked_for_unless_clocks_skip_i
     wall: datetime, zone: str
 ) -> None:
     wall = wall.replace(microsecond=0, second=0, fold=0)
-    due = due_time(wall.isoformat(), zone, NOW)
+    due = due_time(wall.isoformat(), zone, NOW, LATENESS)
     shown = due.at.astimezone(ZoneInfo(zone)).replace(tzinfo=None, fold=0)
     assert shown in {wall, wall + timedelta(hours=1), wall + timedelta(minutes=30)}
