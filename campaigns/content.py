@@ -57,12 +57,16 @@ def read_images(notes: ReleaseNotes, folder: Path, image_hosts: Sequence[str] = 
 def read_image(path: Path, where: str) -> InlineImage:
     """A picture from a file, named after its content. Raises InvalidInput, with `where`."""
     try:
-        data = path.read_bytes()
+        size = path.stat().st_size
+        # A device or a pipe is not opened: it would never end.
+        data = path.read_bytes() if path.is_file() and size <= LARGEST_IMAGE else b""
     except OSError as error:
         raise InvalidInput(f"the image {path} can't be read: {error.strerror}", where=where) from None
-    if len(data) > LARGEST_IMAGE:
+    except ValueError:  # a null byte
+        raise InvalidInput("the image's name is not one that a file can have", where=where) from None
+    if size > LARGEST_IMAGE:
         raise InvalidInput(
-            f"the image {path} has {len(data):,} bytes",
+            f"the image {path} has {size:,} bytes",
             where=where,
             hint=f"At most {LARGEST_IMAGE:,}: it travels in every mail.",
         )

@@ -179,7 +179,7 @@ def _leading_heading(lines: Sequence[str], start: int) -> tuple[str | None, int]
 
 def _subject(entry: _Entry) -> str:
     """A line that may stand in a header and in an inbox."""
-    if any(unicodedata.category(character) == "Cc" for character in entry.value):
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in entry.value):
         raise InvalidInput(
             "there is a control character in it.", where=entry.where, hint="Type the line anew."
         )

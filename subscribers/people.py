@@ -73,7 +73,10 @@ def name(raw: str) -> str:
         raise InvalidInput("it is not UTF-8 text")
     if _UNFIT.search(trimmed):
         raise InvalidInput("it contains a line break or another control character")
-    return unicodedata.normalize("NFC", trimmed)
+    composed = unicodedata.normalize("NFC", trimmed)
+    if len(composed) > LONGEST_NAME:  # some letters, such as Devanagari qa, become two
+        raise InvalidInput(f"it is longer than {LONGEST_NAME} characters")
+    return composed
 
 
 def find(connection: Connection, address: EmailAddress) -> Person | None:

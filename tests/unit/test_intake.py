@@ -183,6 +183,11 @@ class TestRow:
             ("Ms,Zoë,De\x00Vries,zoe@example.com,yes,2026-05-01", "surname", "control character"),
             ("Ms,Zoë,De\u202eVries,zoe@example.com,yes,2026-05-01", "surname", "control character"),
             (f"Ms,{'Z' * 201},De Vries,zoe@example.com,yes,2026-05-01", "first_name", "longer than 200"),
+            (
+                "Ms," + "\u0958" * 101 + ",De Vries,zoe@example.com,yes,2026-05-01",
+                "first_name",
+                "longer than 200",
+            ),
             (f"{'M' * 201},Zoë,De Vries,zoe@example.com,yes,2026-05-01", "salutation", "longer than 200"),
         ],
     )
@@ -207,6 +212,7 @@ class TestRow:
             given_name = name(raw)
         except InvalidInput:
             return
+        assert len(given_name) <= 200
         assert len(given_name.splitlines()) <= 1
         assert "\0" not in given_name
         assert given_name.encode().decode() == given_name
