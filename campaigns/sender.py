@@ -213,7 +213,7 @@ class Sender:
         """
         recipient = attempt.recipient
         try:
-            envelope, message = self._composer.compose(recipient, self._clock())
+            envelope, message = await self._composer.compose_aside(recipient, self._clock())
         except InvalidInput as error:
             self.tally.states[DeliveryState.REJECTED] += 1
             return Settlement(

@@ -10,16 +10,26 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from campaigns import catalogue, deliveries
-from campaigns.deliveries import Attempt
+from campaigns import catalogue, deliveries, workers
+from campaigns.deliveries import Attempt, Hold
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
-from campaigns.sender import Sender
+from campaigns.retry import Settlement
+from campaigns.sender import Ledger, Sender, Turn
 from mailer.database import Database
 from mailer.errors import RelayUnavailable
 from mailer.smtp import Relay
-from subscribers.audience import ConsentedRecipient
-from tests.campaign import counts, dispatch_for, draft, send, settings_for, subscribe, unwatched, withdraw
+from tests.campaign import (
+    TOPIC,
+    counts,
+    dispatch_for,
+    draft,
+    send,
+    settings_for,
+    subscribe,
+    unwatched,
+    withdraw,
+)
 from tests.relay import Fault, FaultyRelay, Point
 
 EXTENSIONS = [{}, {"pipelining": True}, {"pipelining": True, "chunking": True}]
@@ -153,6 +163,7 @@ async def test_pausing_holds_a_campaign_and_resuming_lets_it_go_on(database: Dat
     draft(database)
     async with FaultyRelay(pipelining=True) as relay:
         dispatch = dispatch_for(database, settings_for(relay.port))
+        relay.slowness = 0.03
         running = asyncio.create_task(send(dispatch))
         await relay.taken(20)
         await asyncio.to_thread(dispatch.act, "notes", Act.PAUSE)
@@ -160,6 +171,7 @@ async def test_pausing_holds_a_campaign_and_resuming_lets_it_go_on(database: Dat
         await running
         assert held <= len(relay.accepted) <= held + 4
         assert dispatch.due() == []
+        relay.slowness = 0
         dispatch.act("notes", Act.RESUME)
         await send(dispatch)
     assert Counter(Counter(mail.recipient for mail in relay.accepted).values()) == {1: 300}
@@ -170,6 +182,7 @@ async def test_cancelling_stops_a_running_campaign_for_good(database: Database) 
     draft(database)
     async with FaultyRelay(pipelining=True) as relay:
         dispatch = dispatch_for(database, settings_for(relay.port))
+        relay.slowness = 0.03
         running = asyncio.create_task(send(dispatch))
         await relay.taken(20)
         await asyncio.to_thread(dispatch.act, "notes", Act.CANCEL)
@@ -214,23 +227,61 @@ async def test_nobody_who_withdrew_before_the_attempt_was_recorded_gets_a_mail(
     assert status.accepted + status.withheld == status.audience >= 1990
 
 
-async def test_a_process_frozen_past_its_lease_offers_nothing(sqlite_database: Database) -> None:
-    """The gate's answer is used too late: the content stays here, and the claim goes back."""
+@pytest.mark.parametrize("extensions", EXTENSIONS, ids=ids)
+async def test_a_process_frozen_past_its_lease_offers_nothing(
+    sqlite_database: Database, extensions: dict
+) -> None:
+    """The lease passes after the gate has answered: the content stays here, and the mail is not lost."""
     subscribe(sqlite_database, 1)
     draft(sqlite_database)
-    async with FaultyRelay() as relay:
+    clock, frozen = sqlite_database.clock(), timedelta(0)
+    async with FaultyRelay(**extensions) as relay:
         settings = settings_for(relay.port)
         dispatch = dispatch_for(sqlite_database, settings)
-        dispatch.start("notes")
-        async with Relay(settings.smtp) as pool, pool.connection() as connection:
-            sender = Sender(None, pool, None, sqlite_database.clock(), lease=LEASE, retry=settings.retry)  # type: ignore[arg-type]
-            sender._composer = dispatch.composer("notes")
-            person = ConsentedRecipient(1, 1, "", "", "", "person1@example.com")
-            attempt = Attempt(person, 1, sqlite_database.clock()())
-            late = await sender._deliver(connection, attempt, deadline=time.monotonic())
+        campaign = dispatch.start("notes")
+        with sqlite_database.write() as connection:
+            number = workers.register(connection, workers.Process.current(), clock(), LEASE)
+        hold = Hold(number, campaign.id or 0, TOPIC)
+        ledger = Ledger(sqlite_database, hold, lambda: clock() + frozen, LEASE)
+        async with Relay(settings.smtp) as pool:
+            sender = Sender(
+                ledger, pool, dispatch.composer("notes"), clock, lease=LEASE, retry=settings.retry
+            )
+            (claimed,) = await ledger.claims(1)
+            answer = await ledger.turn(Turn(wanted=claimed))
+            assert isinstance(answer, Attempt)
+            frozen = LEASE
+            async with pool.connection() as connection:
+                late = await sender._deliver(connection, answer)
             assert (late.state, relay.contents) == (DeliveryState.PENDING, [])
-            in_time = await sender._deliver(connection, attempt, deadline=time.monotonic() + 60)
+            frozen = timedelta(0)
+            async with pool.connection() as connection:
+                in_time = await sender._deliver(connection, answer)
             assert (in_time.state, len(relay.contents)) == (DeliveryState.ACCEPTED, 1)
+        await ledger.close()
+
+
+async def test_an_answer_that_is_lost_repeats_nobody(sqlite_database: Database) -> None:
+    """The outcome of an attempt that is over changes nothing of the next attempt, which is in the air."""
+    subscribe(sqlite_database, 1)
+    draft(sqlite_database)
+    clock = sqlite_database.clock()
+    campaign = dispatch_for(sqlite_database, settings_for(25)).start("notes")
+    with sqlite_database.write() as connection:
+        number = workers.register(connection, workers.Process.current(), clock(), LEASE)
+    ledger = Ledger(sqlite_database, Hold(number, campaign.id or 0, TOPIC), clock, LEASE)
+    (claimed,) = await ledger.claims(1)
+    await ledger.turn(Turn(wanted=claimed))
+    cut_off = Settlement(claimed, 1, DeliveryState.PENDING)
+    await ledger.turn(Turn(cut_off))
+    assert await ledger.claims(1) == [claimed]
+    await ledger.turn(Turn(wanted=claimed))
+    await ledger.turn(Turn(cut_off, again=True))
+    assert await ledger.claims(1) == []
+    again = await ledger.turn(Turn(wanted=claimed, again=True))
+    assert isinstance(again, Attempt)
+    assert again.attempts == 3
+    await ledger.close()
 
 
 def attempts(database: Database) -> dict[str, float]:
