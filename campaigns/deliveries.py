@@ -138,11 +138,12 @@ def attempt(
 
 
 def settle(connection: Connection, hold: Hold, settlements: Sequence[Settlement], now: datetime) -> None:
-    """Record outcomes. Safe to repeat; one that is no longer this worker's to record changes nothing."""
+    """Record outcomes. Safe to repeat: one of an attempt that is over, or not this worker's, changes nothing."""
     if settlements:
         rows = [
             {
                 "delivery": one.delivery_id,
+                "attempt": one.attempt,
                 "outcome": one.state,
                 "due": one.due_at,
                 "in_phase": one.phase,
@@ -152,6 +153,20 @@ def settle(connection: Connection, hold: Hold, settlements: Sequence[Settlement]
             for one in settlements
         ]
         _SETTLE.run_each(connection, rows, {"worker": hold.worker_id, "now": now})
+
+
+def take_back(connection: Connection, hold: Hold, delivery_ids: Sequence[int]) -> None:
+    """Turn attempts of this worker that it knows were never offered into claims again, to be attempted anew."""
+    if delivery_ids:
+        connection.execute(
+            update(delivery)
+            .where(
+                delivery.c.id.in_(delivery_ids),
+                delivery.c.worker_id == hold.worker_id,
+                delivery.c.state == DeliveryState.ATTEMPTING,
+            )
+            .values(state=DeliveryState.CLAIMED)
+        )
 
 
 def release(connection: Connection, worker_id: int) -> None:
@@ -353,7 +368,8 @@ _SETTLE = Prepared(
     .where(
         delivery.c.id == bindparam("delivery"),
         delivery.c.worker_id == bindparam("worker"),
-        HELD,
+        delivery.c.state == DeliveryState.ATTEMPTING,
+        delivery.c.attempts == bindparam("attempt"),
     )
     .values(
         state=bindparam("outcome"),

@@ -149,7 +149,7 @@ class Dispatch:
                 record = catalogue.find(connection, slug)
                 if not deliveries.has_due(connection, record.id or 0, now):
                     catalogue.finish_if_done(connection, record.id or 0, now)
-                elif self.opens_at(record) <= now:
+                elif self.opens_at(record) <= self._clock():
                     found.append(slug)
             return found
 

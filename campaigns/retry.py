@@ -17,9 +17,10 @@ SERVICE_CLOSING = 421
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of one attempt. `due_at` is the time of the next try, for a state from which there is one."""
+    """What became of attempt number `attempt`. `due_at` is the time of the next try, where there is one."""
 
     delivery_id: int
+    attempt: int
     state: DeliveryState
     due_at: datetime | None = None
     phase: str | None = None
@@ -47,7 +48,16 @@ def settlement(
     """What to write for `outcome` of attempt number `attempts`. `luck` is a random number from 0 to 1."""
 
     def settled(state: DeliveryState, due_at: datetime | None = None, text: str | None = None) -> Settlement:
-        return _settlement(delivery_id, outcome, state, due_at, text)
+        reply: Reply | None = None if isinstance(outcome, Uncertain) else outcome.reply
+        return Settlement(
+            delivery_id=delivery_id,
+            attempt=attempts,
+            state=state,
+            due_at=due_at,
+            phase=None if isinstance(outcome, Accepted) else outcome.phase.value,
+            reply_code=reply.code if reply else None,
+            reply_text=text or (str(outcome.reply) if isinstance(outcome, Accepted) else outcome.reason),
+        )
 
     match outcome:
         case Accepted() | Uncertain() | Rejected(scope=Scope.RECIPIENT):
@@ -84,17 +94,3 @@ def next_attempt(
 def _was_cut_off(outcome: Deferred) -> bool:
     """Whether the connection went before the content was offered, so that another may take it at once."""
     return outcome.scope is Scope.RELAY and (outcome.reply is None or outcome.reply.code == SERVICE_CLOSING)
-
-
-def _settlement(
-    delivery_id: int, outcome: Outcome, state: DeliveryState, due_at: datetime | None, text: str | None
-) -> Settlement:
-    reply: Reply | None = None if isinstance(outcome, Uncertain) else outcome.reply
-    return Settlement(
-        delivery_id=delivery_id,
-        state=state,
-        due_at=due_at,
-        phase=None if isinstance(outcome, Accepted) else outcome.phase.value,
-        reply_code=reply.code if reply else None,
-        reply_text=text or (str(outcome.reply) if isinstance(outcome, Accepted) else outcome.reason),
-    )

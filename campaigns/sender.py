@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import assert_never, cast
 
 from sqlalchemy import Connection
@@ -34,14 +33,19 @@ CLAIMED_AHEAD = 1000
 CUT_OFFS_IN_A_ROW = 3  # per connection; a relay that takes nothing in between is as good as away
 PAUSE_WITHOUT_DATABASE = 0.5  # seconds
 RENEWAL = 0.1  # of a lease, after which it is renewed
+MARGIN = 0.1  # of a lease, left unused: two hosts' ideas of the database's clock may differ a little
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a lane hands in and asks for: the outcome of its last mail, and a claimed delivery to attempt."""
+    """What a lane hands in and asks for: the outcome of its last mail, and a claimed delivery to attempt.
+
+    `again` says that it may have been applied before, and that nobody saw the answer.
+    """
 
     settled: Settlement | None = None
     wanted: int | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,14 @@ class MoreClaims:
 
 Item = Turn | MoreClaims
 Result = Answer | list[int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What came of an item, and when the lease was last renewed as of that commit."""
+
+    result: Result
+    renewed: datetime
 
 
 @dataclass(slots=True)
@@ -67,19 +79,19 @@ class Tally:
 class Ledger:
     """The sender's side of the delivery ledger: turns and claims, committed in groups under a lease.
 
-    A group renews the lease where a good part of it has passed. Once it is lost, whatever is asked is answered
-    with Halted; and even a group that did not look finds its claims gone, for a burial takes them away.
+    A group renews the lease where a good part of it has passed, or where it claims. Once the lease is lost,
+    whatever is asked is answered with Halted; and even a group that did not look finds its claims gone, for a
+    burial takes them away.
     """
 
     def __init__(self, database: Database, hold: Hold, clock: Clock, lease: timedelta) -> None:
         self._hold, self._clock, self._lease = hold, clock, lease
-        self._commits: GroupCommit[Item, Result] = GroupCommit(database, self._apply)
-        self._renewed = self._renewing = time.monotonic() - lease.total_seconds()
+        self._commits: GroupCommit[Item, Committed] = GroupCommit(database, self._apply)
+        self._renewed = clock() - lease
 
-    @property
-    def valid_until(self) -> float:
-        """Until when, by the monotonic clock, nobody else can have taken us for dead."""
-        return self._renewed + self._lease.total_seconds()
+    def is_valid(self) -> bool:
+        """Whether nobody else can have taken us for dead yet, so that content may be offered."""
+        return self._clock() < self._renewed + self._lease * (1 - MARGIN)
 
     async def turn(self, turn: Turn) -> Answer | None:
         """Record an outcome and pass the gate; durable when it returns.
@@ -87,56 +99,58 @@ class Ledger:
         While the database is away nothing is offered to the relay. It is asked again until the lease may have
         passed; then TryAgainLater is raised, and what could not be recorded will be found uncertain.
         """
-        deadline = time.monotonic() + self._lease.total_seconds()
-        todo = [turn]
+        give_up = self._clock() + self._lease
         while True:
             try:
-                answers = [await self._commits.submit(one) for one in todo]
+                return cast("Answer | None", await self._submit(turn))
             except TryAgainLater:
-                if time.monotonic() >= deadline:
+                if self._clock() >= give_up:
                     raise
                 # The commit may have happened though its answer was lost. Outcomes can be recorded again; the
                 # wanted delivery may be an attempt by now, of which only we know that it was never offered.
-                todo = [Turn(turn.settled), Turn(_never_offered(turn.wanted))]
+                turn = replace(turn, again=True)
                 await asyncio.sleep(PAUSE_WITHOUT_DATABASE)
-            else:
-                self._renewed = self._renewing  # committed
-                return cast("Answer | None", answers[0])
 
     async def claims(self, limit: int) -> list[int]:
         """Claim more deliveries; none are left when fewer than `limit` come back."""
-        claimed = await self._commits.submit(MoreClaims(limit))
+        claimed = await self._submit(MoreClaims(limit))
         return claimed if isinstance(claimed, list) else []
 
     async def close(self) -> None:
         """Finish what was submitted."""
         await self._commits.close()
 
-    def _apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[Result]:
-        began, now = time.monotonic(), self._clock()
-        if began > self._renewed + self._lease.total_seconds() * RENEWAL:
+    async def _submit(self, item: Item) -> Result:
+        committed = await self._commits.submit(item)
+        self._renewed = max(self._renewed, committed.renewed)
+        return committed.result
+
+    def _apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[Committed]:
+        now, renewed = self._clock(), self._renewed
+        # A claim always looks at the lease: made after a burial, it would be nobody's to give back.
+        if now > renewed + self._lease * RENEWAL or any(isinstance(item, MoreClaims) for item in items):
             if not workers.renew(connection, self._hold.worker_id, now, self._lease):
-                return [Halted()] * len(items)
-            self._renewing = began
+                return [Committed(Halted(), renewed)] * len(items)
+            renewed = now
         turns = [item for item in items if isinstance(item, Turn)]
         settled = [turn.settled for turn in turns if turn.settled is not None]
         wanted = [turn.wanted for turn in turns if turn.wanted is not None]
+        again = [turn.wanted for turn in turns if turn.again and turn.wanted is not None]
         deliveries.settle(connection, self._hold, settled, now)
+        deliveries.take_back(connection, self._hold, again)
         answers = deliveries.attempt(connection, self._hold, wanted, now)
-        return [self._result(connection, item, answers) for item in items]
+        return [Committed(self._result(connection, item, answers, now), renewed) for item in items]
 
-    def _result(self, connection: Connection, item: Item, answers: dict[int, Answer]) -> Result:
+    def _result(
+        self, connection: Connection, item: Item, answers: dict[int, Answer], now: datetime
+    ) -> Result:
         match item:
             case MoreClaims(limit):
-                return deliveries.claim(connection, self._hold, self._clock(), limit)
+                return deliveries.claim(connection, self._hold, now, limit)
             case Turn(wanted=wanted):
                 return None if wanted is None else answers[wanted]
             case _:
                 assert_never(item)
-
-
-def _never_offered(wanted: int | None) -> Settlement | None:
-    return None if wanted is None else Settlement(wanted, DeliveryState.PENDING)
 
 
 class Sender:
@@ -195,7 +209,7 @@ class Sender:
             settled = None
             match answer:
                 case Attempt():
-                    settled = await self._deliver(connection, answer, self._ledger.valid_until)
+                    settled = await self._deliver(connection, answer)
                 case Withheld():
                     self.tally.states[DeliveryState.WITHHELD] += 1
                 case Halted():
@@ -205,11 +219,11 @@ class Sender:
                 case _:
                     assert_never(answer)
 
-    async def _deliver(self, connection: smtp.Connection, attempt: Attempt, deadline: float) -> Settlement:
+    async def _deliver(self, connection: smtp.Connection, attempt: Attempt) -> Settlement:
         """Put the mail together and offer it, once; what became of it is what to hand in next.
 
-        `deadline` is when the lease may have passed at the earliest: a process that was frozen over it offers
-        nothing, for others may have taken the delivery for dead.
+        A process that was frozen past its lease, or cut off from the database, offers nothing: others may have
+        taken the delivery for dead.
         """
         recipient = attempt.recipient
         try:
@@ -217,11 +231,13 @@ class Sender:
         except InvalidInput as error:
             self.tally.states[DeliveryState.REJECTED] += 1
             return Settlement(
-                recipient.delivery_id, DeliveryState.REJECTED, phase="compose", reply_text=error.reason
+                recipient.delivery_id,
+                attempt.attempts,
+                DeliveryState.REJECTED,
+                phase="compose",
+                reply_text=error.reason,
             )
-        if time.monotonic() >= deadline:
-            return Settlement(recipient.delivery_id, DeliveryState.PENDING)
-        outcome = await connection.send(envelope, message)
+        outcome = await connection.send(envelope, message, self._ledger.is_valid)
         settled = settlement(
             recipient.delivery_id,
             outcome,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from mailer.outcome import Deferred, Outcome, Phase, Scope, Uncertain
@@ -37,6 +37,7 @@ class Pipeline(asyncio.Protocol):
         self._phases: tuple[Phase, ...] = ()
         self._replies: list[RawReply] = []
         self._offered = False
+        self._may_offer = _always
 
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
@@ -54,8 +55,11 @@ class Pipeline(asyncio.Protocol):
         """Is a dialogue under way?"""
         return self._dialogue is not None
 
-    async def run(self, dialogue: Dialogue) -> Verdict:
+    async def run(self, dialogue: Dialogue, may_offer: Callable[[], bool] | None = None) -> Verdict:
         """Hold `dialogue` to its end. Cancelling it closes the connection.
+
+        `may_offer` is asked at the moment in which content would be offered; if it says no, the connection is
+        closed instead.
 
         The verdict's outcome is never None here: where the dialogue could not decide because the connection
         failed, it is Deferred before content was offered and Uncertain after.
@@ -63,6 +67,7 @@ class Pipeline(asyncio.Protocol):
         if self.busy:
             raise RuntimeError("a connection holds one dialogue at a time")
         self._dialogue, self._done, self._offered = dialogue, self._loop.create_future(), False
+        self._may_offer = may_offer or _always
         self._phases = (Phase.MAIL,)
         self._advance(None)
         try:
@@ -119,6 +124,9 @@ class Pipeline(asyncio.Protocol):
         self._phases, self._replies = group.phases, []
         if self.broken is not None or self._transport is None:
             self._advance([])
+            return
+        if group.offers and not self._may_offer():
+            self.abort("it was too late to offer the content")
             return
         self._offered = self._offered or group.offers
         self._watch()
@@ -197,3 +205,7 @@ class Pipeline(asyncio.Protocol):
         else:
             limit = self._limits[self._awaited]
             self.abort(f"no answer in {self._awaited} within {limit:g} seconds")
+
+
+def _always() -> bool:
+    return True

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self, cast
@@ -72,8 +72,13 @@ class Connection:
         """Did the relay close it with a 421?"""
         return self._pipeline.turned_away
 
-    async def send(self, envelope: Envelope, message: bytes) -> Outcome:
+    async def send(
+        self, envelope: Envelope, message: bytes, may_offer: Callable[[], bool] | None = None
+    ) -> Outcome:
         """Offer `message` (7-bit, CRLF, complete) to one recipient. Nothing that a relay does raises.
+
+        `may_offer` is asked when the dialogue has come to the content; if it says no, nothing is offered, the
+        connection is closed, and the outcome is Deferred.
 
         Cancelling it closes the connection; whether the relay has taken the message is then unknown.
         Raises ValueError for a message that is not 7-bit or does not end with CRLF, RuntimeError where the
@@ -81,7 +86,9 @@ class Connection:
         """
         if self._pipeline.broken is not None:
             return Deferred(Phase.MAIL, Scope.RELAY, None, self._pipeline.broken)
-        verdict = await self._pipeline.run(transact(envelope, message, self.capabilities, self._debt))
+        verdict = await self._pipeline.run(
+            transact(envelope, message, self.capabilities, self._debt), may_offer
+        )
         self._debt = verdict.debt
         self._used = self._loop.time()
         self.sent += 1

@@ -150,8 +150,8 @@ def test_an_outcome_is_recorded_once_and_may_be_handed_in_again(database: Databa
     hold = scene.worker()
     (claimed,) = scene.claim(hold)
     scene.attempt(hold, [claimed])
-    scene.settle(hold, Settlement(claimed, DeliveryState.ACCEPTED, reply_code=250))
-    scene.settle(hold, Settlement(claimed, DeliveryState.REJECTED, reply_code=550))
+    scene.settle(hold, Settlement(claimed, 1, DeliveryState.ACCEPTED, reply_code=250))
+    scene.settle(hold, Settlement(claimed, 1, DeliveryState.REJECTED, reply_code=550))
     assert scene.counts() == {DeliveryState.ACCEPTED: 1}
 
 
@@ -161,7 +161,7 @@ def test_a_deferred_delivery_is_claimed_again_when_it_is_due_and_not_before(data
     (claimed,) = scene.claim(hold)
     scene.attempt(hold, [claimed])
     due = NOW + timedelta(minutes=30)
-    scene.settle(hold, Settlement(claimed, DeliveryState.DEFERRED, due_at=due))
+    scene.settle(hold, Settlement(claimed, 1, DeliveryState.DEFERRED, due_at=due))
     assert scene.claim(hold, now=due - timedelta(seconds=1)) == []
     assert scene.claim(hold, now=due) == [claimed]
     later = scene.attempt(hold, [claimed], now=due)[claimed]
@@ -187,7 +187,7 @@ def test_a_buried_worker_can_renew_attempt_and_record_nothing(database: Database
     scene.bury(NOW + 2 * LEASE)
     with database.write() as connection:
         assert not workers.renew(connection, hold.worker_id, NOW, LEASE)
-    scene.settle(hold, Settlement(first, DeliveryState.ACCEPTED))
+    scene.settle(hold, Settlement(first, 1, DeliveryState.ACCEPTED))
     assert scene.attempt(hold, [second]) == {second: Halted()}
     assert scene.counts() == {DeliveryState.PENDING: 1, DeliveryState.UNCERTAIN: 1}
 
@@ -241,7 +241,7 @@ def test_cancelling_leaves_mails_in_the_air_alone(database: Database) -> None:
     scene.attempt(hold, claimed[:1])
     with database.write() as connection:
         catalogue.change_state(connection, scene.campaign, Act.CANCEL, NOW)
-    scene.settle(hold, Settlement(claimed[0], DeliveryState.ACCEPTED))
+    scene.settle(hold, Settlement(claimed[0], 1, DeliveryState.ACCEPTED))
     assert scene.counts() == {DeliveryState.ACCEPTED: 1, DeliveryState.CANCELLED: 2}
 
 
@@ -253,7 +253,7 @@ def test_a_campaign_finishes_when_nothing_can_change_by_itself(database: Databas
     with database.write() as connection:
         assert not catalogue.finish_if_done(connection, campaign_id, NOW)
     scene.attempt(hold, [claimed])
-    scene.settle(hold, Settlement(claimed, DeliveryState.ACCEPTED))
+    scene.settle(hold, Settlement(claimed, 1, DeliveryState.ACCEPTED))
     with database.write() as connection:
         assert catalogue.finish_if_done(connection, campaign_id, NOW)
         assert catalogue.find(connection, "notes").state is CampaignState.FINISHED

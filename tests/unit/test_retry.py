@@ -31,7 +31,7 @@ CUT_OFF = Deferred(Phase.MAIL, Scope.RELAY, None, "the relay hung up")
 
 def test_an_accepted_mail_keeps_the_relays_words() -> None:
     assert settled(Accepted(OK)) == Settlement(
-        7, DeliveryState.ACCEPTED, reply_code=250, reply_text="250 2.0.0 queued as 1A2B"
+        7, 1, DeliveryState.ACCEPTED, reply_code=250, reply_text="250 2.0.0 queued as 1A2B"
     )
 
 
