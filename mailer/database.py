@@ -159,7 +159,7 @@ def _elapsed() -> float:
 def _parse(url: str, folder: Path) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number
         raise ConfigurationError(
             "database_url can't be read.",
             hint='Write "sqlite:///mailer.db" or "postgresql://user@host/database".',
@@ -247,6 +247,12 @@ _SYMPTOMS: tuple[tuple[tuple[str, ...], type[MailerError], str, str], ...] = (
         "Nothing was changed. Check the file's owner and mode.",
     ),
     (
+        ("malformed", "not a database", "Could not decode"),
+        MailerError,
+        "is damaged",
+        "Stop sending, keep the file as it is, and go back to a backup.",
+    ),
+    (
         ("disk is full", "No space left", "disk I/O"),
         MailerError,
         "is on a disk that is full or failing",
@@ -256,7 +262,8 @@ _SYMPTOMS: tuple[tuple[tuple[str, ...], type[MailerError], str, str], ...] = (
 
 
 def _explain(database: Database, error: DBAPIError) -> MailerError:
-    name = f"The database {database.url.render_as_string(hide_password=True)}"
+    # Without what follows the question mark: PostgreSQL takes a password there as well.
+    name = f"The database {database.url.set(query={}).render_as_string(hide_password=True)}"
     said = str(error.orig)
     for needles, kind, what, hint in _SYMPTOMS:
         if any(needle in said for needle in needles):

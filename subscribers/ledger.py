@@ -48,6 +48,9 @@ LONGEST_WORDING = 100_000
 # Rows that a cursor brings at a time: a walk over millions of lines stays within a few megabytes.
 READ_AHEAD = 2000
 
+# What reading a row raises that holds what its columns never should: another kind, no instant, bytes for a text.
+_NONSENSE = (AttributeError, LookupError, TypeError, ValueError)
+
 
 @dataclass(frozen=True, slots=True)
 class Verified:
@@ -142,9 +145,11 @@ def prove(connection: Connection, subscriber_id: int, topic: str) -> Proof:
     if grant is None or standing is None:
         raise NotFound(f"There is no consent on topic {topic!r} from this person.")
     check_content(grant)
-    wording = connection.execute(
-        select(WORDING.c.text).where(WORDING.c.sha256 == grant.event.wording_sha256)
-    ).scalar_one()
+    name = grant.event.wording_sha256
+    shown = select(WORDING.c.text).where(WORDING.c.sha256 == name)
+    wording = connection.execute(shown).scalar_one_or_none()
+    if wording is None or _name_of(wording) != name:
+        raise BrokenLink(grant.id, "its wording was altered")
     return Proof(grant, wording, standing)
 
 
@@ -178,17 +183,45 @@ def lines_by_person(connection: Connection) -> Generator[Line]:
 
 
 def read(connection: Connection, statement: Select[Any]) -> Generator[Line]:
-    """The lines that a selection of the ledger's columns yields."""
-    with connection.execute(statement.execution_options(yield_per=READ_AHEAD)) as rows:
-        for row in rows:
-            yield _line(row)
+    """The lines that a selection of the ledger's columns yields.
+
+    Raises BrokenLink at a line that no `append` can have written, such as one of an unknown kind.
+    """
+    passed = 0
+    try:
+        with connection.execute(statement.execution_options(yield_per=READ_AHEAD)) as rows:
+            for row in rows:
+                line = _line(row)
+                passed += 1
+                yield line
+    except _NONSENSE:
+        yield from _one_by_one(connection, statement.offset(passed))
+
+
+def _one_by_one(connection: Connection, statement: Select[Any]) -> Generator[Line]:
+    """A cursor fails for all the rows that it brings at a time; so the one that is to blame is found."""
+    numbers = connection.execute(statement.with_only_columns(EVENT.c.id)).scalars().all()
+    for number in numbers:
+        try:
+            yield _line(connection.execute(select(EVENT).where(EVENT.c.id == number)).one())
+        except _NONSENSE:
+            raise BrokenLink(number, "it was altered; its fields can't be read") from None
 
 
 def _check_wordings(connection: Connection) -> None:
     for name, wording in connection.execute(select(WORDING.c.sha256, WORDING.c.text)):
-        if sha256(wording.encode()).hexdigest() != name:
+        if _name_of(wording) != name:
             users = select(func.min(EVENT.c.id)).where(EVENT.c.wording_sha256 == name)
             raise BrokenLink(connection.execute(users).scalar_one() or 0, "its wording was altered")
+    kept = exists().where(WORDING.c.sha256 == EVENT.c.wording_sha256)
+    bereft = select(func.min(EVENT.c.id)).where(EVENT.c.wording_sha256.is_not(None), ~kept)
+    if line_id := connection.execute(bereft).scalar_one():
+        raise BrokenLink(line_id, "its wording is missing")
+
+
+def _name_of(wording: object) -> str | None:
+    """A text's name: its SHA-256 (hex)."""
+    return sha256(wording.encode()).hexdigest() if isinstance(wording, str) else None
 
 
 def _check_standings(connection: Connection) -> None:
@@ -219,12 +252,22 @@ def _told(connection: Connection) -> Generator[Placed]:
 
 def _kept(connection: Connection) -> Generator[Placed]:
     by_person = select(CONSENT).order_by(CONSENT.c.subscriber_id).execution_options(yield_per=READ_AHEAD)
-    with connection.execute(by_person) as rows:
-        for person, of_person in groupby(rows, key=itemgetter(0)):
-            yield (
-                person,
-                {topic: Standing(state, since, event_id) for _, topic, state, since, event_id in of_person},
-            )
+    person = 0
+    try:
+        with connection.execute(by_person) as rows:
+            for person, of_person in groupby(rows, key=itemgetter(0)):
+                yield (
+                    person,
+                    {
+                        topic: Standing(state, since, event_id)
+                        for _, topic, state, since, event_id in of_person
+                    },
+                )
+    except _NONSENSE:
+        head = connection.execute(select(func.max(EVENT.c.id))).scalar_one() or 0
+        raise BrokenLink(
+            head, f"the consent table, read up to subscriber {person}, goes on with what can't be read"
+        ) from None
 
 
 def _check_people(connection: Connection) -> None:
@@ -239,11 +282,9 @@ def _check_people(connection: Connection) -> None:
 
 def _last_line(connection: Connection) -> Line | None:
     last = select(EVENT).order_by(EVENT.c.id.desc()).limit(1)
-    row = connection.execute(last).one_or_none()
-    if row is None:
-        return None
-    line = _line(row)
-    check_content(line)
+    line = next(read(connection, last), None)
+    if line is not None:
+        check_content(line)
     return line
 
 

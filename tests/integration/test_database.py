@@ -171,6 +171,23 @@ def test_a_postgresql_server_that_is_away_is_to_be_tried_again_later() -> None:
     assert "pa55word" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:hidden@127.0.0.1:1/d", "postgresql://127.0.0.1:1/d?password=hidden"]
+)
+def test_an_error_names_the_database_without_its_password(url: str) -> None:
+    with pytest.raises(TryAgainLater) as caught, Database(url).read():
+        pass
+    assert "127.0.0.1:1/d " in str(caught.value)
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_damaged_file_is_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "mailer.db"
+    path.write_bytes(b"x" * 8192)
+    with pytest.raises(MailerError, match="is damaged"), Database(f"sqlite:///{path}").read():
+        pass
+
+
 def test_a_read_only_file_is_named_as_such(sqlite_database: Database) -> None:
     database = Database(f"{sqlite_database.url}?mode=ro")
     with pytest.raises(MailerError, match="read-only"), database.write() as connection:
@@ -183,7 +200,10 @@ def test_a_reading_transaction_can_not_write(postgresql_database: Database) -> N
         connection.execute(INSERT, {"name": "a"})
 
 
-@pytest.mark.parametrize("url", ["mysql://h/d", "sqlite://", "sqlite:///:memory:", "nonsense", ""])
+@pytest.mark.parametrize(
+    "url",
+    ["mysql://h/d", "sqlite://", "sqlite:///:memory:", "nonsense", "", "postgresql://u:hidden@h:port/d"],
+)
 def test_any_other_database_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError):
         Database(url)

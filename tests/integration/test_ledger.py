@@ -163,7 +163,10 @@ def tampered(database: Database) -> Database:
             3,
             "does not agree",
         ),
-        ("UPDATE wording SET text = 'No.'", 1, "wording"),
+        ("UPDATE wording SET text = 'No.'", 1, "wording was altered"),
+        ("DELETE FROM wording", 1, "wording is missing"),
+        ("UPDATE consent_event SET kind = 'rectified' WHERE id = 2", 2, "can't be read"),
+        ("UPDATE consent_event SET wording_sha256 = NULL WHERE id = 3", 3, "can't be read"),
     ],
 )
 def test_verify_names_the_first_line_that_was_tampered_with(
@@ -173,6 +176,39 @@ def test_verify_names_the_first_line_that_was_tampered_with(
     with pytest.raises(BrokenLink, match=problem) as broken, tampered.read() as connection:
         ledger.verify(connection)
     assert broken.value.line_id == line
+
+
+@pytest.mark.parametrize(
+    ("statement", "line"),
+    [
+        ("UPDATE consent_event SET kind = 'invented' WHERE id = 2", 2),
+        ("UPDATE consent_event SET occurred_at = 'once' WHERE id = 3", 3),
+        ("UPDATE consent_event SET source = x'ff' WHERE id = 1", 1),
+        ("UPDATE wording SET text = x'ff'", 1),
+        ("UPDATE consent SET state = 'invented' WHERE subscriber_id = 2", 4),
+        ("UPDATE consent SET since = 'once' WHERE subscriber_id = 3", 4),
+    ],
+)
+def test_verify_names_the_first_line_with_what_its_column_never_holds(
+    sqlite_database: Database, statement: str, line: int
+) -> None:
+    with sqlite_database.write() as connection:
+        for name in ("jan", "piet", "els", "an"):
+            grant(connection, add_person(connection, name))
+        unlock_ledger(connection)
+    change_behind_the_keys(sqlite_database, statement)
+    with pytest.raises(BrokenLink) as broken, sqlite_database.read() as connection:
+        ledger.verify(connection)
+    assert broken.value.line_id == line
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE wording SET text = 'Yes, sell my data.'", "DELETE FROM wording"]
+)
+def test_nothing_is_proved_with_a_wording_that_was_tampered_with(tampered: Database, statement: str) -> None:
+    change_behind_the_keys(tampered, statement)
+    with pytest.raises(BrokenLink, match="line 1: its wording"), tampered.read() as connection:
+        ledger.prove(connection, 1, TOPIC)
 
 
 def test_verify_finds_a_ledger_whose_end_was_cut_off_with_what_rests_on_it(tampered: Database) -> None:
@@ -225,7 +261,9 @@ def change_behind_the_keys(database: Database, statement: str) -> None:
     with database.engine.connect() as connection:
         if database.is_sqlite:
             connection.connection.execute("PRAGMA foreign_keys=OFF")
+            connection.connection.execute("PRAGMA ignore_check_constraints=ON")
             connection.execute(text("DROP TRIGGER IF EXISTS wording_no_update"))
+            connection.execute(text("DROP TRIGGER IF EXISTS wording_no_delete"))
         else:
             connection.execute(text("SET session_replication_role = replica"))
         connection.execute(text(statement))
