@@ -344,6 +344,7 @@ _HOLD_CONSENTS = (
             select(delivery.c.subscriber_id).where(delivery.c.id.in_(bindparam("ids", expanding=True)))
         ),
     )
+    .order_by(consent.c.subscriber_id)  # as the ledger changes them, so that the two never wait for each other
     .with_for_update(read=True)
 )
 

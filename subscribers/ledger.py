@@ -330,9 +330,10 @@ def _store(connection: Connection, before: Standings, after: Standings) -> None:
         if (person, topic) not in before
     ]
     bulk.insert(connection, CONSENT, new)
+    # In the order in which the gate holds them on PostgreSQL, so that the two never wait for each other.
     changed = [
         {"person": person, "about": topic, "state": now.state, "since": now.since, "event_id": now.event_id}
-        for (person, topic), now in after.items()
+        for (person, topic), now in sorted(after.items())
         if before.get((person, topic), now) != now
     ]
     ended = [{"person": person, "about": topic} for person, topic in before.keys() - after.keys()]
