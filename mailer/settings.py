@@ -12,7 +12,7 @@ import tomllib
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -25,8 +25,10 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    StringConstraints,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -37,6 +39,7 @@ from pydantic_settings import (
 )
 
 from mailer.errors import ConfigurationError
+from mailer.limits import ProviderLimits, RelayLimits
 
 CONFIG_NAME = "mailer.toml"
 SECRETS_NAME = "mailer.secrets.toml"
@@ -83,6 +86,7 @@ def _words(value: object) -> object:
 Line = Annotated[str, AfterValidator(_one_line)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)]
+RelayName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Security = Literal["none", "starttls", "tls"]
 AnySection = TypeVar("AnySection", bound=BaseModel)
 
@@ -123,6 +127,18 @@ class RelaySettings(_Section):
     messages_per_connection: PositiveInt = 1000
     idle_seconds: PositiveFloat = 30
     timeouts: TimeoutSettings = TimeoutSettings()
+    limits: RelayLimits = RelayLimits()
+
+
+AnyRelay = TypeVar("AnyRelay", bound=RelaySettings)
+
+
+class NamedRelay(RelaySettings):
+    """One of several relays: its share of the mail, and an identity of its own where it needs one."""
+
+    weight: Annotated[int, Field(ge=1, le=1000)] = 1
+    sender: Line | None = None
+    return_path: Line | None = None
 
 
 class BrandSettings(_Section):
@@ -183,6 +199,8 @@ class Settings(BaseSettings):
     secret_keys: Secrets = ()
     api_token: SecretStr | None = None
     smtp: RelaySettings = RelaySettings()
+    relays: dict[RelayName, NamedRelay] = {}
+    providers: dict[RelayName, ProviderLimits] = {}
     brand: BrandSettings = BrandSettings()
     retry: RetrySettings = RetrySettings()
     dkim: DkimSettings = DkimSettings()
@@ -205,6 +223,14 @@ class Settings(BaseSettings):
             raise ValueError(f"each key has at least {SHORTEST_SECRET} characters")
         return value
 
+    @model_validator(mode="after")
+    def _one_way_to_name_relays(self) -> Self:
+        if self.relays and "smtp" in self.model_fields_set:
+            raise ValueError(
+                "there are [smtp] and [relays]; name one relay in [smtp], or all of them in [relays]"
+            )
+        return self
+
     @property
     def tz(self) -> ZoneInfo:
         """The zone in which times without a zone are read."""
@@ -213,9 +239,18 @@ class Settings(BaseSettings):
     @property
     def relay(self) -> RelaySettings:
         """The relay, its files found from the folder of the configuration file."""
-        if self.smtp.ca_file is None:
-            return self.smtp
-        return self.smtp.model_copy(update={"ca_file": self.path(self.smtp.ca_file)})
+        return self._with_path(self.smtp)
+
+    @property
+    def every_relay(self) -> dict[str, NamedRelay]:
+        """All relays by name; the one of [smtp] is called that."""
+        relays = self.relays or {"smtp": NamedRelay(**dict(self.smtp))}
+        return {name: self._with_path(relay) for name, relay in relays.items()}
+
+    def _with_path(self, relay: AnyRelay) -> AnyRelay:
+        if relay.ca_file is None:
+            return relay
+        return relay.model_copy(update={"ca_file": self.path(relay.ca_file)})
 
     def path(self, relative: Path) -> Path:
         """A path as the configuration file means it."""
@@ -307,6 +342,8 @@ def _rooted(section: AnySection, folder: Path) -> AnySection:
                 updates[name] = folder / value
             case BaseModel():
                 updates[name] = _rooted(value, folder)
+            case dict():
+                updates[name] = {key: _rooted(section, folder) for key, section in value.items()}
     return section.model_copy(update=updates)
 
 

@@ -20,7 +20,7 @@ from typing import Self, cast
 
 from mailer.concurrency import WINDOW, Concurrency
 from mailer.handshake import ConnectionFailed, shake_hands, tls_context
-from mailer.outcome import Deferred, Outcome, Phase, Scope
+from mailer.outcome import Deferred, Outcome, Phase, Scope, Uncertain
 from mailer.pipeline import Pipeline
 from mailer.settings import RelaySettings, TimeoutSettings
 from mailer.transaction import Capabilities, Debt, Envelope, transact
@@ -35,12 +35,17 @@ class Connection:
     """A connection on which one message after the other is sent.
 
     `usable` is False once it is broken, worn (messages_per_connection) or was idle for too long (idle_seconds):
-    close it and take another.
+    close it and take another. `relay` is the name of the relay, `sent` counts the messages that were sent on it,
+    and `served` those of which the relay decided what becomes of them.
     """
 
-    def __init__(self, pipeline: Pipeline, capabilities: Capabilities, settings: RelaySettings) -> None:
+    def __init__(
+        self, pipeline: Pipeline, capabilities: Capabilities, settings: RelaySettings, relay: str = ""
+    ) -> None:
         self.capabilities = capabilities
-        self.sent = 0
+        self.relay = relay
+        self.sent = self.served = 0
+        self._turn_ends = settings.messages_per_connection
         self._pipeline = pipeline
         self._most = settings.messages_per_connection
         self._longest_idle = settings.idle_seconds
@@ -49,7 +54,7 @@ class Connection:
         self._debt = Debt.NONE
 
     @classmethod
-    async def open(cls, settings: RelaySettings, tls: ssl.SSLContext | None = None) -> Self:
+    async def open(cls, settings: RelaySettings, tls: ssl.SSLContext | None = None, relay: str = "") -> Self:
         """Connect, encrypt, greet and log in.
 
         `tls` saves reading the authorities' certificates again; by default it is made from the settings.
@@ -59,13 +64,22 @@ class Connection:
         ready = await shake_hands(settings, tls or tls_context(settings))
         pipeline = Pipeline(_limits(settings.timeouts))
         pipeline.take_over(ready.transport)
-        return cls(pipeline, ready.capabilities, settings)
+        return cls(pipeline, ready.capabilities, settings, relay)
 
     @property
     def usable(self) -> bool:
         """May another message be sent on it?"""
         idle = self._loop.time() - self._used
         return self._pipeline.broken is None and self.sent < self._most and idle < self._longest_idle
+
+    @property
+    def has_turn(self) -> bool:
+        """May another message be sent on it before others have their turn?"""
+        return self.sent < self._turn_ends and self.usable
+
+    def begin_turn(self, messages: int | None) -> None:
+        """Let so many messages be sent before others have their turn; None: as many as it bears."""
+        self._turn_ends = self._most if messages is None else self.sent + messages
 
     @property
     def turned_away(self) -> bool:
@@ -92,7 +106,13 @@ class Connection:
         self._debt = verdict.debt
         self._used = self._loop.time()
         self.sent += 1
-        return cast("Outcome", verdict.outcome)
+        outcome = cast("Outcome", verdict.outcome)
+        match outcome:
+            case Uncertain() | Deferred(scope=Scope.RELAY):
+                self._turn_ends = self.sent
+            case _:
+                self.served += 1
+        return outcome
 
     async def close(self) -> None:
         """Say QUIT, for up to two seconds, and close. Where that is not possible just close."""
@@ -116,10 +136,14 @@ class Relay:
 
     It begins with a few, adds more while that raises the rate, and goes down to what the relay serves when one
     is refused (421, or no connection). `patience` is for how many seconds it tries when there is none at all.
+    `turn` is how many messages may go out on a connection before it is given back; None: as many as it bears.
     """
 
-    def __init__(self, settings: RelaySettings, *, patience: float = 5.0) -> None:
+    def __init__(
+        self, settings: RelaySettings, *, name: str = "", patience: float = 5.0, turn: int | None = None
+    ) -> None:
         self._settings = settings
+        self._name, self._turn = name, turn
         self._patience = patience
         self._tls = tls_context(settings)
         self._concurrency = Concurrency(settings.connections)
@@ -142,6 +166,11 @@ class Relay:
     def limit(self) -> int:
         """How many of them may be in use just now."""
         return self._concurrency.limit
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there are fewer who have or wait for a connection than there may be connections."""
+        return self._turns + self._wanted < self._concurrency.ceiling
 
     async def __aenter__(self) -> Self:
         self._observe()
@@ -180,6 +209,7 @@ class Relay:
                 self._end_turn()
                 raise
             if connection is not None:
+                connection.begin_turn(self._turn)
                 self._busy.add(connection)
                 self._announce()
                 return connection
@@ -232,7 +262,7 @@ class Relay:
         while True:
             started = loop.time()
             try:
-                connection = await Connection.open(self._settings, self._tls)
+                connection = await Connection.open(self._settings, self._tls, self._name)
             except ConnectionFailed as error:
                 if self._others():
                     self._lower()

@@ -13,6 +13,7 @@ from sqlalchemy import inspect, text
 from sqlmodel import SQLModel
 
 import campaigns.models  # noqa: F401 - registers its tables
+import mailer.models  # noqa: F401
 import subscribers.models  # noqa: F401
 from mailer import schema
 from mailer.database import Database

@@ -105,6 +105,12 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_suppression")),
     )
     op.create_table(
+        "throttle",
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("spent", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_throttle")),
+    )
+    op.create_table(
         "wording",
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
