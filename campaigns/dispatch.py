@@ -64,8 +64,7 @@ class Dispatch:
             record = catalogue.find(connection, slug)
         if record.frozen_at is None:
             rendered = self.rendered(slug)
-            refuse_errors(slug, lint(rendered, image_hosts=self._settings.image_hosts))
-            Composer(record.id or 0, slug, record.topic, rendered, self._settings).proof(self._clock())
+            refuse_unsendable(slug, record.topic, rendered, self._settings, self._clock())
             with self._database.write() as connection:
                 catalogue.freeze(connection, record.id or 0, rendered, self._clock())
         return record
@@ -241,6 +240,14 @@ class Dispatch:
         with self._database.read() as connection:
             record = catalogue.find(connection, slug)
         catalogue.check(record, act, approval_required=self._settings.require_approval)
+
+
+def refuse_unsendable(
+    slug: str, topic: str, rendered: RenderedNotes, settings: Settings, now: datetime
+) -> None:
+    """Raise Refused where lint finds an error, and what the composer raises where no mail comes of it."""
+    refuse_errors(slug, lint(rendered, image_hosts=settings.image_hosts))
+    Composer(0, slug, topic, rendered, settings).proof(now)
 
 
 def refuse_errors(slug: str, findings: tuple[Finding, ...]) -> None:

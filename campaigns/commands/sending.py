@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 
 import click
@@ -15,6 +16,7 @@ import click
 from campaigns import catalogue, deliveries, report, workers
 from campaigns.commands.shared import Duration, campaigns, dispatch_of, report_status, run, slug_argument
 from campaigns.content import load_notes
+from campaigns.digests import Digests, Ticked
 from campaigns.dispatch import Dispatch
 from campaigns.ending import Ending, ending
 from campaigns.lifecycle import Act
@@ -169,23 +171,28 @@ _act_command(
 def run_due(door: Door, processes: int, as_json: bool) -> None:
     """Send what is due; for cron.
 
-    Starts scheduled campaigns whose time has come, tries deferred mails again and goes on where a dead run
-    stopped. Several at once share the work. Silent when there is nothing to do.
+    Makes the digests and starts the scheduled campaigns whose time has come, tries deferred mails again and goes
+    on where a dead run stopped. Several at once share the work. Silent when there is nothing to do; what was
+    missed, or waits for approval, is said once.
 
     \b
     Example:
       * * * * *  cd /srv/mailer && mailer run-due
     """
     dispatch = dispatch_of(door)
-    missed = _start_due(door, dispatch)
+    begun = _start_due(door, dispatch)
     endings = _send_due(door, dispatch, processes)
     if as_json:
-        values = {"campaigns": [dataclasses.asdict(one.status) for one in endings]}
-        door.report(values | {"missed": [one.slug for one in missed]}, "", as_json=True)
+        values = {
+            "campaigns": [dataclasses.asdict(one.status) for one in endings],
+            "missed": [one.slug for one in begun.missed],
+            "digests": [dataclasses.asdict(one) for one in begun.digests],
+        }
+        door.report(values, "", as_json=True)
     else:
         for one in endings:
             door.report({}, one.status.line(), as_json=False)
-    _leave(door, endings, Refused.exit_code if missed else 0)
+    _leave(door, endings, begun.exit_code)
 
 
 @click.command()
@@ -221,12 +228,25 @@ def worker(door: Door, every: float, processes: int) -> None:
             stopped.wait(every)
 
 
-def _start_due(door: Door, dispatch: Dispatch) -> list[Missed]:
-    """Start what is due, and say what was missed; each is said once, by the run that marked it."""
-    missed = dispatch.start_due()
-    for one in missed:
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What a look at the schedules brought, beside campaigns that began."""
+
+    digests: Sequence[Ticked]
+    missed: Sequence[Missed]
+
+    @property
+    def exit_code(self) -> int:
+        return Refused.exit_code if self.missed or any(one.problem for one in self.digests) else 0
+
+
+def _start_due(door: Door, dispatch: Dispatch) -> _Begun:
+    """Start what is due, and say what was missed or waits; each is said once, by the run that wrote it down."""
+    ticked = Digests(door.database, door.settings, door.clock).run_due()
+    begun = _Begun(ticked, dispatch.start_due())
+    for one in (*(one for one in begun.digests if one.slug or one.problem), *begun.missed):
         door.console.print(str(one), style="yellow", markup=False)
-    return missed
+    return begun
 
 
 def _send_due(door: Door, dispatch: Dispatch, processes: int) -> list[Ending]:
@@ -283,7 +303,9 @@ def _ask(door: Door, slug: str) -> None:
     door.console.print(f"Audience: {found.audience:,} who agreed to {record.topic}", markup=False)
     door.console.print(f"Relay:    {relay.host}:{relay.port} ({relay.security})", markup=False)
     catalogue.check(record, Act.SEND, approval_required=door.settings.require_approval)
-    with suppress(click.Abort):
+    try:
         if click.confirm(f"Send {slug} now?", err=True):
             return
+    except click.Abort:
+        click.echo(err=True)
     raise Refused("Nothing was sent.", hint="In a script, say --yes.")

@@ -1,0 +1,68 @@
+"""Recurring times: a cron expression in an IANA zone -> instants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import takewhile
+from typing import Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from cronsim import CronSim, CronSimError
+
+from mailer.errors import InvalidInput
+
+FIELDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """A cron expression with five fields, read by the wall clock of `zone`.
+
+    Where clocks change it does as Debian's cron: a time that they skip comes right after the gap, and of a time
+    that comes twice the first counts. (An expression with a star for minute or hour simply follows the clock.)
+    """
+
+    expression: str
+    zone: str
+
+    @classmethod
+    def parse(cls, expression: str, zone: str, now: datetime) -> Self:
+        """Raises InvalidInput for what is no cron expression, for one that never comes, and for unknown zones."""
+        if zone not in available_timezones():
+            raise InvalidInput(
+                f"unknown zone {zone!r}", where="--tz", hint='Write an IANA name such as "Europe/Amsterdam".'
+            )
+        cadence = cls(" ".join(expression.split()), zone)
+        try:
+            if len(expression.split()) == FIELDS:
+                cadence.next(now)
+                return cadence
+            reason = f"has {len(expression.split())} fields, not {FIELDS}"
+        except CronSimError as error:
+            reason = f"is no cron expression: {str(error)[:1].lower()}{str(error)[1:]}"
+        except StopIteration:
+            reason = "never comes"
+        raise InvalidInput(
+            f"{expression!r} {reason}",
+            where="--every",
+            hint='Write minute, hour, day of month, month and day of week: "0 9 1 * *" is the 1st at 9 o\'clock.',
+        )
+
+    def next(self, after: datetime) -> datetime:
+        """The first time after `after`, in UTC."""
+        return next(self._times(after))
+
+    def latest(self, after: datetime, now: datetime) -> datetime | None:
+        """The last time after `after` and up to `now`, in UTC; those before it are passed over."""
+        found = None
+        for found in takewhile(lambda time: time <= now, self._times(after)):  # noqa: B007 - the last one
+            pass
+        return found
+
+    def _times(self, after: datetime) -> Iterator[datetime]:
+        for time in CronSim(self.expression, after.astimezone(ZoneInfo(self.zone))):
+            instant = time.astimezone(UTC)
+            if instant > after:  # in the hour that comes twice, the first one may be past
+                yield instant

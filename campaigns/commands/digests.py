@@ -1,0 +1,159 @@
+"""Commands of recurring digests: create, list, run, delete."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from campaigns.cadence import Cadence
+from campaigns.commands.shared import Duration
+from campaigns.digests import Digests, Plan, all_digests, cadence_of, last_tick
+from campaigns.models import Digest, DigestTick
+from mailer.commands import json_option
+from mailer.door import Door
+
+name_argument = click.argument("name")
+
+
+@click.group()
+def digests() -> None:
+    """Recurring digests of a changelog: create, list, run, delete.
+
+    \b
+    Example:
+      mailer digests create monthly --changelog CHANGELOG.md --every "0 9 1 * *"
+      mailer digests list
+    """
+
+
+@digests.command()
+@name_argument
+@click.option(
+    "--changelog",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The changelog, where every host that runs run-due finds it.",
+)
+@click.option(
+    "--every",
+    required=True,
+    metavar="CRON",
+    help='When: five fields of cron, such as "0 9 1 * *" (the 1st, 9:00).',
+)
+@click.option("--tz", "zone", metavar="ZONE", help="IANA zone of those times; by default the settings'.")
+@click.option(
+    "--since", metavar="VERSION", help="The last version announced so far; by default the newest there is."
+)
+@click.option(
+    "--max-lateness", type=Duration(), help="Later than this it is left out; by default the settings'."
+)
+@click.option("--topic", help="Which consent it needs; by default the settings' topic.")
+@click.option("--locale", type=click.Choice(["nl", "en"]), help="The language; by default the settings'.")
+@click.option("--base-url", metavar="URL", help="The web address that relative links start from.")
+@json_option
+@click.pass_obj
+def create(
+    door: Door,
+    name: str,
+    changelog: Path,
+    every: str,
+    zone: str | None,
+    since: str | None,
+    max_lateness: timedelta | None,
+    topic: str | None,
+    locale: str | None,
+    base_url: str | None,
+    as_json: bool,
+) -> None:
+    """Gather, again and again, all versions that came into a changelog since the last time into one campaign.
+
+    `mailer run-due` makes it when its time has come and sends it; when nothing came in, nothing is sent. Where
+    the settings require approval it stays a draft until it is approved.
+
+    \b
+    Example:
+      mailer digests create monthly --changelog CHANGELOG.md --every "0 9 1 * *" --tz Europe/Amsterdam
+    """
+    settings = door.settings
+    plan = Plan(
+        name=name,
+        changelog=changelog,
+        cadence=Cadence.parse(every, zone or settings.zone, door.now()),
+        topic=topic or settings.topic,
+        locale=locale or settings.locale,  # type: ignore[arg-type]  # click has checked it
+        base_url=base_url,
+        max_lateness=max_lateness or settings.max_lateness,
+        since=since,
+    )
+    made = Digests(door.database, settings, door.clock).create(plan)
+    next_at = cadence_of(made).next(door.now())
+    values = {"name": name, "every": made.every, "zone": made.zone, "next_at": next_at}
+    door.report(values, f"{name}: comes first at {next_at:%Y-%m-%d %H:%M} UTC", as_json=as_json)
+
+
+@digests.command("list")
+@json_option
+@click.pass_obj
+def list_digests(door: Door, as_json: bool) -> None:
+    """List the digests: when they come, and what became of them last.
+
+    \b
+    Example:
+      mailer digests list
+    """
+    with door.database.read() as connection:
+        found = [(one, last_tick(connection, one.id or 0)) for one in all_digests(connection)]
+    rows = [_row(door, one, tick) for one, tick in found]
+    lines = [
+        f'{row["name"]}: "{row["every"]}" {row["zone"]}, next {row["next_at"]:%Y-%m-%d %H:%M} UTC'
+        + (f"\n  {row['remark']}" if row["remark"] else "")
+        for row in rows
+    ]
+    door.report({"digests": rows}, "\n".join(lines) or "There are no digests.", as_json=as_json)
+
+
+def _row(door: Door, one: Digest, tick: DigestTick) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "changelog": one.changelog,
+        "every": one.every,
+        "zone": one.zone,
+        "topic": one.topic,
+        "next_at": cadence_of(one).next(door.now()),
+        "last_at": tick.ran_at,
+        "last_versions": tick.versions.splitlines(),
+        "remark": tick.remark,
+    }
+
+
+@digests.command()
+@name_argument
+@json_option
+@click.pass_obj
+def run(door: Door, name: str, as_json: bool) -> None:
+    """Make a digest now, out of turn: for one that was missed or failed. `mailer run-due` then sends it.
+
+    \b
+    Example:
+      mailer digests run monthly
+    """
+    ticked = Digests(door.database, door.settings, door.clock).run(name)
+    values = {"name": name, "slug": ticked.slug, "versions": ticked.versions}
+    door.report(values | {"waits_for_approval": ticked.waits_for_approval}, str(ticked), as_json=as_json)
+
+
+@digests.command()
+@name_argument
+@json_option
+@click.pass_obj
+def delete(door: Door, name: str, as_json: bool) -> None:
+    """End a digest. The campaigns that it made stay.
+
+    \b
+    Example:
+      mailer digests delete monthly
+    """
+    Digests(door.database, door.settings, door.clock).delete(name)
+    door.report({"name": name, "deleted": True}, f"{name}: comes no more", as_json=as_json)

@@ -1,0 +1,316 @@
+"""Recurring digests: what came into a changelog since the last one becomes a campaign, or nothing does.
+
+Each turn of a digest is a row, its tick. The digest's own row is locked while a tick is written, so of all the
+hosts that run `run-due` one makes the campaign, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, delete, insert, select
+from sqlmodel import Session, col
+from sqlmodel import select as select_model
+
+from campaigns import catalogue
+from campaigns.cadence import Cadence
+from campaigns.changelog import Release, find, releases
+from campaigns.content import read_images, read_text, render_notes
+from campaigns.dispatch import refuse_unsendable
+from campaigns.lifecycle import Act
+from campaigns.models import Campaign, Digest, DigestTick
+from campaigns.schedule import DueTime
+from mailer.columns import table
+from mailer.database import Clock, Database
+from mailer.errors import InvalidInput, MailerError, NotFound
+from mailer.message import InlineImage
+from mailer.settings import Settings
+from templates.language import Locale, locale_of, texts
+from templates.notes import ReleaseNotes
+from templates.render import RenderedNotes
+
+digest = table(Digest)
+digest_tick = table(DigestTick)
+
+LONGEST_NAME = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a digest is to be. `since` is the last version that people have heard of; None for all there are."""
+
+    name: str
+    changelog: Path
+    cadence: Cadence
+    topic: str
+    locale: Locale
+    base_url: str | None
+    max_lateness: timedelta
+    since: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The releases that a digest takes up, and the mail that tells of them."""
+
+    versions: tuple[str, ...]
+    notes: ReleaseNotes
+    images: dict[str, InlineImage]
+    rendered: RenderedNotes
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """What became of one turn of a digest: a campaign, or why there is none."""
+
+    name: str
+    slug: str | None = None
+    versions: tuple[str, ...] = ()
+    waits_for_approval: bool = False
+    problem: str | None = None
+
+    def __str__(self) -> str:
+        if self.problem:
+            return f"digest {self.name}: {self.problem}\nMake it by hand: mailer digests run {self.name}"
+        if self.slug is None:
+            return f"digest {self.name}: nothing new"
+        said = f"digest {self.name}: {self.slug}, with {', '.join(self.versions)}"
+        if self.waits_for_approval:
+            said += (
+                f"\nIt waits for approval: mailer campaigns preview {self.slug}, "
+                f"then mailer campaigns approve {self.slug} and mailer campaigns send {self.slug}"
+            )
+        return said
+
+
+def unheard(text: str, heard: frozenset[str]) -> tuple[Release, ...]:
+    """The releases in a changelog that are not among `heard`; yanked and empty ones are not for announcing."""
+    return tuple(
+        release
+        for release in releases(text)
+        if release.version not in heard and release.body and not release.yanked
+    )
+
+
+def notes_of(found: Sequence[Release], plan: Digest, product: str) -> ReleaseNotes:
+    """One set of notes of some releases, in the changelog's order, which is newest first.
+
+    Of several, each gets a heading of its own; lines in messages are then counted in the gathered text.
+    """
+    locale, origin = locale_of(plan.locale), Path(plan.changelog).name
+    newest, oldest = found[0], found[-1]
+    if len(found) == 1:
+        version, body, first_line = newest.version, newest.body, newest.first_line
+    else:
+        version = f"{oldest.version} – {newest.version}"
+        body = "\n\n".join(f"## {release.version}\n\n{release.body}" for release in found)
+        origin, first_line = f"{origin} ({version})", 1
+    return ReleaseNotes(
+        title=texts(locale)["mail"]["changelog_title"].format(product=product, version=version),
+        version=version,
+        date=newest.date,
+        locale=locale,
+        topic=plan.topic,
+        preheader=None,
+        body=body,
+        origin=origin,
+        first_line=first_line,
+        base_url=plan.base_url,
+    )
+
+
+class Digests:
+    """The use cases of digests, on one database, by one set of settings and one clock."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+        self._database, self._settings, self._clock = database, settings, clock
+
+    def create(self, plan: Plan) -> Digest:
+        """Put a digest on file. What is in the changelog now, or up to `since`, counts as heard of.
+
+        Raises InvalidInput for a name that does not do or is taken, NotFound for an unknown `since`.
+        """
+        if not catalogue.SLUG.fullmatch(plan.name) or len(plan.name) > LONGEST_NAME:
+            raise InvalidInput(
+                f"{plan.name!r} does not do as a name", where="NAME", hint="Use a-z, 0-9, dots and dashes."
+            )
+        heard = _heard(read_text(plan.changelog), plan.since, plan.changelog.name)
+        now = self._clock()
+        with self._database.write() as connection:
+            if connection.execute(select(digest.c.id).where(digest.c.name == plan.name)).first():
+                raise InvalidInput(f"there is a digest {plan.name!r} already", where="NAME")
+            values = {
+                "name": plan.name,
+                "changelog": str(plan.changelog.resolve()),
+                "every": plan.cadence.expression,
+                "zone": plan.cadence.zone,
+                "topic": plan.topic,
+                "locale": plan.locale,
+                "base_url": plan.base_url,
+                "max_lateness_seconds": plan.max_lateness.total_seconds(),
+                "created_at": now,
+            }
+            number = connection.execute(insert(digest).values(values).returning(digest.c.id)).scalar_one()
+            _write_tick(
+                connection, DigestTick(digest_id=number, due_at=now, ran_at=now, versions="\n".join(heard))
+            )
+            return find_digest(connection, plan.name)
+
+    def delete(self, name: str) -> None:
+        """End a digest; the campaigns that it made stay. Raises NotFound."""
+        with self._database.write() as connection:
+            found = find_digest(connection, name)
+            connection.execute(delete(digest).where(digest.c.id == found.id))
+
+    def run_due(self) -> list[Ticked]:
+        """Run the digests whose time has come; returns what this host did, for each is run by one only.
+
+        A turn that fails is not tried again: its releases come with the next one. A digest for which it is too
+        late is missed, in the same way.
+        """
+        with self._database.read() as connection:
+            found = [(one, last_tick(connection, one.id or 0)) for one in all_digests(connection)]
+        ticked = []
+        for one, last in found:
+            now = self._clock()
+            due = cadence_of(one).latest(last.due_at, now)
+            if due is not None and (done := self._turn(one, last, due, now)):
+                ticked.append(done)
+        return ticked
+
+    def run(self, name: str) -> Ticked:
+        """Make a digest now, by hand. Raises what reading, rendering and checking the changelog raise."""
+        with self._database.read() as connection:
+            one = find_digest(connection, name)
+            last = last_tick(connection, one.id or 0)
+        now = self._clock()
+        gathered = self._gather(one)
+        if gathered is None:
+            return Ticked(name)
+        return self._store(one, last, now, gathered, None) or Ticked(name)
+
+    def _turn(self, one: Digest, last: DigestTick, due: datetime, now: datetime) -> Ticked | None:
+        problem, gathered = None, None
+        if now > due + timedelta(seconds=one.max_lateness_seconds):
+            when = due.astimezone(ZoneInfo(one.zone))
+            problem = (
+                f"missed; it was due {when:%Y-%m-%d %H:%M} {one.zone}. Its releases come with the next one."
+            )
+        else:
+            try:
+                gathered = self._gather(one)
+            except MailerError as error:
+                problem = f"could not be made. {error}"
+        return self._store(one, last, due, gathered, problem)
+
+    def _gather(self, one: Digest) -> Gathered | None:
+        """What is new, rendered and checked; None where nothing is."""
+        with self._database.read() as connection:
+            heard = versions_heard(connection, one.id or 0)
+        path = Path(one.changelog)
+        found = unheard(read_text(path), heard)
+        if not found:
+            return None
+        notes = notes_of(found, one, self._settings.brand.name)
+        images = read_images(notes, path.parent, self._settings.image_hosts)
+        rendered = render_notes(notes, images, self._settings)
+        refuse_unsendable(one.name, one.topic, rendered, self._settings, self._clock())
+        return Gathered(tuple(release.version for release in found), notes, images, rendered)
+
+    def _store(
+        self, one: Digest, last: DigestTick, due: datetime, gathered: Gathered | None, problem: str | None
+    ) -> Ticked | None:
+        """Write the tick and its campaign, unless another host was first."""
+        number, now = one.id or 0, self._clock()
+        with self._database.write() as connection:
+            if not _is_ours(connection, number, last):
+                return None
+            tick = DigestTick(digest_id=number, due_at=due, ran_at=now, versions="", remark=problem)
+            if gathered is None:
+                _write_tick(connection, tick)
+                return Ticked(one.name, problem=problem)
+            record = self._make_campaign(connection, one, due, now, gathered)
+            tick.campaign_id, tick.versions = record.id, "\n".join(gathered.versions)
+            _write_tick(connection, tick)
+        return Ticked(one.name, record.slug, gathered.versions, self._settings.require_approval)
+
+    def _make_campaign(
+        self, connection: Connection, one: Digest, due: datetime, now: datetime, gathered: Gathered
+    ) -> Campaign:
+        """A draft that waits for approval where the settings ask for that, else a campaign that is due."""
+        slug = _free_slug(connection, one, due)
+        record = catalogue.create(connection, slug, gathered.notes, gathered.images, now)
+        campaign_id = record.id or 0
+        if not self._settings.require_approval:
+            catalogue.freeze(connection, campaign_id, gathered.rendered, now)
+            catalogue.change_state(connection, record, Act.SCHEDULE, now)
+            wall_time = due.astimezone(ZoneInfo(one.zone)).strftime("%Y-%m-%d %H:%M")
+            latest_at = max(due, now) + timedelta(seconds=one.max_lateness_seconds)
+            catalogue.plan(connection, campaign_id, DueTime(due, wall_time, one.zone, latest_at))
+        return record
+
+
+def cadence_of(one: Digest) -> Cadence:
+    """When a digest comes."""
+    return Cadence(one.every, one.zone)
+
+
+def all_digests(connection: Connection) -> list[Digest]:
+    """All digests, by name."""
+    with Session(connection, expire_on_commit=False) as session:
+        return list(session.exec(select_model(Digest).order_by(col(Digest.name))))
+
+
+def find_digest(connection: Connection, name: str) -> Digest:
+    """The digest of that name. Raises NotFound."""
+    with Session(connection, expire_on_commit=False) as session:
+        found = session.exec(select_model(Digest).where(Digest.name == name)).first()
+    if found is None:
+        raise NotFound(f"There is no digest {name!r}.", hint="`mailer digests list` shows what there is.")
+    return found
+
+
+def last_tick(connection: Connection, digest_id: int) -> DigestTick:
+    """The newest tick of a digest; there is always one, from when it was made."""
+    with Session(connection, expire_on_commit=False) as session:
+        ticks = select_model(DigestTick).where(DigestTick.digest_id == digest_id)
+        return session.exec(ticks.order_by(col(DigestTick.due_at).desc()).limit(1)).one()
+
+
+def versions_heard(connection: Connection, digest_id: int) -> frozenset[str]:
+    """The releases that a digest has taken up, and those from before its time."""
+    written = connection.execute(select(digest_tick.c.versions).where(digest_tick.c.digest_id == digest_id))
+    return frozenset(version for versions in written.scalars() for version in versions.splitlines())
+
+
+def _heard(text: str, since: str | None, origin: str) -> tuple[str, ...]:
+    found = releases(text)
+    if since is None:
+        return tuple(release.version for release in found)
+    last = find(text, since, origin)
+    return tuple(release.version for release in found if release.line >= last.line)
+
+
+def _is_ours(connection: Connection, digest_id: int, seen: DigestTick) -> bool:
+    """Whether nobody wrote a tick since `seen`; nobody else can until commit."""
+    locked = select(digest.c.id).where(digest.c.id == digest_id).with_for_update()
+    if connection.execute(locked).first() is None:
+        return False
+    return last_tick(connection, digest_id).due_at == seen.due_at
+
+
+def _write_tick(connection: Connection, tick: DigestTick) -> None:
+    connection.execute(insert(digest_tick).values(tick.model_dump()))
+
+
+def _free_slug(connection: Connection, one: Digest, due: datetime) -> str:
+    """The digest's name and day, and where it comes more often than daily, the time in UTC."""
+    slug = f"{one.name}-{due.astimezone(ZoneInfo(one.zone)):%Y-%m-%d}"
+    taken = connection.execute(
+        select(catalogue.campaign.c.id).where(catalogue.campaign.c.slug == slug)
+    ).first()
+    return f"{slug}-{due:%H%M}z" if taken else slug
