@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -16,9 +19,10 @@ from campaigns.models import CampaignState, DeliveryState
 from campaigns.retry import Settlement
 from campaigns.workers import Process
 from mailer.database import Database
-from subscribers import suppression
+from subscribers import suppression, unsubscribe
 from subscribers.address import AddressHasher
 from subscribers.models import SuppressionReason
+from subscribers.unsubscribe import Target, Undo, Withdrawal
 from tests.campaign import SECRET, TOPIC, draft, subscribe, withdraw
 
 LEASE = timedelta(seconds=60)
@@ -268,6 +272,34 @@ def test_a_withdrawal_under_way_and_the_gate_wait_for_each_other(postgresql_data
         deliveries.attempt(gate, hold, claimed, NOW)
         with _impatient(postgresql_database) as other, pytest.raises(Exception, match="lock timeout"):
             other.exec_driver_sql("UPDATE consent SET state = 'withdrawn'")
+
+
+def test_many_withdrawals_and_the_gate_never_stop_each_other(postgresql_database: Database) -> None:
+    scene = Scene(postgresql_database, 200)
+    claims = {hold: scene.claim(hold, 100) for hold in (scene.worker(), scene.worker())}
+    end = time.monotonic() + 4
+
+    def knock_at_the_gate(hold: Hold) -> None:
+        while time.monotonic() < end:
+            with scene.database.engine.connect() as connection:  # rolled back: the claims serve again
+                deliveries.attempt(connection, hold, claims[hold], NOW)
+
+    def leave_and_return() -> None:
+        while time.monotonic() < end:
+            some = [Target(number, TOPIC, "en") for number in random.sample(scene.people, 100)]
+            for requests in (
+                [Withdrawal(each, "page") for each in some],
+                [Undo(each, "page", "Yes.") for each in some],
+            ):
+                with scene.database.write() as connection:
+                    unsubscribe.settle(connection, requests, NOW)
+
+    with ThreadPoolExecutor() as threads:  # a deadlock would come out of `result` as an error
+        running = [threads.submit(knock_at_the_gate, hold) for hold in claims] + [
+            threads.submit(leave_and_return)
+        ]
+        for each in running:
+            each.result()
 
 
 @contextmanager
