@@ -19,6 +19,7 @@ from campaigns.schedule import DueTime, Missed
 from mailer.columns import table
 from mailer.errors import InvalidInput, NotFound, Refused
 from mailer.message import InlineImage
+from templates import mail_reader
 from templates.language import locale_of
 from templates.notes import ReleaseNotes
 from templates.render import RenderedNotes
@@ -112,7 +113,7 @@ def frozen_content(connection: Connection, record: Campaign) -> RenderedNotes:
     """
     rendered = RenderedNotes(
         subject=record.subject or "",
-        preheader="",
+        preheader=mail_reader.read(record.html or "").preheader,
         html=record.html or "",
         text=record.text or "",
         images=tuple(images_of(connection, record.id or 0).values()),
@@ -193,6 +194,15 @@ def plan(connection: Connection, campaign_id: int, due: DueTime) -> None:
             latest_at=due.latest_at,
         )
     )
+
+
+def planned(connection: Connection, record: Campaign) -> datetime | None:
+    """When a campaign is to begin, while it is scheduled."""
+    if record.state is not CampaignState.SCHEDULED:
+        return None
+    statement = select(scheduled_run.c.due_at).where(scheduled_run.c.campaign_id == record.id)
+    at: datetime = connection.execute(statement).scalar_one()
+    return at
 
 
 def start_due(connection: Connection, now: datetime) -> list[Missed]:

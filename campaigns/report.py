@@ -7,14 +7,17 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from campaigns import deliveries
+from campaigns import catalogue, deliveries
 from campaigns.models import Campaign, CampaignState, DeliveryState
 from subscribers import audience
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The counts of a campaign. They add up to `audience`, which before the start is who agrees today."""
+    """The counts of a campaign. They add up to `audience`, which before the start is who agrees today.
+
+    `next_due_at` is when `mailer run-due` has something to do for it: start it as scheduled, or try again.
+    """
 
     slug: str
     state: CampaignState
@@ -62,6 +65,8 @@ def status(connection: Connection, record: Campaign) -> Status:
         uncertain=found.get(DeliveryState.UNCERTAIN, 0),
         cancelled=found.get(DeliveryState.CANCELLED, 0),
         in_flight=found.get(DeliveryState.ATTEMPTING, 0),
-        next_due_at=deliveries.next_due(connection, campaign_id) if started else None,
+        next_due_at=deliveries.next_due(connection, campaign_id)
+        if started
+        else catalogue.planned(connection, record),
         paused_because=record.paused_because,
     )

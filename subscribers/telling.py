@@ -34,9 +34,9 @@ def of_import(report: ImportReport, refusals: Path, *, dry_run: bool) -> str:
     return "\n".join(lines)
 
 
-def of_listed(listed: Listed) -> str:
+def of_listed(listed: Listed, zone: ZoneInfo) -> str:
     """A person in one line, with tabs between."""
-    since = f"{listed.since:%Y-%m-%d}" if listed.since else ""
+    since = f"{listed.since.astimezone(zone):%Y-%m-%d}" if listed.since else ""
     state = _state(listed.state, mailable=listed.mailable)
     return "\t".join((listed.person.email, _full(listed.person.names), state, since))
 
@@ -65,7 +65,7 @@ def of_file(file: File, zone: ZoneInfo) -> str:
 def of_lines(lines: Iterable[Line], zone: ZoneInfo) -> str:
     """Lines of the ledger, one in a line."""
     return "\n".join(
-        f"{line.id:>8}  {_moment(line.event.occurred_at, zone)}  {line.event.kind:<10}"
+        f"{line.id:>8}  {_moment(line.event.occurred_at, zone):<24}  {line.event.kind:<10}"
         f"{'' if line.event.topic == EVERY_TOPIC else line.event.topic + ', '}{line.event.source}"
         for line in lines
     )

@@ -48,13 +48,17 @@ class Image:
 
 @dataclass(slots=True)
 class MailReader:
-    """What was found. `prose` is the visible text without code; `active` names tags and attributes that run."""
+    """What was found. `prose` is the text without code; `active` names tags and attributes that run.
+
+    `preheader` is the first text that is hidden, which an inbox shows after the subject.
+    """
 
     links: list[Link] = field(default_factory=list)
     images: list[Image] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)
     active: list[str] = field(default_factory=list)
     prose: str = ""
+    preheader: str = ""
 
 
 def read(html: str) -> MailReader:
@@ -72,6 +76,7 @@ class _Parser(HTMLParser):
         self._found = found
         self._link: Link | None = None
         self._code = 0
+        self._in_preheader = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
@@ -91,6 +96,8 @@ class _Parser(HTMLParser):
                 self._found.links.append(self._link)
             case "img":
                 self._image(values)
+            case "div" if not self._found.preheader and "display:none" in _squeezed(values):
+                self._in_preheader = True
             case "link":
                 self._found.loaded.append(values.get("href", ""))
             case _:
@@ -98,8 +105,13 @@ class _Parser(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         self._code -= tag in _CODE and self._code > 0
-        if tag == "a":
-            self._link = None
+        match tag:
+            case "a":
+                self._link = None
+            case "div":
+                self._in_preheader = False
+            case _:
+                pass
 
     def handle_data(self, data: str) -> None:
         if self.cdata_elem == "style":
@@ -108,13 +120,15 @@ class _Parser(HTMLParser):
             self._found.prose += data
         if self._link:
             self._link.words += data
+        if self._in_preheader:
+            self._found.preheader += data
 
     def handle_comment(self, data: str) -> None:
         for conditional in _CONDITIONAL.findall(data):
             _Parser(self._found).feed(conditional)
 
     def _image(self, values: dict[str, str]) -> None:
-        style = values.get("style", "").replace(" ", "")
+        style = _squeezed(values)
         sizes = {values.get("width"), values.get("height")}
         is_pixel = bool(sizes & {"0", "1"}) or bool(
             re.search(r"display:none|(?<![-\w])(?:width|height):[01]px", style)
@@ -122,6 +136,11 @@ class _Parser(HTMLParser):
         self._found.images.append(Image(values.get("src", ""), values.get("alt", ""), is_pixel))
         if self._link:
             self._link.words += values.get("alt", "")
+
+
+def _squeezed(values: dict[str, str]) -> str:
+    """An element's style without blanks."""
+    return values.get("style", "").replace(" ", "")
 
 
 def _sources(attribute: str, value: str) -> list[str]:

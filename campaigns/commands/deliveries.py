@@ -45,9 +45,14 @@ def list_deliveries(door: Door, slug: str, state: str | None, as_json: bool) -> 
     if as_json:
         door.report({"slug": slug, "deliveries": rows}, "", as_json=True)
         return
+    zone = door.settings.tz
     table = Table("id", "email", "state", "attempts", "due", "reply", box=None, pad_edge=False)
     for row in rows:
-        due = f"{row['due_at']:%Y-%m-%d %H:%M}Z" if row["state"] is DeliveryState.DEFERRED else ""
+        due = (
+            f"{row['due_at'].astimezone(zone):%Y-%m-%d %H:%M}"
+            if row["state"] is DeliveryState.DEFERRED
+            else ""
+        )
         said = " ".join(str(part) for part in (row["phase"], row["reply_text"]) if part)
         email = row["email"] or "(erased)"
         table.add_row(str(row["id"]), email, row["state"], str(row["attempts"]), due, said)

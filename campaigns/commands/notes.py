@@ -18,6 +18,8 @@ from campaigns.sources import Defaults, read_changelog, read_markdown
 from mailer.commands import json_option
 from mailer.door import Door
 from mailer.errors import ConfigurationError, Refused
+from subscribers.consent import topic_of
+from templates.language import locale_of
 from templates.lint import Severity
 
 
@@ -31,8 +33,12 @@ from templates.lint import Severity
 @click.option("--version", "version", help="Which version's section of the changelog.")
 @click.option("--title", help="The subject, for notes from a changelog.")
 @click.option("--slug", help="A short name for the campaign; by default made from version or file name.")
-@click.option("--topic", help="Which consent it needs; by default the settings' topic.")
-@click.option("--locale", type=click.Choice(["nl", "en"]), help="The language; by default the settings'.")
+@click.option("--topic", help="Which consent it needs; by default what the file or the settings say.")
+@click.option(
+    "--locale",
+    type=click.Choice(["nl", "en"]),
+    help="The language; by default what the file or the settings say.",
+)
 @click.option("--base-url", metavar="URL", help="The web address that relative links start from.")
 @json_option
 @click.pass_obj
@@ -58,10 +64,15 @@ def create(
     source = notes or changelog
     if source is None or (notes and changelog) or (changelog and not version):
         raise click.UsageError("Give a Markdown file, or --changelog FILE with --version.")
+    if notes and (version or title):
+        raise click.UsageError(
+            "--version and --title go with --changelog; in a file of its own they stand on top."
+        )
     settings = door.settings
+    language = locale_of(locale) if locale else None
     defaults = Defaults(
-        locale=locale or settings.locale,  # type: ignore[arg-type]  # click has checked it
-        topic=topic or settings.topic,
+        locale=language or settings.locale,
+        topic=settings.topic if topic is None else topic_of(topic),
         product=settings.brand.name,
         base_url=base_url,
     )
@@ -70,6 +81,12 @@ def create(
         read_changelog(text, version or "", source.name, defaults, title=title)
         if changelog
         else read_markdown(text, source.name, defaults)
+    )
+    found = dataclasses.replace(
+        found,
+        locale=language or found.locale,
+        topic=found.topic if topic is None else defaults.topic,
+        base_url=base_url or found.base_url,
     )
     images = read_images(found, source.parent, settings.image_hosts)
     render_notes(found, images, settings)
@@ -217,7 +234,11 @@ def report_campaign(door: Door, slug: str, as_json: bool) -> None:
     }
     values = dataclasses.asdict(found) | times | {"content_hash": record.content_hash, "reasons": reasons}
     lines = [found.line()]
-    lines += [f"{name.removesuffix('_at')}: {at:%Y-%m-%d %H:%M:%S} UTC" for name, at in times.items() if at]
+    lines += [
+        f"{name.removesuffix('_at')}: {at.astimezone(door.settings.tz):%Y-%m-%d %H:%M:%S %Z}"
+        for name, at in times.items()
+        if at
+    ]
     lines += [f"content: sha256 {record.content_hash}"] if record.content_hash else []
     lines += [f"{one['deliveries']:,} {one['state']} in {one['phase']}: {one['reply']}" for one in reasons]
     door.report(values, "\n".join(lines), as_json=as_json)

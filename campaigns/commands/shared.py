@@ -50,7 +50,11 @@ def campaigns() -> None:
 def report_status(door: Door, slug: str, *, as_json: bool) -> None:
     with door.database.read() as connection:
         found = report.status(connection, catalogue.find(connection, slug))
-    text = found.line() + (f"\npaused because: {found.paused_because}" if found.paused_because else "")
+    text = found.line()
+    if found.paused_because:
+        text += f"\npaused because: {found.paused_because}"
+    if found.next_due_at and found.next_due_at > door.now():
+        text += f"\nnext: {found.next_due_at.astimezone(door.settings.tz):%Y-%m-%d %H:%M %Z}"
     door.report(dataclasses.asdict(found), text, as_json=as_json)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from subscribers.commands.shared import (
 from subscribers.consent import BrokenLink, source_of
 from subscribers.consent_time import FORMS, consent_time
 from subscribers.people import Names, name
+
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 @click.group()
@@ -173,6 +176,8 @@ def verify(door: Door, noted: str | None, as_json: bool) -> None:
       mailer consent verify
       mailer consent verify --noted 3f5a...
     """
+    if noted is not None and not _HASH.fullmatch(noted):
+        raise click.BadParameter("a head is 64 characters of 0-9 and a-f.", param_hint="--noted")
     try:
         with door.database.read() as connection:
             verified = ledger.verify(connection, noted=noted)

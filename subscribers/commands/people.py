@@ -142,7 +142,7 @@ def list_(door: Door, topic: str | None, state: str | None, as_json: bool) -> No
             door.report({"topic": about, "subscribers": rows}, "", as_json=True)
             return
         for each in people:
-            click.echo(telling.of_listed(each))
+            click.echo(telling.of_listed(each, door.settings.tz))
 
 
 @subscribers.command()

@@ -48,9 +48,14 @@ def address_of(email: str, where: str = "EMAIL") -> EmailAddress:
 def read_wording(path: Path) -> str:
     """The text as it was shown, to the letter: line ends and all."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        wording = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidInput("the wording is not UTF-8 text.", where=str(path)) from None
+    if not wording.strip():
+        raise InvalidInput(
+            "the wording is empty.", where=str(path), hint="Save the text that people saw in it."
+        )
+    return wording
 
 
 def look_up(door: Door, email: str) -> File:

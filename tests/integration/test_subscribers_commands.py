@@ -115,6 +115,15 @@ def test_import_refuses_what_it_can_not_work_with(
     assert reason in str(result.exception)
 
 
+def test_import_refuses_a_wording_without_words(keyboard: Keyboard) -> None:
+    empty = keyboard.folder / "empty.txt"
+    empty.write_text("\n", encoding="utf-8")
+    result = keyboard(
+        "subscribers", "import", EXAMPLES / "people.csv", "--source", "x", "--wording", empty, code=1
+    )
+    assert "the wording is empty" in str(result.exception)
+
+
 def test_import_wants_a_source_and_a_wording(keyboard: Keyboard) -> None:
     keyboard("subscribers", "import", EXAMPLES / "people.csv", "--source", "x", code=2)
     keyboard(
@@ -191,6 +200,24 @@ def test_list_filters_by_state(keyboard: Keyboard) -> None:
     keyboard("consent", "withdraw", "jan@example.com")
     assert len(keyboard("subscribers", "list").stdout.splitlines()) == 26
     assert keyboard("subscribers", "list", "--state", "withdrawn").stdout.startswith("jan@example.com\t")
+
+
+def test_the_list_shows_days_of_the_settings_zone(keyboard: Keyboard) -> None:
+    people = keyboard.folder / "people.csv"
+    people.write_text("email,opted_in,opted_in_at\na@example.com,yes,2026-06-01\n", encoding="utf-8")
+    keyboard.import_(people)
+    assert keyboard("subscribers", "list").stdout == "a@example.com\t\tgranted\t2026-06-01\n"
+
+
+def test_a_noted_head_that_is_none_is_wrong_usage_and_not_a_broken_ledger(keyboard: Keyboard) -> None:
+    assert "64 characters" in keyboard("consent", "verify", "--noted", "3f5a...", code=2).output
+
+
+def test_a_former_address_is_not_said_to_be_an_erased_person(keyboard: Keyboard) -> None:
+    keyboard.import_()
+    keyboard("subscribers", "rectify", "jan@example.com", "--email", "johan@example.com")
+    said = str(keyboard("subscribers", "show", "jan@example.com", code=1).exception)
+    assert "or changed for another" in said
 
 
 def test_rectify_erase_and_export(keyboard: Keyboard) -> None:
