@@ -12,14 +12,17 @@ from campaigns.compose import Composer
 from campaigns.content import load_notes, render_notes
 from campaigns.lifecycle import Act
 from campaigns.models import Campaign, CampaignState
+from campaigns.pacing import Pacing
 from campaigns.schedule import DueTime, Missed
 from campaigns.sender import Ledger, Sender, Tally
 from campaigns.window import ALWAYS, SendWindow
 from mailer.database import Clock, Database
-from mailer.errors import Refused, TryAgainLater
+from mailer.errors import MailerError, Refused
 from mailer.outcome import Accepted
+from mailer.relays import Relays
 from mailer.settings import Settings
-from mailer.smtp import Envelope, Relay
+from mailer.smtp import Envelope
+from mailer.throttle import Throttle
 from templates.lint import Finding, Severity, lint
 from templates.render import RenderedNotes
 
@@ -34,6 +37,7 @@ class Dispatch:
     def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
         self._database, self._settings, self._clock = database, settings, clock
         self._lease = timedelta(seconds=settings.lease_seconds)
+        self._throttle = Throttle.of(settings)
 
     def rendered(self, slug: str) -> RenderedNotes:
         """A campaign's mail with open slots: as it was frozen, or as it would be now."""
@@ -114,9 +118,9 @@ class Dispatch:
     async def send_proofs(self, proofs: Sequence[tuple[Envelope, bytes]]) -> list[tuple[bool, str]]:
         """Send to the team's own addresses; for each, whether it was accepted, and what the relay said."""
         said = []
-        async with Relay(self._settings.relay) as relay:
+        async with Relays(self._settings.every_relay) as relays:
             for envelope, message in proofs:
-                async with relay.connection() as connection:
+                async with relays.connection() as connection:
                     outcome = await connection.send(envelope, message)
                 if isinstance(outcome, Accepted):
                     said.append((True, f"accepted: {outcome.reply}"))
@@ -148,7 +152,7 @@ class Dispatch:
                 record = catalogue.find(connection, slug)
                 if not deliveries.has_due(connection, record.id or 0, now):
                     catalogue.finish_if_done(connection, record.id or 0, now)
-                elif self.opens_at(record) <= self._clock():
+                elif max(self.opens_at(record), self._throttle.opens_at(connection, now)) <= self._clock():
                     found.append(slug)
             return found
 
@@ -178,7 +182,7 @@ class Dispatch:
             tally = await self._send(hold, composer, watch, self._window(record))
         finally:
             self._leave(worker_id)
-        with contextlib.suppress(TryAgainLater), self._database.write() as connection:
+        with contextlib.suppress(MailerError), self._database.write() as connection:
             if tally.refusal:
                 catalogue.pause_because(connection, campaign_id, tally.refusal)
             catalogue.finish_if_done(connection, campaign_id, self._clock())
@@ -187,11 +191,12 @@ class Dispatch:
     async def _send(
         self, hold: deliveries.Hold, composer: Composer, watch: Watch, window: SendWindow | None
     ) -> Tally:
-        ledger = Ledger(self._database, hold, self._clock, self._lease)
+        pacing = Pacing(None if self._throttle.is_open else self._throttle)
+        ledger = Ledger(self._database, hold, self._clock, self._lease, pacing)
         try:
-            async with Relay(self._settings.relay) as relay:
+            async with Relays(self._settings.every_relay) as relays:
                 sender = Sender(
-                    ledger, relay, composer, self._clock, lease=self._lease, retry=self._settings.retry
+                    ledger, relays, composer, self._clock, lease=self._lease, retry=self._settings.retry
                 )
                 async with watch(sender), self._closing(window, sender):
                     return await sender.run()
@@ -218,8 +223,8 @@ class Dispatch:
             watching.cancel()
 
     def _leave(self, worker_id: int) -> None:
-        """End in good order. Where the database is away, the lease passes by itself."""
-        with contextlib.suppress(TryAgainLater), self._database.write() as connection:
+        """End in good order. Where the database takes nothing, the lease passes by itself."""
+        with contextlib.suppress(MailerError), self._database.write() as connection:
             now = self._clock()
             deliveries.release(connection, worker_id)
             deliveries.abandon(connection, [worker_id], now)

@@ -31,11 +31,14 @@ class _Rate(ProgressColumn):
 
 
 @asynccontextmanager
-async def progress(sender: Sender, console: Console, label: str, total: int) -> AsyncIterator[None]:
+async def progress(
+    sender: Sender, console: Console, label: str, total: int, drain_seconds: float
+) -> AsyncIterator[None]:
     """Show `sender` at work, of `total` mails; without a terminal nothing is drawn.
 
-    The first SIGINT or SIGTERM lets the mails in the air land and then ends the run; a second one ends the
-    process at once, which is safe as well: what was in the air is then uncertain.
+    The first SIGINT or SIGTERM lets the mails in the air land and then ends the run; those that have not landed
+    after `drain_seconds` are given up. A second one ends the process at once. Both are safe: what was in the air
+    is then uncertain.
     """
     bar = Progress(
         SpinnerColumn(),
@@ -48,7 +51,7 @@ async def progress(sender: Sender, console: Console, label: str, total: int) -> 
         disable=not console.is_terminal,
         transient=True,
     )
-    with bar, _stopped_by_signals(sender, console):
+    with bar, _stopped_by_signals(sender, console, drain_seconds):
         task = bar.add_task(label, total=total)
         follower = asyncio.create_task(_follow(sender, bar, task))
         try:
@@ -66,14 +69,16 @@ async def _follow(sender: Sender, bar: Progress, task: object) -> None:
 
 
 @contextmanager
-def _stopped_by_signals(sender: Sender, console: Console) -> Iterator[None]:
+def _stopped_by_signals(sender: Sender, console: Console, drain_seconds: float) -> Iterator[None]:
     """Let signals end the run in order. A handler that was there before hears of it too, and is put back."""
     loop = asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def stop(number: signal.Signals) -> None:
         console.print("Stopping: the mails in the air are seen to their end. Once more to stop at once.")
         sender.stop()
+        timers.append(loop.call_later(drain_seconds, sender.stop_at_once))
         for each in before:
             loop.remove_signal_handler(each)
             signal.signal(each, signal.SIG_DFL)
@@ -86,6 +91,8 @@ def _stopped_by_signals(sender: Sender, console: Console) -> Iterator[None]:
     try:
         yield
     finally:
+        for timer in timers:
+            timer.cancel()
         for number, handler in before.items():
             loop.remove_signal_handler(number)
             signal.signal(number, handler)

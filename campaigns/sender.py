@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never, cast
@@ -19,20 +20,26 @@ from sqlalchemy import Connection
 
 from campaigns import deliveries, workers
 from campaigns.compose import Composer
-from campaigns.deliveries import Answer, Attempt, Halted, Hold, Withheld
+from campaigns.deliveries import Attempt, Halted, Hold, Withheld
 from campaigns.models import DeliveryState
+from campaigns.pacing import HeldBack, NotYet, PacedAnswer, Pacing
 from campaigns.retry import Settlement, settlement
 from mailer import smtp
 from mailer.database import Clock, Database
-from mailer.errors import InvalidInput, MailerError, RelayUnavailable, TryAgainLater
+from mailer.errors import InvalidInput, MailerError, RelayUnavailable
 from mailer.group_commit import GroupCommit
 from mailer.outcome import Deferred, Outcome, Rejected, Scope
+from mailer.relays import Relays
 from mailer.settings import RetrySettings
+from subscribers import suppression
+from subscribers.models import SuppressionReason
 
 CLAIMED_AHEAD = 1000
 CUT_OFFS_IN_A_ROW = 3  # per connection; a relay that takes nothing in between is as good as away
 PAUSE_WITHOUT_DATABASE = 0.5  # seconds
+PATIENCE = 2  # leases for which a database that fails is asked again
 RENEWAL = 0.1  # of a lease, after which it is renewed
+SHORTEST_REST, LONGEST_REST = 0.01, 900.0  # seconds that a run waits for its limits
 MARGIN = 0.1  # of a lease, left unused: two hosts' ideas of the database's clock may differ a little
 
 
@@ -40,11 +47,12 @@ MARGIN = 0.1  # of a lease, left unused: two hosts' ideas of the database's cloc
 class Turn:
     """What a lane hands in and asks for: the outcome of its last mail, and a claimed delivery to attempt.
 
-    `again` says that it may have been applied before, and that nobody saw the answer.
+    `relay` is the one to attempt it through. A turn with neither asks whether to go on at all. `again` says that it may have been applied before, and that nobody saw the answer.
     """
 
     settled: Settlement | None = None
     wanted: int | None = None
+    relay: str = ""
     again: bool = False
 
 
@@ -56,7 +64,7 @@ class MoreClaims:
 
 
 Item = Turn | MoreClaims
-Result = Answer | list[int] | None
+Result = PacedAnswer | list[int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,7 @@ class Tally:
     states: Counter[DeliveryState] = field(default_factory=Counter)
     error: MailerError | None = None
     refusal: str | None = None
+    limited_until: datetime | None = None
 
 
 class Ledger:
@@ -84,8 +93,11 @@ class Ledger:
     burial takes them away.
     """
 
-    def __init__(self, database: Database, hold: Hold, clock: Clock, lease: timedelta) -> None:
-        self._hold, self._clock, self._lease = hold, clock, lease
+    def __init__(
+        self, database: Database, hold: Hold, clock: Clock, lease: timedelta, pacing: Pacing | None = None
+    ) -> None:
+        self._database, self._hold, self._pacing = database, hold, pacing or Pacing()
+        self._clock, self._lease = clock, lease
         self._commits: GroupCommit[Item, Committed] = GroupCommit(database, self._apply)
         self._renewed = clock() - lease
 
@@ -93,37 +105,50 @@ class Ledger:
         """Whether nobody else can have taken us for dead yet, so that content may be offered."""
         return self._clock() < self._renewed + self._lease * (1 - MARGIN)
 
-    async def turn(self, turn: Turn) -> Answer | None:
+    async def turn(self, turn: Turn) -> PacedAnswer | None:
         """Record an outcome and pass the gate; durable when it returns.
 
-        While the database is away nothing is offered to the relay. It is asked again until the lease may have
-        passed; then TryAgainLater is raised, and what could not be recorded will be found uncertain.
+        What it raises in the end leaves an outcome unrecorded, which will be found uncertain.
         """
-        give_up = self._clock() + self._lease
-        while True:
-            try:
-                return cast("Answer | None", await self._submit(turn))
-            except TryAgainLater:
-                if self._clock() >= give_up:
-                    raise
-                # The commit may have happened though its answer was lost. Outcomes can be recorded again; the
-                # wanted delivery may be an attempt by now, of which only we know that it was never offered.
-                turn = replace(turn, again=True)
-                await asyncio.sleep(PAUSE_WITHOUT_DATABASE)
+        return cast("PacedAnswer | None", await self._submit(turn))
 
     async def claims(self, limit: int) -> list[int]:
         """Claim more deliveries; none are left when fewer than `limit` come back."""
         claimed = await self._submit(MoreClaims(limit))
         return claimed if isinstance(claimed, list) else []
 
+    async def next_held_back(self) -> datetime | None:
+        """When the next delivery is due that waits for nothing but a limit."""
+
+        def find() -> datetime | None:
+            with self._database.read() as connection:
+                return deliveries.next_held_back(connection, self._hold.campaign_id)
+
+        return await asyncio.to_thread(find)
+
     async def close(self) -> None:
         """Finish what was submitted."""
         await self._commits.close()
 
     async def _submit(self, item: Item) -> Result:
-        committed = await self._commits.submit(item)
-        self._renewed = max(self._renewed, committed.renewed)
-        return committed.result
+        """Have an item committed, however the database may fail meanwhile: away, locked, full or read-only.
+
+        Until then nothing is offered to the relay. Raises what the database says when patience has run out.
+        """
+        give_up = self._clock() + self._lease * PATIENCE
+        while True:
+            try:
+                committed = await self._commits.submit(item)
+            except MailerError:
+                if self._clock() >= give_up:
+                    raise
+                # The commit may have happened though its answer was lost. Outcomes can be recorded again; the
+                # wanted delivery may be an attempt by now, of which only we know that it was never offered.
+                item = replace(item, again=True) if isinstance(item, Turn) else item
+                await asyncio.sleep(PAUSE_WITHOUT_DATABASE)
+            else:
+                self._renewed = max(self._renewed, committed.renewed)
+                return committed.result
 
     def _apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[Committed]:
         now, renewed = self._clock(), self._renewed
@@ -134,23 +159,32 @@ class Ledger:
             renewed = now
         turns = [item for item in items if isinstance(item, Turn)]
         settled = [turn.settled for turn in turns if turn.settled is not None]
-        wanted = [turn.wanted for turn in turns if turn.wanted is not None]
+        wanted = {turn.wanted: turn.relay for turn in turns if turn.wanted is not None}
         again = [turn.wanted for turn in turns if turn.again and turn.wanted is not None]
         deliveries.settle(connection, self._hold, settled, now)
+        self._suppress(connection, [one.delivery_id for one in settled if one.suppress], now)
         deliveries.take_back(connection, self._hold, again)
-        answers = deliveries.attempt(connection, self._hold, wanted, now)
+        answers = self._pacing.attempt(connection, self._hold, wanted, now)
         return [Committed(self._result(connection, item, answers, now), renewed) for item in items]
 
     def _result(
-        self, connection: Connection, item: Item, answers: dict[int, Answer], now: datetime
+        self, connection: Connection, item: Item, answers: Mapping[int, PacedAnswer], now: datetime
     ) -> Result:
         match item:
+            case Turn(settled=None, wanted=None):
+                return None if deliveries.is_being_sent(connection, self._hold.campaign_id) else Halted()
             case MoreClaims(limit):
                 return deliveries.claim(connection, self._hold, now, limit)
             case Turn(wanted=wanted):
                 return None if wanted is None else answers[wanted]
             case _:
                 assert_never(item)
+
+    def _suppress(self, connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:
+        """What a relay says of an address at RCPT counts as a bounce."""
+        if delivery_ids:
+            for hashed in deliveries.address_hashes(connection, delivery_ids):
+                suppression.add(connection, hashed, SuppressionReason.BOUNCED, now)
 
 
 class Sender:
@@ -159,7 +193,7 @@ class Sender:
     def __init__(
         self,
         ledger: Ledger,
-        relay: smtp.Relay,
+        relays: Relays,
         composer: Composer,
         clock: Clock,
         *,
@@ -167,33 +201,54 @@ class Sender:
         retry: RetrySettings,
     ) -> None:
         self.tally = Tally()
-        self._ledger, self._relay, self._composer = ledger, relay, composer
+        self._ledger, self._relays, self._composer = ledger, relays, composer
         self._clock, self._lease, self._retry = clock, lease.total_seconds(), retry
         self._claims: deque[int] = deque()
         self._claiming: asyncio.Task[bool] | None = None
         self._exhausted = False
         self._stopping = False
+        self._stopped = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
         self._cut_offs = 0
 
     def stop(self) -> None:
         """Offer nothing more; mails that are in the air are seen to their end."""
         self._stopping = True
+        self._stopped.set()
+
+    def stop_at_once(self) -> None:
+        """Do not wait for the mails in the air either: what becomes of them is uncertain."""
+        self.stop()
+        if self._running is not None:
+            self._running.cancel()
 
     async def run(self) -> Tally:
         """Send until there is nothing left to do now. The tally says how it went, and why it ended early."""
         heart = asyncio.create_task(self._keep_lease())
+        sending = self._running = asyncio.create_task(self._send())
         try:
-            while await self._claim():
-                await asyncio.gather(*(self._lane() for _ in range(self._relay.ceiling)))
+            await asyncio.wait([sending])
         finally:
-            heart.cancel()
+            tasks = [task for task in (heart, sending, self._claiming) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if not sending.cancelled():
+            sending.result()
         return self.tally
+
+    async def _send(self) -> None:
+        while await self._claim() or await self._await_held_back():
+            await asyncio.gather(*(self._lane() for _ in range(self._relays.ceiling)))
 
     async def _lane(self) -> None:
         """Work on one connection after another. An error stops the run, but cancels no mail in the air."""
         try:
             while not self._done():
-                async with self._relay.connection() as connection:
+                if seconds := self._relays.resting_for():
+                    await self._rest(self._clock() + timedelta(seconds=seconds))
+                    continue
+                async with self._relays.connection() as connection:
                     await self._work(connection)
         except MailerError as error:
             self._fail(error)
@@ -201,11 +256,11 @@ class Sender:
     async def _work(self, connection: smtp.Connection) -> None:
         settled: Settlement | None = None
         while True:
-            ready = connection.usable and not self._stopping
+            ready = connection.has_turn and not self._stopping
             wanted = await self._next_claim(wait=settled is None) if ready else None
             if settled is None and wanted is None:
                 return
-            answer = await self._ledger.turn(Turn(settled, wanted))
+            answer = await self._ledger.turn(Turn(settled, wanted, connection.relay))
             settled = None
             match answer:
                 case Attempt():
@@ -214,7 +269,11 @@ class Sender:
                     self.tally.states[DeliveryState.WITHHELD] += 1
                 case Halted():
                     self.stop()
-                case None:
+                case NotYet(until) if wanted is not None:
+                    self._claims.appendleft(wanted)
+                    self._relays.rest(connection.relay, (until - self._clock()).total_seconds())
+                    return
+                case HeldBack() | NotYet() | None:
                     pass
                 case _:
                     assert_never(answer)
@@ -227,7 +286,8 @@ class Sender:
         """
         recipient = attempt.recipient
         try:
-            envelope, message = await self._composer.compose_aside(recipient, self._clock())
+            composer = self._composer.through(connection.relay)
+            envelope, message = await composer.compose_aside(recipient, self._clock())
         except InvalidInput as error:
             self.tally.states[DeliveryState.REJECTED] += 1
             return Settlement(
@@ -237,6 +297,8 @@ class Sender:
                 phase="compose",
                 reply_text=error.reason,
             )
+        if attempt.not_before:
+            await asyncio.sleep((attempt.not_before - self._clock()).total_seconds())
         outcome = await connection.send(envelope, message, self._ledger.is_valid)
         settled = settlement(
             recipient.delivery_id,
@@ -246,6 +308,7 @@ class Sender:
             now=self._clock(),
             policy=self._retry,
             luck=random.random(),  # noqa: S311 - spreads retries, keeps no secret
+            elsewhere=self._relays.several,
         )
         self._note(outcome, settled)
         return settled
@@ -260,7 +323,7 @@ class Sender:
                 self.stop()
             case Deferred(scope=Scope.RELAY):
                 self._cut_offs += 1
-                if self._cut_offs >= CUT_OFFS_IN_A_ROW * self._relay.ceiling:
+                if self._cut_offs >= CUT_OFFS_IN_A_ROW * self._relays.ceiling:
                     self._fail(RelayUnavailable(f"The relay takes no mail: {outcome.reason}."))
             case _:
                 self._cut_offs = 0
@@ -294,6 +357,28 @@ class Sender:
         finally:
             self._claiming = None
         return bool(self._claims) and not self._stopping
+
+    async def _await_held_back(self) -> bool:
+        """Wait for the next delivery that only a limit holds back; whether there may be one to claim."""
+        if self._stopping:
+            return False
+        try:
+            due = await self._ledger.next_held_back()
+        except MailerError as error:
+            self._fail(error)
+            return False
+        if due is not None:
+            await self._rest(due)
+        return due is not None and not self._stopping
+
+    async def _rest(self, until: datetime) -> None:
+        """Wait for what the limits allow, unless that takes too long: then the run ends, and a later one goes on."""
+        seconds = (until - self._clock()).total_seconds()
+        if seconds > LONGEST_REST:
+            self.tally.limited_until = until
+            self.stop()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), max(seconds, SHORTEST_REST))
 
     async def _keep_lease(self) -> None:
         """Renew the lease while all lanes wait for a slow relay."""

@@ -290,7 +290,8 @@ def _send(door: Door, dispatch: Dispatch, slug: str, processes: int) -> Tally:
         record = catalogue.find(connection, slug)
         due = deliveries.count_claimable(connection, record.id or 0)
     with joined_by(processes - 1, slug, door.config):
-        return run(dispatch.run(slug, lambda sender: progress(sender, door.console, slug, due)))
+        drain = door.settings.drain_seconds
+        return run(dispatch.run(slug, lambda sender: progress(sender, door.console, slug, due, drain)))
 
 
 def _ask(door: Door, slug: str) -> None:
