@@ -211,15 +211,23 @@ def cancel_open(connection: Connection, campaign_id: int, now: datetime) -> int:
     return connection.execute(statement).rowcount
 
 
-def resolve(connection: Connection, campaign_id: int, *, resend: bool, now: datetime) -> int:
-    """The operator's word on all uncertain deliveries: send again, or take them as sent. Returns how many."""
+def resolve(
+    connection: Connection, campaign_id: int, *, resend: bool, now: datetime, only: Sequence[int] = ()
+) -> list[int]:
+    """The operator's word on the uncertain deliveries: send again, or take them as sent. Returns which.
+
+    `only` names some of them; without it the word holds for all.
+    """
     state = DeliveryState.PENDING if resend else DeliveryState.ACCEPTED
     statement = (
         update(delivery)
         .where(delivery.c.campaign_id == campaign_id, delivery.c.state == DeliveryState.UNCERTAIN)
         .values(state=state, due_at=now, settled_at=None if resend else now)
+        .returning(delivery.c.id)
     )
-    return connection.execute(statement).rowcount
+    if only:
+        statement = statement.where(delivery.c.id.in_(only))
+    return list(connection.execute(statement).scalars())
 
 
 def counts(connection: Connection, campaign_id: int) -> dict[DeliveryState, int]:

@@ -17,7 +17,7 @@ from campaigns.schedule import DueTime, Missed
 from campaigns.sender import Ledger, Sender, Tally
 from campaigns.window import ALWAYS, SendWindow
 from mailer.database import Clock, Database
-from mailer.errors import MailerError, Refused
+from mailer.errors import InvalidInput, MailerError, Refused
 from mailer.outcome import Accepted
 from mailer.relays import Relays
 from mailer.settings import Settings
@@ -106,14 +106,24 @@ class Dispatch:
             catalogue.set_window(connection, record.id or 0, own or record.send_window)
         return record
 
-    def resolve(self, slug: str, *, resend: bool) -> int:
-        """The operator's word on the uncertain deliveries; returns how many. A finished campaign reopens."""
+    def resolve(self, slug: str, *, resend: bool, only: Sequence[int] = ()) -> int:
+        """The operator's word on the uncertain deliveries; returns how many. A finished campaign reopens.
+
+        `only` names some of them; raises InvalidInput, with nothing changed, where one of those is not uncertain.
+        """
         with self._database.write() as connection:
-            record = catalogue.find(connection, slug)
-            resolved = deliveries.resolve(connection, record.id or 0, resend=resend, now=self._clock())
+            record, now = catalogue.find(connection, slug), self._clock()
+            resolved = deliveries.resolve(connection, record.id or 0, resend=resend, now=now, only=only)
+            if missing := sorted(set(only).difference(resolved)):
+                numbers = ", ".join(map(str, missing))
+                raise InvalidInput(
+                    f"{slug} has no uncertain delivery {numbers}",
+                    where="--id",
+                    hint=f"`mailer deliveries list {slug} --state uncertain` shows them. Nothing was changed.",
+                )
             if resend and resolved:
-                catalogue.change_state(connection, record, Act.REOPEN, self._clock())
-            return resolved
+                catalogue.change_state(connection, record, Act.REOPEN, now)
+            return len(resolved)
 
     async def send_proofs(self, proofs: Sequence[tuple[Envelope, bytes]]) -> list[tuple[bool, str]]:
         """Send to the team's own addresses; for each, whether it was accepted, and what the relay said."""

@@ -63,19 +63,24 @@ def list_deliveries(door: Door, slug: str, state: str | None, as_json: bool) -> 
 @slug_argument
 @click.option("--resend", "choice", flag_value="resend", help="Send them again; some may get it twice.")
 @click.option("--assume-sent", "choice", flag_value="assume-sent", help="Take them as accepted.")
+@click.option("--id", "only", type=int, multiple=True, help="Only this delivery; can be given several times.")
 @json_option
 @click.pass_obj
-def resolve(door: Door, slug: str, choice: str | None, as_json: bool) -> None:
+def resolve(door: Door, slug: str, choice: str | None, only: tuple[int, ...], as_json: bool) -> None:
     """Decide about the uncertain deliveries: the relay got the content, but its answer never came.
+
+    The list has their numbers and what happened; the relay's own log, searched by recipient and time, tells
+    whether a mail went out.
 
     \b
     Example:
       mailer deliveries list 2.4.0 --state uncertain
+      mailer deliveries resolve 2.4.0 --resend --id 17 --id 42
       mailer deliveries resolve 2.4.0 --assume-sent
     """
     if choice is None:
         raise click.UsageError("Say --resend or --assume-sent.")
-    resolved = dispatch_of(door).resolve(slug, resend=choice == "resend")
+    resolved = dispatch_of(door).resolve(slug, resend=choice == "resend", only=only)
     with door.database.read() as connection:
         found = report.status(connection, catalogue.find(connection, slug))
     values = {"resolved": resolved} | dataclasses.asdict(found)
