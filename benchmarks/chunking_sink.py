@@ -1,4 +1,4 @@
-"""An SMTP sink that offers CHUNKING and PIPELINING, which Postfix's smtp-sink does not: `python sink.py PORT`.
+"""An SMTP sink with CHUNKING and PIPELINING (smtp-sink lacks the first): `python -m benchmarks.chunking_sink PORT`.
 
 It reads, throws away and says 250; it keeps no rule that would cost time.
 """

@@ -1,0 +1,206 @@
+"""A whole campaign, sent by one process or by several, each with nothing else in it.
+
+`python -m benchmarks.campaign [--join] [--profile FILE]`, in a folder that `benchmarks.audience` made, is such a
+process. It enrols the audience unless it joins another one, says so, waits for a line, sends, and prints one
+JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import cProfile
+import json
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvloop
+
+from benchmarks.audience import SLUG, Audience
+from benchmarks.programs import PYTHON, Failed, environment
+from campaigns.dispatch import Dispatch
+from campaigns.models import DeliveryState
+from campaigns.sender import Sender
+from mailer import settings
+from mailer.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A campaign that was sent, by all its processes together."""
+
+    messages: int
+    enrol_seconds: float
+    send_seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+    @property
+    def rate(self) -> float:
+        """Messages a second, from the first claim to the last outcome."""
+        return self.messages / self.send_seconds
+
+    @property
+    def whole_rate(self) -> float:
+        """Messages a second, enrolment of the audience included."""
+        return self.messages / (self.enrol_seconds + self.send_seconds)
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU time a message while sending, in µs."""
+        return self.cpu_seconds / self.messages * 1e6
+
+
+def send(
+    audience: Audience,
+    port: int,
+    *,
+    processes: int = 1,
+    connections: int = 20,
+    profile: Path | None = None,
+    extra: dict[str, str] | None = None,
+) -> Sent:
+    """Send the campaign to everybody in `audience`. Raises Failed where not everybody got it."""
+    told = {"MAILER_SMTP__PORT": str(port), "MAILER_SMTP__CONNECTIONS": str(connections)}
+    variables = environment(audience.environment | told | (extra or {}))
+    command = [PYTHON, "-m", "benchmarks.campaign"]
+    profiling = ["--profile", str(profile)] if profile else []
+    with contextlib.ExitStack() as stack:
+        senders = []
+        for number in range(processes):
+            options = ["--join"] if number else profiling
+            process = stack.enter_context(_started([*command, *options], audience.folder, variables))
+            senders.append(process)
+        for process in senders:
+            _say_go(process)
+        results = [_result(process) for process in senders]
+    messages = sum(result["accepted"] for result in results)
+    if messages != audience.people:
+        raise Failed(f"{messages} of {audience.people} mails were accepted: {results}")
+    return Sent(
+        messages=messages,
+        enrol_seconds=results[0]["enrol_seconds"],
+        send_seconds=max(result["ended"] for result in results) - min(result["began"] for result in results),
+        cpu_seconds=sum(result["cpu_seconds"] for result in results),
+        peak_bytes=max(result["peak_bytes"] for result in results),
+    )
+
+
+@contextlib.contextmanager
+def _started(
+    command: Sequence[str], folder: Path, variables: dict[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    """A sender that is ready to go."""
+    process = subprocess.Popen(
+        command, cwd=folder, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
+            _wait_for(process)
+            yield process
+        except BaseException:
+            process.kill()
+            raise
+
+
+def _wait_for(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    if process.stdout.readline() != "ready\n":
+        raise Failed("A sender did not start.")
+
+
+def _say_go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def _result(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise Failed("A sender broke down.")
+    result: dict[str, Any] = json.loads(line)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--join", action="store_true")
+    parser.add_argument("--profile", type=Path)
+    options = parser.parse_args()
+    loaded = settings.load()
+    database = Database.of(loaded)
+    dispatch = Dispatch(database, loaded, database.clock())
+    began = time.perf_counter()
+    if not options.join:
+        dispatch.start(SLUG)
+    enrolled = time.perf_counter() - began
+    print("ready", flush=True)
+    sys.stdin.readline()
+    with profiled(options.profile) if options.profile else contextlib.nullcontext():
+        began, cpu = time.monotonic(), time.process_time()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            tally = runner.run(dispatch.run(SLUG, _unwatched))
+        ended, cpu = time.monotonic(), time.process_time() - cpu
+    if tally.error:
+        raise tally.error
+    result = {
+        "accepted": tally.states[DeliveryState.ACCEPTED],
+        "enrol_seconds": enrolled,
+        "began": began,
+        "ended": ended,
+        "cpu_seconds": cpu,
+        "peak_bytes": peak_bytes(),
+    }
+    print(json.dumps(result))
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had.
+
+    Linux's own word for it is better than getrusage, which counts what the parent had when it started us.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@contextlib.asynccontextmanager
+async def _unwatched(_sender: Sender) -> AsyncIterator[None]:
+    yield
+
+
+@contextlib.contextmanager
+def profiled(path: Path) -> Iterator[None]:
+    """Profile this thread, and each one that is started meanwhile; `path` and `path`.1 and on are the statistics."""
+    profiles = [cProfile.Profile()]
+
+    def begin(_frame: FrameType, _event: str, _argument: object) -> None:
+        profiles.append(cProfile.Profile())
+        profiles[-1].enable()
+
+    threading.setprofile(begin)
+    profiles[0].enable()
+    try:
+        yield
+    finally:
+        profiles[0].disable()
+        threading.setprofile(None)
+        for number, profile in enumerate(profiles):
+            profile.dump_stats(f"{path}.{number}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""The parts of the suite. Each measures one subject against its peers, in turns, and says what it found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks import assembly, campaign, programs, relays, unsubscribe
+from benchmarks.audience import copied
+from benchmarks.bench import CONNECTIONS, Bench
+from benchmarks.campaign import Sent
+from benchmarks.report import Goal, Row, Section, amount
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part: `name` is what --only takes."""
+
+    name: str
+    measure: Callable[[Bench], Section]
+
+
+def ledger_on(engine: str, title: str, goal: float) -> Callable[[Bench], Section]:
+    """The whole campaign on one engine, beside smtp-source."""
+
+    def measure(bench: Bench) -> Section:
+        people = bench.audience(bench.sizes.recipients, engine)
+        theirs, ours = [], list[Sent]()
+        with relays.smtp_sink() as port:
+            for _ in range(bench.sizes.rounds):
+                finished = relays.smtp_source(port, people.people, CONNECTIONS)
+                theirs.append(people.people / finished.seconds)
+                with copied(people) as copy:
+                    ours.append(campaign.send(copy, port))
+        section = Section(f"A whole campaign on {title}")
+        ratios = [sent.whole_rate / rate for sent, rate in zip(ours, theirs, strict=True)]
+        what = (
+            f"whole campaign of {people.people:,} on {title}, unsigned, one process, against `smtp-source -d`"
+        )
+        section.rows.append(Row(what, Goal(goal), median(ratios), ratios))
+        sending = median(sent.rate / rate for sent, rate in zip(ours, theirs, strict=True))
+        section.lines.append(
+            f"Enrolment of the audience included. Sending alone, from the first claim to the last outcome: "
+            f"{amount(sending)} of smtp-source."
+        )
+        section.table(
+            ("round", "smtp-source, messages/s", "ours", "sending alone", "enrolment, s", "CPU a message, µs"),
+            [
+                (number, f"{rate:,.0f}", f"{sent.whole_rate:,.0f}", f"{sent.rate:,.0f}",
+                 f"{sent.enrol_seconds:.2f}", f"{sent.cpu_us:.0f}")
+                for number, (rate, sent) in enumerate(zip(theirs, ours, strict=True), 1)
+            ],
+        )  # fmt: skip
+        bench.points[title].append((people.people, median(sent.whole_rate for sent in ours)))
+        if engine == "sqlite":
+            bench.points["smtp-source"].append((people.people, median(theirs)))
+        _profile(bench, section, engine)
+        return section
+
+    return measure
+
+
+def signed(bench: Bench) -> Section:
+    """Signed campaigns by one process and by two, beside OpenSSL and the usual way."""
+    people = bench.audience(bench.sizes.signed)
+    openssl, usual, one, two = list[float](), list[float](), list[Sent](), list[Sent]()
+    with relays.smtp_sink() as port:
+        for _ in range(bench.sizes.rounds):
+            openssl.append(assembly.openssl_rate(2))
+            for processes, found in ((1, one), (2, two)):
+                with copied(people) as copy:
+                    found.append(campaign.send(copy, port, processes=processes, extra=bench.signing))
+            usual.append(_usual_way(bench, port, signed=True))
+        unsigned = _usual_way(bench, port, signed=False)
+    section = Section("Signed with RSA-2048")
+    rates = [sent.rate for sent in one]
+    for what, goal, ratios in (
+        ("signed RSA-2048, one process, against the OpenSSL signing rate of one core", 0.8,
+         _ratios(rates, openssl)),
+        ("signed RSA-2048, two processes against one", 1.7, _ratios([sent.rate for sent in two], rates)),
+        ("against aiosmtplib + EmailMessage + dkimpy, all signed", 20.0, _ratios(rates, usual)),
+    ):  # fmt: skip
+        section.rows.append(Row(what, Goal(goal), median(ratios), ratios))
+    section.lines.append(
+        "`cryptography` lets go of the interpreter's lock while it signs, so that one process signs on all cores; "
+        "a second process has only what the first one leaves idle."
+    )
+    section.table(
+        (
+            "round",
+            "openssl speed, /s",
+            "one process, messages/s",
+            "CPU, µs",
+            "two processes",
+            "CPU, µs",
+            "usual way",
+        ),
+        [
+            (number, *(f"{figure:,.0f}" for figure in (rate, a.rate, a.cpu_us, b.rate, b.cpu_us, theirs)))
+            for number, (rate, a, b, theirs) in enumerate(zip(openssl, one, two, usual, strict=True), 1)
+        ],
+    )
+    section.lines.append(f"The usual way without signing: {unsigned:,.0f} messages/s.")
+    section.table(
+        ("one mail into bytes, on one core", "a second"),
+        [(name, f"{rate:,.0f}") for name, rate in assembly.rates().items()],
+    )
+    _profile(bench, section, "sqlite", bench.signing)
+    return section
+
+
+def round_trips(bench: Bench) -> Section:
+    """How often a sender waits for the relay, and what a long way to it costs."""
+    section = Section("Round trips")
+    messages = bench.sizes.far_away
+    rows = []
+    sinks = (("CHUNKING", relays.chunking_sink, 1.0), ("PIPELINING", relays.smtp_sink, 2.0))
+    for name, sink, goal in sinks:
+        counted = []
+        with sink() as port:
+            for milliseconds in (0, 20, 100):
+                with relays.far_away(port, milliseconds / 1000) as far:
+                    far.turns()
+                    seconds = _wire(far.port, messages, CONNECTIONS)
+                    counted.append(far.turns() / messages)
+                rows.append((name, milliseconds, f"{messages / seconds:,.0f}", f"{counted[-1]:.2f}"))
+        what = f"round trips a message on a warm connection: {name}, counted by the proxy"
+        section.rows.append(Row(what, Goal(goal, at_most=True), max(counted), counted))
+    section.table(("relay offers", "round trip, ms", "messages/s", "round trips a message"), rows)
+    section.lines.append(f"{CONNECTIONS} warm connections, {messages:,} ready messages of 12 KB.")
+    with relays.smtp_sink() as pipelining, relays.chunking_sink() as chunking:
+        count = bench.sizes.signed
+        theirs = [count / relays.smtp_source(pipelining, count, CONNECTIONS).seconds for _ in range(3)]
+        pipelined = [count / _wire(pipelining, count, CONNECTIONS) for _ in range(3)]
+        chunked = [count / _wire(chunking, count, CONNECTIONS) for _ in range(3)]
+    section.table(
+        ("ready messages, no ledger, no way at all", "messages/s", "against smtp-source"),
+        [
+            (name, f"{median(rates):,.0f}", amount(median(rates) / median(theirs)))
+            for name, rates in (
+                ("smtp-source -d", theirs),
+                ("ours, PIPELINING, smtp-sink", pipelined),
+                ("ours, CHUNKING, a sink of our own in Python", chunked),
+            )
+        ],
+    )
+    return section
+
+
+def large(bench: Bench) -> Section:
+    """What a hundred times the audience changes: memory, the cost of a message, the rate of the import."""
+    sizes = bench.sizes
+    section = Section("A large audience")
+    few, many = bench.audience(sizes.small), bench.audience(sizes.large)
+    with relays.smtp_sink() as port:
+        small = []
+        for _ in range(3):
+            with copied(few) as copy:
+                small.append(campaign.send(copy, port))
+        big = campaign.send(many, port)  # the last to use these people, and too many to copy
+    megabytes = big.peak_bytes / 1e6
+    memory = big.peak_bytes / median(sent.peak_bytes for sent in small)
+    cost = median(sent.rate for sent in small) / big.rate
+    imported = many.people / many.import_seconds
+    section.rows += [
+        Row(f"peak memory at {many.people:,} recipients", Goal(150, "MB", at_most=True), megabytes),
+        Row(f"peak memory against {few.people:,}", Goal(1.1, at_most=True), memory),
+        Row(
+            f"cost a message at {many.people:,} against {few.people:,}", Goal(1.1, at_most=True), cost
+        ),
+        Row(f"import of {many.people:,} rows with consent events", Goal(20_000, "rows/s"), imported),
+    ]  # fmt: skip
+    section.table(
+        ("recipients", "sending, messages/s", "CPU a message, µs", "enrolment, s", "peak, MB", "import, rows/s"),
+        [
+            (f"{each.people:,}", f"{sent.rate:,.0f}", f"{sent.cpu_us:.0f}", f"{sent.enrol_seconds:.2f}",
+             f"{sent.peak_bytes / 1e6:.0f}", f"{each.people / each.import_seconds:,.0f}")
+            for each, sent in ((few, sorted(small, key=lambda sent: sent.rate)[1]), (many, big))
+        ],
+    )  # fmt: skip
+    section.lines.append(
+        f"The import of the large file took {many.imported.cpu_seconds:,.0f} s of CPU and at most "
+        f"{many.imported.peak_bytes / 1e6:.0f} MB."
+    )
+    bench.points["SQLite"].append((many.people, big.whole_rate))
+    return section
+
+
+def audience_sizes(bench: Bench) -> Section:
+    """Throughput against audience size, for the chart."""
+    section = Section("Throughput against audience size")
+    sizes = [bench.sizes.recipients // 100, bench.sizes.recipients // 10]
+    with relays.smtp_sink() as port:
+        for people in sizes:
+            for engine, title in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL")):
+                with copied(bench.audience(people, engine)) as copy:
+                    bench.points[title].append((people, campaign.send(copy, port).whole_rate))
+            seconds = relays.smtp_source(port, people, CONNECTIONS).seconds
+            bench.points["smtp-source"].append((people, people / seconds))
+    section.lines.append("![Messages a second against the size of the audience](throughput.svg)")
+    section.table(
+        ("", "recipients", "messages/s, enrolment included"),
+        [
+            (name, f"{people:,.0f}", f"{rate:,.0f}")
+            for name, points in bench.points.items()
+            for people, rate in sorted(points)
+        ],
+    )
+    return section
+
+
+def unsubscribes(bench: Bench) -> Section:
+    """Clicks on the unsubscribe button, many at once."""
+    found = []
+    for number in range(bench.sizes.rounds):
+        folder = bench.folder / f"unsubscribe-{number}"
+        folder.mkdir()
+        found.append(unsubscribe.measure(folder, bench.sizes.posts, 100))
+    rates, tails = [each.rate for each in found], [each.p99_ms for each in found]
+    section = Section("Unsubscribing")
+    what = "unsubscribe POSTs, 100 at a time, one process, SQLite"
+    section.rows += [
+        Row(what, Goal(2000, "/s"), median(rates), rates),
+        Row(f"{what}: p99", Goal(100, "ms", at_most=True), median(tails), tails),
+    ]
+    section.table(
+        ("round", "POSTs/s", "median, ms", "p99, ms"),
+        [
+            (number, f"{each.rate:,.0f}", f"{each.median_ms:.1f}", f"{each.p99_ms:.1f}")
+            for number, each in enumerate(found, 1)
+        ],
+    )
+    return section
+
+
+def start_up(_bench: Bench) -> Section:
+    """What `mailer --help` costs."""
+    mailer = programs.find("mailer", "none: it is this project's own")
+    programs.run([mailer, "--help"])
+    spent = [programs.run([mailer, "--help"]).cpu_seconds for _ in range(10)]
+    section = Section("Start-up")
+    section.rows.append(Row("`mailer --help`, CPU", Goal(0.2, "s", at_most=True), median(spent), spent))
+    section.lines.append("The median of ten.")
+    return section
+
+
+PARTS = (
+    Part("sqlite", ledger_on("sqlite", "SQLite", 0.8)),
+    Part("postgresql", ledger_on("postgresql", "PostgreSQL", 0.6)),
+    Part("signed", signed),
+    Part("round-trips", round_trips),
+    Part("large", large),
+    Part("unsubscribe", unsubscribes),
+    Part("start-up", start_up),
+    Part("audience-sizes", audience_sizes),
+)
+
+
+def _ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    return [one / other for one, other in zip(ours, theirs, strict=True)]
+
+
+def _usual_way(bench: Bench, port: int, *, signed: bool) -> float:
+    """Messages a second, from before the first connection to after the last message, like ours."""
+    count = bench.sizes.peers
+    key = [str(bench.key_file)] if signed else []
+    command = [programs.PYTHON, "-m", "benchmarks.peers", str(port), str(count), str(CONNECTIONS), *key]
+    return count / float(json.loads(programs.run(command).output)["seconds"])
+
+
+def _wire(port: int, messages: int, connections: int) -> float:
+    command = [programs.PYTHON, "-m", "benchmarks.wire", str(port), str(messages), str(connections)]
+    return float(json.loads(programs.run(command).output)["seconds"])
+
+
+def _profile(bench: Bench, section: Section, engine: str, extra: dict[str, str] | None = None) -> None:
+    path = bench.folder / "profile"
+    with relays.smtp_sink() as port, copied(bench.audience(bench.sizes.profiled, engine)) as copy:
+        sent = campaign.send(copy, port, profile=path, extra=extra)
+    paths = sorted(bench.folder.glob("profile.*"))
+    section.profile(
+        f"Where the time goes, for {sent.messages:,} messages in {sent.send_seconds:.1f} s", paths
+    )
+    for each in paths:
+        each.unlink()

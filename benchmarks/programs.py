@@ -1,0 +1,109 @@
+"""Other programs: finding them, running them to their end or beside us, and what they cost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HOST = "127.0.0.1"
+PYTHON = sys.executable
+
+_PATH = f"{Path(PYTHON).parent}:{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+
+
+class Missing(Exception):
+    """A program that a benchmark needs is not installed."""
+
+
+class Failed(Exception):
+    """A program ended with an error, or did something else than it was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A program that has ended: what it said, its seconds by the clock and of CPU, its peak memory in bytes."""
+
+    output: str
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+def find(name: str, package: str) -> str:
+    """The path of a program. Raises Missing, which names Debian's package."""
+    path = shutil.which(name, path=_PATH)
+    if path is None:
+        raise Missing(f"{name} is missing: install Debian's package {package}.")
+    return path
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Ours, with the repository importable from any working directory."""
+    return os.environ | {"PYTHONPATH": str(ROOT)} | dict(extra or {})
+
+
+def run(
+    command: Sequence[str | Path], *, cwd: Path = ROOT, extra: Mapping[str, str] | None = None
+) -> Finished:
+    """Run a program to its end. Raises Failed with the end of what it complained."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as complaint:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=environment(extra),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=complaint,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        complaint.seek(0)
+        if process.returncode:
+            said = complaint.read()[-500:].decode(errors="replace").strip()
+            raise Failed(f"{Path(command[0]).name} ended with {process.returncode}: {said}")
+        return Finished(
+            output.read().decode(), seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+        )
+
+
+@contextmanager
+def serving(
+    command: Sequence[str | Path], port: int, *, extra: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Have a server beside us from when it listens on `port`. Raises Failed where it does not come to that."""
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(extra))
+    try:
+        deadline = time.monotonic() + 30
+        while not _listens(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise Failed(f"{Path(command[0]).name} did not start.")
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        return int(listener.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex((HOST, port)) == 0

@@ -1,0 +1,60 @@
+"""Where the mail goes: Postfix's smtp-sink, a sink that offers CHUNKING, and a long way to either of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from benchmarks.programs import HOST, PYTHON, Finished, find, free_port, run, serving
+
+LENGTH = 12_000
+
+
+@contextmanager
+def smtp_sink() -> Iterator[int]:
+    """Postfix's sink: PIPELINING, no CHUNKING, so two round trips a message."""
+    port = free_port()
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    with serving([find("smtp-sink", "postfix"), *user, f"{HOST}:{port}", "512"], port):
+        yield port
+
+
+@contextmanager
+def chunking_sink() -> Iterator[int]:
+    """Our own: one round trip a message."""
+    port = free_port()
+    with serving([PYTHON, "-m", "benchmarks.chunking_sink", str(port)], port):
+        yield port
+
+
+def smtp_source(port: int, messages: int, connections: int) -> Finished:
+    """Postfix's load generator: the same constant bytes again and again, from C."""
+    command = [find("smtp-source", "postfix"), "-d", "-s", str(connections), "-l", str(LENGTH)]
+    command += ["-m", str(messages), "-f", "news@example.com", "-t", "person@example.org", f"{HOST}:{port}"]
+    return run(command)
+
+
+@dataclass(frozen=True, slots=True)
+class FarAway:
+    """A relay behind `benchmarks.delay_proxy`."""
+
+    port: int
+    control: int
+
+    def turns(self) -> int:
+        """How often a sender has waited for the relay, since this was asked last."""
+        with urllib.request.urlopen(f"http://{HOST}:{self.control}", timeout=10) as answer:
+            return int(json.load(answer))
+
+
+@contextmanager
+def far_away(port: int, round_trip: float) -> Iterator[FarAway]:
+    """The relay at `port`, `round_trip` seconds away."""
+    here, control = free_port(), free_port()
+    command = [PYTHON, "-m", "benchmarks.delay_proxy", str(here), str(port), str(round_trip), str(control)]
+    with serving(command, control):
+        yield FarAway(here, control)

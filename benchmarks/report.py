@@ -1,0 +1,129 @@
+"""What was found, as RESULTS.md tells it."""
+
+from __future__ import annotations
+
+import pstats
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """At least, or at most, so much of a unit."""
+
+    value: float
+    unit: str = ""
+    at_most: bool = False
+
+    def met_by(self, found: float) -> bool:
+        """Whether `found` will do."""
+        return found <= self.value if self.at_most else found >= self.value
+
+    def __str__(self) -> str:
+        return f"{'at most' if self.at_most else 'at least'} {amount(self.value, self.unit)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the first table: what is to hold, and what was found (the median of the rounds)."""
+
+    what: str
+    goal: Goal
+    found: float
+    rounds: Sequence[float] = ()
+
+    @property
+    def met(self) -> bool:
+        """Whether it holds."""
+        return self.goal.met_by(self.found)
+
+    def __str__(self) -> str:
+        if self.met:
+            verdict = "yes"
+        else:
+            off = abs(self.found - self.goal.value) / self.goal.value
+            verdict = f"**no**, {off:.0%} {'above' if self.goal.at_most else 'below'}"
+        spread = (
+            f" ({amount(min(self.rounds))} to {amount(max(self.rounds))})" if len(self.rounds) > 1 else ""
+        )
+        return f"| {self.what} | {self.goal} | {amount(self.found, self.goal.unit)}{spread} | {verdict} |"
+
+
+@dataclass(slots=True)
+class Section:
+    """What one part of the benchmark found: rows for the first table, and its own figures and remarks."""
+
+    title: str
+    rows: list[Row] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Add a table of figures; all columns but the first are numbers."""
+        self.lines += ["", f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
+        self.lines += [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows]
+        self.lines.append("")
+
+    def profile(self, title: str, paths: Sequence[Path], most: int = 12) -> None:
+        """Add where the time went, thread by thread, as cProfile saw it."""
+        self.lines += ["", f"{title} (by cProfile, which slows Python down and C not):"]
+        for number, path in enumerate(paths):
+            thread = "the event loop's thread" if number == 0 else f"thread {number}"
+            self.table((f"{thread}: function", "calls", "own ms", "with all it calls, ms"), _top(path, most))
+
+
+def amount(value: float, unit: str = "") -> str:
+    """A figure with as many digits as it deserves."""
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:,.{digits}f}{' ' if unit else ''}{unit}"
+
+
+def text(
+    machine: Sequence[tuple[str, str]], how: str, sections: Sequence[Section], unfinished: Sequence[str]
+) -> str:
+    """RESULTS.md."""
+    lines = [
+        "# Benchmark results",
+        "",
+        "Written by `make bench`. All figures are from one run on one machine, side by side; what carries over to",
+        "another machine are the ratios, and even these are no promise.",
+        "",
+        how,
+        "",
+        "| What must hold | goal | found (lowest to highest round) | holds |",
+        "|---|---|---|---|",
+        *(str(row) for section in sections for row in section.rows),
+        "",
+    ]
+    if unfinished:
+        lines += ["Still to come: " + ", ".join(unfinished) + ".", ""]
+    lines += ["## The machine", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in machine]
+    for section in sections:
+        lines += ["", f"## {section.title}", "", *section.lines]
+    return _squeezed(lines)
+
+
+def _squeezed(lines: Sequence[str]) -> str:
+    """Without empty lines that follow an empty line."""
+    kept: list[str] = []
+    for line in lines:
+        if line or not kept or kept[-1]:
+            kept.append(line)
+    return "\n".join(kept).strip() + "\n"
+
+
+def _top(path: Path, most: int) -> list[tuple[object, ...]]:
+    statistics = pstats.Stats(str(path)).stats  # type: ignore[attr-defined]  # typeshed leaves it out
+    by_own_time = sorted(statistics.items(), key=lambda item: -item[1][2])[:most]
+    return [
+        (f"`{_place(*where)}`", f"{calls:,}", f"{own * 1000:,.0f}", f"{cumulated * 1000:,.0f}")
+        for where, (_, calls, own, cumulated, _) in by_own_time
+    ]
+
+
+def _place(file: str, line: int, function: str) -> str:
+    if file == "~":
+        return function.replace("|", "\\|")
+    path = Path(file)
+    return f"{path.parent.name}/{path.name}:{line} {function}"
