@@ -67,7 +67,7 @@ class Summary:
 
     def text(self) -> str:
         """For people."""
-        left = "1 person left" if self.withdrawn == 1 else f"{self.withdrawn} people left"
+        left = {0: "nobody left", 1: "1 person left"}.get(self.withdrawn, f"{self.withdrawn} people left")
         return (
             f"Version 2.4.0 went to {self.first} people who said yes, {left}, "
             f"and version 2.5.0 went to {self.second}.\nEverything is in {self.folder}."

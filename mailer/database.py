@@ -229,7 +229,7 @@ def _translated(database: Database) -> Iterator[None]:
 # What a driver says -> what it means to the person at the keyboard, and what to do about it.
 _SYMPTOMS: tuple[tuple[tuple[str, ...], type[MailerError], str, str], ...] = (
     (
-        ("no such table", "does not exist"),
+        ("no such table", "no such column", "does not exist"),
         ConfigurationError,
         "has no tables of this version",
         "Run `mailer init` in this folder.",
@@ -238,7 +238,7 @@ _SYMPTOMS: tuple[tuple[tuple[str, ...], type[MailerError], str, str], ...] = (
         ("unable to open",),
         ConfigurationError,
         "can't be opened",
-        "Does its folder exist? Run `mailer init`.",
+        "Run `mailer init`, or go to the folder with your mailer.toml first.",
     ),
     (
         ("readonly", "read-only"),

@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from datetime import timedelta
+from email.utils import parseaddr
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -52,6 +53,13 @@ def _one_line(value: str) -> str:
     return value
 
 
+def _mailbox(value: str) -> str:
+    local, _, domain = parseaddr(value)[1].rpartition("@")
+    if not local or not domain:
+        raise ValueError('write it as "Name <name@example.com>"')
+    return value
+
+
 def _colour(value: str) -> str:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
         raise ValueError('write the colour as "#1f5fbf"')
@@ -84,6 +92,7 @@ def _words(value: object) -> object:
 
 
 Line = Annotated[str, AfterValidator(_one_line)]
+Mailbox = Annotated[Line, AfterValidator(_mailbox)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)]
 RelayName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
@@ -180,8 +189,8 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = SecretStr("sqlite:///mailer.db")
     public_url: Line = "http://127.0.0.1:8025"
-    sender: Line = "Release notes <news@example.com>"
-    reply_to: Line | None = None
+    sender: Mailbox = "Release notes <news@example.com>"
+    reply_to: Mailbox | None = None
     return_path: Line | None = None
     list_id: Line | None = None
     unsubscribe_mailbox: Line | None = None
@@ -246,6 +255,15 @@ class Settings(BaseSettings):
         """All relays by name; the one of [smtp] is called that."""
         relays = self.relays or {"smtp": NamedRelay(**dict(self.smtp))}
         return {name: self._with_path(relay) for name, relay in relays.items()}
+
+    def as_other_senders(self) -> dict[str, Self]:
+        """These settings as they are for each relay that has a sender or return path of its own."""
+        found = {}
+        for name, relay in self.relays.items():
+            own = {"sender": relay.sender, "return_path": relay.return_path}
+            if changes := {key: value for key, value in own.items() if value is not None}:
+                found[name] = self.model_copy(update=changes | {"relays": {}})
+        return found
 
     def _with_path(self, relay: AnyRelay) -> AnyRelay:
         if relay.ca_file is None:
@@ -351,7 +369,9 @@ def _explain(error: ValidationError, path: Path) -> str:
     lines = [f"The settings in {path} (or in MAILER_* variables) do not do:"]
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
         key = ".".join(str(part) for part in problem["loc"])
-        lines.append(f"  {key}: {problem['msg'].removeprefix('Value error, ')}")
+        unknown = problem["type"] == "extra_forbidden"
+        said = "there is no such setting" if unknown else problem["msg"].removeprefix("Value error, ")
+        lines.append(f"  {key}: {said}")
     return "\n".join(lines)
 
 

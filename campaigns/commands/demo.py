@@ -37,4 +37,5 @@ def demo(door: Door, folder: Path, stay: bool | None, as_json: bool) -> None:
 
     stays = sys.stdout.isatty() if stay is None else stay
     summary = play(folder, door.console, stay=stays)
-    door.report(summary.values(), summary.text(), as_json=as_json)
+    if as_json or not stays:  # who stayed has read it already
+        door.report(summary.values(), summary.text(), as_json=as_json)

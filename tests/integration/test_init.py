@@ -133,6 +133,16 @@ def test_init_works_on_postgresql(postgresql_database: Database) -> None:
     assert json.loads(run("init", "--database-url", url, "--json").stdout)["database"] == "unchanged"
 
 
+@pytest.mark.parametrize(
+    "wish",
+    [("--sender", "no address"), ("--public-url", "http://acme.example"), ("--public-url", "acme.example")],
+)
+def test_a_wish_that_does_not_do_leaves_no_files(folder: Path, wish: tuple[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match=wish[0].strip("-").replace("-", "_")):
+        run("init", *wish)
+    assert list(folder.iterdir()) == []
+
+
 def test_rotating_keeps_the_old_key_for_old_links() -> None:
     run("init")
     (old,) = load().keys()

@@ -80,7 +80,6 @@ def test_configured_keys_sign_each_mail(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"sender": "nobody"}, "sender is not an address"),
         ({"dkim": {"selector": "s1"}}, "domain, selector and key_file"),
         ({"dkim": {"domain": "example.com", "selector": "s1", "key_file": "gone.pem"}}, "can't be read"),
         ({"brand": {"website": "javascript:alert(1)"}}, "website"),

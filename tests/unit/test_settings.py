@@ -65,11 +65,11 @@ class TestSources:
         config = write(
             folder,
             'topic = "a"\nsender = "a@x.example"\nreply_to = "a@x.example"',
-            'topic = "b"\nsender = "b"',
+            'topic = "b"\nsender = "b@x.example"',
         )
         monkeypatch.setenv("MAILER_TOPIC", "c")
         settings = load(config)
-        assert (settings.topic, settings.sender, settings.reply_to) == ("c", "b", "a@x.example")
+        assert (settings.topic, settings.sender, settings.reply_to) == ("c", "b@x.example", "a@x.example")
 
     def test_a_section_is_merged_key_by_key_from_all_three(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -158,10 +158,16 @@ class TestChecks:
             with pytest.raises(ConfigurationError, match=key):
                 parse({key: before + control + after}, Path("mailer.toml"))
 
+    @pytest.mark.parametrize("key", ["sender", "reply_to"])
+    @pytest.mark.parametrize("value", ["", "Acme", "Acme <news>", "news@", "not an address"])
+    def test_a_mailbox_has_an_address(self, key: str, value: str) -> None:
+        with pytest.raises(ConfigurationError, match=key):
+            parse({key: value}, Path("mailer.toml"))
+
     def test_a_mistyped_key_is_named(self, folder: Path) -> None:
         with pytest.raises(ConfigurationError) as caught:
             load(write(folder, "[smtp]\nhots = 'x'\n"))
-        assert "smtp.hots" in str(caught.value)
+        assert "smtp.hots: there is no such setting" in str(caught.value)
         assert "mailer.toml" in str(caught.value)
 
     def test_a_file_that_is_no_toml_is_named_with_its_line(self, folder: Path) -> None:
