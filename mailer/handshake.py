@@ -7,8 +7,10 @@ unavailable, certificates are always verified, and a password goes over an unenc
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
+from base64 import b64encode
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import TypeVar, cast
@@ -19,6 +21,8 @@ from mailer.errors import ConfigurationError, RelayUnavailable
 from mailer.outcome import Phase, presentable
 from mailer.settings import RelaySettings
 from mailer.transaction import Capabilities
+
+_SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 section 4
 
 
 class ConnectionFailed(RelayUnavailable):
@@ -191,7 +195,7 @@ def _capabilities(extensions: dict[str, str]) -> Capabilities:
     return Capabilities(
         pipelining="pipelining" in extensions,
         chunking="chunking" in extensions,
-        size=int(size) if size is not None and size.isascii() and size.isdigit() else None,
+        size=int(size) if size is not None and _SIZE.fullmatch(size) else None,
     )
 
 
@@ -201,7 +205,7 @@ def _explain(error: Exception, phase: Phase, settings: RelaySettings) -> Connect
     if (tls := _find(error, ssl.SSLError)) is not None:
         return _explain_tls(relay, tls)
     if isinstance(error, aiosmtplib.SMTPResponseException) and error.code > 0:
-        return _explain_reply(relay, error, phase)
+        return _explain_reply(relay, error, phase, _secrets(settings))
     if isinstance(error, TimeoutError):
         return ConnectionFailed(f"{relay} did not answer in time ({phase}).", phase=phase)
     if phase is Phase.CONNECT:
@@ -227,8 +231,10 @@ def _explain_tls(relay: str, error: ssl.SSLError) -> ConnectionFailed:
     )
 
 
-def _explain_reply(relay: str, error: aiosmtplib.SMTPResponseException, phase: Phase) -> ConnectionFailed:
-    reply = f"{error.code} {presentable(error.message)}".strip()
+def _explain_reply(
+    relay: str, error: aiosmtplib.SMTPResponseException, phase: Phase, secrets: tuple[str, ...]
+) -> ConnectionFailed:
+    reply = f"{error.code} {presentable(error.message, secrets)}".strip()
     if phase is not Phase.AUTH:
         return ConnectionFailed(f"{relay} refused us ({phase}): {reply}", phase=phase, code=error.code)
     return ConnectionFailed(
@@ -238,6 +244,15 @@ def _explain_reply(relay: str, error: aiosmtplib.SMTPResponseException, phase: P
         lasting=error.code // 100 == 5,
         hint="Check [smtp] username and password.",
     )
+
+
+def _secrets(settings: RelaySettings) -> tuple[str, ...]:
+    """The password in every form in which a login says it, for a relay may repeat what it heard."""
+    if settings.password is None:
+        return ()
+    password = settings.password.get_secret_value()
+    forms = (password, f"\0{settings.username}\0{password}")
+    return (password, *(b64encode(form.encode()).decode() for form in forms))
 
 
 _E = TypeVar("_E", bound=BaseException)
