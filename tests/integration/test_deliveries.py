@@ -224,7 +224,7 @@ def test_uncertain_deliveries_are_never_claimed_until_the_operator_decides(datab
     second = scene.worker(late)
     assert scene.claim(second, now=late) == []
     with database.write() as connection:
-        assert deliveries.resolve(connection, second.campaign_id, resend=True, now=late) == 1
+        assert len(deliveries.resolve(connection, second.campaign_id, resend=True, now=late)) == 1
     assert scene.claim(second, now=late) == claimed
 
 
