@@ -65,7 +65,7 @@ class Composer:
     def __init__(
         self, campaign_id: int, slug: str, topic: str, rendered: RenderedNotes, settings: Settings
     ) -> None:
-        sender = mailbox("sender", settings.sender)
+        sender = mailbox(settings.sender)
         self._campaign_id, self._topic, self._locale = campaign_id, topic, rendered.locale
         self._domain = sender.email.rpartition("@")[2]
         self._key = settings.keys()[0]
@@ -75,6 +75,14 @@ class Composer:
         keys = signers(settings)
         self._skeleton = compile_skeleton(campaign_mail(slug, topic, rendered, settings, sender), keys)
         self._threads = ThreadPoolExecutor(os.cpu_count(), "signing") if keys else None
+        self._through = {
+            name: Composer(campaign_id, slug, topic, rendered, own)
+            for name, own in settings.as_other_senders().items()
+        }
+
+    def through(self, relay: str) -> Composer:
+        """What puts the mails together that go through `relay`, which may have an identity of its own."""
+        return self._through.get(relay, self)
 
     def compose(self, recipient: ConsentedRecipient, now: datetime) -> tuple[Envelope, bytes]:
         """The mail of one recipient, complete and signed; `now` becomes its Date.
@@ -125,12 +133,9 @@ def return_path_signature(key: bytes, delivery_id: int) -> str:
     return hmac.digest(key, f"return path\0{delivery_id}".encode(), "sha256")[:8].hex()
 
 
-def mailbox(name: str, value: str) -> Address:
-    """``Name <address>`` or an address from the settings. Raises ConfigurationError, which names the key."""
-    display, email = parseaddr(value)
-    if not email or "@" not in email:
-        raise ConfigurationError(f"{name} is not an address: {value!r}", hint='Write "Name <address>".')
-    return Address(display, email)
+def mailbox(value: str) -> Address:
+    """``Name <address>`` or an address, as the settings have checked it."""
+    return Address(*parseaddr(value))
 
 
 def campaign_mail(
@@ -150,7 +155,7 @@ def campaign_mail(
         ),
         language=rendered.locale,
         boundary_seed=content_hash(rendered),
-        reply_to=mailbox("reply_to", settings.reply_to) if settings.reply_to else None,
+        reply_to=mailbox(settings.reply_to) if settings.reply_to else None,
         unsubscribe_mailto=settings.unsubscribe_mailbox,
         images=rendered.images,
         extra=(("List-Help", f"<{_web_address(settings.brand.website)}>"),) if settings.brand.website else (),

@@ -7,7 +7,16 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from campaigns.models import DeliveryState
-from mailer.outcome import Accepted, Deferred, Outcome, Rejected, Reply, Scope, Uncertain
+from mailer.outcome import (
+    Accepted,
+    Deferred,
+    Outcome,
+    Rejected,
+    Reply,
+    Scope,
+    Uncertain,
+    says_no_such_address,
+)
 from mailer.settings import RetrySettings
 
 JITTER = 0.2
@@ -17,7 +26,10 @@ SERVICE_CLOSING = 421
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of attempt number `attempt`. `due_at` is the time of the next try, where there is one."""
+    """What became of attempt number `attempt`. `due_at` is the time of the next try, where there is one.
+
+    `suppress` says that there is no such address, so that it is not to be mailed again.
+    """
 
     delivery_id: int
     attempt: int
@@ -26,6 +38,7 @@ class Settlement:
     phase: str | None = None
     reply_code: int | None = None
     reply_text: str | None = None
+    suppress: bool = False
 
 
 _FINAL: dict[type[Outcome], DeliveryState] = {
@@ -44,8 +57,12 @@ def settlement(
     now: datetime,
     policy: RetrySettings,
     luck: float,
+    elsewhere: bool = False,
 ) -> Settlement:
-    """What to write for `outcome` of attempt number `attempts`. `luck` is a random number from 0 to 1."""
+    """What to write for `outcome` of attempt number `attempts`. `luck` is a random number from 0 to 1.
+
+    `elsewhere`: there is another relay, which may take at once what this one puts off for reasons of its own.
+    """
 
     def settled(state: DeliveryState, due_at: datetime | None = None, text: str | None = None) -> Settlement:
         reply: Reply | None = None if isinstance(outcome, Uncertain) else outcome.reply
@@ -57,6 +74,7 @@ def settlement(
             phase=None if isinstance(outcome, Accepted) else outcome.phase.value,
             reply_code=reply.code if reply else None,
             reply_text=text or (str(outcome.reply) if isinstance(outcome, Accepted) else outcome.reason),
+            suppress=says_no_such_address(outcome),
         )
 
     match outcome:
@@ -65,7 +83,7 @@ def settlement(
         case Rejected():
             # The relay refuses us, not the subscriber: the campaign stops and this mail waits for the cure.
             return settled(DeliveryState.PENDING, now)
-        case Deferred() if _was_cut_off(outcome) and attempts <= QUICK_TRIES:
+        case Deferred(scope=Scope.RELAY) if (elsewhere or _was_cut_off(outcome)) and attempts <= QUICK_TRIES:
             return settled(DeliveryState.PENDING, now)
         case Deferred():
             due = next_attempt(attempts, first_attempted_at, now, policy, luck)
@@ -93,4 +111,4 @@ def next_attempt(
 
 def _was_cut_off(outcome: Deferred) -> bool:
     """Whether the connection went before the content was offered, so that another may take it at once."""
-    return outcome.scope is Scope.RELAY and (outcome.reply is None or outcome.reply.code == SERVICE_CLOSING)
+    return outcome.reply is None or outcome.reply.code == SERVICE_CLOSING

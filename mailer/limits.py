@@ -76,6 +76,11 @@ class RelayLimits(Rates):
 
     warm_up: WarmUp | None = None
 
+    @property
+    def are_set(self) -> bool:
+        """Whether there are any."""
+        return self != RelayLimits()
+
     def at(self, now: datetime, zone: str) -> tuple[Limit, ...]:
         """The limits that hold at `now`; the days of a warm-up are those of `zone`."""
         found = {limit.name: limit for limit in self.limits()}

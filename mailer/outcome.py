@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 LONGEST_TEXT = 300
 MASK = "***"
+NO_SUCH_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.4.4"})
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)")
 
 
@@ -132,6 +133,18 @@ def _scope_of_refusal(phase: Phase, reply: Reply) -> Scope:
     ours = policy or reply.code in (530, 534, 535, 538)
     named_nobody = phase not in (Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL)
     return Scope.SENDER if ours or named_nobody else Scope.RECIPIENT
+
+
+def says_no_such_address(outcome: Outcome) -> bool:
+    """Whether the relay said, before any content, that there is no such mailbox or domain to deliver to.
+
+    It counts as a bounce does (RFC 3463 sections 3.2 and 3.5): the address is not to be mailed again.
+    """
+    match outcome:
+        case Rejected(phase=Phase.RCPT, reply=Reply(enhanced=status)):
+            return status in NO_SUCH_ADDRESS
+        case _:
+            return False
 
 
 def read_reply(code: int, text: bytes, secrets: tuple[str, ...] = ()) -> Reply:

@@ -8,7 +8,7 @@ let through a little ahead of its moment and waits for that; so neither commits 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -79,9 +79,7 @@ class Throttle:
     @property
     def is_open(self) -> bool:
         """Whether there are no limits at all, so that nobody has to ask."""
-        return not self._providers and not any(
-            limits.warm_up or any(limits.limits()) for limits in self._relays.values()
-        )
+        return not (self._providers or any(limits.are_set for limits in self._relays.values()))
 
     @property
     def minds_domains(self) -> bool:
@@ -94,14 +92,20 @@ class Throttle:
         return any(limits.connections for limits in self._providers.values())
 
     def admit(
-        self, connection: Connection, asks: Sequence[Ask], in_the_air: Iterable[str], now: datetime
+        self,
+        connection: Connection,
+        asks: Sequence[Ask],
+        now: datetime,
+        in_the_air: Callable[[], Iterable[str]] = tuple,
     ) -> dict[int, Admission]:
-        """Let through what the limits allow. `in_the_air` are the domains of the mails that are being offered.
+        """Let through what the limits allow. `in_the_air` finds the domains of the mails that are being offered.
 
         What it took is spent when the transaction commits; until then no other process gets anything of it.
         """
         book = _Book(self._budgets(connection, asks, now), _micros(now))
-        busy = Counter(self._provider_of.get(domain) for domain in in_the_air)
+        busy = Counter(
+            self._provider_of.get(domain) for domain in in_the_air()
+        )  # now that the rows are locked
         admitted: dict[int, Admission] = {}
         for ask in asks:
             provider = self._provider_of.get(ask.domain or "")
@@ -136,9 +140,9 @@ class Throttle:
 
     def _limits_of(self, asks: Sequence[Ask], now: datetime) -> dict[str, tuple[Limit, ...]]:
         found = {_relay(name): self._relays[name].at(now, self._zone) for name in {ask.relay for ask in asks}}
-        names = {self._provider_of.get(ask.domain or "") for ask in asks} - {None}
-        found |= {_provider(name): tuple(self._providers[name].limits()) for name in names if name}
-        return {name: limits for name, limits in found.items() if limits}
+        found = {name: limits for name, limits in found.items() if limits}
+        names = {self._provider_of.get(ask.domain or "") for ask in asks}
+        return found | {_provider(name): tuple(self._providers[name].limits()) for name in names if name}
 
 
 class _Book:
