@@ -237,6 +237,16 @@ def abandon(connection: Connection, worker_ids: Sequence[int], now: datetime) ->
     )
 
 
+def drop_cancelled(connection: Connection, now: datetime) -> None:
+    """Cancel what was in the air when its campaign was cancelled, and would now be tried again."""
+    cancelled = select(campaign.c.id).where(campaign.c.state == CampaignState.CANCELLED)
+    connection.execute(
+        update(delivery)
+        .where(delivery.c.campaign_id.in_(cancelled), CLAIMABLE)
+        .values(state=DeliveryState.CANCELLED, settled_at=now)
+    )
+
+
 def cancel_open(connection: Connection, campaign_id: int, now: datetime) -> int:
     """Cancel what was not attempted; what is in flight ends by itself. Returns how many."""
     statement = (

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
+
 from campaigns import catalogue, deliveries, workers
 from campaigns.compose import Composer
 from campaigns.content import load_notes, render_notes
@@ -142,10 +144,8 @@ class Dispatch:
         """Take over what dead runs left behind."""
         with self._database.write() as connection:
             now = self._clock()
-            dead = workers.find_dead(connection, now)
-            deliveries.abandon(connection, dead, now)
-            for worker_id in dead:
-                workers.bury(connection, worker_id, now)
+            if dead := workers.find_dead(connection, now):
+                _bury(connection, dead, now)
 
     def start_due(self) -> list[Missed]:
         """Start the scheduled campaigns whose time has come; returns those that are too late, once."""
@@ -235,10 +235,8 @@ class Dispatch:
     def _leave(self, worker_id: int) -> None:
         """End in good order. Where the database takes nothing, the lease passes by itself."""
         with contextlib.suppress(MailerError), self._database.write() as connection:
-            now = self._clock()
             deliveries.release(connection, worker_id)
-            deliveries.abandon(connection, [worker_id], now)
-            workers.bury(connection, worker_id, now)
+            _bury(connection, [worker_id], self._clock())
 
     def _window(self, record: Campaign) -> SendWindow | None:
         """The campaign's own send window, or else the settings'."""
@@ -263,6 +261,14 @@ def refuse_unsendable(
     """Raise Refused where lint finds an error, and what the composer raises where no mail comes of it."""
     refuse_errors(slug, lint(rendered, image_hosts=settings.image_hosts))
     Composer(0, slug, topic, rendered, settings).proof(now)
+
+
+def _bury(connection: Connection, worker_ids: Sequence[int], now: datetime) -> None:
+    """Close the books of workers that are dead or done; what they held is in order afterwards."""
+    deliveries.abandon(connection, worker_ids, now)
+    deliveries.drop_cancelled(connection, now)
+    for worker_id in worker_ids:
+        workers.bury(connection, worker_id, now)
 
 
 def refuse_errors(slug: str, findings: tuple[Finding, ...]) -> None:
