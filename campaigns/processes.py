@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 
 @contextmanager
@@ -14,7 +16,8 @@ def joined_by(others: int, slug: str, config: Path | None) -> Iterator[None]:
     """Let `others` more processes send `slug` as well; on leaving, wait until they have.
 
     Each is a worker of its own, as on another host: they share nothing but the database, and what one of them
-    leaves behind, the next run takes over. They stop as the terminal's signals tell them, or when we are ended.
+    leaves behind, the next run takes over. They stop as the terminal's signals tell them, or when we are ended;
+    a SIGTERM is passed on to them.
     """
     options = ["--config", str(config)] if config else []
     command = [sys.executable, "-P", "-c", "from cli import main; main()", *options]
@@ -25,12 +28,34 @@ def joined_by(others: int, slug: str, config: Path | None) -> Iterator[None]:
         )
         for _ in range(others)
     ]
-    try:
+    with _told_too(processes):
+        try:
+            yield
+        except BaseException:
+            for process in processes:
+                process.terminate()
+            raise
+        finally:
+            for process in processes:
+                process.wait()
+
+
+@contextmanager
+def _told_too(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Pass SIGTERM on; a terminal's SIGINT reaches them without us."""
+    if not processes:
         yield
-    except BaseException:
+        return
+    before = signal.getsignal(signal.SIGTERM)
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
         for process in processes:
             process.terminate()
-        raise
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGTERM, pass_on)
+    try:
+        yield
     finally:
-        for process in processes:
-            process.wait()
+        signal.signal(signal.SIGTERM, before)

@@ -26,7 +26,7 @@ from campaigns.schedule import Missed, due_time
 from campaigns.sender import Tally
 from mailer.commands import json_option
 from mailer.door import Door
-from mailer.errors import Refused, TryAgainLater
+from mailer.errors import MailerError, Refused
 
 processes_option = click.option(
     "--processes",
@@ -204,28 +204,37 @@ def run_due(door: Door, processes: int, as_json: bool) -> None:
 def worker(door: Door, every: float, processes: int) -> None:
     """Send what is due, for as long as it runs.
 
-    In place of cron, on as many hosts as there are. SIGTERM lets the mails in the air land and then ends it. It
-    waits while relay or database is away.
+    In place of cron, on as many hosts as there are. SIGTERM lets the mails in the air land, for up to the
+    settings' drain_seconds, and then ends it; a second one ends it at once. It waits while relay or database is
+    away, and bears a database that is locked, full or read-only.
 
     \b
     Example:
       mailer worker
       mailer worker --processes 2 --every 1
     """
-    dispatch = dispatch_of(door)
+    _ = door.settings  # where they do not do, it ends here
+    said = complaint = None
     with _told_to_stop() as stopped:
         while not stopped.is_set():
             try:
-                _start_due(door, dispatch)
-                endings = _send_due(door, dispatch, processes)
-            except TryAgainLater as error:
-                door.console.print(str(error), style="yellow", markup=False)
-                endings = []
-            for one in endings:
-                door.report({}, one.status.line(), as_json=False)
-                if one.message:
-                    door.console.print(one.message, style="yellow", markup=False)
+                _look(door, processes)
+                complaint = None
+            except MailerError as error:
+                complaint = str(error)
+            if complaint and complaint != said:
+                door.console.print(complaint, style="yellow", markup=False)
+            said = complaint
             stopped.wait(every)
+
+
+def _look(door: Door, processes: int) -> None:
+    dispatch = dispatch_of(door)
+    _start_due(door, dispatch)
+    for one in _send_due(door, dispatch, processes):
+        door.report({}, one.status.line(), as_json=False)
+        if one.message:
+            door.console.print(one.message, style="yellow", markup=False)
 
 
 @dataclass(frozen=True, slots=True)
