@@ -18,7 +18,7 @@ from campaigns.retry import Settlement
 from campaigns.sender import Ledger, Sender, Turn
 from mailer.database import Database
 from mailer.errors import RelayUnavailable
-from mailer.smtp import Relay
+from mailer.relays import Relays
 from tests.campaign import (
     TOPIC,
     counts,
@@ -243,7 +243,7 @@ async def test_a_process_frozen_past_its_lease_offers_nothing(
             number = workers.register(connection, workers.Process.current(), clock(), LEASE)
         hold = Hold(number, campaign.id or 0, TOPIC)
         ledger = Ledger(sqlite_database, hold, lambda: clock() + frozen, LEASE)
-        async with Relay(settings.smtp) as pool:
+        async with Relays(settings.every_relay) as pool:
             sender = Sender(
                 ledger, pool, dispatch.composer("notes"), clock, lease=LEASE, retry=settings.retry
             )
