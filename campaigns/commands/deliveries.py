@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import click
 from rich.console import Console
@@ -13,6 +14,8 @@ from campaigns.commands.shared import dispatch_of, slug_argument
 from campaigns.models import DeliveryState
 from mailer.commands import json_option
 from mailer.door import Door
+
+WIDE = 1000  # columns where no terminal ends the line: a row stays one line for grep
 
 
 @click.group("deliveries")
@@ -46,7 +49,9 @@ def list_deliveries(door: Door, slug: str, state: str | None, as_json: bool) -> 
         door.report({"slug": slug, "deliveries": rows}, "", as_json=True)
         return
     zone = door.settings.tz
-    table = Table("id", "email", "state", "attempts", "due", "reply", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for title in ("id", "email", "state", "attempts", "due", "reply"):
+        table.add_column(title, overflow="fold")
     for row in rows:
         due = (
             f"{row['due_at'].astimezone(zone):%Y-%m-%d %H:%M}"
@@ -56,7 +61,7 @@ def list_deliveries(door: Door, slug: str, state: str | None, as_json: bool) -> 
         said = " ".join(str(part) for part in (row["phase"], row["reply_text"]) if part)
         email = row["email"] or "(erased)"
         table.add_row(str(row["id"]), email, row["state"], str(row["attempts"]), due, said)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 @deliveries_group.command()

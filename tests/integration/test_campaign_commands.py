@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from campaigns.dispatch import Dispatch
 from cli import mailer
 from mailer.database import Database
 from mailer.errors import MailerError
+from mailer.settings import Settings
 
 NOTES = """\
 ---
@@ -19,6 +22,7 @@ locale: nl
 ---
 Alle steigers op een scherm.
 """
+AFTERWARDS = datetime(2999, 6, 1, 10, 0, tzinfo=UTC)
 CHANGELOG = "# Changelog\n\n## [2.4.0] - 2026-11-01\n\n### Added\n\n- A planning board.\n"
 
 
@@ -102,6 +106,18 @@ def test_no_answer_to_the_question_sends_nothing_and_ends_its_line(keyboard: Key
     asked = keyboard("campaigns", "send", "notes", code=4)
     assert asked.stderr.endswith("Send notes now? [y/N]: \n")
     assert "--yes" in (asked.exception.hint or "")
+
+
+def test_a_delivery_is_one_whole_line_where_no_terminal_is(keyboard: Keyboard) -> None:
+    local, domain = "a" * 60, "b" * 50 + ".example.com"
+    people = Path("people.csv")
+    people.write_text(f"email,opted_in,opted_in_at\n{local}@{domain},yes,2026-06-01\n", encoding="utf-8")
+    keyboard("subscribers", "import", "people.csv", "--source", "form", "--wording", "notes.md")
+    keyboard("campaigns", "create", "notes.md")
+    keyboard("campaigns", "schedule", "notes", "--at", "2999-06-01 09:00")
+    Dispatch(Database("sqlite:///mailer.db", Path.cwd()), Settings(), lambda: AFTERWARDS).start_due()
+    _, row = keyboard("deliveries", "list", "notes").stdout.splitlines()
+    assert f"{local}@{domain}  pending" in row
 
 
 def test_a_report_tells_times_in_the_settings_zone(keyboard: Keyboard) -> None:
