@@ -139,15 +139,15 @@ class RelaySettings(_Section):
     limits: RelayLimits = RelayLimits()
 
 
-AnyRelay = TypeVar("AnyRelay", bound=RelaySettings)
-
-
 class NamedRelay(RelaySettings):
     """One of several relays: its share of the mail, and an identity of its own where it needs one."""
 
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
-    sender: Line | None = None
+    sender: Mailbox | None = None
     return_path: Line | None = None
+
+
+AnyRelay = TypeVar("AnyRelay", bound=RelaySettings)
 
 
 class BrandSettings(_Section):

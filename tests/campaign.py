@@ -53,13 +53,15 @@ def settings_for(port: int, **values: Any) -> Settings:
     )
 
 
-def subscribe(database: Database, people: int, *, topic: str = TOPIC) -> list[int]:
+def subscribe(
+    database: Database, people: int, *, topic: str = TOPIC, domain: str = "example.com"
+) -> list[int]:
     """Put `people` on file who agreed: person1@example.com and on; returns their numbers."""
     now = datetime.now(UTC)
     hasher = AddressHasher([SECRET.encode()])
     rows = []
     for number in range(1, people + 1):
-        address = normalise(f"person{number}@example.com")
+        address = normalise(f"person{number}@{domain}")
         hashed = hasher.newest(address.key)
         rows.append(
             {
