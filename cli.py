@@ -63,7 +63,7 @@ def mailer(context: click.Context, config: Path | None) -> None:
 
     \b
     Example:
-      mailer init --sender "Acme news <news@acme.example>"
+      mailer init --sender "Acme <news@acme.example>"
       mailer campaigns create notes.md
       mailer campaigns send notes
     """

@@ -40,7 +40,7 @@ def init(
 
     \b
     Example:
-      mailer init --sender "Acme news <news@acme.example>" --public-url https://acme.example/mail
+      mailer init --sender "Acme <news@acme.example>" --public-url https://acme.example/mail
     """
     config = door.config_path
     made = write_files(config, Wishes(sender, public_url, database_url))
