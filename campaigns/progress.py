@@ -76,12 +76,12 @@ def _stopped_by_signals(sender: Sender, console: Console, drain_seconds: float) 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def stop(number: signal.Signals) -> None:
-        console.print("Stopping: the mails in the air are seen to their end. Once more to stop at once.")
         sender.stop()
         timers.append(loop.call_later(drain_seconds, sender.stop_at_once))
         for each in before:
             loop.remove_signal_handler(each)
             signal.signal(each, signal.SIG_DFL)
+        console.print("Stopping: the mails in the air are seen to their end. Once more to stop at once.")
         handler = before[number]
         if callable(handler) and handler is not signal.default_int_handler:
             handler(number, None)
