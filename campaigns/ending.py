@@ -23,16 +23,24 @@ class Ending:
 
 
 def ending(
-    status: Status, tally: Tally, *, at_work_elsewhere: bool, closed_until: datetime | None = None
+    status: Status,
+    tally: Tally,
+    *,
+    at_work_elsewhere: bool,
+    closed_until: datetime | None = None,
+    limited_until: datetime | None = None,
 ) -> Ending:
-    """Judge a run by its tally and the campaign's counts after it; `closed_until` is when its window opens."""
+    """Judge a run by its tally and the campaign's counts after it.
+
+    `closed_until` is when its window opens, `limited_until` when the limits let the next mail go.
+    """
     slug, unsent = status.slug, status.pending + status.in_flight
     if tally.error:
         return Ending(status, tally.error.exit_code, str(tally.error))
     if tally.refusal:
         hint = f"The campaign is paused. Mend it, then `mailer campaigns resume {slug}`."
         return Ending(status, MailerError.exit_code, f"The relay refuses our mail: {tally.refusal}\n{hint}")
-    if held := _held(status, closed_until):
+    if held := _held(status, closed_until, limited_until):
         return Ending(status, 0, held)
     if unsent and at_work_elsewhere:
         return Ending(status, TryAgainLater.exit_code, "Another run is sending the rest.")
@@ -42,10 +50,13 @@ def ending(
     return Ending(status, DONE_WITH_LOSSES if status.rejected + status.uncertain else 0)
 
 
-def _held(status: Status, closed_until: datetime | None) -> str | None:
+def _held(status: Status, closed_until: datetime | None, limited_until: datetime | None) -> str | None:
     """Why nothing more goes out for now, though nothing is wrong."""
     if status.state is CampaignState.PAUSED:
         return f"Paused; `mailer campaigns resume {status.slug}` lets it go on."
     if status.pending and status.state is CampaignState.SENDING and closed_until:
         return f"The send window opens {closed_until:%A %d %B, %H:%M %Z}; `mailer run-due` goes on then."
+    if status.pending and status.state is CampaignState.SENDING and limited_until:
+        moment = f"{limited_until:%A %d %B, %H:%M:%S %Z}"
+        return f"The limits let the next mail go {moment}; `mailer run-due` goes on then."
     return None

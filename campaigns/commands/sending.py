@@ -281,8 +281,14 @@ def _ending(door: Door, dispatch: Dispatch, slug: str, tally: Tally) -> Ending:
         found = report.status(connection, record)
         elsewhere = workers.any_at_work(connection, door.now())
     opens_at = dispatch.opens_at(record)
-    closed_until = opens_at.astimezone(door.settings.tz) if opens_at > door.now() else None
-    return ending(found, tally, at_work_elsewhere=elsewhere, closed_until=closed_until)
+    zone = door.settings.tz
+    return ending(
+        found,
+        tally,
+        at_work_elsewhere=elsewhere,
+        closed_until=opens_at.astimezone(zone) if opens_at > door.now() else None,
+        limited_until=tally.limited_until.astimezone(zone) if tally.limited_until else None,
+    )
 
 
 def _leave(door: Door, endings: Sequence[Ending], least: int = 0) -> None:
@@ -308,10 +314,10 @@ def _ask(door: Door, slug: str) -> None:
     with door.database.read() as connection:
         record = catalogue.find(connection, slug)
         found = report.status(connection, record)
-    relay = door.settings.smtp
     door.console.print(f"Subject:  {record.subject or load_notes(record.notes).title}", markup=False)
     door.console.print(f"Audience: {found.audience:,} who agreed to {record.topic}", markup=False)
-    door.console.print(f"Relay:    {relay.host}:{relay.port} ({relay.security})", markup=False)
+    for relay in door.settings.every_relay.values():
+        door.console.print(f"Relay:    {relay.host}:{relay.port} ({relay.security})", markup=False)
     catalogue.check(record, Act.SEND, approval_required=door.settings.require_approval)
     try:
         if click.confirm(f"Send {slug} now?", err=True):
