@@ -21,6 +21,7 @@ from mailer.errors import ConfigurationError, Refused
 from subscribers.consent import topic_of
 from templates.language import locale_of
 from templates.lint import Severity
+from templates.lint import lint as lint_mail
 
 
 @campaigns.command()
@@ -89,7 +90,7 @@ def create(
         base_url=base_url or found.base_url,
     )
     images = read_images(found, source.parent, settings.image_hosts)
-    render_notes(found, images, settings)
+    findings = lint_mail(render_notes(found, images, settings), image_hosts=settings.image_hosts)
     name = slug or catalogue.slug_of(found.version or source.stem) or "release"
     with door.database.write() as connection:
         record = catalogue.create(connection, name, found, images, door.now())
@@ -101,8 +102,11 @@ def create(
         "locale": found.locale,
         "topic": found.topic,
         "images": len(images),
+        "findings": len(findings),
     }
     said = f"{record.slug}: draft of “{found.title}”\nNext: mailer campaigns preview {record.slug}"
+    if findings:
+        said += f"\nLint found {len(findings)}: mailer campaigns lint {record.slug}"
     door.report(values, said, as_json=as_json)
 
 

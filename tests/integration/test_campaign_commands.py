@@ -85,6 +85,12 @@ def test_a_topic_that_is_none_is_refused(keyboard: Keyboard) -> None:
     assert "topic" in said
 
 
+def test_a_draft_says_at_once_that_lint_has_findings(keyboard: Keyboard) -> None:
+    assert keyboard.json("campaigns", "create", "notes.md")["findings"] == 0
+    Path("hasty.md").write_text("# Hasty\n\nTODO\n", encoding="utf-8")
+    assert keyboard("campaigns", "create", "hasty.md").stdout.endswith("mailer campaigns lint hasty\n")
+
+
 def test_lint_finds_the_preheader_of_frozen_content_too(keyboard: Keyboard) -> None:
     keyboard("campaigns", "create", "--changelog", "CHANGELOG.md", "--version", "2.4.0")
     assert keyboard.json("campaigns", "lint", "2.4.0")["findings"] == []
