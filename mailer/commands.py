@@ -94,7 +94,8 @@ def _findings(door: Door, *, offline: bool) -> Iterator[checks.Finding]:
     yield from checks.database(base)
     yield from checks.sender(settings, None if offline else resolver.texts)
     if not offline:
-        yield asyncio.run(checks.relay(settings))
+        for name in settings.every_relay:
+            yield asyncio.run(checks.relay(settings, name))
         yield checks.public_address(settings)
 
 
@@ -149,8 +150,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        reason = str(error.strerror).partition(" (while ")[0]  # the standard library repeats the address
         raise MailerError(
-            f"Can't listen on {host}, port {port}: {error.strerror}.",
+            f"Can't listen on {host}, port {port}: {reason}.",
             hint="Is it running already? Choose another --port.",
         ) from None
 

@@ -83,9 +83,9 @@ def database(base: Database) -> Iterator[Finding]:
         yield Finding("database", Level.OK, f"{base.url.get_backend_name()}, tables are current")
 
 
-async def relay(settings: Settings) -> Finding:
+async def relay(settings: Settings, name: str = "smtp") -> Finding:
     """Whether it lets us in: connection, certificate, EHLO, login. No mail is offered."""
-    smtp = settings.relay
+    smtp, check = settings.every_relay[name], "relay" if name == "smtp" else name
     patient = smtp.model_copy(
         update={
             "timeouts": smtp.timeouts.model_copy(update={"connect": _PATIENCE, "greeting": 4 * _PATIENCE})
@@ -94,19 +94,19 @@ async def relay(settings: Settings) -> Finding:
     try:
         ready = await shake_hands(patient, tls_context(patient))
     except MailerError as error:
-        return failure("relay", error)
+        return failure(check, error)
     ready.transport.close()
     how = {"none": "in clear", "starttls": "STARTTLS", "tls": "TLS"}[smtp.security]
     who = "logged in" if smtp.username else "without login"
     message = f"{smtp.host}:{smtp.port}, {how}, {who}"
     if smtp.security == "none" and not _is_here(smtp.host):
         return Finding(
-            "relay",
+            check,
             Level.WARN,
             f"{message}: mail crosses the network unencrypted",
             'Set security = "starttls".',
         )
-    return Finding("relay", Level.OK, message)
+    return Finding(check, Level.OK, message)
 
 
 def public_address(settings: Settings) -> Finding:

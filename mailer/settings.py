@@ -147,9 +147,6 @@ class NamedRelay(RelaySettings):
     return_path: Line | None = None
 
 
-AnyRelay = TypeVar("AnyRelay", bound=RelaySettings)
-
-
 class BrandSettings(_Section):
     """What a mail and a page show of the sender. `logo` is a local PNG, JPEG or GIF that travels in the mail."""
 
@@ -246,15 +243,13 @@ class Settings(BaseSettings):
         return ZoneInfo(self.zone)
 
     @property
-    def relay(self) -> RelaySettings:
-        """The relay, its files found from the folder of the configuration file."""
-        return self._with_path(self.smtp)
-
-    @property
     def every_relay(self) -> dict[str, NamedRelay]:
-        """All relays by name; the one of [smtp] is called that."""
+        """All relays by name, their files found from the folder of the configuration file.
+
+        The one of [smtp] goes by that name.
+        """
         relays = self.relays or {"smtp": NamedRelay(**dict(self.smtp))}
-        return {name: self._with_path(relay) for name, relay in relays.items()}
+        return {name: self._rooted(relay) for name, relay in relays.items()}
 
     def as_other_senders(self) -> dict[str, Self]:
         """These settings as they are for each relay that has a sender or return path of its own."""
@@ -265,10 +260,8 @@ class Settings(BaseSettings):
                 found[name] = self.model_copy(update=changes | {"relays": {}})
         return found
 
-    def _with_path(self, relay: AnyRelay) -> AnyRelay:
-        if relay.ca_file is None:
-            return relay
-        return relay.model_copy(update={"ca_file": self.path(relay.ca_file)})
+    def _rooted(self, relay: NamedRelay) -> NamedRelay:
+        return relay.model_copy(update={"ca_file": relay.ca_file and self.path(relay.ca_file)})
 
     def path(self, relative: Path) -> Path:
         """A path as the configuration file means it."""

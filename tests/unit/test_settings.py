@@ -239,3 +239,51 @@ class TestSecrets:
     def test_keys_come_back_as_they_were_written(self, keys: list[str]) -> None:
         values = json.loads(json.dumps({"secret_keys": keys}))
         assert parse(values, Path("mailer.toml")).keys() == tuple(key.encode() for key in keys)
+
+
+class TestRelays:
+    SECTIONS = (
+        '[relays.main]\nhost = "a.example"\nweight = 3\nlimits.per_second = 50\nca_file = "ca.pem"\n'
+        '[relays.spare]\nhost = "b.example"\nsender = "News <news@b.example>"\n'
+        "[providers.gmail]\nper_second = 20\n"
+    )
+
+    def test_the_one_of_smtp_is_the_simple_case(self, folder: Path) -> None:
+        settings = load(write(folder, '[smtp]\nhost = "a.example"\nlimits.per_day = 500'))
+        (relay,) = settings.every_relay.values()
+        assert (relay.host, relay.weight, relay.limits.per_day) == ("a.example", 1, 500)
+        assert list(settings.every_relay) == ["smtp"]
+
+    def test_several_have_names_weights_limits_and_identities(self, folder: Path) -> None:
+        settings = load(write(folder, self.SECTIONS))
+        main, spare = settings.every_relay.values()
+        assert (main.host, main.weight, main.limits.per_second) == ("a.example", 3, 50)
+        assert main.ca_file == folder / "ca.pem"
+        assert (spare.host, spare.weight, spare.sender) == ("b.example", 1, "News <news@b.example>")
+        assert settings.as_other_senders().keys() == {"spare"}
+        assert settings.providers["gmail"].per_second == 20
+
+    def test_their_passwords_come_from_the_secrets_file_or_a_variable(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = write(folder, self.SECTIONS, '[relays.main]\npassword = "pa55"')
+        monkeypatch.setenv("MAILER_RELAYS__SPARE__PASSWORD", "w0rd")
+        main, spare = load(config).every_relay.values()
+        assert (main.password, spare.password) == (SecretStr("pa55"), SecretStr("w0rd"))
+        assert main.host == "a.example"
+
+    def test_one_and_several_at_once_is_an_error(self, folder: Path) -> None:
+        with pytest.raises(ConfigurationError, match=r"\[smtp\] and \[relays\]"):
+            load(write(folder, '[smtp]\nhost = "a.example"\n' + self.SECTIONS))
+
+    @pytest.mark.parametrize(
+        "section",
+        [
+            "[smtp]\nlimits.per_second = 0",
+            "[smtp]\nlimits.per_week = 1",
+            "[relays.'a b']\nhost = 'a.example'",
+        ],
+    )
+    def test_what_does_not_do_is_named(self, folder: Path, section: str) -> None:
+        with pytest.raises(ConfigurationError, match="do not do"):
+            load(write(folder, section))
