@@ -22,6 +22,7 @@ from mailer.database import Database
 from tests.campaign import counts, dispatch_for, draft, settings_for, subscribe, threaded, write_config
 from tests.installed import InstalledMailer
 from tests.relay import FaultyRelay
+from tests.small_disk import fill, small_disk
 
 PATIENCE = 60  # seconds for what should take one
 CONNECTIONS = 4
@@ -179,3 +180,29 @@ def test_a_worker_goes_on_by_itself_when_postgresql_is_stopped_and_started(
     assert (status.accepted, status.uncertain) == (1000, 0)
     assert Counter(Counter(mail.recipient for mail in relay.accepted).values()) == {1: 1000}
     database.close()
+
+
+def test_a_worker_goes_on_by_itself_when_a_full_disk_has_room_again(
+    mailer: InstalledMailer, sqlite_template: Path, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path) as disk, threaded(FaultyRelay(pipelining=True)) as relay:
+        database = Database(f"sqlite:///{shutil.copyfile(sqlite_template, disk / 'mailer.db')}")
+        relay.slowness = 0.02
+        begin(database, tmp_path, relay, 500, "lease_seconds = 1\n")
+        with running(mailer, tmp_path, "worker", "--every", "0.2") as worker:
+            until(lambda: len(relay.accepted) > 20, "the first mails")
+            filler = fill(disk)
+            time.sleep(4)  # longer than the run's patience, so that it ends
+            assert worker.poll() is None
+            filler.unlink()
+            relay.slowness = 0
+            until(lambda: counts(database).state is CampaignState.FINISHED, "the end")
+            worker.terminate()
+            _, errors = worker.communicate(timeout=PATIENCE)
+        assert worker.returncode == 0, errors
+        assert "disk that is full" in errors
+        status = counts(database)
+        database.close()
+    assert status.accepted + status.uncertain == 500
+    assert status.uncertain <= CONNECTIONS
+    assert set(Counter(mail.recipient for mail in relay.accepted).values()) == {1}
