@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from mailer.errors import ConfigurationError, MailerError, TryAgainLater
+from mailer.errors import ConfigurationError, InvalidInput, MailerError, TryAgainLater
 from mailer.settings import Settings
 
 BUSY_SECONDS = 60
@@ -224,6 +224,8 @@ def _translated(database: Database) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise _explain(database, error) from None
+    except UnicodeEncodeError:  # an argument of other bytes, which Python hands on as lone surrogates
+        raise InvalidInput("What was given is not UTF-8 text; nothing was changed.") from None
 
 
 # What a driver says -> what it means to the person at the keyboard, and what to do about it.

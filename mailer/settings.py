@@ -46,6 +46,9 @@ CONFIG_NAME = "mailer.toml"
 SECRETS_NAME = "mailer.secrets.toml"
 SHORTEST_SECRET = 32
 
+# What stands between angle brackets in a header, unescaped: no user or password, no space, no other alphabet.
+_PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
+
 
 def _one_line(value: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
@@ -216,7 +219,7 @@ class Settings(BaseSettings):
     @classmethod
     def _public_url_is_https(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.query or parts.fragment or not parts.hostname:
+        if parts.query or parts.fragment or not parts.hostname or not _PLAIN_URL.fullmatch(value):
             raise ValueError('write it as "https://mail.example.com" or "https://example.com/path"')
         if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
             raise ValueError("must be https:// (RFC 8058 section 3.1); http:// is for loopback only")
@@ -244,12 +247,8 @@ class Settings(BaseSettings):
 
     @property
     def every_relay(self) -> dict[str, NamedRelay]:
-        """All relays by name, their files found from the folder of the configuration file.
-
-        The one of [smtp] goes by that name.
-        """
-        relays = self.relays or {"smtp": NamedRelay(**dict(self.smtp))}
-        return {name: self._rooted(relay) for name, relay in relays.items()}
+        """All relays by name; the one of [smtp] goes by that name."""
+        return self.relays or {"smtp": NamedRelay(**dict(self.smtp))}
 
     def as_other_senders(self) -> dict[str, Self]:
         """These settings as they are for each relay that has a sender or return path of its own."""
@@ -259,13 +258,6 @@ class Settings(BaseSettings):
             if changes := {key: value for key, value in own.items() if value is not None}:
                 found[name] = self.model_copy(update=changes | {"relays": {}})
         return found
-
-    def _rooted(self, relay: NamedRelay) -> NamedRelay:
-        return relay.model_copy(update={"ca_file": relay.ca_file and self.path(relay.ca_file)})
-
-    def path(self, relative: Path) -> Path:
-        """A path as the configuration file means it."""
-        return relative if relative.is_absolute() else self.folder / relative
 
     def keys(self) -> tuple[bytes, ...]:
         """The secret keys, oldest first, newest last.

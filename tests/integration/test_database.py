@@ -15,7 +15,7 @@ from sqlmodel import select
 
 from campaigns.models import Campaign
 from mailer.database import Database
-from mailer.errors import ConfigurationError, MailerError, TryAgainLater
+from mailer.errors import ConfigurationError, InvalidInput, MailerError, TryAgainLater
 
 INSERT = text("INSERT INTO wording VALUES (:name, '', '', '', '2026-01-01 00:00:00+00:00')")
 
@@ -121,6 +121,12 @@ def test_a_database_without_tables_says_what_to_run(database: Database) -> None:
         connection.execute(text("DROP TABLE consent"))
     with pytest.raises(ConfigurationError, match="mailer init"), database.read() as connection:
         connection.execute(text("SELECT * FROM consent"))
+
+
+def test_a_value_that_is_not_utf8_is_refused_and_not_repeated(database: Database) -> None:
+    with pytest.raises(InvalidInput, match="not UTF-8") as caught, database.write() as connection:
+        connection.execute(INSERT, {"name": "zoe\udcff"})
+    assert "zoe" not in str(caught.value)
 
 
 def test_an_error_repeats_no_value_of_the_statement(database: Database) -> None:

@@ -144,6 +144,10 @@ class TestChecks:
             "https://x.example/?a=b",
             "https://x.example/#a",
             "ftp://x",
+            "https://mailer:secret@x.example",
+            "https://x.example/a b",
+            "https://x.example/>,<https://y.example",
+            "https://bücher.example",
         ],
     )
     def test_any_other_public_url_is_refused(self, url: str) -> None:
