@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import hmac
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,10 +14,10 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from campaigns.content import content_hash
-from mailer import dkim
+from mailer import dkim, signing_keys
 from mailer.errors import ConfigurationError
 from mailer.message import Address, CampaignMail, Personal, compile_skeleton, feedback_id, message_id
-from mailer.settings import DkimSettings, Settings
+from mailer.settings import Settings
 from mailer.smtp import Envelope
 from subscribers.audience import ConsentedRecipient
 from subscribers.unsubscribe import Links
@@ -72,7 +71,7 @@ class Composer:
         self._links = Links(settings.keys(), settings.public_url)
         self._return_path = settings.return_path or sender.email
         self._verp = settings.return_path is not None
-        keys = signers(settings)
+        keys = [dkim.Signer(key) for key in signing_keys.read(settings.dkim)]
         self._skeleton = compile_skeleton(campaign_mail(slug, topic, rendered, settings, sender), keys)
         self._threads = ThreadPoolExecutor(os.cpu_count(), "signing") if keys else None
         self._through = {
@@ -160,24 +159,6 @@ def campaign_mail(
         images=rendered.images,
         extra=(("List-Help", f"<{_web_address(settings.brand.website)}>"),) if settings.brand.website else (),
     )
-
-
-def signers(settings: Settings) -> Sequence[dkim.Signer]:
-    """The DKIM keys of the settings, ready to sign. Raises ConfigurationError naming what is wrong."""
-    keys: DkimSettings = settings.dkim
-    pairs = ((keys.selector, keys.key_file), (keys.ed25519_selector, keys.ed25519_key_file))
-    found = []
-    for selector, path in pairs:
-        if selector is None and path is None:
-            continue
-        if selector is None or path is None or keys.domain is None:
-            raise ConfigurationError("[dkim] needs domain, selector and key_file together.")
-        try:
-            pem = settings.path(path).read_bytes()
-        except OSError as error:
-            raise ConfigurationError(f"The DKIM key {path} can't be read: {error.strerror}.") from None
-        found.append(dkim.Signer(dkim.load(pem, domain=keys.domain, selector=selector)))
-    return found
 
 
 def _web_address(url: str) -> str:

@@ -79,7 +79,7 @@ def read_image(path: Path, where: str) -> InlineImage:
 def brand_of(settings: Settings) -> Brand:
     """The brand as the settings describe it, its logo read from its file."""
     brand: BrandSettings = settings.brand
-    logo = read_image(settings.path(brand.logo), "[brand] logo") if brand.logo else None
+    logo = read_image(brand.logo, "[brand] logo") if brand.logo else None
     return Brand(
         name=brand.name,
         colour=brand.colour,
@@ -93,13 +93,12 @@ def brand_of(settings: Settings) -> Brand:
 
 def render_notes(notes: ReleaseNotes, images: Mapping[str, InlineImage], settings: Settings) -> RenderedNotes:
     """The notes as a mail with open slots. Raises InvalidInput or TemplateError with file and line."""
-    templates_dir = settings.path(settings.templates_dir) if settings.templates_dir else None
     return render(
         notes,
         brand_of(settings),
         images=images,
         image_hosts=settings.image_hosts,
-        templates_dir=templates_dir,
+        templates_dir=settings.templates_dir,
     )
 
 

@@ -72,15 +72,15 @@ def test_without_one_the_sender_gets_the_bounces() -> None:
 def test_configured_keys_sign_each_mail(tmp_path: Path) -> None:
     key = dkim.generate(dkim.Algorithm.RSA_SHA256, domain="example.com", selector="s1")
     (tmp_path / "dkim.pem").write_bytes(key.pem())
-    values = {"domain": "example.com", "selector": "s1", "key_file": "dkim.pem"}
-    message = mail(settings_for(25, dkim=values, folder=tmp_path))
+    values = {"domain": "example.com", "selector": "s1", "key_file": tmp_path / "dkim.pem"}
+    message = mail(settings_for(25, dkim=values))
     assert "d=example.com" in message["DKIM-Signature"]
 
 
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"dkim": {"selector": "s1"}}, "domain, selector and key_file"),
+        ({"dkim": {"selector": "s1"}}, "domain, selector and key file"),
         ({"dkim": {"domain": "example.com", "selector": "s1", "key_file": "gone.pem"}}, "can't be read"),
         ({"brand": {"website": "javascript:alert(1)"}}, "website"),
     ],
