@@ -50,17 +50,14 @@ def list_deliveries(door: Door, slug: str, state: str | None, as_json: bool) -> 
         return
     zone = door.settings.tz
     table = Table(box=None, pad_edge=False)
-    for title in ("id", "email", "state", "attempts", "due", "reply"):
+    for title in ("id", "email", "state", "attempts", "last", "due", "reply"):
         table.add_column(title, overflow="fold")
     for row in rows:
-        due = (
-            f"{row['due_at'].astimezone(zone):%Y-%m-%d %H:%M}"
-            if row["state"] is DeliveryState.DEFERRED
-            else ""
-        )
+        last, due = row["attempted_at"], row["due_at"] if row["state"] is DeliveryState.DEFERRED else None
+        times = [f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}" if at else "" for at in (last, due)]
         said = " ".join(str(part) for part in (row["phase"], row["reply_text"]) if part)
         email = row["email"] or "(erased)"
-        table.add_row(str(row["id"]), email, row["state"], str(row["attempts"]), due, said)
+        table.add_row(str(row["id"]), email, row["state"], str(row["attempts"]), *times, said)
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 

@@ -13,6 +13,7 @@ import uvloop
 
 from campaigns import catalogue, report
 from campaigns.dispatch import Dispatch
+from campaigns.models import CampaignState
 from mailer.door import Door
 from mailer.settings import duration
 
@@ -49,10 +50,16 @@ def campaigns() -> None:
 
 def report_status(door: Door, slug: str, *, as_json: bool) -> None:
     with door.database.read() as connection:
-        found = report.status(connection, catalogue.find(connection, slug))
+        record = catalogue.find(connection, slug)
+        found = report.status(connection, record)
     text = found.line()
     if found.paused_because:
         text += f"\npaused because: {found.paused_because}"
+    if found.state is CampaignState.MISSED:
+        text += f'\nmissed its time; give it a new one: mailer campaigns schedule {slug} --at "..."'
+    opens_at = dispatch_of(door).opens_at(record)
+    if found.state in {CampaignState.SCHEDULED, CampaignState.SENDING} and opens_at > door.now():
+        text += f"\nsend window opens: {opens_at.astimezone(door.settings.tz):%Y-%m-%d %H:%M %Z}"
     if found.next_due_at and found.next_due_at > door.now():
         text += f"\nnext: {found.next_due_at.astimezone(door.settings.tz):%Y-%m-%d %H:%M %Z}"
     door.report(dataclasses.asdict(found), text, as_json=as_json)

@@ -120,12 +120,13 @@ async def test_a_run_stops_when_its_send_window_closes_and_goes_on_when_it_opens
 ) -> None:
     subscribe(database, 300)
     draft(database)
+    clock.now = datetime(2026, 11, 23, 16, 59, 50, tzinfo=UTC)  # shortly before 18:00 in Amsterdam
     async with FaultyRelay(pipelining=True) as relay:
         relay.slowness = 0.05
         dispatch = dispatch_at(database, clock, relay.port, send_window=OFFICE_HOURS)
         running = asyncio.create_task(send(dispatch))
         await relay.taken(10)
-        clock.now = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)  # 18:00 in Amsterdam
+        clock.now = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
         tally = await running
         assert tally.error is None
         status = counts(database)
