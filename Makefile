@@ -30,11 +30,11 @@ lint: $(VENV)/.tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: $(VENV)/.tests  ## Run the benchmarks, one after the other (the wire needs Debian's postfix).
-	@for script in message wire unsubscribe; do \
-		echo "== benchmarks/$$script.py"; $(BIN)/python benchmarks/$$script.py || exit 1; done
+bench: $(VENV)/.tests  ## Measure it all beside its peers, write benchmarks/RESULTS.md (ARGS="--quick": a look; needs Debian's postfix).
+	$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(VENV)/.tests  ## Kill senders 200 times at random moments, where `make test` does it 30 times.
+soak: $(VENV)/.tests  ## Kill senders 200 times at random moments, where `make test` does it 30 times; keep pace for a minute.
+	MAILER_TESTS_PACE_SECONDS=60 $(BIN)/pytest -s tests/acceptance/test_pace.py
 	MAILER_TESTS_KILLS=67 $(BIN)/pytest -n 2 --timeout 3600 tests/acceptance/test_crashes.py
 
 docs: $(VENV)/.tests  ## Write docs/cli.md anew from the commands' own help.

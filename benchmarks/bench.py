@@ -61,11 +61,16 @@ QUICK = Sizes(
 
 @dataclass
 class Bench:
-    """One run of the suite. `points` are for the chart: rates by engine, at each size of the audience."""
+    """One run of the suite.
+
+    `points` are for the chart: rates by engine, at each size of the audience. `measured` are for the model: costs
+    and rates.
+    """
 
     folder: Path
     sizes: Sizes
     points: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+    measured: dict[str, float] = field(default_factory=dict)
     _stack: ExitStack = field(default_factory=ExitStack)
     _audiences: dict[tuple[int, str], Audience] = field(default_factory=dict)
 

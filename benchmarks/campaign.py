@@ -42,6 +42,7 @@ class Sent:
     enrol_seconds: float
     send_seconds: float
     cpu_seconds: float
+    loop_seconds: float
     peak_bytes: int
 
     @property
@@ -58,6 +59,11 @@ class Sent:
     def cpu_us(self) -> float:
         """CPU time a message while sending, in µs."""
         return self.cpu_seconds / self.messages * 1e6
+
+    @property
+    def loop_us(self) -> float:
+        """The event loop's share of it."""
+        return self.loop_seconds / self.messages * 1e6
 
 
 def send(
@@ -91,6 +97,7 @@ def send(
         enrol_seconds=results[0]["enrol_seconds"],
         send_seconds=max(result["ended"] for result in results) - min(result["began"] for result in results),
         cpu_seconds=sum(result["cpu_seconds"] for result in results),
+        loop_seconds=sum(result["loop_seconds"] for result in results),
         peak_bytes=max(result["peak_bytes"] for result in results),
     )
 
@@ -148,10 +155,10 @@ def main() -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     with profiled(options.profile) if options.profile else contextlib.nullcontext():
-        began, cpu = time.monotonic(), time.process_time()
+        began, cpu, loop = time.monotonic(), time.process_time(), time.thread_time()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             tally = runner.run(dispatch.run(SLUG, _unwatched))
-        ended, cpu = time.monotonic(), time.process_time() - cpu
+        ended, cpu, loop = time.monotonic(), time.process_time() - cpu, time.thread_time() - loop
     if tally.error:
         raise tally.error
     result = {
@@ -160,6 +167,7 @@ def main() -> None:
         "began": began,
         "ended": ended,
         "cpu_seconds": cpu,
+        "loop_seconds": loop,
         "peak_bytes": peak_bytes(),
     }
     print(json.dumps(result))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
-from benchmarks import assembly, campaign, programs, relays, unsubscribe
+from benchmarks import assembly, campaign, machine, programs, relays, scaling, unsubscribe
 from benchmarks.audience import copied
 from benchmarks.bench import CONNECTIONS, Bench
 from benchmarks.campaign import Sent
 from benchmarks.report import Goal, Row, Section, amount
+from benchmarks.scaling import Costs, Plan, forecast
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,9 @@ def ledger_on(engine: str, title: str, goal: float) -> Callable[[Bench], Section
         bench.points[title].append((people.people, median(sent.whole_rate for sent in ours)))
         if engine == "sqlite":
             bench.points["smtp-source"].append((people.people, median(theirs)))
+            bench.measured["loop"] = median(sent.loop_us for sent in ours)
+            bench.measured["commit"] = median(sent.cpu_us - sent.loop_us for sent in ours)
+            bench.measured["unsigned"] = median(sent.rate for sent in ours)
         _profile(bench, section, engine)
         return section
 
@@ -103,10 +108,14 @@ def signed(bench: Bench) -> Section:
         ],
     )
     section.lines.append(f"The usual way without signing: {unsigned:,.0f} messages/s.")
+    assembled = assembly.rates()
     section.table(
         ("one mail into bytes, on one core", "a second"),
-        [(name, f"{rate:,.0f}") for name, rate in assembly.rates().items()],
+        [(name, f"{rate:,.0f}") for name, rate in assembled.items()],
     )
+    bench.measured["sign"] = 1e6 / assembled[assembly.OURS] - 1e6 / assembled[assembly.UNSIGNED]
+    bench.measured["signed"] = median(rates)
+    bench.measured["signed twice"] = median(sent.rate for sent in two)
     _profile(bench, section, "sqlite", bench.signing)
     return section
 
@@ -246,6 +255,37 @@ def start_up(_bench: Bench) -> Section:
     return section
 
 
+def model(bench: Bench) -> Section:
+    """The cost model of docs/scaling.md with the costs of this run, held against its runs, and carried on."""
+    section = Section("The cost model")
+    found = bench.measured
+    if not found.keys() >= {"unsigned", "signed"}:
+        section.lines.append("It needs the parts sqlite and signed.")
+        return section
+    sync = machine.fsync_ms(bench.folder) * 1000
+    costs = Costs(loop=found["loop"], commit=found["commit"], sign=found["sign"], sync=sync)
+    section.lines.append(
+        f"A message's share, in µs: event loop {costs.loop:.0f}, commits {costs.commit:.0f}, signature "
+        f"{costs.sign:.0f}; one fsync {sync:.0f}. Loop, commits and fsync are from the unsigned runs, the signature "
+        "from the bench of assembly: the signed runs are foretold from these."
+    )
+    here = Plan("unsigned", connections=CONNECTIONS, cores=os.cpu_count() or 1, sink=relays.sink_cost())
+    plans = (
+        (replace(here, name="unsigned, one process"), "unsigned"),
+        (replace(here, name="signed, one process", signed=True), "signed"),
+        (replace(here, name="signed, two processes", signed=True, processes=2), "signed twice"),
+    )
+    rows = []
+    for plan, name in plans:
+        foretold = forecast(plan, costs)
+        rate, gives_way = foretold.rate, foretold.first_to_give_way
+        rows.append((plan.name, f"{rate:,.0f}", f"{found[name]:,.0f}", amount(found[name] / rate), gives_way))
+    section.table(("on this machine", "foretold, messages/s", "measured", "ratio", "first to give way"), rows)
+    section.lines.append("With the same costs, and a cloud disk of 1 ms, elsewhere:")
+    section.table(scaling.HEADS, scaling.table(replace(costs, sync=1000)))
+    return section
+
+
 PARTS = (
     Part("sqlite", ledger_on("sqlite", "SQLite", 0.8)),
     Part("postgresql", ledger_on("postgresql", "PostgreSQL", 0.6)),
@@ -254,6 +294,7 @@ PARTS = (
     Part("large", large),
     Part("unsubscribe", unsubscribes),
     Part("start-up", start_up),
+    Part("model", model),
     Part("audience-sizes", audience_sizes),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,16 @@ def chunking_sink() -> Iterator[int]:
     port = free_port()
     with serving([PYTHON, "-m", "benchmarks.chunking_sink", str(port)], port):
         yield port
+
+
+def sink_cost(messages: int = 10_000) -> float:
+    """What smtp-sink itself costs the machine, in µs of CPU a message."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with smtp_sink() as port:
+        source = smtp_source(port, messages, 20)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return (spent - source.cpu_seconds) / messages * 1e6
 
 
 def smtp_source(port: int, messages: int, connections: int) -> Finished:

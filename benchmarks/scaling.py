@@ -1,0 +1,317 @@
+"""The cost model of docs/scaling.md: what a message costs, played through for any number of processes and hosts.
+
+A discrete-event simulation in which each connection goes round its loop: wait for a group commit, have the mail
+put together and signed, hand it to the relay, and again. What it waits for are resources with a capacity, and
+the one that is busy nearly always is the one that gives way first. `python -m benchmarks.scaling` prints the
+table of docs/scaling.md, `--help` lists the costs that it can be told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+from collections import deque
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import count
+
+MICRO = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What things take, in µs. The defaults are rounded figures of one virtual core in a cloud.
+
+    `loop` and `commit` are a message's share of CPU under the interpreter's lock, in the event loop's thread and in
+    that of the group commits; `sign` is outside of it. `server` is PostgreSQL's CPU a message, `sync` how long a
+    durable commit waits for the disk and the network to it.
+    """
+
+    loop: float = 100
+    commit: float = 60
+    sign: float = 290
+    server: float = 120
+    sync: float = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An installation. `round_trip` is in ms, `relay_limit` in messages a second; `sink` is what a relay on
+    the same machine costs it, in µs of CPU."""
+
+    name: str
+    hosts: int = 1
+    processes: int = 1
+    cores: int = 2
+    connections: int = 20
+    signed: bool = False
+    postgresql: bool = False
+    server_cores: int = 8
+    round_trip: float = 0.0
+    trips: int = 1
+    relay_limit: float | None = None
+    sink: float = 0.0
+
+
+class Resource:
+    """Something that so many can have at a time, first come, first served."""
+
+    def __init__(self, name: str, capacity: int = 1) -> None:
+        self.name = name
+        self.capacity = self.free = capacity
+        self.waiting: deque[Step] = deque()
+        self.busy = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Wait for a resource, and keep it."""
+
+    resource: Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give it back."""
+
+    resource: Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Let seconds pass; they count as work of those resources."""
+
+    seconds: float
+    on: tuple[Resource, ...] = ()
+
+
+class Sleep:
+    """Wait until somebody calls `World.wake`."""
+
+
+Act = Take | Release | Spend | Sleep
+Step = Generator[Act, None, None]
+
+
+class World:
+    """The clock, and whoever waits for it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._due: list[tuple[float, int, Step]] = []
+        self._numbers = count()
+
+    def wake(self, step: Step, after: float = 0.0) -> None:
+        """Go on with `step`, so many seconds from now."""
+        heapq.heappush(self._due, (self.now + after, next(self._numbers), step))
+
+    def run(self) -> None:
+        """Until nothing is left to happen."""
+        while self._due:
+            self.now, _, step = heapq.heappop(self._due)
+            self._go_on(step)
+
+    def _go_on(self, step: Step) -> None:
+        for act in step:
+            match act:
+                case Take(resource):
+                    if not resource.free:
+                        resource.waiting.append(step)
+                        return
+                    resource.free -= 1
+                case Release(resource):
+                    if resource.waiting:
+                        self.wake(resource.waiting.popleft())
+                    else:
+                        resource.free += 1
+                case Spend(seconds, on):
+                    for resource in on:
+                        resource.busy += seconds
+                    self.wake(step, seconds)
+                    return
+                case Sleep():
+                    return
+
+
+@dataclass
+class Process:
+    """One sender: its lock, and who waits for its next commit."""
+
+    lock: Resource
+    cores: Resource
+    waiting: list[Step] = field(default_factory=list)
+    committer: Step | None = None
+    idle: bool = False
+
+
+class Lane:
+    """One connection."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """How fast a plan is, and how busy each resource was (1.0: always)."""
+
+    rate: float
+    busy: dict[str, float]
+
+    @property
+    def first_to_give_way(self) -> str:
+        """The busiest resource; where none is nearly always busy, there are too few connections."""
+        name, share = max(self.busy.items(), key=lambda item: item[1])
+        return name if share > 0.9 else "the number of connections"
+
+
+class Simulation:
+    """One plan, played through."""
+
+    def __init__(self, plan: Plan, costs: Costs, messages: int) -> None:
+        self.plan, self.costs = plan, costs
+        self.world = World()
+        self.left = messages
+        self.writer = Resource("the database's one writer" if not plan.postgresql else "no writer")
+        self.server = Resource("the database server's cores", plan.server_cores)
+        self.relay = Resource("the relay's limit")
+        self.hosts = [Resource("the hosts' cores", plan.cores) for _ in range(plan.hosts)]
+        self.processes = [
+            Process(Resource("the interpreter's lock"), cores)
+            for cores in self.hosts
+            for _ in range(plan.processes)
+        ]
+
+    def run(self) -> Forecast:
+        messages = self.left
+        for process in self.processes:
+            process.committer = self._commit(process)
+            self.world.wake(process.committer)
+            for _ in range(self.plan.connections):
+                lane = Lane()
+                lane.step = self._send(process, lane)
+                self.world.wake(lane.step)
+        self.world.run()
+        pools: dict[str, list[Resource]] = {}
+        shared = [self.server, self.relay] + ([] if self.plan.postgresql else [self.writer])
+        for resource in (*shared, *self.hosts, *(process.lock for process in self.processes)):
+            pools.setdefault(resource.name, []).append(resource)
+        busy = {
+            name: sum(each.busy for each in pool) / sum(each.capacity for each in pool) / self.world.now
+            for name, pool in pools.items()
+        }
+        return Forecast(messages / self.world.now, busy)
+
+    def _send(self, process: Process, lane: Lane) -> Step:
+        """A connection's loop."""
+        plan, costs = self.plan, self.costs
+        while self.left > 0:
+            self.left -= 1
+            process.waiting.append(lane.step)
+            if process.idle and process.committer is not None:
+                process.idle = False
+                self.world.wake(process.committer)
+            yield Sleep()
+            if plan.signed:
+                yield from _work(costs.sign, process.cores)
+            yield from _work(costs.loop, process.lock, process.cores)
+            if plan.relay_limit:
+                yield from _work(1e6 / plan.relay_limit, self.relay)
+            if plan.sink:
+                yield from _work(plan.sink, process.cores)
+            yield Spend(plan.trips * plan.round_trip / 1000)
+
+    def _commit(self, process: Process) -> Step:
+        """A process's group commits, one after the other. SQLite has one writer for all processes."""
+        plan, costs = self.plan, self.costs
+        while True:
+            group, process.waiting = process.waiting, []
+            if not group:
+                process.idle = True
+                yield Sleep()
+                continue
+            if not plan.postgresql:
+                yield Take(self.writer)
+            yield from _work(costs.commit * len(group), process.lock, process.cores, also=self._writers)
+            if plan.postgresql:
+                yield from _work(costs.server * len(group), self.server)
+            yield Spend(costs.sync * MICRO, self._writers)
+            if not plan.postgresql:
+                yield Release(self.writer)
+            for step in group:
+                self.world.wake(step)
+
+    @property
+    def _writers(self) -> tuple[Resource, ...]:
+        return () if self.plan.postgresql else (self.writer,)
+
+
+def _work(microseconds: float, *resources: Resource, also: tuple[Resource, ...] = ()) -> Step:
+    """Have all of `resources` for so long."""
+    for resource in resources:
+        yield Take(resource)
+    yield Spend(microseconds * MICRO, (*resources, *also))
+    for resource in resources:
+        yield Release(resource)
+
+
+def forecast(plan: Plan, costs: Costs, messages: int = 20_000) -> Forecast:
+    """How fast `plan` is with those costs, found with so many messages."""
+    return Simulation(plan, costs, messages).run()
+
+
+FAR = Plan("a relay 20 ms away", signed=True, round_trip=20)
+PLANS = (
+    Plan("SQLite, a relay next door, unsigned", round_trip=0.2),
+    Plan("the same, signed", round_trip=0.2, signed=True),
+    Plan("the same, two processes", round_trip=0.2, signed=True, processes=2),
+    replace(FAR, name="SQLite, signed, a relay 20 ms away, 20 connections"),
+    replace(FAR, name="the same without CHUNKING", trips=2),
+    replace(FAR, name="the same with CHUNKING, 100 connections", connections=100),
+    replace(FAR, name="the same, a relay that takes 200 a second", connections=100, relay_limit=200),
+    replace(FAR, name="PostgreSQL, one host of 8 cores, 4 processes", cores=8, processes=4, connections=100,
+            postgresql=True),
+    replace(FAR, name="PostgreSQL, 4 such hosts", hosts=4, cores=8, processes=4, connections=100,
+            postgresql=True, server_cores=16),
+    replace(FAR, name="PostgreSQL, 16 such hosts", hosts=16, cores=8, processes=4, connections=100,
+            postgresql=True, server_cores=16),
+)  # fmt: skip
+AUDIENCES = (1_000_000, 10_000_000, 100_000_000)
+
+
+def table(costs: Costs, plans: Sequence[Plan] = PLANS) -> list[tuple[str, ...]]:
+    """For each plan: its name, its rate, how long each audience takes, and what gives way first."""
+    rows = []
+    for plan in plans:
+        found = forecast(plan, costs)
+        times = [_duration(people / found.rate) for people in AUDIENCES]
+        rows.append((plan.name, f"{found.rate:,.0f}", *times, found.first_to_give_way))
+    return rows
+
+
+HEADS = (
+    "installation",
+    "messages/s",
+    *(f"{people // 1_000_000} million" for people in AUDIENCES),
+    "first to give way",
+)
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Play the plans of docs/scaling.md through; costs in µs.")
+    for each in fields(Costs):
+        parser.add_argument(f"--{each.name}", type=float, default=each.default)
+    costs = Costs(**vars(parser.parse_args()))
+    print(f"| {' | '.join(HEADS)} |\n|---|{'---:|' * (len(HEADS) - 2)}---|")
+    for row in table(costs):
+        print(f"| {' | '.join(row)} |")
+
+
+if __name__ == "__main__":
+    main()
