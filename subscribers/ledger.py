@@ -44,6 +44,8 @@ Placed: TypeAlias = tuple[int, dict[str, Standing]]
 """A subscriber's id, and where they stand by topic."""
 
 LONGEST_WORDING = 100_000
+LONGEST_LANGUAGE = 35
+LONGEST_VERSION = 100
 
 # Rows that a cursor brings at a time: a walk over millions of lines stays within a few megabytes.
 READ_AHEAD = 2000
@@ -109,6 +111,10 @@ def keep_wording(
         raise InvalidInput("The wording is empty or not text.", hint="Give the text that people agreed to.")
     if len(wording) > LONGEST_WORDING:
         raise InvalidInput(f"The wording is longer than {LONGEST_WORDING} characters.")
+    if len(language) > LONGEST_LANGUAGE or len(version) > LONGEST_VERSION:
+        raise InvalidInput(
+            f"A wording's language has at most {LONGEST_LANGUAGE} characters, its version {LONGEST_VERSION}."
+        )
     name = sha256(wording.encode()).hexdigest()
     row = {"sha256": name, "text": wording, "language": language, "version": version, "first_used_at": now}
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, text
 from sqlmodel import SQLModel
 
 from mailer.database import Database
-from mailer.errors import MailerError, NotFound
+from mailer.errors import InvalidInput, MailerError, NotFound
 from subscribers import audience, ledger
 from subscribers.consent import EVERY_TOPIC, BrokenLink, NewEvent
 from subscribers.models import ConsentKind, Subscriber, SuppressionReason
@@ -92,6 +92,12 @@ def test_the_database_refuses_to_change_the_ledger(database: Database, statement
         grant(connection, add_person(connection, "jan"))
     with pytest.raises(MailerError), database.write() as connection:
         connection.execute(text(statement))
+
+
+@pytest.mark.parametrize("names", [{"language": "n" * 36}, {"version": "1" * 101}])
+def test_a_wording_whose_names_fit_no_column_is_refused(database: Database, names: dict[str, str]) -> None:
+    with pytest.raises(InvalidInput, match="has at most 35"), database.write() as connection:
+        ledger.keep_wording(connection, "Yes.", NOW, **names)
 
 
 def test_proof_is_the_last_grant_that_counted_with_its_verbatim_text(database: Database) -> None:
