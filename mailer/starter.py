@@ -34,6 +34,10 @@ zone = {zone}
 
 # A second person approves each campaign before it can be sent.
 require_approval = false
+
+# When mail may go out, and how long after its time a scheduled campaign may still begin.
+# send_window = "weekdays 08:00 to 18:00 Europe/Amsterdam"
+max_lateness = "6h"
 {database_url}
 [smtp]
 # The relay that mail is handed to. security: "starttls", "tls", or "none" for a relay on this machine.
