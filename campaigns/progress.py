@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from campaigns.sender import Sender
+from mailer.errors import MailerError
 
 REFRESH = 0.2  # seconds
 
@@ -53,18 +54,33 @@ async def progress(
     )
     with bar, _stopped_by_signals(sender, console, drain_seconds):
         task = bar.add_task(label, total=total)
-        follower = asyncio.create_task(_follow(sender, bar, task))
+        followers = [
+            asyncio.create_task(_follow(sender, bar, task)),
+            asyncio.create_task(_warn(sender, console)),
+        ]
         try:
             yield
         finally:
-            follower.cancel()
-            with suppress(asyncio.CancelledError):
-                await follower
+            for follower in followers:
+                follower.cancel()
+            await asyncio.gather(*followers, return_exceptions=True)
 
 
 async def _follow(sender: Sender, bar: Progress, task: object) -> None:
     while True:
         bar.update(task, completed=sender.tally.states.total())  # type: ignore[arg-type]  # rich's TaskID
+        await asyncio.sleep(REFRESH)
+
+
+async def _warn(sender: Sender, console: Console) -> None:
+    """Say when the database takes nothing, and when it does again."""
+    said: MailerError | None = None
+    while True:
+        if sender.trouble and not said:
+            console.print(f"{sender.trouble.message} Waiting for it.", style="yellow", markup=False)
+        elif said and not sender.trouble:
+            console.print("The database is back.", style="yellow")
+        said = sender.trouble
         await asyncio.sleep(REFRESH)
 
 

@@ -100,6 +100,7 @@ class Ledger:
         self._clock, self._lease = clock, lease
         self._commits: GroupCommit[Item, Committed] = GroupCommit(database, self._apply)
         self._renewed = clock() - lease
+        self.trouble: MailerError | None = None  # what the database says while it is waited for
 
     def is_valid(self) -> bool:
         """Whether nobody else can have taken us for dead yet, so that content may be offered."""
@@ -139,14 +140,16 @@ class Ledger:
         while True:
             try:
                 committed = await self._commits.submit(item)
-            except MailerError:
+            except MailerError as error:
                 if self._clock() >= give_up:
                     raise
+                self.trouble = error
                 # The commit may have happened though its answer was lost. Outcomes can be recorded again; the
                 # wanted delivery may be an attempt by now, of which only we know that it was never offered.
                 item = replace(item, again=True) if isinstance(item, Turn) else item
                 await asyncio.sleep(PAUSE_WITHOUT_DATABASE)
             else:
+                self.trouble = None
                 self._renewed = max(self._renewed, committed.renewed)
                 return committed.result
 
@@ -210,6 +213,11 @@ class Sender:
         self._stopped = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._cut_offs = 0
+
+    @property
+    def trouble(self) -> MailerError | None:
+        """What keeps the database from taking anything, while that is waited for."""
+        return self._ledger.trouble
 
     def stop(self) -> None:
         """Offer nothing more; mails that are in the air are seen to their end."""
