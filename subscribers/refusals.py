@@ -8,12 +8,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from mailer.errors import MailerError
+from mailer.errors import MailerError, Refused
 from subscribers.applicant import Refusal
 
 
+HEADER = ("row", "column", "reason")
+
+
 class Refusals:
-    """Writes `path` from the first refusal on; without any there is no file, and none of an earlier import."""
+    """Writes `path` from the first refusal on; without any there is no file, and none of an earlier import.
+
+    Raises Refused where `path` is a file, but not one of ours.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,6 +28,11 @@ class Refusals:
 
     def __enter__(self) -> Self:
         try:
+            if self.path.exists() and not self._is_ours():
+                raise Refused(
+                    f"{self.path} is there already, and it is no list of refusals.",
+                    hint="Name another file with --refusals.",
+                )
             self.path.unlink(missing_ok=True)
         except OSError as error:
             raise self._unwritable(error) from None
@@ -38,10 +49,15 @@ class Refusals:
             if self._writer is None:
                 stream = self._open.enter_context(self.path.open("w", encoding="utf-8", newline=""))
                 self._writer = csv.writer(stream, lineterminator="\n")
-                self._writer.writerow(("row", "column", "reason"))
+                self._writer.writerow(HEADER)
             self._writer.writerow((refusal.row, refusal.column, refusal.reason))
         except OSError as error:
             raise self._unwritable(error) from None
+
+    def _is_ours(self) -> bool:
+        with self.path.open("rb") as stream:
+            start = stream.read(len(",".join(HEADER)))
+        return not start or start == ",".join(HEADER).encode()
 
     def _unwritable(self, error: OSError) -> MailerError:
         return MailerError(

@@ -115,6 +115,14 @@ def test_import_refuses_what_it_can_not_work_with(
     assert reason in str(result.exception)
 
 
+def test_a_file_that_is_no_list_of_refusals_is_not_overwritten(keyboard: Keyboard) -> None:
+    thesis = keyboard.folder / "thesis.csv"
+    thesis.write_text("chapter,words\n", encoding="utf-8")
+    command = ("subscribers", "import", EXAMPLES / "people.csv", "--source", "x")
+    keyboard(*command, "--wording", EXAMPLES / "wording.nl.txt", "--refusals", thesis, code=4)
+    assert thesis.read_text(encoding="utf-8") == "chapter,words\n"
+
+
 def test_import_refuses_a_wording_without_words(keyboard: Keyboard) -> None:
     empty = keyboard.folder / "empty.txt"
     empty.write_text("\n", encoding="utf-8")
