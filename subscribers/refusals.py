@@ -11,7 +11,6 @@ from typing import Any, Self
 from mailer.errors import MailerError, Refused
 from subscribers.applicant import Refusal
 
-
 HEADER = ("row", "column", "reason")
 
 
