@@ -8,7 +8,7 @@ A claim belongs to one worker; nothing is written to a delivery except by the wo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -174,30 +174,6 @@ def take_back(connection: Connection, hold: Hold, delivery_ids: Sequence[int]) -
         )
 
 
-def hold_back(connection: Connection, hold: Hold, until: Mapping[int, datetime]) -> None:
-    """Give back claims that a limit does not let through now: each is pending again, and due when that may be."""
-    if until:
-        connection.execute(
-            _HOLD_BACK,
-            [
-                {"delivery": number, "worker": hold.worker_id, "later": moment}
-                for number, moment in until.items()
-            ],
-        )
-
-
-def domains(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, str]:
-    """The domains that these deliveries go to, where the person is still on file."""
-    statement = _DOMAINS.where(delivery.c.id.in_(delivery_ids))
-    return {row.id: _domain(row.email) for row in connection.execute(statement)}
-
-
-def domains_in_the_air(connection: Connection) -> list[str]:
-    """The domains of all mails that are being offered just now, by whichever worker."""
-    statement = _DOMAINS.where(HELD, delivery.c.state == DeliveryState.ATTEMPTING)
-    return [_domain(row.email) for row in connection.execute(statement)]
-
-
 def address_hashes(connection: Connection, delivery_ids: Sequence[int]) -> list[HashedAddress]:
     """The keyed hashes of the addresses that these deliveries went to."""
     statement = (
@@ -328,15 +304,6 @@ def next_due(connection: Connection, campaign_id: int) -> datetime | None:
     return found
 
 
-def next_held_back(connection: Connection, campaign_id: int) -> datetime | None:
-    """When the next delivery is due that waits for nothing but a limit, or None when there is none."""
-    statement = select(func.min(delivery.c.due_at)).where(
-        delivery.c.campaign_id == campaign_id, CLAIMABLE, delivery.c.state == DeliveryState.PENDING
-    )
-    found: datetime | None = connection.execute(statement).scalar_one_or_none()
-    return found
-
-
 def is_being_sent(connection: Connection, campaign_id: int) -> bool:
     """Whether the campaign is neither paused nor ended."""
     statement = select(campaign.c.state).where(campaign.c.id == campaign_id)
@@ -456,21 +423,3 @@ _SETTLE = Prepared(
         worker_id=None,
     )
 )
-
-_HOLD_BACK = (
-    update(delivery)
-    .where(
-        delivery.c.id == bindparam("delivery"),
-        delivery.c.worker_id == bindparam("worker"),
-        delivery.c.state == DeliveryState.CLAIMED,
-    )
-    .values(state=DeliveryState.PENDING, due_at=bindparam("later"), worker_id=None)
-)
-
-_DOMAINS = select(delivery.c.id, subscriber.c.email).join(
-    subscriber, subscriber.c.id == delivery.c.subscriber_id
-)
-
-
-def _domain(email: str) -> str:
-    return email.rpartition("@")[2]

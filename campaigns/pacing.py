@@ -9,7 +9,7 @@ from typing import assert_never
 
 from sqlalchemy import Connection
 
-from campaigns import deliveries
+from campaigns import deliveries, held_back
 from campaigns.deliveries import Answer, Attempt, Halted, Hold
 from mailer.throttle import Admission, Ask, ProviderFull, RelayFull, Slot, Throttle
 
@@ -44,8 +44,8 @@ class Pacing:
         admissions = _admissions(self._throttle, connection, wanted, now)
         slots = {number: one.at for number, one in admissions.items() if isinstance(one, Slot)}
         passed = deliveries.attempt(connection, hold, list(slots), now)
-        full = {number: one.until for number, one in admissions.items() if isinstance(one, ProviderFull)}
-        deliveries.hold_back(connection, hold, full)
+        held = {number: one for number, one in admissions.items() if isinstance(one, ProviderFull)}
+        held_back.put(connection, hold, held)
         going_on = len(passed) == len(wanted) or deliveries.is_being_sent(connection, hold.campaign_id)
         return {
             number: _answer(admission, passed.get(number), going_on=going_on)
@@ -56,11 +56,11 @@ class Pacing:
 def _admissions(
     throttle: Throttle, connection: Connection, wanted: Mapping[int, str], now: datetime
 ) -> dict[int, Admission]:
-    domains = deliveries.domains(connection, list(wanted)) if throttle.minds_domains else {}
-    asks = [Ask(number, relay, domains.get(number)) for number, relay in wanted.items()]
+    known = held_back.destinations(connection, list(wanted), now) if throttle.minds_domains else {}
+    asks = [Ask(number, relay, *known.get(number, (None,))) for number, relay in wanted.items()]
 
     def in_the_air() -> list[str]:
-        return deliveries.domains_in_the_air(connection) if throttle.counts_connections else []
+        return held_back.domains_in_the_air(connection) if throttle.counts_connections else []
 
     return throttle.admit(connection, asks, now, in_the_air)
 

@@ -18,7 +18,7 @@ from typing import assert_never, cast
 
 from sqlalchemy import Connection
 
-from campaigns import deliveries, workers
+from campaigns import deliveries, held_back, workers
 from campaigns.compose import Composer
 from campaigns.deliveries import Attempt, Halted, Hold, Withheld
 from campaigns.models import DeliveryState
@@ -123,7 +123,7 @@ class Ledger:
 
         def find() -> datetime | None:
             with self._database.read() as connection:
-                return deliveries.next_held_back(connection, self._hold.campaign_id)
+                return held_back.next_due(connection, self._hold.campaign_id)
 
         return await asyncio.to_thread(find)
 

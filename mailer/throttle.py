@@ -23,18 +23,24 @@ from mailer.models import Throttle as ThrottleRow
 from mailer.settings import Settings
 
 AHEAD = SECOND // 2  # microseconds; also how long a pause or a withdrawal may find a mail on its way
-CROWDED = SECOND  # until a provider that has all its connections is tried again
+FARTHEST = 300 * SECOND  # how long the queue for a provider may be; who finds it longer comes back then
+LATE = 50_000  # what a delivery may come back after its place in the queue, and what it may be early for it
+PER_CONNECTION = 50  # a second: how fast the queue moves where only connections are limited
 
 throttle = table(ThrottleRow)
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A delivery that is to go out through `relay` to an address at `domain`."""
+    """A delivery that is to go out through `relay` to an address at `domain`.
+
+    `appointed`: it was told to come back about now.
+    """
 
     delivery_id: int
     relay: str
     domain: str | None
+    appointed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,13 @@ class RelayFull:
 
 @dataclass(frozen=True, slots=True)
 class ProviderFull:
-    """The recipient's provider is to get nothing more before `until`; others are not concerned."""
+    """The recipient's provider is to get nothing more for now; come back at `until`. Others are not concerned.
+
+    `appointed`: there is a place in the queue for it then.
+    """
 
     until: datetime
+    appointed: bool
 
 
 Admission = Slot | RelayFull | ProviderFull
@@ -109,13 +119,13 @@ class Throttle:
         admitted: dict[int, Admission] = {}
         for ask in asks:
             provider = self._provider_of.get(ask.domain or "")
-            most = self._providers[provider].connections if provider else None
-            if most is not None and busy[provider] >= most:
-                admitted[ask.delivery_id] = ProviderFull(_instant(book.now + CROWDED))
+            if provider is None:
+                admitted[ask.delivery_id] = book.admit(_relay(ask.relay))
                 continue
-            admission = book.admit(_relay(ask.relay), provider and _provider(provider))
-            if isinstance(admission, Slot):
-                busy[provider] += 1
+            most, name = self._providers[provider].connections, _provider(provider)
+            crowded = most is not None and busy[provider] >= most
+            admission = book.enqueue(name) if crowded else book.admit_to(name, ask)
+            busy[provider] += isinstance(admission, Slot)
             admitted[ask.delivery_id] = admission
         _save(connection, book.changed())
         return admitted
@@ -135,47 +145,84 @@ class Throttle:
     def _budgets(self, connection: Connection, asks: Sequence[Ask], now: datetime) -> dict[str, Budget]:
         limits = self._limits_of(asks, now)
         spent = _locked(connection, limits) if limits else {}
-        latest = _micros(now) + AHEAD
+        latest = _micros(now) + FARTHEST
         return {name: Budget.read(limits[name], text, latest) for name, text in spent.items()}
 
     def _limits_of(self, asks: Sequence[Ask], now: datetime) -> dict[str, tuple[Limit, ...]]:
         found = {_relay(name): self._relays[name].at(now, self._zone) for name in {ask.relay for ask in asks}}
         found = {name: limits for name, limits in found.items() if limits}
-        names = {self._provider_of.get(ask.domain or "") for ask in asks}
-        return found | {_provider(name): tuple(self._providers[name].limits()) for name in names if name}
+        for name in {self._provider_of[ask.domain] for ask in asks if ask.domain in self._provider_of}:
+            limits = self._providers[name]
+            found[_provider(name)] = tuple(limits.limits())
+            pace = Limit("second", PER_CONNECTION * (limits.connections or 1), SECOND)
+            found[_queue(_provider(name))] = found[_provider(name)] or (pace,)
+        return found
 
 
 class _Book:
-    """The budgets of one transaction, and what would be spent after what was refused: when to ask again."""
+    """The budgets of one transaction. Behind each provider's stands a second one, its queue.
+
+    A delivery that finds its provider full takes a place in the queue and comes back when that is due. Newcomers
+    stand behind the queue, those with an appointment do not.
+    """
 
     def __init__(self, budgets: Mapping[str, Budget], now: int) -> None:
-        self.now = now
+        self._now = now
         self._budgets = budgets
         self._after: dict[str, Budget] = {}
         self._changed: set[str] = set()
 
-    def admit(self, relay: str, provider: str | None) -> Admission:
-        at = self._next(relay, self.now)
-        if provider and self._next(provider, at) > at:
-            return ProviderFull(_instant(self._turn(provider)))
-        if at > self.now + AHEAD:
-            return RelayFull(_instant(self._turn(relay) - AHEAD))
-        for name in {relay, provider or relay} & self._budgets.keys():
-            self._budgets[name].take(at)
-            self._changed.add(name)
+    def admit(self, relay: str, earliest: int | None = None) -> Admission:
+        """Whoever is no provider's."""
+        at = self._next(relay, earliest or self._now)
+        if at > self._now + AHEAD:
+            return RelayFull(_instant(self._turn_after(relay) - AHEAD))
+        self._take(relay, at)
         return Slot(_instant(at))
 
+    def admit_to(self, provider: str, ask: Ask) -> Admission:
+        """Who goes to a provider: when both it and the relay have room."""
+        at = self._next(_relay(ask.relay), self._now)
+        opening = self._next(provider, at)
+        if not ask.appointed:
+            opening = self._next(_queue(provider), opening)
+        if opening > at + LATE and ask.appointed:
+            return ProviderFull(_instant(self._turn_after(provider)), appointed=True)
+        if opening > at + LATE:
+            return self.enqueue(provider)
+        admission = self.admit(_relay(ask.relay), opening)
+        if isinstance(admission, Slot):
+            self._take(provider, opening)
+            if not ask.appointed:
+                self._take(_queue(provider), opening)
+        return admission
+
+    def enqueue(self, provider: str) -> ProviderFull:
+        """A place in the queue, if it is not too long for one."""
+        opening = self._next(provider, self._now)
+        place = self._next(_queue(provider), opening)
+        if place > self._now + FARTHEST:
+            return ProviderFull(_instant(max(opening, self._now + FARTHEST)), appointed=False)
+        self._take(_queue(provider), place)
+        return ProviderFull(_instant(place + LATE), appointed=True)
+
     def changed(self) -> dict[str, str]:
+        """What is to be written down."""
         return {name: self._budgets[name].written() for name in self._changed}
 
     def _next(self, name: str, at: int) -> int:
         return self._budgets[name].next(at) if name in self._budgets else at
 
-    def _turn(self, name: str) -> int:
-        """Where in the queue behind a limit one more would stand; so not all come back at the same moment."""
+    def _take(self, name: str, at: int) -> None:
+        if name in self._budgets:
+            self._budgets[name].take(at)
+            self._changed.add(name)
+
+    def _turn_after(self, name: str) -> int:
+        """When one more would be let through, after those who were turned away here: so not all come back at once."""
         if name not in self._after:
             self._after[name] = self._budgets[name].copy()
-        return self._after[name].take(self.now)
+        return self._after[name].take(self._now)
 
 
 def _locked(connection: Connection, names: Iterable[str]) -> dict[str, str]:
@@ -206,6 +253,10 @@ def _relay(name: str) -> str:
 
 def _provider(name: str) -> str:
     return f"provider {name}"
+
+
+def _queue(provider: str) -> str:
+    return f"{provider} queue"
 
 
 def _micros(moment: datetime) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import random
 import threading
 from collections import Counter
 from contextlib import suppress
@@ -55,11 +57,56 @@ def test_a_provider_that_is_full_leaves_the_relay_to_the_others(database: Databa
     answers = admit(database, throttle, [Ask(number, "smtp", domain) for number, domain in enumerate(to)])
     assert answers == {
         0: Slot(NOON),
-        1: ProviderFull(NOON + timedelta(seconds=1)),
+        1: ProviderFull(NOON + timedelta(seconds=1.05), appointed=True),
         2: Slot(NOON + 100 * MILLISECOND),
-        3: ProviderFull(NOON + timedelta(seconds=2)),
+        3: ProviderFull(NOON + timedelta(seconds=2.05), appointed=True),
         4: Slot(NOON + 200 * MILLISECOND),
     }
+
+
+def test_who_was_given_an_appointment_goes_before_newcomers(database: Database) -> None:
+    throttle = Throttle({"smtp": RelayLimits()}, {"gmail": ProviderLimits(per_second=1)}, "UTC")
+    admit(database, throttle, [Ask(number, "smtp", "gmail.com") for number in range(2)])
+    later = NOON + timedelta(seconds=1.05)
+    asks = [Ask(9, "smtp", "gmail.com"), Ask(1, "smtp", "gmail.com", appointed=True)]
+    answers = admit(database, throttle, asks, now=later)
+    assert answers == {9: ProviderFull(NOON + timedelta(seconds=2.05), appointed=True), 1: Slot(later)}
+
+
+def test_a_queue_that_is_too_long_takes_nobody_more(database: Database) -> None:
+    throttle = Throttle({"smtp": RelayLimits()}, {"gmail": ProviderLimits(per_minute=1)}, "UTC")
+    answers = admit(database, throttle, [Ask(number, "smtp", "gmail.com") for number in range(9)])
+    assert sum(isinstance(one, ProviderFull) and one.appointed for one in answers.values()) == 5
+    assert answers[8] == ProviderFull(NOON + timedelta(minutes=5), appointed=False)
+
+
+def test_a_provider_that_is_full_for_today_is_left_alone_until_tomorrow(database: Database) -> None:
+    throttle = Throttle({"smtp": RelayLimits()}, {"gmail": ProviderLimits(per_day=1)}, "UTC")
+    answers = admit(database, throttle, [Ask(number, "smtp", "gmail.com") for number in range(2)])
+    assert answers[1] == ProviderFull(NOON + timedelta(days=1), appointed=False)
+
+
+def test_who_is_held_back_comes_back_about_once(sqlite_database: Database) -> None:
+    """By a clock of its own: 200 mails at 10 a second, each asking when it was told to, some a little late."""
+    throttle = Throttle({"smtp": RelayLimits()}, {"gmail": ProviderLimits(per_second=10)}, "UTC")
+    luck = random.Random(4)
+    waiting = [(NOON, number, False) for number in range(200)]
+    asked, sent, now = 0, [], NOON
+    while waiting:
+        due, number, appointed = heapq.heappop(waiting)
+        now = max(now, due) + luck.choice([0, 0, 0, 20]) * MILLISECOND
+        (answer,) = admit(
+            sqlite_database, throttle, [Ask(number, "smtp", "gmail.com", appointed)], now=now
+        ).values()
+        asked += 1
+        if isinstance(answer, ProviderFull):
+            heapq.heappush(waiting, (answer.until, number, answer.appointed))
+        else:
+            sent.append(answer.at)
+    assert len(sent) == 200
+    assert asked < 3 * 200
+    assert all(later - first >= timedelta(seconds=1) for first, later in zip(sent, sent[10:], strict=False))
+    assert sent[-1] - sent[0] < timedelta(seconds=1.1 * 20)
 
 
 def test_mails_in_the_air_count_against_a_providers_connections(database: Database) -> None:
@@ -111,7 +158,11 @@ def test_no_domain_is_kept(database: Database) -> None:
         admit(database, throttle, [Ask(number, "smtp", domain)])
     with database.read() as connection:
         names = set(connection.execute(select(table(ThrottleRow).c.name)).scalars())
-    assert names == {"relay smtp", "provider gmail", "provider acme"}
+    assert names == {
+        "relay smtp",
+        *("provider gmail", "provider gmail queue"),
+        *("provider acme", "provider acme queue"),
+    }
 
 
 def test_without_limits_nobody_has_to_ask() -> None:
