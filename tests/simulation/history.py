@@ -1,0 +1,431 @@
+"""One random history of a campaign: real campaigns code, with everything around it played by a seed.
+
+Real are the ledger of deliveries, the gate, leases and burials, retries, the Sender with its lanes, group commit,
+and SQLite with all tables. Played are the hosts and their schedule, the fate of each commit, the relay, the clock,
+people who leave and the operator's hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, create_engine, update
+from sqlalchemy.pool import StaticPool
+
+from campaigns import catalogue, deliveries, sender, workers
+from campaigns.deliveries import Hold
+from campaigns.dispatch import Dispatch
+from campaigns.lifecycle import Act
+from campaigns.models import CampaignState, DeliveryState
+from campaigns.pacing import Pacing
+from campaigns.sender import Ledger, Sender
+from mailer.columns import table
+from mailer.database import Database
+from mailer.errors import Refused, TryAgainLater
+from mailer.outcome import Accepted, Deferred, Outcome, Phase, Rejected, Reply, Scope, Uncertain
+from mailer.settings import Settings
+from subscribers.models import Consent, ConsentKind
+from tests.campaign import TOPIC, draft, settings_for, subscribe
+from tests.simulation.loop import PROCESS, Killed, SimulatedLoop, SimulatedProcess
+
+CAMPAIGN = 1
+PEOPLE, HOSTS, LANES = 5, 2, 2
+LEASE = 6.0  # seconds
+TROUBLE = 18.0  # seconds, after which everything behaves, so that a history comes to its end
+PATIENCE = 2000.0
+EPOCH = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+SETTINGS: Settings = settings_for(
+    25, lease_seconds=LEASE, retry={"first_seconds": 2, "longest_seconds": 4, "give_up_seconds": 3600}
+)
+FINAL = frozenset(
+    {
+        DeliveryState.ACCEPTED,
+        DeliveryState.REJECTED,
+        DeliveryState.WITHHELD,
+        DeliveryState.UNCERTAIN,
+        DeliveryState.CANCELLED,
+    }
+)
+consent = table(Consent)
+
+
+class BrokenPromise(AssertionError):
+    """A history in which a wall did not hold."""
+
+
+class Fate(Enum):
+    """What becomes of a transaction."""
+
+    WELL = auto()
+    AWAY = auto()
+    LOST_BEFORE = auto()  # rolled back; the client hears of a broken connection
+    LOST_AFTER = auto()  # committed; the client hears of a broken connection
+    KILLED_BEFORE = auto()
+    KILLED_AFTER = auto()
+
+
+FATES = (80, 3, 4, 7, 2, 4)
+
+
+class Template:
+    """A migrated database with a campaign that is being sent, to begin each history with."""
+
+    def __init__(self, path: Path) -> None:
+        database = Database(f"sqlite:///{path}")
+        database.migrate()
+        self.people = subscribe(database, PEOPLE)
+        self.campaign = draft(database)
+        with database.write() as connection:
+            catalogue.change_state(connection, self.campaign, Act.SEND, EPOCH)
+        database.close()
+        self.simulated = SimulatedDatabase(sqlite3.connect(path))
+
+
+class SimulatedDatabase(Database):
+    """SQLite in memory. Transactions are whole steps, as SQLite's write lock makes them; their fate is chance."""
+
+    def __init__(self, original: sqlite3.Connection) -> None:
+        super().__init__("sqlite:///simulated.db")
+        self.history: History
+        self._original = original
+        self.raw = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+    @cached_property
+    def engine(self) -> Engine:
+        return create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
+
+    def begin(self, history: History) -> None:
+        """Forget everything, for the next history."""
+        self.history = history
+        self._original.backup(self.raw)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        process = PROCESS.get()
+        fate = self.history.fate()
+        if not process.alive:
+            raise Killed
+        if fate is Fate.AWAY:
+            raise TryAgainLater("The database is away.")
+        lost = fate in {Fate.LOST_BEFORE, Fate.KILLED_BEFORE}
+        with self.engine.connect() as connection, connection.begin() as transaction:
+            self.raw.execute("BEGIN IMMEDIATE")
+            yield connection
+            if lost:
+                transaction.rollback()
+        if not lost:
+            self.history.observe_commit()
+        if fate in {Fate.KILLED_BEFORE, Fate.KILLED_AFTER}:
+            self.history.note("is killed in a commit" if lost else "is killed after a commit")
+            process.kill()
+            raise Killed
+        if fate in {Fate.LOST_BEFORE, Fate.LOST_AFTER}:
+            self.history.note(f"loses the answer of a commit that was {'not made' if lost else 'made'}")
+            raise TryAgainLater("The connection to the database was lost.")
+
+    read = write
+
+
+class PlayedRelay:
+    """Relay and composer in one."""
+
+    ceiling, several = LANES, False
+
+    def __init__(self, history: History, worker_id: int) -> None:
+        self._history, self._worker_id = history, worker_id
+
+    def connection(self) -> PlayedConnection:
+        return PlayedConnection(self._history, self._worker_id)
+
+    def resting_for(self) -> float:
+        return 0.0
+
+    def through(self, _relay: str) -> PlayedRelay:
+        return self
+
+    async def compose_aside(self, recipient: Any, _now: datetime) -> tuple[Any, bytes]:
+        return recipient, b""
+
+
+class PlayedConnection:
+    """What the relay takes is decided when content is offered. It is of no use after a connection's fault."""
+
+    relay = "played"
+
+    def __init__(self, history: History, worker_id: int) -> None:
+        self._history, self._worker_id, self.has_turn = history, worker_id, True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.has_turn = False
+
+    async def send(self, person: Any, _message: bytes, may_offer: Any) -> Outcome:
+        history, luck = self._history, self._history.luck
+        await asyncio.sleep(luck.expovariate(1.0))
+        trouble = luck.random() if history.in_trouble else 1.0
+        if trouble < 0.15 or not may_offer():
+            self.has_turn = False
+            return Deferred(Phase.MAIL, Scope.RELAY, None, "hung up")
+        if trouble < 0.2:
+            return Deferred(Phase.RCPT, Scope.RECIPIENT, Reply(450, "4.2.0", "later"), "450 later")
+        if trouble < 0.23:
+            return Rejected(Phase.RCPT, Scope.RECIPIENT, Reply(550, "5.1.1", "unknown"), "550 unknown")
+        if trouble < 0.24:
+            return Rejected(Phase.MAIL, Scope.SENDER, Reply(550, "5.7.1", "policy"), "550 policy")
+        taken = trouble > 0.3
+        history.offered(person.subscriber_id, self._worker_id, taken=taken)
+        await asyncio.sleep(luck.expovariate(1.0))
+        if trouble < 0.35:
+            self.has_turn = False
+            return Uncertain(Phase.FINAL, "hung up after the content")
+        return Accepted(Reply(250, "2.0.0", "ok"))
+
+
+class History:
+    """What happens to one campaign, as `seed` has it. `log` tells it; BrokenPromise is raised where it went wrong."""
+
+    def __init__(self, template: Template, seed: int) -> None:
+        self.seed, self.luck = seed, random.Random(seed)
+        self.database, self.people = template.simulated, template.people
+        self.campaign = template.campaign
+        self.loop = SimulatedLoop(self.luck)
+        self.log: list[str] = []
+        self.copies: Counter[int] = Counter()  # mails that the relay took, by subscriber
+        self.allowed: Counter[int] = Counter(
+            self.people
+        )  # one each, and one more for each time it was resent
+        self.assumed: set[int] = set()
+        self.left: dict[int, int] = {}  # subscriber -> the commit with which they withdrew
+        self.commits = 0
+        self._hosts: list[SimulatedProcess] = []
+        self._attempts: set[tuple[int, int]] = set()
+        self._over = False
+        self.broken: str | None = None
+
+    @property
+    def in_trouble(self) -> bool:
+        return self.loop.time() < TROUBLE
+
+    def run(self) -> None:
+        """Play it to its end, and check the promise on the way and after."""
+        self.database.begin(self)
+        before = random.getstate()
+        random.seed(self.seed)
+        ahead, sender.CLAIMED_AHEAD = sender.CLAIMED_AHEAD, 2
+        try:
+            for number in range(HOSTS):
+                self._start_host(number)
+            self.loop.spawn(SimulatedProcess("world"), self._world())
+            self.loop.run(until=lambda: bool(self._over or self.broken or self.loop.failures), limit=PATIENCE)
+        except TimeoutError as error:
+            self.promise(False, f"{error}; the states are {self._states()}")
+        finally:
+            sender.CLAIMED_AHEAD = ahead
+            random.setstate(before)
+        if not self.broken:
+            self.promise(not self.loop.failures, f"a task failed: {self.loop.failures}")
+            self._check_the_end()
+        if self.broken:
+            raise BrokenPromise(f"seed {self.seed}: {self.broken}")
+
+    def promise(self, holds: bool, otherwise: str) -> None:
+        if not holds and self.broken is None:
+            self.broken = otherwise
+
+    def note(self, what: str) -> None:
+        self.log.append(f"{self.loop.time():8.2f}  {PROCESS.get().name:8} {what}")
+
+    def fate(self) -> Fate:
+        if not self.in_trouble or PROCESS.get().name == "world":
+            return Fate.WELL
+        return self.luck.choices(tuple(Fate), FATES)[0]
+
+    # -- hosts ---------------------------------------------------------------------------------------------------
+
+    def _start_host(self, number: int) -> None:
+        process = SimulatedProcess(f"host {number}", lag=self.luck.uniform(0, LEASE * sender.MARGIN))
+        self.loop.spawn(process, self._host())
+        self._hosts = [one for one in self._hosts if one.alive] + [process]
+
+    async def _host(self) -> None:
+        """`mailer worker`: look what is due, send it, look again."""
+        process = PROCESS.get()
+        dispatch = Dispatch(self.database, SETTINGS, lambda: self._clock(process))
+        while not self._over:
+            try:
+                await self._look(dispatch, process)
+            except TryAgainLater:
+                self.note("finds the database away")
+            await asyncio.sleep(self.luck.uniform(2, 7))
+
+    async def _look(self, dispatch: Dispatch, process: SimulatedProcess) -> None:
+        dispatch.bury_dead()
+        lease = timedelta(seconds=LEASE)
+        with self.database.write() as connection:
+            clock = dispatch._clock
+            if not deliveries.is_being_sent(connection, CAMPAIGN):
+                return
+            if not deliveries.has_due(connection, CAMPAIGN, clock()):
+                catalogue.finish_if_done(connection, CAMPAIGN, clock())
+                return
+            elsewhere = workers.Process(process.name, "1:1")
+            number = workers.register(connection, elsewhere, clock(), lease)
+        self.note(f"begins as worker {number}")
+        ledger = Ledger(self.database, Hold(number, CAMPAIGN, TOPIC), clock, lease, Pacing(None))
+        relay: Any = PlayedRelay(self, number)
+        run = Sender(ledger, relay, relay, clock, lease=lease, retry=SETTINGS.retry)
+        try:
+            tally = await run.run()
+        finally:
+            if process.alive:
+                await ledger.close()
+                dispatch._leave(number)
+        self.note(f"ends as worker {number}: {dict(tally.states)}")
+        if tally.refusal:
+            with self.database.write() as connection:
+                catalogue.pause_because(connection, CAMPAIGN, tally.refusal)
+
+    def _clock(self, process: SimulatedProcess) -> datetime:
+        return EPOCH + timedelta(seconds=self.loop.time() - process.lag)
+
+    # -- people, the operator and fate -----------------------------------------------------------------------------
+
+    async def _world(self) -> None:
+        doings = (
+            self._leave,
+            self._freeze,
+            self._kill,
+            self._pause,
+            self._resume,
+            self._resolve,
+            self._cancel,
+        )
+        while self.in_trouble:
+            await asyncio.sleep(self.luck.expovariate(0.4))
+            self.luck.choices(doings, (4, 4, 3, 2, 3, 2, 0.1))[0]()
+        while not self._is_over():
+            self._resume()
+            await asyncio.sleep(5)
+        self._over = True
+
+    def _leave(self) -> None:
+        person = self.luck.choice(self.people)
+        kind = self.luck.choice((ConsentKind.WITHDRAWN, ConsentKind.OBJECTED))
+        with self.database.write() as connection:
+            connection.execute(
+                update(consent).where(consent.c.subscriber_id == person).values(state=kind.value)
+            )
+        self.left.setdefault(person, self.commits)
+        self.note(f"subscriber {person} has {kind}")
+
+    def _freeze(self) -> None:
+        host = self.luck.choice(self._hosts)
+        host.thaws_at = self.loop.time() + self.luck.uniform(0.5, 3 * LEASE)
+        self.note(f"freezes {host.name} until {host.thaws_at:.2f}")
+
+    def _kill(self) -> None:
+        host = self.luck.choice(self._hosts)
+        host.kill()
+        self.note(f"kills {host.name}")
+
+    def _pause(self) -> None:
+        self._act(Act.PAUSE)
+
+    def _resume(self) -> None:
+        self._act(Act.RESUME)
+        for number in range(HOSTS):
+            if not any(host.alive and host.name == f"host {number}" for host in self._hosts):
+                self._start_host(number)
+
+    def _cancel(self) -> None:
+        self._act(Act.CANCEL)
+
+    def _act(self, act: Act) -> None:
+        with self.database.write() as connection, suppress(Refused):
+            state = catalogue.change_state(connection, self.campaign, act, self._clock(PROCESS.get()))
+            self.note(f"the operator: {act}; {state}")
+
+    def _resolve(self) -> None:
+        resend = self.luck.random() < 0.6
+        rows = self.database.raw.execute("SELECT subscriber_id FROM delivery WHERE state = 'uncertain'")
+        uncertain = [person for (person,) in rows]
+        if not uncertain:
+            return
+        dispatch = Dispatch(self.database, SETTINGS, lambda: self._clock(PROCESS.get()))
+        try:
+            dispatch.resolve("notes", resend=resend)
+        except Refused:
+            return
+        self.allowed.update(uncertain if resend else [])
+        self.assumed.update([] if resend else uncertain)
+        self.note(f"the operator resolves {uncertain}: {'resend' if resend else 'assume sent'}")
+
+    def _is_over(self) -> bool:
+        campaign = self.database.raw.execute("SELECT state FROM campaign").fetchone()[0]
+        at_work = self.database.raw.execute("SELECT count(*) FROM worker WHERE buried_at IS NULL").fetchone()[
+            0
+        ]
+        return not at_work and campaign in {CampaignState.FINISHED, CampaignState.CANCELLED}
+
+    # -- the promise ---------------------------------------------------------------------------------------------
+
+    def observe_commit(self) -> None:
+        """After each commit: who is being attempted, and may they be?"""
+        self.commits += 1
+        in_the_air: Counter[int] = Counter()
+        rows = self.database.raw.execute(
+            "SELECT id, attempts, worker_id, subscriber_id FROM delivery WHERE state = 'attempting'"
+        )
+        for number, attempts, worker, person in rows:
+            in_the_air[worker] += 1
+            if (number, attempts) not in self._attempts:
+                self._attempts.add((number, attempts))
+                self.note(f"attempts subscriber {person} as worker {worker}, attempt {attempts}")
+                self.promise(person not in self.left, f"subscriber {person} is attempted after withdrawing")
+        most = max(in_the_air.values(), default=0)
+        self.promise(most <= LANES, f"a worker has {most} in doubt with {LANES} lanes")
+
+    def offered(self, person: int, worker: int, *, taken: bool) -> None:
+        """Content is offered, and the relay takes it or does not."""
+        self.note(f"offers subscriber {person} as worker {worker}; {'taken' if taken else 'not taken'}")
+        buried = self.database.raw.execute("SELECT buried_at FROM worker WHERE id = ?", (worker,)).fetchone()[
+            0
+        ]
+        self.promise(not buried, f"worker {worker} offers content after its burial")
+        self.copies[person] += taken
+        enough = self.copies[person] <= self.allowed[person]
+        self.promise(enough, f"subscriber {person} has got {self.copies[person]} mails")
+
+    def _check_the_end(self) -> None:
+        for person, state in self._states().items():
+            known = state in {DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN}
+            has_it = self.copies[person] > 0
+            promise = self.promise
+            promise(state in FINAL, f"subscriber {person} is lost: {state}")
+            promise(
+                state != DeliveryState.ACCEPTED or has_it or person in self.assumed,
+                f"subscriber {person} counts as accepted without a mail",
+            )
+            promise(
+                known or not has_it or self.allowed[person] > 1,
+                f"subscriber {person} has a mail and is {state}",
+            )
+            promise(
+                state != DeliveryState.WITHHELD or person in self.left,
+                f"subscriber {person} is withheld without having withdrawn",
+            )
+
+    def _states(self) -> dict[int, str]:
+        return dict(self.database.raw.execute("SELECT subscriber_id, state FROM delivery").fetchall())

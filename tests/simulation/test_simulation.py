@@ -1,0 +1,66 @@
+"""Random histories of a campaign, in which everything may go wrong at any step: the promise holds in each.
+
+A history that breaks it is named by its seed: `python -m tests.simulation SEED` tells it step by step.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.simulation.history import BrokenPromise, History, Template
+from tests.simulation.walls import Wall, knock_out
+
+HISTORIES = int(os.environ.get("MAILER_TESTS_HISTORIES", "10000"))
+FIRST = int(os.environ.get("MAILER_TESTS_SEED", "0"))
+PARTS = 10
+SOAK = bool(os.environ.get("MAILER_TESTS_SOAK"))
+RARE = {Wall.OUTCOME_OF_ITS_ATTEMPT}
+ENOUGH = 10_000  # seeds within which a missing wall is found out; most need fewer than a hundred
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return Template(tmp_path_factory.mktemp("simulation") / "mailer.db")
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_history_breaks_the_promise(template: Template, part: int) -> None:
+    for seed in range(FIRST + part, FIRST + HISTORIES, PARTS):
+        History(template, seed).run()
+
+
+@pytest.mark.parametrize(
+    "wall",
+    [
+        pytest.param(
+            wall,
+            marks=pytest.mark.skipif(
+                wall in RARE and not SOAK, reason="takes thousands of histories: make soak"
+            ),
+        )
+        for wall in Wall
+    ],
+)
+def test_without_a_wall_some_history_breaks_the_promise_and_with_it_the_same_one_does_not(
+    template: Template, wall: Wall
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        knock_out(wall, patch)
+        seed, log = _counterexample(template)
+        again = History(template, seed)
+        with pytest.raises(BrokenPromise, match=f"seed {seed}:"):
+            again.run()
+        assert again.log == log, "a seed tells the same history each time"
+    History(template, seed).run()
+
+
+def _counterexample(template: Template) -> tuple[int, list[str]]:
+    for seed in range(ENOUGH):
+        history = History(template, seed)
+        try:
+            history.run()
+        except BrokenPromise:
+            return seed, history.log
+    pytest.fail(f"no history out of {ENOUGH} noticed that the wall is missing")

@@ -1,0 +1,123 @@
+"""The walls that the promise rests on, each with what it would be like without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import assert_never
+
+import pytest
+from sqlalchemy import ColumnElement, Connection, Integer, String, bindparam, cast, exists, update
+
+from campaigns import deliveries, workers
+from campaigns.deliveries import HELD, Hold, delivery
+from campaigns.models import DeliveryState
+from campaigns.retry import Settlement
+from campaigns.sender import Ledger
+from mailer.prepared import Prepared
+from subscribers.models import ConsentKind
+
+Predicate = Callable[[ColumnElement[str], ColumnElement[int]], ColumnElement[bool]]
+
+
+class Wall(StrEnum):
+    """What can be knocked out."""
+
+    GATE_IS_THE_WRITE = "the gate is the write"
+    POSITIVE_CONSENT = "consent is positive"
+    WRITTEN_BEFORE_DONE = "written before done"
+    DOUBT_IS_UNCERTAIN = "who is in doubt is uncertain"
+    FENCING = "fencing"
+    LEASE = "content is offered under a lease"
+    OUTCOME_OF_ITS_ATTEMPT = "an outcome belongs to its attempt"
+
+
+def knock_out(wall: Wall, patch: pytest.MonkeyPatch) -> None:
+    """Take one wall away, as long as `patch` is not undone."""
+    match wall:
+        case Wall.GATE_IS_THE_WRITE:
+            patch.setattr(deliveries, "claim", _claim_who_agrees)
+            _open_gate(patch, lambda topic, _: cast(topic, String) != "")
+        case Wall.POSITIVE_CONSENT:
+            _open_gate(patch, _has_not_withdrawn)
+        case Wall.WRITTEN_BEFORE_DONE:
+            unwritten = deliveries._gate().values(state=DeliveryState.CLAIMED)
+            patch.setattr(deliveries, "_GATE", Prepared(unwritten))
+            patch.setattr(deliveries, "settle", _settle_what_was_not_written)
+        case Wall.DOUBT_IS_UNCERTAIN:
+            patch.setattr(deliveries, "abandon", _forget)
+        case Wall.FENCING:
+            patch.setattr(workers, "renew", lambda *_: True)
+            patch.setattr(deliveries, "attempt", _attempt_whosever_it_is)
+        case Wall.LEASE:
+            patch.setattr(Ledger, "is_valid", lambda _: True)
+        case Wall.OUTCOME_OF_ITS_ATTEMPT:
+            patch.setattr(deliveries, "_SETTLE", Prepared(_settle_any_attempt()))
+        case _:
+            assert_never(wall)
+
+
+_claim, _attempt, _settle = deliveries.claim, deliveries.attempt, deliveries.settle
+
+
+def _open_gate(patch: pytest.MonkeyPatch, predicate: Predicate) -> None:
+    with pytest.MonkeyPatch.context() as for_a_moment:
+        for_a_moment.setattr(deliveries, "consented", predicate)
+        patch.setattr(deliveries, "_GATE", Prepared(deliveries._gate()))
+
+
+def _claim_who_agrees(connection: Connection, hold: Hold, now: datetime, limit: int) -> list[int]:
+    """Consent is read here, in a transaction before the one that records the attempt."""
+    claimed = _claim(connection, hold, now, limit)
+    values = {"ids": claimed, "worker": hold.worker_id, "topic": hold.topic, "now": now}
+    withheld = set(connection.execute(deliveries._WITHHOLD, values).scalars()) if claimed else set()
+    return [number for number in claimed if number not in withheld]
+
+
+def _has_not_withdrawn(topic: ColumnElement[str], subscriber_id: ColumnElement[int]) -> ColumnElement[bool]:
+    consent = deliveries.consent.alias()
+    return ~exists().where(
+        consent.c.subscriber_id == subscriber_id,
+        consent.c.topic == topic,
+        consent.c.state == ConsentKind.WITHDRAWN,
+    )
+
+
+def _settle_what_was_not_written(
+    connection: Connection, hold: Hold, settlements: Sequence[Settlement], now: datetime
+) -> None:
+    """Attempt and outcome are written together, after the content was offered."""
+    ids = [one.delivery_id for one in settlements]
+    mine = delivery.c.id.in_(ids), delivery.c.worker_id == hold.worker_id, HELD
+    connection.execute(update(delivery).where(*mine).values(state=DeliveryState.ATTEMPTING))
+    _settle(connection, hold, settlements, now)
+
+
+def _forget(connection: Connection, worker_ids: Sequence[int], _now: datetime) -> None:
+    """What a dead worker was at is simply done again."""
+    held = delivery.c.worker_id.in_(worker_ids), HELD
+    connection.execute(update(delivery).where(*held).values(state=DeliveryState.PENDING, worker_id=None))
+
+
+def _attempt_whosever_it_is(
+    connection: Connection, hold: Hold, delivery_ids: Sequence[int], now: datetime
+) -> dict[int, deliveries.Answer]:
+    """Whoever once claimed a delivery may attempt it, buried or not."""
+    claimed = delivery.c.id.in_(delivery_ids), deliveries.CLAIMABLE | (delivery.c.state == "claimed")
+    values = {"state": DeliveryState.CLAIMED, "worker_id": hold.worker_id}
+    connection.execute(update(delivery).where(*claimed).values(values))
+    return _attempt(connection, hold, delivery_ids, now)
+
+
+def _settle_any_attempt() -> object:
+    return (
+        update(delivery)
+        .where(
+            delivery.c.id == bindparam("delivery"),
+            delivery.c.worker_id == bindparam("worker"),
+            HELD,
+            bindparam("attempt", type_=Integer) > 0,
+        )
+        .values(deliveries._SETTLE._statement._values)
+    )
