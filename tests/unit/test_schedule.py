@@ -29,6 +29,28 @@ def test_a_time_that_the_clocks_skip_is_moved_on_by_as_much() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("wall_time", "zone", "utc"),
+    [
+        ("2026-03-08 02:30", "America/New_York", "2026-03-08 07:30"),  # an hour is skipped: 03:30
+        ("2026-10-04 02:15", "Australia/Lord_Howe", "2026-10-03 15:45"),  # half an hour is: 02:45
+        ("2027-03-28 02:00", AMSTERDAM, "2027-03-28 01:00"),  # the first skipped minute: 03:00
+        ("2027-03-28 03:00", AMSTERDAM, "2027-03-28 01:00"),  # the first one after it
+        ("2026-11-01 01:30", "America/New_York", "2026-11-01 05:30"),  # comes twice: the first
+        ("2026-04-05 01:45", "Australia/Lord_Howe", "2026-04-04 14:45"),  # comes twice, half an hour apart
+        ("2026-10-25 03:00", AMSTERDAM, "2026-10-25 02:00"),  # the first minute that comes once again
+    ],
+)
+def test_at_a_change_of_clocks_each_time_is_one_defined_instant(wall_time: str, zone: str, utc: str) -> None:
+    expected = datetime.fromisoformat(utc).replace(tzinfo=UTC)
+    assert due_time(wall_time, zone, NOW, LATENESS).at == expected
+
+
+def test_it_is_too_late_when_the_lateness_has_passed() -> None:
+    due = due_time("2026-12-01 09:00", AMSTERDAM, NOW, timedelta(minutes=90))
+    assert due.latest_at - due.at == timedelta(minutes=90)
+
+
 def test_of_a_time_that_comes_twice_the_first_counts() -> None:
     assert due_time("2026-10-25 02:30", AMSTERDAM, NOW, LATENESS).at == datetime(
         2026, 10, 25, 0, 30, tzinfo=UTC
