@@ -26,6 +26,15 @@ from mailer.errors import ConfigurationError, InvalidInput, MailerError, TryAgai
 from mailer.settings import Settings
 
 BUSY_SECONDS = 60
+FORSAKEN_SECONDS = 30  # after which PostgreSQL ends a transaction of which it hears nothing more
+
+# A host that is cut off learns it within half a minute, not after TCP's quarter of an hour.
+_NOTICE_SILENCE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 
 Clock = Callable[[], datetime]
 
@@ -50,16 +59,14 @@ class Database:
     def engine(self) -> Engine:
         """The engine of commands and workers."""
         engine = create_engine(self._driver("pysqlite"), **self._options)
-        if self.is_sqlite:
-            _prepare_sqlite(engine)
+        _prepare(engine, self)
         return engine
 
     @cached_property
     def async_engine(self) -> AsyncEngine:
         """The engine of the web door's reads."""
         engine = create_async_engine(self._driver("aiosqlite"), **self._options)
-        if self.is_sqlite:
-            _prepare_sqlite(engine.sync_engine)
+        _prepare(engine.sync_engine, self)
         return engine
 
     @contextmanager
@@ -148,7 +155,7 @@ class Database:
     def _options(self) -> dict[str, Any]:
         if self.is_sqlite:
             return {"connect_args": {"timeout": BUSY_SECONDS}}
-        return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+        return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10, **_NOTICE_SILENCE}}
 
 
 def _elapsed() -> float:
@@ -179,6 +186,21 @@ def _create_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise ConfigurationError(f"{path} can't be created: {error.strerror}.") from None
+
+
+def _prepare(engine: Engine, database: Database) -> None:
+    (_prepare_sqlite if database.is_sqlite else _prepare_postgresql)(engine)
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    """Do not let a host that froze or was cut off in a transaction hold its locks: nobody could take over."""
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{FORSAKEN_SECONDS}s'")
+        cursor.close()
+        connection.commit()
 
 
 def _prepare_sqlite(engine: Engine) -> None:
