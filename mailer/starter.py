@@ -47,18 +47,12 @@ security = {security}
 # username = "release-mailer"      # its password goes into the secrets file: [smtp] password = "..."
 connections = {connections}
 
-# How fast, in any second, minute, hour or day, for all processes together; see docs/throttling.md.
+# How fast, in any second, minute, hour or day, for all processes together. Several relays with weights are named
+# in [relays.NAME] in place of [smtp]. Both are in docs/throttling.md.
 # [smtp.limits]
 # per_second = 50
 # per_day = 200000
 # warm_up = {{ start = 2026-12-01, first_day = 500, growth = 2.0, days = 10 }}
-
-# Several relays, in place of [smtp]: each takes the same keys, a weight, and a sender of its own if need be.
-# [relays.main]
-# host = "smtp.example.com"
-# weight = 3
-# [relays.spare]
-# host = "smtp.example.net"
 
 # What one provider of recipients gets at most; gmail, microsoft, yahoo, apple and others are known by name.
 # [providers.gmail]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -69,6 +70,18 @@ def test_every_example_in_the_settings_file_is_a_setting(folder: Path) -> None:
     live = [line.removeprefix("# ") if " = " in line and '"' in line else line for line in lines]
     (folder / "mailer.toml").write_text("\n".join(live), encoding="utf-8")
     assert load().brand.website == "https://example.com"
+
+
+def test_the_examples_of_limits_are_settings(folder: Path) -> None:
+    text = config_text(Wishes())
+    for section in ("smtp.limits", "providers.gmail"):
+        example = re.search(rf"^# \[{section}\]\n(?:# .+\n)+", text, re.MULTILINE)
+        assert example
+        text = text.replace(example[0], example[0].replace("# ", ""))
+    (folder / "mailer.toml").write_text(text, encoding="utf-8")
+    settings = load()
+    assert (settings.smtp.limits.per_second, settings.providers["gmail"].connections) == (50, 5)
+    assert settings.smtp.limits.warm_up
 
 
 def test_two_installations_have_different_keys(folder: Path) -> None:
