@@ -39,7 +39,7 @@ def main() -> None:
     with bench(sizes, options.folder) as running:
         described = machine.description(running.folder)
         how = f"{datetime.now(UTC):%Y-%m-%d}, {'a quick look' if options.quick else 'a full run'}: {sizes.rounds} "
-        how += f"round{'s' if sizes.rounds > 1 else ''}, one sink, mails of some 12 KB, 20 connections."
+        how += f"round{'s' if sizes.rounds > 1 else ''}, one sink, mails of 12 to 13 KB, 20 connections."
         sections: list[Section] = []
         for number, part in enumerate(parts):
             sections.append(_measured(part, running))

@@ -66,11 +66,9 @@ class Section:
 
     def profile(self, title: str, paths: Sequence[Path], most: int = 12) -> None:
         """Add where the time went, as cProfile saw it; the first path has the event loop's thread."""
-        self.lines += [
-            "",
-            f"{title}, by the clock of cProfile, which slows Python down and C not. `run` is uvloop itself, `get` a "
-            "thread that has nothing to do; both wait there.",
-        ]
+        note = "by the clock of cProfile, which slows Python down and C not. `run` is uvloop itself, `get` a thread "
+        note += "that has nothing to do; both wait there."
+        self.lines += ["", f"{title}, {note}"]
         groups = {"the event loop's thread": paths[:1], "commits and signing": paths[1:]}
         for name, found in groups.items():
             heads = (f"{name}: function", "calls", "own ms", "with all it calls, ms")

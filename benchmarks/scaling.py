@@ -20,15 +20,16 @@ MICRO = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What things take, in µs. The defaults are rounded figures of one virtual core in a cloud.
+    """What things take, in µs. The defaults are rounded figures of a shared virtual machine that had other
+    work to do as well.
 
     `loop` and `commit` are a message's share of CPU under the interpreter's lock, in the event loop's thread and in
     that of the group commits; `sign` is outside of it. `server` is PostgreSQL's CPU a message, `sync` how long a
     durable commit waits for the disk and the network to it.
     """
 
-    loop: float = 100
-    commit: float = 60
+    loop: float = 200
+    commit: float = 120
     sign: float = 290
     server: float = 120
     sync: float = 1000
