@@ -31,6 +31,7 @@ def main() -> None:
         sizes, recipients=options.recipients or sizes.recipients, large=options.large or sizes.large
     )
     parts = [part for part in PARTS if not options.only or part.name in options.only]
+    left_out = [part.name for part in PARTS if part not in parts]
     for program in ("smtp-source", "smtp-sink"):
         try:
             find(program, "postfix")
@@ -44,7 +45,7 @@ def main() -> None:
         for number, part in enumerate(parts):
             sections.append(_measured(part, running))
             unfinished = [each.name for each in parts[number + 1 :]]
-            text = report.text(described, how, sections, unfinished)
+            text = report.text(described, how, sections, unfinished, left_out)
             (options.output / "RESULTS.md").write_text(text, encoding="utf-8")
             for row in sections[-1].rows:
                 print(row)

@@ -82,7 +82,11 @@ def amount(value: float, unit: str = "") -> str:
 
 
 def text(
-    machine: Sequence[tuple[str, str]], how: str, sections: Sequence[Section], unfinished: Sequence[str]
+    machine: Sequence[tuple[str, str]],
+    how: str,
+    sections: Sequence[Section],
+    unfinished: Sequence[str],
+    left_out: Sequence[str],
 ) -> str:
     """RESULTS.md."""
     lines = [
@@ -100,6 +104,8 @@ def text(
     ]
     if unfinished:
         lines += ["Still to come: " + ", ".join(unfinished) + ".", ""]
+    if left_out:
+        lines += ["Not asked for in this run: " + ", ".join(left_out) + ".", ""]
     lines += ["## The machine", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in machine]
     for section in sections:
