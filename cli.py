@@ -12,9 +12,9 @@ from mailer.errors import MailerError
 
 # name -> (where its command lives, the first line of its help); in the order in which a newcomer meets them.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("mailer.commands:init", "Make the settings, the secrets and the database."),
+    "init": ("mailer.commands.init:init", "Make the settings, the secrets and the database."),
     "demo": ("campaigns.commands:demo", "Play the whole story on this machine."),
-    "doctor": ("mailer.commands:doctor", "Check settings, secrets, database, relay and DNS."),
+    "doctor": ("mailer.commands.doctor:doctor", "Check settings, secrets, database, relay and DNS."),
     "subscribers": (
         "subscribers.commands:subscribers",
         "People on file: import, list, show, rectify, erase, export.",
@@ -25,8 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "digests": ("campaigns.commands:digests", "Recurring digests of a changelog: create, list, run, delete."),
     "run-due": ("campaigns.commands:run_due", "Send what is due; for cron."),
     "worker": ("campaigns.commands:worker", "Send what is due, for as long as it runs."),
-    "serve": ("mailer.commands:serve", "Serve the unsubscribe pages."),
-    "keys": ("mailer.commands:keys", "Secret keys and DKIM keys."),
+    "serve": ("mailer.commands.serve:serve", "Serve the unsubscribe pages."),
+    "keys": ("mailer.commands.keys:keys", "Secret keys and DKIM keys."),
 }
 
 

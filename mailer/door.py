@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from mailer.database import Clock, Database
 from mailer.settings import Settings, config_path, load
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Door:
@@ -51,6 +53,8 @@ class Door:
     @cached_property
     def console(self) -> Console:
         """For people: progress, questions and messages, on stderr."""
+        from rich.console import Console  # noqa: PLC0415 - slow to import, and a quiet run says nothing
+
         return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
     def report(self, values: Mapping[str, object], text: str, *, as_json: bool) -> None:

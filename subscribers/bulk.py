@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
-import psycopg
 from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.sqltypes import UTCDateTime
@@ -54,9 +53,10 @@ def _as_text(instant: datetime) -> str:
 def _copy(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
     columns = ", ".join(column.name for column in table.columns)
     statement = f"COPY {table.name} ({columns}) FROM STDIN"
+    driver = connection.dialect.loaded_dbapi
     try:
         with connection.connection.cursor().copy(statement) as copy:
             for row in rows:
                 copy.write_row(row)
-    except psycopg.Error as error:
-        raise DBAPIError.instance(statement, None, error, psycopg.Error) from None
+    except driver.Error as error:
+        raise DBAPIError.instance(statement, None, error, driver.Error) from None

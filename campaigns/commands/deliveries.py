@@ -12,7 +12,7 @@ from rich.table import Table
 from campaigns import catalogue, deliveries, report
 from campaigns.commands.shared import dispatch_of, slug_argument
 from campaigns.models import DeliveryState
-from mailer.commands import json_option
+from mailer.commands.shared import json_option
 from mailer.door import Door
 
 WIDE = 1000  # columns where no terminal ends the line: a row stays one line for grep

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mailer.commands import json_option
+from mailer.commands.shared import json_option
 from mailer.door import Door
 
 

@@ -11,7 +11,7 @@ from campaigns.cadence import Cadence
 from campaigns.commands.shared import Duration
 from campaigns.digests import Digests, Plan, all_digests, cadence_of, last_tick
 from campaigns.models import Digest, DigestTick
-from mailer.commands import json_option
+from mailer.commands.shared import json_option
 from mailer.door import Door
 
 name_argument = click.argument("name")

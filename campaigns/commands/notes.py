@@ -15,7 +15,7 @@ from campaigns.content import read_images, read_text, render_notes
 from campaigns.ending import DONE_WITH_LOSSES
 from campaigns.preview import write_preview
 from campaigns.sources import Defaults, read_changelog, read_markdown
-from mailer.commands import json_option
+from mailer.commands.shared import json_option
 from mailer.door import Door
 from mailer.errors import ConfigurationError, Refused
 from subscribers.consent import topic_of

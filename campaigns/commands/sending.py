@@ -24,7 +24,7 @@ from campaigns.processes import joined_by
 from campaigns.progress import progress
 from campaigns.schedule import Missed, due_time
 from campaigns.sender import Tally
-from mailer.commands import json_option
+from mailer.commands.shared import json_option
 from mailer.door import Door
 from mailer.errors import MailerError, Refused
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mailer.commands import json_option
+from mailer.commands.shared import json_option
 from mailer.door import Door
 from mailer.errors import InvalidInput, Refused
 from subscribers import admission, ledger, rights, suppression, telling

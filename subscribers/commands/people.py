@@ -12,7 +12,7 @@ import click
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from mailer.commands import json_option
+from mailer.commands.shared import json_option
 from mailer.door import Door
 from mailer.errors import InvalidInput
 from subscribers import rights, telling

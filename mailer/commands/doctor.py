@@ -1,0 +1,58 @@
+"""mailer doctor: what is still missing before mail can go out."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Iterator
+
+import click
+
+from mailer import doctor as checks
+from mailer import resolver
+from mailer.commands.shared import json_option
+from mailer.door import Door
+from mailer.errors import ConfigurationError, MailerError
+
+
+@click.command()
+@click.option("--offline", is_flag=True, help="Leave out what needs the network: relay, DNS, public address.")
+@json_option
+@click.pass_obj
+def doctor(door: Door, offline: bool, as_json: bool) -> None:
+    """Check settings, secrets, database, relay and DNS.
+
+    Each line is ok, warn or fail, with what to do about it. Ends with 1 if anything fails. Sends no mail.
+
+    \b
+    Example:
+      mailer doctor
+    """
+    findings = list(_findings(door, offline=offline))
+    failed = any(finding.level is checks.Level.FAIL for finding in findings)
+    values = {"healthy": not failed, "findings": [dataclasses.asdict(finding) for finding in findings]}
+    door.report(values, "\n".join(_line(finding) for finding in findings), as_json=as_json)
+    if failed:
+        raise click.exceptions.Exit(MailerError.exit_code)
+
+
+def _findings(door: Door, *, offline: bool) -> Iterator[checks.Finding]:
+    try:
+        settings = door.settings
+        base = door.database
+    except ConfigurationError as error:
+        yield checks.failure("settings", error)
+        return
+    yield checks.Finding("settings", checks.Level.OK, str(door.config_path))
+    yield from checks.secrets(settings, door.config_path)
+    yield from checks.database(base)
+    yield from checks.sender(settings, None if offline else resolver.texts)
+    if not offline:
+        for name in settings.every_relay:
+            yield asyncio.run(checks.relay(settings, name))
+        yield checks.public_address(settings)
+
+
+def _line(finding: checks.Finding) -> str:
+    hint = f"\n{'':18}{finding.hint}" if finding.hint else ""
+    return f"{finding.level:<5} {finding.check:<11} {finding.message}{hint}"

@@ -1,0 +1,46 @@
+"""mailer init: the settings, the secrets and the database."""
+
+from __future__ import annotations
+
+import click
+
+from mailer.commands.shared import json_option
+from mailer.door import Door
+from mailer.settings import SECRETS_NAME
+from mailer.starter import Wishes, write_files
+
+
+@click.command()
+@click.option("--sender", metavar="ADDRESS", help='What recipients see as From: "Name <address>".')
+@click.option("--public-url", metavar="URL", help="Where `mailer serve` is reached from outside.")
+@click.option("--database-url", metavar="URL", help="sqlite:///mailer.db or postgresql://user@host/database.")
+@json_option
+@click.pass_obj
+def init(
+    door: Door, sender: str | None, public_url: str | None, database_url: str | None, as_json: bool
+) -> None:
+    """Make the settings, the secrets and the database.
+
+    Safe to repeat: files that exist are left as they are, and the database is upgraded to this version.
+
+    \b
+    Example:
+      mailer init --sender "Acme <news@acme.example>" --public-url https://acme.example/mail
+    """
+    config = door.config_path
+    made = write_files(config, Wishes(sender, public_url, database_url))
+    if config not in made and (sender or public_url or database_url):
+        door.console.print(f"{config} was there already and is left as it is; edit it to change a setting.")
+    migrated = door.database.migrate()
+    secrets = config.with_name(SECRETS_NAME)
+    values = {
+        "config": config,
+        "secrets": secrets,
+        "made": [str(path) for path in made],
+        "database": "migrated" if migrated else "unchanged",
+    }
+    lines = [f"{path}: {'made' if path in made else 'kept'}" for path in (config, secrets)]
+    lines.append(f"database: {'ready' if migrated else 'up to date'}")
+    if made:
+        lines += ["", f"Next: look through {config}, then run `mailer doctor`."]
+    door.report(values, "\n".join(lines), as_json=as_json)

@@ -1,0 +1,96 @@
+"""mailer keys: secret keys and DKIM keys."""
+
+from __future__ import annotations
+
+import os
+from email.utils import parseaddr
+from pathlib import Path
+
+import click
+
+from mailer import dkim, keyring, signing_keys
+from mailer.commands.shared import json_option
+from mailer.door import Door
+from mailer.errors import ConfigurationError
+from mailer.settings import SECRETS_NAME
+
+
+@click.group()
+def keys() -> None:
+    """Secret keys and DKIM keys.
+
+    \b
+    Example:
+      mailer keys rotate
+    """
+
+
+@keys.command()
+@json_option
+@click.pass_obj
+def rotate(door: Door, as_json: bool) -> None:
+    """Sign with a fresh secret key from now on.
+
+    It is added to the secrets file; links that were signed with the older keys keep working. Restart
+    `mailer serve` afterwards.
+
+    \b
+    Example:
+      mailer keys rotate
+    """
+    if os.environ.get("MAILER_SECRET_KEYS"):
+        raise ConfigurationError(
+            "The keys come from MAILER_SECRET_KEYS, which wins over the secrets file.",
+            hint="Add a fresh one at its end, after a comma.",
+        )
+    path = door.config_path.with_name(SECRETS_NAME)
+    count = keyring.rotate(path)
+    door.report(
+        {"secrets": path, "keys": count},
+        f"{path}: {count} keys, the newest signs. Keep a copy of the file in a safe place.",
+        as_json=as_json,
+    )
+
+
+@keys.command("dkim")
+@click.option("--domain", help="The From address's domain; it is the default.")
+@click.option("--selector", default="mailer", show_default=True, help="The key's name in DNS.")
+@click.option(
+    "--algorithm",
+    type=click.Choice(["rsa", "ed25519"]),
+    default="rsa",
+    show_default=True,
+    help="Everyone verifies rsa; ed25519 goes beside it.",
+)
+@json_option
+@click.pass_obj
+def dkim_(door: Door, domain: str | None, selector: str, algorithm: str, as_json: bool) -> None:
+    """Make a DKIM key pair and print its DNS record.
+
+    The private key goes into a new file beside the settings, readable by its owner only.
+
+    \b
+    Example:
+      mailer keys dkim --domain acme.example --selector mailer2026
+    """
+    domain = domain or parseaddr(door.settings.sender)[1].rpartition("@")[2]
+    prefix, kind = {
+        "rsa": ("", dkim.Algorithm.RSA_SHA256),
+        "ed25519": ("ed25519_", dkim.Algorithm.ED25519_SHA256),
+    }[algorithm]
+    key = dkim.generate(kind, domain=domain, selector=selector)
+    path = Path(f"dkim-{selector}.pem")
+    signing_keys.write(key, door.config_path.parent / path)
+    record = dkim.dns_record(key)
+    toml = f'[dkim]\ndomain = "{domain}"\n{prefix}selector = "{selector}"\n{prefix}key_file = "{path}"'
+    door.report(
+        {
+            "key_file": path,
+            "name": record.name,
+            "type": "TXT",
+            "text": record.text,
+            "zone_line": record.zone_line,
+        },
+        f"Publish in DNS:\n\n{record.zone_line}\n\nthen set in {door.config_path}:\n\n{toml}",
+        as_json=as_json,
+    )
