@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, make_url, text
 
-from benchmarks.programs import Finished, find, run
+from benchmarks.programs import Finished, find, profiled, run
 
 SLUG = "notes"
 CONFIG = """
@@ -60,8 +60,10 @@ class Audience:
         return self.settings | ({"MAILER_DATABASE_URL": self.database_url} if self.database_url else {})
 
 
-def make(folder: Path, people: int, database_url: str | None = None) -> Audience:
-    """Put `people` on file who agreed, and approve a campaign for them."""
+def make(
+    folder: Path, people: int, database_url: str | None = None, *, profile: Path | None = None
+) -> Audience:
+    """Put `people` on file who agreed, and approve a campaign for them; `profile` gets the import's."""
     folder.mkdir()
     (folder / "mailer.toml").write_text(CONFIG, encoding="utf-8")
     (folder / "notes.md").write_text(NOTES, encoding="utf-8")
@@ -71,7 +73,9 @@ def make(folder: Path, people: int, database_url: str | None = None) -> Audience
     mailer = find("mailer", "none: it is this project's own")
     run([mailer, "init"], cwd=folder, extra=extra)
     consent = ["--source", "benchmark", "--wording", "wording.txt", "--json"]
-    imported = run([mailer, "subscribers", "import", "people.csv", *consent], cwd=folder, extra=extra)
+    imported = run(
+        [*profiled(profile), mailer, "subscribers", "import", "people.csv", *consent], cwd=folder, extra=extra
+    )
     (folder / "people.csv").unlink()
     told = json.loads(imported.output)
     assert told["granted"] == people, told

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from benchmarks import assembly, campaign, machine, programs, relays, scaling, unsubscribe
+from benchmarks import assembly, audience, campaign, machine, programs, relays, scaling, unsubscribe
 from benchmarks.audience import copied
 from benchmarks.bench import CONNECTIONS, Bench
 from benchmarks.campaign import Sent
@@ -194,6 +194,9 @@ def large(bench: Bench) -> Section:
         f"{many.imported.peak_bytes / 1e6:.0f} MB."
     )
     bench.points["SQLite"].append((many.people, big.whole_rate))
+    profile = bench.folder / "import.profile"
+    audience.make(bench.folder / "import-profiled", sizes.profiled, profile=profile)
+    section.profile(f"Where the time of an import of {sizes.profiled:,} rows goes", [profile])
     return section
 
 
@@ -241,6 +244,10 @@ def unsubscribes(bench: Bench) -> Section:
             for number, each in enumerate(found, 1)
         ],
     )
+    folder, profile = bench.folder / "unsubscribe-profiled", bench.folder / "unsubscribe.profile"
+    folder.mkdir()
+    unsubscribe.measure(folder, bench.sizes.profiled, 100, profile=profile)
+    section.profile(f"Where the server's time goes, for {bench.sizes.profiled:,} POSTs", [profile])
     return section
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -47,6 +48,11 @@ def find(name: str, package: str) -> str:
     return path
 
 
+def profiled(path: Path | None) -> list[str]:
+    """What to put before a Python program's path, or ``-m`` and its module, to have its profile in `path`."""
+    return [PYTHON, "-m", "cProfile", "-o", str(path)] if path else [PYTHON]
+
+
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ours, with the repository importable from any working directory."""
     return os.environ | {"PYTHONPATH": str(ROOT)} | dict(extra or {})
@@ -81,7 +87,11 @@ def run(
 
 @contextmanager
 def serving(
-    command: Sequence[str | Path], port: int, *, extra: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    port: int,
+    *,
+    extra: Mapping[str, str] | None = None,
+    stop: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Have a server beside us from when it listens on `port`. Raises Failed where it does not come to that."""
     process = subprocess.Popen(command, cwd=ROOT, env=environment(extra))
@@ -93,7 +103,7 @@ def serving(
             time.sleep(0.05)
         yield process
     finally:
-        process.terminate()
+        process.send_signal(stop)
         process.wait()
 
 

@@ -65,12 +65,14 @@ class Section:
         self.lines.append("")
 
     def profile(self, title: str, paths: Sequence[Path], most: int = 12) -> None:
-        """Add where the time went, as cProfile saw it; the first path has the event loop's thread."""
-        note = "by the clock of cProfile, which slows Python down and C not. `run` is uvloop itself, `get` a thread "
+        """Add where the time went, as cProfile saw it; the first path has the main thread."""
+        note = "by the clock of cProfile, which slows Python down and C not. `run` of asyncio is uvloop itself, `get` a thread "
         note += "that has nothing to do; both wait there."
         self.lines += ["", f"{title}, {note}"]
-        groups = {"the event loop's thread": paths[:1], "commits and signing": paths[1:]}
+        groups = {"main thread": paths[:1], "threads for commits and signing": paths[1:]}
         for name, found in groups.items():
+            if not found:
+                continue
             heads = (f"{name}: function", "calls", "own ms", "with all it calls, ms")
             self.table(heads, _top(found, most))
 

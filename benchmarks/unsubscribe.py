@@ -7,6 +7,7 @@ all of them are looked up afterwards. The load comes from one plain asyncio proc
 from __future__ import annotations
 
 import asyncio
+import signal
 import statistics
 import time
 from contextlib import AbstractContextManager
@@ -19,7 +20,7 @@ import uvloop
 from pydantic import SecretStr
 from sqlalchemy import func, insert, select
 
-from benchmarks.programs import HOST, PYTHON, free_port, serving
+from benchmarks.programs import HOST, free_port, profiled, serving
 from mailer.columns import table
 from mailer.database import Database
 from mailer.settings import Settings
@@ -42,8 +43,8 @@ class Withdrawals:
     p99_ms: float
 
 
-def measure(folder: Path, requests: int, at_once: int) -> Withdrawals:
-    """Let `requests` people withdraw, `at_once` at a time."""
+def measure(folder: Path, requests: int, at_once: int, *, profile: Path | None = None) -> Withdrawals:
+    """Let `requests` people withdraw, `at_once` at a time; `profile` gets that of the server's event loop."""
     port = free_port()
     settings = Settings(folder=folder, public_url=f"http://{HOST}:{port}", secret_keys=(SecretStr(KEY),))
     database = Database.of(settings)
@@ -52,7 +53,7 @@ def measure(folder: Path, requests: int, at_once: int) -> Withdrawals:
     links = Links(settings.keys(), settings.public_url)
     urls = [links.url(number, TOPIC, "en") for number in range(1, requests + 1)]
     paths = [url.removeprefix(settings.public_url) for url in urls]
-    with server(folder, settings, port):
+    with server(folder, settings, port, profile):
         seconds, latencies = uvloop.run(post_all(port, paths, at_once))
     with database.read() as connection:
         withdrawn = connection.execute(
@@ -88,16 +89,18 @@ def person(number: int, now: datetime) -> dict[str, object]:
     }
 
 
-def server(folder: Path, settings: Settings, port: int) -> AbstractContextManager[Popen[bytes]]:
-    """The web door, in a process of its own."""
-    command = [PYTHON, "-m", "uvicorn", "web:create_app", "--factory", "--no-access-log"]
+def server(
+    folder: Path, settings: Settings, port: int, profile: Path | None
+) -> AbstractContextManager[Popen[bytes]]:
+    """The web door, in a process of its own. SIGINT leaves it the time to write its profile."""
+    command = [*profiled(profile), "-m", "uvicorn", "web:create_app", "--factory", "--no-access-log"]
     command += ["--port", str(port), "--log-level", "warning"]
     variables = {
         "MAILER_SECRET_KEYS": KEY,
         "MAILER_PUBLIC_URL": settings.public_url,
         "MAILER_DATABASE_URL": f"sqlite:///{folder / 'mailer.db'}",
     }
-    return serving(command, port, extra=variables)
+    return serving(command, port, extra=variables, stop=signal.SIGINT if profile else signal.SIGTERM)
 
 
 async def post_all(port: int, paths: list[str], at_once: int) -> tuple[float, list[float]]:
