@@ -8,11 +8,14 @@ from Debian's package postfix.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from benchmarks import machine, report
 from benchmarks.bench import FULL, QUICK, Bench, bench
@@ -21,11 +24,13 @@ from benchmarks.parts import PARTS, Part
 from benchmarks.programs import Missing, find
 from benchmarks.report import Section
 
+LONGEST = 900  # seconds that a part may take
 HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
     options = _options()
+    signal.signal(signal.SIGALRM, _took_too_long)
     sizes = QUICK if options.quick else FULL
     sizes = replace(
         sizes, recipients=options.recipients or sizes.recipients, large=options.large or sizes.large
@@ -79,13 +84,20 @@ def _options() -> argparse.Namespace:
 def _measured(part: Part, running: Bench) -> Section:
     print(f"== {part.name}", file=sys.stderr)
     began = time.perf_counter()
+    signal.alarm(LONGEST)
     try:
         section = part.measure(running)
     except Exception as error:  # noqa: BLE001 - the other parts are to go on, and the report to say so
         print(f"{part.name} failed: {error!r}", file=sys.stderr)
         return Section(part.name, lines=[f"**This part failed:** {type(error).__name__}: {error}"])
+    finally:
+        signal.alarm(0)
     section.lines.append(f"\nThis part took {time.perf_counter() - began:.0f} s.")
     return section
+
+
+def _took_too_long(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise TimeoutError(f"it took more than {LONGEST} s")
 
 
 def _sorted(running: Bench) -> dict[str, list[tuple[float, float]]]:
