@@ -229,7 +229,8 @@ def worker(door: Door, every: float, processes: int) -> None:
 
 
 def _look(door: Door, processes: int) -> None:
-    dispatch = dispatch_of(door)
+    # The clock anew each time: over weeks, this host's would drift from the database's.
+    dispatch = Dispatch(door.database, door.settings, door.database.clock())
     _start_due(door, dispatch)
     for one in _send_due(door, dispatch, processes):
         door.report({}, one.status.line(), as_json=False)
