@@ -148,6 +148,7 @@ class Relay:
         self._tls = tls_context(settings)
         self._concurrency = Concurrency(settings.connections)
         self._away_since: float | None = None
+        self._failure: ConnectionFailed | None = None
         self._free: list[Connection] = []
         self._busy: set[Connection] = set()
         self._turns = 0
@@ -227,9 +228,12 @@ class Relay:
 
     async def _take_turn(self) -> None:
         self._wanted += 1
+        before = self._failure
         try:
             while self._turns >= self._room():
                 await self._changed.wait()
+                if self._failure is not None and self._failure is not before:
+                    raise self._failure  # who went ahead found it away
         finally:
             self._wanted -= 1
         self._turns += 1
@@ -270,6 +274,7 @@ class Relay:
                 if self._away_since is None:
                     self._away_since = started
                 if error.lasting or loop.time() + pause > self._away_since + self._patience:
+                    self._failure = error
                     raise
             else:
                 self._away_since = None

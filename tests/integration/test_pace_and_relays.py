@@ -196,6 +196,19 @@ async def test_a_relay_that_was_never_there_costs_nothing_but_its_share(database
     assert everyone_once(relay) == 100
 
 
+async def test_nobody_waits_long_in_line_for_a_relay_that_does_not_answer(sqlite_database: Database) -> None:
+    """All who wait for its first connection learn of its failure together, not one time-out after the other."""
+    subscribe(sqlite_database, 100)
+    draft(sqlite_database)
+    silent = {"timeouts": {"greeting": 2}}
+    async with FaultyRelay([{Point.GREETING: Fault.STALL}] * 50) as a, FaultyRelay(pipelining=True) as b:
+        started = time.monotonic()
+        tally = await send(dispatch_for(sqlite_database, several(a, b, a=silent)))
+    assert tally.error is None
+    assert everyone_once(b) == 100
+    assert time.monotonic() - started < 5
+
+
 async def test_what_one_relay_puts_off_another_takes_at_once(database: Database) -> None:
     subscribe(database, 40)
     draft(database)
