@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from campaigns.models import Campaign
-from mailer.database import Database
+from mailer.database import FORSAKEN_SECONDS, Database
 from mailer.errors import ConfigurationError, InvalidInput, MailerError, TryAgainLater
 
 INSERT = text("INSERT INTO wording VALUES (:name, '', '', '', '2026-01-01 00:00:00+00:00')")
@@ -114,6 +114,34 @@ def test_the_clock_is_aware_and_moves_on(database: Database) -> None:
     assert first.tzinfo is UTC
     assert abs(first - datetime.now(UTC)) < timedelta(seconds=30)
     assert clock() > first
+
+
+def test_a_host_whose_own_clock_is_wrong_goes_by_the_databases(
+    postgresql_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(minutes=10)
+
+    monkeypatch.setattr("mailer.database.datetime", Wrong)
+    assert abs(postgresql_database.clock()() - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_postgresql_ends_a_transaction_in_which_a_host_has_fallen_silent(
+    postgresql_database: Database,
+) -> None:
+    def fall_silent() -> None:
+        with postgresql_database.write() as connection:
+            connection.execute(text("SET idle_in_transaction_session_timeout = '50ms'"))
+            time.sleep(0.5)
+            connection.execute(text("SELECT 1"))
+
+    with pytest.raises(TryAgainLater):
+        fall_silent()
+    with postgresql_database.read() as connection:
+        limit = connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one()
+    assert limit == f"{FORSAKEN_SECONDS}s"
 
 
 def test_a_database_without_tables_says_what_to_run(database: Database) -> None:
