@@ -1,14 +1,15 @@
-"""The delivery ledger: every statement that touches deliveries, the gate among them.
+"""The delivery ledger: the statements that take a delivery through its life, the gate among them.
 
     pending -> claimed -> attempting -> accepted | deferred (claimable again when due) | rejected | uncertain
                       `-> withheld      (consent is gone: the gate did not let it through)
 
-A claim belongs to one worker; nothing is written to a delivery except by the worker that holds it.
+A claim belongs to one worker; nothing is written to a delivery except by the worker that holds it. What limits hold
+back is in `held_back`, what operators read of it all in `report`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,6 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
-    Row,
     ScalarSelect,
     bindparam,
     case,
@@ -255,16 +255,6 @@ def resolve(
     return list(connection.execute(statement).scalars())
 
 
-def counts(connection: Connection, campaign_id: int) -> dict[DeliveryState, int]:
-    """How many deliveries are in each state; absent states have none."""
-    statement = (
-        select(delivery.c.state, func.count().label("number"))
-        .where(delivery.c.campaign_id == campaign_id)
-        .group_by(delivery.c.state)
-    )
-    return {row.state: row.number for row in connection.execute(statement)}
-
-
 def has_due(connection: Connection, campaign_id: int, now: datetime) -> bool:
     """Whether any delivery could be claimed now."""
     statement = select(delivery.c.id).where(
@@ -280,30 +270,6 @@ def count_claimable(connection: Connection, campaign_id: int) -> int:
     return number
 
 
-def reasons(connection: Connection, campaign_id: int, most: int = 20) -> list[dict[str, object]]:
-    """Why deliveries were not accepted, the most frequent first: state, phase, reply and how many."""
-    statement = (
-        select(
-            delivery.c.state,
-            delivery.c.phase,
-            delivery.c.reply_text.label("reply"),
-            func.count().label("deliveries"),
-        )
-        .where(delivery.c.campaign_id == campaign_id, delivery.c.phase.is_not(None))
-        .group_by(delivery.c.state, delivery.c.phase, delivery.c.reply_text)
-        .order_by(func.count().desc())
-        .limit(most)
-    )
-    return [dict(row) for row in connection.execute(statement).mappings()]
-
-
-def next_due(connection: Connection, campaign_id: int) -> datetime | None:
-    """When the next claimable delivery is due, or None when there is none."""
-    statement = select(func.min(delivery.c.due_at)).where(delivery.c.campaign_id == campaign_id, CLAIMABLE)
-    found: datetime | None = connection.execute(statement).scalar_one_or_none()
-    return found
-
-
 def is_being_sent(connection: Connection, campaign_id: int) -> bool:
     """Whether the campaign is neither paused nor ended."""
     statement = select(campaign.c.state).where(campaign.c.id == campaign_id)
@@ -317,21 +283,6 @@ def is_open(connection: Connection, campaign_id: int) -> bool:
         if connection.execute(statement).first() is not None:
             return True
     return False
-
-
-def listing(
-    connection: Connection, campaign_id: int, state: DeliveryState | None = None
-) -> Iterator[Row[tuple[object, ...]]]:
-    """The deliveries of a campaign with the address each went to, where the person is still on file."""
-    statement = (
-        select(delivery, subscriber.c.email)
-        .outerjoin(subscriber, subscriber.c.id == delivery.c.subscriber_id)
-        .where(delivery.c.campaign_id == campaign_id)
-        .order_by(delivery.c.id)
-    )
-    if state is not None:
-        statement = statement.where(delivery.c.state == state)
-    yield from connection.execution_options(yield_per=1000).execute(statement)
 
 
 def _instant(name: str) -> BindParameter[datetime]:

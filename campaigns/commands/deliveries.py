@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from campaigns import catalogue, deliveries, report
+from campaigns import catalogue, report
 from campaigns.commands.shared import dispatch_of, slug_argument
 from campaigns.models import DeliveryState
 from mailer.commands.shared import json_option
@@ -44,7 +44,7 @@ def list_deliveries(door: Door, slug: str, state: str | None, as_json: bool) -> 
     wanted = DeliveryState(state) if state else None
     with door.database.read() as connection:
         record = catalogue.find(connection, slug)
-        rows = [row._asdict() for row in deliveries.listing(connection, record.id or 0, wanted)]
+        rows = [row._asdict() for row in report.listing(connection, record.id or 0, wanted)]
     if as_json:
         door.report({"slug": slug, "deliveries": rows}, "", as_json=True)
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from campaigns import catalogue, deliveries, report
+from campaigns import catalogue, report
 from campaigns.commands.shared import campaigns, dispatch_of, report_status, run, slug_argument
 from campaigns.content import read_images, read_text, render_notes
 from campaigns.ending import DONE_WITH_LOSSES
@@ -232,7 +232,7 @@ def report_campaign(door: Door, slug: str, as_json: bool) -> None:
     with door.database.read() as connection:
         record = catalogue.find(connection, slug)
         found = report.status(connection, record)
-        reasons = deliveries.reasons(connection, record.id or 0)
+        reasons = report.reasons(connection, record.id or 0)
     times = {
         name: getattr(record, name) for name in ("created_at", "approved_at", "started_at", "finished_at")
     }

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection
 
-from campaigns import catalogue, deliveries, workers
+from campaigns import catalogue, deliveries, report, workers
 from campaigns.deliveries import Attempt, Halted, Hold, Withheld
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
@@ -67,7 +67,7 @@ class Scene:
 
     def counts(self) -> dict[DeliveryState, int]:
         with self.database.read() as connection:
-            return deliveries.counts(connection, self.campaign.id or 0)
+            return report.counts(connection, self.campaign.id or 0)
 
 
 def test_everyone_who_agreed_is_enrolled_once(database: Database) -> None:

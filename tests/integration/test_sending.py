@@ -10,7 +10,7 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from campaigns import catalogue, deliveries, workers
+from campaigns import catalogue, report, workers
 from campaigns.deliveries import Attempt, Hold
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
@@ -288,5 +288,5 @@ def attempts(database: Database) -> dict[str, float]:
     """When each person's attempt was recorded, by their address."""
     with database.read() as connection:
         campaign = catalogue.find(connection, "notes")
-        rows = deliveries.listing(connection, campaign.id or 0)
+        rows = report.listing(connection, campaign.id or 0)
         return {row.email: row.attempted_at.timestamp() for row in rows if row.attempted_at}
