@@ -12,7 +12,7 @@ from campaigns.models import DeliveryState
 from mailer.throttle import ProviderFull
 
 APPOINTED = "limit"  # the phase of a delivery that only a limit holds back, and that has a place in the queue
-PUNCTUAL = timedelta(seconds=5)  # after its time within which that place is still kept
+PUNCTUAL = timedelta(seconds=15)  # after its time within which that place is still kept
 
 
 def put(connection: Connection, hold: Hold, held: Mapping[int, ProviderFull]) -> None:
@@ -30,6 +30,28 @@ def put(connection: Connection, hold: Hold, held: Mapping[int, ProviderFull]) ->
                 for number, one in held.items()
             ],
         )
+
+
+def claim(connection: Connection, hold: Hold, now: datetime, limit: int) -> list[int]:
+    """Claim those whose place in a queue has come; behind all others that are due they would lose it again."""
+    due = (
+        select(delivery.c.id)
+        .where(
+            delivery.c.campaign_id == hold.campaign_id,
+            CLAIMABLE,
+            delivery.c.due_at.between(now - PUNCTUAL, now),
+            delivery.c.phase == APPOINTED,
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    statement = (
+        update(delivery)
+        .where(delivery.c.id.in_(due.scalar_subquery()), CLAIMABLE)
+        .values(state=DeliveryState.CLAIMED, worker_id=hold.worker_id)
+        .returning(delivery.c.id)
+    )
+    return list(connection.execute(statement).scalars())
 
 
 def destinations(

@@ -35,6 +35,13 @@ class Pacing:
     def __init__(self, throttle: Throttle | None = None) -> None:
         self._throttle = throttle
 
+    def claim(self, connection: Connection, hold: Hold, now: datetime, limit: int) -> list[int]:
+        """Claim up to `limit` deliveries that are due, those with an appointment first."""
+        if self._throttle is None or not self._throttle.minds_domains:
+            return deliveries.claim(connection, hold, now, limit)
+        first = held_back.claim(connection, hold, now, limit)
+        return first + deliveries.claim(connection, hold, now, limit - len(first))
+
     def attempt(
         self, connection: Connection, hold: Hold, wanted: Mapping[int, str], now: datetime
     ) -> Mapping[int, PacedAnswer]:

@@ -177,7 +177,7 @@ class Ledger:
             case Turn(settled=None, wanted=None):
                 return None if deliveries.is_being_sent(connection, self._hold.campaign_id) else Halted()
             case MoreClaims(limit):
-                return deliveries.claim(connection, self._hold, now, limit)
+                return self._pacing.claim(connection, self._hold, now, limit)
             case Turn(wanted=wanted):
                 return None if wanted is None else answers[wanted]
             case _:
