@@ -224,9 +224,10 @@ def aligned(signing: str, visible: str) -> bool:
 def holds_secrets(config: Path) -> bool:
     """Whether a readable settings file has a key in it that belongs in the secrets file."""
     values = tomllib.loads(config.read_text(encoding="utf-8"))
+    relays = [values.get("smtp", {}), *values.get("relays", {}).values()]
     return (
-        not values.keys().isdisjoint({"secret_keys", "api_token"})
-        or "password" in values.get("smtp", {})
+        "secret_keys" in values
+        or any("password" in relay for relay in relays)
         or bool(make_url(values.get("database_url", "sqlite:///")).password)
     )
 

@@ -206,7 +206,6 @@ class Settings(BaseSettings):
     send_window: Line | None = None
     max_lateness: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(hours=6)
     secret_keys: Secrets = ()
-    api_token: SecretStr | None = None
     smtp: RelaySettings = RelaySettings()
     relays: dict[RelayName, NamedRelay] = {}
     providers: dict[RelayName, ProviderLimits] = {}

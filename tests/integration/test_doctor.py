@@ -52,7 +52,7 @@ class TestSecrets:
         [
             '[smtp]\npassword = "p"',
             f'secret_keys = ["{KEY}"]',
-            'api_token = "t"',
+            '[relays.first]\npassword = "p"',
             'database_url = "postgresql://u:p@h/d"',
         ],
     )

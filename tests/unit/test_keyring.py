@@ -27,7 +27,7 @@ def test_rotating_adds_one_key_at_the_end_and_touches_nothing_else(
     keys: list[str], between: str, trail: bool
 ) -> None:
     listed = between.join(json.dumps(key) for key in keys) + ("," if trail else "")
-    text = f'# kept\nsecret_keys = [ {listed}\n]  # here\napi_token = "t]t"\n[smtp]\npassword = "p"\n'
+    text = f'# kept\nsecret_keys = [ {listed}\n]  # here\nother_key = "t]t"\n[smtp]\npassword = "p"\n'
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "mailer.secrets.toml")
         path.write_text(text, encoding="utf-8")
@@ -36,12 +36,12 @@ def test_rotating_adds_one_key_at_the_end_and_touches_nothing_else(
         assert [path] == list(Path(folder).iterdir())
     after = tomllib.loads(changed)
     assert after.pop("secret_keys")[:-1] == keys
-    assert after == {"api_token": "t]t", "smtp": {"password": "p"}}
+    assert after == {"other_key": "t]t", "smtp": {"password": "p"}}
     assert changed.startswith("# kept\n")
-    assert changed.endswith(']  # here\napi_token = "t]t"\n[smtp]\npassword = "p"\n')
+    assert changed.endswith(']  # here\nother_key = "t]t"\n[smtp]\npassword = "p"\n')
 
 
-@pytest.mark.parametrize("text", ["", "api_token = 't'", "[smtp]\nsecret_keys = []", "secret_keys = ["])
+@pytest.mark.parametrize("text", ["", "other_key = 't'", "[smtp]\nsecret_keys = []", "secret_keys = ["])
 def test_a_file_without_a_list_of_keys_is_left_alone(text: str, tmp_path: Path) -> None:
     path = tmp_path / "mailer.secrets.toml"
     path.write_text(text, encoding="utf-8")
