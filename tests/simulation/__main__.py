@@ -17,12 +17,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         for wall in walls:
             knock_out(Wall(wall), patch)
-        history = History(Template(Path(folder) / "mailer.db"), int(seed))
+        template = Template(Path(folder) / "mailer.db")
+        history = History(template, int(seed))
         try:
             history.run()
             end = "The promise holds."
         except BrokenPromise as broken:
             end = str(broken)
+        template.simulated.close()
     sys.stdout.write("\n".join([*history.log, end, ""]))
     sys.exit(end != "The promise holds.")
 

@@ -74,7 +74,7 @@ class Fate(Enum):
     KILLED_AFTER = auto()
 
 
-FATES = (80, 3, 4, 7, 2, 4)
+FATES = (80, 3, 4, 7, 2, 4)  # how likely each is, in percent
 
 
 class Template:
@@ -103,6 +103,11 @@ class SimulatedDatabase(Database):
     @cached_property
     def engine(self) -> Engine:
         return create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
+
+    def close(self) -> None:
+        super().close()
+        self.raw.close()
+        self._original.close()
 
     def begin(self, history: History) -> None:
         """Forget everything, for the next history."""
@@ -202,13 +207,11 @@ class History:
         self.campaign = template.campaign
         self.loop = SimulatedLoop(self.luck)
         self.log: list[str] = []
-        self.copies: Counter[int] = Counter()  # mails that the relay took, by subscriber
-        self.allowed: Counter[int] = Counter(
-            self.people
-        )  # one each, and one more for each time it was resent
+        # By subscriber: the mails that the relay took; how many there may be, one more each time it is resent.
+        self.copies: Counter[int] = Counter()
+        self.allowed: Counter[int] = Counter(self.people)
         self.assumed: set[int] = set()
-        self.left: dict[int, int] = {}  # subscriber -> the commit with which they withdrew
-        self.commits = 0
+        self.left: set[int] = set()
         self._hosts: list[SimulatedProcess] = []
         self._attempts: set[tuple[int, int]] = set()
         self._over = False
@@ -327,7 +330,7 @@ class History:
             connection.execute(
                 update(consent).where(consent.c.subscriber_id == person).values(state=kind.value)
             )
-        self.left.setdefault(person, self.commits)
+        self.left.add(person)
         self.note(f"subscriber {person} has {kind}")
 
     def _freeze(self) -> None:
@@ -383,7 +386,6 @@ class History:
 
     def observe_commit(self) -> None:
         """After each commit: who is being attempted, and may they be?"""
-        self.commits += 1
         in_the_air: Counter[int] = Counter()
         rows = self.database.raw.execute(
             "SELECT id, attempts, worker_id, subscriber_id FROM delivery WHERE state = 'attempting'"

@@ -6,6 +6,7 @@ A history that breaks it is named by its seed: `python -m tests.simulation SEED`
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -21,8 +22,10 @@ ENOUGH = 10_000  # seeds within which a missing wall is found out; most need few
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    return Template(tmp_path_factory.mktemp("simulation") / "mailer.db")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    template = Template(tmp_path_factory.mktemp("simulation") / "mailer.db")
+    yield template
+    template.simulated.close()
 
 
 @pytest.mark.parametrize("part", range(PARTS))
