@@ -21,12 +21,11 @@ from campaigns.dispatch import Dispatch
 from campaigns.ending import Ending, ending
 from campaigns.lifecycle import Act
 from campaigns.processes import joined_by
-from campaigns.progress import progress
 from campaigns.schedule import Missed, due_time
 from campaigns.sender import Tally
 from mailer.commands.shared import json_option
 from mailer.door import Door
-from mailer.errors import MailerError, Refused
+from mailer.errors import MailerError, Refused, TryAgainLater
 
 processes_option = click.option(
     "--processes",
@@ -260,7 +259,17 @@ def _start_due(door: Door, dispatch: Dispatch) -> _Begun:
 
 
 def _send_due(door: Door, dispatch: Dispatch, processes: int) -> list[Ending]:
-    return [_ending(door, dispatch, slug, _send(door, dispatch, slug, processes)) for slug in dispatch.due()]
+    return [_ending(door, dispatch, slug, _tried(door, dispatch, slug, processes)) for slug in dispatch.due()]
+
+
+def _tried(door: Door, dispatch: Dispatch, slug: str, processes: int) -> Tally:
+    """Send one campaign of several: what is wrong with it alone holds up none of the others."""
+    try:
+        return _send(door, dispatch, slug, processes)
+    except TryAgainLater:
+        raise
+    except MailerError as error:
+        return Tally(error=error)
 
 
 @contextmanager
@@ -302,6 +311,8 @@ def _leave(door: Door, endings: Sequence[Ending], least: int = 0) -> None:
 
 
 def _send(door: Door, dispatch: Dispatch, slug: str, processes: int) -> Tally:
+    from campaigns.progress import progress  # noqa: PLC0415 - slow to import, and mostly nothing is due
+
     with door.database.read() as connection:
         record = catalogue.find(connection, slug)
         due = deliveries.count_claimable(connection, record.id or 0)

@@ -208,3 +208,21 @@ def wait_for_mail(relay: FaultyRelay, count: int, process: subprocess.Popen) -> 
     while len(relay.accepted) < count and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     assert len(relay.accepted) >= count
+
+
+def test_a_campaign_that_was_tampered_with_holds_up_no_other(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
+) -> None:
+    subscribe(sqlite_database, 3)
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        dispatch = dispatch_for(sqlite_database, settings_for(relay.port))
+        for slug in ("first", "second"):
+            draft(sqlite_database, slug)
+            dispatch.start(slug)
+        with sqlite_database.write() as connection:
+            connection.exec_driver_sql("UPDATE campaign SET html = 'other' WHERE slug = 'first'")
+        write_config(tmp_path, relay.port, database_url=sqlite_database.url.render_as_string())
+        done = mailer.run("run-due", cwd=tmp_path, check=False)
+    assert done.returncode == 4
+    assert "'first' is not what was frozen" in done.stderr
+    assert len(relay.accepted) == 3
