@@ -21,8 +21,7 @@ from mailer.errors import InvalidInput, NotFound, Refused
 from mailer.message import InlineImage
 from templates import mail_reader
 from templates.language import locale_of
-from templates.notes import ReleaseNotes
-from templates.render import RenderedNotes
+from templates.notes import ReleaseNotes, RenderedNotes
 
 campaign = table(Campaign)
 image = table(CampaignImage)

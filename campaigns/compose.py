@@ -23,7 +23,7 @@ from subscribers.audience import ConsentedRecipient
 from subscribers.unsubscribe import Links
 from templates.greeting import greeting
 from templates.language import Locale
-from templates.render import RenderedNotes
+from templates.notes import RenderedNotes
 
 
 class Person(Protocol):

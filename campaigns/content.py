@@ -14,8 +14,7 @@ from mailer.message import InlineImage
 from mailer.settings import BrandSettings, Settings
 from templates.brand import Brand
 from templates.markdown import parse
-from templates.notes import ReleaseNotes
-from templates.render import RenderedNotes, render
+from templates.notes import ReleaseNotes, RenderedNotes
 
 LARGEST_IMAGE = 1_000_000
 _MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
@@ -93,6 +92,8 @@ def brand_of(settings: Settings) -> Brand:
 
 def render_notes(notes: ReleaseNotes, images: Mapping[str, InlineImage], settings: Settings) -> RenderedNotes:
     """The notes as a mail with open slots. Raises InvalidInput or TemplateError with file and line."""
+    from templates.render import render  # noqa: PLC0415 - Jinja2 and MJML are slow to import, and frozen mail needs neither
+
     return render(
         notes,
         brand_of(settings),

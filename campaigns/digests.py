@@ -30,8 +30,7 @@ from mailer.errors import InvalidInput, MailerError, NotFound
 from mailer.message import InlineImage
 from mailer.settings import Settings
 from templates.language import Locale, locale_of, texts
-from templates.notes import ReleaseNotes
-from templates.render import RenderedNotes
+from templates.notes import ReleaseNotes, RenderedNotes
 
 digest = table(Digest)
 digest_tick = table(DigestTick)

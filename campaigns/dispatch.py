@@ -26,7 +26,7 @@ from mailer.settings import Settings
 from mailer.smtp import Envelope
 from mailer.throttle import Throttle
 from templates.lint import Finding, Severity, lint
-from templates.render import RenderedNotes
+from templates.notes import RenderedNotes
 
 LOOK_AT_THE_WINDOW = 0.5  # seconds between looks
 

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from mailer.message import Slot
 from templates.mail_reader import Link, MailReader, read
-from templates.render import RenderedNotes
+from templates.notes import RenderedNotes
 
 CLIPPED_AT = 102 * 1024  # bytes of HTML that Gmail shows before it cuts a mail off
 LONGEST_SUBJECT = 78

@@ -1,10 +1,11 @@
-"""What the renderer is given: release notes as values. Templates know no people."""
+"""What the renderer is given, and what it makes of it: release notes as values. Templates know no people."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
 
+from mailer.message import InlineImage
 from templates.language import Locale
 
 
@@ -31,3 +32,15 @@ class ReleaseNotes:
     def where(self, line: int) -> str:
         """The place of the body's `line` (counted from 0) in the file."""
         return f"{self.origin}, line {self.first_line + line}"
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedNotes:
+    """A mail but for the recipient: `html` and `text` hold the markers of `mailer.message.Slot`."""
+
+    subject: str
+    preheader: str
+    html: str
+    text: str
+    images: tuple[InlineImage, ...]
+    locale: Locale

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,10 +13,10 @@ from mailer.message import InlineImage, Slot
 from templates.brand import Brand, contrast, readable
 from templates.environment import fill
 from templates.html_part import html_part
-from templates.language import Locale, long_date, texts
+from templates.language import long_date, texts
 from templates.markdown import parse
 from templates.mjml import to_html
-from templates.notes import ReleaseNotes
+from templates.notes import ReleaseNotes, RenderedNotes
 from templates.text_part import opening_words, text_part
 
 HTML_TEMPLATE = "mail/release_notes.mjml.j2"
@@ -26,18 +25,6 @@ PROSE_STYLES = "mail/prose.css.j2"
 _PREHEADER = 110  # what a wide inbox shows after the subject
 _DARKEST_OF_LIGHT, _LIGHTEST_OF_DARK = "#eef0f3", "#2a2f36"  # the ground of code, by day and by night
 _NO_IMAGES: Mapping[str, InlineImage] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedNotes:
-    """A mail but for the recipient: `html` and `text` hold the markers of `mailer.message.Slot`."""
-
-    subject: str
-    preheader: str
-    html: str
-    text: str
-    images: tuple[InlineImage, ...]
-    locale: Locale
 
 
 def render(

@@ -12,8 +12,8 @@ from bs4 import BeautifulSoup
 
 from mailer.message import InlineImage
 from templates.brand import Brand
-from templates.notes import ReleaseNotes
-from templates.render import RenderedNotes, render
+from templates.notes import ReleaseNotes, RenderedNotes
+from templates.render import render
 
 BRAND = Brand(
     name="Acme",

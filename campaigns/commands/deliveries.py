@@ -6,8 +6,6 @@ import dataclasses
 import sys
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from campaigns import catalogue, report
 from campaigns.commands.shared import dispatch_of, slug_argument
@@ -48,6 +46,9 @@ def list_deliveries(door: Door, slug: str, state: str | None, as_json: bool) -> 
     if as_json:
         door.report({"slug": slug, "deliveries": rows}, "", as_json=True)
         return
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and `mailer run-due` comes past here
+    from rich.table import Table  # noqa: PLC0415 - as above
+
     zone = door.settings.tz
     table = Table(box=None, pad_edge=False)
     for title in ("id", "email", "state", "attempts", "last", "due", "reply"):

@@ -11,7 +11,8 @@ from campaigns.changelog import releases
 from campaigns.sources import Defaults, read_changelog
 from templates.language import LOCALES, Locale
 from templates.lint import lint
-from templates.render import RenderedNotes, render
+from templates.notes import RenderedNotes
+from templates.render import render
 from tests.rendered import BRAND, PIXELS, prose, seen, words
 
 CHANGELOGS = sorted(Path(__file__).parents[1].joinpath("changelogs").glob("*.md"))

@@ -8,7 +8,7 @@ import pytest
 
 from mailer.message import InlineImage
 from templates.lint import CLIPPED_AT, Finding, Severity, lint
-from templates.render import RenderedNotes
+from templates.notes import RenderedNotes
 
 UNSUBSCRIBE = '<a href="__slot_unsubscribe_url__">Unsubscribe</a>'
 SOUND = RenderedNotes(
