@@ -31,7 +31,7 @@ def _with_pictures(message: EmailMessage) -> str:
     html = _content(message, "html")
     for part in message.walk():
         if part.get_content_maintype() == "image":
-            data = base64.b64encode(part.get_payload(decode=True)).decode()  # type: ignore[arg-type]
+            data = base64.b64encode(part.get_payload(decode=True)).decode()  # type: ignore[arg-type]  # bytes, of a part that is no multipart
             content_id = str(part["Content-ID"]).strip("<>")
             html = html.replace(f"cid:{content_id}", f"data:{part.get_content_type()};base64,{data}")
     return html
