@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     ScalarSelect,
+    Select,
     bindparam,
     case,
     func,
@@ -109,13 +110,18 @@ def claim(connection: Connection, hold: Hold, now: datetime, limit: int) -> list
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
+    return sorted(claim_these(connection, hold, due))
+
+
+def claim_these(connection: Connection, hold: Hold, due: Select[tuple[int]]) -> list[int]:
+    """Claim the deliveries whose ids `due` selects and locks, as far as they are claimable; returns their ids."""
     statement = (
         update(delivery)
         .where(delivery.c.id.in_(due.scalar_subquery()), CLAIMABLE)
         .values(state=DeliveryState.CLAIMED, worker_id=hold.worker_id)
         .returning(delivery.c.id)
     )
-    return sorted(connection.execute(statement).scalars())
+    return list(connection.execute(statement).scalars())
 
 
 def attempt(

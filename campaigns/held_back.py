@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from campaigns.deliveries import CLAIMABLE, HELD, Hold, delivery, subscriber
+from campaigns.deliveries import CLAIMABLE, HELD, Hold, claim_these, delivery, subscriber
 from campaigns.models import DeliveryState
 from mailer.throttle import ProviderFull
 
@@ -45,13 +45,7 @@ def claim(connection: Connection, hold: Hold, now: datetime, limit: int) -> list
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    statement = (
-        update(delivery)
-        .where(delivery.c.id.in_(due.scalar_subquery()), CLAIMABLE)
-        .values(state=DeliveryState.CLAIMED, worker_id=hold.worker_id)
-        .returning(delivery.c.id)
-    )
-    return list(connection.execute(statement).scalars())
+    return claim_these(connection, hold, due)
 
 
 def destinations(
