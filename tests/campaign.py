@@ -29,6 +29,7 @@ from tests.relay import FaultyRelay
 
 SECRET = "a-secret-key-that-is-long-enough-for-tests"
 TOPIC = "release-notes"
+APPENDED_AT_ONCE = 10_000  # PostgreSQL takes 65,535 values in one statement
 NOTES = ReleaseNotes(
     title="Version 2.4.0",
     version="2.4.0",
@@ -84,7 +85,8 @@ def subscribe(
         )
         wording = ledger.keep_wording(connection, "Yes, mail me the release notes.", now)
         events = [NewEvent(number, topic, ConsentKind.GRANTED, now, "test", wording) for number in numbers]
-        ledger.append(connection, events, now)
+        for first in range(0, people, APPENDED_AT_ONCE):
+            ledger.append(connection, events[first : first + APPENDED_AT_ONCE], now)
     return numbers
 
 

@@ -14,10 +14,10 @@ CHUNK = 1 << 16
 
 
 class DatabaseProxy:
-    """Listens on `host`, a loopback address, and passes on to the server of `url`. It runs in its own thread."""
+    """Listens on `host`, an address of this machine, and passes on to the server of `url`, in a thread of its own."""
 
     def __init__(self, url: URL, host: str) -> None:
-        self._url, self._host = url, host
+        self._url, self.host = url, host
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._flowing = asyncio.Event()
@@ -29,7 +29,7 @@ class DatabaseProxy:
     def __enter__(self) -> Self:
         self._thread.start()
         port = self._call(self._listen())
-        self.url = self._url.set(host=self._host, port=port, query={})
+        self.url = self._url.set(host=self.host, port=port, query={})
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -54,7 +54,7 @@ class DatabaseProxy:
 
     async def _listen(self) -> int:
         self._heal()
-        self._server = await asyncio.start_server(self._connected, self._host, 0)
+        self._server = await asyncio.start_server(self._connected, self.host, 0)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def _close(self) -> None:
