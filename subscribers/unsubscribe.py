@@ -6,6 +6,7 @@ holds no personal data and does not expire. Whoever has it may withdraw, and und
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import hmac
 from collections.abc import Collection, Sequence
@@ -15,11 +16,12 @@ from enum import Enum, auto
 from typing import TypeAlias, assert_never
 
 from itsdangerous import Signer
-from itsdangerous.encoding import base64_decode, base64_encode
+from itsdangerous.encoding import base64_decode
 from sqlalchemy import Connection, select
 
 from mailer.columns import table
 from mailer.errors import InvalidInput
+from mailer.keyed_hash import KeyedHash
 from subscribers import ledger
 from subscribers.consent import NewEvent, Standing, standing_after
 from subscribers.models import ConsentKind, Subscriber, Suppression
@@ -27,6 +29,7 @@ from templates.language import Locale, locale_of
 
 _PURPOSE = b"release-mailer unsubscribe link 1"
 _LONGEST = 640  # a topic of 100 four-byte characters still fits
+_URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
 
 
 class InvalidToken(InvalidInput):
@@ -50,15 +53,16 @@ class Links:
     """
 
     def __init__(self, keys: Sequence[bytes], public_url: str) -> None:
-        self._signers = [Signer(key, salt=_PURPOSE, digest_method=hashlib.sha256) for key in reversed(keys)]
+        signers = (Signer(key, salt=_PURPOSE, digest_method=hashlib.sha256) for key in reversed(keys))
+        self._hashes = [KeyedHash(signer.derive_key()) for signer in signers]
         self._start = f"{public_url}/u/"
 
     def url(self, subscriber_id: int, topic: str, locale: Locale) -> str:
-        """The link for one person's mail; some 4 µs.
+        """The link for one person's mail; some 2 µs.
 
         Raises InvalidInput for a topic that no column could hold.
         """
-        token = self._signers[0].sign(base64_encode(f"{subscriber_id}.{locale}.{topic}"))
+        token = _signed(self._hashes[0], _base64(f"{subscriber_id}.{locale}.{topic}".encode()))
         if len(token) > _LONGEST:
             raise InvalidInput("The topic is too long for a link.", hint="Keep it within 100 characters.")
         return self._start + token.decode()
@@ -73,10 +77,20 @@ class Links:
             raise InvalidToken("This is not an unsubscribe link of ours.")
         given = token.encode()
         payload = given.partition(b".")[0]
-        if not any(hmac.compare_digest(signer.sign(payload), given) for signer in self._signers):
+        if not any(hmac.compare_digest(_signed(keyed, payload), given) for keyed in self._hashes):
             raise InvalidToken("This is not an unsubscribe link of ours.")
         subscriber_id, locale, topic = base64_decode(payload).decode().split(".", 2)
         return Target(int(subscriber_id), topic, locale_of(locale))
+
+
+def _signed(keyed: KeyedHash, payload: bytes) -> bytes:
+    """What itsdangerous makes of it; but that derives its key again each time."""
+    return payload + b"." + _base64(keyed.digest(payload))
+
+
+def _base64(data: bytes) -> bytes:
+    """Base64 in the alphabet for URLs, unpadded."""
+    return binascii.b2a_base64(data, newline=False).translate(_URL_ALPHABET, b"=")
 
 
 class Listing(Enum):

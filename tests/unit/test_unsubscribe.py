@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from itsdangerous import Signer
-from itsdangerous.encoding import base64_decode
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from mailer.errors import InvalidInput
 from subscribers.consent import Standing
@@ -47,6 +47,13 @@ def token_of(target: Target, links: Links = LINKS) -> str:
 @given(TARGETS)
 def test_a_link_reads_back_as_what_it_was_made_for(target: Target) -> None:
     assert LINKS.read(token_of(target)) == target
+
+
+@given(TARGETS)
+def test_a_token_is_what_itsdangerous_signs(target: Target) -> None:
+    signer = Signer(NEW, salt=b"release-mailer unsubscribe link 1", digest_method=hashlib.sha256)
+    payload = base64_encode(f"{target.subscriber_id}.{target.locale}.{target.topic}")
+    assert token_of(target).encode() == signer.sign(payload)
 
 
 @given(TARGETS)
