@@ -7,7 +7,7 @@ value: it may be somebody's name.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import re
 import textwrap
 import unicodedata
@@ -26,13 +26,14 @@ HARD_LINE_LIMIT: Final = 998  # octets without CRLF, RFC 5322, section 2.1.1
 _ENCODED_WORD_LIMIT = 75
 _ADDRESS_LIMIT = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
-_LOCAL_PART = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
-_DOMAIN = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
-)
+_DOT_ATOM = rf"{_ATEXT}++(?:\.{_ATEXT}++)*+"
+_LABEL = r"(?!-)[A-Za-z0-9-]++(?<!-)"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*+")
+_ADDR_SPEC = re.compile(f"{_DOT_ATOM}@{_DOMAIN.pattern}")
 _FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
-_MESSAGE_ID = re.compile(rf"<{_ATEXT}+(?:\.{_ATEXT}+)*@[A-Za-z0-9.-]+>")
+_MESSAGE_ID = re.compile(f"<{_DOT_ATOM}@[A-Za-z0-9.-]++>")
 _URI = re.compile(r"[a-z]+:[!#-;=?-~]+")  # printable ASCII; neither a quote nor an angle bracket
+_WEB_URL = re.compile(r"https?://[!#-;=?-~]*")
 _PLAIN_TEXT = re.compile(r"[!-~]+(?: [!-~]+)*")
 _PLAIN_PHRASE = re.compile(rf"{_ATEXT}+(?: {_ATEXT}+)*")
 _Q_AS_IS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
@@ -100,7 +101,7 @@ def list_unsubscribe(url: str, *, mailto: str | None = None) -> bytes:
     A long URL makes a line over 78 characters, which RFC 5322 section 2.1.1 allows; readers that do not unfold
     headers find it all the same.
     """
-    if not _URI.fullmatch(url) or not url.startswith(("https://", "http://")):
+    if not _WEB_URL.fullmatch(url):
         raise InvalidInput("the unsubscribe URL is not an http(s) URL in printable ASCII")
     if len(url) > HARD_LINE_LIMIT - len("List-Unsubscribe: <>,"):
         raise InvalidInput("the unsubscribe URL does not fit on one line of a header (998 octets)")
@@ -132,18 +133,17 @@ def date(second: int) -> bytes:
 
 def addr_spec(email: str) -> str:
     """The address as it goes into headers, its domain in ASCII (IDNA, UTS 46). See `mailbox` for errors."""
-    local, at, domain = email.rpartition("@")
+    if _ADDR_SPEC.fullmatch(email) and len(email) <= _ADDRESS_LIMIT:
+        return email
+    local, _, domain = email.rpartition("@")
     if not local.isascii():
         raise InvalidInput(
             "an address has characters beyond ASCII before the @, which needs SMTPUTF8; that is not supported",
             hint="Ask for another address of this person.",
         )
     if not domain.isascii():
-        domain = ascii_domain(domain)
-    fits = len(local) + len(at) + len(domain) <= _ADDRESS_LIMIT
-    if not fits or not _LOCAL_PART.fullmatch(local) or not _DOMAIN.fullmatch(domain):
-        raise InvalidInput("an address is not of the form name@example.org and can't stand in a header")
-    return f"{local}@{domain}"
+        return addr_spec(f"{local}@{ascii_domain(domain)}")
+    raise InvalidInput("an address is not of the form name@example.org and can't stand in a header")
 
 
 @lru_cache(maxsize=1024)
@@ -173,31 +173,37 @@ def _check_name(name: str) -> None:
 
 def _phrase(name: str, text: str) -> str:
     """A display name in front of an address: atoms, a quoted string or encoded-words."""
+    used = len(f"{name}: ")
+    if "=?" not in text and _PLAIN_TEXT.fullmatch(text):
+        phrase = text if _PLAIN_PHRASE.fullmatch(text) else _quoted_string(text)
+        if used + len(phrase) <= LINE_LIMIT:
+            return phrase
     refuse_control_characters(f"a display name in {name}", text)
-    room = LINE_LIMIT - len(f"{name}: ")
-    if "=?" not in text:
-        if len(text) <= room and _PLAIN_PHRASE.fullmatch(text):
-            return text
-        quoted = '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
-        if len(quoted) <= room and _PLAIN_TEXT.fullmatch(text):
-            return quoted
-    return _encoded_words(text, len(name) + 2)
+    return _encoded_words(text, used)
+
+
+def _quoted_string(text: str) -> str:
+    escaped = text.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{escaped}"'
 
 
 def _encoded_words(text: str, used: int) -> str:
     """Encoded-words of whole characters, Q or B, whichever is shorter; the first leaves room for `used`."""
-    encoding, encode = min((("q", _q), ("b", _b)), key=lambda choice: len(choice[1](text)))
+    q, b = _q(text), _b(text)
+    encoding, encode, chunk = ("q", _q, q) if len(q) <= len(b) else ("b", _b, b)
     frame = len("=?utf-8?q??=")
     room = min(_ENCODED_WORD_LIMIT, LINE_LIMIT - used) - frame
-    chunks: list[str] = []
+    words: list[str] = []
     start, end = 0, len(text)
-    while start < len(text):
-        while len(encode(text[start:end])) > room:
-            end = start + max(1, min(room, (end - start) * room // len(encode(text[start:end]))))
-        chunks.append(encode(text[start:end]))
-        start, end = end, len(text)
-        room = _ENCODED_WORD_LIMIT - frame
-    return " ".join(f"=?utf-8?{encoding}?{chunk}?=" for chunk in chunks)
+    while True:
+        while len(chunk) > room:
+            end = start + max(1, min(room, (end - start) * room // len(chunk)))
+            chunk = encode(text[start:end])
+        words.append(f"=?utf-8?{encoding}?{chunk}?=")
+        if end == len(text):
+            return " ".join(words)
+        start, end, room = end, len(text), _ENCODED_WORD_LIMIT - frame
+        chunk = encode(text[start:])
 
 
 def _q(text: str) -> str:
@@ -205,7 +211,7 @@ def _q(text: str) -> str:
 
 
 def _b(text: str) -> str:
-    return base64.b64encode(text.encode()).decode("ascii")
+    return binascii.b2a_base64(text.encode(), newline=False).decode("ascii")
 
 
 def _folded(line: str) -> bytes:

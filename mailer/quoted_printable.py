@@ -16,7 +16,7 @@ SOFT_BREAK: Final = b"=\r\n"
 
 _CONTENT = LINE_LIMIT - 1  # the last column belongs to the "=" of a soft break
 _UNSAFE = re.compile(rb"(?<= ) | \Z|[^ -<>-~]")
-_HARMLESS = re.compile(rb"[!-<>-~]+(?: [!-<>-~]+)*")
+_HARMLESS = re.compile(r"(?!\.|From )[!-<>-~]++(?: [!-<>-~]++)*+")
 _ESCAPES = [b"=%02X" % byte for byte in range(256)]
 _FRAGILE_STARTS = (b".", b"From ")
 
@@ -28,7 +28,9 @@ def encode(text: str) -> bytes:
     `SOFT_BREAK`. Line breaks inside `text` are escaped. Raises UnicodeEncodeError for lone surrogates.
     """
     raw = text.encode()
-    return _wrapped(raw if _HARMLESS.fullmatch(raw) else _UNSAFE.sub(_escaped, raw))
+    if not _HARMLESS.fullmatch(text):
+        return _wrapped(_UNSAFE.sub(_escaped, raw))
+    return raw if len(raw) <= _CONTENT else _wrapped(raw)
 
 
 def _escaped(match: re.Match[bytes]) -> bytes:
