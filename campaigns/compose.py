@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import hmac
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,7 +15,8 @@ from urllib.parse import urlsplit
 from campaigns.content import content_hash
 from mailer import dkim, signing_keys
 from mailer.errors import ConfigurationError
-from mailer.message import Address, CampaignMail, Personal, compile_skeleton, feedback_id, message_id
+from mailer.keyed_hash import KeyedHash
+from mailer.message import Address, CampaignMail, MessageIds, Personal, compile_skeleton, feedback_id
 from mailer.settings import Settings
 from mailer.smtp import Envelope
 from subscribers.audience import ConsentedRecipient
@@ -65,12 +65,12 @@ class Composer:
         self, campaign_id: int, slug: str, topic: str, rendered: RenderedNotes, settings: Settings
     ) -> None:
         sender = mailbox(settings.sender)
-        self._campaign_id, self._topic, self._locale = campaign_id, topic, rendered.locale
-        self._domain = sender.email.rpartition("@")[2]
-        self._key = settings.keys()[0]
+        self._topic, self._locale = topic, rendered.locale
+        key = settings.keys()[0]
+        self._message_ids = MessageIds(key, campaign_id, sender.email.rpartition("@")[2])
         self._links = Links(settings.keys(), settings.public_url)
-        self._return_path = settings.return_path or sender.email
-        self._verp = settings.return_path is not None
+        self._sender = sender.email
+        self._return_paths = ReturnPaths(key, settings.return_path) if settings.return_path else None
         keys = [dkim.Signer(key) for key in signing_keys.read(settings.dkim)]
         self._skeleton = compile_skeleton(campaign_mail(slug, topic, rendered, settings, sender), keys)
         self._threads = ThreadPoolExecutor(os.cpu_count(), "signing") if keys else None
@@ -109,27 +109,29 @@ class Composer:
     def _compose(
         self, delivery_id: int, subscriber_id: int, person: Person, now: datetime
     ) -> tuple[Envelope, bytes]:
-        name = " ".join(part for part in (person.first_name, person.surname) if part)
+        name = " ".join(filter(None, (person.first_name, person.surname)))
         personal = Personal(
             to=Address(name, person.email),
-            message_id=message_id(self._key, self._campaign_id, delivery_id, self._domain),
+            message_id=self._message_ids.of(delivery_id),
             date=now,
             unsubscribe_url=self._links.url(subscriber_id, self._topic, self._locale),
             greeting=greeting(self._locale, person.salutation, person.first_name, person.surname),
         )
-        return Envelope(self._sender_of(delivery_id), person.email), self._skeleton.fill(personal)
-
-    def _sender_of(self, delivery_id: int) -> str:
-        """The return path; with a mailbox of its own it names the delivery, signed (VERP)."""
-        if not self._verp:
-            return self._return_path
-        local, _, domain = self._return_path.rpartition("@")
-        return f"{local}+{delivery_id}.{return_path_signature(self._key, delivery_id)}@{domain}"
+        return_path = self._return_paths.of(delivery_id) if self._return_paths else self._sender
+        return Envelope(return_path, person.email), self._skeleton.fill(personal)
 
 
-def return_path_signature(key: bytes, delivery_id: int) -> str:
-    """What shows that a return path is ours: 16 hex digits over the delivery's number."""
-    return hmac.digest(key, f"return path\0{delivery_id}".encode(), "sha256")[:8].hex()
+class ReturnPaths:
+    """Senders in `mailbox` that name the delivery which bounced (VERP), signed: they are ours."""
+
+    def __init__(self, key: bytes, mailbox: str) -> None:
+        self._hash = KeyedHash(key, b"return path\0")
+        self._local, _, self._domain = mailbox.rpartition("@")
+
+    def of(self, delivery_id: int) -> str:
+        """The return path of one delivery."""
+        signature = self._hash.digest(b"%d" % delivery_id)[:8].hex()
+        return f"{self._local}+{delivery_id}.{signature}@{self._domain}"
 
 
 def mailbox(value: str) -> Address:

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from mailer import headers, quoted_printable
 from mailer.dkim import Seal, Signer
 from mailer.errors import InvalidInput, TemplateError
+from mailer.keyed_hash import KeyedHash
 
 
 class Slot(StrEnum):
@@ -37,8 +38,7 @@ class Slot(StrEnum):
         return f"__slot_{self.value}__"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """A mailbox: display name (may be empty) and address."""
 
     name: str
@@ -78,9 +78,8 @@ class CampaignMail:
     extra: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Personal:
-    """What differs per recipient. `date` is aware; `message_id` comes from `message_id`."""
+class Personal(NamedTuple):
+    """What differs per recipient. `date` is aware; `message_id` comes from `MessageIds`."""
 
     to: Address
     message_id: str
@@ -108,27 +107,34 @@ class _Blank:
     slot: Slot
     in_html: bool
 
-    def filled(self, value: str) -> bytes:
-        return quoted_printable.encode(html.escape(value) if self.in_html else value)
+
+_BLANKS: Final = [_Blank(slot, in_html) for in_html in (False, True) for slot in Slot]  # as in `_values`
+_FIRST_BLANK: Final = 9  # its place among the pieces of a message
 
 
 class Skeleton:
     """A campaign's mail but for the slots. Made by `compile_skeleton`; safe to share between tasks."""
 
-    __slots__ = ("_blanks", "_fixed", "_mailto", "_pieces", "_seal")
+    __slots__ = ("_in_their_order", "_mailto", "_pieces", "_seal")
 
     def __init__(self, mail: CampaignMail, signers: Sequence[Signer]) -> None:
         outer, inner = _boundaries(mail.boundary_seed)
         fixed = _fixed_fields(mail, outer)
         self._mailto = headers.mailto(mail.unsubscribe_mailto) if mail.unsubscribe_mailto else None
-        self._fixed = tuple(b"".join(lines) for lines in fixed)
-        self._pieces, self._blanks = _assembled(_body(mail, outer, inner))
+        sender, subject, content, other = (b"".join(lines) for lines in fixed)
+        (opening, *rest), blanks = _assembled(_body(mail, outer, inner))
+        # The signatures come first; after them, what is personal takes turns with what is not.
+        self._pieces = [
+            b"", b"", sender, b"", subject, b"", content, b"", other + b"\r\n" + opening, *rest
+        ]  # fmt: skip
+        # Each text has the unsubscribe link, so there are two blanks at least, and a tuple comes back.
+        self._in_their_order = itemgetter(*map(_BLANKS.index, blanks))
         self._seal = (
             Seal(
                 signers,
                 fixed=[line for lines in fixed for line in lines],
                 personal=_PERSONAL_FIELDS,
-                opening=self._pieces[0],
+                opening=opening,
             )
             if signers
             else None
@@ -145,33 +151,14 @@ class Skeleton:
         second = int(personal.date.timestamp())
         lines = (
             headers.date(second),
-            headers.mailbox("To", personal.to.name, personal.to.email),
+            headers.mailbox("To", *personal.to),
             headers.message_id(personal.message_id),
             headers.list_unsubscribe(personal.unsubscribe_url, mailto=self._mailto),
         )
-        rest = self._rest(personal)
-        signatures = self._seal.signatures(lines, rest, second) if self._seal else b""
-        date, to, identifier, unsubscribe = lines
-        sender, subject, content, other = self._fixed
-        return b"".join(
-            (signatures, date, sender, to, subject, identifier, content, unsubscribe, other, b"\r\n",
-             self._pieces[0], rest)
-        )  # fmt: skip
-
-    def _rest(self, personal: Personal) -> bytes:
-        """The body behind its first piece, which is the same for everybody."""
-        values = {
-            Slot.GREETING: personal.greeting,
-            Slot.EMAIL: personal.to.email,
-            Slot.UNSUBSCRIBE_URL: personal.unsubscribe_url,
-        }
         pieces = self._pieces.copy()
-        pieces[0] = b""
-        try:
-            for position, blank in self._blanks:
-                pieces[position] = blank.filled(values[blank.slot])
-        except UnicodeEncodeError:
-            raise InvalidInput("a value for a slot has a lone surrogate, which is not text") from None
+        pieces[1::2] = lines + self._in_their_order(_values(personal))
+        if self._seal:
+            pieces[0] = self._seal.signatures(lines, b"".join(pieces[_FIRST_BLANK:]), second)
         return b"".join(pieces)
 
 
@@ -191,13 +178,21 @@ def compile_skeleton(mail: CampaignMail, signers: Sequence[Signer] = ()) -> Skel
         raise TemplateError("the HTML or the text has a lone surrogate, which is not text") from None
 
 
-def message_id(key: bytes, campaign_id: int | str, delivery_id: int | str, domain: str) -> str:
-    """A Message-ID that is the same on a retry and tells nothing about the recipient.
+class MessageIds:
+    """The Message-IDs of a campaign: the same on a retry, and telling nothing about the recipient.
 
-    It is an HMAC over the two identifiers, so that outsiders can't count deliveries either.
+    Each is an HMAC over the campaign's and the delivery's number, so that outsiders can't count deliveries either.
     """
-    digest = hmac.digest(key, f"message-id\0{campaign_id}\0{delivery_id}".encode(), "sha256")
-    return f"<{digest[:20].hex()}@{headers.ascii_domain(domain)}>"
+
+    __slots__ = ("_end", "_hash")
+
+    def __init__(self, key: bytes, campaign_id: int, domain: str) -> None:
+        self._hash = KeyedHash(key, b"message-id\0%d\0" % campaign_id)
+        self._end = f"@{headers.ascii_domain(domain)}>"
+
+    def of(self, delivery_id: int) -> str:
+        """The Message-ID of one delivery."""
+        return f"<{self._hash.digest(b'%d' % delivery_id)[:20].hex()}{self._end}"
 
 
 def feedback_id(campaign: str, topic: str, mail_type: str, sender_id: str) -> str:
@@ -213,6 +208,19 @@ def feedback_id(campaign: str, topic: str, mail_type: str, sender_id: str) -> st
                 hint="Use ASCII letters, digits, dots, dashes and underscores.",
             )
     return ":".join(parts)
+
+
+def _values(personal: Personal) -> tuple[bytes, ...]:
+    """The slots' values as they stand in text, and then as they stand in HTML."""
+    values = personal.greeting, personal.to.email, personal.unsubscribe_url
+    together = "".join(values)
+    try:
+        in_text = tuple(map(quoted_printable.encode, values))
+        if html.escape(together) == together:
+            return in_text + in_text
+        return in_text + tuple(map(quoted_printable.encode, map(html.escape, values)))
+    except UnicodeEncodeError:
+        raise InvalidInput("a value for a slot has a lone surrogate, which is not text") from None
 
 
 def _check_slots(kind: str, content: str) -> None:
@@ -323,18 +331,16 @@ def _image_part(image: InlineImage) -> bytes:
     return head.encode() + base64.encodebytes(image.data).replace(b"\n", b"\r\n")
 
 
-def _assembled(body: Iterator[bytes | _Blank]) -> tuple[list[bytes], tuple[tuple[int, _Blank], ...]]:
-    """The body as long static pieces, empty where a slot goes, and where the slots go."""
-    pieces: list[bytes] = [b""]
+def _assembled(body: Iterator[bytes | _Blank]) -> tuple[list[bytes], list[_Blank]]:
+    """The body as long static pieces with an empty one between each two, and the blanks that go there."""
+    pieces: list[bytes] = []
     static = bytearray()
-    blanks: list[tuple[int, _Blank]] = []
+    blanks: list[_Blank] = []
     for part in body:
         if isinstance(part, _Blank):
-            pieces[-1] = bytes(static)
-            blanks.append((len(pieces), part))
-            pieces += [b"", b""]
+            pieces += [bytes(static), b""]
+            blanks.append(part)
             static.clear()
         else:
             static += part
-    pieces[-1] = bytes(static)
-    return pieces, tuple(blanks)
+    return [*pieces, bytes(static)], blanks

@@ -43,6 +43,7 @@ _TITLES = {
 }
 # The lesser Dutch titles are not used in a greeting; the rest are words around the salutation proper.
 _PASSED_OVER = frozenset({"de", "den", "geachte", "beste", "dear", "drs", "ir", "ing"})
+_PARTICLE = re.compile(r"\w+ |[dl]['’]")
 _NEUTRAL = {"nl": "Beste lezer", "en": "Dear reader"}
 
 
@@ -76,7 +77,7 @@ def capitalise_particle(surname: str) -> str:
     not. A name that begins with an apostrophe stays as it is (``'t Hooft``), and so does a name of one word,
     for its bearer's spelling is the right one. (Taaladvies.net, "Hoofdletters in namen".)
     """
-    if surname[0].islower() and re.match(r"\w+ |[dl]['’]", surname):
+    if surname[0].islower() and _PARTICLE.match(surname):
         return surname[0].upper() + surname[1:]
     return surname
 
@@ -100,4 +101,4 @@ def _form(salutation: str, locale: Locale) -> _Form | None:
 def _name(value: str | None) -> str:
     """The name in single spaces; what has no letter in it ("-", "?") is no name."""
     name = " ".join((value or "").split())
-    return name if any(character.isalpha() for character in name) else ""
+    return name if any(map(str.isalpha, name)) else ""

@@ -19,11 +19,11 @@ from mailer.message import (
     Address,
     CampaignMail,
     InlineImage,
+    MessageIds,
     Personal,
     Slot,
     compile_skeleton,
     feedback_id,
-    message_id,
 )
 from tests.mails import CONTENTS, GREETINGS, LOGO, MAIL, NAMES, PERSON, TEXT, URL, URLS
 
@@ -80,9 +80,7 @@ def test_a_mail_decodes_to_what_the_standard_library_would_have_built(  # noqa: 
     text: str, markup: str, name: str, greeting: str, url: str, illustrated: bool
 ):
     mail = dataclasses.replace(MAIL, text=text, html=markup, images=(LOGO,) if illustrated else ())
-    person = dataclasses.replace(
-        PERSON, to=Address(name, "zoe@example.org"), greeting=greeting, unsubscribe_url=url
-    )
+    person = PERSON._replace(to=Address(name, "zoe@example.org"), greeting=greeting, unsubscribe_url=url)
     raw = compile_skeleton(mail).fill(person)
     ours, theirs = arrived(raw), as_the_standard_library_builds_it(mail, person)
     for field in ("Date", "From", "Subject"):
@@ -100,7 +98,7 @@ def test_a_mail_decodes_to_what_the_standard_library_would_have_built(  # noqa: 
 @given(CONTENTS, CONTENTS, NAMES, TEXT)
 def test_every_line_is_short_ascii_with_nothing_to_stuff(text: str, markup: str, name: str, greeting: str):
     mail = dataclasses.replace(MAIL, text=text, html=markup, images=(LOGO,))
-    person = dataclasses.replace(PERSON, to=Address(name, "z@example.org"), greeting=greeting)
+    person = PERSON._replace(to=Address(name, "z@example.org"), greeting=greeting)
     raw = compile_skeleton(mail).fill(person)
     assert raw.endswith(b"\r\n")
     assert raw.isascii()
@@ -143,14 +141,14 @@ def test_the_same_mail_gives_the_same_bytes():
 def test_filling_leaves_nothing_behind_for_the_next_recipient():
     skeleton = compile_skeleton(MAIL)
     first = skeleton.fill(PERSON)
-    skeleton.fill(dataclasses.replace(PERSON, greeting="Beste lezer", to=Address("", "b@example.org")))
+    skeleton.fill(PERSON._replace(greeting="Beste lezer", to=Address("", "b@example.org")))
     assert skeleton.fill(PERSON) == first
 
 
 def test_the_boundary_occurs_in_no_content_even_where_the_content_names_it():
     boundary = arrived(compile_skeleton(MAIL).fill(PERSON)).get_boundary()
     mail = dataclasses.replace(MAIL, text=f"--{boundary}\n{MAIL.text}")
-    raw = compile_skeleton(mail).fill(dataclasses.replace(PERSON, greeting=f"--{boundary}"))
+    raw = compile_skeleton(mail).fill(PERSON._replace(greeting=f"--{boundary}"))
     assert raw.count(f"--{boundary}".encode()) == 3
     text = arrived(raw).get_body(("plain",)).get_content()
     assert text.startswith(f"--{boundary}\r\n--{boundary},")
@@ -160,9 +158,7 @@ def test_values_are_escaped_for_where_they_stand():
     mail = dataclasses.replace(
         MAIL, html='<a title="__slot_greeting__" href="__slot_unsubscribe_url__">x</a>'
     )
-    person = dataclasses.replace(
-        PERSON, greeting="""Beste "<b>&'""", unsubscribe_url="https://e.org/?a=1&b=2"
-    )
+    person = PERSON._replace(greeting="""Beste "<b>&'""", unsubscribe_url="https://e.org/?a=1&b=2")
     message = arrived(compile_skeleton(mail).fill(person))
     assert message.get_body(("html",)).get_content().rstrip() == (
         '<a title="Beste &quot;&lt;b&gt;&amp;&#x27;" href="https://e.org/?a=1&amp;b=2">x</a>'
@@ -227,7 +223,7 @@ def test_a_header_that_can_not_be_is_refused_when_the_campaign_is_compiled(chang
 def test_a_personal_value_that_can_not_be_sent_is_refused_when_it_is_filled_in(change: dict[str, object]):
     skeleton = compile_skeleton(MAIL)
     with pytest.raises(InvalidInput):
-        skeleton.fill(dataclasses.replace(PERSON, **change))
+        skeleton.fill(PERSON._replace(**change))
 
 
 def test_a_lone_surrogate_in_the_content_is_a_template_error():
@@ -237,19 +233,19 @@ def test_a_lone_surrogate_in_the_content_is_a_template_error():
 
 def test_the_date_is_given_in_utc():
     moment = datetime(2026, 7, 1, 9, 0, 0, 999_999, tzinfo=timezone(timedelta(hours=2)))
-    raw = compile_skeleton(MAIL).fill(dataclasses.replace(PERSON, date=moment))
+    raw = compile_skeleton(MAIL).fill(PERSON._replace(date=moment))
     assert raw.startswith(b"Date: Wed, 01 Jul 2026 07:00:00 +0000\r\n")
 
 
 def test_a_message_id_is_the_same_on_a_retry_and_differs_in_everything_else():
-    base = message_id(b"key", 1, 2, "example.org")
-    assert base == message_id(b"key", 1, 2, "example.org")
+    base = MessageIds(b"key", 1, "example.org").of(23)
+    assert base == MessageIds(b"key", 1, "example.org").of(23)
     others = {
-        message_id(b"other", 1, 2, "example.org"),
-        message_id(b"key", 2, 2, "example.org"),
-        message_id(b"key", 1, 3, "example.org"),
-        message_id(b"key", 12, "", "example.org"),
-        message_id(b"key", 1, 2, "example.com"),
+        MessageIds(b"other", 1, "example.org").of(23),
+        MessageIds(b"key", 2, "example.org").of(23),
+        MessageIds(b"key", 1, "example.org").of(24),
+        MessageIds(b"key", 12, "example.org").of(3),
+        MessageIds(b"key", 1, "example.com").of(23),
     }
     assert len(others | {base}) == 6
     assert re.fullmatch(r"<[0-9a-f]{40}@example\.org>", base)
