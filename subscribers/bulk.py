@@ -1,4 +1,4 @@
-"""Rows by the thousand: SQLite's executemany and PostgreSQL's COPY, without a per-row detour through Core.
+"""Rows by the thousand: many to a statement on SQLite and PostgreSQL's COPY, without a per-row detour through Core.
 
 Core's own executemany looks at every value of every row; for an import that is most of the time it would take.
 """
@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
+from itertools import chain
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 Row: TypeAlias = Sequence[int | str | datetime | None]
+
+# What a statement of SQLite costs, its rows share; one takes 32,766 values at most.
+AT_ONCE = 500
 
 
 def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -22,37 +26,51 @@ def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     if not rows:
         return
     if connection.dialect.name == "sqlite":
-        instants = [
-            index for index, column in enumerate(table.columns) if isinstance(column.type, UTCDateTime)
-        ]
-        written = [_written(row, instants) for row in rows]
-        connection.exec_driver_sql(_statement(table, connection.dialect), written)
+        _insert(connection, table, rows)
     else:
         _copy(connection, table, rows)
 
 
+def _insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    whole = len(rows) - len(rows) % AT_ONCE
+    for start in range(0, whole, AT_ONCE):
+        values = _values(table, rows[start : start + AT_ONCE])
+        connection.exec_driver_sql(_statement(table, AT_ONCE), tuple(values))
+    if rest := rows[whole:]:
+        cells = iter(_values(table, rest))
+        one_by_one = list(zip(*[cells] * len(table.columns), strict=True))
+        connection.exec_driver_sql(_statement(table, 1), one_by_one)
+
+
 @cache
-def _statement(table: Table, dialect: Dialect) -> str:
-    return str(table.insert().compile(dialect=dialect))
+def _statement(table: Table, rows: int) -> str:
+    row = f"({', '.join('?' for _ in table.columns)})"
+    return f"INSERT INTO {table.name} ({_columns(table)}) VALUES {', '.join([row] * rows)}"
 
 
-def _written(row: Row, instants: Sequence[int]) -> tuple[Any, ...]:
-    cells = list(row)
-    for index in instants:
-        cells[index] = _as_text(cells[index])
-    return tuple(cells)
+def _values(table: Table, rows: Sequence[Row]) -> list[Any]:
+    """The rows' values one after the other, as SQLite stores them."""
+    values: list[Any] = list(chain.from_iterable(rows))
+    width = len(table.columns)
+    for index in _instants(table):
+        values[index::width] = map(_as_text, values[index::width])
+    return values
+
+
+@cache
+def _instants(table: Table) -> Sequence[int]:
+    return [index for index, column in enumerate(table.columns) if isinstance(column.type, UTCDateTime)]
 
 
 # Few instants are new: one row's stand in several tables, and what is recorded together is recorded at once.
 @lru_cache(maxsize=20_000)
 def _as_text(instant: datetime) -> str:
     """SQLite has no instants; this is how SQLAlchemy writes them there."""
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return instant.astimezone(UTC).isoformat(" ", "microseconds").removesuffix("+00:00")
 
 
 def _copy(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
-    columns = ", ".join(column.name for column in table.columns)
-    statement = f"COPY {table.name} ({columns}) FROM STDIN"
+    statement = f"COPY {table.name} ({_columns(table)}) FROM STDIN"
     driver = connection.dialect.loaded_dbapi
     try:
         with connection.connection.cursor().copy(statement) as copy:
@@ -60,3 +78,7 @@ def _copy(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
                 copy.write_row(row)
     except driver.Error as error:
         raise DBAPIError.instance(statement, None, error, driver.Error) from None
+
+
+def _columns(table: Table) -> str:
+    return ", ".join(column.name for column in table.columns)
