@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
@@ -59,7 +59,7 @@ class Candidate:
         if self.applicant.consented_at <= self.standing.since:
             return None
         old, new = self.person.names, self.applicant.names
-        names = Names(*(getattr(new, each.name) or getattr(old, each.name) for each in fields(Names)))
+        names = Names(*(later or earlier for later, earlier in zip(new, old, strict=True)))
         return names if names != old else None
 
 

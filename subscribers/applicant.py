@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from mailer.errors import InvalidInput
@@ -17,8 +18,7 @@ YES = frozenset({"1", "true", "yes", "y", "ja", "j", "waar", "opt-in"})
 NO = frozenset({"", "0", "false", "no", "n", "nee", "onwaar", "opt-out"})
 
 
-@dataclass(frozen=True, slots=True)
-class Applicant:
+class Applicant(NamedTuple):
     """Someone whose row says that they agreed, and when."""
 
     row: int
@@ -43,7 +43,7 @@ class ApplicantReader:
     def __init__(self, file: PeopleCsv, hasher: AddressHasher, zone: ZoneInfo, now: datetime) -> None:
         self._headers = file.headers
         self._names = [
-            (field, file.columns[field])
+            (field, field.value, file.columns[field])
             for field in (Field.SALUTATION, Field.FIRST_NAME, Field.SURNAME)
             if field in file.columns
         ]
@@ -68,8 +68,8 @@ class ApplicantReader:
             field = Field.EMAIL
             address = normalise(cells[self._email].strip(" \u00a0"))
             names = {}
-            for field, index in self._names:
-                names[field.value] = name(cells[index])
+            for field, key, index in self._names:  # noqa: B007 - as above
+                names[key] = name(cells[index])
         except InvalidInput as error:
             return Refusal(record.row, self._headers[field], error.reason)
         hashed = self._hasher.newest(address.key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from mailer.errors import InvalidInput
@@ -36,6 +37,8 @@ def consent_time(raw: str, zone: ZoneInfo, now: datetime) -> datetime:
     return moment
 
 
+# Many rows share a time: what is kept in a spreadsheet has minutes, or only days.
+@lru_cache(maxsize=10_000)
 def _parse(raw: str, zone: ZoneInfo) -> datetime:
     if not raw:
         raise InvalidInput("it is empty; a consent needs the time it was given")
@@ -43,10 +46,11 @@ def _parse(raw: str, zone: ZoneInfo) -> datetime:
         written = _read(raw)
         if written.tzinfo is not None:
             return written.astimezone(UTC)
-        moment = written.replace(tzinfo=zone).astimezone(UTC)
+        local = written.replace(tzinfo=zone)
+        moment = local.astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidInput(f"it is not a time we can read; write {FORMS}") from None
-    if moment.astimezone(zone).replace(tzinfo=None) != written:
+    if moment.astimezone(zone) != local:  # within one zone clocks are compared, not instants
         raise InvalidInput(f"that clock time never was in {zone.key}: summer time began")
     return moment
 

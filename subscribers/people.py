@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, text, update
 
@@ -25,8 +25,7 @@ _NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """What a person is called; each may be empty."""
 
     salutation: str = ""
@@ -35,7 +34,7 @@ class Names:
 
     def changed(self, other: Names) -> list[str]:
         """Which of the three differ, by field name."""
-        return [each.name for each in fields(self) if getattr(self, each.name) != getattr(other, each.name)]
+        return [field for field, own, its in zip(self._fields, self, other, strict=True) if own != its]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,8 @@ def name(raw: str) -> str:
     trimmed = raw.strip(" \u00a0")
     if len(trimmed) > LONGEST_NAME:
         raise InvalidInput(f"it is longer than {LONGEST_NAME} characters")
-    if trimmed.isascii() and trimmed.isprintable():
-        return trimmed
+    if trimmed.isprintable() and unicodedata.is_normalized("NFC", trimmed):
+        return trimmed  # as nearly every name is
     if _NOT_UTF8.search(trimmed):
         raise InvalidInput("it is not UTF-8 text")
     if _UNFIT.search(trimmed):
@@ -115,8 +114,8 @@ def rename(connection: Connection, names: Mapping[int, Names]) -> None:
     """Change what people are called, by number."""
     if names:
         statement = update(SUBSCRIBER).where(SUBSCRIBER.c.id == bindparam("number"))
-        rows = [{"number": number} | asdict(wanted) for number, wanted in names.items()]
-        connection.execute(statement.values({f.name: bindparam(f.name) for f in fields(Names)}), rows)
+        rows = [{"number": number} | wanted._asdict() for number, wanted in names.items()]
+        connection.execute(statement.values({field: bindparam(field) for field in Names._fields}), rows)
 
 
 def readdress(connection: Connection, number: int, address: EmailAddress, hashed: HashedAddress) -> None:

@@ -6,7 +6,7 @@ Each act that changes something is a line of the ledger, in the transaction of t
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -120,8 +120,8 @@ def rectify(
     """
     ledger.lock(connection)
     person = find(connection, address, hasher)
-    wanted = {each.name: getattr(correction, each.name) for each in fields(Names)}
-    names = replace(person.names, **{field: value for field, value in wanted.items() if value is not None})
+    wanted = {field: getattr(correction, field) for field in Names._fields}
+    names = person.names._replace(**{field: value for field, value in wanted.items() if value is not None})
     changed = person.names.changed(names)
     if changed:
         people.rename(connection, {person.id: names})
@@ -170,7 +170,7 @@ def erase(
 def exported(file: File) -> dict[str, Any]:
     """A person's own data as plain values, in words they can read (articles 15 and 20)."""
     return {
-        **asdict(file.person.names),
+        **file.person.names._asdict(),
         "email": file.person.email,
         "on_file_since": file.person.created_at,
         "consents": [
