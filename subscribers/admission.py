@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -14,7 +15,7 @@ from subscribers.address import AddressHasher
 from subscribers.applicant import Applicant
 from subscribers.consent import NewEvent, Standing, rectified
 from subscribers.models import ConsentKind
-from subscribers.people import Names, Newcomer, Person
+from subscribers.people import Names, Person
 from subscribers.suppression import Suppressed
 
 
@@ -37,8 +38,7 @@ class Evidence:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An applicant beside what is on file about them."""
 
     applicant: Applicant
@@ -128,11 +128,7 @@ def _put_on_file(connection: Connection, admitted: Sequence[Candidate], now: dat
         connection, [hashed for each in admitted if each.suppressed for hashed in each.suppressed.hashes]
     )
     people.rename(connection, {each.person.id: each.names for each in admitted if each.person and each.names})
-    newcomers = [
-        Newcomer(each.applicant.names, each.applicant.address, each.applicant.hashed)
-        for each in admitted
-        if each.person is None
-    ]
+    newcomers = [each.applicant for each in admitted if each.person is None]
     known = {each.person.address_key: each.person.id for each in admitted if each.person}
     return known | people.add(connection, newcomers, now)
 

@@ -5,15 +5,18 @@ Core's own executemany looks at every value of every row; for an import that is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import ARRAY, ColumnElement, Connection, Table, any_, column, func, literal, select
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.sqltypes import UTCDateTime
+
+Value = TypeVar("Value", int, str)
 
 Row: TypeAlias = Sequence[int | str | datetime | None]
 
@@ -29,6 +32,16 @@ def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
         _insert(connection, table, rows)
     else:
         _copy(connection, table, rows)
+
+
+def among(
+    connection: Connection, wanted: ColumnElement[Value], values: Collection[Value]
+) -> ColumnElement[bool]:
+    """``wanted`` is one of `values`, which go as one parameter however many they are."""
+    if connection.dialect.name == "sqlite":
+        each = func.json_each(json.dumps(list(values)))
+        return wanted.in_(select(column("value")).select_from(each))
+    return wanted == any_(literal(list(values), ARRAY(wanted.type)))
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:

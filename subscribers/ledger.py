@@ -124,7 +124,8 @@ def keep_wording(
 
 def standings(connection: Connection, subscriber_ids: Collection[int]) -> Standings:
     """Where these people stand, on every topic there is a consent for."""
-    rows = connection.execute(select(CONSENT).where(CONSENT.c.subscriber_id.in_(subscriber_ids)))
+    of_them = bulk.among(connection, CONSENT.c.subscriber_id, subscriber_ids)
+    rows = connection.execute(select(CONSENT).where(of_them))
     return {
         (person, topic): Standing(state, since, event_id) for person, topic, state, since, event_id in rows
     }
@@ -339,8 +340,8 @@ def _store(connection: Connection, before: Standings, after: Standings) -> None:
     # In the order in which the gate holds them on PostgreSQL, so that the two never wait for each other.
     changed = [
         {"person": person, "about": topic, "state": now.state, "since": now.since, "event_id": now.event_id}
-        for (person, topic), now in sorted(after.items())
-        if before.get((person, topic), now) != now
+        for (person, topic), was in sorted(before.items())
+        if (now := after.get((person, topic), was)) != was
     ]
     ended = [{"person": person, "about": topic} for person, topic in before.keys() - after.keys()]
     of_key = and_(CONSENT.c.subscriber_id == bindparam("person"), CONSENT.c.topic == bindparam("about"))

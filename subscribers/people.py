@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, text, update
 
@@ -49,13 +49,15 @@ class Person:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Newcomer:
+class Newcomer(Protocol):
     """A person about to be put on file."""
 
-    names: Names
-    address: EmailAddress
-    hashed: HashedAddress
+    @property
+    def names(self) -> Names: ...
+    @property
+    def address(self) -> EmailAddress: ...
+    @property
+    def hashed(self) -> HashedAddress: ...
 
 
 def name(raw: str) -> str:
@@ -85,8 +87,8 @@ def find(connection: Connection, address: EmailAddress) -> Person | None:
 
 def find_all(connection: Connection, address_keys: Collection[str]) -> dict[str, Person]:
     """The people with these addresses, by address key."""
-    rows = connection.execute(select(SUBSCRIBER).where(SUBSCRIBER.c.address_key.in_(address_keys)))
-    return {row.address_key: person(row) for row in rows}
+    of_them = bulk.among(connection, SUBSCRIBER.c.address_key, address_keys)
+    return {row.address_key: person(row) for row in connection.execute(select(SUBSCRIBER).where(of_them))}
 
 
 def add(connection: Connection, newcomers: Sequence[Newcomer], now: datetime) -> dict[str, int]:

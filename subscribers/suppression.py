@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mailer.errors import ConfigurationError
+from subscribers import bulk
 from subscribers.address import AddressHasher, HashedAddress
 from subscribers.models import Suppression, SuppressionReason
 
 SUPPRESSION = Suppression.metadata.tables["suppression"]
-
-# Values in one statement; SQLite takes 32,766.
-_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +44,8 @@ def add(connection: Connection, hashed: HashedAddress, reason: SuppressionReason
 
 def lift(connection: Connection, hashes: Collection[str]) -> None:
     """Let these be mailed again: the person has consented anew."""
-    for some in _portions(list(hashes)):
-        connection.execute(delete(SUPPRESSION).where(SUPPRESSION.c.address_hash.in_(some)))
+    if hashes:
+        connection.execute(delete(SUPPRESSION).where(_among(connection, hashes)))
 
 
 def find(
@@ -58,9 +56,8 @@ def find(
         return {}
     key_of = {hashed.hash: key for key in address_keys for hashed in hasher.every(key)}
     rows = defaultdict(list)
-    for some in _portions(list(key_of)):
-        for row in connection.execute(select(SUPPRESSION).where(SUPPRESSION.c.address_hash.in_(some))):
-            rows[key_of[row.address_hash]].append(row)
+    for row in connection.execute(select(SUPPRESSION).where(_among(connection, key_of))):
+        rows[key_of[row.address_hash]].append(row)
     return {address_key: _latest(of_address) for address_key, of_address in rows.items()}
 
 
@@ -82,6 +79,5 @@ def _latest(rows: Sequence[Row[Any]]) -> Suppressed:
     return Suppressed(latest.since, latest.reason, tuple(row.address_hash for row in rows))
 
 
-def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(values), _AT_ONCE):
-        yield values[start : start + _AT_ONCE]
+def _among(connection: Connection, hashes: Collection[str]) -> ColumnElement[bool]:
+    return bulk.among(connection, SUPPRESSION.c.address_hash, hashes)
