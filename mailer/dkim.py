@@ -8,6 +8,7 @@ key. It relies on a body that is its own relaxed canonical form, as `mailer.quot
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -198,10 +199,9 @@ class Seal:
         """
         body = self._opening.copy()
         body.update(rest)
-        body_hash = base64.b64encode(body.digest())
+        body_hash = binascii.b2a_base64(body.digest(), newline=False)
         fields = self._fields.copy()
-        for line in personal:
-            fields.update(canonical(line))
+        fields.update(b"".join(map(canonical, personal)))
         return b"".join([stamp.field(fields.copy(), body_hash, at) for stamp in self._stamps])
 
 
@@ -223,7 +223,7 @@ class _Stamp:
 
     def field(self, fields: hashlib._Hash, body_hash: bytes, at: int) -> bytes:
         fields.update(b"%b%d; bh=%b; b=" % (self._canonical, at, body_hash))
-        signature = base64.b64encode(self._signer.sign(fields.digest()))
+        signature = binascii.b2a_base64(self._signer.sign(fields.digest()), newline=False)
         folded = b"\r\n ".join([signature[i : i + _FOLD] for i in range(0, len(signature), _FOLD)])
         return b"%b%d;\r\n bh=%b;\r\n b=%b\r\n" % (self._folded, at, body_hash, folded)
 

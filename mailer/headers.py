@@ -24,6 +24,7 @@ LINE_LIMIT: Final = 76
 HARD_LINE_LIMIT: Final = 998  # octets without CRLF, RFC 5322, section 2.1.1
 
 _ENCODED_WORD_LIMIT = 75
+_FRAME = len("=?utf-8?q??=")
 _ADDRESS_LIMIT = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
 _DOT_ATOM = rf"{_ATEXT}++(?:\.{_ATEXT}++)*+"
@@ -103,10 +104,10 @@ def list_unsubscribe(url: str, *, mailto: str | None = None) -> bytes:
     """
     if not _WEB_URL.fullmatch(url):
         raise InvalidInput("the unsubscribe URL is not an http(s) URL in printable ASCII")
-    if len(url) > HARD_LINE_LIMIT - len("List-Unsubscribe: <>,"):
+    line = f"List-Unsubscribe: <{url}>"
+    if len(line) >= HARD_LINE_LIMIT:
         raise InvalidInput("the unsubscribe URL does not fit on one line of a header (998 octets)")
-    tail = f",\r\n <{mailto}>" if mailto else ""
-    return f"List-Unsubscribe: <{url}>{tail}\r\n".encode()
+    return (f"{line},\r\n <{mailto}>\r\n" if mailto else f"{line}\r\n").encode()
 
 
 def mailto(address: str) -> str:
@@ -121,8 +122,7 @@ def message_id(identifier: str) -> bytes:
     """Message-ID, from an identifier in angle brackets (RFC 5322, section 3.6.4)."""
     if not _MESSAGE_ID.fullmatch(identifier) or len(identifier) >= HARD_LINE_LIMIT:
         raise InvalidInput(f"Message-ID {identifier!r} is not of the form <left@right>")
-    gap = " " if len(identifier) <= LINE_LIMIT - len("Message-ID: ") else "\r\n "
-    return f"Message-ID:{gap}{identifier}\r\n".encode()
+    return _folded(f"Message-ID: {identifier}")
 
 
 @lru_cache(maxsize=8)
@@ -191,8 +191,7 @@ def _encoded_words(text: str, used: int) -> str:
     """Encoded-words of whole characters, Q or B, whichever is shorter; the first leaves room for `used`."""
     q, b = _q(text), _b(text)
     encoding, encode, chunk = ("q", _q, q) if len(q) <= len(b) else ("b", _b, b)
-    frame = len("=?utf-8?q??=")
-    room = min(_ENCODED_WORD_LIMIT, LINE_LIMIT - used) - frame
+    room = LINE_LIMIT - used - _FRAME
     words: list[str] = []
     start, end = 0, len(text)
     while True:
@@ -202,7 +201,7 @@ def _encoded_words(text: str, used: int) -> str:
         words.append(f"=?utf-8?{encoding}?{chunk}?=")
         if end == len(text):
             return " ".join(words)
-        start, end, room = end, len(text), _ENCODED_WORD_LIMIT - frame
+        start, end, room = end, len(text), _ENCODED_WORD_LIMIT - _FRAME
         chunk = encode(text[start:])
 
 

@@ -108,7 +108,9 @@ class _Blank:
     in_html: bool
 
 
-_BLANKS: Final = [_Blank(slot, in_html) for in_html in (False, True) for slot in Slot]  # as in `_values`
+_BLANKS: Final = [
+    _Blank(slot, in_html) for in_html in (False, True) for slot in Slot
+]  # as `_encoded` has them
 _FIRST_BLANK: Final = 9  # its place among the pieces of a message
 
 
@@ -146,17 +148,18 @@ class Skeleton:
         Raises InvalidInput where a value can't be sent: a control character in a name, an address that needs
         SMTPUTF8, a URL too long for a header, a date without a zone.
         """
-        if personal.date.tzinfo is None:
+        (name, email), message_id, date, unsubscribe_url, greeting = personal
+        if date.tzinfo is None:
             raise InvalidInput("the date of a message has no zone")
-        second = int(personal.date.timestamp())
+        second = int(date.timestamp())
         lines = (
             headers.date(second),
-            headers.mailbox("To", *personal.to),
-            headers.message_id(personal.message_id),
-            headers.list_unsubscribe(personal.unsubscribe_url, mailto=self._mailto),
+            headers.mailbox("To", name, email),
+            headers.message_id(message_id),
+            headers.list_unsubscribe(unsubscribe_url, mailto=self._mailto),
         )
         pieces = self._pieces.copy()
-        pieces[1::2] = lines + self._in_their_order(_values(personal))
+        pieces[1::2] = lines + self._in_their_order(_encoded(greeting, email, unsubscribe_url))
         if self._seal:
             pieces[0] = self._seal.signatures(lines, b"".join(pieces[_FIRST_BLANK:]), second)
         return b"".join(pieces)
@@ -210,15 +213,15 @@ def feedback_id(campaign: str, topic: str, mail_type: str, sender_id: str) -> st
     return ":".join(parts)
 
 
-def _values(personal: Personal) -> tuple[bytes, ...]:
-    """The slots' values as they stand in text, and then as they stand in HTML."""
-    values = personal.greeting, personal.to.email, personal.unsubscribe_url
-    together = "".join(values)
+def _encoded(greeting: str, email: str, unsubscribe_url: str) -> tuple[bytes, ...]:
+    """The slots' values as they stand in text, and after these as they stand in HTML."""
+    encode, escape = quoted_printable.encode, html.escape
+    together = f"{greeting}{email}{unsubscribe_url}"
     try:
-        in_text = tuple(map(quoted_printable.encode, values))
-        if html.escape(together) == together:
+        in_text = encode(greeting), encode(email), encode(unsubscribe_url)
+        if escape(together) == together:
             return in_text + in_text
-        return in_text + tuple(map(quoted_printable.encode, map(html.escape, values)))
+        return (*in_text, encode(escape(greeting)), encode(escape(email)), encode(escape(unsubscribe_url)))
     except UnicodeEncodeError:
         raise InvalidInput("a value for a slot has a lone surrogate, which is not text") from None
 
