@@ -111,11 +111,11 @@ class Composer:
     ) -> tuple[Envelope, bytes]:
         name = " ".join(filter(None, (person.first_name, person.surname)))
         personal = Personal(
-            to=Address(name, person.email),
-            message_id=self._message_ids.of(delivery_id),
-            date=now,
-            unsubscribe_url=self._links.url(subscriber_id, self._topic, self._locale),
-            greeting=greeting(self._locale, person.salutation, person.first_name, person.surname),
+            Address(name, person.email),
+            self._message_ids.of(delivery_id),
+            now,
+            self._links.url(subscriber_id, self._topic, self._locale),
+            greeting(self._locale, person.salutation, person.first_name, person.surname),
         )
         return_path = self._return_paths.of(delivery_id) if self._return_paths else self._sender
         return Envelope(return_path, person.email), self._skeleton.fill(personal)

@@ -44,7 +44,6 @@ _TITLES = {
 # The lesser Dutch titles are not used in a greeting; the rest are words around the salutation proper.
 _PASSED_OVER = frozenset({"de", "den", "geachte", "beste", "dear", "drs", "ir", "ing"})
 _PARTICLE = re.compile(r"\w+ |[dl]['’]")
-_NEUTRAL = {"nl": "Beste lezer", "en": "Dear reader"}
 
 
 def greeting(locale: Locale, salutation: str | None, first_name: str | None, surname: str | None) -> str:
@@ -55,17 +54,16 @@ def greeting(locale: Locale, salutation: str | None, first_name: str | None, sur
     (``Beste lezer``, ``Dear reader``).
     """
     family = _name(surname)
-    given = _name(first_name)
     form = _form(salutation or "", locale)
     match locale:
         case "nl":
             if family and form and form.nl:
                 return f"Geachte {form.nl} {capitalise_particle(family)}"
-            return f"Beste {given}" if given else _NEUTRAL[locale]
+            return f"Beste {_name(first_name) or 'lezer'}"
         case "en":
             if family and form:
                 return f"Dear {form.en} {family}"
-            return f"Dear {given}" if given else _NEUTRAL[locale]
+            return f"Dear {_name(first_name) or 'reader'}"
         case _:
             assert_never(locale)
 
