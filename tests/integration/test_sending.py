@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
 
-from campaigns import catalogue, report, workers
+from campaigns import workers
 from campaigns.deliveries import Attempt, Hold
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
@@ -194,40 +193,6 @@ async def test_cancelling_stops_a_running_campaign_for_good(database: Database) 
 
 
 @pytest.mark.parametrize("extensions", EXTENSIONS, ids=ids)
-async def test_nobody_who_withdrew_before_the_attempt_was_recorded_gets_a_mail(
-    database: Database, extensions: dict
-) -> None:
-    """2,000 recipients, of whom people leave all the while; each withdrawal commits at a known time."""
-    people = subscribe(database, 2000)
-    draft(database)
-    left: dict[str, float] = {}
-
-    def leave(position: int) -> None:
-        withdraw(database, people[position])
-        left[f"person{position + 1}@example.com"] = time.time()
-
-    async def leave_one_after_the_other(running: asyncio.Task) -> None:
-        for position in range(1999, 0, -13):
-            if running.done():
-                return
-            await asyncio.to_thread(leave, position)
-
-    async with FaultyRelay(**extensions) as relay:
-        running = asyncio.create_task(send(dispatch_for(database, settings_for(relay.port))))
-        await leave_one_after_the_other(running)
-        await running
-    mailed = {mail.recipient for mail in relay.accepted}
-    attempted = attempts(database)
-    withdrawn_in_time = [who for who, at in left.items() if who not in mailed]
-    assert withdrawn_in_time, "nobody left while it ran: the test saw nothing"
-    for who in mailed & left.keys():
-        assert attempted[who] < left[who], "attempted after the withdrawal was committed"
-    status = counts(database)
-    assert status.accepted == len(mailed) == len(relay.accepted)
-    assert status.accepted + status.withheld == status.audience >= 1990
-
-
-@pytest.mark.parametrize("extensions", EXTENSIONS, ids=ids)
 async def test_a_process_frozen_past_its_lease_offers_nothing(
     sqlite_database: Database, extensions: dict
 ) -> None:
@@ -282,11 +247,3 @@ async def test_an_answer_that_is_lost_repeats_nobody(sqlite_database: Database) 
     assert isinstance(again, Attempt)
     assert again.attempts == 3
     await ledger.close()
-
-
-def attempts(database: Database) -> dict[str, float]:
-    """When each person's attempt was recorded, by their address."""
-    with database.read() as connection:
-        campaign = catalogue.find(connection, "notes")
-        rows = report.listing(connection, campaign.id or 0)
-        return {row.email: row.attempted_at.timestamp() for row in rows if row.attempted_at}
