@@ -118,19 +118,18 @@ def admit(
         )
         numbers = _put_on_file(connection, admitted, now)
         events = _events(admitted, numbers, evidence, wording, now)
-        ledger.append(connection, events, now)
+        ledger.append(connection, events, now, newcomers=numbers.values())
     return candidates
 
 
 def _put_on_file(connection: Connection, admitted: Sequence[Candidate], now: datetime) -> dict[str, int]:
-    """Everyone's number, by address key."""
+    """The numbers of those who are new, by address key."""
     suppression.lift(
         connection, [hashed for each in admitted if each.suppressed for hashed in each.suppressed.hashes]
     )
     people.rename(connection, {each.person.id: each.names for each in admitted if each.person and each.names})
     newcomers = [each.applicant for each in admitted if each.person is None]
-    known = {each.person.address_key: each.person.id for each in admitted if each.person}
-    return known | people.add(connection, newcomers, now)
+    return people.add(connection, newcomers, now)
 
 
 def _events(
@@ -143,9 +142,10 @@ def _events(
     events = []
     for candidate in admitted:
         applicant = candidate.applicant
-        number = numbers[applicant.address.key]
-        if candidate.person and (names := candidate.names):
-            events.append(rectified(number, candidate.person.names.changed(names), evidence.source, now))
+        person = candidate.person
+        number = person.id if person else numbers[applicant.address.key]
+        if person and (names := candidate.names):
+            events.append(rectified(number, person.names.changed(names), evidence.source, now))
         events.append(
             NewEvent(
                 number,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from mailer.errors import InvalidInput, LedgerBroken
 from subscribers.models import ConsentKind
@@ -58,8 +58,7 @@ class NewEvent:
             raise ValueError("consent is given to a text; the event names its wording")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """An event as it stands in the ledger. `recorded_at` is when it was written there."""
 
     id: int
@@ -69,8 +68,7 @@ class Line:
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Where a person stands on a topic: the state, since when, and the ledger line that says so."""
 
     state: ConsentKind
@@ -165,8 +163,8 @@ def hash_of(previous_hash: str, line_id: int, event: NewEvent, recorded_at: date
     wording = "null" if event.wording_sha256 is None else _quoted(event.wording_sha256)
     told = (
         f"[{_quoted(previous_hash)},{line_id},{event.subscriber_id},{_quoted(event.topic)},"
-        f"{_quoted(event.kind.value)},{_quoted(_instant(event.occurred_at))},"
-        f"{_quoted(_instant(recorded_at))},{_quoted(event.source)},{wording}]"
+        f'{_quoted(event.kind)},"{_instant(event.occurred_at)}",'
+        f'"{_instant(recorded_at)}",{_quoted(event.source)},{wording}]'
     )
     return sha256(told.encode()).hexdigest()
 

@@ -5,7 +5,7 @@ Appending writes the event and derives the current `Consent` in one transaction,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,17 +81,20 @@ def lock(connection: Connection) -> None:
         connection.execute(text("LOCK TABLE consent_event IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def append(connection: Connection, events: Sequence[NewEvent], now: datetime) -> Standings:
+def append(
+    connection: Connection, events: Sequence[NewEvent], now: datetime, *, newcomers: Iterable[int] = ()
+) -> Standings:
     """Write `events` at the end of the ledger, in order, and derive where each person then stands.
 
-    Returns all standings of the people that the events name. Raises BrokenLink, and writes nothing, if the
-    ledger's last line was tampered with. Needs a writing transaction.
+    Where `newcomers` stand is not looked up: they were put on file in this transaction, which is to be a writing
+    one. Returns all standings of the people that the events name. Raises BrokenLink, and writes nothing, if the
+    ledger's last line was tampered with.
     """
     if not events:
         return {}
     lock(connection)
     line = _last_line(connection)
-    before = standings(connection, {event.subscriber_id for event in events})
+    before = standings(connection, {event.subscriber_id for event in events}.difference(newcomers))
     after = dict(before)
     rows = []
     for event in events:

@@ -73,23 +73,22 @@ def test_a_ledger_as_it_was_written_is_whole(lines: list[Line]) -> None:
 
 
 ALTERATIONS: list[Callable[[Line], Line]] = [
-    lambda line: replace(line, event=replace(line.event, subscriber_id=line.event.subscriber_id - 1)),
-    lambda line: replace(line, event=replace(line.event, occurred_at=line.event.occurred_at - HOUR)),
-    lambda line: replace(line, event=replace(line.event, source=line.event.source + " ")),
-    lambda line: replace(line, event=replace(line.event, wording_sha256="f" * 63 + "g")),
-    lambda line: replace(line, recorded_at=line.recorded_at + timedelta(microseconds=1)),
-    lambda line: replace(line, previous_hash="f" * 63 + "g"),
-    lambda line: replace(line, hash="f" * 63 + "g"),
-    lambda line: replace(
-        line,
+    lambda line: line._replace(event=replace(line.event, subscriber_id=line.event.subscriber_id - 1)),
+    lambda line: line._replace(event=replace(line.event, occurred_at=line.event.occurred_at - HOUR)),
+    lambda line: line._replace(event=replace(line.event, source=line.event.source + " ")),
+    lambda line: line._replace(event=replace(line.event, wording_sha256="f" * 63 + "g")),
+    lambda line: line._replace(recorded_at=line.recorded_at + timedelta(microseconds=1)),
+    lambda line: line._replace(previous_hash="f" * 63 + "g"),
+    lambda line: line._replace(hash="f" * 63 + "g"),
+    lambda line: line._replace(
         event=replace(
             line.event,
             kind=ConsentKind.ERASED if line.event.kind is ConsentKind.RECTIFIED else ConsentKind.RECTIFIED,
             topic=EVERY_TOPIC,
         ),
     ),
-    lambda line: replace(
-        line, event=replace(line.event, kind=ConsentKind.OBJECTED, topic=line.event.topic + "x")
+    lambda line: line._replace(
+        event=replace(line.event, kind=ConsentKind.OBJECTED, topic=line.event.topic + "x")
     ),
 ]
 
@@ -115,7 +114,7 @@ def test_a_line_taken_out_with_the_rest_renumbered_is_found_there(
     lines: list[Line], data: st.DataObject
 ) -> None:
     index = data.draw(st.integers(0, len(lines) - 2))
-    shorter = [*lines[:index], *(replace(line, id=line.id - 1) for line in lines[index + 1 :])]
+    shorter = [*lines[:index], *(line._replace(id=line.id - 1) for line in lines[index + 1 :])]
     assert broken_at(shorter) == index + 1
 
 
@@ -126,7 +125,7 @@ def test_two_lines_that_change_places_break_the_chain_at_the_first(
     first = data.draw(st.integers(0, len(lines) - 2))
     second = data.draw(st.integers(first + 1, len(lines) - 1))
     one, other = lines[first], lines[second]
-    lines[first], lines[second] = replace(other, id=one.id), replace(one, id=other.id)
+    lines[first], lines[second] = other._replace(id=one.id), one._replace(id=other.id)
     assert broken_at(lines) == first + 1
 
 
@@ -136,7 +135,7 @@ def test_a_line_that_is_put_in_breaks_the_chain_where_the_old_ones_go_on(
 ) -> None:
     index = data.draw(st.integers(0, len(lines) - 1))
     forged = link(lines[index - 1] if index else None, event, NOON)
-    longer = [*lines[:index], forged, *(replace(line, id=line.id + 1) for line in lines[index:])]
+    longer = [*lines[:index], forged, *(line._replace(id=line.id + 1) for line in lines[index:])]
     assert broken_at(longer) == index + 2
 
 
