@@ -108,9 +108,8 @@ class _Blank:
     in_html: bool
 
 
-_BLANKS: Final = [
-    _Blank(slot, in_html) for in_html in (False, True) for slot in Slot
-]  # as `_encoded` has them
+# In the order in which `_encoded` has their values.
+_BLANKS: Final = [_Blank(slot, in_html) for in_html in (False, True) for slot in Slot]
 _FIRST_BLANK: Final = 9  # its place among the pieces of a message
 
 
