@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from mailer.database import Clock, Database
 from subscribers import admission, suppression
 from subscribers.address import AddressHasher
-from subscribers.admission import Candidate, Evidence, Verdict
+from subscribers.admission import Evidence, Verdict
 from subscribers.applicant import Applicant, ApplicantReader, Refusal
 from subscribers.people_csv import PeopleCsv
 from subscribers.seen import Seen
@@ -38,17 +38,11 @@ class ImportReport:
     still_withdrawn: int = 0
     dropped_columns: tuple[str, ...] = ()
 
-    def count(self, verdict: Verdict) -> None:
-        """One applicant more with this verdict."""
-        match verdict:
-            case Verdict.GRANTED:
-                self.granted += 1
-            case Verdict.UNCHANGED:
-                self.unchanged += 1
-            case Verdict.STILL_WITHDRAWN:
-                self.still_withdrawn += 1
-            case _:
-                assert_never(verdict)
+    def count(self, verdicts: Sequence[Verdict]) -> None:
+        """As many applicants more, each with its verdict."""
+        self.granted += verdicts.count(Verdict.GRANTED)
+        self.unchanged += verdicts.count(Verdict.UNCHANGED)
+        self.still_withdrawn += verdicts.count(Verdict.STILL_WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +72,22 @@ class Import:
         with self.database.read() as connection:
             suppression.check_keys(connection, self.hasher)
         applicants = self._applicants(file, text, report)
+        batches = iter(lambda: list(islice(applicants, BATCH)), [])
         with _collector_at_rest():
-            while batch := list(islice(applicants, BATCH)):
-                for candidate in self._settle(batch):
-                    report.count(candidate.verdict)
+            for verdicts in map(self._settle, batches):
+                report.count(verdicts)
                 gc.collect(1)
         self.on_progress(text.buffer.tell())
         return report
 
-    def _settle(self, batch: Sequence[Applicant]) -> list[Candidate]:
+    def _settle(self, batch: Sequence[Applicant]) -> list[Verdict]:
         if self.dry_run:
             with self.database.read() as connection:
-                return admission.consider(connection, batch, self.evidence.topic, self.hasher)
-        with self.database.write() as connection:
-            return admission.admit(connection, batch, self.evidence, self.hasher, self.clock())
+                candidates = admission.consider(connection, batch, self.evidence.topic, self.hasher)
+        else:
+            with self.database.write() as connection:
+                candidates = admission.admit(connection, batch, self.evidence, self.hasher, self.clock())
+        return [candidate.verdict for candidate in candidates]
 
     def _applicants(self, file: PeopleCsv, text: TextIO, report: ImportReport) -> Iterator[Applicant]:
         """Those who agreed, each once; whoever else there is is counted in `report`."""
