@@ -33,11 +33,8 @@ lint: $(VENV)/.tests
 bench: $(VENV)/.tests  ## Measure it all beside its peers, write benchmarks/RESULTS.md (ARGS="--quick": a look; needs Debian's postfix).
 	$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(VENV)/.tests  ## The tests of delivery at length: a minute's pace, 200 kills, 3 hosts with 100,000 deliveries, simulation.
-	MAILER_TESTS_PACE_SECONDS=60 $(BIN)/pytest -s tests/acceptance/test_pace.py
-	MAILER_TESTS_KILLS=67 $(BIN)/pytest -n 2 --timeout 3600 tests/acceptance/test_crashes.py
-	MAILER_TESTS_HOSTS_DELIVERIES=100000 $(BIN)/pytest --timeout 3600 tests/acceptance/test_hosts.py
-	MAILER_TESTS_SOAK=1 MAILER_TESTS_HISTORIES=100000 $(BIN)/pytest -n 2 --timeout 3600 tests/simulation
+soak: $(VENV)/.tests  ## Test delivery at length on a quiet machine, about an hour (ARGS="hosts kills": just these parts).
+	$(BIN)/python -m tests.soak $(ARGS)
 
 docs: $(VENV)/.tests  ## Write docs/cli.md anew from the commands' own help.
 	$(BIN)/python docs/generate_cli.py

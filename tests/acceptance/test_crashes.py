@@ -15,12 +15,14 @@ import pytest
 
 from mailer.database import Database
 from tests.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
+from tests.figures import tell
 from tests.installed import InstalledMailer
 from tests.relay import FaultyRelay
 
-PEOPLE = 1500
 CONNECTIONS = 4
 KILLS = int(os.environ.get("MAILER_TESTS_KILLS", "10"))  # a flavour of relay; three of them, so 30 in CI
+PEOPLE = max(1500, 50 * KILLS)  # about 20 of them are mailed before a kill
+SECONDS = 600 + 20 * KILLS
 
 FLAVOURS = {
     "plain": {},
@@ -29,7 +31,7 @@ FLAVOURS = {
 }
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(SECONDS)
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_sigkill_at_random_moments_repeats_nobody_and_loses_nobody(
     mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, flavour: str
@@ -37,7 +39,7 @@ def test_sigkill_at_random_moments_repeats_nobody_and_loses_nobody(
     kills_and_doubts(mailer, sqlite_database, tmp_path, flavour, KILLS)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(SECONDS)
 def test_sigkill_on_postgresql_repeats_nobody_and_loses_nobody(
     mailer: InstalledMailer, postgresql_database: Database, tmp_path: Path
 ) -> None:
@@ -67,7 +69,11 @@ def kills_and_doubts(
         uncertain = {row["email"] for row in listed["deliveries"]}
         mailed = Counter(mail.recipient for mail in relay.accepted)
         everyone = {f"person{number}@example.com" for number in range(1, PEOPLE + 1)}
-
+        tell(
+            f"{database.url.get_backend_name()}, {flavour}: {kills} kills, {landed} of them with mails in the air; "
+            f"of {PEOPLE:,} people {sum(number > 1 for number in mailed.values())} mailed twice, "
+            f"{len(everyone - mailed.keys() - uncertain)} lost, {len(uncertain)} in doubt (seed {seed})"
+        )
         assert landed >= kills // 2, f"too few kills met a mail in the air (seed {seed})"
         assert max(mailed.values()) == 1, f"somebody was mailed twice (seed {seed})"
         assert everyone - mailed.keys() <= uncertain, f"somebody was lost (seed {seed})"

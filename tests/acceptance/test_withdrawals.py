@@ -33,6 +33,7 @@ from tests.campaign import (
     threaded,
     write_config,
 )
+from tests.figures import tell
 from tests.installed import InstalledMailer
 from tests.relay import FaultyRelay
 
@@ -123,8 +124,8 @@ def assert_nobody_was_attempted_after_leaving(
     attempted = {person for person in left if rows[person].attempted_at is not None}
     spare = [(left[person] - rows[person].attempted_at).total_seconds() for person in attempted]
     after = sum(seconds <= 0 for seconds in spare)
-    print(  # noqa: T201 - the figures of a soak
-        f"\n{database.url.get_backend_name()}, {flavour}: {len(left):,} withdrawals during a send of {len(rows):,}; "
+    tell(
+        f"{database.url.get_backend_name()}, {flavour}: {len(left):,} withdrawals during a send of {len(rows):,}; "
         f"{len(withheld):,} withheld, {len(attempted):,} attempted before (by {min(spare, default=0):.4f} s or more), "
         f"{after} attempted after"
     )
