@@ -24,6 +24,8 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL_PART = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _LONGEST_LOCAL_PART = 64
 _LONGEST_ADDRESS = 254
+# Far beyond what IDNA makes 253 octets of; what is longer would only take up memory among the domains known.
+_LONGEST_RAW_DOMAIN = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -75,7 +77,8 @@ def normalise(raw: str) -> EmailAddress:
     Raises InvalidInput, with a reason that does not repeat the address. The domain's existence is not looked up.
     """
     local_part, _, domain = raw.rpartition("@")
-    ascii_domain = _ascii_domain(domain) if _LOCAL_PART.fullmatch(local_part) else None
+    readable = _LOCAL_PART.fullmatch(local_part) and len(domain) <= _LONGEST_RAW_DOMAIN
+    ascii_domain = _ascii_domain(domain) if readable else None
     if ascii_domain is not None and len(local_part) <= _LONGEST_LOCAL_PART:
         spelling = f"{local_part}@{ascii_domain}"
         if len(spelling) <= _LONGEST_ADDRESS:
