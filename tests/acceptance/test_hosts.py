@@ -27,7 +27,7 @@ from tests.hosts import CONNECTIONS, LEASE, Host, Place, places_of_their_own, pl
 from tests.installed import InstalledMailer
 from tests.relay import FaultyRelay, Mail
 
-PEOPLE = int(os.environ.get("MAILER_TESTS_HOSTS_DELIVERIES", "1000"))
+PEOPLE = int(os.environ.get("MAILER_TESTS_HOSTS_DELIVERIES", "600"))
 HOSTS = 3
 SLOWNESS = 0.05 if PEOPLE <= 10_000 else 0.005  # so that even a short campaign meets some faults
 PATIENCE = 120 + PEOPLE / 50  # seconds
