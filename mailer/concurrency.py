@@ -16,7 +16,7 @@ class Concurrency:
     little, and a noisy measurement must not leave a campaign slower than it was.
     """
 
-    def __init__(self, ceiling: int, *, start: int = 4) -> None:
+    def __init__(self, ceiling: int, *, start: int = 10) -> None:
         self.ceiling = ceiling
         self.limit = min(start, ceiling)
         self._since: float | None = None

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 LONGEST_TEXT = 300
 MASK = "***"
@@ -45,8 +45,7 @@ class Scope(StrEnum):
     RELAY = "relay"  # this relay or this connection; another one may take the message at once
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A relay's reply, fit for the operator's eyes: one line, bounded, with every address masked.
 
     `enhanced` is the RFC 3463 status such as ``5.1.1``, where the relay gave one of the code's own class.
@@ -57,11 +56,10 @@ class Reply:
     text: str
 
     def __str__(self) -> str:
-        return " ".join(part for part in (str(self.code), self.enhanced, self.text) if part)
+        return " ".join([part for part in (str(self.code), self.enhanced, self.text) if part])
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """The relay has the message; `reply` often names its queue id."""
 
     reply: Reply
@@ -153,17 +151,19 @@ def read_reply(code: int, text: bytes, secrets: tuple[str, ...] = ()) -> Reply:
     Words with an @ and the `secrets` (local parts of the envelope's addresses) are masked, control and
     formatting characters are dropped, and the rest is cut at LONGEST_TEXT characters.
     """
-    lines = text.decode("utf-8", "replace").split("\n")
+    said = text.decode("utf-8", "replace")
     enhanced = None
-    if (found := _ENHANCED.match(lines[0])) and int(found[1]) == code // 100:
+    if (found := _ENHANCED.match(said)) and int(found[1]) == code // 100:
         enhanced = found[0]
-        lines = [line.removeprefix(enhanced) for line in lines]
-    return Reply(code, enhanced, presentable(" ".join(lines), secrets))
+        said = "\n".join([line.removeprefix(enhanced) for line in said.split("\n")])
+    return Reply(code, enhanced, presentable(said, secrets))
 
 
 def presentable(text: str, secrets: tuple[str, ...] = ()) -> str:
     """`text` from outside as one bounded line that names nobody; see `read_reply`."""
-    words = (MASK if "@" in word else word for word in text.split())
+    words = text.split()
+    if "@" in text:
+        words = [MASK if "@" in word else word for word in words]
     line = " ".join(words)
     if not line.isprintable():
         line = "".join(character for character in line if character.isprintable())

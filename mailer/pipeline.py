@@ -140,15 +140,17 @@ class Pipeline(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pair what arrived with what was asked; hand complete groups to the dialogue."""
+        reader = self._reader
         missing = len(self._phases) - len(self._replies) if self._waiting else 0
-        came = self._reader.feed(data)
+        came = reader.feed(data)
         self._replies += came[:missing]
-        self.turned_away = self.turned_away or any(reply.code == CLOSING for reply in came)
-        if self._reader.fault:
-            self.abort(self._reader.fault)
+        for reply in came:
+            self.turned_away = self.turned_away or reply.code == CLOSING
+        if reader.fault:
+            self.abort(reader.fault)
         elif self.turned_away:
             self.abort("the relay closes the connection (421)")
-        elif len(came) > missing or (len(came) == missing and self._reader.midway):
+        elif len(came) > missing or (len(came) == missing and reader.midway):
             self.abort("the relay sent a reply that answers no command")
         elif len(came) == missing:
             self._advance(self._replies)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 LONGEST_LINE = 4096  # RFC 5321 says 512; relays are known to say more
 MOST_LINES = 100
+_CODES = {b"%d" % code: code for code in range(200, 600)}
 
 
 class RawReply(NamedTuple):
@@ -43,9 +44,12 @@ class ReplyReader:
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
         for line in lines:
-            if (reply := self._read(line)) is not None:
+            code = _CODES.get(line[:3])
+            if code and line[3:4] == b" " and not self._lines and len(line) <= LONGEST_LINE:
+                replies.append(RawReply(code, line[4:].rstrip(b"\r")))  # as nearly all replies are
+            elif (reply := self._read(line)) is not None:
                 replies.append(reply)
-            if self.fault:
+            elif self.fault:
                 return replies
         if len(self._rest) > LONGEST_LINE:
             self.fault = "a reply line is too long"
@@ -55,7 +59,7 @@ class ReplyReader:
         code, separator, text = line[:3], line[3:4], line[4:].rstrip(b"\r")
         if len(line) > LONGEST_LINE:
             self.fault = "a reply line is too long"
-        elif not (code.isdigit() and b"200" <= code <= b"599" and separator in (b" ", b"-", b"\r", b"")):
+        elif code not in _CODES or separator not in (b" ", b"-", b"\r", b""):
             self.fault = "a reply can't be read"
         elif self._lines and code != self._code:
             self.fault = "the lines of a reply have different codes"
@@ -63,7 +67,7 @@ class ReplyReader:
             if self._lines:
                 text = b"\n".join((*self._lines, text))
                 self._lines = []
-            return RawReply(int(code), text)
+            return RawReply(_CODES[code], text)
         elif len(self._lines) >= MOST_LINES:
             self.fault = "a reply has too many lines"
         else:

@@ -87,12 +87,18 @@ class Connection:
         return self._pipeline.turned_away
 
     async def send(
-        self, envelope: Envelope, message: bytes, may_offer: Callable[[], bool] | None = None
+        self,
+        envelope: Envelope,
+        message: bytes,
+        may_offer: Callable[[], bool] | None = None,
+        *,
+        undotted: bool = False,
     ) -> Outcome:
         """Offer `message` (7-bit, CRLF, complete) to one recipient. Nothing that a relay does raises.
 
         `may_offer` is asked when the dialogue has come to the content; if it says no, nothing is offered, the
-        connection is closed, and the outcome is Deferred.
+        connection is closed, and the outcome is Deferred. `undotted` says that no line of `message` begins with a
+        dot, which saves looking for one.
 
         Cancelling it closes the connection; whether the relay has taken the message is then unknown.
         Raises ValueError for a message that is not 7-bit or does not end with CRLF, RuntimeError where the
@@ -101,7 +107,7 @@ class Connection:
         if self._pipeline.broken is not None:
             return Deferred(Phase.MAIL, Scope.RELAY, None, self._pipeline.broken)
         verdict = await self._pipeline.run(
-            transact(envelope, message, self.capabilities, self._debt), may_offer
+            transact(envelope, message, self.capabilities, self._debt, undotted=undotted), may_offer
         )
         self._debt = verdict.debt
         self._used = self._loop.time()

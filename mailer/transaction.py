@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
@@ -32,7 +32,7 @@ from mailer.replies import RawReply
 
 LONGEST_PATH = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
 _DOT = re.compile(rb"\n\.")
-_FORBIDDEN = frozenset('<>"\\ ')
+_PATH = re.compile(r"[!#-;=?A-Z\[\]-~]+@[!#-;=?A-Z\[\]-~]+")  # printable ASCII, without <>"\\ and the @
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,7 @@ class Envelope:
 
 
 def _check_path(role: str, address: str) -> None:
-    local, _, domain = address.rpartition("@")
-    plain = address.isascii() and address.isprintable() and _FORBIDDEN.isdisjoint(address)
-    if not (local and domain and "@" not in local and plain and len(address) <= LONGEST_PATH):
+    if len(address) > LONGEST_PATH or not _PATH.fullmatch(address):
         raise InvalidInput(
             f"The {role}'s address can't be written in an SMTP command.",
             hint="An envelope address is plain ASCII, name@domain, without spaces, quotes or angle brackets.",
@@ -93,6 +91,15 @@ class Group(NamedTuple):
     offers: bool = False
 
 
+_MAIL, _RCPT, _DATA, _FINAL = (Phase.MAIL,), (Phase.RCPT,), (Phase.DATA,), (Phase.FINAL,)
+_OPENING = (Phase.MAIL, Phase.RCPT, Phase.DATA)
+_ALL = (Phase.MAIL, Phase.RCPT, Phase.FINAL)
+_POSITIVE: dict[tuple[Phase, ...], list[int]] = {
+    phases: [3 if phase is Phase.DATA else 2 for phase in phases]
+    for phases in (_MAIL, _RCPT, _DATA, _FINAL, _OPENING, _ALL)
+}
+
+
 class Verdict(NamedTuple):
     """How a transaction ended. `outcome` is None where replies are missing and those that came don't decide."""
 
@@ -103,11 +110,13 @@ class Verdict(NamedTuple):
 Dialogue: TypeAlias = Generator[Group, list[RawReply], Verdict]
 
 
-def transact(envelope: Envelope, message: bytes, offered: Capabilities, debt: Debt) -> Dialogue:
+def transact(
+    envelope: Envelope, message: bytes, offered: Capabilities, debt: Debt, *, undotted: bool = False
+) -> Dialogue:
     """The dialogue for one message: yields groups, is sent the replies to each, returns the verdict.
 
     It must be sent fewer replies than a group has phases only when the connection is lost. `message` is
-    7-bit, in lines that end with CRLF (ValueError otherwise).
+    7-bit, in lines that end with CRLF (ValueError otherwise); `undotted` says that none of them begins with a dot.
     """
     if not (message.isascii() and message.endswith(b"\r\n")):
         raise ValueError("a message is 7-bit and ends with CRLF")
@@ -116,13 +125,11 @@ def transact(envelope: Envelope, message: bytes, offered: Capabilities, debt: De
         return Verdict(Rejected(Phase.MAIL, Scope.SENDER, None, reason), debt)
     if debt is not Debt.NONE and (refused := (yield from _pay(debt))):
         return refused
-    for group in _groups(envelope, message, offered):
+    for group in _groups(envelope, message, offered, undotted=undotted):
         replies = yield group
-        if verdict := _judge(group, replies, envelope):
-            return verdict
-        if len(replies) < len(group.phases):
-            break
-    return Verdict(None, Debt.NONE)
+        if len(replies) < len(group.phases) or not _all_positive(group, replies):
+            return _judge(group, replies, envelope)
+    return Verdict(Accepted(read_reply(*replies[-1], envelope.local_parts)), Debt.NONE)
 
 
 def _pay(debt: Debt) -> Generator[Group, list[RawReply], Verdict | None]:
@@ -137,26 +144,21 @@ def _pay(debt: Debt) -> Generator[Group, list[RawReply], Verdict | None]:
     return Verdict(Deferred(Phase.MAIL, Scope.RELAY, reply, f"RSET was refused: {reply}"), Debt.HOPELESS)
 
 
-def _groups(envelope: Envelope, message: bytes, offered: Capabilities) -> Iterator[Group]:
+def _groups(
+    envelope: Envelope, message: bytes, offered: Capabilities, *, undotted: bool
+) -> tuple[Group, ...]:
     size = b"" if offered.size is None else b" SIZE=%d" % len(message)
     mail = b"MAIL FROM:<%b>%b\r\n" % (envelope.sender.encode("ascii"), size)
     rcpt = b"RCPT TO:<%b>\r\n" % envelope.recipient.encode("ascii")
     if offered.chunking:
         bdat = b"BDAT %d LAST\r\n" % len(message)
         if offered.pipelining:
-            yield Group((mail + rcpt + bdat, message), (Phase.MAIL, Phase.RCPT, Phase.FINAL), offers=True)
-            return
-        yield Group((mail,), (Phase.MAIL,))
-        yield Group((rcpt,), (Phase.RCPT,))
-        yield Group((bdat, message), (Phase.FINAL,), offers=True)
-        return
+            return (Group((mail + rcpt + bdat, message), _ALL, offers=True),)
+        return Group((mail,), _MAIL), Group((rcpt,), _RCPT), Group((bdat, message), _FINAL, offers=True)
+    content = Group((message if undotted else stuff_dots(message), b".\r\n"), _FINAL, offers=True)
     if offered.pipelining:
-        yield Group((mail + rcpt + b"DATA\r\n",), (Phase.MAIL, Phase.RCPT, Phase.DATA))
-    else:
-        yield Group((mail,), (Phase.MAIL,))
-        yield Group((rcpt,), (Phase.RCPT,))
-        yield Group((b"DATA\r\n",), (Phase.DATA,))
-    yield Group((stuff_dots(message), b".\r\n"), (Phase.FINAL,), offers=True)
+        return Group((mail + rcpt + b"DATA\r\n",), _OPENING), content
+    return Group((mail,), _MAIL), Group((rcpt,), _RCPT), Group((b"DATA\r\n",), _DATA), content
 
 
 def stuff_dots(message: bytes) -> bytes:
@@ -170,16 +172,18 @@ def _positive(phase: Phase, code: int) -> bool:
     return code // 100 == (3 if phase is Phase.DATA else 2)
 
 
-def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope) -> Verdict | None:
-    """The verdict that `replies` allow; None where there is more to say, or where the decisive one is missing.
+def _all_positive(group: Group, replies: Sequence[RawReply]) -> bool:
+    return [raw.code // 100 for raw in replies] == _POSITIVE[group.phases]
+
+
+def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope) -> Verdict:
+    """The verdict on replies of which some are missing or not positive.
 
     The first reply that is not positive decides, for whatever follows it in its group follows from it.
     """
     taken = [_positive(phase, raw.code) for phase, raw in zip(group.phases, replies, strict=False)]
     if all(taken):
-        if not group.offers or len(taken) < len(group.phases):
-            return None
-        return Verdict(Accepted(read_reply(*replies[-1], envelope.local_parts)), Debt.NONE)
+        return Verdict(None, Debt.NONE)
     decisive = taken.index(False)
     phase = group.phases[decisive]
     reply = read_reply(*replies[decisive], envelope.local_parts)
