@@ -9,19 +9,30 @@ back is in `held_back`, what operators read of it all in `report`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    JSON,
+    BigInteger,
     BindParameter,
+    ColumnClause,
     ColumnElement,
     Connection,
+    DateTime,
+    Integer,
     ScalarSelect,
     Select,
+    String,
+    Text,
+    Update,
     bindparam,
     case,
+    cast,
+    column,
     func,
     insert,
     literal,
@@ -49,8 +60,7 @@ CLAIMABLE: ColumnElement[bool] = literal_column("delivery.state IN ('pending', '
 HELD: ColumnElement[bool] = literal_column("delivery.state IN ('claimed', 'attempting')")
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """A delivery that the gate let through; its attempt is recorded, so its content may be offered once.
 
     Where the relay has a pace to keep, that is not before `not_before`.
@@ -138,9 +148,10 @@ def attempt(
     if connection.dialect.name == "postgresql":
         connection.execute(_HOLD_CONSENTS, values)
     answers: dict[int, Answer] = {}
-    for attempts, first_attempted_at, *person in _GATE.rows(connection, values):
-        recipient = ConsentedRecipient(*person)
-        answers[recipient.delivery_id] = Attempt(recipient, attempts, first_attempted_at)
+    for row in _GATE.rows(connection, values):
+        attempts, first_attempted_at = row[:2]
+        recipient = ConsentedRecipient(*row[2:])
+        answers[recipient.delivery_id] = Attempt(recipient, attempts, first_attempted_at or now)
     if stopped := [number for number in delivery_ids if number not in answers]:
         answers |= dict.fromkeys(stopped, Halted())
         withheld = connection.execute(_WITHHOLD, values | {"ids": stopped})
@@ -151,19 +162,13 @@ def attempt(
 def settle(connection: Connection, hold: Hold, settlements: Sequence[Settlement], now: datetime) -> None:
     """Record outcomes. Safe to repeat: one of an attempt that is over, or not this worker's, changes nothing."""
     if settlements:
-        rows = [
-            {
-                "delivery": one.delivery_id,
-                "attempt": one.attempt,
-                "outcome": one.state,
-                "due": one.due_at,
-                "in_phase": one.phase,
-                "code": one.reply_code,
-                "text": one.reply_text,
-            }
-            for one in settlements
-        ]
-        _SETTLE.run_each(connection, rows, {"worker": hold.worker_id, "now": now})
+        rows = [one[: len(_SETTLED)] for one in settlements]
+        shared = {"worker": hold.worker_id, "now": now}
+        if connection.dialect.name == "sqlite":
+            _SETTLE_EACH.run_each(connection, rows, shared)
+        else:
+            records = [dict(zip(_SETTLED, row, strict=True)) for row in rows]
+            _SETTLE_TOGETHER.run(connection, {"rows": json.dumps(records, default=str)} | shared)
 
 
 def take_back(connection: Connection, hold: Hold, delivery_ids: Sequence[int]) -> None:
@@ -317,7 +322,7 @@ def _gate() -> ReturningUpdate[Any]:
         )
         .returning(
             delivery.c.attempts,
-            delivery.c.first_attempted_at,
+            case((delivery.c.attempts > 1, delivery.c.first_attempted_at)),  # or else it is now
             delivery.c.id,
             delivery.c.subscriber_id,
             *(_of_the_person(field) for field in ("salutation", "first_name", "surname", "email")),
@@ -362,21 +367,50 @@ _WITHHOLD = (
     .returning(delivery.c.id)
 )
 
-_SETTLE = Prepared(
-    update(delivery)
-    .where(
-        delivery.c.id == bindparam("delivery"),
-        delivery.c.worker_id == bindparam("worker"),
-        delivery.c.state == DeliveryState.ATTEMPTING,
-        delivery.c.attempts == bindparam("attempt"),
+_SETTLED = ("delivery", "attempt", "outcome", "due", "in_phase", "code", "said")  # a Settlement, in its order
+
+
+def _settling(values: Mapping[str, ColumnElement[Any]]) -> Update:
+    """The outcome of an attempt; `values` say where its parts are."""
+    return (
+        update(delivery)
+        .where(
+            delivery.c.id == values["delivery"],
+            delivery.c.worker_id == bindparam("worker"),
+            delivery.c.state == DeliveryState.ATTEMPTING,
+            delivery.c.attempts == values["attempt"],
+        )
+        .values(
+            state=values["outcome"],
+            due_at=func.coalesce(values["due"], _instant("now")),
+            settled_at=_instant("now"),
+            phase=values["in_phase"],
+            reply_code=values["code"],
+            reply_text=values["said"],
+            worker_id=None,
+        )
     )
-    .values(
-        state=bindparam("outcome"),
-        due_at=func.coalesce(_instant("due"), _instant("now")),
-        settled_at=_instant("now"),
-        phase=bindparam("in_phase"),
-        reply_code=bindparam("code"),
-        reply_text=bindparam("text"),
-        worker_id=None,
-    )
+
+
+def _settling_together() -> Update:
+    columns: list[ColumnClause[Any]] = [
+        column("delivery", BigInteger()),
+        column("attempt", Integer()),
+        column("outcome", String()),
+        column("due", DateTime(timezone=True)),
+        column("in_phase", String()),
+        column("code", Integer()),
+        column("said", String()),
+    ]
+    rows = func.json_to_recordset(cast(bindparam("rows", type_=Text()), JSON())).table_valued(*columns)
+    return _settling(dict(rows.render_derived(with_types=True).c))
+
+
+# SQLite has no round trips to save, and is quickest with a statement that is run again and again.
+_SETTLE_EACH = Prepared(
+    _settling(
+        {name: _instant(name) if name == "due" else bindparam(name, type_=String()) for name in _SETTLED}
+    ),
+    each=_SETTLED,
 )
+_SETTLE_TOGETHER = Prepared(_settling_together())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
@@ -75,7 +75,7 @@ def _admissions(
 def _answer(admission: Admission, passed: Answer | None, *, going_on: bool) -> PacedAnswer:
     match admission:
         case Slot(at=at):
-            return replace(passed, not_before=at) if isinstance(passed, Attempt) else passed or Halted()
+            return passed._replace(not_before=at) if isinstance(passed, Attempt) else passed or Halted()
         case ProviderFull():
             return HeldBack() if going_on else Halted()
         case RelayFull(until=until):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from campaigns.models import DeliveryState
 from mailer.outcome import (
@@ -12,7 +11,6 @@ from mailer.outcome import (
     Deferred,
     Outcome,
     Rejected,
-    Reply,
     Scope,
     Uncertain,
     says_no_such_address,
@@ -24,8 +22,7 @@ QUICK_TRIES = 3
 SERVICE_CLOSING = 421
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What became of attempt number `attempt`. `due_at` is the time of the next try, where there is one.
 
     `suppress` says that there is no such address, so that it is not to be mailed again.
@@ -39,13 +36,6 @@ class Settlement:
     reply_code: int | None = None
     reply_text: str | None = None
     suppress: bool = False
-
-
-_FINAL: dict[type[Outcome], DeliveryState] = {
-    Accepted: DeliveryState.ACCEPTED,
-    Uncertain: DeliveryState.UNCERTAIN,
-    Rejected: DeliveryState.REJECTED,
-}
 
 
 def settlement(
@@ -63,35 +53,39 @@ def settlement(
 
     `elsewhere`: there is another relay, which may take at once what this one puts off for reasons of its own.
     """
-
-    def settled(state: DeliveryState, due_at: datetime | None = None, text: str | None = None) -> Settlement:
-        reply: Reply | None = None if isinstance(outcome, Uncertain) else outcome.reply
-        return Settlement(
-            delivery_id=delivery_id,
-            attempt=attempts,
-            state=state,
-            due_at=due_at,
-            phase=None if isinstance(outcome, Accepted) else outcome.phase.value,
-            reply_code=reply.code if reply else None,
-            reply_text=text or (str(outcome.reply) if isinstance(outcome, Accepted) else outcome.reason),
-            suppress=says_no_such_address(outcome),
-        )
-
+    if isinstance(outcome, Accepted):
+        reply = outcome.reply
+        return Settlement(delivery_id, attempts, DeliveryState.ACCEPTED, None, None, reply.code, str(reply))
+    due_at: datetime | None = None
+    reason = outcome.reason
     match outcome:
-        case Accepted() | Uncertain() | Rejected(scope=Scope.RECIPIENT):
-            return settled(_FINAL[type(outcome)])
+        case Uncertain():
+            state = DeliveryState.UNCERTAIN
+        case Rejected(scope=Scope.RECIPIENT):
+            state = DeliveryState.REJECTED
         case Rejected():
             # The relay refuses us, not the subscriber: the campaign stops and this mail waits for the cure.
-            return settled(DeliveryState.PENDING, now)
+            state, due_at = DeliveryState.PENDING, now
         case Deferred(scope=Scope.RELAY) if (elsewhere or _was_cut_off(outcome)) and attempts <= QUICK_TRIES:
-            return settled(DeliveryState.PENDING, now)
+            state, due_at = DeliveryState.PENDING, now
         case Deferred():
-            due = next_attempt(attempts, first_attempted_at, now, policy, luck)
-            if due is None:
-                return settled(DeliveryState.REJECTED, text=f"given up: {outcome.reason}")
-            return settled(DeliveryState.DEFERRED, due)
+            state = DeliveryState.DEFERRED
+            due_at = next_attempt(attempts, first_attempted_at, now, policy, luck)
+            if due_at is None:
+                state, reason = DeliveryState.REJECTED, f"given up: {outcome.reason}"
         case _:
             assert_never(outcome)
+    said = None if isinstance(outcome, Uncertain) else outcome.reply
+    return Settlement(
+        delivery_id=delivery_id,
+        attempt=attempts,
+        state=state,
+        due_at=due_at,
+        phase=outcome.phase.value,
+        reply_code=said.code if said else None,
+        reply_text=reason,
+        suppress=says_no_such_address(outcome),
+    )
 
 
 def next_attempt(

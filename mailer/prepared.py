@@ -1,13 +1,16 @@
 """Statements of the hot path: compiled once, run on the driver's own values.
 
 SQLAlchemy compiles a statement once, too, but works out its parameters and result types anew at each execution.
-Where one statement runs a thousand times a second, that costs more than the statement does.
+Where one statement runs a thousand times a second, that costs more than the statement does. So it is the driver's
+own cursor that runs it, inside SQLAlchemy's transaction.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -20,11 +23,13 @@ from sqlalchemy import (
     UpdateBase,
     bindparam,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
 Processor = Callable[[Any], Any]
+Row = tuple[Any, ...]
 
 
 class Numbers(TypeDecorator[list[int]]):
@@ -65,45 +70,57 @@ def _in_array(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:
 class Prepared:
     """An UPDATE, INSERT or DELETE. Values are given by the names of its bound parameters.
 
-    They are converted as the parameters' types want it; a list goes to an `AnyOf`.
+    They are converted as the parameters' types want it; a list goes to an `AnyOf`. `each` names, in their order,
+    those that differ from row to row where it is run for many.
     """
 
-    def __init__(self, statement: UpdateBase) -> None:
-        self._statement = statement
+    def __init__(self, statement: UpdateBase, each: Sequence[str] = ()) -> None:
+        self._statement, self._each = statement, each
         self._compiled: dict[str, _Compiled] = {}
 
-    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """Run it once."""
+        compiled = self._on(connection.dialect)
+        with _cursor(connection) as cursor:
+            cursor.execute(compiled.sql, compiled.parameters(compiled.converted(values)))
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Row]:
         """Run it once; the rows of its RETURNING."""
         compiled = self._on(connection.dialect)
-        result = connection.exec_driver_sql(compiled.sql, compiled.parameters(compiled.converted(values)))
-        return [compiled.row(row) for row in result]
+        with _cursor(connection) as cursor:
+            cursor.execute(compiled.sql, compiled.parameters(compiled.converted(values)))
+            return compiled.read(cursor.fetchall())
 
-    def run_each(
-        self, connection: Connection, rows: Iterable[Mapping[str, Any]], shared: Mapping[str, Any]
-    ) -> None:
+    def run_each(self, connection: Connection, rows: Sequence[Row], shared: Mapping[str, Any]) -> None:
         """Run it once for each of `rows`, of which there is at least one; `shared` values are the same for all."""
         compiled = self._on(connection.dialect)
-        shared = compiled.converted(shared)
-        parameters = [compiled.parameters(shared | compiled.converted(values)) for values in rows]
-        connection.exec_driver_sql(compiled.sql, parameters)
+        with _cursor(connection) as cursor:
+            cursor.executemany(compiled.sql, compiled.parameters_each(rows, shared))
 
     def _on(self, dialect: Dialect) -> _Compiled:
         if dialect.name not in self._compiled:
-            self._compiled[dialect.name] = _Compiled(self._statement, dialect)
+            self._compiled[dialect.name] = _Compiled(self._statement, self._each, dialect)
         return self._compiled[dialect.name]
 
 
 class _Compiled:
     """The statement in one engine's words."""
 
-    def __init__(self, statement: UpdateBase, dialect: Dialect) -> None:
+    def __init__(self, statement: UpdateBase, each: Sequence[str], dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         self.sql = str(compiled)
         self._order: Sequence[str] | None = compiled.positiontup
         self._binders = {name: _binder(one, dialect) for name, one in compiled.binds.items()}
         fixed = {name: one.value for name, one in compiled.binds.items() if not one.required}
         self._fixed = self.converted(fixed)
-        self._readers = [_reader(column.type, dialect) for column in statement.exported_columns]
+        self._each = each
+        self._each_binders = [
+            (position, bind)
+            for position, name in enumerate(each)
+            if (bind := self._binders[name]) is not None
+        ]
+        readers = [_reader(column.type, dialect) for column in statement.exported_columns]
+        self._readers = [(position, read) for position, read in enumerate(readers) if read is not None]
 
     def converted(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values as the driver wants them."""
@@ -118,11 +135,44 @@ class _Compiled:
         named = {**self._fixed, **values}
         return named if self._order is None else tuple([named[name] for name in self._order])
 
-    def row(self, row: Sequence[Any]) -> tuple[Any, ...]:
-        """A row as its columns' types read it."""
-        return tuple(
-            [value if read is None else read(value) for read, value in zip(self._readers, row, strict=True)]
-        )
+    def parameters_each(self, rows: Sequence[Row], shared: Mapping[str, Any]) -> list[Any]:
+        """The same for each of many rows."""
+        common = {**self._fixed, **self.converted(shared)}
+        for position, bind in self._each_binders:
+            rows = _mapped(rows, position, bind)
+        if self._order is None:
+            return [dict(zip(self._each, row, strict=True)) | common for row in rows]
+        names = [*self._each, *common]
+        in_order = itemgetter(*map(names.index, self._order))
+        same = tuple(common.values())
+        return [in_order(row + same) for row in rows]
+
+    def read(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Rows as their columns' types read them."""
+        for position, read in self._readers:
+            rows = _mapped(rows, position, read)
+        return rows
+
+
+def _mapped(rows: Sequence[Row], position: int, convert: Processor) -> list[Row]:
+    """`rows` with one column converted, where it holds a value."""
+    return [
+        row if row[position] is None else (*row[:position], convert(row[position]), *row[position + 1 :])
+        for row in rows
+    ]
+
+
+@contextmanager
+def _cursor(connection: Connection) -> Iterator[Any]:
+    """A cursor of the driver; its errors come out as SQLAlchemy's."""
+    driver: Any = connection.dialect.loaded_dbapi
+    cursor = connection.connection.cursor()
+    try:
+        yield cursor
+    except driver.Error as error:
+        raise DBAPIError.instance(None, None, error, driver.Error, dialect=connection.dialect) from error
+    finally:
+        cursor.close()
 
 
 def _binder(parameter: BindParameter[Any], dialect: Dialect) -> Processor | None:

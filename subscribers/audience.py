@@ -6,7 +6,7 @@ records an attempt. Only that statement's rows become a `ConsentedRecipient`, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
@@ -17,8 +17,7 @@ SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
 SUPPRESSION = Suppression.metadata.tables["suppression"]
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentedRecipient:
+class ConsentedRecipient(NamedTuple):
     """A person whose consent was read in the transaction that recorded the attempt to mail them."""
 
     delivery_id: int

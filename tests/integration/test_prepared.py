@@ -41,10 +41,11 @@ def test_it_runs_once_for_each_row_with_what_they_share(database: Database) -> N
     statement = Prepared(
         update(subscriber)
         .where(subscriber.c.id == bindparam("number"))
-        .values(surname=bindparam("name"), first_name=bindparam("first"))
+        .values(surname=bindparam("name"), first_name=bindparam("first")),
+        each=("number", "name"),
     )
     with database.write() as connection:
-        rows = [{"number": number, "name": f"n{number}"} for number in people[:2]]
+        rows = [(number, f"n{number}") for number in people[:2]]
         statement.run_each(connection, rows, {"first": "Sam"})
     with database.read() as connection:
         found = connection.execute(
