@@ -15,8 +15,9 @@ from campaigns.content import load_notes, render_notes
 from campaigns.lifecycle import Act
 from campaigns.models import Campaign, CampaignState
 from campaigns.pacing import Pacing
+from campaigns.recorder import Recorder
 from campaigns.schedule import DueTime, Missed
-from campaigns.sender import Ledger, Sender, Tally
+from campaigns.sender import Sender, Tally
 from campaigns.window import ALWAYS, SendWindow
 from mailer.database import Clock, Database
 from mailer.errors import InvalidInput, MailerError, Refused
@@ -202,16 +203,16 @@ class Dispatch:
         self, hold: deliveries.Hold, composer: Composer, watch: Watch, window: SendWindow | None
     ) -> Tally:
         pacing = Pacing(None if self._throttle.is_open else self._throttle)
-        ledger = Ledger(self._database, hold, self._clock, self._lease, pacing)
+        recorder = Recorder(self._database, hold, self._clock, self._lease, pacing)
         try:
             async with Relays(self._settings.every_relay) as relays:
                 sender = Sender(
-                    ledger, relays, composer, self._clock, lease=self._lease, retry=self._settings.retry
+                    recorder, relays, composer, self._clock, lease=self._lease, retry=self._settings.retry
                 )
                 async with watch(sender), self._closing(window, sender):
                     return await sender.run()
         finally:
-            await ledger.close()
+            await recorder.close()
 
     @contextlib.asynccontextmanager
     async def _closing(self, window: SendWindow | None, sender: Sender) -> AsyncIterator[None]:

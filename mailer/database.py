@@ -17,12 +17,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from mailer.errors import ConfigurationError, InvalidInput, MailerError, TryAgainLater
+from mailer.errors import ConfigurationError, InvalidInput, Locked, MailerError, TryAgainLater
 from mailer.settings import Settings
 
 BUSY_SECONDS = 60
@@ -63,6 +63,13 @@ class Database:
         return engine
 
     @cached_property
+    def _impatient(self) -> Connection:
+        """A connection to SQLite that does not wait for a lock; kept, for it is used thousands of times a second."""
+        engine = create_engine(self._driver("pysqlite"), poolclass=NullPool, connect_args={"timeout": 0})
+        _prepare(engine, self)
+        return engine.connect()
+
+    @cached_property
     def async_engine(self) -> AsyncEngine:
         """The engine of the web door's reads."""
         engine = create_async_engine(self._driver("aiosqlite"), **self._options)
@@ -74,6 +81,22 @@ class Database:
         """One writing transaction, committed on leaving; on SQLite it takes the write lock at once."""
         with _translated(self), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def write_at_once(self) -> Iterator[Connection]:
+        """Like `write`, but on SQLite and without waiting: raises Locked where somebody else is writing.
+
+        It is for one thread, and one transaction at a time.
+        """
+        with _translated(self):
+            try:
+                transaction = self._impatient.begin()
+            except OperationalError as error:
+                if "locked" not in str(error.orig):
+                    raise
+                raise Locked("Somebody else is writing to the database.") from None
+            with transaction:
+                yield self._impatient
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -128,6 +151,8 @@ class Database:
         """Give back all connections of the synchronous engine."""
         if "engine" in self.__dict__:
             self.engine.dispose()
+        if "_impatient" in self.__dict__:
+            self._impatient.close()
 
     async def aclose(self) -> None:
         """Give back all connections."""

@@ -8,6 +8,7 @@
     ├── LedgerBroken            1   the chain of consent events does not add up
     ├── Refused                 4   lint, gate, approval or the campaign's state says no
     └── TryAgainLater          75   relay or database away, or another run holds the work
+        ├── Locked             75   somebody else is writing to the database just now
         └── RelayUnavailable   75   no connection on which mail could be offered
 
 Each class carries the exit code of the command that ends with it. Messages name no person.
@@ -70,6 +71,10 @@ class TryAgainLater(MailerError):
     """Nothing is lost and nothing is wrong here: relay or database away, or another run at work."""
 
     exit_code = 75
+
+
+class Locked(TryAgainLater):
+    """Somebody else is writing to the database, and to wait for that was not asked for."""
 
 
 class RelayUnavailable(TryAgainLater):

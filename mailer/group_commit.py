@@ -2,7 +2,11 @@
 
 An fsync costs the same for one row as for fifty. While one transaction commits, whatever arrives waits
 together and forms the next, so groups grow with the load by themselves and a lone item never waits for
-company. One thread owns the connection; the event loop stays free during the fsync.
+company.
+
+On SQLite the event loop itself commits: that takes less than to hand it to a thread, with which it would
+compete for the interpreter. A thread waits where there is something to wait for: somebody else who writes to the
+file, or PostgreSQL's answers.
 """
 
 from __future__ import annotations
@@ -10,11 +14,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
 from mailer.database import Database
+from mailer.errors import Locked
+
+PATIENCE = 0.002  # seconds
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,6 +33,10 @@ class GroupCommit(Generic[Item, Result]):
 
     `apply` gets the open transaction and the items, and returns one result an item. If it raises, or the commit
     fails, every task of that group gets the error and nothing of the group is in the database.
+
+    `company` says how many more are soon to come: while that is more than wait already, a group waits for them,
+    up to PATIENCE. So those who come and go in a circle form two groups, one of which commits while the other is
+    on its way.
     """
 
     def __init__(
@@ -33,10 +45,13 @@ class GroupCommit(Generic[Item, Result]):
         apply: Callable[[Connection, Sequence[Item]], Sequence[Result]],
         *,
         largest: int = 500,
+        company: Callable[[], int] = lambda: 0,
     ) -> None:
         self._database = database
         self._apply = apply
         self._largest = largest
+        self._company = company
+        self._enough: asyncio.Future[None] | None = None
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._runner: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="group-commit")
@@ -45,6 +60,8 @@ class GroupCommit(Generic[Item, Result]):
         """Wait until `item` is applied and durable; returns what `apply` made of it."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
+        if self._enough is not None and not self._enough.done() and self._is_complete():
+            self._enough.set_result(None)
         if self._runner is None:
             self._runner = asyncio.create_task(self._run())
         return await future
@@ -56,14 +73,12 @@ class GroupCommit(Generic[Item, Result]):
         self._thread.shutdown()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
+                await self._gather()
                 group, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
                 try:
-                    results = await loop.run_in_executor(
-                        self._thread, self._commit, [item for item, _ in group]
-                    )
+                    results = await self._commit([item for item, _ in group])
                     settled = list(zip(group, results, strict=True))
                 except Exception as error:  # noqa: BLE001 - whatever it is, it goes to those who wait for it
                     for _, future in group:
@@ -76,6 +91,33 @@ class GroupCommit(Generic[Item, Result]):
         finally:
             self._runner = None
 
-    def _commit(self, items: Sequence[Item]) -> Sequence[Result]:
+    def _is_complete(self) -> bool:
+        return len(self._waiting) >= min(self._company(), self._largest)
+
+    async def _gather(self) -> None:
+        await asyncio.sleep(0)  # whoever is ready by now joins
+        if self._is_complete():
+            return
+        loop = asyncio.get_running_loop()
+        self._enough = loop.create_future()
+        timer = loop.call_later(PATIENCE, _resolve, self._enough)
+        try:
+            await self._enough
+        finally:
+            timer.cancel()
+            self._enough = None
+
+    async def _commit(self, items: Sequence[Item]) -> Sequence[Result]:
+        if self._database.is_sqlite:
+            with suppress(Locked), self._database.write_at_once() as connection:
+                return self._apply(connection, items)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._wait_and_commit, items)
+
+    def _wait_and_commit(self, items: Sequence[Item]) -> Sequence[Result]:
         with self._database.write() as connection:
             return self._apply(connection, items)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

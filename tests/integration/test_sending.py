@@ -13,8 +13,9 @@ from campaigns import workers
 from campaigns.deliveries import Attempt, Hold
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
+from campaigns.recorder import Recorder, Turn
 from campaigns.retry import Settlement
-from campaigns.sender import Ledger, Sender, Turn
+from campaigns.sender import Sender
 from mailer.database import Database
 from mailer.errors import RelayUnavailable
 from mailer.relays import Relays
@@ -207,13 +208,13 @@ async def test_a_process_frozen_past_its_lease_offers_nothing(
         with sqlite_database.write() as connection:
             number = workers.register(connection, workers.Process.current(), clock(), LEASE)
         hold = Hold(number, campaign.id or 0, TOPIC)
-        ledger = Ledger(sqlite_database, hold, lambda: clock() + frozen, LEASE)
+        recorder = Recorder(sqlite_database, hold, lambda: clock() + frozen, LEASE)
         async with Relays(settings.every_relay) as pool:
             sender = Sender(
-                ledger, pool, dispatch.composer("notes"), clock, lease=LEASE, retry=settings.retry
+                recorder, pool, dispatch.composer("notes"), clock, lease=LEASE, retry=settings.retry
             )
-            (claimed,) = await ledger.claims(1)
-            answer = await ledger.turn(Turn(wanted=claimed))
+            (claimed,) = await recorder.claims(1)
+            answer = await recorder.turn(Turn(wanted=claimed))
             assert isinstance(answer, Attempt)
             frozen = LEASE
             async with pool.connection() as connection:
@@ -223,7 +224,7 @@ async def test_a_process_frozen_past_its_lease_offers_nothing(
             async with pool.connection() as connection:
                 in_time = await sender._deliver(connection, answer)
             assert (in_time.state, len(relay.contents)) == (DeliveryState.ACCEPTED, 1)
-        await ledger.close()
+        await recorder.close()
 
 
 async def test_an_answer_that_is_lost_repeats_nobody(sqlite_database: Database) -> None:
@@ -234,16 +235,16 @@ async def test_an_answer_that_is_lost_repeats_nobody(sqlite_database: Database) 
     campaign = dispatch_for(sqlite_database, settings_for(25)).start("notes")
     with sqlite_database.write() as connection:
         number = workers.register(connection, workers.Process.current(), clock(), LEASE)
-    ledger = Ledger(sqlite_database, Hold(number, campaign.id or 0, TOPIC), clock, LEASE)
-    (claimed,) = await ledger.claims(1)
-    await ledger.turn(Turn(wanted=claimed))
+    recorder = Recorder(sqlite_database, Hold(number, campaign.id or 0, TOPIC), clock, LEASE)
+    (claimed,) = await recorder.claims(1)
+    await recorder.turn(Turn(wanted=claimed))
     cut_off = Settlement(claimed, 1, DeliveryState.PENDING)
-    await ledger.turn(Turn(cut_off))
-    assert await ledger.claims(1) == [claimed]
-    await ledger.turn(Turn(wanted=claimed))
-    await ledger.turn(Turn(cut_off, again=True))
-    assert await ledger.claims(1) == []
-    again = await ledger.turn(Turn(wanted=claimed, again=True))
+    await recorder.turn(Turn(cut_off))
+    assert await recorder.claims(1) == [claimed]
+    await recorder.turn(Turn(wanted=claimed))
+    await recorder.turn(Turn(cut_off, again=True))
+    assert await recorder.claims(1) == []
+    again = await recorder.turn(Turn(wanted=claimed, again=True))
     assert isinstance(again, Attempt)
     assert again.attempts == 3
-    await ledger.close()
+    await recorder.close()

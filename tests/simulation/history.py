@@ -28,10 +28,11 @@ from campaigns.dispatch import Dispatch
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
 from campaigns.pacing import Pacing
-from campaigns.sender import Ledger, Sender
+from campaigns.recorder import MARGIN, Recorder
+from campaigns.sender import Sender
 from mailer.columns import table
 from mailer.database import Database
-from mailer.errors import Refused, TryAgainLater
+from mailer.errors import Locked, Refused, TryAgainLater
 from mailer.outcome import Accepted, Deferred, Outcome, Phase, Rejected, Reply, Scope, Uncertain
 from mailer.settings import Settings
 from subscribers.models import Consent, ConsentKind
@@ -140,6 +141,14 @@ class SimulatedDatabase(Database):
 
     read = write
 
+    @contextmanager
+    def write_at_once(self) -> Iterator[Connection]:
+        """Now and then. Mostly somebody else is writing, so that the commit takes its time, in a thread."""
+        if self.history.luck.random() < 0.8:
+            raise Locked("Somebody else is writing.")
+        with self.write() as connection:
+            yield connection
+
 
 class PlayedRelay:
     """Relay and composer in one."""
@@ -158,7 +167,7 @@ class PlayedRelay:
     def through(self, _relay: str) -> PlayedRelay:
         return self
 
-    async def compose_aside(self, recipient: Any, _now: datetime) -> tuple[Any, bytes]:
+    def compose(self, recipient: Any, _now: datetime) -> tuple[Any, bytes]:
         return recipient, b""
 
 
@@ -176,7 +185,7 @@ class PlayedConnection:
     async def __aexit__(self, *_: object) -> None:
         self.has_turn = False
 
-    async def send(self, person: Any, _message: bytes, may_offer: Any) -> Outcome:
+    async def send(self, person: Any, _message: bytes, may_offer: Any, *, undotted: bool) -> Outcome:
         history, luck = self._history, self._history.luck
         await asyncio.sleep(luck.expovariate(1.0))
         trouble = luck.random() if history.in_trouble else 1.0
@@ -258,7 +267,7 @@ class History:
     # -- hosts ---------------------------------------------------------------------------------------------------
 
     def _start_host(self, number: int) -> None:
-        process = SimulatedProcess(f"host {number}", lag=self.luck.uniform(0, LEASE * sender.MARGIN))
+        process = SimulatedProcess(f"host {number}", lag=self.luck.uniform(0, LEASE * MARGIN))
         self.loop.spawn(process, self._host())
         self._hosts = [one for one in self._hosts if one.alive] + [process]
 
@@ -286,14 +295,14 @@ class History:
             elsewhere = workers.Process(process.name, "1:1")
             number = workers.register(connection, elsewhere, clock(), lease)
         self.note(f"begins as worker {number}")
-        ledger = Ledger(self.database, Hold(number, CAMPAIGN, TOPIC), clock, lease, Pacing(None))
+        recorder = Recorder(self.database, Hold(number, CAMPAIGN, TOPIC), clock, lease, Pacing(None))
         relay: Any = PlayedRelay(self, number)
-        run = Sender(ledger, relay, relay, clock, lease=lease, retry=SETTINGS.retry)
+        run = Sender(recorder, relay, relay, clock, lease=lease, retry=SETTINGS.retry)
         try:
             tally = await run.run()
         finally:
             if process.alive:
-                await ledger.close()
+                await recorder.close()
                 dispatch._leave(number)
         self.note(f"ends as worker {number}: {dict(tally.states)}")
         if tally.refusal:

@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Integer, String, bindparam, ca
 from campaigns import deliveries, workers
 from campaigns.deliveries import HELD, Hold, delivery
 from campaigns.models import DeliveryState
+from campaigns.recorder import Recorder
 from campaigns.retry import Settlement
-from campaigns.sender import Ledger
 from mailer.prepared import Prepared
 from subscribers.models import ConsentKind
 
@@ -51,7 +51,7 @@ def knock_out(wall: Wall, patch: pytest.MonkeyPatch) -> None:
             patch.setattr(workers, "renew", lambda *_: True)
             patch.setattr(deliveries, "attempt", _attempt_whosever_it_is)
         case Wall.LEASE:
-            patch.setattr(Ledger, "is_valid", lambda _: True)
+            patch.setattr(Recorder, "is_valid", lambda _: True)
         case Wall.OUTCOME_OF_ITS_ATTEMPT:
             patch.setattr(deliveries, "_SETTLE", Prepared(_settle_any_attempt()))
         case _:
