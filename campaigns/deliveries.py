@@ -204,6 +204,18 @@ def release(connection: Connection, worker_id: int) -> None:
     )
 
 
+def lock_held(connection: Connection, worker_ids: Sequence[int]) -> list[int]:
+    """Lock what these workers hold; returns those of them of which nothing is locked by somebody else.
+
+    A worker that froze in the midst of a transaction is left out: to wait for it would hold up everything, and it
+    may, as soon as it wakes up, wait for what is locked here.
+    """
+    held = select(delivery.c.id, delivery.c.worker_id).where(delivery.c.worker_id.in_(worker_ids), HELD)
+    locked = set(connection.execute(held.with_for_update(skip_locked=True)).scalars())
+    asleep = {row.worker_id for row in connection.execute(held) if row.id not in locked}
+    return [worker_id for worker_id in worker_ids if worker_id not in asleep]
+
+
 def abandon(connection: Connection, worker_ids: Sequence[int], now: datetime) -> None:
     """What dead workers held: claims become pending again, attempts uncertain."""
     if not worker_ids:
@@ -227,24 +239,26 @@ def abandon(connection: Connection, worker_ids: Sequence[int], now: datetime) ->
 def drop_cancelled(connection: Connection, now: datetime) -> None:
     """Cancel what was in the air when its campaign was cancelled, and would now be tried again."""
     cancelled = select(campaign.c.id).where(campaign.c.state == CampaignState.CANCELLED)
+    _cancel(connection, now, delivery.c.campaign_id.in_(cancelled), CLAIMABLE)
+
+
+def cancel_open(connection: Connection, campaign_id: int, now: datetime) -> None:
+    """Cancel what was not attempted; what is in flight ends by itself."""
+    unattempted = (DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.DEFERRED)
+    _cancel(connection, now, delivery.c.campaign_id == campaign_id, delivery.c.state.in_(unattempted))
+
+
+def _cancel(connection: Connection, now: datetime, *conditions: ColumnElement[bool]) -> None:
+    """Pass by what a worker has locked: it gets no further with it, and `drop_cancelled` finds it when it leaves.
+
+    To wait for it would be to wait for one that may wait for what is locked here.
+    """
+    free = select(delivery.c.id).where(*conditions).with_for_update(skip_locked=True)
     connection.execute(
         update(delivery)
-        .where(delivery.c.campaign_id.in_(cancelled), CLAIMABLE)
-        .values(state=DeliveryState.CANCELLED, settled_at=now)
-    )
-
-
-def cancel_open(connection: Connection, campaign_id: int, now: datetime) -> int:
-    """Cancel what was not attempted; what is in flight ends by itself. Returns how many."""
-    statement = (
-        update(delivery)
-        .where(
-            delivery.c.campaign_id == campaign_id,
-            delivery.c.state.in_((DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.DEFERRED)),
-        )
+        .where(delivery.c.id.in_(free.scalar_subquery()))
         .values(state=DeliveryState.CANCELLED, settled_at=now, worker_id=None)
     )
-    return connection.execute(statement).rowcount
 
 
 def resolve(

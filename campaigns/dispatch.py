@@ -266,9 +266,10 @@ def refuse_unsendable(
 
 def _bury(connection: Connection, worker_ids: Sequence[int], now: datetime) -> None:
     """Close the books of workers that are dead or done; what they held is in order afterwards."""
-    deliveries.abandon(connection, worker_ids, now)
+    free = deliveries.lock_held(connection, worker_ids)
+    deliveries.abandon(connection, free, now)
     deliveries.drop_cancelled(connection, now)
-    for worker_id in worker_ids:
+    for worker_id in free:
         workers.bury(connection, worker_id, now)
 
 
