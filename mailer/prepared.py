@@ -14,6 +14,8 @@ from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     BindParameter,
     ColumnElement,
     Connection,
@@ -37,6 +39,10 @@ class Numbers(TypeDecorator[list[int]]):
 
     impl = String
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """On PostgreSQL an array from the start: one that is cast from text is read anew for each row."""
+        return dialect.type_descriptor(ARRAY(BigInteger) if dialect.name == "postgresql" else String())
 
 
 class AnyOf(ColumnElement[bool]):
@@ -64,7 +70,7 @@ def _in_array(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:
         compiler.process(element.column, **options),
         compiler.process(element.numbers, **options),
     )
-    return f"{column} = ANY({numbers}::bigint[])"
+    return f"{column} = ANY({numbers})"
 
 
 class Prepared:
