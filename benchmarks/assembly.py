@@ -49,9 +49,9 @@ def rates() -> dict[str, float]:
     signed_ed25519 = compile_skeleton(MAIL, [Signer(ed25519)])
     digest, pem = hashlib.sha256(b"").digest(), rsa.pem()
     works: dict[str, Callable[[], object]] = {
-        UNSIGNED: lambda: unsigned.fill(PERSON),
-        OURS: lambda: signed.fill(PERSON),
-        "filled, Ed25519": lambda: signed_ed25519.fill(PERSON),
+        UNSIGNED: lambda: bytes(unsigned.fill(PERSON)),
+        OURS: lambda: bytes(signed.fill(PERSON)),
+        "filled, Ed25519": lambda: bytes(signed_ed25519.fill(PERSON)),
         "EmailMessage": lambda: peers.message(1),
         "EmailMessage + dkimpy": lambda: peers.signed(peers.message(1), pem),
         BARE: lambda: Signer(rsa).sign(digest),

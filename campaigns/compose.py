@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parseaddr
@@ -14,6 +11,7 @@ from urllib.parse import urlsplit
 
 from campaigns.content import content_hash
 from mailer import dkim, signing_keys
+from mailer.content import Content
 from mailer.errors import ConfigurationError
 from mailer.keyed_hash import KeyedHash
 from mailer.message import Address, CampaignMail, MessageIds, Personal, compile_skeleton, feedback_id
@@ -73,7 +71,6 @@ class Composer:
         self._return_paths = ReturnPaths(key, settings.return_path) if settings.return_path else None
         keys = [dkim.Signer(key) for key in signing_keys.read(settings.dkim)]
         self._skeleton = compile_skeleton(campaign_mail(slug, topic, rendered, settings, sender), keys)
-        self._threads = ThreadPoolExecutor(os.cpu_count(), "signing") if keys else None
         self._through = {
             name: Composer(campaign_id, slug, topic, rendered, own)
             for name, own in settings.as_other_senders().items()
@@ -83,32 +80,21 @@ class Composer:
         """What puts the mails together that go through `relay`, which may have an identity of its own."""
         return self._through.get(relay, self)
 
-    def compose(self, recipient: ConsentedRecipient, now: datetime) -> tuple[Envelope, bytes]:
+    def compose(self, recipient: ConsentedRecipient, now: datetime) -> tuple[Envelope, Content]:
         """The mail of one recipient, complete and signed; `now` becomes its Date.
 
         Raises InvalidInput where the recipient's fields can't be sent.
         """
         return self._compose(recipient.delivery_id, recipient.subscriber_id, recipient, now)
 
-    async def compose_aside(self, recipient: ConsentedRecipient, now: datetime) -> tuple[Envelope, bytes]:
-        """Like `compose`, but where it signs, in a thread of its own.
-
-        A signature takes several times as long as all the rest, and lets go of the interpreter's lock: another
-        core makes it while the event loop goes on.
-        """
-        if self._threads is None:
-            return self.compose(recipient, now)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self.compose, recipient, now)
-
-    def proof(self, now: datetime, email: str | None = None) -> tuple[Envelope, bytes]:
+    def proof(self, now: datetime, email: str | None = None) -> tuple[Envelope, Content]:
         """The mail as an invented person would get it, for the team's own eyes; its link belongs to nobody."""
         person = example(self._locale)
         return self._compose(0, 0, replace(person, email=email or person.email), now)
 
     def _compose(
         self, delivery_id: int, subscriber_id: int, person: Person, now: datetime
-    ) -> tuple[Envelope, bytes]:
+    ) -> tuple[Envelope, Content]:
         name = " ".join(filter(None, (person.first_name, person.surname)))
         personal = Personal(
             Address(name, person.email),

@@ -19,6 +19,7 @@ from campaigns.recorder import Recorder
 from campaigns.schedule import DueTime, Missed
 from campaigns.sender import Sender, Tally
 from campaigns.window import ALWAYS, SendWindow
+from mailer.content import Content
 from mailer.database import Clock, Database
 from mailer.errors import InvalidInput, MailerError, Refused
 from mailer.outcome import Accepted
@@ -128,7 +129,7 @@ class Dispatch:
                 catalogue.change_state(connection, record, Act.REOPEN, now)
             return len(resolved)
 
-    async def send_proofs(self, proofs: Sequence[tuple[Envelope, bytes]]) -> list[tuple[bool, str]]:
+    async def send_proofs(self, proofs: Sequence[tuple[Envelope, Content]]) -> list[tuple[bool, str]]:
         """Send to the team's own addresses; for each, whether it was accepted, and what the relay said."""
         said = []
         async with Relays(self._settings.every_relay) as relays:

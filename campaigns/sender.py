@@ -158,9 +158,11 @@ class Sender:
                 phase="compose",
                 reply_text=error.reason,
             )
+        # First all mails of a group are put together, then all are offered: it is in the processor's caches then.
+        await asyncio.sleep(0)
         if attempt.not_before:
             await asyncio.sleep((attempt.not_before - self._clock()).total_seconds())
-        outcome = await connection.send(envelope, message, self._recorder.is_valid, undotted=True)
+        outcome = await connection.send(envelope, message, self._recorder.is_valid)
         settled = settlement(
             recipient.delivery_id,
             outcome,

@@ -20,6 +20,7 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 from mailer import headers, quoted_printable
+from mailer.content import Content
 from mailer.dkim import Seal, Signer
 from mailer.errors import InvalidInput, TemplateError
 from mailer.keyed_hash import KeyedHash
@@ -141,7 +142,7 @@ class Skeleton:
             else None
         )
 
-    def fill(self, personal: Personal) -> bytes:
+    def fill(self, personal: Personal) -> Content:
         """The whole message for one recipient: CRLF lines in ASCII, signed if the skeleton has signers.
 
         Raises InvalidInput where a value can't be sent: a control character in a name, an address that needs
@@ -161,7 +162,7 @@ class Skeleton:
         pieces[1::2] = lines + self._in_their_order(_encoded(greeting, email, unsubscribe_url))
         if self._seal:
             pieces[0] = self._seal.signatures(lines, b"".join(pieces[_FIRST_BLANK:]), second)
-        return b"".join(pieces)
+        return Content(pieces, sum(map(len, pieces)))
 
 
 def compile_skeleton(mail: CampaignMail, signers: Sequence[Signer] = ()) -> Skeleton:

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self, cast
 
 from mailer.concurrency import WINDOW, Concurrency
+from mailer.content import Content
 from mailer.handshake import ConnectionFailed, shake_hands, tls_context
 from mailer.outcome import Deferred, Outcome, Phase, Scope, Uncertain
 from mailer.pipeline import Pipeline
@@ -89,25 +90,23 @@ class Connection:
     async def send(
         self,
         envelope: Envelope,
-        message: bytes,
+        message: Content | bytes,
         may_offer: Callable[[], bool] | None = None,
-        *,
-        undotted: bool = False,
     ) -> Outcome:
         """Offer `message` (7-bit, CRLF, complete) to one recipient. Nothing that a relay does raises.
 
         `may_offer` is asked when the dialogue has come to the content; if it says no, nothing is offered, the
-        connection is closed, and the outcome is Deferred. `undotted` says that no line of `message` begins with a
-        dot, which saves looking for one.
+        connection is closed, and the outcome is Deferred.
 
         Cancelling it closes the connection; whether the relay has taken the message is then unknown.
-        Raises ValueError for a message that is not 7-bit or does not end with CRLF, RuntimeError where the
+        Raises ValueError for bytes that are not 7-bit or do not end with CRLF, RuntimeError where the
         connection is already sending.
         """
         if self._pipeline.broken is not None:
             return Deferred(Phase.MAIL, Scope.RELAY, None, self._pipeline.broken)
+        content = message if isinstance(message, Content) else Content.of(message)
         verdict = await self._pipeline.run(
-            transact(envelope, message, self.capabilities, self._debt, undotted=undotted), may_offer
+            transact(envelope, content, self.capabilities, self._debt), may_offer
         )
         self._debt = verdict.debt
         self._used = self._loop.time()

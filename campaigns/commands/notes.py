@@ -167,7 +167,7 @@ def preview(door: Door, slug: str, folder: Path | None, open_it: bool, as_json: 
     """
     _, message = dispatch_of(door).composer(slug).proof(door.now())
     target = folder or Path(tempfile.mkdtemp(prefix="mailer-preview-"))
-    html, text = write_preview(message, target, slug)
+    html, text = write_preview(bytes(message), target, slug)
     door.report({"slug": slug, "html": html, "text": text}, f"{html}\n{text}", as_json=as_json)
     if open_it and sys.stdout.isatty():
         click.launch(str(html))

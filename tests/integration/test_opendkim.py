@@ -59,7 +59,7 @@ def verify(tmp_path: Path) -> Callable[[bytes], int]:
 @pytest.mark.parametrize("keys", [[RSA], [ED25519], [RSA, ED25519]], ids=["rsa", "ed25519", "both"])
 def test_opendkim_verifies_what_we_sign(verify: Callable[[bytes], int], keys: list[DkimKey]):
     mail = dataclasses.replace(MAIL, images=(LOGO,), text=f".dot\n  two  spaces \n\n{MAIL.text}")
-    raw = compile_skeleton(mail, [Signer(key) for key in keys]).fill(PERSON)
+    raw = bytes(compile_skeleton(mail, [Signer(key) for key in keys]).fill(PERSON))
     assert verify(raw) == OK
     assert verify(b"Received: from a by b;\r\n\tMon, 1 Dec 2025 08:00:01 +0000\r\n" + raw + b"\r\n\r\n") == OK
     assert verify(raw.replace(b"Subject: ", b"Subject:\r\n\t  ")) == OK
@@ -67,7 +67,7 @@ def test_opendkim_verifies_what_we_sign(verify: Callable[[bytes], int], keys: li
 
 @pytest.mark.parametrize("key", [RSA, ED25519], ids=["rsa", "ed25519"])
 def test_opendkim_refuses_what_was_altered(verify: Callable[[bytes], int], key: DkimKey):
-    raw = compile_skeleton(MAIL, [Signer(key)]).fill(PERSON)
+    raw = bytes(compile_skeleton(MAIL, [Signer(key)]).fill(PERSON))
     assert verify(raw.replace(b"Nieuw.", b"Oud.", 1)) == BAD_SIGNATURE
     assert verify(raw.replace(b"<https://mail.", b"<https://evil.")) == BAD_SIGNATURE
     assert verify(raw.replace(b"List-Unsubscribe-Post:", b"X:")) == BAD_SIGNATURE

@@ -185,7 +185,7 @@ class PlayedConnection:
     async def __aexit__(self, *_: object) -> None:
         self.has_turn = False
 
-    async def send(self, person: Any, _message: bytes, may_offer: Any, *, undotted: bool) -> Outcome:
+    async def send(self, person: Any, _message: bytes, may_offer: Any) -> Outcome:
         history, luck = self._history, self._history.luck
         await asyncio.sleep(luck.expovariate(1.0))
         trouble = luck.random() if history.in_trouble else 1.0

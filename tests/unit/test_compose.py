@@ -28,7 +28,7 @@ def composer(settings: Settings) -> Composer:
 
 
 def mail(settings: Settings, recipient: ConsentedRecipient = ZOE) -> EmailMessage:
-    return message_from_bytes(composer(settings).compose(recipient, NOW)[1], policy=policy.default)  # type: ignore[return-value]
+    return message_from_bytes(bytes(composer(settings).compose(recipient, NOW)[1]), policy=policy.default)  # type: ignore[return-value]
 
 
 def test_a_mail_carries_the_headers_that_providers_ask_for() -> None:

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailer.content import Content
 from mailer.errors import InvalidInput
 from mailer.outcome import Accepted, Deferred, Outcome, Phase, Rejected, Scope, Uncertain
 from mailer.replies import LONGEST_LINE, MOST_LINES, RawReply, ReplyReader
-from mailer.transaction import Capabilities, Debt, Envelope, Group, Verdict, stuff_dots, transact
+from mailer.transaction import Capabilities, Debt, Envelope, Group, Verdict, transact
 
 ENVELOPE = Envelope("news@example.com", "anna@example.org")
 MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
@@ -96,7 +97,7 @@ def _talk(
     offered: Capabilities, *groups: Iterable[int], message: bytes = MESSAGE, debt: Debt = Debt.NONE
 ) -> tuple[list[Group], Verdict | None]:
     """Feed each group's reply codes to a dialogue; its groups, and its verdict once it has one."""
-    dialogue = transact(ENVELOPE, message, offered, debt)
+    dialogue = transact(ENVELOPE, Content.of(message), offered, debt)
     asked: list[Group] = []
     try:
         asked.append(next(dialogue))
@@ -236,7 +237,7 @@ def _interview(
     offered: Capabilities, codes: list[int], answered: int
 ) -> tuple[dict[Phase, int], Outcome | None]:
     """The relay's replies are `codes`, of which the first `answered` arrive."""
-    dialogue = transact(ENVELOPE, MESSAGE, offered, Debt.NONE)
+    dialogue = transact(ENVELOPE, Content.of(MESSAGE), offered, Debt.NONE)
     said: dict[Phase, int] = {}
     group = next(dialogue)
     try:
@@ -250,10 +251,10 @@ def _interview(
 
 @given(st.lists(st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"").replace(b"\r", b""))))
 def test_dot_stuffing_is_undone_by_the_receiver(lines: list[bytes]) -> None:
-    content = b"".join(line + b"\r\n" for line in [*lines, b"."])
-    received = [line.removeprefix(b".") for line in stuff_dots(content).split(b"\r\n")]
-    assert b"\r\n".join(received) == content
-    assert not any(line == b"." for line in stuff_dots(content).split(b"\r\n"))
+    message = b"".join(line + b"\r\n" for line in [*lines, b"."])
+    sent = b"".join(Content((message,), len(message), dotted=True).stuffed()).split(b"\r\n")
+    assert b"\r\n".join(line.removeprefix(b".") for line in sent) == message
+    assert b"." not in sent
 
 
 # -- envelopes ---------------------------------------------------------------------------------------------------

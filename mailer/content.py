@@ -1,0 +1,44 @@
+"""A message as it is offered to a relay: pieces of bytes, most of which all mails of a campaign share.
+
+They are handed to the kernel as they are. To join them first would have each mail go through the processor's caches
+twice more, which costs more than all else that is done with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+_DOT = re.compile(rb"\n\.")
+
+
+class Content(NamedTuple):
+    """A complete message: 7-bit, in lines that end with CRLF.
+
+    `size` is in octets. `dotted` says that a line may begin with a dot, so that DATA has to look for it.
+    """
+
+    pieces: Sequence[bytes]
+    size: int
+    dotted: bool = False
+
+    @classmethod
+    def of(cls, message: bytes) -> Self:
+        """Bytes from wherever. Raises ValueError where they are not 7-bit or do not end with CRLF."""
+        if not (message.isascii() and message.endswith(b"\r\n")):
+            raise ValueError("a message is 7-bit and ends with CRLF")
+        return cls((message,), len(message), dotted=True)
+
+    def __bytes__(self) -> bytes:
+        """The message in one piece."""
+        return b"".join(self.pieces)
+
+    def stuffed(self) -> Sequence[bytes]:
+        """What DATA sends, but for the final dot: each dot that opens a line is doubled (RFC 5321 section 4.5.2)."""
+        if not self.dotted:
+            return self.pieces
+        message = bytes(self)
+        if _DOT.search(message):  # twice as fast as `in`, which is what most messages cost
+            message = message.replace(b"\n.", b"\n..")
+        return (b"." + message if message.startswith(b".") else message,)
