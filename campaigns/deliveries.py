@@ -46,7 +46,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from campaigns.models import Campaign, CampaignState, Delivery, DeliveryState
 from campaigns.retry import Settlement
 from mailer.columns import table
-from mailer.prepared import AnyOf, Prepared
+from mailer.prepared import AnyOf, Prepared, pipelined
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient, consented
 from subscribers.models import Consent, Subscriber
@@ -150,10 +150,12 @@ def attempt(
         return {}
     values = {"ids": delivery_ids, "worker": hold.worker_id}
     values |= {"topic": hold.topic, "now": now}
-    if connection.dialect.name == "postgresql":
-        connection.execute(_HOLD_CONSENTS, values)
+    with pipelined(connection):
+        if connection.dialect.name == "postgresql":
+            _HOLD_CONSENTS.run(connection, {"ids": delivery_ids, "topic": hold.topic})
+        passed = _GATE.rows(connection, values)
     answers: dict[int, Answer] = {}
-    for row in _GATE.rows(connection, values):
+    for row in passed:
         attempts, first_attempted_at = row[:2]
         recipient = ConsentedRecipient(*row[2:])
         answers[recipient.delivery_id] = Attempt(recipient, attempts, first_attempted_at or now)
@@ -173,7 +175,9 @@ def settle(connection: Connection, hold: Hold, settlements: Sequence[Settlement]
             _SETTLE_EACH.run_each(connection, rows, shared)
         else:
             records = [dict(zip(_SETTLED, row, strict=True)) for row in rows]
-            _SETTLE_TOGETHER.run(connection, {"rows": json.dumps(records, default=str)} | shared)
+            with pipelined(connection):  # with the BEGIN
+                values = {"rows": json.dumps(records, default=str), "ids": [row[0] for row in rows]}
+                _SETTLE_TOGETHER.run(connection, values | shared)
 
 
 def take_back(connection: Connection, hold: Hold, delivery_ids: Sequence[int]) -> None:
@@ -356,13 +360,11 @@ def _of_the_person(field: str) -> ScalarSelect[str]:
 _GATE = Prepared(_gate())
 
 # PostgreSQL only: a withdrawal that is under way commits either before the gate looks or after the gate's commit.
-_HOLD_CONSENTS = (
+_HOLD_CONSENTS = Prepared(
     select(consent.c.subscriber_id)
     .where(
         consent.c.topic == bindparam("topic"),
-        consent.c.subscriber_id.in_(
-            select(delivery.c.subscriber_id).where(delivery.c.id.in_(bindparam("ids", expanding=True)))
-        ),
+        consent.c.subscriber_id.in_(select(delivery.c.subscriber_id).where(AnyOf(delivery.c.id, "ids"))),
     )
     .order_by(
         consent.c.subscriber_id
@@ -422,7 +424,8 @@ def _settling_together() -> Update:
         column("said", String()),
     ]
     rows = func.json_to_recordset(cast(bindparam("rows", type_=Text()), JSON())).table_valued(*columns)
-    return _settling(dict(rows.render_derived(with_types=True).c))
+    # The numbers once more, or PostgreSQL would read all deliveries to join them with so many rows.
+    return _settling(dict(rows.render_derived(with_types=True).c)).where(AnyOf(delivery.c.id, "ids"))
 
 
 # SQLite has no round trips to save, and is quickest with a statement that is run again and again.

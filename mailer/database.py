@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -26,6 +26,7 @@ from mailer.errors import ConfigurationError, InvalidInput, Locked, MailerError,
 from mailer.settings import Settings
 
 BUSY_SECONDS = 60
+IDLE_SECONDS = 1  # after which a connection to PostgreSQL may have died unnoticed
 FORSAKEN_SECONDS = 30  # after which PostgreSQL ends a transaction of which it hears nothing more
 
 # A host that is cut off learns it within half a minute, not after TCP's quarter of an hour.
@@ -180,7 +181,7 @@ class Database:
     def _options(self) -> dict[str, Any]:
         if self.is_sqlite:
             return {"connect_args": {"timeout": BUSY_SECONDS}}
-        return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10, **_NOTICE_SILENCE}}
+        return {"connect_args": {"connect_timeout": 10, **_NOTICE_SILENCE}}
 
 
 def _elapsed() -> float:
@@ -218,12 +219,30 @@ def _prepare(engine: Engine, database: Database) -> None:
 
 
 def _prepare_postgresql(engine: Engine) -> None:
-    """Do not let a host that froze or was cut off in a transaction hold its locks: nobody could take over."""
+    """Do not let a host that froze or was cut off in a transaction hold its locks: nobody could take over.
+
+    A connection that has not been used for a while is asked first whether it is alive.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _(_connection: Any, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _(connection: Any, record: Any, _proxy: object) -> None:
+        if time.monotonic() - record.info.get("used", time.monotonic()) > IDLE_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error:
+                raise DisconnectionError from None
 
     @event.listens_for(engine, "connect")
     def _(connection: Any, _record: object) -> None:
         cursor = connection.cursor()
         cursor.execute(f"SET idle_in_transaction_session_timeout = '{FORSAKEN_SECONDS}s'")
+        # A statement that runs a thousand times a second is planned once, and for any values: statistics from when
+        # nothing was claimed would have the gate go through everything that is.
+        cursor.execute("SET plan_cache_mode = force_generic_plan")
         cursor.close()
         connection.commit()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from operator import itemgetter
 from typing import Any
 
@@ -20,6 +20,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    Select,
     String,
     TypeDecorator,
     UpdateBase,
@@ -32,6 +33,7 @@ from sqlalchemy.types import TypeEngine
 
 Processor = Callable[[Any], Any]
 Row = tuple[Any, ...]
+Statement = UpdateBase | Select[Any]
 
 
 class Numbers(TypeDecorator[list[int]]):
@@ -74,13 +76,13 @@ def _in_array(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:
 
 
 class Prepared:
-    """An UPDATE, INSERT or DELETE. Values are given by the names of its bound parameters.
+    """A statement that is run often. Values are given by the names of its bound parameters.
 
     They are converted as the parameters' types want it; a list goes to an `AnyOf`. `each` names, in their order,
     those that differ from row to row where it is run for many.
     """
 
-    def __init__(self, statement: UpdateBase, each: Sequence[str] = ()) -> None:
+    def __init__(self, statement: Statement, each: Sequence[str] = ()) -> None:
         self._statement, self._each = statement, each
         self._compiled: dict[str, _Compiled] = {}
 
@@ -91,7 +93,7 @@ class Prepared:
             cursor.execute(compiled.sql, compiled.parameters(compiled.converted(values)))
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Row]:
-        """Run it once; the rows of its RETURNING."""
+        """Run it once; the rows that it returns."""
         compiled = self._on(connection.dialect)
         with _cursor(connection) as cursor:
             cursor.execute(compiled.sql, compiled.parameters(compiled.converted(values)))
@@ -112,7 +114,7 @@ class Prepared:
 class _Compiled:
     """The statement in one engine's words."""
 
-    def __init__(self, statement: UpdateBase, each: Sequence[str], dialect: Dialect) -> None:
+    def __init__(self, statement: Statement, each: Sequence[str], dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         self.sql = str(compiled)
         self._order: Sequence[str] | None = compiled.positiontup
@@ -169,16 +171,35 @@ def _mapped(rows: Sequence[Row], position: int, convert: Processor) -> list[Row]
 
 
 @contextmanager
+def pipelined(connection: Connection) -> Iterator[None]:
+    """Have PostgreSQL's statements go out together, as far as no answer is wanted in between: one round trip.
+
+    Only what is `Prepared` may be run in it. An error comes out at the end at the latest.
+    """
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    with _driver_errors(connection), driver.pipeline():
+        yield
+
+
+@contextmanager
 def _cursor(connection: Connection) -> Iterator[Any]:
-    """A cursor of the driver; its errors come out as SQLAlchemy's."""
-    driver: Any = connection.dialect.loaded_dbapi
+    """A cursor of the driver."""
     cursor = connection.connection.cursor()
-    try:
+    with _driver_errors(connection), closing(cursor):
         yield cursor
+
+
+@contextmanager
+def _driver_errors(connection: Connection) -> Iterator[None]:
+    """Turn the driver's errors into SQLAlchemy's."""
+    driver: Any = connection.dialect.loaded_dbapi
+    try:
+        yield
     except driver.Error as error:
         raise DBAPIError.instance(None, None, error, driver.Error, dialect=connection.dialect) from error
-    finally:
-        cursor.close()
 
 
 def _binder(parameter: BindParameter[Any], dialect: Dialect) -> Processor | None:
