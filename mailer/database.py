@@ -66,7 +66,11 @@ class Database:
     @cached_property
     def _impatient(self) -> Connection:
         """A connection to SQLite that does not wait for a lock; kept, for it is used thousands of times a second."""
-        engine = create_engine(self._driver("pysqlite"), poolclass=NullPool, connect_args={"timeout": 0})
+        engine = create_engine(
+            self._driver("pysqlite"),
+            poolclass=NullPool,
+            connect_args={"timeout": 0, "check_same_thread": False},
+        )
         _prepare(engine, self)
         return engine.connect()
 
