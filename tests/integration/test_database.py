@@ -15,7 +15,7 @@ from sqlmodel import select
 
 from campaigns.models import Campaign
 from mailer.database import FORSAKEN_SECONDS, Database
-from mailer.errors import ConfigurationError, InvalidInput, MailerError, TryAgainLater
+from mailer.errors import ConfigurationError, InvalidInput, Locked, MailerError, TryAgainLater
 
 INSERT = text("INSERT INTO wording VALUES (:name, '', '', '', '2026-01-01 00:00:00+00:00')")
 
@@ -81,6 +81,15 @@ def test_of_two_writers_the_second_waits(database: Database) -> None:
     assert order == ["first", "second"]
     with database.read() as connection:
         assert connection.execute(text("SELECT key_id FROM suppression")).scalar_one() == "k12"
+
+
+def test_who_does_not_want_to_wait_is_told_that_somebody_else_writes(sqlite_database: Database) -> None:
+    with sqlite_database.write(), pytest.raises(Locked), sqlite_database.write_at_once():
+        pytest.fail("two wrote at once")
+    for name in ("a", "b"):
+        with sqlite_database.write_at_once() as connection:
+            connection.execute(INSERT, {"name": name})
+    assert names(sqlite_database) == ["a", "b"]
 
 
 def test_sqlite_syncs_every_commit_and_checks_foreign_keys(sqlite_database: Database) -> None:

@@ -115,3 +115,33 @@ async def test_closing_finishes_what_was_submitted(database: Database) -> None:
     await commits.close()
     assert len(stored(database)) == 30
     await asyncio.gather(*tasks)
+
+
+async def test_while_somebody_else_writes_to_the_file_the_event_loop_stays_free(
+    sqlite_database: Database,
+) -> None:
+    commits = GroupCommit(sqlite_database, Recorder())
+    with sqlite_database.write():
+        waiting = asyncio.create_task(commits.submit("x"))
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        assert not waiting.done()
+    assert await asyncio.wait_for(waiting, 30) == "x!"
+    await commits.close()
+
+
+async def test_a_group_waits_for_those_who_are_soon_to_come(database: Database) -> None:
+    recorder = Recorder()
+    commits = GroupCommit(database, recorder, company=lambda: 3)
+    first = asyncio.create_task(commits.submit("1"))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    await asyncio.gather(commits.submit("2"), commits.submit("3"), first)
+    await commits.close()
+    assert recorder.groups == [["1", "2", "3"]]
+
+
+async def test_a_group_does_not_wait_long_for_those_who_do_not_come(database: Database) -> None:
+    commits = GroupCommit(database, Recorder(), company=lambda: 1000)
+    assert await asyncio.wait_for(commits.submit("alone"), 30) == "alone!"
+    await commits.close()

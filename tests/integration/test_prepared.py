@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -9,7 +10,8 @@ from sqlalchemy import bindparam, select, update
 
 from mailer.columns import table
 from mailer.database import Database
-from mailer.prepared import AnyOf, Prepared
+from mailer.errors import MailerError
+from mailer.prepared import AnyOf, Prepared, pipelined
 from subscribers.models import Subscriber
 from tests.campaign import subscribe
 
@@ -56,3 +58,30 @@ def test_it_runs_once_for_each_row_with_what_they_share(database: Database) -> N
             (f"n{people[1]}", "Sam"),
             ("de Vries 3", "Zoë"),
         ]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_what_a_driver_complains_of_is_an_error_of_ours_and_repeats_no_value(
+    database: Database, together: bool
+) -> None:
+    (person,) = subscribe(database, 1)
+    values = {"ids": [person], "name": None, "at": MOMENT}
+    way = pipelined if together else nullcontext
+    with (
+        pytest.raises(MailerError, match="refused a statement: \\w+\\.$"),
+        database.write() as connection,
+        way(connection),
+    ):
+        RENAME.run(connection, values)
+    with database.write() as connection:
+        assert RENAME.rows(connection, values | {"ids": [], "name": "x"}) == []
+
+
+def test_statements_that_go_out_together_are_all_done(database: Database) -> None:
+    people = subscribe(database, 2)
+    with database.write() as connection, pipelined(connection):
+        for number, name in zip(people, ("a", "b"), strict=True):
+            RENAME.run(connection, {"ids": [number], "name": name, "at": MOMENT})
+    with database.read() as connection:
+        found = connection.execute(select(subscriber.c.surname).order_by(subscriber.c.id)).scalars()
+        assert list(found) == ["a", "b"]
