@@ -68,7 +68,7 @@ def test_what_a_driver_complains_of_is_an_error_of_ours_and_repeats_no_value(
     values = {"ids": [person], "name": None, "at": MOMENT}
     way = pipelined if together else nullcontext
     with (
-        pytest.raises(MailerError, match="refused a statement: \\w+\\.$"),
+        pytest.raises(MailerError, match=r"refused a statement: \w+\.$"),
         database.write() as connection,
         way(connection),
     ):
