@@ -24,6 +24,7 @@ from types import FrameType
 from typing import Any
 
 import uvloop
+from sqlalchemy import Connection
 
 from benchmarks.audience import SLUG, Audience
 from benchmarks.programs import PYTHON, Failed, environment
@@ -42,7 +43,9 @@ class Sent:
     enrol_seconds: float
     send_seconds: float
     cpu_seconds: float
-    loop_seconds: float
+    commits: int
+    commit_cpu_seconds: float
+    commit_seconds: float
     peak_bytes: int
 
     @property
@@ -61,9 +64,47 @@ class Sent:
         return self.cpu_seconds / self.messages * 1e6
 
     @property
-    def loop_us(self) -> float:
-        """The event loop's share of it."""
-        return self.loop_seconds / self.messages * 1e6
+    def commit_us(self) -> float:
+        """What of that goes into transactions."""
+        return self.commit_cpu_seconds / self.messages * 1e6
+
+    @property
+    def wait_us(self) -> float:
+        """How long a transaction waits, for the disk or the server, in µs."""
+        return (self.commit_seconds - self.commit_cpu_seconds) / self.commits * 1e6
+
+    @property
+    def group(self) -> float:
+        """Messages a transaction."""
+        return self.messages / self.commits
+
+
+class Watched(Database):
+    """A database that adds up what its writing transactions take, of CPU and by the clock."""
+
+    commits: int = 0
+    cpu_seconds: float = 0.0
+    seconds: float = 0.0
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """As ever."""
+        with self._watch(), super().write() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write_at_once(self) -> Iterator[Connection]:
+        """As ever."""
+        with self._watch(), super().write_at_once() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _watch(self) -> Iterator[None]:
+        began, cpu = time.monotonic(), time.thread_time()
+        yield
+        self.commits += 1
+        self.cpu_seconds += time.thread_time() - cpu
+        self.seconds += time.monotonic() - began
 
 
 def send(
@@ -97,7 +138,9 @@ def send(
         enrol_seconds=results[0]["enrol_seconds"],
         send_seconds=max(result["ended"] for result in results) - min(result["began"] for result in results),
         cpu_seconds=sum(result["cpu_seconds"] for result in results),
-        loop_seconds=sum(result["loop_seconds"] for result in results),
+        commits=sum(result["commits"] for result in results),
+        commit_cpu_seconds=sum(result["commit_cpu_seconds"] for result in results),
+        commit_seconds=sum(result["commit_seconds"] for result in results),
         peak_bytes=max(result["peak_bytes"] for result in results),
     )
 
@@ -147,18 +190,19 @@ def main() -> None:
     options = parser.parse_args()
     loaded = settings.load()
     database = Database.of(loaded)
-    dispatch = Dispatch(database, loaded, database.clock())
     began = time.perf_counter()
     if not options.join:
-        dispatch.start(SLUG)
+        Dispatch(database, loaded, database.clock()).start(SLUG)
     enrolled = time.perf_counter() - began
+    watched = Watched.of(loaded)
+    dispatch = Dispatch(watched, loaded, watched.clock())
     print("ready", flush=True)
     sys.stdin.readline()
     with profiled(options.profile) if options.profile else contextlib.nullcontext():
-        began, cpu, loop = time.monotonic(), time.process_time(), time.thread_time()
+        began, cpu = time.monotonic(), time.process_time()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             tally = runner.run(dispatch.run(SLUG, _unwatched))
-        ended, cpu, loop = time.monotonic(), time.process_time() - cpu, time.thread_time() - loop
+        ended, cpu = time.monotonic(), time.process_time() - cpu
     if tally.error:
         raise tally.error
     result = {
@@ -167,7 +211,9 @@ def main() -> None:
         "began": began,
         "ended": ended,
         "cpu_seconds": cpu,
-        "loop_seconds": loop,
+        "commits": watched.commits,
+        "commit_cpu_seconds": watched.cpu_seconds,
+        "commit_seconds": watched.seconds,
         "peak_bytes": peak_bytes(),
     }
     print(json.dumps(result))

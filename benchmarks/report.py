@@ -66,10 +66,12 @@ class Section:
 
     def profile(self, title: str, paths: Sequence[Path], most: int = 12) -> None:
         """Add where the time went, as cProfile saw it; the first path has the main thread."""
-        note = "by the clock of cProfile, which slows Python down and C not. `run` of asyncio is uvloop itself, `get` a thread "
-        note += "that has nothing to do; both wait there."
+        note = (
+            "by the clock of cProfile, which slows Python down and C not. `run` of asyncio is uvloop itself, "
+            "`get` a thread that has nothing to do; both wait there."
+        )
         self.lines += ["", f"{title}, {note}"]
-        groups = {"main thread": paths[:1], "threads for commits and signing": paths[1:]}
+        groups = {"main thread": paths[:1], "thread that waits for commits": paths[1:]}
         for name, found in groups.items():
             if not found:
                 continue

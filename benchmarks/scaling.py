@@ -3,7 +3,7 @@
 A discrete-event simulation in which each connection goes round its loop: wait for a group commit, have the mail
 put together and signed, hand it to the relay, and again. What it waits for are resources with a capacity, and
 the one that is busy nearly always is the one that gives way first. `python -m benchmarks.scaling` prints the
-table of docs/scaling.md, `--help` lists the costs that it can be told.
+tables of docs/scaling.md, `--help` lists the costs that it can be told.
 """
 
 from __future__ import annotations
@@ -15,30 +15,33 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import count
 
+from mailer.group_commit import PATIENCE
+
 MICRO = 1e-6
+TRIPS_A_GROUP = 3  # to PostgreSQL
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What things take, in µs. The defaults are rounded figures of a shared virtual machine that had other
-    work to do as well.
+    """What things take, in µs. The defaults are rounded figures of a virtual machine with two cores.
 
-    `loop` and `commit` are a message's share of CPU under the interpreter's lock, in the event loop's thread and in
-    that of the group commits; `sign` is outside of it. `server` is PostgreSQL's CPU a message, `sync` how long a
-    durable commit waits for the disk and the network to it.
+    `loop`, `commit` and `sign` are a message's share of CPU, of which a process spends one at a time. `sync` is how
+    long a durable commit waits for the disk, whatever the size of the group. `server` is PostgreSQL's CPU a
+    message, and `distance` a round trip to it.
     """
 
-    loop: float = 200
-    commit: float = 120
+    loop: float = 120
+    commit: float = 45
     sign: float = 290
+    sync: float = 200
     server: float = 120
-    sync: float = 1000
+    distance: float = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An installation. `round_trip` is in ms, `relay_limit` in messages a second; `sink` is what a relay on
-    the same machine costs it, in µs of CPU."""
+    """An installation. `connections` are those of each process. `round_trip` is in ms, `relay_limit` in messages a
+    second; `sink` is what a relay on the same machine costs it, in µs of CPU."""
 
     name: str
     hosts: int = 1
@@ -136,13 +139,24 @@ class World:
 
 @dataclass
 class Process:
-    """One sender: its lock, and who waits for its next commit."""
+    """One sender: its event loop, who waits for its next commit, and how many are on their way to the relay.
 
-    lock: Resource
+    With PostgreSQL a thread commits, which shares the interpreter with the loop; so it counts as the loop's.
+    """
+
+    loop: Resource
     cores: Resource
     waiting: list[Step] = field(default_factory=list)
+    in_the_air: int = 0
     committer: Step | None = None
-    idle: bool = False
+    rest: Rest | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rest:
+    """A process does not commit until `enough` wait."""
+
+    enough: int
 
 
 class Lane:
@@ -177,9 +191,7 @@ class Simulation:
         self.relay = Resource("the relay's limit")
         self.hosts = [Resource("the hosts' cores", plan.cores) for _ in range(plan.hosts)]
         self.processes = [
-            Process(Resource("the interpreter's lock"), cores)
-            for cores in self.hosts
-            for _ in range(plan.processes)
+            Process(Resource("the event loop"), cores) for cores in self.hosts for _ in range(plan.processes)
         ]
 
     def run(self) -> Forecast:
@@ -194,7 +206,7 @@ class Simulation:
         self.world.run()
         pools: dict[str, list[Resource]] = {}
         shared = [self.server, self.relay] + ([] if self.plan.postgresql else [self.writer])
-        for resource in (*shared, *self.hosts, *(process.lock for process in self.processes)):
+        for resource in (*shared, *self.hosts, *(process.loop for process in self.processes)):
             pools.setdefault(resource.name, []).append(resource)
         busy = {
             name: sum(each.busy for each in pool) / sum(each.capacity for each in pool) / self.world.now
@@ -208,42 +220,63 @@ class Simulation:
         while self.left > 0:
             self.left -= 1
             process.waiting.append(lane.step)
-            if process.idle and process.committer is not None:
-                process.idle = False
-                self.world.wake(process.committer)
+            if process.rest is not None and len(process.waiting) >= process.rest.enough:
+                self._rouse(process, process.rest)
             yield Sleep()
-            if plan.signed:
-                yield from _work(costs.sign, process.cores)
-            yield from _work(costs.loop, process.lock, process.cores)
+            yield from _work(costs.loop + plan.signed * costs.sign, process.loop, process.cores)
             if plan.relay_limit:
                 yield from _work(1e6 / plan.relay_limit, self.relay)
             if plan.sink:
                 yield from _work(plan.sink, process.cores)
             yield Spend(plan.trips * plan.round_trip / 1000)
+            process.in_the_air -= 1
 
     def _commit(self, process: Process) -> Step:
-        """A process's group commits, one after the other. SQLite has one writer for all processes."""
-        plan, costs = self.plan, self.costs
+        """A process's group commits, one after the other."""
         while True:
-            group, process.waiting = process.waiting, []
-            if not group:
-                process.idle = True
+            if not process.waiting:
+                process.rest = Rest(1)
                 yield Sleep()
-                continue
-            if not plan.postgresql:
-                yield Take(self.writer)
-            yield from _work(costs.commit * len(group), process.lock, process.cores, also=self._writers)
-            if plan.postgresql:
-                yield from _work(costs.server * len(group), self.server)
-            yield Spend(costs.sync * MICRO, self._writers)
-            if not plan.postgresql:
-                yield Release(self.writer)
+            if len(process.waiting) < process.in_the_air:
+                process.rest = Rest((len(process.waiting) + process.in_the_air + 1) // 2)
+                self.world.wake(self._lose_patience(process, process.rest))
+                yield Sleep()
+            group, process.waiting = process.waiting, []
+            yield from (self._in_a_thread if self.plan.postgresql else self._on_the_loop)(process, len(group))
+            process.in_the_air += len(group)
             for step in group:
                 self.world.wake(step)
 
-    @property
-    def _writers(self) -> tuple[Resource, ...]:
-        return () if self.plan.postgresql else (self.writer,)
+    def _on_the_loop(self, process: Process, group: int) -> Step:
+        """SQLite has one writer for all processes. Where that is another one, a thread waits for it."""
+        yield Take(process.loop)
+        if not self.writer.free:
+            yield Release(process.loop)
+            yield Take(self.writer)
+            yield Take(process.loop)
+        else:
+            yield Take(self.writer)
+        yield from _work(self.costs.commit * group, process.cores, also=(process.loop, self.writer))
+        yield Spend(self.costs.sync * MICRO, (process.loop, self.writer))
+        yield Release(self.writer)
+        yield Release(process.loop)
+
+    def _in_a_thread(self, process: Process, group: int) -> Step:
+        """PostgreSQL's answers are waited for while the event loop goes on."""
+        costs = self.costs
+        yield from _work(costs.commit * group, process.loop, process.cores)
+        yield from _work(costs.server * group, self.server)
+        yield Spend((costs.sync + TRIPS_A_GROUP * costs.distance) * MICRO)
+
+    def _lose_patience(self, process: Process, rest: Rest) -> Step:
+        yield Spend(PATIENCE)
+        self._rouse(process, rest)
+
+    def _rouse(self, process: Process, rest: Rest) -> None:
+        """End `rest`, unless that has happened already."""
+        if process.rest is rest and process.committer is not None:
+            process.rest = None
+            self.world.wake(process.committer)
 
 
 def _work(microseconds: float, *resources: Resource, also: tuple[Resource, ...] = ()) -> Step:
@@ -255,9 +288,10 @@ def _work(microseconds: float, *resources: Resource, also: tuple[Resource, ...] 
         yield Release(resource)
 
 
-def forecast(plan: Plan, costs: Costs, messages: int = 20_000) -> Forecast:
-    """How fast `plan` is with those costs, found with so many messages."""
-    return Simulation(plan, costs, messages).run()
+def forecast(plan: Plan, costs: Costs) -> Forecast:
+    """How fast `plan` is with those costs, found with so many messages that each connection has its share."""
+    lanes = plan.hosts * plan.processes * plan.connections
+    return Simulation(plan, costs, max(20_000, 20 * lanes)).run()
 
 
 FAR = Plan("a relay 20 ms away", signed=True, round_trip=20)
@@ -269,11 +303,11 @@ PLANS = (
     replace(FAR, name="the same without CHUNKING", trips=2),
     replace(FAR, name="the same with CHUNKING, 100 connections", connections=100),
     replace(FAR, name="the same, a relay that takes 200 a second", connections=100, relay_limit=200),
-    replace(FAR, name="PostgreSQL, one host of 8 cores, 4 processes", cores=8, processes=4, connections=100,
-            postgresql=True),
-    replace(FAR, name="PostgreSQL, 4 such hosts", hosts=4, cores=8, processes=4, connections=100,
+    replace(FAR, name="PostgreSQL, one host of 8 cores, 8 processes", cores=8, processes=8, connections=100,
             postgresql=True, server_cores=16),
-    replace(FAR, name="PostgreSQL, 16 such hosts", hosts=16, cores=8, processes=4, connections=100,
+    replace(FAR, name="PostgreSQL, 4 such hosts", hosts=4, cores=8, processes=8, connections=100,
+            postgresql=True, server_cores=16),
+    replace(FAR, name="PostgreSQL, 16 such hosts", hosts=16, cores=8, processes=8, connections=100,
             postgresql=True, server_cores=16),
 )  # fmt: skip
 AUDIENCES = (1_000_000, 10_000_000, 100_000_000)
