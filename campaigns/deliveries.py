@@ -4,7 +4,7 @@
                       `-> withheld      (consent is gone: the gate did not let it through)
 
 A claim belongs to one worker; nothing is written to a delivery except by the worker that holds it. What limits hold
-back is in `held_back`, what operators read of it all in `report`.
+back is in `held_back`, what workers leave behind in `estates`, what operators read of it all in `report`.
 """
 
 from __future__ import annotations
@@ -202,47 +202,6 @@ def address_hashes(connection: Connection, delivery_ids: Sequence[int]) -> list[
         .where(delivery.c.id.in_(delivery_ids))
     )
     return [HashedAddress(row.address_hash, row.key_id) for row in connection.execute(statement)]
-
-
-def release(connection: Connection, worker_id: int) -> None:
-    """Give back the claims of a worker that ends in good order."""
-    connection.execute(
-        update(delivery)
-        .where(delivery.c.worker_id == worker_id, delivery.c.state == DeliveryState.CLAIMED)
-        .values(state=DeliveryState.PENDING, worker_id=None)
-    )
-
-
-def lock_held(connection: Connection, worker_ids: Sequence[int]) -> list[int]:
-    """Lock what these workers hold; returns those of them of which nothing is locked by somebody else.
-
-    A worker that froze in the midst of a transaction is left out: to wait for it would hold up everything, and it
-    may, as soon as it wakes up, wait for what is locked here.
-    """
-    held = select(delivery.c.id, delivery.c.worker_id).where(delivery.c.worker_id.in_(worker_ids), HELD)
-    locked = set(connection.execute(held.with_for_update(skip_locked=True)).scalars())
-    asleep = {row.worker_id for row in connection.execute(held) if row.id not in locked}
-    return [worker_id for worker_id in worker_ids if worker_id not in asleep]
-
-
-def abandon(connection: Connection, worker_ids: Sequence[int], now: datetime) -> None:
-    """What dead workers held: claims become pending again, attempts uncertain."""
-    if not worker_ids:
-        return
-    attempting = delivery.c.state == DeliveryState.ATTEMPTING
-    connection.execute(
-        update(delivery)
-        .where(delivery.c.worker_id.in_(worker_ids), HELD)
-        .values(
-            state=case(
-                (attempting, literal(DeliveryState.UNCERTAIN, delivery.c.state.type)),
-                else_=literal(DeliveryState.PENDING, delivery.c.state.type),
-            ),
-            settled_at=case((attempting, literal(now, delivery.c.settled_at.type)), else_=None),
-            phase=case((attempting, literal("crash")), else_=None),
-            worker_id=None,
-        )
-    )
 
 
 def drop_cancelled(connection: Connection, now: datetime) -> None:

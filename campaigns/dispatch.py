@@ -7,9 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
-
-from campaigns import catalogue, deliveries, workers
+from campaigns import catalogue, deliveries, estates, workers
 from campaigns.compose import Composer
 from campaigns.content import load_notes, render_notes
 from campaigns.lifecycle import Act
@@ -147,7 +145,7 @@ class Dispatch:
         with self._database.write() as connection:
             now = self._clock()
             if dead := workers.find_dead(connection, now):
-                _bury(connection, dead, now)
+                estates.bury(connection, dead, now)
 
     def start_due(self) -> list[Missed]:
         """Start the scheduled campaigns whose time has come; returns those that are too late, once."""
@@ -237,8 +235,8 @@ class Dispatch:
     def _leave(self, worker_id: int) -> None:
         """End in good order. Where the database takes nothing, the lease passes by itself."""
         with contextlib.suppress(MailerError), self._database.write() as connection:
-            deliveries.release(connection, worker_id)
-            _bury(connection, [worker_id], self._clock())
+            estates.release(connection, worker_id)
+            estates.bury(connection, [worker_id], self._clock())
 
     def _window(self, record: Campaign) -> SendWindow | None:
         """The campaign's own send window, or else the settings'."""
@@ -263,15 +261,6 @@ def refuse_unsendable(
     """Raise Refused where lint finds an error, and what the composer raises where no mail comes of it."""
     refuse_errors(slug, lint(rendered, image_hosts=settings.image_hosts))
     Composer(0, slug, topic, rendered, settings).proof(now)
-
-
-def _bury(connection: Connection, worker_ids: Sequence[int], now: datetime) -> None:
-    """Close the books of workers that are dead or done; what they held is in order afterwards."""
-    free = deliveries.lock_held(connection, worker_ids)
-    deliveries.abandon(connection, free, now)
-    deliveries.drop_cancelled(connection, now)
-    for worker_id in free:
-        workers.bury(connection, worker_id, now)
 
 
 def refuse_errors(slug: str, findings: tuple[Finding, ...]) -> None:

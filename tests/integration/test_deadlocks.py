@@ -15,7 +15,7 @@ from threading import Barrier
 
 import pytest
 
-from campaigns import deliveries, workers
+from campaigns import deliveries, estates, workers
 from campaigns.deliveries import Attempt, Hold
 from campaigns.dispatch import Dispatch
 from campaigns.lifecycle import Act
@@ -119,7 +119,7 @@ def _go_round(database: Database, hold: Hold, claims: Sequence[int]) -> None:
 
 def _release(database: Database, hold: Hold) -> None:
     with database.write() as connection:
-        deliveries.release(connection, hold.worker_id)
+        estates.release(connection, hold.worker_id)
 
 
 def _at_once(*acts: Callable[[], object]) -> None:

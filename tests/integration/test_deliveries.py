@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection
 
-from campaigns import catalogue, deliveries, report, workers
+from campaigns import catalogue, deliveries, estates, report, workers
 from campaigns.deliveries import Attempt, Halted, Hold, Withheld
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
@@ -60,9 +60,7 @@ class Scene:
     def bury(self, now: datetime) -> list[int]:
         with self.database.write() as connection:
             dead = workers.find_dead(connection, now)
-            deliveries.abandon(connection, dead, now)
-            for number in dead:
-                workers.bury(connection, number, now)
+            estates.bury(connection, dead, now)
             return dead
 
     def counts(self) -> dict[DeliveryState, int]:
@@ -234,7 +232,7 @@ def test_a_run_that_ends_in_good_order_gives_its_claims_back(database: Database)
     claimed = scene.claim(hold)
     scene.attempt(hold, claimed[:1])
     with database.write() as connection:
-        deliveries.release(connection, hold.worker_id)
+        estates.release(connection, hold.worker_id)
     assert scene.counts() == {DeliveryState.PENDING: 3, DeliveryState.ATTEMPTING: 1}
 
 
