@@ -51,6 +51,7 @@ def main() -> None:
             sections.append(_measured(part, running))
             unfinished = [each.name for each in parts[number + 1 :]]
             text = report.text(described, how, sections, unfinished, left_out)
+            options.output.mkdir(parents=True, exist_ok=True)
             (options.output / "RESULTS.md").write_text(text, encoding="utf-8")
             for row in sections[-1].rows:
                 print(row)
