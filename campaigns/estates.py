@@ -16,7 +16,7 @@ def release(connection: Connection, worker_id: int) -> None:
     """Give back the claims of a worker that ends in good order."""
     connection.execute(
         update(delivery)
-        .where(delivery.c.worker_id == worker_id, delivery.c.state == DeliveryState.CLAIMED)
+        .where(delivery.c.worker_id == worker_id, HELD, delivery.c.state == DeliveryState.CLAIMED)
         .values(state=DeliveryState.PENDING, worker_id=None)
     )
 

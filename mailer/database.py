@@ -11,13 +11,13 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -64,15 +64,12 @@ class Database:
         return engine
 
     @cached_property
-    def _impatient(self) -> Connection:
-        """A connection to SQLite that does not wait for a lock; kept, for it is used thousands of times a second."""
-        engine = create_engine(
-            self._driver("pysqlite"),
-            poolclass=NullPool,
-            connect_args={"timeout": 0, "check_same_thread": False},
-        )
-        _prepare(engine, self)
-        return engine.connect()
+    def _impatient_engine(self) -> Engine:
+        """SQLite's engine for who does not wait for a lock: one connection, kept, for there are thousands of turns."""
+        connect = {"timeout": 0, "check_same_thread": False}
+        engine = create_engine(self._driver("pysqlite"), poolclass=StaticPool, connect_args=connect)
+        _prepare_sqlite(engine, patience=0)
+        return engine
 
     @cached_property
     def async_engine(self) -> AsyncEngine:
@@ -93,15 +90,15 @@ class Database:
 
         It is for one thread, and one transaction at a time.
         """
-        with _translated(self):
+        with _translated(self), ExitStack() as stack:
             try:
-                transaction = self._impatient.begin()
+                connection = stack.enter_context(self._impatient_engine.connect())
+                stack.enter_context(connection.begin())
             except OperationalError as error:
                 if "locked" not in str(error.orig):
                     raise
                 raise Locked("Somebody else is writing to the database.") from None
-            with transaction:
-                yield self._impatient
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -154,10 +151,8 @@ class Database:
 
     def close(self) -> None:
         """Give back all connections of the synchronous engine."""
-        if "engine" in self.__dict__:
-            self.engine.dispose()
-        if "_impatient" in self.__dict__:
-            self._impatient.close()
+        for engine in {"engine", "_impatient_engine"} & self.__dict__.keys():
+            getattr(self, engine).dispose()
 
     async def aclose(self) -> None:
         """Give back all connections."""
@@ -251,7 +246,7 @@ def _prepare_postgresql(engine: Engine) -> None:
         connection.commit()
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _prepare_sqlite(engine: Engine, patience: float = BUSY_SECONDS) -> None:
     """Pragmas at connect, and transactions that begin where SQLAlchemy says so.
 
     Python's own begins late and never for reads, so that two writers could meet half-way and one fail with
@@ -262,7 +257,7 @@ def _prepare_sqlite(engine: Engine) -> None:
     def _(connection: Any, _record: object) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        _use_wal(cursor)
+        _use_wal(cursor, patience)
         for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -273,9 +268,9 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")
 
 
-def _use_wal(cursor: Any) -> None:
+def _use_wal(cursor: Any, patience: float) -> None:
     """Turn to WAL. SQLite does not wait where two connections do so to a new file at once, so we do."""
-    deadline = time.monotonic() + BUSY_SECONDS
+    deadline = time.monotonic() + patience
     while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")

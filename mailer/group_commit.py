@@ -69,7 +69,7 @@ class GroupCommit(Generic[Item, Result]):
     async def close(self) -> None:
         """Finish what was submitted and let the thread go."""
         if self._runner is not None:
-            await self._runner
+            await asyncio.shield(self._runner)
         self._thread.shutdown()
 
     async def _run(self) -> None:

@@ -122,7 +122,7 @@ class Pipeline(asyncio.Protocol):
 
     def _write(self, group: Group) -> None:
         self._phases, self._replies = group.phases, []
-        if self.broken is not None or self._transport is None:
+        if self.broken is not None or self._transport is None or self._transport.is_closing():
             self._advance([])
             return
         if group.offers and not self._may_offer():

@@ -89,7 +89,21 @@ def test_who_does_not_want_to_wait_is_told_that_somebody_else_writes(sqlite_data
     for name in ("a", "b"):
         with sqlite_database.write_at_once() as connection:
             connection.execute(INSERT, {"name": name})
+        sqlite_database.close()  # as when it is used again later
     assert names(sqlite_database) == ["a", "b"]
+
+
+def test_a_commit_that_fails_leaves_the_database_to_others(sqlite_database: Database) -> None:
+    def fail() -> None:
+        with sqlite_database.write_at_once() as connection:
+            connection.execute(text("PRAGMA defer_foreign_keys = ON"))
+            connection.execute(text("INSERT INTO campaign_image VALUES (1, '', '', '', '')"))
+
+    with pytest.raises(MailerError):
+        fail()
+    with sqlite_database.write_at_once() as connection:
+        connection.execute(INSERT, {"name": "a"})
+    assert names(sqlite_database) == ["a"]
 
 
 def test_sqlite_syncs_every_commit_and_checks_foreign_keys(sqlite_database: Database) -> None:

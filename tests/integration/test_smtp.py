@@ -138,6 +138,16 @@ async def test_a_connection_sends_one_message_at_a_time() -> None:
         assert isinstance(await sending, Accepted)
 
 
+async def test_nothing_is_offered_to_a_connection_of_which_only_the_transport_knows_that_it_is_lost() -> None:
+    async with FaultyRelay(chunking=True, pipelining=True) as relay, _connected(relay) as connection:
+        transport = connection._pipeline._transport
+        assert transport is not None
+        transport.abort()
+        outcome = await connection.send(ENVELOPE, MESSAGE)
+    assert isinstance(outcome, Deferred)
+    assert outcome.scope is Scope.RELAY
+
+
 async def test_a_relay_that_hangs_up_between_messages_costs_no_doubt() -> None:
     async with FaultyRelay(chunking=True, pipelining=True) as relay, _connected(relay) as connection:
         await connection.send(ENVELOPE, MESSAGE)
