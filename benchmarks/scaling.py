@@ -31,7 +31,7 @@ class Costs:
     """
 
     loop: float = 120
-    commit: float = 45
+    commit: float = 85
     sign: float = 290
     sync: float = 200
     server: float = 120
