@@ -10,7 +10,7 @@ from typing import assert_never
 import pytest
 from sqlalchemy import ColumnElement, Connection, Integer, String, bindparam, cast, exists, update
 
-from campaigns import deliveries, workers
+from campaigns import deliveries, estates, workers
 from campaigns.deliveries import HELD, Hold, delivery
 from campaigns.models import DeliveryState
 from campaigns.recorder import Recorder
@@ -46,14 +46,14 @@ def knock_out(wall: Wall, patch: pytest.MonkeyPatch) -> None:
             patch.setattr(deliveries, "_GATE", Prepared(unwritten))
             patch.setattr(deliveries, "settle", _settle_what_was_not_written)
         case Wall.DOUBT_IS_UNCERTAIN:
-            patch.setattr(deliveries, "abandon", _forget)
+            patch.setattr(estates, "_abandon", _forget)
         case Wall.FENCING:
             patch.setattr(workers, "renew", lambda *_: True)
             patch.setattr(deliveries, "attempt", _attempt_whosever_it_is)
         case Wall.LEASE:
             patch.setattr(Recorder, "is_valid", lambda _: True)
         case Wall.OUTCOME_OF_ITS_ATTEMPT:
-            patch.setattr(deliveries, "_SETTLE", Prepared(_settle_any_attempt()))
+            patch.setattr(deliveries, "_SETTLE_EACH", Prepared(_settle_any_attempt(), deliveries._SETTLED))
         case _:
             assert_never(wall)
 
@@ -119,5 +119,5 @@ def _settle_any_attempt() -> object:
             HELD,
             bindparam("attempt", type_=Integer) > 0,
         )
-        .values(deliveries._SETTLE._statement._values)
+        .values(deliveries._SETTLE_EACH._statement._values)
     )
