@@ -22,7 +22,6 @@ from sqlalchemy import (
     ColumnClause,
     ColumnElement,
     Connection,
-    DateTime,
     Integer,
     ScalarSelect,
     Select,
@@ -174,7 +173,7 @@ def settle(connection: Connection, hold: Hold, settlements: Sequence[Settlement]
         if connection.dialect.name == "sqlite":
             _SETTLE_EACH.run_each(connection, rows, shared)
         else:
-            records = [dict(zip(_SETTLED, row, strict=True)) for row in rows]
+            records = [dict(zip(_SETTLED_NAMES, row, strict=True)) for row in rows]
             with pipelined(connection):  # with the BEGIN
                 values = {"rows": json.dumps(records, default=str), "ids": [row[0] for row in rows]}
                 _SETTLE_TOGETHER.run(connection, values | shared)
@@ -347,7 +346,17 @@ _WITHHOLD = (
     .returning(delivery.c.id)
 )
 
-_SETTLED = ("delivery", "attempt", "outcome", "due", "in_phase", "code", "said")  # a Settlement, in its order
+# A Settlement, in its order.
+_SETTLED: list[ColumnClause[Any]] = [
+    column("delivery", BigInteger()),
+    column("attempt", Integer()),
+    column("outcome", String()),
+    column("due", delivery.c.due_at.type),
+    column("in_phase", String()),
+    column("code", Integer()),
+    column("said", String()),
+]
+_SETTLED_NAMES = [one.name for one in _SETTLED]
 
 
 def _settling(values: Mapping[str, ColumnElement[Any]]) -> Update:
@@ -373,25 +382,13 @@ def _settling(values: Mapping[str, ColumnElement[Any]]) -> Update:
 
 
 def _settling_together() -> Update:
-    columns: list[ColumnClause[Any]] = [
-        column("delivery", BigInteger()),
-        column("attempt", Integer()),
-        column("outcome", String()),
-        column("due", DateTime(timezone=True)),
-        column("in_phase", String()),
-        column("code", Integer()),
-        column("said", String()),
-    ]
-    rows = func.json_to_recordset(cast(bindparam("rows", type_=Text()), JSON())).table_valued(*columns)
+    rows = func.json_to_recordset(cast(bindparam("rows", type_=Text()), JSON())).table_valued(*_SETTLED)
     # The numbers once more, or PostgreSQL would read all deliveries to join them with so many rows.
     return _settling(dict(rows.render_derived(with_types=True).c)).where(AnyOf(delivery.c.id, "ids"))
 
 
 # SQLite has no round trips to save, and is quickest with a statement that is run again and again.
 _SETTLE_EACH = Prepared(
-    _settling(
-        {name: _instant(name) if name == "due" else bindparam(name, type_=String()) for name in _SETTLED}
-    ),
-    each=_SETTLED,
+    _settling({one.name: bindparam(one.name, type_=one.type) for one in _SETTLED}), each=_SETTLED_NAMES
 )
 _SETTLE_TOGETHER = Prepared(_settling_together())

@@ -1,7 +1,7 @@
 """A message as it is offered to a relay: pieces of bytes, most of which all mails of a campaign share.
 
-They are handed to the kernel as they are. To join them first would have each mail go through the processor's caches
-twice more, which costs more than all else that is done with it.
+They are handed to the kernel as they are: to join them first would have each mail go through the processor's caches
+twice more.
 """
 
 from __future__ import annotations

@@ -176,10 +176,10 @@ def pipelined(connection: Connection) -> Iterator[None]:
 
     Only what is `Prepared` may be run in it. An error comes out at the end at the latest.
     """
-    driver: Any = connection.connection.driver_connection
     if connection.dialect.name != "postgresql":
         yield
         return
+    driver: Any = connection.connection.driver_connection
     with _driver_errors(connection), driver.pipeline():
         yield
 

@@ -91,12 +91,16 @@ class Group(NamedTuple):
     offers: bool = False
 
 
+def _hundreds(phase: Phase) -> int:
+    """What a positive reply begins with."""
+    return 3 if phase is Phase.DATA else 2
+
+
 _MAIL, _RCPT, _DATA, _FINAL = (Phase.MAIL,), (Phase.RCPT,), (Phase.DATA,), (Phase.FINAL,)
 _OPENING = (Phase.MAIL, Phase.RCPT, Phase.DATA)
 _ALL = (Phase.MAIL, Phase.RCPT, Phase.FINAL)
 _POSITIVE: dict[tuple[Phase, ...], list[int]] = {
-    phases: [3 if phase is Phase.DATA else 2 for phase in phases]
-    for phases in (_MAIL, _RCPT, _DATA, _FINAL, _OPENING, _ALL)
+    phases: [_hundreds(phase) for phase in phases] for phases in (_MAIL, _RCPT, _DATA, _FINAL, _OPENING, _ALL)
 }
 
 
@@ -156,7 +160,7 @@ def _groups(envelope: Envelope, content: Content, offered: Capabilities) -> tupl
 
 
 def _positive(phase: Phase, code: int) -> bool:
-    return code // 100 == (3 if phase is Phase.DATA else 2)
+    return code // 100 == _hundreds(phase)
 
 
 def _all_positive(group: Group, replies: Sequence[RawReply]) -> bool:

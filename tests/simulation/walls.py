@@ -53,7 +53,9 @@ def knock_out(wall: Wall, patch: pytest.MonkeyPatch) -> None:
         case Wall.LEASE:
             patch.setattr(Recorder, "is_valid", lambda _: True)
         case Wall.OUTCOME_OF_ITS_ATTEMPT:
-            patch.setattr(deliveries, "_SETTLE_EACH", Prepared(_settle_any_attempt(), deliveries._SETTLED))
+            patch.setattr(
+                deliveries, "_SETTLE_EACH", Prepared(_settle_any_attempt(), deliveries._SETTLED_NAMES)
+            )
         case _:
             assert_never(wall)
 
