@@ -11,11 +11,11 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, OperationalError
@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from mailer.errors import ConfigurationError, InvalidInput, Locked, MailerError, TryAgainLater
+from mailer.prepared import driver_errors
 from mailer.settings import Settings
 
 BUSY_SECONDS = 60
@@ -64,12 +65,12 @@ class Database:
         return engine
 
     @cached_property
-    def _impatient_engine(self) -> Engine:
-        """SQLite's engine for who does not wait for a lock: one connection, kept, for there are thousands of turns."""
+    def _impatient(self) -> Connection:
+        """SQLite's connection for who does not wait for a lock. `write_at_once` begins and ends its transactions."""
         connect = {"timeout": 0, "check_same_thread": False}
         engine = create_engine(self._driver("pysqlite"), poolclass=StaticPool, connect_args=connect)
-        _prepare_sqlite(engine, patience=0)
-        return engine
+        _set_pragmas(engine, patience=0)
+        return engine.connect()
 
     @cached_property
     def async_engine(self) -> AsyncEngine:
@@ -88,17 +89,23 @@ class Database:
     def write_at_once(self) -> Iterator[Connection]:
         """Like `write`, but on SQLite and without waiting: raises Locked where somebody else is writing.
 
-        It is for one thread, and one transaction at a time.
+        It is for one thread, and one transaction at a time. There are hundreds a second, so the connection is kept,
+        and begin and end are the driver's own: SQLAlchemy's cost as much as all that is done in between.
         """
-        with _translated(self), ExitStack() as stack:
+        with _translated(self), driver_errors(connection := self._impatient):
+            driver = cast("sqlite3.Connection", connection.connection.driver_connection)
             try:
-                connection = stack.enter_context(self._impatient_engine.connect())
-                stack.enter_context(connection.begin())
-            except OperationalError as error:
-                if "locked" not in str(error.orig):
+                driver.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
                     raise
                 raise Locked("Somebody else is writing to the database.") from None
-            yield connection
+            try:
+                yield connection
+                driver.commit()
+            except BaseException:
+                driver.rollback()
+                raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -151,8 +158,12 @@ class Database:
 
     def close(self) -> None:
         """Give back all connections of the synchronous engine."""
-        for engine in {"engine", "_impatient_engine"} & self.__dict__.keys():
-            getattr(self, engine).dispose()
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+        if "_impatient" in self.__dict__:
+            self._impatient.close()
+            self._impatient.engine.dispose()
+            del self._impatient
 
     async def aclose(self) -> None:
         """Give back all connections."""
@@ -246,13 +257,21 @@ def _prepare_postgresql(engine: Engine) -> None:
         connection.commit()
 
 
-def _prepare_sqlite(engine: Engine, patience: float = BUSY_SECONDS) -> None:
+def _prepare_sqlite(engine: Engine) -> None:
     """Pragmas at connect, and transactions that begin where SQLAlchemy says so.
 
     Python's own begins late and never for reads, so that two writers could meet half-way and one fail with
     "database is locked"; BEGIN IMMEDIATE makes the second wait instead.
     """
+    _set_pragmas(engine, BUSY_SECONDS)
 
+    @event.listens_for(engine, "begin")
+    def _(connection: Connection) -> None:
+        read_only = connection.get_execution_options().get("read_only", False)
+        connection.exec_driver_sql("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")
+
+
+def _set_pragmas(engine: Engine, patience: float) -> None:
     @event.listens_for(engine, "connect")
     def _(connection: Any, _record: object) -> None:
         connection.isolation_level = None
@@ -261,11 +280,6 @@ def _prepare_sqlite(engine: Engine, patience: float = BUSY_SECONDS) -> None:
         for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _(connection: Connection) -> None:
-        read_only = connection.get_execution_options().get("read_only", False)
-        connection.exec_driver_sql("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")
 
 
 def _use_wal(cursor: Any, patience: float) -> None:

@@ -180,7 +180,7 @@ def pipelined(connection: Connection) -> Iterator[None]:
         yield
         return
     driver: Any = connection.connection.driver_connection
-    with _driver_errors(connection), driver.pipeline():
+    with driver_errors(connection), driver.pipeline():
         yield
 
 
@@ -188,12 +188,12 @@ def pipelined(connection: Connection) -> Iterator[None]:
 def _cursor(connection: Connection) -> Iterator[Any]:
     """A cursor of the driver."""
     cursor = connection.connection.cursor()
-    with _driver_errors(connection), closing(cursor):
+    with driver_errors(connection), closing(cursor):
         yield cursor
 
 
 @contextmanager
-def _driver_errors(connection: Connection) -> Iterator[None]:
+def driver_errors(connection: Connection) -> Iterator[None]:
     """Turn the driver's errors into SQLAlchemy's."""
     driver: Any = connection.dialect.loaded_dbapi
     try:
