@@ -59,9 +59,7 @@ class Campaign(SQLModel, table=True):
     slug: str = Field(sa_column=Column(String(100), nullable=False, unique=True))
     topic: str = Field(sa_column=Column(String(100), nullable=False))
     locale: str = Field(sa_column=Column(String(16), nullable=False))
-    state: CampaignState = Field(
-        default=CampaignState.DRAFT, sa_column=Column(one_of(CampaignState), nullable=False)
-    )
+    state: CampaignState = Field(default=CampaignState.DRAFT, sa_column=one_of("state", CampaignState))
     notes: str = Field(sa_column=Column(Text, nullable=False))
     subject: str | None = Field(default=None, sa_column=Column(Text))
     html: str | None = Field(default=None, sa_column=Column(Text))
@@ -198,9 +196,7 @@ class Delivery(SQLModel, table=True):
     id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
     campaign_id: int = Field(sa_column=Column(BIG, ForeignKey("campaign.id"), nullable=False))
     subscriber_id: int = Field(sa_column=Column(BIG, nullable=False))
-    state: DeliveryState = Field(
-        default=DeliveryState.PENDING, sa_column=Column(one_of(DeliveryState), nullable=False)
-    )
+    state: DeliveryState = Field(default=DeliveryState.PENDING, sa_column=one_of("state", DeliveryState))
     attempts: int = 0
     worker_id: int | None = Field(default=None, sa_column=Column(BIG))
     due_at: datetime

@@ -80,7 +80,7 @@ class ConsentEvent(SQLModel, table=True):
     id: int = Field(sa_column=Column(BIG, primary_key=True, autoincrement=False))
     subscriber_id: int = Field(sa_column=Column(BIG, nullable=False))
     topic: str = Field(sa_column=Column(String(100), nullable=False))
-    kind: ConsentKind = Field(sa_column=Column(one_of(ConsentKind), nullable=False))
+    kind: ConsentKind = Field(sa_column=one_of("kind", ConsentKind))
     occurred_at: datetime
     recorded_at: datetime
     source: str = Field(sa_column=Column(String(500), nullable=False))
@@ -100,7 +100,7 @@ class Consent(SQLModel, table=True):
         sa_column=Column(BIG, ForeignKey("subscriber.id", ondelete="CASCADE"), primary_key=True)
     )
     topic: str = Field(sa_column=Column(String(100), primary_key=True))
-    state: ConsentKind = Field(sa_column=Column(one_of(ConsentKind), nullable=False))
+    state: ConsentKind = Field(sa_column=one_of("state", ConsentKind))
     since: datetime
     event_id: int = Field(sa_column=Column(BIG, ForeignKey("consent_event.id"), nullable=False))
 
@@ -112,5 +112,5 @@ class Suppression(SQLModel, table=True):
 
     address_hash: str = Field(sa_column=Column(String(64), primary_key=True))
     key_id: str = Field(sa_column=Column(String(16), nullable=False))
-    reason: SuppressionReason = Field(sa_column=Column(one_of(SuppressionReason), nullable=False))
+    reason: SuppressionReason = Field(sa_column=one_of("reason", SuppressionReason))
     since: datetime

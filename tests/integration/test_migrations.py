@@ -47,7 +47,12 @@ def test_constraints_bear_the_same_names_in_models_and_migrations(database: Data
     inspector = inspect(database.engine)
     for table in SQLModel.metadata.sorted_tables:
         # SQLite keeps no name for the key of an AUTOINCREMENT table.
-        expected = {str(constraint.name) for constraint in table.constraints - {table.primary_key}}
+        expected = {
+            str(constraint.name)
+            for constraint in (table.constraints - {table.primary_key}).union(
+                *(c.constraints for c in table.c)
+            )
+        }
         found = {
             *(unique["name"] for unique in inspector.get_unique_constraints(table.name)),
             *(foreign["name"] for foreign in inspector.get_foreign_keys(table.name)),

@@ -34,23 +34,17 @@ def _create_tables() -> None:
         sa.Column("slug", sa.String(length=100), nullable=False),
         sa.Column("topic", sa.String(length=100), nullable=False),
         sa.Column("locale", sa.String(length=16), nullable=False),
-        sa.Column(
+        _one_of(
+            "campaign",
             "state",
-            sa.Enum(
-                "draft",
-                "approved",
-                "scheduled",
-                "missed",
-                "sending",
-                "paused",
-                "finished",
-                "cancelled",
-                name="campaignstate",
-                native_enum=False,
-                create_constraint=True,
-                length=16,
-            ),
-            nullable=False,
+            "draft",
+            "approved",
+            "scheduled",
+            "missed",
+            "sending",
+            "paused",
+            "finished",
+            "cancelled",
         ),
         sa.Column("notes", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=True),
@@ -87,20 +81,7 @@ def _create_tables() -> None:
         "suppression",
         sa.Column("address_hash", sa.String(length=64), nullable=False),
         sa.Column("key_id", sa.String(length=16), nullable=False),
-        sa.Column(
-            "reason",
-            sa.Enum(
-                "erased",
-                "bounced",
-                "complained",
-                "objected",
-                name="suppressionreason",
-                native_enum=False,
-                create_constraint=True,
-                length=16,
-            ),
-            nullable=False,
-        ),
+        _one_of("suppression", "reason", "erased", "bounced", "complained", "objected"),
         sa.Column("since", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_suppression")),
     )
@@ -150,21 +131,8 @@ def _create_tables() -> None:
         sa.Column("id", BIG, autoincrement=False, nullable=False),
         sa.Column("subscriber_id", BIG, nullable=False),
         sa.Column("topic", sa.String(length=100), nullable=False),
-        sa.Column(
-            "kind",
-            sa.Enum(
-                "requested",
-                "granted",
-                "withdrawn",
-                "objected",
-                "rectified",
-                "erased",
-                name="consentkind",
-                native_enum=False,
-                create_constraint=True,
-                length=16,
-            ),
-            nullable=False,
+        _one_of(
+            "consent_event", "kind", "requested", "granted", "withdrawn", "objected", "rectified", "erased"
         ),
         sa.Column("occurred_at", INSTANT, nullable=False),
         sa.Column("recorded_at", INSTANT, nullable=False),
@@ -184,24 +152,18 @@ def _create_tables() -> None:
         sa.Column("id", BIG, nullable=False),
         sa.Column("campaign_id", BIG, nullable=False),
         sa.Column("subscriber_id", BIG, nullable=False),
-        sa.Column(
+        _one_of(
+            "delivery",
             "state",
-            sa.Enum(
-                "pending",
-                "claimed",
-                "attempting",
-                "accepted",
-                "deferred",
-                "rejected",
-                "uncertain",
-                "withheld",
-                "cancelled",
-                name="deliverystate",
-                native_enum=False,
-                create_constraint=True,
-                length=16,
-            ),
-            nullable=False,
+            "pending",
+            "claimed",
+            "attempting",
+            "accepted",
+            "deferred",
+            "rejected",
+            "uncertain",
+            "withheld",
+            "cancelled",
         ),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("worker_id", BIG, nullable=True),
@@ -294,22 +256,7 @@ def _create_tables() -> None:
         "consent",
         sa.Column("subscriber_id", BIG, nullable=False),
         sa.Column("topic", sa.String(length=100), nullable=False),
-        sa.Column(
-            "state",
-            sa.Enum(
-                "requested",
-                "granted",
-                "withdrawn",
-                "objected",
-                "rectified",
-                "erased",
-                name="consentkind",
-                native_enum=False,
-                create_constraint=True,
-                length=16,
-            ),
-            nullable=False,
-        ),
+        _one_of("consent", "state", "requested", "granted", "withdrawn", "objected", "rectified", "erased"),
         sa.Column("since", INSTANT, nullable=False),
         sa.Column("event_id", BIG, nullable=False),
         sa.ForeignKeyConstraint(
@@ -322,6 +269,13 @@ def _create_tables() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("subscriber_id", "topic", name=op.f("pk_consent")),
+    )
+
+
+def _one_of(table: str, name: str, *values: str) -> sa.Column[str]:
+    known = " OR ".join(f"{name} = '{value}'" for value in values)
+    return sa.Column(
+        name, sa.String(length=16), sa.CheckConstraint(known, name=op.f(f"ck_{table}_{name}")), nullable=False
     )
 
 
