@@ -68,7 +68,7 @@ class Recorder:
         self._database, self._hold, self._pacing = database, hold, pacing or Pacing()
         self._clock, self._lease = clock, lease
         self._commits: GroupCommit[Item, Committed] = GroupCommit(
-            database, self._apply, company=lambda: self._in_the_air
+            database, self._apply, company=lambda: self._in_the_air, abreast=2
         )
         self._in_the_air = 0
         self._renewed = clock() - lease

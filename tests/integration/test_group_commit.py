@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -145,3 +146,41 @@ async def test_a_group_does_not_wait_long_for_those_who_do_not_come(database: Da
     commits = GroupCommit(database, Recorder(), company=lambda: 1000)
     assert await asyncio.wait_for(commits.submit("alone"), 30) == "alone!"
     await commits.close()
+
+
+async def test_on_postgresql_a_group_does_not_wait_for_the_one_before(postgresql_database: Database) -> None:
+    """Two meet inside their transactions, which they never would one after the other."""
+    both = threading.Barrier(2, timeout=30)
+
+    def apply(_connection: Connection, items: Sequence[str]) -> Sequence[str]:
+        both.wait()
+        return items
+
+    commits = GroupCommit(postgresql_database, apply, abreast=2)
+    first = asyncio.create_task(commits.submit("first"))
+    await asyncio.sleep(0.2)  # time enough to be inside
+    assert await asyncio.gather(first, commits.submit("second")) == ["first", "second"]
+    await commits.close()
+
+
+async def test_with_two_groups_under_way_a_third_waits_and_closing_waits_for_all(
+    postgresql_database: Database,
+) -> None:
+    groups: list[list[str]] = []
+    go_on = threading.Event()
+
+    def apply(_connection: Connection, items: Sequence[str]) -> Sequence[str]:
+        groups.append(list(items))
+        assert go_on.wait(30)
+        return items
+
+    commits = GroupCommit(postgresql_database, apply, abreast=2)
+    tasks = []
+    for name in "abcd":
+        tasks.append(asyncio.create_task(commits.submit(name)))
+        await asyncio.sleep(0.2)
+    assert groups == [["a"], ["b"]]
+    go_on.set()
+    await commits.close()
+    assert groups == [["a"], ["b"], ["c", "d"]]
+    assert [task.result() for task in tasks] == ["a", "b", "c", "d"]
