@@ -10,7 +10,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from campaigns.content import content_hash
-from mailer import dkim, signing_keys
+from mailer import dkim, headers, signing_keys
 from mailer.content import Content
 from mailer.errors import ConfigurationError
 from mailer.keyed_hash import KeyedHash
@@ -68,7 +68,8 @@ class Composer:
         self._message_ids = MessageIds(key, campaign_id, sender.email.rpartition("@")[2])
         self._links = Links(settings.keys(), settings.public_url)
         self._sender = sender.email
-        self._return_paths = ReturnPaths(key, settings.return_path) if settings.return_path else None
+        bounces_to = settings.return_path
+        self._return_paths = ReturnPaths(key, headers.addr_spec(bounces_to)) if bounces_to else None
         keys = [dkim.Signer(key) for key in signing_keys.read(settings.dkim)]
         self._skeleton = compile_skeleton(campaign_mail(slug, topic, rendered, settings, sender), keys)
         self._through = {
@@ -121,8 +122,9 @@ class ReturnPaths:
 
 
 def mailbox(value: str) -> Address:
-    """``Name <address>`` or an address, as the settings have checked it."""
-    return Address(*parseaddr(value))
+    """``Name <address>`` or an address, as the settings have checked it; its domain comes in ASCII."""
+    name, email = parseaddr(value)
+    return Address(name, headers.addr_spec(email))
 
 
 def campaign_mail(

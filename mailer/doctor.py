@@ -51,6 +51,7 @@ def secrets(settings: Settings, config: Path) -> Iterator[Finding]:
     except ConfigurationError as error:
         yield failure("secrets", error)
         return
+    keys = "1 key" if count == 1 else f"{count} keys"
     path = config.with_name(SECRETS_NAME)
     if config.exists() and open_to_others(config) and holds_secrets(config):
         yield Finding(
@@ -60,11 +61,11 @@ def secrets(settings: Settings, config: Path) -> Iterator[Finding]:
             f"Move passwords, tokens and keys to {path}, which has mode 0600.",
         )
     if not path.exists():
-        yield Finding("secrets", Level.OK, f"{count} key(s)")
+        yield Finding("secrets", Level.OK, keys)
     elif open_to_others(path):
         yield Finding("secrets", Level.FAIL, f"{path} can be read by other users", f"Run: chmod 600 {path}")
     else:
-        yield Finding("secrets", Level.OK, f"{count} key(s), readable by their owner only")
+        yield Finding("secrets", Level.OK, f"{keys}, readable by their owner only")
 
 
 def database(base: Database) -> Iterator[Finding]:

@@ -144,7 +144,7 @@ def lint(door: Door, slug: str, as_json: bool) -> None:
     findings = dispatch_of(door).findings(slug)
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
     lines = [f"{one.severity}: {one.where}: {one.message} ({one.code})" for one in findings]
-    lines.append(f"{slug}: {errors} errors, {len(findings) - errors} warnings")
+    lines.append(f"{slug}: {_counted(errors, 'error')}, {_counted(len(findings) - errors, 'warning')}")
     values = {"slug": slug, "errors": errors, "findings": [dataclasses.asdict(one) for one in findings]}
     door.report(values, "\n".join(lines), as_json=as_json)
     if errors:
@@ -246,3 +246,7 @@ def report_campaign(door: Door, slug: str, as_json: bool) -> None:
     lines += [f"content: sha256 {record.content_hash}"] if record.content_hash else []
     lines += [f"{one['deliveries']:,} {one['state']} in {one['phase']}: {one['reply']}" for one in reasons]
     door.report(values, "\n".join(lines), as_json=as_json)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number} {noun}s"

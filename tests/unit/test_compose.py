@@ -43,6 +43,16 @@ def test_a_mail_carries_the_headers_that_providers_ask_for() -> None:
     assert message["To"] == "Zoë Ångström-Łuczak <zoe@example.org>"
 
 
+def test_a_sender_with_a_domain_beyond_ascii_has_an_envelope_all_the_same() -> None:
+    """SMTP commands are ASCII; the domain goes in its IDNA form, there as in the header."""
+    settings = settings_for(25).model_copy(update={"sender": "Acme <news@bücher.example>"})
+    envelope, content = composer(settings).compose(ZOE, NOW)
+    assert envelope.sender == "news@xn--bcher-kva.example"
+    assert b"<news@xn--bcher-kva.example>" in bytes(content)
+    bounced = settings_for(25, return_path="bounces@bücher.example")
+    assert composer(bounced).compose(ZOE, NOW)[0].sender.endswith("@xn--bcher-kva.example")
+
+
 def test_without_a_mailbox_for_it_there_is_no_mailto() -> None:
     assert "mailto" not in mail(settings_for(25))["List-Unsubscribe"]
 
