@@ -15,6 +15,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import count
 
+from campaigns.recorder import ABREAST
 from mailer.group_commit import PATIENCE
 
 MICRO = 1e-6
@@ -141,28 +142,29 @@ class World:
 class Process:
     """One sender: its event loop, who waits for its next commit, and how many are on their way to the relay.
 
-    With PostgreSQL a thread commits, which shares the interpreter with the loop; so it counts as the loop's.
+    With PostgreSQL threads commit, which share the interpreter with the loop; so they count as the loop's.
     """
 
     loop: Resource
     cores: Resource
     waiting: list[Step] = field(default_factory=list)
     in_the_air: int = 0
-    committer: Step | None = None
+    gathering: Resource = field(default_factory=lambda: Resource("gathering"))  # one group forms at a time
     rest: Rest | None = None
+
+
+class Actor:
+    """Who has steps to go: a connection, or one that commits."""
+
+    step: Step
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rest:
-    """A process does not commit until `enough` wait."""
+    """`committer` does not commit until `enough` wait."""
 
+    committer: Actor
     enough: int
-
-
-class Lane:
-    """One connection."""
-
-    step: Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +199,11 @@ class Simulation:
     def run(self) -> Forecast:
         messages = self.left
         for process in self.processes:
-            process.committer = self._commit(process)
-            self.world.wake(process.committer)
-            for _ in range(self.plan.connections):
-                lane = Lane()
-                lane.step = self._send(process, lane)
-                self.world.wake(lane.step)
+            for act, actors in ((self._commit, self._abreast), (self._send, self.plan.connections)):
+                for _ in range(actors):
+                    actor = Actor()
+                    actor.step = act(process, actor)
+                    self.world.wake(actor.step)
         self.world.run()
         pools: dict[str, list[Resource]] = {}
         shared = [self.server, self.relay] + ([] if self.plan.postgresql else [self.writer])
@@ -214,12 +215,17 @@ class Simulation:
         }
         return Forecast(messages / self.world.now, busy)
 
-    def _send(self, process: Process, lane: Lane) -> Step:
+    @property
+    def _abreast(self) -> int:
+        """How many groups of a process are committed at once."""
+        return ABREAST if self.plan.postgresql else 1
+
+    def _send(self, process: Process, connection: Actor) -> Step:
         """A connection's loop."""
         plan, costs = self.plan, self.costs
         while self.left > 0:
             self.left -= 1
-            process.waiting.append(lane.step)
+            process.waiting.append(connection.step)
             if process.rest is not None and len(process.waiting) >= process.rest.enough:
                 self._rouse(process, process.rest)
             yield Sleep()
@@ -231,17 +237,19 @@ class Simulation:
             yield Spend(plan.trips * plan.round_trip / 1000)
             process.in_the_air -= 1
 
-    def _commit(self, process: Process) -> Step:
-        """A process's group commits, one after the other."""
+    def _commit(self, process: Process, committer: Actor) -> Step:
+        """Group commits, one after the other."""
         while True:
+            yield Take(process.gathering)
             if not process.waiting:
-                process.rest = Rest(1)
+                process.rest = Rest(committer, 1)
                 yield Sleep()
             if len(process.waiting) < process.in_the_air:
-                process.rest = Rest((len(process.waiting) + process.in_the_air + 1) // 2)
+                process.rest = Rest(committer, (len(process.waiting) + process.in_the_air + 1) // 2)
                 self.world.wake(self._lose_patience(process, process.rest))
                 yield Sleep()
             group, process.waiting = process.waiting, []
+            yield Release(process.gathering)
             yield from (self._in_a_thread if self.plan.postgresql else self._on_the_loop)(process, len(group))
             process.in_the_air += len(group)
             for step in group:
@@ -274,9 +282,9 @@ class Simulation:
 
     def _rouse(self, process: Process, rest: Rest) -> None:
         """End `rest`, unless that has happened already."""
-        if process.rest is rest and process.committer is not None:
+        if process.rest is rest:
             process.rest = None
-            self.world.wake(process.committer)
+            self.world.wake(rest.committer.step)
 
 
 def _work(microseconds: float, *resources: Resource, also: tuple[Resource, ...] = ()) -> Step:

@@ -22,6 +22,7 @@ from subscribers.models import SuppressionReason
 PAUSE_WITHOUT_DATABASE = 0.5  # seconds
 PATIENCE = 2  # leases for which a database that fails is asked again
 RENEWAL = 0.1  # of a lease, after which it is renewed
+ABREAST = 2  # groups that are committed at once on PostgreSQL
 MARGIN = 0.1  # of a lease, left unused: two hosts' ideas of the database's clock may differ a little
 
 
@@ -68,7 +69,7 @@ class Recorder:
         self._database, self._hold, self._pacing = database, hold, pacing or Pacing()
         self._clock, self._lease = clock, lease
         self._commits: GroupCommit[Item, Committed] = GroupCommit(
-            database, self._apply, company=lambda: self._in_the_air, abreast=2
+            database, self._apply, company=lambda: self._in_the_air, abreast=ABREAST
         )
         self._in_the_air = 0
         self._renewed = clock() - lease
