@@ -115,6 +115,7 @@ def test_one_click_leaves_and_one_click_comes_back(chromium: Browser, office: Of
     assert office.kinds()[-1] is ConsentKind.GRANTED
 
     page.get_by_role("button", name="Unsubscribe").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are unsubscribed")
     page.goto(office.url())
     expect(page.get_by_role("heading", level=1)).to_have_text("You are not on the list")
     assert len(office.kinds()) == 4
@@ -189,7 +190,10 @@ def test_everyone_can_read_and_reach_it(
     page = context.new_page()
     page.goto(office.url(locale))
     _check_legible(page)
+    heading = page.get_by_role("heading", level=1)
+    asked = heading.inner_text()
     page.get_by_role("button").click()
+    expect(heading).not_to_have_text(asked)
     _check_legible(page)
     context.close()
 
