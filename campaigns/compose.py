@@ -68,8 +68,7 @@ class Composer:
         self._message_ids = MessageIds(key, campaign_id, sender.email.rpartition("@")[2])
         self._links = Links(settings.keys(), settings.public_url)
         self._sender = sender.email
-        bounces_to = settings.return_path
-        self._return_paths = ReturnPaths(key, headers.addr_spec(bounces_to)) if bounces_to else None
+        self._return_paths = ReturnPaths(key, settings.return_path) if settings.return_path else None
         keys = [dkim.Signer(key) for key in signing_keys.read(settings.dkim)]
         self._skeleton = compile_skeleton(campaign_mail(slug, topic, rendered, settings, sender), keys)
         self._through = {
@@ -113,7 +112,8 @@ class ReturnPaths:
 
     def __init__(self, key: bytes, mailbox: str) -> None:
         self._hash = KeyedHash(key, b"return path\0")
-        self._local, _, self._domain = mailbox.rpartition("@")
+        self._local, _, domain = mailbox.rpartition("@")
+        self._domain = headers.ascii_domain(domain)
 
     def of(self, delivery_id: int) -> str:
         """The return path of one delivery."""

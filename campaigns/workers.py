@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, case, insert, literal, select, update
 
 from campaigns.models import Worker
 from mailer.columns import table
@@ -55,11 +55,15 @@ def register(connection: Connection, process: Process, now: datetime, lease: tim
 
 
 def renew(connection: Connection, worker_id: int, now: datetime, lease: timedelta) -> bool:
-    """Prolong the lease; False if the worker is buried and must stop. Holds off a burial until commit."""
+    """Prolong the lease; False if the worker is buried and must stop. Holds off a burial until commit.
+
+    It is never shortened: where two transactions of a worker renew it, the later one may be committed first.
+    """
+    until = literal(now + lease, worker.c.lease_until.type)
     statement = (
         update(worker)
         .where(worker.c.id == worker_id, worker.c.buried_at.is_(None))
-        .values(lease_until=now + lease)
+        .values(lease_until=case((worker.c.lease_until > until, worker.c.lease_until), else_=until))
     )
     return connection.execute(statement).rowcount == 1
 

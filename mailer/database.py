@@ -92,20 +92,35 @@ class Database:
         It is for one thread, and one transaction at a time. There are hundreds a second, so the connection is kept,
         and begin and end are the driver's own: SQLAlchemy's cost as much as all that is done in between.
         """
-        with _translated(self), driver_errors(connection := self._impatient):
-            driver = cast("sqlite3.Connection", connection.connection.driver_connection)
-            try:
-                driver.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    raise
-                raise Locked("Somebody else is writing to the database.") from None
+        with _translated(self):
+            connection, driver = self._begin_at_once()
             try:
                 yield connection
-                driver.commit()
+                with driver_errors(connection):
+                    driver.commit()
             except BaseException:
-                driver.rollback()
+                self._roll_back(driver)
                 raise
+
+    def _begin_at_once(self) -> tuple[Connection, sqlite3.Connection]:
+        try:
+            connection = self._impatient
+            driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+            with driver_errors(connection):
+                driver.execute("BEGIN IMMEDIATE")
+        except OperationalError as error:
+            if "locked" not in str(error.orig):
+                raise
+            raise Locked("Somebody else is writing to the database.") from None
+        return connection, driver
+
+    def _roll_back(self, driver: sqlite3.Connection) -> None:
+        """What can't even be rolled back is closed, or its lock would keep everybody else from writing."""
+        try:
+            driver.rollback()
+        except sqlite3.Error:
+            self._impatient.invalidate()
+            del self._impatient
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

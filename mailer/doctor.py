@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import make_url
 
-from mailer import dkim, resolver, signing_keys
+from mailer import dkim, headers, resolver, signing_keys
 from mailer.database import Database
 from mailer.errors import ConfigurationError, MailerError
 from mailer.handshake import shake_hands, tls_context
@@ -141,7 +141,7 @@ def public_address(settings: Settings) -> Finding:
 
 def sender(settings: Settings, lookup: Lookup | None = resolver.texts) -> Iterator[Finding]:
     """Whether SPF, DKIM and DMARC line up with the From domain; without `lookup`, DNS is left alone."""
-    domain = parseaddr(settings.sender)[1].rpartition("@")[2].lower()
+    domain = _domain(parseaddr(settings.sender)[1])
     if domain in {"", "example.com"}:
         yield Finding(
             "sender",
@@ -152,7 +152,7 @@ def sender(settings: Settings, lookup: Lookup | None = resolver.texts) -> Iterat
         return
     yield from _signature(settings, domain, lookup)
     if lookup is not None:
-        bounces = (settings.return_path or settings.sender).strip("<> ").rpartition("@")[2].lower()
+        bounces = _domain((settings.return_path or settings.sender).strip("<> "))
         yield _record(
             lookup,
             ("spf", bounces, "v=spf1"),
@@ -163,6 +163,10 @@ def sender(settings: Settings, lookup: Lookup | None = resolver.texts) -> Iterat
             ("dmarc", f"_dmarc.{domain}", "v=DMARC1"),
             f'Google, Yahoo and Microsoft ask for one; start with TXT "v=DMARC1; p=none" at _dmarc.{domain}.',
         )
+
+
+def _domain(email: str) -> str:
+    return headers.ascii_domain(email.rpartition("@")[2].lower())
 
 
 def _signature(settings: Settings, domain: str, lookup: Lookup | None) -> Iterator[Finding]:

@@ -64,14 +64,11 @@ class GroupCommit(Generic[Item, Result]):
 
     async def submit(self, item: Item) -> Result:
         """Wait until `item` is applied and durable; returns what `apply` made of it."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._enough is not None and not self._enough.done() and self._is_complete():
             self._enough.set_result(None)
-        if not self._gathering and len(self._runners) < self._abreast:
-            self._gathering = True
-            self._runners.add(loop.create_task(self._run()))
+        self._gather_next()
         return await future
 
     async def close(self) -> None:
@@ -80,10 +77,18 @@ class GroupCommit(Generic[Item, Result]):
             await asyncio.wait(self._runners)
         self._threads.shutdown()
 
+    def _gather_next(self) -> None:
+        """See that the next group forms, if there is room for one more transaction."""
+        if self._waiting and not self._gathering and len(self._runners) < self._abreast:
+            self._gathering = True
+            self._runners.add(asyncio.create_task(self._run()))
+
     async def _run(self) -> None:
         try:
             while True:
-                await self._settle(await self._gather())
+                group = await self._gather()
+                self._gather_next()
+                await self._settle(group)
                 if self._gathering or not self._waiting:
                     return
                 self._gathering = True

@@ -148,7 +148,9 @@ def addr_spec(email: str) -> str:
 
 @lru_cache(maxsize=1024)
 def ascii_domain(domain: str) -> str:
-    """A domain in its ASCII form (RFC 5891, mapped by UTS 46)."""
+    """A domain in its ASCII form (RFC 5891, mapped by UTS 46); one that is ASCII is left as it is."""
+    if domain.isascii():
+        return domain
     try:
         return idna.encode(domain, uts46=True).decode("ascii")
     except idna.IDNAError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mailer import dkim, keyring, signing_keys
+from mailer import dkim, headers, keyring, signing_keys
 from mailer.commands.shared import json_option
 from mailer.door import Door
 from mailer.errors import ConfigurationError
@@ -73,7 +73,7 @@ def dkim_(door: Door, domain: str | None, selector: str, algorithm: str, as_json
     Example:
       mailer keys dkim --domain acme.example --selector mailer2026
     """
-    domain = domain or parseaddr(door.settings.sender)[1].rpartition("@")[2]
+    domain = headers.ascii_domain(domain or parseaddr(door.settings.sender)[1].rpartition("@")[2])
     prefix, kind = {
         "rsa": ("", dkim.Algorithm.RSA_SHA256),
         "ed25519": ("ed25519_", dkim.Algorithm.ED25519_SHA256),

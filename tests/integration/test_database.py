@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -91,6 +92,38 @@ def test_who_does_not_want_to_wait_is_told_that_somebody_else_writes(sqlite_data
             connection.execute(INSERT, {"name": name})
         sqlite_database.close()  # as when it is used again later
     assert names(sqlite_database) == ["a", "b"]
+
+
+def test_who_does_not_want_to_wait_is_told_so_at_the_first_opening_too(sqlite_database: Database) -> None:
+    other = sqlite3.connect(sqlite_database.url.database, isolation_level=None)
+    sqlite_database.close()
+    other.execute("PRAGMA locking_mode=EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(Locked), sqlite_database.write_at_once():
+        pytest.fail("two wrote at once")
+    other.close()
+    with sqlite_database.write_at_once() as connection:
+        connection.execute(INSERT, {"name": "a"})
+    assert names(sqlite_database) == ["a"]
+
+
+def test_what_cannot_be_rolled_back_is_given_up_and_leaves_no_lock(sqlite_database: Database) -> None:
+    def no_rollback(action: int, operation: str | None, *_: object) -> int:
+        refused = action == sqlite3.SQLITE_TRANSACTION and operation == "ROLLBACK"
+        return sqlite3.SQLITE_DENY if refused else sqlite3.SQLITE_OK
+
+    def fail() -> None:
+        with sqlite_database.write_at_once() as connection:
+            connection.execute(INSERT, {"name": "a"})
+            driver: Any = connection.connection.driver_connection
+            driver.set_authorizer(no_rollback)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with sqlite_database.write_at_once() as connection:
+        connection.execute(INSERT, {"name": "b"})
+    assert names(sqlite_database) == ["b"]
 
 
 def test_a_commit_that_fails_leaves_the_database_to_others(sqlite_database: Database) -> None:

@@ -202,6 +202,17 @@ def test_a_worker_that_renews_is_not_buried(database: Database) -> None:
     assert scene.bury(NOW + 2 * LEASE) == []
 
 
+def test_a_lease_is_never_shortened(database: Database) -> None:
+    """Of two transactions that renew it, the one that began earlier may be committed later."""
+    scene = Scene(database, 1)
+    hold = scene.worker()
+    with database.write() as connection:
+        assert workers.renew(connection, hold.worker_id, NOW + LEASE, LEASE)
+    with database.write() as connection:
+        assert workers.renew(connection, hold.worker_id, NOW, LEASE)
+    assert scene.bury(NOW + 2 * LEASE) == []
+
+
 def test_a_worker_of_this_machine_whose_process_is_gone_is_buried_at_once(database: Database) -> None:
     scene = Scene(database, 1)
     gone = Process(Process.current().host, "999999999:1")

@@ -163,6 +163,20 @@ async def test_on_postgresql_a_group_does_not_wait_for_the_one_before(postgresql
     await commits.close()
 
 
+async def test_on_postgresql_the_rest_of_a_group_that_was_cut_does_not_wait_for_it(
+    postgresql_database: Database,
+) -> None:
+    both = threading.Barrier(2, timeout=30)
+
+    def apply(_connection: Connection, items: Sequence[str]) -> Sequence[str]:
+        both.wait()
+        return items
+
+    commits = GroupCommit(postgresql_database, apply, abreast=2, largest=2)
+    assert await asyncio.gather(*map(commits.submit, "abcd")) == list("abcd")
+    await commits.close()
+
+
 async def test_with_two_groups_under_way_a_third_waits_and_closing_waits_for_all(
     postgresql_database: Database,
 ) -> None:

@@ -185,6 +185,16 @@ def test_a_dkim_key_is_private_and_what_is_printed_can_be_pasted(folder: Path, a
     assert {"dkim": "ok"}.items() <= {finding["check"]: finding["level"] for finding in findings}.items()
 
 
+def test_a_dkim_key_for_an_international_sender_is_for_the_domain_as_dns_knows_it(folder: Path) -> None:
+    run("init", "--sender", "Acme <news@bücher.example>")
+    printed = run("keys", "dkim").stdout
+    assert "mailer._domainkey.xn--bcher-kva.example. IN TXT" in printed
+    with (folder / "mailer.toml").open("a", encoding="utf-8") as file:
+        file.write(printed[printed.index("[dkim]") :])
+    findings = json.loads(run("doctor", "--offline", "--json").stdout)["findings"]
+    assert {"dkim": "ok"}.items() <= {finding["check"]: finding["level"] for finding in findings}.items()
+
+
 def test_a_dkim_key_is_never_overwritten(folder: Path) -> None:
     run("init")
     run("keys", "dkim")
