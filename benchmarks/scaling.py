@@ -32,7 +32,7 @@ class Costs:
     """
 
     loop: float = 120
-    commit: float = 85
+    commit: float = 65
     sign: float = 290
     sync: float = 200
     server: float = 120
