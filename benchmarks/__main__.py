@@ -42,6 +42,7 @@ def main() -> None:
             find(program, "postfix")
         except Missing as missing:
             print(f"{missing} Whatever needs it will be left out.", file=sys.stderr)
+    options.output.mkdir(parents=True, exist_ok=True)
     with bench(sizes, options.folder) as running:
         described = machine.description(running.folder)
         how = f"{datetime.now(UTC):%Y-%m-%d}, {'a quick look' if options.quick else 'a full run'}: {sizes.rounds} "
@@ -51,7 +52,6 @@ def main() -> None:
             sections.append(_measured(part, running))
             unfinished = [each.name for each in parts[number + 1 :]]
             text = report.text(described, how, sections, unfinished, left_out)
-            options.output.mkdir(parents=True, exist_ok=True)
             (options.output / "RESULTS.md").write_text(text, encoding="utf-8")
             for row in sections[-1].rows:
                 print(row)
