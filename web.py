@@ -24,15 +24,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from campaigns.content import brand_of
-from mailer.database import Clock, Database
+from campaigns.notes import brand_of
+from mailer.config import Settings, load_settings
+from mailer.database import Clock, Database, GroupCommit
 from mailer.errors import MailerError
-from mailer.group_commit import GroupCommit
-from mailer.metrics import CONTENT_TYPE, Metrics
-from mailer.settings import Settings, load
-from subscribers import unsubscribe
+from mailer.observability import CONTENT_TYPE, Metrics
 from subscribers.models import Consent
-from subscribers.unsubscribe import Links, View
+from subscribers.self_service import Links, View, unsubscribe
 from subscribers.web import COUNTED, UnsubscribeDoor
 from templates.page import Pages
 
@@ -43,8 +41,8 @@ log = logging.getLogger("mailer.web")
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
-    """The application for `settings`; without them, for those that `load` finds. Raises ConfigurationError."""
-    house = _House(settings or load())
+    """The application for `settings`; without them, for those that `load_settings` finds. Raises ConfigurationError."""
+    house = _House(settings or load_settings())
     app = Starlette(
         routes=house.routes,
         lifespan=house.open,
@@ -59,7 +57,7 @@ class _House:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._database = Database.of(settings)
+        self._database = Database(settings.database_url.get_secret_value(), settings.folder)
         self._settle = GroupCommit(self._database, self._apply)
         self.metrics = Metrics(COUNTED | {ANSWERS: "Answers over HTTP, by route and status."})
         self._unsubscribe = UnsubscribeDoor(

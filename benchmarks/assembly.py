@@ -13,9 +13,8 @@ from datetime import UTC, datetime
 
 from benchmarks import peers
 from benchmarks.programs import find, run
-from mailer import dkim
-from mailer.dkim import Algorithm, Signer
-from mailer.message import Address, CampaignMail, Personal, compile_skeleton
+from mailer.message import Address, CampaignMail, Personal, compile_skeleton, dkim
+from mailer.message.dkim import Algorithm, Signer
 
 MAIL = CampaignMail(
     sender=Address("Acme", "news@example.com"),

@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 
 from benchmarks import audience, postgresql
 from benchmarks.audience import Audience
-from mailer import dkim
+from mailer.message import dkim
 
 CONNECTIONS = 20
 

@@ -28,10 +28,9 @@ from sqlalchemy import Connection
 
 from benchmarks.audience import SLUG, Audience
 from benchmarks.programs import PYTHON, Failed, environment
-from campaigns.dispatch import Dispatch
 from campaigns.models import DeliveryState
-from campaigns.sender import Sender
-from mailer import settings
+from campaigns.sending import Dispatch, Sender
+from mailer.config import settings
 from mailer.database import Database
 
 
@@ -188,8 +187,8 @@ def main() -> None:
     parser.add_argument("--join", action="store_true")
     parser.add_argument("--profile", type=Path)
     options = parser.parse_args()
-    loaded = settings.load()
-    database = Database.of(loaded)
+    loaded = settings.load_settings()
+    database = Database(loaded.database_url.get_secret_value(), loaded.folder)
     began = time.perf_counter()
     if not options.join:
         Dispatch(database, loaded, database.clock()).start(SLUG)

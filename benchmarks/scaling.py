@@ -15,8 +15,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import count
 
-from campaigns.recorder import ABREAST
-from mailer.group_commit import PATIENCE
+from campaigns.sending.recorder import ABREAST
+from mailer.database.group_commit import PATIENCE
 
 MICRO = 1e-6
 TRIPS_A_GROUP = 3  # to PostgreSQL

@@ -21,13 +21,12 @@ from pydantic import SecretStr
 from sqlalchemy import func, insert, select
 
 from benchmarks.programs import HOST, free_port, profiled, serving
-from mailer.columns import table
-from mailer.database import Database
-from mailer.settings import Settings
+from mailer.config import Settings
+from mailer.database import Database, table
 from subscribers import ledger
-from subscribers.consent import NewEvent
+from subscribers.ledger import NewEvent
 from subscribers.models import Consent, ConsentKind, Subscriber
-from subscribers.unsubscribe import Links
+from subscribers.self_service import Links
 
 TOPIC = "release-notes"
 KEY = "a-key-for-as-long-as-this-benchmark-runs"
@@ -47,7 +46,7 @@ def measure(folder: Path, requests: int, at_once: int, *, profile: Path | None =
     """Let `requests` people withdraw, `at_once` at a time; `profile` gets that of the server's event loop."""
     port = free_port()
     settings = Settings(folder=folder, public_url=f"http://{HOST}:{port}", secret_keys=(SecretStr(KEY),))
-    database = Database.of(settings)
+    database = Database(settings.database_url.get_secret_value(), settings.folder)
     database.migrate()
     enrol(database, requests)
     links = Links(settings.keys(), settings.public_url)

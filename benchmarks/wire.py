@@ -14,9 +14,9 @@ import uvloop
 
 from benchmarks.programs import HOST
 from benchmarks.relays import LENGTH
-from mailer.outcome import Accepted
-from mailer.settings import RelaySettings
-from mailer.smtp import Connection, Envelope
+from mailer.config import RelaySettings
+from mailer.smtp import Accepted, Envelope
+from mailer.smtp.connection import Connection
 
 MESSAGE = b"Subject: Release\r\n\r\n" + (b"x" * 70 + b"\r\n") * (LENGTH // 72)
 

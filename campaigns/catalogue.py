@@ -12,15 +12,15 @@ from sqlmodel import Session, col
 from sqlmodel import select as select_model
 
 from campaigns import deliveries
-from campaigns.content import content_hash, dump_notes
 from campaigns.lifecycle import Act, after
 from campaigns.models import Campaign, CampaignImage, CampaignState, ScheduledRun
-from campaigns.schedule import DueTime, Missed
-from mailer.columns import table
+from campaigns.notes import content_hash, dump_notes
+from campaigns.timing import DueTime, Missed
+from mailer.database import table
 from mailer.errors import InvalidInput, NotFound, Refused
 from mailer.message import InlineImage
-from templates import mail_reader
 from templates.language import locale_of
+from templates.lint import mail_reader
 from templates.notes import ReleaseNotes, RenderedNotes
 
 campaign = table(Campaign)

@@ -17,19 +17,16 @@ from sqlmodel import Session, col
 from sqlmodel import select as select_model
 
 from campaigns import catalogue
-from campaigns.cadence import Cadence
-from campaigns.changelog import Release, find, releases
-from campaigns.content import read_images, read_text, render_notes
-from campaigns.dispatch import refuse_unsendable
 from campaigns.lifecycle import Act
 from campaigns.models import Campaign, Digest, DigestTick
-from campaigns.schedule import DueTime
-from mailer.columns import table
-from mailer.database import Clock, Database
+from campaigns.notes import Release, find, read_images, read_text, releases, render_notes
+from campaigns.sending import refuse_unsendable
+from campaigns.timing import Cadence, DueTime
+from mailer.config import Settings
+from mailer.database import Clock, Database, table
 from mailer.errors import InvalidInput, MailerError, NotFound
 from mailer.message import InlineImage
-from mailer.settings import Settings
-from templates.language import Locale, locale_of, texts
+from templates.language import Locale, locale_of, texts_of
 from templates.notes import ReleaseNotes, RenderedNotes
 
 digest = table(Digest)
@@ -109,7 +106,7 @@ def notes_of(found: Sequence[Release], plan: Digest, product: str) -> ReleaseNot
         body = "\n\n".join(f"## {release.version}\n\n{release.body}" for release in found)
         origin, first_line = f"{origin} ({version})", 1
     return ReleaseNotes(
-        title=texts(locale)["mail"]["changelog_title"].format(product=product, version=version),
+        title=texts_of(locale)["mail"]["changelog_title"].format(product=product, version=version),
         version=version,
         date=newest.date,
         locale=locale,

@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from mailer.columns import BIG, one_of
+from mailer.database import BIG, one_of
 
 
 class CampaignState(StrEnum):

@@ -1,0 +1,1 @@
+"""Who agreed to what, the proof of it, and the gate's predicate."""

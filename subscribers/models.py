@@ -11,7 +11,7 @@ from enum import StrEnum
 from sqlalchemy import Column, ForeignKey, Index, String, Text
 from sqlmodel import Field, SQLModel
 
-from mailer.columns import BIG, one_of
+from mailer.database import BIG, one_of
 
 
 class ConsentKind(StrEnum):

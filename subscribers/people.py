@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, text, update
 
+from mailer.database import bulk
 from mailer.errors import InvalidInput
-from subscribers import bulk
 from subscribers.address import EmailAddress, HashedAddress
 from subscribers.models import Subscriber
 

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from mailer.database import bulk
 from mailer.errors import ConfigurationError
-from subscribers import bulk
 from subscribers.address import AddressHasher, HashedAddress
 from subscribers.models import Suppression, SuppressionReason
 

@@ -1,0 +1,1 @@
+"""How mails and pages look. Knows release notes and a brand, not people."""

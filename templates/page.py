@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from templates.brand import Brand, readable
 from templates.environment import fill
-from templates.language import Locale, texts
+from templates.language import Locale, texts_of
 
 # What the card stands on, by day and by night; the brand's colour is made legible on each.
 _LIGHT, _DARK = "#ffffff", "#1b1e24"
@@ -58,7 +58,7 @@ class Pages:
         self, page: Page, locale: Locale, *, address: str | None = None, topic: str | None = None
     ) -> str:
         """The HTML of `page`; `address` is shown as given, so it comes masked."""
-        words = texts(locale)["pages"]
+        words = texts_of(locale)["pages"]
         return self._fill(
             "pages/page.html.j2",
             page=page,
@@ -75,7 +75,7 @@ class Pages:
 
     def consent(self, locale: Locale, topic: str) -> str:
         """What somebody agrees to with "subscribe again", word for word as the page shows it."""
-        return texts(locale)["pages"]["undo_consent"].format(name=self._brand.name, topic=topic)
+        return texts_of(locale)["pages"]["undo_consent"].format(name=self._brand.name, topic=topic)
 
     def _fill(self, name: str, **values: object) -> str:
         return fill(name, values, templates_dir=self._templates_dir)

@@ -12,12 +12,10 @@ from markupsafe import Markup
 from mailer.message import InlineImage, Slot
 from templates.brand import Brand, contrast, readable
 from templates.environment import fill
-from templates.html_part import html_part
-from templates.language import long_date, texts
-from templates.markdown import parse
+from templates.language import long_date, texts_of
+from templates.markdown import opening_words, parse_notes, write_html, write_text
 from templates.mjml import to_html
 from templates.notes import ReleaseNotes, RenderedNotes
-from templates.text_part import opening_words, text_part
 
 HTML_TEMPLATE = "mail/release_notes.mjml.j2"
 TEXT_TEMPLATE = "mail/release_notes.txt.j2"
@@ -41,21 +39,21 @@ def render(
     Templates under `templates_dir` win over the package's.
     Raises InvalidInput with file and line for notes that can't be mailed, TemplateError for a broken template.
     """
-    document = parse(notes, image_hosts=image_hosts)
+    document = parse_notes(notes, image_hosts=image_hosts)
     preheader = notes.preheader or opening_words(document, _PREHEADER)
     values: dict[str, Any] = {
         "notes": notes,
         "brand": brand,
         "colours": _colours(brand.colour),
-        "texts": texts(notes.locale),
+        "texts": texts_of(notes.locale),
         "preheader": preheader,
         "date": long_date(notes.date, notes.locale) if notes.date else None,
         "slots": {slot.value: slot.marker for slot in Slot},
     }
     css = fill(PROSE_STYLES, values, templates_dir=templates_dir)
-    body = Markup(html_part(document, images))  # noqa: S704 - made by our own writer, which escapes
+    body = Markup(write_html(document, images))  # noqa: S704 - made by our own writer, which escapes
     mjml = fill(HTML_TEMPLATE, values | {"body": body}, templates_dir=templates_dir)
-    text = fill(TEXT_TEMPLATE, values | {"body": text_part(document)}, templates_dir=templates_dir)
+    text = fill(TEXT_TEMPLATE, values | {"body": write_text(document)}, templates_dir=templates_dir)
     return RenderedNotes(
         subject=notes.title,
         preheader=preheader,

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, make_url, text
 
 from mailer.database import Database
-from tests.installed import InstalledMailer, install
+from tests.support.installed import InstalledMailer, install
 
 # A shared machine may stall for seconds; a property is about values, not about time.
 hypothesis.settings.register_profile("steady", deadline=None)

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.figures import SIGN
+from tests.support.figures import SIGN
 
 ROOT = Path(__file__).parents[1]
 

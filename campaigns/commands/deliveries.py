@@ -7,11 +7,10 @@ import sys
 
 import click
 
-from campaigns import catalogue, report
-from campaigns.commands.shared import dispatch_of, slug_argument
+from campaigns import catalogue, reports
+from campaigns.commands.options import dispatch_of, slug_argument
 from campaigns.models import DeliveryState
-from mailer.commands.shared import json_option
-from mailer.door import Door
+from mailer.commands import Door, json_option
 
 WIDE = 1000  # columns where no terminal ends the line: a row stays one line for grep
 
@@ -42,7 +41,7 @@ def list_deliveries(door: Door, slug: str, state: str | None, as_json: bool) -> 
     wanted = DeliveryState(state) if state else None
     with door.database.read() as connection:
         record = catalogue.find(connection, slug)
-        rows = [row._asdict() for row in report.listing(connection, record.id or 0, wanted)]
+        rows = [row._asdict() for row in reports.list_deliveries(connection, record.id or 0, wanted)]
     if as_json:
         door.report({"slug": slug, "deliveries": rows}, "", as_json=True)
         return
@@ -85,7 +84,7 @@ def resolve(door: Door, slug: str, choice: str | None, only: tuple[int, ...], as
         raise click.UsageError("Say --resend or --assume-sent.")
     resolved = dispatch_of(door).resolve(slug, resend=choice == "resend", only=only)
     with door.database.read() as connection:
-        found = report.status(connection, catalogue.find(connection, slug))
+        found = reports.campaign_status(connection, catalogue.find(connection, slug))
     values = {"resolved": resolved} | dataclasses.asdict(found)
     hint = f"\nNext: mailer campaigns send {slug}" if choice == "resend" and resolved else ""
     door.report(values, f"{resolved:,} resolved; {found.line()}{hint}", as_json=as_json)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from mailer.commands.shared import json_option
-from mailer.door import Door
+from mailer.commands import Door, json_option
 
 
 @click.command()

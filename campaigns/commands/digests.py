@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 
-from campaigns.cadence import Cadence
-from campaigns.commands.shared import Duration
+from campaigns.commands.options import Duration
 from campaigns.digests import Digests, Plan, all_digests, cadence_of, last_tick
 from campaigns.models import Digest, DigestTick
-from mailer.commands.shared import json_option
-from mailer.door import Door
+from campaigns.timing import Cadence
+from mailer.commands import Door, json_option
 
 name_argument = click.argument("name")
 

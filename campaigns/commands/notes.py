@@ -9,16 +9,14 @@ from pathlib import Path
 
 import click
 
-from campaigns import catalogue, report
-from campaigns.commands.shared import campaigns, dispatch_of, report_status, run, slug_argument
-from campaigns.content import read_images, read_text, render_notes
-from campaigns.ending import DONE_WITH_LOSSES
+from campaigns import catalogue, reports
+from campaigns.commands.options import campaigns, dispatch_of, report_status, run, slug_argument
+from campaigns.notes import Defaults, read_changelog, read_images, read_markdown, read_text, render_notes
 from campaigns.preview import write_preview
-from campaigns.sources import Defaults, read_changelog, read_markdown
-from mailer.commands.shared import json_option
-from mailer.door import Door
+from campaigns.sending import DONE_WITH_LOSSES
+from mailer.commands import Door, json_option
 from mailer.errors import ConfigurationError, Refused
-from subscribers.consent import topic_of
+from subscribers.ledger import topic_of
 from templates.language import locale_of
 from templates.lint import Severity
 from templates.lint import lint as lint_mail
@@ -121,7 +119,7 @@ def list_campaigns(door: Door, as_json: bool) -> None:
       mailer campaigns list
     """
     with door.database.read() as connection:
-        found = [report.status(connection, one) for one in catalogue.all_campaigns(connection)]
+        found = [reports.campaign_status(connection, one) for one in catalogue.all_campaigns(connection)]
     lines = [one.line() for one in found]
     door.report(
         {"campaigns": [dataclasses.asdict(one) for one in found]},
@@ -231,8 +229,8 @@ def report_campaign(door: Door, slug: str, as_json: bool) -> None:
     """
     with door.database.read() as connection:
         record = catalogue.find(connection, slug)
-        found = report.status(connection, record)
-        reasons = report.reasons(connection, record.id or 0)
+        found = reports.campaign_status(connection, record)
+        reasons = reports.reasons(connection, record.id or 0)
     times = {
         name: getattr(record, name) for name in ("created_at", "approved_at", "started_at", "finished_at")
     }

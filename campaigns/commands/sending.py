@@ -13,18 +13,15 @@ from datetime import timedelta
 
 import click
 
-from campaigns import catalogue, deliveries, report, workers
-from campaigns.commands.shared import Duration, campaigns, dispatch_of, report_status, run, slug_argument
-from campaigns.content import load_notes
+from campaigns import catalogue, deliveries, reports
+from campaigns.commands.options import Duration, campaigns, dispatch_of, report_status, run, slug_argument
+from campaigns.deliveries import workers
 from campaigns.digests import Digests, Ticked
-from campaigns.dispatch import Dispatch
-from campaigns.ending import Ending, ending
 from campaigns.lifecycle import Act
-from campaigns.processes import joined_by
-from campaigns.schedule import Missed, due_time
-from campaigns.sender import Tally
-from mailer.commands.shared import json_option
-from mailer.door import Door
+from campaigns.notes import load_notes
+from campaigns.sending import Dispatch, Ending, Tally, ending, joined_by
+from campaigns.timing import Missed, parse_due_time
+from mailer.commands import Door, json_option
 from mailer.errors import MailerError, Refused, TryAgainLater
 
 processes_option = click.option(
@@ -89,7 +86,7 @@ def schedule(
       mailer campaigns schedule 2.4.0 --at "2026-12-01 09:00" --window "weekdays 08:00 to 18:00"
     """
     settings = door.settings
-    due = due_time(wall_time, zone or settings.zone, door.now(), max_lateness or settings.max_lateness)
+    due = parse_due_time(wall_time, zone or settings.zone, door.now(), max_lateness or settings.max_lateness)
     state = dispatch_of(door).schedule(slug, due, window)
     values = {"slug": slug, "state": state, "due_at": due.at, "zone": due.zone, "latest_at": due.latest_at}
     door.report(values, f"{slug}: scheduled for {due}", as_json=as_json)
@@ -288,7 +285,7 @@ def _told_to_stop() -> Iterator[threading.Event]:
 def _ending(door: Door, dispatch: Dispatch, slug: str, tally: Tally) -> Ending:
     with door.database.read() as connection:
         record = catalogue.find(connection, slug)
-        found = report.status(connection, record)
+        found = reports.campaign_status(connection, record)
         elsewhere = workers.any_at_work(connection, door.now())
     opens_at = dispatch.opens_at(record)
     zone = door.settings.tz
@@ -311,7 +308,7 @@ def _leave(door: Door, endings: Sequence[Ending], least: int = 0) -> None:
 
 
 def _send(door: Door, dispatch: Dispatch, slug: str, processes: int) -> Tally:
-    from campaigns.progress import progress  # noqa: PLC0415 - slow to import, and mostly nothing is due
+    from campaigns.commands.progress import progress  # noqa: PLC0415 - slow to import, and mostly nothing is due
 
     with door.database.read() as connection:
         record = catalogue.find(connection, slug)
@@ -325,7 +322,7 @@ def _ask(door: Door, slug: str) -> None:
     """Show what is about to happen and ask; no answer is a no."""
     with door.database.read() as connection:
         record = catalogue.find(connection, slug)
-        found = report.status(connection, record)
+        found = reports.campaign_status(connection, record)
     door.console.print(f"Subject:  {record.subject or load_notes(record.notes).title}", markup=False)
     door.console.print(f"Audience: {found.audience:,} who agreed to {record.topic}", markup=False)
     for relay in door.settings.every_relay.values():

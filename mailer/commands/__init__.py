@@ -1,1 +1,12 @@
-"""Commands of the house itself: init, doctor, serve, keys. A module each, so that none waits for what others import."""
+"""The commands init, doctor, serve and keys, and what the commands of all rooms share.
+
+Each command is a module of its own, so that none waits for what another imports. `context` holds the settings,
+database and streams of one command, `options` the shared options.
+"""
+
+from __future__ import annotations
+
+from mailer.commands.context import Door
+from mailer.commands.options import json_option
+
+__all__ = ["Door", "json_option"]

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import click
 
 from mailer import doctor as checks
-from mailer import resolver
-from mailer.commands.shared import json_option
-from mailer.door import Door
+from mailer.commands.context import Door
+from mailer.commands.options import json_option
+from mailer.doctor import dns
 from mailer.errors import ConfigurationError, MailerError
 
 
@@ -46,7 +46,7 @@ def _findings(door: Door, *, offline: bool) -> Iterator[checks.Finding]:
     yield checks.Finding("settings", checks.Level.OK, str(door.config_path))
     yield from checks.secrets(settings, door.config_path)
     yield from checks.database(base)
-    yield from checks.sender(settings, None if offline else resolver.texts)
+    yield from checks.sender(settings, None if offline else dns.txt_records)
     if not offline:
         for name in settings.every_relay:
             yield asyncio.run(checks.relay(settings, name))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from mailer.commands.shared import json_option
-from mailer.door import Door
-from mailer.settings import SECRETS_NAME
-from mailer.starter import Wishes, write_files
+from mailer.commands.context import Door
+from mailer.commands.options import json_option
+from mailer.config import SECRETS_NAME
+from mailer.config.init_files import Wishes, write_files
 
 
 @click.command()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from mailer import dkim, headers, keyring, signing_keys
-from mailer.commands.shared import json_option
-from mailer.door import Door
+from mailer.commands.context import Door
+from mailer.commands.options import json_option
+from mailer.config import SECRETS_NAME, dkim_keys, secret_keys
 from mailer.errors import ConfigurationError
-from mailer.settings import SECRETS_NAME
+from mailer.message import dkim, headers
 
 
 @click.group()
@@ -44,7 +44,7 @@ def rotate(door: Door, as_json: bool) -> None:
             hint="Add a fresh one at its end, after a comma.",
         )
     path = door.config_path.with_name(SECRETS_NAME)
-    count = keyring.rotate(path)
+    count = secret_keys.rotate(path)
     door.report(
         {"secrets": path, "keys": count},
         f"{path}: {count} keys, the newest signs. Keep a copy of the file in a safe place.",
@@ -80,7 +80,7 @@ def dkim_(door: Door, domain: str | None, selector: str, algorithm: str, as_json
     }[algorithm]
     key = dkim.generate(kind, domain=domain, selector=selector)
     path = Path(f"dkim-{selector}.pem")
-    signing_keys.write(key, door.config_path.parent / path)
+    dkim_keys.write(key, door.config_path.parent / path)
     record = dkim.dns_record(key)
     toml = f'[dkim]\ndomain = "{domain}"\n{prefix}selector = "{selector}"\n{prefix}key_file = "{path}"'
     door.report(

@@ -10,7 +10,7 @@ from contextlib import suppress
 import click
 import uvicorn
 
-from mailer.door import Door
+from mailer.commands.context import Door
 from mailer.errors import ConfigurationError, MailerError
 
 

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import click
 
-from mailer.commands.shared import json_option
-from mailer.door import Door
+from mailer.commands import Door, json_option
 from mailer.errors import InvalidInput, Refused
-from subscribers import admission, ledger, rights, suppression, telling
-from subscribers.admission import Evidence, Verdict
-from subscribers.applicant import Applicant
-from subscribers.commands.shared import (
+from subscribers import ledger, rights, suppression
+from subscribers.commands import reporting
+from subscribers.commands.options import (
     address_of,
     email_argument,
     hasher_of,
@@ -27,8 +25,8 @@ from subscribers.commands.shared import (
     version_option,
     wording_option,
 )
-from subscribers.consent import BrokenLink, source_of
-from subscribers.consent_time import FORMS, consent_time
+from subscribers.intake import FORMS, Applicant, Evidence, Verdict, admission, parse_consent_time
+from subscribers.ledger import BrokenLink, source_of
 from subscribers.people import Names, name
 
 _HASH = re.compile("[0-9a-f]{64}")
@@ -137,7 +135,7 @@ def history(door: Door, email: str, as_json: bool) -> None:
       mailer consent history jan@example.com
     """
     file = look_up(door, email)
-    text = telling.of_lines(file.history, door.settings.tz)
+    text = reporting.of_lines(file.history, door.settings.tz)
     door.report({"events": [rights.told(line) for line in file.history]}, text, as_json=as_json)
 
 
@@ -157,7 +155,7 @@ def prove(door: Door, email: str, topic: str | None, as_json: bool) -> None:
     with door.database.read() as connection:
         person = rights.find(connection, address_of(email), hasher_of(door))
         proof = ledger.prove(connection, person.id, about)
-    door.report(telling.proof_values(proof), telling.of_proof(proof, door.settings.tz), as_json=as_json)
+    door.report(reporting.proof_values(proof), reporting.of_proof(proof, door.settings.tz), as_json=as_json)
 
 
 @consent.command()
@@ -192,6 +190,6 @@ def verify(door: Door, noted: str | None, as_json: bool) -> None:
 
 def _time(door: Door, at: str, now: datetime) -> datetime:
     try:
-        return consent_time(at, door.settings.tz, now)
+        return parse_consent_time(at, door.settings.tz, now)
     except InvalidInput as error:
         raise InvalidInput(f"{error.reason}.", where="--at") from None

@@ -12,13 +12,12 @@ import click
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from mailer.commands.shared import json_option
-from mailer.door import Door
+from mailer.commands import Door, json_option
 from mailer.errors import InvalidInput
-from subscribers import rights, telling
+from subscribers import rights
 from subscribers.address import AddressHasher
-from subscribers.admission import Evidence
-from subscribers.commands.shared import (
+from subscribers.commands import reporting
+from subscribers.commands.options import (
     address_of,
     email_argument,
     file_type,
@@ -32,12 +31,10 @@ from subscribers.commands.shared import (
     version_option,
     wording_option,
 )
-from subscribers.consent import source_of
-from subscribers.intake import Import
+from subscribers.intake import Evidence, Import, Refusals, as_text
+from subscribers.ledger import source_of
 from subscribers.models import ConsentKind
 from subscribers.people import name
-from subscribers.people_csv import as_text
-from subscribers.refusals import Refusals
 from subscribers.rights import Correction
 
 STATES = (ConsentKind.GRANTED, ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, ConsentKind.REQUESTED)
@@ -119,7 +116,7 @@ def import_(
         "dry_run": dry_run,
         "seconds": round(time.monotonic() - began, 2),
     }
-    door.report(values, telling.of_import(report, target, dry_run=dry_run), as_json=as_json)
+    door.report(values, reporting.of_import(report, target, dry_run=dry_run), as_json=as_json)
 
 
 @subscribers.command("list")
@@ -138,11 +135,11 @@ def list_(door: Door, topic: str | None, state: str | None, as_json: bool) -> No
     wanted = ConsentKind(state) if state else None
     with door.database.read() as connection, closing(rights.listed(connection, about, wanted)) as people:
         if as_json:
-            rows = [telling.listed_values(each) for each in people]
+            rows = [reporting.listed_values(each) for each in people]
             door.report({"topic": about, "subscribers": rows}, "", as_json=True)
             return
         for each in people:
-            click.echo(telling.of_listed(each, door.settings.tz))
+            click.echo(reporting.of_listed(each, door.settings.tz))
 
 
 @subscribers.command()
@@ -157,7 +154,7 @@ def show(door: Door, email: str, as_json: bool) -> None:
       mailer subscribers show jan@example.com
     """
     file = look_up(door, email)
-    door.report(rights.exported(file), telling.of_file(file, door.settings.tz), as_json=as_json)
+    door.report(rights.exported(file), reporting.of_file(file, door.settings.tz), as_json=as_json)
 
 
 @subscribers.command()
@@ -239,7 +236,7 @@ def export(door: Door, email: str, as_json: bool) -> None:
       mailer subscribers export jan@example.com > jan.json
     """
     values = rights.exported(look_up(door, email))
-    door.report(values, telling.as_json(values), as_json=as_json)
+    door.report(values, reporting.as_json(values), as_json=as_json)
 
 
 def _name(option: str, value: str | None) -> str | None:

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from mailer.database import Database
-from tests.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
-from tests.figures import tell
-from tests.installed import InstalledMailer
-from tests.relay import FaultyRelay
+from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
+from tests.support.figures import tell
+from tests.support.installed import InstalledMailer
+from tests.support.relay import FaultyRelay
 
 CONNECTIONS = 4
 KILLS = int(os.environ.get("MAILER_TESTS_KILLS", "10"))  # a flavour of relay; three of them, so 30 in CI

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.installed import InstalledMailer
+from tests.support.installed import InstalledMailer
 
 
 def test_the_demo_sends_clicks_and_leaves_that_person_out(mailer: InstalledMailer, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from docs.generate_cli import PAGE, commands, page
-from mailer.settings import Settings
-from tests.installed import ROOT
+from mailer.config import Settings
+from tests.support.installed import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 PATHS = {context.command_path for _, context in commands()}

@@ -12,7 +12,7 @@ import pytest
 from cli import COMMANDS
 from cli import mailer as root
 from docs.generate_cli import commands
-from tests.installed import InstalledMailer
+from tests.support.installed import InstalledMailer
 
 EVERY = {context.command_path: (command, context) for command, context in commands()}
 LIMIT = 0.2  # seconds of CPU

@@ -17,15 +17,15 @@ from pathlib import Path
 
 import pytest
 
-from campaigns import catalogue, report
+from campaigns import catalogue, reports
 from campaigns.models import CampaignState, DeliveryState
 from mailer.database import Database
-from tests import network
-from tests.campaign import counts, dispatch_for, draft, settings_for, subscribe, threaded
-from tests.figures import tell
-from tests.hosts import CONNECTIONS, LEASE, Host, Place, places_of_their_own, places_on_loopback
-from tests.installed import InstalledMailer
-from tests.relay import FaultyRelay, Mail
+from tests.support import network
+from tests.support.campaign import counts, dispatch_for, draft, settings_for, subscribe, threaded
+from tests.support.figures import tell
+from tests.support.hosts import CONNECTIONS, LEASE, Host, Place, places_of_their_own, places_on_loopback
+from tests.support.installed import InstalledMailer
+from tests.support.relay import FaultyRelay, Mail
 
 PEOPLE = int(os.environ.get("MAILER_TESTS_HOSTS_DELIVERIES", "600"))
 HOSTS = 3
@@ -162,7 +162,10 @@ def everyone() -> set[str]:
 def in_doubt(database: Database) -> set[str]:
     with database.read() as connection:
         campaign = catalogue.find(connection, "notes")
-        return {row.email for row in report.listing(connection, campaign.id or 0, DeliveryState.UNCERTAIN)}
+        return {
+            row.email
+            for row in reports.list_deliveries(connection, campaign.id or 0, DeliveryState.UNCERTAIN)
+        }
 
 
 def _is_over(database: Database) -> bool:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from mailer.catcher import VIEWS, Catcher, Caught, inbox_app
-from tests.web_server import serving_in_thread
+from mailer.catcher import Catcher, Caught, inbox_app
+from mailer.catcher.server import VIEWS
+from tests.support.web_server import serving_in_thread
 
 pytestmark = pytest.mark.browser
 

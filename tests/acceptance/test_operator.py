@@ -19,10 +19,18 @@ import pytest
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState
 from mailer.database import Database
-from tests.campaign import counts, dispatch_for, draft, settings_for, subscribe, threaded, write_config
-from tests.installed import InstalledMailer
-from tests.relay import FaultyRelay
-from tests.small_disk import fill, small_disk
+from tests.support.campaign import (
+    counts,
+    dispatch_for,
+    draft,
+    settings_for,
+    subscribe,
+    threaded,
+    write_config,
+)
+from tests.support.installed import InstalledMailer
+from tests.support.relay import FaultyRelay
+from tests.support.small_disk import fill, small_disk
 
 PATIENCE = 60  # seconds for what should take one
 CONNECTIONS = 4

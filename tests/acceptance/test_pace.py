@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from mailer.database import Database
-from tests.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
-from tests.figures import tell
-from tests.installed import InstalledMailer
-from tests.relay import FaultyRelay, Mail
+from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
+from tests.support.figures import tell
+from tests.support.installed import InstalledMailer
+from tests.support.relay import FaultyRelay, Mail
 
 PER_SECOND = 50
 WORKERS = 3

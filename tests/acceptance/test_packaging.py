@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.installed import ROOT, InstalledMailer
+from tests.support.installed import ROOT, InstalledMailer
 
 
 def test_the_command_runs_from_the_wheel_not_from_the_source_tree(mailer: InstalledMailer) -> None:

@@ -13,9 +13,9 @@ from sqlalchemy import select, update
 from campaigns import catalogue
 from campaigns.digests import digest_tick
 from mailer.database import Database
-from tests.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
-from tests.installed import InstalledMailer
-from tests.relay import Fault, FaultyRelay, Point
+from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
+from tests.support.installed import InstalledMailer
+from tests.support.relay import Fault, FaultyRelay, Point
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.installed import InstalledMailer
+from tests.support.installed import InstalledMailer
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from tests.certificates import loopback_certificates
-from tests.installed import InstalledMailer
+from tests.support.certificates import loopback_certificates
+from tests.support.installed import InstalledMailer
 
 PEOPLE = """\ufeffAanhef;Voornaam;Tussenvoegsel;Achternaam;E-mailadres;Telefoon;Toestemming;Toestemming_op
 mevrouw;Zoë;;Ångström-Łuczak;zoe@example.com;06-1;ja;2026-06-01 09:15

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from mailer.config import load_settings
 from mailer.database import Database
-from mailer.settings import load
 from subscribers import ledger
 from subscribers.models import ConsentKind
-from subscribers.unsubscribe import Links
+from subscribers.self_service import Links
 from templates.language import LOCALES, Locale
-from tests.campaign import TOPIC, subscribe
-from tests.installed import InstalledMailer
+from tests.support.campaign import TOPIC, subscribe
+from tests.support.installed import InstalledMailer
 
 pytestmark = pytest.mark.browser
 
@@ -64,8 +64,8 @@ def offices(mailer: InstalledMailer, tmp_path_factory: pytest.TempPathFactory) -
     """One served house; each test takes the next person on file."""
     home = tmp_path_factory.mktemp("office")
     mailer.run("init", cwd=home)
-    settings = load(home / "mailer.toml")
-    database = Database.of(settings)
+    settings = load_settings(home / "mailer.toml")
+    database = Database(settings.database_url.get_secret_value(), settings.folder)
     people = subscribe(database, 50)
     environment = mailer.environment({"MAILER_BRAND__NAME": "Acme", "MAILER_BRAND__COLOUR": "#ffcc00"})
     with subprocess.Popen(

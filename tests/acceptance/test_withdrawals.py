@@ -18,12 +18,11 @@ from typing import Any
 
 import pytest
 
-from campaigns import catalogue, report
+from campaigns import catalogue, reports
 from campaigns.models import CampaignState, DeliveryState
 from mailer.database import Database
-from subscribers import unsubscribe
-from subscribers.unsubscribe import Target, Withdrawal
-from tests.campaign import (
+from subscribers.self_service import Target, Withdrawal, unsubscribe
+from tests.support.campaign import (
     TOPIC,
     counts,
     dispatch_for,
@@ -33,9 +32,9 @@ from tests.campaign import (
     threaded,
     write_config,
 )
-from tests.figures import tell
-from tests.installed import InstalledMailer
-from tests.relay import FaultyRelay
+from tests.support.figures import tell
+from tests.support.installed import InstalledMailer
+from tests.support.relay import FaultyRelay
 
 WITHDRAWALS = int(os.environ.get("MAILER_TESTS_WITHDRAWALS", "50"))
 TO_EACH = 20  # deliveries for one withdrawal
@@ -162,4 +161,4 @@ def _sending(mailer: InstalledMailer, database: Database, folder: Path, relay: F
 def _deliveries(database: Database) -> Iterator[Any]:
     with database.read() as connection:
         campaign = catalogue.find(connection, "notes")
-        yield from report.listing(connection, campaign.id or 0)
+        yield from reports.list_deliveries(connection, campaign.id or 0)

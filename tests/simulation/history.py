@@ -22,22 +22,20 @@ from typing import Any, Self
 from sqlalchemy import Connection, Engine, create_engine, update
 from sqlalchemy.pool import StaticPool
 
-from campaigns import catalogue, deliveries, sender, workers
-from campaigns.deliveries import Hold
-from campaigns.dispatch import Dispatch
+from campaigns import catalogue, deliveries
+from campaigns.deliveries import Hold, workers
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
-from campaigns.pacing import Pacing
-from campaigns.recorder import MARGIN, Recorder
-from campaigns.sender import Sender
-from mailer.columns import table
-from mailer.database import Database
+from campaigns.sending import Dispatch, Pacing, Recorder, Sender, sender
+from campaigns.sending.recorder import MARGIN
+from mailer.config import Settings
+from mailer.database import Database, table
 from mailer.errors import Locked, Refused, TryAgainLater
-from mailer.outcome import Accepted, Deferred, Outcome, Phase, Rejected, Reply, Scope, Uncertain
-from mailer.settings import Settings
+from mailer.smtp import Accepted, Deferred, Outcome, Phase, Rejected, Scope, Uncertain
+from mailer.smtp.outcome import Reply
 from subscribers.models import Consent, ConsentKind
-from tests.campaign import TOPIC, draft, settings_for, subscribe
 from tests.simulation.loop import PROCESS, Killed, SimulatedLoop, SimulatedProcess
+from tests.support.campaign import TOPIC, draft, settings_for, subscribe
 
 CAMPAIGN = 1
 PEOPLE, HOSTS, LANES = 5, 2, 2

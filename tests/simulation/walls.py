@@ -10,12 +10,11 @@ from typing import assert_never
 import pytest
 from sqlalchemy import ColumnElement, Connection, Integer, String, bindparam, cast, exists, update
 
-from campaigns import deliveries, estates, workers
-from campaigns.deliveries import HELD, Hold, delivery
+from campaigns import deliveries
+from campaigns.deliveries import HELD, Hold, Settlement, delivery, gate, recovery, settlement, tables, workers
 from campaigns.models import DeliveryState
-from campaigns.recorder import Recorder
-from campaigns.retry import Settlement
-from mailer.prepared import Prepared
+from campaigns.sending import Recorder
+from mailer.database import Prepared
 from subscribers.models import ConsentKind
 
 Predicate = Callable[[ColumnElement[str], ColumnElement[int]], ColumnElement[bool]]
@@ -42,11 +41,11 @@ def knock_out(wall: Wall, patch: pytest.MonkeyPatch) -> None:
         case Wall.POSITIVE_CONSENT:
             _open_gate(patch, _has_not_withdrawn)
         case Wall.WRITTEN_BEFORE_DONE:
-            unwritten = deliveries._gate().values(state=DeliveryState.CLAIMED)
-            patch.setattr(deliveries, "_GATE", Prepared(unwritten))
+            unwritten = gate._gate().values(state=DeliveryState.CLAIMED)
+            patch.setattr(gate, "_GATE", Prepared(unwritten))
             patch.setattr(deliveries, "settle", _settle_what_was_not_written)
         case Wall.DOUBT_IS_UNCERTAIN:
-            patch.setattr(estates, "_abandon", _forget)
+            patch.setattr(recovery, "_abandon", _forget)
         case Wall.FENCING:
             patch.setattr(workers, "renew", lambda *_: True)
             patch.setattr(deliveries, "attempt", _attempt_whosever_it_is)
@@ -54,7 +53,7 @@ def knock_out(wall: Wall, patch: pytest.MonkeyPatch) -> None:
             patch.setattr(Recorder, "is_valid", lambda _: True)
         case Wall.OUTCOME_OF_ITS_ATTEMPT:
             patch.setattr(
-                deliveries, "_SETTLE_EACH", Prepared(_settle_any_attempt(), deliveries._SETTLED_NAMES)
+                settlement, "_SETTLE_EACH", Prepared(_settle_any_attempt(), settlement._SETTLED_NAMES)
             )
         case _:
             assert_never(wall)
@@ -65,20 +64,20 @@ _claim, _attempt, _settle = deliveries.claim, deliveries.attempt, deliveries.set
 
 def _open_gate(patch: pytest.MonkeyPatch, predicate: Predicate) -> None:
     with pytest.MonkeyPatch.context() as for_a_moment:
-        for_a_moment.setattr(deliveries, "consented", predicate)
-        patch.setattr(deliveries, "_GATE", Prepared(deliveries._gate()))
+        for_a_moment.setattr(gate, "consented", predicate)
+        patch.setattr(gate, "_GATE", Prepared(gate._gate()))
 
 
 def _claim_who_agrees(connection: Connection, hold: Hold, now: datetime, limit: int) -> list[int]:
     """Consent is read here, in a transaction before the one that records the attempt."""
     claimed = _claim(connection, hold, now, limit)
     values = {"ids": claimed, "worker": hold.worker_id, "topic": hold.topic, "now": now}
-    withheld = set(connection.execute(deliveries._WITHHOLD, values).scalars()) if claimed else set()
+    withheld = set(connection.execute(gate._WITHHOLD, values).scalars()) if claimed else set()
     return [number for number in claimed if number not in withheld]
 
 
 def _has_not_withdrawn(topic: ColumnElement[str], subscriber_id: ColumnElement[int]) -> ColumnElement[bool]:
-    consent = deliveries.consent.alias()
+    consent = tables.consent.alias()
     return ~exists().where(
         consent.c.subscriber_id == subscriber_id,
         consent.c.topic == topic,
@@ -121,5 +120,5 @@ def _settle_any_attempt() -> object:
             HELD,
             bindparam("attempt", type_=Integer) > 0,
         )
-        .values(deliveries._SETTLE_EACH._statement._values)
+        .values(settlement._SETTLE_EACH._statement._values)
     )

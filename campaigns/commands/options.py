@@ -1,0 +1,74 @@
+"""What the commands of this room share."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import click
+import uvloop
+
+from campaigns import catalogue, reports
+from campaigns.models import CampaignState
+from campaigns.sending import Dispatch
+from mailer.commands import Door
+from mailer.config import duration
+
+Value = TypeVar("Value")
+
+slug_argument = click.argument("slug")
+
+
+class Duration(click.ParamType[timedelta]):
+    """A length of time on the command line: 90m, 6h, 2d."""
+
+    name = "duration"
+
+    def convert(
+        self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        try:
+            return value if isinstance(value, timedelta) else duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.group()
+def campaigns() -> None:
+    """Release notes: create, look, approve, send, follow.
+
+    \b
+    Example:
+      mailer campaigns create notes.md
+      mailer campaigns preview notes
+      mailer campaigns send notes
+    """
+
+
+def report_status(door: Door, slug: str, *, as_json: bool) -> None:
+    with door.database.read() as connection:
+        record = catalogue.find(connection, slug)
+        found = reports.campaign_status(connection, record)
+    text = found.line()
+    if found.paused_because:
+        text += f"\npaused because: {found.paused_because}"
+    if found.state is CampaignState.MISSED:
+        text += f'\nmissed its time; give it a new one: mailer campaigns schedule {slug} --at "..."'
+    opens_at = dispatch_of(door).opens_at(record)
+    if found.state in {CampaignState.SCHEDULED, CampaignState.SENDING} and opens_at > door.now():
+        text += f"\nsend window opens: {opens_at.astimezone(door.settings.tz):%Y-%m-%d %H:%M %Z}"
+    if found.next_due_at and found.next_due_at > door.now():
+        text += f"\nnext: {found.next_due_at.astimezone(door.settings.tz):%Y-%m-%d %H:%M %Z}"
+    door.report(dataclasses.asdict(found), text, as_json=as_json)
+
+
+def dispatch_of(door: Door) -> Dispatch:
+    return Dispatch(door.database, door.settings, door.clock)
+
+
+def run(work: Coroutine[Any, Any, Value]) -> Value:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)

@@ -1,0 +1,56 @@
+"""One campaign to one subscriber: the statements that take a delivery through its life.
+
+    pending -> claimed -> attempting -> accepted | deferred (claimable again when due) | rejected | uncertain
+                      `-> withheld      (consent is gone: the gate did not let it through)
+
+A claim belongs to one worker; only the worker that holds a delivery writes to it. `gate` is the only way to an
+attempt. `held_back`, `recovery` and `workers` hold functions that are called by module name.
+"""
+
+from __future__ import annotations
+
+from campaigns.deliveries.cancellation import cancel_open, drop_cancelled
+from campaigns.deliveries.claims import (
+    Hold,
+    claim,
+    claim_these,
+    count_claimable,
+    enrol,
+    has_due,
+    is_being_sent,
+    is_open,
+)
+from campaigns.deliveries.gate import Answer, Attempt, Halted, Withheld, attempt
+from campaigns.deliveries.retry import Settlement, next_attempt, settlement_for
+from campaigns.deliveries.settlement import address_hashes, resolve, settle, take_back
+from campaigns.deliveries.tables import CLAIMABLE, HELD, campaign, delivery, subscriber
+
+__all__ = [
+    "CLAIMABLE",
+    "HELD",
+    "Answer",
+    "Attempt",
+    "Halted",
+    "Hold",
+    "Settlement",
+    "Withheld",
+    "address_hashes",
+    "attempt",
+    "campaign",
+    "cancel_open",
+    "claim",
+    "claim_these",
+    "count_claimable",
+    "delivery",
+    "drop_cancelled",
+    "enrol",
+    "has_due",
+    "is_being_sent",
+    "is_open",
+    "next_attempt",
+    "resolve",
+    "settle",
+    "settlement_for",
+    "subscriber",
+    "take_back",
+]

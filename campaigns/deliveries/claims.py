@@ -1,0 +1,104 @@
+"""Claim deliveries that are due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import (
+    Connection,
+    Select,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
+
+from campaigns.deliveries.tables import CLAIMABLE, HELD, campaign, delivery, subscriber
+from campaigns.models import CampaignState, DeliveryState
+from subscribers.audience import consented
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One worker at one campaign: whose claims they are, and which consent they need."""
+
+    worker_id: int
+    campaign_id: int
+    topic: str
+
+
+def claim(connection: Connection, hold: Hold, now: datetime, limit: int) -> list[int]:
+    """Claim up to `limit` deliveries that are due, oldest due first; returns their ids."""
+    due = (
+        select(delivery.c.id)
+        .where(delivery.c.campaign_id == hold.campaign_id, CLAIMABLE, delivery.c.due_at <= now)
+        .order_by(delivery.c.due_at, delivery.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return sorted(claim_these(connection, hold, due))
+
+
+def claim_these(connection: Connection, hold: Hold, due: Select[tuple[int]]) -> list[int]:
+    """Claim the deliveries whose ids `due` selects and locks, as far as they are claimable; returns their ids."""
+    statement = (
+        update(delivery)
+        .where(delivery.c.id.in_(due.scalar_subquery()), CLAIMABLE)
+        .values(state=DeliveryState.CLAIMED, worker_id=hold.worker_id)
+        .returning(delivery.c.id)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def has_due(connection: Connection, campaign_id: int, now: datetime) -> bool:
+    """Whether any delivery could be claimed now."""
+    statement = select(delivery.c.id).where(
+        delivery.c.campaign_id == campaign_id, CLAIMABLE, delivery.c.due_at <= now
+    )
+    return connection.execute(statement.limit(1)).first() is not None
+
+
+def count_claimable(connection: Connection, campaign_id: int) -> int:
+    """How many deliveries are pending or deferred."""
+    statement = select(func.count()).where(delivery.c.campaign_id == campaign_id, CLAIMABLE)
+    number: int = connection.execute(statement).scalar_one()
+    return number
+
+
+def enrol(connection: Connection, campaign_id: int, topic: str, now: datetime) -> int:
+    """Make one pending delivery for each person who agrees to `topic` now; returns how many are new."""
+    audience = (
+        select(
+            literal(campaign_id),
+            subscriber.c.id,
+            literal(DeliveryState.PENDING, delivery.c.state.type),
+            literal(0),
+            literal(now, delivery.c.due_at.type),
+        )
+        .where(consented(topic, subscriber.c.id))
+        .order_by(subscriber.c.id)
+    )
+    columns = ["campaign_id", "subscriber_id", "state", "attempts", "due_at"]
+    enrolled = connection.execute(insert(delivery).from_select(columns, audience)).rowcount
+    if connection.dialect.name == "postgresql":
+        # Until autovacuum has come by, it would plan the gate for tables as they were: it began with all consents.
+        connection.execute(text("ANALYZE campaign, consent, delivery, subscriber, suppression"))
+    return enrolled
+
+
+def is_being_sent(connection: Connection, campaign_id: int) -> bool:
+    """Whether the campaign is neither paused nor ended."""
+    statement = select(campaign.c.state).where(campaign.c.id == campaign_id)
+    return bool(connection.execute(statement).scalar_one() is CampaignState.SENDING)
+
+
+def is_open(connection: Connection, campaign_id: int) -> bool:
+    """Whether any delivery may still change by itself: claimable, claimed or in flight."""
+    for condition in (CLAIMABLE, HELD):
+        statement = select(delivery.c.id).where(delivery.c.campaign_id == campaign_id, condition).limit(1)
+        if connection.execute(statement).first() is not None:
+            return True
+    return False

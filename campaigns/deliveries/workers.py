@@ -1,0 +1,126 @@
+"""The runs that hold claims: their leases, and the burial of the dead.
+
+A worker renews its lease in every transaction that it makes. One whose lease has passed, or whose process on
+this machine is gone, is buried by whoever comes next: in one transaction its claims become pending again and
+its attempts uncertain. From then on it can write nothing more, however long it was only frozen: its number,
+the fencing number of all its claims, is no longer valid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection, case, insert, literal, select, update
+
+from campaigns.models import Worker
+from mailer.database import table
+
+worker = table(Worker)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of one boot of one machine. `host` is a hash; it names no one outside the machine."""
+
+    host: str
+    number: str
+
+    @classmethod
+    def current(cls) -> Process:
+        """The process that runs this."""
+        pid = os.getpid()
+        return cls(_host(), f"{pid}:{_started(pid)}")
+
+    def is_gone(self) -> bool:
+        """Whether the process certainly no longer runs; False where this machine can't tell."""
+        if self.host != _host():
+            return False
+        pid, _, started = self.number.partition(":")
+        return bool(started) and _started(int(pid)) != started
+
+
+def register(connection: Connection, process: Process, now: datetime, lease: timedelta) -> int:
+    """Enter a worker; returns its number."""
+    statement = insert(worker).values(
+        host=process.host, process=process.number, started_at=now, lease_until=now + lease
+    )
+    number: int = connection.execute(statement.returning(worker.c.id)).scalar_one()
+    return number
+
+
+def renew(connection: Connection, worker_id: int, now: datetime, lease: timedelta) -> bool:
+    """Prolong the lease; False if the worker is buried and must stop. Holds off a burial until commit.
+
+    It is never shortened: where two transactions of a worker renew it, the later one may be committed first.
+    """
+    until = literal(now + lease, worker.c.lease_until.type)
+    statement = (
+        update(worker)
+        .where(worker.c.id == worker_id, worker.c.buried_at.is_(None))
+        .values(lease_until=case((worker.c.lease_until > until, worker.c.lease_until), else_=until))
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def bury(connection: Connection, worker_id: int, now: datetime) -> None:
+    """Close a worker's book: no claim of it is valid any more."""
+    connection.execute(update(worker).where(worker.c.id == worker_id).values(buried_at=now))
+
+
+def find_dead(
+    connection: Connection, now: datetime, is_gone: Callable[[Process], bool] = Process.is_gone
+) -> list[int]:
+    """The workers to bury, locked against their own renewal until commit."""
+    unburied = select(worker.c.id, worker.c.host, worker.c.process, worker.c.lease_until).where(
+        worker.c.buried_at.is_(None)
+    )
+    suspects = [
+        row.id
+        for row in connection.execute(unburied)
+        if row.lease_until < now or is_gone(Process(row.host, row.process))
+    ]
+    if not suspects:
+        return []
+    locked = (
+        select(worker.c.id, worker.c.host, worker.c.process, worker.c.lease_until)
+        .where(worker.c.id.in_(suspects), worker.c.buried_at.is_(None))
+        .with_for_update(skip_locked=True)
+    )
+    return [
+        row.id
+        for row in connection.execute(locked)
+        if row.lease_until < now or is_gone(Process(row.host, row.process))
+    ]
+
+
+def any_at_work(connection: Connection, now: datetime) -> bool:
+    """Whether a worker holds a valid lease."""
+    statement = select(worker.c.id).where(worker.c.buried_at.is_(None), worker.c.lease_until >= now)
+    return connection.execute(statement.limit(1)).first() is not None
+
+
+def _host() -> str:
+    """This boot of this machine, and the process numbers of this container."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        boot, namespace = socket.gethostname(), ""
+    return hashlib.sha256(f"{boot} {namespace}".encode()).hexdigest()
+
+
+def _started(pid: int) -> str:
+    """When a live process started, in the kernel's ticks; empty for one that is gone or can't be seen."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    state, started = fields[0], fields[19]
+    return "" if state in "ZX" else started

@@ -1,0 +1,7 @@
+"""`mailer demo`: the whole story on one machine."""
+
+from __future__ import annotations
+
+from campaigns.demo.story import play
+
+__all__ = ["play"]

@@ -1,0 +1,246 @@
+"""The whole story on one machine: the real commands, a mail catcher, and a click on an unsubscribe link."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import uvicorn
+from rich.console import Console
+
+from mailer.catcher import Catcher, Caught, inbox_app
+from mailer.errors import MailerError, Refused
+
+LOOPBACK = "127.0.0.1"
+MARKER = ".mailer-demo"
+PATIENCE = 30  # seconds for a server to be up
+FIRST, SECOND = "2.4.0.nl", "2.5.0.en"
+ONE_CLICK = b"List-Unsubscribe=One-Click"
+
+_PACKAGED = Path(__file__).parents[1] / "examples"  # in the wheel
+EXAMPLES = _PACKAGED if _PACKAGED.exists() else Path(__file__).parents[2] / "examples"
+
+_CONFIG = """\
+sender = "Kadeplan <nieuws@kadeplan.example>"
+public_url = "http://{host}:{web_port}"
+locale = "nl"
+
+[smtp]
+host = "{host}"
+port = {smtp_port}
+security = "none"
+
+[brand]
+name = "Kadeplan"
+colour = "#0d7c86"
+website = "https://kadeplan.example"
+privacy_url = "https://kadeplan.example/privacy"
+postal_address = "Kadeplan B.V., Havenkade 1, Hoorn"
+support_email = "help@kadeplan.example"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How the story went: mails of the first release, clicks on a link, mails of the second."""
+
+    folder: Path
+    first: int
+    withdrawn: int
+    second: int
+
+    def values(self) -> dict[str, object]:
+        """For ``--json``."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """For people."""
+        left = {0: "nobody left", 1: "1 person left"}.get(self.withdrawn, f"{self.withdrawn} people left")
+        return (
+            f"Version 2.4.0 went to {self.first} people who said yes, {left}, "
+            f"and version 2.5.0 went to {self.second}.\nEverything is in {self.folder}."
+        )
+
+
+def play(folder: Path, console: Console, *, stay: bool) -> Summary:
+    """Play the story in `folder`, which is emptied first if it is an earlier demo's.
+
+    With `stay` the clicking is left to the person at the terminal. Raises Refused for a folder with other things
+    in it, MailerError where a step fails.
+    """
+    _prepare(folder)
+    with _inbox(folder) as (catcher, inbox):
+        stage = Stage(folder, catcher, console, inbox)
+        stage.set_up()
+        with stage.serving():
+            stage.release(FIRST)
+            first = stage.mails()
+            if stay:
+                stage.wait(f"Read the mails at {inbox} and click unsubscribe in one of them.")
+            else:
+                stage.click(first[0])
+            stage.release(SECOND)
+            summary = stage.summary(first)
+            if stay:
+                stage.stay(summary)
+        return summary
+
+
+class Stage:
+    """Where the story plays: a folder with settings of its own, the catcher, and the terminal."""
+
+    def __init__(self, folder: Path, catcher: Catcher, console: Console, inbox: str) -> None:
+        self._folder, self._catcher, self._console, self._inbox = folder, catcher, console, inbox
+        self._web_port = _free_port()
+
+    def set_up(self) -> None:
+        """Settings, database, and the people who said yes."""
+        config = _CONFIG.format(host=LOOPBACK, web_port=self._web_port, smtp_port=self._catcher.port)
+        (self._folder / "mailer.toml").write_text(config, encoding="utf-8")
+        shutil.copytree(EXAMPLES, self._folder, dirs_exist_ok=True)
+        self._run("init")
+        self._run(
+            *("subscribers", "import", "people.csv"),
+            *("--source", "account settings, export of 1 November", "--wording", "wording.nl.txt"),
+        )
+
+    def release(self, notes: str) -> None:
+        """Create a campaign from release notes, lint it, send it."""
+        self._run("campaigns", "create", f"release-notes/{notes}.md", "--slug", notes)
+        self._run("campaigns", "lint", notes)
+        self._run("campaigns", "send", notes, "--yes")
+
+    def mails(self) -> list[Caught]:
+        """Everything that was caught so far."""
+        return self._catcher.messages()
+
+    def click(self, mail: Caught) -> None:
+        """Unsubscribe as a mail provider does on its user's behalf (RFC 8058 section 3.2)."""
+        url = mail.unsubscribe_url() or ""
+        self._say("One person clicks unsubscribe in their mail program.")
+        request = Request(url, data=ONE_CLICK, method="POST")  # noqa: S310 - our own server's URL
+        with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
+            self._console.print(f"POST {url[:40]}… {answer.status}", style="dim", markup=False)
+
+    def summary(self, first: list[Caught]) -> Summary:
+        """Compare who got the first release and who the second. Raises MailerError where they don't add up."""
+        got_first = {mail.recipients[0] for mail in first}
+        got_second = {mail.recipients[0] for mail in self.mails()[len(first) :]}
+        if not got_second <= got_first:
+            raise MailerError("The second release went to somebody who did not get the first.")
+        return Summary(self._folder, len(got_first), len(got_first - got_second), len(got_second))
+
+    def wait(self, what: str) -> None:
+        """Let the person at the terminal do something first."""
+        self._say(f"{what}\nThen press Enter here, and version 2.5.0 goes to those who are left.")
+        with suppress(EOFError):
+            input()
+
+    def stay(self, summary: Summary) -> None:
+        """Keep the inbox and the pages up until Ctrl-C."""
+        self._say(f"{summary.text()}\nThe inbox stays up at {self._inbox} until you press Ctrl-C.")
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """The web door, as a process of its own."""
+        command = ("serve", "--host", LOOPBACK, "--port", str(self._web_port))
+        self._announce(*command)
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            _command(*command), cwd=self._folder, env=_environment(), stderr=subprocess.DEVNULL
+        )
+        try:
+            _wait_until_up(f"http://{LOOPBACK}:{self._web_port}/healthz")
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+    def _run(self, *words: str) -> None:
+        self._announce(*words)
+        done = subprocess.run(  # noqa: S603 - our own command
+            _command(*words), cwd=self._folder, env=_environment(), stdout=sys.stderr, check=False
+        )
+        if done.returncode:
+            raise MailerError(f"`mailer {' '.join(words)}` ended with {done.returncode}.")
+
+    def _announce(self, *words: str) -> None:
+        shown = subprocess.list2cmdline(words)
+        self._console.print(f"\n$ mailer {shown}", style="bold", markup=False, soft_wrap=True)
+
+    def _say(self, words: str) -> None:
+        self._console.print(f"\n{words}", style="green", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _inbox(folder: Path) -> Iterator[tuple[Catcher, str]]:
+    """The catcher and its page, in a thread of their own; yields the page's address as well."""
+    catcher = Catcher(folder / "Maildir")
+    listener = socket.create_server((LOOPBACK, 0))
+    config = uvicorn.Config(
+        inbox_app(catcher), log_level="warning", access_log=False, timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+
+    async def host() -> None:
+        async with catcher:
+            await server.serve(sockets=[listener])
+
+    thread = threading.Thread(target=asyncio.run, args=(host(),), daemon=True)
+    thread.start()
+    address = f"http://{LOOPBACK}:{listener.getsockname()[1]}/"
+    _wait_until_up(address)
+    try:
+        yield catcher, address
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _prepare(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
+        raise Refused(f"{folder} has something else in it.", hint="Give the demo a --folder of its own.")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / MARKER).touch()
+
+
+def _command(*words: str) -> list[str]:
+    return [sys.executable, "-P", "-c", "from cli import main; main()", *words]
+
+
+def _environment() -> dict[str, str]:
+    """The demo has settings of its own: this machine's do not reach into it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")}
+
+
+def _wait_until_up(url: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            urlopen(url, timeout=PATIENCE).close()  # noqa: S310 - a server of our own on loopback
+        except (URLError, ConnectionError):
+            if time.monotonic() > deadline:
+                raise MailerError(f"The server at {url} did not come up.") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _free_port() -> int:
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

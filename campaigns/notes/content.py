@@ -1,0 +1,113 @@
+"""The content of a campaign: notes and pictures as they are kept, rendered, checked and frozen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+from mailer.config import BrandSettings, Settings
+from mailer.errors import InvalidInput
+from mailer.message import InlineImage
+from templates.brand import Brand
+from templates.markdown import parse_notes
+from templates.notes import ReleaseNotes, RenderedNotes
+
+LARGEST_IMAGE = 1_000_000
+_MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
+
+
+def dump_notes(notes: ReleaseNotes) -> str:
+    """Notes as JSON, for the database."""
+    values = asdict(notes)
+    return json.dumps(values | {"date": notes.date.isoformat() if notes.date else None}, ensure_ascii=False)
+
+
+def load_notes(document: str) -> ReleaseNotes:
+    """Notes from the database."""
+    values = json.loads(document)
+    return ReleaseNotes(**(values | {"date": date.fromisoformat(values["date"]) if values["date"] else None}))
+
+
+def read_text(path: Path) -> str:
+    """A file of notes. Raises InvalidInput, which names the file, where it is not UTF-8 or can't be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"byte {error.start} is not UTF-8", where=str(path), hint="Save the file as UTF-8."
+        ) from None
+    except OSError as error:
+        raise InvalidInput(f"can't be read: {error.strerror}", where=str(path)) from None
+
+
+def read_images(notes: ReleaseNotes, folder: Path, image_hosts: Sequence[str] = ()) -> dict[str, InlineImage]:
+    """The pictures beside the notes, by their source in the Markdown.
+
+    Raises InvalidInput with file and line for one that is missing, too large or not a PNG, JPEG or GIF.
+    """
+    document = parse_notes(notes, image_hosts=image_hosts)
+    return {source: read_image(folder / source, where) for source, where in document.local_images().items()}
+
+
+def read_image(path: Path, where: str) -> InlineImage:
+    """A picture from a file, named after its content. Raises InvalidInput, with `where`."""
+    try:
+        size = path.stat().st_size
+        # A device or a pipe is not opened: it would never end.
+        data = path.read_bytes() if path.is_file() and size <= LARGEST_IMAGE else b""
+    except OSError as error:
+        raise InvalidInput(f"the image {path} can't be read: {error.strerror}", where=where) from None
+    except ValueError:  # a null byte
+        raise InvalidInput("the image's name is not one that a file can have", where=where) from None
+    if size > LARGEST_IMAGE:
+        raise InvalidInput(
+            f"the image {path} has {size:,} bytes",
+            where=where,
+            hint=f"At most {LARGEST_IMAGE:,}: it travels in every mail.",
+        )
+    kind = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)
+    if kind is None:
+        raise InvalidInput(f"the image {path} is not a PNG, JPEG or GIF", where=where)
+    return InlineImage(f"{hashlib.sha256(data).hexdigest()[:32]}@image", kind, data)
+
+
+def brand_of(settings: Settings) -> Brand:
+    """The brand as the settings describe it, its logo read from its file."""
+    brand: BrandSettings = settings.brand
+    logo = read_image(brand.logo, "[brand] logo") if brand.logo else None
+    return Brand(
+        name=brand.name,
+        colour=brand.colour,
+        website=brand.website,
+        postal_address=brand.postal_address,
+        privacy_url=brand.privacy_url,
+        support_email=brand.support_email,
+        logo=logo,
+    )
+
+
+def render_notes(notes: ReleaseNotes, images: Mapping[str, InlineImage], settings: Settings) -> RenderedNotes:
+    """The notes as a mail with open slots. Raises InvalidInput or TemplateError with file and line."""
+    from templates.render import render  # noqa: PLC0415 - Jinja2 and MJML are slow to import, and frozen mail needs neither
+
+    return render(
+        notes,
+        brand_of(settings),
+        images=images,
+        image_hosts=settings.image_hosts,
+        templates_dir=settings.templates_dir,
+    )
+
+
+def content_hash(rendered: RenderedNotes) -> str:
+    """SHA-256 (hex) over everything of the content that recipients get."""
+    parts = [rendered.subject, rendered.html, rendered.text]
+    parts += [
+        f"{image.content_id} {image.content_type} {hashlib.sha256(image.data).hexdigest()}"
+        for image in sorted(rendered.images, key=lambda image: image.content_id)
+    ]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,225 @@
+"""Release notes from what teams already write: Markdown with front matter, or a changelog's section."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from urllib.parse import urlsplit
+
+import yaml
+
+from campaigns.notes.changelog import find
+from mailer.errors import InvalidInput
+from templates.language import Locale, locale_of, texts_of
+from templates.markdown import parser
+from templates.notes import ReleaseNotes
+
+LONGEST_LINE = 200
+_KEYS = ("title", "version", "date", "locale", "topic", "preheader", "base_url")
+_TOPIC = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
+_FENCE = "---"
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds where the notes do not say: from the settings, or from the command line."""
+
+    locale: Locale
+    topic: str
+    product: str
+    base_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    value: str
+    where: str
+
+
+def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
+    """Notes from a Markdown file with front matter (title, version, date, locale, topic, preheader, base_url).
+
+    All keys may be left out; a leading ``# Heading`` stands in for the title. `origin` is the file's name.
+    Raises InvalidInput, with file and line, for a key that is unknown or a value that does not do.
+    """
+    lines = _lines(text)
+    matter, start = _front_matter(lines, origin)
+    heading, after = _leading_heading(lines, start)
+    title = matter.get("title")
+    if title is None:
+        if heading is None:
+            raise InvalidInput(
+                "the notes have no title.",
+                where=f"{origin}, line 1",
+                hint='Begin the file with "---", "title: ...", "---", or with a heading "# ...".',
+            )
+        title = _Entry(heading, f"{origin}, line {after}")
+    if heading == title.value:
+        start = after
+    while start < len(lines) and not lines[start].strip():
+        start += 1
+    body = "\n".join(lines[start:]).rstrip()
+    if not body:
+        raise InvalidInput("the notes say nothing.", where=origin, hint="Write what is new below the title.")
+    version = matter.get("version")
+    preheader = matter.get("preheader")
+    return ReleaseNotes(
+        title=_subject(title),
+        version=_subject(version) if version else None,
+        date=_date(matter["date"]) if "date" in matter else None,
+        locale=locale_of(matter["locale"].value, where=matter["locale"].where)
+        if "locale" in matter
+        else defaults.locale,
+        topic=_topic(matter["topic"]) if "topic" in matter else defaults.topic,
+        preheader=_subject(preheader) if preheader else None,
+        body=body,
+        origin=origin,
+        first_line=start + 1,
+        base_url=_base_url(matter["base_url"]) if "base_url" in matter else defaults.base_url,
+    )
+
+
+def read_changelog(
+    text: str, version: str, origin: str, defaults: Defaults, *, title: str | None = None
+) -> ReleaseNotes:
+    """Notes from the section of `version` in a changelog in Markdown, such as Keep a Changelog's.
+
+    Reference links that are defined elsewhere in the file come along.
+    Raises InvalidInput, naming the versions there are, where `version` has no section; also for a section that is
+    empty or of a release that was yanked.
+    """
+    release = find(text, version, origin)
+    name = title or texts_of(defaults.locale)["mail"]["changelog_title"].format(
+        product=defaults.product, version=release.version
+    )
+    return ReleaseNotes(
+        title=_subject(_Entry(name, origin)),
+        version=release.version,
+        date=release.date,
+        locale=defaults.locale,
+        topic=defaults.topic,
+        preheader=None,
+        body=release.body,
+        origin=origin,
+        first_line=release.first_line,
+        base_url=defaults.base_url,
+    )
+
+
+def _lines(text: str) -> list[str]:
+    return text.removeprefix("\ufeff").splitlines()
+
+
+def _front_matter(lines: Sequence[str], origin: str) -> tuple[dict[str, _Entry], int]:
+    """The entries between the first line and the second ``---``, and the number of lines they take."""
+    if not lines or lines[0].rstrip() != _FENCE:
+        return {}, 0
+    end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == _FENCE), None)
+    if end is None:
+        raise InvalidInput(
+            "the front matter is not closed.", where=f"{origin}, line 1", hint='End it with a line "---".'
+        )
+    return dict(_entries("\n".join(lines[1:end]), origin)), end + 1
+
+
+def _entries(source: str, origin: str) -> Iterator[tuple[str, _Entry]]:
+    """Keys and values as they are written: YAML's own types would turn version 2.10 into 2.1."""
+    try:
+        node = yaml.compose(source, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 2 if error.problem_mark else 1
+        raise InvalidInput(
+            f"the front matter is not valid YAML: {error.problem}.",
+            where=f"{origin}, line {line}",
+            hint="Write key: value; put a value that holds a colon in quotes.",
+        ) from None
+    except (yaml.YAMLError, RecursionError):
+        raise InvalidInput("the front matter is not valid YAML.", where=f"{origin}, line 2") from None
+    if node is None:
+        return
+    if not isinstance(node, yaml.MappingNode):
+        raise InvalidInput(
+            "the front matter is not a list of keys and values.",
+            where=f"{origin}, line 2",
+            hint='Write lines such as "title: ...".',
+        )
+    seen: set[str] = set()
+    for key, value in node.value:
+        where = f"{origin}, line {key.start_mark.line + 2}"
+        name = _known(key, where, seen)
+        if not isinstance(value, yaml.ScalarNode):
+            raise InvalidInput(f"{name} takes one value.", where=where, hint=f'Write "{name}: ...".')
+        if value.value.strip() and not value.tag.endswith(":null"):
+            yield name, _Entry(" ".join(value.value.split()), where)
+
+
+def _known(key: yaml.Node, where: str, seen: set[str]) -> str:
+    name = str(key.value)
+    if name not in _KEYS:
+        raise InvalidInput(
+            f"{name!r} is not a key of the front matter.", where=where, hint=f"There are {', '.join(_KEYS)}."
+        )
+    if name in seen:
+        raise InvalidInput(f"{name} is given twice.", where=where, hint="Leave one of the two.")
+    seen.add(name)
+    return name
+
+
+def _leading_heading(lines: Sequence[str], start: int) -> tuple[str | None, int]:
+    """The text of a first-level heading with which the body begins, and the line after it."""
+    tokens = parser().parse("\n".join(lines[start:]))
+    if len(tokens) > 1 and tokens[0].tag == "h1" and tokens[0].map:
+        words = "".join(child.content or " " for child in tokens[1].children or () if child.nesting == 0)
+        return " ".join(words.split()) or None, start + tokens[0].map[1]
+    return None, start
+
+
+def _subject(entry: _Entry) -> str:
+    """A line that may stand in a header and in an inbox."""
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in entry.value):
+        raise InvalidInput(
+            "there is a control character in it.", where=entry.where, hint="Type the line anew."
+        )
+    if len(entry.value) > LONGEST_LINE:
+        raise InvalidInput(
+            f"{len(entry.value)} characters are too many for one line.",
+            where=entry.where,
+            hint=f"An inbox shows some 60; {LONGEST_LINE} are the limit.",
+        )
+    return entry.value
+
+
+def _date(entry: _Entry) -> date:
+    try:
+        return date.fromisoformat(entry.value)
+    except ValueError:
+        raise InvalidInput(
+            f"{entry.value!r} is not a date.", where=entry.where, hint="Write it as 2026-11-01."
+        ) from None
+
+
+def _topic(entry: _Entry) -> str:
+    if not _TOPIC.fullmatch(entry.value):
+        raise InvalidInput(
+            f"{entry.value!r} is not a topic.",
+            where=entry.where,
+            hint='Topics are short names in lower case, such as "release-notes".',
+        )
+    return entry.value
+
+
+def _base_url(entry: _Entry) -> str:
+    try:
+        parts = urlsplit(entry.value)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise InvalidInput(
+            f"{entry.value!r} is not a web address.",
+            where=entry.where,
+            hint='Write it as "https://example.com/docs/".',
+        )
+    return entry.value

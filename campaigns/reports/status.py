@@ -1,0 +1,121 @@
+"""What became of a campaign, and of each of its deliveries. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, func, select
+
+from campaigns import catalogue
+from campaigns.deliveries import CLAIMABLE, delivery, subscriber
+from campaigns.models import Campaign, CampaignState, DeliveryState
+from subscribers import audience
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The counts of a campaign. They add up to `audience`, which before the start is who agrees today.
+
+    `next_due_at` is when `mailer run-due` has something to do for it: start it as scheduled, or try again.
+    """
+
+    slug: str
+    state: CampaignState
+    audience: int
+    pending: int
+    accepted: int
+    deferred: int
+    rejected: int
+    withheld: int
+    uncertain: int
+    cancelled: int
+    in_flight: int
+    next_due_at: datetime | None
+    paused_because: str | None
+
+    def line(self) -> str:
+        """All that is worth saying, on one line."""
+        numbers = {
+            "accepted": self.accepted,
+            "pending": self.pending + self.in_flight,
+            "deferred": self.deferred,
+            "rejected": self.rejected,
+            "withheld": self.withheld,
+            "uncertain": self.uncertain,
+            "cancelled": self.cancelled,
+        }
+        said = [f"{number:,} {name}" for name, number in numbers.items() if number or name == "accepted"]
+        return f"{self.slug}: {self.state}, {', '.join(said)}, of {self.audience:,}"
+
+
+def campaign_status(connection: Connection, record: Campaign) -> Status:
+    """The counts as they are at this moment."""
+    campaign_id = record.id or 0
+    found = count_by_state(connection, campaign_id)
+    started = record.started_at is not None
+    return Status(
+        slug=record.slug,
+        state=record.state,
+        audience=sum(found.values()) if started else audience.count(connection, record.topic),
+        pending=found.get(DeliveryState.PENDING, 0) + found.get(DeliveryState.CLAIMED, 0),
+        accepted=found.get(DeliveryState.ACCEPTED, 0),
+        deferred=found.get(DeliveryState.DEFERRED, 0),
+        rejected=found.get(DeliveryState.REJECTED, 0),
+        withheld=found.get(DeliveryState.WITHHELD, 0),
+        uncertain=found.get(DeliveryState.UNCERTAIN, 0),
+        cancelled=found.get(DeliveryState.CANCELLED, 0),
+        in_flight=found.get(DeliveryState.ATTEMPTING, 0),
+        next_due_at=next_due(connection, campaign_id) if started else catalogue.planned(connection, record),
+        paused_because=record.paused_because,
+    )
+
+
+def count_by_state(connection: Connection, campaign_id: int) -> dict[DeliveryState, int]:
+    """How many deliveries are in each state; absent states have none."""
+    statement = (
+        select(delivery.c.state, func.count().label("number"))
+        .where(delivery.c.campaign_id == campaign_id)
+        .group_by(delivery.c.state)
+    )
+    return {row.state: row.number for row in connection.execute(statement)}
+
+
+def next_due(connection: Connection, campaign_id: int) -> datetime | None:
+    """When the next claimable delivery is due, or None when there is none."""
+    statement = select(func.min(delivery.c.due_at)).where(delivery.c.campaign_id == campaign_id, CLAIMABLE)
+    found: datetime | None = connection.execute(statement).scalar_one_or_none()
+    return found
+
+
+def reasons(connection: Connection, campaign_id: int, most: int = 20) -> list[dict[str, object]]:
+    """Why deliveries were not accepted, the most frequent first: state, phase, reply and how many."""
+    statement = (
+        select(
+            delivery.c.state,
+            delivery.c.phase,
+            delivery.c.reply_text.label("reply"),
+            func.count().label("deliveries"),
+        )
+        .where(delivery.c.campaign_id == campaign_id, delivery.c.phase.is_not(None))
+        .group_by(delivery.c.state, delivery.c.phase, delivery.c.reply_text)
+        .order_by(func.count().desc())
+        .limit(most)
+    )
+    return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def list_deliveries(
+    connection: Connection, campaign_id: int, state: DeliveryState | None = None
+) -> Iterator[Row[tuple[object, ...]]]:
+    """The deliveries of a campaign with the address each went to, where the person is still on file."""
+    statement = (
+        select(delivery, subscriber.c.email)
+        .outerjoin(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+        .where(delivery.c.campaign_id == campaign_id)
+        .order_by(delivery.c.id)
+    )
+    if state is not None:
+        statement = statement.where(delivery.c.state == state)
+    yield from connection.execution_options(yield_per=1000).execute(statement)

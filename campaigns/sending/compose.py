@@ -1,0 +1,150 @@
+"""From a campaign and a recipient to an envelope and the bytes of a mail."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+from email.utils import parseaddr
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from campaigns.notes import content_hash
+from mailer.config import Settings, dkim_keys
+from mailer.errors import ConfigurationError
+from mailer.message import (
+    Address,
+    CampaignMail,
+    Content,
+    MessageIds,
+    Personal,
+    ReturnPaths,
+    compile_skeleton,
+    dkim,
+    feedback_id,
+    headers,
+)
+from mailer.smtp import Envelope
+from subscribers.audience import ConsentedRecipient
+from subscribers.self_service import Links
+from templates.language import Locale, greet
+from templates.notes import RenderedNotes
+
+
+class Person(Protocol):
+    """The four fields."""
+
+    @property
+    def salutation(self) -> str: ...
+    @property
+    def first_name(self) -> str: ...
+    @property
+    def surname(self) -> str: ...
+    @property
+    def email(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An invented person, to look at a mail with."""
+
+    salutation: str
+    first_name: str
+    surname: str
+    email: str
+
+
+def example(locale: Locale) -> Example:
+    """The person that previews and proofs are addressed to."""
+    salutation = {"nl": "mevrouw", "en": "Ms"}[locale]
+    return Example(salutation, "Zoë", "de Vries", "zoe@example.com")
+
+
+class Composer:
+    """Puts the mails of one campaign together. What all of them share is made once, here.
+
+    Raises what `compile_skeleton` raises, and ConfigurationError for sender, keys or addresses that don't do.
+    """
+
+    def __init__(
+        self, campaign_id: int, slug: str, topic: str, rendered: RenderedNotes, settings: Settings
+    ) -> None:
+        sender = mailbox(settings.sender)
+        self._topic, self._locale = topic, rendered.locale
+        key = settings.keys()[0]
+        self._message_ids = MessageIds(key, campaign_id, sender.email.rpartition("@")[2])
+        self._links = Links(settings.keys(), settings.public_url)
+        self._sender = sender.email
+        self._return_paths = ReturnPaths(key, settings.return_path) if settings.return_path else None
+        keys = [dkim.Signer(key) for key in dkim_keys.read(settings.dkim)]
+        self._skeleton = compile_skeleton(campaign_mail(slug, topic, rendered, settings, sender), keys)
+        self._through = {
+            name: Composer(campaign_id, slug, topic, rendered, own)
+            for name, own in settings.as_other_senders().items()
+        }
+
+    def through(self, relay: str) -> Composer:
+        """What puts the mails together that go through `relay`, which may have an identity of its own."""
+        return self._through.get(relay, self)
+
+    def compose(self, recipient: ConsentedRecipient, now: datetime) -> tuple[Envelope, Content]:
+        """The mail of one recipient, complete and signed; `now` becomes its Date.
+
+        Raises InvalidInput where the recipient's fields can't be sent.
+        """
+        return self._compose(recipient.delivery_id, recipient.subscriber_id, recipient, now)
+
+    def proof(self, now: datetime, email: str | None = None) -> tuple[Envelope, Content]:
+        """The mail as an invented person would get it, for the team's own eyes; its link belongs to nobody."""
+        person = example(self._locale)
+        return self._compose(0, 0, replace(person, email=email or person.email), now)
+
+    def _compose(
+        self, delivery_id: int, subscriber_id: int, person: Person, now: datetime
+    ) -> tuple[Envelope, Content]:
+        name = " ".join(filter(None, (person.first_name, person.surname)))
+        personal = Personal(
+            Address(name, person.email),
+            self._message_ids.of(delivery_id),
+            now,
+            self._links.url(subscriber_id, self._topic, self._locale),
+            greet(self._locale, person.salutation, person.first_name, person.surname),
+        )
+        return_path = self._return_paths.of(delivery_id) if self._return_paths else self._sender
+        return Envelope(return_path, person.email), self._skeleton.fill(personal)
+
+
+def mailbox(value: str) -> Address:
+    """``Name <address>`` or an address, as the settings have checked it; its domain comes in ASCII."""
+    name, email = parseaddr(value)
+    return Address(name, headers.addr_spec(email))
+
+
+def campaign_mail(
+    slug: str, topic: str, rendered: RenderedNotes, settings: Settings, sender: Address
+) -> CampaignMail:
+    """What all mails of a campaign have in common, as the assembly wants it."""
+    domain = sender.email.rpartition("@")[2]
+    return CampaignMail(
+        sender=sender,
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        list_id=settings.list_id or f"{topic}.{domain}",
+        list_name=settings.brand.name,
+        feedback_id=feedback_id(
+            slug, topic, "release-notes", hashlib.sha256(domain.encode()).hexdigest()[:10]
+        ),
+        language=rendered.locale,
+        boundary_seed=content_hash(rendered),
+        reply_to=mailbox(settings.reply_to) if settings.reply_to else None,
+        unsubscribe_mailto=settings.unsubscribe_mailbox,
+        images=rendered.images,
+        extra=(("List-Help", f"<{_web_address(settings.brand.website)}>"),) if settings.brand.website else (),
+    )
+
+
+def _web_address(url: str) -> str:
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise ConfigurationError(f"[brand] website is not a web address: {url!r}")
+    return url

@@ -1,0 +1,9 @@
+"""When mail goes out: due times, send windows, recurring times. Pure functions of aware datetimes."""
+
+from __future__ import annotations
+
+from campaigns.timing.cron import Cadence
+from campaigns.timing.due_time import DueTime, Missed, parse_due_time
+from campaigns.timing.window import ALWAYS, SendWindow
+
+__all__ = ["ALWAYS", "Cadence", "DueTime", "Missed", "SendWindow", "parse_due_time"]

@@ -1,0 +1,79 @@
+"""What every command needs from outside: settings, database, clock and the two streams to speak on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailer.config import Settings, config_path, load_settings
+from mailer.database import Clock, Database
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Door:
+    """Opened once a command (`@click.pass_obj`); everything in it is made at first use.
+
+    `config` is the settings file that was asked for, or None for mailer.toml in the working directory.
+    """
+
+    def __init__(self, config: Path | None = None) -> None:
+        self.config = config
+
+    @property
+    def config_path(self) -> Path:
+        """Where the settings file is, or would be."""
+        return config_path(self.config)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Raises ConfigurationError where file and variables do not do."""
+        return load_settings(self.config)
+
+    @cached_property
+    def database(self) -> Database:
+        """The database that the settings name; it connects at its first transaction."""
+        return Database(self.settings.database_url.get_secret_value(), self.settings.folder)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The clock that all hosts share."""
+        return self.database.clock()
+
+    def now(self) -> datetime:
+        """The time, aware, by the clock that all hosts share."""
+        return self.clock()
+
+    @cached_property
+    def console(self) -> Console:
+        """For people: progress, questions and messages, on stderr."""
+        from rich.console import Console  # noqa: PLC0415 - slow to import, and a quiet run says nothing
+
+        return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+    def report(self, values: Mapping[str, object], text: str, *, as_json: bool) -> None:
+        """The command's result on stdout: `values` as one JSON object on a line, else `text`."""
+        line = json.dumps(values, ensure_ascii=False, default=_plain) if as_json else text.rstrip("\n")
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        """Give back the database's connections."""
+        if "database" in self.__dict__:
+            self.database.close()
+
+
+def _plain(value: object) -> object:
+    match value:
+        case date():
+            return value.isoformat()
+        case Path():
+            return str(value)
+        case _:
+            raise TypeError(f"{type(value).__name__} has no JSON form")

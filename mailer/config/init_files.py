@@ -1,0 +1,162 @@
+"""The files that `mailer init` makes: mailer.toml, and its secrets, which only their owner can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from dataclasses import dataclass
+from email.utils import parseaddr
+from pathlib import Path
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from mailer.config.secret_keys import fresh_key
+from mailer.config.settings import SECRETS_NAME, Settings, parse_settings
+from mailer.errors import ConfigurationError
+
+_CONFIG = """\
+# Settings of Release Mailer. Every key can also be set as a variable: MAILER_SENDER, MAILER_SMTP__HOST, ...
+# Secrets belong in {secrets} beside this file, not here. `mailer doctor` checks both.
+
+# What recipients see as From. DKIM, SPF and DMARC of its domain must allow the relay.
+sender = {sender}
+# reply_to = "Support <support@example.com>"
+
+# Where `mailer serve` is reached from outside; unsubscribe links start with it. HTTPS, except on this machine.
+public_url = {public_url}
+
+# What people agree to receive, in which language, and the zone in which times without a zone are read.
+topic = {topic}
+locale = {locale}
+zone = {zone}
+
+# A second person approves each campaign before it can be sent.
+require_approval = false
+
+# When mail may go out, and how long after its time a scheduled campaign may still begin.
+# send_window = "weekdays 08:00 to 18:00 Europe/Amsterdam"
+max_lateness = "6h"
+{database_url}
+[smtp]
+# The relay that mail is handed to. security: "starttls", "tls", or "none" for a relay on this machine.
+host = {host}
+port = {port}
+security = {security}
+# username = "release-mailer"      # its password goes into the secrets file: [smtp] password = "..."
+connections = {connections}
+
+# How fast, in any second, minute, hour or day, for all processes together. Several relays with weights are named
+# in [relays.NAME] in place of [smtp]. Both are in docs/throttling.md.
+# [smtp.limits]
+# per_second = 50
+# per_day = 200000
+# warm_up = {{ start = 2026-12-01, first_day = 500, growth = 2.0, days = 10 }}
+
+# What one provider of recipients gets at most; gmail, microsoft, yahoo, apple and others are known by name.
+# [providers.gmail]
+# per_second = 20
+# connections = 5
+
+[brand]
+# What mails and pages show of you; `name` is your product's or company's.
+name = {name}
+colour = {colour}
+# website = "https://example.com"
+# privacy_url = "https://example.com/privacy"
+# postal_address = "Example Ltd, 1 Example Street, Amsterdam"
+# support_email = "support@example.com"
+# logo = "logo.png"
+"""
+
+_SECRETS = """\
+# Secrets of Release Mailer. Keep a copy in a safe place: without these keys old unsubscribe links stop working.
+# Oldest first; the last one signs. `mailer keys rotate` adds one.
+secret_keys = [
+  {key},
+]
+{database_url}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the person at the keyboard asked for; None leaves the default."""
+
+    sender: str | None = None
+    public_url: str | None = None
+    database_url: str | None = None
+
+
+def write_files(config: Path, wishes: Wishes) -> list[Path]:
+    """Write the settings file and its secrets file, each only where there is none yet; returns what was made.
+
+    A database URL with a password goes to the secrets file. Raises ConfigurationError, with nothing written,
+    where a wish does not do.
+    """
+    secret = _has_password(wishes.database_url)
+    made = []
+    for path, text, mode in (
+        (config, config_text(wishes, with_database=not secret), 0o644),
+        (config.with_name(SECRETS_NAME), secrets_text(wishes, with_database=secret), 0o600),
+    ):
+        if not path.exists():
+            parse_settings(tomllib.loads(text), path)
+            _create(path, text, mode)
+            made.append(path)
+    return made
+
+
+def config_text(wishes: Wishes, *, with_database: bool = True) -> str:
+    """A commented settings file with the wishes and, for the rest, the defaults."""
+    fields = Settings.model_fields
+    smtp, brand = fields["smtp"].default, fields["brand"].default
+    return _CONFIG.format(
+        secrets=SECRETS_NAME,
+        sender=_toml(wishes.sender or fields["sender"].default),
+        public_url=_toml(wishes.public_url or fields["public_url"].default),
+        topic=_toml(fields["topic"].default),
+        locale=_toml(fields["locale"].default),
+        zone=_toml(fields["zone"].default),
+        host=_toml(smtp.host),
+        port=smtp.port,
+        security=_toml(smtp.security),
+        connections=smtp.connections,
+        name=_toml(parseaddr(wishes.sender or "")[0] or brand.name),
+        colour=_toml(brand.colour),
+        database_url=_database_line(wishes) if with_database else "",
+    )
+
+
+def secrets_text(wishes: Wishes, *, with_database: bool = False) -> str:
+    """A secrets file with one fresh key."""
+    return _SECRETS.format(
+        key=_toml(fresh_key()),
+        database_url=_database_line(wishes) if with_database else "",
+    )
+
+
+def _database_line(wishes: Wishes) -> str:
+    default: str = Settings.model_fields["database_url"].default.get_secret_value()
+    return f"\n# A SQLite file, or postgresql://user@host/database for many hosts.\ndatabase_url = {_toml(wishes.database_url or default)}\n"
+
+
+def _toml(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _has_password(url: str | None) -> bool:
+    try:
+        return url is not None and bool(make_url(url).password)
+    except ArgumentError:
+        return True  # whatever it is, it is not to be shown; the database will say that it can't be read
+
+
+def _create(path: Path, text: str, mode: int) -> None:
+    try:
+        with os.fdopen(
+            os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "w", encoding="utf-8"
+        ) as file:
+            file.write(text)
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be created: {error.strerror}.") from None

@@ -1,0 +1,29 @@
+"""The database: one SQLite file or one PostgreSQL database, and everything that differs between the two.
+
+Statements are SQLAlchemy Core on plain connections. A query function takes a `Connection` and never commits; the use
+case owns the transaction, through `Database.write` or `Database.read`. `schema` (Alembic) is imported by name where
+it is needed, for it is slow to import.
+"""
+
+from __future__ import annotations
+
+from mailer.database.bulk import Row, among, insert
+from mailer.database.columns import BIG, one_of, table
+from mailer.database.engine import Clock, Database
+from mailer.database.group_commit import GroupCommit
+from mailer.database.prepared import AnyOf, Prepared, pipelined
+
+__all__ = [
+    "BIG",
+    "AnyOf",
+    "Clock",
+    "Database",
+    "GroupCommit",
+    "Prepared",
+    "Row",
+    "among",
+    "insert",
+    "one_of",
+    "pipelined",
+    "table",
+]

@@ -1,0 +1,27 @@
+"""Checks before mail goes out: settings, secrets, database, relay, DNS, the public address."""
+
+from __future__ import annotations
+
+from mailer.doctor.checks import (
+    Finding,
+    Level,
+    database,
+    failure,
+    open_to_others,
+    public_address,
+    relay,
+    secrets,
+    sender,
+)
+
+__all__ = [
+    "Finding",
+    "Level",
+    "database",
+    "failure",
+    "open_to_others",
+    "public_address",
+    "relay",
+    "secrets",
+    "sender",
+]

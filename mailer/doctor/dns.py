@@ -1,0 +1,28 @@
+"""What DNS says about the sender's domain: SPF (RFC 7208), DKIM (RFC 6376) and DMARC (RFC 7489)."""
+
+from __future__ import annotations
+
+from dns.exception import DNSException
+from dns.resolver import NXDOMAIN, NoAnswer, Resolver
+
+_PATIENCE = 4.0
+
+
+class LookupFailed(Exception):
+    """DNS did not answer; that says nothing about the record."""
+
+
+def txt_records(name: str) -> tuple[str, ...]:
+    """The TXT records of `name`, each with its strings joined; none where there is no such name.
+
+    Takes at most some seconds. Raises LookupFailed.
+    """
+    try:
+        resolver = Resolver()
+        resolver.lifetime = _PATIENCE
+        answer = resolver.resolve(name, "TXT")
+    except (NXDOMAIN, NoAnswer):
+        return ()
+    except DNSException as error:
+        raise LookupFailed(type(error).__name__) from None
+    return tuple(b"".join(record.strings).decode("utf-8", "replace") for record in answer)

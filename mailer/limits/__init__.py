@@ -1,0 +1,25 @@
+"""How fast mail may go out: rates of relays and of recipients' providers, held by all processes together.
+
+`rates` are the settings' words, `budget` the arithmetic, `throttle` the shared state in the database.
+"""
+
+from __future__ import annotations
+
+from mailer.limits.budget import SECOND, Budget, Limit
+from mailer.limits.rates import ProviderLimits, RelayLimits, providers_by_domain
+from mailer.limits.throttle import Admission, Ask, ProviderFull, RelayFull, Slot, Throttle
+
+__all__ = [
+    "SECOND",
+    "Admission",
+    "Ask",
+    "Budget",
+    "Limit",
+    "ProviderFull",
+    "ProviderLimits",
+    "RelayFull",
+    "RelayLimits",
+    "Slot",
+    "Throttle",
+    "providers_by_domain",
+]

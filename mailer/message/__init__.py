@@ -1,0 +1,33 @@
+"""The bytes of a mail: MIME skeleton, header fields, transfer encoding, identifiers, DKIM signature.
+
+`skeleton` encodes once what all mails of a campaign share and fills in what differs per recipient. `headers`, `dkim` and
+`quoted_printable` hold functions that are called by module name.
+"""
+
+from __future__ import annotations
+
+from mailer.message.content import Content
+from mailer.message.identifiers import MessageIds, ReturnPaths, feedback_id
+from mailer.message.skeleton import (
+    Address,
+    CampaignMail,
+    InlineImage,
+    Personal,
+    Skeleton,
+    Slot,
+    compile_skeleton,
+)
+
+__all__ = [
+    "Address",
+    "CampaignMail",
+    "Content",
+    "InlineImage",
+    "MessageIds",
+    "Personal",
+    "ReturnPaths",
+    "Skeleton",
+    "Slot",
+    "compile_skeleton",
+    "feedback_id",
+]

@@ -1,0 +1,7 @@
+"""What monitoring systems read: metrics without personal data."""
+
+from __future__ import annotations
+
+from mailer.observability.metrics import CONTENT_TYPE, Metrics
+
+__all__ = ["CONTENT_TYPE", "Metrics"]

@@ -1,0 +1,36 @@
+"""Hand mail to SMTP relays: connections, pools, several relays, and what a relay's replies mean.
+
+`transaction` and `replies` are the protocol without I/O; `pipeline` and `handshake` are its transport; `pool` keeps the
+connections of one relay, `relays` chooses among several. Those two are imported by name: a linter contract lists who may.
+"""
+
+from __future__ import annotations
+
+from mailer.smtp.handshake import ConnectionFailed, shake_hands, tls_context
+from mailer.smtp.outcome import (
+    Accepted,
+    Deferred,
+    Outcome,
+    Phase,
+    Rejected,
+    Scope,
+    Uncertain,
+    says_no_such_address,
+)
+from mailer.smtp.transaction import Capabilities, Envelope
+
+__all__ = [
+    "Accepted",
+    "Capabilities",
+    "ConnectionFailed",
+    "Deferred",
+    "Envelope",
+    "Outcome",
+    "Phase",
+    "Rejected",
+    "Scope",
+    "Uncertain",
+    "says_no_such_address",
+    "shake_hands",
+    "tls_context",
+]

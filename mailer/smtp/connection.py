@@ -1,0 +1,121 @@
+"""One SMTP connection, on which one message after the other is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Self, cast
+
+from mailer.config import RelaySettings, TimeoutSettings
+from mailer.message import Content
+from mailer.smtp.handshake import shake_hands, tls_context
+from mailer.smtp.outcome import Deferred, Outcome, Phase, Scope, Uncertain
+from mailer.smtp.pipeline import Pipeline
+from mailer.smtp.transaction import Capabilities, Debt, Envelope, transact
+
+GOODBYE = 2.0  # seconds that a relay has to answer QUIT
+
+
+class Connection:
+    """A connection on which one message after the other is sent.
+
+    `usable` is False once it is broken, worn (messages_per_connection) or was idle for too long (idle_seconds):
+    close it and take another. `relay` is the name of the relay, `sent` counts the messages that were sent on it,
+    and `served` those of which the relay decided what becomes of them.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, capabilities: Capabilities, settings: RelaySettings, relay: str = ""
+    ) -> None:
+        self.capabilities = capabilities
+        self.relay = relay
+        self.sent = self.served = 0
+        self._turn_ends = settings.messages_per_connection
+        self._pipeline = pipeline
+        self._most = settings.messages_per_connection
+        self._longest_idle = settings.idle_seconds
+        self._loop = asyncio.get_running_loop()
+        self._used = self._loop.time()
+        self._debt = Debt.NONE
+
+    @classmethod
+    async def open(cls, settings: RelaySettings, tls: ssl.SSLContext | None = None, relay: str = "") -> Self:
+        """Connect, encrypt, greet and log in.
+
+        `tls` saves reading the authorities' certificates again; by default it is made from the settings.
+        Raises ConnectionFailed (a RelayUnavailable), which says in which phase and why; ConfigurationError
+        where ca_file can't be read or a password would go in clear.
+        """
+        ready = await shake_hands(settings, tls or tls_context(settings))
+        pipeline = Pipeline(_limits(settings.timeouts))
+        pipeline.take_over(ready.transport)
+        return cls(pipeline, ready.capabilities, settings, relay)
+
+    @property
+    def usable(self) -> bool:
+        """May another message be sent on it?"""
+        idle = self._loop.time() - self._used
+        return self._pipeline.broken is None and self.sent < self._most and idle < self._longest_idle
+
+    @property
+    def has_turn(self) -> bool:
+        """May another message be sent on it before others have their turn?"""
+        return self.sent < self._turn_ends and self.usable
+
+    def begin_turn(self, messages: int | None) -> None:
+        """Let so many messages be sent before others have their turn; None: as many as it bears."""
+        self._turn_ends = self._most if messages is None else self.sent + messages
+
+    @property
+    def turned_away(self) -> bool:
+        """Did the relay close it with a 421?"""
+        return self._pipeline.turned_away
+
+    async def send(
+        self,
+        envelope: Envelope,
+        message: Content | bytes,
+        may_offer: Callable[[], bool] | None = None,
+    ) -> Outcome:
+        """Offer `message` (7-bit, CRLF, complete) to one recipient. Nothing that a relay does raises.
+
+        `may_offer` is asked when the dialogue has come to the content; if it says no, nothing is offered, the
+        connection is closed, and the outcome is Deferred.
+
+        Cancelling it closes the connection; whether the relay has taken the message is then unknown.
+        Raises ValueError for bytes that are not 7-bit or do not end with CRLF, RuntimeError where the
+        connection is already sending.
+        """
+        if self._pipeline.broken is not None:
+            return Deferred(Phase.MAIL, Scope.RELAY, None, self._pipeline.broken)
+        content = message if isinstance(message, Content) else Content.of(message)
+        verdict = await self._pipeline.run(
+            transact(envelope, content, self.capabilities, self._debt), may_offer
+        )
+        self._debt = verdict.debt
+        self._used = self._loop.time()
+        self.sent += 1
+        outcome = cast("Outcome", verdict.outcome)
+        match outcome:
+            case Uncertain() | Deferred(scope=Scope.RELAY):
+                self._turn_ends = self.sent
+            case _:
+                self.served += 1
+        return outcome
+
+    async def close(self) -> None:
+        """Say QUIT, for up to two seconds, and close. Where that is not possible just close."""
+        if self._debt is Debt.DOT_AND_RESET:
+            self._pipeline.abort("closed")
+        await self._pipeline.quit(GOODBYE)
+
+
+def _limits(timeouts: TimeoutSettings) -> dict[Phase, float]:
+    return {
+        Phase.MAIL: timeouts.mail,
+        Phase.RCPT: timeouts.rcpt,
+        Phase.DATA: timeouts.data,
+        Phase.CONTENT: timeouts.block,
+        Phase.FINAL: timeouts.final,
+    }

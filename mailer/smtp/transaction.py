@@ -1,0 +1,192 @@
+"""One message's dialogue with a relay, without any I/O: which commands to send, and what the replies come to.
+
+    CHUNKING + PIPELINING   RSET?, [MAIL RCPT BDAT content]           one round trip
+    PIPELINING              RSET?, [MAIL RCPT DATA] [content .]       two
+    CHUNKING                RSET?, [MAIL] [RCPT] [BDAT content]       three
+    neither                 RSET?, [MAIL] [RCPT] [DATA] [content .]   four
+
+(RFC 5321, RFC 2920 PIPELINING, RFC 3030 CHUNKING, RFC 1870 SIZE.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, TypeAlias
+
+from mailer.errors import InvalidInput
+from mailer.message import Content
+from mailer.smtp.outcome import (
+    Accepted,
+    Deferred,
+    Outcome,
+    Phase,
+    Rejected,
+    Scope,
+    Uncertain,
+    classify,
+    read_reply,
+)
+from mailer.smtp.replies import RawReply
+
+LONGEST_PATH = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
+_PATH = re.compile(r"[!#-;=?A-Z\[\]-~]+@[!#-;=?A-Z\[\]-~]+")  # printable ASCII, without <>"\\ and the @
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """SMTP sender (empty for the null return path) and the one recipient.
+
+    Raises InvalidInput, which does not repeat the address, where one can't stand in a command: anything but
+    printable ASCII, a space, an angle bracket, a quote, a backslash, no @, or over 254 characters.
+    """
+
+    sender: str
+    recipient: str
+
+    def __post_init__(self) -> None:
+        if self.sender:
+            _check_path("sender", self.sender)
+        _check_path("recipient", self.recipient)
+
+    @property
+    def local_parts(self) -> tuple[str, ...]:
+        """What a reply must not repeat to the operator."""
+        return self.recipient.rpartition("@")[0], self.sender.rpartition("@")[0]
+
+
+def _check_path(role: str, address: str) -> None:
+    if len(address) > LONGEST_PATH or not _PATH.fullmatch(address):
+        raise InvalidInput(
+            f"The {role}'s address can't be written in an SMTP command.",
+            hint="An envelope address is plain ASCII, name@domain, without spaces, quotes or angle brackets.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the relay's EHLO reply offers of what we use. `size` is 0 where it states no limit."""
+
+    pipelining: bool = False
+    chunking: bool = False
+    size: int | None = None
+
+
+class Debt(Enum):
+    """What a transaction that failed leaves to be said before the next one may begin."""
+
+    NONE = b""
+    RESET = b"RSET\r\n"
+    DOT_AND_RESET = b".\r\nRSET\r\n"  # DATA was accepted although no recipient was (RFC 2920 section 3.1)
+    HOPELESS = b"QUIT\r\n"  # replies and commands no longer match: the connection has to go
+
+
+class Group(NamedTuple):
+    """Commands that are written in one go, and the phase that each of their replies belongs to."""
+
+    data: tuple[bytes, ...]
+    phases: tuple[Phase, ...]
+    offers: bool = False
+
+
+def _hundreds(phase: Phase) -> int:
+    """What a positive reply begins with."""
+    return 3 if phase is Phase.DATA else 2
+
+
+_MAIL, _RCPT, _DATA, _FINAL = (Phase.MAIL,), (Phase.RCPT,), (Phase.DATA,), (Phase.FINAL,)
+_OPENING = (Phase.MAIL, Phase.RCPT, Phase.DATA)
+_ALL = (Phase.MAIL, Phase.RCPT, Phase.FINAL)
+_POSITIVE: dict[tuple[Phase, ...], list[int]] = {
+    phases: [_hundreds(phase) for phase in phases] for phases in (_MAIL, _RCPT, _DATA, _FINAL, _OPENING, _ALL)
+}
+
+
+class Verdict(NamedTuple):
+    """How a transaction ended. `outcome` is None where replies are missing and those that came don't decide."""
+
+    outcome: Outcome | None
+    debt: Debt
+
+
+Dialogue: TypeAlias = Generator[Group, list[RawReply], Verdict]
+
+
+def transact(envelope: Envelope, content: Content, offered: Capabilities, debt: Debt) -> Dialogue:
+    """The dialogue for one message: yields groups, is sent the replies to each, returns the verdict.
+
+    It must be sent fewer replies than a group has phases only when the connection is lost.
+    """
+    if offered.size and content.size > offered.size:
+        reason = f"the message has {content.size} bytes and the relay takes at most {offered.size}"
+        return Verdict(Rejected(Phase.MAIL, Scope.SENDER, None, reason), debt)
+    if debt is not Debt.NONE and (refused := (yield from _pay(debt))):
+        return refused
+    for group in _groups(envelope, content, offered):
+        replies = yield group
+        if len(replies) < len(group.phases) or not _all_positive(group, replies):
+            return _judge(group, replies, envelope)
+    return Verdict(Accepted(read_reply(*replies[-1], envelope.local_parts)), Debt.NONE)
+
+
+def _pay(debt: Debt) -> Generator[Group, list[RawReply], Verdict | None]:
+    group = Group((debt.value,), (Phase.MAIL,) * debt.value.count(b"\r\n"))
+    replies = yield group
+    if len(replies) < len(group.phases):
+        return Verdict(None, Debt.NONE)
+    reset = replies[-1]
+    if _positive(Phase.MAIL, reset.code):
+        return None
+    reply = read_reply(*reset)
+    return Verdict(Deferred(Phase.MAIL, Scope.RELAY, reply, f"RSET was refused: {reply}"), Debt.HOPELESS)
+
+
+def _groups(envelope: Envelope, content: Content, offered: Capabilities) -> tuple[Group, ...]:
+    size = b"" if offered.size is None else b" SIZE=%d" % content.size
+    mail = b"MAIL FROM:<%b>%b\r\n" % (envelope.sender.encode("ascii"), size)
+    rcpt = b"RCPT TO:<%b>\r\n" % envelope.recipient.encode("ascii")
+    if offered.chunking:
+        bdat = b"BDAT %d LAST\r\n" % content.size
+        if offered.pipelining:
+            return (Group((mail + rcpt + bdat, *content.pieces), _ALL, offers=True),)
+        offer = Group((bdat, *content.pieces), _FINAL, offers=True)
+        return Group((mail,), _MAIL), Group((rcpt,), _RCPT), offer
+    offer = Group((*content.stuffed(), b".\r\n"), _FINAL, offers=True)
+    if offered.pipelining:
+        return Group((mail + rcpt + b"DATA\r\n",), _OPENING), offer
+    return Group((mail,), _MAIL), Group((rcpt,), _RCPT), Group((b"DATA\r\n",), _DATA), offer
+
+
+def _positive(phase: Phase, code: int) -> bool:
+    return code // 100 == _hundreds(phase)
+
+
+def _all_positive(group: Group, replies: Sequence[RawReply]) -> bool:
+    return [raw.code // 100 for raw in replies] == _POSITIVE[group.phases]
+
+
+def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope) -> Verdict:
+    """The verdict on replies of which some are missing or not positive.
+
+    The first reply that is not positive decides, for whatever follows it in its group follows from it.
+    """
+    taken = [_positive(phase, raw.code) for phase, raw in zip(group.phases, replies, strict=False)]
+    if all(taken):
+        return Verdict(None, Debt.NONE)
+    decisive = taken.index(False)
+    phase = group.phases[decisive]
+    reply = read_reply(*replies[decisive], envelope.local_parts)
+    senseless = reply.code // 100 not in (4, 5)
+    contradicted = taken[decisive:] == [False, True, True]
+    if group.offers and phase is not Phase.FINAL and (senseless or contradicted):
+        reason = f"the content was offered and the replies do not match the commands: {reply}"
+        return Verdict(Uncertain(phase, reason), Debt.HOPELESS)
+    return Verdict(classify(phase, reply), Debt.HOPELESS if senseless else _debt(group, taken))
+
+
+def _debt(group: Group, taken: Sequence[bool]) -> Debt:
+    """RFC 2920 section 3.1: a relay may accept DATA in a group in which it refused MAIL or RCPT."""
+    waits_for_content = len(taken) == len(group.phases) and group.phases[-1] is Phase.DATA and taken[-1]
+    return Debt.DOT_AND_RESET if waits_for_content else Debt.RESET

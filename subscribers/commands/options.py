@@ -1,0 +1,63 @@
+"""What the commands of this room share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mailer.commands import Door
+from mailer.errors import InvalidInput
+from subscribers import rights
+from subscribers.address import AddressHasher, EmailAddress, normalise
+from subscribers.ledger import topic_of
+from subscribers.rights import File
+
+file_type = click.Path(exists=True, dir_okay=False, path_type=Path)
+email_argument = click.argument("email")
+topic_option = click.option(
+    "--topic", metavar="TOPIC", help="What it is about; by default the settings' topic."
+)
+source_option = click.option(
+    "--source", default="mailer command", help="Through what the person asked; goes into the ledger."
+)
+wording_option = click.option(
+    "--wording", type=file_type, required=True, help="A file with the verbatim text that was shown."
+)
+language_option = click.option("--language", default="", help="The wording's language, such as nl.")
+version_option = click.option(
+    "--wording-version", default="", help="Your name for this version of the wording."
+)
+
+
+def topic_or_default(door: Door, topic: str | None) -> str:
+    return topic_of(topic if topic is not None else door.settings.topic)
+
+
+def hasher_of(door: Door) -> AddressHasher:
+    return AddressHasher(door.settings.keys())
+
+
+def address_of(email: str, where: str = "EMAIL") -> EmailAddress:
+    try:
+        return normalise(email.strip())
+    except InvalidInput as error:
+        raise InvalidInput(f"{error.reason}.", where=where) from None
+
+
+def read_wording(path: Path) -> str:
+    """The text as it was shown, to the letter: line ends and all."""
+    try:
+        wording = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInput("the wording is not UTF-8 text.", where=str(path)) from None
+    if not wording.strip():
+        raise InvalidInput(
+            "the wording is empty.", where=str(path), hint="Save the text that people saw in it."
+        )
+    return wording
+
+
+def look_up(door: Door, email: str) -> File:
+    with door.database.read() as connection:
+        return rights.look_up(connection, address_of(email), hasher_of(door))

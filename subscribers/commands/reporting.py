@@ -1,0 +1,135 @@
+"""How the people's commands tell what they found: lines for people, plain values for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from subscribers.intake import ImportReport
+from subscribers.ledger import EVERY_TOPIC, Line, Proof
+from subscribers.models import ConsentKind
+from subscribers.people import Names, Person
+from subscribers.rights import File, Listed
+
+
+def of_import(report: ImportReport, refusals: Path, *, dry_run: bool) -> str:
+    """What became of a file's rows."""
+    lines = ["Nothing was written; an import would give:"] if dry_run else []
+    lines += [
+        f"{report.read:>9,}  rows read",
+        f"{report.granted:>9,}  consents granted",
+        f"{report.unchanged:>9,}  unchanged",
+        f"{report.still_withdrawn:>9,}  still withdrawn",
+        f"{report.without_consent:>9,}  without consent, not stored",
+        f"{report.refused:>9,}  refused" + (f", see {refusals}" if report.refused else ""),
+    ]
+    if report.dropped_columns:
+        lines.append(f"Columns that were dropped: {', '.join(report.dropped_columns)}.")
+    return "\n".join(lines)
+
+
+def of_listed(listed: Listed, zone: ZoneInfo) -> str:
+    """A person in one line, with tabs between."""
+    since = f"{listed.since.astimezone(zone):%Y-%m-%d}" if listed.since else ""
+    state = _state(listed.state, mailable=listed.mailable)
+    return "\t".join((listed.person.email, _full(listed.person.names), state, since))
+
+
+def listed_values(listed: Listed) -> dict[str, Any]:
+    """A person as plain values."""
+    return _fields(listed.person) | {
+        "state": listed.state,
+        "since": listed.since,
+        "mailable": listed.mailable,
+    }
+
+
+def of_file(file: File, zone: ZoneInfo) -> str:
+    """All that is on file about a person."""
+    lines = [f"{title:<12}{value}" for title, value in _fields(file.person).items()]
+    lines.append(f"{'on file':<12}since {_moment(file.person.created_at, zone)}")
+    for topic, standing in file.standings.items():
+        lines.append(f"{topic}: {standing.state} since {_moment(standing.since, zone)}")
+    if file.suppressed:
+        since = _moment(file.suppressed.since, zone)
+        lines.append(f"suppressed ({file.suppressed.reason}) since {since}: gets no mail")
+    return "\n".join([*lines, "", of_lines(file.history, zone)])
+
+
+def of_lines(lines: Iterable[Line], zone: ZoneInfo) -> str:
+    """Lines of the ledger, one in a line."""
+    return "\n".join(
+        f"{line.id:>8}  {_moment(line.event.occurred_at, zone):<24}  {line.event.kind:<10}"
+        f"{'' if line.event.topic == EVERY_TOPIC else line.event.topic + ', '}{line.event.source}"
+        for line in lines
+    )
+
+
+def of_proof(proof: Proof, zone: ZoneInfo) -> str:
+    """A proof of consent, to hand to whoever asks."""
+    event = proof.grant.event
+    standing = proof.standing
+    lines = [
+        f"Consent on topic {event.topic}",
+        f"  given     {_moment(event.occurred_at, zone)}",
+        f"  recorded  {_moment(proof.grant.recorded_at, zone)}",
+        f"  through   {event.source}",
+        f"  ledger    line {proof.grant.id}, hash {proof.grant.hash}",
+        f"  now       {standing.state} since {_moment(standing.since, zone)} (line {standing.event_id})",
+        "",
+        f"The text that was shown (SHA-256 {event.wording_sha256}):",
+        "",
+        indent(proof.wording, "  | ", lambda _: True),
+    ]
+    return "\n".join(lines)
+
+
+def proof_values(proof: Proof) -> dict[str, Any]:
+    """A proof as plain values."""
+    event = proof.grant.event
+    return {
+        "topic": event.topic,
+        "given_at": event.occurred_at,
+        "recorded_at": proof.grant.recorded_at,
+        "source": event.source,
+        "wording": proof.wording,
+        "wording_sha256": event.wording_sha256,
+        "line": proof.grant.id,
+        "hash": proof.grant.hash,
+        "state": proof.standing.state,
+        "since": proof.standing.since,
+    }
+
+
+def as_json(values: dict[str, Any]) -> str:
+    """A person's data for their own eyes: indented JSON."""
+    return json.dumps(values, ensure_ascii=False, indent=2, default=datetime.isoformat) + "\n"
+
+
+def _fields(person: Person) -> dict[str, str]:
+    names = person.names
+    return {
+        "email": person.email,
+        "salutation": names.salutation,
+        "first_name": names.first_name,
+        "surname": names.surname,
+    }
+
+
+def _full(names: Names) -> str:
+    return " ".join(part for part in (names.salutation, names.first_name, names.surname) if part)
+
+
+def _state(state: ConsentKind | None, *, mailable: bool) -> str:
+    if state is None:
+        return "no consent"
+    return "suppressed" if state is ConsentKind.GRANTED and not mailable else state.value
+
+
+def _moment(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"

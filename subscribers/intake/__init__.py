@@ -1,0 +1,38 @@
+"""How people come on file: CSV files, each row's own consent, refusals by row.
+
+`csv_file` reads records, `applicant` reads one row, `admission` decides and writes, `csv_import` runs a whole file.
+"""
+
+from __future__ import annotations
+
+from subscribers.intake.admission import Candidate, Evidence, Verdict, admit, consider, verdict_on
+from subscribers.intake.applicant import Applicant, ApplicantReader, Refusal, agrees
+from subscribers.intake.consent_time import FORMS, parse_consent_time
+from subscribers.intake.csv_file import Field, Malformed, PeopleCsv, Record, as_text
+from subscribers.intake.csv_import import Import, ImportReport
+from subscribers.intake.duplicates import Seen
+from subscribers.intake.refusals import Refusals
+
+__all__ = [
+    "FORMS",
+    "Applicant",
+    "ApplicantReader",
+    "Candidate",
+    "Evidence",
+    "Field",
+    "Import",
+    "ImportReport",
+    "Malformed",
+    "PeopleCsv",
+    "Record",
+    "Refusal",
+    "Refusals",
+    "Seen",
+    "Verdict",
+    "admit",
+    "agrees",
+    "as_text",
+    "consider",
+    "parse_consent_time",
+    "verdict_on",
+]

@@ -1,0 +1,93 @@
+"""One row of a file: someone who agrees to be mailed, someone who does not, or a refusal with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from mailer.errors import InvalidInput
+from subscribers.address import AddressHasher, EmailAddress, HashedAddress, normalise
+from subscribers.intake.consent_time import parse_consent_time
+from subscribers.intake.csv_file import Field, Malformed, PeopleCsv, Record
+from subscribers.people import Names, name
+
+# All words that count, in whatever case. Anything else is refused: consent is not guessed at.
+YES = frozenset({"1", "true", "yes", "y", "ja", "j", "waar", "opt-in"})
+NO = frozenset({"", "0", "false", "no", "n", "nee", "onwaar", "opt-out"})
+
+
+class Applicant(NamedTuple):
+    """Someone whose row says that they agreed, and when."""
+
+    row: int
+    names: Names
+    address: EmailAddress
+    hashed: HashedAddress
+    consented_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a row does not go in. `column` is the file's own header, or empty where it is about the whole row."""
+
+    row: int
+    column: str
+    reason: str
+
+
+class ApplicantReader:
+    """Reads a file's records. Times without a zone are in `zone`; none may lie after `now`."""
+
+    def __init__(self, file: PeopleCsv, hasher: AddressHasher, zone: ZoneInfo, now: datetime) -> None:
+        self._headers = file.headers
+        self._names = [
+            (field, field.value, file.columns[field])
+            for field in (Field.SALUTATION, Field.FIRST_NAME, Field.SURNAME)
+            if field in file.columns
+        ]
+        self._opted_in = file.columns[Field.OPTED_IN]
+        self._opted_in_at = file.columns[Field.OPTED_IN_AT]
+        self._email = file.columns[Field.EMAIL]
+        self._hasher = hasher
+        self._zone = zone
+        self._now = now
+
+    def read(self, record: Record | Malformed) -> Applicant | Refusal | None:
+        """None stands for a row without consent, of which nothing else is looked at."""
+        if isinstance(record, Malformed):
+            return Refusal(record.row, "", record.reason)
+        cells = record.cells
+        field = Field.OPTED_IN  # the one being read, which a refusal names
+        try:
+            if not agrees(cells[self._opted_in]):
+                return None
+            field = Field.OPTED_IN_AT
+            consented_at = parse_consent_time(cells[self._opted_in_at], self._zone, self._now)
+            field = Field.EMAIL
+            address = normalise(cells[self._email].strip(" \u00a0"))
+            names = {}
+            for field, key, index in self._names:  # noqa: B007 - as above
+                names[key] = name(cells[index])
+        except InvalidInput as error:
+            return Refusal(record.row, self._headers[field], error.reason)
+        hashed = self._hasher.newest(address.key)
+        return Applicant(record.row, Names(**names), address, hashed, consented_at)
+
+    def repeated(self, applicant: Applicant, first: int) -> Refusal:
+        """The refusal of someone who was in the file before, in row `first`."""
+        header = self._headers[Field.EMAIL]
+        return Refusal(
+            applicant.row, header, f"the same address is in row {first}, perhaps spelled otherwise"
+        )
+
+
+def agrees(raw: str) -> bool:
+    """Whether a cell says yes. Raises InvalidInput for what is neither a yes nor a no."""
+    word = raw.strip().casefold()
+    if word in YES:
+        return True
+    if word in NO:
+        return False
+    raise InvalidInput(f"it is neither a yes ({', '.join(sorted(YES))}) nor a no")

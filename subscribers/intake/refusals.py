@@ -1,0 +1,65 @@
+"""The file that lists refused rows: number, column and reason, and nothing of what they hold."""
+
+from __future__ import annotations
+
+import csv
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from mailer.errors import MailerError, Refused
+from subscribers.intake.applicant import Refusal
+
+HEADER = ("row", "column", "reason")
+
+
+class Refusals:
+    """Writes `path` from the first refusal on; without any there is no file, and none of an earlier import.
+
+    Raises Refused where `path` is a file, but not one of ours.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._open = ExitStack()
+        self._writer: Any = None
+
+    def __enter__(self) -> Self:
+        try:
+            if self.path.exists() and not self._is_ours():
+                raise Refused(
+                    f"{self.path} is there already, and it is no list of refusals.",
+                    hint="Name another file with --refusals.",
+                )
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def write(self, refusal: Refusal) -> None:
+        """Add a row. Raises MailerError where the file can't be written."""
+        try:
+            if self._writer is None:
+                stream = self._open.enter_context(self.path.open("w", encoding="utf-8", newline=""))
+                self._writer = csv.writer(stream, lineterminator="\n")
+                self._writer.writerow(HEADER)
+            self._writer.writerow((refusal.row, refusal.column, refusal.reason))
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _is_ours(self) -> bool:
+        with self.path.open("rb") as stream:
+            start = stream.read(len(",".join(HEADER)))
+        return not start or start == ",".join(HEADER).encode()
+
+    def _unwritable(self, error: OSError) -> MailerError:
+        return MailerError(
+            f"The refusals can't be written to {self.path}: {error.strerror}.",
+            hint="Name another file with --refusals, and import again: rows that went in count as unchanged.",
+        )

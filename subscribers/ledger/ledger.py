@@ -1,0 +1,221 @@
+"""The consent ledger in the database: append to it, read it, prove a consent from it.
+
+Appending writes the event and derives the current `Consent` in one transaction, which the caller owns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Iterable, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, Select, and_, bindparam, delete, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mailer.database import bulk
+from mailer.errors import InvalidInput
+from subscribers.ledger.events import (
+    BrokenLink,
+    Line,
+    NewEvent,
+    Standing,
+    check_content,
+    link,
+    standing_after,
+)
+from subscribers.models import Consent, ConsentEvent, ConsentKind, Subscriber, Wording
+
+CONSENT = Consent.metadata.tables["consent"]
+EVENT = ConsentEvent.metadata.tables["consent_event"]
+SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
+WORDING = Wording.metadata.tables["wording"]
+
+Standings: TypeAlias = dict[tuple[int, str], Standing]
+"""Where people stand, by (subscriber id, topic)."""
+
+
+LONGEST_WORDING = 100_000
+LONGEST_LANGUAGE = 35
+LONGEST_VERSION = 100
+
+# Rows that a cursor brings at a time: a walk over millions of lines stays within a few megabytes.
+READ_AHEAD = 2000
+
+# What reading a row raises that holds what its columns never should: another kind, no instant, bytes for a text.
+_NONSENSE = (AttributeError, LookupError, TypeError, ValueError)
+
+
+def lock(connection: Connection) -> None:
+    """Wait until nobody else appends, and keep it so until the transaction ends.
+
+    What is read after it and what is appended on the strength of it agree. SQLite's BEGIN IMMEDIATE has done
+    that already.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE consent_event IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def append(
+    connection: Connection, events: Sequence[NewEvent], now: datetime, *, newcomers: Iterable[int] = ()
+) -> Standings:
+    """Write `events` at the end of the ledger, in order, and derive where each person then stands.
+
+    Where `newcomers` stand is not looked up: they were put on file in this transaction, which is to be a writing
+    one. Returns all standings of the people that the events name. Raises BrokenLink, and writes nothing, if the
+    ledger's last line was tampered with.
+    """
+    if not events:
+        return {}
+    lock(connection)
+    line = _last_line(connection)
+    before = standings(connection, {event.subscriber_id for event in events}.difference(newcomers))
+    after = dict(before)
+    rows = []
+    for event in events:
+        line = link(line, event, now)
+        rows.append(_row(line))
+        _derive(after, line)
+    bulk.insert(connection, EVENT, rows)
+    _store(connection, before, after)
+    return after
+
+
+def keep_wording(
+    connection: Connection, wording: str, now: datetime, *, language: str = "", version: str = ""
+) -> str:
+    """Store the verbatim text that was shown, once; returns its SHA-256 (hex), by which events name it."""
+    if not wording.strip() or "\0" in wording:
+        raise InvalidInput("The wording is empty or not text.", hint="Give the text that people agreed to.")
+    if len(wording) > LONGEST_WORDING:
+        raise InvalidInput(f"The wording is longer than {LONGEST_WORDING} characters.")
+    if len(language) > LONGEST_LANGUAGE or len(version) > LONGEST_VERSION:
+        raise InvalidInput(
+            f"A wording's language has at most {LONGEST_LANGUAGE} characters, its version {LONGEST_VERSION}."
+        )
+    name = sha256(wording.encode()).hexdigest()
+    row = {"sha256": name, "text": wording, "language": language, "version": version, "first_used_at": now}
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(insert(WORDING).on_conflict_do_nothing(), row)
+    return name
+
+
+def standings(connection: Connection, subscriber_ids: Collection[int]) -> Standings:
+    """Where these people stand, on every topic there is a consent for."""
+    of_them = bulk.among(connection, CONSENT.c.subscriber_id, subscriber_ids)
+    rows = connection.execute(select(CONSENT).where(of_them))
+    return {
+        (person, topic): Standing(state, since, event_id) for person, topic, state, since, event_id in rows
+    }
+
+
+def history(connection: Connection, subscriber_id: int) -> list[Line]:
+    """Everything the ledger says of one person, oldest first."""
+    of_person = select(EVENT).where(EVENT.c.subscriber_id == subscriber_id)
+    return list(read(connection, of_person.order_by(EVENT.c.id)))
+
+
+def lines(connection: Connection) -> Generator[Line]:
+    """The whole ledger from its first line, read as it is walked."""
+    return read(connection, select(EVENT).order_by(EVENT.c.id))
+
+
+def lines_by_person(connection: Connection) -> Generator[Line]:
+    """The whole ledger, person by person, read as it is walked."""
+    by_person = select(EVENT).order_by(EVENT.c.subscriber_id, EVENT.c.id)
+    return read(connection, by_person)
+
+
+def read(connection: Connection, statement: Select[Any]) -> Generator[Line]:
+    """The lines that a selection of the ledger's columns yields.
+
+    Raises BrokenLink at a line that no `append` can have written, such as one of an unknown kind.
+    """
+    passed = 0
+    try:
+        with connection.execute(statement.execution_options(yield_per=READ_AHEAD)) as rows:
+            for row in rows:
+                line = _line(row)
+                passed += 1
+                yield line
+    except _NONSENSE:
+        yield from _one_by_one(connection, statement.offset(passed))
+
+
+def _one_by_one(connection: Connection, statement: Select[Any]) -> Generator[Line]:
+    """A cursor fails for all the rows that it brings at a time; so the one that is to blame is found."""
+    numbers = connection.execute(statement.with_only_columns(EVENT.c.id)).scalars().all()
+    for number in numbers:
+        try:
+            yield _line(connection.execute(select(EVENT).where(EVENT.c.id == number)).one())
+        except _NONSENSE:
+            raise BrokenLink(number, "it was altered; its fields can't be read") from None
+
+
+def _name_of(wording: object) -> str | None:
+    """A text's name: its SHA-256 (hex)."""
+    return sha256(wording.encode()).hexdigest() if isinstance(wording, str) else None
+
+
+def _last_line(connection: Connection) -> Line | None:
+    last = select(EVENT).order_by(EVENT.c.id.desc()).limit(1)
+    line = next(read(connection, last), None)
+    if line is not None:
+        check_content(line)
+    return line
+
+
+def _line(row: Sequence[Any]) -> Line:
+    line_id, person, topic, kind, occurred_at, recorded_at, source, wording, previous_hash, own_hash = row
+    event = NewEvent(person, topic, kind, occurred_at, source, wording)
+    return Line(line_id, event, recorded_at, previous_hash, own_hash)
+
+
+def _row(line: Line) -> bulk.Row:
+    event = line.event
+    return (
+        line.id,
+        event.subscriber_id,
+        event.topic,
+        event.kind.value,
+        event.occurred_at,
+        line.recorded_at,
+        event.source,
+        event.wording_sha256,
+        line.previous_hash,
+        line.hash,
+    )
+
+
+def _derive(standings: Standings, line: Line) -> None:
+    event = line.event
+    if event.kind is ConsentKind.ERASED:
+        for key in [key for key in standings if key[0] == event.subscriber_id]:
+            del standings[key]
+    elif event.kind is not ConsentKind.RECTIFIED:
+        key = (event.subscriber_id, event.topic)
+        standing = standing_after(standings.get(key), event, line.id)
+        if standing is not None:
+            standings[key] = standing
+
+
+def _store(connection: Connection, before: Standings, after: Standings) -> None:
+    """Bring the consent table from `before` to `after`; nobody else writes there while the lock is held."""
+    new = [
+        (person, topic, standing.state.value, standing.since, standing.event_id)
+        for (person, topic), standing in after.items()
+        if (person, topic) not in before
+    ]
+    bulk.insert(connection, CONSENT, new)
+    # In the order in which the gate holds them on PostgreSQL, so that the two never wait for each other.
+    changed = [
+        {"person": person, "about": topic, "state": now.state, "since": now.since, "event_id": now.event_id}
+        for (person, topic), was in sorted(before.items())
+        if (now := after.get((person, topic), was)) != was
+    ]
+    ended = [{"person": person, "about": topic} for person, topic in before.keys() - after.keys()]
+    of_key = and_(CONSENT.c.subscriber_id == bindparam("person"), CONSENT.c.topic == bindparam("about"))
+    if changed:
+        connection.execute(update(CONSENT).where(of_key), changed)
+    if ended:
+        connection.execute(delete(CONSENT).where(of_key), ended)

@@ -1,0 +1,125 @@
+"""What a person may ask of us: to see, correct, take along and erase what is on file about them (AVG/GDPR 15 to 20).
+
+Each act that changes something is a line of the ledger, in the transaction of the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, select
+
+from mailer.errors import NotFound
+from subscribers import audience, ledger, people, suppression
+from subscribers.address import AddressHasher, EmailAddress
+from subscribers.ledger import CONSENT, READ_AHEAD, WORDING, Line, Standing
+from subscribers.models import ConsentKind, SuppressionReason
+from subscribers.people import SUBSCRIBER, Person
+from subscribers.suppression import Suppressed
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """All there is on file about a person: the four fields, the standings by topic, the ledger's lines.
+
+    `wordings` holds the verbatim texts that the lines name, by SHA-256.
+    """
+
+    person: Person
+    standings: dict[str, Standing]
+    suppressed: Suppressed | None
+    history: list[Line]
+    wordings: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A person and where they stand on a topic. `mailable` is the gate's own answer."""
+
+    person: Person
+    state: ConsentKind | None
+    since: datetime | None
+    mailable: bool
+
+
+def listed(connection: Connection, topic: str, state: ConsentKind | None = None) -> Generator[Listed]:
+    """Everyone on file in the order they came, or those in one state, read as they are walked."""
+    on_topic = and_(CONSENT.c.subscriber_id == SUBSCRIBER.c.id, CONSENT.c.topic == topic)
+    mailable = audience.consented(topic, SUBSCRIBER.c.id).label("mailable")
+    statement = (
+        select(SUBSCRIBER, CONSENT.c.state, CONSENT.c.since, mailable)
+        .select_from(SUBSCRIBER.outerjoin(CONSENT, on_topic))
+        .order_by(SUBSCRIBER.c.id)
+        .execution_options(yield_per=READ_AHEAD)
+    )
+    if state is not None:
+        statement = statement.where(CONSENT.c.state == state)
+    with connection.execute(statement) as rows:
+        for row in rows:
+            yield Listed(people.person(row), row.state, row.since, bool(row.mailable))
+
+
+def find(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> Person:
+    """The person with this address. Raises NotFound, which tells whether the address was erased."""
+    person = people.find(connection, address)
+    if person is not None:
+        return person
+    suppressed = suppression.find(connection, hasher, [address.key]).get(address.key)
+    if suppressed is not None and suppressed.reason is SuppressionReason.ERASED:
+        raise NotFound(
+            f"Nobody with this address is on file: it was erased on {suppressed.since:%Y-%m-%d}, "
+            "or changed for another that day; only a keyed hash of it is left."
+        )
+    raise NotFound("Nobody with this address is on file.")
+
+
+def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> File:
+    """All there is on file about the person with this address. Raises NotFound."""
+    person = find(connection, address, hasher)
+    standings = ledger.standings(connection, [person.id])
+    suppressed = suppression.find(connection, hasher, [person.address_key]).get(person.address_key)
+    history = ledger.history(connection, person.id)
+    named = {line.event.wording_sha256 for line in history} - {None}
+    wordings = connection.execute(select(WORDING.c.sha256, WORDING.c.text).where(WORDING.c.sha256.in_(named)))
+    return File(
+        person,
+        {topic: standing for (_, topic), standing in standings.items()},
+        suppressed,
+        history,
+        dict(wordings.all()),
+    )
+
+
+def exported(file: File) -> dict[str, Any]:
+    """A person's own data as plain values, in words they can read (articles 15 and 20)."""
+    return {
+        **file.person.names._asdict(),
+        "email": file.person.email,
+        "on_file_since": file.person.created_at,
+        "consents": [
+            {"topic": topic, "state": standing.state.value, "since": standing.since}
+            for topic, standing in file.standings.items()
+        ],
+        "suppressed": {"reason": file.suppressed.reason.value, "since": file.suppressed.since}
+        if file.suppressed
+        else None,
+        "events": [told(line) for line in file.history],
+        "wordings": file.wordings,
+    }
+
+
+def told(line: Line) -> dict[str, Any]:
+    """A line of the ledger as plain values."""
+    return {
+        "line": line.id,
+        "kind": line.event.kind.value,
+        "topic": line.event.topic,
+        "occurred_at": line.event.occurred_at,
+        "recorded_at": line.recorded_at,
+        "source": line.event.source,
+        "wording_sha256": line.event.wording_sha256,
+        "hash": line.hash,
+    }

@@ -1,0 +1,74 @@
+"""Correct what is on file about a person (GDPR art. 16)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from mailer.errors import Refused
+from subscribers import ledger, people, suppression
+from subscribers.address import AddressHasher, EmailAddress
+from subscribers.ledger import rectified
+from subscribers.models import SuppressionReason
+from subscribers.people import Names, Person
+from subscribers.rights.access import find
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What the four fields are to be; None leaves one as it is, an empty name takes it away."""
+
+    salutation: str | None = None
+    first_name: str | None = None
+    surname: str | None = None
+    email: EmailAddress | None = None
+
+
+def rectify(
+    connection: Connection,
+    address: EmailAddress,
+    correction: Correction,
+    *,
+    hasher: AddressHasher,
+    source: str,
+    now: datetime,
+) -> list[str]:
+    """Correct some of the four fields; the consents stay, and so does their proof. Returns the fields that changed.
+
+    The event names the fields, never what they hold. A former address is suppressed. Raises NotFound, and Refused where the new address is someone
+    else's or suppressed.
+    """
+    ledger.lock(connection)
+    person = find(connection, address, hasher)
+    wanted = {field: getattr(correction, field) for field in Names._fields}
+    names = person.names._replace(**{field: value for field, value in wanted.items() if value is not None})
+    changed = person.names.changed(names)
+    if changed:
+        people.rename(connection, {person.id: names})
+    if correction.email is not None and correction.email.spelling != person.email:
+        changed.append("email")
+        _readdress(connection, person, correction.email, hasher, now)
+    if changed:
+        ledger.append(connection, [rectified(person.id, changed, source, now)], now)
+    return changed
+
+
+def _readdress(
+    connection: Connection, person: Person, address: EmailAddress, hasher: AddressHasher, now: datetime
+) -> None:
+    if address.key == person.address_key:
+        # Another spelling of the same address keeps the hash by which a suppression may know it.
+        people.readdress(connection, person.id, address, person.hashed)
+        return
+    if people.find(connection, address) is not None:
+        raise Refused("The new address is on file already, as another person.", hint="Erase one of the two.")
+    if suppression.find(connection, hasher, [address.key]):
+        raise Refused(
+            "The new address is suppressed: it was erased, it bounced, or its owner objected.",
+            hint="Record the person's new consent with `mailer consent grant`.",
+        )
+    people.readdress(connection, person.id, address, hasher.newest(address.key))
+    # Otherwise the old file, imported again, would put the old address on file as somebody new.
+    suppression.add(connection, hasher.newest(person.address_key), SuppressionReason.ERASED, now)

@@ -1,0 +1,150 @@
+"""The way out: signed links, and what a click on one does.
+
+A link's token is ``base64url("<subscriber id>.<locale>.<topic>") "." signature``, in the form of itsdangerous. It
+holds no personal data and does not expire. Whoever has it may withdraw, and undo that; nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import TypeAlias, assert_never
+
+from sqlalchemy import Connection, select
+
+from mailer.database import table
+from subscribers import ledger
+from subscribers.ledger import NewEvent, Standing, standing_after
+from subscribers.models import ConsentKind, Subscriber, Suppression
+from subscribers.self_service.links import Target
+
+
+class Listing(Enum):
+    """Whether somebody is on a list, as far as a link's holder is concerned."""
+
+    ON = auto()
+    LEFT = auto()  # withdrew, and may come back
+    OFF = auto()  # never was on it, or is not to come back this way: erased, objected, bounced, complained
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Take somebody off a list. `source` says through which door they asked."""
+
+    target: Target
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Put somebody back who withdrew. `wording` is, verbatim, what the page said they agree to."""
+
+    target: Target
+    source: str
+    wording: str
+
+
+Request: TypeAlias = Withdrawal | Undo
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Whom a link leads to: an address on file, and whether it is barred (suppressed)."""
+
+    email: str
+    barred: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a page has to tell: the listing, and the address (None: nobody is on file)."""
+
+    listing: Listing
+    email: str | None
+
+
+def masked(email: str) -> str:
+    """Enough of an address for its owner to know it: ``j…@e….com``."""
+    local, _, domain = email.rpartition("@")
+    _, dot, top = domain.rpartition(".")
+    return f"{local[:1]}…@{domain[:1]}…{dot}{top if dot else ''}"
+
+
+def listing_of(standing: Standing | None, contact: Contact | None) -> Listing:
+    """Where the holder of a link finds themselves."""
+    if standing is None or contact is None:
+        return Listing.OFF
+    match standing.state:
+        case ConsentKind.GRANTED | ConsentKind.REQUESTED:
+            return Listing.ON
+        case ConsentKind.WITHDRAWN if not contact.barred:
+            return Listing.LEFT
+        case _:
+            return Listing.OFF
+
+
+def event_for(
+    request: Request,
+    standing: Standing | None,
+    contact: Contact | None,
+    wording_sha256: str | None,
+    now: datetime,
+) -> NewEvent | None:
+    """What `request` adds to the ledger; None where it is so already, or where it does not apply."""
+    target, listing = request.target, listing_of(standing, contact)
+    match request:
+        case Withdrawal() if listing is Listing.ON:
+            kind, occurred_at = ConsentKind.WITHDRAWN, now
+        case Undo() if standing is not None and listing is Listing.LEFT:
+            # Later than the withdrawal that the page showed, whatever the clocks of two hosts say.
+            kind, occurred_at = ConsentKind.GRANTED, max(now, standing.since + timedelta(microseconds=1))
+        case Withdrawal() | Undo():
+            return None
+        case _:
+            assert_never(request)
+    return NewEvent(target.subscriber_id, target.topic, kind, occurred_at, request.source, wording_sha256)
+
+
+def settle(connection: Connection, requests: Sequence[Request], now: datetime) -> list[View]:
+    """Apply `requests` in their order; returns what each finds afterwards. Needs a writing transaction."""
+    ledger.lock(connection)
+    ids = {request.target.subscriber_id for request in requests}
+    contacts = _contacts(connection, ids)
+    standings: dict[tuple[int, str], Standing | None] = {**ledger.standings(connection, ids)}
+    events, views = [], []
+    for request in requests:
+        key = request.target.subscriber_id, request.target.topic
+        contact, standing = contacts.get(key[0]), standings.get(key)
+        event = event_for(request, standing, contact, _wording_of(connection, request, now), now)
+        if event is not None:
+            events.append(event)
+            standing = standings[key] = standing_after(standing, event, event_id=0)
+        views.append(View(listing_of(standing, contact), contact.email if contact else None))
+    ledger.append(connection, events, now)
+    return views
+
+
+def look_up(connection: Connection, target: Target) -> View:
+    """What the page of `target` has to tell."""
+    contact = _contacts(connection, {target.subscriber_id}).get(target.subscriber_id)
+    standing = ledger.standings(connection, {target.subscriber_id}).get((target.subscriber_id, target.topic))
+    return View(listing_of(standing, contact), contact.email if contact else None)
+
+
+def _wording_of(connection: Connection, request: Request, now: datetime) -> str | None:
+    if isinstance(request, Withdrawal):
+        return None
+    return ledger.keep_wording(connection, request.wording, now, language=request.target.locale)
+
+
+def _contacts(connection: Connection, ids: Collection[int]) -> dict[int, Contact]:
+    subscriber, suppression = table(Subscriber), table(Suppression)
+    barred = suppression.c.address_hash.is_not(None)
+    statement = (
+        select(subscriber.c.id, subscriber.c.email, barred)
+        .outerjoin(suppression, suppression.c.address_hash == subscriber.c.address_hash)
+        .where(subscriber.c.id.in_(ids))
+    )
+    return {number: Contact(email, bool(shut)) for number, email, shut in connection.execute(statement)}

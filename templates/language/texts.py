@@ -1,0 +1,88 @@
+"""The words around the content: one TOML file per language, the same keys in each.
+
+Mail and pages read them the same way: ``texts("nl")["mail"]["unsubscribe"]``, or in a template
+``{{ texts.mail.unsubscribe }}``. A key that is not there is a TemplateError, never an empty string.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Literal, TypeAlias, get_args
+
+from babel.dates import format_date
+
+from mailer.errors import InvalidInput, TemplateError
+
+Locale: TypeAlias = Literal["nl", "en"]
+LOCALES: tuple[Locale, ...] = get_args(Locale)
+
+
+class Section(Mapping[str, str]):
+    """One table of a language file; a missing key is named with its file."""
+
+    def __init__(self, locale: Locale, name: str, entries: Mapping[str, str]) -> None:
+        self._locale = locale
+        self._name = name
+        self._entries = entries
+
+    def __getitem__(self, key: str) -> str:
+        try:
+            return self._entries[key]
+        except KeyError:
+            raise TemplateError(f"locale/{self._locale}.toml has no text {self._name}.{key}.") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class Texts(Mapping[str, Section]):
+    """Everything a language file says, by section."""
+
+    def __init__(self, locale: Locale, sections: Mapping[str, Mapping[str, str]]) -> None:
+        self._locale = locale
+        self._sections = {name: Section(locale, name, entries) for name, entries in sections.items()}
+
+    def __getitem__(self, name: str) -> Section:
+        try:
+            return self._sections[name]
+        except KeyError:
+            raise TemplateError(f"locale/{self._locale}.toml has no section [{name}].") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sections)
+
+    def __len__(self) -> int:
+        return len(self._sections)
+
+
+@cache
+def texts_of(locale: Locale) -> Texts:
+    """The texts of one language."""
+    source = files("templates").joinpath("language", "locale", f"{locale}.toml").read_text(encoding="utf-8")
+    return Texts(locale, tomllib.loads(source))
+
+
+def locale_of(value: str, *, where: str | None = None) -> Locale:
+    """The language that `value` names, in any case.
+
+    Raises InvalidInput, with `where`, for a language there are no texts for.
+    """
+    lowered = value.strip().lower()
+    if lowered not in LOCALES:
+        known = " or ".join(LOCALES)
+        raise InvalidInput(
+            f"{value!r} is not a language there are texts for.", where=where, hint=f"Write {known}."
+        )
+    return lowered
+
+
+def long_date(day: date, locale: Locale) -> str:
+    """``1 november 2026``, ``1 November 2026``: the day in words, as the language writes it."""
+    return format_date(day, format="long", locale=texts_of(locale)["format"]["dates"])

@@ -1,0 +1,113 @@
+"""A document as the HTML that stands inside the mail's frame."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from markdown_it.common.utils import escapeHtml
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+
+from mailer.errors import InvalidInput
+from mailer.message import InlineImage
+from templates.language import texts_of
+from templates.markdown.image_size import width_of
+from templates.markdown.parse import MARKER, Document, marker_refused, parser
+
+# The kinds of Keep a Changelog 1.1.0 and what teams call them; the colours are in mail/prose.css.
+_KINDS = {
+    "added": r"added|new( features?)?|features?( (&|and) improvements)?|toegevoegd|nieuw",
+    "changed": r"changed|changes?|improve(d|ments?)|enhancements?|gewijzigd|veranderd|verbeterd|verbeteringen",
+    "deprecated": r"deprecated|deprecations?|verouderd|vervalt",
+    "removed": r"removed|removals?|verwijderd|vervallen",
+    "fixed": r"fixed|(bug ?)?fix(es)?|opgelost|hersteld|gerepareerd",
+    "security": r"security( fixes)?|veiligheid|beveiliging",
+    "breaking": r"(highlights of )?breaking( changes?)?|backwards?[- ]incompatible( changes?)?|let op",
+}
+
+_COLUMN = 520  # pixels between the margins; Outlook knows no max-width
+
+
+def write_html(document: Document, images: Mapping[str, InlineImage]) -> str:
+    """The body as XHTML, which MJML wants. `images` are the ones that travel in the mail, by their source.
+
+    Raises InvalidInput where an image of the notes is not among them.
+    """
+    for source, where in document.local_images().items():
+        if source not in images:
+            raise InvalidInput(f'the image "{source}" was not found.', where=where)
+    markdown = parser()
+    environment = {"images": images, "texts": texts_of(document.notes.locale)["mail"]}
+    html = _Writer(markdown).render(document.tokens, markdown.options, environment)
+    if MARKER in html:
+        raise marker_refused(document.notes.origin)
+    return html
+
+
+def kind_of(heading: str) -> str | None:
+    """Which of the kinds of change a heading announces, whatever emoji stand around it."""
+    words = re.sub(r"^\W+|\W+$", "", heading).casefold()
+    return next((kind for kind, pattern in _KINDS.items() if re.fullmatch(pattern, words)), None)
+
+
+class _Writer(RendererHTML):
+    """markdown-it's renderer, with what a mail needs otherwise. A method is named after its token's type."""
+
+    def heading_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        kind = kind_of(tokens[idx + 1].content)
+        opening = self.renderToken(tokens, idx, options, env)
+        return f'{opening}<span class="kind {kind}">' if kind else opening
+
+    def heading_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        closing = self.renderToken(tokens, idx, options, env)
+        return f"</span>{closing}" if kind_of(tokens[idx - 1].content) else closing
+
+    def list_item_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        checked = tokens[idx].meta.get("checked")
+        if checked is None:
+            return self.renderToken(tokens, idx, options, env)
+        label, sign = ("done", "☑") if checked else ("open", "☐")
+        words = escapeHtml(env["texts"][label])
+        return (
+            f'<li class="task"><span role="img" aria-label="{words}">{sign}\N{VARIATION SELECTOR-15}</span> '
+        )
+
+    def alert_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        return f'<div class="alert {escapeHtml(tokens[idx].meta["kind"].lower())}">\n'
+
+    def alert_title_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        return '<p class="alert-title">'
+
+    def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        return '<div class="scroll"><table>\n'
+
+    def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        return "</table></div>\n"
+
+    def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        token = tokens[idx]
+        attributes = {"src": str(token.attrs["src"])}
+        if not urlsplit(attributes["src"]).scheme:
+            image: InlineImage = env["images"][unquote(attributes["src"])]
+            attributes["src"] = f"cid:{image.content_id}"
+            if width := width_of(image.data):
+                attributes["width"] = str(min(width, _COLUMN))
+        attributes["alt"] = _one_line(self.renderInlineAsText(token.children, options, env))
+        return self.renderToken([Token("image", "img", 0, attrs={**attributes})], 0, options, env)
+
+    def link_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        attributes: dict[str, Any] = tokens[idx].attrs
+        if "title" in attributes:
+            attributes["title"] = _one_line(str(attributes["title"]))
+        return self.renderToken(tokens, idx, options, env)
+
+    def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        return f"<pre><code>{escapeHtml(tokens[idx].content)}</code></pre>\n"
+
+
+def _one_line(value: str) -> str:
+    return " ".join(value.split())

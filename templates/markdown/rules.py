@@ -1,0 +1,98 @@
+"""What markdown-it does not read by itself but real release notes hold: rules for markdown-it-py."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+
+from markdown_it import MarkdownIt
+from markdown_it.ruler import RuleOptionsType
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_inline import StateInline
+
+from templates.markdown.inline_html import known_html
+
+_CODE_INDENT = 4
+_URL = re.compile(r"https?://[^\s<>\"`\\\[\]|]+", re.IGNORECASE)
+_COLON_FENCE = re.compile(r"(:{3,})\s*\{?([\w-]+)\}?\s*(.*)$")
+
+
+def extend(markdown: MarkdownIt) -> None:
+    """Add the rules to a parser. Its own HTML blocks are taken away: they would swallow Markdown."""
+    may_interrupt: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    markdown.disable("html_block")
+    markdown.block.ruler.before("paragraph", "comment", _comment, may_interrupt)
+    markdown.block.ruler.before("fence", "admonition", _admonition, may_interrupt)
+    markdown.inline.ruler.before("link", "bare_url", _bare_url)
+    markdown.core.ruler.after("text_join", "known_html", known_html)
+
+
+def _comment(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001 - markdown-it's
+    """``<!-- ... -->`` on lines of its own, also over blank lines: authors' notes to each other."""
+    begin = state.bMarks[start] + state.tShift[start]
+    if state.sCount[start] - state.blkIndent >= _CODE_INDENT or not state.src.startswith("<!--", begin):
+        return False
+    finish = state.src.find("-->", begin)
+    closing = bisect_left(state.eMarks, finish + 3, start, end)
+    if finish < 0 or closing == end or state.src[finish + 3 : state.eMarks[closing]].strip():
+        return False
+    if not silent:
+        state.line = closing + 1
+    return True
+
+
+def _admonition(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001
+    """``:::{warning} Title`` up to ``:::`` (MyST, Docusaurus), read as GitHub's ``> [!WARNING]`` is."""
+    opening = _COLON_FENCE.match(_line(state, start))
+    if opening is None or state.sCount[start] - state.blkIndent >= _CODE_INDENT:
+        return False
+    fence, kind, title = opening.groups()
+    closing = next((line for line in range(start + 1, end) if _line(state, line).strip() == fence), None)
+    if closing is None:
+        return False
+    if silent:
+        return True
+    token = state.push("alert_open", "div", 1)
+    token.map, token.meta = [start, closing + 1], {"kind": kind.upper()}
+    state.push("alert_title_open", "p", 1)
+    heading = state.push("inline", "", 0)
+    heading.content, heading.map, heading.children = title or kind.capitalize(), [start, start + 1], []
+    state.push("alert_title_close", "p", -1)
+    outer, state.lineMax = state.lineMax, closing
+    state.md.block.tokenize(state, start + 1, closing)
+    state.lineMax, state.line = outer, closing + 1
+    state.push("alert_close", "div", -1)
+    return True
+
+
+def _line(state: StateBlock, line: int) -> str:
+    return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
+
+
+def _bare_url(state: StateInline, silent: bool) -> bool:  # noqa: FBT001
+    """A web address without brackets becomes a link, as on GitHub (GFM, "Autolinks")."""
+    if silent or state.linkLevel > 0 or not state.src.startswith("://", state.pos):
+        return False
+    scheme = re.search(r"(?<![a-zA-Z0-9])https?$", state.pending[-6:], re.IGNORECASE)
+    found = _URL.match(state.src, state.pos - len(scheme[0])) if scheme else None
+    if scheme is None or found is None:
+        return False
+    url = _without_trailing(found[0])
+    if "//" not in url.rstrip("/"):
+        return False
+    state.pending = state.pending[: -len(scheme[0])]
+    state.push("link_open", "a", 1).attrSet("href", state.md.normalizeLink(url))
+    state.push("text", "", 0).content = url
+    state.push("link_close", "a", -1)
+    state.pos += len(url) - len(scheme[0])
+    return True
+
+
+def _without_trailing(url: str) -> str:
+    """Full stops, commas and brackets at the end belong to the sentence, unless the bracket was opened inside."""
+    while url:
+        if url[-1] in "?!.,:;*_~'’”" or (url[-1] == ")" and url.count(")") > url.count("(")):
+            url = url[:-1]
+        else:
+            break
+    return url

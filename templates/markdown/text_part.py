@@ -1,0 +1,164 @@
+"""A document as plain text: everything is there, every link beside its words, lines of at most 72 characters."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import cast
+from urllib.parse import unquote
+
+from markdown_it.tree import SyntaxTreeNode
+
+from templates.language import Section, texts_of
+from templates.markdown.parse import MARKER, TOP_HEADING, Document, marker_refused
+
+WIDTH = 72
+_NARROWEST = 24
+_GLUE = "\0"  # holds a link and its words on one line; Markdown itself lets no NUL through
+_BREAKS = {"softbreak": " ", "hardbreak": "\n"}
+_MARKS = {"strong": "*", "em": "_", "s": "~"}
+
+
+def write_text(document: Document) -> str:
+    """The body as text.
+
+    Raises InvalidInput where its words, put together, would make the mark of a slot.
+    """
+    root = SyntaxTreeNode(document.tokens)
+    text = _Writer(texts_of(document.notes.locale)["mail"]).blocks(root.children, WIDTH)
+    if MARKER in text:
+        raise marker_refused(document.notes.origin)
+    return text
+
+
+def opening_words(document: Document, limit: int) -> str:
+    """The first paragraph in at most `limit` characters, as a preview of the mail."""
+    for token, following in pairwise(document.tokens):
+        if token.type == "paragraph_open":
+            words = "".join(_plain(child) for child in SyntaxTreeNode([following]).children[0].children)
+            return textwrap.shorten(words, limit, placeholder="…")
+    return ""
+
+
+def _plain(node: SyntaxTreeNode) -> str:
+    if node.type in {"softbreak", "hardbreak"}:
+        return " "
+    return "".join(_plain(child) for child in node.children) if node.children else node.content
+
+
+class _Writer:
+    """Walks the tree. A method per block that is not just its children, in the language of the mail."""
+
+    def __init__(self, words: Section) -> None:
+        self._words = words
+        self._writers: dict[str, Callable[[SyntaxTreeNode, int], str]] = {
+            "heading": self._heading,
+            "paragraph": self._paragraph,
+            "alert_title": self._paragraph,
+            "bullet_list": self._list,
+            "ordered_list": self._list,
+            "blockquote": self._quote,
+            "alert": self._quote,
+            "fence": self._code,
+            "code_block": self._code,
+            "table": self._table,
+            "hr": lambda _node, width: "-" * width,
+        }
+
+    def blocks(self, nodes: Iterable[SyntaxTreeNode], width: int, *, between: str = "\n\n") -> str:
+        written = (self._writers[node.type](node, max(width, _NARROWEST)) for node in nodes)
+        return between.join(block for block in written if block)
+
+    def _heading(self, node: SyntaxTreeNode, width: int) -> str:
+        text = self._paragraph(node, width)
+        if node.tag != f"h{TOP_HEADING}":
+            return text
+        return f"{text}\n{'-' * max(map(len, text.splitlines()), default=0)}"
+
+    def _paragraph(self, node: SyntaxTreeNode, width: int) -> str:
+        return _wrap(self._inline(node), width)
+
+    def _list(self, node: SyntaxTreeNode, width: int) -> str:
+        number = int(cast("int", node.attrs.get("start", 1)))
+        items = []
+        for item in node.children:
+            marker = f"{number}. " if node.type == "ordered_list" else "- "
+            checked = item.meta.get("checked")
+            task = "" if checked is None else "[x] " if checked else "[ ] "
+            body = self.blocks(
+                item.children, width - len(marker), between="\n" if _is_tight(item) else "\n\n"
+            )
+            items.append(marker + textwrap.indent(task + body, " " * len(marker)).lstrip())
+            number += 1
+        tight = all(_is_tight(item) for item in node.children)
+        return ("\n" if tight else "\n\n").join(items)
+
+    def _quote(self, node: SyntaxTreeNode, width: int) -> str:
+        body = self.blocks(node.children, width - 2)
+        return "\n".join(f"> {line}".rstrip() for line in body.splitlines())
+
+    def _code(self, node: SyntaxTreeNode, width: int) -> str:  # noqa: ARG002 - code is never wrapped
+        return textwrap.indent(node.content.rstrip("\n"), " " * 4)
+
+    def _table(self, node: SyntaxTreeNode, width: int) -> str:
+        cells = [row.children for part in node.children for row in part.children]
+        rows = [[self._inline(cell).replace(_GLUE, " ") for cell in row] for row in cells]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        if sum(widths) + 2 * (len(widths) - 1) > width:
+            return "\n\n".join(_record(rows[0], row, width) for row in rows[1:])
+        pads = [str.rjust if "right" in str(cell.attrs.get("style")) else str.ljust for cell in cells[0]]
+        ruled = [rows[0], ["-" * size for size in widths], *rows[1:]]
+        return "\n".join(
+            "  ".join(pad(cell, size) for pad, cell, size in zip(pads, row, widths, strict=True)).rstrip()
+            for row in ruled
+        )
+
+    def _inline(self, node: SyntaxTreeNode) -> str:
+        return "".join(self._span(child) for child in node.children)
+
+    def _span(self, node: SyntaxTreeNode) -> str:
+        match node.type:
+            case "softbreak" | "hardbreak":
+                return _BREAKS[node.type]
+            case "code_inline":
+                return f"`{node.content}`"
+            case "image":
+                return self._image(node)
+            case "link":
+                return _link(self._inline(node), str(node.attrs["href"]))
+            case kind:
+                mark = _MARKS.get(kind, "")
+                return f"{mark}{self._inline(node) or node.content}{mark}"
+
+    def _image(self, node: SyntaxTreeNode) -> str:
+        alt = " ".join("".join(_plain(child) for child in node.children).split())
+        label = f"{self._words['image']}: {alt}" if alt else self._words["image"]
+        source = str(node.attrs["src"])
+        return f"[{label} <{source}>]" if source.startswith("https:") else f"[{label}]"
+
+
+def _record(names: list[str], row: list[str], width: int) -> str:
+    """A row of a table that is too wide, a cell on each line."""
+    cells = (f"{name}: {cell}" if name else cell for name, cell in zip(names, row, strict=True) if cell)
+    return "\n".join(_wrap(cell, width) for cell in cells)
+
+
+def _link(words: str, href: str) -> str:
+    """The words and the address, or the address alone where the words are just that."""
+    if unquote(href).removeprefix("mailto:") == unquote(words):
+        return href.removeprefix("mailto:")
+    return f"{words}{_GLUE}<{href}>" if words else f"<{href}>"
+
+
+def _wrap(text: str, width: int) -> str:
+    """Lines of at most `width`; an address is never broken."""
+    lines = (
+        textwrap.fill(line.strip(), width, break_long_words=False, break_on_hyphens=False)
+        for line in text.split("\n")
+    )
+    return "\n".join(lines).replace(_GLUE, " ")
+
+
+def _is_tight(item: SyntaxTreeNode) -> bool:
+    return all(child.hidden for child in item.children if child.type == "paragraph")

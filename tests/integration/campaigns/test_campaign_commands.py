@@ -1,0 +1,131 @@
+"""The commands of campaigns, as someone at the keyboard has them; sending has tests of its own."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from campaigns.sending import Dispatch
+from cli import mailer
+from mailer.config import Settings
+from mailer.database import Database
+from mailer.errors import MailerError
+
+NOTES = """\
+---
+title: "Kadeplan 2.4"
+locale: nl
+---
+Alle steigers op een scherm.
+"""
+AFTERWARDS = datetime(2999, 6, 1, 10, 0, tzinfo=UTC)
+CHANGELOG = "# Changelog\n\n## [2.4.0] - 2026-11-01\n\n### Added\n\n- A planning board.\n"
+
+
+class Keyboard:
+    """Runs commands in the working directory."""
+
+    def __call__(self, *arguments: str, code: int = 0) -> Result:
+        result = CliRunner().invoke(mailer, arguments)
+        ended = result.exception.exit_code if isinstance(result.exception, MailerError) else result.exit_code
+        assert ended == code, result.exception or result.output
+        return result
+
+    def json(self, *arguments: str) -> dict[str, object]:
+        values = json.loads(self(*arguments, "--json").stdout)
+        assert isinstance(values, dict)
+        return values
+
+
+@pytest.fixture
+def keyboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keyboard:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAILER_SECRET_KEYS", "k" * 32)
+    (tmp_path / "notes.md").write_text(NOTES, encoding="utf-8")
+    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG, encoding="utf-8")
+    database = Database("sqlite:///mailer.db", tmp_path)
+    database.migrate()
+    database.close()
+    return Keyboard()
+
+
+def test_what_is_asked_for_wins_over_the_front_matter(keyboard: Keyboard) -> None:
+    asked = ("--locale", "en", "--topic", "beta")
+    created = keyboard.json("campaigns", "create", "notes.md", *asked)
+    assert (created["locale"], created["topic"], created["slug"]) == ("en", "beta", "notes")
+
+
+def test_without_a_wish_the_front_matter_wins_over_the_settings(keyboard: Keyboard) -> None:
+    created = keyboard.json("campaigns", "create", "notes.md")
+    assert (created["locale"], created["topic"]) == ("nl", "release-notes")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("notes.md", "--title", "Other"),
+        ("notes.md", "--version", "2.4.0"),
+        ("notes.md", "--changelog", "CHANGELOG.md", "--version", "2.4.0"),
+        ("--changelog", "CHANGELOG.md"),
+        (),
+    ],
+)
+def test_options_that_would_be_ignored_are_wrong_usage(
+    keyboard: Keyboard, arguments: tuple[str, ...]
+) -> None:
+    keyboard("campaigns", "create", *arguments, code=2)
+
+
+def test_a_topic_that_is_none_is_refused(keyboard: Keyboard) -> None:
+    said = str(keyboard("campaigns", "create", "notes.md", "--topic", "two words", code=1).exception)
+    assert "topic" in said
+
+
+def test_a_draft_says_at_once_that_lint_has_findings(keyboard: Keyboard) -> None:
+    assert keyboard.json("campaigns", "create", "notes.md")["findings"] == 0
+    Path("hasty.md").write_text("# Hasty\n\nTODO\n", encoding="utf-8")
+    assert keyboard("campaigns", "create", "hasty.md").stdout.endswith("mailer campaigns lint hasty\n")
+
+
+def test_lint_finds_the_preheader_of_frozen_content_too(keyboard: Keyboard) -> None:
+    keyboard("campaigns", "create", "--changelog", "CHANGELOG.md", "--version", "2.4.0")
+    assert keyboard.json("campaigns", "lint", "2.4.0")["findings"] == []
+    keyboard("campaigns", "approve", "2.4.0")
+    assert keyboard.json("campaigns", "lint", "2.4.0")["findings"] == []
+
+
+def test_the_status_of_a_scheduled_campaign_says_when_it_begins(keyboard: Keyboard) -> None:
+    keyboard("campaigns", "create", "notes.md")
+    keyboard("campaigns", "schedule", "notes", "--at", "2999-06-01 09:00", "--tz", "Europe/Lisbon")
+    assert keyboard.json("campaigns", "status", "notes")["next_due_at"] == "2999-06-01T08:00:00+00:00"
+    assert keyboard("campaigns", "status", "notes").stdout.endswith("next: 2999-06-01 10:00 CEST\n")
+    keyboard("campaigns", "cancel", "notes")
+    assert keyboard.json("campaigns", "status", "notes")["next_due_at"] is None
+
+
+def test_no_answer_to_the_question_sends_nothing_and_ends_its_line(keyboard: Keyboard) -> None:
+    keyboard("campaigns", "create", "notes.md")
+    asked = keyboard("campaigns", "send", "notes", code=4)
+    assert asked.stderr.endswith("Send notes now? [y/N]: \n")
+    assert "--yes" in (asked.exception.hint or "")
+
+
+def test_a_delivery_is_one_whole_line_where_no_terminal_is(keyboard: Keyboard) -> None:
+    local, domain = "a" * 60, "b" * 50 + ".example.com"
+    people = Path("people.csv")
+    people.write_text(f"email,opted_in,opted_in_at\n{local}@{domain},yes,2026-06-01\n", encoding="utf-8")
+    keyboard("subscribers", "import", "people.csv", "--source", "form", "--wording", "notes.md")
+    keyboard("campaigns", "create", "notes.md")
+    keyboard("campaigns", "schedule", "notes", "--at", "2999-06-01 09:00")
+    Dispatch(Database("sqlite:///mailer.db", Path.cwd()), Settings(), lambda: AFTERWARDS).start_due()
+    _, row = keyboard("deliveries", "list", "notes").stdout.splitlines()
+    assert f"{local}@{domain}  pending" in row
+
+
+def test_a_report_tells_times_in_the_settings_zone(keyboard: Keyboard) -> None:
+    keyboard("campaigns", "create", "notes.md")
+    assert "CE" in keyboard("campaigns", "report", "notes").stdout.partition("created: ")[2]

@@ -1,0 +1,156 @@
+"""Whole deliveries through the fault table: in which state each ends, and that a later run completes it.
+
+tests/fault_table.py says how one transaction ends. Here each case is a campaign to one person: what the ledger
+says after the run in which the relay went wrong, and after the operator and a later run have done their part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from campaigns.lifecycle import Act
+from campaigns.models import CampaignState, DeliveryState
+from campaigns.reports import Status
+from campaigns.sending import Dispatch
+from mailer.database import Clock, Database
+from subscribers import ledger
+from subscribers.ledger import NewEvent
+from subscribers.models import ConsentKind
+from tests.support.campaign import NOTES, counts, draft, send, settings_for, subscribe, unwatched
+from tests.support.fault_table import Case, Mode, cases
+from tests.support.relay import FaultyRelay
+
+EVERY = [case for mode in Mode for case in cases(mode)]
+AT_ONCE = 16
+LATER = timedelta(hours=1)
+
+# What the table says of the transaction -> the states of a delivery that are right after the run.
+ENDS = {
+    # Nothing was attempted, or it was cut off before the content: another connection takes it in the same run.
+    "away": {DeliveryState.ACCEPTED, DeliveryState.PENDING},
+    "relay": {DeliveryState.ACCEPTED, DeliveryState.DEFERRED},
+    "deferred": {DeliveryState.DEFERRED},
+    "rejected": {DeliveryState.REJECTED},
+    "sender": {DeliveryState.PENDING},
+    "uncertain": {DeliveryState.UNCERTAIN},
+    "accepted": {DeliveryState.ACCEPTED},
+}
+
+
+@pytest.mark.slow
+def test_each_fault_leaves_its_delivery_in_the_state_of_the_table_and_a_later_run_completes_it(
+    database: Database,
+) -> None:
+    table = {f"case-{number}": case for number, case in enumerate(EVERY)}
+    _one_person_for_each(database, list(table))
+    assert asyncio.run(_walk(database, table)) == []
+
+
+def _one_person_for_each(database: Database, topics: list[str]) -> None:
+    """The relay's word on one address is not to count for the next case."""
+    people, now = subscribe(database, len(topics)), datetime.now(UTC)
+    with database.write() as connection:
+        wording = ledger.keep_wording(connection, "Yes.", now)
+        granted = [
+            NewEvent(person, topic, ConsentKind.GRANTED, now, "test", wording)
+            for person, topic in zip(people, topics, strict=True)
+        ]
+        ledger.append(connection, granted, now)
+
+
+async def _walk(database: Database, table: dict[str, Case]) -> list[str]:
+    async with AsyncExitStack() as stack:
+        walks = [Walk(database, slug, case) for slug, case in table.items()]
+        for walk in walks:
+            await stack.enter_async_context(walk.relay)
+        clock = database.clock()
+        await _all(walk.go_wrong(clock) for walk in walks)
+        # An hour later for all at once, for to that clock whoever has not ended yet is dead.
+        await _all(walk.complete(lambda: clock() + LATER) for walk in walks)
+        return [f"{walk.case}: {problem}" for walk in walks for problem in walk.problems]
+
+
+async def _all(doings: Iterable[Coroutine[Any, Any, None]]) -> None:
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(doing: Coroutine[Any, Any, None]) -> None:
+        async with room, asyncio.timeout(120):
+            await doing
+
+    await asyncio.gather(*map(one, doings))
+
+
+class Walk:
+    """One case: its campaign, its relay, and everything that is wrong about how it went."""
+
+    def __init__(self, database: Database, slug: str, case: Case) -> None:
+        self.database, self.slug, self.case = database, slug, case
+        self.relay = case.relay()
+        self.problems: list[str] = []
+
+    async def go_wrong(self, clock: Clock) -> None:
+        draft(self.database, self.slug, replace(NOTES, topic=self.slug))
+        await send(self._dispatch(clock), self.slug)
+        self.problems += _surprises(self.case, self._status(), self.relay)
+
+    async def complete(self, clock: Clock) -> None:
+        """The operator's part, and a later run."""
+        dispatch = self._dispatch(clock)
+        if self.case.expected == "uncertain":
+            dispatch.resolve(self.slug, resend=True)
+        if self._status().state is CampaignState.PAUSED:
+            dispatch.act(self.slug, Act.RESUME)
+        await dispatch.run(self.slug, unwatched)
+        self.problems += _incomplete(self.case, self._status(), self.relay)
+
+    def _dispatch(self, clock: Clock) -> Dispatch:
+        smtp = self.case.settings(self.relay.port, connections=1).model_dump(exclude_unset=True)
+        return Dispatch(self.database, settings_for(self.relay.port, smtp=smtp), clock)
+
+    def _status(self) -> Status:
+        return counts(self.database, self.slug)
+
+
+def _surprises(case: Case, status: Status, relay: FaultyRelay) -> list[str]:
+    problems = []
+    if (ended := _state(status)) not in ENDS[case.expected]:
+        problems.append(f"{ended} instead of {case.expected}")
+    if case.expected in {"deferred", "uncertain"} and not relay.turns:
+        problems.append("the relay was never asked")
+    if (status.state is CampaignState.PAUSED) != (case.expected == "sender"):
+        problems.append(f"the campaign is {status.state}: {status.paused_because}")
+    if len(relay.accepted) > 1 or (ended == DeliveryState.ACCEPTED) > len(relay.accepted):
+        problems.append(f"{ended}, and the relay took {len(relay.accepted)}")
+    return problems
+
+
+def _incomplete(case: Case, status: Status, relay: FaultyRelay) -> list[str]:
+    problems = []
+    lasting = case.expected == "rejected"
+    wanted = DeliveryState.REJECTED if lasting else DeliveryState.ACCEPTED
+    if (ended := _state(status)) is not wanted:
+        problems.append(f"{ended} in the end instead of {wanted}")
+    copies = len(relay.accepted)
+    if copies != (0 if lasting else 1) and not (case.expected == "uncertain" and copies == 2):
+        problems.append(f"the relay took {copies} in all")
+    return problems
+
+
+def _state(status: Status) -> DeliveryState | None:
+    """The state of the one delivery; None while it is in a worker's hands."""
+    states = (
+        DeliveryState.PENDING,
+        DeliveryState.ACCEPTED,
+        DeliveryState.DEFERRED,
+        DeliveryState.REJECTED,
+        DeliveryState.UNCERTAIN,
+        DeliveryState.WITHHELD,
+    )
+    return next((state for state in states if getattr(status, state.value)), None)

@@ -1,0 +1,291 @@
+"""Whole runs under limits and over several relays: nobody held up by others' limits, nobody twice, nobody lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_left
+from collections import Counter
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from campaigns.models import CampaignState
+from mailer.config import Settings
+from mailer.database import Database, table
+from subscribers.models import Suppression, SuppressionReason
+from tests.support.campaign import (
+    SECRET,
+    counts,
+    dispatch_for,
+    draft,
+    send,
+    settings_for,
+    subscribe,
+    unwatched,
+)
+from tests.support.faults import Fault, Point
+from tests.support.relay import FaultyRelay, Mail
+
+BUSY = {"providers": {"busy": {"domains": ["busy.example"], "per_second": 5}}}
+
+
+class TimedRelay(FaultyRelay):
+    """Notes when it took each mail."""
+
+    def __init__(self, *plan: Any, **options: Any) -> None:
+        super().__init__(*plan, pipelining=True, **options)
+        self.moments: list[tuple[float, str]] = []
+
+    def take(self, mail: Mail) -> None:
+        self.moments.append((time.monotonic(), mail.recipient.rpartition("@")[2]))
+        super().take(mail)
+
+    def of(self, domain: str) -> list[float]:
+        return [moment for moment, to in self.moments if to == domain]
+
+
+def everyone_once(*relays: FaultyRelay) -> int:
+    """How many were mailed; each of them once."""
+    mailed = Counter(mail.recipient for relay in relays for mail in relay.accepted)
+    assert set(mailed.values()) == {1}
+    return len(mailed)
+
+
+def most_in(moments: list[float], seconds: float) -> int:
+    return max(bisect_left(moments, one + seconds) - number for number, one in enumerate(moments))
+
+
+async def test_one_providers_limit_holds_up_nobody_else(database: Database) -> None:
+    subscribe(database, 14, domain="busy.example")
+    subscribe(database, 60)
+    draft(database)
+    async with TimedRelay() as relay:
+        tally = await send(dispatch_for(database, settings_for(relay.port, **BUSY)))
+    assert (tally.error, tally.limited_until) == (None, None)
+    assert counts(database).state is CampaignState.FINISHED
+    assert everyone_once(relay) == 74
+    busy, others = relay.of("busy.example"), relay.of("example.com")
+    assert sum(moment > others[-1] for moment in busy) >= 9, "the others were let wait"
+    assert most_in(busy, 0.9) <= 5
+
+
+async def test_a_run_waits_for_its_relays_pace_and_then_ends(database: Database) -> None:
+    subscribe(database, 30)
+    draft(database)
+    async with TimedRelay() as relay:
+        settings = settings_for(relay.port, smtp={"limits": {"per_second": 20}})
+        tally = await send(dispatch_for(database, settings))
+    assert (tally.error, tally.limited_until) == (None, None)
+    assert everyone_once(relay) == 30
+    assert relay.moments[-1][0] - relay.moments[0][0] > 1.2
+
+
+async def test_a_limit_that_is_used_up_for_long_ends_the_run_and_frees_its_claims(database: Database) -> None:
+    subscribe(database, 8)
+    draft(database)
+    async with TimedRelay() as relay:
+        settings = settings_for(relay.port, smtp={"limits": {"per_hour": 5}})
+        dispatch = dispatch_for(database, settings)
+        tally = await send(dispatch)
+        assert tally.limited_until is not None
+        assert dispatch.due() == [], "cron would start a run that can send nothing"
+    status = counts(database)
+    assert (status.accepted, status.pending, status.in_flight) == (5, 3, 0)
+
+
+async def test_a_run_that_waits_for_its_limits_stops_at_once_when_told_to(sqlite_database: Database) -> None:
+    subscribe(sqlite_database, 8)
+    draft(sqlite_database)
+    senders: list[Any] = []
+
+    def watch(sender: Any) -> Any:
+        senders.append(sender)
+        return unwatched(sender)
+
+    async with TimedRelay() as relay:
+        dispatch = dispatch_for(sqlite_database, settings_for(relay.port, smtp={"limits": {"per_minute": 3}}))
+        dispatch.start("notes")
+        running = asyncio.create_task(dispatch.run("notes", watch))
+        await relay.taken(3)
+        await asyncio.sleep(0.3)
+        assert not running.done()
+        senders[0].stop()
+        await asyncio.wait_for(running, 10)
+    assert counts(sqlite_database).pending == 5
+
+
+async def test_no_more_mails_to_a_provider_are_in_the_air_than_allowed(database: Database) -> None:
+    subscribe(database, 6, domain="busy.example")
+    subscribe(database, 20)
+    draft(database)
+    async with TimedRelay() as relay:
+        relay.slowness = 0.1
+        providers = {"busy": {"domains": ["busy.example"], "connections": 2}}
+        await send(dispatch_for(database, settings_for(relay.port, providers=providers)))
+    assert everyone_once(relay) == 26
+    assert most_in(relay.of("busy.example"), 0.08) <= 2
+
+
+@pytest.mark.parametrize("status", ["5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.4.4"])
+async def test_an_address_that_a_relay_does_not_know_is_suppressed(database: Database, status: str) -> None:
+    subscribe(database, 2)
+    draft(database)
+    refusal = f"550 {status} No such user\r\n".encode()
+    async with FaultyRelay(refuses={"person2@example.com": refusal}) as relay:
+        await send(dispatch_for(database, settings_for(relay.port)))
+    assert suppressed(database) == [SuppressionReason.BOUNCED]
+    assert counts(database).rejected == 1
+    draft(database, "next")
+    async with FaultyRelay() as relay:
+        await send(dispatch_for(database, settings_for(relay.port)), "next")
+        assert [mail.recipient for mail in relay.accepted] == ["person1@example.com"]
+
+
+@pytest.mark.parametrize(
+    "refusal", [b"550 5.7.1 Policy\r\n", b"550 5.2.1 Disabled\r\n", b"452 4.2.2 Full\r\n"]
+)
+async def test_other_refusals_suppress_nobody(sqlite_database: Database, refusal: bytes) -> None:
+    subscribe(sqlite_database, 1)
+    draft(sqlite_database)
+    async with FaultyRelay(refuses={"person1@example.com": refusal}) as relay:
+        await send(dispatch_for(sqlite_database, settings_for(relay.port)))
+    assert suppressed(sqlite_database) == []
+
+
+def suppressed(database: Database) -> list[SuppressionReason]:
+    with database.read() as connection:
+        return list(connection.execute(select(table(Suppression).c.reason)).scalars())
+
+
+def several(*relays: FaultyRelay, **changes: dict[str, Any]) -> Settings:
+    """Settings with relays a, b, ... on loopback; `changes` by name."""
+    named = {
+        name: {"host": "127.0.0.1", "port": relay.port, "security": "none", "connections": 4}
+        | changes.get(name, {})
+        for name, relay in zip("abc", relays, strict=False)
+    }
+    return Settings(
+        secret_keys=SECRET,
+        sender="Acme <news@example.com>",
+        public_url="https://example.com",
+        relays=named,
+    )
+
+
+async def test_when_one_relay_dies_in_mid_run_another_takes_the_rest(database: Database) -> None:
+    subscribe(database, 400)
+    draft(database)
+    async with AsyncExitStack() as stack:
+        a, b = [await stack.enter_async_context(FaultyRelay(pipelining=True)) for _ in range(2)]
+        a.slowness = b.slowness = 0.005
+        running = asyncio.create_task(send(dispatch_for(database, several(a, b))))
+        await a.taken(40)
+        await a.__aexit__(None, None, None)
+        tally = await asyncio.wait_for(running, 120)
+    assert tally.error is None
+    status = counts(database)
+    assert status.accepted + status.uncertain == 400
+    assert status.uncertain <= 4, "more than one a connection"
+    assert status.accepted <= everyone_once(a, b) <= 400
+    assert len(b.accepted) > 200
+
+
+async def test_a_relay_that_was_never_there_costs_nothing_but_its_share(database: Database) -> None:
+    subscribe(database, 100)
+    draft(database)
+    async with FaultyRelay() as gone:
+        pass
+    async with FaultyRelay(pipelining=True) as relay:
+        tally = await send(dispatch_for(database, several(gone, relay)))
+    assert tally.error is None
+    assert everyone_once(relay) == 100
+
+
+async def test_nobody_waits_long_in_line_for_a_relay_that_does_not_answer(sqlite_database: Database) -> None:
+    """All who wait for its first connection learn of its failure together, not one time-out after the other."""
+    subscribe(sqlite_database, 100)
+    draft(sqlite_database)
+    silent = {"timeouts": {"greeting": 2}}
+    async with FaultyRelay([{Point.GREETING: Fault.STALL}] * 50) as a, FaultyRelay(pipelining=True) as b:
+        started = time.monotonic()
+        tally = await send(dispatch_for(sqlite_database, several(a, b, a=silent)))
+    assert tally.error is None
+    assert everyone_once(b) == 100
+    assert time.monotonic() - started < 5
+
+
+async def test_what_one_relay_puts_off_another_takes_at_once(database: Database) -> None:
+    subscribe(database, 40)
+    draft(database)
+    async with FaultyRelay([{Point.MAIL: Fault.LATER}] * 20) as a, FaultyRelay() as b:
+        await send(dispatch_for(database, several(a, b)))
+    assert counts(database).accepted == 40
+    assert everyone_once(a, b) == 40
+
+
+async def test_mail_is_shared_out_by_weight(sqlite_database: Database) -> None:
+    subscribe(sqlite_database, 1200)
+    draft(sqlite_database)
+    async with FaultyRelay(pipelining=True) as a, FaultyRelay(pipelining=True) as b:
+        await send(dispatch_for(sqlite_database, several(a, b, a={"weight": 3})))
+    assert everyone_once(a, b) == 1200
+    assert 0.65 < len(a.accepted) / 1200 < 0.85
+
+
+async def test_a_relay_at_its_limit_leaves_the_rest_to_the_other(database: Database) -> None:
+    subscribe(database, 60)
+    draft(database)
+    async with FaultyRelay() as a, FaultyRelay() as b:
+        tally = await send(dispatch_for(database, several(a, b, a={"limits": {"per_hour": 7}})))
+    assert (tally.error, tally.limited_until) == (None, None)
+    assert (len(a.accepted), len(b.accepted)) == (7, 53)
+
+
+async def test_a_relay_that_comes_back_gets_its_share_again(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailer.smtp.breaker.FIRST_REST", 0.2)
+    subscribe(sqlite_database, 600)
+    draft(sqlite_database)
+    async with FaultyRelay(pipelining=True) as b:
+        b.slowness = 0.01
+        async with FaultyRelay() as away:
+            port = away.port
+        a = FaultyRelay(pipelining=True)
+        a.port = port
+        settings = several(a, b)
+        running = asyncio.create_task(send(dispatch_for(sqlite_database, settings)))
+        await b.taken(40)
+        async with a:
+            tally = await asyncio.wait_for(running, 120)
+    assert tally.error is None
+    assert everyone_once(a, b) == 600
+    assert len(a.accepted) > 50
+
+
+async def test_without_any_relay_nothing_is_lost(database: Database) -> None:
+    subscribe(database, 5)
+    draft(database)
+    async with FaultyRelay() as a, FaultyRelay() as b:
+        settings = several(a, b)
+    dispatch = dispatch_for(database, settings)
+    tally = await send(dispatch)
+    assert tally.error is not None
+    assert counts(database).pending == 5
+    assert dispatch.due() == ["notes"]
+
+
+async def test_a_relay_may_have_a_sender_and_return_path_of_its_own(sqlite_database: Database) -> None:
+    subscribe(sqlite_database, 120)
+    draft(sqlite_database)
+    own = {"sender": "Acme EU <news@eu.example.com>", "return_path": "bounces@eu.example.com"}
+    async with FaultyRelay(pipelining=True) as a, FaultyRelay(pipelining=True) as b:
+        await send(dispatch_for(sqlite_database, several(a, b, b=own)))
+    assert {mail.sender for mail in a.accepted} == {"news@example.com"}
+    assert all(b"From: Acme <news@example.com>" in mail.content for mail in a.accepted)
+    assert b.accepted
+    assert all(mail.sender.startswith("bounces+") for mail in b.accepted)
+    assert all(b"From: Acme EU <news@eu.example.com>" in mail.content for mail in b.accepted)

@@ -1,0 +1,247 @@
+"""Whole runs: a campaign, a relay on a socket that may go wrong, and what is in the ledger afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from email import message_from_bytes, policy
+
+import pytest
+
+from campaigns.deliveries import Attempt, Hold, Settlement, workers
+from campaigns.lifecycle import Act
+from campaigns.models import CampaignState, DeliveryState
+from campaigns.sending import Recorder, Sender, Turn
+from mailer.database import Database
+from mailer.errors import RelayUnavailable
+from mailer.smtp.relays import Relays
+from tests.support.campaign import (
+    TOPIC,
+    counts,
+    dispatch_for,
+    draft,
+    send,
+    settings_for,
+    subscribe,
+    unwatched,
+    withdraw,
+)
+from tests.support.relay import Fault, FaultyRelay, Point
+
+EXTENSIONS = [{}, {"pipelining": True}, {"pipelining": True, "chunking": True}]
+LEASE = timedelta(seconds=60)
+ids = ["plain", "pipelining", "chunking"]
+
+
+@pytest.mark.parametrize("extensions", EXTENSIONS, ids=ids)
+async def test_everyone_who_agreed_gets_one_mail_of_their_own(database: Database, extensions: dict) -> None:
+    people = subscribe(database, 30)
+    withdraw(database, people[3])
+    draft(database)
+    async with FaultyRelay(**extensions) as relay:
+        tally = await send(dispatch_for(database, settings_for(relay.port)))
+    assert tally.error is None
+    status = counts(database)
+    assert (status.state, status.audience, status.accepted) == (CampaignState.FINISHED, 29, 29)
+    assert Counter(mail.recipient for mail in relay.accepted) == {
+        f"person{number}@example.com": 1 for number in range(1, 31) if number != 4
+    }
+    for mail in relay.accepted:
+        message = message_from_bytes(mail.content, policy=policy.default)
+        assert message["To"].addresses[0].addr_spec == mail.recipient
+    links = {message_from_bytes(mail.content)["List-Unsubscribe"] for mail in relay.accepted}
+    assert len(links) == 29
+
+
+async def test_a_message_id_is_the_same_on_a_retry(sqlite_database: Database) -> None:
+    subscribe(sqlite_database, 1)
+    draft(sqlite_database)
+    later = {Point.FINAL: Fault.LATER}
+    async with FaultyRelay([later]) as relay:
+        settings = settings_for(relay.port, retry={"first_seconds": 0.05})
+        dispatch = dispatch_for(sqlite_database, settings)
+        await send(dispatch)
+        assert counts(sqlite_database).deferred == 1
+        await asyncio.sleep(0.1)
+        assert dispatch.due() == ["notes"]
+        await dispatch.run("notes", unwatched)
+    first, second = (message_from_bytes(content)["Message-ID"] for content in relay.contents)
+    assert first == second
+    assert counts(sqlite_database).accepted == 1
+
+
+async def test_a_rejected_address_is_rejected_alone(database: Database) -> None:
+    subscribe(database, 3)
+    draft(database)
+    async with FaultyRelay(refuses={"person2@example.com": b"550 5.1.1 No such user\r\n"}) as relay:
+        await send(dispatch_for(database, settings_for(relay.port)))
+    status = counts(database)
+    assert (status.accepted, status.rejected, status.state) == (2, 1, CampaignState.FINISHED)
+
+
+async def test_greylisting_defers_for_half_an_hour(database: Database) -> None:
+    subscribe(database, 1)
+    draft(database)
+    async with FaultyRelay(refuses={"person1@example.com": b"450 4.2.0 Greylisted\r\n"}) as relay:
+        dispatch = dispatch_for(database, settings_for(relay.port))
+        await send(dispatch)
+    status = counts(database)
+    assert (status.deferred, status.state) == (1, CampaignState.SENDING)
+    assert status.next_due_at is not None
+    wait = status.next_due_at - database.clock()()
+    assert timedelta(minutes=29) < wait < timedelta(minutes=37)
+    assert dispatch.due() == []
+
+
+async def test_a_relay_that_refuses_our_sender_pauses_the_campaign_and_blames_no_subscriber(
+    database: Database,
+) -> None:
+    subscribe(database, 20)
+    draft(database)
+    async with FaultyRelay([{Point.MAIL: Fault.REFUSE}] * 50) as relay:
+        tally = await send(dispatch_for(database, settings_for(relay.port)))
+    assert tally.refusal is not None
+    status = counts(database)
+    assert (status.state, status.rejected) == (CampaignState.PAUSED, 0)
+    assert status.pending + status.accepted == 20
+    assert "5.1.8" in (status.paused_because or "")
+
+
+async def test_a_relay_that_is_away_loses_nothing(database: Database) -> None:
+    subscribe(database, 5)
+    draft(database)
+    async with FaultyRelay() as relay:
+        port = relay.port
+    dispatch = dispatch_for(database, settings_for(port, smtp={"timeouts": {"connect": 0.2}}))
+    tally = await send(dispatch)
+    assert isinstance(tally.error, RelayUnavailable)
+    assert counts(database).pending == 5
+    assert dispatch.due() == ["notes"]
+
+
+async def test_a_connection_that_drops_before_the_content_is_replaced_in_the_same_run(
+    database: Database,
+) -> None:
+    subscribe(database, 20)
+    draft(database)
+    async with FaultyRelay([{Point.RCPT: Fault.HANG_UP}, {Point.MAIL: Fault.CLOSING}]) as relay:
+        await send(dispatch_for(database, settings_for(relay.port)))
+    assert counts(database).accepted == 20
+    assert len({mail.recipient for mail in relay.accepted}) == len(relay.accepted) == 20
+
+
+async def test_a_lost_answer_to_the_content_is_uncertain_and_not_sent_again(database: Database) -> None:
+    subscribe(database, 10)
+    draft(database)
+    async with FaultyRelay([{Point.FINAL: Fault.HANG_UP}]) as relay:
+        dispatch = dispatch_for(database, settings_for(relay.port))
+        await send(dispatch)
+        assert dispatch.due() == []
+    status = counts(database)
+    assert (status.accepted, status.uncertain, status.state) == (9, 1, CampaignState.FINISHED)
+    assert len(relay.contents) == 10
+
+
+async def test_a_resent_uncertain_delivery_reopens_the_campaign(database: Database) -> None:
+    subscribe(database, 1)
+    draft(database)
+    async with FaultyRelay([{Point.FINAL: Fault.HANG_UP}]) as relay:
+        dispatch = dispatch_for(database, settings_for(relay.port))
+        await send(dispatch)
+        assert dispatch.resolve("notes", resend=True) == 1
+        assert dispatch.due() == ["notes"]
+        await dispatch.run("notes", unwatched)
+    assert counts(database).accepted == 1
+
+
+async def test_pausing_holds_a_campaign_and_resuming_lets_it_go_on(database: Database) -> None:
+    subscribe(database, 300)
+    draft(database)
+    async with FaultyRelay(pipelining=True) as relay:
+        dispatch = dispatch_for(database, settings_for(relay.port))
+        relay.slowness = 0.03
+        running = asyncio.create_task(send(dispatch))
+        await relay.taken(20)
+        await asyncio.to_thread(dispatch.act, "notes", Act.PAUSE)
+        held = len(relay.accepted)
+        await running
+        assert held <= len(relay.accepted) <= held + 4
+        assert dispatch.due() == []
+        relay.slowness = 0
+        dispatch.act("notes", Act.RESUME)
+        await send(dispatch)
+    assert Counter(Counter(mail.recipient for mail in relay.accepted).values()) == {1: 300}
+
+
+async def test_cancelling_stops_a_running_campaign_for_good(database: Database) -> None:
+    subscribe(database, 300)
+    draft(database)
+    async with FaultyRelay(pipelining=True) as relay:
+        dispatch = dispatch_for(database, settings_for(relay.port))
+        relay.slowness = 0.03
+        running = asyncio.create_task(send(dispatch))
+        await relay.taken(20)
+        await asyncio.to_thread(dispatch.act, "notes", Act.CANCEL)
+        await running
+    status = counts(database)
+    assert status.state is CampaignState.CANCELLED
+    assert status.accepted == len(relay.accepted) < 300
+    assert status.accepted + status.cancelled == 300
+
+
+@pytest.mark.parametrize("extensions", EXTENSIONS, ids=ids)
+async def test_a_process_frozen_past_its_lease_offers_nothing(
+    sqlite_database: Database, extensions: dict
+) -> None:
+    """The lease passes after the gate has answered: the content stays here, and the mail is not lost."""
+    subscribe(sqlite_database, 1)
+    draft(sqlite_database)
+    clock, frozen = sqlite_database.clock(), timedelta(0)
+    async with FaultyRelay(**extensions) as relay:
+        settings = settings_for(relay.port)
+        dispatch = dispatch_for(sqlite_database, settings)
+        campaign = dispatch.start("notes")
+        with sqlite_database.write() as connection:
+            number = workers.register(connection, workers.Process.current(), clock(), LEASE)
+        hold = Hold(number, campaign.id or 0, TOPIC)
+        recorder = Recorder(sqlite_database, hold, lambda: clock() + frozen, LEASE)
+        async with Relays(settings.every_relay) as pool:
+            sender = Sender(
+                recorder, pool, dispatch.composer("notes"), clock, lease=LEASE, retry=settings.retry
+            )
+            (claimed,) = await recorder.claims(1)
+            answer = await recorder.turn(Turn(wanted=claimed))
+            assert isinstance(answer, Attempt)
+            frozen = LEASE
+            async with pool.connection() as connection:
+                late = await sender._deliver(connection, answer)
+            assert (late.state, relay.contents) == (DeliveryState.PENDING, [])
+            frozen = timedelta(0)
+            async with pool.connection() as connection:
+                in_time = await sender._deliver(connection, answer)
+            assert (in_time.state, len(relay.contents)) == (DeliveryState.ACCEPTED, 1)
+        await recorder.close()
+
+
+async def test_an_answer_that_is_lost_repeats_nobody(sqlite_database: Database) -> None:
+    """The outcome of an attempt that is over changes nothing of the next attempt, which is in the air."""
+    subscribe(sqlite_database, 1)
+    draft(sqlite_database)
+    clock = sqlite_database.clock()
+    campaign = dispatch_for(sqlite_database, settings_for(25)).start("notes")
+    with sqlite_database.write() as connection:
+        number = workers.register(connection, workers.Process.current(), clock(), LEASE)
+    recorder = Recorder(sqlite_database, Hold(number, campaign.id or 0, TOPIC), clock, LEASE)
+    (claimed,) = await recorder.claims(1)
+    await recorder.turn(Turn(wanted=claimed))
+    cut_off = Settlement(claimed, 1, DeliveryState.PENDING)
+    await recorder.turn(Turn(cut_off))
+    assert await recorder.claims(1) == [claimed]
+    await recorder.turn(Turn(wanted=claimed))
+    await recorder.turn(Turn(cut_off, again=True))
+    assert await recorder.claims(1) == []
+    again = await recorder.turn(Turn(wanted=claimed, again=True))
+    assert isinstance(again, Attempt)
+    assert again.attempts == 3
+    await recorder.close()

@@ -1,0 +1,237 @@
+"""`mailer doctor`: each finding is what is so, and says what to do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from mailer import doctor
+from mailer.config import Settings, dkim_keys
+from mailer.database import Database
+from mailer.doctor import Finding, Level
+from mailer.doctor.dns import LookupFailed
+from mailer.message import dkim
+from tests.support.certificates import loopback_certificates
+from tests.support.relay import FaultyRelay
+
+KEY = "k" * 32
+
+
+def settings(**values: object) -> Settings:
+    return Settings(**({"sender": "Acme <news@acme.example>", "secret_keys": (KEY,)} | values))  # type: ignore[arg-type]
+
+
+def zone(records: Mapping[str, str]) -> Callable[[str], tuple[str, ...]]:
+    return lambda name: (records[name],) if name in records else ()
+
+
+def by_check(findings: list[Finding]) -> dict[str, Finding]:
+    return {finding.check: finding for finding in findings}
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(("mode", "level"), [(0o600, Level.OK), (0o640, Level.FAIL), (0o604, Level.FAIL)])
+    def test_only_the_owner_may_read_them(self, tmp_path: Path, mode: int, level: Level) -> None:
+        (tmp_path / "mailer.secrets.toml").touch()
+        (tmp_path / "mailer.secrets.toml").chmod(mode)
+        (finding,) = doctor.secrets(settings(), tmp_path / "mailer.toml")
+        assert finding.level is level
+        assert (finding.hint or "").startswith("Run: chmod 600" if level is Level.FAIL else "")
+
+    def test_without_keys_it_fails(self, tmp_path: Path) -> None:
+        (finding,) = doctor.secrets(settings(secret_keys=()), tmp_path / "mailer.toml")
+        assert finding.level is Level.FAIL
+        assert "mailer init" in (finding.hint or "")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '[smtp]\npassword = "p"',
+            f'secret_keys = ["{KEY}"]',
+            '[relays.first]\npassword = "p"',
+            'database_url = "postgresql://u:p@h/d"',
+        ],
+    )
+    def test_a_secret_in_the_open_settings_file_is_found(self, tmp_path: Path, text: str) -> None:
+        config = tmp_path / "mailer.toml"
+        config.write_text(text, encoding="utf-8")
+        config.chmod(0o644)
+        assert [finding.level for finding in doctor.secrets(settings(), config)] == [Level.FAIL, Level.OK]
+
+
+class TestDatabase:
+    def test_a_migrated_one_is_fine(self, database: Database) -> None:
+        if database.is_sqlite:
+            Path(database.url.database or "").chmod(0o600)
+        (finding,) = doctor.database(database)
+        assert finding.level is Level.OK
+
+    def test_a_file_that_others_can_read_is_found(self, sqlite_database: Database) -> None:
+        Path(sqlite_database.url.database or "").chmod(0o644)
+        (finding,) = doctor.database(sqlite_database)
+        assert finding.level is Level.WARN
+
+    def test_one_that_is_not_there_fails(self, tmp_path: Path) -> None:
+        (finding,) = doctor.database(Database(f"sqlite:///{tmp_path / 'nowhere.db'}"))
+        assert finding.level is Level.FAIL
+        assert "mailer init" in (finding.hint or "")
+
+
+class TestRelay:
+    async def test_starttls_and_a_login_are_tried(self) -> None:
+        async with FaultyRelay(starttls=True, login=("user", "pass")) as relay:
+            smtp = {
+                "host": "127.0.0.1",
+                "port": relay.port,
+                "ca_file": loopback_certificates().ca_file,
+                "username": "user",
+                "password": "pass",
+            }
+            finding = await doctor.relay(settings(smtp=smtp))
+        assert (finding.level, finding.message) == (Level.OK, f"127.0.0.1:{relay.port}, STARTTLS, logged in")
+        assert relay.contents == []
+
+    async def test_a_wrong_password_is_told_without_the_password(self) -> None:
+        async with FaultyRelay(starttls=True, login=("user", "pass")) as relay:
+            smtp = {
+                "host": "127.0.0.1",
+                "port": relay.port,
+                "ca_file": loopback_certificates().ca_file,
+                "username": "user",
+                "password": "hunter2",
+            }
+            finding = await doctor.relay(settings(smtp=smtp))
+        assert finding.level is Level.FAIL
+        assert "hunter2" not in str(finding)
+
+    async def test_a_relay_without_starttls_fails(self) -> None:
+        async with FaultyRelay() as relay:
+            finding = await doctor.relay(settings(smtp={"host": "127.0.0.1", "port": relay.port}))
+        assert finding.level is Level.FAIL
+        assert "STARTTLS" in finding.message
+
+    async def test_a_relay_that_is_away_fails(self) -> None:
+        finding = await doctor.relay(settings(smtp={"host": "127.0.0.1", "port": 1}))
+        assert finding.level is Level.FAIL
+
+
+class TestSender:
+    def test_the_example_s_sender_will_not_do(self) -> None:
+        (finding,) = doctor.sender(Settings(), None)
+        assert finding.level is Level.FAIL
+
+    def test_unsigned_mail_is_for_a_person_to_judge(self) -> None:
+        (finding,) = doctor.sender(settings(), None)
+        assert (finding.check, finding.level) == ("dkim", Level.WARN)
+
+    @pytest.mark.parametrize(
+        ("signing", "visible", "lined_up"),
+        [
+            ("acme.example", "acme.example", True),
+            ("acme.example", "news.acme.example", True),
+            ("mail.acme.example", "Acme.Example", True),
+            ("notacme.example", "acme.example", False),
+            ("acme.example.org", "acme.example", False),
+        ],
+    )
+    def test_alignment_is_about_whole_labels(self, signing: str, visible: str, lined_up: bool) -> None:
+        assert doctor.aligned(signing, visible) is lined_up
+
+    def test_everything_published_is_fine(self, tmp_path: Path) -> None:
+        key = dkim.generate(dkim.Algorithm.ED25519_SHA256, domain="acme.example", selector="s")
+        found = by_check(list(doctor.sender(self.signed(key, tmp_path), zone(self.records(key)))))
+        assert {check: finding.level for check, finding in found.items()} == dict.fromkeys(
+            ("dkim", "spf", "dmarc"), Level.OK
+        )
+
+    def test_another_key_s_record_fails(self, tmp_path: Path) -> None:
+        key, other = (
+            dkim.generate(dkim.Algorithm.ED25519_SHA256, domain="acme.example", selector="s")
+            for _ in range(2)
+        )
+        found = by_check(list(doctor.sender(self.signed(key, tmp_path), zone(self.records(other)))))
+        assert found["dkim"].level is Level.FAIL
+        assert dkim.dns_record(key).text in (found["dkim"].hint or "")
+
+    def test_nothing_published_says_what_to_publish(self, tmp_path: Path) -> None:
+        key = dkim.generate(dkim.Algorithm.ED25519_SHA256, domain="acme.example", selector="s")
+        found = by_check(list(doctor.sender(self.signed(key, tmp_path), zone({}))))
+        assert [found[check].level for check in ("dkim", "spf", "dmarc")] == [
+            Level.FAIL,
+            Level.WARN,
+            Level.WARN,
+        ]
+
+    def test_a_key_of_another_domain_fails(self, tmp_path: Path) -> None:
+        key = dkim.generate(dkim.Algorithm.ED25519_SHA256, domain="other.example", selector="s")
+        found = by_check(list(doctor.sender(self.signed(key, tmp_path), None)))
+        assert found["dkim"].level is Level.FAIL
+
+    def test_no_answer_from_dns_is_no_verdict(self, tmp_path: Path) -> None:
+        def away(_: str) -> tuple[str, ...]:
+            raise LookupFailed("LifetimeTimeout")
+
+        key = dkim.generate(dkim.Algorithm.ED25519_SHA256, domain="acme.example", selector="s")
+        found = list(doctor.sender(self.signed(key, tmp_path), away))
+        assert [finding.level for finding in found] == [Level.WARN] * 3
+
+    @staticmethod
+    def signed(key: dkim.DkimKey, folder: Path) -> Settings:
+        dkim_keys.write(key, folder / "key.pem")
+        return settings(dkim={"domain": key.domain, "selector": key.selector, "key_file": folder / "key.pem"})
+
+    @staticmethod
+    def records(key: dkim.DkimKey) -> dict[str, str]:
+        return {
+            "s._domainkey.acme.example": dkim.dns_record(key).text,
+            "acme.example": "v=spf1 include:relay.example -all",
+            "_dmarc.acme.example": "v=DMARC1; p=none",
+        }
+
+
+def test_a_loopback_address_is_for_trying_things_out() -> None:
+    assert doctor.public_address(settings()).level is Level.WARN
+
+
+class Door(BaseHTTPRequestHandler):
+    """Answers as the web door does, or, with other headers, as somebody else's server."""
+
+    headers_sent: ClassVar[dict[str, str]] = {}
+
+    def do_GET(self) -> None:
+        self.send_response(404)
+        for name, value in self.headers_sent.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("headers", "level"), [({"X-Robots-Tag": "noindex, nofollow"}, Level.OK), ({}, Level.WARN)]
+)
+def test_the_public_address_must_lead_to_our_page(
+    headers: dict[str, str], level: Level, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificates = loopback_certificates()
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca_file))
+    server = HTTPServer(("127.0.0.1", 0), type("Handler", (Door,), {"headers_sent": headers}))
+    server.socket = certificates.server_context().wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    finding = doctor.public_address(settings(public_url=f"https://127.0.0.1:{server.server_port}/mail"))
+    thread.join(30)
+    server.server_close()
+    assert finding.level is level
+
+
+def test_an_address_that_does_not_answer_is_found() -> None:
+    finding = doctor.public_address(settings(public_url="https://127.0.0.1:1"))
+    assert finding.level is Level.WARN
+    assert "mailer serve" in (finding.hint or "")

@@ -1,0 +1,199 @@
+"""Group commit: many waiting tasks, few transactions, and nobody is told "done" before it is durable."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import Connection, text
+
+from mailer.database import Database, GroupCommit
+from mailer.errors import MailerError
+
+INSERT = text("INSERT INTO wording VALUES (:name, '', '', '', '2026-01-01 00:00:00+00:00')")
+NAMES = text("SELECT sha256 FROM wording ORDER BY sha256")
+
+
+class Recorder:
+    """Writes each item as a row, and remembers the groups."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[str]] = []
+
+    def __call__(self, connection: Connection, items: Sequence[str]) -> Sequence[str]:
+        self.groups.append(list(items))
+        for item in items:
+            connection.execute(INSERT, {"name": item})
+        return [f"{item}!" for item in items]
+
+
+def stored(database: Database) -> list[str]:
+    with database.read() as connection:
+        return list(connection.execute(NAMES).scalars())
+
+
+async def test_each_task_gets_its_own_result(database: Database) -> None:
+    commits = GroupCommit(database, Recorder())
+    names = [f"{number:03}" for number in range(200)]
+    assert await asyncio.gather(*map(commits.submit, names)) == [f"{name}!" for name in names]
+    await commits.close()
+    assert stored(database) == names
+
+
+async def test_who_arrives_during_a_commit_shares_the_next_one(database: Database) -> None:
+    recorder = Recorder()
+    commits = GroupCommit(database, recorder)
+    await asyncio.gather(*(commits.submit(f"{number:03}") for number in range(200)))
+    await commits.close()
+    assert len(recorder.groups) < 5
+    assert [name for group in recorder.groups for name in group] == stored(database)
+
+
+async def test_no_group_is_larger_than_asked_for(database: Database) -> None:
+    recorder = Recorder()
+    commits = GroupCommit(database, recorder, largest=7)
+    await asyncio.gather(*(commits.submit(f"{number:03}") for number in range(50)))
+    await commits.close()
+    assert max(map(len, recorder.groups)) == 7
+
+
+async def test_a_lone_item_does_not_wait_for_company(database: Database) -> None:
+    commits = GroupCommit(database, Recorder())
+    for number in range(3):
+        assert await asyncio.wait_for(commits.submit(str(number)), 30) == f"{number}!"
+    await commits.close()
+
+
+async def test_when_a_task_goes_on_its_item_is_committed(database: Database) -> None:
+    commits = GroupCommit(database, Recorder())
+
+    async def one(name: str) -> bool:
+        await commits.submit(name)
+        return name in await asyncio.to_thread(stored, database)
+
+    assert all(await asyncio.gather(*(one(f"{number:03}") for number in range(20))))
+    await commits.close()
+
+
+async def test_if_a_group_fails_each_of_its_tasks_is_told_and_nothing_of_it_stays(database: Database) -> None:
+    commits = GroupCommit(database, Recorder())
+    assert await commits.submit("first") == "first!"
+    twins = await asyncio.gather(
+        commits.submit("other"), commits.submit("twin"), commits.submit("twin"), return_exceptions=True
+    )
+    assert all(isinstance(error, MailerError) for error in twins)
+    assert stored(database) == ["first"]
+    assert await commits.submit("later") == "later!"
+    await commits.close()
+
+
+async def test_a_wrong_number_of_results_hangs_nobody(database: Database) -> None:
+    commits: GroupCommit[str, str] = GroupCommit(database, lambda _connection, _items: [])
+    with pytest.raises(ValueError, match="zip"):
+        await asyncio.wait_for(commits.submit("x"), 30)
+    await commits.close()
+
+
+async def test_a_task_that_gives_up_harms_no_other(database: Database) -> None:
+    commits = GroupCommit(database, Recorder())
+    tasks = [asyncio.create_task(commits.submit(f"{number:03}")) for number in range(10)]
+    await asyncio.sleep(0)
+    tasks[5].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    await commits.close()
+    assert [result for number, result in enumerate(results) if number != 5] == [
+        f"{number:03}!" for number in range(10) if number != 5
+    ]
+
+
+async def test_closing_finishes_what_was_submitted(database: Database) -> None:
+    commits = GroupCommit(database, Recorder())
+    tasks = [asyncio.create_task(commits.submit(f"{number:03}")) for number in range(30)]
+    await asyncio.sleep(0)
+    await commits.close()
+    assert len(stored(database)) == 30
+    await asyncio.gather(*tasks)
+
+
+async def test_while_somebody_else_writes_to_the_file_the_event_loop_stays_free(
+    sqlite_database: Database,
+) -> None:
+    commits = GroupCommit(sqlite_database, Recorder())
+    with sqlite_database.write():
+        waiting = asyncio.create_task(commits.submit("x"))
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        assert not waiting.done()
+    assert await asyncio.wait_for(waiting, 30) == "x!"
+    await commits.close()
+
+
+async def test_a_group_waits_for_those_who_are_soon_to_come(database: Database) -> None:
+    recorder = Recorder()
+    commits = GroupCommit(database, recorder, company=lambda: 3)
+    first = asyncio.create_task(commits.submit("1"))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    await asyncio.gather(commits.submit("2"), commits.submit("3"), first)
+    await commits.close()
+    assert recorder.groups == [["1", "2", "3"]]
+
+
+async def test_a_group_does_not_wait_long_for_those_who_do_not_come(database: Database) -> None:
+    commits = GroupCommit(database, Recorder(), company=lambda: 1000)
+    assert await asyncio.wait_for(commits.submit("alone"), 30) == "alone!"
+    await commits.close()
+
+
+async def test_on_postgresql_a_group_does_not_wait_for_the_one_before(postgresql_database: Database) -> None:
+    """Two meet inside their transactions, which they never would one after the other."""
+    both = threading.Barrier(2, timeout=30)
+
+    def apply(_connection: Connection, items: Sequence[str]) -> Sequence[str]:
+        both.wait()
+        return items
+
+    commits = GroupCommit(postgresql_database, apply, abreast=2)
+    first = asyncio.create_task(commits.submit("first"))
+    await asyncio.sleep(0.2)  # time enough to be inside
+    assert await asyncio.gather(first, commits.submit("second")) == ["first", "second"]
+    await commits.close()
+
+
+async def test_on_postgresql_the_rest_of_a_group_that_was_cut_does_not_wait_for_it(
+    postgresql_database: Database,
+) -> None:
+    both = threading.Barrier(2, timeout=30)
+
+    def apply(_connection: Connection, items: Sequence[str]) -> Sequence[str]:
+        both.wait()
+        return items
+
+    commits = GroupCommit(postgresql_database, apply, abreast=2, largest=2)
+    assert await asyncio.gather(*map(commits.submit, "abcd")) == list("abcd")
+    await commits.close()
+
+
+async def test_with_two_groups_under_way_a_third_waits_and_closing_waits_for_all(
+    postgresql_database: Database,
+) -> None:
+    groups: list[list[str]] = []
+    go_on = threading.Event()
+
+    def apply(_connection: Connection, items: Sequence[str]) -> Sequence[str]:
+        groups.append(list(items))
+        assert go_on.wait(30)
+        return items
+
+    commits = GroupCommit(postgresql_database, apply, abreast=2)
+    tasks = []
+    for name in "abcd":
+        tasks.append(asyncio.create_task(commits.submit(name)))
+        await asyncio.sleep(0.2)
+    assert groups == [["a"], ["b"]]
+    go_on.set()
+    await commits.close()
+    assert groups == [["a"], ["b"], ["c", "d"]]
+    assert [task.result() for task in tasks] == ["a", "b", "c", "d"]

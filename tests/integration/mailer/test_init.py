@@ -1,0 +1,204 @@
+"""`mailer init` and `mailer keys`: what they write, who may read it, and that repeating does no harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import click.testing
+import pytest
+
+from cli import mailer
+from mailer.config import Settings, load_settings
+from mailer.config.init_files import Wishes, config_text, write_files
+from mailer.database import Database
+from mailer.errors import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in os.environ:
+        if name.startswith("MAILER_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*args: str) -> click.testing.Result:
+    return click.testing.CliRunner().invoke(mailer, args, catch_exceptions=False)
+
+
+def test_init_makes_settings_secrets_and_a_current_database(folder: Path) -> None:
+    result = run("init", "--json")
+    assert json.loads(result.stdout) == {
+        "config": "mailer.toml",
+        "secrets": "mailer.secrets.toml",
+        "made": ["mailer.toml", "mailer.secrets.toml"],
+        "database": "migrated",
+    }
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "mailer.db",
+        "mailer.secrets.toml",
+        "mailer.toml",
+    ]
+    assert Database(f"sqlite:///{folder / 'mailer.db'}").is_current()
+
+
+def test_secrets_and_people_are_readable_by_their_owner_only(folder: Path) -> None:
+    previous = os.umask(0)
+    try:
+        run("init")
+    finally:
+        os.umask(previous)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert modes["mailer.secrets.toml"] == modes["mailer.db"] == 0o600
+
+
+def test_what_init_writes_are_the_defaults(folder: Path) -> None:
+    run("init")
+    apart = {"secret_keys", "folder"}
+    assert load_settings().model_dump(exclude=apart) == Settings().model_dump(exclude=apart)
+    assert len(load_settings().keys()) == 1
+
+
+def test_every_example_in_the_settings_file_is_a_setting(folder: Path) -> None:
+    """Each line that is commented out works when the mark is taken away."""
+    lines = config_text(Wishes()).splitlines()
+    live = [line.removeprefix("# ") if " = " in line and '"' in line else line for line in lines]
+    (folder / "mailer.toml").write_text("\n".join(live), encoding="utf-8")
+    assert load_settings().brand.website == "https://example.com"
+
+
+def test_the_examples_of_limits_are_settings(folder: Path) -> None:
+    text = config_text(Wishes())
+    for section in ("smtp.limits", "providers.gmail"):
+        example = re.search(rf"^# \[{section}\]\n(?:# .+\n)+", text, re.MULTILINE)
+        assert example
+        text = text.replace(example[0], example[0].replace("# ", ""))
+    (folder / "mailer.toml").write_text(text, encoding="utf-8")
+    settings = load_settings()
+    assert (settings.smtp.limits.per_second, settings.providers["gmail"].connections) == (50, 5)
+    assert settings.smtp.limits.warm_up
+
+
+def test_two_installations_have_different_keys(folder: Path) -> None:
+    (folder / "other").mkdir()
+    run("init")
+    run("--config", "other/mailer.toml", "init")
+    assert load_settings().keys() != load_settings(Path("other/mailer.toml")).keys()
+
+
+def test_wishes_end_up_in_the_settings(folder: Path) -> None:
+    sender = 'Zoë "Z" \\ Ångström <z@acme.example>'
+    run(
+        "init",
+        "--sender",
+        sender,
+        "--public-url",
+        "https://acme.example/mail",
+        "--database-url",
+        "sqlite:///x.db",
+    )
+    settings = load_settings()
+    assert (settings.sender, settings.public_url) == (sender, "https://acme.example/mail")
+    assert (folder / "x.db").exists()
+
+
+def test_the_sender_s_name_is_the_brand_until_it_is_edited() -> None:
+    run("init", "--sender", "Acme news <news@acme.example>")
+    assert load_settings().brand.name == "Acme news"
+
+
+def test_a_database_password_goes_to_the_secrets_file(folder: Path) -> None:
+    write_files(Path("mailer.toml"), Wishes(database_url="postgresql://u:pa55@h/d"))
+    assert "pa55" not in (folder / "mailer.toml").read_text(encoding="utf-8")
+    assert load_settings().database_url.get_secret_value() == "postgresql://u:pa55@h/d"
+
+
+def test_a_wish_that_does_not_do_leaves_nothing_behind(folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match="public_url"):
+        run("init", "--public-url", "http://acme.example")
+    assert list(folder.iterdir()) == []
+
+
+def test_repeating_changes_no_file_and_says_so(folder: Path) -> None:
+    run("init")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    result = run("init", "--sender", "New <new@acme.example>")
+    assert "left as it is" in result.stderr
+    assert "mailer.toml: kept" in result.stdout
+    assert "database: up to date" in result.stdout
+    assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_a_lost_secrets_file_is_made_anew_beside_settings_that_stay(folder: Path) -> None:
+    run("init", "--sender", "Acme <news@acme.example>")
+    (folder / "mailer.secrets.toml").unlink()
+    assert json.loads(run("init", "--json").stdout)["made"] == ["mailer.secrets.toml"]
+    assert load_settings().sender == "Acme <news@acme.example>"
+
+
+def test_init_works_on_postgresql(postgresql_database: Database) -> None:
+    url = postgresql_database.url.render_as_string(hide_password=False)
+    assert json.loads(run("init", "--database-url", url, "--json").stdout)["database"] == "unchanged"
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [("--sender", "no address"), ("--public-url", "http://acme.example"), ("--public-url", "acme.example")],
+)
+def test_a_wish_that_does_not_do_leaves_no_files(folder: Path, wish: tuple[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match=wish[0].strip("-").replace("-", "_")):
+        run("init", *wish)
+    assert list(folder.iterdir()) == []
+
+
+def test_rotating_keeps_the_old_key_for_old_links() -> None:
+    run("init")
+    (old,) = load_settings().keys()
+    assert json.loads(run("keys", "rotate", "--json").stdout)["keys"] == 2
+    assert load_settings().keys()[0] == old
+    assert load_settings().keys()[1] != old
+
+
+def test_keys_from_a_variable_are_not_rotated_in_a_file_that_loses(monkeypatch: pytest.MonkeyPatch) -> None:
+    run("init")
+    monkeypatch.setenv("MAILER_SECRET_KEYS", "k" * 32)
+    with pytest.raises(ConfigurationError, match="MAILER_SECRET_KEYS"):
+        run("keys", "rotate")
+
+
+@pytest.mark.parametrize("algorithm", ["rsa", "ed25519"])
+def test_a_dkim_key_is_private_and_what_is_printed_can_be_pasted(folder: Path, algorithm: str) -> None:
+    run("init", "--sender", "Acme <news@acme.example>")
+    printed = run("keys", "dkim", "--selector", "s1", "--algorithm", algorithm).stdout
+    assert (folder / "dkim-s1.pem").stat().st_mode & 0o777 == 0o600
+    assert "s1._domainkey.acme.example. IN TXT" in printed
+    section = printed[printed.index("[dkim]") :]
+    assert tomllib.loads(section)["dkim"]["domain"] == "acme.example"
+    with (folder / "mailer.toml").open("a", encoding="utf-8") as file:
+        file.write(section)
+    findings = json.loads(run("doctor", "--offline", "--json").stdout)["findings"]
+    assert {"dkim": "ok"}.items() <= {finding["check"]: finding["level"] for finding in findings}.items()
+
+
+def test_a_dkim_key_for_an_international_sender_is_for_the_domain_as_dns_knows_it(folder: Path) -> None:
+    run("init", "--sender", "Acme <news@bücher.example>")
+    printed = run("keys", "dkim").stdout
+    assert "mailer._domainkey.xn--bcher-kva.example. IN TXT" in printed
+    with (folder / "mailer.toml").open("a", encoding="utf-8") as file:
+        file.write(printed[printed.index("[dkim]") :])
+    findings = json.loads(run("doctor", "--offline", "--json").stdout)["findings"]
+    assert {"dkim": "ok"}.items() <= {finding["check"]: finding["level"] for finding in findings}.items()
+
+
+def test_a_dkim_key_is_never_overwritten(folder: Path) -> None:
+    run("init")
+    run("keys", "dkim")
+    before = (folder / "dkim-mailer.pem").read_bytes()
+    with pytest.raises(ConfigurationError, match="there already"):
+        run("keys", "dkim")
+    assert (folder / "dkim-mailer.pem").read_bytes() == before

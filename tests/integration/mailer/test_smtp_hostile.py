@@ -1,0 +1,88 @@
+"""A relay, or someone on the way to it, that is out to harm us."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from mailer.smtp import ConnectionFailed, Phase
+from mailer.smtp.connection import Connection
+from tests.support.certificates import loopback_certificates
+from tests.support.loopback import with_login
+
+Play = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+OFFER = b"250-relay\r\n250 STARTTLS\r\n"
+
+
+async def test_replies_put_in_before_tls_are_not_taken_for_the_relays_own() -> None:
+    """CVE-2011-0411 and its kin: whoever sits on the line adds a reply that is read after the handshake."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 relay\r\n")
+        await reader.readline()
+        writer.write(OFFER)
+        await reader.readline()
+        writer.write(b"220 go ahead\r\n250-forged\r\n250 AUTH PLAIN\r\n")
+        await writer.start_tls(loopback_certificates().server_context())
+        await reader.readline()
+        writer.write(b"250 relay\r\n")
+        assert await reader.readline() == b""
+
+    async with _playing(play) as port:
+        with pytest.raises(ConnectionFailed, match="offers no login"):
+            await Connection.open(with_login(port))
+
+
+@pytest.mark.parametrize("size", ["9" * 5000, "-1", "1e9", "0x10", "\u0665"])
+async def test_a_size_that_makes_no_sense_is_none(size: str) -> None:
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 relay\r\n")
+        await reader.readline()
+        writer.write(f"250-relay\r\n250 SIZE {size}\r\n".encode())
+        await reader.read()
+
+    async with _playing(play) as port:
+        connection = await Connection.open(with_login(port, security="none", username=None, password=None))
+        assert connection.capabilities.size is None
+        await connection.close()
+
+
+@pytest.mark.parametrize("form", ["{password}", "\0mailer\0{password}"])
+async def test_a_relay_that_repeats_the_password_does_not_bring_it_into_a_message(form: str) -> None:
+    said = form.format(password="correct horse")
+    said = said if said.isprintable() else b64encode(said.encode()).decode()
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 relay\r\n")
+        await reader.readline()
+        writer.write(b"250-relay\r\n250 AUTH PLAIN\r\n")
+        await reader.readline()
+        writer.write(f"535 5.7.8 {said} is not your password\r\n".encode())
+        await reader.read()
+
+    async with _playing(play) as port:
+        with pytest.raises(ConnectionFailed) as caught:
+            await Connection.open(with_login(port, security="none"))
+    assert caught.value.phase is Phase.AUTH
+    assert "is not your password" in caught.value.message
+    assert said not in caught.value.message
+
+
+@asynccontextmanager
+async def _playing(play: Play) -> AsyncIterator[int]:
+    """The port of a relay that plays `play` with each client."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await play(reader, writer)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]

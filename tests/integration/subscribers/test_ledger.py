@@ -1,0 +1,277 @@
+"""The consent ledger on real databases."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection, insert, select, text
+from sqlmodel import SQLModel
+
+from mailer.database import Database
+from mailer.errors import InvalidInput, MailerError, NotFound
+from subscribers import audience, ledger
+from subscribers.ledger import EVERY_TOPIC, BrokenLink, NewEvent
+from subscribers.models import ConsentKind, Subscriber, SuppressionReason
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+TOPIC = "release-notes"
+TABLES = SQLModel.metadata.tables
+
+
+def add_person(connection: Connection, name: str) -> int:
+    row = {
+        "email": f"{name}@example.com",
+        "address_key": f"{name}@example.com",
+        "address_hash": name,
+        "key_id": "test",
+        "created_at": NOW,
+        "salutation": "",
+        "first_name": "",
+        "surname": "",
+    }
+    return connection.execute(
+        insert(Subscriber).values(row).returning(TABLES["subscriber"].c.id)
+    ).scalar_one()
+
+
+def event(person: int, kind: ConsentKind, at: datetime, wording: str | None = None) -> NewEvent:
+    topic = EVERY_TOPIC if kind in {ConsentKind.RECTIFIED, ConsentKind.ERASED} else TOPIC
+    return NewEvent(person, topic, kind, at, "a form", wording)
+
+
+def grant(connection: Connection, person: int, at: datetime = NOW) -> None:
+    wording = ledger.keep_wording(connection, "Yes, mail me.", NOW)
+    ledger.append(connection, [event(person, ConsentKind.GRANTED, at, wording)], NOW)
+
+
+def test_a_grant_is_derived_in_the_same_transaction(database: Database) -> None:
+    with database.write() as connection:
+        person = add_person(connection, "jan")
+        grant(connection, person)
+        assert audience.count(connection, TOPIC) == 1
+        assert audience.count(connection, "other") == 0
+    with database.read() as connection:
+        [standing] = ledger.standings(connection, [person]).values()
+        assert (standing.state, standing.since, standing.event_id) == (ConsentKind.GRANTED, NOW, 1)
+
+
+def test_a_withdrawal_takes_effect_and_an_older_grant_does_not_undo_it(database: Database) -> None:
+    with database.write() as connection:
+        person = add_person(connection, "jan")
+        grant(connection, person)
+        ledger.append(connection, [event(person, ConsentKind.WITHDRAWN, NOW + timedelta(hours=1))], NOW)
+        grant(connection, person, NOW + timedelta(minutes=30))
+        assert audience.count(connection, TOPIC) == 0
+        grant(connection, person, NOW + timedelta(hours=2))
+        assert audience.count(connection, TOPIC) == 1
+
+
+def test_a_suppressed_address_is_not_in_the_audience(database: Database) -> None:
+    with database.write() as connection:
+        grant(connection, add_person(connection, "jan"))
+        grant(connection, add_person(connection, "piet"))
+        row = {"address_hash": "jan", "key_id": "test", "reason": SuppressionReason.BOUNCED, "since": NOW}
+        connection.execute(TABLES["suppression"].insert(), row)
+        assert audience.count(connection, TOPIC) == 1
+
+
+def test_an_erased_event_ends_the_consents(database: Database) -> None:
+    with database.write() as connection:
+        person = add_person(connection, "jan")
+        grant(connection, person)
+        assert ledger.append(connection, [event(person, ConsentKind.ERASED, NOW)], NOW) == {}
+        assert connection.execute(select(TABLES["consent"])).all() == []
+        assert [line.event.kind for line in ledger.history(connection, person)] == ["granted", "erased"]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE consent_event SET source = 'x'", "DELETE FROM consent_event"])
+def test_the_database_refuses_to_change_the_ledger(database: Database, statement: str) -> None:
+    with database.write() as connection:
+        grant(connection, add_person(connection, "jan"))
+    with pytest.raises(MailerError), database.write() as connection:
+        connection.execute(text(statement))
+
+
+@pytest.mark.parametrize("names", [{"language": "n" * 36}, {"version": "1" * 101}])
+def test_a_wording_whose_names_fit_no_column_is_refused(database: Database, names: dict[str, str]) -> None:
+    with pytest.raises(InvalidInput, match="has at most 35"), database.write() as connection:
+        ledger.keep_wording(connection, "Yes.", NOW, **names)
+
+
+def test_proof_is_the_last_grant_that_counted_with_its_verbatim_text(database: Database) -> None:
+    with database.write() as connection:
+        person = add_person(connection, "jan")
+        grant(connection, person)
+        grant(connection, person, NOW - timedelta(days=1))
+        proof = ledger.prove(connection, person, TOPIC)
+        assert (proof.grant.id, proof.wording, proof.standing.state) == (
+            1,
+            "Yes, mail me.",
+            ConsentKind.GRANTED,
+        )
+        ledger.append(connection, [event(person, ConsentKind.WITHDRAWN, NOW)], NOW)
+        proof = ledger.prove(connection, person, TOPIC)
+        assert (proof.grant.id, proof.standing.state) == (1, ConsentKind.WITHDRAWN)
+        with pytest.raises(NotFound):
+            ledger.prove(connection, person, "other")
+
+
+def test_nothing_is_appended_to_a_last_line_that_was_tampered_with(database: Database) -> None:
+    with database.write() as connection:
+        person = add_person(connection, "jan")
+        grant(connection, person)
+        unlock_ledger(connection)
+        connection.execute(text("UPDATE consent_event SET source = 'elsewhere'"))
+        with pytest.raises(BrokenLink, match="line 1: it was altered"):
+            grant(connection, person, NOW + timedelta(days=1))
+
+
+def unlock_ledger(connection: Connection) -> None:
+    """What someone with the database's own rights could do."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(text("DROP TRIGGER consent_event_no_update"))
+        connection.execute(text("DROP TRIGGER consent_event_no_delete"))
+    else:
+        connection.execute(text("ALTER TABLE consent_event DISABLE TRIGGER USER"))
+
+
+@pytest.fixture
+def tampered(database: Database) -> Database:
+    """Three people who agreed, the second of whom withdrew, in a database whose triggers are off."""
+    with database.write() as connection:
+        for name in ("jan", "piet", "els"):
+            grant(connection, add_person(connection, name))
+        piet = ledger.history(connection, 2)[0].event.subscriber_id
+        ledger.append(connection, [event(piet, ConsentKind.WITHDRAWN, NOW + timedelta(hours=1))], NOW)
+        assert ledger.verify(connection).events == 4
+        unlock_ledger(connection)
+    return database
+
+
+@pytest.mark.parametrize(
+    ("statement", "line", "problem"),
+    [
+        ("UPDATE consent_event SET source = 'elsewhere' WHERE id = 2", 2, "altered"),
+        ("UPDATE consent_event SET subscriber_id = 3 WHERE id = 4", 4, "altered"),
+        ("UPDATE consent_event SET kind = 'requested' WHERE id = 4", 4, "altered"),
+        ("DELETE FROM consent_event WHERE id = 2", 2, "missing"),
+        ("DELETE FROM consent_event WHERE id = 1", 1, "missing"),
+        ("UPDATE consent_event SET hash = previous_hash WHERE id = 3", 3, "altered"),
+        ("UPDATE consent_event SET id = 5 WHERE id = 4", 4, "missing"),
+        ("DELETE FROM consent_event WHERE id = 4", 4, "does not agree"),
+        ("UPDATE consent SET state = 'granted' WHERE subscriber_id = 2", 4, "does not agree"),
+        ("UPDATE consent SET topic = 'other' WHERE subscriber_id = 1", 1, "does not agree"),
+        ("DELETE FROM consent WHERE subscriber_id = 3", 3, "does not agree"),
+        (
+            "INSERT INTO consent SELECT 3, 'other', state, since, 3 FROM consent WHERE topic <> 'x' LIMIT 1",
+            3,
+            "does not agree",
+        ),
+        ("UPDATE wording SET text = 'No.'", 1, "wording was altered"),
+        ("DELETE FROM wording", 1, "wording is missing"),
+        ("UPDATE consent_event SET kind = 'rectified' WHERE id = 2", 2, "can't be read"),
+        ("UPDATE consent_event SET wording_sha256 = NULL WHERE id = 3", 3, "can't be read"),
+    ],
+)
+def test_verify_names_the_first_line_that_was_tampered_with(
+    tampered: Database, statement: str, line: int, problem: str
+) -> None:
+    change_behind_the_keys(tampered, statement)
+    with pytest.raises(BrokenLink, match=problem) as broken, tampered.read() as connection:
+        ledger.verify(connection)
+    assert broken.value.line_id == line
+
+
+@pytest.mark.parametrize(
+    ("statement", "line"),
+    [
+        ("UPDATE consent_event SET kind = 'invented' WHERE id = 2", 2),
+        ("UPDATE consent_event SET occurred_at = 'once' WHERE id = 3", 3),
+        ("UPDATE consent_event SET source = x'ff' WHERE id = 1", 1),
+        ("UPDATE wording SET text = x'ff'", 1),
+        ("UPDATE consent SET state = 'invented' WHERE subscriber_id = 2", 4),
+        ("UPDATE consent SET since = 'once' WHERE subscriber_id = 3", 4),
+    ],
+)
+def test_verify_names_the_first_line_with_what_its_column_never_holds(
+    sqlite_database: Database, statement: str, line: int
+) -> None:
+    with sqlite_database.write() as connection:
+        for name in ("jan", "piet", "els", "an"):
+            grant(connection, add_person(connection, name))
+        unlock_ledger(connection)
+    change_behind_the_keys(sqlite_database, statement)
+    with pytest.raises(BrokenLink) as broken, sqlite_database.read() as connection:
+        ledger.verify(connection)
+    assert broken.value.line_id == line
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE wording SET text = 'Yes, sell my data.'", "DELETE FROM wording"]
+)
+def test_nothing_is_proved_with_a_wording_that_was_tampered_with(tampered: Database, statement: str) -> None:
+    change_behind_the_keys(tampered, statement)
+    with pytest.raises(BrokenLink, match="line 1: its wording"), tampered.read() as connection:
+        ledger.prove(connection, 1, TOPIC)
+
+
+def test_verify_finds_a_ledger_whose_end_was_cut_off_with_what_rests_on_it(tampered: Database) -> None:
+    change_behind_the_keys(tampered, "DELETE FROM consent WHERE subscriber_id = 3")
+    change_behind_the_keys(tampered, "DELETE FROM consent_event WHERE id >= 3")
+    change_behind_the_keys(
+        tampered,
+        "UPDATE consent SET state = 'granted', event_id = 2, since = "
+        "(SELECT occurred_at FROM consent_event WHERE id = 2) WHERE subscriber_id = 2",
+    )
+    with (
+        pytest.raises(BrokenLink, match="line 3: it is missing; subscriber 3"),
+        tampered.read() as connection,
+    ):
+        ledger.verify(connection)
+
+
+def test_a_ledger_that_was_written_anew_lacks_the_head_that_was_noted(database: Database) -> None:
+    with database.write() as connection:
+        grant(connection, add_person(connection, "jan"))
+        head = ledger.verify(connection).head
+        grant(connection, add_person(connection, "piet"))
+        assert ledger.verify(connection, noted=head).events == 2
+        with pytest.raises(BrokenLink, match="noted"):
+            ledger.verify(connection, noted="0" * 64)
+
+
+def test_an_empty_ledger_is_whole(database: Database) -> None:
+    with database.read() as connection:
+        assert ledger.verify(connection).events == 0
+
+
+def test_appends_from_several_connections_form_one_chain(database: Database) -> None:
+    with database.write() as connection:
+        people = [add_person(connection, name) for name in ("jan", "piet", "els", "noor")]
+
+    def often(person: int) -> None:
+        for number in range(10):
+            with database.write() as connection:
+                grant(connection, person, NOW + timedelta(seconds=number))
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(often, people))
+    with database.read() as connection:
+        assert ledger.verify(connection).events == 40
+
+
+def change_behind_the_keys(database: Database, statement: str) -> None:
+    """Run `statement` as someone with all rights, without the references between tables."""
+    with database.engine.connect() as connection:
+        if database.is_sqlite:
+            connection.connection.execute("PRAGMA foreign_keys=OFF")
+            connection.connection.execute("PRAGMA ignore_check_constraints=ON")
+            connection.execute(text("DROP TRIGGER IF EXISTS wording_no_update"))
+            connection.execute(text("DROP TRIGGER IF EXISTS wording_no_delete"))
+        else:
+            connection.execute(text("SET session_replication_role = replica"))
+        connection.execute(text(statement))
+        connection.commit()
+    database.engine.dispose()

@@ -1,0 +1,177 @@
+"""What people may ask of us, on real databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from mailer.database import Database
+from mailer.errors import NotFound, Refused
+from subscribers import audience, ledger, people, rights, suppression
+from subscribers.address import AddressHasher, normalise
+from subscribers.intake import Applicant, Evidence, Verdict, admission
+from subscribers.models import ConsentKind, SuppressionReason
+from subscribers.people import SUBSCRIBER, Names
+from subscribers.rights import Correction
+from subscribers.suppression import SUPPRESSION
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+TOPIC = "release-notes"
+HASHER = AddressHasher([b"an old key, 32 characters or more", b"a new key, 32 characters or more."])
+JAN = normalise("jan@example.com")
+JOHAN = normalise("johan@example.com")
+
+
+@pytest.fixture
+def on_file(database: Database) -> Database:
+    """A database with Jan, who agreed."""
+    admit(database, "Jan@example.com", NOW - timedelta(days=10))
+    return database
+
+
+def admit(database: Database, email: str, at: datetime, topic: str = TOPIC) -> Verdict:
+    address = normalise(email)
+    applicant = Applicant(0, Names("de heer", "Jan", "De Vries"), address, HASHER.newest(address.key), at)
+    with database.write() as connection:
+        evidence = Evidence(topic, "a form", "Yes, mail me.", "en", "1")
+        [candidate] = admission.admit(connection, [applicant], evidence, HASHER, NOW)
+    return candidate.verdict
+
+
+def rectify(database: Database, correction: Correction) -> list[str]:
+    with database.write() as connection:
+        return rights.rectify(connection, JAN, correction, hasher=HASHER, source="by phone", now=NOW)
+
+
+def erase(database: Database) -> None:
+    with database.write() as connection:
+        rights.erase(connection, JAN, hasher=HASHER, source="by phone", now=NOW)
+
+
+def test_a_person_sees_all_that_is_on_file_about_them(on_file: Database) -> None:
+    with on_file.read() as connection:
+        file = rights.look_up(connection, JAN, HASHER)
+    values = rights.exported(file)
+    assert (values["salutation"], values["first_name"], values["surname"]) == ("de heer", "Jan", "De Vries")
+    assert values["email"] == "Jan@example.com"
+    assert [consent["state"] for consent in values["consents"]] == ["granted"]
+    assert [event["kind"] for event in values["events"]] == ["granted"]
+    assert list(values["wordings"].values()) == ["Yes, mail me."]
+    assert values["suppressed"] is None
+
+
+def test_a_correction_changes_the_fields_and_the_ledger_names_them(on_file: Database) -> None:
+    assert rectify(on_file, Correction(first_name="Johan", surname="")) == ["first_name", "surname"]
+    with on_file.read() as connection:
+        file = rights.look_up(connection, JAN, HASHER)
+    assert file.person.names == Names("de heer", "Johan", "")
+    assert file.history[-1].event.kind is ConsentKind.RECTIFIED
+    assert file.history[-1].event.source == "by phone; changed: first_name, surname"
+
+
+def test_a_correction_to_what_is_so_already_writes_nothing(on_file: Database) -> None:
+    assert rectify(on_file, Correction(first_name="Jan", email=normalise("Jan@EXAMPLE.com"))) == []
+    with on_file.read() as connection:
+        assert ledger.verify(connection).events == 1
+
+
+def test_a_new_address_keeps_the_consent_and_its_proof(on_file: Database) -> None:
+    assert rectify(on_file, Correction(email=JOHAN)) == ["email"]
+    with on_file.read() as connection:
+        person = rights.find(connection, JOHAN, HASHER)
+        assert ledger.prove(connection, person.id, TOPIC).wording == "Yes, mail me."
+        assert audience.count(connection, TOPIC) == 1
+        with pytest.raises(NotFound):
+            rights.find(connection, JAN, HASHER)
+
+
+def test_a_new_address_that_is_someone_elses_is_refused(on_file: Database) -> None:
+    admit(on_file, "johan@example.com", NOW)
+    with pytest.raises(Refused, match="another person"):
+        rectify(on_file, Correction(surname="Other", email=JOHAN))
+    with on_file.read() as connection:
+        assert rights.find(connection, JAN, HASHER).names.surname == "De Vries"
+
+
+def test_a_new_address_that_is_suppressed_is_refused(on_file: Database) -> None:
+    with on_file.write() as connection:
+        suppression.add(connection, HASHER.every(JOHAN.key)[1], SuppressionReason.BOUNCED, NOW)
+    with pytest.raises(Refused, match="suppressed"):
+        rectify(on_file, Correction(email=JOHAN))
+
+
+def test_an_erased_person_leaves_a_keyed_hash_and_lines_that_lead_to_nobody(on_file: Database) -> None:
+    erase(on_file)
+    with on_file.read() as connection:
+        assert connection.execute(select(SUBSCRIBER)).all() == []
+        [left] = connection.execute(select(SUPPRESSION)).all()
+        assert (left.address_hash, left.key_id) == (
+            HASHER.newest(JAN.key).hash,
+            HASHER.newest(JAN.key).key_id,
+        )
+        assert left.reason is SuppressionReason.ERASED
+        kinds = [line.event.kind for line in ledger.lines(connection)]
+        assert kinds == [ConsentKind.GRANTED, ConsentKind.ERASED]
+        assert audience.count(connection, TOPIC) == 0
+        ledger.verify(connection)
+        with pytest.raises(NotFound, match="erased on 2026-11-22"):
+            rights.find(connection, JAN, HASHER)
+
+
+def test_an_erased_person_comes_back_by_a_later_consent_only(on_file: Database) -> None:
+    erase(on_file)
+    assert admit(on_file, "jan@example.com", NOW - timedelta(days=1)) is Verdict.STILL_WITHDRAWN
+    assert admit(on_file, "jan@example.com", NOW + timedelta(days=1)) is Verdict.GRANTED
+    with on_file.read() as connection:
+        assert audience.count(connection, TOPIC) == 1
+        assert [line.event.kind for line in ledger.history(connection, 1)] == ["granted", "erased"]
+        ledger.verify(connection)
+
+
+def test_a_withdrawal_counts_once_and_per_topic(on_file: Database) -> None:
+    admit(on_file, "jan@example.com", NOW - timedelta(days=9), "digest")
+    with on_file.write() as connection:
+        arguments = {"hasher": HASHER, "source": "by phone", "now": NOW}
+        assert rights.withdraw(connection, JAN, TOPIC, **arguments)
+        assert not rights.withdraw(connection, JAN, TOPIC, **arguments)
+        assert audience.count(connection, TOPIC) == 0
+        assert audience.count(connection, "digest") == 1
+
+
+def test_a_consent_to_another_topic_leaves_the_names_as_they_are(on_file: Database) -> None:
+    rectify(on_file, Correction(first_name="Johan"))
+    assert admit(on_file, "jan@example.com", NOW - timedelta(days=20), "digest") is Verdict.GRANTED
+    with on_file.read() as connection:
+        assert rights.find(connection, JAN, HASHER).names.first_name == "Johan"
+
+
+def test_the_list_says_what_the_gate_would(on_file: Database) -> None:
+    admit(on_file, "piet@example.com", NOW)
+    with on_file.write() as connection:
+        jan = rights.find(connection, JAN, HASHER)
+        suppression.add(connection, jan.hashed, SuppressionReason.BOUNCED, NOW)
+        everyone = list(rights.listed(connection, TOPIC))
+        assert [(each.person.email, each.state, each.mailable) for each in everyone] == [
+            ("Jan@example.com", ConsentKind.GRANTED, False),
+            ("piet@example.com", ConsentKind.GRANTED, True),
+        ]
+        assert list(rights.listed(connection, TOPIC, ConsentKind.WITHDRAWN)) == []
+        assert [each.state for each in rights.listed(connection, "other")] == [None, None]
+
+
+def test_a_suppression_keeps_its_later_date_and_is_lifted_under_every_key(database: Database) -> None:
+    newest, oldest = HASHER.every(JAN.key)
+    with database.write() as connection:
+        suppression.add(connection, oldest, SuppressionReason.BOUNCED, NOW - timedelta(days=2))
+        suppression.add(connection, newest, SuppressionReason.COMPLAINED, NOW - timedelta(days=1))
+        suppression.add(connection, newest, SuppressionReason.BOUNCED, NOW - timedelta(days=3))
+        found = suppression.find(connection, HASHER, [JAN.key, JOHAN.key])
+        assert list(found) == [JAN.key]
+        assert found[JAN.key].since == NOW - timedelta(days=1)
+        assert found[JAN.key].reason is SuppressionReason.COMPLAINED
+    assert admit(database, "jan@example.com", NOW) is Verdict.GRANTED
+    with database.read() as connection:
+        assert connection.execute(select(SUPPRESSION)).all() == []
+        assert people.find(connection, JAN) is not None

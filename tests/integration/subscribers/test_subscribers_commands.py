@@ -1,0 +1,256 @@
+"""The commands of the people, as someone at the keyboard has them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli import mailer
+from mailer.errors import MailerError
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+KEY = "k" * 32
+
+
+class Keyboard:
+    """Runs commands in a folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *arguments: str | Path, code: int = 0, words: str | None = None) -> Result:
+        result = CliRunner().invoke(mailer, [str(each) for each in arguments], input=words)
+        if isinstance(result.exception, MailerError):
+            assert result.exception.exit_code == code, result.exception
+        else:
+            assert result.exit_code == code, result.output
+        return result
+
+    def json(self, *arguments: str | Path, code: int = 0) -> dict[str, object]:
+        values = json.loads(self(*arguments, "--json", code=code).stdout)
+        assert isinstance(values, dict)
+        return values
+
+    def import_(self, file: Path = EXAMPLES / "people.csv", *options: str | Path) -> dict[str, object]:
+        refusals = () if "--refusals" in options else ("--refusals", self.folder / "refused.csv")
+        wording = EXAMPLES / "wording.nl.txt"
+        return self.json(
+            "subscribers", "import", file, "--source", "form", "--wording", wording, *refusals, *options
+        )
+
+
+@pytest.fixture
+def keyboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keyboard:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAILER_SECRET_KEYS", KEY)
+    from mailer.database import Database  # noqa: PLC0415
+
+    database = Database("sqlite:///mailer.db", tmp_path)
+    database.migrate()
+    database.close()
+    return Keyboard(tmp_path)
+
+
+def test_import_reports_counts_and_dropped_columns(keyboard: Keyboard) -> None:
+    report = keyboard.import_()
+    assert {name: report[name] for name in ("read", "granted", "without_consent", "refused")} == {
+        "read": 37,
+        "granted": 26,
+        "without_consent": 4,
+        "refused": 7,
+    }
+    assert (report["unchanged"], report["still_withdrawn"]) == (0, 0)
+    assert report["dropped_columns"] == ["Tussenvoegsel", "Telefoon", "LinkedIn"]
+
+
+def test_refused_rows_are_listed_by_number_without_personal_data(keyboard: Keyboard) -> None:
+    report = keyboard.import_()
+    content = Path(str(report["refusals_file"])).read_text(encoding="utf-8")
+    rows = list(csv.DictReader(content.splitlines()))
+    assert [(row["row"], row["column"]) for row in rows] == [
+        ("31", "Voornaam"),
+        ("33", "E-mailadres"),
+        ("34", "Voornaam"),
+        ("35", "E-mailadres"),
+        ("36", "Toestemming op"),
+        ("37", "Toestemming op"),
+        ("38", "Toestemming"),
+    ]
+    assert all(row["reason"] for row in rows)
+    assert "example.com" not in content
+
+
+def test_refusals_stand_beside_the_file_by_default_and_go_when_there_are_none(keyboard: Keyboard) -> None:
+    people = keyboard.folder / "people.csv"
+    header = "email,opted_in,opted_in_at\n"
+    people.write_text(header + "nonsense,yes,2026-05-01\n", encoding="utf-8")
+    command = ("subscribers", "import", people, "--source", "x", "--wording", EXAMPLES / "wording.nl.txt")
+    keyboard(*command)
+    assert (keyboard.folder / "people.refused.csv").exists()
+    people.write_text(header + "jan@example.com,yes,2026-05-01\n", encoding="utf-8")
+    keyboard(*command)
+    assert not (keyboard.folder / "people.refused.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--source", " "), "one line"),
+        (("--topic", "two words"), "topic"),
+        (("--refusals", EXAMPLES / "people.csv"), "overwrite"),
+        (("--refusals", "/nowhere/refused.csv"), "can't be written"),
+    ],
+)
+def test_import_refuses_what_it_can_not_work_with(
+    keyboard: Keyboard, options: tuple[str | Path, ...], reason: str
+) -> None:
+    wording = EXAMPLES / "wording.nl.txt"
+    command = ("subscribers", "import", EXAMPLES / "people.csv", "--source", "x", "--wording", wording)
+    safe = () if "--refusals" in options else ("--refusals", keyboard.folder / "r.csv")
+    result = keyboard(*command, *safe, *options, code=1)
+    assert reason in str(result.exception)
+
+
+def test_a_file_that_is_no_list_of_refusals_is_not_overwritten(keyboard: Keyboard) -> None:
+    thesis = keyboard.folder / "thesis.csv"
+    thesis.write_text("chapter,words\n", encoding="utf-8")
+    command = ("subscribers", "import", EXAMPLES / "people.csv", "--source", "x")
+    keyboard(*command, "--wording", EXAMPLES / "wording.nl.txt", "--refusals", thesis, code=4)
+    assert thesis.read_text(encoding="utf-8") == "chapter,words\n"
+
+
+def test_import_refuses_a_wording_without_words(keyboard: Keyboard) -> None:
+    empty = keyboard.folder / "empty.txt"
+    empty.write_text("\n", encoding="utf-8")
+    result = keyboard(
+        "subscribers", "import", EXAMPLES / "people.csv", "--source", "x", "--wording", empty, code=1
+    )
+    assert "the wording is empty" in str(result.exception)
+
+
+def test_import_wants_a_source_and_a_wording(keyboard: Keyboard) -> None:
+    keyboard("subscribers", "import", EXAMPLES / "people.csv", "--source", "x", code=2)
+    keyboard(
+        "subscribers", "import", EXAMPLES / "people.csv", "--wording", EXAMPLES / "wording.nl.txt", code=2
+    )
+
+
+def test_import_without_a_database_says_what_to_do(keyboard: Keyboard) -> None:
+    (keyboard.folder / "mailer.db").unlink()
+    wording = EXAMPLES / "wording.nl.txt"
+    command = ("subscribers", "import", EXAMPLES / "people.csv", "--source", "x", "--wording", wording)
+    result = keyboard(*command, "--refusals", keyboard.folder / "r.csv", code=1)
+    assert "mailer init" in str(result.exception)
+
+
+def test_a_dry_run_says_so_and_writes_nothing(keyboard: Keyboard) -> None:
+    assert keyboard.import_(EXAMPLES / "people.csv", "--dry-run")["granted"] == 26
+    assert keyboard.json("subscribers", "list")["subscribers"] == []
+
+
+def test_prove_prints_when_how_and_the_verbatim_text(keyboard: Keyboard) -> None:
+    keyboard.import_()
+    text = keyboard("consent", "prove", "JAN@example.com").stdout
+    wording = (EXAMPLES / "wording.nl.txt").read_text(encoding="utf-8")
+    assert "2026-06-02 14:05:00 CEST" in text
+    assert "form" in text
+    assert all(line in text for line in wording.splitlines())
+    assert keyboard.json("consent", "prove", "jan@example.com")["wording"] == wording
+
+
+def test_withdraw_and_grant_are_told_by_the_history(keyboard: Keyboard) -> None:
+    keyboard.import_()
+    assert keyboard.json("consent", "withdraw", "jan@example.com")["changed"] is True
+    assert keyboard.json("consent", "withdraw", "jan@example.com")["changed"] is False
+    grant = (
+        "consent",
+        "grant",
+        "jan@example.com",
+        "--source",
+        "by phone",
+        "--wording",
+        EXAMPLES / "wording.nl.txt",
+    )
+    refused = keyboard(*grant, "--at", "2026-06-02 14:05", code=4)
+    assert "took back" in str(refused.exception)
+    keyboard(*grant)
+    events = keyboard.json("consent", "history", "jan@example.com")["events"]
+    assert isinstance(events, list)
+    assert [event["kind"] for event in events] == ["granted", "withdrawn", "granted"]
+
+
+def test_grant_puts_somebody_new_on_file(keyboard: Keyboard) -> None:
+    wording = EXAMPLES / "wording.en.txt"
+    keyboard(
+        "consent", "grant", "New@example.com", "--source", "fair", "--wording", wording, "--surname", "Ng"
+    )
+    assert keyboard.json("subscribers", "show", "new@example.com")["surname"] == "Ng"
+    late = (
+        "consent",
+        "grant",
+        "x@example.com",
+        "--source",
+        "fair",
+        "--wording",
+        wording,
+        "--at",
+        "2999-01-01",
+    )
+    assert "--at: it lies in the future" in str(keyboard(*late, code=1).exception)
+
+
+def test_list_filters_by_state(keyboard: Keyboard) -> None:
+    keyboard.import_()
+    keyboard("consent", "withdraw", "jan@example.com")
+    assert len(keyboard("subscribers", "list").stdout.splitlines()) == 26
+    assert keyboard("subscribers", "list", "--state", "withdrawn").stdout.startswith("jan@example.com\t")
+
+
+def test_the_list_shows_days_of_the_settings_zone(keyboard: Keyboard) -> None:
+    people = keyboard.folder / "people.csv"
+    people.write_text("email,opted_in,opted_in_at\na@example.com,yes,2026-06-01\n", encoding="utf-8")
+    keyboard.import_(people)
+    assert keyboard("subscribers", "list").stdout == "a@example.com\t\tgranted\t2026-06-01\n"
+
+
+def test_a_noted_head_that_is_none_is_wrong_usage_and_not_a_broken_ledger(keyboard: Keyboard) -> None:
+    assert "64 characters" in keyboard("consent", "verify", "--noted", "3f5a...", code=2).output
+
+
+def test_a_former_address_is_not_said_to_be_an_erased_person(keyboard: Keyboard) -> None:
+    keyboard.import_()
+    keyboard("subscribers", "rectify", "jan@example.com", "--email", "johan@example.com")
+    said = str(keyboard("subscribers", "show", "jan@example.com", code=1).exception)
+    assert "or changed for another" in said
+
+
+def test_rectify_erase_and_export(keyboard: Keyboard) -> None:
+    keyboard.import_()
+    changed = keyboard.json("subscribers", "rectify", "jan@example.com", "--first-name", "Johan")["changed"]
+    assert changed == ["first_name"]
+    keyboard("subscribers", "rectify", "jan@example.com", code=2)
+    assert json.loads(keyboard("subscribers", "export", "jan@example.com").stdout)["first_name"] == "Johan"
+    keyboard("subscribers", "erase", "jan@example.com", code=1, words="n\n")
+    keyboard("subscribers", "erase", "jan@example.com", "--yes")
+    assert "erased on" in str(keyboard("subscribers", "show", "jan@example.com", code=1).exception)
+
+
+@pytest.mark.parametrize("command", ["show", "export", "rectify", "erase"])
+def test_an_address_that_is_none_is_a_clear_error(keyboard: Keyboard, command: str) -> None:
+    options = {"rectify": ["--surname", "X"], "erase": ["--yes"]}.get(command, [])
+    result = keyboard("subscribers", command, "secret@@example.com", *options, code=1)
+    assert "exactly one @" in str(result.exception)
+    assert "secret" not in str(result.exception)
+
+
+def test_verify_tells_the_head_and_misses_one_that_is_not_there(keyboard: Keyboard) -> None:
+    keyboard.import_()
+    verified = keyboard.json("consent", "verify")
+    assert (verified["intact"], verified["events"]) == (True, 26)
+    keyboard("consent", "verify", "--noted", str(verified["head"]))
+    broken = keyboard.json("consent", "verify", "--noted", "0" * 64, code=1)
+    assert broken["intact"] is False

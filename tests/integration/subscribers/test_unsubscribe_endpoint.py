@@ -1,0 +1,456 @@
+"""The unsubscribe endpoint over real HTTP, on real databases: RFC 8058, the page's buttons, and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from bs4 import BeautifulSoup
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, insert, select
+
+import subscribers.web.unsubscribe
+from mailer.config import Settings
+from mailer.database import Database, table
+from subscribers import ledger
+from subscribers.ledger import EVERY_TOPIC, Line, NewEvent
+from subscribers.models import ConsentKind, Subscriber, Suppression, SuppressionReason, Wording
+from subscribers.self_service import Links
+from tests.support.campaign import SECRET, TOPIC, subscribe
+from tests.support.web_server import serving
+from web import create_app
+
+JAN, ZOE = 1, 2  # their numbers on file
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+@dataclass
+class House:
+    """A served application, two people who agreed, and a view of the ledger."""
+
+    database: Database
+    settings: Settings
+    client: httpx.AsyncClient
+    token: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.token = self.token_of(JAN)
+
+    @property
+    def path(self) -> str:
+        return f"/u/{self.token}"
+
+    def token_of(self, person: int, topic: str = TOPIC) -> str:
+        links = Links(self.settings.keys(), self.settings.public_url)
+        return links.url(person, topic, "nl").rpartition("/")[2]
+
+    def history(self, person: int = JAN) -> list[Line]:
+        with self.database.read() as connection:
+            return ledger.history(connection, person)
+
+    def kinds(self, person: int = JAN) -> list[ConsentKind]:
+        return [line.event.kind for line in self.history(person)]
+
+    def state(self, person: int = JAN) -> ConsentKind | None:
+        with self.database.read() as connection:
+            standing = ledger.standings(connection, {person}).get((person, TOPIC))
+        return standing.state if standing else None
+
+    def record(self, person: int, kind: ConsentKind, topic: str = TOPIC) -> None:
+        now = datetime.now(UTC)
+        with self.database.write() as connection:
+            ledger.append(connection, [NewEvent(person, topic, kind, now, "test")], now)
+
+
+def settings_for(database: Database, public_url: str = "https://mail.example.com") -> Settings:
+    return Settings(
+        database_url=database.url.render_as_string(hide_password=False),
+        public_url=public_url,
+        secret_keys=(SECRET,),
+        brand={"name": "Acme"},
+    )
+
+
+@pytest.fixture
+async def house(database: Database) -> AsyncIterator[House]:
+    subscribe(database, 2)
+    settings = settings_for(database)
+    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+        client.timeout = 60
+        yield House(database, settings, client)
+
+
+def heading(response: httpx.Response) -> str:
+    return BeautifulSoup(response.text, "html.parser").h1.get_text(strip=True)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_opening_the_link_changes_nothing(house: House, method: str) -> None:
+    for _ in range(3):
+        response = await house.client.request(method, house.path)
+        assert response.status_code == 200
+    assert house.kinds() == [ConsentKind.GRANTED]
+
+
+async def test_the_page_is_in_the_mail_s_language_and_masks_the_address(house: House) -> None:
+    response = await house.client.get(house.path)
+    assert heading(response) == "Uitschrijven?"
+    assert '<html lang="nl">' in response.text
+    assert "p…@e….com" in response.text
+    assert "person1" not in response.text
+    assert "example.com" not in response.text
+
+
+@pytest.mark.parametrize("form", [{"data": ONE_CLICK}, {"files": {"List-Unsubscribe": (None, "One-Click")}}])
+async def test_one_click_withdraws_without_cookie_or_redirect(house: House, form: dict[str, object]) -> None:
+    response = await house.client.post(house.path, **form)
+    assert response.status_code == 200
+    assert len(response.content) < 50
+    assert "location" not in response.headers
+    assert "set-cookie" not in response.headers
+    last = house.history()[-1].event
+    assert (last.kind, last.source) == (ConsentKind.WITHDRAWN, "one-click unsubscribe (RFC 8058)")
+    assert house.state(ZOE) is ConsentKind.GRANTED
+
+
+async def test_repeating_it_is_fine_and_recorded_once(house: House) -> None:
+    for _ in range(3):
+        assert (await house.client.post(house.path, data=ONE_CLICK)).status_code == 200
+    assert house.kinds() == [ConsentKind.GRANTED, ConsentKind.WITHDRAWN]
+
+
+async def test_two_hundred_at_once_for_one_person_are_one_withdrawal(house: House) -> None:
+    answers = await asyncio.gather(*(house.client.post(house.path, data=ONE_CLICK) for _ in range(200)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert house.kinds() == [ConsentKind.GRANTED, ConsentKind.WITHDRAWN]
+    with house.database.read() as connection:
+        assert len(list(ledger.lines(connection))) == 3
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_trailing_slash_is_the_same_link_and_no_redirect(house: House, method: str) -> None:
+    response = await house.client.request(method, house.path + "/", data=ONE_CLICK)
+    assert response.status_code == 200
+
+
+async def test_the_page_s_button_withdraws_and_the_next_one_undoes_it(house: House) -> None:
+    done = await house.client.post(house.path, data={"action": "withdraw"})
+    assert (done.status_code, heading(done)) == (200, "U bent uitgeschreven")
+    assert house.state() is ConsentKind.WITHDRAWN
+    assert heading(await house.client.get(house.path)) == "U staat niet op de lijst"
+
+    back = await house.client.post(house.path, data={"action": "resubscribe"})
+    assert (back.status_code, heading(back)) == (200, "U staat weer op de lijst")
+    assert house.state() is ConsentKind.GRANTED
+    assert heading(await house.client.get(house.path)) == "Uitschrijven?"
+
+
+async def test_undoing_is_a_consent_to_the_words_that_the_page_showed(house: House) -> None:
+    done = await house.client.post(house.path, data={"action": "withdraw"})
+    shown = BeautifulSoup(done.text, "html.parser").find(id="consent").get_text()
+    await house.client.post(house.path, data={"action": "resubscribe"})
+    with house.database.read() as connection:
+        proof = ledger.prove(connection, JAN, TOPIC)
+        wordings = table(Wording)
+        language = connection.execute(
+            select(wordings.c.language).where(wordings.c.sha256 == proof.grant.event.wording_sha256)
+        ).scalar_one()
+    assert proof.wording == shown
+    assert proof.grant.event.source == "unsubscribe page, undone"
+    assert language == "nl"
+    assert "person" not in proof.wording
+    assert "…" not in proof.wording
+
+
+async def test_there_is_nothing_to_undo_for_somebody_who_did_not_withdraw(house: House) -> None:
+    response = await house.client.post(house.path, data={"action": "resubscribe"})
+    assert response.status_code == 200
+    assert house.kinds() == [ConsentKind.GRANTED]
+
+
+async def test_who_objected_is_not_put_back(house: House) -> None:
+    house.record(JAN, ConsentKind.OBJECTED)
+    page = await house.client.post(house.path, data={"action": "resubscribe"})
+    assert "<button" not in page.text
+    assert house.state() is ConsentKind.OBJECTED
+
+
+async def test_an_address_that_bounced_is_not_put_back(house: House) -> None:
+    await house.client.post(house.path, data=ONE_CLICK)
+    subscriber = table(Subscriber)
+    columns = subscriber.c.address_hash, subscriber.c.key_id
+    with house.database.write() as connection:
+        known = connection.execute(select(*columns).where(subscriber.c.id == JAN)).one()
+        row = {"reason": SuppressionReason.BOUNCED, "since": datetime.now(UTC), **known._mapping}
+        connection.execute(insert(table(Suppression)), [row])
+    page = await house.client.post(house.path, data={"action": "resubscribe"})
+    assert "<button" not in page.text
+    assert house.state() is ConsentKind.WITHDRAWN
+
+
+async def test_a_link_of_somebody_erased_is_answered_kindly_and_records_nothing(house: House) -> None:
+    house.record(JAN, ConsentKind.ERASED, EVERY_TOPIC)
+    with house.database.write() as connection:
+        connection.execute(delete(table(Subscriber)).where(table(Subscriber).c.id == JAN))
+    before = house.kinds()
+    page = await house.client.get(house.path)
+    assert (page.status_code, heading(page)) == (200, "U staat niet op de lijst")
+    assert "<button" not in page.text
+    for form in (ONE_CLICK, {"action": "withdraw"}, {"action": "resubscribe"}):
+        assert (await house.client.post(house.path, data=form)).status_code == 200
+    assert house.kinds() == before
+
+
+async def test_another_topic_is_left_alone(house: House) -> None:
+    other = f"/u/{house.token_of(JAN, 'beta')}"
+    assert (await house.client.post(other, data=ONE_CLICK)).status_code == 200
+    assert house.kinds() == [ConsentKind.GRANTED]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+async def test_a_token_that_is_not_ours_gets_a_clear_404_and_changes_nothing(
+    house: House, method: str
+) -> None:
+    token = house.token
+    stranger = Links([b"another key, of the same length or so"], "https://mail.example.com").url(
+        JAN, TOPIC, "nl"
+    )
+    bad = [token[:-1], token[1:], token + "A", token.swapcase(), token.partition(".")[0], "x" * 5000, ""]
+    bad += [stranger.rpartition("/")[2], "..%2F..%2Fetc%2Fpasswd", "%00", "%F0%9F%98%88"]
+    for broken in bad:
+        response = await house.client.request(method, f"/u/{broken}", data=ONE_CLICK)
+        assert response.status_code == 404
+        assert "set-cookie" not in response.headers
+        assert method == "HEAD" or heading(response) == "This link does not work"
+    assert house.kinds() == [ConsentKind.GRANTED]
+
+
+async def test_a_line_break_in_the_address_makes_no_header(house: House) -> None:
+    for path in ("/u/a%0D%0ASet-Cookie:%20a=b", house.path + "%0D%0ASet-Cookie:%20a=b"):
+        response = await house.client.get(path)
+        assert response.status_code == 404
+        assert "set-cookie" not in response.headers
+
+
+async def test_a_post_that_asks_for_nothing_is_a_400_and_changes_nothing(house: House) -> None:
+    urlencoded = {"Content-Type": "application/x-www-form-urlencoded"}
+    attempts = [
+        {},
+        {"data": {"List-Unsubscribe": "Two-Clicks"}},
+        {"data": {"action": "delete"}},
+        {"content": b"\xff\xfe\x00=%zz&&&;;", "headers": urlencoded},
+        {"content": b"List-Unsubscribe=One-Click", "headers": {"Content-Type": "text/plain"}},
+        {"content": b"List-Unsubscribe=One-Click"},
+        {"json": ONE_CLICK},
+        {"files": {"List-Unsubscribe": ("file.txt", "One-Click")}},
+        {"content": b"--x", "headers": {"Content-Type": "multipart/form-data"}},
+        {"content": b"--x\r\n\r\n--x--", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
+        {"content": b"garbage", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
+        {"data": {str(number): "x" for number in range(50)}},
+        {"data": {"action": "withdraw" * 500}},
+    ]
+    for attempt in attempts:
+        response = await house.client.post(house.path, **attempt)
+        assert (response.status_code, heading(response)) == (400, "Dat kwam niet goed over")
+    assert house.kinds() == [ConsentKind.GRANTED]
+
+
+async def test_the_query_of_an_address_is_no_request(house: House) -> None:
+    response = await house.client.post(house.path + "?List-Unsubscribe=One-Click&action=withdraw")
+    assert response.status_code == 400
+    assert house.kinds() == [ConsentKind.GRANTED]
+
+
+async def _chunks() -> AsyncIterator[bytes]:
+    for _ in range(20):
+        yield b"List-Unsubscribe=One-Click&" * 100
+
+
+async def test_a_body_that_is_too_large_is_refused_however_it_comes(house: House) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for body in (b"x=" + b"y" * 20_000, _chunks()):
+        response = await house.client.post(house.path, content=body, headers=form)
+        assert response.status_code in {400, 413}
+    assert house.kinds() == [ConsentKind.GRANTED]
+
+
+async def test_a_body_that_never_ends_is_a_400(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscribers.web.unsubscribe, "BODY_SECONDS", 0.2)
+    address = urlsplit(str(house.client.base_url))
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    head = f"POST {house.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 26\r\n"
+    head += "Content-Type: application/x-www-form-urlencoded\r\n\r\nList-Unsub"
+    writer.write(head.encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 400")
+    writer.close()
+    assert house.kinds() == [ConsentKind.GRANTED]
+
+
+async def test_a_visitor_who_hangs_up_half_way_changes_nothing(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = urlsplit(str(house.client.base_url))
+    _, writer = await asyncio.open_connection(address.hostname, address.port)
+    head = f"POST {house.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 26\r\n"
+    writer.write((head + "Content-Type: application/x-www-form-urlencoded\r\n\r\nList").encode())
+    await writer.drain()
+    writer.close()
+    assert (await house.client.get("/healthz")).status_code == 200
+    assert house.kinds() == [ConsentKind.GRANTED]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+async def test_other_methods_are_refused(house: House, method: str) -> None:
+    response = await house.client.request(method, house.path)
+    assert response.status_code == 405
+    assert set(response.headers["allow"].replace(" ", "").split(",")) == {"GET", "HEAD", "POST"}
+    assert house.kinds() == [ConsentKind.GRANTED]
+
+
+async def test_every_answer_keeps_the_token_to_itself(house: House) -> None:
+    """No referrer, no cache, no cookie, no index, and a policy that loads nothing."""
+    answers = [
+        await house.client.get(house.path),
+        await house.client.post(house.path, data=ONE_CLICK),
+        await house.client.post(house.path),
+        await house.client.get(house.path[:-1]),
+    ]
+    for answer in answers:
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "noindex" in answer.headers["x-robots-tag"]
+        assert answer.headers["content-security-policy"].startswith("default-src 'none';")
+        assert "set-cookie" not in answer.headers
+        assert house.token not in answer.text
+
+
+async def test_tokens_are_never_logged_whole_or_in_part(
+    sqlite_database: Database, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Every logger at its most talkative, over every kind of answer, including one that fails."""
+    for client_s_own in ("httpx", "httpcore"):
+        caplog.set_level(logging.WARNING, client_s_own)
+    caplog.set_level(logging.DEBUG)
+    subscribe(sqlite_database, 2)
+    settings = settings_for(sqlite_database)
+    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+        house = House(sqlite_database, settings, client)
+        await client.get(house.path)
+        await client.head(house.path)
+        await client.post(house.path, data=ONE_CLICK)
+        await client.post(house.path)
+        await client.get(house.path[:-1])
+        with sqlite_database.write() as connection:
+            connection.exec_driver_sql("ALTER TABLE consent RENAME TO elsewhere")
+        assert (await client.post(house.path, data=ONE_CLICK)).status_code == 503
+    said = caplog.text + "".join(capfd.readouterr())
+    assert "POST unsubscribe 503" in said
+    for part in house.token.split("."):
+        assert part not in said
+        assert part[:12] not in said
+
+
+async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(
+    sqlite_database: Database,
+) -> None:
+    subscribe(sqlite_database, 2)
+    settings = settings_for(sqlite_database)
+    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+        house = House(sqlite_database, settings, client)
+        with sqlite_database.write() as connection:
+            connection.exec_driver_sql("ALTER TABLE consent RENAME TO elsewhere")
+        for answer in (
+            await client.get(house.path),
+            await client.post(house.path, data=ONE_CLICK),
+            await client.post(house.path, data={"action": "withdraw"}),
+        ):
+            assert (answer.status_code, heading(answer)) == (503, "Dat lukt nu even niet")
+            assert int(answer.headers["retry-after"]) > 0
+        assert (await client.get("/healthz")).status_code == 503
+        with sqlite_database.write() as connection:
+            connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO consent")
+        assert (await client.post(house.path, data=ONE_CLICK)).status_code == 200
+    assert house.state() is ConsentKind.WITHDRAWN
+
+
+async def test_a_database_that_is_busy_too_long_is_a_503_and_the_withdrawal_still_counts(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribers.web.unsubscribe, "ANSWER_SECONDS", 0.3)
+    subscribe(sqlite_database, 2)
+    settings = settings_for(sqlite_database)
+    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+        house = House(sqlite_database, settings, client)
+        with sqlite_database.write():
+            assert (await client.post(house.path, data=ONE_CLICK)).status_code == 503
+    assert house.state() is ConsentKind.WITHDRAWN
+
+
+@pytest.mark.parametrize("prefix", ["/news", "/news/letters"])
+async def test_it_answers_below_the_public_path_and_at_the_root(
+    sqlite_database: Database, prefix: str
+) -> None:
+    """A reverse proxy may keep the path of public_url, or take it off."""
+    subscribe(sqlite_database, 2)
+    settings = settings_for(sqlite_database, f"https://example.com{prefix}")
+    link = urlsplit(Links(settings.keys(), settings.public_url).url(JAN, TOPIC, "en")).path
+    assert link.startswith(prefix)
+    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+        for path in (link, link.removeprefix(prefix), link + "/"):
+            assert (await client.get(path)).status_code == 200
+            assert (await client.post(path, data=ONE_CLICK)).status_code == 200
+
+
+async def test_health_and_metrics_tell_no_personal_data(house: House) -> None:
+    await house.client.post(house.path, data=ONE_CLICK)
+    await house.client.post(f"/u/{house.token_of(ZOE)}", data={"action": "withdraw"})
+    await house.client.post(f"/u/{house.token_of(ZOE)}", data={"action": "resubscribe"})
+    assert (await house.client.get("/healthz")).text == "ok\n"
+    metrics = (await house.client.get("/metrics")).text
+    assert 'mailer_withdrawals_total{door="one-click"} 1' in metrics
+    assert 'mailer_withdrawals_total{door="page"} 1' in metrics
+    assert "mailer_withdrawals_undone_total{} 1" in metrics
+    assert 'mailer_http_answers_total{route="unsubscribe",status="200"} 3' in metrics
+    assert house.token[:12] not in metrics
+    assert "example" not in metrics
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.binary(max_size=400) | st.text(max_size=200).map(str.encode),
+    kind=st.sampled_from(
+        [
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "multipart/form-data; boundary=x",
+            "multipart/form-data; boundary=x; charset=idna",
+            'multipart/form-data; boundary="',
+            "text/html; charset=utf-16",
+        ]
+    ),
+    frame=st.booleans(),
+)
+async def test_no_body_whatever_is_a_500(sqlite_house: House, body: bytes, kind: str, frame: bool) -> None:
+    if frame:
+        part = b'--x\r\nContent-Disposition: form-data; name="action"\r\n\r\n'
+        body = part + body + b"\r\n--x--\r\n"
+    response = await sqlite_house.client.post(sqlite_house.path, content=body, headers={"Content-Type": kind})
+    assert response.status_code == 400
+    assert sqlite_house.kinds() == [ConsentKind.GRANTED]
+
+
+@pytest.fixture
+async def sqlite_house(sqlite_database: Database) -> AsyncIterator[House]:
+    subscribe(sqlite_database, 2)
+    settings = settings_for(sqlite_database)
+    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+        yield House(sqlite_database, settings, client)

@@ -1,0 +1,79 @@
+"""Mails in a real browser: they fit every screen, can be read on it, and fetch nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from campaigns.notes import Defaults, read_changelog, read_images, read_markdown, releases
+from templates.brand import contrast
+from templates.notes import ReleaseNotes
+from templates.render import render
+from tests.support.browser import chromium
+from tests.support.rendered import BRAND
+
+ROOT = Path(__file__).parents[3]
+EXAMPLES = [
+    *sorted((ROOT / "examples/release-notes").glob("*.md")),
+    *sorted((ROOT / "tests/changelogs").glob("*.md")),
+]
+DEFAULTS = Defaults("en", "release-notes", "Acme", base_url="https://example.com/")
+# Every element with text of its own, with the colours in which it is seen.
+COLOURS = """() => {
+  const ground = element => {
+    for (; element; element = element.parentElement) {
+      const colour = getComputedStyle(element).backgroundColor;
+      if (colour !== "rgba(0, 0, 0, 0)") return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  return [...document.body.querySelectorAll("*")]
+    .filter(e => e.checkVisibility() && [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+    .map(e => [e.outerHTML.slice(0, 80), getComputedStyle(e).color, ground(e)]);
+}"""
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+def notes_in(path: Path) -> ReleaseNotes:
+    text = path.read_text(encoding="utf-8")
+    if path.parent.name == "changelogs":
+        return read_changelog(
+            text.replace("logo.png", "../../examples/release-notes/planbord.png"),
+            releases(text)[0].version,
+            path.name,
+            DEFAULTS,
+        )
+    return read_markdown(text, path.name, DEFAULTS)
+
+
+def hexadecimal(colour: str) -> str:
+    return "#" + "".join(f"{int(channel):02x}" for channel in re.findall(r"\d+", colour)[:3])
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_mail_fits_the_screen_has_contrast_and_fetches_nothing(browser, path, scheme):
+    notes = notes_in(path)
+    html = render(notes, BRAND, images=read_images(notes, path.parent)).html
+    page = browser.new_page(color_scheme=scheme)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.set_content(html)
+    for width in (900, 390, 320):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for element, ink, ground in page.evaluate(COLOURS):
+        assert contrast(hexadecimal(ink), hexadecimal(ground)) >= 4.5, element
+    assert [url for url in requests if not url.startswith("cid:")] == []
+    page.close()

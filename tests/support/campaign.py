@@ -1,0 +1,159 @@
+"""People who said yes, a campaign for them, and a relay in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert
+
+from campaigns import catalogue, reports
+from campaigns.models import Campaign
+from campaigns.reports import Status
+from campaigns.sending import Dispatch, Sender, Tally
+from mailer.config import Settings
+from mailer.database import Database, table
+from subscribers import ledger
+from subscribers.address import AddressHasher, normalise
+from subscribers.ledger import NewEvent
+from subscribers.models import ConsentKind, Subscriber
+from templates.notes import ReleaseNotes
+from tests.support.relay import FaultyRelay
+
+SECRET = "a-secret-key-that-is-long-enough-for-tests"
+TOPIC = "release-notes"
+APPENDED_AT_ONCE = 10_000  # PostgreSQL takes 65,535 values in one statement
+NOTES = ReleaseNotes(
+    title="Version 2.4.0",
+    version="2.4.0",
+    date=datetime(2026, 11, 1, tzinfo=UTC).date(),
+    locale="en",
+    topic=TOPIC,
+    preheader=None,
+    body="## Added\n\n- A [thing](https://example.com/thing).\n",
+    origin="notes.md",
+)
+
+
+def settings_for(port: int, **values: Any) -> Settings:
+    """Settings of a sender whose relay is on loopback."""
+    smtp = {"host": "127.0.0.1", "port": port, "security": "none", "connections": 4} | values.pop("smtp", {})
+    return Settings(
+        secret_keys=SECRET,
+        sender="Acme <news@example.com>",
+        public_url="https://example.com",
+        smtp=smtp,
+        **values,
+    )
+
+
+def subscribe(
+    database: Database, people: int, *, topic: str = TOPIC, domain: str = "example.com"
+) -> list[int]:
+    """Put `people` on file who agreed: person1@example.com and on; returns their numbers."""
+    now = datetime.now(UTC)
+    hasher = AddressHasher([SECRET.encode()])
+    rows = []
+    for number in range(1, people + 1):
+        address = normalise(f"person{number}@{domain}")
+        hashed = hasher.newest(address.key)
+        rows.append(
+            {
+                "salutation": "Ms",
+                "first_name": "Zoë",
+                "surname": f"de Vries {number}",
+                "email": address.spelling,
+                "address_key": address.key,
+                "address_hash": hashed.hash,
+                "key_id": hashed.key_id,
+                "created_at": now,
+            }
+        )
+    with database.write() as connection:
+        subscriber = table(Subscriber)
+        numbers = list(
+            connection.execute(
+                insert(subscriber).returning(subscriber.c.id, sort_by_parameter_order=True), rows
+            ).scalars()
+        )
+        wording = ledger.keep_wording(connection, "Yes, mail me the release notes.", now)
+        events = [NewEvent(number, topic, ConsentKind.GRANTED, now, "test", wording) for number in numbers]
+        for first in range(0, people, APPENDED_AT_ONCE):
+            ledger.append(connection, events[first : first + APPENDED_AT_ONCE], now)
+    return numbers
+
+
+def withdraw(database: Database, *numbers: int, topic: str = TOPIC) -> None:
+    """Let people leave, as their click does."""
+    now = datetime.now(UTC)
+    with database.write() as connection:
+        events = [NewEvent(number, topic, ConsentKind.WITHDRAWN, now, "test") for number in numbers]
+        ledger.append(connection, events, now)
+
+
+def draft(database: Database, slug: str = "notes", notes: ReleaseNotes = NOTES) -> Campaign:
+    """A campaign on file."""
+    with database.write() as connection:
+        return catalogue.create(connection, slug, notes, {}, datetime.now(UTC))
+
+
+def dispatch_for(database: Database, settings: Settings) -> Dispatch:
+    return Dispatch(database, settings, database.clock())
+
+
+async def send(dispatch: Dispatch, slug: str = "notes") -> Tally:
+    """Start the campaign, or go on with it, without a terminal."""
+    dispatch.start(slug)
+    return await dispatch.run(slug, unwatched)
+
+
+@asynccontextmanager
+async def unwatched(_sender: Sender) -> Any:
+    yield
+
+
+def counts(database: Database, slug: str = "notes") -> Status:
+    with database.read() as connection:
+        return reports.campaign_status(connection, catalogue.find(connection, slug))
+
+
+@contextmanager
+def threaded(relay: FaultyRelay) -> Iterator[FaultyRelay]:
+    """Run `relay` in a thread, for senders that are processes of their own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(relay.__aenter__(), loop).result(10)
+    try:
+        yield relay
+    finally:
+        asyncio.run_coroutine_threadsafe(relay.__aexit__(None, None, None), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+def write_config(
+    folder: Path, port: int, *, database_url: str = "sqlite:///mailer.db", connections: int = 4
+) -> None:
+    """A mailer.toml for the installed command, with its relay on loopback."""
+    (folder / "mailer.toml").write_text(
+        f"""
+database_url = "{database_url}"
+sender = "Acme <news@example.com>"
+public_url = "https://example.com"
+secret_keys = ["{SECRET}"]
+
+[smtp]
+host = "127.0.0.1"
+port = {port}
+security = "none"
+connections = {connections}
+""",
+        encoding="utf-8",
+    )

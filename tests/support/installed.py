@@ -1,0 +1,100 @@
+"""The real thing: a wheel of this tree, installed in a virtual environment of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledMailer:
+    """The installed `mailer` command. It sees no source tree and none of this session's MAILER_* variables."""
+
+    wheel: Path
+    venv: Path
+
+    @property
+    def command(self) -> Path:
+        return self.venv / "bin" / "mailer"
+
+    @property
+    def python(self) -> Path:
+        return self.venv / "bin" / "python"
+
+    @property
+    def contents(self) -> list[str]:
+        """Names of the files that the wheel holds."""
+        with zipfile.ZipFile(self.wheel) as archive:
+            return archive.namelist()
+
+    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """For a process of one's own (`subprocess.Popen([mailer.command, ...], env=mailer.environment())`)."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("MAILER_", "PYTHON", "COV_"))
+        }
+        return kept | {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "100"} | dict(extra or {})
+
+    def run(
+        self,
+        *args: str | Path,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        input: str | None = None,  # noqa: A002 - subprocess's own word
+        check: bool = True,
+        timeout: float = 120,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `mailer ARGS` in `cwd` to its end; `env` comes on top of the clean environment.
+
+        With `check`, an exit code other than 0 fails the test with both streams in sight.
+        """
+        done = subprocess.run(
+            [self.command, *args],
+            cwd=cwd,
+            env=self.environment(env),
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            words = " ".join(str(arg) for arg in args)
+            raise AssertionError(
+                f"mailer {words} ended with {done.returncode}\n--- stdout\n{done.stdout}\n--- stderr\n{done.stderr}"
+            )
+        return done
+
+
+def install(folder: Path) -> InstalledMailer:
+    """Build the wheel and install it, and nothing else, in `folder`.
+
+    Its dependencies are those of the environment that runs the tests, which come after its own packages on the
+    path; that environment's editable installation stays out, because a .pth file is not read from there.
+    """
+    _run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder)
+    (wheel,) = folder.glob("*.whl")
+    venv = folder / "venv"
+    _run(sys.executable, "-m", "venv", "--without-pip", venv)
+    mailer = InstalledMailer(wheel, venv)
+    _run(
+        *(sys.executable, "-m", "pip", "--python", mailer.python, "install"),
+        *("--no-deps", "--no-index", "--quiet", wheel),
+    )
+    (packages,) = venv.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    return mailer
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

@@ -1,0 +1,33 @@
+"""Settings for a relay on loopback, and free ports."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from mailer.config import RelaySettings
+from tests.support.certificates import loopback_certificates
+
+
+def free_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def in_clear(port: int, **more: Any) -> RelaySettings:
+    """For a relay without TLS; `more` wins."""
+    return RelaySettings(**({"host": "127.0.0.1", "port": port, "security": "none"} | more))
+
+
+def with_login(port: int, **more: Any) -> RelaySettings:
+    """For a relay with STARTTLS and the login mailer, "correct horse"; `more` wins."""
+    values = {
+        "host": "localhost",
+        "security": "starttls",
+        "ca_file": loopback_certificates().ca_file,
+        "username": "mailer",
+        "password": "correct horse",
+    }
+    return in_clear(port, **(values | more))

@@ -1,0 +1,102 @@
+"""From a campaign and a recipient to an envelope and a mail."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from campaigns.notes import render_notes
+from campaigns.sending import Composer
+from mailer.config import Settings
+from mailer.errors import ConfigurationError
+from mailer.message import dkim
+from subscribers.audience import ConsentedRecipient
+from subscribers.self_service import Links
+from tests.support.campaign import NOTES, SECRET, TOPIC, settings_for
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+ZOE = ConsentedRecipient(7, 3, "mevrouw", "Zoë", "Ångström-Łuczak", "zoe@example.org")
+
+
+def composer(settings: Settings) -> Composer:
+    return Composer(5, "notes", TOPIC, render_notes(NOTES, {}, settings), settings)
+
+
+def mail(settings: Settings, recipient: ConsentedRecipient = ZOE) -> EmailMessage:
+    return message_from_bytes(bytes(composer(settings).compose(recipient, NOW)[1]), policy=policy.default)  # type: ignore[return-value]
+
+
+def test_a_mail_carries_the_headers_that_providers_ask_for() -> None:
+    message = mail(settings_for(25, unsubscribe_mailbox="leave@example.com"))
+    link = Links([SECRET.encode()], "https://example.com").url(3, TOPIC, "en")
+    assert message["List-Unsubscribe"] == f"<{link}>, <mailto:leave@example.com>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert message["List-Id"].endswith("<release-notes.example.com>")
+    assert (message["Auto-Submitted"], message["Precedence"]) == ("auto-generated", "bulk")
+    assert message["Feedback-ID"].startswith("notes:release-notes:release-notes:")
+    assert message["Date"].datetime == NOW
+    assert message["To"] == "Zoë Ångström-Łuczak <zoe@example.org>"
+
+
+def test_a_sender_with_a_domain_beyond_ascii_has_an_envelope_all_the_same() -> None:
+    """SMTP commands are ASCII; the domain goes in its IDNA form, there as in the header."""
+    settings = settings_for(25).model_copy(update={"sender": "Acme <news@bücher.example>"})
+    envelope, content = composer(settings).compose(ZOE, NOW)
+    assert envelope.sender == "news@xn--bcher-kva.example"
+    assert b"<news@xn--bcher-kva.example>" in bytes(content)
+    bounced = settings_for(25, return_path="bounces@bücher.example")
+    assert composer(bounced).compose(ZOE, NOW)[0].sender.endswith("@xn--bcher-kva.example")
+
+
+def test_without_a_mailbox_for_it_there_is_no_mailto() -> None:
+    assert "mailto" not in mail(settings_for(25))["List-Unsubscribe"]
+
+
+def test_the_same_delivery_has_the_same_message_id_which_names_nobody() -> None:
+    first, second = mail(settings_for(25)), mail(settings_for(25))
+    assert first["Message-ID"] == second["Message-ID"]
+    assert "zoe" not in first["Message-ID"]
+
+
+def test_the_greeting_is_in_the_language_of_the_notes() -> None:
+    text = mail(settings_for(25)).get_body(("plain",))
+    assert text is not None
+    assert "Dear Ms Ångström-Łuczak," in text.get_content()
+
+
+def test_a_return_path_of_its_own_names_the_delivery_and_is_signed() -> None:
+    envelope, _ = composer(settings_for(25, return_path="bounces@example.com")).compose(ZOE, NOW)
+    signature = hmac.digest(SECRET.encode(), b"return path\x007", "sha256").hex()[:16]
+    assert envelope.sender == f"bounces+7.{signature}@example.com"
+
+
+def test_without_one_the_sender_gets_the_bounces() -> None:
+    envelope, _ = composer(settings_for(25)).compose(ZOE, NOW)
+    assert (envelope.sender, envelope.recipient) == ("news@example.com", "zoe@example.org")
+
+
+def test_configured_keys_sign_each_mail(tmp_path: Path) -> None:
+    key = dkim.generate(dkim.Algorithm.RSA_SHA256, domain="example.com", selector="s1")
+    (tmp_path / "dkim.pem").write_bytes(key.pem())
+    values = {"domain": "example.com", "selector": "s1", "key_file": tmp_path / "dkim.pem"}
+    message = mail(settings_for(25, dkim=values))
+    assert "d=example.com" in message["DKIM-Signature"]
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"dkim": {"selector": "s1"}}, "domain, selector and key file"),
+        ({"dkim": {"domain": "example.com", "selector": "s1", "key_file": "gone.pem"}}, "can't be read"),
+        ({"brand": {"website": "javascript:alert(1)"}}, "website"),
+    ],
+)
+def test_settings_that_do_not_do_are_named(values: dict, reason: str) -> None:
+    settings = Settings(**{"secret_keys": SECRET, "sender": "a@example.com", **values})
+    with pytest.raises(ConfigurationError, match=reason):
+        composer(settings)

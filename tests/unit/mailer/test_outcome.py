@@ -1,0 +1,149 @@
+"""What a reply means for the message, and what of it the operator may read."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailer.smtp import Accepted, Deferred, Phase, Rejected, Scope, Uncertain
+from mailer.smtp.outcome import LONGEST_TEXT, MASK, Reply, classify, presentable, read_reply
+
+ENVELOPE_PHASES = [Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.FINAL]
+LOCAL_PARTS = st.text(string.ascii_letters + string.digits + ".+-_", min_size=1, max_size=20)
+
+
+def _reply(code: int, enhanced: str | None = None) -> Reply:
+    return Reply(code, enhanced, "text")
+
+
+def test_a_positive_reply_to_the_content_is_accepted() -> None:
+    assert classify(Phase.FINAL, _reply(250)) == Accepted(_reply(250))
+
+
+@pytest.mark.parametrize("phase", ENVELOPE_PHASES)
+def test_4yz_is_deferred_in_every_phase(phase: Phase) -> None:
+    assert isinstance(classify(phase, _reply(451)), Deferred)
+
+
+@pytest.mark.parametrize("phase", ENVELOPE_PHASES)
+def test_5yz_is_rejected_in_every_phase(phase: Phase) -> None:
+    assert isinstance(classify(phase, _reply(550)), Rejected)
+
+
+def test_552_for_a_recipient_counts_as_452() -> None:
+    """RFC 5321 section 4.5.3.1.10."""
+    outcome = classify(Phase.RCPT, _reply(552))
+    assert (type(outcome), outcome.scope) == (Deferred, Scope.RECIPIENT)
+
+
+def test_552_for_the_content_is_a_rejection() -> None:
+    assert isinstance(classify(Phase.FINAL, _reply(552)), Rejected)
+
+
+@pytest.mark.parametrize("phase", ENVELOPE_PHASES)
+def test_421_is_about_the_relay_in_every_phase(phase: Phase) -> None:
+    outcome = classify(phase, _reply(421))
+    assert (type(outcome), outcome.scope) == (Deferred, Scope.RELAY)
+
+
+@pytest.mark.parametrize(
+    ("phase", "reply", "scope"),
+    [
+        (Phase.MAIL, _reply(550), Scope.SENDER),
+        (Phase.MAIL, _reply(530, "5.7.0"), Scope.SENDER),
+        (Phase.RCPT, _reply(550, "5.1.1"), Scope.RECIPIENT),
+        (Phase.RCPT, _reply(550), Scope.RECIPIENT),
+        (Phase.RCPT, _reply(554, "5.7.1"), Scope.SENDER),
+        (Phase.RCPT, _reply(530), Scope.SENDER),
+        (Phase.DATA, _reply(554), Scope.RECIPIENT),
+        (Phase.FINAL, _reply(554, "5.7.26"), Scope.SENDER),
+        (Phase.FINAL, _reply(554, "5.6.0"), Scope.RECIPIENT),
+    ],
+)
+def test_policy_and_a_refused_sender_are_our_fault_and_the_rest_is_the_recipients(
+    phase: Phase, reply: Reply, scope: Scope
+) -> None:
+    outcome = classify(phase, reply)
+    assert isinstance(outcome, Rejected)
+    assert outcome.scope is scope
+
+
+def test_greylisting_is_about_the_recipient_even_where_it_says_policy() -> None:
+    outcome = classify(Phase.RCPT, _reply(450, "4.7.1"))
+    assert (type(outcome), outcome.scope) == (Deferred, Scope.RECIPIENT)
+
+
+def test_a_senseless_reply_leaves_the_content_in_doubt_once_it_was_offered() -> None:
+    assert isinstance(classify(Phase.FINAL, _reply(354)), Uncertain)
+
+
+def test_a_senseless_reply_before_the_content_defers() -> None:
+    outcome = classify(Phase.MAIL, _reply(354))
+    assert (type(outcome), outcome.scope) == (Deferred, Scope.RELAY)
+
+
+@given(st.sampled_from(ENVELOPE_PHASES), st.integers(200, 599), st.none() | st.just("5.1.1"))
+def test_only_a_positive_reply_to_the_content_accepts(phase: Phase, code: int, enhanced: str | None) -> None:
+    accepted = isinstance(classify(phase, Reply(code, enhanced, "")), Accepted)
+    assert accepted == (phase is Phase.FINAL and code // 100 == 2)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "expected"),
+    [
+        (250, b"2.0.0 Ok: queued as 4FZ", Reply(250, "2.0.0", "Ok: queued as 4FZ")),
+        (250, b"2.0.0", Reply(250, "2.0.0", "")),
+        (250, b"", Reply(250, None, "")),
+        (550, b"5.1.1 No such\n5.1.1 user here", Reply(550, "5.1.1", "No such user here")),
+        (550, b"4.1.1 of another class", Reply(550, None, "4.1.1 of another class")),
+        (250, b"2.1.5.9 is no status", Reply(250, None, "2.1.5.9 is no status")),
+        (550, b"5.1.1 caf\xe9\x00\x1b[31m", Reply(550, "5.1.1", "caf\ufffd[31m")),
+    ],
+)
+def test_the_enhanced_status_is_taken_from_the_text(code: int, text: bytes, expected: Reply) -> None:
+    assert read_reply(code, text) == expected
+
+
+def test_a_reply_shows_its_parts_and_leaves_out_what_is_missing() -> None:
+    assert str(Reply(550, "5.1.1", "No such user")) == "550 5.1.1 No such user"
+    assert str(Reply(550, None, "")) == "550"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<anna@example.org>: unknown", "*** unknown"),
+        ("User Anna unknown", "User *** unknown"),
+        ("anna at example.org", "*** at example.org"),
+        ("srs0=x=anna=example.org", "srs0=x=***=example.org"),
+        ("savanna is a word", "savanna is a word"),
+    ],
+)
+def test_the_address_and_its_local_part_are_masked(text: str, shown: str) -> None:
+    assert presentable(text, ("anna",)) == shown
+
+
+@given(LOCAL_PARTS, st.text(max_size=400), st.text(max_size=400))
+def test_no_address_ever_shows(local: str, before: str, after: str) -> None:
+    assert "@" not in presentable(f"{before}{local}@example.org{after}")
+
+
+@given(LOCAL_PARTS.filter(lambda local: local not in MASK), st.text(max_size=200), st.text(max_size=200))
+def test_the_local_part_never_shows_as_a_word(local: str, before: str, after: str) -> None:
+    words = presentable(f"{before} {local} {after}", (local,)).casefold().split()
+    assert local.casefold() not in words
+
+
+@given(st.text())
+def test_what_is_shown_is_one_bounded_printable_line(text: str) -> None:
+    shown = presentable(text)
+    assert len(shown) <= LONGEST_TEXT
+    assert shown.isprintable()
+
+
+def test_a_mask_is_never_cut_open() -> None:
+    """Cutting first would leave the beginning of an address."""
+    assert "anna" not in presentable("x" * (LONGEST_TEXT - 6) + " anna.de.vries@example.org")

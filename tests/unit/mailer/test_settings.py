@@ -1,0 +1,290 @@
+"""Settings: three sources, in order; everything typed; no secret ever shown."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from mailer.config import RelaySettings, Settings, load_settings, parse_settings
+from mailer.errors import ConfigurationError
+
+LINE = st.text(st.characters(blacklist_categories=["Cc", "Cs"]), min_size=1, max_size=60)
+SECRET = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=32, max_size=64)
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("MAILER_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def write(folder: Path, config: str = "", secrets: str | None = None) -> Path:
+    path = folder / "mailer.toml"
+    path.write_text(config, encoding="utf-8")
+    if secrets is not None:
+        (folder / "mailer.secrets.toml").write_text(secrets, encoding="utf-8")
+    return path
+
+
+class TestSources:
+    def test_without_a_file_the_defaults_hold(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(folder)
+        assert load_settings().database_url.get_secret_value() == "sqlite:///mailer.db"
+
+    def test_a_file_that_was_asked_for_must_be_there(self, folder: Path) -> None:
+        with pytest.raises(ConfigurationError, match="does not exist"):
+            load_settings(folder / "mailer.toml")
+
+    def test_a_variable_names_the_file(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILER_CONFIG", str(write(folder, 'topic = "from-the-file"')))
+        assert load_settings().topic == "from-the-file"
+
+    def test_a_variable_that_names_no_file_is_an_error(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MAILER_CONFIG", str(folder / "nowhere.toml"))
+        with pytest.raises(ConfigurationError, match=r"nowhere\.toml does not exist"):
+            load_settings()
+
+    def test_secrets_win_over_the_file_and_variables_over_both(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = write(
+            folder,
+            'topic = "a"\nsender = "a@x.example"\nreply_to = "a@x.example"',
+            'topic = "b"\nsender = "b@x.example"',
+        )
+        monkeypatch.setenv("MAILER_TOPIC", "c")
+        settings = load_settings(config)
+        assert (settings.topic, settings.sender, settings.reply_to) == ("c", "b@x.example", "a@x.example")
+
+    def test_a_section_is_merged_key_by_key_from_all_three(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = write(
+            folder,
+            '[smtp]\nhost = "file"\nport = 25\nusername = "file"',
+            '[smtp]\npassword = "pa55"\nusername = "secrets"',
+        )
+        monkeypatch.setenv("MAILER_SMTP__HOST", "variable")
+        smtp = load_settings(config).smtp
+        assert (smtp.host, smtp.port, smtp.username) == ("variable", 25, "secrets")
+        assert smtp.password == SecretStr("pa55")
+
+    def test_a_section_inside_a_section_is_merged_too(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = write(folder, "[smtp.timeouts]\nconnect = 1\nfinal = 2")
+        monkeypatch.setenv("MAILER_SMTP__TIMEOUTS__FINAL", "3")
+        timeouts = load_settings(config).smtp.timeouts
+        assert (timeouts.connect, timeouts.final, timeouts.data) == (1, 3, 120)
+
+    @pytest.mark.parametrize("text", ["a, b", "a b", "a,b", " a ,  b "])
+    def test_a_variable_holds_a_list_as_words(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILER_IMAGE_HOSTS", text)
+        assert Settings().image_hosts == ("a", "b")
+
+    @given(
+        LINE, st.integers(1, 65535), st.sampled_from(["none", "starttls", "tls"]), st.one_of(st.none(), LINE)
+    )
+    def test_what_a_file_says_is_what_comes_out(
+        self, host: str, port: int, security: Any, username: str | None
+    ) -> None:
+        smtp = {"host": host, "port": port, "security": security, "username": username}
+        assert parse_settings({"smtp": smtp}, Path("mailer.toml")).smtp == RelaySettings(**smtp)
+
+    def test_relative_paths_start_at_the_folder_of_the_file(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write(
+            folder,
+            '[dkim]\nkey_file = "k.pem"\n[smtp]\nca_file = "/etc/ca.pem"\n[brand]\nlogo = "img/logo.png"',
+        )
+        monkeypatch.chdir(folder.parent)
+        settings = load_settings(Path(folder.name, "mailer.toml"))
+        assert settings.folder == folder
+        assert settings.dkim.key_file == folder / "k.pem"
+        assert settings.brand.logo == folder / "img" / "logo.png"
+        assert settings.smtp.ca_file == Path("/etc/ca.pem")
+
+
+class TestChecks:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://mail.example.com",
+            "https://example.com/news",
+            "http://127.0.0.1:8025",
+            "http://localhost:1",
+            "http://[::1]:8025",
+        ],
+    )
+    def test_https_or_this_machine_will_do(self, url: str) -> None:
+        assert Settings(public_url=url + "/").public_url == url
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://mail.example.com",
+            "mail.example.com",
+            "https://",
+            "https://x.example/?a=b",
+            "https://x.example/#a",
+            "ftp://x",
+            "https://mailer:secret@x.example",
+            "https://x.example/a b",
+            "https://x.example/>,<https://y.example",
+            "https://bücher.example",
+        ],
+    )
+    def test_any_other_public_url_is_refused(self, url: str) -> None:
+        with pytest.raises(ConfigurationError, match="public_url"):
+            parse_settings({"public_url": url}, Path("mailer.toml"))
+
+    @given(LINE, st.sampled_from("\r\n\t\0\x7f\x1b"), LINE)
+    def test_no_setting_that_ends_up_in_a_header_has_a_control_character(
+        self, before: str, control: str, after: str
+    ) -> None:
+        for key in ("sender", "reply_to", "list_id", "topic", "unsubscribe_mailbox"):
+            with pytest.raises(ConfigurationError, match=key):
+                parse_settings({key: before + control + after}, Path("mailer.toml"))
+
+    @pytest.mark.parametrize("key", ["sender", "reply_to"])
+    @pytest.mark.parametrize("value", ["", "Acme", "Acme <news>", "news@", "not an address"])
+    def test_a_mailbox_has_an_address(self, key: str, value: str) -> None:
+        with pytest.raises(ConfigurationError, match=key):
+            parse_settings({key: value}, Path("mailer.toml"))
+
+    def test_a_mistyped_key_is_named(self, folder: Path) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            load_settings(write(folder, "[smtp]\nhots = 'x'\n"))
+        assert "smtp.hots: there is no such setting" in str(caught.value)
+        assert "mailer.toml" in str(caught.value)
+
+    def test_a_file_that_is_no_toml_is_named_with_its_line(self, folder: Path) -> None:
+        with pytest.raises(ConfigurationError, match=r"mailer\.toml is not valid TOML.*line 2"):
+            load_settings(write(folder, "a = 1\nb = = 2\n"))
+
+    def test_a_section_can_not_be_a_variable_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILER_SMTP", "hunter2")
+        with pytest.raises(ConfigurationError, match="smtp") as caught:
+            parse_settings({}, Path("mailer.toml"))
+        assert "hunter2" not in str(caught.value)
+
+    def test_no_variable_moves_the_folder(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILER_FOLDER", "/elsewhere")
+        assert load_settings(write(folder)).folder == folder
+
+    def test_an_unknown_zone_is_refused(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"Europe/Amsterdam"):
+            parse_settings({"zone": "Europe/Amsterdm"}, Path("mailer.toml"))
+
+    def test_without_keys_nothing_is_signed(self) -> None:
+        with pytest.raises(ConfigurationError, match="no secret keys"):
+            Settings().keys()
+
+    def test_keys_are_kept_oldest_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILER_SECRET_KEYS", f"{'o' * 32},{'n' * 32}")
+        assert Settings().keys() == (b"o" * 32, b"n" * 32)
+
+    def test_settings_do_not_change_after_they_were_read(self) -> None:
+        with pytest.raises(ValueError, match="frozen"):
+            Settings().topic = "other"  # type: ignore[misc]
+
+
+class TestSecrets:
+    @given(SECRET, SECRET, SECRET)
+    def test_no_secret_shows_when_settings_are_printed(self, key: str, password: str, database: str) -> None:
+        settings = parse_settings(
+            {
+                "secret_keys": [key],
+                "database_url": f"postgresql://u:{database}@h/d",
+                "smtp": {"password": password},
+            },
+            Path("mailer.toml"),
+        )
+        shown = f"{settings!r} {settings} {settings.model_dump_json()}"
+        assert not any(secret in shown for secret in (key, password, database))
+
+    @given(st.text("abcdefghijklmnopqrstuvwxyz", min_size=10, max_size=31))
+    def test_no_secret_shows_when_it_is_refused(self, short: str) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            parse_settings(
+                {"secret_keys": [{short: short}], "smtp": {"password": [short]}},
+                Path("x.toml"),
+            )
+        assert short not in str(caught.value)
+        assert caught.value.__cause__ is None
+        assert "secret_keys" in str(caught.value)
+
+    def test_no_secret_shows_when_its_file_is_no_toml(self, folder: Path) -> None:
+        config = write(folder, "", 'secret_keys = ["hunter2hunter2hunter2hunter2hunter2" "x"]')
+        with pytest.raises(ConfigurationError) as caught:
+            load_settings(config)
+        assert "hunter2" not in str(caught.value)
+
+    @given(st.lists(SECRET, min_size=1, max_size=4))
+    def test_keys_come_back_as_they_were_written(self, keys: list[str]) -> None:
+        values = json.loads(json.dumps({"secret_keys": keys}))
+        assert parse_settings(values, Path("mailer.toml")).keys() == tuple(key.encode() for key in keys)
+
+
+class TestRelays:
+    SECTIONS = (
+        '[relays.main]\nhost = "a.example"\nweight = 3\nlimits.per_second = 50\nca_file = "ca.pem"\n'
+        '[relays.spare]\nhost = "b.example"\nsender = "News <news@b.example>"\n'
+        "[providers.gmail]\nper_second = 20\n"
+    )
+
+    def test_the_one_of_smtp_is_the_simple_case(self, folder: Path) -> None:
+        settings = load_settings(write(folder, '[smtp]\nhost = "a.example"\nlimits.per_day = 500'))
+        (relay,) = settings.every_relay.values()
+        assert (relay.host, relay.weight, relay.limits.per_day) == ("a.example", 1, 500)
+        assert list(settings.every_relay) == ["smtp"]
+
+    def test_several_have_names_weights_limits_and_identities(self, folder: Path) -> None:
+        settings = load_settings(write(folder, self.SECTIONS))
+        main, spare = settings.every_relay.values()
+        assert (main.host, main.weight, main.limits.per_second) == ("a.example", 3, 50)
+        assert main.ca_file == folder / "ca.pem"
+        assert (spare.host, spare.weight, spare.sender) == ("b.example", 1, "News <news@b.example>")
+        assert settings.as_other_senders().keys() == {"spare"}
+        assert settings.providers["gmail"].per_second == 20
+
+    def test_their_passwords_come_from_the_secrets_file_or_a_variable(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = write(folder, self.SECTIONS, '[relays.main]\npassword = "pa55"')
+        monkeypatch.setenv("MAILER_RELAYS__SPARE__PASSWORD", "w0rd")
+        main, spare = load_settings(config).every_relay.values()
+        assert (main.password, spare.password) == (SecretStr("pa55"), SecretStr("w0rd"))
+        assert main.host == "a.example"
+
+    def test_one_and_several_at_once_is_an_error(self, folder: Path) -> None:
+        with pytest.raises(ConfigurationError, match=r"\[smtp\] and \[relays\]"):
+            load_settings(write(folder, '[smtp]\nhost = "a.example"\n' + self.SECTIONS))
+
+    @pytest.mark.parametrize(
+        "section",
+        [
+            "[smtp]\nlimits.per_second = 0",
+            "[smtp]\nlimits.per_week = 1",
+            "[relays.'a b']\nhost = 'a.example'",
+        ],
+    )
+    def test_what_does_not_do_is_named(self, folder: Path, section: str) -> None:
+        with pytest.raises(ConfigurationError, match="do not do"):
+            load_settings(write(folder, section))

@@ -1,0 +1,300 @@
+"""Reading replies, and the dialogue that they are replies to; no network."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailer.errors import InvalidInput
+from mailer.message import Content
+from mailer.smtp import Accepted, Capabilities, Deferred, Envelope, Outcome, Phase, Rejected, Scope, Uncertain
+from mailer.smtp.replies import LONGEST_LINE, MOST_LINES, RawReply, ReplyReader
+from mailer.smtp.transaction import Debt, Group, Verdict, transact
+
+ENVELOPE = Envelope("news@example.com", "anna@example.org")
+MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
+CHUNKING = Capabilities(pipelining=True, chunking=True)
+PIPELINING = Capabilities(pipelining=True)
+
+CODES = st.integers(200, 599)
+LINES = st.binary(max_size=80).map(lambda line: line.replace(b"\n", b"").rstrip(b"\r"))
+REPLIES = st.tuples(CODES, st.lists(LINES, min_size=1, max_size=5))
+
+
+def _wire(code: int, lines: list[bytes]) -> bytes:
+    last = len(lines) - 1
+    return b"".join(
+        b"%d%b%b\r\n" % (code, b" " if number == last else b"-", line) for number, line in enumerate(lines)
+    )
+
+
+def _pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [data[start:end] for start, end in pairwise(edges)]
+
+
+def _read(pieces: Iterable[bytes]) -> tuple[list[RawReply], str | None, bool]:
+    reader = ReplyReader()
+    replies = [reply for piece in pieces for reply in reader.feed(piece)]
+    return replies, reader.fault, reader.midway
+
+
+@given(st.lists(REPLIES, max_size=6), st.lists(st.integers(0, 10_000), max_size=30))
+def test_replies_are_read_the_same_however_they_are_split(
+    replies: list[tuple[int, list[bytes]]], cuts: list[int]
+) -> None:
+    data = b"".join(_wire(code, lines) for code, lines in replies)
+    expected = [RawReply(code, b"\n".join(lines)) for code, lines in replies]
+    assert _read(_pieces(data, cuts)) == (expected, None, False)
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=10))
+def test_any_bytes_are_read_the_same_however_they_are_split(data: bytes, cuts: list[int]) -> None:
+    whole, split = _read([data]), _read(_pieces(data, cuts))
+    assert whole[:2] == split[:2]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"hello\r\n",
+        b"25 Ok\r\n",
+        b"199 Ok\r\n",
+        b"600 Ok\r\n",
+        b"250_Ok\r\n",
+        b"\r\n",
+        "²50 Ok\r\n".encode(),
+        b"250-first\r\n251 second\r\n",
+        b"250 " + b"x" * LONGEST_LINE + b"\r\n",
+        b"x" * (LONGEST_LINE + 1),
+        b"250-more\r\n" * (MOST_LINES + 1),
+    ],
+)
+def test_what_is_no_reply_is_a_fault_and_ends_the_reading(data: bytes) -> None:
+    replies, fault, _ = _read([data, b"250 Ok\r\n"])
+    assert (replies, fault is not None) == ([], True)
+
+
+def test_replies_before_a_fault_still_count() -> None:
+    replies, fault, _ = _read([b"250 Ok\r\n550 No\r\nhello\r\n"])
+    assert replies == [RawReply(250, b"Ok"), RawReply(550, b"No")]
+    assert fault
+
+
+def test_a_code_alone_is_a_reply() -> None:
+    assert _read([b"250\r\n"])[0] == [RawReply(250, b"")]
+
+
+# -- dialogues ---------------------------------------------------------------------------------------------------
+
+
+def _talk(
+    offered: Capabilities, *groups: Iterable[int], message: bytes = MESSAGE, debt: Debt = Debt.NONE
+) -> tuple[list[Group], Verdict | None]:
+    """Feed each group's reply codes to a dialogue; its groups, and its verdict once it has one."""
+    dialogue = transact(ENVELOPE, Content.of(message), offered, debt)
+    asked: list[Group] = []
+    try:
+        asked.append(next(dialogue))
+        for codes in groups:
+            asked.append(dialogue.send([RawReply(code, b"text") for code in codes]))  # noqa: PERF401 - may stop
+    except StopIteration as stop:
+        return asked, stop.value
+    return asked, None
+
+
+def test_with_chunking_all_goes_in_one_group() -> None:
+    asked, verdict = _talk(CHUNKING, [250, 250, 250])
+    assert b"".join(asked[0].data) == (
+        b"MAIL FROM:<news@example.com>\r\nRCPT TO:<anna@example.org>\r\nBDAT 20 LAST\r\n" + MESSAGE
+    )
+    assert verdict is not None
+    assert isinstance(verdict.outcome, Accepted)
+
+
+def test_with_pipelining_the_content_waits_for_the_go_ahead() -> None:
+    asked, _ = _talk(PIPELINING, [250, 250, 354])
+    assert [b"".join(group.data) for group in asked] == [
+        b"MAIL FROM:<news@example.com>\r\nRCPT TO:<anna@example.org>\r\nDATA\r\n",
+        MESSAGE + b".\r\n",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("offered", "groups"),
+    [
+        (Capabilities(chunking=True), [[Phase.MAIL], [Phase.RCPT], [Phase.FINAL]]),
+        (Capabilities(), [[Phase.MAIL], [Phase.RCPT], [Phase.DATA], [Phase.FINAL]]),
+    ],
+)
+def test_without_pipelining_each_command_waits_for_the_last_ones_reply(
+    offered: Capabilities, groups: list[list[Phase]]
+) -> None:
+    replies = [[354 if phase is Phase.DATA else 250 for phase in group] for group in groups]
+    asked, verdict = _talk(offered, *replies)
+    assert [list(group.phases) for group in asked] == groups
+    assert isinstance(verdict.outcome, Accepted)
+
+
+def test_the_size_is_declared_where_the_relay_asks_for_it() -> None:
+    asked, _ = _talk(Capabilities(size=0))
+    assert asked[0].data == (b"MAIL FROM:<news@example.com> SIZE=20\r\n",)
+
+
+def test_a_message_over_the_relays_limit_is_not_even_offered() -> None:
+    asked, verdict = _talk(Capabilities(size=19))
+    assert asked == []
+    assert isinstance(verdict.outcome, Rejected)
+    assert verdict.outcome.scope is Scope.SENDER
+
+
+@pytest.mark.parametrize("message", ["é\r\n".encode(), b"no line end", b""])
+def test_a_message_that_is_not_7_bit_lines_is_a_mistake_of_ours(message: bytes) -> None:
+    with pytest.raises(ValueError, match="7-bit"):
+        _talk(CHUNKING, message=message)
+
+
+@pytest.mark.parametrize("offered", [CHUNKING, PIPELINING])
+def test_the_first_refusal_decides_whatever_follows_from_it(offered: Capabilities) -> None:
+    _, verdict = _talk(offered, [250, 550, 503])
+    assert isinstance(verdict.outcome, Rejected)
+    assert (verdict.outcome.phase, verdict.debt) == (Phase.RCPT, Debt.RESET)
+
+
+def test_data_accepted_without_a_recipient_is_owed_a_lone_dot() -> None:
+    """RFC 2920 section 3.1; the relay's 250 for the empty message does not make it accepted."""
+    _, verdict = _talk(PIPELINING, [250, 550, 354])
+    assert isinstance(verdict.outcome, Rejected)
+    assert verdict.debt is Debt.DOT_AND_RESET
+
+
+@pytest.mark.parametrize("debt", [Debt.RESET, Debt.DOT_AND_RESET])
+def test_a_debt_is_paid_before_the_next_message_is_offered(debt: Debt) -> None:
+    replies = [250] * debt.value.count(b"\r\n")
+    asked, _ = _talk(CHUNKING, replies, [250, 250, 250], debt=debt)
+    assert asked[0].data == (debt.value,)
+    assert not asked[0].offers
+    assert asked[1].offers
+
+
+def test_a_refused_reset_gives_the_connection_up_before_content_is_offered() -> None:
+    _, verdict = _talk(CHUNKING, [500], debt=Debt.RESET)
+    assert isinstance(verdict.outcome, Deferred)
+    assert (verdict.outcome.scope, verdict.debt) == (Scope.RELAY, Debt.HOPELESS)
+
+
+def test_a_refused_recipient_decides_although_the_content_went_unanswered() -> None:
+    """Without a recipient the relay can't have taken it."""
+    _, verdict = _talk(CHUNKING, [250, 450])
+    assert isinstance(verdict.outcome, Deferred)
+
+
+def test_silence_after_the_content_is_left_to_the_transport() -> None:
+    _, verdict = _talk(CHUNKING, [250, 250])
+    assert verdict == Verdict(None, Debt.NONE)
+
+
+def test_a_relay_that_refuses_the_sender_and_then_takes_the_content_leaves_it_in_doubt() -> None:
+    _, verdict = _talk(CHUNKING, [450, 250, 250])
+    assert isinstance(verdict.outcome, Uncertain)
+    assert verdict.debt is Debt.HOPELESS
+
+
+@pytest.mark.parametrize("codes", [[354], [250, 354], [250, 354, 250]])
+def test_senseless_replies_to_an_offered_message_leave_it_in_doubt(codes: list[int]) -> None:
+    _, verdict = _talk(CHUNKING, codes)
+    assert isinstance(verdict.outcome, Uncertain)
+    assert verdict.debt is Debt.HOPELESS
+
+
+def test_an_empty_message_that_is_taken_for_nobody_does_not_count() -> None:
+    _, verdict = _talk(CHUNKING, [250, 550, 250])
+    assert isinstance(verdict.outcome, Rejected)
+
+
+@given(
+    st.sampled_from([Capabilities(), PIPELINING, CHUNKING, Capabilities(chunking=True)]),
+    st.lists(st.sampled_from([250, 354, 421, 450, 550]), min_size=4, max_size=4),
+    st.integers(0, 4),
+)
+def test_what_a_relay_says_it_took_is_never_offered_again(
+    offered: Capabilities, codes: list[int], answered: int
+) -> None:
+    """Whatever it says in whatever order, and wherever it falls silent."""
+    said, outcome = _interview(offered, codes, answered)
+    takes = [said.get(phase) == 250 for phase in (Phase.MAIL, Phase.RCPT, Phase.FINAL)]
+    assert isinstance(outcome, Accepted) == all(takes)
+    if takes[1:] == [True, True]:
+        assert isinstance(outcome, Accepted | Uncertain)
+
+
+def _interview(
+    offered: Capabilities, codes: list[int], answered: int
+) -> tuple[dict[Phase, int], Outcome | None]:
+    """The relay's replies are `codes`, of which the first `answered` arrive."""
+    dialogue = transact(ENVELOPE, Content.of(MESSAGE), offered, Debt.NONE)
+    said: dict[Phase, int] = {}
+    group = next(dialogue)
+    try:
+        while True:
+            replies = codes[len(said) : min(len(said) + len(group.phases), answered)]
+            said |= dict(zip(group.phases, replies, strict=False))
+            group = dialogue.send([RawReply(code, b"") for code in replies])
+    except StopIteration as stop:
+        return said, stop.value.outcome
+
+
+@given(st.lists(st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"").replace(b"\r", b""))))
+def test_dot_stuffing_is_undone_by_the_receiver(lines: list[bytes]) -> None:
+    message = b"".join(line + b"\r\n" for line in [*lines, b"."])
+    sent = b"".join(Content((message,), len(message), dotted=True).stuffed()).split(b"\r\n")
+    assert b"\r\n".join(line.removeprefix(b".") for line in sent) == message
+    assert b"." not in sent
+
+
+# -- envelopes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "anna",
+        "@example.org",
+        "anna@",
+        "a@b@example.org",
+        "anna@example.org\r\nRCPT TO:<x@y>",
+        "anna@example.org\n",
+        "anna @example.org",
+        "anna@example.org> SIZE=1",
+        "<anna@example.org",
+        '"an na"@example.org',
+        "zoë@example.org",
+        "anna@" + "x" * 250 + ".org",
+        "anna\x00@example.org",
+        "anna\x7f@example.org",
+    ],
+)
+def test_an_address_that_could_break_out_of_its_command_is_refused_unnamed(address: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Envelope("news@example.com", address)
+    assert "anna" not in str(caught.value)
+
+
+def test_the_null_return_path_is_a_sender() -> None:
+    assert Envelope("", "anna@example.org").sender == ""
+
+
+@given(st.text(st.characters(exclude_characters=string.ascii_letters + string.digits), min_size=1))
+def test_an_envelope_never_carries_what_ends_a_command(text: str) -> None:
+    try:
+        envelope = Envelope("", f"a{text}b@example.org")
+    except InvalidInput:
+        return
+    assert not set(envelope.recipient) & set("\r\n <>\0")
+    assert envelope.recipient.isascii()

@@ -1,0 +1,245 @@
+"""Consent: where an event puts a person, and a chain that gives every change away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailer.errors import InvalidInput
+from subscribers.ledger import (
+    EVERY_TOPIC,
+    GENESIS,
+    BrokenLink,
+    Line,
+    NewEvent,
+    Standing,
+    checked,
+    link,
+    rectified,
+    source_of,
+    standing_after,
+    topic_of,
+)
+from subscribers.ledger.events import hash_of
+from subscribers.models import ConsentKind
+
+NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ABOUT_PERSON = {ConsentKind.RECTIFIED, ConsentKind.ERASED}
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+moments = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@st.composite
+def events(draw: st.DrawFn) -> NewEvent:
+    kind = draw(st.sampled_from(ConsentKind))
+    topic = EVERY_TOPIC if kind in ABOUT_PERSON else draw(texts.filter(lambda text: text != EVERY_TOPIC))
+    wording = draw(st.text("0123456789abcdef", min_size=64, max_size=64))
+    if kind is not ConsentKind.GRANTED:
+        wording = draw(st.sampled_from([wording, None]))
+    return NewEvent(draw(st.integers(1, 2**63 - 1)), topic, kind, draw(moments), draw(texts), wording)
+
+
+@st.composite
+def ledgers(draw: st.DrawFn, at_least: int = 2) -> list[Line]:
+    lines: list[Line] = []
+    for event in draw(st.lists(events(), min_size=at_least, max_size=6)):
+        lines.append(link(lines[-1] if lines else None, event, draw(moments)))
+    return lines
+
+
+def broken_at(lines: list[Line]) -> int:
+    with pytest.raises(BrokenLink) as broken:
+        list(checked(lines))
+    return broken.value.line_id
+
+
+def a(kind: ConsentKind, at: datetime) -> NewEvent:
+    topic = EVERY_TOPIC if kind in ABOUT_PERSON else "news"
+    return NewEvent(1, topic, kind, at, "a form", "0" * 64)
+
+
+@given(ledgers(at_least=0))
+def test_a_ledger_as_it_was_written_is_whole(lines: list[Line]) -> None:
+    assert list(checked(lines)) == lines
+
+
+ALTERATIONS: list[Callable[[Line], Line]] = [
+    lambda line: line._replace(event=replace(line.event, subscriber_id=line.event.subscriber_id - 1)),
+    lambda line: line._replace(event=replace(line.event, occurred_at=line.event.occurred_at - HOUR)),
+    lambda line: line._replace(event=replace(line.event, source=line.event.source + " ")),
+    lambda line: line._replace(event=replace(line.event, wording_sha256="f" * 63 + "g")),
+    lambda line: line._replace(recorded_at=line.recorded_at + timedelta(microseconds=1)),
+    lambda line: line._replace(previous_hash="f" * 63 + "g"),
+    lambda line: line._replace(hash="f" * 63 + "g"),
+    lambda line: line._replace(
+        event=replace(
+            line.event,
+            kind=ConsentKind.ERASED if line.event.kind is ConsentKind.RECTIFIED else ConsentKind.RECTIFIED,
+            topic=EVERY_TOPIC,
+        ),
+    ),
+    lambda line: line._replace(
+        event=replace(line.event, kind=ConsentKind.OBJECTED, topic=line.event.topic + "x")
+    ),
+]
+
+
+@given(ledgers(), st.data(), st.sampled_from(ALTERATIONS))
+def test_an_altered_field_breaks_the_chain_at_its_line(
+    lines: list[Line], data: st.DataObject, alter: Callable[[Line], Line]
+) -> None:
+    index = data.draw(st.integers(0, len(lines) - 1))
+    lines[index] = alter(lines[index])
+    assert broken_at(lines) == index + 1
+
+
+@given(ledgers(), st.data())
+def test_a_line_that_is_taken_out_is_named_as_missing(lines: list[Line], data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, len(lines) - 2))
+    del lines[index]
+    assert broken_at(lines) == index + 1
+
+
+@given(ledgers(), st.data())
+def test_a_line_taken_out_with_the_rest_renumbered_is_found_there(
+    lines: list[Line], data: st.DataObject
+) -> None:
+    index = data.draw(st.integers(0, len(lines) - 2))
+    shorter = [*lines[:index], *(line._replace(id=line.id - 1) for line in lines[index + 1 :])]
+    assert broken_at(shorter) == index + 1
+
+
+@given(ledgers(), st.data())
+def test_two_lines_that_change_places_break_the_chain_at_the_first(
+    lines: list[Line], data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(0, len(lines) - 2))
+    second = data.draw(st.integers(first + 1, len(lines) - 1))
+    one, other = lines[first], lines[second]
+    lines[first], lines[second] = other._replace(id=one.id), one._replace(id=other.id)
+    assert broken_at(lines) == first + 1
+
+
+@given(ledgers(), st.data(), events())
+def test_a_line_that_is_put_in_breaks_the_chain_where_the_old_ones_go_on(
+    lines: list[Line], data: st.DataObject, event: NewEvent
+) -> None:
+    index = data.draw(st.integers(0, len(lines) - 1))
+    forged = link(lines[index - 1] if index else None, event, NOON)
+    longer = [*lines[:index], forged, *(line._replace(id=line.id + 1) for line in lines[index:])]
+    assert broken_at(longer) == index + 2
+
+
+@given(ledgers(at_least=1), moments)
+def test_the_hash_is_of_a_json_array_of_the_fields(lines: list[Line], recorded_at: datetime) -> None:
+    """As docs/consent.md tells it, so that anyone can check the ledger without this program."""
+    event = lines[-1].event
+    array = [
+        GENESIS,
+        7,
+        event.subscriber_id,
+        event.topic,
+        event.kind.value,
+        event.occurred_at.isoformat(timespec="microseconds"),
+        recorded_at.isoformat(timespec="microseconds"),
+        event.source,
+        event.wording_sha256,
+    ]
+    expected = sha256(json.dumps(array, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    assert hash_of(GENESIS, 7, event, recorded_at) == expected
+
+
+def test_an_instant_has_one_hash_in_whatever_zone_it_was_written() -> None:
+    amsterdam = NOON.astimezone(timezone(timedelta(hours=2)))
+    granted = a(ConsentKind.GRANTED, NOON)
+    assert hash_of(GENESIS, 1, granted, NOON) == hash_of(
+        GENESIS, 1, replace(granted, occurred_at=amsterdam), amsterdam
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "kind", "later", "after"),
+    [
+        (None, ConsentKind.REQUESTED, HOUR, ConsentKind.REQUESTED),
+        (None, ConsentKind.GRANTED, HOUR, ConsentKind.GRANTED),
+        (None, ConsentKind.WITHDRAWN, HOUR, ConsentKind.WITHDRAWN),
+        (None, ConsentKind.OBJECTED, HOUR, ConsentKind.OBJECTED),
+        (ConsentKind.REQUESTED, ConsentKind.GRANTED, -HOUR, ConsentKind.GRANTED),
+        (ConsentKind.GRANTED, ConsentKind.REQUESTED, HOUR, ConsentKind.GRANTED),
+        (ConsentKind.GRANTED, ConsentKind.WITHDRAWN, HOUR, ConsentKind.WITHDRAWN),
+        (ConsentKind.GRANTED, ConsentKind.WITHDRAWN, -HOUR, ConsentKind.WITHDRAWN),
+        (ConsentKind.GRANTED, ConsentKind.OBJECTED, HOUR, ConsentKind.OBJECTED),
+        (ConsentKind.WITHDRAWN, ConsentKind.REQUESTED, HOUR, ConsentKind.WITHDRAWN),
+        (ConsentKind.WITHDRAWN, ConsentKind.GRANTED, -HOUR, ConsentKind.WITHDRAWN),
+        (ConsentKind.WITHDRAWN, ConsentKind.GRANTED, timedelta(0), ConsentKind.WITHDRAWN),
+        (ConsentKind.WITHDRAWN, ConsentKind.GRANTED, HOUR, ConsentKind.GRANTED),
+        (ConsentKind.OBJECTED, ConsentKind.WITHDRAWN, HOUR, ConsentKind.OBJECTED),
+        (ConsentKind.OBJECTED, ConsentKind.GRANTED, -HOUR, ConsentKind.OBJECTED),
+        (ConsentKind.OBJECTED, ConsentKind.GRANTED, HOUR, ConsentKind.GRANTED),
+        (ConsentKind.GRANTED, ConsentKind.RECTIFIED, HOUR, ConsentKind.GRANTED),
+    ],
+)
+def test_where_an_event_puts_a_person(
+    before: ConsentKind | None, kind: ConsentKind, later: timedelta, after: ConsentKind
+) -> None:
+    standing = Standing(before, NOON, 1) if before else None
+    result = standing_after(standing, a(kind, NOON + later), 2)
+    assert result is not None
+    assert result.state is after
+
+
+@given(st.lists(events(), max_size=8), moments)
+def test_after_a_withdrawal_only_a_later_grant_counts(past: list[NewEvent], at: datetime) -> None:
+    standing = None
+    for number, event in enumerate(past, 1):
+        standing = standing_after(standing, event, number)
+    withdrawn = standing_after(standing, a(ConsentKind.WITHDRAWN, at), 100)
+    assert withdrawn is not None
+    for kind in ConsentKind:
+        result = standing_after(withdrawn, a(kind, withdrawn.since), 101)
+        assert result is None or result.state is not ConsentKind.GRANTED
+
+
+def test_an_erasure_leaves_no_standing() -> None:
+    assert standing_after(Standing(ConsentKind.GRANTED, NOON, 1), a(ConsentKind.ERASED, NOON), 2) is None
+
+
+def test_a_correction_names_the_fields_that_changed() -> None:
+    event = rectified(1, ["surname", "email"], "by phone", NOON)
+    assert (event.topic, event.source) == (EVERY_TOPIC, "by phone; changed: surname, email")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: NewEvent(1, "news", ConsentKind.GRANTED, NOON, "x"),
+        lambda: NewEvent(1, "news", ConsentKind.WITHDRAWN, NOON.replace(tzinfo=None), "x"),
+        lambda: NewEvent(1, EVERY_TOPIC, ConsentKind.WITHDRAWN, NOON, "x"),
+        lambda: NewEvent(1, "news", ConsentKind.ERASED, NOON, "x"),
+    ],
+)
+def test_an_event_that_makes_no_sense_can_not_be_made(make: Callable[[], NewEvent]) -> None:
+    with pytest.raises(ValueError, match=r"event|consent"):
+        make()
+
+
+@pytest.mark.parametrize("raw", ["", "  ", "two\nlines", "x" * 401, "null\0"])
+def test_a_source_is_one_line(raw: str) -> None:
+    with pytest.raises(InvalidInput):
+        source_of(raw)
+
+
+@pytest.mark.parametrize("raw", ["", "*", "release notes", "-x", "x" * 101, "a/b", "é"])
+def test_a_topic_is_a_plain_name(raw: str) -> None:
+    with pytest.raises(InvalidInput):
+        topic_of(raw)
+    assert topic_of("release-notes") == "release-notes"

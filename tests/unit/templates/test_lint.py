@@ -1,0 +1,130 @@
+"""Lint holds back what must not be sent and warns of what should not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mailer.message import InlineImage
+from templates.lint import Finding, Severity, lint
+from templates.lint.checks import CLIPPED_AT
+from templates.notes import RenderedNotes
+
+UNSUBSCRIBE = '<a href="__slot_unsubscribe_url__">Unsubscribe</a>'
+SOUND = RenderedNotes(
+    subject="Acme 2.4",
+    preheader="Faster",
+    html=f"<html lang='en'><body><p>Text, __slot_greeting__.</p>{UNSUBSCRIBE}</body></html>",
+    text="Text. __slot_unsubscribe_url__\n",
+    images=(),
+    locale="en",
+)
+
+
+def holding(html: str, **changes: object) -> RenderedNotes:
+    return replace(SOUND, html=SOUND.html.replace("<body>", f"<body>{html}"), **changes)
+
+
+def codes(rendered: RenderedNotes, **options: object) -> list[tuple[Severity, str]]:
+    return [(finding.severity, finding.code) for finding in lint(rendered, **options)]
+
+
+def test_a_sound_mail_has_no_findings():
+    assert lint(SOUND) == ()
+
+
+@pytest.mark.parametrize(
+    ("rendered", "code"),
+    [
+        (replace(SOUND, html=SOUND.html.replace(UNSUBSCRIBE, "")), "unsubscribe-missing"),
+        (replace(SOUND, html=SOUND.html.replace(">Unsubscribe<", "><")), "unsubscribe-missing"),
+        (
+            replace(SOUND, html=SOUND.html.replace(UNSUBSCRIBE, "__slot_unsubscribe_url__")),
+            "unsubscribe-missing",
+        ),
+        (replace(SOUND, text="Text."), "unsubscribe-missing"),
+        (replace(SOUND, subject=" "), "subject-empty"),
+        (replace(SOUND, subject="a\nBcc: b@example.org"), "subject-control"),
+        (replace(SOUND, text=" \n"), "text-empty"),
+        (holding("__slot_phone__"), "slot-unknown"),
+        (holding("<script>x()</script>"), "active-content"),
+        (holding("<form action='https://e.x'><input></form>"), "active-content"),
+        (holding("<iframe src='https://e.x'></iframe>"), "active-content"),
+        (holding("<p onclick='x()'>a</p>"), "active-content"),
+        (holding("<meta http-equiv='refresh' content='0'>"), "active-content"),
+        (holding("<img src='https://e.x/a.png' alt='a'>"), "foreign-host"),
+        (holding("<img src='http://ok.x/a.png' alt='a'>"), "foreign-host"),
+        (
+            holding(
+                "<img srcset='https://ok.x/a.png 1x, https://e.x/b.png 2x' src='https://ok.x/a.png' alt='a'>"
+            ),
+            "foreign-host",
+        ),
+        (holding("<table background='https://e.x/a.png'></table>"), "foreign-host"),
+        (holding("<p style=\"background: url('https://e.x/a.png')\">a</p>"), "foreign-host"),
+        (holding("<style>@import 'https://e.x/a.css';</style>"), "foreign-host"),
+        (holding("<style>@font-face { src: url(https://e.x/a.woff) }</style>"), "foreign-host"),
+        (holding("<link rel='stylesheet' href='https://e.x/a.css'>"), "foreign-host"),
+        (holding("<!--[if mso]><v:fill src='https://e.x/a.png'/><![endif]-->"), "foreign-host"),
+        (holding("<img src='https://[' alt='a'>"), "foreign-host"),
+        (holding("<img src='cid:gone' alt='a'>"), "image-missing"),
+        (holding("<img src='https://ok.x/a.png' alt='a' width='1' height='1'>"), "tracking-pixel"),
+        (holding("<img src='https://ok.x/a.png' alt='a' style='display: none'>"), "tracking-pixel"),
+        (holding("<img src='https://ok.x/a.png' alt='a' style='width:0px'>"), "tracking-pixel"),
+        (holding("<a href='javascript:x()'>a b</a>"), "link-scheme"),
+        (holding("<a href='docs/x'>a b</a>"), "link-scheme"),
+    ],
+)
+def test_what_must_not_be_sent_is_an_error(rendered, code):
+    assert (Severity.ERROR, code) in codes(rendered, image_hosts={"ok.x"})
+
+
+@pytest.mark.parametrize(
+    ("rendered", "code"),
+    [
+        (holding("x" * CLIPPED_AT), "too-large"),
+        (holding("<img src='https://ok.x/a.png'>"), "alt-missing"),
+        (replace(SOUND, preheader=""), "preheader-missing"),
+        (replace(SOUND, subject="x" * 79), "subject-long"),
+        (replace(SOUND, subject="TODO subject"), "placeholder"),
+        (holding("<a href='https://e.x'>Click here!</a>"), "link-vague"),
+        (holding("<a href='https://e.x'>klik <b>hier</b></a>"), "link-vague"),
+        (holding("<a href='https://e.x'> </a>"), "link-empty"),
+        (holding("<a href='http://e.x'>a site</a>"), "link-insecure"),
+        (holding("<a href='http://localhost:8000/x'>a site</a>"), "link-private"),
+        (holding("<a href='https://10.0.0.1/x'>a site</a>"), "link-private"),
+        (holding("<a href='https://wiki/x'>a site</a>"), "link-private"),
+        (holding("<p>Lorem ipsum dolor</p>"), "placeholder"),
+        (holding("<p>Dear {{ name }}</p>"), "placeholder"),
+    ],
+)
+def test_what_should_not_be_sent_is_a_warning(rendered, code):
+    assert codes(rendered, image_hosts={"ok.x"}) == [(Severity.WARNING, code)]
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<a href='mailto:a@e.x'>write to us</a>",
+        "<a href='https://e.x'><img src='https://ok.x/a.png' alt='The plan'></a>",
+        "<p>See <code>{{ name }}</code> and <code>TODO</code></p>",
+        "<p>Mastodon, todos</p>",
+        "<img src='https://ok.x/a.png' alt='a' width='520' style='max-width:100%;height:auto;border-width:1px'>",
+        "<!-- https://e.x/a.png -->",
+    ],
+)
+def test_what_is_fine_is_left_alone(html):
+    assert lint(holding(html), image_hosts={"ok.x"}) == ()
+
+
+def test_an_image_of_the_mail_may_be_shown():
+    image = InlineImage("a@b", "image/png", b"")
+    assert lint(holding("<img src='cid:a@b' alt='a'>", images=(image,))) == ()
+
+
+def test_errors_come_before_warnings_and_each_finding_says_where():
+    findings = lint(replace(SOUND, subject="", preheader="", text=""))
+    assert [finding.severity for finding in findings] == [Severity.ERROR] * 3 + [Severity.WARNING]
+    assert findings[0] == Finding(Severity.ERROR, "subject-empty", "The subject is empty.", "subject")
+    assert {finding.where for finding in findings} == {"subject", "text", "HTML"}

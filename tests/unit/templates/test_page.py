@@ -1,0 +1,115 @@
+"""The unsubscribe pages as documents: what they hold, what they load (nothing), and that everyone can read them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from itertools import product
+
+import pytest
+from bs4 import BeautifulSoup
+from hypothesis import given
+from hypothesis import strategies as st
+
+from templates.brand import Brand, contrast
+from templates.language import LOCALES, Locale, texts_of
+from templates.page import Page, Pages
+
+BRAND = Brand(
+    name="Acme & Søn <b>",
+    colour="#ffcc00",
+    support_email="help@example.com",
+    privacy_url="https://example.com/privacy",
+    postal_address="Keizersgracht 1, Amsterdam",
+)
+PAGES = Pages(BRAND)
+EVERY = list(product(Page, LOCALES))
+WITH_PERSON = {"address": "j…@e….com", "topic": "release-notes"}
+
+
+@pytest.mark.parametrize(("page", "locale"), EVERY)
+def test_a_page_says_its_language_and_has_one_heading_and_a_title(page: Page, locale: Locale) -> None:
+    document = BeautifulSoup(PAGES.render(page, locale), "html.parser")
+    assert document.html["lang"] == locale
+    assert len(document.find_all("h1")) == 1
+    assert document.h1.get_text(strip=True) in document.title.string
+
+
+@pytest.mark.parametrize(("page", "locale"), EVERY)
+def test_a_page_loads_nothing_and_runs_nothing(page: Page, locale: Locale) -> None:
+    html = PAGES.render(page, locale, **WITH_PERSON)
+    document = BeautifulSoup(html, "html.parser")
+    assert not document.find_all(["script", "link", "img", "iframe", "object", "embed", "base"])
+    assert not re.search(r"\son[a-z]+=|javascript:|url\(|@import|http-equiv", html)
+
+
+@pytest.mark.parametrize(("page", "locale"), EVERY)
+def test_the_policy_allows_exactly_the_page_s_own_style(page: Page, locale: Locale) -> None:
+    html = PAGES.render(page, locale, **WITH_PERSON)
+    style = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style[0].encode()).digest()).decode()
+    assert len(style) == 1
+    assert f"style-src 'sha256-{digest}';" in PAGES.content_security_policy
+    assert " style=" not in html
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize(
+    ("page", "action"),
+    [
+        (Page.ASK, "withdraw"),
+        (Page.DONE, "resubscribe"),
+        (Page.AWAY, "resubscribe"),
+        (Page.RESTORED, "withdraw"),
+    ],
+)
+def test_a_page_about_somebody_has_one_button(page: Page, action: str, locale: Locale) -> None:
+    document = BeautifulSoup(PAGES.render(page, locale, **WITH_PERSON), "html.parser")
+    (button,) = document.find_all("button")
+    assert (button["name"], button["value"]) == ("action", action)
+    assert button.find_parent("form")["method"] == "post"
+
+
+@pytest.mark.parametrize("page", [Page.INVALID, Page.REFUSED, Page.LATER, Page.DONE, Page.AWAY])
+def test_a_page_about_nobody_has_no_button(page: Page) -> None:
+    assert "<button" not in PAGES.render(page, "en")
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_what_is_recorded_as_wording_is_what_the_page_shows(locale: Locale) -> None:
+    document = BeautifulSoup(PAGES.render(Page.DONE, locale, **WITH_PERSON), "html.parser")
+    assert document.find(id="consent").get_text() == PAGES.consent(locale, "release-notes")
+    assert texts_of(locale)["pages"]["undo_button"] in PAGES.consent(locale, "release-notes")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=100))
+def test_names_and_topics_are_text_and_never_markup(name: str) -> None:
+    document = BeautifulSoup(
+        Pages(Brand(name, "#336699")).render(Page.ASK, "en", address=name, topic=name), "html.parser"
+    )
+    assert document.find("p", class_="brand").get_text() == name
+    assert [field.get_text() for field in document.find_all("dd")] == [name, name]
+
+
+@given(st.from_regex(r"#[0-9a-f]{6}", fullmatch=True))
+def test_whatever_the_brand_s_colour_is_it_can_be_read(colour: str) -> None:
+    html = Pages(Brand("Acme", colour)).render(Page.ASK, "en")
+    accents = re.findall(r"--accent: (#\w+);", html)
+    cards = re.findall(r"--card: (#\w+);", html)
+    assert len(accents) == len(cards) == 2
+    for accent, card in zip(accents, cards, strict=True):
+        assert contrast(accent, card) >= 4.5
+
+
+def test_ink_and_soft_ink_can_be_read_on_both_grounds() -> None:
+    html = PAGES.render(Page.ASK, "en")
+    shades = {name: re.findall(rf"--{name}: (#\w+);", html) for name in ("ink", "soft", "card", "ground")}
+    for scheme, ink, ground in product((0, 1), ("ink", "soft"), ("card", "ground")):
+        assert contrast(shades[ink][scheme], shades[ground][scheme]) >= 4.5
+
+
+def test_both_languages_say_the_same_things() -> None:
+    assert {tuple(sorted(texts_of(locale)["pages"])) for locale in LOCALES} == {
+        tuple(sorted(texts_of("en")["pages"]))
+    }
