@@ -67,10 +67,10 @@ def mailer(context: click.Context, config: Path | None) -> None:
       mailer campaigns create notes.md
       mailer campaigns send notes
     """
-    from mailer.commands import Door  # noqa: PLC0415 - settings and database are slow to import, --help needs neither
+    from mailer.commands import CommandContext  # noqa: PLC0415 - settings and database are slow to import, --help needs neither
 
-    context.obj = door = Door(config)
-    context.call_on_close(door.close)
+    context.obj = CommandContext(config)
+    context.call_on_close(context.obj.close)
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ from mailer.errors import MailerError
 from mailer.observability import CONTENT_TYPE, Metrics
 from subscribers.models import Consent
 from subscribers.self_service import Links, View, unsubscribe
-from subscribers.web import COUNTED, UnsubscribeDoor
+from subscribers.web import COUNTED, UnsubscribeEndpoint
 from templates.page import Pages
 
 HEALTH_SECONDS = 5
@@ -42,7 +42,7 @@ log = logging.getLogger("mailer.web")
 
 def create_app(settings: Settings | None = None) -> Starlette:
     """The application for `settings`; without them, for those that `load_settings` finds. Raises ConfigurationError."""
-    house = _House(settings or load_settings())
+    house = Application(settings or load_settings())
     app = Starlette(
         routes=house.routes,
         lifespan=house.open,
@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     return app
 
 
-class _House:
+class Application:
     """What the routes share."""
 
     def __init__(self, settings: Settings) -> None:
@@ -60,7 +60,7 @@ class _House:
         self._database = Database(settings.database_url.get_secret_value(), settings.folder)
         self._settle = GroupCommit(self._database, self._apply)
         self.metrics = Metrics(COUNTED | {ANSWERS: "Answers over HTTP, by route and status."})
-        self._unsubscribe = UnsubscribeDoor(
+        self._unsubscribe = UnsubscribeEndpoint(
             Links(settings.keys(), settings.public_url),
             self._database,
             self._settle,

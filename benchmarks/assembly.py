@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 
 from benchmarks import peers
 from benchmarks.programs import find, run
-from mailer.message import Address, CampaignMail, Personal, compile_skeleton, dkim
+from mailer.message import Address, MailTemplate, RecipientValues, compile_skeleton, dkim
 from mailer.message.dkim import Algorithm, Signer
 
-MAIL = CampaignMail(
+MAIL = MailTemplate(
     sender=Address("Acme", "news@example.com"),
     subject="Version 2.4.0",
     html=f'<p>__slot_greeting__,</p>\n{peers.PARAGRAPH * 92}<a href="__slot_unsubscribe_url__">Unsubscribe</a>\n',
@@ -28,7 +28,7 @@ MAIL = CampaignMail(
     language="en",
     boundary_seed="benchmark",
 )
-PERSON = Personal(
+PERSON = RecipientValues(
     to=Address("Zoë de Vries", "zoe.de.vries@example.com"),
     message_id="<0123456789abcdef0123456789abcdef01234567@example.com>",
     date=datetime(2025, 12, 1, 8, tzinfo=UTC),

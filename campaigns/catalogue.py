@@ -13,7 +13,7 @@ from sqlmodel import select as select_model
 
 from campaigns import deliveries
 from campaigns.lifecycle import Act, after
-from campaigns.models import Campaign, CampaignImage, CampaignState, ScheduledRun
+from campaigns.models import Campaign, CampaignImage, CampaignState, Schedule
 from campaigns.notes import content_hash, dump_notes
 from campaigns.timing import DueTime, Missed
 from mailer.database import table
@@ -25,7 +25,7 @@ from templates.notes import ReleaseNotes, RenderedNotes
 
 campaign = table(Campaign)
 image = table(CampaignImage)
-scheduled_run = table(ScheduledRun)
+schedule = table(Schedule)
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")
 
@@ -183,14 +183,14 @@ def finish_if_done(connection: Connection, campaign_id: int, now: datetime) -> b
 
 def plan(connection: Connection, campaign_id: int, due: DueTime) -> None:
     """Note when a campaign is to go out, in place of an earlier time."""
-    connection.execute(delete(scheduled_run).where(scheduled_run.c.campaign_id == campaign_id))
+    connection.execute(delete(schedule).where(schedule.c.campaign_id == campaign_id))
     connection.execute(
-        insert(scheduled_run).values(
+        insert(schedule).values(
             campaign_id=campaign_id,
             due_at=due.at,
             wall_time=due.wall_time,
             zone=due.zone,
-            latest_at=due.latest_at,
+            start_before=due.start_before,
         )
     )
 
@@ -199,7 +199,7 @@ def planned(connection: Connection, record: Campaign) -> datetime | None:
     """When a campaign is to begin, while it is scheduled."""
     if record.state is not CampaignState.SCHEDULED:
         return None
-    statement = select(scheduled_run.c.due_at).where(scheduled_run.c.campaign_id == record.id)
+    statement = select(schedule.c.due_at).where(schedule.c.campaign_id == record.id)
     at: datetime = connection.execute(statement).scalar_one()
     return at
 
@@ -212,26 +212,24 @@ def start_due(connection: Connection, now: datetime) -> list[Missed]:
     due = connection.execute(
         select(
             campaign.c.slug,
-            scheduled_run.c.id,
-            scheduled_run.c.wall_time,
-            scheduled_run.c.zone,
-            scheduled_run.c.latest_at,
+            schedule.c.id,
+            schedule.c.wall_time,
+            schedule.c.zone,
+            schedule.c.start_before,
         )
-        .join(scheduled_run, scheduled_run.c.campaign_id == campaign.c.id)
-        .where(campaign.c.state == CampaignState.SCHEDULED, scheduled_run.c.due_at <= now)
-        .order_by(scheduled_run.c.due_at)
+        .join(schedule, schedule.c.campaign_id == campaign.c.id)
+        .where(campaign.c.state == CampaignState.SCHEDULED, schedule.c.due_at <= now)
+        .order_by(schedule.c.due_at)
         .with_for_update(skip_locked=True)
     ).all()
     missed = []
-    for slug, run_id, wall_time, zone, latest_at in due:
-        if latest_at < now:
+    for slug, run_id, wall_time, zone, start_before in due:
+        if start_before < now:
             change_state(connection, find(connection, slug), Act.MISS, now)
             missed.append(Missed(slug, wall_time, zone))
         else:
             change_state(connection, find(connection, slug), Act.SEND, now)
-            connection.execute(
-                update(scheduled_run).where(scheduled_run.c.id == run_id).values(started_at=now)
-            )
+            connection.execute(update(schedule).where(schedule.c.id == run_id).values(started_at=now))
     return missed
 
 

@@ -142,7 +142,7 @@ class Digests:
             values = {
                 "name": plan.name,
                 "changelog": str(plan.changelog.resolve()),
-                "every": plan.cadence.expression,
+                "cron": plan.cadence.expression,
                 "zone": plan.cadence.zone,
                 "topic": plan.topic,
                 "locale": plan.locale,
@@ -225,7 +225,7 @@ class Digests:
         with self._database.write() as connection:
             if not _is_ours(connection, number, last):
                 return None
-            tick = DigestTick(digest_id=number, due_at=due, ran_at=now, versions="", remark=problem)
+            tick = DigestTick(digest_id=number, due_at=due, ran_at=now, versions="", skipped_because=problem)
             if gathered is None:
                 _write_tick(connection, tick)
                 return Ticked(one.name, problem=problem)
@@ -252,7 +252,7 @@ class Digests:
 
 def cadence_of(one: Digest) -> Cadence:
     """When a digest comes."""
-    return Cadence(one.every, one.zone)
+    return Cadence(one.cron, one.zone)
 
 
 def all_digests(connection: Connection) -> list[Digest]:

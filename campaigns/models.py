@@ -91,13 +91,13 @@ class CampaignImage(SQLModel, table=True):
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
-class ScheduledRun(SQLModel, table=True):
+class Schedule(SQLModel, table=True):
     """A campaign's due time: the instant, and the wall-clock time and IANA zone that were asked for.
 
-    After `latest_at` it is not started any more, but missed.
+    After `start_before` it is not started any more, but missed.
     """
 
-    __tablename__ = "scheduled_run"
+    __tablename__ = "schedule"
     __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
@@ -107,12 +107,12 @@ class ScheduledRun(SQLModel, table=True):
     due_at: datetime
     wall_time: str = Field(sa_column=Column(String(32), nullable=False))
     zone: str = Field(sa_column=Column(String(64), nullable=False))
-    latest_at: datetime
+    start_before: datetime
     started_at: datetime | None = None
 
 
 class Digest(SQLModel, table=True):
-    """A recurring campaign: what came into a changelog since the last one. `every` is a cron expression in `zone`."""
+    """A recurring campaign: what came into a changelog since the last one. `cron` is a cron expression in `zone`."""
 
     __tablename__ = "digest"
     __table_args__ = {"sqlite_autoincrement": True}
@@ -120,7 +120,7 @@ class Digest(SQLModel, table=True):
     id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
     name: str = Field(sa_column=Column(String(60), nullable=False, unique=True))
     changelog: str = Field(sa_column=Column(Text, nullable=False))
-    every: str = Field(sa_column=Column(String(100), nullable=False))
+    cron: str = Field(sa_column=Column(String(100), nullable=False))
     zone: str = Field(sa_column=Column(String(64), nullable=False))
     topic: str = Field(sa_column=Column(String(100), nullable=False))
     locale: str = Field(sa_column=Column(String(16), nullable=False))
@@ -133,7 +133,7 @@ class DigestTick(SQLModel, table=True):
     """One turn of a digest; that there is one row for each due time elects the host that runs it.
 
     `versions` are the releases it took up, one a line; the first tick of a digest, written when that is made,
-    holds those that were in the changelog already. `remark` says why there is no campaign.
+    holds those that were in the changelog already. `skipped_because` says why there is no campaign.
     """
 
     __tablename__ = "digest_tick"
@@ -145,7 +145,7 @@ class DigestTick(SQLModel, table=True):
     ran_at: datetime
     versions: str = Field(sa_column=Column(Text, nullable=False))
     campaign_id: int | None = Field(default=None, sa_column=Column(BIG, ForeignKey("campaign.id")))
-    remark: str | None = Field(default=None, sa_column=Column(Text))
+    skipped_because: str | None = Field(default=None, sa_column=Column(Text))
 
 
 class Worker(SQLModel, table=True):
@@ -163,14 +163,14 @@ class Worker(SQLModel, table=True):
     process: str = Field(sa_column=Column(String(64), nullable=False))
     started_at: datetime
     lease_until: datetime
-    buried_at: datetime | None = None
+    retired_at: datetime | None = None
 
 
 class Delivery(SQLModel, table=True):
     """One campaign to one subscriber: exactly one row, whatever happens.
 
     `subscriber_id` is a number, no reference: the row outlives the person's data, and holds none of it.
-    `attempts` counts the times that the gate let it through; `due_at` is when it may be tried (again).
+    `attempts` counts the times that the gate let it through; `next_attempt_at` is when it may be tried (again).
     """
 
     __tablename__ = "delivery"
@@ -179,7 +179,7 @@ class Delivery(SQLModel, table=True):
         Index(
             "ix_delivery_claimable",
             "campaign_id",
-            "due_at",
+            "next_attempt_at",
             "id",
             sqlite_where=text("state IN ('pending', 'deferred')"),
             postgresql_where=text("state IN ('pending', 'deferred')"),
@@ -199,10 +199,10 @@ class Delivery(SQLModel, table=True):
     state: DeliveryState = Field(default=DeliveryState.PENDING, sa_column=one_of("state", DeliveryState))
     attempts: int = 0
     worker_id: int | None = Field(default=None, sa_column=Column(BIG))
-    due_at: datetime
+    next_attempt_at: datetime
     first_attempted_at: datetime | None = None
     attempted_at: datetime | None = None
-    settled_at: datetime | None = None
+    completed_at: datetime | None = None
     phase: str | None = Field(default=None, sa_column=Column(String(16)))
     reply_code: int | None = None
-    reply_text: str | None = Field(default=None, sa_column=Column(Text))
+    diagnostic: str | None = Field(default=None, sa_column=Column(Text))

@@ -55,14 +55,14 @@ class AddressHasher:
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = [(KeyedHash(key, _PURPOSE), key_id(key)) for key in reversed(keys)]
 
-    def newest(self, address_key: str) -> HashedAddress:
+    def newest(self, email_normalised: str) -> HashedAddress:
         """The hash under the newest key."""
         keyed, name = self._keys[0]
-        return HashedAddress(keyed.digest(address_key.encode()).hex(), name)
+        return HashedAddress(keyed.digest(email_normalised.encode()).hex(), name)
 
-    def every(self, address_key: str) -> list[HashedAddress]:
+    def every(self, email_normalised: str) -> list[HashedAddress]:
         """The hashes under every key, the newest first."""
-        octets = address_key.encode()
+        octets = email_normalised.encode()
         return [HashedAddress(keyed.digest(octets).hex(), name) for keyed, name in self._keys]
 
     @property

@@ -37,7 +37,7 @@ class SuppressionReason(StrEnum):
 class Subscriber(SQLModel, table=True):
     """A person on file: the four fields.
 
-    `address_key` is the email's normalised spelling, by which two spellings are one person; `address_hash` its
+    `email_normalised` is the email's normalised spelling, by which two spellings are one person; `address_hash` its
     HMAC-SHA256 under the secret key `key_id`, by which a suppression finds the person. It has no index of its own:
     it is looked up from the person's side, and a random one would slow an import by a seventh.
     """
@@ -50,7 +50,7 @@ class Subscriber(SQLModel, table=True):
     first_name: str = Field(default="", sa_column=Column(String(200), nullable=False))
     surname: str = Field(default="", sa_column=Column(String(200), nullable=False))
     email: str = Field(sa_column=Column(String(320), nullable=False))
-    address_key: str = Field(sa_column=Column(String(320), nullable=False, unique=True))
+    email_normalised: str = Field(sa_column=Column(String(320), nullable=False, unique=True))
     address_hash: str = Field(sa_column=Column(String(64), nullable=False))
     key_id: str = Field(sa_column=Column(String(16), nullable=False))
     created_at: datetime

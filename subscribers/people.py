@@ -44,7 +44,7 @@ class Person:
     id: int
     names: Names
     email: str
-    address_key: str
+    email_normalised: str
     hashed: HashedAddress
     created_at: datetime
 
@@ -87,8 +87,10 @@ def find(connection: Connection, address: EmailAddress) -> Person | None:
 
 def find_all(connection: Connection, address_keys: Collection[str]) -> dict[str, Person]:
     """The people with these addresses, by address key."""
-    of_them = bulk.among(connection, SUBSCRIBER.c.address_key, address_keys)
-    return {row.address_key: person(row) for row in connection.execute(select(SUBSCRIBER).where(of_them))}
+    of_them = bulk.among(connection, SUBSCRIBER.c.email_normalised, address_keys)
+    return {
+        row.email_normalised: person(row) for row in connection.execute(select(SUBSCRIBER).where(of_them))
+    }
 
 
 def add(connection: Connection, newcomers: Sequence[Newcomer], now: datetime) -> dict[str, int]:
@@ -126,7 +128,7 @@ def readdress(connection: Connection, number: int, address: EmailAddress, hashed
     connection.execute(
         statement.values(
             email=address.spelling,
-            address_key=address.key,
+            email_normalised=address.key,
             address_hash=hashed.hash,
             key_id=hashed.key_id,
         )
@@ -144,7 +146,7 @@ def person(row: Row[Any]) -> Person:
         id=row.id,
         names=Names(row.salutation, row.first_name, row.surname),
         email=row.email,
-        address_key=row.address_key,
+        email_normalised=row.email_normalised,
         hashed=HashedAddress(row.address_hash, row.key_id),
         created_at=row.created_at,
     )

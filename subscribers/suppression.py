@@ -58,7 +58,7 @@ def find(
     rows = defaultdict(list)
     for row in connection.execute(select(SUPPRESSION).where(_among(connection, key_of))):
         rows[key_of[row.address_hash]].append(row)
-    return {address_key: _latest(of_address) for address_key, of_address in rows.items()}
+    return {email_normalised: _latest(of_address) for email_normalised, of_address in rows.items()}
 
 
 def check_keys(connection: Connection, hasher: AddressHasher) -> None:

@@ -10,7 +10,7 @@ import click
 from campaigns import catalogue, reports
 from campaigns.commands.options import dispatch_of, slug_argument
 from campaigns.models import DeliveryState
-from mailer.commands import Door, json_option
+from mailer.commands import CommandContext, json_option
 
 WIDE = 1000  # columns where no terminal ends the line: a row stays one line for grep
 
@@ -30,7 +30,7 @@ def deliveries_group() -> None:
 @click.option("--state", type=click.Choice([state.value for state in DeliveryState]), help="Only these.")
 @json_option
 @click.pass_obj
-def list_deliveries(door: Door, slug: str, state: str | None, as_json: bool) -> None:
+def list_deliveries(context: CommandContext, slug: str, state: str | None, as_json: bool) -> None:
     """List a campaign's deliveries: whom to, what became of it, and what the relay said.
 
     \b
@@ -39,23 +39,26 @@ def list_deliveries(door: Door, slug: str, state: str | None, as_json: bool) -> 
       mailer deliveries list 2.4.0 --state uncertain --json
     """
     wanted = DeliveryState(state) if state else None
-    with door.database.read() as connection:
+    with context.database.read() as connection:
         record = catalogue.find(connection, slug)
         rows = [row._asdict() for row in reports.list_deliveries(connection, record.id or 0, wanted)]
     if as_json:
-        door.report({"slug": slug, "deliveries": rows}, "", as_json=True)
+        context.report({"slug": slug, "deliveries": rows}, "", as_json=True)
         return
     from rich.console import Console  # noqa: PLC0415 - slow to import, and `mailer run-due` comes past here
     from rich.table import Table  # noqa: PLC0415 - as above
 
-    zone = door.settings.tz
+    zone = context.settings.tz
     table = Table(box=None, pad_edge=False)
     for title in ("id", "email", "state", "attempts", "last", "due", "reply"):
         table.add_column(title, overflow="fold")
     for row in rows:
-        last, due = row["attempted_at"], row["due_at"] if row["state"] is DeliveryState.DEFERRED else None
+        last, due = (
+            row["attempted_at"],
+            row["next_attempt_at"] if row["state"] is DeliveryState.DEFERRED else None,
+        )
         times = [f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}" if at else "" for at in (last, due)]
-        said = " ".join(str(part) for part in (row["phase"], row["reply_text"]) if part)
+        said = " ".join(str(part) for part in (row["phase"], row["diagnostic"]) if part)
         email = row["email"] or "(erased)"
         table.add_row(str(row["id"]), email, row["state"], str(row["attempts"]), *times, said)
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
@@ -68,7 +71,9 @@ def list_deliveries(door: Door, slug: str, state: str | None, as_json: bool) -> 
 @click.option("--id", "only", type=int, multiple=True, help="Only this delivery; can be given several times.")
 @json_option
 @click.pass_obj
-def resolve(door: Door, slug: str, choice: str | None, only: tuple[int, ...], as_json: bool) -> None:
+def resolve(
+    context: CommandContext, slug: str, choice: str | None, only: tuple[int, ...], as_json: bool
+) -> None:
     """Decide about the uncertain deliveries: the relay got the content, but its answer never came.
 
     The list has their numbers and what happened; the relay's own log, searched by recipient and time, tells
@@ -82,9 +87,9 @@ def resolve(door: Door, slug: str, choice: str | None, only: tuple[int, ...], as
     """
     if choice is None:
         raise click.UsageError("Say --resend or --assume-sent.")
-    resolved = dispatch_of(door).resolve(slug, resend=choice == "resend", only=only)
-    with door.database.read() as connection:
+    resolved = dispatch_of(context).resolve(slug, resend=choice == "resend", only=only)
+    with context.database.read() as connection:
         found = reports.campaign_status(connection, catalogue.find(connection, slug))
     values = {"resolved": resolved} | dataclasses.asdict(found)
     hint = f"\nNext: mailer campaigns send {slug}" if choice == "resend" and resolved else ""
-    door.report(values, f"{resolved:,} resolved; {found.line()}{hint}", as_json=as_json)
+    context.report(values, f"{resolved:,} resolved; {found.line()}{hint}", as_json=as_json)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mailer.commands import Door, json_option
+from mailer.commands import CommandContext, json_option
 
 
 @click.command()
@@ -21,7 +21,7 @@ from mailer.commands import Door, json_option
 @click.option("--stay/--once", default=None, help="Stay up for a look; by default on a terminal only.")
 @json_option
 @click.pass_obj
-def demo(door: Door, folder: Path, stay: bool | None, as_json: bool) -> None:
+def demo(context: CommandContext, folder: Path, stay: bool | None, as_json: bool) -> None:
     """Play the whole story on this machine.
 
     In a folder of its own: people are imported, release notes sent to a mail catcher on this machine, and an
@@ -35,6 +35,6 @@ def demo(door: Door, folder: Path, stay: bool | None, as_json: bool) -> None:
     from campaigns.demo import play  # noqa: PLC0415 - its servers are slow to import, and only wanted here
 
     stays = sys.stdout.isatty() if stay is None else stay
-    summary = play(folder, door.console, stay=stays)
+    summary = play(folder, context.console, stay=stays)
     if as_json or not stays:  # who stayed has read it already
-        door.report(summary.values(), summary.text(), as_json=as_json)
+        context.report(summary.values(), summary.text(), as_json=as_json)

@@ -11,7 +11,7 @@ from campaigns.commands.options import Duration
 from campaigns.digests import Digests, Plan, all_digests, cadence_of, last_tick
 from campaigns.models import Digest, DigestTick
 from campaigns.timing import Cadence
-from mailer.commands import Door, json_option
+from mailer.commands import CommandContext, json_option
 
 name_argument = click.argument("name")
 
@@ -54,7 +54,7 @@ def digests() -> None:
 @json_option
 @click.pass_obj
 def create(
-    door: Door,
+    context: CommandContext,
     name: str,
     changelog: Path,
     every: str,
@@ -75,55 +75,55 @@ def create(
     Example:
       mailer digests create monthly --changelog CHANGELOG.md --every "0 9 1 * *" --tz Europe/Amsterdam
     """
-    settings = door.settings
+    settings = context.settings
     plan = Plan(
         name=name,
         changelog=changelog,
-        cadence=Cadence.parse(every, zone or settings.zone, door.now()),
+        cadence=Cadence.parse(every, zone or settings.zone, context.now()),
         topic=topic or settings.topic,
         locale=locale or settings.locale,  # type: ignore[arg-type]  # click has checked it
         base_url=base_url,
         max_lateness=max_lateness or settings.max_lateness,
         since=since,
     )
-    made = Digests(door.database, settings, door.clock).create(plan)
-    next_at = cadence_of(made).next(door.now())
-    values = {"name": name, "every": made.every, "zone": made.zone, "next_at": next_at}
-    door.report(values, f"{name}: comes first at {next_at:%Y-%m-%d %H:%M} UTC", as_json=as_json)
+    made = Digests(context.database, settings, context.clock).create(plan)
+    next_at = cadence_of(made).next(context.now())
+    values = {"name": name, "every": made.cron, "zone": made.zone, "next_at": next_at}
+    context.report(values, f"{name}: comes first at {next_at:%Y-%m-%d %H:%M} UTC", as_json=as_json)
 
 
 @digests.command("list")
 @json_option
 @click.pass_obj
-def list_digests(door: Door, as_json: bool) -> None:
+def list_digests(context: CommandContext, as_json: bool) -> None:
     """List the digests: when they come, and what became of them last.
 
     \b
     Example:
       mailer digests list
     """
-    with door.database.read() as connection:
+    with context.database.read() as connection:
         found = [(one, last_tick(connection, one.id or 0)) for one in all_digests(connection)]
-    rows = [_row(door, one, tick) for one, tick in found]
+    rows = [_row(context, one, tick) for one, tick in found]
     lines = [
         f'{row["name"]}: "{row["every"]}" {row["zone"]}, next {row["next_at"]:%Y-%m-%d %H:%M} UTC'
-        + (f"\n  {row['remark']}" if row["remark"] else "")
+        + (f"\n  {row['skipped_because']}" if row["skipped_because"] else "")
         for row in rows
     ]
-    door.report({"digests": rows}, "\n".join(lines) or "There are no digests.", as_json=as_json)
+    context.report({"digests": rows}, "\n".join(lines) or "There are no digests.", as_json=as_json)
 
 
-def _row(door: Door, one: Digest, tick: DigestTick) -> dict[str, object]:
+def _row(context: CommandContext, one: Digest, tick: DigestTick) -> dict[str, object]:
     return {
         "name": one.name,
         "changelog": one.changelog,
-        "every": one.every,
+        "every": one.cron,
         "zone": one.zone,
         "topic": one.topic,
-        "next_at": cadence_of(one).next(door.now()),
+        "next_at": cadence_of(one).next(context.now()),
         "last_at": tick.ran_at,
         "last_versions": tick.versions.splitlines(),
-        "remark": tick.remark,
+        "skipped_because": tick.skipped_because,
     }
 
 
@@ -131,28 +131,28 @@ def _row(door: Door, one: Digest, tick: DigestTick) -> dict[str, object]:
 @name_argument
 @json_option
 @click.pass_obj
-def run(door: Door, name: str, as_json: bool) -> None:
+def run(context: CommandContext, name: str, as_json: bool) -> None:
     """Make a digest now, out of turn: for one that was missed or failed. `mailer run-due` then sends it.
 
     \b
     Example:
       mailer digests run monthly
     """
-    ticked = Digests(door.database, door.settings, door.clock).run(name)
+    ticked = Digests(context.database, context.settings, context.clock).run(name)
     values = {"name": name, "slug": ticked.slug, "versions": ticked.versions}
-    door.report(values | {"waits_for_approval": ticked.waits_for_approval}, str(ticked), as_json=as_json)
+    context.report(values | {"waits_for_approval": ticked.waits_for_approval}, str(ticked), as_json=as_json)
 
 
 @digests.command()
 @name_argument
 @json_option
 @click.pass_obj
-def delete(door: Door, name: str, as_json: bool) -> None:
+def delete(context: CommandContext, name: str, as_json: bool) -> None:
     """End a digest. The campaigns that it made stay.
 
     \b
     Example:
       mailer digests delete monthly
     """
-    Digests(door.database, door.settings, door.clock).delete(name)
-    door.report({"name": name, "deleted": True}, f"{name}: comes no more", as_json=as_json)
+    Digests(context.database, context.settings, context.clock).delete(name)
+    context.report({"name": name, "deleted": True}, f"{name}: comes no more", as_json=as_json)

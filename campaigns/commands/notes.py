@@ -14,7 +14,7 @@ from campaigns.commands.options import campaigns, dispatch_of, report_status, ru
 from campaigns.notes import Defaults, read_changelog, read_images, read_markdown, read_text, render_notes
 from campaigns.preview import write_preview
 from campaigns.sending import DONE_WITH_LOSSES
-from mailer.commands import Door, json_option
+from mailer.commands import CommandContext, json_option
 from mailer.errors import ConfigurationError, Refused
 from subscribers.ledger import topic_of
 from templates.language import locale_of
@@ -42,7 +42,7 @@ from templates.lint import lint as lint_mail
 @json_option
 @click.pass_obj
 def create(
-    door: Door,
+    context: CommandContext,
     notes: Path | None,
     changelog: Path | None,
     version: str | None,
@@ -67,7 +67,7 @@ def create(
         raise click.UsageError(
             "--version and --title go with --changelog; in a file of its own they stand on top."
         )
-    settings = door.settings
+    settings = context.settings
     language = locale_of(locale) if locale else None
     defaults = Defaults(
         locale=language or settings.locale,
@@ -90,8 +90,8 @@ def create(
     images = read_images(found, source.parent, settings.image_hosts)
     findings = lint_mail(render_notes(found, images, settings), image_hosts=settings.image_hosts)
     name = slug or catalogue.slug_of(found.version or source.stem) or "release"
-    with door.database.write() as connection:
-        record = catalogue.create(connection, name, found, images, door.now())
+    with context.database.write() as connection:
+        record = catalogue.create(connection, name, found, images, context.now())
     values = {
         "slug": record.slug,
         "state": record.state,
@@ -105,23 +105,23 @@ def create(
     said = f"{record.slug}: draft of “{found.title}”\nNext: mailer campaigns preview {record.slug}"
     if findings:
         said += f"\nLint found {len(findings)}: mailer campaigns lint {record.slug}"
-    door.report(values, said, as_json=as_json)
+    context.report(values, said, as_json=as_json)
 
 
 @campaigns.command("list")
 @json_option
 @click.pass_obj
-def list_campaigns(door: Door, as_json: bool) -> None:
+def list_campaigns(context: CommandContext, as_json: bool) -> None:
     """List the campaigns, newest first.
 
     \b
     Example:
       mailer campaigns list
     """
-    with door.database.read() as connection:
+    with context.database.read() as connection:
         found = [reports.campaign_status(connection, one) for one in catalogue.all_campaigns(connection)]
     lines = [one.line() for one in found]
-    door.report(
+    context.report(
         {"campaigns": [dataclasses.asdict(one) for one in found]},
         "\n".join(lines) or "There are no campaigns yet. Make one with `mailer campaigns create`.",
         as_json=as_json,
@@ -132,19 +132,19 @@ def list_campaigns(door: Door, as_json: bool) -> None:
 @slug_argument
 @json_option
 @click.pass_obj
-def lint(door: Door, slug: str, as_json: bool) -> None:
+def lint(context: CommandContext, slug: str, as_json: bool) -> None:
     """Say what is wrong, or could be better, with a campaign's mail. Errors end with exit code 4.
 
     \b
     Example:
       mailer campaigns lint 2.4.0
     """
-    findings = dispatch_of(door).findings(slug)
+    findings = dispatch_of(context).findings(slug)
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
     lines = [f"{one.severity}: {one.where}: {one.message} ({one.code})" for one in findings]
     lines.append(f"{slug}: {_counted(errors, 'error')}, {_counted(len(findings) - errors, 'warning')}")
     values = {"slug": slug, "errors": errors, "findings": [dataclasses.asdict(one) for one in findings]}
-    door.report(values, "\n".join(lines), as_json=as_json)
+    context.report(values, "\n".join(lines), as_json=as_json)
     if errors:
         sys.exit(Refused.exit_code)
 
@@ -155,7 +155,7 @@ def lint(door: Door, slug: str, as_json: bool) -> None:
 @click.option("--open/--no-open", "open_it", default=True, help="Open the HTML in a browser.")
 @json_option
 @click.pass_obj
-def preview(door: Door, slug: str, folder: Path | None, open_it: bool, as_json: bool) -> None:
+def preview(context: CommandContext, slug: str, folder: Path | None, open_it: bool, as_json: bool) -> None:
     """Write the mail as an example recipient gets it, as HTML and as text, and open it.
 
     \b
@@ -163,10 +163,10 @@ def preview(door: Door, slug: str, folder: Path | None, open_it: bool, as_json: 
       mailer campaigns preview 2.4.0
       mailer campaigns preview 2.4.0 --folder build --no-open
     """
-    _, message = dispatch_of(door).composer(slug).proof(door.now())
+    _, message = dispatch_of(context).composer(slug).proof(context.now())
     target = folder or Path(tempfile.mkdtemp(prefix="mailer-preview-"))
     html, text = write_preview(bytes(message), target, slug)
-    door.report({"slug": slug, "html": html, "text": text}, f"{html}\n{text}", as_json=as_json)
+    context.report({"slug": slug, "html": html, "text": text}, f"{html}\n{text}", as_json=as_json)
     if open_it and sys.stdout.isatty():
         click.launch(str(html))
 
@@ -175,29 +175,29 @@ def preview(door: Door, slug: str, folder: Path | None, open_it: bool, as_json: 
 @slug_argument
 @json_option
 @click.pass_obj
-def proof(door: Door, slug: str, as_json: bool) -> None:
+def proof(context: CommandContext, slug: str, as_json: bool) -> None:
     """Send the mail, as an example recipient gets it, to the settings' proof_recipients only.
 
     \b
     Example:
       MAILER_PROOF_RECIPIENTS=product@acme.example mailer campaigns proof 2.4.0
     """
-    recipients = door.settings.proof_recipients
+    recipients = context.settings.proof_recipients
     if not recipients:
         raise ConfigurationError(
             "The settings name nobody to send proofs to.",
             hint='Set proof_recipients = ["you@acme.example"] in mailer.toml.',
         )
-    dispatch = dispatch_of(door)
+    dispatch = dispatch_of(context)
     composer = dispatch.composer(slug)
-    outcomes = run(dispatch.send_proofs([composer.proof(door.now(), one) for one in recipients]))
+    outcomes = run(dispatch.send_proofs([composer.proof(context.now(), one) for one in recipients]))
     values = {
         "slug": slug,
         "sent": sum(ok for ok, _ in outcomes),
         "failed": sum(not ok for ok, _ in outcomes),
     }
     lines = [f"proof {number}: {said}" for number, (_, said) in enumerate(outcomes, 1)]
-    door.report(values, "\n".join(lines), as_json=as_json)
+    context.report(values, "\n".join(lines), as_json=as_json)
     if values["failed"]:
         sys.exit(DONE_WITH_LOSSES)
 
@@ -206,28 +206,28 @@ def proof(door: Door, slug: str, as_json: bool) -> None:
 @slug_argument
 @json_option
 @click.pass_obj
-def status(door: Door, slug: str, as_json: bool) -> None:
+def status(context: CommandContext, slug: str, as_json: bool) -> None:
     """Show the counts of a campaign as they are now.
 
     \b
     Example:
       mailer campaigns status 2.4.0
     """
-    report_status(door, slug, as_json=as_json)
+    report_status(context, slug, as_json=as_json)
 
 
 @campaigns.command("report")
 @slug_argument
 @json_option
 @click.pass_obj
-def report_campaign(door: Door, slug: str, as_json: bool) -> None:
+def report_campaign(context: CommandContext, slug: str, as_json: bool) -> None:
     """Show what became of a campaign: times, content, counts, and the relay's reasons.
 
     \b
     Example:
       mailer campaigns report 2.4.0
     """
-    with door.database.read() as connection:
+    with context.database.read() as connection:
         record = catalogue.find(connection, slug)
         found = reports.campaign_status(connection, record)
         reasons = reports.reasons(connection, record.id or 0)
@@ -237,13 +237,13 @@ def report_campaign(door: Door, slug: str, as_json: bool) -> None:
     values = dataclasses.asdict(found) | times | {"content_hash": record.content_hash, "reasons": reasons}
     lines = [found.line()]
     lines += [
-        f"{name.removesuffix('_at')}: {at.astimezone(door.settings.tz):%Y-%m-%d %H:%M:%S %Z}"
+        f"{name.removesuffix('_at')}: {at.astimezone(context.settings.tz):%Y-%m-%d %H:%M:%S %Z}"
         for name, at in times.items()
         if at
     ]
     lines += [f"content: sha256 {record.content_hash}"] if record.content_hash else []
     lines += [f"{one['deliveries']:,} {one['state']} in {one['phase']}: {one['reply']}" for one in reasons]
-    door.report(values, "\n".join(lines), as_json=as_json)
+    context.report(values, "\n".join(lines), as_json=as_json)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -14,7 +14,7 @@ import uvloop
 from campaigns import catalogue, reports
 from campaigns.models import CampaignState
 from campaigns.sending import Dispatch
-from mailer.commands import Door
+from mailer.commands import CommandContext
 from mailer.config import duration
 
 Value = TypeVar("Value")
@@ -48,8 +48,8 @@ def campaigns() -> None:
     """
 
 
-def report_status(door: Door, slug: str, *, as_json: bool) -> None:
-    with door.database.read() as connection:
+def report_status(context: CommandContext, slug: str, *, as_json: bool) -> None:
+    with context.database.read() as connection:
         record = catalogue.find(connection, slug)
         found = reports.campaign_status(connection, record)
     text = found.line()
@@ -57,16 +57,16 @@ def report_status(door: Door, slug: str, *, as_json: bool) -> None:
         text += f"\npaused because: {found.paused_because}"
     if found.state is CampaignState.MISSED:
         text += f'\nmissed its time; give it a new one: mailer campaigns schedule {slug} --at "..."'
-    opens_at = dispatch_of(door).opens_at(record)
-    if found.state in {CampaignState.SCHEDULED, CampaignState.SENDING} and opens_at > door.now():
-        text += f"\nsend window opens: {opens_at.astimezone(door.settings.tz):%Y-%m-%d %H:%M %Z}"
-    if found.next_due_at and found.next_due_at > door.now():
-        text += f"\nnext: {found.next_due_at.astimezone(door.settings.tz):%Y-%m-%d %H:%M %Z}"
-    door.report(dataclasses.asdict(found), text, as_json=as_json)
+    opens_at = dispatch_of(context).opens_at(record)
+    if found.state in {CampaignState.SCHEDULED, CampaignState.SENDING} and opens_at > context.now():
+        text += f"\nsend window opens: {opens_at.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}"
+    if found.next_due_at and found.next_due_at > context.now():
+        text += f"\nnext: {found.next_due_at.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}"
+    context.report(dataclasses.asdict(found), text, as_json=as_json)
 
 
-def dispatch_of(door: Door) -> Dispatch:
-    return Dispatch(door.database, door.settings, door.clock)
+def dispatch_of(context: CommandContext) -> Dispatch:
+    return Dispatch(context.database, context.settings, context.clock)
 
 
 def run(work: Coroutine[Any, Any, Value]) -> Value:

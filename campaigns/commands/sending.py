@@ -19,9 +19,9 @@ from campaigns.deliveries import workers
 from campaigns.digests import Digests, Ticked
 from campaigns.lifecycle import Act
 from campaigns.notes import load_notes
-from campaigns.sending import Dispatch, Ending, Tally, ending, joined_by
+from campaigns.sending import Dispatch, RunResult, Tally, ending, joined_by
 from campaigns.timing import Missed, parse_due_time
-from mailer.commands import Door, json_option
+from mailer.commands import CommandContext, json_option
 from mailer.errors import MailerError, Refused, TryAgainLater
 
 processes_option = click.option(
@@ -43,15 +43,15 @@ window_option = click.option(
 @slug_argument
 @json_option
 @click.pass_obj
-def approve(door: Door, slug: str, as_json: bool) -> None:
+def approve(context: CommandContext, slug: str, as_json: bool) -> None:
     """Freeze the content and approve it; it can't be changed afterwards.
 
     \b
     Example:
       mailer campaigns approve 2.4.0
     """
-    dispatch_of(door).approve(slug)
-    report_status(door, slug, as_json=as_json)
+    dispatch_of(context).approve(slug)
+    report_status(context, slug, as_json=as_json)
 
 
 @campaigns.command()
@@ -67,7 +67,7 @@ def approve(door: Door, slug: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def schedule(
-    door: Door,
+    context: CommandContext,
     slug: str,
     wall_time: str,
     zone: str | None,
@@ -85,11 +85,19 @@ def schedule(
       mailer campaigns schedule 2.4.0 --at "2026-12-01 09:00" --tz Europe/Amsterdam
       mailer campaigns schedule 2.4.0 --at "2026-12-01 09:00" --window "weekdays 08:00 to 18:00"
     """
-    settings = door.settings
-    due = parse_due_time(wall_time, zone or settings.zone, door.now(), max_lateness or settings.max_lateness)
-    state = dispatch_of(door).schedule(slug, due, window)
-    values = {"slug": slug, "state": state, "due_at": due.at, "zone": due.zone, "latest_at": due.latest_at}
-    door.report(values, f"{slug}: scheduled for {due}", as_json=as_json)
+    settings = context.settings
+    due = parse_due_time(
+        wall_time, zone or settings.zone, context.now(), max_lateness or settings.max_lateness
+    )
+    state = dispatch_of(context).schedule(slug, due, window)
+    values = {
+        "slug": slug,
+        "state": state,
+        "due_at": due.at,
+        "zone": due.zone,
+        "start_before": due.start_before,
+    }
+    context.report(values, f"{slug}: scheduled for {due}", as_json=as_json)
 
 
 @campaigns.command()
@@ -99,7 +107,9 @@ def schedule(
 @window_option
 @json_option
 @click.pass_obj
-def send(door: Door, slug: str, yes: bool, processes: int, window: str | None, as_json: bool) -> None:
+def send(
+    context: CommandContext, slug: str, yes: bool, processes: int, window: str | None, as_json: bool
+) -> None:
     """Send a campaign now to everyone who agreed, or go on with one that was interrupted.
 
     Exit code 0: done (deferred mails wait for `mailer run-due`); 3: done, but some were rejected or are
@@ -112,13 +122,13 @@ def send(door: Door, slug: str, yes: bool, processes: int, window: str | None, a
       mailer campaigns send 2.4.0 --processes 2
     """
     if not yes:
-        _ask(door, slug)
-    dispatch = dispatch_of(door)
+        _ask(context, slug)
+    dispatch = dispatch_of(context)
     dispatch.start(slug, window)
-    tally = _send(door, dispatch, slug, processes)
-    end = _ending(door, dispatch, slug, tally)
-    door.report(dataclasses.asdict(end.status), end.status.line(), as_json=as_json)
-    _leave(door, [end])
+    tally = _send(context, dispatch, slug, processes)
+    end = _ending(context, dispatch, slug, tally)
+    context.report(dataclasses.asdict(end.status), end.status.line(), as_json=as_json)
+    _leave(context, [end])
 
 
 def _act_command(act: Act, help_text: str) -> None:
@@ -126,9 +136,9 @@ def _act_command(act: Act, help_text: str) -> None:
     @slug_argument
     @json_option
     @click.pass_obj
-    def command(door: Door, slug: str, as_json: bool) -> None:
-        dispatch_of(door).act(slug, act)
-        report_status(door, slug, as_json=as_json)
+    def command(context: CommandContext, slug: str, as_json: bool) -> None:
+        dispatch_of(context).act(slug, act)
+        report_status(context, slug, as_json=as_json)
 
 
 _act_command(
@@ -164,7 +174,7 @@ _act_command(
 @processes_option
 @json_option
 @click.pass_obj
-def run_due(door: Door, processes: int, as_json: bool) -> None:
+def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
     """Send what is due; for cron.
 
     Makes the digests and starts the scheduled campaigns whose time has come, tries deferred mails again and goes
@@ -175,20 +185,20 @@ def run_due(door: Door, processes: int, as_json: bool) -> None:
     Example:
       * * * * *  cd /srv/mailer && mailer run-due
     """
-    dispatch = dispatch_of(door)
-    begun = _start_due(door, dispatch)
-    endings = _send_due(door, dispatch, processes)
+    dispatch = dispatch_of(context)
+    begun = _start_due(context, dispatch)
+    endings = _send_due(context, dispatch, processes)
     if as_json:
         values = {
             "campaigns": [dataclasses.asdict(one.status) for one in endings],
             "missed": [one.slug for one in begun.missed],
             "digests": [dataclasses.asdict(one) for one in begun.digests],
         }
-        door.report(values, "", as_json=True)
+        context.report(values, "", as_json=True)
     else:
         for one in endings:
-            door.report({}, one.status.line(), as_json=False)
-    _leave(door, endings, begun.exit_code)
+            context.report({}, one.status.line(), as_json=False)
+    _leave(context, endings, begun.exit_code)
 
 
 @click.command()
@@ -197,7 +207,7 @@ def run_due(door: Door, processes: int, as_json: bool) -> None:
 )
 @processes_option
 @click.pass_obj
-def worker(door: Door, every: float, processes: int) -> None:
+def worker(context: CommandContext, every: float, processes: int) -> None:
     """Send what is due, for as long as it runs.
 
     In place of cron, on as many hosts as there are. SIGTERM lets the mails in the air land, for up to the
@@ -209,29 +219,29 @@ def worker(door: Door, every: float, processes: int) -> None:
       mailer worker
       mailer worker --processes 2 --every 1
     """
-    _ = door.settings  # where they do not do, it ends here
+    _ = context.settings  # where they do not do, it ends here
     said = complaint = None
     with _told_to_stop() as stopped:
         while not stopped.is_set():
             try:
-                _look(door, processes)
+                _look(context, processes)
                 complaint = None
             except MailerError as error:
                 complaint = str(error)
             if complaint and complaint != said:
-                door.console.print(complaint, style="yellow", markup=False)
+                context.console.print(complaint, style="yellow", markup=False)
             said = complaint
             stopped.wait(every)
 
 
-def _look(door: Door, processes: int) -> None:
+def _look(context: CommandContext, processes: int) -> None:
     # The clock anew each time: over weeks, this host's would drift from the database's.
-    dispatch = Dispatch(door.database, door.settings, door.database.clock())
-    _start_due(door, dispatch)
-    for one in _send_due(door, dispatch, processes):
-        door.report({}, one.status.line(), as_json=False)
+    dispatch = Dispatch(context.database, context.settings, context.database.clock())
+    _start_due(context, dispatch)
+    for one in _send_due(context, dispatch, processes):
+        context.report({}, one.status.line(), as_json=False)
         if one.message:
-            door.console.print(one.message, style="yellow", markup=False)
+            context.console.print(one.message, style="yellow", markup=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,23 +256,26 @@ class _Begun:
         return Refused.exit_code if self.missed or any(one.problem for one in self.digests) else 0
 
 
-def _start_due(door: Door, dispatch: Dispatch) -> _Begun:
+def _start_due(context: CommandContext, dispatch: Dispatch) -> _Begun:
     """Start what is due, and say what was missed or waits; each is said once, by the run that wrote it down."""
-    ticked = Digests(door.database, door.settings, door.clock).run_due()
+    ticked = Digests(context.database, context.settings, context.clock).run_due()
     begun = _Begun(ticked, dispatch.start_due())
     for one in (*(one for one in begun.digests if one.slug or one.problem), *begun.missed):
-        door.console.print(str(one), style="yellow", markup=False)
+        context.console.print(str(one), style="yellow", markup=False)
     return begun
 
 
-def _send_due(door: Door, dispatch: Dispatch, processes: int) -> list[Ending]:
-    return [_ending(door, dispatch, slug, _tried(door, dispatch, slug, processes)) for slug in dispatch.due()]
+def _send_due(context: CommandContext, dispatch: Dispatch, processes: int) -> list[RunResult]:
+    return [
+        _ending(context, dispatch, slug, _tried(context, dispatch, slug, processes))
+        for slug in dispatch.due()
+    ]
 
 
-def _tried(door: Door, dispatch: Dispatch, slug: str, processes: int) -> Tally:
+def _tried(context: CommandContext, dispatch: Dispatch, slug: str, processes: int) -> Tally:
     """Send one campaign of several: what is wrong with it alone holds up none of the others."""
     try:
-        return _send(door, dispatch, slug, processes)
+        return _send(context, dispatch, slug, processes)
     except TryAgainLater:
         raise
     except MailerError as error:
@@ -282,52 +295,52 @@ def _told_to_stop() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _ending(door: Door, dispatch: Dispatch, slug: str, tally: Tally) -> Ending:
-    with door.database.read() as connection:
+def _ending(context: CommandContext, dispatch: Dispatch, slug: str, tally: Tally) -> RunResult:
+    with context.database.read() as connection:
         record = catalogue.find(connection, slug)
         found = reports.campaign_status(connection, record)
-        elsewhere = workers.any_at_work(connection, door.now())
+        elsewhere = workers.any_at_work(connection, context.now())
     opens_at = dispatch.opens_at(record)
-    zone = door.settings.tz
+    zone = context.settings.tz
     return ending(
         found,
         tally,
         at_work_elsewhere=elsewhere,
-        closed_until=opens_at.astimezone(zone) if opens_at > door.now() else None,
+        closed_until=opens_at.astimezone(zone) if opens_at > context.now() else None,
         limited_until=tally.limited_until.astimezone(zone) if tally.limited_until else None,
     )
 
 
-def _leave(door: Door, endings: Sequence[Ending], least: int = 0) -> None:
+def _leave(context: CommandContext, endings: Sequence[RunResult], least: int = 0) -> None:
     """Say what there is to say, and end with the code of the worst ending."""
     for one in endings:
         if one.message:
-            door.console.print(one.message, style="yellow", markup=False)
+            context.console.print(one.message, style="yellow", markup=False)
     if code := max((least, *(one.exit_code for one in endings))):
         sys.exit(code)
 
 
-def _send(door: Door, dispatch: Dispatch, slug: str, processes: int) -> Tally:
+def _send(context: CommandContext, dispatch: Dispatch, slug: str, processes: int) -> Tally:
     from campaigns.commands.progress import progress  # noqa: PLC0415 - slow to import, and mostly nothing is due
 
-    with door.database.read() as connection:
+    with context.database.read() as connection:
         record = catalogue.find(connection, slug)
         due = deliveries.count_claimable(connection, record.id or 0)
-    with joined_by(processes - 1, slug, door.config):
-        drain = door.settings.drain_seconds
-        return run(dispatch.run(slug, lambda sender: progress(sender, door.console, slug, due, drain)))
+    with joined_by(processes - 1, slug, context.config):
+        drain = context.settings.drain_seconds
+        return run(dispatch.run(slug, lambda sender: progress(sender, context.console, slug, due, drain)))
 
 
-def _ask(door: Door, slug: str) -> None:
+def _ask(context: CommandContext, slug: str) -> None:
     """Show what is about to happen and ask; no answer is a no."""
-    with door.database.read() as connection:
+    with context.database.read() as connection:
         record = catalogue.find(connection, slug)
         found = reports.campaign_status(connection, record)
-    door.console.print(f"Subject:  {record.subject or load_notes(record.notes).title}", markup=False)
-    door.console.print(f"Audience: {found.audience:,} who agreed to {record.topic}", markup=False)
-    for relay in door.settings.every_relay.values():
-        door.console.print(f"Relay:    {relay.host}:{relay.port} ({relay.security})", markup=False)
-    catalogue.check(record, Act.SEND, approval_required=door.settings.require_approval)
+    context.console.print(f"Subject:  {record.subject or load_notes(record.notes).title}", markup=False)
+    context.console.print(f"Audience: {found.audience:,} who agreed to {record.topic}", markup=False)
+    for relay in context.settings.every_relay.values():
+        context.console.print(f"Relay:    {relay.host}:{relay.port} ({relay.security})", markup=False)
+    catalogue.check(record, Act.SEND, approval_required=context.settings.require_approval)
     try:
         if click.confirm(f"Send {slug} now?", err=True):
             return

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from campaigns.deliveries.cancellation import cancel_open, drop_cancelled
 from campaigns.deliveries.claims import (
-    Hold,
+    ClaimContext,
     claim,
     claim_these,
     count_claimable,
@@ -30,8 +30,8 @@ __all__ = [
     "HELD",
     "Answer",
     "Attempt",
+    "ClaimContext",
     "Halted",
-    "Hold",
     "Settlement",
     "Withheld",
     "address_hashes",

@@ -36,5 +36,5 @@ def _cancel(connection: Connection, now: datetime, *conditions: ColumnElement[bo
     connection.execute(
         update(delivery)
         .where(delivery.c.id.in_(free.scalar_subquery()))
-        .values(state=DeliveryState.CANCELLED, settled_at=now, worker_id=None)
+        .values(state=DeliveryState.CANCELLED, completed_at=now, worker_id=None)
     )

@@ -22,7 +22,7 @@ from subscribers.audience import consented
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class ClaimContext:
     """One worker at one campaign: whose claims they are, and which consent they need."""
 
     worker_id: int
@@ -30,24 +30,24 @@ class Hold:
     topic: str
 
 
-def claim(connection: Connection, hold: Hold, now: datetime, limit: int) -> list[int]:
+def claim(connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:
     """Claim up to `limit` deliveries that are due, oldest due first; returns their ids."""
     due = (
         select(delivery.c.id)
-        .where(delivery.c.campaign_id == hold.campaign_id, CLAIMABLE, delivery.c.due_at <= now)
-        .order_by(delivery.c.due_at, delivery.c.id)
+        .where(delivery.c.campaign_id == context.campaign_id, CLAIMABLE, delivery.c.next_attempt_at <= now)
+        .order_by(delivery.c.next_attempt_at, delivery.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return sorted(claim_these(connection, hold, due))
+    return sorted(claim_these(connection, context, due))
 
 
-def claim_these(connection: Connection, hold: Hold, due: Select[tuple[int]]) -> list[int]:
+def claim_these(connection: Connection, context: ClaimContext, due: Select[tuple[int]]) -> list[int]:
     """Claim the deliveries whose ids `due` selects and locks, as far as they are claimable; returns their ids."""
     statement = (
         update(delivery)
         .where(delivery.c.id.in_(due.scalar_subquery()), CLAIMABLE)
-        .values(state=DeliveryState.CLAIMED, worker_id=hold.worker_id)
+        .values(state=DeliveryState.CLAIMED, worker_id=context.worker_id)
         .returning(delivery.c.id)
     )
     return list(connection.execute(statement).scalars())
@@ -56,7 +56,7 @@ def claim_these(connection: Connection, hold: Hold, due: Select[tuple[int]]) -> 
 def has_due(connection: Connection, campaign_id: int, now: datetime) -> bool:
     """Whether any delivery could be claimed now."""
     statement = select(delivery.c.id).where(
-        delivery.c.campaign_id == campaign_id, CLAIMABLE, delivery.c.due_at <= now
+        delivery.c.campaign_id == campaign_id, CLAIMABLE, delivery.c.next_attempt_at <= now
     )
     return connection.execute(statement.limit(1)).first() is not None
 
@@ -76,12 +76,12 @@ def enrol(connection: Connection, campaign_id: int, topic: str, now: datetime) -
             subscriber.c.id,
             literal(DeliveryState.PENDING, delivery.c.state.type),
             literal(0),
-            literal(now, delivery.c.due_at.type),
+            literal(now, delivery.c.next_attempt_at.type),
         )
         .where(consented(topic, subscriber.c.id))
         .order_by(subscriber.c.id)
     )
-    columns = ["campaign_id", "subscriber_id", "state", "attempts", "due_at"]
+    columns = ["campaign_id", "subscriber_id", "state", "attempts", "next_attempt_at"]
     enrolled = connection.execute(insert(delivery).from_select(columns, audience)).rowcount
     if connection.dialect.name == "postgresql":
         # Until autovacuum has come by, it would plan the gate for tables as they were: it began with all consents.

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from campaigns.deliveries.claims import Hold
+from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.tables import campaign, consent, delivery, instant, subscriber
 from campaigns.models import CampaignState, DeliveryState
 from mailer.database import AnyOf, Prepared, pipelined
@@ -51,7 +51,7 @@ Answer = Attempt | Withheld | Halted
 
 
 def attempt(
-    connection: Connection, hold: Hold, delivery_ids: Sequence[int], now: datetime
+    connection: Connection, context: ClaimContext, delivery_ids: Sequence[int], now: datetime
 ) -> dict[int, Answer]:
     """THE GATE. Re-read consent and record the attempts, in one statement; nothing else leads to a relay.
 
@@ -59,11 +59,11 @@ def attempt(
     """
     if not delivery_ids:
         return {}
-    values = {"ids": delivery_ids, "worker": hold.worker_id}
-    values |= {"topic": hold.topic, "now": now}
+    values = {"ids": delivery_ids, "worker": context.worker_id}
+    values |= {"topic": context.topic, "now": now}
     with pipelined(connection):
         if connection.dialect.name == "postgresql":
-            _HOLD_CONSENTS.run(connection, {"ids": delivery_ids, "topic": hold.topic})
+            _HOLD_CONSENTS.run(connection, {"ids": delivery_ids, "topic": context.topic})
         passed = _GATE.rows(connection, values)
     answers: dict[int, Answer] = {}
     for row in passed:
@@ -138,7 +138,7 @@ _WITHHOLD = (
     )
     .values(
         state=DeliveryState.WITHHELD,
-        settled_at=instant("now"),
+        completed_at=instant("now"),
         worker_id=None,
     )
     .returning(delivery.c.id)

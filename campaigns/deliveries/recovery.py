@@ -22,7 +22,7 @@ def release(connection: Connection, worker_id: int) -> None:
     )
 
 
-def bury(connection: Connection, worker_ids: Sequence[int], now: datetime) -> None:
+def retire(connection: Connection, worker_ids: Sequence[int], now: datetime) -> None:
     """Close the books of workers that are dead or done; what they held is in order afterwards.
 
     One that another transaction of its own still holds something for is left to the next look.
@@ -31,7 +31,7 @@ def bury(connection: Connection, worker_ids: Sequence[int], now: datetime) -> No
     _abandon(connection, free, now)
     deliveries.drop_cancelled(connection, now)
     for worker_id in free:
-        workers.bury(connection, worker_id, now)
+        workers.retire(connection, worker_id, now)
 
 
 def _lock_held(connection: Connection, worker_ids: Sequence[int]) -> list[int]:
@@ -59,7 +59,7 @@ def _abandon(connection: Connection, worker_ids: Sequence[int], now: datetime) -
                 (attempting, literal(DeliveryState.UNCERTAIN, delivery.c.state.type)),
                 else_=literal(DeliveryState.PENDING, delivery.c.state.type),
             ),
-            settled_at=case((attempting, literal(now, delivery.c.settled_at.type)), else_=None),
+            completed_at=case((attempting, literal(now, delivery.c.completed_at.type)), else_=None),
             phase=case((attempting, literal("crash")), else_=None),
             worker_id=None,
         )

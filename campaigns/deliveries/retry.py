@@ -15,7 +15,7 @@ SERVICE_CLOSING = 421
 
 
 class Settlement(NamedTuple):
-    """What became of attempt number `attempt`. `due_at` is the time of the next try, where there is one.
+    """What became of attempt number `attempt`. `next_attempt_at` is the time of the next try, where there is one.
 
     `suppress` says that there is no such address, so that it is not to be mailed again.
     """
@@ -23,10 +23,10 @@ class Settlement(NamedTuple):
     delivery_id: int
     attempt: int
     state: DeliveryState
-    due_at: datetime | None = None
+    next_attempt_at: datetime | None = None
     phase: str | None = None
     reply_code: int | None = None
-    reply_text: str | None = None
+    diagnostic: str | None = None
     suppress: bool = False
 
 
@@ -48,7 +48,7 @@ def settlement_for(
     if isinstance(outcome, Accepted):
         reply = outcome.reply
         return Settlement(delivery_id, attempts, DeliveryState.ACCEPTED, None, None, reply.code, str(reply))
-    due_at: datetime | None = None
+    next_attempt_at: datetime | None = None
     reason = outcome.reason
     match outcome:
         case Uncertain():
@@ -57,13 +57,13 @@ def settlement_for(
             state = DeliveryState.REJECTED
         case Rejected():
             # The relay refuses us, not the subscriber: the campaign stops and this mail waits for the cure.
-            state, due_at = DeliveryState.PENDING, now
+            state, next_attempt_at = DeliveryState.PENDING, now
         case Deferred(scope=Scope.RELAY) if (elsewhere or _was_cut_off(outcome)) and attempts <= QUICK_TRIES:
-            state, due_at = DeliveryState.PENDING, now
+            state, next_attempt_at = DeliveryState.PENDING, now
         case Deferred():
             state = DeliveryState.DEFERRED
-            due_at = next_attempt(attempts, first_attempted_at, now, policy, luck)
-            if due_at is None:
+            next_attempt_at = next_attempt(attempts, first_attempted_at, now, policy, luck)
+            if next_attempt_at is None:
                 state, reason = DeliveryState.REJECTED, f"given up: {outcome.reason}"
         case _:
             assert_never(outcome)
@@ -72,10 +72,10 @@ def settlement_for(
         delivery_id=delivery_id,
         attempt=attempts,
         state=state,
-        due_at=due_at,
+        next_attempt_at=next_attempt_at,
         phase=outcome.phase.value,
         reply_code=said.code if said else None,
-        reply_text=reason,
+        diagnostic=reason,
         suppress=says_no_such_address(outcome),
     )
 

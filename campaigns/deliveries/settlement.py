@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from campaigns.deliveries.claims import Hold
+from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.retry import Settlement
 from campaigns.deliveries.tables import delivery, instant, subscriber
 from campaigns.models import DeliveryState
@@ -33,11 +33,13 @@ from mailer.database import AnyOf, Prepared, pipelined
 from subscribers.address import HashedAddress
 
 
-def settle(connection: Connection, hold: Hold, settlements: Sequence[Settlement], now: datetime) -> None:
+def settle(
+    connection: Connection, context: ClaimContext, settlements: Sequence[Settlement], now: datetime
+) -> None:
     """Record outcomes. Safe to repeat: one of an attempt that is over, or not this worker's, changes nothing."""
     if settlements:
         rows = [one[: len(_SETTLED)] for one in settlements]
-        shared = {"worker": hold.worker_id, "now": now}
+        shared = {"worker": context.worker_id, "now": now}
         if connection.dialect.name == "sqlite":
             _SETTLE_EACH.run_each(connection, rows, shared)
         else:
@@ -47,14 +49,14 @@ def settle(connection: Connection, hold: Hold, settlements: Sequence[Settlement]
                 _SETTLE_TOGETHER.run(connection, values | shared)
 
 
-def take_back(connection: Connection, hold: Hold, delivery_ids: Sequence[int]) -> None:
+def take_back(connection: Connection, context: ClaimContext, delivery_ids: Sequence[int]) -> None:
     """Turn attempts of this worker that it knows were never offered into claims again, to be attempted anew."""
     if delivery_ids:
         connection.execute(
             update(delivery)
             .where(
                 delivery.c.id.in_(delivery_ids),
-                delivery.c.worker_id == hold.worker_id,
+                delivery.c.worker_id == context.worker_id,
                 delivery.c.state == DeliveryState.ATTEMPTING,
             )
             .values(state=DeliveryState.CLAIMED)
@@ -66,7 +68,7 @@ _SETTLED: list[ColumnClause[Any]] = [
     column("delivery", BigInteger()),
     column("attempt", Integer()),
     column("outcome", String()),
-    column("due", delivery.c.due_at.type),
+    column("due", delivery.c.next_attempt_at.type),
     column("in_phase", String()),
     column("code", Integer()),
     column("said", String()),
@@ -88,11 +90,11 @@ def _settling(values: Mapping[str, ColumnElement[Any]]) -> Update:
         )
         .values(
             state=values["outcome"],
-            due_at=func.coalesce(values["due"], instant("now")),
-            settled_at=instant("now"),
+            next_attempt_at=func.coalesce(values["due"], instant("now")),
+            completed_at=instant("now"),
             phase=values["in_phase"],
             reply_code=values["code"],
-            reply_text=values["said"],
+            diagnostic=values["said"],
             worker_id=None,
         )
     )
@@ -134,7 +136,7 @@ def resolve(
     statement = (
         update(delivery)
         .where(delivery.c.campaign_id == campaign_id, delivery.c.state == DeliveryState.UNCERTAIN)
-        .values(state=state, due_at=now, settled_at=None if resend else now)
+        .values(state=state, next_attempt_at=now, completed_at=None if resend else now)
         .returning(delivery.c.id)
     )
     if only:

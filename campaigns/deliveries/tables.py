@@ -33,4 +33,4 @@ HELD: ColumnElement[bool] = literal_column("delivery.state IN ('claimed', 'attem
 
 
 def instant(name: str) -> BindParameter[datetime]:
-    return bindparam(name, type_=delivery.c.due_at.type)
+    return bindparam(name, type_=delivery.c.next_attempt_at.type)

@@ -62,15 +62,15 @@ def renew(connection: Connection, worker_id: int, now: datetime, lease: timedelt
     until = literal(now + lease, worker.c.lease_until.type)
     statement = (
         update(worker)
-        .where(worker.c.id == worker_id, worker.c.buried_at.is_(None))
+        .where(worker.c.id == worker_id, worker.c.retired_at.is_(None))
         .values(lease_until=case((worker.c.lease_until > until, worker.c.lease_until), else_=until))
     )
     return connection.execute(statement).rowcount == 1
 
 
-def bury(connection: Connection, worker_id: int, now: datetime) -> None:
+def retire(connection: Connection, worker_id: int, now: datetime) -> None:
     """Close a worker's book: no claim of it is valid any more."""
-    connection.execute(update(worker).where(worker.c.id == worker_id).values(buried_at=now))
+    connection.execute(update(worker).where(worker.c.id == worker_id).values(retired_at=now))
 
 
 def find_dead(
@@ -78,7 +78,7 @@ def find_dead(
 ) -> list[int]:
     """The workers to bury, locked against their own renewal until commit."""
     unburied = select(worker.c.id, worker.c.host, worker.c.process, worker.c.lease_until).where(
-        worker.c.buried_at.is_(None)
+        worker.c.retired_at.is_(None)
     )
     suspects = [
         row.id
@@ -89,7 +89,7 @@ def find_dead(
         return []
     locked = (
         select(worker.c.id, worker.c.host, worker.c.process, worker.c.lease_until)
-        .where(worker.c.id.in_(suspects), worker.c.buried_at.is_(None))
+        .where(worker.c.id.in_(suspects), worker.c.retired_at.is_(None))
         .with_for_update(skip_locked=True)
     )
     return [
@@ -101,7 +101,7 @@ def find_dead(
 
 def any_at_work(connection: Connection, now: datetime) -> bool:
     """Whether a worker holds a valid lease."""
-    statement = select(worker.c.id).where(worker.c.buried_at.is_(None), worker.c.lease_until >= now)
+    statement = select(worker.c.id).where(worker.c.retired_at.is_(None), worker.c.lease_until >= now)
     return connection.execute(statement.limit(1)).first() is not None
 
 

@@ -84,7 +84,9 @@ def count_by_state(connection: Connection, campaign_id: int) -> dict[DeliverySta
 
 def next_due(connection: Connection, campaign_id: int) -> datetime | None:
     """When the next claimable delivery is due, or None when there is none."""
-    statement = select(func.min(delivery.c.due_at)).where(delivery.c.campaign_id == campaign_id, CLAIMABLE)
+    statement = select(func.min(delivery.c.next_attempt_at)).where(
+        delivery.c.campaign_id == campaign_id, CLAIMABLE
+    )
     found: datetime | None = connection.execute(statement).scalar_one_or_none()
     return found
 
@@ -95,11 +97,11 @@ def reasons(connection: Connection, campaign_id: int, most: int = 20) -> list[di
         select(
             delivery.c.state,
             delivery.c.phase,
-            delivery.c.reply_text.label("reply"),
+            delivery.c.diagnostic.label("reply"),
             func.count().label("deliveries"),
         )
         .where(delivery.c.campaign_id == campaign_id, delivery.c.phase.is_not(None))
-        .group_by(delivery.c.state, delivery.c.phase, delivery.c.reply_text)
+        .group_by(delivery.c.state, delivery.c.phase, delivery.c.diagnostic)
         .order_by(func.count().desc())
         .limit(most)
     )

@@ -6,23 +6,23 @@ from campaigns.sending.compose import Composer, example
 from campaigns.sending.dispatch import Dispatch, refuse_errors, refuse_unsendable
 from campaigns.sending.pacing import HeldBack, NotYet, PacedAnswer, Pacing
 from campaigns.sending.processes import joined_by
-from campaigns.sending.recorder import Recorder, Turn
-from campaigns.sending.run_result import DONE_WITH_LOSSES, Ending, ending
+from campaigns.sending.recorder import Recorder, Submission
+from campaigns.sending.run_result import DONE_WITH_LOSSES, RunResult, ending
 from campaigns.sending.sender import Sender, Tally
 
 __all__ = [
     "DONE_WITH_LOSSES",
     "Composer",
     "Dispatch",
-    "Ending",
     "HeldBack",
     "NotYet",
     "PacedAnswer",
     "Pacing",
     "Recorder",
+    "RunResult",
     "Sender",
+    "Submission",
     "Tally",
-    "Turn",
     "ending",
     "example",
     "joined_by",

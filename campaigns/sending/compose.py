@@ -14,10 +14,10 @@ from mailer.config import Settings, dkim_keys
 from mailer.errors import ConfigurationError
 from mailer.message import (
     Address,
-    CampaignMail,
     Content,
+    MailTemplate,
     MessageIds,
-    Personal,
+    RecipientValues,
     ReturnPaths,
     compile_skeleton,
     dkim,
@@ -103,7 +103,7 @@ class Composer:
         self, delivery_id: int, subscriber_id: int, person: Person, now: datetime
     ) -> tuple[Envelope, Content]:
         name = " ".join(filter(None, (person.first_name, person.surname)))
-        personal = Personal(
+        personal = RecipientValues(
             Address(name, person.email),
             self._message_ids.of(delivery_id),
             now,
@@ -122,10 +122,10 @@ def mailbox(value: str) -> Address:
 
 def campaign_mail(
     slug: str, topic: str, rendered: RenderedNotes, settings: Settings, sender: Address
-) -> CampaignMail:
+) -> MailTemplate:
     """What all mails of a campaign have in common, as the assembly wants it."""
     domain = sender.email.rpartition("@")[2]
-    return CampaignMail(
+    return MailTemplate(
         sender=sender,
         subject=rendered.subject,
         html=rendered.html,

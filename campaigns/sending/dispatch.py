@@ -140,12 +140,12 @@ class Dispatch:
                     said.append((False, f"{type(outcome).__name__.lower()}: {outcome.reason}"))
         return said
 
-    def bury_dead(self) -> None:
+    def retire_dead(self) -> None:
         """Take over what dead runs left behind."""
         with self._database.write() as connection:
             now = self._clock()
             if dead := workers.find_dead(connection, now):
-                recovery.bury(connection, dead, now)
+                recovery.retire(connection, dead, now)
 
     def start_due(self) -> list[Missed]:
         """Start the scheduled campaigns whose time has come; returns those that are too late, once."""
@@ -154,7 +154,7 @@ class Dispatch:
 
     def due(self) -> list[str]:
         """The campaigns that have something to send now; finishes those that have nothing left."""
-        self.bury_dead()
+        self.retire_dead()
         with self._database.write() as connection:
             now = self._clock()
             found = []
@@ -177,7 +177,7 @@ class Dispatch:
         Outside its send window nothing is sent, and a run that meets the end of it stops in order.
         Raises nothing for what relay and database do meanwhile: the tally tells why a run ended early.
         """
-        self.bury_dead()
+        self.retire_dead()
         with self._database.write() as connection:
             record = catalogue.find(connection, slug)
             if self.opens_at(record) > self._clock():
@@ -188,8 +188,8 @@ class Dispatch:
         campaign_id = record.id or 0
         try:
             composer = Composer(campaign_id, slug, record.topic, rendered, self._settings)
-            hold = deliveries.Hold(worker_id, campaign_id, record.topic)
-            tally = await self._send(hold, composer, watch, self._window(record))
+            context = deliveries.ClaimContext(worker_id, campaign_id, record.topic)
+            tally = await self._send(context, composer, watch, self._window(record))
         finally:
             self._leave(worker_id)
         with contextlib.suppress(MailerError), self._database.write() as connection:
@@ -199,10 +199,10 @@ class Dispatch:
         return tally
 
     async def _send(
-        self, hold: deliveries.Hold, composer: Composer, watch: Watch, window: SendWindow | None
+        self, context: deliveries.ClaimContext, composer: Composer, watch: Watch, window: SendWindow | None
     ) -> Tally:
         pacing = Pacing(None if self._throttle.is_open else self._throttle)
-        recorder = Recorder(self._database, hold, self._clock, self._lease, pacing)
+        recorder = Recorder(self._database, context, self._clock, self._lease, pacing)
         try:
             async with Relays(self._settings.every_relay) as relays:
                 sender = Sender(
@@ -236,7 +236,7 @@ class Dispatch:
         """End in good order. Where the database takes nothing, the lease passes by itself."""
         with contextlib.suppress(MailerError), self._database.write() as connection:
             recovery.release(connection, worker_id)
-            recovery.bury(connection, [worker_id], self._clock())
+            recovery.retire(connection, [worker_id], self._clock())
 
     def _window(self, record: Campaign) -> SendWindow | None:
         """The campaign's own send window, or else the settings'."""

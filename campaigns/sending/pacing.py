@@ -10,8 +10,8 @@ from typing import assert_never
 from sqlalchemy import Connection
 
 from campaigns import deliveries
-from campaigns.deliveries import Answer, Attempt, Halted, Hold, held_back
-from mailer.limits import Admission, Ask, ProviderFull, RelayFull, Slot, Throttle
+from campaigns.deliveries import Answer, Attempt, ClaimContext, Halted, held_back
+from mailer.limits import Admission, AdmissionRequest, ProviderFull, RelayFull, Reservation, Throttle
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +35,25 @@ class Pacing:
     def __init__(self, throttle: Throttle | None = None) -> None:
         self._throttle = throttle
 
-    def claim(self, connection: Connection, hold: Hold, now: datetime, limit: int) -> list[int]:
+    def claim(self, connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:
         """Claim up to `limit` deliveries that are due, those with an appointment first."""
         if self._throttle is None or not self._throttle.minds_domains:
-            return deliveries.claim(connection, hold, now, limit)
-        first = held_back.claim(connection, hold, now, limit)
-        return first + deliveries.claim(connection, hold, now, limit - len(first))
+            return deliveries.claim(connection, context, now, limit)
+        first = held_back.claim(connection, context, now, limit)
+        return first + deliveries.claim(connection, context, now, limit - len(first))
 
     def attempt(
-        self, connection: Connection, hold: Hold, wanted: Mapping[int, str], now: datetime
+        self, connection: Connection, context: ClaimContext, wanted: Mapping[int, str], now: datetime
     ) -> Mapping[int, PacedAnswer]:
         """Pass the gate with those of `wanted` (claimed delivery -> relay) that the limits let through."""
         if self._throttle is None or not wanted:
-            return deliveries.attempt(connection, hold, list(wanted), now)
+            return deliveries.attempt(connection, context, list(wanted), now)
         admissions = _admissions(self._throttle, connection, wanted, now)
-        slots = {number: one.at for number, one in admissions.items() if isinstance(one, Slot)}
-        passed = deliveries.attempt(connection, hold, list(slots), now)
+        slots = {number: one.at for number, one in admissions.items() if isinstance(one, Reservation)}
+        passed = deliveries.attempt(connection, context, list(slots), now)
         held = {number: one for number, one in admissions.items() if isinstance(one, ProviderFull)}
-        held_back.put(connection, hold, held)
-        going_on = len(passed) == len(wanted) or deliveries.is_being_sent(connection, hold.campaign_id)
+        held_back.put(connection, context, held)
+        going_on = len(passed) == len(wanted) or deliveries.is_being_sent(connection, context.campaign_id)
         return {
             number: _answer(admission, passed.get(number), going_on=going_on)
             for number, admission in admissions.items()
@@ -64,7 +64,7 @@ def _admissions(
     throttle: Throttle, connection: Connection, wanted: Mapping[int, str], now: datetime
 ) -> dict[int, Admission]:
     known = held_back.destinations(connection, list(wanted), now) if throttle.minds_domains else {}
-    asks = [Ask(number, relay, *known.get(number, (None,))) for number, relay in wanted.items()]
+    asks = [AdmissionRequest(number, relay, *known.get(number, (None,))) for number, relay in wanted.items()]
 
     def in_the_air() -> list[str]:
         return held_back.domains_in_the_air(connection) if throttle.counts_connections else []
@@ -74,7 +74,7 @@ def _admissions(
 
 def _answer(admission: Admission, passed: Answer | None, *, going_on: bool) -> PacedAnswer:
     match admission:
-        case Slot(at=at):
+        case Reservation(at=at):
             return passed._replace(not_before=at) if isinstance(passed, Attempt) else passed or Halted()
         case ProviderFull():
             return HeldBack() if going_on else Halted()

@@ -10,7 +10,7 @@ from typing import NamedTuple, assert_never, cast
 from sqlalchemy import Connection
 
 from campaigns import deliveries
-from campaigns.deliveries import Attempt, Halted, Hold, Settlement, held_back, workers
+from campaigns.deliveries import Attempt, ClaimContext, Halted, Settlement, held_back, workers
 from campaigns.sending.pacing import PacedAnswer, Pacing
 from mailer.database import Clock, Database, GroupCommit
 from mailer.errors import MailerError
@@ -20,20 +20,20 @@ from subscribers.models import SuppressionReason
 PAUSE_WITHOUT_DATABASE = 0.5  # seconds
 PATIENCE = 2  # leases for which a database that fails is asked again
 RENEWAL = 0.1  # of a lease, after which it is renewed
-ABREAST = 2  # groups that are committed at once on PostgreSQL
+MAX_CONCURRENT = 2  # groups that are committed at once on PostgreSQL
 MARGIN = 0.1  # of a lease, left unused: two hosts' ideas of the database's clock may differ a little
 
 
-class Turn(NamedTuple):
+class Submission(NamedTuple):
     """What a lane hands in and asks for: the outcome of its last mail, and a claimed delivery to attempt.
 
     `relay` is the one to attempt it through. A turn with neither asks whether to go on at all. `again` says that it may have been applied before, and that nobody saw the answer.
     """
 
-    settled: Settlement | None = None
-    wanted: int | None = None
+    outcome: Settlement | None = None
+    next_delivery_id: int | None = None
     relay: str = ""
-    again: bool = False
+    is_retry: bool = False
 
 
 class MoreClaims(NamedTuple):
@@ -42,7 +42,7 @@ class MoreClaims(NamedTuple):
     limit: int
 
 
-Item = Turn | MoreClaims
+Item = Submission | MoreClaims
 Result = PacedAnswer | list[int] | None
 
 
@@ -62,12 +62,17 @@ class Recorder:
     """
 
     def __init__(
-        self, database: Database, hold: Hold, clock: Clock, lease: timedelta, pacing: Pacing | None = None
+        self,
+        database: Database,
+        context: ClaimContext,
+        clock: Clock,
+        lease: timedelta,
+        pacing: Pacing | None = None,
     ) -> None:
-        self._database, self._hold, self._pacing = database, hold, pacing or Pacing()
+        self._database, self._hold, self._pacing = database, context, pacing or Pacing()
         self._clock, self._lease = clock, lease
         self._commits: GroupCommit[Item, Committed] = GroupCommit(
-            database, self._apply, company=lambda: self._in_the_air, abreast=ABREAST
+            database, self._apply, expected=lambda: self._in_the_air, max_concurrent=MAX_CONCURRENT
         )
         self._in_the_air = 0
         self._renewed = clock() - lease
@@ -78,12 +83,12 @@ class Recorder:
         """Whether nobody else can have taken us for dead yet, so that content may be offered."""
         return self._clock() < self._valid_until
 
-    async def turn(self, turn: Turn) -> PacedAnswer | None:
+    async def turn(self, turn: Submission) -> PacedAnswer | None:
         """Record an outcome and pass the gate; durable when it returns.
 
         What it raises in the end leaves an outcome unrecorded, which will be found uncertain.
         """
-        if turn.settled is not None:
+        if turn.outcome is not None:
             self._in_the_air -= 1
         answer = cast("PacedAnswer | None", await self._submit(turn))
         if isinstance(answer, Attempt):
@@ -123,7 +128,7 @@ class Recorder:
                 self.trouble = error
                 # The commit may have happened though its answer was lost. Outcomes can be recorded again; the
                 # wanted delivery may be an attempt by now, of which only we know that it was never offered.
-                item = item._replace(again=True) if isinstance(item, Turn) else item
+                item = item._replace(is_retry=True) if isinstance(item, Submission) else item
                 await asyncio.sleep(PAUSE_WITHOUT_DATABASE)
             else:
                 self.trouble = None
@@ -139,10 +144,12 @@ class Recorder:
             if not workers.renew(connection, self._hold.worker_id, now, self._lease):
                 return [Committed(Halted(), renewed)] * len(items)
             renewed = now
-        turns = [item for item in items if isinstance(item, Turn)]
-        settled = [turn.settled for turn in turns if turn.settled is not None]
-        wanted = {turn.wanted: turn.relay for turn in turns if turn.wanted is not None}
-        again = [turn.wanted for turn in turns if turn.again and turn.wanted is not None]
+        turns = [item for item in items if isinstance(item, Submission)]
+        settled = [turn.outcome for turn in turns if turn.outcome is not None]
+        wanted = {turn.next_delivery_id: turn.relay for turn in turns if turn.next_delivery_id is not None}
+        again = [
+            turn.next_delivery_id for turn in turns if turn.is_retry and turn.next_delivery_id is not None
+        ]
         deliveries.settle(connection, self._hold, settled, now)
         self._suppress(connection, [one.delivery_id for one in settled if one.suppress], now)
         deliveries.take_back(connection, self._hold, again)
@@ -153,11 +160,11 @@ class Recorder:
         self, connection: Connection, item: Item, answers: Mapping[int, PacedAnswer], now: datetime
     ) -> Result:
         match item:
-            case Turn(settled=None, wanted=None):
+            case Submission(outcome=None, next_delivery_id=None):
                 return None if deliveries.is_being_sent(connection, self._hold.campaign_id) else Halted()
             case MoreClaims(limit):
                 return self._pacing.claim(connection, self._hold, now, limit)
-            case Turn(wanted=wanted):
+            case Submission(next_delivery_id=wanted):
                 return None if wanted is None else answers[wanted]
             case _:
                 assert_never(item)

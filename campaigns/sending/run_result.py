@@ -14,7 +14,7 @@ DONE_WITH_LOSSES = 3  # the exit code where some were rejected or are uncertain
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class RunResult:
     """The campaign's counts after a run, the exit code, and what else there is to say."""
 
     status: Status
@@ -29,25 +29,27 @@ def ending(
     at_work_elsewhere: bool,
     closed_until: datetime | None = None,
     limited_until: datetime | None = None,
-) -> Ending:
+) -> RunResult:
     """Judge a run by its tally and the campaign's counts after it.
 
     `closed_until` is when its window opens, `limited_until` when the limits let the next mail go.
     """
     slug, unsent = status.slug, status.pending + status.in_flight
     if tally.error:
-        return Ending(status, tally.error.exit_code, str(tally.error))
+        return RunResult(status, tally.error.exit_code, str(tally.error))
     if tally.refusal:
         hint = f"The campaign is paused. Mend it, then `mailer campaigns resume {slug}`."
-        return Ending(status, MailerError.exit_code, f"The relay refuses our mail: {tally.refusal}\n{hint}")
+        return RunResult(
+            status, MailerError.exit_code, f"The relay refuses our mail: {tally.refusal}\n{hint}"
+        )
     if held := _held(status, closed_until, limited_until):
-        return Ending(status, 0, held)
+        return RunResult(status, 0, held)
     if unsent and at_work_elsewhere:
-        return Ending(status, TryAgainLater.exit_code, "Another run is sending the rest.")
+        return RunResult(status, TryAgainLater.exit_code, "Another run is sending the rest.")
     if unsent and status.state is CampaignState.SENDING:
         message = f"Stopped early; `mailer campaigns send {slug}` goes on."
-        return Ending(status, TryAgainLater.exit_code, message)
-    return Ending(status, DONE_WITH_LOSSES if status.rejected + status.uncertain else 0)
+        return RunResult(status, TryAgainLater.exit_code, message)
+    return RunResult(status, DONE_WITH_LOSSES if status.rejected + status.uncertain else 0)
 
 
 def _held(status: Status, closed_until: datetime | None, limited_until: datetime | None) -> str | None:

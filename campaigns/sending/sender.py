@@ -19,7 +19,7 @@ from campaigns.deliveries import Attempt, Halted, Settlement, Withheld, settleme
 from campaigns.models import DeliveryState
 from campaigns.sending.compose import Composer
 from campaigns.sending.pacing import HeldBack, NotYet
-from campaigns.sending.recorder import Recorder, Turn
+from campaigns.sending.recorder import Recorder, Submission
 from mailer.config import RetrySettings
 from mailer.database import Clock
 from mailer.errors import InvalidInput, MailerError, RelayUnavailable
@@ -99,9 +99,9 @@ class Sender:
 
     async def _send(self) -> None:
         while await self._claim() or await self._await_held_back():
-            await asyncio.gather(*(self._lane() for _ in range(self._relays.ceiling)))
+            await asyncio.gather(*(self._connection_loop() for _ in range(self._relays.ceiling)))
 
-    async def _lane(self) -> None:
+    async def _connection_loop(self) -> None:
         """Work on one connection after another. An error stops the run, but cancels no mail in the air."""
         try:
             while not self._done():
@@ -120,7 +120,7 @@ class Sender:
             wanted = await self._next_claim(wait=settled is None) if ready else None
             if settled is None and wanted is None:
                 return
-            answer = await self._recorder.turn(Turn(settled, wanted, connection.relay))
+            answer = await self._recorder.turn(Submission(settled, wanted, connection.relay))
             settled = None
             match answer:
                 case Attempt():
@@ -155,7 +155,7 @@ class Sender:
                 attempt.attempts,
                 DeliveryState.REJECTED,
                 phase="compose",
-                reply_text=error.reason,
+                diagnostic=error.reason,
             )
         # First all mails of a group are put together, then all are offered: it is in the processor's caches then.
         await asyncio.sleep(0)
@@ -247,7 +247,7 @@ class Sender:
         while True:
             await asyncio.sleep(self._lease / 3)
             try:
-                if isinstance(await self._recorder.turn(Turn()), Halted):
+                if isinstance(await self._recorder.turn(Submission()), Halted):
                     self.stop()
             except MailerError as error:
                 self._fail(error)

@@ -18,7 +18,7 @@ class DueTime:
     at: datetime
     wall_time: str
     zone: str
-    latest_at: datetime
+    start_before: datetime
 
     def __str__(self) -> str:
         local = self.at.astimezone(ZoneInfo(self.zone))

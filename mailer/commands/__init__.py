@@ -6,7 +6,7 @@ database and streams of one command, `options` the shared options.
 
 from __future__ import annotations
 
-from mailer.commands.context import Door
+from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
 
-__all__ = ["Door", "json_option"]
+__all__ = ["CommandContext", "json_option"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-class Door:
+class CommandContext:
     """Opened once a command (`@click.pass_obj`); everything in it is made at first use.
 
     `config` is the settings file that was asked for, or None for mailer.toml in the working directory.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import click
 
 from mailer import doctor as checks
-from mailer.commands.context import Door
+from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
 from mailer.doctor import dns
 from mailer.errors import ConfigurationError, MailerError
@@ -19,7 +19,7 @@ from mailer.errors import ConfigurationError, MailerError
 @click.option("--offline", is_flag=True, help="Leave out what needs the network: relay, DNS, public address.")
 @json_option
 @click.pass_obj
-def doctor(door: Door, offline: bool, as_json: bool) -> None:
+def doctor(context: CommandContext, offline: bool, as_json: bool) -> None:
     """Check settings, secrets, database, relay and DNS.
 
     Each line is ok, warn or fail, with what to do about it. Ends with 1 if anything fails. Sends no mail.
@@ -28,23 +28,23 @@ def doctor(door: Door, offline: bool, as_json: bool) -> None:
     Example:
       mailer doctor
     """
-    findings = list(_findings(door, offline=offline))
+    findings = list(_findings(context, offline=offline))
     failed = any(finding.level is checks.Level.FAIL for finding in findings)
     values = {"healthy": not failed, "findings": [dataclasses.asdict(finding) for finding in findings]}
-    door.report(values, "\n".join(_line(finding) for finding in findings), as_json=as_json)
+    context.report(values, "\n".join(_line(finding) for finding in findings), as_json=as_json)
     if failed:
         raise click.exceptions.Exit(MailerError.exit_code)
 
 
-def _findings(door: Door, *, offline: bool) -> Iterator[checks.Finding]:
+def _findings(context: CommandContext, *, offline: bool) -> Iterator[checks.Finding]:
     try:
-        settings = door.settings
-        base = door.database
+        settings = context.settings
+        base = context.database
     except ConfigurationError as error:
         yield checks.failure("settings", error)
         return
-    yield checks.Finding("settings", checks.Level.OK, str(door.config_path))
-    yield from checks.secrets(settings, door.config_path)
+    yield checks.Finding("settings", checks.Level.OK, str(context.config_path))
+    yield from checks.secrets(settings, context.config_path)
     yield from checks.database(base)
     yield from checks.sender(settings, None if offline else dns.txt_records)
     if not offline:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from mailer.commands.context import Door
+from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
 from mailer.config import SECRETS_NAME
-from mailer.config.init_files import Wishes, write_files
+from mailer.config.init_files import InitOptions, write_files
 
 
 @click.command()
@@ -17,7 +17,11 @@ from mailer.config.init_files import Wishes, write_files
 @json_option
 @click.pass_obj
 def init(
-    door: Door, sender: str | None, public_url: str | None, database_url: str | None, as_json: bool
+    context: CommandContext,
+    sender: str | None,
+    public_url: str | None,
+    database_url: str | None,
+    as_json: bool,
 ) -> None:
     """Make the settings, the secrets and the database.
 
@@ -27,11 +31,13 @@ def init(
     Example:
       mailer init --sender "Acme <news@acme.example>" --public-url https://acme.example/mail
     """
-    config = door.config_path
-    made = write_files(config, Wishes(sender, public_url, database_url))
+    config = context.config_path
+    made = write_files(config, InitOptions(sender, public_url, database_url))
     if config not in made and (sender or public_url or database_url):
-        door.console.print(f"{config} was there already and is left as it is; edit it to change a setting.")
-    migrated = door.database.migrate()
+        context.console.print(
+            f"{config} was there already and is left as it is; edit it to change a setting."
+        )
+    migrated = context.database.migrate()
     secrets = config.with_name(SECRETS_NAME)
     values = {
         "config": config,
@@ -43,4 +49,4 @@ def init(
     lines.append(f"database: {'ready' if migrated else 'up to date'}")
     if made:
         lines += ["", f"Next: look through {config}, then run `mailer doctor`."]
-    door.report(values, "\n".join(lines), as_json=as_json)
+    context.report(values, "\n".join(lines), as_json=as_json)

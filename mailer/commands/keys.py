@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mailer.commands.context import Door
+from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
 from mailer.config import SECRETS_NAME, dkim_keys, secret_keys
 from mailer.errors import ConfigurationError
@@ -28,7 +28,7 @@ def keys() -> None:
 @keys.command()
 @json_option
 @click.pass_obj
-def rotate(door: Door, as_json: bool) -> None:
+def rotate(context: CommandContext, as_json: bool) -> None:
     """Sign with a fresh secret key from now on.
 
     It is added to the secrets file; links that were signed with the older keys keep working. Restart
@@ -43,9 +43,9 @@ def rotate(door: Door, as_json: bool) -> None:
             "The keys come from MAILER_SECRET_KEYS, which wins over the secrets file.",
             hint="Add a fresh one at its end, after a comma.",
         )
-    path = door.config_path.with_name(SECRETS_NAME)
+    path = context.config_path.with_name(SECRETS_NAME)
     count = secret_keys.rotate(path)
-    door.report(
+    context.report(
         {"secrets": path, "keys": count},
         f"{path}: {count} keys, the newest signs. Keep a copy of the file in a safe place.",
         as_json=as_json,
@@ -64,7 +64,7 @@ def rotate(door: Door, as_json: bool) -> None:
 )
 @json_option
 @click.pass_obj
-def dkim_(door: Door, domain: str | None, selector: str, algorithm: str, as_json: bool) -> None:
+def dkim_(context: CommandContext, domain: str | None, selector: str, algorithm: str, as_json: bool) -> None:
     """Make a DKIM key pair and print its DNS record.
 
     The private key goes into a new file beside the settings, readable by its owner only.
@@ -73,17 +73,17 @@ def dkim_(door: Door, domain: str | None, selector: str, algorithm: str, as_json
     Example:
       mailer keys dkim --domain acme.example --selector mailer2026
     """
-    domain = headers.ascii_domain(domain or parseaddr(door.settings.sender)[1].rpartition("@")[2])
+    domain = headers.ascii_domain(domain or parseaddr(context.settings.sender)[1].rpartition("@")[2])
     prefix, kind = {
         "rsa": ("", dkim.Algorithm.RSA_SHA256),
         "ed25519": ("ed25519_", dkim.Algorithm.ED25519_SHA256),
     }[algorithm]
     key = dkim.generate(kind, domain=domain, selector=selector)
     path = Path(f"dkim-{selector}.pem")
-    dkim_keys.write(key, door.config_path.parent / path)
+    dkim_keys.write(key, context.config_path.parent / path)
     record = dkim.dns_record(key)
     toml = f'[dkim]\ndomain = "{domain}"\n{prefix}selector = "{selector}"\n{prefix}key_file = "{path}"'
-    door.report(
+    context.report(
         {
             "key_file": path,
             "name": record.name,
@@ -91,6 +91,6 @@ def dkim_(door: Door, domain: str | None, selector: str, algorithm: str, as_json
             "text": record.text,
             "zone_line": record.zone_line,
         },
-        f"Publish in DNS:\n\n{record.zone_line}\n\nthen set in {door.config_path}:\n\n{toml}",
+        f"Publish in DNS:\n\n{record.zone_line}\n\nthen set in {context.config_path}:\n\n{toml}",
         as_json=as_json,
     )

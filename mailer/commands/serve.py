@@ -10,7 +10,7 @@ from contextlib import suppress
 import click
 import uvicorn
 
-from mailer.commands.context import Door
+from mailer.commands.context import CommandContext
 from mailer.errors import ConfigurationError, MailerError
 
 
@@ -21,7 +21,7 @@ from mailer.errors import ConfigurationError, MailerError
 )
 @click.option("--access-log", is_flag=True, help="Log each request: method, route, status, time.")
 @click.pass_obj
-def serve(door: Door, host: str, port: int, access_log: bool) -> None:
+def serve(context: CommandContext, host: str, port: int, access_log: bool) -> None:
     """Serve the unsubscribe pages.
 
     Speaks plain HTTP: put a reverse proxy with HTTPS in front of it, as the README shows. No log of it ever holds a
@@ -31,16 +31,16 @@ def serve(door: Door, host: str, port: int, access_log: bool) -> None:
     Example:
       mailer serve --host 127.0.0.1 --port 8025
     """
-    if not door.database.is_current():
+    if not context.database.is_current():
         raise ConfigurationError("The database has no tables of this version.", hint="Run `mailer init`.")
-    os.environ["MAILER_CONFIG"] = str(door.config_path)
+    os.environ["MAILER_CONFIG"] = str(context.config_path)
     logging.basicConfig(
         level=logging.INFO if access_log else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
     )
     with _listen(host, port) as listener:
         name = f"[{host}]" if ":" in host else host
-        door.console.print(
-            f"Listening on http://{name}:{listener.getsockname()[1]} for {door.settings.public_url}"
+        context.console.print(
+            f"Listening on http://{name}:{listener.getsockname()[1]} for {context.settings.public_url}"
         )
         config = uvicorn.Config(
             "web:create_app",

@@ -80,7 +80,7 @@ secret_keys = [
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class InitOptions:
     """What the person at the keyboard asked for; None leaves the default."""
 
     sender: str | None = None
@@ -88,7 +88,7 @@ class Wishes:
     database_url: str | None = None
 
 
-def write_files(config: Path, wishes: Wishes) -> list[Path]:
+def write_files(config: Path, wishes: InitOptions) -> list[Path]:
     """Write the settings file and its secrets file, each only where there is none yet; returns what was made.
 
     A database URL with a password goes to the secrets file. Raises ConfigurationError, with nothing written,
@@ -107,7 +107,7 @@ def write_files(config: Path, wishes: Wishes) -> list[Path]:
     return made
 
 
-def config_text(wishes: Wishes, *, with_database: bool = True) -> str:
+def config_text(wishes: InitOptions, *, with_database: bool = True) -> str:
     """A commented settings file with the wishes and, for the rest, the defaults."""
     fields = Settings.model_fields
     smtp, brand = fields["smtp"].default, fields["brand"].default
@@ -128,7 +128,7 @@ def config_text(wishes: Wishes, *, with_database: bool = True) -> str:
     )
 
 
-def secrets_text(wishes: Wishes, *, with_database: bool = False) -> str:
+def secrets_text(wishes: InitOptions, *, with_database: bool = False) -> str:
     """A secrets file with one fresh key."""
     return _SECRETS.format(
         key=_toml(fresh_key()),
@@ -136,7 +136,7 @@ def secrets_text(wishes: Wishes, *, with_database: bool = False) -> str:
     )
 
 
-def _database_line(wishes: Wishes) -> str:
+def _database_line(wishes: InitOptions) -> str:
     default: str = Settings.model_fields["database_url"].default.get_secret_value()
     return f"\n# A SQLite file, or postgresql://user@host/database for many hosts.\ndatabase_url = {_toml(wishes.database_url or default)}\n"
 

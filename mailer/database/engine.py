@@ -59,7 +59,7 @@ class Database:
         return engine
 
     @cached_property
-    def _impatient(self) -> Connection:
+    def _nonblocking(self) -> Connection:
         """SQLite's connection for who does not wait for a lock. `write_at_once` begins and ends its transactions."""
         connect = {"timeout": 0, "check_same_thread": False}
         engine = create_engine(self._driver("pysqlite"), poolclass=StaticPool, connect_args=connect)
@@ -98,7 +98,7 @@ class Database:
 
     def _begin_at_once(self) -> tuple[Connection, sqlite3.Connection]:
         try:
-            connection = self._impatient
+            connection = self._nonblocking
             driver = cast("sqlite3.Connection", connection.connection.driver_connection)
             with driver_errors(connection):
                 driver.execute("BEGIN IMMEDIATE")
@@ -113,8 +113,8 @@ class Database:
         try:
             driver.rollback()
         except sqlite3.Error:
-            self._impatient.invalidate()
-            del self._impatient
+            self._nonblocking.invalidate()
+            del self._nonblocking
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -170,9 +170,9 @@ class Database:
         if "engine" in self.__dict__:
             self.engine.dispose()
         if "_impatient" in self.__dict__:
-            self._impatient.close()
-            self._impatient.engine.dispose()
-            del self._impatient
+            self._nonblocking.close()
+            self._nonblocking.engine.dispose()
+            del self._nonblocking
 
     async def aclose(self) -> None:
         """Give back all connections."""

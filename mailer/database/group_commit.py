@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 from mailer.database.engine import Database
 from mailer.errors import Locked
 
-PATIENCE = 0.002  # seconds
+MAX_WAIT = 0.002  # seconds
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,11 +34,11 @@ class GroupCommit(Generic[Item, Result]):
     `apply` gets the open transaction and the items, and returns one result an item. If it raises, or the commit
     fails, every task of that group gets the error and nothing of the group is in the database.
 
-    `company` says how many more are soon to come: while that is more than wait already, a group waits for them,
-    up to PATIENCE. So those who come and go in a circle form two groups, one of which commits while the other is
+    `expected` says how many more are soon to come: while that is more than wait already, a group waits for them,
+    up to MAX_WAIT. So those who come and go in a circle form two groups, one of which commits while the other is
     on its way.
 
-    On PostgreSQL, which is waited for more than it works, up to `abreast` transactions are under way at once; order is
+    On PostgreSQL, which is waited for more than it works, up to `max_concurrent` transactions are under way at once; order is
     then kept only within each.
     """
 
@@ -47,20 +47,22 @@ class GroupCommit(Generic[Item, Result]):
         database: Database,
         apply: Callable[[Connection, Sequence[Item]], Sequence[Result]],
         *,
-        largest: int = 500,
-        company: Callable[[], int] = lambda: 0,
-        abreast: int = 1,
+        max_batch: int = 500,
+        expected: Callable[[], int] = lambda: 0,
+        max_concurrent: int = 1,
     ) -> None:
         self._database = database
         self._apply = apply
-        self._largest = largest
-        self._company = company
+        self._max_batch = max_batch
+        self._expected = expected
         self._enough: asyncio.Future[None] | None = None
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._gathering = False  # one group forms at a time, however many are being committed
-        self._abreast = 1 if database.is_sqlite else abreast
+        self._max_concurrent = 1 if database.is_sqlite else max_concurrent
         self._runners: set[asyncio.Task[None]] = set()
-        self._threads = ThreadPoolExecutor(max_workers=self._abreast, thread_name_prefix="group-commit")
+        self._threads = ThreadPoolExecutor(
+            max_workers=self._max_concurrent, thread_name_prefix="group-commit"
+        )
 
     async def submit(self, item: Item) -> Result:
         """Wait until `item` is applied and durable; returns what `apply` made of it."""
@@ -79,7 +81,7 @@ class GroupCommit(Generic[Item, Result]):
 
     def _gather_next(self) -> None:
         """See that the next group forms, if there is room for one more transaction."""
-        if self._waiting and not self._gathering and len(self._runners) < self._abreast:
+        if self._waiting and not self._gathering and len(self._runners) < self._max_concurrent:
             self._gathering = True
             self._runners.add(asyncio.create_task(self._run()))
 
@@ -112,19 +114,19 @@ class GroupCommit(Generic[Item, Result]):
         try:
             await asyncio.sleep(0)  # whoever is ready by now joins
             if not self._is_complete():
-                await self._wait_for_company()
+                await self._wait_for_expected()
         finally:
             self._gathering = False
-        group, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
+        group, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
         return group
 
     def _is_complete(self) -> bool:
-        return len(self._waiting) >= min(self._company(), self._largest)
+        return len(self._waiting) >= min(self._expected(), self._max_batch)
 
-    async def _wait_for_company(self) -> None:
+    async def _wait_for_expected(self) -> None:
         loop = asyncio.get_running_loop()
         self._enough = loop.create_future()
-        timer = loop.call_later(PATIENCE, _resolve, self._enough)
+        timer = loop.call_later(MAX_WAIT, _resolve, self._enough)
         try:
             await self._enough
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailer.doctor.checks import (
     Finding,
     Level,
+    aligned,
     database,
     failure,
     open_to_others,
@@ -17,6 +18,7 @@ from mailer.doctor.checks import (
 __all__ = [
     "Finding",
     "Level",
+    "aligned",
     "database",
     "failure",
     "open_to_others",

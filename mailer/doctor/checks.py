@@ -21,7 +21,7 @@ from mailer.database import Database
 from mailer.doctor import dns
 from mailer.errors import ConfigurationError, MailerError
 from mailer.message import dkim, headers
-from mailer.smtp import shake_hands, tls_context
+from mailer.smtp import connect, tls_context
 
 Lookup = Callable[[str], tuple[str, ...]]
 _PATIENCE = 5.0
@@ -94,7 +94,7 @@ async def relay(settings: Settings, name: str = "smtp") -> Finding:
         }
     )
     try:
-        ready = await shake_hands(patient, tls_context(patient))
+        ready = await connect(patient, tls_context(patient))
     except MailerError as error:
         return failure(check, error)
     ready.transport.close()

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from mailer.limits.budget import SECOND, Budget, Limit
 from mailer.limits.rates import ProviderLimits, RelayLimits, providers_by_domain
-from mailer.limits.throttle import Admission, Ask, ProviderFull, RelayFull, Slot, Throttle
+from mailer.limits.throttle import Admission, AdmissionRequest, ProviderFull, RelayFull, Reservation, Throttle
 
 __all__ = [
     "SECOND",
     "Admission",
-    "Ask",
+    "AdmissionRequest",
     "Budget",
     "Limit",
     "ProviderFull",
     "ProviderLimits",
     "RelayFull",
     "RelayLimits",
-    "Slot",
+    "Reservation",
     "Throttle",
     "providers_by_domain",
 ]

@@ -8,7 +8,7 @@ from sqlmodel import Field, SQLModel
 import mailer.database.columns  # noqa: F401 - names the constraints
 
 
-class Throttle(SQLModel, table=True):
+class ThrottleState(SQLModel, table=True):
     """What was spent of a relay's or a provider's limits, as JSON (`mailer.limits.budget`).
 
     `name` is "relay NAME" or "provider NAME", both words from the settings: never a domain, which may be one
@@ -18,4 +18,4 @@ class Throttle(SQLModel, table=True):
     __tablename__ = "throttle"
 
     name: str = Field(sa_column=Column(String(120), primary_key=True))
-    spent: str = Field(sa_column=Column(Text, nullable=False))
+    usage_log: str = Field(sa_column=Column(Text, nullable=False))

@@ -17,19 +17,25 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mailer.database import table
 from mailer.limits.budget import SECOND, Budget, Limit
-from mailer.limits.models import Throttle as ThrottleRow
+from mailer.limits.models import ThrottleState
 from mailer.limits.rates import ProviderLimits, RelayLimits, providers_by_domain
 
-AHEAD = SECOND // 2  # microseconds; also how long a pause or a withdrawal may find a mail on its way
-FARTHEST = 300 * SECOND  # how long the queue for a provider may be; who finds it longer comes back then
-LATE = 50_000  # what a delivery may come back after its place in the queue, and what it may be early for it
-PER_CONNECTION = 50  # a second: how fast the queue moves where only connections are limited
+LOOKAHEAD_MICROSECONDS = (
+    SECOND // 2
+)  # microseconds; also how long a pause or a withdrawal may find a mail on its way
+MAX_QUEUE_MICROSECONDS = (
+    300 * SECOND
+)  # how long the queue for a provider may be; who finds it longer comes back then
+TOLERANCE_MICROSECONDS = (
+    50_000  # what a delivery may come back after its place in the queue, and what it may be early for it
+)
+QUEUE_RATE_PER_CONNECTION = 50  # a second: how fast the queue moves where only connections are limited
 
-throttle = table(ThrottleRow)
+throttle = table(ThrottleState)
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AdmissionRequest:
     """A delivery that is to go out through `relay` to an address at `domain`.
 
     `appointed`: it was told to come back about now.
@@ -42,7 +48,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class Reservation:
     """It may go out, `at` that moment."""
 
     at: datetime
@@ -66,7 +72,7 @@ class ProviderFull:
     appointed: bool
 
 
-Admission = Slot | RelayFull | ProviderFull
+Admission = Reservation | RelayFull | ProviderFull
 
 
 class Throttle:
@@ -96,7 +102,7 @@ class Throttle:
     def admit(
         self,
         connection: Connection,
-        asks: Sequence[Ask],
+        asks: Sequence[AdmissionRequest],
         now: datetime,
         in_the_air: Callable[[], Iterable[str]] = tuple,
     ) -> dict[int, Admission]:
@@ -117,36 +123,43 @@ class Throttle:
             most, name = self._providers[provider].connections, _provider(provider)
             crowded = most is not None and busy[provider] >= most
             admission = book.enqueue(name) if crowded else book.admit_to(name, ask)
-            busy[provider] += isinstance(admission, Slot)
+            busy[provider] += isinstance(admission, Reservation)
             admitted[ask.delivery_id] = admission
         _save(connection, book.changed())
         return admitted
 
     def opens_at(self, connection: Connection, now: datetime) -> datetime:
         """When a relay next has room: `now` while any has. Locks nothing and spends nothing."""
-        rows = {row.name: row.spent for row in connection.execute(select(throttle.c.name, throttle.c.spent))}
+        rows = {
+            row.name: row.usage_log
+            for row in connection.execute(select(throttle.c.name, throttle.c.usage_log))
+        }
         moments = []
         for name, limits in self._relays.items():
             budget = Budget.read(
-                limits.at(now, self._zone), rows.get(_relay(name), "{}"), _micros(now) + AHEAD
+                limits.at(now, self._zone),
+                rows.get(_relay(name), "{}"),
+                _micros(now) + LOOKAHEAD_MICROSECONDS,
             )
             opening = _instant(budget.next(_micros(now)))
             moments.append(min(opening, limits.changes(now, self._zone) or opening))
         return max(now, min(moments))
 
-    def _budgets(self, connection: Connection, asks: Sequence[Ask], now: datetime) -> dict[str, Budget]:
+    def _budgets(
+        self, connection: Connection, asks: Sequence[AdmissionRequest], now: datetime
+    ) -> dict[str, Budget]:
         limits = self._limits_of(asks, now)
         spent = _locked(connection, limits) if limits else {}
-        latest = _micros(now) + FARTHEST
+        latest = _micros(now) + MAX_QUEUE_MICROSECONDS
         return {name: Budget.read(limits[name], text, latest) for name, text in spent.items()}
 
-    def _limits_of(self, asks: Sequence[Ask], now: datetime) -> dict[str, tuple[Limit, ...]]:
+    def _limits_of(self, asks: Sequence[AdmissionRequest], now: datetime) -> dict[str, tuple[Limit, ...]]:
         found = {_relay(name): self._relays[name].at(now, self._zone) for name in {ask.relay for ask in asks}}
         found = {name: limits for name, limits in found.items() if limits}
         for name in {self._provider_of[ask.domain] for ask in asks if ask.domain in self._provider_of}:
             limits = self._providers[name]
             found[_provider(name)] = tuple(limits.limits())
-            pace = Limit("second", PER_CONNECTION * (limits.connections or 1), SECOND)
+            pace = Limit("second", QUEUE_RATE_PER_CONNECTION * (limits.connections or 1), SECOND)
             found[_queue(_provider(name))] = found[_provider(name)] or (pace,)
         return found
 
@@ -167,23 +180,23 @@ class _Book:
     def admit(self, relay: str, earliest: int | None = None) -> Admission:
         """Whoever is no provider's."""
         at = self._next(relay, earliest or self._now)
-        if at > self._now + AHEAD:
-            return RelayFull(_instant(self._turn_after(relay) - AHEAD))
+        if at > self._now + LOOKAHEAD_MICROSECONDS:
+            return RelayFull(_instant(self._turn_after(relay) - LOOKAHEAD_MICROSECONDS))
         self._take(relay, at)
-        return Slot(_instant(at))
+        return Reservation(_instant(at))
 
-    def admit_to(self, provider: str, ask: Ask) -> Admission:
+    def admit_to(self, provider: str, ask: AdmissionRequest) -> Admission:
         """Who goes to a provider: when both it and the relay have room."""
         at = self._next(_relay(ask.relay), self._now)
         opening = self._next(provider, at)
         if not ask.appointed:
             opening = self._next(_queue(provider), opening)
-        if opening > at + LATE and ask.appointed:
+        if opening > at + TOLERANCE_MICROSECONDS and ask.appointed:
             return ProviderFull(_instant(self._turn_after(provider)), appointed=True)
-        if opening > at + LATE:
+        if opening > at + TOLERANCE_MICROSECONDS:
             return self.enqueue(provider)
         admission = self.admit(_relay(ask.relay), opening)
-        if isinstance(admission, Slot):
+        if isinstance(admission, Reservation):
             self._take(provider, opening)
             if not ask.appointed:
                 self._take(_queue(provider), opening)
@@ -193,10 +206,10 @@ class _Book:
         """A place in the queue, if it is not too long for one."""
         opening = self._next(provider, self._now)
         place = self._next(_queue(provider), opening)
-        if place > self._now + FARTHEST:
-            return ProviderFull(_instant(max(opening, self._now + FARTHEST)), appointed=False)
+        if place > self._now + MAX_QUEUE_MICROSECONDS:
+            return ProviderFull(_instant(max(opening, self._now + MAX_QUEUE_MICROSECONDS)), appointed=False)
         self._take(_queue(provider), place)
-        return ProviderFull(_instant(place + LATE), appointed=True)
+        return ProviderFull(_instant(place + TOLERANCE_MICROSECONDS), appointed=True)
 
     def changed(self) -> dict[str, str]:
         """What is to be written down."""
@@ -221,14 +234,14 @@ def _locked(connection: Connection, names: Iterable[str]) -> dict[str, str]:
     """What was spent, by name, locked against all others until commit; always in the same order."""
     wanted = sorted(names)
     rows = select(throttle).where(throttle.c.name.in_(wanted)).order_by(throttle.c.name).with_for_update()
-    found = {row.name: row.spent for row in connection.execute(rows)}
+    found = {row.name: row.usage_log for row in connection.execute(rows)}
     if len(found) == len(wanted):
         return found
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     connection.execute(
-        insert(throttle).on_conflict_do_nothing(), [{"name": name, "spent": "{}"} for name in wanted]
+        insert(throttle).on_conflict_do_nothing(), [{"name": name, "usage_log": "{}"} for name in wanted]
     )
-    return {row.name: row.spent for row in connection.execute(rows)}
+    return {row.name: row.usage_log for row in connection.execute(rows)}
 
 
 def _save(connection: Connection, spent: Mapping[str, str]) -> None:
@@ -236,7 +249,7 @@ def _save(connection: Connection, spent: Mapping[str, str]) -> None:
         connection.execute(_SAVE, [{"row": name, "log": text} for name, text in spent.items()])
 
 
-_SAVE = update(throttle).where(throttle.c.name == bindparam("row")).values(spent=bindparam("log"))
+_SAVE = update(throttle).where(throttle.c.name == bindparam("row")).values(usage_log=bindparam("log"))
 
 
 def _relay(name: str) -> str:

@@ -10,9 +10,9 @@ from mailer.message.content import Content
 from mailer.message.identifiers import MessageIds, ReturnPaths, feedback_id
 from mailer.message.skeleton import (
     Address,
-    CampaignMail,
     InlineImage,
-    Personal,
+    MailTemplate,
+    RecipientValues,
     Skeleton,
     Slot,
     compile_skeleton,
@@ -20,11 +20,11 @@ from mailer.message.skeleton import (
 
 __all__ = [
     "Address",
-    "CampaignMail",
     "Content",
     "InlineImage",
+    "MailTemplate",
     "MessageIds",
-    "Personal",
+    "RecipientValues",
     "ReturnPaths",
     "Skeleton",
     "Slot",

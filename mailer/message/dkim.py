@@ -1,6 +1,6 @@
 """DKIM signatures (RFC 6376) with rsa-sha256 (RFC 8301) and ed25519-sha256 (RFC 8463), relaxed/relaxed.
 
-A `Signer` holds a key. A `Seal` holds what the signatures over all messages of one campaign have in common:
+A `Signer` holds a key. A `SignatureTemplate` holds what the signatures over all messages of one campaign have in common:
 the fixed fields are canonicalised and digested once, so that a message costs one digest and one signature a
 key. It relies on a body that is its own relaxed canonical form, as `mailer.message.quoted_printable` writes it.
 """
@@ -173,7 +173,7 @@ class Signer:
         return private_key.sign(digest)
 
 
-class Seal:
+class SignatureTemplate:
     """The signatures of a campaign: what does not change between its messages is digested once.
 
     `fixed` are the field lines that all messages share, `personal` the names of the fields that follow
@@ -190,7 +190,7 @@ class Seal:
         self._fields = hashlib.sha256(b"".join(canonical(lines[name]) for name in signed))
         self._opening = hashlib.sha256(opening)
         covered = ["From", *signed, *personal]
-        self._stamps = tuple(_Stamp(signer, covered) for signer in signers)
+        self._stamps = tuple(_SignatureField(signer, covered) for signer in signers)
 
     def signatures(self, personal: Iterable[bytes], rest: bytes, at: int) -> bytes:
         """The DKIM-Signature fields, one a key, for the message with these lines and this rest of a body.
@@ -205,7 +205,7 @@ class Seal:
         return b"".join([stamp.field(fields.copy(), body_hash, at) for stamp in self._stamps])
 
 
-class _Stamp:
+class _SignatureField:
     """One signer's DKIM-Signature field, ready but for time, body hash and signature."""
 
     __slots__ = ("_canonical", "_folded", "_signer")

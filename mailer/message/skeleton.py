@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from mailer.errors import InvalidInput, TemplateError
 from mailer.message import headers, quoted_printable
 from mailer.message.content import Content
-from mailer.message.dkim import Seal, Signer
+from mailer.message.dkim import SignatureTemplate, Signer
 
 
 class Slot(StrEnum):
@@ -55,7 +55,7 @@ class InlineImage:
 
 
 @dataclass(frozen=True, slots=True)
-class CampaignMail:
+class MailTemplate:
     """All that the mails of one campaign have in common.
 
     `html` and `text` hold slot markers. `list_id` is ``list.example.org``; `unsubscribe_mailto` is the
@@ -78,7 +78,7 @@ class CampaignMail:
     extra: tuple[tuple[str, str], ...] = ()
 
 
-class Personal(NamedTuple):
+class RecipientValues(NamedTuple):
     """What differs per recipient. `date` is aware; `message_id` comes from `MessageIds`."""
 
     to: Address
@@ -117,7 +117,7 @@ class Skeleton:
 
     __slots__ = ("_in_their_order", "_mailto", "_pieces", "_seal")
 
-    def __init__(self, mail: CampaignMail, signers: Sequence[Signer]) -> None:
+    def __init__(self, mail: MailTemplate, signers: Sequence[Signer]) -> None:
         outer, inner = _boundaries(mail.boundary_seed)
         fixed = _fixed_fields(mail, outer)
         self._mailto = headers.mailto(mail.unsubscribe_mailto) if mail.unsubscribe_mailto else None
@@ -130,7 +130,7 @@ class Skeleton:
         # Each text has the unsubscribe link, so there are two blanks at least, and a tuple comes back.
         self._in_their_order = itemgetter(*map(_BLANKS.index, blanks))
         self._seal = (
-            Seal(
+            SignatureTemplate(
                 signers,
                 fixed=[line for lines in fixed for line in lines],
                 personal=_PERSONAL_FIELDS,
@@ -140,7 +140,7 @@ class Skeleton:
             else None
         )
 
-    def fill(self, personal: Personal) -> Content:
+    def fill(self, personal: RecipientValues) -> Content:
         """The whole message for one recipient: CRLF lines in ASCII, signed if the skeleton has signers.
 
         Raises InvalidInput where a value can't be sent: a control character in a name, an address that needs
@@ -163,7 +163,7 @@ class Skeleton:
         return Content(pieces, sum(map(len, pieces)))
 
 
-def compile_skeleton(mail: CampaignMail, signers: Sequence[Signer] = ()) -> Skeleton:
+def compile_skeleton(mail: MailTemplate, signers: Sequence[Signer] = ()) -> Skeleton:
     """Encode what all mails of a campaign share.
 
     Raises TemplateError where the HTML or the text lacks the unsubscribe slot, or names a slot that does not
@@ -213,7 +213,7 @@ def _boundaries(seed: str) -> tuple[str, str]:
     return f"=_{digest}_1", f"=_{digest}_2"
 
 
-def _fixed_fields(mail: CampaignMail, boundary: str) -> tuple[list[bytes], ...]:
+def _fixed_fields(mail: MailTemplate, boundary: str) -> tuple[list[bytes], ...]:
     """The fields that do not change, in the four gaps that the personal ones leave."""
     reply_to = mail.reply_to
     sender = [headers.mailbox("From", mail.sender.name, mail.sender.email)]
@@ -247,7 +247,7 @@ def _fixed_fields(mail: CampaignMail, boundary: str) -> tuple[list[bytes], ...]:
     return sender, subject, content, other
 
 
-def _body(mail: CampaignMail, outer: str, inner: str) -> Iterator[bytes | _Blank]:
+def _body(mail: MailTemplate, outer: str, inner: str) -> Iterator[bytes | _Blank]:
     yield f"--{outer}\r\n".encode()
     yield from _text_part("plain", mail.text)
     yield f"\r\n--{outer}\r\n".encode()

@@ -6,7 +6,7 @@ connections of one relay, `relays` chooses among several. Those two are imported
 
 from __future__ import annotations
 
-from mailer.smtp.handshake import ConnectionFailed, shake_hands, tls_context
+from mailer.smtp.handshake import ConnectionFailed, connect, tls_context
 from mailer.smtp.outcome import (
     Accepted,
     Deferred,
@@ -30,7 +30,7 @@ __all__ = [
     "Rejected",
     "Scope",
     "Uncertain",
+    "connect",
     "says_no_such_address",
-    "shake_hands",
     "tls_context",
 ]

@@ -9,10 +9,10 @@ from typing import Self, cast
 
 from mailer.config import RelaySettings, TimeoutSettings
 from mailer.message import Content
-from mailer.smtp.handshake import shake_hands, tls_context
+from mailer.smtp.handshake import connect, tls_context
 from mailer.smtp.outcome import Deferred, Outcome, Phase, Scope, Uncertain
 from mailer.smtp.pipeline import Pipeline
-from mailer.smtp.transaction import Capabilities, Debt, Envelope, transact
+from mailer.smtp.transaction import Capabilities, Envelope, SessionState, transact
 
 GOODBYE = 2.0  # seconds that a relay has to answer QUIT
 
@@ -37,7 +37,7 @@ class Connection:
         self._longest_idle = settings.idle_seconds
         self._loop = asyncio.get_running_loop()
         self._used = self._loop.time()
-        self._debt = Debt.NONE
+        self._debt = SessionState.NONE
 
     @classmethod
     async def open(cls, settings: RelaySettings, tls: ssl.SSLContext | None = None, relay: str = "") -> Self:
@@ -47,7 +47,7 @@ class Connection:
         Raises ConnectionFailed (a RelayUnavailable), which says in which phase and why; ConfigurationError
         where ca_file can't be read or a password would go in clear.
         """
-        ready = await shake_hands(settings, tls or tls_context(settings))
+        ready = await connect(settings, tls or tls_context(settings))
         pipeline = Pipeline(_limits(settings.timeouts))
         pipeline.take_over(ready.transport)
         return cls(pipeline, ready.capabilities, settings, relay)
@@ -106,7 +106,7 @@ class Connection:
 
     async def close(self) -> None:
         """Say QUIT, for up to two seconds, and close. Where that is not possible just close."""
-        if self._debt is Debt.DOT_AND_RESET:
+        if self._debt is SessionState.DOT_AND_RESET:
             self._pipeline.abort("closed")
         await self._pipeline.quit(GOODBYE)
 

@@ -48,7 +48,7 @@ class ConnectionFailed(RelayUnavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class Session:
     """A transport on which the relay waits for MAIL, and what it offers."""
 
     transport: asyncio.Transport
@@ -71,7 +71,7 @@ def tls_context(settings: RelaySettings) -> ssl.SSLContext | None:
         ) from None
 
 
-async def shake_hands(settings: RelaySettings, tls: ssl.SSLContext | None) -> Ready:
+async def connect(settings: RelaySettings, tls: ssl.SSLContext | None) -> Session:
     """Open a connection up to the point where MAIL is next.
 
     Raises ConnectionFailed, and ConfigurationError where a password would go in clear.
@@ -91,7 +91,7 @@ class _Handshake:
         self._settings = settings
         self._tls = tls
 
-    async def perform(self) -> Ready:
+    async def perform(self) -> Session:
         settings = self._settings
         sock = await _dial(settings.host, settings.port, settings.timeouts.connect)
         client = aiosmtplib.SMTP(
@@ -108,7 +108,7 @@ class _Handshake:
             client.close()
             raise
 
-    async def _prepare(self, client: aiosmtplib.SMTP) -> Ready:
+    async def _prepare(self, client: aiosmtplib.SMTP) -> Session:
         limits = self._settings.timeouts
         self.phase = Phase.GREETING
         await client.connect(timeout=limits.greeting)
@@ -125,7 +125,7 @@ class _Handshake:
         if self._settings.username is not None:
             self.phase = Phase.AUTH
             await self._log_in(client, self._settings.username)
-        return Ready(cast("asyncio.Transport", client.transport), _capabilities(client.esmtp_extensions))
+        return Session(cast("asyncio.Transport", client.transport), _capabilities(client.esmtp_extensions))
 
     async def _greet(self, client: aiosmtplib.SMTP) -> None:
         """EHLO, said aloud: aiosmtplib forgets what was offered at STARTTLS and would not ask again."""

@@ -8,7 +8,7 @@ from typing import cast
 
 from mailer.smtp.outcome import Deferred, Outcome, Phase, Scope, Uncertain
 from mailer.smtp.replies import RawReply, ReplyReader
-from mailer.smtp.transaction import Debt, Dialogue, Group, Verdict
+from mailer.smtp.transaction import Dialogue, Group, SessionState, Verdict
 
 CLOSING = 421
 
@@ -113,7 +113,7 @@ class Pipeline(asyncio.Protocol):
         except StopIteration as stop:
             verdict: Verdict = stop.value
             done.set_result(verdict if verdict.outcome else Verdict(self._failure(), verdict.debt))
-            if verdict.debt is Debt.HOPELESS:
+            if verdict.debt is SessionState.HOPELESS:
                 self.abort("the relay's replies did not match the commands")
         except Exception as error:  # noqa: BLE001 - a wrong argument, for the caller who waits to see
             done.set_exception(error)

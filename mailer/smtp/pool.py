@@ -25,7 +25,7 @@ from mailer.smtp.handshake import ConnectionFailed, tls_context
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between attempts to connect, each varied by up to half
 
 
-class Relay:
+class RelayPool:
     """An SMTP relay: opens connections as they are wanted, keeps them for the next one, and closes them.
 
     It begins with a few, adds more while that raises the rate, and goes down to what the relay serves when one

@@ -21,7 +21,7 @@ from mailer.errors import RelayUnavailable
 from mailer.smtp.breaker import Breaker
 from mailer.smtp.connection import Connection
 from mailer.smtp.handshake import ConnectionFailed
-from mailer.smtp.pool import Relay
+from mailer.smtp.pool import RelayPool
 
 TURN = 20  # messages on a connection before the next choice, where there is a choice
 PATIENCE = 5.0  # seconds without any relay that serves
@@ -39,13 +39,13 @@ class Relays:
         self.several = len(settings) > 1
         patience = 0.0 if self.several else PATIENCE
         self._relays = {
-            name: Relay(one, name=name, patience=patience, turn=TURN if self.several else None)
+            name: RelayPool(one, name=name, patience=patience, turn=TURN if self.several else None)
             for name, one in settings.items()
         }
         self._breakers = {name: Breaker() for name in settings}
         self._resting = dict.fromkeys(settings, float("-inf"))
         self._weights = {name: one.weight for name, one in settings.items()}
-        self._shares = Shares(self._weights)
+        self._shares = WeightedRoundRobin(self._weights)
         self._open = AsyncExitStack()
 
     @property
@@ -129,7 +129,7 @@ class Relays:
         return self._shares.pick(able or well) if well else None
 
 
-class Shares:
+class WeightedRoundRobin:
     """Turns by weight, evenly mixed: of 3 and 1, every fourth turn is the other's.
 
     This is smooth weighted round-robin, as nginx does it. Who could not take its turns does not make up for them

@@ -74,7 +74,7 @@ class Capabilities:
     size: int | None = None
 
 
-class Debt(Enum):
+class SessionState(Enum):
     """What a transaction that failed leaves to be said before the next one may begin."""
 
     NONE = b""
@@ -108,13 +108,13 @@ class Verdict(NamedTuple):
     """How a transaction ended. `outcome` is None where replies are missing and those that came don't decide."""
 
     outcome: Outcome | None
-    debt: Debt
+    debt: SessionState
 
 
 Dialogue: TypeAlias = Generator[Group, list[RawReply], Verdict]
 
 
-def transact(envelope: Envelope, content: Content, offered: Capabilities, debt: Debt) -> Dialogue:
+def transact(envelope: Envelope, content: Content, offered: Capabilities, debt: SessionState) -> Dialogue:
     """The dialogue for one message: yields groups, is sent the replies to each, returns the verdict.
 
     It must be sent fewer replies than a group has phases only when the connection is lost.
@@ -122,25 +122,27 @@ def transact(envelope: Envelope, content: Content, offered: Capabilities, debt: 
     if offered.size and content.size > offered.size:
         reason = f"the message has {content.size} bytes and the relay takes at most {offered.size}"
         return Verdict(Rejected(Phase.MAIL, Scope.SENDER, None, reason), debt)
-    if debt is not Debt.NONE and (refused := (yield from _pay(debt))):
+    if debt is not SessionState.NONE and (refused := (yield from _pay(debt))):
         return refused
     for group in _groups(envelope, content, offered):
         replies = yield group
         if len(replies) < len(group.phases) or not _all_positive(group, replies):
             return _judge(group, replies, envelope)
-    return Verdict(Accepted(read_reply(*replies[-1], envelope.local_parts)), Debt.NONE)
+    return Verdict(Accepted(read_reply(*replies[-1], envelope.local_parts)), SessionState.NONE)
 
 
-def _pay(debt: Debt) -> Generator[Group, list[RawReply], Verdict | None]:
+def _pay(debt: SessionState) -> Generator[Group, list[RawReply], Verdict | None]:
     group = Group((debt.value,), (Phase.MAIL,) * debt.value.count(b"\r\n"))
     replies = yield group
     if len(replies) < len(group.phases):
-        return Verdict(None, Debt.NONE)
+        return Verdict(None, SessionState.NONE)
     reset = replies[-1]
     if _positive(Phase.MAIL, reset.code):
         return None
     reply = read_reply(*reset)
-    return Verdict(Deferred(Phase.MAIL, Scope.RELAY, reply, f"RSET was refused: {reply}"), Debt.HOPELESS)
+    return Verdict(
+        Deferred(Phase.MAIL, Scope.RELAY, reply, f"RSET was refused: {reply}"), SessionState.HOPELESS
+    )
 
 
 def _groups(envelope: Envelope, content: Content, offered: Capabilities) -> tuple[Group, ...]:
@@ -174,7 +176,7 @@ def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope) -> Ver
     """
     taken = [_positive(phase, raw.code) for phase, raw in zip(group.phases, replies, strict=False)]
     if all(taken):
-        return Verdict(None, Debt.NONE)
+        return Verdict(None, SessionState.NONE)
     decisive = taken.index(False)
     phase = group.phases[decisive]
     reply = read_reply(*replies[decisive], envelope.local_parts)
@@ -182,11 +184,11 @@ def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope) -> Ver
     contradicted = taken[decisive:] == [False, True, True]
     if group.offers and phase is not Phase.FINAL and (senseless or contradicted):
         reason = f"the content was offered and the replies do not match the commands: {reply}"
-        return Verdict(Uncertain(phase, reason), Debt.HOPELESS)
-    return Verdict(classify(phase, reply), Debt.HOPELESS if senseless else _debt(group, taken))
+        return Verdict(Uncertain(phase, reason), SessionState.HOPELESS)
+    return Verdict(classify(phase, reply), SessionState.HOPELESS if senseless else _debt(group, taken))
 
 
-def _debt(group: Group, taken: Sequence[bool]) -> Debt:
+def _debt(group: Group, taken: Sequence[bool]) -> SessionState:
     """RFC 2920 section 3.1: a relay may accept DATA in a group in which it refused MAIL or RCPT."""
     waits_for_content = len(taken) == len(group.phases) and group.phases[-1] is Phase.DATA and taken[-1]
-    return Debt.DOT_AND_RESET if waits_for_content else Debt.RESET
+    return SessionState.DOT_AND_RESET if waits_for_content else SessionState.RESET

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mailer.commands import Door, json_option
+from mailer.commands import CommandContext, json_option
 from mailer.errors import InvalidInput, Refused
 from subscribers import ledger, rights, suppression
 from subscribers.commands import reporting
@@ -56,7 +56,7 @@ def consent() -> None:
 @json_option
 @click.pass_obj
 def grant(
-    door: Door,
+    context: CommandContext,
     email: str,
     source: str,
     wording: Path,
@@ -77,12 +77,12 @@ def grant(
     Example:
       mailer consent grant jan@example.com --source "by phone" --wording wording.txt --at "2026-05-01 10:00"
     """
-    about, hasher, address = topic_or_default(door, topic), hasher_of(door), address_of(email)
+    about, hasher, address = topic_or_default(context, topic), hasher_of(context), address_of(email)
     names = Names(*(name(each) for each in (salutation, first_name, surname)))
     evidence = Evidence(about, source_of(source), read_wording(wording), language, wording_version)
-    with door.database.write() as connection:
-        now = door.now()
-        given = _time(door, at, now) if at is not None else now
+    with context.database.write() as connection:
+        now = context.now()
+        given = _time(context, at, now) if at is not None else now
         suppression.check_keys(connection, hasher)
         applicant = Applicant(0, names, address, hasher.newest(address.key), given)
         [candidate] = admission.admit(connection, [applicant], evidence, hasher, now)
@@ -93,7 +93,7 @@ def grant(
         )
     granted = candidate.verdict is Verdict.GRANTED
     text = "Granted." if granted else "A consent as recent is on file already; nothing was changed."
-    door.report({"topic": about, "changed": granted, "state": "granted"}, text, as_json=as_json)
+    context.report({"topic": about, "changed": granted, "state": "granted"}, text, as_json=as_json)
 
 
 @consent.command()
@@ -102,41 +102,41 @@ def grant(
 @topic_option
 @json_option
 @click.pass_obj
-def withdraw(door: Door, email: str, source: str, topic: str | None, as_json: bool) -> None:
+def withdraw(context: CommandContext, email: str, source: str, topic: str | None, as_json: bool) -> None:
     """Take back a person's consent. It counts at once, also in a campaign that is being sent.
 
     \b
     Example:
       mailer consent withdraw jan@example.com --source "asked by phone"
     """
-    about = topic_or_default(door, topic)
-    with door.database.write() as connection:
+    about = topic_or_default(context, topic)
+    with context.database.write() as connection:
         changed = rights.withdraw(
             connection,
             address_of(email),
             about,
-            hasher=hasher_of(door),
+            hasher=hasher_of(context),
             source=source_of(source),
-            now=door.now(),
+            now=context.now(),
         )
     text = "Withdrawn." if changed else "There was no consent to withdraw; nothing was changed."
-    door.report({"topic": about, "changed": changed}, text, as_json=as_json)
+    context.report({"topic": about, "changed": changed}, text, as_json=as_json)
 
 
 @consent.command()
 @email_argument
 @json_option
 @click.pass_obj
-def history(door: Door, email: str, as_json: bool) -> None:
+def history(context: CommandContext, email: str, as_json: bool) -> None:
     """Show what the ledger says of a person, oldest first.
 
     \b
     Example:
       mailer consent history jan@example.com
     """
-    file = look_up(door, email)
-    text = reporting.of_lines(file.history, door.settings.tz)
-    door.report({"events": [rights.told(line) for line in file.history]}, text, as_json=as_json)
+    file = look_up(context, email)
+    text = reporting.of_lines(file.history, context.settings.tz)
+    context.report({"events": [rights.told(line) for line in file.history]}, text, as_json=as_json)
 
 
 @consent.command()
@@ -144,18 +144,20 @@ def history(door: Door, email: str, as_json: bool) -> None:
 @topic_option
 @json_option
 @click.pass_obj
-def prove(door: Door, email: str, topic: str | None, as_json: bool) -> None:
+def prove(context: CommandContext, email: str, topic: str | None, as_json: bool) -> None:
     """Prove a consent: when and through what it was given, and the verbatim text that was shown (article 7).
 
     \b
     Example:
       mailer consent prove jan@example.com
     """
-    about = topic_or_default(door, topic)
-    with door.database.read() as connection:
-        person = rights.find(connection, address_of(email), hasher_of(door))
+    about = topic_or_default(context, topic)
+    with context.database.read() as connection:
+        person = rights.find(connection, address_of(email), hasher_of(context))
         proof = ledger.prove(connection, person.id, about)
-    door.report(reporting.proof_values(proof), reporting.of_proof(proof, door.settings.tz), as_json=as_json)
+    context.report(
+        reporting.proof_values(proof), reporting.of_proof(proof, context.settings.tz), as_json=as_json
+    )
 
 
 @consent.command()
@@ -164,7 +166,7 @@ def prove(door: Door, email: str, topic: str | None, as_json: bool) -> None:
 )
 @json_option
 @click.pass_obj
-def verify(door: Door, noted: str | None, as_json: bool) -> None:
+def verify(context: CommandContext, noted: str | None, as_json: bool) -> None:
     """Walk the whole ledger and name the first broken link.
 
     Note the head that it prints somewhere else now and then: whoever rewrites the ledger can't keep that.
@@ -177,19 +179,21 @@ def verify(door: Door, noted: str | None, as_json: bool) -> None:
     if noted is not None and not _HASH.fullmatch(noted):
         raise click.BadParameter("a head is 64 characters of 0-9 and a-f.", param_hint="--noted")
     try:
-        with door.database.read() as connection:
+        with context.database.read() as connection:
             verified = ledger.verify(connection, noted=noted)
     except BrokenLink as error:
         if as_json:
-            door.report({"intact": False, "line": error.line_id, "problem": error.problem}, "", as_json=True)
+            context.report(
+                {"intact": False, "line": error.line_id, "problem": error.problem}, "", as_json=True
+            )
         raise
     values = {"intact": True, "events": verified.events, "head": verified.head}
     text = f"The ledger is intact: {verified.events} events, head {verified.head}."
-    door.report(values, text, as_json=as_json)
+    context.report(values, text, as_json=as_json)
 
 
-def _time(door: Door, at: str, now: datetime) -> datetime:
+def _time(context: CommandContext, at: str, now: datetime) -> datetime:
     try:
-        return parse_consent_time(at, door.settings.tz, now)
+        return parse_consent_time(at, context.settings.tz, now)
     except InvalidInput as error:
         raise InvalidInput(f"{error.reason}.", where="--at") from None

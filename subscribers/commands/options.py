@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from mailer.commands import Door
+from mailer.commands import CommandContext
 from mailer.errors import InvalidInput
 from subscribers import rights
 from subscribers.address import AddressHasher, EmailAddress, normalise
 from subscribers.ledger import topic_of
-from subscribers.rights import File
+from subscribers.rights import SubjectRecord
 
 file_type = click.Path(exists=True, dir_okay=False, path_type=Path)
 email_argument = click.argument("email")
@@ -30,12 +30,12 @@ version_option = click.option(
 )
 
 
-def topic_or_default(door: Door, topic: str | None) -> str:
-    return topic_of(topic if topic is not None else door.settings.topic)
+def topic_or_default(context: CommandContext, topic: str | None) -> str:
+    return topic_of(topic if topic is not None else context.settings.topic)
 
 
-def hasher_of(door: Door) -> AddressHasher:
-    return AddressHasher(door.settings.keys())
+def hasher_of(context: CommandContext) -> AddressHasher:
+    return AddressHasher(context.settings.keys())
 
 
 def address_of(email: str, where: str = "EMAIL") -> EmailAddress:
@@ -58,6 +58,6 @@ def read_wording(path: Path) -> str:
     return wording
 
 
-def look_up(door: Door, email: str) -> File:
-    with door.database.read() as connection:
-        return rights.look_up(connection, address_of(email), hasher_of(door))
+def look_up(context: CommandContext, email: str) -> SubjectRecord:
+    with context.database.read() as connection:
+        return rights.look_up(connection, address_of(email), hasher_of(context))

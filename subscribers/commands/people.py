@@ -12,7 +12,7 @@ import click
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from mailer.commands import Door, json_option
+from mailer.commands import CommandContext, json_option
 from mailer.errors import InvalidInput
 from subscribers import rights
 from subscribers.address import AddressHasher
@@ -66,7 +66,7 @@ def subscribers() -> None:
 @json_option
 @click.pass_obj
 def import_(
-    door: Door,
+    context: CommandContext,
     file: Path,
     source: str,
     wording: Path,
@@ -89,7 +89,7 @@ def import_(
       mailer subscribers import people.csv --source "sign-up form" --wording wording.txt
     """
     evidence = Evidence(
-        topic_or_default(door, topic),
+        topic_or_default(context, topic),
         source_of(source),
         read_wording(wording),
         language.strip(),
@@ -99,13 +99,17 @@ def import_(
     if target.resolve() in {file.resolve(), wording.resolve()}:
         raise InvalidInput("the refusals would overwrite what is read.", where=str(target))
     began = time.monotonic()
-    with Refusals(target) as refused, _progress(door, file) as on_progress, as_text(file.open("rb")) as text:
+    with (
+        Refusals(target) as refused,
+        _progress(context, file) as on_progress,
+        as_text(file.open("rb")) as text,
+    ):
         job = Import(
-            database=door.database,
+            database=context.database,
             evidence=evidence,
-            hasher=AddressHasher(door.settings.keys()),
-            zone=door.settings.tz,
-            clock=door.clock,
+            hasher=AddressHasher(context.settings.keys()),
+            zone=context.settings.tz,
+            clock=context.clock,
             on_refusal=refused.write,
             on_progress=on_progress,
             dry_run=dry_run,
@@ -116,7 +120,7 @@ def import_(
         "dry_run": dry_run,
         "seconds": round(time.monotonic() - began, 2),
     }
-    door.report(values, reporting.of_import(report, target, dry_run=dry_run), as_json=as_json)
+    context.report(values, reporting.of_import(report, target, dry_run=dry_run), as_json=as_json)
 
 
 @subscribers.command("list")
@@ -124,37 +128,37 @@ def import_(
 @click.option("--state", type=click.Choice([each.value for each in STATES]), help="Only these.")
 @json_option
 @click.pass_obj
-def list_(door: Door, topic: str | None, state: str | None, as_json: bool) -> None:
+def list_(context: CommandContext, topic: str | None, state: str | None, as_json: bool) -> None:
     """List the people on file and where they stand on a topic.
 
     \b
     Example:
       mailer subscribers list --state withdrawn
     """
-    about = topic_or_default(door, topic)
+    about = topic_or_default(context, topic)
     wanted = ConsentKind(state) if state else None
-    with door.database.read() as connection, closing(rights.listed(connection, about, wanted)) as people:
+    with context.database.read() as connection, closing(rights.listed(connection, about, wanted)) as people:
         if as_json:
             rows = [reporting.listed_values(each) for each in people]
-            door.report({"topic": about, "subscribers": rows}, "", as_json=True)
+            context.report({"topic": about, "subscribers": rows}, "", as_json=True)
             return
         for each in people:
-            click.echo(reporting.of_listed(each, door.settings.tz))
+            click.echo(reporting.of_listed(each, context.settings.tz))
 
 
 @subscribers.command()
 @email_argument
 @json_option
 @click.pass_obj
-def show(door: Door, email: str, as_json: bool) -> None:
+def show(context: CommandContext, email: str, as_json: bool) -> None:
     """Show all that is on file about a person (article 15).
 
     \b
     Example:
       mailer subscribers show jan@example.com
     """
-    file = look_up(door, email)
-    door.report(rights.exported(file), reporting.of_file(file, door.settings.tz), as_json=as_json)
+    file = look_up(context, email)
+    context.report(rights.exported(file), reporting.of_file(file, context.settings.tz), as_json=as_json)
 
 
 @subscribers.command()
@@ -167,7 +171,7 @@ def show(door: Door, email: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def rectify(
-    door: Door,
+    context: CommandContext,
     email: str,
     salutation: str | None,
     first_name: str | None,
@@ -190,17 +194,17 @@ def rectify(
     )
     if correction == Correction():
         raise click.UsageError("Say what to correct: --salutation, --first-name, --surname or --email.")
-    with door.database.write() as connection:
+    with context.database.write() as connection:
         changed = rights.rectify(
             connection,
             address_of(email),
             correction,
-            hasher=hasher_of(door),
+            hasher=hasher_of(context),
             source=source_of(source),
-            now=door.now(),
+            now=context.now(),
         )
     text = f"Corrected: {', '.join(changed)}." if changed else "It was so already; nothing was changed."
-    door.report({"changed": changed}, text, as_json=as_json)
+    context.report({"changed": changed}, text, as_json=as_json)
 
 
 @subscribers.command()
@@ -209,7 +213,7 @@ def rectify(
 @source_option
 @json_option
 @click.pass_obj
-def erase(door: Door, email: str, yes: bool, source: str, as_json: bool) -> None:
+def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: bool) -> None:
     """Take a person off file for good (article 17). A keyed hash of the address stays, so that no import undoes it.
 
     \b
@@ -219,24 +223,26 @@ def erase(door: Door, email: str, yes: bool, source: str, as_json: bool) -> None
     address = address_of(email)
     if not yes:
         click.confirm("Erase this person? It can't be undone.", abort=True, err=True)
-    with door.database.write() as connection:
-        rights.erase(connection, address, hasher=hasher_of(door), source=source_of(source), now=door.now())
-    door.report({"erased": True}, "Erased. Only a keyed hash of the address is left.", as_json=as_json)
+    with context.database.write() as connection:
+        rights.erase(
+            connection, address, hasher=hasher_of(context), source=source_of(source), now=context.now()
+        )
+    context.report({"erased": True}, "Erased. Only a keyed hash of the address is left.", as_json=as_json)
 
 
 @subscribers.command()
 @email_argument
 @json_option
 @click.pass_obj
-def export(door: Door, email: str, as_json: bool) -> None:
+def export(context: CommandContext, email: str, as_json: bool) -> None:
     """Print all that is on file about a person as JSON, to hand to them (articles 15 and 20).
 
     \b
     Example:
       mailer subscribers export jan@example.com > jan.json
     """
-    values = rights.exported(look_up(door, email))
-    door.report(values, reporting.as_json(values), as_json=as_json)
+    values = rights.exported(look_up(context, email))
+    context.report(values, reporting.as_json(values), as_json=as_json)
 
 
 def _name(option: str, value: str | None) -> str | None:
@@ -247,10 +253,10 @@ def _name(option: str, value: str | None) -> str | None:
 
 
 @contextmanager
-def _progress(door: Door, file: Path) -> Iterator[Callable[[int], None]]:
+def _progress(context: CommandContext, file: Path) -> Iterator[Callable[[int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(
-        *columns, console=door.console, disable=not door.console.is_terminal, transient=True
+        *columns, console=context.console, disable=not context.console.is_terminal, transient=True
     ) as progress:
         task = progress.add_task(escape(file.name), total=file.stat().st_size)
         yield lambda read: progress.update(task, completed=read)

@@ -11,10 +11,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from subscribers.intake import ImportReport
-from subscribers.ledger import EVERY_TOPIC, Line, Proof
+from subscribers.ledger import EVERY_TOPIC, LedgerEntry, Proof
 from subscribers.models import ConsentKind
 from subscribers.people import Names, Person
-from subscribers.rights import File, Listed
+from subscribers.rights import Listed, SubjectRecord
 
 
 def of_import(report: ImportReport, refusals: Path, *, dry_run: bool) -> str:
@@ -49,7 +49,7 @@ def listed_values(listed: Listed) -> dict[str, Any]:
     }
 
 
-def of_file(file: File, zone: ZoneInfo) -> str:
+def of_file(file: SubjectRecord, zone: ZoneInfo) -> str:
     """All that is on file about a person."""
     lines = [f"{title:<12}{value}" for title, value in _fields(file.person).items()]
     lines.append(f"{'on file':<12}since {_moment(file.person.created_at, zone)}")
@@ -61,7 +61,7 @@ def of_file(file: File, zone: ZoneInfo) -> str:
     return "\n".join([*lines, "", of_lines(file.history, zone)])
 
 
-def of_lines(lines: Iterable[Line], zone: ZoneInfo) -> str:
+def of_lines(lines: Iterable[LedgerEntry], zone: ZoneInfo) -> str:
     """Lines of the ledger, one in a line."""
     return "\n".join(
         f"{line.id:>8}  {_moment(line.event.occurred_at, zone):<24}  {line.event.kind:<10}"

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher
 from subscribers.intake.applicant import Applicant
-from subscribers.ledger import NewEvent, Standing, rectified
+from subscribers.ledger import ConsentStatus, NewEvent, rectified
 from subscribers.models import ConsentKind
 from subscribers.people import Names, Person
 from subscribers.suppression import Suppressed
@@ -43,7 +43,7 @@ class Candidate(NamedTuple):
 
     applicant: Applicant
     person: Person | None
-    standing: Standing | None
+    standing: ConsentStatus | None
     suppressed: Suppressed | None
     verdict: Verdict
 
@@ -64,7 +64,7 @@ class Candidate(NamedTuple):
 
 
 def verdict_on(
-    consented_at: datetime, standing: Standing | None, suppressed_since: datetime | None
+    consented_at: datetime, standing: ConsentStatus | None, suppressed_since: datetime | None
 ) -> Verdict:
     """What a consent given at `consented_at` does to someone who stands at `standing`.
 

@@ -58,7 +58,7 @@ class NewEvent:
             raise ValueError("consent is given to a text; the event names its wording")
 
 
-class Line(NamedTuple):
+class LedgerEntry(NamedTuple):
     """An event as it stands in the ledger. `recorded_at` is when it was written there."""
 
     id: int
@@ -68,7 +68,7 @@ class Line(NamedTuple):
     hash: str
 
 
-class Standing(NamedTuple):
+class ConsentStatus(NamedTuple):
     """Where a person stands on a topic: the state, since when, and the ledger line that says so."""
 
     state: ConsentKind
@@ -88,7 +88,7 @@ class BrokenLink(LedgerBroken):
         self.problem = problem
 
 
-def standing_after(standing: Standing | None, event: NewEvent, event_id: int) -> Standing | None:
+def standing_after(standing: ConsentStatus | None, event: NewEvent, event_id: int) -> ConsentStatus | None:
     """Where the person stands once `event`, which is line `event_id`, has happened.
 
     A withdrawal always counts. A grant counts only if it was given later than what stands: an old consent that
@@ -97,14 +97,14 @@ def standing_after(standing: Standing | None, event: NewEvent, event_id: int) ->
     match event.kind:
         case ConsentKind.REQUESTED:
             counts = standing is None or standing.state is ConsentKind.REQUESTED
-            return Standing(event.kind, event.occurred_at, event_id) if counts else standing
+            return ConsentStatus(event.kind, event.occurred_at, event_id) if counts else standing
         case ConsentKind.GRANTED:
             counts = (
                 standing is None
                 or standing.state is ConsentKind.REQUESTED
                 or event.occurred_at > standing.since
             )
-            return Standing(event.kind, event.occurred_at, event_id) if counts else standing
+            return ConsentStatus(event.kind, event.occurred_at, event_id) if counts else standing
         case ConsentKind.WITHDRAWN | ConsentKind.OBJECTED:
             return _taken_back(standing, event, event_id)
         case ConsentKind.RECTIFIED:
@@ -115,14 +115,14 @@ def standing_after(standing: Standing | None, event: NewEvent, event_id: int) ->
             assert_never(event.kind)
 
 
-def _taken_back(standing: Standing | None, event: NewEvent, event_id: int) -> Standing:
+def _taken_back(standing: ConsentStatus | None, event: NewEvent, event_id: int) -> ConsentStatus:
     if standing is None:
-        return Standing(event.kind, event.occurred_at, event_id)
+        return ConsentStatus(event.kind, event.occurred_at, event_id)
     # An objection is not weakened into a withdrawal; and nothing is taken back before it was given, also where
     # the clocks of two hosts differ.
     objected = standing.state is ConsentKind.OBJECTED
     state = ConsentKind.OBJECTED if objected else event.kind
-    return Standing(state, max(event.occurred_at, standing.since), event_id)
+    return ConsentStatus(state, max(event.occurred_at, standing.since), event_id)
 
 
 def rectified(subscriber_id: int, changed: Iterable[str], source: str, now: datetime) -> NewEvent:
@@ -169,15 +169,15 @@ def hash_of(previous_hash: str, line_id: int, event: NewEvent, recorded_at: date
     return sha256(told.encode()).hexdigest()
 
 
-def link(previous: Line | None, event: NewEvent, recorded_at: datetime) -> Line:
+def link(previous: LedgerEntry | None, event: NewEvent, recorded_at: datetime) -> LedgerEntry:
     """The line that follows `previous` (None: the first one)."""
     line_id, previous_hash = (previous.id + 1, previous.hash) if previous else (1, GENESIS)
-    return Line(
+    return LedgerEntry(
         line_id, event, recorded_at, previous_hash, hash_of(previous_hash, line_id, event, recorded_at)
     )
 
 
-def check_link(previous: Line | None, line: Line) -> None:
+def check_link(previous: LedgerEntry | None, line: LedgerEntry) -> None:
     """Raises BrokenLink if `line` does not follow `previous` (None: if it can't be the first)."""
     expected_id, expected_hash = (previous.id + 1, previous.hash) if previous else (1, GENESIS)
     if line.id > expected_id:
@@ -189,7 +189,7 @@ def check_link(previous: Line | None, line: Line) -> None:
     check_content(line)
 
 
-def check_content(line: Line) -> None:
+def check_content(line: LedgerEntry) -> None:
     """Raises BrokenLink if the fields of `line` are not those that its hash was taken of."""
     try:
         intact = line.hash == hash_of(line.previous_hash, line.id, line.event, line.recorded_at)
@@ -199,7 +199,7 @@ def check_content(line: Line) -> None:
         raise BrokenLink(line.id, "it was altered; its fields do not match its hash")
 
 
-def checked(lines: Iterable[Line]) -> Iterator[Line]:
+def checked(lines: Iterable[LedgerEntry]) -> Iterator[LedgerEntry]:
     """Walk a whole ledger from its first line. Raises BrokenLink at the first line that does not fit."""
     previous = None
     for line in lines:

@@ -17,9 +17,9 @@ from mailer.database import bulk
 from mailer.errors import InvalidInput
 from subscribers.ledger.events import (
     BrokenLink,
-    Line,
+    ConsentStatus,
+    LedgerEntry,
     NewEvent,
-    Standing,
     check_content,
     link,
     standing_after,
@@ -31,7 +31,7 @@ EVENT = ConsentEvent.metadata.tables["consent_event"]
 SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
 WORDING = Wording.metadata.tables["wording"]
 
-Standings: TypeAlias = dict[tuple[int, str], Standing]
+Standings: TypeAlias = dict[tuple[int, str], ConsentStatus]
 """Where people stand, by (subscriber id, topic)."""
 
 
@@ -105,28 +105,29 @@ def standings(connection: Connection, subscriber_ids: Collection[int]) -> Standi
     of_them = bulk.among(connection, CONSENT.c.subscriber_id, subscriber_ids)
     rows = connection.execute(select(CONSENT).where(of_them))
     return {
-        (person, topic): Standing(state, since, event_id) for person, topic, state, since, event_id in rows
+        (person, topic): ConsentStatus(state, since, event_id)
+        for person, topic, state, since, event_id in rows
     }
 
 
-def history(connection: Connection, subscriber_id: int) -> list[Line]:
+def history(connection: Connection, subscriber_id: int) -> list[LedgerEntry]:
     """Everything the ledger says of one person, oldest first."""
     of_person = select(EVENT).where(EVENT.c.subscriber_id == subscriber_id)
     return list(read(connection, of_person.order_by(EVENT.c.id)))
 
 
-def lines(connection: Connection) -> Generator[Line]:
+def lines(connection: Connection) -> Generator[LedgerEntry]:
     """The whole ledger from its first line, read as it is walked."""
     return read(connection, select(EVENT).order_by(EVENT.c.id))
 
 
-def lines_by_person(connection: Connection) -> Generator[Line]:
+def lines_by_person(connection: Connection) -> Generator[LedgerEntry]:
     """The whole ledger, person by person, read as it is walked."""
     by_person = select(EVENT).order_by(EVENT.c.subscriber_id, EVENT.c.id)
     return read(connection, by_person)
 
 
-def read(connection: Connection, statement: Select[Any]) -> Generator[Line]:
+def read(connection: Connection, statement: Select[Any]) -> Generator[LedgerEntry]:
     """The lines that a selection of the ledger's columns yields.
 
     Raises BrokenLink at a line that no `append` can have written, such as one of an unknown kind.
@@ -142,7 +143,7 @@ def read(connection: Connection, statement: Select[Any]) -> Generator[Line]:
         yield from _one_by_one(connection, statement.offset(passed))
 
 
-def _one_by_one(connection: Connection, statement: Select[Any]) -> Generator[Line]:
+def _one_by_one(connection: Connection, statement: Select[Any]) -> Generator[LedgerEntry]:
     """A cursor fails for all the rows that it brings at a time; so the one that is to blame is found."""
     numbers = connection.execute(statement.with_only_columns(EVENT.c.id)).scalars().all()
     for number in numbers:
@@ -157,7 +158,7 @@ def _name_of(wording: object) -> str | None:
     return sha256(wording.encode()).hexdigest() if isinstance(wording, str) else None
 
 
-def _last_line(connection: Connection) -> Line | None:
+def _last_line(connection: Connection) -> LedgerEntry | None:
     last = select(EVENT).order_by(EVENT.c.id.desc()).limit(1)
     line = next(read(connection, last), None)
     if line is not None:
@@ -165,13 +166,13 @@ def _last_line(connection: Connection) -> Line | None:
     return line
 
 
-def _line(row: Sequence[Any]) -> Line:
+def _line(row: Sequence[Any]) -> LedgerEntry:
     line_id, person, topic, kind, occurred_at, recorded_at, source, wording, previous_hash, own_hash = row
     event = NewEvent(person, topic, kind, occurred_at, source, wording)
-    return Line(line_id, event, recorded_at, previous_hash, own_hash)
+    return LedgerEntry(line_id, event, recorded_at, previous_hash, own_hash)
 
 
-def _row(line: Line) -> bulk.Row:
+def _row(line: LedgerEntry) -> bulk.Row:
     event = line.event
     return (
         line.id,
@@ -187,7 +188,7 @@ def _row(line: Line) -> bulk.Row:
     )
 
 
-def _derive(standings: Standings, line: Line) -> None:
+def _derive(standings: Standings, line: LedgerEntry) -> None:
     event = line.event
     if event.kind is ConsentKind.ERASED:
         for key in [key for key in standings if key[0] == event.subscriber_id]:

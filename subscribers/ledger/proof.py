@@ -9,8 +9,8 @@ from sqlalchemy import Connection, select
 from mailer.errors import NotFound
 from subscribers.ledger.events import (
     BrokenLink,
-    Line,
-    Standing,
+    ConsentStatus,
+    LedgerEntry,
     check_content,
     standing_after,
 )
@@ -26,9 +26,9 @@ from subscribers.models import ConsentKind
 class Proof:
     """That a person consented: the ledger's line, the verbatim text, and where the person stands now."""
 
-    grant: Line
+    grant: LedgerEntry
     wording: str
-    standing: Standing
+    standing: ConsentStatus
 
 
 def prove(connection: Connection, subscriber_id: int, topic: str) -> Proof:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, exists, func, select
 from subscribers.ledger.events import (
     GENESIS,
     BrokenLink,
-    Standing,
+    ConsentStatus,
     checked,
 )
 from subscribers.ledger.ledger import (
@@ -31,7 +31,7 @@ from subscribers.ledger.ledger import (
     lines_by_person,
 )
 
-Placed: TypeAlias = tuple[int, dict[str, Standing]]
+Placed: TypeAlias = tuple[int, dict[str, ConsentStatus]]
 """A subscriber's id, and where they stand by topic."""
 
 
@@ -107,7 +107,7 @@ def _kept(connection: Connection) -> Generator[Placed]:
                 yield (
                     person,
                     {
-                        topic: Standing(state, since, event_id)
+                        topic: ConsentStatus(state, since, event_id)
                         for _, topic, state, since, event_id in of_person
                     },
                 )

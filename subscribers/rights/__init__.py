@@ -5,15 +5,15 @@ Each act that changes something is an event in the ledger, in the transaction of
 
 from __future__ import annotations
 
-from subscribers.rights.access import File, Listed, exported, find, listed, look_up, told
+from subscribers.rights.access import Listed, SubjectRecord, exported, find, listed, look_up, told
 from subscribers.rights.erasure import erase
 from subscribers.rights.rectification import Correction, rectify
 from subscribers.rights.withdrawal import withdraw
 
 __all__ = [
     "Correction",
-    "File",
     "Listed",
+    "SubjectRecord",
     "erase",
     "exported",
     "find",

@@ -15,23 +15,23 @@ from sqlalchemy import Connection, and_, select
 from mailer.errors import NotFound
 from subscribers import audience, ledger, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
-from subscribers.ledger import CONSENT, READ_AHEAD, WORDING, Line, Standing
+from subscribers.ledger import CONSENT, READ_AHEAD, WORDING, ConsentStatus, LedgerEntry
 from subscribers.models import ConsentKind, SuppressionReason
 from subscribers.people import SUBSCRIBER, Person
 from subscribers.suppression import Suppressed
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class SubjectRecord:
     """All there is on file about a person: the four fields, the standings by topic, the ledger's lines.
 
     `wordings` holds the verbatim texts that the lines name, by SHA-256.
     """
 
     person: Person
-    standings: dict[str, Standing]
+    standings: dict[str, ConsentStatus]
     suppressed: Suppressed | None
-    history: list[Line]
+    history: list[LedgerEntry]
     wordings: dict[str, str]
 
 
@@ -76,15 +76,15 @@ def find(connection: Connection, address: EmailAddress, hasher: AddressHasher) -
     raise NotFound("Nobody with this address is on file.")
 
 
-def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> File:
+def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> SubjectRecord:
     """All there is on file about the person with this address. Raises NotFound."""
     person = find(connection, address, hasher)
     standings = ledger.standings(connection, [person.id])
-    suppressed = suppression.find(connection, hasher, [person.address_key]).get(person.address_key)
+    suppressed = suppression.find(connection, hasher, [person.email_normalised]).get(person.email_normalised)
     history = ledger.history(connection, person.id)
     named = {line.event.wording_sha256 for line in history} - {None}
     wordings = connection.execute(select(WORDING.c.sha256, WORDING.c.text).where(WORDING.c.sha256.in_(named)))
-    return File(
+    return SubjectRecord(
         person,
         {topic: standing for (_, topic), standing in standings.items()},
         suppressed,
@@ -93,7 +93,7 @@ def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher
     )
 
 
-def exported(file: File) -> dict[str, Any]:
+def exported(file: SubjectRecord) -> dict[str, Any]:
     """A person's own data as plain values, in words they can read (articles 15 and 20)."""
     return {
         **file.person.names._asdict(),
@@ -111,7 +111,7 @@ def exported(file: File) -> dict[str, Any]:
     }
 
 
-def told(line: Line) -> dict[str, Any]:
+def told(line: LedgerEntry) -> dict[str, Any]:
     """A line of the ledger as plain values."""
     return {
         "line": line.id,

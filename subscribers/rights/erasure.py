@@ -25,4 +25,4 @@ def erase(
     person = find(connection, address, hasher)
     ledger.append(connection, [NewEvent(person.id, EVERY_TOPIC, ConsentKind.ERASED, now, source)], now)
     people.remove(connection, person.id)
-    suppression.add(connection, hasher.newest(person.address_key), SuppressionReason.ERASED, now)
+    suppression.add(connection, hasher.newest(person.email_normalised), SuppressionReason.ERASED, now)

@@ -58,7 +58,7 @@ def rectify(
 def _readdress(
     connection: Connection, person: Person, address: EmailAddress, hasher: AddressHasher, now: datetime
 ) -> None:
-    if address.key == person.address_key:
+    if address.key == person.email_normalised:
         # Another spelling of the same address keeps the hash by which a suppression may know it.
         people.readdress(connection, person.id, address, person.hashed)
         return
@@ -71,4 +71,4 @@ def _readdress(
         )
     people.readdress(connection, person.id, address, hasher.newest(address.key))
     # Otherwise the old file, imported again, would put the old address on file as somebody new.
-    suppression.add(connection, hasher.newest(person.address_key), SuppressionReason.ERASED, now)
+    suppression.add(connection, hasher.newest(person.email_normalised), SuppressionReason.ERASED, now)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from subscribers.self_service.links import InvalidToken, Links, Target
 from subscribers.self_service.unsubscribe import (
-    Listing,
     Request,
-    Undo,
+    Resubscribe,
+    Subscription,
     View,
     Withdrawal,
     event_for,
@@ -19,10 +19,10 @@ from subscribers.self_service.unsubscribe import (
 __all__ = [
     "InvalidToken",
     "Links",
-    "Listing",
     "Request",
+    "Resubscribe",
+    "Subscription",
     "Target",
-    "Undo",
     "View",
     "Withdrawal",
     "event_for",

@@ -16,12 +16,12 @@ from sqlalchemy import Connection, select
 
 from mailer.database import table
 from subscribers import ledger
-from subscribers.ledger import NewEvent, Standing, standing_after
+from subscribers.ledger import ConsentStatus, NewEvent, standing_after
 from subscribers.models import ConsentKind, Subscriber, Suppression
 from subscribers.self_service.links import Target
 
 
-class Listing(Enum):
+class Subscription(Enum):
     """Whether somebody is on a list, as far as a link's holder is concerned."""
 
     ON = auto()
@@ -38,7 +38,7 @@ class Withdrawal:
 
 
 @dataclass(frozen=True, slots=True)
-class Undo:
+class Resubscribe:
     """Put somebody back who withdrew. `wording` is, verbatim, what the page said they agree to."""
 
     target: Target
@@ -46,7 +46,7 @@ class Undo:
     wording: str
 
 
-Request: TypeAlias = Withdrawal | Undo
+Request: TypeAlias = Withdrawal | Resubscribe
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Contact:
 class View:
     """What a page has to tell: the listing, and the address (None: nobody is on file)."""
 
-    listing: Listing
+    listing: Subscription
     email: str | None
 
 
@@ -72,22 +72,22 @@ def masked(email: str) -> str:
     return f"{local[:1]}…@{domain[:1]}…{dot}{top if dot else ''}"
 
 
-def listing_of(standing: Standing | None, contact: Contact | None) -> Listing:
+def listing_of(standing: ConsentStatus | None, contact: Contact | None) -> Subscription:
     """Where the holder of a link finds themselves."""
     if standing is None or contact is None:
-        return Listing.OFF
+        return Subscription.OFF
     match standing.state:
         case ConsentKind.GRANTED | ConsentKind.REQUESTED:
-            return Listing.ON
+            return Subscription.ON
         case ConsentKind.WITHDRAWN if not contact.barred:
-            return Listing.LEFT
+            return Subscription.LEFT
         case _:
-            return Listing.OFF
+            return Subscription.OFF
 
 
 def event_for(
     request: Request,
-    standing: Standing | None,
+    standing: ConsentStatus | None,
     contact: Contact | None,
     wording_sha256: str | None,
     now: datetime,
@@ -95,12 +95,12 @@ def event_for(
     """What `request` adds to the ledger; None where it is so already, or where it does not apply."""
     target, listing = request.target, listing_of(standing, contact)
     match request:
-        case Withdrawal() if listing is Listing.ON:
+        case Withdrawal() if listing is Subscription.ON:
             kind, occurred_at = ConsentKind.WITHDRAWN, now
-        case Undo() if standing is not None and listing is Listing.LEFT:
+        case Resubscribe() if standing is not None and listing is Subscription.LEFT:
             # Later than the withdrawal that the page showed, whatever the clocks of two hosts say.
             kind, occurred_at = ConsentKind.GRANTED, max(now, standing.since + timedelta(microseconds=1))
-        case Withdrawal() | Undo():
+        case Withdrawal() | Resubscribe():
             return None
         case _:
             assert_never(request)
@@ -112,7 +112,7 @@ def settle(connection: Connection, requests: Sequence[Request], now: datetime) -
     ledger.lock(connection)
     ids = {request.target.subscriber_id for request in requests}
     contacts = _contacts(connection, ids)
-    standings: dict[tuple[int, str], Standing | None] = {**ledger.standings(connection, ids)}
+    standings: dict[tuple[int, str], ConsentStatus | None] = {**ledger.standings(connection, ids)}
     events, views = [], []
     for request in requests:
         key = request.target.subscriber_id, request.target.topic

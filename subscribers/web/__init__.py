@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from subscribers.web.unsubscribe import COUNTED, UnsubscribeDoor
+from subscribers.web.unsubscribe import COUNTED, UnsubscribeEndpoint
 
-__all__ = ["COUNTED", "UnsubscribeDoor"]
+__all__ = ["COUNTED", "UnsubscribeEndpoint"]

@@ -21,9 +21,9 @@ from mailer.observability import Metrics
 from subscribers.self_service import (
     InvalidToken,
     Links,
-    Listing,
+    Resubscribe,
+    Subscription,
     Target,
-    Undo,
     View,
     Withdrawal,
     masked,
@@ -51,7 +51,7 @@ class Unreadable(Exception):
     """The body of a POST is not one of the forms that are understood here."""
 
 
-class UnsubscribeDoor:
+class UnsubscribeEndpoint:
     """Answers ``/u/<token>``. Reads go to `database`, writes through `settle`, which groups them.
 
     `locale` is the language for visitors whose link does not tell theirs.
@@ -116,7 +116,7 @@ class UnsubscribeDoor:
         async with self._database.session() as session:
             connection = await session.connection()
             view = await connection.run_sync(unsubscribe.look_up, target)
-        return self._view(Page.ASK if view.listing is Listing.ON else Page.AWAY, target, view)
+        return self._view(Page.ASK if view.listing is Subscription.ON else Page.AWAY, target, view)
 
     async def _act(self, target: Target, form: Mapping[str, object]) -> Response:
         if form.get("List-Unsubscribe") == "One-Click":
@@ -130,8 +130,8 @@ class UnsubscribeDoor:
                 return self._view(Page.DONE, target, view)
             case "resubscribe":
                 wording = self._pages.consent(target.locale, target.topic)
-                view = await self._settle.submit(Undo(target, "unsubscribe page, undone", wording))
-                if view.listing is not Listing.ON:
+                view = await self._settle.submit(Resubscribe(target, "unsubscribe page, undone", wording))
+                if view.listing is not Subscription.ON:
                     return self._view(Page.AWAY, target, view)
                 self._metrics.count(UNDONE)
                 return self._view(Page.RESTORED, target, view)
@@ -139,7 +139,7 @@ class UnsubscribeDoor:
                 raise Unreadable
 
     def _view(self, page: Page, target: Target, view: View) -> Response:
-        known = view.email is not None and view.listing is not Listing.OFF
+        known = view.email is not None and view.listing is not Subscription.OFF
         return self._page(
             page,
             target.locale,

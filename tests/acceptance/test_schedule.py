@@ -44,12 +44,12 @@ def test_run_due_says_once_what_was_missed_and_how_to_go_on(
 ) -> None:
     arguments = ("campaigns", "schedule", "notes", "--at", hence(hours=1), "--max-lateness", "90m", "--json")
     scheduled = json.loads(mailer.run(*arguments, cwd=folder).stdout)
-    latest, due = (datetime.fromisoformat(scheduled[key]) for key in ("latest_at", "due_at"))
+    latest, due = (datetime.fromisoformat(scheduled[key]) for key in ("start_before", "due_at"))
     assert latest - due == timedelta(minutes=90)
     two_days_ago = datetime.now(UTC) - timedelta(days=2)
     with sqlite_database.write() as connection:
-        times = {"due_at": two_days_ago, "latest_at": two_days_ago + timedelta(minutes=90)}
-        connection.execute(update(catalogue.scheduled_run).values(times))
+        times = {"due_at": two_days_ago, "start_before": two_days_ago + timedelta(minutes=90)}
+        connection.execute(update(catalogue.schedule).values(times))
     first = mailer.run("run-due", cwd=folder, check=False)
     assert first.returncode == 4
     assert first.stdout == ""
@@ -134,7 +134,7 @@ def test_single_doubts_are_resolved_by_their_number(
         assert mailer.run("run-due", cwd=folder, check=False).returncode == 3
         listed = mailer.run("deliveries", "list", "notes", "--state", "uncertain", "--json", cwd=folder)
         first, second = json.loads(listed.stdout)["deliveries"]
-        assert first["reply_text"]
+        assert first["diagnostic"]
         assert first["attempted_at"]
         wrong = mailer.run(
             *("deliveries", "resolve", "notes", "--resend", "--id", str(first["id"]), "--id", "999"),

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Engine, create_engine, update
 from sqlalchemy.pool import StaticPool
 
 from campaigns import catalogue, deliveries
-from campaigns.deliveries import Hold, workers
+from campaigns.deliveries import ClaimContext, workers
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
 from campaigns.sending import Dispatch, Pacing, Recorder, Sender, sender
@@ -281,7 +281,7 @@ class History:
             await asyncio.sleep(self.luck.uniform(2, 7))
 
     async def _look(self, dispatch: Dispatch, process: SimulatedProcess) -> None:
-        dispatch.bury_dead()
+        dispatch.retire_dead()
         lease = timedelta(seconds=LEASE)
         with self.database.write() as connection:
             clock = dispatch._clock
@@ -293,7 +293,7 @@ class History:
             elsewhere = workers.Process(process.name, "1:1")
             number = workers.register(connection, elsewhere, clock(), lease)
         self.note(f"begins as worker {number}")
-        recorder = Recorder(self.database, Hold(number, CAMPAIGN, TOPIC), clock, lease, Pacing(None))
+        recorder = Recorder(self.database, ClaimContext(number, CAMPAIGN, TOPIC), clock, lease, Pacing(None))
         relay: Any = PlayedRelay(self, number)
         run = Sender(recorder, relay, relay, clock, lease=lease, retry=SETTINGS.retry)
         try:
@@ -384,9 +384,9 @@ class History:
 
     def _is_over(self) -> bool:
         campaign = self.database.raw.execute("SELECT state FROM campaign").fetchone()[0]
-        at_work = self.database.raw.execute("SELECT count(*) FROM worker WHERE buried_at IS NULL").fetchone()[
-            0
-        ]
+        at_work = self.database.raw.execute(
+            "SELECT count(*) FROM worker WHERE retired_at IS NULL"
+        ).fetchone()[0]
         return not at_work and campaign in {CampaignState.FINISHED, CampaignState.CANCELLED}
 
     # -- the promise ---------------------------------------------------------------------------------------------
@@ -409,9 +409,9 @@ class History:
     def offered(self, person: int, worker: int, *, taken: bool) -> None:
         """Content is offered, and the relay takes it or does not."""
         self.note(f"offers subscriber {person} as worker {worker}; {'taken' if taken else 'not taken'}")
-        buried = self.database.raw.execute("SELECT buried_at FROM worker WHERE id = ?", (worker,)).fetchone()[
-            0
-        ]
+        buried = self.database.raw.execute(
+            "SELECT retired_at FROM worker WHERE id = ?", (worker,)
+        ).fetchone()[0]
         self.promise(not buried, f"worker {worker} offers content after its burial")
         self.copies[person] += taken
         enough = self.copies[person] <= self.allowed[person]

@@ -11,7 +11,17 @@ import pytest
 from sqlalchemy import ColumnElement, Connection, Integer, String, bindparam, cast, exists, update
 
 from campaigns import deliveries
-from campaigns.deliveries import HELD, Hold, Settlement, delivery, gate, recovery, settlement, tables, workers
+from campaigns.deliveries import (
+    HELD,
+    ClaimContext,
+    Settlement,
+    delivery,
+    gate,
+    recovery,
+    settlement,
+    tables,
+    workers,
+)
 from campaigns.models import DeliveryState
 from campaigns.sending import Recorder
 from mailer.database import Prepared
@@ -68,10 +78,10 @@ def _open_gate(patch: pytest.MonkeyPatch, predicate: Predicate) -> None:
         patch.setattr(gate, "_GATE", Prepared(gate._gate()))
 
 
-def _claim_who_agrees(connection: Connection, hold: Hold, now: datetime, limit: int) -> list[int]:
+def _claim_who_agrees(connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:
     """Consent is read here, in a transaction before the one that records the attempt."""
-    claimed = _claim(connection, hold, now, limit)
-    values = {"ids": claimed, "worker": hold.worker_id, "topic": hold.topic, "now": now}
+    claimed = _claim(connection, context, now, limit)
+    values = {"ids": claimed, "worker": context.worker_id, "topic": context.topic, "now": now}
     withheld = set(connection.execute(gate._WITHHOLD, values).scalars()) if claimed else set()
     return [number for number in claimed if number not in withheld]
 
@@ -86,13 +96,13 @@ def _has_not_withdrawn(topic: ColumnElement[str], subscriber_id: ColumnElement[i
 
 
 def _settle_what_was_not_written(
-    connection: Connection, hold: Hold, settlements: Sequence[Settlement], now: datetime
+    connection: Connection, context: ClaimContext, settlements: Sequence[Settlement], now: datetime
 ) -> None:
     """Attempt and outcome are written together, after the content was offered."""
     ids = [one.delivery_id for one in settlements]
-    mine = delivery.c.id.in_(ids), delivery.c.worker_id == hold.worker_id, HELD
+    mine = delivery.c.id.in_(ids), delivery.c.worker_id == context.worker_id, HELD
     connection.execute(update(delivery).where(*mine).values(state=DeliveryState.ATTEMPTING))
-    _settle(connection, hold, settlements, now)
+    _settle(connection, context, settlements, now)
 
 
 def _forget(connection: Connection, worker_ids: Sequence[int], _now: datetime) -> None:
@@ -102,13 +112,13 @@ def _forget(connection: Connection, worker_ids: Sequence[int], _now: datetime) -
 
 
 def _attempt_whosever_it_is(
-    connection: Connection, hold: Hold, delivery_ids: Sequence[int], now: datetime
+    connection: Connection, context: ClaimContext, delivery_ids: Sequence[int], now: datetime
 ) -> dict[int, deliveries.Answer]:
     """Whoever once claimed a delivery may attempt it, buried or not."""
     claimed = delivery.c.id.in_(delivery_ids), deliveries.CLAIMABLE | (delivery.c.state == "claimed")
-    values = {"state": DeliveryState.CLAIMED, "worker_id": hold.worker_id}
+    values = {"state": DeliveryState.CLAIMED, "worker_id": context.worker_id}
     connection.execute(update(delivery).where(*claimed).values(values))
-    return _attempt(connection, hold, delivery_ids, now)
+    return _attempt(connection, context, delivery_ids, now)
 
 
 def _settle_any_attempt() -> object:

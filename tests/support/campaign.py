@@ -68,7 +68,7 @@ def subscribe(
                 "first_name": "Zoë",
                 "surname": f"de Vries {number}",
                 "email": address.spelling,
-                "address_key": address.key,
+                "email_normalised": address.key,
                 "address_hash": hashed.hash,
                 "key_id": hashed.key_id,
                 "created_at": now,

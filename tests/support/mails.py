@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from mailer.message import Address, CampaignMail, InlineImage, Personal, Slot
+from mailer.message import Address, InlineImage, MailTemplate, RecipientValues, Slot
 
 URL = "https://mail.example.org/u/" + "k3Jx_9-" * 12
 LOGO = InlineImage("logo@example.org", "image/png", bytes(range(256)) * 3)
-MAIL = CampaignMail(
+MAIL = MailTemplate(
     sender=Address("Acme: Nieuws", "news@example.org"),
     reply_to=Address("Zoë van Acme", "help@example.org"),
     subject="Versie 2.4.0: sneller, en één ding minder",
@@ -22,7 +22,7 @@ MAIL = CampaignMail(
     language="nl",
     boundary_seed="notes-240",
 )
-PERSON = Personal(
+PERSON = RecipientValues(
     to=Address("Zoë Ångström-Łuczak", "zoe@example.org"),
     message_id="<0123456789abcdef@example.org>",
     date=datetime(2025, 12, 1, 8, 0, 0, tzinfo=UTC),

@@ -114,7 +114,7 @@ class FaultyRelay:
         self.writers.add(writer)
         crowded = self.most_connections is not None and len(self.open) >= self.most_connections
         session = Session(self, reader, writer, faults)
-        holding = asyncio.get_running_loop().create_task(session.refuse() if crowded else session.hold())
+        holding = asyncio.get_running_loop().create_task(session.refuse() if crowded else session.context())
         (self.refused if crowded else self.open).add(holding)
         holding.add_done_callback((self.refused if crowded else self.open).discard)
 
@@ -146,7 +146,7 @@ class Session:
         self.recipient: bytes | None = None
         self.spoiled = False
 
-    async def hold(self) -> None:
+    async def context(self) -> None:
         try:
             with suppress(HungUp, OSError, ssl.SSLError):
                 await self.converse()

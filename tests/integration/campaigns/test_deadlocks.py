@@ -16,7 +16,7 @@ from threading import Barrier
 import pytest
 
 from campaigns import deliveries
-from campaigns.deliveries import Attempt, Hold, Settlement, recovery, workers
+from campaigns.deliveries import Attempt, ClaimContext, Settlement, recovery, workers
 from campaigns.lifecycle import Act
 from campaigns.models import DeliveryState
 from campaigns.sending import Dispatch
@@ -51,13 +51,13 @@ def test_cancelling_and_the_gate_do_not_wait_for_each_other(
 ) -> None:
     for number in range(ROUNDS):
         slug = f"notes-{number}"
-        hold, claims = _begun(database, dispatch, slug)
+        context, claims = _begun(database, dispatch, slug)
         _at_once(
-            partial(_go_round, database, hold, claims),
+            partial(_go_round, database, context, claims),
             partial(dispatch.act, slug, Act.CANCEL),
         )
-        _release(database, hold)
-        later.bury_dead()
+        _release(database, context)
+        later.retire_dead()
         status = counts(database, slug)
         assert status.accepted + status.cancelled == PEOPLE
 
@@ -67,12 +67,12 @@ def test_cancelling_and_a_worker_that_leaves_do_not_wait_for_each_other(
 ) -> None:
     for number in range(ROUNDS):
         slug = f"notes-{number}"
-        hold, _ = _begun(database, dispatch, slug)
+        context, _ = _begun(database, dispatch, slug)
         _at_once(
-            partial(_release, database, hold),
+            partial(_release, database, context),
             partial(dispatch.act, slug, Act.CANCEL),
         )
-        later.bury_dead()
+        later.retire_dead()
         assert counts(database, slug).cancelled == PEOPLE
 
 
@@ -82,33 +82,33 @@ def test_a_burial_and_a_worker_that_wakes_up_do_not_wait_for_each_other(
     """It was taken for dead in the midst of its work, in transactions that do not look at the lease."""
     for number in range(ROUNDS):
         slug = f"notes-{number}"
-        hold, claims = _begun(database, dispatch, slug)
-        _at_once(partial(_go_round, database, hold, claims), later.bury_dead)
+        context, claims = _begun(database, dispatch, slug)
+        _at_once(partial(_go_round, database, context, claims), later.retire_dead)
         status = counts(database, slug)
         assert status.in_flight == 0, "it went on after its burial"
         assert status.accepted + status.uncertain + status.pending == PEOPLE
 
 
-def _begun(database: Database, dispatch: Dispatch, slug: str) -> tuple[Hold, list[int]]:
+def _begun(database: Database, dispatch: Dispatch, slug: str) -> tuple[ClaimContext, list[int]]:
     """A campaign of which one worker holds all deliveries."""
     draft(database, slug)
     campaign_id = dispatch.start(slug).id or 0
     now = datetime.now(UTC)
     with database.write() as connection:
         number = workers.register(connection, workers.Process.current(), now, LEASE)
-        hold = Hold(number, campaign_id, TOPIC)
-        return hold, deliveries.claim(connection, hold, now, PEOPLE)
+        context = ClaimContext(number, campaign_id, TOPIC)
+        return context, deliveries.claim(connection, context, now, PEOPLE)
 
 
-def _go_round(database: Database, hold: Hold, claims: Sequence[int]) -> None:
+def _go_round(database: Database, context: ClaimContext, claims: Sequence[int]) -> None:
     """As the sender's commits do: record the outcomes of one group, and let the next pass the gate."""
     claims = random.sample(claims, len(claims))
     settled: list[Settlement] = []
     for first in range(0, len(claims) + 1, GROUP):
         now = datetime.now(UTC)
         with database.write() as connection:
-            deliveries.settle(connection, hold, settled, now)
-            answers = deliveries.attempt(connection, hold, claims[first : first + GROUP], now)
+            deliveries.settle(connection, context, settled, now)
+            answers = deliveries.attempt(connection, context, claims[first : first + GROUP], now)
         settled = [
             Settlement(number, answer.attempts, DeliveryState.ACCEPTED)
             for number, answer in answers.items()
@@ -116,9 +116,9 @@ def _go_round(database: Database, hold: Hold, claims: Sequence[int]) -> None:
         ]
 
 
-def _release(database: Database, hold: Hold) -> None:
+def _release(database: Database, context: ClaimContext) -> None:
     with database.write() as connection:
-        recovery.release(connection, hold.worker_id)
+        recovery.release(connection, context.worker_id)
 
 
 def _at_once(*acts: Callable[[], object]) -> None:

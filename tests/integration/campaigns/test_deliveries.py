@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection
 
 from campaigns import catalogue, deliveries, reports
-from campaigns.deliveries import Attempt, Halted, Hold, Settlement, Withheld, recovery, workers
+from campaigns.deliveries import Attempt, ClaimContext, Halted, Settlement, Withheld, recovery, workers
 from campaigns.deliveries.workers import Process
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
@@ -21,7 +21,7 @@ from mailer.database import Database
 from subscribers import suppression
 from subscribers.address import AddressHasher
 from subscribers.models import SuppressionReason
-from subscribers.self_service import Target, Undo, Withdrawal, unsubscribe
+from subscribers.self_service import Resubscribe, Target, Withdrawal, unsubscribe
 from tests.support.campaign import SECRET, TOPIC, draft, subscribe, withdraw
 
 LEASE = timedelta(seconds=60)
@@ -39,27 +39,29 @@ class Scene:
         with database.write() as connection:
             catalogue.change_state(connection, self.campaign, Act.SEND, NOW)
 
-    def worker(self, now: datetime = NOW) -> Hold:
+    def worker(self, now: datetime = NOW) -> ClaimContext:
         with self.database.write() as connection:
             number = workers.register(connection, ELSEWHERE, now, LEASE)
-        return Hold(number, self.campaign.id or 0, TOPIC)
+        return ClaimContext(number, self.campaign.id or 0, TOPIC)
 
-    def claim(self, hold: Hold, limit: int = 100, now: datetime = NOW) -> list[int]:
+    def claim(self, context: ClaimContext, limit: int = 100, now: datetime = NOW) -> list[int]:
         with self.database.write() as connection:
-            return deliveries.claim(connection, hold, now, limit)
+            return deliveries.claim(connection, context, now, limit)
 
-    def attempt(self, hold: Hold, ids: list[int], now: datetime = NOW) -> dict[int, deliveries.Answer]:
+    def attempt(
+        self, context: ClaimContext, ids: list[int], now: datetime = NOW
+    ) -> dict[int, deliveries.Answer]:
         with self.database.write() as connection:
-            return deliveries.attempt(connection, hold, ids, now)
+            return deliveries.attempt(connection, context, ids, now)
 
-    def settle(self, hold: Hold, *settlements: Settlement, now: datetime = NOW) -> None:
+    def settle(self, context: ClaimContext, *settlements: Settlement, now: datetime = NOW) -> None:
         with self.database.write() as connection:
-            deliveries.settle(connection, hold, settlements, now)
+            deliveries.settle(connection, context, settlements, now)
 
-    def bury(self, now: datetime) -> list[int]:
+    def retire(self, now: datetime) -> list[int]:
         with self.database.write() as connection:
             dead = workers.find_dead(connection, now)
-            recovery.bury(connection, dead, now)
+            recovery.retire(connection, dead, now)
             return dead
 
     def counts(self) -> dict[DeliveryState, int]:
@@ -82,9 +84,9 @@ def test_two_workers_never_claim_the_same_delivery(database: Database) -> None:
 
 def test_the_gate_lets_consent_through_and_hands_out_the_four_fields(database: Database) -> None:
     scene = Scene(database, 1)
-    hold = scene.worker()
-    (claimed,) = scene.claim(hold)
-    answer = scene.attempt(hold, [claimed])[claimed]
+    context = scene.worker()
+    (claimed,) = scene.claim(context)
+    answer = scene.attempt(context, [claimed])[claimed]
     assert isinstance(answer, Attempt)
     assert answer.attempts == 1
     assert answer.first_attempted_at == NOW
@@ -96,40 +98,40 @@ def test_the_gate_lets_consent_through_and_hands_out_the_four_fields(database: D
 
 def test_the_gate_withholds_who_withdrew_after_the_claim(database: Database) -> None:
     scene = Scene(database, 3)
-    hold = scene.worker()
-    claimed = scene.claim(hold)
+    context = scene.worker()
+    claimed = scene.claim(context)
     withdraw(database, scene.people[1])
-    answers = scene.attempt(hold, claimed)
+    answers = scene.attempt(context, claimed)
     assert [type(answers[number]) for number in claimed] == [Attempt, Withheld, Attempt]
     assert scene.counts() == {DeliveryState.ATTEMPTING: 2, DeliveryState.WITHHELD: 1}
 
 
 def test_the_gate_withholds_a_suppressed_address(database: Database) -> None:
     scene = Scene(database, 1)
-    hold = scene.worker()
-    claimed = scene.claim(hold)
+    context = scene.worker()
+    claimed = scene.claim(context)
     with database.write() as connection:
         hashed = AddressHasher([SECRET.encode()]).newest("person1@example.com")
         suppression.add(connection, hashed, SuppressionReason.BOUNCED, NOW)
-    assert scene.attempt(hold, claimed) == {claimed[0]: Withheld()}
+    assert scene.attempt(context, claimed) == {claimed[0]: Withheld()}
 
 
 def test_the_gate_asks_for_consent_to_the_campaigns_own_topic(database: Database) -> None:
     scene = Scene(database, 1)
-    hold = scene.worker()
-    claimed = scene.claim(hold)
-    answers = scene.attempt(Hold(hold.worker_id, hold.campaign_id, "other"), claimed)
+    context = scene.worker()
+    claimed = scene.claim(context)
+    answers = scene.attempt(ClaimContext(context.worker_id, context.campaign_id, "other"), claimed)
     assert answers == {claimed[0]: Withheld()}
 
 
 @pytest.mark.parametrize("act", [Act.PAUSE, Act.CANCEL])
 def test_the_gate_halts_a_campaign_that_is_paused_or_cancelled(database: Database, act: Act) -> None:
     scene = Scene(database, 1)
-    hold = scene.worker()
-    claimed = scene.claim(hold)
+    context = scene.worker()
+    claimed = scene.claim(context)
     with database.write() as connection:
         catalogue.change_state(connection, scene.campaign, act, NOW)
-    assert scene.attempt(hold, claimed) == {claimed[0]: Halted()}
+    assert scene.attempt(context, claimed) == {claimed[0]: Halted()}
 
 
 def test_the_gate_halts_a_worker_at_a_claim_of_another(database: Database) -> None:
@@ -140,76 +142,76 @@ def test_the_gate_halts_a_worker_at_a_claim_of_another(database: Database) -> No
 
 def test_the_gate_opens_once_for_one_claim(database: Database) -> None:
     scene = Scene(database, 1)
-    hold = scene.worker()
-    claimed = scene.claim(hold)
-    scene.attempt(hold, claimed)
-    assert scene.attempt(hold, claimed) == {claimed[0]: Halted()}
+    context = scene.worker()
+    claimed = scene.claim(context)
+    scene.attempt(context, claimed)
+    assert scene.attempt(context, claimed) == {claimed[0]: Halted()}
 
 
 def test_an_outcome_is_recorded_once_and_may_be_handed_in_again(database: Database) -> None:
     scene = Scene(database, 1)
-    hold = scene.worker()
-    (claimed,) = scene.claim(hold)
-    scene.attempt(hold, [claimed])
-    scene.settle(hold, Settlement(claimed, 1, DeliveryState.ACCEPTED, reply_code=250))
-    scene.settle(hold, Settlement(claimed, 1, DeliveryState.REJECTED, reply_code=550))
+    context = scene.worker()
+    (claimed,) = scene.claim(context)
+    scene.attempt(context, [claimed])
+    scene.settle(context, Settlement(claimed, 1, DeliveryState.ACCEPTED, reply_code=250))
+    scene.settle(context, Settlement(claimed, 1, DeliveryState.REJECTED, reply_code=550))
     assert scene.counts() == {DeliveryState.ACCEPTED: 1}
 
 
 def test_a_deferred_delivery_is_claimed_again_when_it_is_due_and_not_before(database: Database) -> None:
     scene = Scene(database, 1)
-    hold = scene.worker()
-    (claimed,) = scene.claim(hold)
-    scene.attempt(hold, [claimed])
+    context = scene.worker()
+    (claimed,) = scene.claim(context)
+    scene.attempt(context, [claimed])
     due = NOW + timedelta(minutes=30)
-    scene.settle(hold, Settlement(claimed, 1, DeliveryState.DEFERRED, due_at=due))
-    assert scene.claim(hold, now=due - timedelta(seconds=1)) == []
-    assert scene.claim(hold, now=due) == [claimed]
-    later = scene.attempt(hold, [claimed], now=due)[claimed]
+    scene.settle(context, Settlement(claimed, 1, DeliveryState.DEFERRED, next_attempt_at=due))
+    assert scene.claim(context, now=due - timedelta(seconds=1)) == []
+    assert scene.claim(context, now=due) == [claimed]
+    later = scene.attempt(context, [claimed], now=due)[claimed]
     assert isinstance(later, Attempt)
     assert (later.attempts, later.first_attempted_at) == (2, NOW)
 
 
 def test_of_a_dead_worker_claims_become_pending_and_attempts_uncertain(database: Database) -> None:
     scene = Scene(database, 5)
-    hold = scene.worker()
-    claimed = scene.claim(hold)
-    scene.attempt(hold, claimed[:2])
-    assert scene.bury(NOW + LEASE) == []
-    assert scene.bury(NOW + LEASE + timedelta(seconds=1)) == [hold.worker_id]
+    context = scene.worker()
+    claimed = scene.claim(context)
+    scene.attempt(context, claimed[:2])
+    assert scene.retire(NOW + LEASE) == []
+    assert scene.retire(NOW + LEASE + timedelta(seconds=1)) == [context.worker_id]
     assert scene.counts() == {DeliveryState.PENDING: 3, DeliveryState.UNCERTAIN: 2}
 
 
 def test_a_buried_worker_can_renew_attempt_and_record_nothing(database: Database) -> None:
     scene = Scene(database, 2)
-    hold = scene.worker()
-    first, second = scene.claim(hold)
-    scene.attempt(hold, [first])
-    scene.bury(NOW + 2 * LEASE)
+    context = scene.worker()
+    first, second = scene.claim(context)
+    scene.attempt(context, [first])
+    scene.retire(NOW + 2 * LEASE)
     with database.write() as connection:
-        assert not workers.renew(connection, hold.worker_id, NOW, LEASE)
-    scene.settle(hold, Settlement(first, 1, DeliveryState.ACCEPTED))
-    assert scene.attempt(hold, [second]) == {second: Halted()}
+        assert not workers.renew(connection, context.worker_id, NOW, LEASE)
+    scene.settle(context, Settlement(first, 1, DeliveryState.ACCEPTED))
+    assert scene.attempt(context, [second]) == {second: Halted()}
     assert scene.counts() == {DeliveryState.PENDING: 1, DeliveryState.UNCERTAIN: 1}
 
 
 def test_a_worker_that_renews_is_not_buried(database: Database) -> None:
     scene = Scene(database, 1)
-    hold = scene.worker()
+    context = scene.worker()
     with database.write() as connection:
-        assert workers.renew(connection, hold.worker_id, NOW + LEASE, LEASE)
-    assert scene.bury(NOW + 2 * LEASE) == []
+        assert workers.renew(connection, context.worker_id, NOW + LEASE, LEASE)
+    assert scene.retire(NOW + 2 * LEASE) == []
 
 
 def test_a_lease_is_never_shortened(database: Database) -> None:
     """Of two transactions that renew it, the one that began earlier may be committed later."""
     scene = Scene(database, 1)
-    hold = scene.worker()
+    context = scene.worker()
     with database.write() as connection:
-        assert workers.renew(connection, hold.worker_id, NOW + LEASE, LEASE)
+        assert workers.renew(connection, context.worker_id, NOW + LEASE, LEASE)
     with database.write() as connection:
-        assert workers.renew(connection, hold.worker_id, NOW, LEASE)
-    assert scene.bury(NOW + 2 * LEASE) == []
+        assert workers.renew(connection, context.worker_id, NOW, LEASE)
+    assert scene.retire(NOW + 2 * LEASE) == []
 
 
 def test_a_worker_of_this_machine_whose_process_is_gone_is_buried_at_once(database: Database) -> None:
@@ -218,17 +220,17 @@ def test_a_worker_of_this_machine_whose_process_is_gone_is_buried_at_once(databa
     with database.write() as connection:
         number = workers.register(connection, gone, NOW, LEASE)
         alive = workers.register(connection, Process.current(), NOW, LEASE)
-    assert scene.bury(NOW) == [number]
-    assert alive not in scene.bury(NOW)
+    assert scene.retire(NOW) == [number]
+    assert alive not in scene.retire(NOW)
 
 
 def test_uncertain_deliveries_are_never_claimed_until_the_operator_decides(database: Database) -> None:
     scene = Scene(database, 1)
-    hold = scene.worker()
-    claimed = scene.claim(hold)
-    scene.attempt(hold, claimed)
+    context = scene.worker()
+    claimed = scene.claim(context)
+    scene.attempt(context, claimed)
     late = NOW + 2 * LEASE
-    scene.bury(late)
+    scene.retire(late)
     second = scene.worker(late)
     assert scene.claim(second, now=late) == []
     with database.write() as connection:
@@ -238,34 +240,34 @@ def test_uncertain_deliveries_are_never_claimed_until_the_operator_decides(datab
 
 def test_a_run_that_ends_in_good_order_gives_its_claims_back(database: Database) -> None:
     scene = Scene(database, 4)
-    hold = scene.worker()
-    claimed = scene.claim(hold)
-    scene.attempt(hold, claimed[:1])
+    context = scene.worker()
+    claimed = scene.claim(context)
+    scene.attempt(context, claimed[:1])
     with database.write() as connection:
-        recovery.release(connection, hold.worker_id)
+        recovery.release(connection, context.worker_id)
     assert scene.counts() == {DeliveryState.PENDING: 3, DeliveryState.ATTEMPTING: 1}
 
 
 def test_cancelling_leaves_mails_in_the_air_alone(database: Database) -> None:
     scene = Scene(database, 3)
-    hold = scene.worker()
-    claimed = scene.claim(hold)
-    scene.attempt(hold, claimed[:1])
+    context = scene.worker()
+    claimed = scene.claim(context)
+    scene.attempt(context, claimed[:1])
     with database.write() as connection:
         catalogue.change_state(connection, scene.campaign, Act.CANCEL, NOW)
-    scene.settle(hold, Settlement(claimed[0], 1, DeliveryState.ACCEPTED))
+    scene.settle(context, Settlement(claimed[0], 1, DeliveryState.ACCEPTED))
     assert scene.counts() == {DeliveryState.ACCEPTED: 1, DeliveryState.CANCELLED: 2}
 
 
 def test_a_campaign_finishes_when_nothing_can_change_by_itself(database: Database) -> None:
     scene = Scene(database, 1)
     campaign_id = scene.campaign.id or 0
-    hold = scene.worker()
-    (claimed,) = scene.claim(hold)
+    context = scene.worker()
+    (claimed,) = scene.claim(context)
     with database.write() as connection:
         assert not catalogue.finish_if_done(connection, campaign_id, NOW)
-    scene.attempt(hold, [claimed])
-    scene.settle(hold, Settlement(claimed, 1, DeliveryState.ACCEPTED))
+    scene.attempt(context, [claimed])
+    scene.settle(context, Settlement(claimed, 1, DeliveryState.ACCEPTED))
     with database.write() as connection:
         assert catalogue.finish_if_done(connection, campaign_id, NOW)
         assert catalogue.find(connection, "notes").state is CampaignState.FINISHED
@@ -274,36 +276,36 @@ def test_a_campaign_finishes_when_nothing_can_change_by_itself(database: Databas
 def test_a_withdrawal_under_way_and_the_gate_wait_for_each_other(postgresql_database: Database) -> None:
     """PostgreSQL: while the gate's transaction is open, a withdrawal can't commit behind its back."""
     scene = Scene(postgresql_database, 1)
-    hold = scene.worker()
-    claimed = scene.claim(hold)
+    context = scene.worker()
+    claimed = scene.claim(context)
     with postgresql_database.write() as gate:
-        deliveries.attempt(gate, hold, claimed, NOW)
+        deliveries.attempt(gate, context, claimed, NOW)
         with _impatient(postgresql_database) as other, pytest.raises(Exception, match="lock timeout"):
             other.exec_driver_sql("UPDATE consent SET state = 'withdrawn'")
 
 
 def test_many_withdrawals_and_the_gate_never_stop_each_other(postgresql_database: Database) -> None:
     scene = Scene(postgresql_database, 200)
-    claims = {hold: scene.claim(hold, 100) for hold in (scene.worker(), scene.worker())}
+    claims = {context: scene.claim(context, 100) for context in (scene.worker(), scene.worker())}
     end = time.monotonic() + 4
 
-    def knock_at_the_gate(hold: Hold) -> None:
+    def knock_at_the_gate(context: ClaimContext) -> None:
         while time.monotonic() < end:
             with scene.database.engine.connect() as connection:  # rolled back: the claims serve again
-                deliveries.attempt(connection, hold, claims[hold], NOW)
+                deliveries.attempt(connection, context, claims[context], NOW)
 
     def leave_and_return() -> None:
         while time.monotonic() < end:
             some = [Target(number, TOPIC, "en") for number in random.sample(scene.people, 100)]
             for requests in (
                 [Withdrawal(each, "page") for each in some],
-                [Undo(each, "page", "Yes.") for each in some],
+                [Resubscribe(each, "page", "Yes.") for each in some],
             ):
                 with scene.database.write() as connection:
                     unsubscribe.settle(connection, requests, NOW)
 
     with ThreadPoolExecutor() as threads:  # a deadlock would come out of `result` as an error
-        running = [threads.submit(knock_at_the_gate, hold) for hold in claims] + [
+        running = [threads.submit(knock_at_the_gate, context) for context in claims] + [
             threads.submit(leave_and_return)
         ]
         for each in running:

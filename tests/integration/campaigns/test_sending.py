@@ -9,10 +9,10 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from campaigns.deliveries import Attempt, Hold, Settlement, workers
+from campaigns.deliveries import Attempt, ClaimContext, Settlement, workers
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
-from campaigns.sending import Recorder, Sender, Turn
+from campaigns.sending import Recorder, Sender, Submission
 from mailer.database import Database
 from mailer.errors import RelayUnavailable
 from mailer.smtp.relays import Relays
@@ -204,14 +204,14 @@ async def test_a_process_frozen_past_its_lease_offers_nothing(
         campaign = dispatch.start("notes")
         with sqlite_database.write() as connection:
             number = workers.register(connection, workers.Process.current(), clock(), LEASE)
-        hold = Hold(number, campaign.id or 0, TOPIC)
-        recorder = Recorder(sqlite_database, hold, lambda: clock() + frozen, LEASE)
+        context = ClaimContext(number, campaign.id or 0, TOPIC)
+        recorder = Recorder(sqlite_database, context, lambda: clock() + frozen, LEASE)
         async with Relays(settings.every_relay) as pool:
             sender = Sender(
                 recorder, pool, dispatch.composer("notes"), clock, lease=LEASE, retry=settings.retry
             )
             (claimed,) = await recorder.claims(1)
-            answer = await recorder.turn(Turn(wanted=claimed))
+            answer = await recorder.turn(Submission(next_delivery_id=claimed))
             assert isinstance(answer, Attempt)
             frozen = LEASE
             async with pool.connection() as connection:
@@ -232,16 +232,16 @@ async def test_an_answer_that_is_lost_repeats_nobody(sqlite_database: Database) 
     campaign = dispatch_for(sqlite_database, settings_for(25)).start("notes")
     with sqlite_database.write() as connection:
         number = workers.register(connection, workers.Process.current(), clock(), LEASE)
-    recorder = Recorder(sqlite_database, Hold(number, campaign.id or 0, TOPIC), clock, LEASE)
+    recorder = Recorder(sqlite_database, ClaimContext(number, campaign.id or 0, TOPIC), clock, LEASE)
     (claimed,) = await recorder.claims(1)
-    await recorder.turn(Turn(wanted=claimed))
+    await recorder.turn(Submission(next_delivery_id=claimed))
     cut_off = Settlement(claimed, 1, DeliveryState.PENDING)
-    await recorder.turn(Turn(cut_off))
+    await recorder.turn(Submission(cut_off))
     assert await recorder.claims(1) == [claimed]
-    await recorder.turn(Turn(wanted=claimed))
-    await recorder.turn(Turn(cut_off, again=True))
+    await recorder.turn(Submission(next_delivery_id=claimed))
+    await recorder.turn(Submission(cut_off, is_retry=True))
     assert await recorder.claims(1) == []
-    again = await recorder.turn(Turn(wanted=claimed, again=True))
+    again = await recorder.turn(Submission(next_delivery_id=claimed, is_retry=True))
     assert isinstance(again, Attempt)
     assert again.attempts == 3
     await recorder.close()

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.catcher import Catcher, Caught, inbox_app
-from mailer.catcher.server import VIEWS
+from mailer.catcher.web import VIEWS
 from tests.support.web_server import serving
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"

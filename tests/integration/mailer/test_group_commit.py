@@ -53,7 +53,7 @@ async def test_who_arrives_during_a_commit_shares_the_next_one(database: Databas
 
 async def test_no_group_is_larger_than_asked_for(database: Database) -> None:
     recorder = Recorder()
-    commits = GroupCommit(database, recorder, largest=7)
+    commits = GroupCommit(database, recorder, max_batch=7)
     await asyncio.gather(*(commits.submit(f"{number:03}") for number in range(50)))
     await commits.close()
     assert max(map(len, recorder.groups)) == 7
@@ -132,7 +132,7 @@ async def test_while_somebody_else_writes_to_the_file_the_event_loop_stays_free(
 
 async def test_a_group_waits_for_those_who_are_soon_to_come(database: Database) -> None:
     recorder = Recorder()
-    commits = GroupCommit(database, recorder, company=lambda: 3)
+    commits = GroupCommit(database, recorder, expected=lambda: 3)
     first = asyncio.create_task(commits.submit("1"))
     for _ in range(3):
         await asyncio.sleep(0)
@@ -142,7 +142,7 @@ async def test_a_group_waits_for_those_who_are_soon_to_come(database: Database) 
 
 
 async def test_a_group_does_not_wait_long_for_those_who_do_not_come(database: Database) -> None:
-    commits = GroupCommit(database, Recorder(), company=lambda: 1000)
+    commits = GroupCommit(database, Recorder(), expected=lambda: 1000)
     assert await asyncio.wait_for(commits.submit("alone"), 30) == "alone!"
     await commits.close()
 
@@ -155,7 +155,7 @@ async def test_on_postgresql_a_group_does_not_wait_for_the_one_before(postgresql
         both.wait()
         return items
 
-    commits = GroupCommit(postgresql_database, apply, abreast=2)
+    commits = GroupCommit(postgresql_database, apply, max_concurrent=2)
     first = asyncio.create_task(commits.submit("first"))
     await asyncio.sleep(0.2)  # time enough to be inside
     assert await asyncio.gather(first, commits.submit("second")) == ["first", "second"]
@@ -171,7 +171,7 @@ async def test_on_postgresql_the_rest_of_a_group_that_was_cut_does_not_wait_for_
         both.wait()
         return items
 
-    commits = GroupCommit(postgresql_database, apply, abreast=2, largest=2)
+    commits = GroupCommit(postgresql_database, apply, max_concurrent=2, max_batch=2)
     assert await asyncio.gather(*map(commits.submit, "abcd")) == list("abcd")
     await commits.close()
 
@@ -187,7 +187,7 @@ async def test_with_two_groups_under_way_a_third_waits_and_closing_waits_for_all
         assert go_on.wait(30)
         return items
 
-    commits = GroupCommit(postgresql_database, apply, abreast=2)
+    commits = GroupCommit(postgresql_database, apply, max_concurrent=2)
     tasks = []
     for name in "abcd":
         tasks.append(asyncio.create_task(commits.submit(name)))

@@ -13,7 +13,7 @@ import pytest
 
 from cli import mailer
 from mailer.config import Settings, load_settings
-from mailer.config.init_files import Wishes, config_text, write_files
+from mailer.config.init_files import InitOptions, config_text, write_files
 from mailer.database import Database
 from mailer.errors import ConfigurationError
 
@@ -66,14 +66,14 @@ def test_what_init_writes_are_the_defaults(folder: Path) -> None:
 
 def test_every_example_in_the_settings_file_is_a_setting(folder: Path) -> None:
     """Each line that is commented out works when the mark is taken away."""
-    lines = config_text(Wishes()).splitlines()
+    lines = config_text(InitOptions()).splitlines()
     live = [line.removeprefix("# ") if " = " in line and '"' in line else line for line in lines]
     (folder / "mailer.toml").write_text("\n".join(live), encoding="utf-8")
     assert load_settings().brand.website == "https://example.com"
 
 
 def test_the_examples_of_limits_are_settings(folder: Path) -> None:
-    text = config_text(Wishes())
+    text = config_text(InitOptions())
     for section in ("smtp.limits", "providers.gmail"):
         example = re.search(rf"^# \[{section}\]\n(?:# .+\n)+", text, re.MULTILINE)
         assert example
@@ -113,7 +113,7 @@ def test_the_sender_s_name_is_the_brand_until_it_is_edited() -> None:
 
 
 def test_a_database_password_goes_to_the_secrets_file(folder: Path) -> None:
-    write_files(Path("mailer.toml"), Wishes(database_url="postgresql://u:pa55@h/d"))
+    write_files(Path("mailer.toml"), InitOptions(database_url="postgresql://u:pa55@h/d"))
     assert "pa55" not in (folder / "mailer.toml").read_text(encoding="utf-8")
     assert load_settings().database_url.get_secret_value() == "postgresql://u:pa55@h/d"
 

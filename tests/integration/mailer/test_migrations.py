@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import mailer.models  # noqa: F401
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -14,6 +13,7 @@ from sqlalchemy import inspect, text
 from sqlmodel import SQLModel
 
 import campaigns.models  # noqa: F401 - registers its tables
+import mailer.limits.models  # noqa: F401
 import subscribers.models  # noqa: F401
 from mailer.database import Database, schema
 from mailer.errors import ConfigurationError, MailerError

@@ -9,7 +9,7 @@ import pytest
 
 from mailer.config import RelaySettings
 from mailer.smtp import Accepted, ConnectionFailed, Deferred, Envelope, Phase
-from mailer.smtp.pool import Relay
+from mailer.smtp.pool import RelayPool
 from tests.support.faults import Fault, Point
 from tests.support.loopback import free_port, in_clear, with_login
 from tests.support.relay import FaultyRelay
@@ -23,7 +23,7 @@ async def _until(happened: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-async def _send_all(relay: Relay, count: int, workers: int) -> list[type]:
+async def _send_all(relay: RelayPool, count: int, workers: int) -> list[type]:
     """What a sender does: as many workers as it likes, of which the relay lets some at a time have a connection."""
     numbers, outcomes = iter(range(count)), []
 
@@ -43,7 +43,7 @@ async def _send_all(relay: Relay, count: int, workers: int) -> list[type]:
 async def test_many_workers_send_everything_once() -> None:
     async with (
         FaultyRelay(pipelining=True) as server,
-        Relay(in_clear(server.port, connections=8)) as relay,
+        RelayPool(in_clear(server.port, connections=8)) as relay,
     ):
         outcomes = await _send_all(relay, 400, workers=8)
     assert outcomes == [Accepted] * 400
@@ -54,7 +54,7 @@ async def test_many_workers_send_everything_once() -> None:
 async def test_a_connection_is_replaced_after_messages_per_connection() -> None:
     async with (
         FaultyRelay() as server,
-        Relay(in_clear(server.port, connections=1, messages_per_connection=10)) as relay,
+        RelayPool(in_clear(server.port, connections=1, messages_per_connection=10)) as relay,
     ):
         await _send_all(relay, 35, workers=1)
     assert server.connections == 4
@@ -62,7 +62,7 @@ async def test_a_connection_is_replaced_after_messages_per_connection() -> None:
 
 
 async def test_a_connection_is_replaced_after_it_was_idle() -> None:
-    async with FaultyRelay() as server, Relay(in_clear(server.port, idle_seconds=0.2)) as relay:
+    async with FaultyRelay() as server, RelayPool(in_clear(server.port, idle_seconds=0.2)) as relay:
         await _send_all(relay, 1, workers=1)
         await asyncio.sleep(0.7)
         assert server.commands.count(b"QUIT") == 1
@@ -71,7 +71,7 @@ async def test_a_connection_is_replaced_after_it_was_idle() -> None:
 
 
 async def test_an_open_connection_is_used_again() -> None:
-    async with FaultyRelay() as server, Relay(in_clear(server.port)) as relay:
+    async with FaultyRelay() as server, RelayPool(in_clear(server.port)) as relay:
         await _send_all(relay, 1, workers=1)
         await _send_all(relay, 1, workers=1)
     assert server.connections == 1
@@ -80,7 +80,7 @@ async def test_an_open_connection_is_used_again() -> None:
 async def test_no_more_connections_are_open_than_the_relay_serves() -> None:
     async with (
         FaultyRelay(pipelining=True, most_connections=2) as server,
-        Relay(in_clear(server.port, connections=10)) as relay,
+        RelayPool(in_clear(server.port, connections=10)) as relay,
     ):
         outcomes = await _send_all(relay, 300, workers=10)
         assert relay.limit == 2
@@ -91,7 +91,7 @@ async def test_a_421_lowers_the_number_of_connections() -> None:
     plan = [{}, {}, {Point.MAIL: Fault.CLOSING}, {Point.MAIL: Fault.CLOSING}]
     async with (
         FaultyRelay(plan, pipelining=True) as server,
-        Relay(in_clear(server.port, connections=4)) as relay,
+        RelayPool(in_clear(server.port, connections=4)) as relay,
     ):
         outcomes = await _send_all(relay, 100, workers=4)
         assert relay.limit == 2
@@ -99,7 +99,7 @@ async def test_a_421_lowers_the_number_of_connections() -> None:
 
 
 async def test_a_relay_that_is_away_is_unavailable_after_a_bounded_time() -> None:
-    async with Relay(in_clear(free_port()), patience=0.5) as relay:
+    async with RelayPool(in_clear(free_port()), patience=0.5) as relay:
         with pytest.raises(ConnectionFailed, match="can't be reached") as caught:
             async with asyncio.timeout(20):
                 await _send_all(relay, 1, workers=20)
@@ -109,7 +109,7 @@ async def test_a_relay_that_is_away_is_unavailable_after_a_bounded_time() -> Non
 async def test_one_connection_goes_ahead_while_there_is_none() -> None:
     async with (
         FaultyRelay([{Point.GREETING: Fault.STALL}]) as server,
-        Relay(in_clear(server.port, connections=10)) as relay,
+        RelayPool(in_clear(server.port, connections=10)) as relay,
     ):
         sending = asyncio.create_task(_send_all(relay, 10, workers=10))
         await _until(lambda: server.connections > 0)
@@ -122,7 +122,7 @@ async def test_patience_begins_anew_each_time_that_the_relay_goes_away() -> None
     gone = {Point.GREETING: Fault.HANG_UP}
     async with (
         FaultyRelay([gone, {}, {}, gone]) as server,
-        Relay(in_clear(server.port, messages_per_connection=1), patience=1) as relay,
+        RelayPool(in_clear(server.port, messages_per_connection=1), patience=1) as relay,
     ):
         assert await _send_all(relay, 1, workers=1) == [Accepted]
         await asyncio.sleep(1.1)
@@ -132,7 +132,7 @@ async def test_patience_begins_anew_each_time_that_the_relay_goes_away() -> None
 async def test_a_relay_that_comes_back_in_time_gets_the_mail() -> None:
     server = FaultyRelay()
     server.port = free_port()
-    async with Relay(in_clear(server.port), patience=30) as relay:
+    async with RelayPool(in_clear(server.port), patience=30) as relay:
         sending = asyncio.create_task(_send_all(relay, 5, workers=2))
         await asyncio.sleep(0.3)
         async with server:
@@ -142,7 +142,7 @@ async def test_a_relay_that_comes_back_in_time_gets_the_mail() -> None:
 async def test_wrong_credentials_are_not_tried_again_and_again() -> None:
     async with (
         FaultyRelay(login=("mailer", "correct horse")) as server,
-        Relay(with_login(server.port, password="wrong", security="none"), patience=30) as relay,
+        RelayPool(with_login(server.port, password="wrong", security="none"), patience=30) as relay,
     ):
         with pytest.raises(ConnectionFailed, match="refused the login"):
             await _send_all(relay, 1, workers=1)
@@ -151,6 +151,6 @@ async def test_wrong_credentials_are_not_tried_again_and_again() -> None:
 
 async def test_a_host_name_that_nobody_knows_is_unavailable() -> None:
     settings = RelaySettings(host="relay.invalid", security="none")
-    async with Relay(settings, patience=0.1) as relay:
+    async with RelayPool(settings, patience=0.1) as relay:
         with pytest.raises(ConnectionFailed, match="can't be reached"):
             await _send_all(relay, 1, workers=1)

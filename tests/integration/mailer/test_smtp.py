@@ -17,7 +17,7 @@ from mailer.config import TimeoutSettings
 from mailer.errors import ConfigurationError
 from mailer.smtp import Accepted, ConnectionFailed, Deferred, Envelope, Phase, Rejected, Scope, Uncertain
 from mailer.smtp.connection import Connection
-from mailer.smtp.pool import Relay
+from mailer.smtp.pool import RelayPool
 from tests.support.certificates import loopback_certificates
 from tests.support.faults import Fault, Point
 from tests.support.loopback import free_port, in_clear, with_login
@@ -374,4 +374,4 @@ async def test_a_relay_that_knows_no_login_says_so() -> None:
 
 async def test_a_certificate_file_that_is_none_is_a_configuration_error(tmp_path: Any) -> None:
     with pytest.raises(ConfigurationError, match="ca_file"):
-        Relay(with_login(587, ca_file=tmp_path / "missing.pem"))
+        RelayPool(with_login(587, ca_file=tmp_path / "missing.pem"))

@@ -12,8 +12,17 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import select
 
 from mailer.database import Database, table
-from mailer.limits import Admission, Ask, ProviderFull, ProviderLimits, RelayFull, RelayLimits, Slot, Throttle
-from mailer.limits import Throttle as ThrottleRow
+from mailer.limits import (
+    Admission,
+    AdmissionRequest,
+    ProviderFull,
+    ProviderLimits,
+    RelayFull,
+    RelayLimits,
+    Reservation,
+    Throttle,
+)
+from mailer.limits.models import ThrottleState
 from mailer.limits.rates import WarmUp
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -27,8 +36,8 @@ def test_a_pace_is_kept_by_all_together(database: Database) -> None:
 
     def ask_for_six(first: int) -> None:
         for number in range(first, first + 6):
-            answers = admit(database, throttle, [Ask(number, "smtp", None)])
-            slots.extend(one.at for one in answers.values() if isinstance(one, Slot))
+            answers = admit(database, throttle, [AdmissionRequest(number, "smtp", None)])
+            slots.extend(one.at for one in answers.values() if isinstance(one, Reservation))
 
     threads = [threading.Thread(target=ask_for_six, args=(6 * number,)) for number in range(8)]
     for thread in threads:
@@ -40,11 +49,11 @@ def test_a_pace_is_kept_by_all_together(database: Database) -> None:
 
 def test_beyond_half_a_second_ahead_a_relay_is_full_and_says_when_to_ask_again(database: Database) -> None:
     throttle = Throttle({"smtp": RelayLimits(per_second=4)}, {}, "UTC")
-    answers = admit(database, throttle, [Ask(number, "smtp", None) for number in range(5)])
+    answers = admit(database, throttle, [AdmissionRequest(number, "smtp", None) for number in range(5)])
     assert list(answers.values()) == [
-        Slot(NOON),
-        Slot(NOON + 250 * MILLISECOND),
-        Slot(NOON + 500 * MILLISECOND),
+        Reservation(NOON),
+        Reservation(NOON + 250 * MILLISECOND),
+        Reservation(NOON + 500 * MILLISECOND),
         RelayFull(NOON + 250 * MILLISECOND),
         RelayFull(NOON + 500 * MILLISECOND),
     ]
@@ -53,35 +62,44 @@ def test_beyond_half_a_second_ahead_a_relay_is_full_and_says_when_to_ask_again(d
 def test_a_provider_that_is_full_leaves_the_relay_to_the_others(database: Database) -> None:
     throttle = Throttle({"smtp": RelayLimits(per_second=10)}, {"gmail": ProviderLimits(per_second=1)}, "UTC")
     to = ["gmail.com", "googlemail.com", "example.com", "gmail.com", "example.org"]
-    answers = admit(database, throttle, [Ask(number, "smtp", domain) for number, domain in enumerate(to)])
+    answers = admit(
+        database, throttle, [AdmissionRequest(number, "smtp", domain) for number, domain in enumerate(to)]
+    )
     assert answers == {
-        0: Slot(NOON),
+        0: Reservation(NOON),
         1: ProviderFull(NOON + timedelta(seconds=1.05), appointed=True),
-        2: Slot(NOON + 100 * MILLISECOND),
+        2: Reservation(NOON + 100 * MILLISECOND),
         3: ProviderFull(NOON + timedelta(seconds=2.05), appointed=True),
-        4: Slot(NOON + 200 * MILLISECOND),
+        4: Reservation(NOON + 200 * MILLISECOND),
     }
 
 
 def test_who_was_given_an_appointment_goes_before_newcomers(database: Database) -> None:
     throttle = Throttle({"smtp": RelayLimits()}, {"gmail": ProviderLimits(per_second=1)}, "UTC")
-    admit(database, throttle, [Ask(number, "smtp", "gmail.com") for number in range(2)])
+    admit(database, throttle, [AdmissionRequest(number, "smtp", "gmail.com") for number in range(2)])
     later = NOON + timedelta(seconds=1.05)
-    asks = [Ask(9, "smtp", "gmail.com"), Ask(1, "smtp", "gmail.com", appointed=True)]
+    asks = [
+        AdmissionRequest(9, "smtp", "gmail.com"),
+        AdmissionRequest(1, "smtp", "gmail.com", appointed=True),
+    ]
     answers = admit(database, throttle, asks, now=later)
-    assert answers == {9: ProviderFull(NOON + timedelta(seconds=2.05), appointed=True), 1: Slot(later)}
+    assert answers == {9: ProviderFull(NOON + timedelta(seconds=2.05), appointed=True), 1: Reservation(later)}
 
 
 def test_a_queue_that_is_too_long_takes_nobody_more(database: Database) -> None:
     throttle = Throttle({"smtp": RelayLimits()}, {"gmail": ProviderLimits(per_minute=1)}, "UTC")
-    answers = admit(database, throttle, [Ask(number, "smtp", "gmail.com") for number in range(9)])
+    answers = admit(
+        database, throttle, [AdmissionRequest(number, "smtp", "gmail.com") for number in range(9)]
+    )
     assert sum(isinstance(one, ProviderFull) and one.appointed for one in answers.values()) == 5
     assert answers[8] == ProviderFull(NOON + timedelta(minutes=5), appointed=False)
 
 
 def test_a_provider_that_is_full_for_today_is_left_alone_until_tomorrow(database: Database) -> None:
     throttle = Throttle({"smtp": RelayLimits()}, {"gmail": ProviderLimits(per_day=1)}, "UTC")
-    answers = admit(database, throttle, [Ask(number, "smtp", "gmail.com") for number in range(2)])
+    answers = admit(
+        database, throttle, [AdmissionRequest(number, "smtp", "gmail.com") for number in range(2)]
+    )
     assert answers[1] == ProviderFull(NOON + timedelta(days=1), appointed=False)
 
 
@@ -95,7 +113,7 @@ def test_who_is_held_back_comes_back_about_once(sqlite_database: Database) -> No
         due, number, appointed = heapq.heappop(waiting)
         now = max(now, due) + luck.choice([0, 0, 0, 20]) * MILLISECOND
         (answer,) = admit(
-            sqlite_database, throttle, [Ask(number, "smtp", "gmail.com", appointed)], now=now
+            sqlite_database, throttle, [AdmissionRequest(number, "smtp", "gmail.com", appointed)], now=now
         ).values()
         asked += 1
         if isinstance(answer, ProviderFull):
@@ -110,29 +128,33 @@ def test_who_is_held_back_comes_back_about_once(sqlite_database: Database) -> No
 
 def test_mails_in_the_air_count_against_a_providers_connections(database: Database) -> None:
     throttle = Throttle({"smtp": RelayLimits()}, {"gmail": ProviderLimits(connections=3)}, "UTC")
-    asks = [Ask(number, "smtp", "gmail.com") for number in range(3)] + [Ask(9, "smtp", "example.com")]
+    asks = [AdmissionRequest(number, "smtp", "gmail.com") for number in range(3)] + [
+        AdmissionRequest(9, "smtp", "example.com")
+    ]
     answers = admit(database, throttle, asks, in_the_air=["gmail.com", "example.com"])
     kinds = Counter(type(one) for one in answers.values())
-    assert kinds == {Slot: 3, ProviderFull: 1}
+    assert kinds == {Reservation: 3, ProviderFull: 1}
 
 
 def test_relays_have_limits_of_their_own(database: Database) -> None:
     throttle = Throttle({"a": RelayLimits(per_minute=1), "b": RelayLimits(), "c": RelayLimits()}, {}, "UTC")
-    answers = admit(database, throttle, [Ask(number, "aab"[number], None) for number in range(3)])
-    assert [type(one) for one in answers.values()] == [Slot, RelayFull, Slot]
+    answers = admit(
+        database, throttle, [AdmissionRequest(number, "aab"[number], None) for number in range(3)]
+    )
+    assert [type(one) for one in answers.values()] == [Reservation, RelayFull, Reservation]
 
 
 def test_what_is_rolled_back_was_not_spent(database: Database) -> None:
     throttle = Throttle({"smtp": RelayLimits(per_hour=1)}, {}, "UTC")
-    admit(database, throttle, [Ask(1, "smtp", None)], keep=False)
-    assert admit(database, throttle, [Ask(2, "smtp", None)]) == {2: Slot(NOON)}
+    admit(database, throttle, [AdmissionRequest(1, "smtp", None)], keep=False)
+    assert admit(database, throttle, [AdmissionRequest(2, "smtp", None)]) == {2: Reservation(NOON)}
 
 
 def test_all_relays_must_be_full_for_mail_to_wait(database: Database) -> None:
     throttle = Throttle({"a": RelayLimits(per_hour=1), "b": RelayLimits(per_day=1)}, {}, "UTC")
     opens = []
     for relay in "ab":
-        admit(database, throttle, [Ask(1, relay, None)])
+        admit(database, throttle, [AdmissionRequest(1, relay, None)])
         with database.read() as connection:
             opens.append(throttle.opens_at(connection, NOON + MILLISECOND))
     assert opens == [NOON + MILLISECOND, NOON + timedelta(hours=1)]
@@ -141,12 +163,14 @@ def test_all_relays_must_be_full_for_mail_to_wait(database: Database) -> None:
 def test_a_warm_up_opens_at_midnight_at_the_latest(database: Database) -> None:
     plan = WarmUp(start=date(2026, 12, 1), first_day=2, days=3)
     throttle = Throttle({"smtp": RelayLimits(warm_up=plan)}, {}, "UTC")
-    answers = admit(database, throttle, [Ask(number, "smtp", None) for number in range(3)])
-    assert [type(one) for one in answers.values()] == [Slot, Slot, RelayFull]
+    answers = admit(database, throttle, [AdmissionRequest(number, "smtp", None) for number in range(3)])
+    assert [type(one) for one in answers.values()] == [Reservation, Reservation, RelayFull]
     with database.read() as connection:
         assert throttle.opens_at(connection, NOON) == datetime(2026, 12, 2, tzinfo=UTC)
-    tomorrow = admit(database, throttle, [Ask(9, "smtp", None)], now=datetime(2026, 12, 2, tzinfo=UTC))
-    assert [type(one) for one in tomorrow.values()] == [Slot]
+    tomorrow = admit(
+        database, throttle, [AdmissionRequest(9, "smtp", None)], now=datetime(2026, 12, 2, tzinfo=UTC)
+    )
+    assert [type(one) for one in tomorrow.values()] == [Reservation]
 
 
 def test_no_domain_is_kept(database: Database) -> None:
@@ -154,9 +178,9 @@ def test_no_domain_is_kept(database: Database) -> None:
     throttle = Throttle({"smtp": RelayLimits(per_second=1)}, limits, "UTC")
     domains = ["gmail.com", "acme.example", "doe.family", "jane-doe.example"]
     for number, domain in enumerate(domains):
-        admit(database, throttle, [Ask(number, "smtp", domain)])
+        admit(database, throttle, [AdmissionRequest(number, "smtp", domain)])
     with database.read() as connection:
-        names = set(connection.execute(select(table(ThrottleRow).c.name)).scalars())
+        names = set(connection.execute(select(table(ThrottleState).c.name)).scalars())
     assert names == {
         "relay smtp",
         *("provider gmail", "provider gmail queue"),
@@ -177,7 +201,7 @@ class Undone(Exception):
 def admit(
     database: Database,
     throttle: Throttle,
-    asks: list[Ask],
+    asks: list[AdmissionRequest],
     *,
     in_the_air: list[str] | None = None,
     now: datetime = NOON,

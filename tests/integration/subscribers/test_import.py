@@ -16,7 +16,7 @@ from mailer.database import Database
 from mailer.errors import ConfigurationError
 from subscribers import audience, ledger, rights
 from subscribers.address import AddressHasher, normalise
-from subscribers.intake import Evidence, Import, ImportReport, Refusal, as_text
+from subscribers.intake import Evidence, Import, ImportReport, Refusal, as_text, csv_import
 from subscribers.ledger import EVENT, WORDING
 from subscribers.models import ConsentKind
 from subscribers.people import SUBSCRIBER, find

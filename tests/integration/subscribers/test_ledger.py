@@ -23,7 +23,7 @@ TABLES = SQLModel.metadata.tables
 def add_person(connection: Connection, name: str) -> int:
     row = {
         "email": f"{name}@example.com",
-        "address_key": f"{name}@example.com",
+        "email_normalised": f"{name}@example.com",
         "address_hash": name,
         "key_id": "test",
         "created_at": NOW,

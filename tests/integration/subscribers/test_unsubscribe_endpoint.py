@@ -20,7 +20,7 @@ import subscribers.web.unsubscribe
 from mailer.config import Settings
 from mailer.database import Database, table
 from subscribers import ledger
-from subscribers.ledger import EVERY_TOPIC, Line, NewEvent
+from subscribers.ledger import EVERY_TOPIC, LedgerEntry, NewEvent
 from subscribers.models import ConsentKind, Subscriber, Suppression, SuppressionReason, Wording
 from subscribers.self_service import Links
 from tests.support.campaign import SECRET, TOPIC, subscribe
@@ -51,7 +51,7 @@ class House:
         links = Links(self.settings.keys(), self.settings.public_url)
         return links.url(person, topic, "nl").rpartition("/")[2]
 
-    def history(self, person: int = JAN) -> list[Line]:
+    def history(self, person: int = JAN) -> list[LedgerEntry]:
         with self.database.read() as connection:
             return ledger.history(connection, person)
 

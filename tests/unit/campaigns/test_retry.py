@@ -33,19 +33,23 @@ CUT_OFF = Deferred(Phase.MAIL, Scope.RELAY, None, "the relay hung up")
 
 def test_an_accepted_mail_keeps_the_relays_words() -> None:
     assert settled(Accepted(OK)) == Settlement(
-        7, 1, DeliveryState.ACCEPTED, reply_code=250, reply_text="250 2.0.0 queued as 1A2B"
+        7, 1, DeliveryState.ACCEPTED, reply_code=250, diagnostic="250 2.0.0 queued as 1A2B"
     )
 
 
 def test_a_greylisted_mail_waits_half_an_hour() -> None:
     found = settled(GREYLISTED)
-    assert (found.state, found.due_at, found.phase) == (DeliveryState.DEFERRED, NOW + HALF_HOUR, "rcpt")
+    assert (found.state, found.next_attempt_at, found.phase) == (
+        DeliveryState.DEFERRED,
+        NOW + HALF_HOUR,
+        "rcpt",
+    )
 
 
 def test_a_mail_that_is_deferred_for_four_days_is_given_up_as_rejected() -> None:
     found = settled(GREYLISTED, attempts=30, first=NOW - timedelta(days=4))
     assert found.state is DeliveryState.REJECTED
-    assert found.reply_text == "given up: 450 4.2.0 later"
+    assert found.diagnostic == "given up: 450 4.2.0 later"
 
 
 def test_a_rejected_address_is_rejected() -> None:
@@ -60,7 +64,7 @@ def test_a_rejected_sender_leaves_the_delivery_pending() -> None:
 
 def test_a_lost_answer_is_uncertain() -> None:
     found = settled(Uncertain(Phase.FINAL, "the relay hung up"))
-    assert (found.state, found.due_at) == (DeliveryState.UNCERTAIN, None)
+    assert (found.state, found.next_attempt_at) == (DeliveryState.UNCERTAIN, None)
 
 
 def test_a_cut_connection_is_tried_again_at_once_but_not_for_ever() -> None:
@@ -71,7 +75,7 @@ def test_a_cut_connection_is_tried_again_at_once_but_not_for_ever() -> None:
 @pytest.mark.parametrize("code", [450, 451, 452])
 def test_a_delay_that_names_nobody_still_waits(code: int) -> None:
     delay = Deferred(Phase.MAIL, Scope.RELAY, Reply(code, None, "full"), "full")
-    assert settled(delay).due_at == NOW + HALF_HOUR
+    assert settled(delay).next_attempt_at == NOW + HALF_HOUR
 
 
 @given(attempts=st.integers(1, 1000), luck=st.floats(0, 1), hours=st.floats(0, 200))

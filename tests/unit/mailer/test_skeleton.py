@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from mailer.errors import InvalidInput, TemplateError
 from mailer.message import (
     Address,
-    CampaignMail,
     InlineImage,
+    MailTemplate,
     MessageIds,
-    Personal,
+    RecipientValues,
     Slot,
     compile_skeleton,
     feedback_id,
@@ -36,7 +36,7 @@ def arrived(raw: bytes) -> EmailMessage:
     return message
 
 
-def written_out(content: str, person: Personal, *, in_html: bool = False) -> str:
+def written_out(content: str, person: RecipientValues, *, in_html: bool = False) -> str:
     """What the content says to this person, by plain replacement."""
     values = {
         Slot.GREETING: person.greeting,
@@ -50,7 +50,7 @@ def written_out(content: str, person: Personal, *, in_html: bool = False) -> str
     return re.sub(r"__slot_(greeting|email|unsubscribe_url)__", value, content)
 
 
-def as_the_standard_library_builds_it(mail: CampaignMail, person: Personal) -> EmailMessage:
+def as_the_standard_library_builds_it(mail: MailTemplate, person: RecipientValues) -> EmailMessage:
     message = EmailMessage(policy=policy.SMTP)
     message["Date"] = person.date
     message["From"] = StandardAddress(mail.sender.name, addr_spec=mail.sender.email)

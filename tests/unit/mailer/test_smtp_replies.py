@@ -14,7 +14,7 @@ from mailer.errors import InvalidInput
 from mailer.message import Content
 from mailer.smtp import Accepted, Capabilities, Deferred, Envelope, Outcome, Phase, Rejected, Scope, Uncertain
 from mailer.smtp.replies import LONGEST_LINE, MOST_LINES, RawReply, ReplyReader
-from mailer.smtp.transaction import Debt, Group, Verdict, transact
+from mailer.smtp.transaction import Group, SessionState, Verdict, transact
 
 ENVELOPE = Envelope("news@example.com", "anna@example.org")
 MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
@@ -94,7 +94,10 @@ def test_a_code_alone_is_a_reply() -> None:
 
 
 def _talk(
-    offered: Capabilities, *groups: Iterable[int], message: bytes = MESSAGE, debt: Debt = Debt.NONE
+    offered: Capabilities,
+    *groups: Iterable[int],
+    message: bytes = MESSAGE,
+    debt: SessionState = SessionState.NONE,
 ) -> tuple[list[Group], Verdict | None]:
     """Feed each group's reply codes to a dialogue; its groups, and its verdict once it has one."""
     dialogue = transact(ENVELOPE, Content.of(message), offered, debt)
@@ -163,18 +166,18 @@ def test_a_message_that_is_not_7_bit_lines_is_a_mistake_of_ours(message: bytes) 
 def test_the_first_refusal_decides_whatever_follows_from_it(offered: Capabilities) -> None:
     _, verdict = _talk(offered, [250, 550, 503])
     assert isinstance(verdict.outcome, Rejected)
-    assert (verdict.outcome.phase, verdict.debt) == (Phase.RCPT, Debt.RESET)
+    assert (verdict.outcome.phase, verdict.debt) == (Phase.RCPT, SessionState.RESET)
 
 
 def test_data_accepted_without_a_recipient_is_owed_a_lone_dot() -> None:
     """RFC 2920 section 3.1; the relay's 250 for the empty message does not make it accepted."""
     _, verdict = _talk(PIPELINING, [250, 550, 354])
     assert isinstance(verdict.outcome, Rejected)
-    assert verdict.debt is Debt.DOT_AND_RESET
+    assert verdict.debt is SessionState.DOT_AND_RESET
 
 
-@pytest.mark.parametrize("debt", [Debt.RESET, Debt.DOT_AND_RESET])
-def test_a_debt_is_paid_before_the_next_message_is_offered(debt: Debt) -> None:
+@pytest.mark.parametrize("debt", [SessionState.RESET, SessionState.DOT_AND_RESET])
+def test_a_debt_is_paid_before_the_next_message_is_offered(debt: SessionState) -> None:
     replies = [250] * debt.value.count(b"\r\n")
     asked, _ = _talk(CHUNKING, replies, [250, 250, 250], debt=debt)
     assert asked[0].data == (debt.value,)
@@ -183,9 +186,9 @@ def test_a_debt_is_paid_before_the_next_message_is_offered(debt: Debt) -> None:
 
 
 def test_a_refused_reset_gives_the_connection_up_before_content_is_offered() -> None:
-    _, verdict = _talk(CHUNKING, [500], debt=Debt.RESET)
+    _, verdict = _talk(CHUNKING, [500], debt=SessionState.RESET)
     assert isinstance(verdict.outcome, Deferred)
-    assert (verdict.outcome.scope, verdict.debt) == (Scope.RELAY, Debt.HOPELESS)
+    assert (verdict.outcome.scope, verdict.debt) == (Scope.RELAY, SessionState.HOPELESS)
 
 
 def test_a_refused_recipient_decides_although_the_content_went_unanswered() -> None:
@@ -196,20 +199,20 @@ def test_a_refused_recipient_decides_although_the_content_went_unanswered() -> N
 
 def test_silence_after_the_content_is_left_to_the_transport() -> None:
     _, verdict = _talk(CHUNKING, [250, 250])
-    assert verdict == Verdict(None, Debt.NONE)
+    assert verdict == Verdict(None, SessionState.NONE)
 
 
 def test_a_relay_that_refuses_the_sender_and_then_takes_the_content_leaves_it_in_doubt() -> None:
     _, verdict = _talk(CHUNKING, [450, 250, 250])
     assert isinstance(verdict.outcome, Uncertain)
-    assert verdict.debt is Debt.HOPELESS
+    assert verdict.debt is SessionState.HOPELESS
 
 
 @pytest.mark.parametrize("codes", [[354], [250, 354], [250, 354, 250]])
 def test_senseless_replies_to_an_offered_message_leave_it_in_doubt(codes: list[int]) -> None:
     _, verdict = _talk(CHUNKING, codes)
     assert isinstance(verdict.outcome, Uncertain)
-    assert verdict.debt is Debt.HOPELESS
+    assert verdict.debt is SessionState.HOPELESS
 
 
 def test_an_empty_message_that_is_taken_for_nobody_does_not_count() -> None:
@@ -237,7 +240,7 @@ def _interview(
     offered: Capabilities, codes: list[int], answered: int
 ) -> tuple[dict[Phase, int], Outcome | None]:
     """The relay's replies are `codes`, of which the first `answered` arrive."""
-    dialogue = transact(ENVELOPE, Content.of(MESSAGE), offered, Debt.NONE)
+    dialogue = transact(ENVELOPE, Content.of(MESSAGE), offered, SessionState.NONE)
     said: dict[Phase, int] = {}
     group = next(dialogue)
     try:

@@ -30,7 +30,7 @@ from subscribers.intake import (
     verdict_on,
 )
 from subscribers.intake.csv_file import LONGEST_LINE
-from subscribers.ledger import Standing
+from subscribers.ledger import ConsentStatus
 from subscribers.models import ConsentKind
 from subscribers.people import Names, name
 
@@ -322,13 +322,13 @@ class TestVerdict:
     def test_only_a_later_consent_undoes_a_withdrawal_or_a_suppression(
         self, state: ConsentKind | None, suppressed: bool, given_at: datetime, verdict: Verdict
     ) -> None:
-        standing = Standing(state, self.THEN, 1) if state else None
+        standing = ConsentStatus(state, self.THEN, 1) if state else None
         assert verdict_on(given_at, standing, self.THEN if suppressed else None) is verdict
 
     def test_of_a_withdrawal_and_a_suppression_the_later_one_counts(self) -> None:
-        withdrawn = Standing(ConsentKind.WITHDRAWN, self.LATER, 1)
+        withdrawn = ConsentStatus(ConsentKind.WITHDRAWN, self.LATER, 1)
         assert verdict_on(self.LATER, withdrawn, self.EARLIER) is Verdict.STILL_WITHDRAWN
-        withdrawn = Standing(ConsentKind.WITHDRAWN, self.EARLIER, 1)
+        withdrawn = ConsentStatus(ConsentKind.WITHDRAWN, self.EARLIER, 1)
         assert verdict_on(self.LATER, withdrawn, self.LATER) is Verdict.STILL_WITHDRAWN
 
 

@@ -17,9 +17,9 @@ from subscribers.ledger import (
     EVERY_TOPIC,
     GENESIS,
     BrokenLink,
-    Line,
+    ConsentStatus,
+    LedgerEntry,
     NewEvent,
-    Standing,
     checked,
     link,
     rectified,
@@ -49,14 +49,14 @@ def events(draw: st.DrawFn) -> NewEvent:
 
 
 @st.composite
-def ledgers(draw: st.DrawFn, at_least: int = 2) -> list[Line]:
-    lines: list[Line] = []
+def ledgers(draw: st.DrawFn, at_least: int = 2) -> list[LedgerEntry]:
+    lines: list[LedgerEntry] = []
     for event in draw(st.lists(events(), min_size=at_least, max_size=6)):
         lines.append(link(lines[-1] if lines else None, event, draw(moments)))
     return lines
 
 
-def broken_at(lines: list[Line]) -> int:
+def broken_at(lines: list[LedgerEntry]) -> int:
     with pytest.raises(BrokenLink) as broken:
         list(checked(lines))
     return broken.value.line_id
@@ -68,11 +68,11 @@ def a(kind: ConsentKind, at: datetime) -> NewEvent:
 
 
 @given(ledgers(at_least=0))
-def test_a_ledger_as_it_was_written_is_whole(lines: list[Line]) -> None:
+def test_a_ledger_as_it_was_written_is_whole(lines: list[LedgerEntry]) -> None:
     assert list(checked(lines)) == lines
 
 
-ALTERATIONS: list[Callable[[Line], Line]] = [
+ALTERATIONS: list[Callable[[LedgerEntry], LedgerEntry]] = [
     lambda line: line._replace(event=replace(line.event, subscriber_id=line.event.subscriber_id - 1)),
     lambda line: line._replace(event=replace(line.event, occurred_at=line.event.occurred_at - HOUR)),
     lambda line: line._replace(event=replace(line.event, source=line.event.source + " ")),
@@ -95,7 +95,7 @@ ALTERATIONS: list[Callable[[Line], Line]] = [
 
 @given(ledgers(), st.data(), st.sampled_from(ALTERATIONS))
 def test_an_altered_field_breaks_the_chain_at_its_line(
-    lines: list[Line], data: st.DataObject, alter: Callable[[Line], Line]
+    lines: list[LedgerEntry], data: st.DataObject, alter: Callable[[LedgerEntry], LedgerEntry]
 ) -> None:
     index = data.draw(st.integers(0, len(lines) - 1))
     lines[index] = alter(lines[index])
@@ -103,7 +103,7 @@ def test_an_altered_field_breaks_the_chain_at_its_line(
 
 
 @given(ledgers(), st.data())
-def test_a_line_that_is_taken_out_is_named_as_missing(lines: list[Line], data: st.DataObject) -> None:
+def test_a_line_that_is_taken_out_is_named_as_missing(lines: list[LedgerEntry], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(lines) - 2))
     del lines[index]
     assert broken_at(lines) == index + 1
@@ -111,7 +111,7 @@ def test_a_line_that_is_taken_out_is_named_as_missing(lines: list[Line], data: s
 
 @given(ledgers(), st.data())
 def test_a_line_taken_out_with_the_rest_renumbered_is_found_there(
-    lines: list[Line], data: st.DataObject
+    lines: list[LedgerEntry], data: st.DataObject
 ) -> None:
     index = data.draw(st.integers(0, len(lines) - 2))
     shorter = [*lines[:index], *(line._replace(id=line.id - 1) for line in lines[index + 1 :])]
@@ -120,7 +120,7 @@ def test_a_line_taken_out_with_the_rest_renumbered_is_found_there(
 
 @given(ledgers(), st.data())
 def test_two_lines_that_change_places_break_the_chain_at_the_first(
-    lines: list[Line], data: st.DataObject
+    lines: list[LedgerEntry], data: st.DataObject
 ) -> None:
     first = data.draw(st.integers(0, len(lines) - 2))
     second = data.draw(st.integers(first + 1, len(lines) - 1))
@@ -131,7 +131,7 @@ def test_two_lines_that_change_places_break_the_chain_at_the_first(
 
 @given(ledgers(), st.data(), events())
 def test_a_line_that_is_put_in_breaks_the_chain_where_the_old_ones_go_on(
-    lines: list[Line], data: st.DataObject, event: NewEvent
+    lines: list[LedgerEntry], data: st.DataObject, event: NewEvent
 ) -> None:
     index = data.draw(st.integers(0, len(lines) - 1))
     forged = link(lines[index - 1] if index else None, event, NOON)
@@ -140,7 +140,7 @@ def test_a_line_that_is_put_in_breaks_the_chain_where_the_old_ones_go_on(
 
 
 @given(ledgers(at_least=1), moments)
-def test_the_hash_is_of_a_json_array_of_the_fields(lines: list[Line], recorded_at: datetime) -> None:
+def test_the_hash_is_of_a_json_array_of_the_fields(lines: list[LedgerEntry], recorded_at: datetime) -> None:
     """As docs/consent.md tells it, so that anyone can check the ledger without this program."""
     event = lines[-1].event
     array = [
@@ -191,7 +191,7 @@ def test_an_instant_has_one_hash_in_whatever_zone_it_was_written() -> None:
 def test_where_an_event_puts_a_person(
     before: ConsentKind | None, kind: ConsentKind, later: timedelta, after: ConsentKind
 ) -> None:
-    standing = Standing(before, NOON, 1) if before else None
+    standing = ConsentStatus(before, NOON, 1) if before else None
     result = standing_after(standing, a(kind, NOON + later), 2)
     assert result is not None
     assert result.state is after
@@ -210,7 +210,7 @@ def test_after_a_withdrawal_only_a_later_grant_counts(past: list[NewEvent], at: 
 
 
 def test_an_erasure_leaves_no_standing() -> None:
-    assert standing_after(Standing(ConsentKind.GRANTED, NOON, 1), a(ConsentKind.ERASED, NOON), 2) is None
+    assert standing_after(ConsentStatus(ConsentKind.GRANTED, NOON, 1), a(ConsentKind.ERASED, NOON), 2) is None
 
 
 def test_a_correction_names_the_fields_that_changed() -> None:

@@ -13,14 +13,14 @@ from itsdangerous import Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from mailer.errors import InvalidInput
-from subscribers.ledger import Standing
+from subscribers.ledger import ConsentStatus
 from subscribers.models import ConsentKind
 from subscribers.self_service import (
     InvalidToken,
     Links,
-    Listing,
+    Resubscribe,
+    Subscription,
     Target,
-    Undo,
     Withdrawal,
     event_for,
     listing_of,
@@ -171,34 +171,34 @@ def test_a_masked_address_shows_two_letters_and_the_top_level_domain(email: str)
 
 
 STANDINGS = st.none() | st.builds(
-    Standing,
+    ConsentStatus,
     state=st.sampled_from([kind for kind in ConsentKind if kind not in {"rectified", "erased"}]),
     since=st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     event_id=st.just(1),
 )
 CONTACTS = st.none() | st.builds(Contact, email=st.just("jan@example.com"), barred=st.booleans())
 WITHDRAWAL = Withdrawal(TARGET, "unsubscribe page")
-UNDO = Undo(TARGET, "unsubscribe page, undone", "I agree again.")
+UNDO = Resubscribe(TARGET, "unsubscribe page, undone", "I agree again.")
 
 
 @given(STANDINGS, CONTACTS)
 def test_a_withdrawal_is_recorded_once_and_only_of_somebody_on_the_list(
-    standing: Standing | None, contact: Contact | None
+    standing: ConsentStatus | None, contact: Contact | None
 ) -> None:
     event = event_for(WITHDRAWAL, standing, contact, None, NOW)
-    assert (event is not None) is (listing_of(standing, contact) is Listing.ON)
+    assert (event is not None) is (listing_of(standing, contact) is Subscription.ON)
     assert event is None or (event.kind, event.occurred_at) == (ConsentKind.WITHDRAWN, NOW)
 
 
 @given(STANDINGS, CONTACTS)
-def test_only_a_withdrawal_can_be_undone(standing: Standing | None, contact: Contact | None) -> None:
+def test_only_a_withdrawal_can_be_undone(standing: ConsentStatus | None, contact: Contact | None) -> None:
     event = event_for(UNDO, standing, contact, "0" * 64, NOW)
     withdrawn = standing is not None and standing.state is ConsentKind.WITHDRAWN
     assert (event is not None) is (withdrawn and contact is not None and not contact.barred)
 
 
 def test_an_undoing_counts_although_another_host_s_clock_was_ahead() -> None:
-    withdrawn = Standing(ConsentKind.WITHDRAWN, NOW + timedelta(minutes=3), 1)
+    withdrawn = ConsentStatus(ConsentKind.WITHDRAWN, NOW + timedelta(minutes=3), 1)
     event = event_for(UNDO, withdrawn, Contact("jan@example.com", barred=False), "0" * 64, NOW)
     assert event is not None
     assert event.occurred_at > withdrawn.since
@@ -207,4 +207,4 @@ def test_an_undoing_counts_although_another_host_s_clock_was_ahead() -> None:
 @pytest.mark.parametrize("state", [ConsentKind.OBJECTED, ConsentKind.WITHDRAWN])
 def test_who_objected_or_is_suppressed_is_not_offered_a_way_back(state: ConsentKind) -> None:
     barred = Contact("jan@example.com", barred=state is ConsentKind.WITHDRAWN)
-    assert listing_of(Standing(state, NOW, 1), barred) is Listing.OFF
+    assert listing_of(ConsentStatus(state, NOW, 1), barred) is Subscription.OFF

@@ -69,12 +69,12 @@ def _create_tables() -> None:
         sa.Column("first_name", sa.String(length=200), nullable=False),
         sa.Column("surname", sa.String(length=200), nullable=False),
         sa.Column("email", sa.String(length=320), nullable=False),
-        sa.Column("address_key", sa.String(length=320), nullable=False),
+        sa.Column("email_normalised", sa.String(length=320), nullable=False),
         sa.Column("address_hash", sa.String(length=64), nullable=False),
         sa.Column("key_id", sa.String(length=16), nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
-        sa.UniqueConstraint("address_key", name=op.f("uq_subscriber_address_key")),
+        sa.UniqueConstraint("email_normalised", name=op.f("uq_subscriber_email_normalised")),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -88,7 +88,7 @@ def _create_tables() -> None:
     op.create_table(
         "throttle",
         sa.Column("name", sa.String(length=120), nullable=False),
-        sa.Column("spent", sa.Text(), nullable=False),
+        sa.Column("usage_log", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_throttle")),
     )
     op.create_table(
@@ -107,7 +107,7 @@ def _create_tables() -> None:
         sa.Column("process", sa.String(length=64), nullable=False),
         sa.Column("started_at", INSTANT, nullable=False),
         sa.Column("lease_until", INSTANT, nullable=False),
-        sa.Column("buried_at", INSTANT, nullable=True),
+        sa.Column("retired_at", INSTANT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_worker")),
         sqlite_autoincrement=True,
     )
@@ -167,13 +167,13 @@ def _create_tables() -> None:
         ),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("worker_id", BIG, nullable=True),
-        sa.Column("due_at", INSTANT, nullable=False),
+        sa.Column("next_attempt_at", INSTANT, nullable=False),
         sa.Column("first_attempted_at", INSTANT, nullable=True),
         sa.Column("attempted_at", INSTANT, nullable=True),
-        sa.Column("settled_at", INSTANT, nullable=True),
+        sa.Column("completed_at", INSTANT, nullable=True),
         sa.Column("phase", sa.String(length=16), nullable=True),
         sa.Column("reply_code", sa.Integer(), nullable=True),
-        sa.Column("reply_text", sa.Text(), nullable=True),
+        sa.Column("diagnostic", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["campaign_id"], ["campaign.id"], name=op.f("fk_delivery_campaign_id_campaign")
         ),
@@ -186,7 +186,7 @@ def _create_tables() -> None:
     op.create_index(
         "ix_delivery_claimable",
         "delivery",
-        ["campaign_id", "due_at", "id"],
+        ["campaign_id", "next_attempt_at", "id"],
         sqlite_where=sa.text("state IN ('pending', 'deferred')"),
         postgresql_where=sa.text("state IN ('pending', 'deferred')"),
     )
@@ -199,22 +199,22 @@ def _create_tables() -> None:
     )
 
     op.create_table(
-        "scheduled_run",
+        "schedule",
         sa.Column("id", BIG, nullable=False),
         sa.Column("campaign_id", BIG, nullable=False),
         sa.Column("due_at", INSTANT, nullable=False),
         sa.Column("wall_time", sa.String(length=32), nullable=False),
         sa.Column("zone", sa.String(length=64), nullable=False),
-        sa.Column("latest_at", INSTANT, nullable=False),
+        sa.Column("start_before", INSTANT, nullable=False),
         sa.Column("started_at", INSTANT, nullable=True),
         sa.ForeignKeyConstraint(
             ["campaign_id"],
             ["campaign.id"],
-            name=op.f("fk_scheduled_run_campaign_id_campaign"),
+            name=op.f("fk_schedule_campaign_id_campaign"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_scheduled_run")),
-        sa.UniqueConstraint("campaign_id", name=op.f("uq_scheduled_run_campaign_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_schedule")),
+        sa.UniqueConstraint("campaign_id", name=op.f("uq_schedule_campaign_id")),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -222,7 +222,7 @@ def _create_tables() -> None:
         sa.Column("id", BIG, nullable=False),
         sa.Column("name", sa.String(length=60), nullable=False),
         sa.Column("changelog", sa.Text(), nullable=False),
-        sa.Column("every", sa.String(length=100), nullable=False),
+        sa.Column("cron", sa.String(length=100), nullable=False),
         sa.Column("zone", sa.String(length=64), nullable=False),
         sa.Column("topic", sa.String(length=100), nullable=False),
         sa.Column("locale", sa.String(length=16), nullable=False),
@@ -240,7 +240,7 @@ def _create_tables() -> None:
         sa.Column("ran_at", INSTANT, nullable=False),
         sa.Column("versions", sa.Text(), nullable=False),
         sa.Column("campaign_id", BIG, nullable=True),
-        sa.Column("remark", sa.Text(), nullable=True),
+        sa.Column("skipped_because", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["campaign_id"], ["campaign.id"], name=op.f("fk_digest_tick_campaign_id_campaign")
         ),
