@@ -20,7 +20,7 @@ from mailer.database import table
 from mailer.errors import InvalidInput, NotFound, Refused
 from mailer.message import InlineImage
 from templates.language import locale_of
-from templates.lint import mail_reader
+from templates.lint import read_mail_html
 from templates.notes import ReleaseNotes, RenderedNotes
 
 campaign = table(Campaign)
@@ -112,7 +112,7 @@ def frozen_content(connection: Connection, record: Campaign) -> RenderedNotes:
     """
     rendered = RenderedNotes(
         subject=record.subject or "",
-        preheader=mail_reader.read(record.html or "").preheader,
+        preheader=read_mail_html(record.html or "").preheader,
         html=record.html or "",
         text=record.text or "",
         images=tuple(images_of(connection, record.id or 0).values()),

@@ -13,7 +13,7 @@ from mailer.message import InlineImage, Slot
 from templates.brand import Brand, contrast, readable
 from templates.environment import fill
 from templates.language import long_date, texts_of
-from templates.markdown import opening_words, parse_notes, write_html, write_text
+from templates.markdown import extract_preheader, parse_notes, write_html, write_text
 from templates.mjml import to_html
 from templates.notes import ReleaseNotes, RenderedNotes
 
@@ -40,7 +40,7 @@ def render(
     Raises InvalidInput with file and line for notes that can't be mailed, TemplateError for a broken template.
     """
     document = parse_notes(notes, image_hosts=image_hosts)
-    preheader = notes.preheader or opening_words(document, _PREHEADER)
+    preheader = notes.preheader or extract_preheader(document, _PREHEADER)
     values: dict[str, Any] = {
         "notes": notes,
         "brand": brand,

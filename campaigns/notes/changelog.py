@@ -17,7 +17,7 @@ from markdown_it.token import Token
 
 from mailer.errors import InvalidInput, NotFound
 from templates.language import LOCALES
-from templates.markdown import parser
+from templates.markdown import create_parser
 
 _VERSION = r"(?:v?(?P<dotted>\d+(?:\.\d+)+(?:[-+._]?[0-9A-Za-z]+)*)|v(?P<single>\d+)\b)"
 # What teams write: [v2.4.0] - 2026-11-01, Version 2.4.0, Acme Cloud 2.4.0 (November 1, 2026).
@@ -57,7 +57,7 @@ def releases(text: str) -> tuple[Release, ...]:
     """Every release in the file, in its order; "Unreleased" is none."""
     environment: dict[str, Any] = {}
     lines = text.splitlines()
-    tokens = parser().parse("\n".join(lines), environment)
+    tokens = create_parser().parse("\n".join(lines), environment)
     headings = list(_headings(tokens))
     return tuple(
         _release(heading, end, lines, _definitions(tokens, environment, lines, heading.end, end))

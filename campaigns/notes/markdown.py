@@ -14,7 +14,7 @@ import yaml
 from campaigns.notes.changelog import find
 from mailer.errors import InvalidInput
 from templates.language import Locale, locale_of, texts_of
-from templates.markdown import parser
+from templates.markdown import create_parser
 from templates.notes import ReleaseNotes
 
 LONGEST_LINE = 200
@@ -170,7 +170,7 @@ def _known(key: yaml.Node, where: str, seen: set[str]) -> str:
 
 def _leading_heading(lines: Sequence[str], start: int) -> tuple[str | None, int]:
     """The text of a first-level heading with which the body begins, and the line after it."""
-    tokens = parser().parse("\n".join(lines[start:]))
+    tokens = create_parser().parse("\n".join(lines[start:]))
     if len(tokens) > 1 and tokens[0].tag == "h1" and tokens[0].map:
         words = "".join(child.content or " " for child in tokens[1].children or () if child.nesting == 0)
         return " ".join(words.split()) or None, start + tokens[0].map[1]

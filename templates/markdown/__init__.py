@@ -1,30 +1,30 @@
-"""Release notes' Markdown: parsed, checked, and written as HTML and as text."""
+"""The Markdown of release notes: parse it, check it, and write it as HTML and as plain text."""
 
 from __future__ import annotations
 
 from templates.markdown.html_part import write_html
-from templates.markdown.image_size import width_of
+from templates.markdown.image_size import read_image_width
 from templates.markdown.parse import (
-    LONGEST_BODY,
-    MARKER,
+    MAX_BODY_CHARACTERS,
+    SLOT_PREFIX,
     TOP_HEADING,
     Document,
-    marker_refused,
+    create_parser,
     parse_notes,
-    parser,
+    slot_prefix_error,
 )
-from templates.markdown.text_part import opening_words, write_text
+from templates.markdown.text_part import extract_preheader, write_text
 
 __all__ = [
-    "LONGEST_BODY",
-    "MARKER",
+    "MAX_BODY_CHARACTERS",
+    "SLOT_PREFIX",
     "TOP_HEADING",
     "Document",
-    "marker_refused",
-    "opening_words",
+    "create_parser",
+    "extract_preheader",
     "parse_notes",
-    "parser",
-    "width_of",
+    "read_image_width",
+    "slot_prefix_error",
     "write_html",
     "write_text",
 ]

@@ -1,4 +1,4 @@
-"""A document as the HTML that stands inside the mail's frame."""
+"""Writes a document as the HTML body of a mail; the mail's template surrounds it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from markdown_it.utils import EnvType, OptionsDict
 from mailer.errors import InvalidInput
 from mailer.message import InlineImage
 from templates.language import texts_of
-from templates.markdown.image_size import width_of
-from templates.markdown.parse import MARKER, Document, marker_refused, parser
+from templates.markdown.image_size import read_image_width
+from templates.markdown.parse import SLOT_PREFIX, Document, create_parser, slot_prefix_error
 
-# The kinds of Keep a Changelog 1.1.0 and what teams call them; the colours are in mail/prose.css.
-_KINDS = {
+# The kinds of change in Keep a Changelog 1.1.0, with the headings that teams write for them.
+# mail/prose.css.j2 has a colour for each.
+_CHANGE_KINDS = {
     "added": r"added|new( features?)?|features?( (&|and) improvements)?|toegevoegd|nieuw",
     "changed": r"changed|changes?|improve(d|ments?)|enhancements?|gewijzigd|veranderd|verbeterd|verbeteringen",
     "deprecated": r"deprecated|deprecations?|verouderd|vervalt",
@@ -29,51 +30,51 @@ _KINDS = {
     "breaking": r"(highlights of )?breaking( changes?)?|backwards?[- ]incompatible( changes?)?|let op",
 }
 
-_COLUMN = 520  # pixels between the margins; Outlook knows no max-width
+_COLUMN_PIXELS = 520  # the width between the margins; Outlook ignores max-width
 
 
 def write_html(document: Document, images: Mapping[str, InlineImage]) -> str:
-    """The body as XHTML, which MJML wants. `images` are the ones that travel in the mail, by their source.
+    """Write the body as XHTML, which MJML requires. `images` are those enclosed in the mail, by their source.
 
-    Raises InvalidInput where an image of the notes is not among them.
+    Raises InvalidInput if the notes use an image that `images` does not hold.
     """
     for source, where in document.local_images().items():
         if source not in images:
             raise InvalidInput(f'the image "{source}" was not found.', where=where)
-    markdown = parser()
+    markdown = create_parser()
     environment = {"images": images, "texts": texts_of(document.notes.locale)["mail"]}
     html = _Writer(markdown).render(document.tokens, markdown.options, environment)
-    if MARKER in html:
-        raise marker_refused(document.notes.origin)
+    if SLOT_PREFIX in html:
+        raise slot_prefix_error(document.notes.origin)
     return html
 
 
-def kind_of(heading: str) -> str | None:
-    """Which of the kinds of change a heading announces, whatever emoji stand around it."""
+def classify_heading(heading: str) -> str | None:
+    """The kind of change that a heading announces, or None. Emoji and punctuation around it are ignored."""
     words = re.sub(r"^\W+|\W+$", "", heading).casefold()
-    return next((kind for kind, pattern in _KINDS.items() if re.fullmatch(pattern, words)), None)
+    return next((kind for kind, pattern in _CHANGE_KINDS.items() if re.fullmatch(pattern, words)), None)
 
 
 class _Writer(RendererHTML):
-    """markdown-it's renderer, with what a mail needs otherwise. A method is named after its token's type."""
+    """markdown-it's renderer, adapted to mail. Each method is named after the token type that it renders."""
 
     def heading_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
-        kind = kind_of(tokens[idx + 1].content)
+        kind = classify_heading(tokens[idx + 1].content)
         opening = self.renderToken(tokens, idx, options, env)
         return f'{opening}<span class="kind {kind}">' if kind else opening
 
     def heading_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         closing = self.renderToken(tokens, idx, options, env)
-        return f"</span>{closing}" if kind_of(tokens[idx - 1].content) else closing
+        return f"</span>{closing}" if classify_heading(tokens[idx - 1].content) else closing
 
     def list_item_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         checked = tokens[idx].meta.get("checked")
         if checked is None:
             return self.renderToken(tokens, idx, options, env)
-        label, sign = ("done", "☑") if checked else ("open", "☐")
-        words = escapeHtml(env["texts"][label])
+        key, sign = ("done", "☑") if checked else ("open", "☐")
+        label = escapeHtml(env["texts"][key])
         return (
-            f'<li class="task"><span role="img" aria-label="{words}">{sign}\N{VARIATION SELECTOR-15}</span> '
+            f'<li class="task"><span role="img" aria-label="{label}">{sign}\N{VARIATION SELECTOR-15}</span> '
         )
 
     def alert_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
@@ -94,8 +95,8 @@ class _Writer(RendererHTML):
         if not urlsplit(attributes["src"]).scheme:
             image: InlineImage = env["images"][unquote(attributes["src"])]
             attributes["src"] = f"cid:{image.content_id}"
-            if width := width_of(image.data):
-                attributes["width"] = str(min(width, _COLUMN))
+            if width := read_image_width(image.data):
+                attributes["width"] = str(min(width, _COLUMN_PIXELS))
         attributes["alt"] = _one_line(self.renderInlineAsText(token.children, options, env))
         return self.renderToken([Token("image", "img", 0, attrs={**attributes})], 0, options, env)
 

@@ -1,7 +1,7 @@
-"""HTML inside Markdown: a small closed set of tags counts, everything else stays the text that it is.
+"""HTML inside Markdown: a closed set of tags is understood, every other tag is shown as text.
 
-Attributes are dropped, save a link's address and an image's address and description, so nothing that an author
-pastes reaches the mail as markup of its own.
+Attributes are dropped, except a link's address and an image's address and description. So no markup that an
+author pastes reaches the mail unchanged.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _TRANSPARENT = frozenset({"details", "p", "div", "span", "center", "picture", "s
 _VOID = frozenset({"br", "img", "source"})
 
 
-def known_html(state: StateCore) -> None:
-    """The core rule: inline HTML becomes tokens, and paragraphs that held nothing else go."""
+def resolve_inline_html(state: StateCore) -> None:
+    """The core rule: replace inline HTML by tokens, and remove paragraphs that are empty afterwards."""
     kept: list[Token] = []
     for token in state.tokens:
         if token.type == "inline" and token.children:
@@ -43,28 +43,28 @@ def known_html(state: StateCore) -> None:
 
 
 def _resolve(children: list[Token]) -> list[Token]:
-    openings = _paired(children)
+    openings = _pair_tags(children)
     resolved: list[Token] = []
     for index, token in enumerate(children):
         if token.type != "html_inline":
             resolved.append(token)
         else:
-            resolved.extend(_tokens(token.content, openings.get(index)))
+            resolved.extend(_tokens_for(token.content, openings.get(index)))
     visible = any(token.type != "softbreak" for token in resolved)
     return resolved if visible else []
 
 
-def _paired(children: list[Token]) -> dict[int, str]:
-    """By position, for each tag that is opened and closed in the same element: the source of the opening tag."""
+def _pair_tags(children: list[Token]) -> dict[int, str]:
+    """The positions of tags that open and close in one element, each with the source of the opening tag."""
     paired: dict[int, str] = {}
     unclosed: list[tuple[int, str]] = []
     for index, token in enumerate(children):
-        name = _name(token.content) if token.type == "html_inline" else ""
+        name = _tag_name(token.content) if token.type == "html_inline" else ""
         if token.nesting == 1:
             unclosed.append((index, ""))
         elif token.nesting == -1:
             while unclosed and unclosed.pop()[1]:
-                pass  # tags left open inside an element of the Markdown close nowhere
+                pass  # a tag that is left open inside a Markdown element has no pair
         elif token.content.startswith("</") and name:
             if unclosed and unclosed[-1][1] == name:
                 opening, _ = unclosed.pop()
@@ -74,33 +74,33 @@ def _paired(children: list[Token]) -> dict[int, str]:
     return paired
 
 
-def _tokens(source: str, opening: str | None) -> list[Token]:
-    """What a tag stands for; `opening` is its pair's opening tag, None where it has no pair."""
-    name = _name(source)
-    attributes = _attributes(opening or source)
+def _tokens_for(source: str, opening: str | None) -> list[Token]:
+    """The tokens that replace a tag; `opening` is the source of its opening tag, None if it has no pair."""
+    name = _tag_name(source)
+    attributes = _read_attributes(opening or source)
     if name == "br":
         return [Token("hardbreak", "br", 0)]
     if name == "img" and attributes.get("src"):
-        return [_image(attributes["src"], attributes.get("alt", ""))]
+        return [_image_token(attributes["src"], attributes.get("alt", ""))]
     if name == "a" and opening and attributes.get("href"):
-        return _edge("link", "a", source, normalizeLink(attributes["href"]))
+        return _open_or_close("link", "a", source, normalizeLink(attributes["href"]))
     if opening and name in _STYLED:
-        return _edge(_STYLED[name], _STYLED[name], source)
-    return [] if _is_silent(source, name, attributes) else [Token("text", "", 0, content=source)]
+        return _open_or_close(_STYLED[name], _STYLED[name], source)
+    return [] if _is_invisible(source, name, attributes) else [Token("text", "", 0, content=source)]
 
 
-def _is_silent(source: str, name: str, attributes: Mapping[str, str]) -> bool:
-    """Comments, containers and anchors show nothing; what they hold stays."""
+def _is_invisible(source: str, name: str, attributes: Mapping[str, str]) -> bool:
+    """Whether a tag is dropped and its content kept: comments, containers and anchors."""
     return source.startswith("<!--") or name in _TRANSPARENT or (name == "a" and bool(attributes))
 
 
-def _edge(kind: str, tag: str, source: str, href: str | None = None) -> list[Token]:
+def _open_or_close(kind: str, tag: str, source: str, href: str | None = None) -> list[Token]:
     if source.startswith("</"):
         return [Token(f"{kind}_close", tag, -1)]
     return [Token(f"{kind}_open", tag, 1, attrs={"href": href} if href else {})]
 
 
-def _image(src: str, alt: str) -> Token:
+def _image_token(src: str, alt: str) -> Token:
     return Token(
         "image",
         "img",
@@ -110,23 +110,23 @@ def _image(src: str, alt: str) -> Token:
     )
 
 
-def _name(source: str) -> str:
+def _tag_name(source: str) -> str:
     found = _TAG_NAME.match(source)
     return found[1].lower() if found else ""
 
 
-def _attributes(source: str) -> dict[str, str]:
-    reader = _Attributes()
-    reader.feed(source)
-    return reader.found
+def _read_attributes(source: str) -> dict[str, str]:
+    parser = _AttributeParser()
+    parser.feed(source)
+    return parser.attributes
 
 
-class _Attributes(HTMLParser):
-    """The attributes of one tag, entities resolved."""
+class _AttributeParser(HTMLParser):
+    """Reads the attributes of one tag and resolves entities."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: dict[str, str] = {}
+        self.attributes: dict[str, str] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
-        self.found = {name: value or "" for name, value in attrs}
+        self.attributes = {name: value or "" for name, value in attrs}

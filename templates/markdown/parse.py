@@ -1,8 +1,8 @@
-"""Release notes' Markdown, parsed and judged: what comes out of here may stand in a mail.
+"""Parses and checks the Markdown of release notes.
 
-CommonMark with GitHub's tables, task lists, strikethrough, alerts and bare links. Whatever can't be mailed as it
-is (a link that leads nowhere from a mailbox, an image from a host that is not allowed, nesting that no reader
-and no MJML parser survives) is refused with file and line.
+The dialect is CommonMark with GitHub's tables, task lists, strikethrough, alerts and bare links. What a mail
+can't carry is refused with file and line: a relative link without a base URL, an image from a host that is
+not allowed, nesting so deep that the MJML parser would crash.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from markdown_it.token import Token
 
 from mailer.errors import InvalidInput
 from templates.language import texts_of
-from templates.markdown.rules import extend
+from templates.markdown.rules import add_rules
 from templates.notes import ReleaseNotes
 
-LONGEST_BODY = 100_000
-DEEPEST = 40
-MARKER = "__slot_"
+MAX_BODY_CHARACTERS = 100_000
+MAX_NESTING = 40
+SLOT_PREFIX = "__slot_"  # how the markers of `mailer.message.Slot` begin
 TOP_HEADING = 2  # the mail's title is the one h1
 _ALERTS = frozenset({"note", "tip", "important", "warning", "caution"})
-_SHOWN = 80
+_MAX_SHOWN_CHARACTERS = 80  # of a URL in an error
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed body. Its headings begin at h2, its links are absolute."""
+    """A parsed body. Its headings start at h2 and its links are absolute."""
 
     tokens: list[Token]
     notes: ReleaseNotes
 
     def images(self) -> Iterator[tuple[str, str]]:
-        """Each image's source, and where it stands in the file."""
-        for token, where in self.inline():
+        """The source of each image, and its place in the file."""
+        for token, where in self.inline_tokens():
             if token.type == "image":
                 yield str(token.attrs["src"]), where
 
     def local_images(self) -> dict[str, str]:
-        """The images that lie beside the notes: the file's name as written, and where it stands."""
+        """The images that are files beside the notes: the file name as written, and its place in the file."""
         return {unquote(source): where for source, where in self.images() if not urlsplit(source).scheme}
 
-    def inline(self) -> Iterator[tuple[Token, str]]:
-        """Each token inside a paragraph, heading or cell, and where it stands in the file."""
+    def inline_tokens(self) -> Iterator[tuple[Token, str]]:
+        """Each token inside a paragraph, heading or cell, and its place in the file."""
         for token in self.tokens:
             line = token.map[0] if token.map else 0
             for child in token.children or ():
@@ -55,77 +55,77 @@ class Document:
                 yield child, self.notes.where(line)
 
 
-def parser() -> MarkdownIt:
-    """The dialect. Links are not judged here: a refusal should say more than leaving them out."""
+def create_parser() -> MarkdownIt:
+    """A parser for the dialect. It accepts every link; `parse_notes` refuses the bad ones with a message."""
     options: dict[str, Any] = {
         "html": True,
         "tasklists": True,
         "alerts": True,
         "store_labels": True,
         "xhtmlOut": True,
-        "maxNesting": 4 * DEEPEST,
+        "maxNesting": 4 * MAX_NESTING,
     }
     markdown = MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
     markdown.validateLink = lambda url: True  # type: ignore[method-assign]  # noqa: ARG005
-    extend(markdown)
+    add_rules(markdown)
     return markdown
 
 
 def parse_notes(notes: ReleaseNotes, *, image_hosts: Collection[str] = ()) -> Document:
-    """The body of `notes` as tokens. `image_hosts` are the hosts that images may be fetched from.
+    """Parse the body of `notes`. `image_hosts` are the hosts that images may be fetched from.
 
     Raises InvalidInput, with file and line, for what a mail can't carry.
     """
-    if len(notes.body) > LONGEST_BODY:
+    if len(notes.body) > MAX_BODY_CHARACTERS:
         raise InvalidInput(
-            f"the text has {len(notes.body)} characters; a mail takes {LONGEST_BODY}.",
+            f"the text has {len(notes.body)} characters; the limit is {MAX_BODY_CHARACTERS}.",
             where=notes.origin,
-            hint="Mail providers cut off long before. Say what matters and link to the rest.",
+            hint="Mail providers cut a mail off long before that. Shorten the text and link to the rest.",
         )
-    _refuse_markers(notes)
+    _refuse_slot_prefix(notes)
     environment: dict[str, Any] = {}
     try:
-        document = Document(parser().parse(notes.body, environment), notes)
+        document = Document(create_parser().parse(notes.body, environment), notes)
     except RecursionError:
         raise _too_deep(notes.origin) from None
     _refuse_lost_footnotes(environment, notes)
     _check_depth(document)
     for source, where in document.images():
         _check_image(source, image_hosts, where)
-    for token, where in document.inline():
+    for token, where in document.inline_tokens():
         if token.type == "link_open":
-            token.attrs["href"] = _address(str(token.attrs["href"]), notes.base_url, where)
-    _level_headings(document.tokens)
-    _name_alerts(document)
+            token.attrs["href"] = _absolute_address(str(token.attrs["href"]), notes.base_url, where)
+    _shift_headings(document.tokens)
+    _translate_alert_titles(document)
     return document
 
 
-def _refuse_markers(notes: ReleaseNotes) -> None:
-    """The marks that stand for a recipient's data in the finished mail may not come from outside."""
-    if any(MARKER in (line or "") for line in (notes.title, notes.preheader, notes.version)):
-        raise marker_refused(notes.origin)
+def _refuse_slot_prefix(notes: ReleaseNotes) -> None:
+    """Refuse notes that hold a slot marker: sending would replace it by a recipient's data."""
+    if any(SLOT_PREFIX in (text or "") for text in (notes.title, notes.preheader, notes.version)):
+        raise slot_prefix_error(notes.origin)
     for number, line in enumerate(notes.body.splitlines()):
-        if MARKER in line:
-            raise marker_refused(notes.where(number))
+        if SLOT_PREFIX in line:
+            raise slot_prefix_error(notes.where(number))
 
 
-def marker_refused(where: str) -> InvalidInput:
-    """The error for notes that hold, or on being rendered make, the mark of a slot."""
+def slot_prefix_error(where: str) -> InvalidInput:
+    """The error for notes that contain a slot marker, as written or after rendering."""
     return InvalidInput(
-        f'the text holds "{MARKER}", which is how a mail marks the place of a recipient\'s data.',
+        f'the text contains "{SLOT_PREFIX}", which marks the place of a recipient\'s data in a mail.',
         where=where,
-        hint="Write it another way.",
+        hint="Write it in another way.",
     )
 
 
 def _refuse_lost_footnotes(environment: dict[str, Any], notes: ReleaseNotes) -> None:
-    """Markdown reads ``[^1]: word`` as the address of a link and shows it nowhere."""
+    """Refuse footnotes: Markdown reads ``[^1]: word`` as a link definition and shows it nowhere."""
     for label, reference in environment.get("references", {}).items():
         if label.startswith("^"):
             raise InvalidInput(
                 f'the footnote "[{label.lower()}]" would be lost.',
                 where=notes.where(reference["map"][0]),
-                hint="A mail has no footnotes; say it in the sentence, or in brackets.",
+                hint="Footnotes are not supported. Write the text in the sentence or in brackets.",
             )
 
 
@@ -134,9 +134,9 @@ def _check_depth(document: Document) -> None:
         depth = token.level
         for child in token.children or ():
             depth += child.nesting
-            if depth > DEEPEST:
+            if depth > MAX_NESTING:
                 break
-        if depth > DEEPEST:
+        if depth > MAX_NESTING:
             raise _too_deep(document.notes.where(token.map[0] if token.map else 0))
 
 
@@ -144,7 +144,7 @@ def _too_deep(where: str) -> InvalidInput:
     return InvalidInput(
         "lists, quotes or emphasis are nested too deeply.",
         where=where,
-        hint=f"A mail takes {DEEPEST} levels; nobody reads more than three.",
+        hint=f"The limit is {MAX_NESTING} levels.",
     )
 
 
@@ -155,64 +155,64 @@ def _check_image(source: str, hosts: Collection[str], where: str) -> None:
     if url.scheme == "https" and url.hostname in hosts:
         return
     raise InvalidInput(
-        f'the image "{_shortened(source)}" may not be fetched: a mail tells the host of its images who reads it.',
+        f'the image "{_shorten(source)}" may not be fetched: its host would learn who reads the mail.',
         where=where,
-        hint="Save the image next to the notes and use its file name, or add the host to image_hosts.",
+        hint="Save the image beside the notes and use its file name, or add the host to image_hosts.",
     )
 
 
-def _address(href: str, base_url: str | None, where: str) -> str:
-    """The absolute address of a link, or a refusal."""
+def _absolute_address(href: str, base_url: str | None, where: str) -> str:
+    """The absolute address of a link. Raises InvalidInput if it has none or its scheme is not allowed."""
     url = _split(href, where)
     if url.scheme in {"https", "http"} and url.hostname and "%" not in url.hostname:
         return href
     if url.scheme in {"mailto", "tel"} and url.path:
         return href
     if href and not url.scheme and base_url:
-        return _address(_joined(base_url, href), None, where)
+        return _absolute_address(_join(base_url, href), None, where)
     if url.scheme or not href:
         raise InvalidInput(
-            f'the link "{_shortened(href)}" can\'t stand in a mail.',
+            f'the link "{_shorten(href)}" does not work in a mail.',
             where=where,
-            hint="Links begin with https:// or mailto:.",
+            hint="A link starts with https:// or mailto:.",
         )
     raise InvalidInput(
-        f'the link "{_shortened(href)}" leads nowhere from a mail.',
+        f'the link "{_shorten(href)}" is relative, which does not work in a mail.',
         where=where,
-        hint="Write the whole address, or give the address that relative links start from as base_url.",
+        hint="Write the whole address, or set base_url to the address that relative links start from.",
     )
 
 
-def _joined(base_url: str, href: str) -> str:
+def _join(base_url: str, href: str) -> str:
     try:
         return urljoin(base_url, href)
     except ValueError:
-        raise InvalidInput(f'"{_shortened(base_url)}" is not a web address.', where="base_url") from None
+        raise InvalidInput(f'"{_shorten(base_url)}" is not a web address.', where="base_url") from None
 
 
 def _split(url: str, where: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError:
-        raise InvalidInput(f'"{_shortened(url)}" is not a web address.', where=where) from None
+        raise InvalidInput(f'"{_shorten(url)}" is not a web address.', where=where) from None
 
 
-def _shortened(url: str) -> str:
-    return url if len(url) <= _SHOWN else f"{url[:_SHOWN]}..."
+def _shorten(url: str) -> str:
+    return url if len(url) <= _MAX_SHOWN_CHARACTERS else f"{url[:_MAX_SHOWN_CHARACTERS]}..."
 
 
-def _level_headings(tokens: list[Token]) -> None:
-    """Close the gap between the mail's title and the notes' first heading level."""
+def _shift_headings(tokens: list[Token]) -> None:
+    """Shift all headings so that the highest one is h2, the level below the mail's title."""
     headings = [token for token in tokens if token.type in {"heading_open", "heading_close"}]
     highest = min((int(token.tag[1]) for token in headings), default=TOP_HEADING)
     for token in headings:
         token.tag = f"h{min(int(token.tag[1]) - highest + TOP_HEADING, 6)}"
 
 
-def _name_alerts(document: Document) -> None:
-    """``[!NOTE]`` is a keyword, not the author's word: it is written in the language of the mail."""
-    words = texts_of(document.notes.locale)["mail"]
+def _translate_alert_titles(document: Document) -> None:
+    """Write the keyword of an alert, such as ``[!NOTE]``, in the language of the mail."""
+    texts = texts_of(document.notes.locale)["mail"]
     for opening, title in pairwise(document.tokens):
         kind = title.content.lower()
         if opening.type == "alert_title_open" and kind in _ALERTS:
-            title.children = [Token("text", "", 0, content=words[f"alert_{kind}"])]
+            title.children = [Token("text", "", 0, content=texts[f"alert_{kind}"])]

@@ -1,4 +1,4 @@
-"""What markdown-it does not read by itself but real release notes hold: rules for markdown-it-py."""
+"""Rules for markdown-it-py: syntax that release notes use and that it does not read by itself."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
-from templates.markdown.inline_html import known_html
+from templates.markdown.inline_html import resolve_inline_html
 
 _CODE_INDENT = 4
 _URL = re.compile(r"https?://[^\s<>\"`\\\[\]|]+", re.IGNORECASE)
 _COLON_FENCE = re.compile(r"(:{3,})\s*\{?([\w-]+)\}?\s*(.*)$")
 
 
-def extend(markdown: MarkdownIt) -> None:
-    """Add the rules to a parser. Its own HTML blocks are taken away: they would swallow Markdown."""
+def add_rules(markdown: MarkdownIt) -> None:
+    """Add the rules to a parser. Its rule for HTML blocks is disabled: Markdown inside them would be lost."""
     may_interrupt: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     markdown.disable("html_block")
     markdown.block.ruler.before("paragraph", "comment", _comment, may_interrupt)
     markdown.block.ruler.before("fence", "admonition", _admonition, may_interrupt)
     markdown.inline.ruler.before("link", "bare_url", _bare_url)
-    markdown.core.ruler.after("text_join", "known_html", known_html)
+    markdown.core.ruler.after("text_join", "inline_html", resolve_inline_html)
 
 
 def _comment(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001 - markdown-it's
-    """``<!-- ... -->`` on lines of its own, also over blank lines: authors' notes to each other."""
+    """Skip a comment ``<!-- ... -->`` on lines of its own, also one that spans blank lines."""
     begin = state.bMarks[start] + state.tShift[start]
     if state.sCount[start] - state.blkIndent >= _CODE_INDENT or not state.src.startswith("<!--", begin):
         return False
@@ -42,7 +42,7 @@ def _comment(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # 
 
 
 def _admonition(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001
-    """``:::{warning} Title`` up to ``:::`` (MyST, Docusaurus), read as GitHub's ``> [!WARNING]`` is."""
+    """Read ``:::{warning} Title`` up to ``:::`` (MyST, Docusaurus) like GitHub's ``> [!WARNING]``."""
     opening = _COLON_FENCE.match(_line(state, start))
     if opening is None or state.sCount[start] - state.blkIndent >= _CODE_INDENT:
         return False
@@ -70,14 +70,14 @@ def _line(state: StateBlock, line: int) -> str:
 
 
 def _bare_url(state: StateInline, silent: bool) -> bool:  # noqa: FBT001
-    """A web address without brackets becomes a link, as on GitHub (GFM, "Autolinks")."""
+    """Make a link of a web address without brackets, as on GitHub (GFM, "Autolinks")."""
     if silent or state.linkLevel > 0 or not state.src.startswith("://", state.pos):
         return False
     scheme = re.search(r"(?<![a-zA-Z0-9])https?$", state.pending[-6:], re.IGNORECASE)
     found = _URL.match(state.src, state.pos - len(scheme[0])) if scheme else None
     if scheme is None or found is None:
         return False
-    url = _without_trailing(found[0])
+    url = _strip_punctuation(found[0])
     if "//" not in url.rstrip("/"):
         return False
     state.pending = state.pending[: -len(scheme[0])]
@@ -88,8 +88,8 @@ def _bare_url(state: StateInline, silent: bool) -> bool:  # noqa: FBT001
     return True
 
 
-def _without_trailing(url: str) -> str:
-    """Full stops, commas and brackets at the end belong to the sentence, unless the bracket was opened inside."""
+def _strip_punctuation(url: str) -> str:
+    """Remove punctuation that ends the sentence; a closing bracket stays if it was opened inside the URL."""
     while url:
         if url[-1] in "?!.,:;*_~'’”" or (url[-1] == ")" and url.count(")") > url.count("(")):
             url = url[:-1]

@@ -1,4 +1,4 @@
-"""A document as plain text: everything is there, every link beside its words, lines of at most 72 characters."""
+"""Writes a document as plain text: complete, each link after its words, lines of at most 72 characters."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from urllib.parse import unquote
 from markdown_it.tree import SyntaxTreeNode
 
 from templates.language import Section, texts_of
-from templates.markdown.parse import MARKER, TOP_HEADING, Document, marker_refused
+from templates.markdown.parse import SLOT_PREFIX, TOP_HEADING, Document, slot_prefix_error
 
-WIDTH = 72
-_NARROWEST = 24
-_GLUE = "\0"  # holds a link and its words on one line; Markdown itself lets no NUL through
+WIDTH = 72  # characters
+_MIN_WIDTH = 24  # characters, however deep a list is nested
+_GLUE = "\0"  # keeps a link on the line of its last word; the Markdown parser replaces NUL in its input
 _BREAKS = {"softbreak": " ", "hardbreak": "\n"}
 _MARKS = {"strong": "*", "em": "_", "s": "~"}
 
 
 def write_text(document: Document) -> str:
-    """The body as text.
+    """Write the body as text.
 
-    Raises InvalidInput where its words, put together, would make the mark of a slot.
+    Raises InvalidInput if the text contains a slot marker.
     """
     root = SyntaxTreeNode(document.tokens)
     text = _Writer(texts_of(document.notes.locale)["mail"]).blocks(root.children, WIDTH)
-    if MARKER in text:
-        raise marker_refused(document.notes.origin)
+    if SLOT_PREFIX in text:
+        raise slot_prefix_error(document.notes.origin)
     return text
 
 
-def opening_words(document: Document, limit: int) -> str:
-    """The first paragraph in at most `limit` characters, as a preview of the mail."""
+def extract_preheader(document: Document, limit: int) -> str:
+    """The first paragraph in at most `limit` characters, for notes without a preheader of their own."""
     for token, following in pairwise(document.tokens):
         if token.type == "paragraph_open":
             words = "".join(_plain(child) for child in SyntaxTreeNode([following]).children[0].children)
@@ -48,10 +48,10 @@ def _plain(node: SyntaxTreeNode) -> str:
 
 
 class _Writer:
-    """Walks the tree. A method per block that is not just its children, in the language of the mail."""
+    """Writes a tree of blocks, with one method for each kind of block."""
 
-    def __init__(self, words: Section) -> None:
-        self._words = words
+    def __init__(self, texts: Section) -> None:
+        self._texts = texts
         self._writers: dict[str, Callable[[SyntaxTreeNode, int], str]] = {
             "heading": self._heading,
             "paragraph": self._paragraph,
@@ -67,7 +67,7 @@ class _Writer:
         }
 
     def blocks(self, nodes: Iterable[SyntaxTreeNode], width: int, *, between: str = "\n\n") -> str:
-        written = (self._writers[node.type](node, max(width, _NARROWEST)) for node in nodes)
+        written = (self._writers[node.type](node, max(width, _MIN_WIDTH)) for node in nodes)
         return between.join(block for block in written if block)
 
     def _heading(self, node: SyntaxTreeNode, width: int) -> str:
@@ -106,7 +106,7 @@ class _Writer:
         rows = [[self._inline(cell).replace(_GLUE, " ") for cell in row] for row in cells]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         if sum(widths) + 2 * (len(widths) - 1) > width:
-            return "\n\n".join(_record(rows[0], row, width) for row in rows[1:])
+            return "\n\n".join(_write_row_as_lines(rows[0], row, width) for row in rows[1:])
         pads = [str.rjust if "right" in str(cell.attrs.get("style")) else str.ljust for cell in cells[0]]
         ruled = [rows[0], ["-" * size for size in widths], *rows[1:]]
         return "\n".join(
@@ -133,26 +133,26 @@ class _Writer:
 
     def _image(self, node: SyntaxTreeNode) -> str:
         alt = " ".join("".join(_plain(child) for child in node.children).split())
-        label = f"{self._words['image']}: {alt}" if alt else self._words["image"]
+        label = f"{self._texts['image']}: {alt}" if alt else self._texts["image"]
         source = str(node.attrs["src"])
         return f"[{label} <{source}>]" if source.startswith("https:") else f"[{label}]"
 
 
-def _record(names: list[str], row: list[str], width: int) -> str:
-    """A row of a table that is too wide, a cell on each line."""
+def _write_row_as_lines(names: list[str], row: list[str], width: int) -> str:
+    """A row of a table that is too wide: one line for each cell."""
     cells = (f"{name}: {cell}" if name else cell for name, cell in zip(names, row, strict=True) if cell)
     return "\n".join(_wrap(cell, width) for cell in cells)
 
 
 def _link(words: str, href: str) -> str:
-    """The words and the address, or the address alone where the words are just that."""
+    """The words and the address; the address alone if the words repeat it."""
     if unquote(href).removeprefix("mailto:") == unquote(words):
         return href.removeprefix("mailto:")
     return f"{words}{_GLUE}<{href}>" if words else f"<{href}>"
 
 
 def _wrap(text: str, width: int) -> str:
-    """Lines of at most `width`; an address is never broken."""
+    """Wrap `text` at `width` characters; an address is never broken."""
     lines = (
         textwrap.fill(line.strip(), width, break_long_words=False, break_on_hyphens=False)
         for line in text.split("\n")

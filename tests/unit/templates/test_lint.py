@@ -8,7 +8,7 @@ import pytest
 
 from mailer.message import InlineImage
 from templates.lint import Finding, Severity, lint
-from templates.lint.checks import CLIPPED_AT
+from templates.lint.checks import GMAIL_CLIP_BYTES
 from templates.notes import RenderedNotes
 
 UNSUBSCRIBE = '<a href="__slot_unsubscribe_url__">Unsubscribe</a>'
@@ -83,7 +83,7 @@ def test_what_must_not_be_sent_is_an_error(rendered, code):
 @pytest.mark.parametrize(
     ("rendered", "code"),
     [
-        (holding("x" * CLIPPED_AT), "too-large"),
+        (holding("x" * GMAIL_CLIP_BYTES), "too-large"),
         (holding("<img src='https://ok.x/a.png'>"), "alt-missing"),
         (replace(SOUND, preheader=""), "preheader-missing"),
         (replace(SOUND, subject="x" * 79), "subject-long"),
