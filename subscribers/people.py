@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, text, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
-from mailer.database import bulk
+from mailer.database import AnyOf, bulk, reserve_ids
 from mailer.errors import InvalidInput
 from subscribers.address import EmailAddress, HashedAddress
 from subscribers.models import Subscriber
@@ -87,15 +87,13 @@ def find(connection: Connection, address: EmailAddress) -> Person | None:
 
 def find_all(connection: Connection, address_keys: Collection[str]) -> dict[str, Person]:
     """The people with these addresses, by address key."""
-    of_them = bulk.among(connection, SUBSCRIBER.c.email_normalised, address_keys)
-    return {
-        row.email_normalised: person(row) for row in connection.execute(select(SUBSCRIBER).where(of_them))
-    }
+    rows = connection.execute(select(SUBSCRIBER).where(AnyOf(SUBSCRIBER.c.email_normalised, address_keys)))
+    return {row.email_normalised: person(row) for row in rows}
 
 
 def add(connection: Connection, newcomers: Sequence[Newcomer], now: datetime) -> dict[str, int]:
     """Put people on file; returns their numbers by address key. Needs the ledger's lock."""
-    numbers = _numbers(connection, len(newcomers))
+    numbers = reserve_ids(connection, SUBSCRIBER, len(newcomers))
     rows = [
         (
             number,
@@ -150,13 +148,3 @@ def person(row: Row[Any]) -> Person:
         hashed=HashedAddress(row.address_hash, row.key_id),
         created_at=row.created_at,
     )
-
-
-def _numbers(connection: Connection, count: int) -> Sequence[int]:
-    """Numbers for `count` people, none ever used before."""
-    if connection.dialect.name == "sqlite":
-        used = text("SELECT seq FROM sqlite_sequence WHERE name = 'subscriber'")
-        last = connection.execute(used).scalar_one_or_none() or 0
-        return range(last + 1, last + 1 + count)
-    drawn = text("SELECT nextval(pg_get_serial_sequence('subscriber', 'id')) FROM generate_series(1, :count)")
-    return connection.execute(drawn, {"count": count}).scalars().all()

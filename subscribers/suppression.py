@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, delete, exists, select
 
-from mailer.database import bulk
+from mailer.database import AnyOf, upsert
 from mailer.errors import ConfigurationError
 from subscribers.address import AddressHasher, HashedAddress
 from subscribers.models import Suppression, SuppressionReason
@@ -30,22 +29,14 @@ class Suppressed:
 
 def add(connection: Connection, hashed: HashedAddress, reason: SuppressionReason, since: datetime) -> None:
     """Suppress an address from `since` on. Where it was suppressed already, the later date and its reason stay."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = {"address_hash": hashed.hash, "key_id": hashed.key_id, "reason": reason, "since": since}
-    statement = insert(SUPPRESSION).values(row)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=SUPPRESSION.primary_key,
-            set_={"reason": statement.excluded.reason, "since": statement.excluded.since},
-            where=SUPPRESSION.c.since < statement.excluded.since,
-        )
-    )
+    upsert(connection, SUPPRESSION, row, newest_by="since")
 
 
 def lift(connection: Connection, hashes: Collection[str]) -> None:
     """Let these be mailed again: the person has consented anew."""
     if hashes:
-        connection.execute(delete(SUPPRESSION).where(_among(connection, hashes)))
+        connection.execute(delete(SUPPRESSION).where(AnyOf(SUPPRESSION.c.address_hash, hashes)))
 
 
 def find(
@@ -56,7 +47,7 @@ def find(
         return {}
     key_of = {hashed.hash: key for key in address_keys for hashed in hasher.every(key)}
     rows = defaultdict(list)
-    for row in connection.execute(select(SUPPRESSION).where(_among(connection, key_of))):
+    for row in connection.execute(select(SUPPRESSION).where(AnyOf(SUPPRESSION.c.address_hash, key_of))):
         rows[key_of[row.address_hash]].append(row)
     return {email_normalised: _latest(of_address) for email_normalised, of_address in rows.items()}
 
@@ -77,7 +68,3 @@ def check_keys(connection: Connection, hasher: AddressHasher) -> None:
 def _latest(rows: Sequence[Row[Any]]) -> Suppressed:
     latest = max(rows, key=lambda row: row.since)
     return Suppressed(latest.since, latest.reason, tuple(row.address_hash for row in rows))
-
-
-def _among(connection: Connection, hashes: Collection[str]) -> ColumnElement[bool]:
-    return bulk.among(connection, SUPPRESSION.c.address_hash, hashes)

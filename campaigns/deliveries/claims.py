@@ -12,12 +12,12 @@ from sqlalchemy import (
     insert,
     literal,
     select,
-    text,
     update,
 )
 
-from campaigns.deliveries.tables import CLAIMABLE, HELD, campaign, delivery, subscriber
+from campaigns.deliveries.tables import CLAIMABLE, HELD, campaign, consent, delivery, subscriber, suppression
 from campaigns.models import CampaignState, DeliveryState
+from mailer.database import analyze
 from subscribers.audience import consented
 
 
@@ -83,9 +83,8 @@ def enrol(connection: Connection, campaign_id: int, topic: str, now: datetime) -
     )
     columns = ["campaign_id", "subscriber_id", "state", "attempts", "next_attempt_at"]
     enrolled = connection.execute(insert(delivery).from_select(columns, audience)).rowcount
-    if connection.dialect.name == "postgresql":
-        # Until autovacuum has come by, it would plan the gate for tables as they were: it began with all consents.
-        connection.execute(text("ANALYZE campaign, consent, delivery, subscriber, suppression"))
+    # With the old statistics PostgreSQL would begin the gate with all consents.
+    analyze(connection, campaign, consent, delivery, subscriber, suppression)
     return enrolled
 
 

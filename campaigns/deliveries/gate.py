@@ -21,7 +21,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.tables import campaign, consent, delivery, instant, subscriber
 from campaigns.models import CampaignState, DeliveryState
-from mailer.database import AnyOf, Prepared, pipelined
+from mailer.database import AnyOf, Prepared, is_postgresql, pipelined
 from subscribers.audience import ConsentedRecipient, consented
 
 
@@ -62,7 +62,7 @@ def attempt(
     values = {"ids": delivery_ids, "worker": context.worker_id}
     values |= {"topic": context.topic, "now": now}
     with pipelined(connection):
-        if connection.dialect.name == "postgresql":
+        if is_postgresql(connection):
             _HOLD_CONSENTS.run(connection, {"ids": delivery_ids, "topic": context.topic})
         passed = _GATE.rows(connection, values)
     answers: dict[int, Answer] = {}

@@ -29,7 +29,7 @@ from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.retry import Settlement
 from campaigns.deliveries.tables import delivery, instant, subscriber
 from campaigns.models import DeliveryState
-from mailer.database import AnyOf, Prepared, pipelined
+from mailer.database import AnyOf, Prepared, is_postgresql, pipelined
 from subscribers.address import HashedAddress
 
 
@@ -40,7 +40,7 @@ def settle(
     if settlements:
         rows = [one[: len(_SETTLED)] for one in settlements]
         shared = {"worker": context.worker_id, "now": now}
-        if connection.dialect.name == "sqlite":
+        if not is_postgresql(connection):
             _SETTLE_EACH.run_each(connection, rows, shared)
         else:
             records = [dict(zip(_SETTLED_NAMES, row, strict=True)) for row in rows]

@@ -20,12 +20,13 @@ from sqlalchemy import (
 
 from campaigns.models import Campaign, Delivery
 from mailer.database import table
-from subscribers.models import Consent, Subscriber
+from subscribers.models import Consent, Subscriber, Suppression
 
 delivery = table(Delivery)
 campaign = table(Campaign)
 consent = table(Consent)
 subscriber = table(Subscriber)
+suppression = table(Suppression)
 
 # Written out, not bound: only so do both engines see that the partial index covers it.
 CLAIMABLE: ColumnElement[bool] = literal_column("delivery.state IN ('pending', 'deferred')")

@@ -7,11 +7,20 @@ it is needed, for it is slow to import.
 
 from __future__ import annotations
 
-from mailer.database.bulk import Row, among, insert
+from mailer.database.any_of import AnyOf
+from mailer.database.bulk import Row, insert
 from mailer.database.columns import BIG, one_of, table
+from mailer.database.dialect import (
+    analyze,
+    insert_if_absent,
+    is_postgresql,
+    lock_table,
+    reserve_ids,
+    upsert,
+)
 from mailer.database.engine import Clock, Database
 from mailer.database.group_commit import GroupCommit
-from mailer.database.prepared import AnyOf, Prepared, pipelined
+from mailer.database.prepared import Prepared, pipelined
 
 __all__ = [
     "BIG",
@@ -21,9 +30,14 @@ __all__ = [
     "GroupCommit",
     "Prepared",
     "Row",
-    "among",
+    "analyze",
     "insert",
+    "insert_if_absent",
+    "is_postgresql",
+    "lock_table",
     "one_of",
     "pipelined",
+    "reserve_ids",
     "table",
+    "upsert",
 ]

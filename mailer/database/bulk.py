@@ -5,18 +5,17 @@ Core's own executemany looks at every value of every row; for an import that is 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from itertools import chain
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Table, any_, column, func, literal, select
+from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-Value = TypeVar("Value", int, str)
+from mailer.database.dialect import is_postgresql
 
 Row: TypeAlias = Sequence[int | str | datetime | None]
 
@@ -28,20 +27,10 @@ def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Insert `rows`, each with a value for every column in the table's order; an enum by its value."""
     if not rows:
         return
-    if connection.dialect.name == "sqlite":
-        _insert(connection, table, rows)
-    else:
+    if is_postgresql(connection):
         _copy(connection, table, rows)
-
-
-def among(
-    connection: Connection, wanted: ColumnElement[Value], values: Collection[Value]
-) -> ColumnElement[bool]:
-    """``wanted`` is one of `values`, which go as one parameter however many they are."""
-    if connection.dialect.name == "sqlite":
-        each = func.json_each(json.dumps(list(values)))
-        return wanted.in_(select(column("value")).select_from(each))
-    return wanted == any_(literal(list(values), ARRAY(wanted.type)))
+    else:
+        _insert(connection, table, rows)
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:

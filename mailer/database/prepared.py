@@ -13,66 +13,16 @@ from contextlib import closing, contextmanager
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    BindParameter,
-    ColumnElement,
-    Connection,
-    Dialect,
-    Select,
-    String,
-    TypeDecorator,
-    UpdateBase,
-    bindparam,
-)
+from sqlalchemy import BindParameter, Connection, Dialect, Select, UpdateBase
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
+
+from mailer.database.any_of import ListOf
+from mailer.database.dialect import is_postgresql
 
 Processor = Callable[[Any], Any]
 Row = tuple[Any, ...]
 Statement = UpdateBase | Select[Any]
-
-
-class Numbers(TypeDecorator[list[int]]):
-    """A list of integers as one parameter: JSON on SQLite, an array on PostgreSQL."""
-
-    impl = String
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """On PostgreSQL an array from the start: one that is cast from text is read anew for each row."""
-        return dialect.type_descriptor(ARRAY(BigInteger) if dialect.name == "postgresql" else String())
-
-
-class AnyOf(ColumnElement[bool]):
-    """``column`` is one of a list of numbers that comes as the single parameter `name`, however long it is."""
-
-    inherit_cache = False
-
-    def __init__(self, column: ColumnElement[int], name: str) -> None:
-        self.column = column
-        self.numbers = bindparam(name, type_=Numbers())
-
-
-@compiles(AnyOf, "sqlite")
-def _in_json(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:
-    column, numbers = (
-        compiler.process(element.column, **options),
-        compiler.process(element.numbers, **options),
-    )
-    return f"{column} IN (SELECT value FROM json_each({numbers}))"
-
-
-@compiles(AnyOf, "postgresql")
-def _in_array(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:
-    column, numbers = (
-        compiler.process(element.column, **options),
-        compiler.process(element.numbers, **options),
-    )
-    return f"{column} = ANY({numbers})"
 
 
 class Prepared:
@@ -176,7 +126,7 @@ def pipelined(connection: Connection) -> Iterator[None]:
 
     Only what is `Prepared` may be run in it. An error comes out at the end at the latest.
     """
-    if connection.dialect.name != "postgresql":
+    if not is_postgresql(connection):
         yield
         return
     driver: Any = connection.connection.driver_connection
@@ -203,7 +153,7 @@ def driver_errors(connection: Connection) -> Iterator[None]:
 
 
 def _binder(parameter: BindParameter[Any], dialect: Dialect) -> Processor | None:
-    if isinstance(parameter.type, Numbers):
+    if isinstance(parameter.type, ListOf):
         return json.dumps if dialect.name == "sqlite" else None
     return parameter.type.dialect_impl(dialect).bind_processor(dialect)
 

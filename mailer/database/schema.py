@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
+from mailer.database.dialect import is_postgresql
 from mailer.errors import ConfigurationError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -30,7 +31,7 @@ def upgrade(connection: Connection) -> bool:
     are of a newer version.
     """
     with connection.begin():
-        if connection.dialect.name == "postgresql":
+        if is_postgresql(connection):
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         if is_current(connection):
             return False

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from mailer.database import table
+from mailer.database import insert_if_absent, table
 from mailer.limits.budget import SECOND, Budget, Limit
 from mailer.limits.models import ThrottleState
 from mailer.limits.rates import ProviderLimits, RelayLimits, providers_by_domain
@@ -237,10 +236,7 @@ def _locked(connection: Connection, names: Iterable[str]) -> dict[str, str]:
     found = {row.name: row.usage_log for row in connection.execute(rows)}
     if len(found) == len(wanted):
         return found
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(
-        insert(throttle).on_conflict_do_nothing(), [{"name": name, "usage_log": "{}"} for name in wanted]
-    )
+    insert_if_absent(connection, throttle, [{"name": name, "usage_log": "{}"} for name in wanted])
     return {row.name: row.usage_log for row in connection.execute(rows)}
 
 

@@ -10,10 +10,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Select, and_, bindparam, delete, select, update
 
-from mailer.database import bulk
+from mailer.database import AnyOf, bulk, insert_if_absent, lock_table
 from mailer.errors import InvalidInput
 from subscribers.ledger.events import (
     BrokenLink,
@@ -52,8 +51,7 @@ def lock(connection: Connection) -> None:
     What is read after it and what is appended on the strength of it agree. SQLite's BEGIN IMMEDIATE has done
     that already.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("LOCK TABLE consent_event IN SHARE ROW EXCLUSIVE MODE"))
+    lock_table(connection, EVENT)
 
 
 def append(
@@ -95,15 +93,13 @@ def keep_wording(
         )
     name = sha256(wording.encode()).hexdigest()
     row = {"sha256": name, "text": wording, "language": language, "version": version, "first_used_at": now}
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(insert(WORDING).on_conflict_do_nothing(), row)
+    insert_if_absent(connection, WORDING, row)
     return name
 
 
 def standings(connection: Connection, subscriber_ids: Collection[int]) -> Standings:
     """Where these people stand, on every topic there is a consent for."""
-    of_them = bulk.among(connection, CONSENT.c.subscriber_id, subscriber_ids)
-    rows = connection.execute(select(CONSENT).where(of_them))
+    rows = connection.execute(select(CONSENT).where(AnyOf(CONSENT.c.subscriber_id, subscriber_ids)))
     return {
         (person, topic): ConsentStatus(state, since, event_id)
         for person, topic, state, since, event_id in rows

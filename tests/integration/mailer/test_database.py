@@ -16,7 +16,7 @@ from sqlmodel import select
 
 from campaigns.models import Campaign
 from mailer.database import Database
-from mailer.database.engine import FORSAKEN_SECONDS
+from mailer.database.postgresql_setup import IDLE_IN_TRANSACTION_SECONDS
 from mailer.errors import ConfigurationError, InvalidInput, Locked, MailerError, TryAgainLater
 
 INSERT = text("INSERT INTO wording VALUES (:name, '', '', '', '2026-01-01 00:00:00+00:00')")
@@ -198,7 +198,7 @@ def test_postgresql_ends_a_transaction_in_which_a_host_has_fallen_silent(
         fall_silent()
     with postgresql_database.read() as connection:
         limit = connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one()
-    assert limit == f"{FORSAKEN_SECONDS}s"
+    assert limit == f"{IDLE_IN_TRANSACTION_SECONDS}s"
 
 
 def test_a_database_without_tables_says_what_to_run(database: Database) -> None:
@@ -247,7 +247,7 @@ def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
 def test_a_busy_database_is_to_be_tried_again_later(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailer.database.engine.BUSY_SECONDS", 0)
+    monkeypatch.setattr("mailer.database.sqlite_setup.BUSY_SECONDS", 0)
     holder = sqlite3.connect(sqlite_database.url.database or "", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(TryAgainLater), sqlite_database.write():
@@ -298,3 +298,10 @@ def test_a_reading_transaction_can_not_write(postgresql_database: Database) -> N
 def test_any_other_database_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError):
         Database(url)
+
+
+def test_closing_closes_the_connection_that_does_not_wait_too(sqlite_database: Database) -> None:
+    with sqlite_database.write_at_once() as connection:
+        pass
+    sqlite_database.close()
+    assert connection.closed

@@ -48,7 +48,7 @@ def everybody_has_one_mail(database: Database, relay: FaultyRelay) -> None:
 async def test_a_send_waits_for_a_lock_that_lasts_longer_than_sqlite_waits_and_goes_on(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailer.database.engine.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("mailer.database.sqlite_setup.BUSY_SECONDS", 0.2)
     subscribe(sqlite_database, PEOPLE)
     draft(sqlite_database)
     async with FaultyRelay(pipelining=True) as relay:
@@ -146,7 +146,7 @@ def take_writes(database: Database, switch: str) -> None:
 async def test_where_the_database_stays_away_the_run_ends_with_its_error_and_loses_nobody(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailer.database.engine.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("mailer.database.sqlite_setup.BUSY_SECONDS", 0.1)
     subscribe(sqlite_database, PEOPLE)
     draft(sqlite_database)
     async with FaultyRelay(pipelining=True) as relay:

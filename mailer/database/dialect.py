@@ -1,0 +1,63 @@
+"""Statements that differ between SQLite and PostgreSQL, each with one function for both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+
+def is_postgresql(connection: Connection) -> bool:
+    """Whether the connection is to PostgreSQL; it is to SQLite otherwise."""
+    return connection.dialect.name == "postgresql"
+
+
+def insert_if_absent(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]] | Mapping[str, Any]
+) -> None:
+    """Insert each row whose key is not in the table yet; leave existing rows as they are."""
+    connection.execute(_insert(connection)(table).on_conflict_do_nothing(), rows)
+
+
+def upsert(connection: Connection, table: Table, row: Mapping[str, Any], *, newest_by: str) -> None:
+    """Insert `row`, or replace the row with the same key where the new one's `newest_by` column is later."""
+    statement = _insert(connection)(table).values(row)
+    key = {column.name for column in table.primary_key}
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(table.primary_key),
+            set_={name: statement.excluded[name] for name in row if name not in key},
+            where=table.c[newest_by] < statement.excluded[newest_by],
+        )
+    )
+
+
+def reserve_ids(connection: Connection, table: Table, count: int) -> Sequence[int]:
+    """`count` numbers for the table's ``id`` that were never used before. It needs a lock against other writers."""
+    if is_postgresql(connection):
+        drawn = text("SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)")
+        return connection.execute(drawn, {"name": table.name, "count": count}).scalars().all()
+    used = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+    last = connection.execute(used, {"name": table.name}).scalar_one_or_none() or 0
+    return range(last + 1, last + 1 + count)
+
+
+def lock_table(connection: Connection, table: Table) -> None:
+    """Wait until no other transaction writes to `table`, and keep others from writing until this one ends.
+
+    On SQLite, BEGIN IMMEDIATE has done that for the whole file.
+    """
+    if is_postgresql(connection):
+        connection.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def analyze(connection: Connection, *tables: Table) -> None:
+    """Update the planner's statistics after a bulk change, before PostgreSQL's autovacuum would. Nothing on SQLite."""
+    if is_postgresql(connection):
+        connection.execute(text(f"ANALYZE {', '.join(sorted(table.name for table in tables))}"))
+
+
+def _insert(connection: Connection) -> Any:
+    return postgresql.insert if is_postgresql(connection) else sqlite.insert

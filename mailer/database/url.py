@@ -1,0 +1,37 @@
+"""The database URL of the settings, parsed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from mailer.errors import ConfigurationError
+
+
+def parse_url(url: str, folder: Path) -> URL:
+    """The URL without a driver's name; a SQLite path is relative to `folder`.
+
+    Raises ConfigurationError for anything but a SQLite file or PostgreSQL.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # ValueError: the port is not a number
+        raise ConfigurationError(
+            "database_url can't be read.",
+            hint='Write "sqlite:///mailer.db" or "postgresql://user@host/database".',
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql")
+    if backend == "sqlite" and parsed.database and parsed.database != ":memory:":
+        return parsed.set(drivername="sqlite", database=str(folder / parsed.database))
+    raise ConfigurationError(
+        f"database_url names {backend!r}; Release Mailer supports a SQLite file and PostgreSQL."
+    )
+
+
+def display_name(url: URL) -> str:
+    """The database as an error names it: without the password, also where it is in the query string."""
+    return f"The database {url.set(query={}).render_as_string(hide_password=True)}"
