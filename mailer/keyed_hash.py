@@ -1,35 +1,32 @@
 """HMAC-SHA256 (RFC 2104) for many short messages under one key.
 
-`hmac.digest` looks up the algorithm and takes in the key again each time, and lets go of the interpreter's lock
-meanwhile: another thread that is busy then keeps the caller waiting for much longer than a digest takes. Here
-both are done once, and the lock is kept.
+`hmac.digest` sets up the key for each message, and releases the interpreter's lock meanwhile: the caller then waits
+for other busy threads much longer than a digest takes. A copy of a prepared HMAC does neither.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+import hmac
 
-_BLOCK: Final = 64
-_INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
+_KEY_ID_PURPOSE = b"release-mailer key id 1\0"
 
 
 class KeyedHash:
-    """The HMACs of all messages that begin with `purpose`; safe to share between threads."""
+    """The HMACs of all messages that begin with `purpose`. Threads may share it."""
 
-    __slots__ = ("_inner", "_outer")
+    __slots__ = ("_prepared",)
 
     def __init__(self, key: bytes, purpose: bytes = b"") -> None:
-        if len(key) > _BLOCK:
-            key = hashlib.sha256(key).digest()
-        block = key.ljust(_BLOCK, b"\0")
-        self._inner = hashlib.sha256(block.translate(_INNER_PAD) + purpose)
-        self._outer = hashlib.sha256(block.translate(_OUTER_PAD))
+        self._prepared = hmac.new(key, purpose, "sha256")
 
     def digest(self, message: bytes) -> bytes:
-        """The HMAC of `purpose` and `message`."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(message)
-        outer.update(inner.digest())
-        return outer.digest()
+        """The HMAC of `purpose` followed by `message`."""
+        hashed = self._prepared.copy()
+        hashed.update(message)
+        return hashed.digest()
+
+
+def key_id(key: bytes) -> str:
+    """A short name for a secret key that does not reveal it: 12 hexadecimal digits."""
+    return hashlib.sha256(_KEY_ID_PURPOSE + key).hexdigest()[:12]

@@ -8,16 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from hashlib import sha256
 from typing import NamedTuple
 
 from email_validator import EmailNotValidError, validate_email
 
 from mailer.errors import InvalidInput
-from mailer.keyed_hash import KeyedHash
+from mailer.keyed_hash import KeyedHash, key_id
 
 _PURPOSE = b"release-mailer address 1\0"
-_KEY_ID_PURPOSE = b"release-mailer key id 1\0"
 
 # RFC 5321: 4.1.2 (dot-string), 4.5.3.1.1 (local part), 4.5.3.1.3 (path, less its angle brackets)
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -84,11 +82,6 @@ def normalise(raw: str) -> EmailAddress:
         if len(spelling) <= _LONGEST_ADDRESS:
             return EmailAddress(spelling, spelling.lower())
     raise InvalidInput(_why_not(raw, ascii_domain))
-
-
-def key_id(key: bytes) -> str:
-    """A short name (12 hex digits) for a secret key, which does not give it away."""
-    return sha256(_KEY_ID_PURPOSE + key).hexdigest()[:12]
 
 
 def _why_not(raw: str, ascii_domain: str | None) -> str:  # noqa: PLR0911 - a reason each

@@ -71,11 +71,12 @@ class Composer:
     ) -> None:
         sender = mailbox(settings.sender)
         self._topic, self._locale = topic, rendered.locale
-        key = settings.keys()[0]
-        self._message_ids = MessageIds(key, campaign_id, sender.email.rpartition("@")[2])
+        self._message_ids = MessageIds(settings.keys(), campaign_id, sender.email.rpartition("@")[2])
         self._links = Links(settings.keys(), settings.public_url)
         self._sender = sender.email
-        self._return_paths = ReturnPaths(key, settings.return_path) if settings.return_path else None
+        self._return_paths = (
+            ReturnPaths(settings.keys(), settings.return_path) if settings.return_path else None
+        )
         keys = [dkim.Signer(key) for key in dkim_keys.read(settings.dkim)]
         self._skeleton = compile_skeleton(campaign_mail(slug, topic, rendered, settings, sender), keys)
         self._through = {

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hmac
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from campaigns.notes import render_notes
 from campaigns.sending import Composer
 from mailer.config import Settings
 from mailer.errors import ConfigurationError
-from mailer.message import dkim
+from mailer.message import ReturnPaths, dkim
 from subscribers.audience import ConsentedRecipient
 from subscribers.self_service import Links
 from tests.support.campaign import NOTES, SECRET, TOPIC, settings_for
@@ -71,8 +71,18 @@ def test_the_greeting_is_in_the_language_of_the_notes() -> None:
 
 def test_a_return_path_of_its_own_names_the_delivery_and_is_signed() -> None:
     envelope, _ = composer(settings_for(25, return_path="bounces@example.com")).compose(ZOE, NOW)
-    signature = hmac.digest(SECRET.encode(), b"return path\x007", "sha256").hex()[:16]
-    assert envelope.sender == f"bounces+7.{signature}@example.com"
+    assert ReturnPaths([SECRET.encode()], "bounces@example.com").delivery_of(envelope.sender) == 7
+
+
+def test_after_a_rotation_the_newest_key_signs_and_the_older_still_matches() -> None:
+    def sender(*keys: str) -> str:
+        settings = settings_for(25, return_path="bounces@example.com")
+        rotated = settings.model_copy(update={"secret_keys": tuple(map(SecretStr, keys))})
+        return composer(rotated).compose(ZOE, NOW)[0].sender
+
+    before, after = sender("o" * 32), sender("o" * 32, "n" * 32)
+    assert before != after == sender("n" * 32)
+    assert ReturnPaths([b"o" * 32, b"n" * 32], "bounces@example.com").delivery_of(before) == 7
 
 
 def test_without_one_the_sender_gets_the_bounces() -> None:

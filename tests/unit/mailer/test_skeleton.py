@@ -19,11 +19,9 @@ from mailer.message import (
     Address,
     InlineImage,
     MailTemplate,
-    MessageIds,
     RecipientValues,
     Slot,
     compile_skeleton,
-    feedback_id,
 )
 from tests.support.mails import CONTENTS, GREETINGS, LOGO, MAIL, NAMES, PERSON, TEXT, URL, URLS
 
@@ -235,23 +233,3 @@ def test_the_date_is_given_in_utc():
     moment = datetime(2026, 7, 1, 9, 0, 0, 999_999, tzinfo=timezone(timedelta(hours=2)))
     raw = bytes(compile_skeleton(MAIL).fill(PERSON._replace(date=moment)))
     assert raw.startswith(b"Date: Wed, 01 Jul 2026 07:00:00 +0000\r\n")
-
-
-def test_a_message_id_is_the_same_on_a_retry_and_differs_in_everything_else():
-    base = MessageIds(b"key", 1, "example.org").of(23)
-    assert base == MessageIds(b"key", 1, "example.org").of(23)
-    others = {
-        MessageIds(b"other", 1, "example.org").of(23),
-        MessageIds(b"key", 2, "example.org").of(23),
-        MessageIds(b"key", 1, "example.org").of(24),
-        MessageIds(b"key", 12, "example.org").of(3),
-        MessageIds(b"key", 1, "example.com").of(23),
-    }
-    assert len(others | {base}) == 6
-    assert re.fullmatch(r"<[0-9a-f]{40}@example\.org>", base)
-
-
-def test_feedback_id_joins_four_parts_and_refuses_what_would_read_as_more():
-    assert feedback_id("notes-240", "release-notes", "campaign", "acmenews") == MAIL.feedback_id
-    with pytest.raises(InvalidInput):
-        feedback_id("a:b", "c", "d", "e")
