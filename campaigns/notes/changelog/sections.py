@@ -1,0 +1,205 @@
+"""The sections of a changelog, by one principle.
+
+A section is what its own heading holds, down to the next heading of the same or a higher level that begins a version.
+A deeper heading never ends its parent, unless the file plainly sets some releases a level below others. What stays
+ambiguous carries a doubt, which names both lines.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from campaigns.notes.changelog import words
+from campaigns.notes.changelog.beginnings import Mark, beginnings, marks, version_lines
+from campaigns.notes.changelog.outline import LOWEST, Heading, Outline
+from campaigns.notes.changelog.versions import Title, Version
+
+_MOST_DOUBTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What one heading holds: the lines from `start` up to `end`, counted from 0. `doubts` say why not to mail it."""
+
+    heading: Heading
+    title: Title
+    start: int
+    end: int
+    doubts: tuple[str, ...] = ()
+
+
+class _Relation(Enum):
+    """What a deeper heading that names a version is to the heading above it."""
+
+    PART = "part of it"
+    SIBLING = "a release of its own"
+    UNCLEAR = "either"
+
+
+def sections(found: Outline) -> tuple[Section, ...]:
+    """All sections that begin with a version or with "Unreleased", in the order of the file."""
+    marked = marks(found)
+    begun = beginnings(marked)
+    if not any(mark.version for mark in begun):
+        begun = version_lines(found) or begun
+    return tuple(_Divider(found, marked, begun).sections())
+
+
+@dataclass
+class _Divider:
+    """Where each section ends, and what is doubtful about it."""
+
+    found: Outline
+    marks: Sequence[Mark]
+    beginnings: Sequence[Mark]
+    _doubts: dict[int, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._starts = [heading.start for heading in self.found.headings]
+        self._begun = {mark.heading.start for mark in self.beginnings}
+        self._by_rank = _levels_follow_rank(self.beginnings)
+        self._marked = {mark.heading.start: mark for mark in self.marks}
+
+    def sections(self) -> Iterator[Section]:
+        ends: dict[int, int] = {}
+        parts: set[int] = set()
+        for index, mark in enumerate(self.beginnings):
+            end = len(self.found.lines)
+            if mark.heading.start not in parts:
+                end, below = self._end_at_versions(index)
+                parts |= below
+            ends[mark.heading.start] = self._end_at_others(mark, end)
+        for mark in self.beginnings:
+            if mark.heading.start not in parts:
+                yield self._section(mark, ends[mark.heading.start])
+
+    def _end_at_versions(self, index: int) -> tuple[int, set[int]]:
+        """The line of the next version, and the headings before it that are part of this section."""
+        mark = self.beginnings[index]
+        parts: set[int] = set()
+        for other in self.beginnings[index + 1 :]:
+            if other.heading.level <= mark.heading.level:
+                return other.heading.start, parts
+            match self._relation(mark, other):
+                case _Relation.SIBLING:
+                    self._doubt_series(mark, other)
+                    return other.heading.start, parts
+                case _Relation.PART:
+                    parts.add(other.heading.start)
+                case _Relation.UNCLEAR:
+                    doubt = (
+                        f"it is unclear whether {_quoted(other)} on line {other.heading.line} is part of "
+                        f"{_quoted(mark)} on line {mark.heading.line} or a release of its own"
+                    )
+                    self._doubt(mark, doubt)
+                    self._doubt(other, doubt)
+        return len(self.found.lines), parts
+
+    def _relation(self, mark: Mark, deeper: Mark) -> _Relation:
+        upper, lower = mark.version, deeper.version
+        if upper is None or lower is None or not deeper.title.is_bare or mark.keys & deeper.keys:
+            return _Relation.PART
+        if lower.package and lower.package != upper.package and not (upper.package and self._by_rank):
+            return _Relation.PART
+        is_dated = mark.title.is_dated and deeper.title.is_dated
+        return (
+            _Relation.SIBLING if is_dated or self._by_rank or _is_series(upper, lower) else _Relation.UNCLEAR
+        )
+
+    def _doubt_series(self, mark: Mark, other: Mark) -> None:
+        """What stands between "2.0" and the "2.0.1" below it may be about either."""
+        is_series = mark.version and other.version and _is_series(mark.version, other.version)
+        between = self.found.lines[mark.heading.end : other.heading.start]
+        if is_series and any(line.strip() for line in between):
+            self._doubt(
+                mark,
+                f"{_quoted(mark)} on line {mark.heading.line} stands above {_quoted(other)} on line "
+                f"{other.heading.line}, which may be part of it",
+            )
+
+    def _end_at_others(self, mark: Mark, end: int) -> int:
+        """An end before that, at a heading that stands above the section and begins something else."""
+        is_last = self.beginnings[-1].heading.start < end
+        first, last = (bisect_left(self._starts, line) for line in (mark.heading.end, end))
+        for heading in self.found.headings[first:last]:
+            if heading.start in self._begun:
+                continue
+            if mark.heading.level < LOWEST and heading.level <= mark.heading.level:
+                other = self._marked.get(heading.start)
+                if other and not other.keys <= mark.keys:
+                    self._doubt(
+                        mark,
+                        f"it is unclear whether {_said(heading)} on line {heading.line} is part of {_quoted(mark)} on "
+                        f"line {mark.heading.line} or begins something else",
+                    )
+                    continue
+            text = heading.text.strip(" .:!").lower()
+            if heading.level <= mark.heading.level and (
+                words.OLDER.fullmatch(text) or words.SERIES.fullmatch(text)
+            ):
+                return heading.start
+            if heading.level < mark.heading.level < LOWEST:
+                if self._holds_text(heading, end) and (not is_last or words.IS_A_CHANGE.fullmatch(text)):
+                    self._doubt(
+                        mark,
+                        f"{_said(heading)} on line {heading.line} stands above {_quoted(mark)} on line "
+                        f"{mark.heading.line}; it is unclear whether it is part of it",
+                    )
+                    continue
+                return heading.start
+        return end
+
+    def _holds_text(self, heading: Heading, end: int) -> bool:
+        return any(line.strip() for line in self.found.lines[heading.end : end])
+
+    def _doubt(self, mark: Mark, doubt: str) -> None:
+        doubts = self._doubts.setdefault(mark.heading.start, [])
+        if len(doubts) < _MOST_DOUBTS:
+            doubts.append(doubt)
+
+    def _section(self, mark: Mark, end: int) -> Section:
+        lines, start = self.found.lines, mark.heading.end
+        while start < end and not lines[start].strip():
+            start += 1
+        if mark.heading.level > LOWEST:  # an item of a list ends where the list does
+            end = next((line for line in range(start, end) if lines[line][:1].strip()), end)
+        while end > start and not lines[end - 1].strip():
+            end -= 1
+        doubts = tuple(self._doubts.get(mark.heading.start, ()))
+        return Section(mark.heading, mark.title, start, end, doubts)
+
+
+def _is_series(upper: Version, lower: Version) -> bool:
+    """Whether the upper one names all releases that begin with its numbers, and the lower one is among them."""
+    return len(upper.parts) < len(lower.parts) and lower.parts[: len(upper.parts)] == upper.parts
+
+
+def _quoted(mark: Mark) -> str:
+    return _said(mark.heading)
+
+
+def _said(heading: Heading) -> str:
+    text = heading.text if len(heading.text) <= 60 else f"{heading.text[:60]}…"
+    return f"“{text}”"
+
+
+def _levels_follow_rank(marks: Sequence[Mark]) -> bool:
+    """Whether, in the whole file, major or minor releases stand on a level above the others (semantic-release does so)."""
+    levels: dict[int, set[int]] = {}
+    numbered = [
+        (mark, mark.version.parts)
+        for mark in marks
+        if mark.version and len(mark.version.parts) >= 3 and not mark.version.is_pre_release
+    ]
+    for mark, (_, minor, patch, *_) in numbered:
+        levels.setdefault(2 if patch else 1 if minor else 0, set()).add(mark.heading.level)
+    by_rank = [next(iter(levels[rank])) for rank in sorted(levels) if len(levels[rank]) == 1]
+    return (
+        len(numbered) > 2
+        and len(set(by_rank)) > 1
+        and len(by_rank) == len(levels)
+        and by_rank == sorted(by_rank)
+    )
