@@ -6,7 +6,6 @@ hosts that run `run-due` one makes the campaign, in the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,14 +18,24 @@ from sqlmodel import select as select_model
 from campaigns import catalogue
 from campaigns.lifecycle import Act
 from campaigns.models import Campaign, Digest, DigestTick
-from campaigns.notes import Release, find, read_images, read_text, releases, render_notes
+from campaigns.notes import (
+    Changelog,
+    Frame,
+    gather_notes,
+    heard_lines,
+    passed_over,
+    read_images,
+    read_text,
+    render_notes,
+    unheard,
+)
 from campaigns.sending import refuse_unsendable
 from campaigns.timing import Cadence, DueTime
 from mailer.config import Settings
 from mailer.database import Clock, Database, table
 from mailer.errors import InvalidInput, MailerError, NotFound
 from mailer.message import InlineImage
-from templates.language import Locale, locale_of, texts_of
+from templates.language import Locale, locale_of
 from templates.notes import ReleaseNotes, RenderedNotes
 
 digest = table(Digest)
@@ -51,9 +60,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The releases that a digest takes up, and the mail that tells of them."""
+    """The releases that a digest takes up, the mail that tells of them, and what counts as heard of from then on."""
 
     versions: tuple[str, ...]
+    heard: tuple[str, ...]
     notes: ReleaseNotes
     images: dict[str, InlineImage]
     rendered: RenderedNotes
@@ -83,42 +93,6 @@ class Ticked:
         return said
 
 
-def unheard(text: str, heard: frozenset[str]) -> tuple[Release, ...]:
-    """The releases in a changelog that are not among `heard`; yanked and empty ones are not for announcing."""
-    return tuple(
-        release
-        for release in releases(text)
-        if release.version not in heard and release.body and not release.yanked
-    )
-
-
-def notes_of(found: Sequence[Release], plan: Digest, product: str) -> ReleaseNotes:
-    """One set of notes of some releases, in the changelog's order, which is newest first.
-
-    Of several, each gets a heading of its own; lines in messages are then counted in the gathered text.
-    """
-    locale, origin = locale_of(plan.locale), Path(plan.changelog).name
-    newest, oldest = found[0], found[-1]
-    if len(found) == 1:
-        version, body, first_line = newest.version, newest.body, newest.first_line
-    else:
-        version = f"{oldest.version} – {newest.version}"
-        body = "\n\n".join(f"## {release.version}\n\n{release.body}" for release in found)
-        origin, first_line = f"{origin} ({version})", 1
-    return ReleaseNotes(
-        title=texts_of(locale)["mail"]["changelog_title"].format(product=product, version=version),
-        version=version,
-        date=newest.date,
-        locale=locale,
-        topic=plan.topic,
-        preheader=None,
-        body=body,
-        origin=origin,
-        first_line=first_line,
-        base_url=plan.base_url,
-    )
-
-
 class Digests:
     """The use cases of digests, on one database, by one set of settings and one clock."""
 
@@ -134,7 +108,7 @@ class Digests:
             raise InvalidInput(
                 f"{plan.name!r} does not do as a name", where="NAME", hint="Use a-z, 0-9, dots and dashes."
             )
-        heard = _heard(read_text(plan.changelog), plan.since, plan.changelog.name)
+        heard = heard_lines(_read(plan.changelog), plan.since)
         now = self._clock()
         with self._database.write() as connection:
             if connection.execute(select(digest.c.id).where(digest.c.name == plan.name)).first():
@@ -208,14 +182,18 @@ class Digests:
         with self._database.read() as connection:
             heard = versions_heard(connection, one.id or 0)
         path = Path(one.changelog)
-        found = unheard(read_text(path), heard)
+        changelog = _read(path)
+        found = unheard(changelog, heard, pre_releases=self._settings.digest_pre_releases)
         if not found:
             return None
-        notes = notes_of(found, one, self._settings.brand.name)
+        frame = Frame(locale_of(one.locale), one.topic, self._settings.brand.name, one.base_url)
+        notes = gather_notes(changelog, found, frame)
         images = read_images(notes, path.parent, self._settings.image_hosts)
         rendered = render_notes(notes, images, self._settings)
         refuse_unsendable(one.name, one.topic, rendered, self._settings, self._clock())
-        return Gathered(tuple(release.version for release in found), notes, images, rendered)
+        versions = tuple(changelog.label(release) for release in found)
+        heard_now = [str(version) for release in found for version in release.versions]
+        return Gathered(versions, (*heard_now, *passed_over(changelog)), notes, images, rendered)
 
     def _store(
         self, one: Digest, last: DigestTick, due: datetime, gathered: Gathered | None, problem: str | None
@@ -230,7 +208,7 @@ class Digests:
                 _write_tick(connection, tick)
                 return Ticked(one.name, problem=problem)
             record = self._make_campaign(connection, one, due, now, gathered)
-            tick.campaign_id, tick.versions = record.id, "\n".join(gathered.versions)
+            tick.campaign_id, tick.versions = record.id, "\n".join(gathered.heard)
             _write_tick(connection, tick)
         return Ticked(one.name, record.slug, gathered.versions, self._settings.require_approval)
 
@@ -278,17 +256,13 @@ def last_tick(connection: Connection, digest_id: int) -> DigestTick:
 
 
 def versions_heard(connection: Connection, digest_id: int) -> frozenset[str]:
-    """The releases that a digest has taken up, and those from before its time."""
+    """The lines for what a digest has taken up, and for what stood in the changelog before its time."""
     written = connection.execute(select(digest_tick.c.versions).where(digest_tick.c.digest_id == digest_id))
-    return frozenset(version for versions in written.scalars() for version in versions.splitlines())
+    return frozenset(line for lines in written.scalars() for line in lines.split("\n") if line)
 
 
-def _heard(text: str, since: str | None, origin: str) -> tuple[str, ...]:
-    found = releases(text)
-    if since is None:
-        return tuple(release.version for release in found)
-    last = find(text, since, origin)
-    return tuple(release.version for release in found if release.line >= last.line)
+def _read(path: Path) -> Changelog:
+    return Changelog(read_text(path), path.name)
 
 
 def _is_ours(connection: Connection, digest_id: int, seen: DigestTick) -> bool:

@@ -133,7 +133,7 @@ class DigestTick(SQLModel, table=True):
     """One turn of a digest; that there is one row for each due time elects the host that runs it.
 
     `versions` are the releases it took up, one a line; the first tick of a digest, written when that is made,
-    holds those that were in the changelog already. `skipped_because` says why there is no campaign.
+    holds those that were in the changelog already. A line with "#" is a heading of what is not announced. `skipped_because` says why there is no campaign.
     """
 
     __tablename__ = "digest_tick"

@@ -10,6 +10,7 @@ import click
 from campaigns.commands.options import Duration
 from campaigns.digests import Digests, Plan, all_digests, cadence_of, last_tick
 from campaigns.models import Digest, DigestTick
+from campaigns.notes import announced
 from campaigns.timing import Cadence
 from mailer.commands import CommandContext, json_option
 
@@ -122,7 +123,7 @@ def _row(context: CommandContext, one: Digest, tick: DigestTick) -> dict[str, ob
         "topic": one.topic,
         "next_at": cadence_of(one).next(context.now()),
         "last_at": tick.ran_at,
-        "last_versions": tick.versions.splitlines(),
+        "last_versions": announced(tick.versions.splitlines()),
         "skipped_because": tick.skipped_because,
     }
 

@@ -31,6 +31,7 @@ from templates.lint import lint as lint_mail
 )
 @click.option("--version", "version", help="Which version's section of the changelog.")
 @click.option("--title", help="The subject, for notes from a changelog.")
+@click.option("--preheader", help="What an inbox shows after the subject, for notes from a changelog.")
 @click.option("--slug", help="A short name for the campaign; by default made from version or file name.")
 @click.option("--topic", help="Which consent it needs; by default what the file or the settings say.")
 @click.option(
@@ -47,6 +48,7 @@ def create(
     changelog: Path | None,
     version: str | None,
     title: str | None,
+    preheader: str | None,
     slug: str | None,
     topic: str | None,
     locale: str | None,
@@ -63,9 +65,9 @@ def create(
     source = notes or changelog
     if source is None or (notes and changelog) or (changelog and not version):
         raise click.UsageError("Give a Markdown file, or --changelog FILE with --version.")
-    if notes and (version or title):
+    if notes and (version or title or preheader):
         raise click.UsageError(
-            "--version and --title go with --changelog; in a file of its own they stand on top."
+            "--version, --title and --preheader go with --changelog; in a file of its own they stand on top."
         )
     settings = context.settings
     language = locale_of(locale) if locale else None
@@ -77,7 +79,7 @@ def create(
     )
     text = read_text(source)
     found = (
-        read_changelog(text, version or "", source.name, defaults, title=title)
+        read_changelog(text, version or "", source.name, defaults, title=title, preheader=preheader)
         if changelog
         else read_markdown(text, source.name, defaults)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from campaigns.notes.changelog import Release, find, releases
+from campaigns.notes.changelog import Changelog, Release, Status
 from campaigns.notes.content import (
     brand_of,
     content_hash,
@@ -13,21 +13,28 @@ from campaigns.notes.content import (
     read_text,
     render_notes,
 )
+from campaigns.notes.gathering import Frame, announced, gather_notes, heard_lines, passed_over, unheard
 from campaigns.notes.markdown import Defaults, read_changelog, read_markdown
 
 __all__ = [
+    "Changelog",
     "Defaults",
+    "Frame",
     "Release",
+    "Status",
+    "announced",
     "brand_of",
     "content_hash",
     "dump_notes",
-    "find",
+    "gather_notes",
+    "heard_lines",
     "load_notes",
+    "passed_over",
     "read_changelog",
     "read_image",
     "read_images",
     "read_markdown",
     "read_text",
-    "releases",
     "render_notes",
+    "unheard",
 ]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from campaigns.notes.changelog import find
+from campaigns.notes.changelog import Changelog
 from mailer.errors import InvalidInput
 from templates.language import Locale, locale_of, texts_of
 from templates.markdown import create_parser
@@ -83,26 +83,32 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
 
 
 def read_changelog(
-    text: str, version: str, origin: str, defaults: Defaults, *, title: str | None = None
+    text: str,
+    version: str,
+    origin: str,
+    defaults: Defaults,
+    *,
+    title: str | None = None,
+    preheader: str | None = None,
 ) -> ReleaseNotes:
     """Notes from the section of `version` in a changelog in Markdown, such as Keep a Changelog's.
 
     Reference links that are defined elsewhere in the file come along.
-    Raises InvalidInput, naming the versions there are, where `version` has no section; also for a section that is
-    empty or of a release that was yanked.
+    Raises what `Changelog.find` raises.
     """
-    release = find(text, version, origin)
+    changelog = Changelog(text, origin)
+    release = changelog.find(version)
     name = title or texts_of(defaults.locale)["mail"]["changelog_title"].format(
-        product=defaults.product, version=release.version
+        product=defaults.product, version=changelog.label(release)
     )
     return ReleaseNotes(
         title=_subject(_Entry(name, origin)),
-        version=release.version,
+        version=changelog.label(release),
         date=release.date,
         locale=defaults.locale,
         topic=defaults.topic,
-        preheader=None,
-        body=release.body,
+        preheader=_subject(_Entry(preheader, "--preheader")) if preheader else None,
+        body=changelog.with_definitions(release),
         origin=origin,
         first_line=release.first_line,
         base_url=defaults.base_url,

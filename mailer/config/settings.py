@@ -198,6 +198,7 @@ class Settings(BaseSettings):
     locale: Literal["nl", "en"] = "en"
     zone: Annotated[str, AfterValidator(_zone)] = "Europe/Amsterdam"
     require_approval: bool = False
+    digest_pre_releases: bool = False
     image_hosts: Words = ()
     proof_recipients: Words = ()
     templates_dir: Path | None = None

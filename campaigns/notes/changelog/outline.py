@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock, list_block
 from markdown_it.token import Token
 
-from templates.markdown import parser
+from templates.markdown import create_parser
 
 LOWEST = 7  # the level of what only looks like a heading: below all that are one
 _MARKUP = re.compile(r"[\[*_`<~\\&!:]")
@@ -60,7 +60,7 @@ def outline(text: str) -> Outline:
 def looking_like_headings(found: Outline) -> tuple[Heading, ...]:
     """Lines that may stand for headings where a file has no better ones: in bold, bare, or as an item of a list."""
     environment: dict[str, Any] = {}
-    markdown = parser()
+    markdown = create_parser()
     markdown.core.ruler.enableOnly(["normalize", "block"])
     tokens = markdown.parse("\n".join(found.lines), environment)
     words = _Words(environment)
@@ -82,7 +82,7 @@ def lines_of(text: str) -> tuple[str, ...]:
 
 def _block_parser() -> MarkdownIt:
     """Blocks only: of a megabyte of changelog few lines are ever read word by word."""
-    markdown = parser()
+    markdown = create_parser()
     markdown.core.ruler.enableOnly(["normalize", "block"])
     markdown.block.ruler.at("list", _skip_list, {"alt": ["paragraph", "reference", "blockquote"]})
     return markdown
@@ -139,7 +139,7 @@ class _Words:
     """What a line says without its markup, read with the definitions of its file."""
 
     def __init__(self, environment: dict[str, Any]) -> None:
-        self._markdown, self._environment = parser(), environment
+        self._markdown, self._environment = create_parser(), environment
 
     def of(self, source: str) -> tuple[str, bool]:
         """The words, and whether they begin struck out."""

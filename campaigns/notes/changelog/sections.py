@@ -48,6 +48,14 @@ def sections(found: Outline) -> tuple[Section, ...]:
     return tuple(_Divider(found, marked, begun).sections())
 
 
+def other_headings(found: Outline, divided: Sequence[Section]) -> tuple[str, ...]:
+    """The headings that name a version and begin no section, as they are written."""
+    begun = {section.heading.start for section in divided}
+    return tuple(
+        mark.heading.text for mark in marks(found) if mark.heading.start not in begun and mark.version
+    )
+
+
 @dataclass
 class _Divider:
     """Where each section ends, and what is doubtful about it."""
@@ -189,13 +197,18 @@ def _said(heading: Heading) -> str:
 def _levels_follow_rank(marks: Sequence[Mark]) -> bool:
     """Whether, in the whole file, major or minor releases stand on a level above the others (semantic-release does so)."""
     levels: dict[int, set[int]] = {}
+    package = next((mark.version.package for mark in marks if mark.version), None)
     numbered = [
-        (mark, mark.version.parts)
+        (mark.heading.level, mark.version.parts)
         for mark in marks
-        if mark.version and len(mark.version.parts) >= 3 and not mark.version.is_pre_release
+        if mark.title.is_bare
+        and mark.version
+        and mark.version.package == package
+        and len(mark.version.parts) >= 3
+        and not mark.version.is_pre_release
     ]
-    for mark, (_, minor, patch, *_) in numbered:
-        levels.setdefault(2 if patch else 1 if minor else 0, set()).add(mark.heading.level)
+    for level, (_, minor, patch, *_) in numbered:
+        levels.setdefault(2 if patch else 1 if minor else 0, set()).add(level)
     by_rank = [next(iter(levels[rank])) for rank in sorted(levels) if len(levels[rank]) == 1]
     return (
         len(numbered) > 2

@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import pairwise
 from textwrap import dedent
 
 from campaigns.notes.changelog.beginnings import version_lines
 from campaigns.notes.changelog.outline import LOWEST, Outline, lines_of, outline
-from campaigns.notes.changelog.sections import Section, sections
+from campaigns.notes.changelog.sections import Section, other_headings, sections
 from campaigns.notes.changelog.versions import Status, Version, key_of, read_title
 from mailer.errors import InvalidInput, NotFound
-from templates.markdown import parser
+from templates.markdown import create_parser
 
 _LISTED = 12
 _STRAY = re.compile(
@@ -35,6 +36,7 @@ class Release:
     versions: tuple[Version, ...]
     date: date | None
     status: Status
+    heading: str
     line: int
     first_line: int
     body: str
@@ -45,29 +47,24 @@ class Release:
         """The version without its package."""
         return self.versions[0].number
 
-    @property
-    def package(self) -> str | None:
-        """The package, where the heading names one."""
-        return self.versions[0].package
-
-    @property
-    def is_announceable(self) -> bool:
-        """Whether it is released and says something."""
-        return self.status is Status.RELEASED and bool(self.body)
-
 
 class Changelog:
-    """A changelog in Markdown, read once. Its `releases` stand in the order of the file; "Unreleased" is none."""
+    """A changelog in Markdown, read once. Its `releases` stand in the order of the file; "Unreleased" is none.
+
+    `product` is the name that stands before every version, where there is one; of such a file no package is asked.
+    `other_headings` name a version and begin no release.
+    """
 
     def __init__(self, text: str, origin: str) -> None:
         self._outline: Outline = outline(text)
         self.origin = origin
-        found = [self._release(section) for section in sections(self._outline) if section.title.versions]
-        self._product = _only_package(found)
-        self.releases = tuple(_without_package(release) if self._product else release for release in found)
+        divided = sections(self._outline)
+        self.releases = tuple(self._release(section) for section in divided if section.title.versions)
+        self.product = _only_package(self.releases)
+        self.other_headings = other_headings(self._outline, divided)
 
     def find(self, wanted: str) -> Release:
-        """The release `wanted`: "1.2.3", "v1.2.3", or of several packages "name@1.2.3".
+        """The release `wanted`: "1.2.3", "v1.2.3", or of several packages "name@1.2.3". That version comes first in it.
 
         Raises NotFound, naming the versions there are. Raises InvalidInput, with all that speaks against mailing it,
         where the version is not released or yanked, stands in the file twice, says nothing, or where it is unclear
@@ -78,17 +75,14 @@ class Changelog:
             raise NotFound(
                 f"there is no section for version {wanted}.", where=self.origin, hint=self._listing()
             )
-        if plain := [release for release in found if self._package(release, wanted) is None]:
+        if plain := [release for release in found if release.versions[0].package is None]:
             found = plain
-        packages = list(dict.fromkeys(self._package(release, wanted) for release in found))
-        if len(packages) > 1:
-            choices = ", ".join(
-                f"{name}@{found[0].version}" if name else found[0].version for name in packages
-            )
+        packages = list(dict.fromkeys(str(release.versions[0]) for release in found))
+        if len({name.lower() for name in packages}) > 1:
             raise InvalidInput(
                 f"version {wanted} is there for {len(packages)} packages, on lines {_lines(found)}.",
                 where=self.origin,
-                hint=f"Say which one with --version: {choices}.",
+                hint=f"Say which one with --version: {', '.join(packages)}.",
             )
         if problems := self._problems(found, wanted):
             raise InvalidInput(
@@ -96,25 +90,32 @@ class Changelog:
             )
         return found[0]
 
+    def label(self, release: Release) -> str:
+        """What to call a release: its version, and with several packages its package."""
+        version = release.versions[0]
+        return (
+            version.number if self.product or not version.package else f"{version.package} {version.number}"
+        )
+
+    def newest_first(self, found: Sequence[Release]) -> list[Release]:
+        """Some of the releases with the newest first, whichever way the file is ordered."""
+        ordered = sorted(found, key=lambda release: release.line)
+        return ordered[::-1] if _is_ascending(self.releases) else ordered
+
     def with_definitions(self, release: Release) -> str:
         """The body of a release, with the reference links that it uses and that are defined elsewhere in the file."""
-        tokens = parser().parse(release.body, {"references": dict(self._outline.references)})
+        tokens = create_parser().parse(release.body, {"references": dict(self._outline.references)})
         labels = {
             child.meta["label"]: None
             for token in tokens
             for child in token.children or ()
             if "label" in child.meta
         }
-        end = release.first_line - 1 + len(lines_of(release.body))
-        places = [
-            self._outline.references[label]["map"] for label in labels if label in self._outline.references
-        ]
-        lines = self._outline.lines
-        definitions = [
-            "\n".join(lines[first:last])
-            for first, last in places
-            if not release.first_line - 1 <= first < end
-        ]
+        start = release.first_line - 1
+        end = start + len(lines_of(release.body))
+        references, lines = self._outline.references, self._outline.lines
+        places = [references[label]["map"] for label in labels if label in references]
+        definitions = ["\n".join(lines[first:last]) for first, last in places if not start <= first < end]
         return "\n".join([release.body, "", *definitions]) if definitions else release.body
 
     def _release(self, section: Section) -> Release:
@@ -123,6 +124,7 @@ class Changelog:
             versions=section.title.versions,
             date=section.title.date,
             status=section.title.status,
+            heading=section.heading.text,
             line=section.heading.line,
             first_line=section.start + 1,
             body=dedent(body) if section.heading.level >= LOWEST else body,
@@ -132,22 +134,17 @@ class Changelog:
     def _named(self, wanted: str) -> list[Release]:
         title = read_title(wanted)
         asked = title.versions[0] if title and title.versions else Version(wanted.strip())
-        if _is_package(self._product, asked.package):
-            asked = replace(asked, package=None)
         keys = {asked.key, key_of(wanted)}
-        return [
-            release
-            for release in self.releases
-            if any(
-                version.key in keys and (asked.package is None or _is_package(version.package, asked.package))
-                for version in release.versions
-            )
-        ]
-
-    def _package(self, release: Release, wanted: str) -> str | None:
-        title = read_title(wanted)
-        key = title.versions[0].key if title and title.versions else key_of(wanted)
-        return next((version.package for version in release.versions if version.key == key), release.package)
+        found = []
+        for release in self.releases:
+            for version in release.versions:
+                if version.key in keys and (
+                    asked.package is None or _is_package(version.package, asked.package)
+                ):
+                    others = tuple(other for other in release.versions if other != version)
+                    found.append(replace(release, versions=(version, *others)))
+                    break
+        return found
 
     def _problems(self, found: Sequence[Release], wanted: str) -> list[str]:
         problems = []
@@ -172,28 +169,38 @@ class Changelog:
             return
         own = {version.key for version in release.versions}
         for mark in version_lines(outline(release.body)):
-            if mark.heading.level == LOWEST and not own.intersection(
-                version.key for version in mark.title.versions
-            ):
-                line = release.first_line + mark.heading.start
-                yield f"version {mark.title.versions[0].number} may begin on line {line}, inside {release.version} of line {release.line}"
+            if mark.heading.level == LOWEST and not own & mark.keys:
+                yield (
+                    f"version {mark.title.versions[0].number} may begin on line "
+                    f"{release.first_line + mark.heading.start}, inside {release.version} of line {release.line}"
+                )
 
     def _listing(self) -> str:
         if not self.releases:
             return f"No heading in the file names a version. {_WAYS_ON}"
-        names = ", ".join(str(release.versions[0]) for release in self.releases[:_LISTED])
+        names = ", ".join(
+            release.version if self.product else str(release.versions[0])
+            for release in self.releases[:_LISTED]
+        )
         more = f" and {len(self.releases) - _LISTED} more" if len(self.releases) > _LISTED else ""
         return f"There are {names}{more}. {_WAYS_ON}"
 
 
 def _only_package(found: Sequence[Release]) -> str | None:
-    """The name that stands before every version: that of the product."""
     packages = {version.package for release in found for version in release.versions}
     return packages.pop() if len({name and name.lower() for name in packages}) == 1 else None
 
 
-def _without_package(release: Release) -> Release:
-    return replace(release, versions=tuple(replace(version, package=None) for version in release.versions))
+def _is_ascending(found: Sequence[Release]) -> bool:
+    """Whether most releases stand below an older one."""
+    numbers = [(release.date, release.versions[0].parts) for release in found]
+    steps = 0
+    for (upper_date, upper), (lower_date, lower) in pairwise(numbers):
+        if upper_date and lower_date and upper_date != lower_date:
+            steps += 1 if upper_date < lower_date else -1
+        elif upper != lower:
+            steps += 1 if upper < lower else -1
+    return steps > 0
 
 
 def _hint(found: Sequence[Release]) -> str:
@@ -206,8 +213,8 @@ def _hint(found: Sequence[Release]) -> str:
     return f"Let headings of releases stand on one level. {_WAYS_ON}"
 
 
-def _is_package(name: str | None, asked: str | None) -> bool:
-    if name is None or asked is None:
+def _is_package(name: str | None, asked: str) -> bool:
+    if name is None:
         return False
     return name.lower() == asked.lower() or name.lower().rpartition("/")[2] == asked.lower()
 

@@ -143,6 +143,81 @@ def test_a_digest_can_begin_after_a_version_that_was_announced_by_hand(team: Tea
     assert team.digests().run("monthly").versions == ("2.5.0",)
 
 
+def test_what_is_unreleased_is_not_sent_and_is_new_once_it_is_released(team: Team) -> None:
+    team.changelog.write_text(f"## 2.4.0 (Unreleased)\n\n- Secret.\n\n{OLD}", encoding="utf-8")
+    team.create()
+    assert team.digests().run("monthly").slug is None
+    team.changelog.write_text(f"## 2.4.0 (2026-12-01)\n\n- Out.\n\n{OLD}", encoding="utf-8")
+    assert team.digests().run("monthly").versions == ("2.4.0",)
+
+
+def test_a_pre_release_is_sent_only_where_the_settings_say_so(team: Team) -> None:
+    team.create()
+    team.changelog.write_text(f"## 2.4.0-rc.1\n\n- Try it.\n\n{OLD}", encoding="utf-8")
+    assert team.digests().run("monthly").slug is None
+    assert team.digests(digest_pre_releases=True).run("monthly").versions == ("2.4.0-rc.1",)
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        "## v2.3.0\n\n- Old news, in other words.\n",
+        "### Version 2.3 (1 October 2026)\n\n- Old news.\n",
+        "# acme@2.3.0\n\n- Old news.\n",
+        "- Note\n\n## [2.3.0]\n\n- Old news.\n",
+        "## [2.3.0]\n\n- Old news.\n\n## 2.3.0\n\n- Twice.\n",
+    ],
+)
+def test_what_stood_in_the_file_before_is_never_new_however_it_is_edited(team: Team, edited: str) -> None:
+    team.create()
+    team.changelog.write_text(edited, encoding="utf-8")
+    assert team.digests().run("monthly").slug is None
+
+
+def test_a_heading_that_began_no_release_before_begins_no_new_one(team: Team) -> None:
+    team.changelog.write_text("## 2.3.0\n\n- Old.\n\n## Acme 2.2\n\n- Older.\n", encoding="utf-8")
+    team.create()
+    text = "## 2.4.0\n\n- New.\n\n## 2.3.0\n\n- Old.\n\n## Acme 2.2\n\n- Older.\n\n## Acme 2.1\n\n- Oldest.\n"
+    team.changelog.write_text(text.replace("\n\n## Acme 2.1\n\n- Oldest.", ""), encoding="utf-8")
+    assert team.digests().run("monthly").versions == ("2.4.0",)
+    team.changelog.write_text(text, encoding="utf-8")
+    team.clock.now += timedelta(minutes=1)
+    assert "2.2" not in team.digests().run("monthly").versions
+
+
+def test_a_new_version_in_doubt_fails_the_turn_and_names_the_lines(team: Team) -> None:
+    team.create()
+    text = "## 2.4.0\n\n- a\n\n## 2.4.0\n\n- b\n\n" + OLD
+    team.changelog.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidInput, match="lines 1 and 5"):
+        team.digests().run("monthly")
+    team.clock.now = FIRST_OF_DECEMBER
+    assert "lines 1 and 5" in (team.digests().run_due()[0].problem or "")
+
+
+def test_headings_of_gathered_releases_keep_their_order_of_rank(team: Team) -> None:
+    team.create()
+    text = "## 2.5.0\n\n## Added\n\nText\n----\n\n### Detail\n\n- a\n\n## 2.4.0\n\n- b\n\n" + OLD
+    team.changelog.write_text(text, encoding="utf-8")
+    slug = team.digests().run("monthly").slug or ""
+    with team.database.read() as connection:
+        notes = load_notes(catalogue.find(connection, slug).notes)
+    headings = [line for line in notes.body.splitlines() if line.startswith("#")]
+    assert headings[0] == "## 2.5.0"
+    assert headings[-1] == "## 2.4.0"
+    assert all(line.startswith("###") for line in headings[1:-1])
+
+
+def test_a_file_that_lists_the_oldest_first_is_gathered_newest_first(team: Team) -> None:
+    team.changelog.write_text("## 1.0\n\n- a\n\n## 1.1\n\n- b\n", encoding="utf-8")
+    team.create(since="1.1")
+    assert team.digests().run("monthly").slug is None
+    team.changelog.write_text(
+        "## 1.0\n\n- a\n\n## 1.1\n\n- b\n\n## 1.2\n\n- c\n\n## 1.3\n\n- d\n", encoding="utf-8"
+    )
+    assert team.digests().run("monthly").versions == ("1.3", "1.2")
+
+
 def test_where_approval_is_required_it_stops_as_a_draft_and_says_so(team: Team) -> None:
     team.create()
     team.release()

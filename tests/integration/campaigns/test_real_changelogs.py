@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.notes import Defaults, read_changelog, releases
+from campaigns.notes import Changelog, Defaults, Release, read_changelog
 from templates.language import LOCALES, Locale
 from templates.lint import lint
 from templates.notes import RenderedNotes
@@ -17,6 +17,10 @@ from tests.support.rendered import BRAND, PIXELS, prose, seen, words
 CHANGELOGS = sorted(Path(__file__).parents[2].joinpath("changelogs").glob("*.md"))
 
 pytestmark = pytest.mark.parametrize("path", CHANGELOGS, ids=lambda path: path.stem)
+
+
+def releases(text: str) -> tuple[Release, ...]:
+    return Changelog(text, "CHANGELOG.md").releases
 
 
 def first(path: Path, locale: Locale = "en") -> RenderedNotes:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from campaigns.notes import Defaults, read_changelog, read_images, read_markdown, releases
+from campaigns.notes import Changelog, Defaults, read_changelog, read_images, read_markdown
 from templates.brand import contrast
 from templates.notes import ReleaseNotes
 from templates.render import render
@@ -50,7 +50,7 @@ def notes_in(path: Path) -> ReleaseNotes:
     if path.parent.name == "changelogs":
         return read_changelog(
             text.replace("logo.png", "../../examples/release-notes/planbord.png"),
-            releases(text)[0].version,
+            Changelog(text, "f").releases[0].version,
             path.name,
             DEFAULTS,
         )

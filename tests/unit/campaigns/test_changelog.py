@@ -289,7 +289,7 @@ class TestPackages:
 
     def test_a_package_that_stands_before_every_version_need_not_be_named(self):
         text = "## @acme/cli@1.2.3\n\n- A thing\n\n## @acme/cli@1.2.2\n\n- Old\n"
-        assert versions(text) == ["1.2.3", "1.2.2"]
+        assert changelog(text).product == "@acme/cli"
         assert body(text, "1.2.3") == body(text, "@acme/cli@1.2.3") == "- A thing"
 
 
