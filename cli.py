@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mailer.errors import MailerError
+
+if TYPE_CHECKING:
+    from mailer.doctor import ExpectedAnswer
 
 # name -> (where its command lives, the first line of its help); in the order in which a newcomer meets them.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -28,6 +32,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("mailer.commands.serve:serve", "Serve the unsubscribe pages."),
     "keys": ("mailer.commands.keys:keys", "Secret keys and DKIM keys."),
 }
+
+
+WEB_APPLICATION = "web:create_app"
 
 
 class LazyGroup(click.Group):
@@ -69,8 +76,18 @@ def mailer(context: click.Context, config: Path | None) -> None:
     """
     from mailer.commands import CommandContext  # noqa: PLC0415 - settings and database are slow to import, --help needs neither
 
-    context.obj = CommandContext(config)
+    context.obj = CommandContext(
+        config, web_application=WEB_APPLICATION, unknown_link_answer=unknown_link_answer
+    )
     context.call_on_close(context.obj.close)
+
+
+def unknown_link_answer() -> ExpectedAnswer:
+    """What the web application answers to an unsubscribe link that is not ours."""
+    from mailer.doctor import ExpectedAnswer  # noqa: PLC0415 - as above
+    from subscribers.web import ROBOTS, UNKNOWN_LINK, UNKNOWN_LINK_STATUS  # noqa: PLC0415
+
+    return ExpectedAnswer(UNKNOWN_LINK, UNKNOWN_LINK_STATUS, ROBOTS)
 
 
 def main() -> None:

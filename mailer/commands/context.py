@@ -1,10 +1,10 @@
-"""What every command needs from outside: settings, database, clock and the two streams to speak on."""
+"""What every command needs from outside: settings, database, clock and the two output streams."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,15 +16,27 @@ from mailer.database import Clock, Database
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mailer.doctor import ExpectedAnswer
+
 
 class CommandContext:
-    """Opened once a command (`@click.pass_obj`); everything in it is made at first use.
+    """One for each command (`@click.pass_obj`); everything in it is made at first use.
 
-    `config` is the settings file that was asked for, or None for mailer.toml in the working directory.
+    `config` is the settings file that was asked for, or None for mailer.toml in the working directory. The other two
+    describe the web application, which this package does not know: `web_application` is the name of its factory for
+    uvicorn, `unknown_link_answer` tells how it answers an unsubscribe link that is not ours.
     """
 
-    def __init__(self, config: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: Path | None = None,
+        *,
+        web_application: str,
+        unknown_link_answer: Callable[[], ExpectedAnswer],
+    ) -> None:
         self.config = config
+        self.web_application = web_application
+        self.unknown_link_answer = unknown_link_answer
 
     @property
     def config_path(self) -> Path:
@@ -33,7 +45,7 @@ class CommandContext:
 
     @cached_property
     def settings(self) -> Settings:
-        """Raises ConfigurationError where file and variables do not do."""
+        """Raises ConfigurationError where the file or a variable is invalid."""
         return load_settings(self.config)
 
     @cached_property
@@ -64,7 +76,7 @@ class CommandContext:
         sys.stdout.flush()
 
     def close(self) -> None:
-        """Give back the database's connections."""
+        """Close the database's connections."""
         if "database" in self.__dict__:
             self.database.close()
 

@@ -50,7 +50,7 @@ def _findings(context: CommandContext, *, offline: bool) -> Iterator[checks.Find
     if not offline:
         for name in settings.every_relay:
             yield asyncio.run(checks.relay(settings, name))
-        yield checks.public_address(settings)
+        yield checks.public_address(settings, context.unknown_link_answer())
 
 
 def _line(finding: checks.Finding) -> str:

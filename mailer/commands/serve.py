@@ -1,4 +1,4 @@
-"""mailer serve: the web door, on a socket."""
+"""mailer serve: the web application, on a socket."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def serve(context: CommandContext, host: str, port: int, access_log: bool) -> No
             f"Listening on http://{name}:{listener.getsockname()[1]} for {context.settings.public_url}"
         )
         config = uvicorn.Config(
-            "web:create_app",
+            context.web_application,
             factory=True,
             log_level="warning",
             access_log=False,

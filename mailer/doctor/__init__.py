@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailer.doctor.checks import (
+    ExpectedAnswer,
     Finding,
     Level,
     aligned,
@@ -16,6 +17,7 @@ from mailer.doctor.checks import (
 )
 
 __all__ = [
+    "ExpectedAnswer",
     "Finding",
     "Level",
     "aligned",

@@ -6,7 +6,7 @@ import stat
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parseaddr
 from enum import StrEnum
@@ -111,8 +111,17 @@ async def relay(settings: Settings, name: str = "smtp") -> Finding:
     return Finding(check, Level.OK, message)
 
 
-def public_address(settings: Settings) -> Finding:
-    """Whether recipients can reach the unsubscribe page."""
+@dataclass(frozen=True, slots=True)
+class ExpectedAnswer:
+    """How our own web application answers a GET of `path` below the public URL: status, and some of its headers."""
+
+    path: str
+    status: int
+    headers: Mapping[str, str]
+
+
+def public_address(settings: Settings, expected: ExpectedAnswer) -> Finding:
+    """Whether the public URL leads to our web application, which gives the `expected` answer."""
     url = settings.public_url
     if urlsplit(url).scheme != "https":
         return Finding(
@@ -121,14 +130,15 @@ def public_address(settings: Settings) -> Finding:
             f"{url} reaches no further than this machine",
             "Fine for trying things out. For real mail set the HTTPS address of `mailer serve`.",
         )
-    page = f"{url}/u/doctor"  # no valid token, so that our own answer is a 404 with our own headers
+    page = f"{url}{expected.path}"
     hint = f"Is `mailer serve` running, and does the reverse proxy pass {url}/u/ on to it?"
     try:
         with urllib.request.urlopen(page, timeout=_PATIENCE):  # noqa: S310 - https, see above
             pass
     except urllib.error.HTTPError as error:
         with error:
-            ours = error.code == 404 and error.headers["X-Robots-Tag"] == "noindex, nofollow"
+            same = all(error.headers[name] == value for name, value in expected.headers.items())
+            ours = error.code == expected.status and same
         if ours:
             return Finding("public_url", Level.OK, f"{url} reaches the unsubscribe page")
         return Finding(

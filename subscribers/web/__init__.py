@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from subscribers.web.unsubscribe import COUNTED, UnsubscribeEndpoint
+from subscribers.web.unsubscribe import (
+    COUNTED,
+    ROBOTS,
+    UNKNOWN_LINK,
+    UNKNOWN_LINK_STATUS,
+    UnsubscribeEndpoint,
+)
 
-__all__ = ["COUNTED", "UnsubscribeEndpoint"]
+__all__ = ["COUNTED", "ROBOTS", "UNKNOWN_LINK", "UNKNOWN_LINK_STATUS", "UnsubscribeEndpoint"]

@@ -44,6 +44,11 @@ COUNTED = {
     UNDONE: "Withdrawals undone on the page.",
 }
 
+# The answer to a link that is not ours. `mailer doctor` asks for it to see that the public URL leads here.
+UNKNOWN_LINK = "/u/doctor"
+UNKNOWN_LINK_STATUS = 404
+ROBOTS = {"X-Robots-Tag": "noindex, nofollow"}
+
 log = logging.getLogger(__name__)
 
 
@@ -78,7 +83,7 @@ class UnsubscribeEndpoint:
             "Content-Security-Policy": pages.content_security_policy,
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
-            "X-Robots-Tag": "noindex, nofollow",
+            **ROBOTS,
         }
 
     @property
@@ -102,7 +107,7 @@ class UnsubscribeEndpoint:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await (self._show(target) if form is None else self._act(target, form))
         except InvalidToken:
-            return self._page(Page.INVALID, locale, status=404)
+            return self._page(Page.INVALID, locale, status=UNKNOWN_LINK_STATUS)
         except Unreadable:
             return self._page(Page.REFUSED, locale, status=400)
         except (MailerError, TimeoutError) as error:

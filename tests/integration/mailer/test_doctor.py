@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import pytest
 
+from cli import unknown_link_answer
 from mailer import doctor
 from mailer.config import Settings, dkim_keys
 from mailer.database import Database
@@ -195,7 +196,7 @@ class TestSender:
 
 
 def test_a_loopback_address_is_for_trying_things_out() -> None:
-    assert doctor.public_address(settings()).level is Level.WARN
+    assert doctor.public_address(settings(), unknown_link_answer()).level is Level.WARN
 
 
 class Door(BaseHTTPRequestHandler):
@@ -225,13 +226,15 @@ def test_the_public_address_must_lead_to_our_page(
     server.socket = certificates.server_context().wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.handle_request)
     thread.start()
-    finding = doctor.public_address(settings(public_url=f"https://127.0.0.1:{server.server_port}/mail"))
+    finding = doctor.public_address(
+        settings(public_url=f"https://127.0.0.1:{server.server_port}/mail"), unknown_link_answer()
+    )
     thread.join(30)
     server.server_close()
     assert finding.level is level
 
 
 def test_an_address_that_does_not_answer_is_found() -> None:
-    finding = doctor.public_address(settings(public_url="https://127.0.0.1:1"))
+    finding = doctor.public_address(settings(public_url="https://127.0.0.1:1"), unknown_link_answer())
     assert finding.level is Level.WARN
     assert "mailer serve" in (finding.hint or "")
