@@ -19,7 +19,7 @@ from campaigns.timing import DueTime, Missed
 from mailer.database import table
 from mailer.errors import InvalidInput, NotFound, Refused
 from mailer.message import InlineImage
-from templates.language import locale_of
+from templates.language import parse_locale
 from templates.lint import read_mail_html
 from templates.notes import ReleaseNotes, RenderedNotes
 
@@ -116,7 +116,7 @@ def frozen_content(connection: Connection, record: Campaign) -> RenderedNotes:
         html=record.html or "",
         text=record.text or "",
         images=tuple(images_of(connection, record.id or 0).values()),
-        locale=locale_of(record.locale),
+        locale=parse_locale(record.locale),
     )
     if content_hash(rendered) != record.content_hash:
         raise Refused(

@@ -35,7 +35,7 @@ from mailer.config import Settings
 from mailer.database import Clock, Database, table
 from mailer.errors import InvalidInput, MailerError, NotFound
 from mailer.message import InlineImage
-from templates.language import Locale, locale_of
+from templates.language import Locale, parse_locale
 from templates.notes import ReleaseNotes, RenderedNotes
 
 digest = table(Digest)
@@ -186,7 +186,7 @@ class Digests:
         found = unheard(changelog, heard, pre_releases=self._settings.digest_pre_releases)
         if not found:
             return None
-        frame = Frame(locale_of(one.locale), one.topic, self._settings.brand.name, one.base_url)
+        frame = Frame(parse_locale(one.locale), one.topic, self._settings.brand.name, one.base_url)
         notes = gather_notes(changelog, found, frame)
         images = read_images(notes, path.parent, self._settings.image_hosts)
         rendered = render_notes(notes, images, self._settings)

@@ -1,1 +1,1 @@
-"""How mails and pages look. Knows release notes and a brand, not people."""
+"""Renders mails and pages from release notes and a brand. Knows no subscribers."""

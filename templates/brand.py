@@ -1,4 +1,4 @@
-"""Who the mail is from, and colours of theirs that everyone can read."""
+"""The sender as mails and pages show it, and colours with enough contrast to read."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from mailer.message import InlineImage
 
-_AA = 4.5  # WCAG 2.2, criterion 1.4.3: the contrast of normal text with its ground
-_STEPS = 25
+_MIN_CONTRAST_RATIO = 4.5  # for text of normal size (WCAG 2.2, criterion 1.4.3, level AA)
+_SHADES = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """What a mail shows of its sender. `colour` is ``#rrggbb``; the logo travels inside the mail."""
+    """What mails and pages show of the sender. `colour` is ``#rrggbb``. The logo is enclosed in the mail."""
 
     name: str
     colour: str
@@ -23,25 +23,27 @@ class Brand:
     logo: InlineImage | None = None
 
 
-def contrast(one: str, other: str) -> float:
-    """The contrast ratio of two colours, 1 to 21 (WCAG 2.2, "contrast ratio")."""
-    dark, light = sorted((_luminance(one), _luminance(other)))
+def contrast_ratio(first: str, second: str) -> float:
+    """The contrast ratio of two colours, from 1 to 21 (WCAG 2.2, "contrast ratio")."""
+    dark, light = sorted((_relative_luminance(first), _relative_luminance(second)))
     return (light + 0.05) / (dark + 0.05)
 
 
-def readable(colour: str, ground: str) -> str:
-    """`colour`, darkened or lightened just as far as text in it needs on `ground` (WCAG AA)."""
-    target = max("#000000", "#ffffff", key=lambda extreme: contrast(extreme, ground))
-    shades = (_mix(colour, target, step / _STEPS) for step in range(_STEPS))
-    return next((shade for shade in shades if contrast(shade, ground) >= _AA), target)
+def adjust_contrast(colour: str, background: str) -> str:
+    """`colour`, darkened or lightened no more than text on `background` needs (WCAG AA)."""
+    target = max("#000000", "#ffffff", key=lambda extreme: contrast_ratio(extreme, background))
+    shades = (_mix(colour, target, step / _SHADES) for step in range(_SHADES))
+    return next(
+        (shade for shade in shades if contrast_ratio(shade, background) >= _MIN_CONTRAST_RATIO), target
+    )
 
 
-def _luminance(colour: str) -> float:
-    red, green, blue = (_linear(channel / 255) for channel in bytes.fromhex(colour.removeprefix("#")))
+def _relative_luminance(colour: str) -> float:
+    red, green, blue = (_linearise(channel / 255) for channel in bytes.fromhex(colour.removeprefix("#")))
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def _linear(channel: float) -> float:
+def _linearise(channel: float) -> float:
     return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
 
 

@@ -1,4 +1,4 @@
-"""Jinja2 as mails and pages use it: strict about what is missing, escaping where it must, precise when it fails."""
+"""The Jinja2 environment of mails and pages: it escapes HTML, and its errors name file and line."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from jinja2 import TemplateError as JinjaError
 
 from mailer.errors import TemplateError
 
-_PACKAGED = Path(__file__).parent
+_PACKAGE_FOLDER = Path(__file__).parent
 
 
 @cache
-def environment(templates_dir: Path | None = None) -> Environment:
-    """Templates of the package; a file of the same name under `templates_dir` is used instead.
+def load_environment(templates_dir: Path | None = None) -> Environment:
+    """The environment that loads the package's templates. A file of the same name in `templates_dir` replaces
+    one.
 
-    Names are such as ``mail/release_notes.mjml.j2``. MJML and HTML are escaped, text and CSS are not.
+    A name is a path such as ``mail/release_notes.mjml.j2``. MJML and HTML are escaped, text and CSS are not.
     """
-    folders = [templates_dir, _PACKAGED] if templates_dir else [_PACKAGED]
+    folders = [templates_dir, _PACKAGE_FOLDER] if templates_dir else [_PACKAGE_FOLDER]
     loaders: list[BaseLoader] = [FileSystemLoader(folder) for folder in folders]
     return Environment(
         loader=ChoiceLoader(loaders),
@@ -42,31 +43,31 @@ def environment(templates_dir: Path | None = None) -> Environment:
     )
 
 
-def fill(name: str, values: dict[str, Any], *, templates_dir: Path | None = None) -> str:
-    """The template `name` with `values`.
+def render_template(name: str, values: dict[str, Any], *, templates_dir: Path | None = None) -> str:
+    """Render the template `name` with `values`.
 
-    Raises TemplateError, with the template's file and line, for a syntax error, an undefined value or any other
-    mistake in it.
+    Raises TemplateError, with the template's file and line, for a syntax error, an undefined value or any
+    other error in it.
     """
     try:
-        return environment(templates_dir).get_template(name).render(values)
+        return load_environment(templates_dir).get_template(name).render(values)
     except TemplateSyntaxError as error:
         raise TemplateError(f"{error.filename or name}, line {error.lineno}: {error.message}") from None
     except TemplateNotFound as error:
         raise TemplateError(f"There is no template {error.name!r}.") from None
     except (JinjaError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
-        raise TemplateError(f"{_place(error, name)}: {error}") from error
+        raise TemplateError(f"{_locate(error, name)}: {error}") from error
 
 
-def source_of(name: str, *, templates_dir: Path | None = None) -> tuple[str, Path]:
-    """The source of a template, and the file it is in."""
-    loaders = environment(templates_dir)
-    assert loaders.loader is not None  # noqa: S101 - given above
-    source, filename, _ = loaders.loader.get_source(loaders, name)
+def read_template_source(name: str, *, templates_dir: Path | None = None) -> tuple[str, Path]:
+    """The source of a template, and its file."""
+    environment = load_environment(templates_dir)
+    assert environment.loader is not None  # noqa: S101 - load_environment sets it
+    source, filename, _ = environment.loader.get_source(environment, name)
     return source, Path(filename or name)
 
 
-def _place(error: Exception, name: str) -> str:
-    """The innermost line of a template that the error passed; Jinja2 writes them into the traceback."""
+def _locate(error: Exception, name: str) -> str:
+    """The innermost template line in the error's traceback; Jinja2 adds template lines to it."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
     return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else name

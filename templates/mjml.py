@@ -1,4 +1,4 @@
-"""MJML to HTML: checked first, for mrml lets much pass, then the styles set inline where mail readers want them."""
+"""Compiles MJML to HTML: checks the tags, which mrml does not do, compiles, and inlines the styles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from css_inline import CSSInliner
 from mjml import mjml2html
 
 from mailer.errors import TemplateError
-from templates.environment import source_of
+from templates.environment import read_template_source
 
 _TAGS = frozenset(
     """
@@ -20,47 +20,48 @@ _TAGS = frozenset(
     mj-spacer mj-style mj-table mj-text mj-title mj-wrapper
     """.split()  # noqa: SIM905 - read as a list of words
 )
-_VOID = frozenset(
+_VOID_TAGS = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 )
 _OPENING_TAG = re.compile(r"<[a-zA-Z][^<>]*>")
-_LOST_SPACE = re.compile(
+_LINE_BREAK_BETWEEN_TAGS = re.compile(
     r">\s*\n\s*(?=<(?:a|abbr|b|code|del|em|i|img|ins|kbd|mark|q|s|samp|small|span|strong|sub|sup|u)\b)"
 )
-_UNSAFE = re.compile(r"[^\x00-\x7f]|\\")
+_NOT_ASCII_OR_BACKSLASH = re.compile(r"[^\x00-\x7f]|\\")
 
 
-def to_html(source: str, *, template: str, css: str, templates_dir: Path | None = None) -> str:
-    """The HTML of a filled MJML `template`, with `css` set inline.
+def compile_mjml(source: str, *, template: str, css: str, templates_dir: Path | None = None) -> str:
+    """Compile `source`, the rendered MJML of `template`, and inline `css`.
 
-    Raises TemplateError with the template's file and line where a tag is unknown, unclosed or closed twice.
+    Raises TemplateError with the template's file and line for a tag that is unknown, unclosed or closed
+    twice.
     """
-    _Checker(source, template, templates_dir).check()
+    _TagChecker(source, template, templates_dir).check()
     try:
-        html = mjml2html(_past_traps(source), fonts={})
+        html = mjml2html(_work_around_mrml(source), fonts={})
     except ValueError as error:
-        raise TemplateError(f"{template}: MJML says {error}.") from None
+        raise TemplateError(f"{template}: the MJML compiler reports: {error}.") from None
     inliner = CSSInliner(
         inline_style_tags=False, keep_style_tags=True, load_remote_stylesheets=False, extra_css=css
     )
     return inliner.inline(html)
 
 
-def _past_traps(source: str) -> str:
-    """The same MJML, written so that mrml 6.0.1 leaves it whole.
+def _work_around_mrml(source: str) -> str:
+    """Rewrite MJML to avoid two defects of mrml 6.0.1.
 
-    It drops a line break between two words that stand in tags, and it spoils backslashes, combining marks and
-    the like in attributes, though not where they are written as numbers.
+    It drops a line break between two inline tags. In attributes it corrupts backslashes and characters such
+    as combining marks, unless they are written as numeric character references.
     """
-    return _OPENING_TAG.sub(_in_ascii, _LOST_SPACE.sub("> ", source))
+    return _OPENING_TAG.sub(_encode_as_ascii, _LINE_BREAK_BETWEEN_TAGS.sub("> ", source))
 
 
-def _in_ascii(tag: re.Match[str]) -> str:
-    return _UNSAFE.sub(lambda character: f"&#{ord(character[0])};", tag[0])
+def _encode_as_ascii(tag: re.Match[str]) -> str:
+    return _NOT_ASCII_OR_BACKSLASH.sub(lambda character: f"&#{ord(character[0])};", tag[0])
 
 
-class _Checker(HTMLParser):
-    """Finds the tags that do not pair up or that MJML does not know."""
+class _TagChecker(HTMLParser):
+    """Finds tags without a pair and tags that MJML does not have."""
 
     def __init__(self, source: str, template: str, templates_dir: Path | None) -> None:
         super().__init__()
@@ -80,12 +81,12 @@ class _Checker(HTMLParser):
         line, _ = self.getpos()
         if tag.startswith("mj") and tag not in _TAGS:
             raise self._error(line, f"MJML has no <{tag}>")
-        if tag not in _VOID:
+        if tag not in _VOID_TAGS:
             self._open.append((tag, line))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
-        if tag not in _VOID:
+        if tag not in _VOID_TAGS:
             self._open.pop()
 
     def handle_endtag(self, tag: str) -> None:
@@ -96,10 +97,10 @@ class _Checker(HTMLParser):
         self._open.pop()
 
     def _error(self, line: int, message: str) -> TemplateError:
-        """Says where: in the template, if the line stands there as it was filled in."""
+        """The error with the template's line, or with the rendered line if the template has no such line."""
         text = self._source.splitlines()[line - 1].strip()
-        written, file = source_of(self._template, templates_dir=self._templates_dir)
-        lines = [number for number, row in enumerate(written.splitlines(), 1) if row.strip() == text]
+        template_source, file = read_template_source(self._template, templates_dir=self._templates_dir)
+        lines = [number for number, row in enumerate(template_source.splitlines(), 1) if row.strip() == text]
         if lines:
             return TemplateError(f"{file}, line {lines[0]}: {message}.")
-        return TemplateError(f"{file}: {message}, in what became line {line}: {text[:100]}")
+        return TemplateError(f"{file}: {message}, in line {line} of the rendered MJML: {text[:100]}")

@@ -1,4 +1,4 @@
-"""What the renderer is given, and what it makes of it: release notes as values. Templates know no people."""
+"""Release notes as values: what the renderer takes and what it returns."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from templates.language import Locale
 
 @dataclass(frozen=True, slots=True)
 class ReleaseNotes:
-    """One release, in the words of its authors.
+    """The notes of one release, as written.
 
-    `body` is Markdown. `origin` names the file it came from and `first_line` is the number, counted from 1, of
-    the body's first line in that file, so that a message can say where to look. `base_url` is the web address
-    that relative links start from; without it they are refused, for a mail has no address of its own.
+    `body` is Markdown. `origin` names its file, and `first_line` is the number, counted from 1, of the body's
+    first line in that file; error messages use both. `base_url` is the web address that relative links start
+    from; without it relative links are refused.
     """
 
     title: str
@@ -36,7 +36,7 @@ class ReleaseNotes:
 
 @dataclass(frozen=True, slots=True)
 class RenderedNotes:
-    """A mail but for the recipient: `html` and `text` hold the markers of `mailer.message.Slot`."""
+    """A mail before it has a recipient: `html` and `text` contain the markers of `mailer.message.Slot`."""
 
     subject: str
     preheader: str

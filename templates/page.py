@@ -1,4 +1,4 @@
-"""The pages behind an unsubscribe link: one template, one small stylesheet, nothing loaded from anywhere."""
+"""The pages behind an unsubscribe link. They load nothing: the stylesheet is inside the page."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from templates.brand import Brand, readable
-from templates.environment import fill
-from templates.language import Locale, texts_of
+from templates.brand import Brand, adjust_contrast
+from templates.environment import render_template
+from templates.language import Locale, load_texts
 
-# What the card stands on, by day and by night; the brand's colour is made legible on each.
-_LIGHT, _DARK = "#ffffff", "#1b1e24"
+# The background of the card in light and dark mode; the brand's colour gets enough contrast on each.
+_LIGHT_BACKGROUND, _DARK_BACKGROUND = "#ffffff", "#1b1e24"
 
 
 class Page(StrEnum):
-    """What a page tells."""
+    """The kinds of page; each has a title and a body in the language files."""
 
     ASK = "ask"
-    DONE = "done"
-    AWAY = "away"
-    RESTORED = "restored"
-    INVALID = "invalid"
-    REFUSED = "refused"
-    LATER = "later"
+    UNSUBSCRIBED = "unsubscribed"
+    NOT_SUBSCRIBED = "not_subscribed"
+    RESUBSCRIBED = "resubscribed"
+    INVALID_LINK = "invalid_link"
+    BAD_REQUEST = "bad_request"
+    UNAVAILABLE = "unavailable"
 
 
 class Pages:
     """Renders pages for one brand.
 
-    `content_security_policy` is the header value that goes with every page: it allows the stylesheet inside the
-    page, by its hash, and the form back to the page itself. No script, no image, no font, no frame.
-    `templates_dir` is as in `environment`.
+    `content_security_policy` is the header value for every page. It allows the stylesheet inside the page, by
+    its hash, and a form to the page's own address, and nothing else: no script, image, font or frame.
+    `templates_dir` is as in `load_environment`.
     """
 
     def __init__(self, brand: Brand, templates_dir: Path | None = None) -> None:
         self._brand = brand
         self._templates_dir = templates_dir
-        style = self._fill(
+        style = self._render_template(
             "pages/page.css.j2",
-            accent=readable(brand.colour, _LIGHT),
-            accent_in_the_dark=readable(brand.colour, _DARK),
-            light=_LIGHT,
-            dark=_DARK,
+            light_accent=adjust_contrast(brand.colour, _LIGHT_BACKGROUND),
+            dark_accent=adjust_contrast(brand.colour, _DARK_BACKGROUND),
+            light_background=_LIGHT_BACKGROUND,
+            dark_background=_DARK_BACKGROUND,
         )
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-        self._style = Markup(style)  # noqa: S704 - our own file and two checked colours
+        self._style = Markup(style)  # noqa: S704 - our own file and colours from checked settings
         self.content_security_policy = (
             f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; "
             "base-uri 'none'; frame-ancestors 'none'"
@@ -57,25 +57,25 @@ class Pages:
     def render(
         self, page: Page, locale: Locale, *, address: str | None = None, topic: str | None = None
     ) -> str:
-        """The HTML of `page`; `address` is shown as given, so it comes masked."""
-        words = texts_of(locale)["pages"]
-        return self._fill(
+        """The HTML of `page`. `address` is shown as given, so the caller masks it."""
+        texts = load_texts(locale)["pages"]
+        return self._render_template(
             "pages/page.html.j2",
             page=page,
             locale=locale,
-            words=words,
+            texts=texts,
             brand=self._brand,
             style=self._style,
-            title=words[f"{page}_title"],
-            body=words[f"{page}_body"].format(name=self._brand.name),
-            consent=self.consent(locale, topic) if topic else "",
+            title=texts[f"{page}_title"],
+            body=texts[f"{page}_body"].format(name=self._brand.name),
+            wording=self.consent_wording(locale, topic) if topic else "",
             address=address,
             topic=topic,
         )
 
-    def consent(self, locale: Locale, topic: str) -> str:
-        """What somebody agrees to with "subscribe again", word for word as the page shows it."""
-        return texts_of(locale)["pages"]["undo_consent"].format(name=self._brand.name, topic=topic)
+    def consent_wording(self, locale: Locale, topic: str) -> str:
+        """The text, as shown, that a person agrees to with the button "Subscribe again"."""
+        return load_texts(locale)["pages"]["resubscribe_wording"].format(name=self._brand.name, topic=topic)
 
-    def _fill(self, name: str, **values: object) -> str:
-        return fill(name, values, templates_dir=self._templates_dir)
+    def _render_template(self, name: str, **values: object) -> str:
+        return render_template(name, values, templates_dir=self._templates_dir)

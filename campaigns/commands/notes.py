@@ -17,7 +17,7 @@ from campaigns.sending import DONE_WITH_LOSSES
 from mailer.commands import CommandContext, json_option
 from mailer.errors import ConfigurationError, Refused
 from subscribers.ledger import topic_of
-from templates.language import locale_of
+from templates.language import parse_locale
 from templates.lint import Severity
 from templates.lint import lint as lint_mail
 
@@ -70,7 +70,7 @@ def create(
             "--version, --title and --preheader go with --changelog; in a file of its own they stand on top."
         )
     settings = context.settings
-    language = locale_of(locale) if locale else None
+    language = parse_locale(locale) if locale else None
     defaults = Defaults(
         locale=language or settings.locale,
         topic=settings.topic if topic is None else topic_of(topic),

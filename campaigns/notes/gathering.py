@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from campaigns.notes.changelog import Changelog, Release, Status, Version, lines_of, outline
-from templates.language import Locale, texts_of
+from templates.language import Locale, load_texts
 from templates.notes import ReleaseNotes
 
 _HEADING = "#"
@@ -105,7 +105,7 @@ def gather_notes(changelog: Changelog, found: Sequence[Release], frame: Frame) -
         )
         origin, first_line = f"{origin} ({version})", 1
     return ReleaseNotes(
-        title=texts_of(frame.locale)["mail"]["changelog_title"].format(
+        title=load_texts(frame.locale)["mail"]["changelog_title"].format(
             product=frame.product, version=version
         ),
         version=version,

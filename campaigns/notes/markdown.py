@@ -13,7 +13,7 @@ import yaml
 
 from campaigns.notes.changelog import Changelog
 from mailer.errors import InvalidInput
-from templates.language import Locale, locale_of, texts_of
+from templates.language import Locale, load_texts, parse_locale
 from templates.markdown import create_parser
 from templates.notes import ReleaseNotes
 
@@ -70,7 +70,7 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
         title=_subject(title),
         version=_subject(version) if version else None,
         date=_date(matter["date"]) if "date" in matter else None,
-        locale=locale_of(matter["locale"].value, where=matter["locale"].where)
+        locale=parse_locale(matter["locale"].value, where=matter["locale"].where)
         if "locale" in matter
         else defaults.locale,
         topic=_topic(matter["topic"]) if "topic" in matter else defaults.topic,
@@ -98,7 +98,7 @@ def read_changelog(
     """
     changelog = Changelog(text, origin)
     release = changelog.find(version)
-    name = title or texts_of(defaults.locale)["mail"]["changelog_title"].format(
+    name = title or load_texts(defaults.locale)["mail"]["changelog_title"].format(
         product=defaults.product, version=changelog.label(release)
     )
     return ReleaseNotes(

@@ -17,7 +17,7 @@ from itsdangerous.encoding import base64_decode
 
 from mailer.errors import InvalidInput
 from mailer.keyed_hash import KeyedHash
-from templates.language import Locale, locale_of
+from templates.language import Locale, parse_locale
 
 _PURPOSE = b"release-mailer unsubscribe link 1"
 
@@ -76,7 +76,7 @@ class Links:
         if not any(hmac.compare_digest(_signed(keyed, payload), given) for keyed in self._hashes):
             raise InvalidToken("This is not an unsubscribe link of ours.")
         subscriber_id, locale, topic = base64_decode(payload).decode().split(".", 2)
-        return Target(int(subscriber_id), topic, locale_of(locale))
+        return Target(int(subscriber_id), topic, parse_locale(locale))
 
 
 def _signed(keyed: KeyedHash, payload: bytes) -> bytes:

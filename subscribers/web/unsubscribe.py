@@ -107,13 +107,13 @@ class UnsubscribeEndpoint:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await (self._show(target) if form is None else self._act(target, form))
         except InvalidToken:
-            return self._page(Page.INVALID, locale, status=UNKNOWN_LINK_STATUS)
+            return self._page(Page.INVALID_LINK, locale, status=UNKNOWN_LINK_STATUS)
         except Unreadable:
-            return self._page(Page.REFUSED, locale, status=400)
+            return self._page(Page.BAD_REQUEST, locale, status=400)
         except (MailerError, TimeoutError) as error:
             reason = error.message if isinstance(error, MailerError) else "The database takes too long."
             log.warning("An unsubscribe request is put off: %s", reason)
-            response = self._page(Page.LATER, locale, status=503)
+            response = self._page(Page.UNAVAILABLE, locale, status=503)
             response.headers["Retry-After"] = str(RETRY_SECONDS)
             return response
 
@@ -121,7 +121,7 @@ class UnsubscribeEndpoint:
         async with self._database.session() as session:
             connection = await session.connection()
             view = await connection.run_sync(unsubscribe.look_up, target)
-        return self._view(Page.ASK if view.listing is Subscription.ON else Page.AWAY, target, view)
+        return self._view(Page.ASK if view.listing is Subscription.ON else Page.NOT_SUBSCRIBED, target, view)
 
     async def _act(self, target: Target, form: Mapping[str, object]) -> Response:
         if form.get("List-Unsubscribe") == "One-Click":
@@ -132,14 +132,14 @@ class UnsubscribeEndpoint:
             case "withdraw":
                 view = await self._settle.submit(Withdrawal(target, "unsubscribe page"))
                 self._metrics.count(WITHDRAWALS, door="page")
-                return self._view(Page.DONE, target, view)
+                return self._view(Page.UNSUBSCRIBED, target, view)
             case "resubscribe":
-                wording = self._pages.consent(target.locale, target.topic)
+                wording = self._pages.consent_wording(target.locale, target.topic)
                 view = await self._settle.submit(Resubscribe(target, "unsubscribe page, undone", wording))
                 if view.listing is not Subscription.ON:
-                    return self._view(Page.AWAY, target, view)
+                    return self._view(Page.NOT_SUBSCRIBED, target, view)
                 self._metrics.count(UNDONE)
-                return self._view(Page.RESTORED, target, view)
+                return self._view(Page.RESUBSCRIBED, target, view)
             case _:
                 raise Unreadable
 

@@ -1,11 +1,19 @@
-"""The words around the content in each language, and how a mail greets its reader.
+"""The fixed texts of mails and pages in each language, and the greeting of a mail.
 
-`locale/` holds one TOML file per language with the same keys.
+`locale/` has one TOML file for each language, all with the same keys.
 """
 
 from __future__ import annotations
 
 from templates.language.greeting import greet
-from templates.language.texts import LOCALES, Locale, Section, Texts, locale_of, long_date, texts_of
+from templates.language.texts import (
+    LOCALES,
+    Locale,
+    Section,
+    Texts,
+    format_long_date,
+    load_texts,
+    parse_locale,
+)
 
-__all__ = ["LOCALES", "Locale", "Section", "Texts", "greet", "locale_of", "long_date", "texts_of"]
+__all__ = ["LOCALES", "Locale", "Section", "Texts", "format_long_date", "greet", "load_texts", "parse_locale"]

@@ -1,7 +1,6 @@
-"""How a mail begins: salutation, first name and surname, in the grammar of its language.
+"""The greeting of a mail, from salutation, first name and surname, by the grammar of its language.
 
-Only what is certain is said. A salutation that is unknown or that leaves the person's sex open
-("dhr./mevr.") counts as none, and where no name remains, the greeting is a neutral one.
+A salutation that is unknown or ambiguous ("dhr./mevr.") is ignored. Without a usable name the greeting is neutral.
 """
 
 from __future__ import annotations
@@ -15,22 +14,22 @@ from templates.language.texts import Locale
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
-    """How a salutation is written in each language, ahead of a surname; None where there is no good way."""
+class _Honorific:
+    """What each language writes before a surname; None if the language has no suitable word."""
 
     nl: str | None
     en: str
 
 
-_MRS = _Form("mevrouw", "Mrs")
-_MS = _Form("mevrouw", "Ms")
-_MISS = _Form("mevrouw", "Miss")
-_MR = _Form("heer", "Mr")
-_MX = _Form(None, "Mx")
-_DOCTOR = _Form("dr.", "Dr")
-_PROFESSOR = _Form("professor", "Professor")
+_MRS = _Honorific("mevrouw", "Mrs")
+_MS = _Honorific("mevrouw", "Ms")
+_MISS = _Honorific("mevrouw", "Miss")
+_MR = _Honorific("heer", "Mr")
+_MX = _Honorific(None, "Mx")
+_DOCTOR = _Honorific("dr.", "Dr")
+_PROFESSOR = _Honorific("professor", "Professor")
 
-_PERSONS = {
+_SALUTATIONS = {
     **dict.fromkeys(("mevrouw", "mevr", "mw", "mvr", "ms", "madam", "madame", "vrouw"), _MS),
     **dict.fromkeys(("heer", "dhr", "hr", "meneer", "mijnheer", "mr", "mister", "sir"), _MR),
     "mrs": _MRS,
@@ -41,62 +40,62 @@ _TITLES = {
     **dict.fromkeys(("dr", "doctor"), _DOCTOR),
     **dict.fromkeys(("prof", "professor"), _PROFESSOR),
 }
-# The lesser Dutch titles are not used in a greeting; the rest are words around the salutation proper.
-_PASSED_OVER = frozenset({"de", "den", "geachte", "beste", "dear", "drs", "ir", "ing"})
+# Words that a salutation may contain and a greeting leaves out: articles, "dear", and minor Dutch titles.
+_IGNORED_WORDS = frozenset({"de", "den", "geachte", "beste", "dear", "drs", "ir", "ing"})
 _PARTICLE = re.compile(r"\w+ |[dl]['’]")
 
 
 def greet(locale: Locale, salutation: str | None, first_name: str | None, surname: str | None) -> str:
-    """The greeting, without the comma after it: ``Geachte mevrouw De Vries``, ``Dear Ms de Vries``.
+    """The greeting without the comma after it: ``Geachte mevrouw De Vries``, ``Dear Ms de Vries``.
 
-    The salutation may be in either language, with or without full stops and in any case. Where it does not
-    serve, the first name does (``Beste Zoë``, ``Dear Zoë``); where that is missing too, nobody is guessed at
-    (``Beste lezer``, ``Dear reader``).
+    The salutation may be in either language, with or without full stops, in upper or lower case. Without a
+    usable salutation the greeting has the first name (``Beste Zoë``, ``Dear Zoë``); without a first name it
+    is neutral (``Beste lezer``, ``Dear reader``).
     """
-    family = _name(surname)
-    form = _form(salutation or "", locale)
+    family_name = _clean_name(surname)
+    honorific = _find_honorific(salutation or "", locale)
     match locale:
         case "nl":
-            if family and form and form.nl:
-                return f"Geachte {form.nl} {capitalise_particle(family)}"
-            return f"Beste {_name(first_name) or 'lezer'}"
+            if family_name and honorific and honorific.nl:
+                return f"Geachte {honorific.nl} {capitalise_particle(family_name)}"
+            return f"Beste {_clean_name(first_name) or 'lezer'}"
         case "en":
-            if family and form:
-                return f"Dear {form.en} {family}"
-            return f"Dear {_name(first_name) or 'reader'}"
+            if family_name and honorific:
+                return f"Dear {honorific.en} {family_name}"
+            return f"Dear {_clean_name(first_name) or 'reader'}"
         case _:
             assert_never(locale)
 
 
 def capitalise_particle(surname: str) -> str:
-    """A Dutch surname as written without a first name or initials before it.
+    """A Dutch surname as it is written without a first name or initials before it.
 
-    The first particle takes a capital (``De Vries``, ``Van den Berg``, ``D'Ancona``), the following ones do
-    not. A name that begins with an apostrophe stays as it is (``'t Hooft``), and so does a name of one word,
-    for its bearer's spelling is the right one. (Taaladvies.net, "Hoofdletters in namen".)
+    The first particle gets a capital (``De Vries``, ``Van den Berg``, ``D'Ancona``), the following ones do
+    not. A name that starts with an apostrophe (``'t Hooft``) and a name of one word are not changed.
+    (Taaladvies.net, "Hoofdletters in namen".)
     """
     if surname[0].islower() and _PARTICLE.match(surname):
         return surname[0].upper() + surname[1:]
     return surname
 
 
-@lru_cache(maxsize=256)  # a list knows few salutations, and many people
-def _form(salutation: str, locale: Locale) -> _Form | None:
+@lru_cache(maxsize=256)  # an audience has many people and few different salutations
+def _find_honorific(salutation: str, locale: Locale) -> _Honorific | None:
     if locale == "nl":
-        salutation = re.sub(r"\bmr\.", "", salutation)  # a lawyer's title there, and she may be a woman
-    lowered = [word.casefold() for word in re.split(r"[\s./]+", salutation) if word]
-    if not all(word in _PERSONS or word in _TITLES or word in _PASSED_OVER for word in lowered):
+        salutation = re.sub(r"\bmr\.", "", salutation)  # in Dutch a lawyer's title, for men and women
+    words = [word.casefold() for word in re.split(r"[\s./]+", salutation) if word]
+    if not all(word in _SALUTATIONS or word in _TITLES or word in _IGNORED_WORDS for word in words):
         return None
-    persons = {_PERSONS[word] for word in lowered if word in _PERSONS}
-    titles = [_TITLES[word] for word in lowered if word in _TITLES]
-    if len(persons) > 1:
+    salutations = {_SALUTATIONS[word] for word in words if word in _SALUTATIONS}
+    titles = [_TITLES[word] for word in words if word in _TITLES]
+    if len(salutations) > 1:
         return None
     title = (_PROFESSOR if _PROFESSOR in titles else titles[0]) if titles else None
-    person = next(iter(persons), None)
-    return (person or title) if locale == "nl" else (title or person)
+    form_of_address = next(iter(salutations), None)
+    return (form_of_address or title) if locale == "nl" else (title or form_of_address)
 
 
-def _name(value: str | None) -> str:
-    """The name in single spaces; what has no letter in it ("-", "?") is no name."""
+def _clean_name(value: str | None) -> str:
+    """The name with single spaces; empty for a value without letters, such as "-" or "?"."""
     name = " ".join((value or "").split())
     return name if any(map(str.isalpha, name)) else ""

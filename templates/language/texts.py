@@ -1,7 +1,7 @@
-"""The words around the content: one TOML file per language, the same keys in each.
+"""The fixed texts of mails and pages: one TOML file for each language, with the same keys in each.
 
-Mail and pages read them the same way: ``texts("nl")["mail"]["unsubscribe"]``, or in a template
-``{{ texts.mail.unsubscribe }}``. A key that is not there is a TemplateError, never an empty string.
+Code reads ``load_texts("nl")["mail"]["unsubscribe"]``, a template ``{{ texts.mail.unsubscribe }}``. A key that does
+not exist raises TemplateError.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LOCALES: tuple[Locale, ...] = get_args(Locale)
 
 
 class Section(Mapping[str, str]):
-    """One table of a language file; a missing key is named with its file."""
+    """One table of a language file. A missing key raises TemplateError with the name of the file."""
 
     def __init__(self, locale: Locale, name: str, entries: Mapping[str, str]) -> None:
         self._locale = locale
@@ -43,7 +43,7 @@ class Section(Mapping[str, str]):
 
 
 class Texts(Mapping[str, Section]):
-    """Everything a language file says, by section."""
+    """All texts of a language file, by section."""
 
     def __init__(self, locale: Locale, sections: Mapping[str, Mapping[str, str]]) -> None:
         self._locale = locale
@@ -63,26 +63,24 @@ class Texts(Mapping[str, Section]):
 
 
 @cache
-def texts_of(locale: Locale) -> Texts:
+def load_texts(locale: Locale) -> Texts:
     """The texts of one language."""
     source = files("templates").joinpath("language", "locale", f"{locale}.toml").read_text(encoding="utf-8")
     return Texts(locale, tomllib.loads(source))
 
 
-def locale_of(value: str, *, where: str | None = None) -> Locale:
-    """The language that `value` names, in any case.
+def parse_locale(value: str, *, where: str | None = None) -> Locale:
+    """The language that `value` names, in upper or lower case.
 
-    Raises InvalidInput, with `where`, for a language there are no texts for.
+    Raises InvalidInput, with `where`, for a language without texts.
     """
     lowered = value.strip().lower()
     if lowered not in LOCALES:
         known = " or ".join(LOCALES)
-        raise InvalidInput(
-            f"{value!r} is not a language there are texts for.", where=where, hint=f"Write {known}."
-        )
+        raise InvalidInput(f"{value!r} is not a supported language.", where=where, hint=f"Write {known}.")
     return lowered
 
 
-def long_date(day: date, locale: Locale) -> str:
-    """``1 november 2026``, ``1 November 2026``: the day in words, as the language writes it."""
-    return format_date(day, format="long", locale=texts_of(locale)["format"]["dates"])
+def format_long_date(day: date, locale: Locale) -> str:
+    """The day with the month in words, as the language writes it: ``1 november 2026``, ``1 November 2026``."""
+    return format_date(day, format="long", locale=load_texts(locale)["format"]["dates"])

@@ -14,7 +14,7 @@ from markdown_it.utils import EnvType, OptionsDict
 
 from mailer.errors import InvalidInput
 from mailer.message import InlineImage
-from templates.language import texts_of
+from templates.language import load_texts
 from templates.markdown.image_size import read_image_width
 from templates.markdown.parse import SLOT_PREFIX, Document, create_parser, slot_prefix_error
 
@@ -42,7 +42,7 @@ def write_html(document: Document, images: Mapping[str, InlineImage]) -> str:
         if source not in images:
             raise InvalidInput(f'the image "{source}" was not found.', where=where)
     markdown = create_parser()
-    environment = {"images": images, "texts": texts_of(document.notes.locale)["mail"]}
+    environment = {"images": images, "texts": load_texts(document.notes.locale)["mail"]}
     html = _Writer(markdown).render(document.tokens, markdown.options, environment)
     if SLOT_PREFIX in html:
         raise slot_prefix_error(document.notes.origin)

@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from mailer.errors import InvalidInput
-from templates.language import texts_of
+from templates.language import load_texts
 from templates.markdown.rules import add_rules
 from templates.notes import ReleaseNotes
 
@@ -211,7 +211,7 @@ def _shift_headings(tokens: list[Token]) -> None:
 
 def _translate_alert_titles(document: Document) -> None:
     """Write the keyword of an alert, such as ``[!NOTE]``, in the language of the mail."""
-    texts = texts_of(document.notes.locale)["mail"]
+    texts = load_texts(document.notes.locale)["mail"]
     for opening, title in pairwise(document.tokens):
         kind = title.content.lower()
         if opening.type == "alert_title_open" and kind in _ALERTS:

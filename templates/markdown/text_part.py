@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from markdown_it.tree import SyntaxTreeNode
 
-from templates.language import Section, texts_of
+from templates.language import Section, load_texts
 from templates.markdown.parse import SLOT_PREFIX, TOP_HEADING, Document, slot_prefix_error
 
 WIDTH = 72  # characters
@@ -26,7 +26,7 @@ def write_text(document: Document) -> str:
     Raises InvalidInput if the text contains a slot marker.
     """
     root = SyntaxTreeNode(document.tokens)
-    text = _Writer(texts_of(document.notes.locale)["mail"]).blocks(root.children, WIDTH)
+    text = _Writer(load_texts(document.notes.locale)["mail"]).blocks(root.children, WIDTH)
     if SLOT_PREFIX in text:
         raise slot_prefix_error(document.notes.origin)
     return text

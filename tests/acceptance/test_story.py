@@ -63,10 +63,10 @@ Nieuw
 - Zoek op `code` & <tekens>.
 
 --\x20
-U krijgt deze mail op {email}, omdat u ermee hebt ingestemd
-bericht te krijgen over nieuwe versies van Acme.
+U ontvangt deze e-mail op {email}, omdat u toestemming hebt
+gegeven voor berichten over nieuwe versies van Acme.
 
-Geen berichten meer? U kunt zich op elk moment uitschrijven.
+Geen berichten meer ontvangen? U kunt zich op elk moment uitschrijven.
 Uitschrijven: {link}
 
 Acme

@@ -258,7 +258,7 @@ async def test_a_post_that_asks_for_nothing_is_a_400_and_changes_nothing(house: 
     ]
     for attempt in attempts:
         response = await house.client.post(house.path, **attempt)
-        assert (response.status_code, heading(response)) == (400, "Dat kwam niet goed over")
+        assert (response.status_code, heading(response)) == (400, "Er ging iets mis")
     assert house.kinds() == [ConsentKind.GRANTED]
 
 
@@ -373,7 +373,7 @@ async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(
             await client.post(house.path, data=ONE_CLICK),
             await client.post(house.path, data={"action": "withdraw"}),
         ):
-            assert (answer.status_code, heading(answer)) == (503, "Dat lukt nu even niet")
+            assert (answer.status_code, heading(answer)) == (503, "Tijdelijk niet beschikbaar")
             assert int(answer.headers["retry-after"]) > 0
         assert (await client.get("/healthz")).status_code == 503
         with sqlite_database.write() as connection:

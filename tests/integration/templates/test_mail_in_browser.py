@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from campaigns.notes import Changelog, Defaults, read_changelog, read_images, read_markdown
-from templates.brand import contrast
+from templates.brand import contrast_ratio
 from templates.notes import ReleaseNotes
 from templates.render import render
 from tests.support.browser import chromium
@@ -74,6 +74,6 @@ def test_a_mail_fits_the_screen_has_contrast_and_fetches_nothing(browser, path, 
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     for element, ink, ground in page.evaluate(COLOURS):
-        assert contrast(hexadecimal(ink), hexadecimal(ground)) >= 4.5, element
+        assert contrast_ratio(hexadecimal(ink), hexadecimal(ground)) >= 4.5, element
     assert [url for url in requests if not url.startswith("cid:")] == []
     page.close()

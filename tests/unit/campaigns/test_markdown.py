@@ -83,7 +83,7 @@ class TestMarkdown:
             ("---\ntitle: [a, b]\n---\nx", "notes.md, line 2: title takes one value"),
             ("---\ntitle: T\n[a]: b\n---\nx", "notes.md, line 3: "),
             ("---\ntitle: T\ndate: 1-11-2026\n---\nx", "notes.md, line 3: '1-11-2026' is not a date"),
-            ("---\ntitle: T\nlocale: de\n---\nx", "notes.md, line 3: 'de' is not a language"),
+            ("---\ntitle: T\nlocale: de\n---\nx", "notes.md, line 3: 'de' is not a supported language"),
             ("---\ntitle: T\ntopic: Any thing\n---\nx", "notes.md, line 3: 'Any thing' is not a topic"),
             ("---\ntitle: T\nbase_url: docs/\n---\nx", "notes.md, line 3: 'docs/' is not a web address"),
             ("---\ntitle: T\nbase_url: 'https://['\n---\nx", "notes.md, line 3: 'https://[' is not a web"),

@@ -12,8 +12,8 @@ from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 
-from templates.brand import Brand, contrast
-from templates.language import LOCALES, Locale, texts_of
+from templates.brand import Brand, contrast_ratio
+from templates.language import LOCALES, Locale, load_texts
 from templates.page import Page, Pages
 
 BRAND = Brand(
@@ -59,9 +59,9 @@ def test_the_policy_allows_exactly_the_page_s_own_style(page: Page, locale: Loca
     ("page", "action"),
     [
         (Page.ASK, "withdraw"),
-        (Page.DONE, "resubscribe"),
-        (Page.AWAY, "resubscribe"),
-        (Page.RESTORED, "withdraw"),
+        (Page.UNSUBSCRIBED, "resubscribe"),
+        (Page.NOT_SUBSCRIBED, "resubscribe"),
+        (Page.RESUBSCRIBED, "withdraw"),
     ],
 )
 def test_a_page_about_somebody_has_one_button(page: Page, action: str, locale: Locale) -> None:
@@ -71,16 +71,18 @@ def test_a_page_about_somebody_has_one_button(page: Page, action: str, locale: L
     assert button.find_parent("form")["method"] == "post"
 
 
-@pytest.mark.parametrize("page", [Page.INVALID, Page.REFUSED, Page.LATER, Page.DONE, Page.AWAY])
+@pytest.mark.parametrize(
+    "page", [Page.INVALID_LINK, Page.BAD_REQUEST, Page.UNAVAILABLE, Page.UNSUBSCRIBED, Page.NOT_SUBSCRIBED]
+)
 def test_a_page_about_nobody_has_no_button(page: Page) -> None:
     assert "<button" not in PAGES.render(page, "en")
 
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_what_is_recorded_as_wording_is_what_the_page_shows(locale: Locale) -> None:
-    document = BeautifulSoup(PAGES.render(Page.DONE, locale, **WITH_PERSON), "html.parser")
-    assert document.find(id="consent").get_text() == PAGES.consent(locale, "release-notes")
-    assert texts_of(locale)["pages"]["undo_button"] in PAGES.consent(locale, "release-notes")
+    document = BeautifulSoup(PAGES.render(Page.UNSUBSCRIBED, locale, **WITH_PERSON), "html.parser")
+    assert document.find(id="consent").get_text() == PAGES.consent_wording(locale, "release-notes")
+    assert load_texts(locale)["pages"]["resubscribe_button"] in PAGES.consent_wording(locale, "release-notes")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=100))
@@ -99,17 +101,17 @@ def test_whatever_the_brand_s_colour_is_it_can_be_read(colour: str) -> None:
     cards = re.findall(r"--card: (#\w+);", html)
     assert len(accents) == len(cards) == 2
     for accent, card in zip(accents, cards, strict=True):
-        assert contrast(accent, card) >= 4.5
+        assert contrast_ratio(accent, card) >= 4.5
 
 
 def test_ink_and_soft_ink_can_be_read_on_both_grounds() -> None:
     html = PAGES.render(Page.ASK, "en")
     shades = {name: re.findall(rf"--{name}: (#\w+);", html) for name in ("ink", "soft", "card", "ground")}
     for scheme, ink, ground in product((0, 1), ("ink", "soft"), ("card", "ground")):
-        assert contrast(shades[ink][scheme], shades[ground][scheme]) >= 4.5
+        assert contrast_ratio(shades[ink][scheme], shades[ground][scheme]) >= 4.5
 
 
 def test_both_languages_say_the_same_things() -> None:
-    assert {tuple(sorted(texts_of(locale)["pages"])) for locale in LOCALES} == {
-        tuple(sorted(texts_of("en")["pages"]))
+    assert {tuple(sorted(load_texts(locale)["pages"])) for locale in LOCALES} == {
+        tuple(sorted(load_texts("en")["pages"]))
     }
