@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from mailer.catcher import Catcher, Caught, inbox_app
-from mailer.catcher.server import VIEWS
+from mailer.catcher.web import VIEWS
 from tests.support.web_server import serving_in_thread
 
 pytestmark = pytest.mark.browser
