@@ -48,7 +48,7 @@ class Connection:
         where ca_file can't be read or a password would go in clear.
         """
         ready = await connect(settings, tls or tls_context(settings))
-        pipeline = Pipeline(_limits(settings.timeouts))
+        pipeline = Pipeline(_limits(settings.timeouts), ready.acknowledge)
         pipeline.take_over(ready.transport)
         return cls(pipeline, ready.capabilities, settings, relay)
 

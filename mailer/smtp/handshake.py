@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import TypeVar, cast
@@ -19,6 +20,7 @@ import aiosmtplib
 
 from mailer.config import RelaySettings
 from mailer.errors import ConfigurationError, RelayUnavailable
+from mailer.smtp.acknowledgement import acknowledger
 from mailer.smtp.outcome import Phase, presentable
 from mailer.smtp.transaction import Capabilities
 
@@ -49,10 +51,11 @@ class ConnectionFailed(RelayUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A transport on which the relay waits for MAIL, and what it offers."""
+    """A transport on which the relay waits for MAIL, what it offers, and how to acknowledge at once what it sent."""
 
     transport: asyncio.Transport
     capabilities: Capabilities
+    acknowledge: Callable[[], None]
 
 
 def tls_context(settings: RelaySettings) -> ssl.SSLContext | None:
@@ -103,12 +106,14 @@ class _Handshake:
             tls_context=self._tls,
         )
         try:
-            return await self._prepare(client)
+            await self._prepare(client)
+            transport = cast("asyncio.Transport", client.transport)
+            return Session(transport, _capabilities(client.esmtp_extensions), acknowledger(sock))
         except BaseException:
             client.close()
             raise
 
-    async def _prepare(self, client: aiosmtplib.SMTP) -> Session:
+    async def _prepare(self, client: aiosmtplib.SMTP) -> None:
         limits = self._settings.timeouts
         self.phase = Phase.GREETING
         await client.connect(timeout=limits.greeting)
@@ -125,7 +130,6 @@ class _Handshake:
         if self._settings.username is not None:
             self.phase = Phase.AUTH
             await self._log_in(client, self._settings.username)
-        return Session(cast("asyncio.Transport", client.transport), _capabilities(client.esmtp_extensions))
 
     async def _greet(self, client: aiosmtplib.SMTP) -> None:
         """EHLO, said aloud: aiosmtplib forgets what was offered at STARTTLS and would not ask again."""

@@ -21,11 +21,13 @@ class Pipeline(asyncio.Protocol):
     a reply did not come in time, could not be read or answers no command.
 
     `limits` are seconds to wait for each phase's reply; CONTENT's is how long the sending may stand still.
+    `acknowledge` is called when some of a group's replies have come: the relay may wait for that with the others.
     """
 
-    def __init__(self, limits: Mapping[Phase, float]) -> None:
+    def __init__(self, limits: Mapping[Phase, float], acknowledge: Callable[[], None] = lambda: None) -> None:
         self._loop = asyncio.get_running_loop()
         self._limits = limits
+        self._acknowledge = acknowledge
         self._reader = ReplyReader()
         self._transport: asyncio.Transport | None = None
         self._lost = self._loop.create_future()
@@ -154,8 +156,10 @@ class Pipeline(asyncio.Protocol):
             self.abort("the relay sent a reply that answers no command")
         elif len(came) == missing:
             self._advance(self._replies)
-        elif came:
-            self._watch()
+        else:
+            self._acknowledge()
+            if came:
+                self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Nothing more will come: what is under way ends with what is known."""
