@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "consent": ("subscribers.commands:consent", "Who agreed to what, and the proof of it."),
     "campaigns": ("campaigns.commands:campaigns", "Release notes: create, look, approve, send, follow."),
-    "deliveries": ("campaigns.commands:deliveries_group", "One campaign to one person: list, resolve."),
+    "deliveries": ("campaigns.commands:deliveries_group", "One campaign to one person: list, resolve, skip."),
     "digests": ("campaigns.commands:digests", "Recurring digests of a changelog: create, list, run, delete."),
     "run-due": ("campaigns.commands:run_due", "Send what is due; for cron."),
     "worker": ("campaigns.commands:worker", "Send what is due, for as long as it runs."),

@@ -30,7 +30,8 @@ class CampaignState(StrEnum):
 class DeliveryState(StrEnum):
     """pending -> claimed -> attempting -> accepted | deferred | rejected | uncertain; withheld without consent.
 
-    `cancelled` is a delivery that was never attempted because its campaign was cancelled.
+    `cancelled` is a delivery that was never attempted because its campaign was cancelled, `skipped` one that the operator
+    gave up.
     """
 
     PENDING = "pending"
@@ -42,6 +43,7 @@ class DeliveryState(StrEnum):
     UNCERTAIN = "uncertain"
     WITHHELD = "withheld"
     CANCELLED = "cancelled"
+    SKIPPED = "skipped"
 
 
 class Campaign(SQLModel, table=True):

@@ -1,4 +1,4 @@
-"""Commands of single deliveries: list, resolve."""
+"""Commands of single deliveries: list, resolve, skip."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDE = 1000  # columns where no terminal ends the line: a row stays one line for
 
 @click.group("deliveries")
 def deliveries_group() -> None:
-    """One campaign to one person: list, resolve.
+    """One campaign to one person: list, resolve, skip.
 
     \b
     Example:
@@ -93,3 +93,27 @@ def resolve(
     values = {"resolved": resolved} | dataclasses.asdict(found)
     hint = f"\nNext: mailer campaigns send {slug}" if choice == "resend" and resolved else ""
     context.report(values, f"{resolved:,} resolved; {found.line()}{hint}", as_json=as_json)
+
+
+@deliveries_group.command()
+@slug_argument
+@click.option(
+    "--id", "only", type=int, multiple=True, required=True, help="This delivery; can be given several times."
+)
+@json_option
+@click.pass_obj
+def skip(context: CommandContext, slug: str, only: tuple[int, ...], as_json: bool) -> None:
+    """Give up single deliveries that are pending or deferred: nobody tries them again.
+
+    The person stays on file, and gets the next campaign.
+
+    \b
+    Example:
+      mailer deliveries list 2.4.0 --state pending
+      mailer deliveries skip 2.4.0 --id 17
+    """
+    given_up = dispatch_of(context).skip(slug, only)
+    with context.database.read() as connection:
+        found = reports.campaign_status(connection, catalogue.find(connection, slug))
+    values = {"given_up": given_up} | dataclasses.asdict(found)
+    context.report(values, f"{given_up:,} skipped; {found.line()}", as_json=as_json)

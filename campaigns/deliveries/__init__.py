@@ -22,7 +22,14 @@ from campaigns.deliveries.claims import (
 )
 from campaigns.deliveries.gate import Answer, Attempt, Halted, Withheld, attempt
 from campaigns.deliveries.retry import Settlement, next_attempt, settlement_for
-from campaigns.deliveries.settlement import address_hashes, resolve, settle, take_back
+from campaigns.deliveries.settlement import (
+    address_hashes,
+    resolve,
+    settle,
+    skip,
+    take_back,
+    take_back_rejected,
+)
 from campaigns.deliveries.tables import CLAIMABLE, HELD, campaign, delivery, subscriber
 
 __all__ = [
@@ -51,6 +58,8 @@ __all__ = [
     "resolve",
     "settle",
     "settlement_for",
+    "skip",
     "subscriber",
     "take_back",
+    "take_back_rejected",
 ]

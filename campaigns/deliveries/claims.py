@@ -39,18 +39,21 @@ def claim(connection: Connection, context: ClaimContext, now: datetime, limit: i
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return sorted(claim_these(connection, context, due))
+    return claim_these(connection, context, due)
 
 
 def claim_these(connection: Connection, context: ClaimContext, due: Select[tuple[int]]) -> list[int]:
-    """Claim the deliveries whose ids `due` selects and locks, as far as they are claimable; returns their ids."""
+    """Claim the deliveries whose ids `due` selects and locks, as far as they are claimable.
+
+    Returns their ids, oldest due first: what the relay put off or refused comes after what was never tried.
+    """
     statement = (
         update(delivery)
         .where(delivery.c.id.in_(due.scalar_subquery()), CLAIMABLE)
         .values(state=DeliveryState.CLAIMED, worker_id=context.worker_id)
-        .returning(delivery.c.id)
+        .returning(delivery.c.next_attempt_at, delivery.c.id)
     )
-    return list(connection.execute(statement).scalars())
+    return [number for _, number in sorted(tuple(row) for row in connection.execute(statement))]
 
 
 def has_due(connection: Connection, campaign_id: int, now: datetime) -> bool:

@@ -58,6 +58,8 @@ def settlement_for(
         case Rejected():
             # The relay refuses us, not the subscriber: the campaign stops and this mail waits for the cure.
             state, next_attempt_at = DeliveryState.PENDING, now
+        case Deferred(scope=Scope.CONNECTION):
+            state, next_attempt_at = DeliveryState.PENDING, now
         case Deferred(scope=Scope.RELAY) if (elsewhere or _was_cut_off(outcome)) and attempts <= QUICK_TRIES:
             state, next_attempt_at = DeliveryState.PENDING, now
         case Deferred():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,8 +27,8 @@ from sqlalchemy import (
 
 from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.retry import Settlement
-from campaigns.deliveries.tables import delivery, instant, subscriber
-from campaigns.models import DeliveryState
+from campaigns.deliveries.tables import CLAIMABLE, campaign, delivery, instant, subscriber
+from campaigns.models import CampaignState, DeliveryState
 from mailer.database import AnyOf, Prepared, is_postgresql, pipelined
 from subscribers.address import HashedAddress
 
@@ -123,6 +123,32 @@ def address_hashes(connection: Connection, delivery_ids: Sequence[int]) -> list[
         .where(delivery.c.id.in_(delivery_ids))
     )
     return [HashedAddress(row.address_hash, row.key_id) for row in connection.execute(statement)]
+
+
+def take_back_rejected(connection: Connection, delivery_ids: Collection[int], now: datetime) -> None:
+    """Turn rejections that were not the recipients' into pending deliveries of a paused campaign, due after all others."""
+    if delivery_ids:
+        paused = select(campaign.c.id).where(campaign.c.state == CampaignState.PAUSED)
+        connection.execute(
+            update(delivery)
+            .where(
+                delivery.c.id.in_(delivery_ids),
+                delivery.c.campaign_id.in_(paused),
+                delivery.c.state == DeliveryState.REJECTED,
+            )
+            .values(state=DeliveryState.PENDING, next_attempt_at=now, completed_at=None)
+        )
+
+
+def skip(connection: Connection, campaign_id: int, only: Collection[int], now: datetime) -> list[int]:
+    """The operator's word that these are not to be tried again. Returns which of them were pending or deferred."""
+    statement = (
+        update(delivery)
+        .where(delivery.c.campaign_id == campaign_id, CLAIMABLE, delivery.c.id.in_(only))
+        .values(state=DeliveryState.SKIPPED, completed_at=now)
+        .returning(delivery.c.id)
+    )
+    return list(connection.execute(statement).scalars())
 
 
 def resolve(

@@ -31,6 +31,7 @@ class Status:
     withheld: int
     uncertain: int
     cancelled: int
+    skipped: int
     in_flight: int
     next_due_at: datetime | None
     paused_because: str | None
@@ -45,6 +46,7 @@ class Status:
             "withheld": self.withheld,
             "uncertain": self.uncertain,
             "cancelled": self.cancelled,
+            "skipped": self.skipped,
         }
         said = [f"{number:,} {name}" for name, number in numbers.items() if number or name == "accepted"]
         return f"{self.slug}: {self.state}, {', '.join(said)}, of {self.audience:,}"
@@ -66,6 +68,7 @@ def campaign_status(connection: Connection, record: Campaign) -> Status:
         withheld=found.get(DeliveryState.WITHHELD, 0),
         uncertain=found.get(DeliveryState.UNCERTAIN, 0),
         cancelled=found.get(DeliveryState.CANCELLED, 0),
+        skipped=found.get(DeliveryState.SKIPPED, 0),
         in_flight=found.get(DeliveryState.ATTEMPTING, 0),
         next_due_at=next_due(connection, campaign_id) if started else catalogue.planned(connection, record),
         paused_because=record.paused_because,

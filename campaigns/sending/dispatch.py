@@ -127,6 +127,26 @@ class Dispatch:
                 catalogue.change_state(connection, record, Act.REOPEN, now)
             return len(resolved)
 
+    def skip(self, slug: str, only: Sequence[int]) -> int:
+        """Give up on deliveries that were not made; returns how many. Where no other is left, the campaign finishes.
+
+        Raises InvalidInput, with nothing changed, where one of them can't be given up: it is not pending or deferred.
+        """
+        with self._database.write() as connection:
+            record, now = catalogue.find(connection, slug), self._clock()
+            skipped = deliveries.skip(connection, record.id or 0, only, now)
+            if missing := sorted(set(only).difference(skipped)):
+                numbers = ", ".join(map(str, missing))
+                raise InvalidInput(
+                    f"{slug} has no pending or deferred delivery {numbers}",
+                    where="--id",
+                    hint=f"`mailer deliveries list {slug}` shows them all. Nothing was changed.",
+                )
+            if record.state is CampaignState.PAUSED and not deliveries.is_open(connection, record.id or 0):
+                catalogue.change_state(connection, record, Act.RESUME, now)
+            catalogue.finish_if_done(connection, record.id or 0, now)
+            return len(skipped)
+
     async def send_proofs(self, proofs: Sequence[tuple[Envelope, Content]]) -> list[tuple[bool, str]]:
         """Send to the team's own addresses; for each, whether it was accepted, and what the relay said."""
         said = []
@@ -195,6 +215,7 @@ class Dispatch:
         with contextlib.suppress(MailerError), self._database.write() as connection:
             if tally.refusal:
                 catalogue.pause_because(connection, campaign_id, tally.refusal)
+                deliveries.take_back_rejected(connection, tally.wrongly_rejected, self._clock())
             catalogue.finish_if_done(connection, campaign_id, self._clock())
         return tally
 

@@ -23,23 +23,28 @@ from campaigns.sending.recorder import Recorder, Submission
 from mailer.config import RetrySettings
 from mailer.database import Clock
 from mailer.errors import InvalidInput, MailerError, RelayUnavailable
-from mailer.smtp import Deferred, Outcome, Rejected, Scope
+from mailer.smtp import Accepted, Deferred, Outcome, Rejected, Scope, is_policy_refusal
 from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
 
 CLAIMED_AHEAD = 1000
+POLICY_REFUSALS_IN_A_ROW = 3  # different recipients, with none accepted in between
 CUT_OFFS_IN_A_ROW = 3  # per connection; a relay that takes nothing in between is as good as away
 SHORTEST_REST, LONGEST_REST = 0.01, 900.0  # seconds that a run waits for its limits
 
 
 @dataclass(slots=True)
 class Tally:
-    """What a run has done so far, by the state in which each attempt ended, and why it stopped early."""
+    """What a run has done so far, by the state in which each attempt ended, and why it stopped early.
+
+    `wrongly_rejected` are deliveries that were rejected before it showed that the relay refuses everybody.
+    """
 
     states: Counter[DeliveryState] = field(default_factory=Counter)
     error: MailerError | None = None
     refusal: str | None = None
     limited_until: datetime | None = None
+    wrongly_rejected: set[int] = field(default_factory=set)
 
 
 class Sender:
@@ -65,6 +70,7 @@ class Sender:
         self._stopped = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._cut_offs = 0
+        self._refused: set[int] = set()
 
     @property
     def trouble(self) -> MailerError | None:
@@ -183,12 +189,27 @@ class Sender:
             case Rejected(scope=Scope.SENDER | Scope.RELAY):
                 self.tally.refusal = outcome.reason
                 self.stop()
+            case Rejected() if is_policy_refusal(outcome):
+                self._note_policy(settled.delivery_id, outcome.reason)
+            case Deferred(scope=Scope.CONNECTION):
+                pass
             case Deferred(scope=Scope.RELAY):
                 self._cut_offs += 1
                 if self._cut_offs >= CUT_OFFS_IN_A_ROW * self._relays.ceiling:
                     self._fail(RelayUnavailable(f"The relay takes no mail: {outcome.reason}."))
             case _:
                 self._cut_offs = 0
+        if isinstance(outcome, Accepted):
+            self._refused.clear()
+
+    def _note_policy(self, delivery_id: int, reason: str) -> None:
+        """Stop where the relay refuses one recipient after the other for its policy: then it means us."""
+        self._cut_offs = 0
+        self._refused.add(delivery_id)
+        if len(self._refused) >= POLICY_REFUSALS_IN_A_ROW:
+            self.tally.refusal = self.tally.refusal or reason
+            self.tally.wrongly_rejected |= self._refused
+            self.stop()
 
     def _fail(self, error: MailerError) -> None:
         self.tally.error = self.tally.error or error

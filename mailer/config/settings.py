@@ -125,7 +125,8 @@ class TimeoutSettings(_Section):
 class RelaySettings(_Section):
     """The SMTP server that we hand mail to.
 
-    `security` is never weakened on the way: with ``starttls`` a relay that does not offer it gets no mail.
+    `security` is never weakened on the way: with ``starttls`` a relay that does not offer it gets no mail. Without
+    `chunking` the content goes with DATA also where the relay offers CHUNKING.
     """
 
     host: Line = "localhost"
@@ -137,6 +138,7 @@ class RelaySettings(_Section):
     helo_name: Line | None = None
     connections: Annotated[int, Field(ge=1, le=1000)] = 10
     messages_per_connection: PositiveInt = 1000
+    chunking: bool = True
     idle_seconds: PositiveFloat = 30
     timeouts: TimeoutSettings = TimeoutSettings()
     limits: RelayLimits = RelayLimits()

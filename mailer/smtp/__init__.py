@@ -15,6 +15,7 @@ from mailer.smtp.outcome import (
     Rejected,
     Scope,
     Uncertain,
+    is_policy_refusal,
     says_no_such_address,
 )
 from mailer.smtp.transaction import Capabilities, Envelope
@@ -31,6 +32,7 @@ __all__ = [
     "Scope",
     "Uncertain",
     "connect",
+    "is_policy_refusal",
     "says_no_such_address",
     "tls_context",
 ]

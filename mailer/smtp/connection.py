@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Self, cast
 
 from mailer.config import RelaySettings, TimeoutSettings
 from mailer.message import Content
 from mailer.smtp.handshake import connect, tls_context
-from mailer.smtp.outcome import Deferred, Outcome, Phase, Scope, Uncertain
+from mailer.smtp.outcome import Deferred, Outcome, Phase, Reply, Scope, Uncertain
 from mailer.smtp.pipeline import Pipeline
 from mailer.smtp.transaction import Capabilities, Envelope, SessionState, transact
 
@@ -23,6 +25,9 @@ class Connection:
     `usable` is False once it is broken, worn (messages_per_connection) or was idle for too long (idle_seconds):
     close it and take another. `relay` is the name of the relay, `sent` counts the messages that were sent on it,
     and `served` those of which the relay decided what becomes of them.
+
+    `full` is set once the relay has refused one more message on it after it had served some, and `refuses_bdat` once
+    the relay has refused a command that it offers. Both concern the connection: the message goes by another one.
     """
 
     def __init__(
@@ -31,9 +36,10 @@ class Connection:
         self.capabilities = capabilities
         self.relay = relay
         self.sent = self.served = 0
-        self._turn_ends = settings.messages_per_connection
+        self.full = self.refuses_bdat = False
         self._pipeline = pipeline
-        self._most = settings.messages_per_connection
+        self._most = min(settings.messages_per_connection, capabilities.mailmax or sys.maxsize)
+        self._turn_ends = self._most
         self._longest_idle = settings.idle_seconds
         self._loop = asyncio.get_running_loop()
         self._used = self._loop.time()
@@ -56,12 +62,17 @@ class Connection:
     def usable(self) -> bool:
         """May another message be sent on it?"""
         idle = self._loop.time() - self._used
-        return self._pipeline.broken is None and self.sent < self._most and idle < self._longest_idle
+        spent = self.full or self.sent >= self._most
+        return self._pipeline.broken is None and not spent and idle < self._longest_idle
 
     @property
     def has_turn(self) -> bool:
         """May another message be sent on it before others have their turn?"""
         return self.sent < self._turn_ends and self.usable
+
+    def keep_to(self, messages: int) -> None:
+        """Have no more than so many messages sent on it in all."""
+        self._most = min(self._most, messages)
 
     def begin_turn(self, messages: int | None) -> None:
         """Let so many messages be sent before others have their turn; None: as many as it bears."""
@@ -69,8 +80,8 @@ class Connection:
 
     @property
     def turned_away(self) -> bool:
-        """Did the relay close it with a 421?"""
-        return self._pipeline.turned_away
+        """Did the relay close it with a 421 before it had served?"""
+        return self._pipeline.turned_away and not self.served
 
     async def send(
         self,
@@ -95,13 +106,28 @@ class Connection:
         )
         self._debt = verdict.debt
         self._used = self._loop.time()
-        self.sent += 1
-        outcome = cast("Outcome", verdict.outcome)
+        outcome = self._of_connection(cast("Outcome", verdict.outcome))
         match outcome:
+            case Deferred(scope=Scope.CONNECTION):
+                return outcome
             case Uncertain() | Deferred(scope=Scope.RELAY):
+                self.sent += 1
                 self._turn_ends = self.sent
             case _:
+                self.sent += 1
                 self.served += 1
+        return outcome
+
+    def _of_connection(self, outcome: Outcome) -> Outcome:
+        """The same outcome, but of the connection where the relay refuses it one more message (RFC 5321: 4yz)."""
+        match outcome:
+            case Deferred(phase=Phase.FINAL, scope=Scope.CONNECTION):
+                self.refuses_bdat = True
+            case Deferred(phase=Phase.MAIL, scope=Scope.RELAY, reply=Reply(code=code)) if (
+                self.served and code // 100 == 4
+            ):
+                self.full = True
+                return replace(outcome, scope=Scope.CONNECTION)
         return outcome
 
     async def close(self) -> None:

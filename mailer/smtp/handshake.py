@@ -26,6 +26,8 @@ from mailer.smtp.transaction import Capabilities
 
 _SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 section 4
 
+_MAILMAX = re.compile(r"\bMAILMAX=([1-9][0-9]{0,5})\b", re.IGNORECASE)  # RFC 9422 section 4.1
+
 
 class ConnectionFailed(RelayUnavailable):
     """A connection did not come to the point where mail can be offered.
@@ -108,7 +110,8 @@ class _Handshake:
         try:
             await self._prepare(client)
             transport = cast("asyncio.Transport", client.transport)
-            return Session(transport, _capabilities(client.esmtp_extensions), acknowledger(sock))
+            offered = _capabilities(client.esmtp_extensions, chunking=settings.chunking)
+            return Session(transport, offered, acknowledger(sock))
         except BaseException:
             client.close()
             raise
@@ -192,14 +195,16 @@ def _own_name(sock: socket.socket) -> str:
     return f"[IPv6:{address}]" if isinstance(address, IPv6Address) else f"[{address}]"
 
 
-def _capabilities(extensions: dict[str, str]) -> Capabilities:
+def _capabilities(extensions: dict[str, str], *, chunking: bool) -> Capabilities:
+    """What of an EHLO reply is used; without `chunking` not that."""
     size = extensions.get("size")
     if size is not None:
         size = size.strip() or "0"
     return Capabilities(
         pipelining="pipelining" in extensions,
-        chunking="chunking" in extensions,
+        chunking=chunking and "chunking" in extensions,
         size=int(size) if size is not None and _SIZE.fullmatch(size) else None,
+        mailmax=int(found[1]) if (found := _MAILMAX.search(extensions.get("limits", ""))) else None,
     )
 
 

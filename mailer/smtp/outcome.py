@@ -43,6 +43,7 @@ class Scope(StrEnum):
     RECIPIENT = "recipient"  # this delivery alone
     SENDER = "sender"  # our address, our standing or our policy: the whole campaign
     RELAY = "relay"  # this relay or this connection; another one may take the message at once
+    CONNECTION = "connection"  # this connection alone: another one to the same relay may take it at once
 
 
 class Reply(NamedTuple):
@@ -126,11 +127,23 @@ def _scope_of_delay(phase: Phase, code: int) -> Scope:
 
 
 def _scope_of_refusal(phase: Phase, reply: Reply) -> Scope:
-    """5.7.x is policy (RFC 3463 section 3.8), 530, 534, 535 and 538 are authentication (RFC 4954)."""
-    policy = reply.enhanced is not None and reply.enhanced.startswith("5.7.")
-    ours = policy or reply.code in (530, 534, 535, 538)
+    """530, 534, 535 and 538 are authentication (RFC 4954); 500, 502 and 503 speak of the command (RFC 5321)."""
     named_nobody = phase not in (Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL)
-    return Scope.SENDER if ours or named_nobody else Scope.RECIPIENT
+    if named_nobody or reply.code in (530, 534, 535, 538):
+        return Scope.SENDER
+    return Scope.RELAY if reply.code in (500, 502, 503) else Scope.RECIPIENT
+
+
+def is_policy_refusal(outcome: Outcome) -> bool:
+    """Whether one recipient was refused for a reason of policy (5.7.x, RFC 3463 section 3.8).
+
+    It may be that recipient's policy, or the relay's towards us: which one, other recipients show.
+    """
+    match outcome:
+        case Rejected(scope=Scope.RECIPIENT, reply=Reply(enhanced=str(status))):
+            return status.startswith("5.7.")
+        case _:
+            return False
 
 
 def says_no_such_address(outcome: Outcome) -> bool:

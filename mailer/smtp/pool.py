@@ -31,6 +31,9 @@ class RelayPool:
     It begins with a few, adds more while that raises the rate, and goes down to what the relay serves when one
     is refused (421, or no connection). `patience` is for how many seconds it tries when there is none at all.
     `turn` is how many messages may go out on a connection before it is given back; None: as many as it bears.
+
+    Two connections on which the relay refused one more message after the same number are taken for its limit, which
+    all keep to from then on; one alone may be a whim. A relay that refuses BDAT gets DATA.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class RelayPool:
         self._turns = 0
         self._wanted = 0
         self._finished = 0
+        self._full_at: int | None = None
+        self._most: int | None = None
         self._changed = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
         self._pulse: asyncio.TimerHandle | None = None
@@ -114,11 +119,23 @@ class RelayPool:
         self._busy.discard(connection)
         if connection.turned_away:
             self._lower()
+        if connection.refuses_bdat:
+            self._settings = self._settings.model_copy(update={"chunking": False})
+        if connection.full:
+            self._note_limit(connection.sent)
         if connection.usable and self._pulse is not None:
             self._free.append(connection)
         else:
             self._close(connection)
         self._end_turn()
+
+    def _note_limit(self, messages: int) -> None:
+        """The relay refused one more on a connection that had `messages`."""
+        if messages == self._full_at:
+            self._most = min(messages, self._most or messages)
+            for connection in (*self._busy, *self._free):
+                connection.keep_to(self._most)
+        self._full_at = messages
 
     async def _take_turn(self) -> None:
         self._wanted += 1
@@ -161,6 +178,8 @@ class RelayPool:
             started = loop.time()
             try:
                 connection = await Connection.open(self._settings, self._tls, self._name)
+                if self._most is not None:
+                    connection.keep_to(self._most)
             except ConnectionFailed as error:
                 if self._others():
                     self._lower()

@@ -32,6 +32,12 @@ from mailer.smtp.outcome import (
 from mailer.smtp.replies import RawReply
 
 LONGEST_PATH = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
+_COMMAND_REFUSED = (
+    500,
+    502,
+    503,
+    504,
+)  # they speak of the command, not of the message (RFC 5321 section 4.2.1)
 _PATH = re.compile(r"[!#-;=?A-Z\[\]-~]+@[!#-;=?A-Z\[\]-~]+")  # printable ASCII, without <>"\\ and the @
 
 
@@ -67,11 +73,15 @@ def _check_path(role: str, address: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What the relay's EHLO reply offers of what we use. `size` is 0 where it states no limit."""
+    """What the relay's EHLO reply offers of what we use.
+
+    `size` is 0 where it states no limit; `mailmax` is how many messages a connection may have (RFC 9422).
+    """
 
     pipelining: bool = False
     chunking: bool = False
     size: int | None = None
+    mailmax: int | None = None
 
 
 class SessionState(Enum):
@@ -127,7 +137,7 @@ def transact(envelope: Envelope, content: Content, offered: Capabilities, debt: 
     for group in _groups(envelope, content, offered):
         replies = yield group
         if len(replies) < len(group.phases) or not _all_positive(group, replies):
-            return _judge(group, replies, envelope)
+            return _judge(group, replies, envelope, bdat=offered.chunking)
     return Verdict(Accepted(read_reply(*replies[-1], envelope.local_parts)), SessionState.NONE)
 
 
@@ -169,10 +179,11 @@ def _all_positive(group: Group, replies: Sequence[RawReply]) -> bool:
     return [raw.code // 100 for raw in replies] == _POSITIVE[group.phases]
 
 
-def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope) -> Verdict:
+def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope, *, bdat: bool) -> Verdict:
     """The verdict on replies of which some are missing or not positive.
 
-    The first reply that is not positive decides, for whatever follows it in its group follows from it.
+    The first reply that is not positive decides, for whatever follows it in its group follows from it. `bdat` says
+    that the content goes with BDAT. A relay that does not know that command takes the content for more commands.
     """
     taken = [_positive(phase, raw.code) for phase, raw in zip(group.phases, replies, strict=False)]
     if all(taken):
@@ -185,6 +196,9 @@ def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope) -> Ver
     if group.offers and phase is not Phase.FINAL and (senseless or contradicted):
         reason = f"the content was offered and the replies do not match the commands: {reply}"
         return Verdict(Uncertain(phase, reason), SessionState.HOPELESS)
+    if bdat and phase is Phase.FINAL and reply.code in _COMMAND_REFUSED:
+        reason = f"the relay offers CHUNKING and refuses BDAT: {reply}"
+        return Verdict(Deferred(phase, Scope.CONNECTION, reply, reason), SessionState.HOPELESS)
     return Verdict(classify(phase, reply), SessionState.HOPELESS if senseless else _debt(group, taken))
 
 

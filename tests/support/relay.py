@@ -56,7 +56,12 @@ class FaultyRelay:
         size: int | None = 10_000_000,
         takes_empty_data: bool = False,
         refuses: Mapping[str, bytes] | None = None,
+        refuses_content: Mapping[str, bytes] | None = None,
+        refuses_bdat: bytes | None = None,
         most_connections: int | None = None,
+        most_messages: int | None = None,
+        helo_only: bool = False,
+        limits: bytes | None = None,
         host: str = "127.0.0.1",
         pause_between_reads: float = 0.0,
     ) -> None:
@@ -68,7 +73,13 @@ class FaultyRelay:
         self.size = size
         self.takes_empty_data = takes_empty_data
         self.refuses = dict(refuses or {})
+        self.refuses_content = dict(refuses_content or {})
+        self.refuses_bdat = refuses_bdat
         self.most_connections = most_connections
+        self.most_messages = most_messages
+        self.full_reply = b"452 4.5.3 Too many messages sent\r\n"
+        self.helo_only = helo_only
+        self.limits = limits
         self.server_context = loopback_certificates().server_context() if starttls or implicit_tls else None
         self._implicit = self.server_context if implicit_tls else None
         self.slowness = 0.0  # seconds before each content is taken
@@ -145,6 +156,7 @@ class Session:
         self.sender: bytes | None = None
         self.recipient: bytes | None = None
         self.spoiled = False
+        self.messages = 0
 
     async def context(self) -> None:
         try:
@@ -173,11 +185,18 @@ class Session:
 
     # -- commands ----------------------------------------------------------------------------------------------
 
+    async def on_helo(self, line: bytes) -> None:
+        self.out += b"250 relay.test\r\n"
+
     async def on_ehlo(self, line: bytes) -> None:
+        if self.relay.helo_only:
+            self.out += b"502 5.5.1 Command not implemented\r\n"
+            return
         offers = [b"relay.test", b"ENHANCEDSTATUSCODES", b"8BITMIME"]
         offers += [b"SIZE %d" % self.relay.size] if self.relay.size is not None else []
         offers += [b"PIPELINING"] if self.relay.pipelining else []
         offers += [b"CHUNKING"] if self.relay.chunking else []
+        offers += [b"LIMITS " + self.relay.limits] if self.relay.limits else []
         offers += [b"STARTTLS"] if self.in_clear else []
         offers += [b"AUTH PLAIN"] if self.relay.login and not self.in_clear else []
         lines = [b"250-" + offer for offer in offers[:-1]] + [b"250 " + offers[-1]]
@@ -199,6 +218,8 @@ class Session:
     async def on_mail(self, line: bytes) -> None:
         if self.sender is not None or self.spoiled:
             self.out += b"503 5.5.1 Nested MAIL command\r\n"
+        elif self.messages == self.relay.most_messages:
+            self.out += self.relay.full_reply
         elif await self.answer(Point.MAIL, GOOD[Point.MAIL]):
             self.sender = self.path(line)
 
@@ -223,6 +244,9 @@ class Session:
                 await self.take(content, Point.FINAL)
 
     async def on_bdat(self, line: bytes) -> None:
+        if self.relay.refuses_bdat is not None:
+            self.out += self.relay.refuses_bdat  # and the content is taken for commands
+            return
         if self.recipient is None:
             await self.exactly(int(line.split(b" ")[1]))
             self.out += b"503 5.5.1 Need RCPT command\r\n"
@@ -262,7 +286,13 @@ class Session:
         fault = self.faults.get(point)
         if self.recipient is None:
             self.out += b"250 2.0.0 Ok, nobody gets it\r\n"
+        elif refusal := self.relay.refuses_content.get(self.recipient.decode()):
+            self.out += refusal
+            if point is Point.BDAT:
+                self.spoiled = True
+                return
         else:
+            self.messages += 1
             mail = Mail((self.sender or b"").decode(), self.recipient.decode(), content)
             if fault not in NOT_TAKEN:
                 self.relay.take(mail)

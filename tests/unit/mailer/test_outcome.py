@@ -56,14 +56,21 @@ def test_421_is_about_the_relay_in_every_phase(phase: Phase) -> None:
         (Phase.MAIL, _reply(530, "5.7.0"), Scope.SENDER),
         (Phase.RCPT, _reply(550, "5.1.1"), Scope.RECIPIENT),
         (Phase.RCPT, _reply(550), Scope.RECIPIENT),
-        (Phase.RCPT, _reply(554, "5.7.1"), Scope.SENDER),
+        (Phase.RCPT, _reply(554, "5.7.1"), Scope.RECIPIENT),
         (Phase.RCPT, _reply(530), Scope.SENDER),
         (Phase.DATA, _reply(554), Scope.RECIPIENT),
-        (Phase.FINAL, _reply(554, "5.7.26"), Scope.SENDER),
+        (Phase.FINAL, _reply(554, "5.7.26"), Scope.RECIPIENT),
         (Phase.FINAL, _reply(554, "5.6.0"), Scope.RECIPIENT),
+        (Phase.RCPT, _reply(501), Scope.RECIPIENT),
+        (Phase.RCPT, _reply(504, "5.5.2"), Scope.RECIPIENT),
+        *(
+            (phase, _reply(code), Scope.RELAY)
+            for phase in (Phase.RCPT, Phase.DATA)
+            for code in (500, 502, 503)
+        ),
     ],
 )
-def test_policy_and_a_refused_sender_are_our_fault_and_the_rest_is_the_recipients(
+def test_a_refused_sender_login_or_command_is_our_fault_and_the_rest_is_the_recipients(
     phase: Phase, reply: Reply, scope: Scope
 ) -> None:
     outcome = classify(phase, reply)

@@ -164,6 +164,7 @@ def _create_tables() -> None:
             "uncertain",
             "withheld",
             "cancelled",
+            "skipped",
         ),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("worker_id", BIG, nullable=True),
