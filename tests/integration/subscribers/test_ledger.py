@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from mailer.database import Database
 from mailer.errors import InvalidInput, MailerError, NotFound
 from subscribers import audience, ledger
 from subscribers.ledger import EVERY_TOPIC, BrokenLink, NewEvent
+from subscribers.ledger.events import hash_of
 from subscribers.models import ConsentKind, Subscriber, SuppressionReason
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -182,6 +184,20 @@ def test_verify_names_the_first_line_that_was_tampered_with(
     with pytest.raises(BrokenLink, match=problem) as broken, tampered.read() as connection:
         ledger.verify(connection)
     assert broken.value.line_id == line
+
+
+def test_verify_finds_a_line_that_was_written_anew_with_its_own_hash(tampered: Database) -> None:
+    """Whoever can do that must write all later lines anew as well, and then lacks the head that was noted."""
+    with tampered.read() as connection:
+        [granted, _] = ledger.history(connection, 2)
+    forged = replace(granted.event, source="elsewhere")
+    hashed = hash_of(granted.previous_hash, granted.id, forged, granted.recorded_at)
+    change_behind_the_keys(
+        tampered, f"UPDATE consent_event SET source = 'elsewhere', hash = '{hashed}' WHERE id = {granted.id}"
+    )
+    with pytest.raises(BrokenLink, match="does not follow") as broken, tampered.read() as connection:
+        ledger.verify(connection)
+    assert broken.value.line_id == granted.id + 1
 
 
 @pytest.mark.parametrize(

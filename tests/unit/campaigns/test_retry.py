@@ -57,6 +57,14 @@ def test_a_rejected_address_is_rejected() -> None:
     assert settled(refusal).state is DeliveryState.REJECTED
 
 
+@pytest.mark.parametrize(("phase", "suppress"), [(Phase.RCPT, True), (Phase.FINAL, False)])
+def test_an_unknown_address_is_suppressed_where_it_is_refused_before_the_content(
+    phase: Phase, suppress: bool
+) -> None:
+    refusal = Rejected(phase, Scope.RECIPIENT, Reply(550, "5.1.1", "who?"), "550 5.1.1 who?")
+    assert settled(refusal).suppress is suppress
+
+
 def test_a_rejected_sender_leaves_the_delivery_pending() -> None:
     refusal = Rejected(Phase.MAIL, Scope.SENDER, Reply(550, "5.7.1", "no"), "550 5.7.1 no")
     assert settled(refusal).state is DeliveryState.PENDING

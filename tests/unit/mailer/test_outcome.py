@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.smtp import Accepted, Deferred, Phase, Rejected, Scope, Uncertain
-from mailer.smtp.outcome import LONGEST_TEXT, MASK, Reply, classify, presentable, read_reply
+from mailer.smtp import Accepted, Deferred, Outcome, Phase, Rejected, Scope, Uncertain
+from mailer.smtp.outcome import (
+    LONGEST_TEXT,
+    MASK,
+    Reply,
+    classify,
+    presentable,
+    read_reply,
+    says_no_such_address,
+)
 
 ENVELOPE_PHASES = [Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.FINAL]
 LOCAL_PARTS = st.text(string.ascii_letters + string.digits + ".+-_", min_size=1, max_size=20)
@@ -76,6 +84,35 @@ def test_a_refused_sender_login_or_command_is_our_fault_and_the_rest_is_the_reci
     outcome = classify(phase, reply)
     assert isinstance(outcome, Rejected)
     assert outcome.scope is scope
+
+
+@pytest.mark.parametrize("status", ["5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.4.4"])
+def test_a_refused_recipient_may_have_no_such_address(status: str) -> None:
+    assert says_no_such_address(classify(Phase.RCPT, _reply(550, status)))
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.RCPT])
+def test_only_a_reply_to_the_recipient_says_that_there_is_no_such_address(phase: Phase) -> None:
+    """After the content the reply may speak of another address, such as one in a header."""
+    assert not says_no_such_address(classify(phase, _reply(550, "5.1.1")))
+
+
+@pytest.mark.parametrize("status", [None, "5.1.3", "5.2.1", "5.2.2", "5.7.1"])
+def test_other_refusals_of_a_recipient_say_nothing_about_the_address(status: str | None) -> None:
+    assert not says_no_such_address(classify(Phase.RCPT, _reply(550, status)))
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Deferred(Phase.RCPT, Scope.RECIPIENT, _reply(450, "5.1.1"), "later"),
+        Uncertain(Phase.FINAL, "the relay hung up"),
+        Accepted(_reply(250, "5.1.1")),
+        Rejected(Phase.RCPT, Scope.RECIPIENT, None, "too large"),
+    ],
+)
+def test_nothing_but_a_refusal_says_that_there_is_no_such_address(outcome: Outcome) -> None:
+    assert not says_no_such_address(outcome)
 
 
 def test_greylisting_is_about_the_recipient_even_where_it_says_policy() -> None:

@@ -119,6 +119,23 @@ def test_a_line_taken_out_with_the_rest_renumbered_is_found_there(
 
 
 @given(ledgers(), st.data())
+def test_a_line_written_anew_with_its_own_hash_breaks_the_chain_at_the_next(
+    lines: list[LedgerEntry], data: st.DataObject
+) -> None:
+    index = data.draw(st.integers(0, len(lines) - 2))
+    event = replace(lines[index].event, source=lines[index].event.source + "x")
+    lines[index] = link(lines[index - 1] if index else None, event, lines[index].recorded_at)
+    assert broken_at(lines) == index + 2
+
+
+@given(ledgers(at_least=1))
+def test_a_ledger_that_begins_with_another_hash_is_broken_at_its_first_line(lines: list[LedgerEntry]) -> None:
+    first = lines[0]
+    elsewhere = hash_of("0" * 64, first.id, first.event, first.recorded_at)
+    assert broken_at([first._replace(previous_hash="0" * 64, hash=elsewhere)]) == 1
+
+
+@given(ledgers(), st.data())
 def test_two_lines_that_change_places_break_the_chain_at_the_first(
     lines: list[LedgerEntry], data: st.DataObject
 ) -> None:
