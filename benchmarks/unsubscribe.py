@@ -80,7 +80,7 @@ def person(number: int, now: datetime) -> dict[str, object]:
     return {
         "id": number,
         "email": email,
-        "address_key": email,
+        "email_normalised": email,
         "address_hash": f"{number:064x}",
         "key_id": "benchmark",
         "created_at": now,
