@@ -70,7 +70,7 @@ def enrol(database: Database, people: int) -> None:
         numbers = range(first, min(first + 5000, people + 1))
         with database.write() as connection:
             connection.execute(insert(Subscriber), [person(number, now) for number in numbers])
-            wording = ledger.keep_wording(connection, "Yes, mail me about new versions.", now)
+            wording = ledger.store_wording(connection, "Yes, mail me about new versions.", now)
             grants = [NewEvent(n, TOPIC, ConsentKind.GRANTED, now, "benchmark", wording) for n in numbers]
             ledger.append(connection, grants, now)
 

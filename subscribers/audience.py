@@ -29,7 +29,7 @@ class ConsentedRecipient(NamedTuple):
 
 
 def consented(topic: ColumnElement[str] | str, subscriber_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """Whether the person behind `subscriber_id` agrees, at this moment, to get mail about `topic`.
+    """Whether the person with `subscriber_id` agrees now to get mail about `topic`.
 
     Correlated to the statement it stands in: give it that statement's columns.
     """

@@ -49,7 +49,7 @@ class Person:
     created_at: datetime
 
 
-class Newcomer(Protocol):
+class NewPerson(Protocol):
     """A person about to be put on file."""
 
     @property
@@ -60,7 +60,7 @@ class Newcomer(Protocol):
     def hashed(self) -> HashedAddress: ...
 
 
-def name(raw: str) -> str:
+def parse_name(raw: str) -> str:
     """A salutation, first name or surname: one line of NFC text without spaces around it.
 
     Raises InvalidInput, with a reason that does not repeat the name.
@@ -88,31 +88,31 @@ def find(connection: Connection, address: EmailAddress) -> Person | None:
 def find_all(connection: Connection, address_keys: Collection[str]) -> dict[str, Person]:
     """The people with these addresses, by address key."""
     rows = connection.execute(select(SUBSCRIBER).where(AnyOf(SUBSCRIBER.c.email_normalised, address_keys)))
-    return {row.email_normalised: person(row) for row in rows}
+    return {row.email_normalised: person_from_row(row) for row in rows}
 
 
-def add(connection: Connection, newcomers: Sequence[Newcomer], now: datetime) -> dict[str, int]:
+def add(connection: Connection, new_people: Sequence[NewPerson], now: datetime) -> dict[str, int]:
     """Put people on file; returns their numbers by address key. Needs the ledger's lock."""
-    numbers = reserve_ids(connection, SUBSCRIBER, len(newcomers))
+    numbers = reserve_ids(connection, SUBSCRIBER, len(new_people))
     rows = [
-        (
-            number,
-            each.names.salutation,
-            each.names.first_name,
-            each.names.surname,
-            each.address.spelling,
-            each.address.key,
-            each.hashed.hash,
-            each.hashed.key_id,
-            now,
-        )
-        for number, each in zip(numbers, newcomers, strict=True)
+        {
+            "id": number,
+            "salutation": each.names.salutation,
+            "first_name": each.names.first_name,
+            "surname": each.names.surname,
+            "email": each.address.spelling,
+            "email_normalised": each.address.key,
+            "address_hash": each.hashed.hash,
+            "key_id": each.hashed.key_id,
+            "created_at": now,
+        }
+        for number, each in zip(numbers, new_people, strict=True)
     ]
     bulk.insert(connection, SUBSCRIBER, rows)
-    return {each.address.key: number for number, each in zip(numbers, newcomers, strict=True)}
+    return {each.address.key: number for number, each in zip(numbers, new_people, strict=True)}
 
 
-def rename(connection: Connection, names: Mapping[int, Names]) -> None:
+def change_names(connection: Connection, names: Mapping[int, Names]) -> None:
     """Change what people are called, by number."""
     if names:
         statement = update(SUBSCRIBER).where(SUBSCRIBER.c.id == bindparam("number"))
@@ -120,7 +120,7 @@ def rename(connection: Connection, names: Mapping[int, Names]) -> None:
         connection.execute(statement.values({field: bindparam(field) for field in Names._fields}), rows)
 
 
-def readdress(connection: Connection, number: int, address: EmailAddress, hashed: HashedAddress) -> None:
+def change_address(connection: Connection, number: int, address: EmailAddress, hashed: HashedAddress) -> None:
     """Change a person's address."""
     statement = update(SUBSCRIBER).where(SUBSCRIBER.c.id == number)
     connection.execute(
@@ -138,7 +138,7 @@ def remove(connection: Connection, number: int) -> None:
     connection.execute(delete(SUBSCRIBER).where(SUBSCRIBER.c.id == number))
 
 
-def person(row: Row[Any]) -> Person:
+def person_from_row(row: Row[Any]) -> Person:
     """The person that a row of the subscriber table, or of a join with it, describes."""
     return Person(
         id=row.id,

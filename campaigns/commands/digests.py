@@ -13,6 +13,7 @@ from campaigns.models import Digest, DigestTick
 from campaigns.notes import announced
 from campaigns.timing import Cadence
 from mailer.commands import CommandContext, json_option
+from subscribers.topic import parse_topic
 
 name_argument = click.argument("name")
 
@@ -81,7 +82,7 @@ def create(
         name=name,
         changelog=changelog,
         cadence=Cadence.parse(every, zone or settings.zone, context.now()),
-        topic=topic or settings.topic,
+        topic=parse_topic(topic or settings.topic),
         locale=locale or settings.locale,  # type: ignore[arg-type]  # click has checked it
         base_url=base_url,
         max_lateness=max_lateness or settings.max_lateness,

@@ -16,7 +16,7 @@ from campaigns.preview import write_preview
 from campaigns.sending import DONE_WITH_LOSSES
 from mailer.commands import CommandContext, json_option
 from mailer.errors import ConfigurationError, Refused
-from subscribers.ledger import topic_of
+from subscribers.topic import parse_topic
 from templates.language import parse_locale
 from templates.lint import Severity
 from templates.lint import lint as lint_mail
@@ -73,7 +73,7 @@ def create(
     language = parse_locale(locale) if locale else None
     defaults = Defaults(
         locale=language or settings.locale,
-        topic=settings.topic if topic is None else topic_of(topic),
+        topic=settings.topic if topic is None else parse_topic(topic),
         product=settings.brand.name,
         base_url=base_url,
     )

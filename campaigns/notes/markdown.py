@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,13 +12,13 @@ import yaml
 
 from campaigns.notes.changelog import Changelog
 from mailer.errors import InvalidInput
+from subscribers.topic import parse_topic
 from templates.language import Locale, load_texts, parse_locale
 from templates.markdown import create_parser
 from templates.notes import ReleaseNotes
 
 LONGEST_LINE = 200
 _KEYS = ("title", "version", "date", "locale", "topic", "preheader", "base_url")
-_TOPIC = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
 _FENCE = "---"
 
 
@@ -73,7 +72,9 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
         locale=parse_locale(matter["locale"].value, where=matter["locale"].where)
         if "locale" in matter
         else defaults.locale,
-        topic=_topic(matter["topic"]) if "topic" in matter else defaults.topic,
+        topic=parse_topic(matter["topic"].value, where=matter["topic"].where)
+        if "topic" in matter
+        else defaults.topic,
         preheader=_subject(preheader) if preheader else None,
         body=body,
         origin=origin,
@@ -205,16 +206,6 @@ def _date(entry: _Entry) -> date:
         raise InvalidInput(
             f"{entry.value!r} is not a date.", where=entry.where, hint="Write it as 2026-11-01."
         ) from None
-
-
-def _topic(entry: _Entry) -> str:
-    if not _TOPIC.fullmatch(entry.value):
-        raise InvalidInput(
-            f"{entry.value!r} is not a topic.",
-            where=entry.where,
-            hint='Topics are short names in lower case, such as "release-notes".',
-        )
-    return entry.value
 
 
 def _base_url(entry: _Entry) -> str:

@@ -46,6 +46,9 @@ CONFIG_NAME = "mailer.toml"
 SECRETS_NAME = "mailer.secrets.toml"
 SHORTEST_SECRET = 32
 
+# What a topic is called, everywhere: `subscribers.topic` reads it with the same grammar.
+TOPIC_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+
 # What stands between angle brackets in a header, unescaped: no user or password, no space, no other alphabet.
 _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
 
@@ -196,7 +199,7 @@ class Settings(BaseSettings):
     return_path: Line | None = None
     list_id: Line | None = None
     unsubscribe_mailbox: Line | None = None
-    topic: Line = "release-notes"
+    topic: Annotated[str, StringConstraints(pattern=f"^(?:{TOPIC_PATTERN})$")] = "release-notes"
     locale: Literal["nl", "en"] = "en"
     zone: Annotated[str, AfterValidator(_zone)] = "Europe/Amsterdam"
     require_approval: bool = False

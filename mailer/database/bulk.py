@@ -5,10 +5,11 @@ Core's own executemany looks at every value of every row; for an import that is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Table
@@ -17,23 +18,25 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 
 from mailer.database.dialect import is_postgresql
 
-Row: TypeAlias = Sequence[int | str | datetime | None]
+Row: TypeAlias = Mapping[str, Any]
+_Cells: TypeAlias = Sequence[Any]
 
 # What a statement of SQLite costs, its rows share; one takes 32,766 values at most.
 AT_ONCE = 500
 
 
 def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert `rows`, each with a value for every column in the table's order; an enum by its value."""
+    """Insert `rows`, each with a value for every column by name; an enum by its value."""
     if not rows:
         return
+    cells = list(map(itemgetter(*table.columns.keys()), rows))
     if is_postgresql(connection):
-        _copy(connection, table, rows)
+        _copy(connection, table, cells)
     else:
-        _insert(connection, table, rows)
+        _insert(connection, table, cells)
 
 
-def _insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+def _insert(connection: Connection, table: Table, rows: Sequence[_Cells]) -> None:
     whole = len(rows) - len(rows) % AT_ONCE
     for start in range(0, whole, AT_ONCE):
         values = _values(table, rows[start : start + AT_ONCE])
@@ -50,7 +53,7 @@ def _statement(table: Table, rows: int) -> str:
     return f"INSERT INTO {table.name} ({_columns(table)}) VALUES {', '.join([row] * rows)}"
 
 
-def _values(table: Table, rows: Sequence[Row]) -> list[Any]:
+def _values(table: Table, rows: Sequence[_Cells]) -> list[Any]:
     """The rows' values one after the other, as SQLite stores them."""
     values: list[Any] = list(chain.from_iterable(rows))
     width = len(table.columns)
@@ -71,7 +74,7 @@ def _as_text(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(" ", "microseconds").removesuffix("+00:00")
 
 
-def _copy(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
+def _copy(connection: Connection, table: Table, rows: Iterable[_Cells]) -> None:
     statement = f"COPY {table.name} ({_columns(table)}) FROM STDIN"
     driver = connection.dialect.loaded_dbapi
     try:

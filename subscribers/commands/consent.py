@@ -25,9 +25,9 @@ from subscribers.commands.options import (
     version_option,
     wording_option,
 )
-from subscribers.intake import FORMS, Applicant, Evidence, Verdict, admission, parse_consent_time
-from subscribers.ledger import BrokenLink, source_of
-from subscribers.people import Names, name
+from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission, parse_consent_time
+from subscribers.ledger import BrokenLink, parse_source
+from subscribers.people import Names, parse_name
 
 _HASH = re.compile("[0-9a-f]{64}")
 
@@ -78,20 +78,20 @@ def grant(
       mailer consent grant jan@example.com --source "by phone" --wording wording.txt --at "2026-05-01 10:00"
     """
     about, hasher, address = topic_or_default(context, topic), hasher_of(context), address_of(email)
-    names = Names(*(name(each) for each in (salutation, first_name, surname)))
-    evidence = Evidence(about, source_of(source), read_wording(wording), language, wording_version)
+    names = Names(*(parse_name(each) for each in (salutation, first_name, surname)))
+    evidence = Evidence(about, parse_source(source), read_wording(wording), language, wording_version)
     with context.database.write() as connection:
         now = context.now()
         given = _time(context, at, now) if at is not None else now
         suppression.check_keys(connection, hasher)
         applicant = Applicant(0, names, address, hasher.newest(address.key), given)
         [candidate] = admission.admit(connection, [applicant], evidence, hasher, now)
-    if candidate.verdict is Verdict.STILL_WITHDRAWN:
+    if candidate.decision is Decision.STILL_WITHDRAWN:
         raise Refused(
             "The person took back their consent, or was erased, after this one was given.",
             hint="Only a consent given later counts; say when with --at.",
         )
-    granted = candidate.verdict is Verdict.GRANTED
+    granted = candidate.decision is Decision.GRANTED
     text = "Granted." if granted else "A consent as recent is on file already; nothing was changed."
     context.report({"topic": about, "changed": granted, "state": "granted"}, text, as_json=as_json)
 
@@ -116,7 +116,7 @@ def withdraw(context: CommandContext, email: str, source: str, topic: str | None
             address_of(email),
             about,
             hasher=hasher_of(context),
-            source=source_of(source),
+            source=parse_source(source),
             now=context.now(),
         )
     text = "Withdrawn." if changed else "There was no consent to withdraw; nothing was changed."
@@ -136,7 +136,7 @@ def history(context: CommandContext, email: str, as_json: bool) -> None:
     """
     file = look_up(context, email)
     text = reporting.of_lines(file.history, context.settings.tz)
-    context.report({"events": [rights.told(line) for line in file.history]}, text, as_json=as_json)
+    context.report({"events": [rights.entry_values(line) for line in file.history]}, text, as_json=as_json)
 
 
 @consent.command()

@@ -10,8 +10,8 @@ from mailer.commands import CommandContext
 from mailer.errors import InvalidInput
 from subscribers import rights
 from subscribers.address import AddressHasher, EmailAddress, normalise
-from subscribers.ledger import topic_of
 from subscribers.rights import SubjectRecord
+from subscribers.topic import Topic, parse_topic
 
 file_type = click.Path(exists=True, dir_okay=False, path_type=Path)
 email_argument = click.argument("email")
@@ -30,8 +30,8 @@ version_option = click.option(
 )
 
 
-def topic_or_default(context: CommandContext, topic: str | None) -> str:
-    return topic_of(topic if topic is not None else context.settings.topic)
+def topic_or_default(context: CommandContext, topic: str | None) -> Topic:
+    return parse_topic(context.settings.topic if topic is None else topic)
 
 
 def hasher_of(context: CommandContext) -> AddressHasher:

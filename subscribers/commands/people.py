@@ -32,9 +32,9 @@ from subscribers.commands.options import (
     wording_option,
 )
 from subscribers.intake import Evidence, Import, Refusals, as_text
-from subscribers.ledger import source_of
+from subscribers.ledger import parse_source
 from subscribers.models import ConsentKind
-from subscribers.people import name
+from subscribers.people import parse_name
 from subscribers.rights import Correction
 
 STATES = (ConsentKind.GRANTED, ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, ConsentKind.REQUESTED)
@@ -90,7 +90,7 @@ def import_(
     """
     evidence = Evidence(
         topic_or_default(context, topic),
-        source_of(source),
+        parse_source(source),
         read_wording(wording),
         language.strip(),
         wording_version.strip(),
@@ -137,7 +137,10 @@ def list_(context: CommandContext, topic: str | None, state: str | None, as_json
     """
     about = topic_or_default(context, topic)
     wanted = ConsentKind(state) if state else None
-    with context.database.read() as connection, closing(rights.listed(connection, about, wanted)) as people:
+    with (
+        context.database.read() as connection,
+        closing(rights.list_people(connection, about, wanted)) as people,
+    ):
         if as_json:
             rows = [reporting.listed_values(each) for each in people]
             context.report({"topic": about, "subscribers": rows}, "", as_json=True)
@@ -158,7 +161,7 @@ def show(context: CommandContext, email: str, as_json: bool) -> None:
       mailer subscribers show jan@example.com
     """
     file = look_up(context, email)
-    context.report(rights.exported(file), reporting.of_file(file, context.settings.tz), as_json=as_json)
+    context.report(rights.export_values(file), reporting.of_file(file, context.settings.tz), as_json=as_json)
 
 
 @subscribers.command()
@@ -200,7 +203,7 @@ def rectify(
             address_of(email),
             correction,
             hasher=hasher_of(context),
-            source=source_of(source),
+            source=parse_source(source),
             now=context.now(),
         )
     text = f"Corrected: {', '.join(changed)}." if changed else "It was so already; nothing was changed."
@@ -225,7 +228,7 @@ def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: 
         click.confirm("Erase this person? It can't be undone.", abort=True, err=True)
     with context.database.write() as connection:
         rights.erase(
-            connection, address, hasher=hasher_of(context), source=source_of(source), now=context.now()
+            connection, address, hasher=hasher_of(context), source=parse_source(source), now=context.now()
         )
     context.report({"erased": True}, "Erased. Only a keyed hash of the address is left.", as_json=as_json)
 
@@ -241,13 +244,13 @@ def export(context: CommandContext, email: str, as_json: bool) -> None:
     Example:
       mailer subscribers export jan@example.com > jan.json
     """
-    values = rights.exported(look_up(context, email))
+    values = rights.export_values(look_up(context, email))
     context.report(values, reporting.as_json(values), as_json=as_json)
 
 
 def _name(option: str, value: str | None) -> str | None:
     try:
-        return None if value is None else name(value)
+        return None if value is None else parse_name(value)
     except InvalidInput as error:
         raise InvalidInput(f"{error.reason}.", where=option) from None
 

@@ -14,7 +14,7 @@ from subscribers.intake import ImportReport
 from subscribers.ledger import EVERY_TOPIC, LedgerEntry, Proof
 from subscribers.models import ConsentKind
 from subscribers.people import Names, Person
-from subscribers.rights import Listed, SubjectRecord
+from subscribers.rights import ListedPerson, SubjectRecord
 
 
 def of_import(report: ImportReport, refusals: Path, *, dry_run: bool) -> str:
@@ -33,14 +33,14 @@ def of_import(report: ImportReport, refusals: Path, *, dry_run: bool) -> str:
     return "\n".join(lines)
 
 
-def of_listed(listed: Listed, zone: ZoneInfo) -> str:
+def of_listed(listed: ListedPerson, zone: ZoneInfo) -> str:
     """A person in one line, with tabs between."""
     since = f"{listed.since.astimezone(zone):%Y-%m-%d}" if listed.since else ""
     state = _state(listed.state, mailable=listed.mailable)
     return "\t".join((listed.person.email, _full(listed.person.names), state, since))
 
 
-def listed_values(listed: Listed) -> dict[str, Any]:
+def listed_values(listed: ListedPerson) -> dict[str, Any]:
     """A person as plain values."""
     return _fields(listed.person) | {
         "state": listed.state,
@@ -53,8 +53,8 @@ def of_file(file: SubjectRecord, zone: ZoneInfo) -> str:
     """All that is on file about a person."""
     lines = [f"{title:<12}{value}" for title, value in _fields(file.person).items()]
     lines.append(f"{'on file':<12}since {_moment(file.person.created_at, zone)}")
-    for topic, standing in file.standings.items():
-        lines.append(f"{topic}: {standing.state} since {_moment(standing.since, zone)}")
+    for topic, status in file.statuses.items():
+        lines.append(f"{topic}: {status.state} since {_moment(status.since, zone)}")
     if file.suppressed:
         since = _moment(file.suppressed.since, zone)
         lines.append(f"suppressed ({file.suppressed.reason}) since {since}: gets no mail")
@@ -73,14 +73,14 @@ def of_lines(lines: Iterable[LedgerEntry], zone: ZoneInfo) -> str:
 def of_proof(proof: Proof, zone: ZoneInfo) -> str:
     """A proof of consent, to hand to whoever asks."""
     event = proof.grant.event
-    standing = proof.standing
+    status = proof.status
     lines = [
         f"Consent on topic {event.topic}",
         f"  given     {_moment(event.occurred_at, zone)}",
         f"  recorded  {_moment(proof.grant.recorded_at, zone)}",
         f"  through   {event.source}",
         f"  ledger    line {proof.grant.id}, hash {proof.grant.hash}",
-        f"  now       {standing.state} since {_moment(standing.since, zone)} (line {standing.event_id})",
+        f"  now       {status.state} since {_moment(status.since, zone)} (line {status.event_id})",
         "",
         f"The text that was shown (SHA-256 {event.wording_sha256}):",
         "",
@@ -101,8 +101,8 @@ def proof_values(proof: Proof) -> dict[str, Any]:
         "wording_sha256": event.wording_sha256,
         "line": proof.grant.id,
         "hash": proof.grant.hash,
-        "state": proof.standing.state,
-        "since": proof.standing.since,
+        "state": proof.status.state,
+        "since": proof.status.since,
     }
 
 

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from subscribers.intake.admission import Candidate, Evidence, Verdict, admit, consider, verdict_on
-from subscribers.intake.applicant import Applicant, ApplicantReader, Refusal, agrees
+from subscribers.intake.admission import Candidate, Decision, Evidence, admit, decide, decide_all
+from subscribers.intake.applicant import Applicant, ApplicantReader, Refusal, parse_answer
 from subscribers.intake.consent_time import FORMS, parse_consent_time
 from subscribers.intake.csv_file import Field, Malformed, PeopleCsv, Record, as_text
 from subscribers.intake.csv_import import Import, ImportReport
-from subscribers.intake.duplicates import Seen
+from subscribers.intake.duplicates import SeenAddresses
 from subscribers.intake.refusals import Refusals
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Applicant",
     "ApplicantReader",
     "Candidate",
+    "Decision",
     "Evidence",
     "Field",
     "Import",
@@ -27,12 +28,11 @@ __all__ = [
     "Record",
     "Refusal",
     "Refusals",
-    "Seen",
-    "Verdict",
+    "SeenAddresses",
     "admit",
-    "agrees",
     "as_text",
-    "consider",
+    "decide",
+    "decide_all",
+    "parse_answer",
     "parse_consent_time",
-    "verdict_on",
 ]

@@ -13,13 +13,13 @@ from sqlalchemy import Connection
 from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher
 from subscribers.intake.applicant import Applicant
-from subscribers.ledger import ConsentStatus, NewEvent, rectified
+from subscribers.ledger import ConsentStatus, NewEvent, rectification
 from subscribers.models import ConsentKind
 from subscribers.people import Names, Person
 from subscribers.suppression import Suppressed
 
 
-class Verdict(Enum):
+class Decision(Enum):
     """What an applicant's consent does."""
 
     GRANTED = auto()
@@ -43,9 +43,9 @@ class Candidate(NamedTuple):
 
     applicant: Applicant
     person: Person | None
-    standing: ConsentStatus | None
+    status: ConsentStatus | None
     suppressed: Suppressed | None
-    verdict: Verdict
+    decision: Decision
 
     @property
     def names(self) -> Names | None:
@@ -54,47 +54,47 @@ class Candidate(NamedTuple):
         Names follow only a consent given later than the one on file, so that an old file undoes no rectification;
         an empty name takes none away.
         """
-        if self.person is None or self.standing is None or self.verdict is not Verdict.GRANTED:
+        if self.person is None or self.status is None or self.decision is not Decision.GRANTED:
             return None
-        if self.applicant.consented_at <= self.standing.since:
+        if self.applicant.consented_at <= self.status.since:
             return None
         old, new = self.person.names, self.applicant.names
         names = Names(*(later or earlier for later, earlier in zip(new, old, strict=True)))
         return names if names != old else None
 
 
-def verdict_on(
-    consented_at: datetime, standing: ConsentStatus | None, suppressed_since: datetime | None
-) -> Verdict:
-    """What a consent given at `consented_at` does to someone who stands at `standing`.
+def decide(
+    consented_at: datetime, status: ConsentStatus | None, suppressed_since: datetime | None
+) -> Decision:
+    """What a consent given at `consented_at` does to someone who stands at `status`.
 
     Only a consent given later than a withdrawal, an objection and a suppression undoes them; one that is no later
     than a grant says nothing new.
     """
-    taken_back = standing is not None and standing.state in {ConsentKind.WITHDRAWN, ConsentKind.OBJECTED}
-    if standing and taken_back and consented_at <= standing.since:
-        return Verdict.STILL_WITHDRAWN
+    taken_back = status is not None and status.state in {ConsentKind.WITHDRAWN, ConsentKind.OBJECTED}
+    if status and taken_back and consented_at <= status.since:
+        return Decision.STILL_WITHDRAWN
     if suppressed_since is not None:
-        return Verdict.STILL_WITHDRAWN if consented_at <= suppressed_since else Verdict.GRANTED
-    granted = standing is not None and standing.state is ConsentKind.GRANTED
-    return Verdict.UNCHANGED if standing and granted and consented_at <= standing.since else Verdict.GRANTED
+        return Decision.STILL_WITHDRAWN if consented_at <= suppressed_since else Decision.GRANTED
+    granted = status is not None and status.state is ConsentKind.GRANTED
+    return Decision.UNCHANGED if status and granted and consented_at <= status.since else Decision.GRANTED
 
 
-def consider(
+def decide_all(
     connection: Connection, applicants: Sequence[Applicant], topic: str, hasher: AddressHasher
 ) -> list[Candidate]:
-    """Each applicant beside what is on file, with a verdict. Writes nothing."""
+    """Each applicant beside what is on file, with a decision. Writes nothing."""
     keys = [applicant.address.key for applicant in applicants]
     known = people.find_all(connection, keys)
-    standings = ledger.standings(connection, [person.id for person in known.values()])
+    statuses = ledger.statuses(connection, [person.id for person in known.values()])
     suppressed = suppression.find(connection, hasher, keys)
     candidates = []
     for applicant in applicants:
         person = known.get(applicant.address.key)
-        standing = standings.get((person.id, topic)) if person else None
-        barred = suppressed.get(applicant.address.key)
-        verdict = verdict_on(applicant.consented_at, standing, barred.since if barred else None)
-        candidates.append(Candidate(applicant, person, standing, barred, verdict))
+        status = statuses.get((person.id, topic)) if person else None
+        is_suppressed = suppressed.get(applicant.address.key)
+        decision = decide(applicant.consented_at, status, is_suppressed.since if is_suppressed else None)
+        candidates.append(Candidate(applicant, person, status, is_suppressed, decision))
     return candidates
 
 
@@ -110,15 +110,15 @@ def admit(
     Needs a writing transaction. Returns what was decided on each.
     """
     ledger.lock(connection)
-    candidates = consider(connection, applicants, evidence.topic, hasher)
-    admitted = [candidate for candidate in candidates if candidate.verdict is Verdict.GRANTED]
+    candidates = decide_all(connection, applicants, evidence.topic, hasher)
+    admitted = [candidate for candidate in candidates if candidate.decision is Decision.GRANTED]
     if admitted:
-        wording = ledger.keep_wording(
+        wording = ledger.store_wording(
             connection, evidence.wording, now, language=evidence.language, version=evidence.version
         )
         numbers = _put_on_file(connection, admitted, now)
         events = _events(admitted, numbers, evidence, wording, now)
-        ledger.append(connection, events, now, newcomers=numbers.values())
+        ledger.append(connection, events, now, new_people=numbers.values())
     return candidates
 
 
@@ -127,9 +127,11 @@ def _put_on_file(connection: Connection, admitted: Sequence[Candidate], now: dat
     suppression.lift(
         connection, [hashed for each in admitted if each.suppressed for hashed in each.suppressed.hashes]
     )
-    people.rename(connection, {each.person.id: each.names for each in admitted if each.person and each.names})
-    newcomers = [each.applicant for each in admitted if each.person is None]
-    return people.add(connection, newcomers, now)
+    people.change_names(
+        connection, {each.person.id: each.names for each in admitted if each.person and each.names}
+    )
+    new_people = [each.applicant for each in admitted if each.person is None]
+    return people.add(connection, new_people, now)
 
 
 def _events(
@@ -145,7 +147,7 @@ def _events(
         person = candidate.person
         number = person.id if person else numbers[applicant.address.key]
         if person and (names := candidate.names):
-            events.append(rectified(number, person.names.changed(names), evidence.source, now))
+            events.append(rectification(number, person.names.changed(names), evidence.source, now))
         events.append(
             NewEvent(
                 number,

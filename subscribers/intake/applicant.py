@@ -11,7 +11,7 @@ from mailer.errors import InvalidInput
 from subscribers.address import AddressHasher, EmailAddress, HashedAddress, normalise
 from subscribers.intake.consent_time import parse_consent_time
 from subscribers.intake.csv_file import Field, Malformed, PeopleCsv, Record
-from subscribers.people import Names, name
+from subscribers.people import Names, parse_name
 
 # All words that count, in whatever case. Anything else is refused: consent is not guessed at.
 YES = frozenset({"1", "true", "yes", "y", "ja", "j", "waar", "opt-in"})
@@ -61,7 +61,7 @@ class ApplicantReader:
         cells = record.cells
         field = Field.OPTED_IN  # the one being read, which a refusal names
         try:
-            if not agrees(cells[self._opted_in]):
+            if not parse_answer(cells[self._opted_in]):
                 return None
             field = Field.OPTED_IN_AT
             consented_at = parse_consent_time(cells[self._opted_in_at], self._zone, self._now)
@@ -69,7 +69,7 @@ class ApplicantReader:
             address = normalise(cells[self._email].strip(" \u00a0"))
             names = {}
             for field, key, index in self._names:  # noqa: B007 - as above
-                names[key] = name(cells[index])
+                names[key] = parse_name(cells[index])
         except InvalidInput as error:
             return Refusal(record.row, self._headers[field], error.reason)
         hashed = self._hasher.newest(address.key)
@@ -83,7 +83,7 @@ class ApplicantReader:
         )
 
 
-def agrees(raw: str) -> bool:
+def parse_answer(raw: str) -> bool:
     """Whether a cell says yes. Raises InvalidInput for what is neither a yes nor a no."""
     word = raw.strip().casefold()
     if word in YES:

@@ -105,7 +105,7 @@ class PeopleCsv:
         for index, title in enumerate(titles):
             self._assign(index, title)
         if missing := [field.value for field in REQUIRED if field not in self.columns]:
-            raise self._no(f"there is no column {' or '.join(missing)}", HINT)
+            raise self._header_error(f"there is no column {' or '.join(missing)}", HINT)
 
     def __iter__(self) -> Iterator[Record | Malformed]:
         row = 1
@@ -151,13 +151,13 @@ class PeopleCsv:
 
     def _titles(self, header: str) -> list[str]:
         if not header.strip():
-            raise self._no("the header is missing", HINT)
+            raise self._header_error("the header is missing", HINT)
         if "\0" in header or _LONE_SURROGATE.search(header):
-            raise self._no("it is not UTF-8 text", "Save the file as CSV UTF-8.")
+            raise self._header_error("it is not UTF-8 text", "Save the file as CSV UTF-8.")
         try:
             return next(csv.reader([header], delimiter=self._delimiter, strict=True))
         except csv.Error:
-            raise self._no("the header's quotation marks do not match", HINT) from None
+            raise self._header_error("the header's quotation marks do not match", HINT) from None
 
     def _assign(self, index: int, title: str) -> None:
         shown = "".join(character for character in title if character.isprintable()).strip()[:LONGEST_TITLE]
@@ -165,7 +165,7 @@ class PeopleCsv:
         if field is None:
             self.dropped += (shown or f"column {index + 1}",)
         elif field in self.columns:
-            raise self._no(
+            raise self._header_error(
                 f"two columns hold the {field}: {self.headers[field]!r} and {shown!r}",
                 "Rename or remove one of them.",
             )
@@ -173,5 +173,5 @@ class PeopleCsv:
             self.columns[field] = index
             self.headers[field] = shown
 
-    def _no(self, what: str, hint: str) -> InvalidInput:
+    def _header_error(self, what: str, hint: str) -> InvalidInput:
         return InvalidInput(f"{what}.", where=f"{self._name}, row 1", hint=hint)

@@ -18,10 +18,10 @@ from mailer.database import Clock, Database
 from subscribers import suppression
 from subscribers.address import AddressHasher
 from subscribers.intake import admission
-from subscribers.intake.admission import Evidence, Verdict
+from subscribers.intake.admission import Decision, Evidence
 from subscribers.intake.applicant import Applicant, ApplicantReader, Refusal
 from subscribers.intake.csv_file import PeopleCsv
-from subscribers.intake.duplicates import Seen
+from subscribers.intake.duplicates import SeenAddresses
 
 # Large enough that a commit costs little a row, small enough that a click on an unsubscribe link waits little.
 BATCH = 5000
@@ -39,11 +39,11 @@ class ImportReport:
     still_withdrawn: int = 0
     dropped_columns: tuple[str, ...] = ()
 
-    def count(self, verdicts: Sequence[Verdict]) -> None:
-        """As many applicants more, each with its verdict."""
-        self.granted += verdicts.count(Verdict.GRANTED)
-        self.unchanged += verdicts.count(Verdict.UNCHANGED)
-        self.still_withdrawn += verdicts.count(Verdict.STILL_WITHDRAWN)
+    def count(self, decisions: Sequence[Decision]) -> None:
+        """As many applicants more, each with its decision."""
+        self.granted += decisions.count(Decision.GRANTED)
+        self.unchanged += decisions.count(Decision.UNCHANGED)
+        self.still_withdrawn += decisions.count(Decision.STILL_WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,32 +74,32 @@ class Import:
             suppression.check_keys(connection, self.hasher)
         applicants = self._applicants(file, text, report)
         batches = iter(lambda: list(islice(applicants, BATCH)), [])
-        with _collector_at_rest():
-            for verdicts in map(self._settle, batches):
-                report.count(verdicts)
+        with _paused_garbage_collection():
+            for decisions in map(self._settle, batches):
+                report.count(decisions)
                 gc.collect(1)
         self.on_progress(text.buffer.tell())
         return report
 
-    def _settle(self, batch: Sequence[Applicant]) -> list[Verdict]:
+    def _settle(self, batch: Sequence[Applicant]) -> list[Decision]:
         if self.dry_run:
             with self.database.read() as connection:
-                candidates = admission.consider(connection, batch, self.evidence.topic, self.hasher)
+                candidates = admission.decide_all(connection, batch, self.evidence.topic, self.hasher)
         else:
             with self.database.write() as connection:
                 candidates = admission.admit(connection, batch, self.evidence, self.hasher, self.clock())
-        return [candidate.verdict for candidate in candidates]
+        return [candidate.decision for candidate in candidates]
 
     def _applicants(self, file: PeopleCsv, text: TextIO, report: ImportReport) -> Iterator[Applicant]:
         """Those who agreed, each once; whoever else there is is counted in `report`."""
         reader = ApplicantReader(file, self.hasher, self.zone, self.clock())
-        seen = Seen()
+        seen = SeenAddresses()
         for record in file:
             report.read += 1
             if report.read % BATCH == 0:
                 self.on_progress(text.buffer.tell())
             found = reader.read(record)
-            if isinstance(found, Applicant) and (first := seen.first(found.hashed.hash, found.row)):
+            if isinstance(found, Applicant) and (first := seen.first_row(found.hashed.hash, found.row)):
                 found = reader.repeated(found, first)
             match found:
                 case Applicant():
@@ -114,7 +114,7 @@ class Import:
 
 
 @contextmanager
-def _collector_at_rest() -> Iterator[None]:
+def _paused_garbage_collection() -> Iterator[None]:
     """Rows make no cycles, yet the garbage collector would walk each batch many times: a quarter of the work.
 
     What statements leave behind is young, and collected after each batch.

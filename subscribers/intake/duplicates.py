@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 
 
-class Seen:
+class SeenAddresses:
     """Remembers the first row of each address by 64 bits of its keyed hash.
 
     An open-addressing table in two flat arrays: a dict would take 110 bytes for each entry, this takes 18 to 36.
@@ -17,7 +17,7 @@ class Seen:
         self._allot(1 << 12)
         self._count = 0
 
-    def first(self, address_hash: str, row: int) -> int | None:
+    def first_row(self, address_hash: str, row: int) -> int | None:
         """The row in which this address came first, or None: then `row` is it from now on."""
         mark = int(address_hash[:16], 16) or 1
         slot = self._slot(mark)

@@ -1,4 +1,4 @@
-"""Consent: what an event does to a person's standing, and the hash chain that makes the ledger tell-tale.
+"""Consent: what an event does to a person's status, and the hash chain that makes the ledger tell-tale.
 
 Each line's hash covers all its fields and the hash of the line before, so nothing in the ledger can be altered,
 taken out, put in or moved without every later line giving it away.
@@ -7,7 +7,6 @@ taken out, put in or moved without every later line giving it away.
 from __future__ import annotations
 
 import json.encoder
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from typing import NamedTuple, assert_never
 
 from mailer.errors import InvalidInput, LedgerBroken
 from subscribers.models import ConsentKind
+from subscribers.topic import is_topic
 
 # The hash before the first line: there is nothing before it, and this says so.
 GENESIS = sha256(b"Release Mailer, consent ledger, version 1").hexdigest()
@@ -26,8 +26,6 @@ EVERY_TOPIC = "*"
 
 # The column holds 500: there is room for the names of the fields that a correction changed.
 LONGEST_SOURCE = 400
-
-_TOPIC = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 # A JSON string of a Python one; the array around is put together by hand, in a fifth of json.dumps' time.
 _quoted = json.encoder.encode_basestring
@@ -54,6 +52,8 @@ class NewEvent:
         about_person = self.kind is ConsentKind.RECTIFIED or self.kind is ConsentKind.ERASED
         if about_person != (self.topic == EVERY_TOPIC):
             raise ValueError(f"a {self.kind} event does not go with topic {self.topic!r}")
+        if not about_person and not is_topic(self.topic):
+            raise ValueError(f"{self.topic!r} is not a topic")
         if self.kind is ConsentKind.GRANTED and self.wording_sha256 is None:
             raise ValueError("consent is given to a text; the event names its wording")
 
@@ -88,7 +88,7 @@ class BrokenLink(LedgerBroken):
         self.problem = problem
 
 
-def standing_after(standing: ConsentStatus | None, event: NewEvent, event_id: int) -> ConsentStatus | None:
+def status_after(status: ConsentStatus | None, event: NewEvent, event_id: int) -> ConsentStatus | None:
     """Where the person stands once `event`, which is line `event_id`, has happened.
 
     A withdrawal always counts. A grant counts only if it was given later than what stands: an old consent that
@@ -96,42 +96,40 @@ def standing_after(standing: ConsentStatus | None, event: NewEvent, event_id: in
     """
     match event.kind:
         case ConsentKind.REQUESTED:
-            counts = standing is None or standing.state is ConsentKind.REQUESTED
-            return ConsentStatus(event.kind, event.occurred_at, event_id) if counts else standing
+            counts = status is None or status.state is ConsentKind.REQUESTED
+            return ConsentStatus(event.kind, event.occurred_at, event_id) if counts else status
         case ConsentKind.GRANTED:
             counts = (
-                standing is None
-                or standing.state is ConsentKind.REQUESTED
-                or event.occurred_at > standing.since
+                status is None or status.state is ConsentKind.REQUESTED or event.occurred_at > status.since
             )
-            return ConsentStatus(event.kind, event.occurred_at, event_id) if counts else standing
+            return ConsentStatus(event.kind, event.occurred_at, event_id) if counts else status
         case ConsentKind.WITHDRAWN | ConsentKind.OBJECTED:
-            return _taken_back(standing, event, event_id)
+            return _status_after_withdrawal(status, event, event_id)
         case ConsentKind.RECTIFIED:
-            return standing
+            return status
         case ConsentKind.ERASED:
             return None
         case _:
             assert_never(event.kind)
 
 
-def _taken_back(standing: ConsentStatus | None, event: NewEvent, event_id: int) -> ConsentStatus:
-    if standing is None:
+def _status_after_withdrawal(status: ConsentStatus | None, event: NewEvent, event_id: int) -> ConsentStatus:
+    if status is None:
         return ConsentStatus(event.kind, event.occurred_at, event_id)
     # An objection is not weakened into a withdrawal; and nothing is taken back before it was given, also where
     # the clocks of two hosts differ.
-    objected = standing.state is ConsentKind.OBJECTED
+    objected = status.state is ConsentKind.OBJECTED
     state = ConsentKind.OBJECTED if objected else event.kind
-    return ConsentStatus(state, max(event.occurred_at, standing.since), event_id)
+    return ConsentStatus(state, max(event.occurred_at, status.since), event_id)
 
 
-def rectified(subscriber_id: int, changed: Iterable[str], source: str, now: datetime) -> NewEvent:
+def rectification(subscriber_id: int, changed: Iterable[str], source: str, now: datetime) -> NewEvent:
     """The event of a correction: it names the fields that changed, never what they hold."""
     told = f"{source}; changed: {', '.join(changed)}"
     return NewEvent(subscriber_id, EVERY_TOPIC, ConsentKind.RECTIFIED, now, told)
 
 
-def source_of(raw: str) -> str:
+def parse_source(raw: str) -> str:
     """A source as it goes into the ledger: one line that says through what a consent was given or taken back.
 
     Raises InvalidInput if it is empty, long or not one line.
@@ -143,16 +141,6 @@ def source_of(raw: str) -> str:
             hint='Say where the consent comes from, such as "sign-up form on example.com, spring 2026".',
         )
     return source
-
-
-def topic_of(raw: str) -> str:
-    """A topic's name. Raises InvalidInput for anything but letters, digits, dots, hyphens and underscores."""
-    if not _TOPIC.fullmatch(raw):
-        raise InvalidInput(
-            "A topic is named with at most 100 letters, digits, dots, hyphens and underscores.",
-            hint="The usual one is release-notes.",
-        )
-    return raw
 
 
 def hash_of(previous_hash: str, line_id: int, event: NewEvent, recorded_at: datetime) -> str:
@@ -186,10 +174,10 @@ def check_link(previous: LedgerEntry | None, line: LedgerEntry) -> None:
         raise BrokenLink(line.id, f"line {expected_id} was expected there")
     if line.previous_hash != expected_hash:
         raise BrokenLink(line.id, "it does not follow the line before it")
-    check_content(line)
+    check_entry(line)
 
 
-def check_content(line: LedgerEntry) -> None:
+def check_entry(line: LedgerEntry) -> None:
     """Raises BrokenLink if the fields of `line` are not those that its hash was taken of."""
     try:
         intact = line.hash == hash_of(line.previous_hash, line.id, line.event, line.recorded_at)
@@ -199,7 +187,7 @@ def check_content(line: LedgerEntry) -> None:
         raise BrokenLink(line.id, "it was altered; its fields do not match its hash")
 
 
-def checked(lines: Iterable[LedgerEntry]) -> Iterator[LedgerEntry]:
+def check_chain(lines: Iterable[LedgerEntry]) -> Iterator[LedgerEntry]:
     """Walk a whole ledger from its first line. Raises BrokenLink at the first line that does not fit."""
     previous = None
     for line in lines:

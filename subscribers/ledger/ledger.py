@@ -10,7 +10,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, select, update
 
 from mailer.database import AnyOf, bulk, insert_if_absent, lock_table
 from mailer.errors import InvalidInput
@@ -19,9 +19,9 @@ from subscribers.ledger.events import (
     ConsentStatus,
     LedgerEntry,
     NewEvent,
-    check_content,
+    check_entry,
     link,
-    standing_after,
+    status_after,
 )
 from subscribers.models import Consent, ConsentEvent, ConsentKind, Subscriber, Wording
 
@@ -30,7 +30,7 @@ EVENT = ConsentEvent.metadata.tables["consent_event"]
 SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
 WORDING = Wording.metadata.tables["wording"]
 
-Standings: TypeAlias = dict[tuple[int, str], ConsentStatus]
+Statuses: TypeAlias = dict[tuple[int, str], ConsentStatus]
 """Where people stand, by (subscriber id, topic)."""
 
 
@@ -42,7 +42,7 @@ LONGEST_VERSION = 100
 READ_AHEAD = 2000
 
 # What reading a row raises that holds what its columns never should: another kind, no instant, bytes for a text.
-_NONSENSE = (AttributeError, LookupError, TypeError, ValueError)
+UNREADABLE_ROW_ERRORS = (AttributeError, LookupError, TypeError, ValueError)
 
 
 def lock(connection: Connection) -> None:
@@ -55,31 +55,31 @@ def lock(connection: Connection) -> None:
 
 
 def append(
-    connection: Connection, events: Sequence[NewEvent], now: datetime, *, newcomers: Iterable[int] = ()
-) -> Standings:
+    connection: Connection, events: Sequence[NewEvent], now: datetime, *, new_people: Iterable[int] = ()
+) -> Statuses:
     """Write `events` at the end of the ledger, in order, and derive where each person then stands.
 
-    Where `newcomers` stand is not looked up: they were put on file in this transaction, which is to be a writing
-    one. Returns all standings of the people that the events name. Raises BrokenLink, and writes nothing, if the
+    Where `new_people` stand is not looked up: they were put on file in this transaction, which is to be a writing
+    one. Returns all statuses of the people that the events name. Raises BrokenLink, and writes nothing, if the
     ledger's last line was tampered with.
     """
     if not events:
         return {}
     lock(connection)
     line = _last_line(connection)
-    before = standings(connection, {event.subscriber_id for event in events}.difference(newcomers))
+    before = statuses(connection, {event.subscriber_id for event in events}.difference(new_people))
     after = dict(before)
     rows = []
     for event in events:
         line = link(line, event, now)
-        rows.append(_row(line))
-        _derive(after, line)
+        rows.append(_row_of(line))
+        apply_entry(after, line)
     bulk.insert(connection, EVENT, rows)
     _store(connection, before, after)
     return after
 
 
-def keep_wording(
+def store_wording(
     connection: Connection, wording: str, now: datetime, *, language: str = "", version: str = ""
 ) -> str:
     """Store the verbatim text that was shown, once; returns its SHA-256 (hex), by which events name it."""
@@ -97,13 +97,10 @@ def keep_wording(
     return name
 
 
-def standings(connection: Connection, subscriber_ids: Collection[int]) -> Standings:
+def statuses(connection: Connection, subscriber_ids: Collection[int]) -> Statuses:
     """Where these people stand, on every topic there is a consent for."""
     rows = connection.execute(select(CONSENT).where(AnyOf(CONSENT.c.subscriber_id, subscriber_ids)))
-    return {
-        (person, topic): ConsentStatus(state, since, event_id)
-        for person, topic, state, since, event_id in rows
-    }
+    return {(row.subscriber_id, row.topic): ConsentStatus(row.state, row.since, row.event_id) for row in rows}
 
 
 def history(connection: Connection, subscriber_id: int) -> list[LedgerEntry]:
@@ -112,12 +109,12 @@ def history(connection: Connection, subscriber_id: int) -> list[LedgerEntry]:
     return list(read(connection, of_person.order_by(EVENT.c.id)))
 
 
-def lines(connection: Connection) -> Generator[LedgerEntry]:
+def entries(connection: Connection) -> Generator[LedgerEntry]:
     """The whole ledger from its first line, read as it is walked."""
     return read(connection, select(EVENT).order_by(EVENT.c.id))
 
 
-def lines_by_person(connection: Connection) -> Generator[LedgerEntry]:
+def entries_by_subscriber(connection: Connection) -> Generator[LedgerEntry]:
     """The whole ledger, person by person, read as it is walked."""
     by_person = select(EVENT).order_by(EVENT.c.subscriber_id, EVENT.c.id)
     return read(connection, by_person)
@@ -132,10 +129,10 @@ def read(connection: Connection, statement: Select[Any]) -> Generator[LedgerEntr
     try:
         with connection.execute(statement.execution_options(yield_per=READ_AHEAD)) as rows:
             for row in rows:
-                line = _line(row)
+                line = _entry_from_row(row)
                 passed += 1
                 yield line
-    except _NONSENSE:
+    except UNREADABLE_ROW_ERRORS:
         yield from _one_by_one(connection, statement.offset(passed))
 
 
@@ -144,12 +141,12 @@ def _one_by_one(connection: Connection, statement: Select[Any]) -> Generator[Led
     numbers = connection.execute(statement.with_only_columns(EVENT.c.id)).scalars().all()
     for number in numbers:
         try:
-            yield _line(connection.execute(select(EVENT).where(EVENT.c.id == number)).one())
-        except _NONSENSE:
+            yield _entry_from_row(connection.execute(select(EVENT).where(EVENT.c.id == number)).one())
+        except UNREADABLE_ROW_ERRORS:
             raise BrokenLink(number, "it was altered; its fields can't be read") from None
 
 
-def _name_of(wording: object) -> str | None:
+def wording_hash(wording: object) -> str | None:
     """A text's name: its SHA-256 (hex)."""
     return sha256(wording.encode()).hexdigest() if isinstance(wording, str) else None
 
@@ -158,50 +155,55 @@ def _last_line(connection: Connection) -> LedgerEntry | None:
     last = select(EVENT).order_by(EVENT.c.id.desc()).limit(1)
     line = next(read(connection, last), None)
     if line is not None:
-        check_content(line)
+        check_entry(line)
     return line
 
 
-def _line(row: Sequence[Any]) -> LedgerEntry:
-    line_id, person, topic, kind, occurred_at, recorded_at, source, wording, previous_hash, own_hash = row
-    event = NewEvent(person, topic, kind, occurred_at, source, wording)
-    return LedgerEntry(line_id, event, recorded_at, previous_hash, own_hash)
+def _entry_from_row(row: Row[Any]) -> LedgerEntry:
+    event = NewEvent(row.subscriber_id, row.topic, row.kind, row.occurred_at, row.source, row.wording_sha256)
+    return LedgerEntry(row.id, event, row.recorded_at, row.previous_hash, row.hash)
 
 
-def _row(line: LedgerEntry) -> bulk.Row:
-    event = line.event
-    return (
-        line.id,
-        event.subscriber_id,
-        event.topic,
-        event.kind.value,
-        event.occurred_at,
-        line.recorded_at,
-        event.source,
-        event.wording_sha256,
-        line.previous_hash,
-        line.hash,
-    )
+def _row_of(entry: LedgerEntry) -> bulk.Row:
+    event = entry.event
+    return {
+        "id": entry.id,
+        "subscriber_id": event.subscriber_id,
+        "topic": event.topic,
+        "kind": event.kind.value,
+        "occurred_at": event.occurred_at,
+        "recorded_at": entry.recorded_at,
+        "source": event.source,
+        "wording_sha256": event.wording_sha256,
+        "previous_hash": entry.previous_hash,
+        "hash": entry.hash,
+    }
 
 
-def _derive(standings: Standings, line: LedgerEntry) -> None:
+def apply_entry(statuses: Statuses, line: LedgerEntry) -> None:
     event = line.event
     if event.kind is ConsentKind.ERASED:
-        for key in [key for key in standings if key[0] == event.subscriber_id]:
-            del standings[key]
+        for key in [key for key in statuses if key[0] == event.subscriber_id]:
+            del statuses[key]
     elif event.kind is not ConsentKind.RECTIFIED:
         key = (event.subscriber_id, event.topic)
-        standing = standing_after(standings.get(key), event, line.id)
-        if standing is not None:
-            standings[key] = standing
+        status = status_after(statuses.get(key), event, line.id)
+        if status is not None:
+            statuses[key] = status
 
 
-def _store(connection: Connection, before: Standings, after: Standings) -> None:
+def _store(connection: Connection, before: Statuses, after: Statuses) -> None:
     """Bring the consent table from `before` to `after`; nobody else writes there while the lock is held."""
     new = [
-        (person, topic, standing.state.value, standing.since, standing.event_id)
-        for (person, topic), standing in after.items()
-        if (person, topic) not in before
+        {
+            "subscriber_id": subscriber_id,
+            "topic": topic,
+            "state": status.state.value,
+            "since": status.since,
+            "event_id": status.event_id,
+        }
+        for (subscriber_id, topic), status in after.items()
+        if (subscriber_id, topic) not in before
     ]
     bulk.insert(connection, CONSENT, new)
     # In the order in which the gate holds them on PostgreSQL, so that the two never wait for each other.

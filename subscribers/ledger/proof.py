@@ -11,13 +11,13 @@ from subscribers.ledger.events import (
     BrokenLink,
     ConsentStatus,
     LedgerEntry,
-    check_content,
-    standing_after,
+    check_entry,
+    status_after,
 )
 from subscribers.ledger.ledger import (
     WORDING,
-    _name_of,
     history,
+    wording_hash,
 )
 from subscribers.models import ConsentKind
 
@@ -28,7 +28,7 @@ class Proof:
 
     grant: LedgerEntry
     wording: str
-    standing: ConsentStatus
+    status: ConsentStatus
 
 
 def prove(connection: Connection, subscriber_id: int, topic: str) -> Proof:
@@ -36,19 +36,19 @@ def prove(connection: Connection, subscriber_id: int, topic: str) -> Proof:
 
     Raises NotFound where they never did, BrokenLink where that line was tampered with.
     """
-    standing, grant = None, None
+    status, grant = None, None
     for line in history(connection, subscriber_id):
         if line.event.topic != topic:
             continue
-        standing = standing_after(standing, line.event, line.id)
-        if standing and standing.event_id == line.id and standing.state is ConsentKind.GRANTED:
+        status = status_after(status, line.event, line.id)
+        if status and status.event_id == line.id and status.state is ConsentKind.GRANTED:
             grant = line
-    if grant is None or standing is None:
+    if grant is None or status is None:
         raise NotFound(f"There is no consent on topic {topic!r} from this person.")
-    check_content(grant)
+    check_entry(grant)
     name = grant.event.wording_sha256
     shown = select(WORDING.c.text).where(WORDING.c.sha256 == name)
     wording = connection.execute(shown).scalar_one_or_none()
-    if wording is None or _name_of(wording) != name:
+    if wording is None or wording_hash(wording) != name:
         raise BrokenLink(grant.id, "its wording was altered")
-    return Proof(grant, wording, standing)
+    return Proof(grant, wording, status)

@@ -15,20 +15,20 @@ from subscribers.ledger.events import (
     GENESIS,
     BrokenLink,
     ConsentStatus,
-    checked,
+    check_chain,
 )
 from subscribers.ledger.ledger import (
-    _NONSENSE,
     CONSENT,
     EVENT,
     READ_AHEAD,
     SUBSCRIBER,
+    UNREADABLE_ROW_ERRORS,
     WORDING,
-    Standings,
-    _derive,
-    _name_of,
-    lines,
-    lines_by_person,
+    Statuses,
+    apply_entry,
+    entries,
+    entries_by_subscriber,
+    wording_hash,
 )
 
 Placed: TypeAlias = tuple[int, dict[str, ConsentStatus]]
@@ -50,8 +50,8 @@ def verify(connection: Connection, *, noted: str | None = None) -> Verified:
     keep it. Raises BrokenLink, which names the first line where something is wrong.
     """
     head, found = None, noted is None
-    with closing(lines(connection)) as walk:
-        for head in checked(walk):
+    with closing(entries(connection)) as walk:
+        for head in check_chain(walk):
             found = found or head.hash == noted
     if not found:
         raise BrokenLink(head.id if head else 0, "up to here no line has the hash that was noted")
@@ -63,18 +63,21 @@ def verify(connection: Connection, *, noted: str | None = None) -> Verified:
 
 def _check_wordings(connection: Connection) -> None:
     for name, wording in connection.execute(select(WORDING.c.sha256, WORDING.c.text)):
-        if _name_of(wording) != name:
+        if wording_hash(wording) != name:
             users = select(func.min(EVENT.c.id)).where(EVENT.c.wording_sha256 == name)
             raise BrokenLink(connection.execute(users).scalar_one() or 0, "its wording was altered")
     kept = exists().where(WORDING.c.sha256 == EVENT.c.wording_sha256)
-    bereft = select(func.min(EVENT.c.id)).where(EVENT.c.wording_sha256.is_not(None), ~kept)
-    if line_id := connection.execute(bereft).scalar_one():
+    without_wording = select(func.min(EVENT.c.id)).where(EVENT.c.wording_sha256.is_not(None), ~kept)
+    if line_id := connection.execute(without_wording).scalar_one():
         raise BrokenLink(line_id, "its wording is missing")
 
 
 def _check_standings(connection: Connection) -> None:
     """Compare, person by person, where the ledger puts them with where the consent table does."""
-    with closing(_told(connection)) as told_by_ledger, closing(_kept(connection)) as kept_in_table:
+    with (
+        closing(_statuses_in_ledger(connection)) as told_by_ledger,
+        closing(_statuses_in_table(connection)) as kept_in_table,
+    ):
         for told, kept in zip_longest(told_by_ledger, kept_in_table):
             if told != kept:
                 raise _contradiction(*(each for each in (told, kept) if each))
@@ -82,23 +85,23 @@ def _check_standings(connection: Connection) -> None:
 
 def _contradiction(*placed: Placed) -> BrokenLink:
     person = min(number for number, _ in placed)
-    lines = (standing.event_id for number, of in placed if number == person for standing in of.values())
+    lines = (status.event_id for number, of in placed if number == person for status in of.values())
     return BrokenLink(
         max(lines), f"the consent table does not agree with the ledger about subscriber {person}"
     )
 
 
-def _told(connection: Connection) -> Generator[Placed]:
-    with closing(lines_by_person(connection)) as walk:
+def _statuses_in_ledger(connection: Connection) -> Generator[Placed]:
+    with closing(entries_by_subscriber(connection)) as walk:
         for person, of_person in groupby(walk, key=lambda line: line.event.subscriber_id):
-            standings: Standings = {}
+            statuses: Statuses = {}
             for line in of_person:
-                _derive(standings, line)
-            if standings:
-                yield person, {topic: standing for (_, topic), standing in standings.items()}
+                apply_entry(statuses, line)
+            if statuses:
+                yield person, {topic: status for (_, topic), status in statuses.items()}
 
 
-def _kept(connection: Connection) -> Generator[Placed]:
+def _statuses_in_table(connection: Connection) -> Generator[Placed]:
     by_person = select(CONSENT).order_by(CONSENT.c.subscriber_id).execution_options(yield_per=READ_AHEAD)
     person = 0
     try:
@@ -111,7 +114,7 @@ def _kept(connection: Connection) -> Generator[Placed]:
                         for _, topic, state, since, event_id in of_person
                     },
                 )
-    except _NONSENSE:
+    except UNREADABLE_ROW_ERRORS:
         head = connection.execute(select(func.max(EVENT.c.id))).scalar_one() or 0
         raise BrokenLink(
             head, f"the consent table, read up to subscriber {person}, goes on with what can't be read"
@@ -121,8 +124,8 @@ def _kept(connection: Connection) -> Generator[Placed]:
 def _check_people(connection: Connection) -> None:
     """Everyone on file came in with an event; one without is what a ledger with its end cut off leaves."""
     event = EVENT.alias()
-    stranger = ~exists().where(event.c.subscriber_id == SUBSCRIBER.c.id)
-    person = connection.execute(select(func.min(SUBSCRIBER.c.id)).where(stranger)).scalar_one()
+    without_entry = ~exists().where(event.c.subscriber_id == SUBSCRIBER.c.id)
+    person = connection.execute(select(func.min(SUBSCRIBER.c.id)).where(without_entry)).scalar_one()
     if person is not None:
         head = connection.execute(select(func.max(EVENT.c.id))).scalar_one() or 0
         raise BrokenLink(head + 1, f"it is missing; subscriber {person} is on file without any line")

@@ -5,21 +5,29 @@ Each act that changes something is an event in the ledger, in the transaction of
 
 from __future__ import annotations
 
-from subscribers.rights.access import Listed, SubjectRecord, exported, find, listed, look_up, told
+from subscribers.rights.access import (
+    ListedPerson,
+    SubjectRecord,
+    entry_values,
+    export_values,
+    find,
+    list_people,
+    look_up,
+)
 from subscribers.rights.erasure import erase
 from subscribers.rights.rectification import Correction, rectify
 from subscribers.rights.withdrawal import withdraw
 
 __all__ = [
     "Correction",
-    "Listed",
+    "ListedPerson",
     "SubjectRecord",
+    "entry_values",
     "erase",
-    "exported",
+    "export_values",
     "find",
-    "listed",
+    "list_people",
     "look_up",
     "rectify",
-    "told",
     "withdraw",
 ]

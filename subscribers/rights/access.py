@@ -23,20 +23,20 @@ from subscribers.suppression import Suppressed
 
 @dataclass(frozen=True, slots=True)
 class SubjectRecord:
-    """All there is on file about a person: the four fields, the standings by topic, the ledger's lines.
+    """All there is on file about a person: the four fields, the statuses by topic, the ledger's lines.
 
     `wordings` holds the verbatim texts that the lines name, by SHA-256.
     """
 
     person: Person
-    standings: dict[str, ConsentStatus]
+    statuses: dict[str, ConsentStatus]
     suppressed: Suppressed | None
     history: list[LedgerEntry]
     wordings: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedPerson:
     """A person and where they stand on a topic. `mailable` is the gate's own answer."""
 
     person: Person
@@ -45,7 +45,9 @@ class Listed:
     mailable: bool
 
 
-def listed(connection: Connection, topic: str, state: ConsentKind | None = None) -> Generator[Listed]:
+def list_people(
+    connection: Connection, topic: str, state: ConsentKind | None = None
+) -> Generator[ListedPerson]:
     """Everyone on file in the order they came, or those in one state, read as they are walked."""
     on_topic = and_(CONSENT.c.subscriber_id == SUBSCRIBER.c.id, CONSENT.c.topic == topic)
     mailable = audience.consented(topic, SUBSCRIBER.c.id).label("mailable")
@@ -59,7 +61,7 @@ def listed(connection: Connection, topic: str, state: ConsentKind | None = None)
         statement = statement.where(CONSENT.c.state == state)
     with connection.execute(statement) as rows:
         for row in rows:
-            yield Listed(people.person(row), row.state, row.since, bool(row.mailable))
+            yield ListedPerson(people.person_from_row(row), row.state, row.since, bool(row.mailable))
 
 
 def find(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> Person:
@@ -79,39 +81,39 @@ def find(connection: Connection, address: EmailAddress, hasher: AddressHasher) -
 def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> SubjectRecord:
     """All there is on file about the person with this address. Raises NotFound."""
     person = find(connection, address, hasher)
-    standings = ledger.standings(connection, [person.id])
+    statuses = ledger.statuses(connection, [person.id])
     suppressed = suppression.find(connection, hasher, [person.email_normalised]).get(person.email_normalised)
     history = ledger.history(connection, person.id)
     named = {line.event.wording_sha256 for line in history} - {None}
     wordings = connection.execute(select(WORDING.c.sha256, WORDING.c.text).where(WORDING.c.sha256.in_(named)))
     return SubjectRecord(
         person,
-        {topic: standing for (_, topic), standing in standings.items()},
+        {topic: status for (_, topic), status in statuses.items()},
         suppressed,
         history,
         dict(wordings.all()),
     )
 
 
-def exported(file: SubjectRecord) -> dict[str, Any]:
+def export_values(file: SubjectRecord) -> dict[str, Any]:
     """A person's own data as plain values, in words they can read (articles 15 and 20)."""
     return {
         **file.person.names._asdict(),
         "email": file.person.email,
         "on_file_since": file.person.created_at,
         "consents": [
-            {"topic": topic, "state": standing.state.value, "since": standing.since}
-            for topic, standing in file.standings.items()
+            {"topic": topic, "state": status.state.value, "since": status.since}
+            for topic, status in file.statuses.items()
         ],
         "suppressed": {"reason": file.suppressed.reason.value, "since": file.suppressed.since}
         if file.suppressed
         else None,
-        "events": [told(line) for line in file.history],
+        "events": [entry_values(line) for line in file.history],
         "wordings": file.wordings,
     }
 
 
-def told(line: LedgerEntry) -> dict[str, Any]:
+def entry_values(line: LedgerEntry) -> dict[str, Any]:
     """A line of the ledger as plain values."""
     return {
         "line": line.id,

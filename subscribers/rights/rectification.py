@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from mailer.errors import Refused
 from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
-from subscribers.ledger import rectified
+from subscribers.ledger import rectification
 from subscribers.models import SuppressionReason
 from subscribers.people import Names, Person
 from subscribers.rights.access import find
@@ -46,12 +46,12 @@ def rectify(
     names = person.names._replace(**{field: value for field, value in wanted.items() if value is not None})
     changed = person.names.changed(names)
     if changed:
-        people.rename(connection, {person.id: names})
+        people.change_names(connection, {person.id: names})
     if correction.email is not None and correction.email.spelling != person.email:
         changed.append("email")
         _readdress(connection, person, correction.email, hasher, now)
     if changed:
-        ledger.append(connection, [rectified(person.id, changed, source, now)], now)
+        ledger.append(connection, [rectification(person.id, changed, source, now)], now)
     return changed
 
 
@@ -60,7 +60,7 @@ def _readdress(
 ) -> None:
     if address.key == person.email_normalised:
         # Another spelling of the same address keeps the hash by which a suppression may know it.
-        people.readdress(connection, person.id, address, person.hashed)
+        people.change_address(connection, person.id, address, person.hashed)
         return
     if people.find(connection, address) is not None:
         raise Refused("The new address is on file already, as another person.", hint="Erase one of the two.")
@@ -69,6 +69,6 @@ def _readdress(
             "The new address is suppressed: it was erased, it bounced, or its owner objected.",
             hint="Record the person's new consent with `mailer consent grant`.",
         )
-    people.readdress(connection, person.id, address, hasher.newest(address.key))
+    people.change_address(connection, person.id, address, hasher.newest(address.key))
     # Otherwise the old file, imported again, would put the old address on file as somebody new.
     suppression.add(connection, hasher.newest(person.email_normalised), SuppressionReason.ERASED, now)

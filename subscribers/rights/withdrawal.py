@@ -25,8 +25,8 @@ def withdraw(
     """Take back a person's consent on `topic`; False where there was none to take back. Raises NotFound."""
     ledger.lock(connection)
     person = find(connection, address, hasher)
-    standing = ledger.standings(connection, [person.id]).get((person.id, topic))
-    if standing is None or standing.state in {ConsentKind.WITHDRAWN, ConsentKind.OBJECTED}:
+    status = ledger.statuses(connection, [person.id]).get((person.id, topic))
+    if status is None or status.state in {ConsentKind.WITHDRAWN, ConsentKind.OBJECTED}:
         return False
     ledger.append(connection, [NewEvent(person.id, topic, ConsentKind.WITHDRAWN, now, source)], now)
     return True

@@ -10,10 +10,10 @@ from subscribers.self_service.unsubscribe import (
     View,
     Withdrawal,
     event_for,
-    listing_of,
     look_up,
-    masked,
+    mask_email,
     settle,
+    subscription_of,
 )
 
 __all__ = [
@@ -26,8 +26,8 @@ __all__ = [
     "View",
     "Withdrawal",
     "event_for",
-    "listing_of",
     "look_up",
-    "masked",
+    "mask_email",
     "settle",
+    "subscription_of",
 ]

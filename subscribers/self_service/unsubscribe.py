@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from mailer.database import table
 from subscribers import ledger
-from subscribers.ledger import ConsentStatus, NewEvent, standing_after
+from subscribers.ledger import ConsentStatus, NewEvent, status_after
 from subscribers.models import ConsentKind, Subscriber, Suppression
 from subscribers.self_service.links import Target
 
@@ -51,35 +51,35 @@ Request: TypeAlias = Withdrawal | Resubscribe
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Whom a link leads to: an address on file, and whether it is barred (suppressed)."""
+    """Whom a link leads to: an address on file, and whether it is is_suppressed (suppressed)."""
 
     email: str
-    barred: bool
+    is_suppressed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """What a page has to tell: the listing, and the address (None: nobody is on file)."""
 
-    listing: Subscription
+    subscription: Subscription
     email: str | None
 
 
-def masked(email: str) -> str:
+def mask_email(email: str) -> str:
     """Enough of an address for its owner to know it: ``j…@e….com``."""
     local, _, domain = email.rpartition("@")
     _, dot, top = domain.rpartition(".")
     return f"{local[:1]}…@{domain[:1]}…{dot}{top if dot else ''}"
 
 
-def listing_of(standing: ConsentStatus | None, contact: Contact | None) -> Subscription:
+def subscription_of(status: ConsentStatus | None, contact: Contact | None) -> Subscription:
     """Where the holder of a link finds themselves."""
-    if standing is None or contact is None:
+    if status is None or contact is None:
         return Subscription.OFF
-    match standing.state:
+    match status.state:
         case ConsentKind.GRANTED | ConsentKind.REQUESTED:
             return Subscription.ON
-        case ConsentKind.WITHDRAWN if not contact.barred:
+        case ConsentKind.WITHDRAWN if not contact.is_suppressed:
             return Subscription.LEFT
         case _:
             return Subscription.OFF
@@ -87,19 +87,19 @@ def listing_of(standing: ConsentStatus | None, contact: Contact | None) -> Subsc
 
 def event_for(
     request: Request,
-    standing: ConsentStatus | None,
+    status: ConsentStatus | None,
     contact: Contact | None,
     wording_sha256: str | None,
     now: datetime,
 ) -> NewEvent | None:
     """What `request` adds to the ledger; None where it is so already, or where it does not apply."""
-    target, listing = request.target, listing_of(standing, contact)
+    target, subscription = request.target, subscription_of(status, contact)
     match request:
-        case Withdrawal() if listing is Subscription.ON:
+        case Withdrawal() if subscription is Subscription.ON:
             kind, occurred_at = ConsentKind.WITHDRAWN, now
-        case Resubscribe() if standing is not None and listing is Subscription.LEFT:
+        case Resubscribe() if status is not None and subscription is Subscription.LEFT:
             # Later than the withdrawal that the page showed, whatever the clocks of two hosts say.
-            kind, occurred_at = ConsentKind.GRANTED, max(now, standing.since + timedelta(microseconds=1))
+            kind, occurred_at = ConsentKind.GRANTED, max(now, status.since + timedelta(microseconds=1))
         case Withdrawal() | Resubscribe():
             return None
         case _:
@@ -111,39 +111,39 @@ def settle(connection: Connection, requests: Sequence[Request], now: datetime) -
     """Apply `requests` in their order; returns what each finds afterwards. Needs a writing transaction."""
     ledger.lock(connection)
     ids = {request.target.subscriber_id for request in requests}
-    contacts = _contacts(connection, ids)
-    standings: dict[tuple[int, str], ConsentStatus | None] = {**ledger.standings(connection, ids)}
+    contacts = _find_contacts(connection, ids)
+    statuses: dict[tuple[int, str], ConsentStatus | None] = {**ledger.statuses(connection, ids)}
     events, views = [], []
     for request in requests:
         key = request.target.subscriber_id, request.target.topic
-        contact, standing = contacts.get(key[0]), standings.get(key)
-        event = event_for(request, standing, contact, _wording_of(connection, request, now), now)
+        contact, status = contacts.get(key[0]), statuses.get(key)
+        event = event_for(request, status, contact, _wording_of(connection, request, now), now)
         if event is not None:
             events.append(event)
-            standing = standings[key] = standing_after(standing, event, event_id=0)
-        views.append(View(listing_of(standing, contact), contact.email if contact else None))
+            status = statuses[key] = status_after(status, event, event_id=0)
+        views.append(View(subscription_of(status, contact), contact.email if contact else None))
     ledger.append(connection, events, now)
     return views
 
 
 def look_up(connection: Connection, target: Target) -> View:
     """What the page of `target` has to tell."""
-    contact = _contacts(connection, {target.subscriber_id}).get(target.subscriber_id)
-    standing = ledger.standings(connection, {target.subscriber_id}).get((target.subscriber_id, target.topic))
-    return View(listing_of(standing, contact), contact.email if contact else None)
+    contact = _find_contacts(connection, {target.subscriber_id}).get(target.subscriber_id)
+    status = ledger.statuses(connection, {target.subscriber_id}).get((target.subscriber_id, target.topic))
+    return View(subscription_of(status, contact), contact.email if contact else None)
 
 
 def _wording_of(connection: Connection, request: Request, now: datetime) -> str | None:
     if isinstance(request, Withdrawal):
         return None
-    return ledger.keep_wording(connection, request.wording, now, language=request.target.locale)
+    return ledger.store_wording(connection, request.wording, now, language=request.target.locale)
 
 
-def _contacts(connection: Connection, ids: Collection[int]) -> dict[int, Contact]:
+def _find_contacts(connection: Connection, ids: Collection[int]) -> dict[int, Contact]:
     subscriber, suppression = table(Subscriber), table(Suppression)
-    barred = suppression.c.address_hash.is_not(None)
+    is_suppressed = suppression.c.address_hash.is_not(None)
     statement = (
-        select(subscriber.c.id, subscriber.c.email, barred)
+        select(subscriber.c.id, subscriber.c.email, is_suppressed)
         .outerjoin(suppression, suppression.c.address_hash == subscriber.c.address_hash)
         .where(subscriber.c.id.in_(ids))
     )

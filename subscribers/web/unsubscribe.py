@@ -26,7 +26,7 @@ from subscribers.self_service import (
     Target,
     View,
     Withdrawal,
-    masked,
+    mask_email,
     unsubscribe,
 )
 from templates.language import Locale
@@ -121,7 +121,9 @@ class UnsubscribeEndpoint:
         async with self._database.session() as session:
             connection = await session.connection()
             view = await connection.run_sync(unsubscribe.look_up, target)
-        return self._view(Page.ASK if view.listing is Subscription.ON else Page.NOT_SUBSCRIBED, target, view)
+        return self._view(
+            Page.ASK if view.subscription is Subscription.ON else Page.NOT_SUBSCRIBED, target, view
+        )
 
     async def _act(self, target: Target, form: Mapping[str, object]) -> Response:
         if form.get("List-Unsubscribe") == "One-Click":
@@ -136,7 +138,7 @@ class UnsubscribeEndpoint:
             case "resubscribe":
                 wording = self._pages.consent_wording(target.locale, target.topic)
                 view = await self._settle.submit(Resubscribe(target, "unsubscribe page, undone", wording))
-                if view.listing is not Subscription.ON:
+                if view.subscription is not Subscription.ON:
                     return self._view(Page.NOT_SUBSCRIBED, target, view)
                 self._metrics.count(UNDONE)
                 return self._view(Page.RESUBSCRIBED, target, view)
@@ -144,11 +146,11 @@ class UnsubscribeEndpoint:
                 raise Unreadable
 
     def _view(self, page: Page, target: Target, view: View) -> Response:
-        known = view.email is not None and view.listing is not Subscription.OFF
+        known = view.email is not None and view.subscription is not Subscription.OFF
         return self._page(
             page,
             target.locale,
-            address=masked(view.email) if known and view.email else None,
+            address=mask_email(view.email) if known and view.email else None,
             topic=target.topic if known else None,
         )
 

@@ -81,7 +81,7 @@ def subscribe(
                 insert(subscriber).returning(subscriber.c.id, sort_by_parameter_order=True), rows
             ).scalars()
         )
-        wording = ledger.keep_wording(connection, "Yes, mail me the release notes.", now)
+        wording = ledger.store_wording(connection, "Yes, mail me the release notes.", now)
         events = [NewEvent(number, topic, ConsentKind.GRANTED, now, "test", wording) for number in numbers]
         for first in range(0, people, APPENDED_AT_ONCE):
             ledger.append(connection, events[first : first + APPENDED_AT_ONCE], now)

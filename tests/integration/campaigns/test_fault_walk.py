@@ -57,7 +57,7 @@ def _one_person_for_each(database: Database, topics: list[str]) -> None:
     """The relay's word on one address is not to count for the next case."""
     people, now = subscribe(database, len(topics)), datetime.now(UTC)
     with database.write() as connection:
-        wording = ledger.keep_wording(connection, "Yes.", now)
+        wording = ledger.store_wording(connection, "Yes.", now)
         granted = [
             NewEvent(person, topic, ConsentKind.GRANTED, now, "test", wording)
             for person, topic in zip(people, topics, strict=True)

@@ -44,7 +44,7 @@ def event(person: int, kind: ConsentKind, at: datetime, wording: str | None = No
 
 
 def grant(connection: Connection, person: int, at: datetime = NOW) -> None:
-    wording = ledger.keep_wording(connection, "Yes, mail me.", NOW)
+    wording = ledger.store_wording(connection, "Yes, mail me.", NOW)
     ledger.append(connection, [event(person, ConsentKind.GRANTED, at, wording)], NOW)
 
 
@@ -55,8 +55,8 @@ def test_a_grant_is_derived_in_the_same_transaction(database: Database) -> None:
         assert audience.count(connection, TOPIC) == 1
         assert audience.count(connection, "other") == 0
     with database.read() as connection:
-        [standing] = ledger.standings(connection, [person]).values()
-        assert (standing.state, standing.since, standing.event_id) == (ConsentKind.GRANTED, NOW, 1)
+        [status] = ledger.statuses(connection, [person]).values()
+        assert (status.state, status.since, status.event_id) == (ConsentKind.GRANTED, NOW, 1)
 
 
 def test_a_withdrawal_takes_effect_and_an_older_grant_does_not_undo_it(database: Database) -> None:
@@ -99,7 +99,7 @@ def test_the_database_refuses_to_change_the_ledger(database: Database, statement
 @pytest.mark.parametrize("names", [{"language": "n" * 36}, {"version": "1" * 101}])
 def test_a_wording_whose_names_fit_no_column_is_refused(database: Database, names: dict[str, str]) -> None:
     with pytest.raises(InvalidInput, match="has at most 35"), database.write() as connection:
-        ledger.keep_wording(connection, "Yes.", NOW, **names)
+        ledger.store_wording(connection, "Yes.", NOW, **names)
 
 
 def test_proof_is_the_last_grant_that_counted_with_its_verbatim_text(database: Database) -> None:
@@ -108,14 +108,14 @@ def test_proof_is_the_last_grant_that_counted_with_its_verbatim_text(database: D
         grant(connection, person)
         grant(connection, person, NOW - timedelta(days=1))
         proof = ledger.prove(connection, person, TOPIC)
-        assert (proof.grant.id, proof.wording, proof.standing.state) == (
+        assert (proof.grant.id, proof.wording, proof.status.state) == (
             1,
             "Yes, mail me.",
             ConsentKind.GRANTED,
         )
         ledger.append(connection, [event(person, ConsentKind.WITHDRAWN, NOW)], NOW)
         proof = ledger.prove(connection, person, TOPIC)
-        assert (proof.grant.id, proof.standing.state) == (1, ConsentKind.WITHDRAWN)
+        assert (proof.grant.id, proof.status.state) == (1, ConsentKind.WITHDRAWN)
         with pytest.raises(NotFound):
             ledger.prove(connection, person, "other")
 

@@ -11,7 +11,7 @@ from mailer.database import Database
 from mailer.errors import NotFound, Refused
 from subscribers import audience, ledger, people, rights, suppression
 from subscribers.address import AddressHasher, normalise
-from subscribers.intake import Applicant, Evidence, Verdict, admission
+from subscribers.intake import Applicant, Decision, Evidence, admission
 from subscribers.models import ConsentKind, SuppressionReason
 from subscribers.people import SUBSCRIBER, Names
 from subscribers.rights import Correction
@@ -31,13 +31,13 @@ def on_file(database: Database) -> Database:
     return database
 
 
-def admit(database: Database, email: str, at: datetime, topic: str = TOPIC) -> Verdict:
+def admit(database: Database, email: str, at: datetime, topic: str = TOPIC) -> Decision:
     address = normalise(email)
     applicant = Applicant(0, Names("de heer", "Jan", "De Vries"), address, HASHER.newest(address.key), at)
     with database.write() as connection:
         evidence = Evidence(topic, "a form", "Yes, mail me.", "en", "1")
         [candidate] = admission.admit(connection, [applicant], evidence, HASHER, NOW)
-    return candidate.verdict
+    return candidate.decision
 
 
 def rectify(database: Database, correction: Correction) -> list[str]:
@@ -53,7 +53,7 @@ def erase(database: Database) -> None:
 def test_a_person_sees_all_that_is_on_file_about_them(on_file: Database) -> None:
     with on_file.read() as connection:
         file = rights.look_up(connection, JAN, HASHER)
-    values = rights.exported(file)
+    values = rights.export_values(file)
     assert (values["salutation"], values["first_name"], values["surname"]) == ("de heer", "Jan", "De Vries")
     assert values["email"] == "Jan@example.com"
     assert [consent["state"] for consent in values["consents"]] == ["granted"]
@@ -112,7 +112,7 @@ def test_an_erased_person_leaves_a_keyed_hash_and_lines_that_lead_to_nobody(on_f
             HASHER.newest(JAN.key).key_id,
         )
         assert left.reason is SuppressionReason.ERASED
-        kinds = [line.event.kind for line in ledger.lines(connection)]
+        kinds = [line.event.kind for line in ledger.entries(connection)]
         assert kinds == [ConsentKind.GRANTED, ConsentKind.ERASED]
         assert audience.count(connection, TOPIC) == 0
         ledger.verify(connection)
@@ -122,8 +122,8 @@ def test_an_erased_person_leaves_a_keyed_hash_and_lines_that_lead_to_nobody(on_f
 
 def test_an_erased_person_comes_back_by_a_later_consent_only(on_file: Database) -> None:
     erase(on_file)
-    assert admit(on_file, "jan@example.com", NOW - timedelta(days=1)) is Verdict.STILL_WITHDRAWN
-    assert admit(on_file, "jan@example.com", NOW + timedelta(days=1)) is Verdict.GRANTED
+    assert admit(on_file, "jan@example.com", NOW - timedelta(days=1)) is Decision.STILL_WITHDRAWN
+    assert admit(on_file, "jan@example.com", NOW + timedelta(days=1)) is Decision.GRANTED
     with on_file.read() as connection:
         assert audience.count(connection, TOPIC) == 1
         assert [line.event.kind for line in ledger.history(connection, 1)] == ["granted", "erased"]
@@ -142,7 +142,7 @@ def test_a_withdrawal_counts_once_and_per_topic(on_file: Database) -> None:
 
 def test_a_consent_to_another_topic_leaves_the_names_as_they_are(on_file: Database) -> None:
     rectify(on_file, Correction(first_name="Johan"))
-    assert admit(on_file, "jan@example.com", NOW - timedelta(days=20), "digest") is Verdict.GRANTED
+    assert admit(on_file, "jan@example.com", NOW - timedelta(days=20), "digest") is Decision.GRANTED
     with on_file.read() as connection:
         assert rights.find(connection, JAN, HASHER).names.first_name == "Johan"
 
@@ -152,13 +152,13 @@ def test_the_list_says_what_the_gate_would(on_file: Database) -> None:
     with on_file.write() as connection:
         jan = rights.find(connection, JAN, HASHER)
         suppression.add(connection, jan.hashed, SuppressionReason.BOUNCED, NOW)
-        everyone = list(rights.listed(connection, TOPIC))
+        everyone = list(rights.list_people(connection, TOPIC))
         assert [(each.person.email, each.state, each.mailable) for each in everyone] == [
             ("Jan@example.com", ConsentKind.GRANTED, False),
             ("piet@example.com", ConsentKind.GRANTED, True),
         ]
-        assert list(rights.listed(connection, TOPIC, ConsentKind.WITHDRAWN)) == []
-        assert [each.state for each in rights.listed(connection, "other")] == [None, None]
+        assert list(rights.list_people(connection, TOPIC, ConsentKind.WITHDRAWN)) == []
+        assert [each.state for each in rights.list_people(connection, "other")] == [None, None]
 
 
 def test_a_suppression_keeps_its_later_date_and_is_lifted_under_every_key(database: Database) -> None:
@@ -171,7 +171,7 @@ def test_a_suppression_keeps_its_later_date_and_is_lifted_under_every_key(databa
         assert list(found) == [JAN.key]
         assert found[JAN.key].since == NOW - timedelta(days=1)
         assert found[JAN.key].reason is SuppressionReason.COMPLAINED
-    assert admit(database, "jan@example.com", NOW) is Verdict.GRANTED
+    assert admit(database, "jan@example.com", NOW) is Decision.GRANTED
     with database.read() as connection:
         assert connection.execute(select(SUPPRESSION)).all() == []
         assert people.find(connection, JAN) is not None

@@ -60,8 +60,8 @@ class House:
 
     def state(self, person: int = JAN) -> ConsentKind | None:
         with self.database.read() as connection:
-            standing = ledger.standings(connection, {person}).get((person, TOPIC))
-        return standing.state if standing else None
+            status = ledger.statuses(connection, {person}).get((person, TOPIC))
+        return status.state if status else None
 
     def record(self, person: int, kind: ConsentKind, topic: str = TOPIC) -> None:
         now = datetime.now(UTC)
@@ -131,7 +131,7 @@ async def test_two_hundred_at_once_for_one_person_are_one_withdrawal(house: Hous
     assert {answer.status_code for answer in answers} == {200}
     assert house.kinds() == [ConsentKind.GRANTED, ConsentKind.WITHDRAWN]
     with house.database.read() as connection:
-        assert len(list(ledger.lines(connection))) == 3
+        assert len(list(ledger.entries(connection))) == 3
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -219,11 +219,11 @@ async def test_a_token_that_is_not_ours_gets_a_clear_404_and_changes_nothing(
     house: House, method: str
 ) -> None:
     token = house.token
-    stranger = Links([b"another key, of the same length or so"], "https://mail.example.com").url(
+    without_entry = Links([b"another key, of the same length or so"], "https://mail.example.com").url(
         JAN, TOPIC, "nl"
     )
     bad = [token[:-1], token[1:], token + "A", token.swapcase(), token.partition(".")[0], "x" * 5000, ""]
-    bad += [stranger.rpartition("/")[2], "..%2F..%2Fetc%2Fpasswd", "%00", "%F0%9F%98%88"]
+    bad += [without_entry.rpartition("/")[2], "..%2F..%2Fetc%2Fpasswd", "%00", "%F0%9F%98%88"]
     for broken in bad:
         response = await house.client.request(method, f"/u/{broken}", data=ONE_CLICK)
         assert response.status_code == 404

@@ -17,22 +17,22 @@ from subscribers.address import AddressHasher
 from subscribers.intake import (
     Applicant,
     ApplicantReader,
+    Decision,
     Field,
     Malformed,
     PeopleCsv,
     Record,
     Refusal,
-    Seen,
-    Verdict,
-    agrees,
+    SeenAddresses,
     as_text,
+    decide,
+    parse_answer,
     parse_consent_time,
-    verdict_on,
 )
 from subscribers.intake.csv_file import LONGEST_LINE
 from subscribers.ledger import ConsentStatus
 from subscribers.models import ConsentKind
-from subscribers.people import Names, name
+from subscribers.people import Names, parse_name
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -168,16 +168,16 @@ class TestRow:
 
     @pytest.mark.parametrize("word", ["true", "TRUE", "yes", "Ja", "1", "y", "j", " waar ", "opt-in"])
     def test_the_words_that_say_yes(self, word: str) -> None:
-        assert agrees(word)
+        assert parse_answer(word)
 
     @pytest.mark.parametrize("word", ["", " ", "false", "no", "Nee", "0", "n", "ONWAAR", "opt-out"])
     def test_the_words_that_say_no(self, word: str) -> None:
-        assert not agrees(word)
+        assert not parse_answer(word)
 
     @pytest.mark.parametrize("word", ["maybe", "2", "x", "on", "ja!", "-"])
     def test_consent_is_not_guessed_at(self, word: str) -> None:
         with pytest.raises(InvalidInput, match="neither a yes"):
-            agrees(word)
+            parse_answer(word)
 
     def test_of_a_row_without_consent_nothing_else_is_looked_at(self) -> None:
         assert read(HEADER + "\x00,\x00,\x00,not an address,no,never\n") == [None]
@@ -220,7 +220,7 @@ class TestRow:
     @given(st.text(max_size=250))
     def test_a_name_is_one_line_of_at_most_200_characters_or_refused(self, raw: str) -> None:
         try:
-            given_name = name(raw)
+            given_name = parse_name(raw)
         except InvalidInput:
             return
         assert len(given_name) <= 200
@@ -301,39 +301,39 @@ class TestVerdict:
     EARLIER, THEN, LATER = (NOW - timedelta(days=days) for days in (3, 2, 1))
 
     @pytest.mark.parametrize(
-        ("state", "suppressed", "given_at", "verdict"),
+        ("state", "suppressed", "given_at", "decision"),
         [
-            (None, False, THEN, Verdict.GRANTED),
-            (ConsentKind.REQUESTED, False, EARLIER, Verdict.GRANTED),
-            (ConsentKind.GRANTED, False, EARLIER, Verdict.UNCHANGED),
-            (ConsentKind.GRANTED, False, THEN, Verdict.UNCHANGED),
-            (ConsentKind.GRANTED, False, LATER, Verdict.GRANTED),
-            (ConsentKind.WITHDRAWN, False, EARLIER, Verdict.STILL_WITHDRAWN),
-            (ConsentKind.WITHDRAWN, False, THEN, Verdict.STILL_WITHDRAWN),
-            (ConsentKind.WITHDRAWN, False, LATER, Verdict.GRANTED),
-            (ConsentKind.OBJECTED, False, THEN, Verdict.STILL_WITHDRAWN),
-            (ConsentKind.OBJECTED, False, LATER, Verdict.GRANTED),
-            (None, True, THEN, Verdict.STILL_WITHDRAWN),
-            (None, True, LATER, Verdict.GRANTED),
-            (ConsentKind.GRANTED, True, THEN, Verdict.STILL_WITHDRAWN),
-            (ConsentKind.GRANTED, True, LATER, Verdict.GRANTED),
+            (None, False, THEN, Decision.GRANTED),
+            (ConsentKind.REQUESTED, False, EARLIER, Decision.GRANTED),
+            (ConsentKind.GRANTED, False, EARLIER, Decision.UNCHANGED),
+            (ConsentKind.GRANTED, False, THEN, Decision.UNCHANGED),
+            (ConsentKind.GRANTED, False, LATER, Decision.GRANTED),
+            (ConsentKind.WITHDRAWN, False, EARLIER, Decision.STILL_WITHDRAWN),
+            (ConsentKind.WITHDRAWN, False, THEN, Decision.STILL_WITHDRAWN),
+            (ConsentKind.WITHDRAWN, False, LATER, Decision.GRANTED),
+            (ConsentKind.OBJECTED, False, THEN, Decision.STILL_WITHDRAWN),
+            (ConsentKind.OBJECTED, False, LATER, Decision.GRANTED),
+            (None, True, THEN, Decision.STILL_WITHDRAWN),
+            (None, True, LATER, Decision.GRANTED),
+            (ConsentKind.GRANTED, True, THEN, Decision.STILL_WITHDRAWN),
+            (ConsentKind.GRANTED, True, LATER, Decision.GRANTED),
         ],
     )
     def test_only_a_later_consent_undoes_a_withdrawal_or_a_suppression(
-        self, state: ConsentKind | None, suppressed: bool, given_at: datetime, verdict: Verdict
+        self, state: ConsentKind | None, suppressed: bool, given_at: datetime, decision: Decision
     ) -> None:
-        standing = ConsentStatus(state, self.THEN, 1) if state else None
-        assert verdict_on(given_at, standing, self.THEN if suppressed else None) is verdict
+        status = ConsentStatus(state, self.THEN, 1) if state else None
+        assert decide(given_at, status, self.THEN if suppressed else None) is decision
 
     def test_of_a_withdrawal_and_a_suppression_the_later_one_counts(self) -> None:
         withdrawn = ConsentStatus(ConsentKind.WITHDRAWN, self.LATER, 1)
-        assert verdict_on(self.LATER, withdrawn, self.EARLIER) is Verdict.STILL_WITHDRAWN
+        assert decide(self.LATER, withdrawn, self.EARLIER) is Decision.STILL_WITHDRAWN
         withdrawn = ConsentStatus(ConsentKind.WITHDRAWN, self.EARLIER, 1)
-        assert verdict_on(self.LATER, withdrawn, self.LATER) is Verdict.STILL_WITHDRAWN
+        assert decide(self.LATER, withdrawn, self.LATER) is Decision.STILL_WITHDRAWN
 
 
 def test_each_address_is_seen_once_however_many_there_are() -> None:
-    seen = Seen()
+    seen = SeenAddresses()
     hashes = [sha256(str(number).encode()).hexdigest() for number in range(20_000)]
-    assert all(seen.first(each, row) is None for row, each in enumerate(hashes, 2))
-    assert [seen.first(each, 99_999) for each in hashes] == list(range(2, 20_002))
+    assert all(seen.first_row(each, row) is None for row, each in enumerate(hashes, 2))
+    assert [seen.first_row(each, 99_999) for each in hashes] == list(range(2, 20_002))

@@ -23,8 +23,8 @@ from subscribers.self_service import (
     Target,
     Withdrawal,
     event_for,
-    listing_of,
-    masked,
+    mask_email,
+    subscription_of,
 )
 from subscribers.self_service.unsubscribe import Contact
 from templates.language import LOCALES
@@ -159,12 +159,12 @@ def test_a_topic_that_is_too_long_for_a_link_is_said_so() -> None:
     ],
 )
 def test_an_address_is_masked_so_that_its_owner_still_knows_it(email: str, shown: str) -> None:
-    assert masked(email) == shown
+    assert mask_email(email) == shown
 
 
 @given(st.emails())
 def test_a_masked_address_shows_two_letters_and_the_top_level_domain(email: str) -> None:
-    local, domain = masked(email).split("@")
+    local, domain = mask_email(email).split("@")
     top = email.rpartition(".")[2]
     assert local == email[0] + "…"
     assert domain == f"{email.rpartition('@')[2][0]}….{top}"
@@ -176,35 +176,35 @@ STANDINGS = st.none() | st.builds(
     since=st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     event_id=st.just(1),
 )
-CONTACTS = st.none() | st.builds(Contact, email=st.just("jan@example.com"), barred=st.booleans())
+CONTACTS = st.none() | st.builds(Contact, email=st.just("jan@example.com"), is_suppressed=st.booleans())
 WITHDRAWAL = Withdrawal(TARGET, "unsubscribe page")
 UNDO = Resubscribe(TARGET, "unsubscribe page, undone", "I agree again.")
 
 
 @given(STANDINGS, CONTACTS)
 def test_a_withdrawal_is_recorded_once_and_only_of_somebody_on_the_list(
-    standing: ConsentStatus | None, contact: Contact | None
+    status: ConsentStatus | None, contact: Contact | None
 ) -> None:
-    event = event_for(WITHDRAWAL, standing, contact, None, NOW)
-    assert (event is not None) is (listing_of(standing, contact) is Subscription.ON)
+    event = event_for(WITHDRAWAL, status, contact, None, NOW)
+    assert (event is not None) is (subscription_of(status, contact) is Subscription.ON)
     assert event is None or (event.kind, event.occurred_at) == (ConsentKind.WITHDRAWN, NOW)
 
 
 @given(STANDINGS, CONTACTS)
-def test_only_a_withdrawal_can_be_undone(standing: ConsentStatus | None, contact: Contact | None) -> None:
-    event = event_for(UNDO, standing, contact, "0" * 64, NOW)
-    withdrawn = standing is not None and standing.state is ConsentKind.WITHDRAWN
-    assert (event is not None) is (withdrawn and contact is not None and not contact.barred)
+def test_only_a_withdrawal_can_be_undone(status: ConsentStatus | None, contact: Contact | None) -> None:
+    event = event_for(UNDO, status, contact, "0" * 64, NOW)
+    withdrawn = status is not None and status.state is ConsentKind.WITHDRAWN
+    assert (event is not None) is (withdrawn and contact is not None and not contact.is_suppressed)
 
 
 def test_an_undoing_counts_although_another_host_s_clock_was_ahead() -> None:
     withdrawn = ConsentStatus(ConsentKind.WITHDRAWN, NOW + timedelta(minutes=3), 1)
-    event = event_for(UNDO, withdrawn, Contact("jan@example.com", barred=False), "0" * 64, NOW)
+    event = event_for(UNDO, withdrawn, Contact("jan@example.com", is_suppressed=False), "0" * 64, NOW)
     assert event is not None
     assert event.occurred_at > withdrawn.since
 
 
 @pytest.mark.parametrize("state", [ConsentKind.OBJECTED, ConsentKind.WITHDRAWN])
 def test_who_objected_or_is_suppressed_is_not_offered_a_way_back(state: ConsentKind) -> None:
-    barred = Contact("jan@example.com", barred=state is ConsentKind.WITHDRAWN)
-    assert listing_of(ConsentStatus(state, NOW, 1), barred) is Subscription.OFF
+    is_suppressed = Contact("jan@example.com", is_suppressed=state is ConsentKind.WITHDRAWN)
+    assert subscription_of(ConsentStatus(state, NOW, 1), is_suppressed) is Subscription.OFF

@@ -1,0 +1,33 @@
+"""Topic: what a person can agree to receive, such as ``release-notes``."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NewType
+
+from mailer.config import TOPIC_PATTERN
+from mailer.errors import InvalidInput
+
+Topic = NewType("Topic", str)
+"""A topic's name, as `parse_topic` returns it."""
+
+_GRAMMAR = re.compile(TOPIC_PATTERN)
+
+
+@lru_cache(maxsize=1000)
+def is_topic(name: str) -> bool:
+    """Whether `name` follows the grammar: a letter or digit, then letters, digits, dots, hyphens, underscores."""
+    return _GRAMMAR.fullmatch(name) is not None
+
+
+def parse_topic(name: str, *, where: str | None = None) -> Topic:
+    """The topic called `name`. Raises InvalidInput where the name does not follow the grammar."""
+    if not is_topic(name):
+        raise InvalidInput(
+            f"{name[:100]!r} is not a topic.",
+            where=where,
+            hint="A topic is named with at most 100 letters, digits, dots, hyphens and underscores, "
+            "such as release-notes.",
+        )
+    return Topic(name)
