@@ -193,7 +193,7 @@ def main() -> None:
     if not options.join:
         Dispatch(database, loaded, database.clock()).start(SLUG)
     enrolled = time.perf_counter() - began
-    watched = Watched.of(loaded)
+    watched = Watched(loaded.database_url.get_secret_value(), loaded.folder)
     dispatch = Dispatch(watched, loaded, watched.clock())
     print("ready", flush=True)
     sys.stdin.readline()

@@ -15,8 +15,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import count
 
-from campaigns.sending.recorder import ABREAST
-from mailer.database.group_commit import PATIENCE
+from campaigns.sending.recorder import MAX_CONCURRENT
+from mailer.database.group_commit import MAX_WAIT
 
 MICRO = 1e-6
 TRIPS_A_GROUP = 3  # to PostgreSQL
@@ -218,7 +218,7 @@ class Simulation:
     @property
     def _abreast(self) -> int:
         """How many groups of a process are committed at once."""
-        return ABREAST if self.plan.postgresql else 1
+        return MAX_CONCURRENT if self.plan.postgresql else 1
 
     def _send(self, process: Process, connection: Actor) -> Step:
         """A connection's loop."""
@@ -277,7 +277,7 @@ class Simulation:
         yield Spend((costs.sync + TRIPS_A_GROUP * costs.distance) * MICRO)
 
     def _lose_patience(self, process: Process, rest: Rest) -> Step:
-        yield Spend(PATIENCE)
+        yield Spend(MAX_WAIT)
         self._rouse(process, rest)
 
     def _rouse(self, process: Process, rest: Rest) -> None:

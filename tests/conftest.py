@@ -32,7 +32,8 @@ def mailer(tmp_path_factory: pytest.TempPathFactory) -> InstalledMailer:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> Database:
     """A migrated, empty database; each test that takes it runs on SQLite and on PostgreSQL."""
-    return request.getfixturevalue(f"{request.param}_database")
+    chosen: Database = request.getfixturevalue(f"{request.param}_database")
+    return chosen
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ KILLS = int(os.environ.get("MAILER_TESTS_KILLS", "10"))  # a flavour of relay; t
 PEOPLE = max(1500, 50 * KILLS)  # about 20 of them are mailed before a kill
 SECONDS = 600 + 20 * KILLS
 
-FLAVOURS = {
+FLAVOURS: dict[str, dict[str, Any]] = {
     "plain": {},
     "pipelining": {"pipelining": True},
     "chunking": {"pipelining": True, "chunking": True},
@@ -209,7 +210,7 @@ def test_a_worker_sends_what_becomes_due_and_ends_in_order(
     assert out.startswith("notes: finished, 50 accepted") or "Stopping" in errors
 
 
-def wait_for_mail(relay: FaultyRelay, count: int, process: subprocess.Popen) -> None:
+def wait_for_mail(relay: FaultyRelay, count: int, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 60
     while len(relay.accepted) < count and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)

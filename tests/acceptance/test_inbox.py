@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Dialog, expect
 
 from mailer.catcher import Catcher, Caught, inbox_app
 from mailer.catcher.web import VIEWS
@@ -82,8 +82,14 @@ def keep(folder: Path, subject: str, html: str) -> str:
 def test_a_hostile_mail_stays_in_its_frame(chromium: Browser, folder: Path, outside: Outside) -> None:
     key = keep(folder, "hostile", HOSTILE.format(outside=outside.address))
     context = chromium.new_context()
-    page, dialogs = context.new_page(), []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    page = context.new_page()
+    dialogs: list[str] = []
+
+    def record(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", record)
     with serving_in_thread(inbox_app(Catcher(folder))) as inbox:
         for view in ("html", "frame", "raw"):
             page.goto(f"{inbox}/{key}/{view}")

@@ -53,7 +53,7 @@ def test_three_workers_together_keep_the_pace_of_one_relay(
         with (tmp_path / "mailer.toml").open("a", encoding="utf-8") as config:
             config.write(f"[smtp.limits]\nper_second = {PER_SECOND}\n")
         dispatch_for(database, settings_for(relay.port)).start("notes")
-        command = [mailer.command, "campaigns", "send", "notes", "--yes"]
+        command: list[str | Path] = [mailer.command, "campaigns", "send", "notes", "--yes"]
         runs = [
             subprocess.Popen(
                 command,

@@ -14,8 +14,9 @@ from campaigns import catalogue
 from campaigns.digests import digest_tick
 from mailer.database import Database
 from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
+from tests.support.faults import Fault, Point
 from tests.support.installed import InstalledMailer
-from tests.support.relay import Fault, FaultyRelay, Point
+from tests.support.relay import FaultyRelay
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 

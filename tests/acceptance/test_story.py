@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -93,7 +94,7 @@ class Inboxes:
 
     def to(self, who: str) -> list[EmailMessage]:
         found = [content for _, recipient, content in self.mails if recipient == who]
-        return [message_from_bytes(content, policy=policy.default) for content in found]  # type: ignore[misc]
+        return [message_from_bytes(content, policy=policy.default) for content in found]
 
 
 @contextmanager
@@ -138,15 +139,16 @@ class House:
     inboxes: Inboxes
     environment: dict[str, str]
 
-    def run(self, *words: str, code: int = 0) -> dict:
+    def run(self, *words: str, code: int = 0) -> dict[str, Any]:
         done = self.mailer.run(*words, "--json", cwd=self.folder, env=self.environment, check=False)
         assert done.returncode == code, done.stderr
-        return json.loads(done.stdout)
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
 
     @contextmanager
     def serving(self) -> Iterator[None]:
         port = self.environment["MAILER_PUBLIC_URL"].rpartition(":")[2]
-        command = [self.mailer.command, "serve", "--port", port]
+        command: list[str | Path] = [self.mailer.command, "serve", "--port", port]
         environment = self.mailer.environment(self.environment)
         with subprocess.Popen(
             command, cwd=self.folder, env=environment, stderr=subprocess.DEVNULL
@@ -292,7 +294,7 @@ def frozen_html(house: House, slug: str) -> str:
         with sqlite3.connect(house.folder / "mailer.db") as connection:
             row = connection.execute("SELECT html FROM campaign WHERE slug = ?", [slug]).fetchone()
     assert row is not None
-    return row[0].replace("\r\n", "\n")
+    return str(row[0]).replace("\r\n", "\n")
 
 
 def one_click_link(message: EmailMessage) -> str:

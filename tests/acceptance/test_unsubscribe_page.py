@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -183,7 +184,7 @@ def test_a_broken_link_says_so(context: BrowserContext, office: Office) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("locale", LOCALES)
 def test_everyone_can_read_and_reach_it(
-    chromium: Browser, office: Office, scheme: str, locale: Locale
+    chromium: Browser, office: Office, scheme: Literal["light", "dark"], locale: Locale
 ) -> None:
     """WCAG 2.2 AA: contrast, a button large enough, no scrolling sideways at 320 pixels."""
     context = chromium.new_context(color_scheme=scheme, viewport={"width": 320, "height": 640})

@@ -44,7 +44,7 @@ FASTEST = (
 NEAR = range(-10, 40)  # deliveries before and behind the one whose turn it is
 SECONDS = 120 + WITHDRAWALS // 2
 
-FLAVOURS: dict[str, dict[str, bool]] = {
+FLAVOURS: dict[str, dict[str, Any]] = {
     "plain": {},
     "pipelining": {"pipelining": True},
     "chunking": {"pipelining": True, "chunking": True},

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import assert_never
 
 import pytest
-from sqlalchemy import ColumnElement, Connection, Integer, String, bindparam, cast, exists, update
+from sqlalchemy import ColumnElement, Connection, Integer, String, Update, bindparam, cast, exists, update
 
 from campaigns import deliveries
 from campaigns.deliveries import (
@@ -121,7 +121,7 @@ def _attempt_whosever_it_is(
     return _attempt(connection, context, delivery_ids, now)
 
 
-def _settle_any_attempt() -> object:
+def _settle_any_attempt() -> Update:
     return (
         update(delivery)
         .where(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import insert
 
@@ -38,6 +38,8 @@ NOTES = ReleaseNotes(
     body="## Added\n\n- A [thing](https://example.com/thing).\n",
     origin="notes.md",
 )
+
+Relay = TypeVar("Relay", bound=FaultyRelay)
 
 
 def settings_for(port: int, **values: Any) -> Settings:
@@ -123,7 +125,7 @@ def counts(database: Database, slug: str = "notes") -> Status:
 
 
 @contextmanager
-def threaded(relay: FaultyRelay) -> Iterator[FaultyRelay]:
+def threaded(relay: Relay) -> Iterator[Relay]:
     """Run `relay` in a thread, for senders that are processes of their own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

@@ -86,7 +86,7 @@ class DatabaseProxy:
         writer.transport.abort()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        socket = Path(self._url.query["host"]) / f".s.PGSQL.{self._url.port or 5432}"
+        socket = Path(str(self._url.query["host"])) / f".s.PGSQL.{self._url.port or 5432}"
         from_server, to_server = await asyncio.open_unix_connection(socket)
         self._writers.add(to_server)
         pumps = [

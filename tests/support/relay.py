@@ -205,6 +205,7 @@ class Session:
     async def on_starttls(self, line: bytes) -> None:
         if await self.answer(Point.STARTTLS, GOOD[Point.STARTTLS]):
             await self.flush()
+            assert self.relay.server_context is not None
             await self.writer.start_tls(self.relay.server_context)
 
     async def on_auth(self, line: bytes) -> None:
@@ -325,7 +326,7 @@ class Session:
             case _:
                 self.out += worded(fault, point, good, address)
         following = self.after(point)
-        if self.faults.get(following) is Fault.EARLY:
+        if following and self.faults.get(following) is Fault.EARLY:
             del self.faults[following]
             self.out += GOOD.get(following, b"250 relay.test\r\n")
         return fault not in NOT_TAKEN

@@ -8,7 +8,7 @@ from datetime import date
 from textwrap import dedent
 from typing import Any
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 
 from mailer.message import InlineImage
 from templates.brand import Brand
@@ -46,7 +46,7 @@ def mail(body: str, brand: Brand = BRAND, **changes: Any) -> RenderedNotes:
     return render(notes(body, **changes), brand, images={"plan.png": PIXELS})
 
 
-def prose(rendered: RenderedNotes) -> BeautifulSoup:
+def prose(rendered: RenderedNotes) -> Tag:
     """The body's part of the HTML, as its parser sees it."""
     cell = BeautifulSoup(rendered.html, "html.parser").select_one(".prose > div")
     assert cell is not None

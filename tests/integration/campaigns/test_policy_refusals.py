@@ -35,7 +35,7 @@ def _refusing(*numbers: int, at: str = "refuses", reply: bytes = REPLIES[0]) -> 
 @pytest.mark.parametrize("extensions", EXTENSIONS, ids=ids)
 @pytest.mark.parametrize("at", ["refuses", "refuses_content"], ids=["at RCPT", "after content"])
 async def test_one_of_nine_is_rejected_and_the_eight_others_get_their_mail(
-    sqlite_database: Database, at: str, extensions: dict[str, bool], connections: int, reply: bytes
+    sqlite_database: Database, at: str, extensions: dict[str, Any], connections: int, reply: bytes
 ) -> None:
     subscribe(sqlite_database, 9)
     draft(sqlite_database)

@@ -47,7 +47,7 @@ def test_every_word_of_the_section_is_in_both_parts(path, locale):
 
 def test_every_address_of_the_section_is_a_link_in_both_parts(path):
     rendered = first(path)
-    hrefs = {link["href"] for link in prose(rendered).find_all("a")}
+    hrefs = {str(link["href"]) for link in prose(rendered).find_all("a")}
     addresses = {url.rstrip(".,;:*") for url in re.findall(r"https?://[^\s)>\]\"`]+", source(path))}
     assert addresses <= hrefs
     for href in hrefs:

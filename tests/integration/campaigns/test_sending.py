@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 from email import message_from_bytes, policy
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,8 @@ from tests.support.campaign import (
     unwatched,
     withdraw,
 )
-from tests.support.relay import Fault, FaultyRelay, Point
+from tests.support.faults import Fault, Point
+from tests.support.relay import FaultyRelay
 
 EXTENSIONS = [{}, {"pipelining": True}, {"pipelining": True, "chunking": True}]
 LEASE = timedelta(seconds=60)
@@ -35,7 +37,9 @@ ids = ["plain", "pipelining", "chunking"]
 
 
 @pytest.mark.parametrize("extensions", EXTENSIONS, ids=ids)
-async def test_everyone_who_agreed_gets_one_mail_of_their_own(database: Database, extensions: dict) -> None:
+async def test_everyone_who_agreed_gets_one_mail_of_their_own(
+    database: Database, extensions: dict[str, Any]
+) -> None:
     people = subscribe(database, 30)
     withdraw(database, people[3])
     draft(database)
@@ -192,7 +196,7 @@ async def test_cancelling_stops_a_running_campaign_for_good(database: Database) 
 
 @pytest.mark.parametrize("extensions", EXTENSIONS, ids=ids)
 async def test_a_process_frozen_past_its_lease_offers_nothing(
-    sqlite_database: Database, extensions: dict
+    sqlite_database: Database, extensions: dict[str, Any]
 ) -> None:
     """The lease passes after the gate has answered: the content stays here, and the mail is not lost."""
     subscribe(sqlite_database, 1)

@@ -96,7 +96,7 @@ def test_who_does_not_want_to_wait_is_told_that_somebody_else_writes(sqlite_data
 
 
 def test_who_does_not_want_to_wait_is_told_so_at_the_first_opening_too(sqlite_database: Database) -> None:
-    other = sqlite3.connect(sqlite_database.url.database, isolation_level=None)
+    other = sqlite3.connect(str(sqlite_database.url.database), isolation_level=None)
     sqlite_database.close()
     other.execute("PRAGMA locking_mode=EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")

@@ -53,7 +53,7 @@ async def test_a_send_waits_for_a_lock_that_lasts_longer_than_sqlite_waits_and_g
     draft(sqlite_database)
     async with FaultyRelay(pipelining=True) as relay:
         running = await sending(dispatch_for(sqlite_database, settings_for(relay.port)), relay)
-        other = sqlite3.connect(sqlite_database.url.database, isolation_level=None, timeout=30)
+        other = sqlite3.connect(str(sqlite_database.url.database), isolation_level=None, timeout=30)
         other.execute("BEGIN EXCLUSIVE")
         await hold_still(relay)
         other.execute("ROLLBACK")
@@ -153,7 +153,7 @@ async def test_where_the_database_stays_away_the_run_ends_with_its_error_and_los
         settings = settings_for(relay.port, lease_seconds=1)
         dispatch = dispatch_for(sqlite_database, settings)
         running = await sending(dispatch, relay)
-        other = sqlite3.connect(sqlite_database.url.database, isolation_level=None, timeout=30)
+        other = sqlite3.connect(str(sqlite_database.url.database), isolation_level=None, timeout=30)
         other.execute("BEGIN EXCLUSIVE")
         tally = await running
         other.execute("ROLLBACK")

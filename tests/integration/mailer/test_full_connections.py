@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ def _full(outcomes: list[Outcome]) -> int:
 
 @pytest.mark.parametrize("reply", FULL, ids=["452", "450", "421"])
 @pytest.mark.parametrize("extensions", EXTENSIONS, ids=["plain", "pipelining", "chunking", "both"])
-async def test_everything_is_sent_once_in_one_go(extensions: dict[str, bool], reply: bytes) -> None:
+async def test_everything_is_sent_once_in_one_go(extensions: dict[str, Any], reply: bytes) -> None:
     async with FaultyRelay(most_messages=10, **extensions) as relay:
         relay.full_reply = reply
         async with RelayPool(in_clear(relay.port, connections=4)) as pool:

@@ -158,7 +158,7 @@ async def test_on_postgresql_a_group_does_not_wait_for_the_one_before(postgresql
     commits = GroupCommit(postgresql_database, apply, max_concurrent=2)
     first = asyncio.create_task(commits.submit("first"))
     await asyncio.sleep(0.2)  # time enough to be inside
-    assert await asyncio.gather(first, commits.submit("second")) == ["first", "second"]
+    assert [*await asyncio.gather(first, commits.submit("second"))] == ["first", "second"]
     await commits.close()
 
 

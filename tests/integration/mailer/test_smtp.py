@@ -51,7 +51,7 @@ async def _until(happened: Callable[[], bool]) -> None:
 
 
 @modes
-async def test_a_message_arrives_byte_for_byte(offers: dict[str, bool], round_trips: int) -> None:
+async def test_a_message_arrives_byte_for_byte(offers: dict[str, Any], round_trips: int) -> None:
     async with FaultyRelay(**offers) as relay, _connected(relay) as connection:
         outcome = await connection.send(ENVELOPE, MESSAGE)
     assert isinstance(outcome, Accepted)
@@ -62,7 +62,7 @@ async def test_a_message_arrives_byte_for_byte(offers: dict[str, bool], round_tr
 
 @modes
 async def test_a_message_takes_as_few_round_trips_as_the_relay_allows(
-    offers: dict[str, bool], round_trips: int
+    offers: dict[str, Any], round_trips: int
 ) -> None:
     async with FaultyRelay(**offers) as relay, _connected(relay) as connection:
         before = relay.turns
@@ -74,7 +74,7 @@ async def test_a_message_takes_as_few_round_trips_as_the_relay_allows(
 @modes
 @pytest.mark.parametrize("takes_empty_data", [False, True])
 async def test_after_a_refusal_the_next_message_goes_on_the_same_connection(
-    offers: dict[str, bool], round_trips: int, takes_empty_data: bool
+    offers: dict[str, Any], round_trips: int, takes_empty_data: bool
 ) -> None:
     """Also where the relay accepts DATA without a recipient (RFC 2920): nobody's empty mail does not count."""
     refuses = {"gone@example.org": b"550 5.1.1 <gone@example.org>: no such user\r\n"}
@@ -116,7 +116,7 @@ async def test_closing_says_quit() -> None:
 
 @modes
 async def test_a_cancelled_send_leaves_the_connection_closed(
-    offers: dict[str, bool], round_trips: int
+    offers: dict[str, Any], round_trips: int
 ) -> None:
     async with FaultyRelay([{Point.RCPT: Fault.STALL}], **offers) as relay, _connected(relay) as connection:
         sending = asyncio.create_task(connection.send(ENVELOPE, MESSAGE))
@@ -236,7 +236,7 @@ async def test_a_large_message_may_take_longer_than_the_block_timeout_as_long_as
 
 
 @modes
-async def test_a_large_message_arrives_whole(offers: dict[str, bool], round_trips: int) -> None:
+async def test_a_large_message_arrives_whole(offers: dict[str, Any], round_trips: int) -> None:
     message = (b".x" * 38 + b"\r\n") * 50_000
     async with FaultyRelay(**offers) as relay, _connected(relay) as connection:
         assert isinstance(await connection.send(ENVELOPE, message), Accepted)
@@ -331,7 +331,7 @@ async def test_an_unknown_authority_is_not_trusted(security: str) -> None:
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 async def test_a_certificate_for_another_name_is_not_trusted(security: str) -> None:
-    offers = {"starttls": security == "starttls", "implicit_tls": security == "tls"}
+    offers: dict[str, Any] = {"starttls": security == "starttls", "implicit_tls": security == "tls"}
     async with FaultyRelay(host="127.0.0.2", **offers) as relay:
         with pytest.raises(ConnectionFailed, match="certificate that can't be trusted"):
             await Connection.open(with_login(relay.port, host="127.0.0.2", security=security))
@@ -363,7 +363,7 @@ def _address_on_the_network() -> str:
             sock.connect(("192.0.2.1", 9))  # sends nothing: only asks which address it would be sent from
         except OSError:
             pytest.skip("this machine has no address but loopback")
-        return sock.getsockname()[0]
+        return str(sock.getsockname()[0])
 
 
 async def test_a_relay_that_knows_no_login_says_so() -> None:

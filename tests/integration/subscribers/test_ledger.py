@@ -33,9 +33,10 @@ def add_person(connection: Connection, name: str) -> int:
         "first_name": "",
         "surname": "",
     }
-    return connection.execute(
+    number: int = connection.execute(
         insert(Subscriber).values(row).returning(TABLES["subscriber"].c.id)
     ).scalar_one()
+    return number
 
 
 def event(person: int, kind: ConsentKind, at: datetime, wording: str | None = None) -> NewEvent:

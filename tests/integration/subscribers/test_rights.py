@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -133,7 +134,7 @@ def test_an_erased_person_comes_back_by_a_later_consent_only(on_file: Database) 
 def test_a_withdrawal_counts_once_and_per_topic(on_file: Database) -> None:
     admit(on_file, "jan@example.com", NOW - timedelta(days=9), "digest")
     with on_file.write() as connection:
-        arguments = {"hasher": HASHER, "source": "by phone", "now": NOW}
+        arguments: dict[str, Any] = {"hasher": HASHER, "source": "by phone", "now": NOW}
         assert rights.withdraw(connection, JAN, TOPIC, **arguments)
         assert not rights.withdraw(connection, JAN, TOPIC, **arguments)
         assert audience.count(connection, TOPIC) == 0

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -109,7 +110,7 @@ async def test_the_page_is_in_the_mail_s_language_and_masks_the_address(house: H
 
 
 @pytest.mark.parametrize("form", [{"data": ONE_CLICK}, {"files": {"List-Unsubscribe": (None, "One-Click")}}])
-async def test_one_click_withdraws_without_cookie_or_redirect(house: House, form: dict[str, object]) -> None:
+async def test_one_click_withdraws_without_cookie_or_redirect(house: House, form: dict[str, Any]) -> None:
     response = await house.client.post(house.path, **form)
     assert response.status_code == 200
     assert len(response.content) < 50
@@ -241,7 +242,7 @@ async def test_a_line_break_in_the_address_makes_no_header(house: House) -> None
 
 async def test_a_post_that_asks_for_nothing_is_a_400_and_changes_nothing(house: House) -> None:
     urlencoded = {"Content-Type": "application/x-www-form-urlencoded"}
-    attempts = [
+    attempts: list[dict[str, Any]] = [
         {},
         {"data": {"List-Unsubscribe": "Two-Clicks"}},
         {"data": {"action": "delete"}},

@@ -36,7 +36,8 @@ def test_there_are_never_more_than_the_limit_in_any_window(limits: list[Limit], 
 def test_nothing_waits_for_more_than_a_grain_longer_than_it_must(
     limits: list[Limit], pauses: list[int]
 ) -> None:
-    budget, now, taken = Budget(limits), START, []
+    budget, now = Budget(limits), START
+    taken: list[int] = []
     for pause in pauses:
         now += pause
         must = max(

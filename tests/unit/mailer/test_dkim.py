@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
+from typing import Any
 
 import dkim as dkimpy
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 
 from mailer.errors import ConfigurationError
@@ -22,7 +23,7 @@ ED25519 = dkim.generate(Algorithm.ED25519_SHA256, domain="example.org", selector
 KEYS = {"rsa": [RSA], "ed25519": [ED25519], "both": [RSA, ED25519]}
 
 
-def signed(keys: list[DkimKey], **changes: object) -> bytes:
+def signed(keys: list[DkimKey], **changes: Any) -> bytes:
     mail = dataclasses.replace(MAIL, images=(LOGO,), **changes)
     return bytes(compile_skeleton(mail, [Signer(key) for key in keys]).fill(PERSON))
 
@@ -169,7 +170,10 @@ def test_the_dns_record_comes_in_strings_that_dns_can_hold():
     assert re.fullmatch(r"v=DKIM1; k=ed25519; p=[A-Za-z0-9+/]{43}=", dkim.dns_record(ED25519).text)
 
 
-def pem_of(private_key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: bytes = b"") -> bytes:
+def pem_of(
+    private_key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey,
+    password: bytes = b"",
+) -> bytes:
     encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     return private_key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption

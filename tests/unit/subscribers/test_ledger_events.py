@@ -43,7 +43,7 @@ moments = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.
 def events(draw: st.DrawFn) -> NewEvent:
     kind = draw(st.sampled_from(ConsentKind))
     topic = EVERY_TOPIC if kind in ABOUT_PERSON else draw(topics)
-    wording = draw(st.text("0123456789abcdef", min_size=64, max_size=64))
+    wording: str | None = draw(st.text("0123456789abcdef", min_size=64, max_size=64))
     if kind is not ConsentKind.GRANTED:
         wording = draw(st.sampled_from([wording, None]))
     return NewEvent(draw(st.integers(1, 2**63 - 1)), topic, kind, draw(moments), draw(texts), wording)

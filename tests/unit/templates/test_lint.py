@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -22,11 +23,11 @@ SOUND = RenderedNotes(
 )
 
 
-def holding(html: str, **changes: object) -> RenderedNotes:
+def holding(html: str, **changes: Any) -> RenderedNotes:
     return replace(SOUND, html=SOUND.html.replace("<body>", f"<body>{html}"), **changes)
 
 
-def codes(rendered: RenderedNotes, **options: object) -> list[tuple[Severity, str]]:
+def codes(rendered: RenderedNotes, **options: Any) -> list[tuple[Severity, str]]:
     return [(finding.severity, finding.code) for finding in lint(rendered, **options)]
 
 

@@ -33,7 +33,7 @@ def test_a_page_says_its_language_and_has_one_heading_and_a_title(page: Page, lo
     document = BeautifulSoup(PAGES.render(page, locale), "html.parser")
     assert document.html["lang"] == locale
     assert len(document.find_all("h1")) == 1
-    assert document.h1.get_text(strip=True) in document.title.string
+    assert document.h1.get_text(strip=True) in document.title.get_text()
 
 
 @pytest.mark.parametrize(("page", "locale"), EVERY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
@@ -20,6 +21,7 @@ from templates.markdown.parse import MAX_NESTING
 from templates.render import render
 from tests.support.rendered import BRAND, PIXELS, mail, notes, prose, seen, words
 
+SLOT = "x __slot_greeting__"
 MARKUP = st.text("ab <>/&;#*_`~[]()!:|\\-+.=\"'\n\thttps://exámplé \u200d\u00ad{}%0x", max_size=300)
 
 
@@ -294,10 +296,14 @@ class TestRefusals:
         assert "__slot_email__" not in rendered.text.partition("\n-- \n")[0]
         assert "__slot_email__" not in str(prose(rendered))
 
-    @pytest.mark.parametrize("field", ["title", "preheader", "version"])
-    def test_a_slot_in_the_front_matter_is_refused(self, field):
+    @pytest.mark.parametrize(
+        "change",
+        [{"title": SLOT}, {"preheader": SLOT}, {"version": SLOT}],
+        ids=["title", "preheader", "version"],
+    )
+    def test_a_slot_in_the_front_matter_is_refused(self, change: dict[str, Any]):
         with pytest.raises(InvalidInput, match="__slot_"):
-            mail("Text.", **{field: "x __slot_greeting__"})
+            mail("Text.", **change)
 
     @pytest.mark.parametrize("nest", ["> ", "- ", "*a **b ", "![", "[", "<b>", ":::x\n"])
     def test_deep_nesting_ends_in_an_error_or_in_text(self, nest):
