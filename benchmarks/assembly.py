@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 
 from benchmarks import peers
 from benchmarks.programs import find, run
-from mailer.message import Address, MailTemplate, RecipientValues, compile_skeleton, dkim
+from mailer.message import Mailbox, MailTemplate, RecipientValues, compile_skeleton, dkim
 from mailer.message.dkim import Algorithm, Signer
 
 MAIL = MailTemplate(
-    sender=Address("Acme", "news@example.com"),
+    sender=Mailbox("Acme", "news@example.com"),
     subject="Version 2.4.0",
     html=f'<p>__slot_greeting__,</p>\n{peers.PARAGRAPH * 92}<a href="__slot_unsubscribe_url__">Unsubscribe</a>\n',
     text="__slot_greeting__,\n\n"
@@ -29,7 +29,7 @@ MAIL = MailTemplate(
     boundary_seed="benchmark",
 )
 PERSON = RecipientValues(
-    to=Address("Zoë de Vries", "zoe.de.vries@example.com"),
+    to=Mailbox("Zoë de Vries", "zoe.de.vries@example.com"),
     message_id="<0123456789abcdef0123456789abcdef01234567@example.com>",
     date=datetime(2025, 12, 1, 8, tzinfo=UTC),
     unsubscribe_url="https://mail.example.com/u/" + "k3Jx_9-" * 12,

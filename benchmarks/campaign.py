@@ -30,7 +30,7 @@ from benchmarks.audience import SLUG, Audience
 from benchmarks.programs import PYTHON, Failed, environment
 from campaigns.models import DeliveryState
 from campaigns.sending import Dispatch, Sender
-from mailer.config import settings
+from mailer.config import load_settings
 from mailer.database import Database
 
 
@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--join", action="store_true")
     parser.add_argument("--profile", type=Path)
     options = parser.parse_args()
-    loaded = settings.load_settings()
+    loaded = load_settings()
     database = Database(loaded.database_url.get_secret_value(), loaded.folder)
     began = time.perf_counter()
     if not options.join:

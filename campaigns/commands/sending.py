@@ -219,7 +219,7 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
       mailer worker
       mailer worker --processes 2 --every 1
     """
-    _ = context.settings  # where they do not do, it ends here
+    _ = context.settings  # invalid settings end the command here
     said = complaint = None
     with _told_to_stop() as stopped:
         while not stopped.is_set():

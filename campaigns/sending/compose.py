@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
-from email.utils import parseaddr
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -13,8 +12,8 @@ from campaigns.notes import content_hash
 from mailer.config import Settings, dkim_keys
 from mailer.errors import ConfigurationError
 from mailer.message import (
-    Address,
     Content,
+    Mailbox,
     MailTemplate,
     MessageIds,
     RecipientValues,
@@ -22,7 +21,6 @@ from mailer.message import (
     compile_skeleton,
     dkim,
     feedback_id,
-    headers,
 )
 from mailer.smtp import Envelope
 from subscribers.audience import ConsentedRecipient
@@ -69,19 +67,19 @@ class Composer:
     def __init__(
         self, campaign_id: int, slug: str, topic: str, rendered: RenderedNotes, settings: Settings
     ) -> None:
-        sender = mailbox(settings.sender)
+        sender = settings.sender
         self._topic, self._locale = topic, rendered.locale
-        self._message_ids = MessageIds(settings.keys(), campaign_id, sender.email.rpartition("@")[2])
+        self._message_ids = MessageIds(settings.keys(), campaign_id, sender.domain)
         self._links = Links(settings.keys(), settings.public_url)
         self._sender = sender.email
         self._return_paths = (
             ReturnPaths(settings.keys(), settings.return_path) if settings.return_path else None
         )
         keys = [dkim.Signer(key) for key in dkim_keys.read(settings.dkim)]
-        self._skeleton = compile_skeleton(campaign_mail(slug, topic, rendered, settings, sender), keys)
+        self._skeleton = compile_skeleton(campaign_mail(slug, topic, rendered, settings), keys)
         self._through = {
             name: Composer(campaign_id, slug, topic, rendered, own)
-            for name, own in settings.as_other_senders().items()
+            for name, own in settings.per_sender().items()
         }
 
     def through(self, relay: str) -> Composer:
@@ -105,7 +103,7 @@ class Composer:
     ) -> tuple[Envelope, Content]:
         name = " ".join(filter(None, (person.first_name, person.surname)))
         personal = RecipientValues(
-            Address(name, person.email),
+            Mailbox(name, person.email),
             self._message_ids.of(delivery_id),
             now,
             self._links.url(subscriber_id, self._topic, self._locale),
@@ -115,19 +113,11 @@ class Composer:
         return Envelope(return_path, person.email), self._skeleton.fill(personal)
 
 
-def mailbox(value: str) -> Address:
-    """``Name <address>`` or an address, as the settings have checked it; its domain comes in ASCII."""
-    name, email = parseaddr(value)
-    return Address(name, headers.addr_spec(email))
-
-
-def campaign_mail(
-    slug: str, topic: str, rendered: RenderedNotes, settings: Settings, sender: Address
-) -> MailTemplate:
+def campaign_mail(slug: str, topic: str, rendered: RenderedNotes, settings: Settings) -> MailTemplate:
     """What all mails of a campaign have in common, as the assembly wants it."""
-    domain = sender.email.rpartition("@")[2]
+    domain = settings.sender.domain
     return MailTemplate(
-        sender=sender,
+        sender=settings.sender,
         subject=rendered.subject,
         html=rendered.html,
         text=rendered.text,
@@ -138,7 +128,7 @@ def campaign_mail(
         ),
         language=rendered.locale,
         boundary_seed=content_hash(rendered),
-        reply_to=mailbox(settings.reply_to) if settings.reply_to else None,
+        reply_to=settings.reply_to,
         unsubscribe_mailto=settings.unsubscribe_mailbox,
         images=rendered.images,
         extra=(("List-Help", f"<{_web_address(settings.brand.website)}>"),) if settings.brand.website else (),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from email.utils import parseaddr
 from pathlib import Path
 
 import click
@@ -73,7 +72,7 @@ def dkim_(context: CommandContext, domain: str | None, selector: str, algorithm:
     Example:
       mailer keys dkim --domain acme.example --selector mailer2026
     """
-    domain = headers.ascii_domain(domain or parseaddr(context.settings.sender)[1].rpartition("@")[2])
+    domain = headers.ascii_domain(domain or context.settings.sender.domain)
     prefix, kind = {
         "rsa": ("", dkim.Algorithm.RSA_SHA256),
         "ed25519": ("ed25519_", dkim.Algorithm.ED25519_SHA256),

@@ -1,33 +1,29 @@
 """Settings and the files beside them.
 
-`settings` reads mailer.toml, the secrets file and MAILER_* variables. `init_files` writes the first ones. `secret_keys`
-rotates the keys in the secrets file, `dkim_keys` reads and writes DKIM's private key files; import these by name.
+`settings` declares what can be set, `files` reads mailer.toml, the secrets file and MAILER_* variables, `init_files` writes
+the first ones. `secret_keys` rotates the keys in the secrets file, `dkim_keys` reads and writes DKIM's private key
+files; import these three by name.
 """
 
 from __future__ import annotations
 
+from mailer.config.files import config_path, load_settings, parse_settings
+from mailer.config.relay_settings import NamedRelay, RelaySettings, TimeoutSettings
 from mailer.config.settings import (
     CONFIG_NAME,
+    MIN_SECRET_LENGTH,
     SECRETS_NAME,
-    SHORTEST_SECRET,
-    TOPIC_PATTERN,
     BrandSettings,
     DkimSettings,
-    NamedRelay,
-    RelaySettings,
     RetrySettings,
     Settings,
-    TimeoutSettings,
-    config_path,
-    duration,
-    load_settings,
-    parse_settings,
 )
+from mailer.config.value_types import TOPIC_PATTERN, duration
 
 __all__ = [
     "CONFIG_NAME",
+    "MIN_SECRET_LENGTH",
     "SECRETS_NAME",
-    "SHORTEST_SECRET",
     "TOPIC_PATTERN",
     "BrandSettings",
     "DkimSettings",

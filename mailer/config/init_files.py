@@ -1,4 +1,4 @@
-"""The files that `mailer init` makes: mailer.toml, and its secrets, which only their owner can read."""
+"""The files that `mailer init` makes: mailer.toml, and the secrets file, which only its owner can read."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import json
 import os
 import tomllib
 from dataclasses import dataclass
-from email.utils import parseaddr
 from pathlib import Path
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from mailer.config.files import parse_settings
 from mailer.config.secret_keys import fresh_key
-from mailer.config.settings import SECRETS_NAME, Settings, parse_settings
-from mailer.errors import ConfigurationError
+from mailer.config.settings import SECRETS_NAME, Settings
+from mailer.errors import ConfigurationError, InvalidInput
+from mailer.message import Mailbox
 
 _CONFIG = """\
 # Settings of Release Mailer. Every key can also be set as a variable: MAILER_SENDER, MAILER_SMTP__HOST, ...
@@ -81,24 +82,24 @@ secret_keys = [
 
 @dataclass(frozen=True, slots=True)
 class InitOptions:
-    """What the person at the keyboard asked for; None leaves the default."""
+    """The options of the command; None leaves the default."""
 
     sender: str | None = None
     public_url: str | None = None
     database_url: str | None = None
 
 
-def write_files(config: Path, wishes: InitOptions) -> list[Path]:
-    """Write the settings file and its secrets file, each only where there is none yet; returns what was made.
+def write_files(config: Path, options: InitOptions) -> list[Path]:
+    """Write the settings file and its secrets file, each only where there is none yet; returns the files made.
 
-    A database URL with a password goes to the secrets file. Raises ConfigurationError, with nothing written,
-    where a wish does not do.
+    A database URL with a password goes to the secrets file. Raises ConfigurationError for an invalid option, and
+    then writes nothing.
     """
-    secret = _has_password(wishes.database_url)
+    secret = _has_password(options.database_url)
     made = []
     for path, text, mode in (
-        (config, config_text(wishes, with_database=not secret), 0o644),
-        (config.with_name(SECRETS_NAME), secrets_text(wishes, with_database=secret), 0o600),
+        (config, config_text(options, with_database=not secret), 0o644),
+        (config.with_name(SECRETS_NAME), secrets_text(options, with_database=secret), 0o600),
     ):
         if not path.exists():
             parse_settings(tomllib.loads(text), path)
@@ -107,14 +108,14 @@ def write_files(config: Path, wishes: InitOptions) -> list[Path]:
     return made
 
 
-def config_text(wishes: InitOptions, *, with_database: bool = True) -> str:
-    """A commented settings file with the wishes and, for the rest, the defaults."""
+def config_text(options: InitOptions, *, with_database: bool = True) -> str:
+    """A commented settings file with the options, and with the defaults for the rest."""
     fields = Settings.model_fields
     smtp, brand = fields["smtp"].default, fields["brand"].default
     return _CONFIG.format(
         secrets=SECRETS_NAME,
-        sender=_toml(wishes.sender or fields["sender"].default),
-        public_url=_toml(wishes.public_url or fields["public_url"].default),
+        sender=_toml(options.sender or str(fields["sender"].default)),
+        public_url=_toml(options.public_url or fields["public_url"].default),
         topic=_toml(fields["topic"].default),
         locale=_toml(fields["locale"].default),
         zone=_toml(fields["zone"].default),
@@ -122,23 +123,30 @@ def config_text(wishes: InitOptions, *, with_database: bool = True) -> str:
         port=smtp.port,
         security=_toml(smtp.security),
         connections=smtp.connections,
-        name=_toml(parseaddr(wishes.sender or "")[0] or brand.name),
+        name=_toml(_sender_name(options.sender) or brand.name),
         colour=_toml(brand.colour),
-        database_url=_database_line(wishes) if with_database else "",
+        database_url=_database_line(options) if with_database else "",
     )
 
 
-def secrets_text(wishes: InitOptions, *, with_database: bool = False) -> str:
+def secrets_text(options: InitOptions, *, with_database: bool = False) -> str:
     """A secrets file with one fresh key."""
     return _SECRETS.format(
         key=_toml(fresh_key()),
-        database_url=_database_line(wishes) if with_database else "",
+        database_url=_database_line(options) if with_database else "",
     )
 
 
-def _database_line(wishes: InitOptions) -> str:
+def _database_line(options: InitOptions) -> str:
     default: str = Settings.model_fields["database_url"].default.get_secret_value()
-    return f"\n# A SQLite file, or postgresql://user@host/database for many hosts.\ndatabase_url = {_toml(wishes.database_url or default)}\n"
+    return f"\n# A SQLite file, or postgresql://user@host/database for many hosts.\ndatabase_url = {_toml(options.database_url or default)}\n"
+
+
+def _sender_name(sender: str | None) -> str:
+    try:
+        return Mailbox.parse(sender or "").name
+    except InvalidInput:
+        return ""  # `parse_settings` refuses such a sender, with the setting's name
 
 
 def _toml(value: str) -> str:
@@ -149,7 +157,7 @@ def _has_password(url: str | None) -> bool:
     try:
         return url is not None and bool(make_url(url).password)
     except ArgumentError:
-        return True  # whatever it is, it is not to be shown; the database will say that it can't be read
+        return True  # it may hold one; opening the database will say that the URL is invalid
 
 
 def _create(path: Path, text: str, mode: int) -> None:

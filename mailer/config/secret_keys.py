@@ -1,45 +1,42 @@
-"""The secrets file's list of keys, oldest first: the last one signs, all of them verify."""
+"""The list of secret keys in the secrets file, oldest first: the last one signs, each verifies."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import secrets
-import tomllib
 from pathlib import Path
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Array
 
 from mailer.errors import ConfigurationError
 
-_LIST = re.compile(r'^secret_keys\s*=\s*\[(?:[^\]"\'#]|"[^"\\\n]*"|\'[^\'\n]*\'|#[^\n]*)*\]', re.MULTILINE)
-
 
 def fresh_key() -> str:
-    """A key of 256 random bits, in letters that need no escape in TOML or in a variable."""
+    """A key of 256 random bits, in characters that need no escape in TOML or in a variable."""
     return secrets.token_urlsafe(32)
 
 
 def rotate(path: Path) -> int:
     """Add a fresh key at the end of the list in the secrets file `path`; returns how many there are now.
 
-    Everything else in the file stays as it is, and a reader sees the old file or the new one, whole.
+    Everything else in the file stays as it is, comments too. A reader sees either the old file or the new one.
     Raises ConfigurationError, with the file unchanged, where it has no such list.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        before = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = tomlkit.parse(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not valid TOML"
         raise ConfigurationError(f"{path} can't be read: {reason}.", hint="Run `mailer init`.") from None
-    keys = [*before.get("secret_keys", []), fresh_key()]
-    lines = "".join(f"  {json.dumps(key)},\n" for key in keys)
-    changed, count = _LIST.subn(lambda _: f"secret_keys = [\n{lines}]", text)
-    if count != 1 or tomllib.loads(changed) != before | {"secret_keys": keys}:
+    keys = document.get("secret_keys")
+    if not isinstance(keys, Array):
         raise ConfigurationError(
-            f"{path} has no list of secret_keys that can be added to.",
+            f"{path} has no list of secret_keys to add a key to.",
             hint='Write it as: secret_keys = ["oldest", "newest"]',
         )
-    _replace(path, changed)
+    keys.add_line(fresh_key(), indent="  ", newline=True)
+    _replace(path, tomlkit.dumps(document))
     return len(keys)
 
 

@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from email.utils import parseaddr
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
@@ -152,7 +151,7 @@ def public_address(settings: Settings, expected: ExpectedAnswer) -> Finding:
 
 def sender(settings: Settings, lookup: Lookup | None = dns.txt_records) -> Iterator[Finding]:
     """Whether SPF, DKIM and DMARC line up with the From domain; without `lookup`, DNS is left alone."""
-    domain = _domain(parseaddr(settings.sender)[1])
+    domain = _domain(settings.sender.email)
     if domain in {"", "example.com"}:
         yield Finding(
             "sender",
@@ -163,7 +162,7 @@ def sender(settings: Settings, lookup: Lookup | None = dns.txt_records) -> Itera
         return
     yield from _signature(settings, domain, lookup)
     if lookup is not None:
-        bounces = _domain((settings.return_path or settings.sender).strip("<> "))
+        bounces = _domain((settings.return_path or settings.sender.email).strip("<> "))
         yield _record(
             lookup,
             ("spf", bounces, "v=spf1"),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from mailer.message.content import Content
 from mailer.message.identifiers import MessageIds, ReturnPaths, feedback_id
+from mailer.message.mailbox import Mailbox
 from mailer.message.skeleton import (
-    Address,
     InlineImage,
     MailTemplate,
     RecipientValues,
@@ -19,10 +19,10 @@ from mailer.message.skeleton import (
 )
 
 __all__ = [
-    "Address",
     "Content",
     "InlineImage",
     "MailTemplate",
+    "Mailbox",
     "MessageIds",
     "RecipientValues",
     "ReturnPaths",

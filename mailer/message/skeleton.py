@@ -23,6 +23,7 @@ from mailer.errors import InvalidInput, TemplateError
 from mailer.message import headers, quoted_printable
 from mailer.message.content import Content
 from mailer.message.dkim import SignatureTemplate, Signer
+from mailer.message.mailbox import Mailbox
 
 
 class Slot(StrEnum):
@@ -36,13 +37,6 @@ class Slot(StrEnum):
     def marker(self) -> str:
         """What stands in its place in text, HTML text and HTML attributes; letters and underscores only."""
         return f"__slot_{self.value}__"
-
-
-class Address(NamedTuple):
-    """A mailbox: display name (may be empty) and address."""
-
-    name: str
-    email: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +57,7 @@ class MailTemplate:
     The same `boundary_seed` gives the same bytes. `extra` are further fixed fields (name, value).
     """
 
-    sender: Address
+    sender: Mailbox
     subject: str
     html: str
     text: str
@@ -72,7 +66,7 @@ class MailTemplate:
     language: str
     boundary_seed: str
     list_name: str = ""
-    reply_to: Address | None = None
+    reply_to: Mailbox | None = None
     unsubscribe_mailto: str | None = None
     images: tuple[InlineImage, ...] = ()
     extra: tuple[tuple[str, str], ...] = ()
@@ -81,7 +75,7 @@ class MailTemplate:
 class RecipientValues(NamedTuple):
     """What differs per recipient. `date` is aware; `message_id` comes from `MessageIds`."""
 
-    to: Address
+    to: Mailbox
     message_id: str
     date: datetime
     unsubscribe_url: str

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from mailer.message import Address, InlineImage, MailTemplate, RecipientValues, Slot
+from mailer.message import InlineImage, Mailbox, MailTemplate, RecipientValues, Slot
 
 URL = "https://mail.example.org/u/" + "k3Jx_9-" * 12
 LOGO = InlineImage("logo@example.org", "image/png", bytes(range(256)) * 3)
 MAIL = MailTemplate(
-    sender=Address("Acme: Nieuws", "news@example.org"),
-    reply_to=Address("Zoë van Acme", "help@example.org"),
+    sender=Mailbox("Acme: Nieuws", "news@example.org"),
+    reply_to=Mailbox("Zoë van Acme", "help@example.org"),
     subject="Versie 2.4.0: sneller, en één ding minder",
     html='<p>__slot_greeting__,</p>\n<p>Nieuw.</p>\n<a href="__slot_unsubscribe_url__">Afmelden</a>\n',
     text="__slot_greeting__,\n\nNieuw.\n\nAfmelden: __slot_unsubscribe_url__\n",
@@ -23,7 +23,7 @@ MAIL = MailTemplate(
     boundary_seed="notes-240",
 )
 PERSON = RecipientValues(
-    to=Address("Zoë Ångström-Łuczak", "zoe@example.org"),
+    to=Mailbox("Zoë Ångström-Łuczak", "zoe@example.org"),
     message_id="<0123456789abcdef@example.org>",
     date=datetime(2025, 12, 1, 8, 0, 0, tzinfo=UTC),
     unsubscribe_url=URL,

@@ -16,6 +16,7 @@ from mailer.config import Settings, load_settings
 from mailer.config.init_files import InitOptions, config_text, write_files
 from mailer.database import Database
 from mailer.errors import ConfigurationError
+from mailer.message import Mailbox
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +104,7 @@ def test_wishes_end_up_in_the_settings(folder: Path) -> None:
         "sqlite:///x.db",
     )
     settings = load_settings()
-    assert (settings.sender, settings.public_url) == (sender, "https://acme.example/mail")
+    assert (settings.sender, settings.public_url) == (Mailbox.parse(sender), "https://acme.example/mail")
     assert (folder / "x.db").exists()
 
 
@@ -138,7 +139,7 @@ def test_a_lost_secrets_file_is_made_anew_beside_settings_that_stay(folder: Path
     run("init", "--sender", "Acme <news@acme.example>")
     (folder / "mailer.secrets.toml").unlink()
     assert json.loads(run("init", "--json").stdout)["made"] == ["mailer.secrets.toml"]
-    assert load_settings().sender == "Acme <news@acme.example>"
+    assert str(load_settings().sender) == "Acme <news@acme.example>"
 
 
 def test_init_works_on_postgresql(postgresql_database: Database) -> None:

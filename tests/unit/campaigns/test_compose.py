@@ -15,7 +15,7 @@ from campaigns.notes import render_notes
 from campaigns.sending import Composer
 from mailer.config import Settings
 from mailer.errors import ConfigurationError
-from mailer.message import ReturnPaths, dkim
+from mailer.message import Mailbox, ReturnPaths, dkim
 from subscribers.audience import ConsentedRecipient
 from subscribers.self_service import Links
 from tests.support.campaign import NOTES, SECRET, TOPIC, settings_for
@@ -46,7 +46,7 @@ def test_a_mail_carries_the_headers_that_providers_ask_for() -> None:
 
 def test_a_sender_with_a_domain_beyond_ascii_has_an_envelope_all_the_same() -> None:
     """SMTP commands are ASCII; the domain goes in its IDNA form, there as in the header."""
-    settings = settings_for(25).model_copy(update={"sender": "Acme <news@bücher.example>"})
+    settings = settings_for(25).model_copy(update={"sender": Mailbox.parse("Acme <news@bücher.example>")})
     envelope, content = composer(settings).compose(ZOE, NOW)
     assert envelope.sender == "news@xn--bcher-kva.example"
     assert b"<news@xn--bcher-kva.example>" in bytes(content)

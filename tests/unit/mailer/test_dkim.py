@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 
 from mailer.errors import ConfigurationError
-from mailer.message import Address, compile_skeleton, dkim
+from mailer.message import Mailbox, compile_skeleton, dkim
 from mailer.message.dkim import Algorithm, DkimKey, Signer
 from tests.support.mails import CONTENTS, LOGO, MAIL, NAMES, PERSON, TEXT
 
@@ -54,7 +54,7 @@ def test_each_algorithm_verifies_alone_and_beside_the_other(keys: list[DkimKey])
 @given(CONTENTS, CONTENTS, NAMES, NAMES.filter(bool), TEXT)
 def test_any_mail_to_anybody_verifies(text: str, markup: str, name: str, subject: str, greeting: str):
     mail = dataclasses.replace(MAIL, text=text, html=markup, subject=subject)
-    person = PERSON._replace(to=Address(name, "z@example.org"), greeting=greeting)
+    person = PERSON._replace(to=Mailbox(name, "z@example.org"), greeting=greeting)
     assert verdicts(bytes(compile_skeleton(mail, [Signer(ED25519), Signer(RSA)]).fill(person))) == [
         True,
         True,

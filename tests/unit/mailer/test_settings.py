@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from mailer.config import RelaySettings, Settings, load_settings, parse_settings
 from mailer.errors import ConfigurationError
+from mailer.message import Mailbox
 
 LINE = st.text(st.characters(blacklist_categories=["Cc", "Cs"]), min_size=1, max_size=60)
 SECRET = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=32, max_size=64)
@@ -69,7 +70,17 @@ class TestSources:
         )
         monkeypatch.setenv("MAILER_TOPIC", "c")
         settings = load_settings(config)
-        assert (settings.topic, settings.sender, settings.reply_to) == ("c", "b@x.example", "a@x.example")
+        assert (settings.topic, settings.sender, settings.reply_to) == (
+            "c",
+            Mailbox("", "b@x.example"),
+            Mailbox("", "a@x.example"),
+        )
+
+    @pytest.mark.parametrize("name", ["mailer.toml", "mailer.secrets.toml"])
+    def test_a_byte_order_mark_is_skipped(self, folder: Path, name: str) -> None:
+        config = write(folder)
+        (folder / name).write_text('topic = "b"', encoding="utf-8-sig")
+        assert load_settings(config).topic == "b"
 
     def test_a_section_is_merged_key_by_key_from_all_three(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -91,6 +102,17 @@ class TestSources:
         monkeypatch.setenv("MAILER_SMTP__TIMEOUTS__FINAL", "3")
         timeouts = load_settings(config).smtp.timeouts
         assert (timeouts.connect, timeouts.final, timeouts.data) == (1, 3, 120)
+
+    def test_mailboxes_come_from_variables_too(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILER_SENDER", "Acme <a@x.example>")
+        monkeypatch.setenv("MAILER_REPLY_TO", "b@x.example")
+        monkeypatch.setenv("MAILER_RELAYS__SPARE__SENDER", "Spare <c@x.example>")
+        settings = load_settings(write(folder))
+        assert (settings.sender, settings.reply_to) == (
+            Mailbox("Acme", "a@x.example"),
+            Mailbox("", "b@x.example"),
+        )
+        assert settings.relays["spare"].sender == Mailbox("Spare", "c@x.example")
 
     @pytest.mark.parametrize("text", ["a, b", "a b", "a,b", " a ,  b "])
     def test_a_variable_holds_a_list_as_words(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,8 +282,8 @@ class TestRelays:
         main, spare = settings.every_relay.values()
         assert (main.host, main.weight, main.limits.per_second) == ("a.example", 3, 50)
         assert main.ca_file == folder / "ca.pem"
-        assert (spare.host, spare.weight, spare.sender) == ("b.example", 1, "News <news@b.example>")
-        assert settings.as_other_senders().keys() == {"spare"}
+        assert (spare.host, spare.weight, spare.sender) == ("b.example", 1, Mailbox("News", "news@b.example"))
+        assert settings.per_sender().keys() == {"spare"}
         assert settings.providers["gmail"].per_second == 20
 
     def test_their_passwords_come_from_the_secrets_file_or_a_variable(
@@ -286,5 +308,5 @@ class TestRelays:
         ],
     )
     def test_what_does_not_do_is_named(self, folder: Path, section: str) -> None:
-        with pytest.raises(ConfigurationError, match="do not do"):
+        with pytest.raises(ConfigurationError, match="Invalid settings"):
             load_settings(write(folder, section))

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from mailer.errors import InvalidInput, TemplateError
 from mailer.message import (
-    Address,
     InlineImage,
+    Mailbox,
     MailTemplate,
     RecipientValues,
     Slot,
@@ -79,7 +79,7 @@ def test_a_mail_decodes_to_what_the_standard_library_would_have_built(  # noqa: 
     text: str, markup: str, name: str, greeting: str, url: str, illustrated: bool
 ):
     mail = dataclasses.replace(MAIL, text=text, html=markup, images=(LOGO,) if illustrated else ())
-    person = PERSON._replace(to=Address(name, "zoe@example.org"), greeting=greeting, unsubscribe_url=url)
+    person = PERSON._replace(to=Mailbox(name, "zoe@example.org"), greeting=greeting, unsubscribe_url=url)
     raw = bytes(compile_skeleton(mail).fill(person))
     ours, theirs = arrived(raw), as_the_standard_library_builds_it(mail, person)
     for field in ("Date", "From", "Subject"):
@@ -97,7 +97,7 @@ def test_a_mail_decodes_to_what_the_standard_library_would_have_built(  # noqa: 
 @given(CONTENTS, CONTENTS, NAMES, TEXT)
 def test_every_line_is_short_ascii_with_nothing_to_stuff(text: str, markup: str, name: str, greeting: str):
     mail = dataclasses.replace(MAIL, text=text, html=markup, images=(LOGO,))
-    person = PERSON._replace(to=Address(name, "z@example.org"), greeting=greeting)
+    person = PERSON._replace(to=Mailbox(name, "z@example.org"), greeting=greeting)
     raw = bytes(compile_skeleton(mail).fill(person))
     assert raw.endswith(b"\r\n")
     assert raw.isascii()
@@ -140,7 +140,7 @@ def test_the_same_mail_gives_the_same_bytes():
 def test_filling_leaves_nothing_behind_for_the_next_recipient():
     skeleton = compile_skeleton(MAIL)
     first = bytes(skeleton.fill(PERSON))
-    bytes(skeleton.fill(PERSON._replace(greeting="Beste lezer", to=Address("", "b@example.org"))))
+    bytes(skeleton.fill(PERSON._replace(greeting="Beste lezer", to=Mailbox("", "b@example.org"))))
     assert bytes(skeleton.fill(PERSON)) == first
 
 
@@ -187,8 +187,8 @@ def test_a_slot_in_the_subject_stops_the_campaign():
     "change",
     [
         {"subject": "a\r\nBcc: x@example.org"},
-        {"sender": Address("a\nb", "a@example.org")},
-        {"reply_to": Address("a", "a@example.org\r\nBcc: x@example.org")},
+        {"sender": Mailbox("a\nb", "a@example.org")},
+        {"reply_to": Mailbox("a", "a@example.org\r\nBcc: x@example.org")},
         {"list_name": "a\nb"},
         {"list_id": "not a domain"},
         {"feedback_id": "a\r\nb"},
@@ -211,9 +211,9 @@ def test_a_header_that_can_not_be_is_refused_when_the_campaign_is_compiled(chang
 @pytest.mark.parametrize(
     "change",
     [
-        {"to": Address("a\r\nBcc: x@example.org", "a@example.org")},
-        {"to": Address("A", "a@example.org\r\nBcc: x@example.org")},
-        {"to": Address("Zoë", "zoë@example.org")},
+        {"to": Mailbox("a\r\nBcc: x@example.org", "a@example.org")},
+        {"to": Mailbox("A", "a@example.org\r\nBcc: x@example.org")},
+        {"to": Mailbox("Zoë", "zoë@example.org")},
         {"message_id": "<a@b>\r\nX: y"},
         {"unsubscribe_url": "https://example.org/\r\nX: y"},
         {"unsubscribe_url": "https://example.org/" + "a" * 1000},

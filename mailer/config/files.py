@@ -1,0 +1,93 @@
+"""Read the settings file, its secrets file and the MAILER_* variables."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import SettingsError
+
+from mailer.config.settings import CONFIG_NAME, SECRETS_NAME, Settings
+from mailer.errors import ConfigurationError
+
+AnySection = TypeVar("AnySection", bound=BaseModel)
+
+
+def config_path(config: Path | None = None) -> Path:
+    """Where the settings file is, or would be."""
+    return config or Path(os.environ.get("MAILER_CONFIG") or CONFIG_NAME)
+
+
+def load_settings(config: Path | None = None) -> Settings:
+    """Read the settings from `config`, its secrets file and the environment.
+
+    Without `config` it is the file that MAILER_CONFIG names, or else mailer.toml in the working directory
+    where there is one. Raises ConfigurationError, which names the file and the key but never a secret's value.
+    """
+    path = config_path(config)
+    if path != Path(CONFIG_NAME) and not path.exists():
+        raise ConfigurationError(f"{path} does not exist.", hint="Run `mailer init` to make one.")
+    return parse_settings(_merged(_read(path), _read(path.with_name(SECRETS_NAME))), path)
+
+
+def parse_settings(values: dict[str, Any], path: Path) -> Settings:
+    """Settings of `values`, as read from `path`, and of the environment; every path in them is absolute.
+
+    Raises ConfigurationError like `load_settings`.
+    """
+    folder = path.parent.absolute()
+    try:
+        settings = Settings(**values)
+    except SettingsError as error:
+        raise ConfigurationError(f"A MAILER_* variable is invalid: {error}.") from None
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, path)) from None
+    return _with_absolute_paths(settings, folder).model_copy(update={"folder": folder})
+
+
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Both files' keys. A section in both is merged too, and `over` wins key by key."""
+    return under | {
+        key: _merged(under[key], value)
+        if isinstance(value, dict) and isinstance(under.get(key), dict)
+        else value
+        for key, value in over.items()
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The values in a TOML file, with or without a byte order mark; none where there is no file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read: {error.strerror}.") from None
+
+
+def _with_absolute_paths(section: AnySection, folder: Path) -> AnySection:
+    updates: dict[str, object] = {}
+    for name, value in section:
+        match value:
+            case Path():
+                updates[name] = folder / value
+            case BaseModel():
+                updates[name] = _with_absolute_paths(value, folder)
+            case dict():
+                updates[name] = {key: _with_absolute_paths(one, folder) for key, one in value.items()}
+    return section.model_copy(update=updates)
+
+
+def _explain(error: ValidationError, path: Path) -> str:
+    lines = [f"Invalid settings in {path} (or in MAILER_* variables):"]
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        key = ".".join(str(part) for part in problem["loc"])
+        unknown = problem["type"] == "extra_forbidden"
+        reason = "there is no such setting" if unknown else problem["msg"].removeprefix("Value error, ")
+        lines.append(f"  {key}: {reason}")
+    return "\n".join(lines)

@@ -1,0 +1,81 @@
+"""The types of single settings: text on one line, mailboxes, durations, lists of words."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, StringConstraints
+from pydantic_settings import NoDecode
+
+from mailer.errors import InvalidInput
+from mailer.message import Mailbox
+
+# The grammar of a topic's name; `subscribers.topic` uses it too.
+TOPIC_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+
+
+class Section(BaseModel):
+    """A section of the settings: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def duration(text: str) -> timedelta:
+    """Read 45s, 90m, 6h or 2d. Raises ValueError, which tells how to write it."""
+    found = re.fullmatch(r"\s*([1-9]\d{0,5})\s*([smhd])\s*", text)
+    if not found:
+        raise ValueError(f'{text!r} is not a duration; write it as "90m", "6h" or "2d"')
+    number, unit = found.groups()
+    return timedelta(**{{"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[unit]: int(number)})
+
+
+def _one_line(value: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise ValueError("must be one line, without control characters")
+    return value
+
+
+def _parse_mailbox(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return Mailbox.parse(_one_line(value))
+    except InvalidInput as error:
+        raise ValueError(f'{error.reason}; write it as "Name <name@example.com>"') from None
+
+
+def _check_colour(value: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+        raise ValueError('write the colour as "#1f5fbf"')
+    return value.lower()
+
+
+def _check_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f'unknown zone {value!r}; write an IANA name such as "Europe/Amsterdam"')
+    return value
+
+
+def _parse_duration(value: object) -> object:
+    return duration(value) if isinstance(value, str) else value
+
+
+def _split_words(value: object) -> object:
+    """A variable holds a list as words between commas or spaces; TOML holds it as an array."""
+    return [word for word in re.split(r"[,\s]+", value) if word] if isinstance(value, str) else value
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+MailboxLine = Annotated[Mailbox, NoDecode, BeforeValidator(_parse_mailbox)]
+OptionalMailboxLine = Annotated[Mailbox | None, NoDecode, BeforeValidator(_parse_mailbox)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_words)]
+Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
+Zone = Annotated[str, AfterValidator(_check_zone)]
+Colour = Annotated[str, AfterValidator(_check_colour)]
+Topic = Annotated[str, StringConstraints(pattern=f"^(?:{TOPIC_PATTERN})$")]
+RelayName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+Security = Literal["none", "starttls", "tls"]
