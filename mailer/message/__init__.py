@@ -8,15 +8,9 @@ from __future__ import annotations
 
 from mailer.message.content import Content
 from mailer.message.identifiers import MessageIds, ReturnPaths, feedback_id
+from mailer.message.mail_template import InlineImage, MailTemplate, RecipientValues, Slot
 from mailer.message.mailbox import Mailbox
-from mailer.message.skeleton import (
-    InlineImage,
-    MailTemplate,
-    RecipientValues,
-    Skeleton,
-    Slot,
-    compile_skeleton,
-)
+from mailer.message.skeleton import Skeleton, compile_skeleton
 
 __all__ = [
     "Content",
