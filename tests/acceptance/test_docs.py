@@ -15,6 +15,7 @@ from tests.support.installed import ROOT
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 PATHS = {context.command_path for _, context in commands()}
 LEAVES = {path for path in PATHS if not any(other.startswith(f"{path} ") for other in PATHS)}
+MAP = ROOT / "docs" / "architecture.md"
 names = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
@@ -49,6 +50,21 @@ def test_every_make_target_in_a_document_exists(document: Path) -> None:
 def test_every_variable_in_a_document_is_a_setting(document: Path) -> None:
     found = set(re.findall(r"\bMAILER_([A-Z_]*[A-Z])\b", document.read_text(encoding="utf-8")))
     assert {name for name in found if not _is_setting(name)} == set()
+
+
+def test_every_path_in_the_map_of_the_code_exists() -> None:
+    paths = re.findall(r"`((?:[\w.]+/)+[\w.]*|\w+\.py)`", MAP.read_text(encoding="utf-8"))
+    assert len(paths) > 40
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_map_names_one_package_for_each_of_twenty_changes() -> None:
+    _, _, section = MAP.read_text(encoding="utf-8").partition("## Where to make a change")
+    rows = re.findall(r"^\| (.+) \| (.+) \|$", section, re.MULTILINE)[1:]
+    assert len(rows) >= 20
+    for change, package in rows:
+        assert re.fullmatch(r"`\w+/\w+`", package), change
+        assert (ROOT / package.strip("`")).is_dir(), change
 
 
 def test_the_file_that_ci_runs_calls_the_readme_s_two_commands() -> None:
