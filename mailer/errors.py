@@ -9,7 +9,7 @@
     ├── Refused                 4   lint, gate, approval or the campaign's state says no
     └── TryAgainLater          75   relay or database away, or another run holds the work
         ├── Locked             75   somebody else is writing to the database just now
-        └── RelayUnavailable   75   no connection on which mail could be offered
+        └── RelayUnavailable   75   no connection on which mail could be offered; 1 where time does not mend it
 
 Each class carries the exit code of the command that ends with it. Messages name no person.
 """

@@ -8,7 +8,7 @@ files; import these three by name.
 from __future__ import annotations
 
 from mailer.config.files import config_path, load_settings, parse_settings
-from mailer.config.relay_settings import NamedRelay, RelaySettings, TimeoutSettings
+from mailer.config.relay_settings import NamedRelay, OAuth2Settings, RelaySettings, TimeoutSettings
 from mailer.config.settings import (
     CONFIG_NAME,
     MIN_SECRET_LENGTH,
@@ -28,6 +28,7 @@ __all__ = [
     "BrandSettings",
     "DkimSettings",
     "NamedRelay",
+    "OAuth2Settings",
     "RelaySettings",
     "RetrySettings",
     "Settings",

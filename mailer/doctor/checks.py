@@ -21,9 +21,12 @@ from mailer.doctor import dns
 from mailer.errors import ConfigurationError, MailerError
 from mailer.message import dkim, headers
 from mailer.smtp import connect, tls_context
+from mailer.smtp.sasl import PASSWORD_METHODS, Method
 
 Lookup = Callable[[str], tuple[str, ...]]
 _PATIENCE = 5.0
+_MICROSOFT = (".office365.com", ".office365.us", ".outlook.com", ".outlook.cn")
+_SECRETS = ("password", "client_secret", "refresh_token")
 
 
 class Level(StrEnum):
@@ -98,7 +101,7 @@ async def relay(settings: Settings, name: str = "smtp") -> Finding:
         return failure(check, error)
     ready.transport.close()
     how = {"none": "in clear", "starttls": "STARTTLS", "tls": "TLS"}[smtp.security]
-    who = "logged in" if smtp.username else "without login"
+    who = f"logged in with {ready.method.upper()}" if ready.method else "without login"
     message = f"{smtp.host}:{smtp.port}, {how}, {who}"
     if smtp.security == "none" and not _is_here(smtp.host):
         return Finding(
@@ -106,6 +109,13 @@ async def relay(settings: Settings, name: str = "smtp") -> Finding:
             Level.WARN,
             f"{message}: mail crosses the network unencrypted",
             'Set security = "starttls".',
+        )
+    if takes_passwords_no_longer(smtp.host, ready.method):
+        return Finding(
+            check,
+            Level.WARN,
+            f"{message}: Microsoft ends logins by password at the end of December 2026",
+            f"Set [{'smtp' if name == 'smtp' else f'relays.{name}'}.oauth2]; docs/relays.md says how.",
         )
     return Finding(check, Level.OK, message)
 
@@ -117,6 +127,11 @@ class ExpectedAnswer:
     path: str
     status: int
     headers: Mapping[str, str]
+
+
+def takes_passwords_no_longer(host: str, method: Method | None) -> bool:
+    """Whether a login by password at this relay ends: Microsoft 365 takes tokens only, from 2027 on."""
+    return method in PASSWORD_METHODS and f".{host.lower().rstrip('.')}".endswith(_MICROSOFT)
 
 
 def public_address(settings: Settings, expected: ExpectedAnswer) -> Finding:
@@ -242,7 +257,7 @@ def holds_secrets(config: Path) -> bool:
     relays = [values.get("smtp", {}), *values.get("relays", {}).values()]
     return (
         "secret_keys" in values
-        or any("password" in relay for relay in relays)
+        or any(secret in {**relay, **relay.get("oauth2", {})} for relay in relays for secret in _SECRETS)
         or bool(make_url(values.get("database_url", "sqlite:///")).password)
     )
 

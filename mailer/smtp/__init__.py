@@ -6,7 +6,8 @@ connections of one relay, `relays` chooses among several. Those two are imported
 
 from __future__ import annotations
 
-from mailer.smtp.handshake import ConnectionFailed, connect, tls_context
+from mailer.smtp.failure import ConnectionFailed, ConnectionRefused
+from mailer.smtp.handshake import connect, tls_context
 from mailer.smtp.outcome import (
     Accepted,
     Deferred,
@@ -24,6 +25,7 @@ __all__ = [
     "Accepted",
     "Capabilities",
     "ConnectionFailed",
+    "ConnectionRefused",
     "Deferred",
     "Envelope",
     "Outcome",

@@ -12,6 +12,7 @@ from typing import Self, cast
 from mailer.config import RelaySettings, TimeoutSettings
 from mailer.message import Content
 from mailer.smtp.handshake import connect, tls_context
+from mailer.smtp.oauth2 import TokenSource
 from mailer.smtp.outcome import Deferred, Outcome, Phase, Reply, Scope, Uncertain
 from mailer.smtp.pipeline import Pipeline
 from mailer.smtp.transaction import Capabilities, Envelope, SessionState, transact
@@ -46,14 +47,21 @@ class Connection:
         self._debt = SessionState.NONE
 
     @classmethod
-    async def open(cls, settings: RelaySettings, tls: ssl.SSLContext | None = None, relay: str = "") -> Self:
+    async def open(
+        cls,
+        settings: RelaySettings,
+        tls: ssl.SSLContext | None = None,
+        relay: str = "",
+        tokens: TokenSource | None = None,
+    ) -> Self:
         """Connect, encrypt, greet and log in.
 
-        `tls` saves reading the authorities' certificates again; by default it is made from the settings.
+        `tls` saves reading the authorities' certificates again, and `tokens` asking for another access token; by
+        default both are made from the settings.
         Raises ConnectionFailed (a RelayUnavailable), which says in which phase and why; ConfigurationError
         where ca_file can't be read or a password would go in clear.
         """
-        ready = await connect(settings, tls or tls_context(settings))
+        ready = await connect(settings, tls or tls_context(settings), tokens)
         pipeline = Pipeline(_limits(settings.timeouts), ready.acknowledge)
         pipeline.take_over(ready.transport)
         return cls(pipeline, ready.capabilities, settings, relay)

@@ -10,54 +10,40 @@ import asyncio
 import re
 import socket
 import ssl
-from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
-from typing import TypeVar, cast
+from typing import cast
 
 import aiosmtplib
 
 from mailer.config import RelaySettings
-from mailer.errors import ConfigurationError, RelayUnavailable
+from mailer.errors import ConfigurationError
 from mailer.smtp.acknowledgement import acknowledger
-from mailer.smtp.outcome import Phase, presentable
+from mailer.smtp.failure import ConnectionRefused, explain, name_of
+from mailer.smtp.login import log_in
+from mailer.smtp.oauth2 import TokenSource, token_source
+from mailer.smtp.outcome import Phase
+from mailer.smtp.sasl import Method
 from mailer.smtp.transaction import Capabilities
 
+_NO_SUCH_COMMAND = (500, 501, 502, 504)
 _SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 section 4
 
 _MAILMAX = re.compile(r"\bMAILMAX=([1-9][0-9]{0,5})\b", re.IGNORECASE)  # RFC 9422 section 4.1
 
 
-class ConnectionFailed(RelayUnavailable):
-    """A connection did not come to the point where mail can be offered.
-
-    `phase` says how far it came and `code` what the relay replied, if it did. `lasting` is set where trying again
-    soon is pointless: wrong credentials, an untrusted certificate, no STARTTLS.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        phase: Phase,
-        code: int | None = None,
-        lasting: bool = False,
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.phase = phase
-        self.code = code
-        self.lasting = lasting
-
-
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A transport on which the relay waits for MAIL, what it offers, and how to acknowledge at once what it sent."""
+    """A transport on which the relay waits for MAIL, and what it offers.
+
+    `acknowledge` acknowledges at once what it has sent; `method` is how we logged in, if we did.
+    """
 
     transport: asyncio.Transport
     capabilities: Capabilities
     acknowledge: Callable[[], None]
+    method: Method | None
 
 
 def tls_context(settings: RelaySettings) -> ssl.SSLContext | None:
@@ -76,25 +62,31 @@ def tls_context(settings: RelaySettings) -> ssl.SSLContext | None:
         ) from None
 
 
-async def connect(settings: RelaySettings, tls: ssl.SSLContext | None) -> Session:
-    """Open a connection up to the point where MAIL is next.
+async def connect(
+    settings: RelaySettings, tls: ssl.SSLContext | None, tokens: TokenSource | None = None
+) -> Session:
+    """Open a connection up to the point where MAIL is next. `tokens` are shared by the connections to a relay.
 
     Raises ConnectionFailed, and ConfigurationError where a password would go in clear.
     """
-    handshake = _Handshake(settings, tls)
+    handshake = _Handshake(settings, tls, tokens or token_source(settings))
     try:
         return await handshake.perform()
     except (aiosmtplib.SMTPException, OSError) as error:
-        raise _explain(error, handshake.phase, settings) from error
+        raise explain(error, handshake.phase, settings) from error
 
 
 class _Handshake:
     """Knows in which phase it is, for the sake of whoever has to explain an error."""
 
-    def __init__(self, settings: RelaySettings, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, settings: RelaySettings, tls: ssl.SSLContext | None, tokens: TokenSource | None
+    ) -> None:
         self.phase = Phase.CONNECT
+        self.method: Method | None = None
         self._settings = settings
         self._tls = tls
+        self._tokens = tokens
 
     async def perform(self) -> Session:
         settings = self._settings
@@ -111,7 +103,7 @@ class _Handshake:
             await self._prepare(client)
             transport = cast("asyncio.Transport", client.transport)
             offered = _capabilities(client.esmtp_extensions, chunking=settings.chunking)
-            return Session(transport, offered, acknowledger(sock))
+            return Session(transport, offered, acknowledger(sock), self.method)
         except BaseException:
             client.close()
             raise
@@ -132,34 +124,24 @@ class _Handshake:
             await self._greet(client)
         if self._settings.username is not None:
             self.phase = Phase.AUTH
-            await self._log_in(client, self._settings.username)
+            self.method = await log_in(client, self._settings, self._tokens)
 
     async def _greet(self, client: aiosmtplib.SMTP) -> None:
-        """EHLO, said aloud: aiosmtplib forgets what was offered at STARTTLS and would not ask again."""
+        """EHLO, said aloud: aiosmtplib forgets what was offered at STARTTLS and would not ask again.
+
+        A relay that does not know it is greeted with HELO (RFC 5321 section 3.2), and then offers nothing.
+        """
         self.phase = Phase.EHLO
-        await client.ehlo(timeout=self._settings.timeouts.ehlo)
+        limit = self._settings.timeouts.ehlo
+        try:
+            await client.ehlo(timeout=limit)
+        except aiosmtplib.SMTPHeloError as error:
+            if error.code not in _NO_SUCH_COMMAND:
+                raise
+            await client.helo(timeout=limit)
 
-    async def _log_in(self, client: aiosmtplib.SMTP, username: str) -> None:
-        settings = self._settings
-        if (
-            settings.security == "none"
-            and not ip_address(client.get_transport_info("peername")[0]).is_loopback
-        ):
-            raise ConfigurationError(
-                f"The password for {settings.host}:{settings.port} would cross the network in clear.",
-                hint='Set [smtp] security to "starttls" or "tls".',
-            )
-        if not client.supported_auth_methods:
-            raise self._refuse(
-                "offers no login that we know (PLAIN, LOGIN, CRAM-MD5)",
-                "Leave [smtp] username out if the relay knows us by our address.",
-            )
-        password = settings.password.get_secret_value() if settings.password else ""
-        await client.login(username, password, timeout=settings.timeouts.auth)
-
-    def _refuse(self, what: str, hint: str) -> ConnectionFailed:
-        message = f"The relay {self._settings.host}:{self._settings.port} {what}."
-        return ConnectionFailed(message, phase=self.phase, lasting=True, hint=hint)
+    def _refuse(self, what: str, hint: str) -> ConnectionRefused:
+        return ConnectionRefused(f"{name_of(self._settings)} {what}.", phase=self.phase, hint=hint)
 
 
 async def _dial(host: str, port: int, patience: float) -> socket.socket:
@@ -206,71 +188,3 @@ def _capabilities(extensions: dict[str, str], *, chunking: bool) -> Capabilities
         size=int(size) if size is not None and _SIZE.fullmatch(size) else None,
         mailmax=int(found[1]) if (found := _MAILMAX.search(extensions.get("limits", ""))) else None,
     )
-
-
-def _explain(error: Exception, phase: Phase, settings: RelaySettings) -> ConnectionFailed:
-    """An error of the network, of TLS or of aiosmtplib, in words for the operator."""
-    relay = f"The relay {settings.host}:{settings.port}"
-    if (tls := _find(error, ssl.SSLError)) is not None:
-        return _explain_tls(relay, tls)
-    if isinstance(error, aiosmtplib.SMTPResponseException) and error.code > 0:
-        return _explain_reply(relay, error, phase, _secrets(settings))
-    if isinstance(error, TimeoutError):
-        return ConnectionFailed(f"{relay} did not answer in time ({phase}).", phase=phase)
-    if phase is Phase.CONNECT:
-        reason = getattr(error, "strerror", None) or str(error)
-        hint = "Check [smtp] host and port; is it running?"
-        return ConnectionFailed(f"{relay} can't be reached: {reason}.", phase=phase, hint=hint)
-    what = "hung up" if isinstance(error, ConnectionError) else "said something that can't be read"
-    return ConnectionFailed(f"{relay} {what} ({phase}).", phase=phase)
-
-
-def _explain_tls(relay: str, error: ssl.SSLError) -> ConnectionFailed:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return ConnectionFailed(
-            f"{relay} shows a certificate that can't be trusted: {error.verify_message}.",
-            phase=Phase.STARTTLS,
-            lasting=True,
-            hint="Is [smtp] host the name in its certificate? For an authority of one's own set [smtp] ca_file.",
-        )
-    return ConnectionFailed(
-        f"{relay} and we can't agree on TLS: {error.reason or error}.",
-        phase=Phase.STARTTLS,
-        hint='For port 587 set [smtp] security to "starttls"; "tls" is for port 465.',
-    )
-
-
-def _explain_reply(
-    relay: str, error: aiosmtplib.SMTPResponseException, phase: Phase, secrets: tuple[str, ...]
-) -> ConnectionFailed:
-    reply = f"{error.code} {presentable(error.message, secrets)}".strip()
-    if phase is not Phase.AUTH:
-        return ConnectionFailed(f"{relay} refused us ({phase}): {reply}", phase=phase, code=error.code)
-    return ConnectionFailed(
-        f"{relay} refused the login: {reply}",
-        phase=phase,
-        code=error.code,
-        lasting=error.code // 100 == 5,
-        hint="Check [smtp] username and password.",
-    )
-
-
-def _secrets(settings: RelaySettings) -> tuple[str, ...]:
-    """The password in every form in which a login says it, for a relay may repeat what it heard."""
-    if settings.password is None:
-        return ()
-    password = settings.password.get_secret_value()
-    forms = (password, f"\0{settings.username}\0{password}")
-    return (password, *(b64encode(form.encode()).decode() for form in forms))
-
-
-_E = TypeVar("_E", bound=BaseException)
-
-
-def _find(error: BaseException | None, kind: type[_E]) -> _E | None:
-    """The first `kind` among `error` and what caused it."""
-    while error is not None:
-        if isinstance(error, kind):
-            return error
-        error = error.__cause__
-    return None

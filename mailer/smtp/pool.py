@@ -20,7 +20,9 @@ from typing import Self
 from mailer.config import RelaySettings
 from mailer.smtp.concurrency import WINDOW, Concurrency
 from mailer.smtp.connection import Connection
-from mailer.smtp.handshake import ConnectionFailed, tls_context
+from mailer.smtp.failure import ConnectionFailed
+from mailer.smtp.handshake import tls_context
+from mailer.smtp.oauth2 import token_source
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between attempts to connect, each varied by up to half
 
@@ -43,6 +45,7 @@ class RelayPool:
         self._name, self._turn = name, turn
         self._patience = patience
         self._tls = tls_context(settings)
+        self._tokens = token_source(settings)
         self._concurrency = Concurrency(settings.connections)
         self._away_since: float | None = None
         self._failure: ConnectionFailed | None = None
@@ -177,7 +180,7 @@ class RelayPool:
         while True:
             started = loop.time()
             try:
-                connection = await Connection.open(self._settings, self._tls, self._name)
+                connection = await Connection.open(self._settings, self._tls, self._name, self._tokens)
                 if self._most is not None:
                     connection.keep_to(self._most)
             except ConnectionFailed as error:

@@ -20,7 +20,7 @@ from mailer.config import NamedRelay
 from mailer.errors import RelayUnavailable
 from mailer.smtp.breaker import Breaker
 from mailer.smtp.connection import Connection
-from mailer.smtp.handshake import ConnectionFailed
+from mailer.smtp.failure import ConnectionFailed
 from mailer.smtp.pool import RelayPool
 
 TURN = 20  # messages on a connection before the next choice, where there is a choice

@@ -80,6 +80,7 @@ class FaultyRelay:
         self.full_reply = b"452 4.5.3 Too many messages sent\r\n"
         self.helo_only = helo_only
         self.limits = limits
+        self.session_class = Session
         self.server_context = loopback_certificates().server_context() if starttls or implicit_tls else None
         self._implicit = self.server_context if implicit_tls else None
         self.slowness = 0.0  # seconds before each content is taken
@@ -124,7 +125,7 @@ class FaultyRelay:
         self.connections += 1
         self.writers.add(writer)
         crowded = self.most_connections is not None and len(self.open) >= self.most_connections
-        session = Session(self, reader, writer, faults)
+        session = self.session_class(self, reader, writer, faults)
         holding = asyncio.get_running_loop().create_task(session.refuse() if crowded else session.context())
         (self.refused if crowded else self.open).add(holding)
         holding.add_done_callback((self.refused if crowded else self.open).discard)
@@ -198,9 +199,12 @@ class Session:
         offers += [b"CHUNKING"] if self.relay.chunking else []
         offers += [b"LIMITS " + self.relay.limits] if self.relay.limits else []
         offers += [b"STARTTLS"] if self.in_clear else []
-        offers += [b"AUTH PLAIN"] if self.relay.login and not self.in_clear else []
+        offers += self.login_offers()
         lines = [b"250-" + offer for offer in offers[:-1]] + [b"250 " + offers[-1]]
         await self.answer(Point.EHLO, b"\r\n".join(lines) + b"\r\n")
+
+    def login_offers(self) -> list[bytes]:
+        return [b"AUTH PLAIN"] if self.relay.login and not self.in_clear else []
 
     async def on_starttls(self, line: bytes) -> None:
         if await self.answer(Point.STARTTLS, GOOD[Point.STARTTLS]):

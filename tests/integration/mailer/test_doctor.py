@@ -15,8 +15,10 @@ from mailer import doctor
 from mailer.config import Settings, dkim_keys
 from mailer.database import Database
 from mailer.doctor import Finding, Level
+from mailer.doctor.checks import takes_passwords_no_longer
 from mailer.doctor.dns import LookupFailed
 from mailer.message import dkim
+from mailer.smtp.sasl import Method
 from tests.support.certificates import loopback_certificates
 from tests.support.relay import FaultyRelay
 
@@ -55,6 +57,8 @@ class TestSecrets:
             '[smtp]\npassword = "p"',
             f'secret_keys = ["{KEY}"]',
             '[relays.first]\npassword = "p"',
+            '[smtp.oauth2]\nclient_secret = "s"',
+            '[relays.first.oauth2]\nrefresh_token = "t"',
             'database_url = "postgresql://u:p@h/d"',
         ],
     )
@@ -94,8 +98,25 @@ class TestRelay:
                 "password": "pass",
             }
             finding = await doctor.relay(settings(smtp=smtp))
-        assert (finding.level, finding.message) == (Level.OK, f"127.0.0.1:{relay.port}, STARTTLS, logged in")
+        assert (finding.level, finding.message) == (
+            Level.OK,
+            f"127.0.0.1:{relay.port}, STARTTLS, logged in with PLAIN",
+        )
         assert relay.contents == []
+
+    @pytest.mark.parametrize(
+        ("host", "method", "ends"),
+        [
+            ("smtp.office365.com", "login", True),
+            ("SMTP-mail.Outlook.com.", "plain", True),
+            ("smtp.office365.com", "xoauth2", False),
+            ("smtp.office365.com", None, False),
+            ("smtp.notoutlook.com", "plain", False),
+            ("smtp.example.com", "plain", False),
+        ],
+    )
+    def test_a_password_at_microsoft_is_warned_of(self, host: str, method: Method | None, ends: bool) -> None:
+        assert takes_passwords_no_longer(host, method) is ends
 
     async def test_a_wrong_password_is_told_without_the_password(self) -> None:
         async with FaultyRelay(starttls=True, login=("user", "pass")) as relay:

@@ -297,7 +297,7 @@ async def test_a_wrong_password_is_told_without_repeating_it(aiosmtpd_port: tupl
     port, _ = aiosmtpd_port
     with pytest.raises(ConnectionFailed) as caught:
         await Connection.open(with_login(port, password="battery staple"))
-    assert (caught.value.phase, caught.value.lasting, caught.value.exit_code) == (Phase.AUTH, True, 75)
+    assert (caught.value.phase, caught.value.lasting, caught.value.exit_code) == (Phase.AUTH, True, 1)
     assert "battery" not in str(caught.value)
 
 

@@ -17,6 +17,7 @@ from mailer.errors import ConfigurationError
 from mailer.message import Mailbox
 
 LINE = st.text(st.characters(blacklist_categories=["Cc", "Cs"]), min_size=1, max_size=60)
+OAUTH2 = {"token_url": "https://login.example.com/token", "client_id": "an-application"}
 SECRET = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=32, max_size=64)
 
 
@@ -310,3 +311,37 @@ class TestRelays:
     def test_what_does_not_do_is_named(self, folder: Path, section: str) -> None:
         with pytest.raises(ConfigurationError, match="Invalid settings"):
             load_settings(write(folder, section))
+
+
+class TestOAuth2:
+    @pytest.mark.parametrize(
+        ("values", "said"),
+        [
+            ({"auth": "xoauth2", "username": "news@example.com"}, "no oauth2 section"),
+            ({"oauth2": OAUTH2}, "no username"),
+            ({"oauth2": OAUTH2, "username": "u", "auth": "login"}, "leave one of them out"),
+            (
+                {"oauth2": OAUTH2 | {"token_url": "http://login.example.com/token"}, "username": "u"},
+                "https://",
+            ),
+            (
+                {"oauth2": OAUTH2 | {"token_url": "https://u:p@login.example.com/"}, "username": "u"},
+                "https://",
+            ),
+            ({"auth": "kerberos"}, "auth"),
+        ],
+    )
+    def test_what_does_not_go_together_is_refused(self, values: dict[str, Any], said: str) -> None:
+        with pytest.raises(ValueError, match=said):
+            RelaySettings(**values)
+
+    def test_its_secrets_come_from_the_secrets_file_and_are_never_shown(self, folder: Path) -> None:
+        config = (
+            '[smtp]\nusername = "news@example.com"\n[smtp.oauth2]\n'
+            'token_url = "https://login.example.com/token"\nclient_id = "an-application"\n'
+        )
+        secrets = '[smtp.oauth2]\nclient_secret = "hidden-1"\nrefresh_token = "hidden-2"\n'
+        settings = load_settings(write(folder, config, secrets))
+        assert settings.smtp.oauth2 is not None
+        assert settings.smtp.oauth2.refresh_token == SecretStr("hidden-2")
+        assert "hidden" not in repr(settings)

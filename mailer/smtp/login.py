@@ -1,0 +1,106 @@
+"""Logging in: which mechanism is used, and its dialogue with the relay (RFC 4954)."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import aiosmtplib
+
+from mailer.config import RelaySettings
+from mailer.errors import ConfigurationError
+from mailer.smtp import sasl
+from mailer.smtp.failure import ConnectionFailed, ConnectionRefused, explain_reply, name_of
+from mailer.smtp.oauth2 import TokenFailed, TokenSource
+from mailer.smtp.outcome import Phase
+from mailer.smtp.sasl import Credentials, Method
+
+GO_ON, DONE, CANCEL = 334, 235, b"*"
+_OAUTH2_HINT = "Check [smtp.oauth2], and that the application may send mail for [smtp] username."
+
+
+async def log_in(client: aiosmtplib.SMTP, settings: RelaySettings, tokens: TokenSource | None) -> Method:
+    """Log in as the settings say, by password or by a token of `tokens`; returns the mechanism that was used.
+
+    A token that the relay refuses is renewed once, for it may have been revoked.
+    Raises ConnectionFailed; ConfigurationError where a secret would cross the network in clear.
+    """
+    username = settings.username or ""
+    if settings.security == "none" and not _is_loopback(client):
+        raise ConfigurationError(
+            f"The password for {settings.host}:{settings.port} would cross the network in clear.",
+            hint='Set [smtp] security to "starttls" or "tls".',
+        )
+    method = sasl.choose(client.server_auth_methods, settings.auth, oauth2=tokens is not None)
+    if method is None:
+        raise _no_method(client.server_auth_methods, settings)
+    if method == "xoauth2" and tokens is not None:
+        await _log_in_with_token(client, settings, tokens)
+    else:
+        password = settings.password.get_secret_value() if settings.password else ""
+        code, text = await _converse(client, settings, method, Credentials(username, password))
+        if code != DONE:
+            raise explain_reply(code, text, Phase.AUTH, settings)
+    return method
+
+
+async def _log_in_with_token(client: aiosmtplib.SMTP, settings: RelaySettings, tokens: TokenSource) -> None:
+    refused: str | None = None
+    while True:
+        try:
+            token = await tokens.token(refused=refused)
+        except TokenFailed as error:
+            kind = ConnectionRefused if error.lasting else ConnectionFailed
+            message = f"The token endpoint of {settings.host} gives no token: {error}."
+            raise kind(message, phase=Phase.AUTH, hint=_OAUTH2_HINT) from None
+        credentials = Credentials(settings.username or "", token)
+        code, text = await _converse(client, settings, "xoauth2", credentials)
+        if code == DONE:
+            return
+        if code // 100 != 5 or refused is not None:
+            refusal = explain_reply(code, text, Phase.AUTH, settings, (token, *sasl.spelled(credentials)))
+            refusal.hint = _OAUTH2_HINT
+            raise refusal
+        refused = token
+
+
+async def _converse(
+    client: aiosmtplib.SMTP, settings: RelaySettings, method: Method, credentials: Credentials
+) -> tuple[int, str]:
+    """The relay's last word on a login: code and text. A challenge that asks for something else cancels it."""
+    limit = settings.timeouts.auth
+    dialogue = sasl.begin(method, credentials)
+    initial = next(dialogue)
+    command = b"AUTH " + method.upper().encode()
+    said = await client.execute_command(
+        command if initial is None else command + b" " + sasl.encode(initial), timeout=limit
+    )
+    while said.code == GO_ON:
+        try:
+            answer = dialogue.send(sasl.decode(said.message))
+        except (sasl.UnexpectedChallenge, StopIteration) as error:
+            await client.execute_command(CANCEL, timeout=limit)
+            what = str(error) if isinstance(error, sasl.UnexpectedChallenge) else "it asks for one thing more"
+            raise ConnectionRefused(
+                f"{name_of(settings)} does not follow AUTH {method.upper()}: {what}; the login was cancelled.",
+                phase=Phase.AUTH,
+                hint='Set [smtp] auth to another method that it offers: "plain", "login" or "cram-md5".',
+            ) from None
+        said = await client.execute_command(sasl.encode(answer or b""), timeout=limit)
+    return said.code, said.message
+
+
+def _no_method(offered: list[str], settings: RelaySettings) -> ConnectionRefused:
+    wanted = [settings.auth] if settings.auth != "auto" else list(sasl.PASSWORD_METHODS)
+    if settings.oauth2 is not None:
+        wanted = ["xoauth2"]
+    names = ", ".join(name.upper() for name in wanted)
+    has = ", ".join(sorted(name.upper() for name in offered if name.isascii() and name.isprintable())[:10])
+    return ConnectionRefused(
+        f"{name_of(settings)} offers no login that we know ({names}). It offers: {has or 'none'}.",
+        phase=Phase.AUTH,
+        hint="Leave [smtp] username out if the relay knows us by our address; [smtp] auth names another method.",
+    )
+
+
+def _is_loopback(client: aiosmtplib.SMTP) -> bool:
+    return ip_address(client.get_transport_info("peername")[0]).is_loopback

@@ -1,0 +1,117 @@
+"""Access tokens for XOAUTH2, fetched from a token endpoint over HTTPS and renewed before they end (RFC 6749).
+
+client credentials   RFC 6749 section 4.4, for an application that mails in its own name
+refresh token        RFC 6749 section 6, for a mailbox whose owner agreed once
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from dataclasses import dataclass, field
+
+from mailer.config import OAuth2Settings, RelaySettings
+from mailer.smtp.outcome import presentable
+
+MARGIN = 120.0  # seconds before its end at which a token is renewed; at most a quarter of its life
+ASSUMED_LIFE = 300.0  # seconds that a token lives where the answer does not say (RFC 6749 section 5.1)
+
+
+class TokenFailed(Exception):
+    """No token was given. `lasting` is set where asking again is pointless: the client or its grant is refused."""
+
+    def __init__(self, message: str, *, lasting: bool) -> None:
+        super().__init__(message)
+        self.lasting = lasting
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A bearer token, and from when on it is renewed, on the clock that `read_token` was given."""
+
+    value: str = field(repr=False)
+    renew_at: float
+    refresh_token: str | None = field(default=None, repr=False)
+
+
+def form(settings: OAuth2Settings, refresh_token: str | None) -> dict[str, str]:
+    """What to ask the token endpoint for; with a refresh token that grant, else the client's own."""
+    fields = {"client_id": settings.client_id}
+    if settings.client_secret is not None:
+        fields["client_secret"] = settings.client_secret.get_secret_value()
+    if settings.scope is not None:
+        fields["scope"] = settings.scope
+    if refresh_token is None:
+        return fields | {"grant_type": "client_credentials"}
+    return fields | {"grant_type": "refresh_token", "refresh_token": refresh_token}
+
+
+def read_token(answer: bytes, now: float) -> AccessToken:
+    """The token in an endpoint's answer (RFC 6749 section 5.1). Raises TokenFailed where there is none."""
+    try:
+        values = json.loads(answer)
+        value, kind = values["access_token"], values.get("token_type", "Bearer")
+        life = float(values.get("expires_in", ASSUMED_LIFE))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise TokenFailed("its answer holds no access token", lasting=False) from None
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
+        raise TokenFailed("its answer holds no access token", lasting=False)
+    if str(kind).lower() != "bearer":
+        raise TokenFailed("its token is not of the type Bearer", lasting=True)
+    renewed = values.get("refresh_token")
+    return AccessToken(
+        value, now + life - min(MARGIN, life / 4), renewed if isinstance(renewed, str) else None
+    )
+
+
+def read_refusal(status: int, answer: bytes, secrets: tuple[str, ...]) -> TokenFailed:
+    """Why an endpoint gave no token (RFC 6749 section 5.2). What it repeats of `secrets` is masked."""
+    try:
+        values = json.loads(answer)
+        words = [str(values[name]) for name in ("error", "error_description") if values.get(name)]
+    except (ValueError, AttributeError, TypeError):
+        words = []
+    said = presentable(": ".join(words), secrets)
+    lasting = status in (400, 401, 403) and not said.startswith("temporarily_unavailable")
+    return TokenFailed(f"it answers {status}{' ' + said if said else ''}", lasting=lasting)
+
+
+class TokenSource:
+    """The access token of one relay, for all of its connections. Times are of the event loop's clock."""
+
+    def __init__(self, settings: OAuth2Settings) -> None:
+        self._settings = settings
+        refresh = settings.refresh_token
+        self._refresh_token = refresh.get_secret_value() if refresh else None
+        self._token: AccessToken | None = None
+        self._fetching = asyncio.Lock()
+
+    async def token(self, *, refused: str | None = None) -> str:
+        """A token that has not ended; a new one where the relay `refused` the one at hand. Raises TokenFailed."""
+        async with self._fetching:
+            now = asyncio.get_running_loop().time()
+            known = self._token
+            if known is None or now >= known.renew_at or known.value == refused:
+                known = self._token = await self._fetch(now)
+                self._refresh_token = known.refresh_token or self._refresh_token
+            return known.value
+
+    async def _fetch(self, now: float) -> AccessToken:
+        from mailer.smtp import token_request  # noqa: PLC0415 - slow to import, and most relays take a password
+
+        fields = form(self._settings, self._refresh_token)
+        try:
+            status, answer = await asyncio.to_thread(token_request.post, self._settings, fields)
+        except OSError as error:
+            untrusted = isinstance(error, ssl.SSLCertVerificationError)
+            raise TokenFailed(f"it can't be asked ({error.strerror or error})", lasting=untrusted) from None
+        if status != 200:
+            secrets = tuple(fields[name] for name in ("client_secret", "refresh_token") if name in fields)
+            raise read_refusal(status, answer, secrets)
+        return read_token(answer, now)
+
+
+def token_source(settings: RelaySettings) -> TokenSource | None:
+    """Where the tokens of a relay come from; None where it takes a password."""
+    return TokenSource(settings.oauth2) if settings.oauth2 is not None else None

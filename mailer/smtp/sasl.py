@@ -1,0 +1,126 @@
+"""SASL mechanisms as dialogues: each yields a response to the challenge that the relay sent (RFC 4954).
+
+    PLAIN       RFC 4616, with an initial response
+    LOGIN       draft-murchison-sasl-login-00: answers what is asked, by the challenge's text
+    CRAM-MD5    RFC 2195
+    XOAUTH2     Google's and Microsoft's form of a bearer token; a refusal comes as a challenge
+
+A mechanism never answers a challenge that asks for something else: it raises UnexpectedChallenge, and the caller
+cancels the login. So a password is never sent where a user name is asked for.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Method = Literal["plain", "login", "cram-md5", "xoauth2"]
+PASSWORD_METHODS: tuple[Method, ...] = ("plain", "login", "cram-md5")
+
+# Receives challenges (decoded), yields responses (not encoded). What it yields first is the initial response, or None
+# where the mechanism waits for a challenge. It ends after its last response.
+Dialogue: TypeAlias = Generator[bytes | None, bytes, None]
+
+
+class UnexpectedChallenge(Exception):
+    """The relay asks for what this mechanism does not say at this point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user name, and its secret: the password, or for XOAUTH2 the access token."""
+
+    username: str
+    secret: str = field(repr=False)
+
+
+def choose(offered: Iterable[str], wanted: Method | Literal["auto"], *, oauth2: bool) -> Method | None:
+    """The method to log in with, of those that the relay offered; None where none of them will do.
+
+    ``auto`` is XOAUTH2 where a token can be had, else the first of PASSWORD_METHODS that is offered.
+    """
+    names = {name.lower() for name in offered}
+    able: tuple[Method, ...] = (wanted,) if wanted != "auto" else ("xoauth2",) if oauth2 else PASSWORD_METHODS
+    return next((method for method in able if method in names), None)
+
+
+def begin(method: Method, credentials: Credentials) -> Dialogue:
+    """The dialogue of `method`; its first yield is the initial response."""
+    return _DIALOGUES[method](credentials)
+
+
+def spelled(credentials: Credentials) -> tuple[str, ...]:
+    """How XOAUTH2 says the credentials on the wire, for a relay may repeat what it heard."""
+    return (encode(_bearer(credentials)).decode(),)
+
+
+def encode(response: bytes) -> bytes:
+    """A response as it stands on a line."""
+    return b2a_base64(response, newline=False)
+
+
+def decode(challenge: str) -> bytes:
+    """What a relay asked; text that is not base64 is taken as it is, for some relays do not encode it."""
+    try:
+        return a2b_base64(challenge.strip(), strict_mode=True)
+    except ValueError:
+        return challenge.strip().encode("utf-8", "replace")
+
+
+def _plain(credentials: Credentials) -> Dialogue:
+    message = f"\0{credentials.username}\0{credentials.secret}".encode()
+    if (yield message):
+        raise UnexpectedChallenge("PLAIN has no challenge")
+    yield message  # the relay ignored the initial response and asks for it
+
+
+def _login(credentials: Credentials) -> Dialogue:
+    challenge = yield None  # a relay may ignore an initial response, and ask for the user name all the same
+    if _asks_for_password(challenge):
+        raise UnexpectedChallenge("it asks for the password first")
+    challenge = yield credentials.username.encode()
+    if _asks_for_name(challenge):
+        raise UnexpectedChallenge("it asks for the user name twice")
+    yield credentials.secret.encode()
+
+
+def _cram_md5(credentials: Credentials) -> Dialogue:
+    challenge = yield None
+    if not challenge:
+        raise UnexpectedChallenge("its challenge is empty")
+    digest = hmac.new(credentials.secret.encode(), challenge, "md5").hexdigest()
+    yield f"{credentials.username} {digest}".encode()
+
+
+def _xoauth2(credentials: Credentials) -> Dialogue:
+    message = _bearer(credentials)
+    if not (yield message):
+        yield message  # the relay ignored the initial response and asks for it
+    yield b""  # the challenge was a refusal: the reply to this says so
+
+
+def _bearer(credentials: Credentials) -> bytes:
+    return f"user={credentials.username}\1auth=Bearer {credentials.secret}\1\1".encode()
+
+
+_DIALOGUES: dict[Method, Callable[[Credentials], Dialogue]] = {
+    "plain": _plain,
+    "login": _login,
+    "cram-md5": _cram_md5,
+    "xoauth2": _xoauth2,
+}
+
+_NAME = re.compile(rb"user|name|login|account", re.IGNORECASE)
+_PASSWORD = re.compile(rb"pass|secret", re.IGNORECASE)
+
+
+def _asks_for_password(challenge: bytes) -> bool:
+    return _PASSWORD.search(challenge) is not None
+
+
+def _asks_for_name(challenge: bytes) -> bool:
+    return _NAME.search(challenge) is not None and not _asks_for_password(challenge)
