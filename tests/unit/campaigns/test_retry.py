@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.deliveries import Settlement, next_attempt, settlement_for
-from campaigns.deliveries.retry import QUICK_TRIES
 from campaigns.models import DeliveryState
 from mailer.config import RetrySettings
 from mailer.smtp import Accepted, Deferred, Outcome, Phase, Rejected, Scope, Uncertain
@@ -20,15 +19,31 @@ POLICY = RetrySettings()
 HALF_HOUR = timedelta(minutes=30)
 
 
-def settled(outcome: Outcome, *, attempts: int = 1, first: datetime = NOW, luck: float = 0) -> Settlement:
+def settled(
+    outcome: Outcome,
+    *,
+    attempts: int = 1,
+    first: datetime = NOW,
+    luck: float = 0,
+    elsewhere: bool = False,
+) -> Settlement:
     return settlement_for(
-        7, outcome, attempts=attempts, first_attempted_at=first, now=NOW, policy=POLICY, luck=luck
+        7,
+        outcome,
+        attempts=attempts,
+        first_attempted_at=first,
+        now=NOW,
+        policy=POLICY,
+        luck=luck,
+        elsewhere=elsewhere,
     )
 
 
 OK = Reply(250, "2.0.0", "queued as 1A2B")
 GREYLISTED = Deferred(Phase.RCPT, Scope.RECIPIENT, Reply(450, "4.2.0", "later"), "450 4.2.0 later")
 CUT_OFF = Deferred(Phase.MAIL, Scope.RELAY, None, "the relay hung up")
+CLOSING = Deferred(Phase.MAIL, Scope.RELAY, Reply(421, "4.3.2", "closing"), "421 4.3.2 closing")
+BUSY = Deferred(Phase.MAIL, Scope.RELAY, Reply(451, "4.3.0", "busy"), "451 4.3.0 busy")
 
 
 def test_an_accepted_mail_keeps_the_relays_words() -> None:
@@ -44,6 +59,16 @@ def test_a_greylisted_mail_waits_half_an_hour() -> None:
         NOW + HALF_HOUR,
         "rcpt",
     )
+
+
+def test_a_settlement_keeps_what_the_relay_said() -> None:
+    assert (settled(GREYLISTED).reply_code, settled(GREYLISTED).diagnostic) == (450, "450 4.2.0 later")
+    assert (settled(CUT_OFF).reply_code, settled(CUT_OFF).diagnostic) == (None, "the relay hung up")
+
+
+def test_an_accepted_or_deferred_mail_suppresses_nobody() -> None:
+    assert not settled(Accepted(OK)).suppress
+    assert not settled(GREYLISTED).suppress
 
 
 def test_a_mail_that_is_deferred_for_four_days_is_given_up_as_rejected() -> None:
@@ -75,9 +100,31 @@ def test_a_lost_answer_is_uncertain() -> None:
     assert (found.state, found.next_attempt_at) == (DeliveryState.UNCERTAIN, None)
 
 
-def test_a_cut_connection_is_tried_again_at_once_but_not_for_ever() -> None:
-    states = [settled(CUT_OFF, attempts=attempts).state for attempts in range(1, QUICK_TRIES + 2)]
-    assert states == [DeliveryState.PENDING] * QUICK_TRIES + [DeliveryState.DEFERRED]
+@pytest.mark.parametrize("outcome", [CUT_OFF, CLOSING])
+def test_a_cut_connection_is_tried_again_at_once_three_times(outcome: Deferred) -> None:
+    found = [settled(outcome, attempts=attempts) for attempts in range(1, 5)]
+    assert [one.state for one in found] == [DeliveryState.PENDING] * 3 + [DeliveryState.DEFERRED]
+    assert [one.next_attempt_at for one in found[:3]] == [NOW] * 3
+
+
+def test_what_a_relay_puts_off_is_tried_elsewhere_at_once_three_times() -> None:
+    found = [settled(BUSY, attempts=attempts, elsewhere=True) for attempts in range(1, 5)]
+    assert [one.state for one in found] == [DeliveryState.PENDING] * 3 + [DeliveryState.DEFERRED]
+    assert [one.next_attempt_at for one in found[:3]] == [NOW] * 3
+
+
+def test_what_the_only_relay_puts_off_waits() -> None:
+    assert settled(BUSY).state is DeliveryState.DEFERRED
+
+
+def test_a_greylisted_mail_waits_also_where_there_is_another_relay() -> None:
+    assert settled(GREYLISTED, elsewhere=True) == settled(GREYLISTED)
+
+
+def test_what_a_full_connection_puts_off_is_tried_at_once_on_the_next_however_often() -> None:
+    full = Deferred(Phase.MAIL, Scope.CONNECTION, Reply(452, "4.5.3", "full"), "452 4.5.3 full")
+    found = settled(full, attempts=100)
+    assert (found.state, found.next_attempt_at) == (DeliveryState.PENDING, NOW)
 
 
 @pytest.mark.parametrize("code", [450, 451, 452])
@@ -105,3 +152,20 @@ def test_waits_never_get_shorter(attempts: int) -> None:
     assert waits[0] is not None
     assert waits[1] is not None
     assert waits[0] <= waits[1]
+
+
+def test_each_wait_is_twice_the_one_before_up_to_the_longest() -> None:
+    policy = RetrySettings(first_seconds=60, longest_seconds=600)
+    waits = [next_attempt(number, NOW, NOW, policy, 0) for number in range(1, 7)]
+    assert waits == [NOW + timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 10, 10)]
+
+
+def test_luck_lengthens_a_wait_by_up_to_a_fifth() -> None:
+    waits = [next_attempt(1, NOW, NOW, POLICY, luck) for luck in (0, 0.5, 1)]
+    assert waits == [NOW + timedelta(minutes=minutes) for minutes in (30, 33, 36)]
+
+
+def test_a_retry_that_is_due_at_the_last_moment_is_still_made() -> None:
+    last = NOW - timedelta(seconds=POLICY.give_up_seconds) + HALF_HOUR
+    assert next_attempt(1, last, NOW, POLICY, 0) == NOW + HALF_HOUR
+    assert next_attempt(1, last - timedelta(seconds=1), NOW, POLICY, 0) is None
