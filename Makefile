@@ -13,7 +13,7 @@ SOURCES := pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint bench soak docs lock clean
+.PHONY: help demo test coverage lint bench soak mutation docs lock clean
 
 help:  ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,6 +40,9 @@ bench: $(VENV)/.tests  ## Measure throughput beside other programs, write benchm
 soak: $(VENV)/.tests  ## Test delivery for about an hour on a quiet machine (ARGS="hosts kills" runs only these parts).
 	$(BIN)/python -m tests.soak $(ARGS)
 
+mutation: $(VENV)/.mutation  ## Change the core piece by piece; each change must fail a test (ARGS="gate claims" tries only these modules).
+	nice -n 19 $(BIN)/python -m tests.mutation $(ARGS)
+
 docs: $(VENV)/.tests  ## Write docs/cli.md from the help texts of the commands.
 	$(BIN)/python docs/generate_cli.py
 
@@ -47,6 +50,8 @@ lock: $(VENV)/.tests  ## Update the lock files to the newest releases of all dep
 	$(PIP_INSTALL) uv
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --group build --output-file requirements.lock pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --group build --group test --output-file requirements-dev.lock pyproject.toml
+	$(BIN)/uv pip compile $(LOCK_FLAGS) --constraint requirements-dev.lock --output-file tests/mutation/requirements.lock \
+		tests/mutation/requirements.in
 LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --allow-unsafe
 
@@ -72,3 +77,7 @@ $(VENV)/.tests: requirements-dev.lock $(SOURCES) | $(BIN)/python
 	$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.mutation: tests/mutation/requirements.lock $(VENV)/.tests
+	$(PIP_INSTALL) --require-hashes --requirement tests/mutation/requirements.lock
+	@touch $@

@@ -1,0 +1,61 @@
+"""Which modules are mutated, and which tests are to notice: the quick ones that are about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DELIVERIES = ("tests/integration/campaigns/test_deliveries.py", "tests/integration/campaigns/test_fencing.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A module and its tests.
+
+    `ready` names packages that do not import the module, and so are imported once for all its mutants. Where
+    `postgresql` is set the tests run on that engine too, for mutants that SQLite does not notice.
+    """
+
+    module: str
+    tests: tuple[str, ...]
+    ready: tuple[str, ...] = ()
+    postgresql: bool = False
+
+
+_BELOW_DELIVERIES = (
+    "mailer.config", "mailer.limits", "mailer.smtp.relays", "subscribers.self_service", "subscribers.intake",
+    "templates.render", "templates.page", "campaigns.lifecycle", "campaigns.notes", "campaigns.timing", "campaigns.models",
+)  # fmt: skip
+
+
+def _deliveries(module: str, *tests: str, postgresql: bool = True) -> Target:
+    return Target(f"campaigns/deliveries/{module}.py", tests, _BELOW_DELIVERIES, postgresql)
+
+
+def _ledger(module: str) -> Target:
+    tests = ("tests/unit/subscribers/test_ledger_events.py", "tests/integration/subscribers/test_ledger.py")
+    return Target(
+        f"subscribers/ledger/{module}.py", tests, ("mailer.config", "mailer.database"), postgresql=True
+    )
+
+
+TARGETS = (
+    _deliveries("gate", *DELIVERIES),
+    _deliveries("claims", *DELIVERIES),
+    _deliveries("cancellation", *DELIVERIES),
+    _deliveries("settlement", *DELIVERIES),
+    _deliveries("held_back", *DELIVERIES, "tests/integration/campaigns/test_pace_and_relays.py"),
+    _deliveries("workers", *DELIVERIES),
+    _deliveries("recovery", *DELIVERIES),
+    _deliveries("retry", "tests/unit/campaigns/test_retry.py", postgresql=False),
+    _deliveries("tables", *DELIVERIES),
+    _ledger("events"),
+    _ledger("ledger"),
+    _ledger("proof"),
+    _ledger("verification"),
+    Target(
+        "subscribers/self_service/links.py",
+        ("tests/unit/subscribers/test_unsubscribe.py",),
+        ("mailer.config", "mailer.database"),
+    ),
+    Target("mailer/smtp/outcome.py", ("tests/unit/mailer/test_outcome.py",), ("mailer.database",)),
+)
