@@ -7,6 +7,7 @@ ambiguous carries a doubt, which names both lines.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from campaigns.notes.changelog.outline import LOWEST, Heading, Outline
 from campaigns.notes.changelog.versions import Title, Version
 
 _MOST_DOUBTS = 3
+_OPENED_DETAILS = re.compile(r"(?:^|\n)<details[^>\n]*>\s*(?:<summary>[^\n]*</summary>)?\s*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class _Divider:
         is_last = self.beginnings[-1].heading.start < end
         first, last = (bisect_left(self._starts, line) for line in (mark.heading.end, end))
         for heading in self.found.headings[first:last]:
-            if heading.start in self._begun:
+            if heading.start in self._begun or not heading.text:
                 continue
             if mark.heading.level < LOWEST and heading.level <= mark.heading.level:
                 other = self._marked.get(heading.start)
@@ -176,8 +178,19 @@ class _Divider:
             end = next((line for line in range(start, end) if lines[line][:1].strip()), end)
         while end > start and not lines[end - 1].strip():
             end -= 1
+        end = _before_opened_details(lines, start, end)
         doubts = tuple(self._doubts.get(mark.heading.start, ()))
         return Section(mark.heading, mark.title, start, end, doubts)
+
+
+def _before_opened_details(lines: Sequence[str], start: int, end: int) -> int:
+    """The line before ``<details>`` at the very end of a section: it folds up the sections below."""
+    tail = "\n".join(lines[max(start, end - 4) : end])
+    if opened := _OPENED_DETAILS.search(tail):
+        end -= tail[opened.start() :].lstrip("\n").count("\n") + 1
+        while end > start and not lines[end - 1].strip():
+            end -= 1
+    return end
 
 
 def _is_series(upper: Version, lower: Version) -> bool:

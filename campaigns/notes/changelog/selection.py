@@ -51,7 +51,7 @@ class Release:
 class Changelog:
     """A changelog in Markdown, read once. Its `releases` stand in the order of the file; "Unreleased" is none.
 
-    `product` is the name that stands before every version, where there is one; of such a file no package is asked.
+    `packages` are the names that stand before versions. `product` is the name that stands before every one.
     `other_headings` name a version and begin no release.
     """
 
@@ -60,6 +60,9 @@ class Changelog:
         self.origin = origin
         divided = sections(self._outline)
         self.releases = tuple(self._release(section) for section in divided if section.title.versions)
+        self.packages = frozenset(
+            version.package for one in self.releases for version in one.versions if version.package
+        )
         self.product = _only_package(self.releases)
         self.other_headings = other_headings(self._outline, divided)
 
