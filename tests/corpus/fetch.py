@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
@@ -33,23 +34,20 @@ def fetch(seconds: float) -> list[Path]:
     """The changelogs, fetched if they are not there yet. Raises Unavailable after `seconds`, or where a client fails."""
     until = time.monotonic() + seconds
     packages = tomllib.loads(PACKAGES.read_text(encoding="utf-8"))
-    FOLDER.mkdir(exist_ok=True)
     wanted = FOLDER / "packages.toml"
     if not wanted.exists() or wanted.read_bytes() != PACKAGES.read_bytes():
-        with ThreadPoolExecutor() as both:
+        FOLDER.joinpath("changelogs").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as archives, ThreadPoolExecutor() as both:
             for done in [
-                both.submit(_fetch_crates, packages["crates"], until),
-                both.submit(_fetch_npm, packages["npm"], until),
+                both.submit(_fetch_crates, packages["crates"], Path(archives, "crates"), until),
+                both.submit(_fetch_npm, packages["npm"], Path(archives, "npm"), until),
             ]:
                 done.result()
-        for archives in ("cargo", "npm"):
-            shutil.rmtree(FOLDER / archives)
         shutil.copyfile(PACKAGES, wanted)
     return sorted(FOLDER.joinpath("changelogs").iterdir())
 
 
-def _fetch_crates(crates: dict[str, str], until: float) -> None:
-    manifest = FOLDER / "crates"
+def _fetch_crates(crates: dict[str, str], manifest: Path, until: float) -> None:
     manifest.joinpath("src").mkdir(parents=True, exist_ok=True)
     manifest.joinpath("src", "lib.rs").touch()
     lines = [
@@ -61,7 +59,7 @@ def _fetch_crates(crates: dict[str, str], until: float) -> None:
         ),
         encoding="utf-8",
     )
-    home = FOLDER / "cargo"
+    home = manifest / "cargo"
     command = ["cargo", "fetch", "--quiet", "--target", "x86_64-unknown-linux-gnu"]
     _run(command, manifest, until, {"CARGO_HOME": str(home)})
     for name, version in crates.items():
@@ -69,9 +67,8 @@ def _fetch_crates(crates: dict[str, str], until: float) -> None:
             _take(archive, name)
 
 
-def _fetch_npm(packages: dict[str, str], until: float) -> None:
-    folder = FOLDER / "npm"
-    folder.mkdir(exist_ok=True)
+def _fetch_npm(packages: dict[str, str], folder: Path, until: float) -> None:
+    folder.mkdir()
     wanted = [f"{name}@{version}" for name, version in packages.items()]
     for start in range(0, len(wanted), _BATCH):
         _run(
@@ -105,7 +102,6 @@ def _run(command: list[str], folder: Path, until: float, variables: dict[str, st
 def _take(archive: Path, name: str) -> None:
     """The changelogs at the top of a package's archive."""
     target = FOLDER / "changelogs"
-    target.mkdir(exist_ok=True)
     with tarfile.open(archive) as package:
         for member in package:
             parts = Path(member.name).parts

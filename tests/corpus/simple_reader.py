@@ -97,7 +97,7 @@ def _begun(text: str) -> list[Begun]:
             for word in words
             if not _VERSION.match(word) and not _is_date(word) and word not in _MEANS_VERSION
         ]
-        versions = tuple(_VERSION.match(word)[2] for word in [words[first], *others])  # type: ignore[index]
+        versions = tuple(_VERSION.match(word)[2] for word in [words[first], *others])
         begun.append(Begun(versions, line, int(heading.name[1]), not rest, _is_dated(words)))
     return begun
 
