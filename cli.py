@@ -1,44 +1,48 @@
-"""Door 1: the `mailer` command, for the product team and for cron. Assembles the command groups, nothing else."""
+"""The `mailer` command, for the product team and for cron. It only assembles the commands of the layers below."""
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.exceptions import NoSuchCommand
 
 from mailer.errors import MailerError
 
 if TYPE_CHECKING:
     from mailer.doctor import ExpectedAnswer
 
-# name -> (where its command lives, the first line of its help); in the order in which a newcomer meets them.
+# Name -> (module and attribute of the command, first line of its help), in the order in which a newcomer needs them.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("mailer.commands.init:init", "Make the settings, the secrets and the database."),
-    "demo": ("campaigns.commands:demo", "Play the whole story on this machine."),
+    "init": ("mailer.commands.init:init", "Create the settings, the secrets and the database."),
+    "demo": ("campaigns.commands:demo", "Show the whole cycle on this machine."),
     "doctor": ("mailer.commands.doctor:doctor", "Check settings, secrets, database, relay and DNS."),
     "subscribers": (
         "subscribers.commands:subscribers",
-        "People on file: import, list, show, rectify, erase, export.",
+        "Manage subscribers: import, list, show, rectify, erase, export.",
     ),
-    "consent": ("subscribers.commands:consent", "Who agreed to what, and the proof of it."),
-    "campaigns": ("campaigns.commands:campaigns", "Release notes: create, look, approve, send, follow."),
-    "deliveries": ("campaigns.commands:deliveries_group", "One campaign to one person: list, resolve, skip."),
-    "digests": ("campaigns.commands:digests", "Recurring digests of a changelog: create, list, run, delete."),
-    "run-due": ("campaigns.commands:run_due", "Send what is due; for cron."),
-    "worker": ("campaigns.commands:worker", "Send what is due, for as long as it runs."),
+    "consent": ("subscribers.commands:consent", "Record, withdraw, show, prove and verify consent."),
+    "campaigns": (
+        "campaigns.commands:campaigns",
+        "Create, check, approve, schedule, send and follow campaigns.",
+    ),
+    "deliveries": ("campaigns.commands:deliveries_group", "Manage single deliveries: list, resolve, skip."),
+    "digests": ("campaigns.commands:digests", "Manage digests of a changelog: create, list, run, delete."),
+    "run-due": ("campaigns.commands:run_due", "Send what is due and stop; for cron."),
+    "worker": ("campaigns.commands:worker", "Send what is due, until it is stopped."),
     "serve": ("mailer.commands.serve:serve", "Serve the unsubscribe pages."),
-    "keys": ("mailer.commands.keys:keys", "Secret keys and DKIM keys."),
+    "keys": ("mailer.commands.keys:keys", "Create and rotate secret keys and DKIM keys."),
 }
-
 
 WEB_APPLICATION = "web:create_app"
 
 
 class LazyGroup(click.Group):
-    """Lists its commands without importing them: `mailer --help` and shell completion stay instant."""
+    """A group that lists its commands without importing them, so that `mailer --help` and completion are fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -49,6 +53,14 @@ class LazyGroup(click.Group):
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            raise NoSuchCommand(error.command_name, possibilities=list(COMMANDS), ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -66,7 +78,7 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="release-mailer", prog_name="mailer")
 @click.pass_context
 def mailer(context: click.Context, config: Path | None) -> None:
-    """Release notes by email, only to people who said yes.
+    """Mail release notes, only to people who consented.
 
     \b
     Example:
@@ -74,7 +86,8 @@ def mailer(context: click.Context, config: Path | None) -> None:
       mailer campaigns create notes.md
       mailer campaigns send notes
     """
-    from mailer.commands import CommandContext  # noqa: PLC0415 - settings and database are slow to import, --help needs neither
+    # Imported here, because settings and database are slow to import and `--help` needs neither.
+    from mailer.commands import CommandContext  # noqa: PLC0415
 
     context.obj = CommandContext(
         config, web_application=WEB_APPLICATION, unknown_link_answer=unknown_link_answer
@@ -83,7 +96,7 @@ def mailer(context: click.Context, config: Path | None) -> None:
 
 
 def unknown_link_answer() -> ExpectedAnswer:
-    """What the web application answers to an unsubscribe link that is not ours."""
+    """The web application's answer to an unsubscribe link with an invalid signature."""
     from mailer.doctor import ExpectedAnswer  # noqa: PLC0415 - as above
     from subscribers.web import ROBOTS, UNKNOWN_LINK, UNKNOWN_LINK_STATUS  # noqa: PLC0415
 
@@ -91,9 +104,29 @@ def unknown_link_answer() -> ExpectedAnswer:
 
 
 def main() -> None:
-    """The console command. An error of ours becomes its message and its exit code, never a traceback."""
+    """The console command. A MailerError becomes a message on stderr and an exit code.
+
+    With `--json` every error also becomes one JSON object on stdout: its message, its hint and its exit code.
+    """
+    as_json = "--json" in sys.argv[1:]
     try:
-        mailer(prog_name="mailer")
+        code = mailer(prog_name="mailer", standalone_mode=not as_json)
     except MailerError as error:
         click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
+        code = error.exit_code
+        _report_error(error.message, error.hint, code, as_json=as_json)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+        _report_error(error.format_message(), None, code, as_json=as_json)
+    except click.Abort:
+        click.echo("Aborted!", err=True)
+        code = 1
+        _report_error("Aborted.", None, code, as_json=as_json)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report_error(message: str, hint: str | None, code: int, *, as_json: bool) -> None:
+    if as_json:
+        error = {"message": message, "hint": hint, "code": code}
+        click.echo(json.dumps({"error": error}, ensure_ascii=False))

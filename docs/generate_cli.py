@@ -1,4 +1,4 @@
-"""Writes docs/cli.md from the commands' own help: `make docs`. A test compares the two."""
+"""Writes docs/cli.md from the help texts of the commands: `make docs`. A test compares the two."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ WIDTH = 100
 OPENING = """\
 # The `mailer` command
 
-<!-- Written by `make docs` from the commands' own help. -->
+<!-- Written by `make docs` from the help texts of the commands. -->
 
-Results go to stdout, progress and messages to stderr; with `--json` the result is one JSON object.
+Results go to stdout, progress and messages to stderr. With `--json` the result is one JSON object, and so is an error:
+`{"error": {"message": ..., "hint": ..., "code": ...}}`, where `code` is the exit code and `hint` may be null.
 
 | exit code | meaning |
 |---|---|
@@ -32,7 +33,7 @@ Results go to stdout, progress and messages to stderr; with `--json` the result 
 def commands(
     command: click.Command = mailer, parent: click.Context | None = None
 ) -> Iterator[tuple[click.Command, click.Context]]:
-    """Every command and group, each with the context that its help is written in."""
+    """Every command and group, each with the context to write its help in."""
     name = command.name if parent else "mailer"
     context = click.Context(
         command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH

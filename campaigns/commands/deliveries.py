@@ -17,7 +17,7 @@ WIDE = 1000  # columns where no terminal ends the line: a row stays one line for
 
 @click.group("deliveries")
 def deliveries_group() -> None:
-    """One campaign to one person: list, resolve, skip.
+    """Manage single deliveries: list, resolve, skip.
 
     \b
     Example:
@@ -31,7 +31,7 @@ def deliveries_group() -> None:
 @json_option
 @click.pass_obj
 def list_deliveries(context: CommandContext, slug: str, state: str | None, as_json: bool) -> None:
-    """List a campaign's deliveries: whom to, what became of it, and what the relay said.
+    """List a campaign's deliveries with their outcomes.
 
     \b
     Example:
@@ -74,7 +74,7 @@ def list_deliveries(context: CommandContext, slug: str, state: str | None, as_js
 def resolve(
     context: CommandContext, slug: str, choice: str | None, only: tuple[int, ...], as_json: bool
 ) -> None:
-    """Decide about the uncertain deliveries: the relay got the content, but its answer never came.
+    """Decide about uncertain deliveries. The relay got their content, but its reply never came.
 
     The list has their numbers and what happened; the relay's own log, searched by recipient and time, tells
     whether a mail went out.
@@ -103,7 +103,7 @@ def resolve(
 @json_option
 @click.pass_obj
 def skip(context: CommandContext, slug: str, only: tuple[int, ...], as_json: bool) -> None:
-    """Give up single deliveries that are pending or deferred: nobody tries them again.
+    """Give up single deliveries that are pending or deferred. They are not attempted again.
 
     The person stays on file, and gets the next campaign.
 

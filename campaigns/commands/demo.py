@@ -22,7 +22,7 @@ from mailer.commands import CommandContext, json_option
 @json_option
 @click.pass_obj
 def demo(context: CommandContext, folder: Path, stay: bool | None, as_json: bool) -> None:
-    """Play the whole story on this machine.
+    """Show the whole cycle on this machine.
 
     In a folder of its own: people are imported, release notes sent to a mail catcher on this machine, and an
     unsubscribe link clicked, after which the second release leaves that person out.

@@ -20,7 +20,7 @@ name_argument = click.argument("name")
 
 @click.group()
 def digests() -> None:
-    """Recurring digests of a changelog: create, list, run, delete.
+    """Manage digests of a changelog: create, list, run, delete.
 
     \b
     Example:
@@ -68,10 +68,10 @@ def create(
     base_url: str | None,
     as_json: bool,
 ) -> None:
-    """Gather, again and again, all versions that came into a changelog since the last time into one campaign.
+    """Create a recurring campaign of a changelog's new versions.
 
-    `mailer run-due` makes it when its time has come and sends it; when nothing came in, nothing is sent. Where
-    the settings require approval it stays a draft until it is approved.
+    `mailer run-due` makes it when its time has come and sends it; when nothing came in, nothing is sent.
+    Where the settings require approval it stays a draft until it is approved.
 
     \b
     Example:
@@ -98,7 +98,7 @@ def create(
 @json_option
 @click.pass_obj
 def list_digests(context: CommandContext, as_json: bool) -> None:
-    """List the digests: when they come, and what became of them last.
+    """List the digests with their next time and last result.
 
     \b
     Example:
@@ -134,7 +134,7 @@ def _row(context: CommandContext, one: Digest, tick: DigestTick) -> dict[str, ob
 @json_option
 @click.pass_obj
 def run(context: CommandContext, name: str, as_json: bool) -> None:
-    """Make a digest now, out of turn: for one that was missed or failed. `mailer run-due` then sends it.
+    """Run a digest now, for example after it was missed. `mailer run-due` then sends it.
 
     \b
     Example:
@@ -150,7 +150,7 @@ def run(context: CommandContext, name: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def delete(context: CommandContext, name: str, as_json: bool) -> None:
-    """End a digest. The campaigns that it made stay.
+    """Delete a digest. The campaigns that it created stay.
 
     \b
     Example:

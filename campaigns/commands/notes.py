@@ -55,7 +55,7 @@ def create(
     base_url: str | None,
     as_json: bool,
 ) -> None:
-    """Make a draft from a Markdown file, or from a version's section of a changelog.
+    """Create a draft from Markdown or from a changelog's section.
 
     \b
     Example:
@@ -135,7 +135,7 @@ def list_campaigns(context: CommandContext, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def lint(context: CommandContext, slug: str, as_json: bool) -> None:
-    """Say what is wrong, or could be better, with a campaign's mail. Errors end with exit code 4.
+    """Check a campaign's mail for errors and warnings. Errors end with exit code 4.
 
     \b
     Example:
@@ -158,7 +158,7 @@ def lint(context: CommandContext, slug: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def preview(context: CommandContext, slug: str, folder: Path | None, open_it: bool, as_json: bool) -> None:
-    """Write the mail as an example recipient gets it, as HTML and as text, and open it.
+    """Write a sample of the mail as HTML and text, and open it.
 
     \b
     Example:
@@ -178,7 +178,7 @@ def preview(context: CommandContext, slug: str, folder: Path | None, open_it: bo
 @json_option
 @click.pass_obj
 def proof(context: CommandContext, slug: str, as_json: bool) -> None:
-    """Send the mail, as an example recipient gets it, to the settings' proof_recipients only.
+    """Send a sample of the mail to the proof_recipients only.
 
     \b
     Example:
@@ -209,7 +209,7 @@ def proof(context: CommandContext, slug: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def status(context: CommandContext, slug: str, as_json: bool) -> None:
-    """Show the counts of a campaign as they are now.
+    """Show a campaign's counts as they are now.
 
     \b
     Example:
@@ -223,7 +223,7 @@ def status(context: CommandContext, slug: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def report_campaign(context: CommandContext, slug: str, as_json: bool) -> None:
-    """Show what became of a campaign: times, content, counts, and the relay's reasons.
+    """Show a campaign's times, content, counts and refusals.
 
     \b
     Example:

@@ -38,7 +38,7 @@ class Duration(click.ParamType[timedelta]):
 
 @click.group()
 def campaigns() -> None:
-    """Release notes: create, look, approve, send, follow.
+    """Create, check, approve, schedule, send and follow campaigns.
 
     \b
     Example:

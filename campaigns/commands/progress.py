@@ -37,9 +37,9 @@ async def progress(
 ) -> AsyncIterator[None]:
     """Show `sender` at work, of `total` mails; without a terminal nothing is drawn.
 
-    The first SIGINT or SIGTERM lets the mails in the air land and then ends the run; those that have not landed
-    after `drain_seconds` are given up. A second one ends the process at once. Both are safe: what was in the air
-    is then uncertain.
+    The first SIGINT or SIGTERM lets the mails in the air land and then ends the run; those that have not
+    landed after `drain_seconds` are given up. A second one ends the process at once. Both are safe: what was
+    in the air is then uncertain.
     """
     bar = Progress(
         SpinnerColumn(),

@@ -44,7 +44,7 @@ window_option = click.option(
 @json_option
 @click.pass_obj
 def approve(context: CommandContext, slug: str, as_json: bool) -> None:
-    """Freeze the content and approve it; it can't be changed afterwards.
+    """Approve a campaign and freeze its content. The content can't be changed afterwards.
 
     \b
     Example:
@@ -75,7 +75,7 @@ def schedule(
     window: str | None,
     as_json: bool,
 ) -> None:
-    """Freeze the content and let `mailer run-due` send it when its time has come.
+    """Schedule a campaign and freeze its content. `mailer run-due` sends it when it is due.
 
     Where run-due comes too late (see --max-lateness), the campaign is missed: nothing is sent until it gets a
     new time. Times that the clocks skip come as much later; of a time that comes twice, the first counts.
@@ -110,7 +110,7 @@ def schedule(
 def send(
     context: CommandContext, slug: str, yes: bool, processes: int, window: str | None, as_json: bool
 ) -> None:
-    """Send a campaign now to everyone who agreed, or go on with one that was interrupted.
+    """Send a campaign now, or continue one that was interrupted.
 
     Exit code 0: done (deferred mails wait for `mailer run-due`); 3: done, but some were rejected or are
     uncertain; 75: relay or database away, run it again later.
@@ -143,7 +143,7 @@ def _act_command(act: Act, help_text: str) -> None:
 
 _act_command(
     Act.PAUSE,
-    """Hold a campaign that is being sent, on all hosts; mails in the air land.
+    """Pause a campaign on all hosts. Mails in flight are completed.
 
     \b
     Example:
@@ -152,7 +152,7 @@ _act_command(
 )
 _act_command(
     Act.RESUME,
-    """Let a paused campaign go on; `mailer run-due` or `mailer campaigns send` sends the rest.
+    """Resume a paused campaign. `mailer run-due` or `mailer campaigns send` sends the rest.
 
     \b
     Example:
@@ -161,7 +161,7 @@ _act_command(
 )
 _act_command(
     Act.CANCEL,
-    """End a campaign for good: what was not offered to the relay never will be.
+    """Cancel a campaign for good. What was not offered to a relay is never sent.
 
     \b
     Example:
@@ -175,11 +175,11 @@ _act_command(
 @json_option
 @click.pass_obj
 def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
-    """Send what is due; for cron.
+    """Send what is due and stop; for cron.
 
-    Makes the digests and starts the scheduled campaigns whose time has come, tries deferred mails again and goes
-    on where a dead run stopped. Several at once share the work. Silent when there is nothing to do; what was
-    missed, or waits for approval, is said once.
+    Makes the digests and starts the scheduled campaigns whose time has come, tries deferred mails again and
+    goes on where a dead run stopped. Several at once share the work. Silent when there is nothing to do; what
+    was missed, or waits for approval, is said once.
 
     \b
     Example:
@@ -208,11 +208,11 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
 @processes_option
 @click.pass_obj
 def worker(context: CommandContext, every: float, processes: int) -> None:
-    """Send what is due, for as long as it runs.
+    """Send what is due, until it is stopped.
 
     In place of cron, on as many hosts as there are. SIGTERM lets the mails in the air land, for up to the
-    settings' drain_seconds, and then ends it; a second one ends it at once. It waits while relay or database is
-    away, and bears a database that is locked, full or read-only.
+    settings' drain_seconds, and then ends it; a second one ends it at once. It waits while relay or database
+    is away, and bears a database that is locked, full or read-only.
 
     \b
     Example:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class CommandContext:
     """One for each command (`@click.pass_obj`); everything in it is made at first use.
 
-    `config` is the settings file that was asked for, or None for mailer.toml in the working directory. The other two
-    describe the web application, which this package does not know: `web_application` is the name of its factory for
-    uvicorn, `unknown_link_answer` tells how it answers an unsubscribe link that is not ours.
+    `config` is the settings file that was asked for, or None for mailer.toml in the working directory. The
+    other two describe the web application, which this package does not know: `web_application` is the name of
+    its factory for uvicorn, `unknown_link_answer` tells how it answers an unsubscribe link that is not ours.
     """
 
     def __init__(

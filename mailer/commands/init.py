@@ -23,7 +23,7 @@ def init(
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Make the settings, the secrets and the database.
+    """Create the settings, the secrets and the database.
 
     Safe to repeat: files that exist are left as they are, and the database is upgraded to this version.
 

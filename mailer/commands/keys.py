@@ -16,7 +16,7 @@ from mailer.message import dkim, headers
 
 @click.group()
 def keys() -> None:
-    """Secret keys and DKIM keys.
+    """Create and rotate secret keys and DKIM keys.
 
     \b
     Example:
@@ -28,7 +28,7 @@ def keys() -> None:
 @json_option
 @click.pass_obj
 def rotate(context: CommandContext, as_json: bool) -> None:
-    """Sign with a fresh secret key from now on.
+    """Sign with a new secret key from now on.
 
     It is added to the secrets file; links that were signed with the older keys keep working. Restart
     `mailer serve` afterwards.
@@ -64,7 +64,7 @@ def rotate(context: CommandContext, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def dkim_(context: CommandContext, domain: str | None, selector: str, algorithm: str, as_json: bool) -> None:
-    """Make a DKIM key pair and print its DNS record.
+    """Create a DKIM key pair and print its DNS record.
 
     The private key goes into a new file beside the settings, readable by its owner only.
 

@@ -24,8 +24,8 @@ from mailer.errors import ConfigurationError, MailerError
 def serve(context: CommandContext, host: str, port: int, access_log: bool) -> None:
     """Serve the unsubscribe pages.
 
-    Speaks plain HTTP: put a reverse proxy with HTTPS in front of it, as the README shows. No log of it ever holds a
-    page's address, because that is somebody's token.
+    Speaks plain HTTP: put a reverse proxy with HTTPS in front of it, as the README shows. No log of it ever
+    holds a page's address, because that is somebody's token.
 
     \b
     Example:

@@ -34,7 +34,7 @@ _HASH = re.compile("[0-9a-f]{64}")
 
 @click.group()
 def consent() -> None:
-    """Who agreed to what, and the proof of it.
+    """Record, withdraw, show, prove and verify consent.
 
     \b
     Example:
@@ -69,7 +69,7 @@ def grant(
     wording_version: str,
     as_json: bool,
 ) -> None:
-    """Record that a person agreed, with the text that was shown; whoever is not on file yet, now is.
+    """Record that a person consented, with the text that was shown. A person who is not on file is added.
 
     A consent that was given before the person withdrew changes nothing and is an error.
 
@@ -103,7 +103,7 @@ def grant(
 @json_option
 @click.pass_obj
 def withdraw(context: CommandContext, email: str, source: str, topic: str | None, as_json: bool) -> None:
-    """Take back a person's consent. It counts at once, also in a campaign that is being sent.
+    """Withdraw a person's consent. It takes effect at once, also in a campaign that is being sent.
 
     \b
     Example:
@@ -128,7 +128,7 @@ def withdraw(context: CommandContext, email: str, source: str, topic: str | None
 @json_option
 @click.pass_obj
 def history(context: CommandContext, email: str, as_json: bool) -> None:
-    """Show what the ledger says of a person, oldest first.
+    """Show a person's ledger entries, oldest first.
 
     \b
     Example:
@@ -145,7 +145,7 @@ def history(context: CommandContext, email: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def prove(context: CommandContext, email: str, topic: str | None, as_json: bool) -> None:
-    """Prove a consent: when and through what it was given, and the verbatim text that was shown (article 7).
+    """Prove a consent: when, how, and to which text (article 7).
 
     \b
     Example:
@@ -167,7 +167,7 @@ def prove(context: CommandContext, email: str, topic: str | None, as_json: bool)
 @json_option
 @click.pass_obj
 def verify(context: CommandContext, noted: str | None, as_json: bool) -> None:
-    """Walk the whole ledger and name the first broken link.
+    """Verify the whole ledger and name the first broken entry.
 
     Note the head that it prints somewhere else now and then: whoever rewrites the ledger can't keep that.
 

@@ -42,7 +42,7 @@ STATES = (ConsentKind.GRANTED, ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, Cons
 
 @click.group()
 def subscribers() -> None:
-    """People on file: import, list, show, rectify, erase, export.
+    """Manage subscribers: import, list, show, rectify, erase, export.
 
     \b
     Example:
@@ -77,12 +77,12 @@ def import_(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Put the people of a CSV file on file, as far as each row says yes.
+    """Import the people of a CSV file who consented.
 
-    The columns are salutation, first_name, surname, email, opted_in and opted_in_at, or in Dutch aanhef, voornaam,
-    achternaam, e-mailadres, toestemming and toestemming_op; others are dropped. Rows without consent are not
-    stored, bad rows are listed by number in the refusals file, good rows go in. Nobody who withdrew comes back,
-    unless by a consent given later. Refused rows do not make the command fail.
+    The columns are salutation, first_name, surname, email, opted_in and opted_in_at, or in Dutch aanhef,
+    voornaam, achternaam, e-mailadres, toestemming and toestemming_op; others are dropped. Rows without
+    consent are not stored, bad rows are listed by number in the refusals file, good rows go in. Nobody who
+    withdrew comes back, unless by a consent given later. Refused rows do not make the command fail.
 
     \b
     Example:
@@ -129,7 +129,7 @@ def import_(
 @json_option
 @click.pass_obj
 def list_(context: CommandContext, topic: str | None, state: str | None, as_json: bool) -> None:
-    """List the people on file and where they stand on a topic.
+    """List the subscribers with their consent to a topic.
 
     \b
     Example:
@@ -154,7 +154,7 @@ def list_(context: CommandContext, topic: str | None, state: str | None, as_json
 @json_option
 @click.pass_obj
 def show(context: CommandContext, email: str, as_json: bool) -> None:
-    """Show all that is on file about a person (article 15).
+    """Show a person's data (article 15).
 
     \b
     Example:
@@ -183,7 +183,7 @@ def rectify(
     source: str,
     as_json: bool,
 ) -> None:
-    """Correct what is on file about a person (article 16). The ledger says which fields, not what they hold.
+    """Correct a person's data (article 16). The ledger records which fields changed, not their values.
 
     \b
     Example:
@@ -217,7 +217,8 @@ def rectify(
 @json_option
 @click.pass_obj
 def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: bool) -> None:
-    """Take a person off file for good (article 17). A keyed hash of the address stays, so that no import undoes it.
+    """Erase a person for good (article 17). A keyed hash of the address stays, so that no import adds them
+    again.
 
     \b
     Example:
@@ -238,7 +239,7 @@ def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: 
 @json_option
 @click.pass_obj
 def export(context: CommandContext, email: str, as_json: bool) -> None:
-    """Print all that is on file about a person as JSON, to hand to them (articles 15 and 20).
+    """Print a person's data as JSON (articles 15 and 20).
 
     \b
     Example:
