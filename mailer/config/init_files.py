@@ -8,12 +8,10 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
 from mailer.config.files import parse_settings
 from mailer.config.secret_keys import fresh_key
 from mailer.config.settings import SECRETS_NAME, Settings
+from mailer.database.url import has_password
 from mailer.errors import ConfigurationError, InvalidInput
 from mailer.message import Mailbox
 
@@ -95,7 +93,7 @@ def write_files(config: Path, options: InitOptions) -> list[Path]:
     A database URL with a password goes to the secrets file. Raises ConfigurationError for an invalid option, and
     then writes nothing.
     """
-    secret = _has_password(options.database_url)
+    secret = options.database_url is not None and has_password(options.database_url)
     made = []
     for path, text, mode in (
         (config, config_text(options, with_database=not secret), 0o644),
@@ -151,13 +149,6 @@ def _sender_name(sender: str | None) -> str:
 
 def _toml(value: str) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _has_password(url: str | None) -> bool:
-    try:
-        return url is not None and bool(make_url(url).password)
-    except ArgumentError:
-        return True  # it may hold one; opening the database will say that the URL is invalid
 
 
 def _create(path: Path, text: str, mode: int) -> None:

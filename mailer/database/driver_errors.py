@@ -1,9 +1,11 @@
-"""What a database driver raises, turned into errors of ours that name no value of a statement."""
+"""What a database driver raises, turned into errors of ours that name no value of a statement and no password."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -11,38 +13,83 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from mailer.database.url import display_name
 from mailer.errors import ConfigurationError, InvalidInput, MailerError, TryAgainLater
 
-# What a driver says -> the class of our error, what it means, and what to do about it.
-_SYMPTOMS: tuple[tuple[tuple[str, ...], type[MailerError], str, str], ...] = (
-    (
-        ("no such table", "no such column", "does not exist"),
+
+class _Symptom(NamedTuple):
+    """What a driver says, the class of our error, what it means, and what to do about it."""
+
+    says: tuple[str, ...]
+    kind: type[MailerError]
+    meaning: str
+    hint: str
+
+
+_PROTOCOL_VIOLATION = "08P01"  # what PgBouncer says of a mode that it does not serve
+_LEAST_MASKED = 4  # characters; replacing fewer would only garble the text
+
+_NO_TABLES = "has no tables of this version"
+_FULL = "is on a disk that is full or failing"
+_FULL_HINT = "What was committed is safe. Free some space and run the command again."
+
+_SQLITE = (
+    _Symptom(
+        ("no such table", "no such column"),
         ConfigurationError,
-        "has no tables of this version",
+        _NO_TABLES,
         "Run `mailer init` in this folder.",
     ),
-    (
+    _Symptom(
         ("unable to open",),
         ConfigurationError,
         "can't be opened",
         "Run `mailer init`, or go to the folder with your mailer.toml first.",
     ),
-    (
-        ("readonly", "read-only"),
-        MailerError,
-        "is read-only",
-        "Nothing was changed. Check the file's owner and mode.",
+    _Symptom(
+        ("readonly",), MailerError, "is read-only", "Nothing was changed. Check the file's owner and mode."
     ),
-    (
+    _Symptom(
         ("malformed", "not a database", "Could not decode"),
         MailerError,
         "is damaged",
-        "Stop sending, keep the file as it is, and go back to a backup.",
+        "Stop sending, keep the file as it is, and restore a backup.",
     ),
-    (
-        ("disk is full", "No space left", "disk I/O"),
+    _Symptom(("disk is full", "disk I/O"), MailerError, _FULL, _FULL_HINT),
+)
+
+# By SQLSTATE, or the start of one (PostgreSQL's documentation, appendix A).
+_POSTGRESQL = (
+    _Symptom(
+        ("42P01", "42703", "3F000"), ConfigurationError, _NO_TABLES, "Run `mailer init` in this folder."
+    ),
+    _Symptom(
+        ("42501",),
+        ConfigurationError,
+        "does not allow the role what it needs",
+        "Grant the role ownership of the tables, or CREATE on the schema before `mailer init`.",
+    ),
+    _Symptom(
+        ("25006",),
         MailerError,
-        "is on a disk that is full or failing",
-        "What was committed is safe. Free some room and run the command again.",
+        "is read-only",
+        "Nothing was changed. Is it a standby, or is default_transaction_read_only on for the role or the database?",
     ),
+    _Symptom(("53100", "58030"), MailerError, _FULL, _FULL_HINT),
+    _Symptom(
+        ("XX001", "XX002"),
+        MailerError,
+        "is damaged",
+        "Stop sending, keep the data as they are, and restore a backup.",
+    ),
+)
+
+# While connecting PostgreSQL's driver gives no SQLSTATE, only text. Waiting helps against these.
+_TOO_MANY = re.compile(
+    r"too many (?:clients|connections)|connection slots are reserved|no more connections allowed"
+)
+_PASSING = re.compile(r"starting up|shutting down|recovery|terminating connection|not yet accepting|timeout")
+_REFUSED = re.compile(
+    r"FATAL: |root certificate|certificate verify|server certificate|does not support SSL|sslmode|certificate file"
+    r"|private key|no password supplied|invalid (?:connection option|sslmode|port)|service file|definition of service"
+    r"|pool_mode|pooling mode"
 )
 
 
@@ -59,10 +106,49 @@ def translated_errors(url: URL) -> Iterator[None]:
 
 def _explain(url: URL, error: DBAPIError) -> MailerError:
     name = display_name(url)
-    said = str(error.orig)
-    for needles, kind, what, hint in _SYMPTOMS:
-        if any(needle in said for needle in needles):
-            return kind(f"{name} {what}.", hint=hint)
+    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+    for symptom in _POSTGRESQL if sqlstate else _SQLITE:
+        said = sqlstate or str(error.orig)
+        if any(said.startswith(one) if sqlstate else one in said for one in symptom.says):
+            return symptom.kind(f"{name} {symptom.meaning}.", hint=symptom.hint)
     if isinstance(error, OperationalError) or error.connection_invalidated:
+        if sqlstate == "53300":
+            return _too_many_connections(name)
+        if url.get_backend_name() == "postgresql" and sqlstate in {None, _PROTOCOL_VIOLATION}:
+            return _explain_connecting(name, url, str(error.orig))
         return TryAgainLater(f"{name} is away or busy.", hint="Nothing is lost; run the command again later.")
     return MailerError(f"{name} refused a statement: {type(error.orig).__name__}.")
+
+
+def _explain_connecting(name: str, url: URL, said: str) -> MailerError:
+    reason = _reason(url, said)
+    if _TOO_MANY.search(said):
+        return _too_many_connections(name)
+    if _REFUSED.search(said) and not _PASSING.search(said):
+        return ConfigurationError(
+            f"{name} refuses the connection: {reason}.",
+            hint="Waiting won't help: correct database_url, the role or the server's settings.",
+        )
+    return TryAgainLater(
+        f"{name} is away or busy: {reason}.", hint="Nothing is lost; run the command again later."
+    )
+
+
+def _too_many_connections(name: str) -> MailerError:
+    return TryAgainLater(
+        f"{name} has no connection left.",
+        hint="Nothing is lost. Raise max_connections or the role's limit, or run fewer processes.",
+    )
+
+
+def _reason(url: URL, said: str) -> str:
+    """What the driver says, on one line and without the password, should it hold it."""
+    _, fatal, after = said.rpartition("FATAL:")
+    line = next(
+        (line.strip() for line in (after if fatal else said).splitlines() if line.strip()), "no reason given"
+    )
+    reason = line.rpartition("failed: ")[2].rstrip(".")
+    for password in (url.password, url.query.get("password")):
+        if isinstance(password, str) and len(password) >= _LEAST_MASKED:
+            reason = reason.replace(password, "***")
+    return reason

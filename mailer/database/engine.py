@@ -194,7 +194,10 @@ class Database:
     def _options(self) -> dict[str, Any]:
         if self.is_sqlite:
             return {"connect_args": {"timeout": sqlite_setup.BUSY_SECONDS}}
-        return {"connect_args": {"connect_timeout": 10, **postgresql_setup.KEEPALIVE_OPTIONS}}
+        return {
+            "isolation_level": postgresql_setup.ISOLATION_LEVEL,
+            "connect_args": postgresql_setup.CONNECT_OPTIONS,
+        }
 
 
 def _elapsed() -> float:

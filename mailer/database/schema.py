@@ -32,6 +32,7 @@ def upgrade(connection: Connection) -> bool:
     """
     with connection.begin():
         if is_postgresql(connection):
+            _refuse_other_encodings(connection)
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         if is_current(connection):
             return False
@@ -46,3 +47,12 @@ def upgrade(connection: Connection) -> bool:
                 hint="Upgrade this installation.",
             ) from None
     return True
+
+
+def _refuse_other_encodings(connection: Connection) -> None:
+    encoding = connection.execute(text("SELECT current_setting('server_encoding')")).scalar_one()
+    if encoding != "UTF8":
+        raise ConfigurationError(
+            f"The database has the encoding {encoding}, which can't hold every name.",
+            hint="Make one in UTF8: createdb --encoding=UTF8 --template=template0 NAME",
+        )

@@ -15,6 +15,11 @@ def parse_url(url: str, folder: Path) -> URL:
 
     Raises ConfigurationError for anything but a SQLite file or PostgreSQL.
     """
+    if _has_raw_at_sign(url):
+        raise ConfigurationError(
+            "database_url has more than one @, so it is not clear where the password ends.",
+            hint="Write %40 for each @ in the user name or the password (and %25 for a %).",
+        )
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # ValueError: the port is not a number
@@ -30,6 +35,21 @@ def parse_url(url: str, folder: Path) -> URL:
     raise ConfigurationError(
         f"database_url names {backend!r}; Release Mailer supports a SQLite file and PostgreSQL."
     )
+
+
+def has_password(url: str) -> bool:
+    """Whether the URL holds a password, or can't be read, so that it may hold one."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return True
+    return _has_raw_at_sign(url) or bool(parsed.password) or "password" in parsed.query
+
+
+def _has_raw_at_sign(url: str) -> bool:
+    """An @ that is not percent-encoded ends the password early, and the rest of it would pass for the host."""
+    scheme, _, rest = url.partition("://")
+    return scheme.startswith("postgres") and rest.partition("?")[0].count("@") > 1
 
 
 def display_name(url: URL) -> str:

@@ -13,10 +13,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy import make_url
-
 from mailer.config import SECRETS_NAME, Settings, dkim_keys
 from mailer.database import Database
+from mailer.database.url import has_password
 from mailer.doctor import dns
 from mailer.errors import ConfigurationError, MailerError
 from mailer.message import dkim, headers
@@ -258,7 +257,7 @@ def holds_secrets(config: Path) -> bool:
     return (
         "secret_keys" in values
         or any(secret in {**relay, **relay.get("oauth2", {})} for relay in relays for secret in _SECRETS)
-        or bool(make_url(values.get("database_url", "sqlite:///")).password)
+        or has_password(values.get("database_url", "sqlite:///"))
     )
 
 
