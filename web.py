@@ -25,12 +25,12 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from campaigns.notes import brand_of
-from mailer.config import Settings, load_settings
+from mailer.config import Settings, key_source, load_settings
 from mailer.database import Clock, Database, GroupCommit
 from mailer.errors import MailerError
 from mailer.observability import CONTENT_TYPE, Metrics
 from subscribers.models import Consent
-from subscribers.self_service import Links, View, unsubscribe
+from subscribers.self_service import View, unsubscribe
 from subscribers.web import COUNTED, UnsubscribeEndpoint
 from templates.page import Pages
 
@@ -58,14 +58,15 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._database = Database(settings.database_url.get_secret_value(), settings.folder)
-        self._settle = GroupCommit(self._database, self._apply)
+        self._commits = GroupCommit(self._database, self._apply)
         self.metrics = Metrics(COUNTED | {ANSWERS: "Answers over HTTP, by route and status."})
         self._unsubscribe = UnsubscribeEndpoint(
-            Links(settings.keys(), settings.public_url),
             self._database,
-            self._settle,
+            self._commits,
             Pages(brand_of(settings), settings.templates_dir),
             self.metrics,
+            keys=key_source(settings),
+            public_url=settings.public_url,
             locale=settings.locale,
         )
 
@@ -88,7 +89,7 @@ class Application:
         gc.freeze()  # else every full collection walks all imported code: 50 ms that every visitor waits
         yield
         gc.unfreeze()
-        await self._settle.close()
+        await self._commits.close()
         await self._database.aclose()
 
     @cached_property
@@ -96,7 +97,7 @@ class Application:
         return self._database.clock()
 
     def _apply(self, connection: Connection, requests: Sequence[unsubscribe.Request]) -> list[View]:
-        return unsubscribe.settle(connection, requests, self._clock())
+        return unsubscribe.apply_requests(connection, requests, self._clock())
 
     async def _health(self, _request: Request) -> Response:
         try:

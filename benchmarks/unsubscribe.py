@@ -21,9 +21,10 @@ from pydantic import SecretStr
 from sqlalchemy import func, insert, select
 
 from benchmarks.programs import HOST, free_port, profiled, serving
-from mailer.config import Settings
-from mailer.database import Database, table
+from mailer.config import Settings, key_source
+from mailer.database import Database, installation_id, table
 from subscribers import ledger
+from subscribers.address import HashedAddress
 from subscribers.ledger import NewEvent
 from subscribers.models import Consent, ConsentKind, Subscriber
 from subscribers.self_service import Links
@@ -49,8 +50,9 @@ def measure(folder: Path, requests: int, at_once: int, *, profile: Path | None =
     database = Database(settings.database_url.get_secret_value(), settings.folder)
     database.migrate()
     enrol(database, requests)
-    links = Links(settings.keys(), settings.public_url)
-    urls = [links.url(number, TOPIC, "en") for number in range(1, requests + 1)]
+    with database.read() as connection:
+        links = Links(key_source(settings), installation_id(connection), settings.public_url)
+    urls = [links.url(number, address(number), TOPIC, "en") for number in range(1, requests + 1)]
     paths = [url.removeprefix(settings.public_url) for url in urls]
     with server(folder, settings, port, profile):
         seconds, latencies = uvloop.run(post_all(port, paths, at_once))
@@ -75,14 +77,18 @@ def enrol(database: Database, people: int) -> None:
             ledger.append(connection, grants, now)
 
 
+def address(number: int) -> HashedAddress:
+    return HashedAddress(f"{number:064x}", "0" * 16)
+
+
 def person(number: int, now: datetime) -> dict[str, object]:
     email = f"person{number}@example.com"
     return {
         "id": number,
         "email": email,
         "email_normalised": email,
-        "address_hash": f"{number:064x}",
-        "key_id": "benchmark",
+        "address_hash": address(number).hash,
+        "key_id": address(number).key_id,
         "created_at": now,
         **dict.fromkeys(("salutation", "first_name", "surname"), ""),
     }

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
+from datetime import UTC, datetime
 
-_KEY_ID_PURPOSE = b"release-mailer key id 1\0"
+_KEY_ID_PURPOSE = b"release-mailer key id 2\0"
+_CREATED = re.compile(rb"(\d{8}T\d{6})Z-")
 
 
 class KeyedHash:
@@ -28,5 +31,25 @@ class KeyedHash:
 
 
 def key_id(key: bytes) -> str:
-    """A short name for a secret key that does not reveal it: 12 hexadecimal digits."""
-    return hashlib.sha256(_KEY_ID_PURPOSE + key).hexdigest()[:12]
+    """A short name for a secret key that does not reveal it: 8 hexadecimal digits of a hash, 8 of its creation time.
+
+    The time is in seconds since 1970. It stands at the start of a key (``20261128T091500Z-...``); of a key without
+    one it is 0.
+    """
+    return f"{hashlib.sha256(_KEY_ID_PURPOSE + key).hexdigest()[:8]}{_created_at(key):08x}"
+
+
+def created_at(key_id: str) -> int:
+    """When the key with this id was made, in seconds since 1970; 0 where that is not known."""
+    return int(key_id[8:16], 16)
+
+
+def _created_at(key: bytes) -> int:
+    found = _CREATED.match(key)
+    if found is None:
+        return 0
+    try:
+        moment = datetime.strptime(found[1].decode(), "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return 0
+    return min(max(int(moment.timestamp()), 0), 2**32 - 1)

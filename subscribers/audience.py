@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
+from subscribers.address import HashedAddress
 from subscribers.models import Consent, ConsentKind, Subscriber, Suppression
 
 CONSENT = Consent.metadata.tables["consent"]
@@ -26,6 +27,7 @@ class ConsentedRecipient(NamedTuple):
     first_name: str
     surname: str
     email: str
+    address: HashedAddress
 
 
 def consented(topic: ColumnElement[str] | str, subscriber_id: ColumnElement[int]) -> ColumnElement[bool]:

@@ -32,6 +32,8 @@ class SuppressionReason(StrEnum):
     BOUNCED = "bounced"
     COMPLAINED = "complained"
     OBJECTED = "objected"
+    WITHDRAWN = "withdrawn"  # by the link in a mail to an earlier address
+    OPTED_OUT = "opted_out"  # recorded by an operator
 
 
 class Subscriber(SQLModel, table=True):
@@ -114,3 +116,17 @@ class Suppression(SQLModel, table=True):
     key_id: str = Field(sa_column=Column(String(16), nullable=False))
     reason: SuppressionReason = Field(sa_column=one_of("reason", SuppressionReason))
     since: datetime
+    source: str = Field(default="", sa_column=Column(String(500), nullable=False))
+
+
+class SuppressionLift(SQLModel, table=True):
+    """A suppression that an operator took back: what it was, when and why it was lifted. Of the address nothing."""
+
+    __tablename__ = "suppression_lift"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
+    reason: SuppressionReason = Field(sa_column=one_of("reason", SuppressionReason))
+    since: datetime
+    lifted_at: datetime
+    source: str = Field(sa_column=Column(String(500), nullable=False))

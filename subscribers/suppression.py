@@ -27,9 +27,22 @@ class Suppressed:
     hashes: tuple[str, ...]
 
 
-def add(connection: Connection, hashed: HashedAddress, reason: SuppressionReason, since: datetime) -> None:
+def add(
+    connection: Connection,
+    hashed: HashedAddress,
+    reason: SuppressionReason,
+    since: datetime,
+    *,
+    source: str = "",
+) -> None:
     """Suppress an address from `since` on. Where it was suppressed already, the later date and its reason stay."""
-    row = {"address_hash": hashed.hash, "key_id": hashed.key_id, "reason": reason, "since": since}
+    row = {
+        "address_hash": hashed.hash,
+        "key_id": hashed.key_id,
+        "reason": reason,
+        "since": since,
+        "source": source,
+    }
     upsert(connection, SUPPRESSION, row, newest_by="since")
 
 
@@ -37,6 +50,13 @@ def lift(connection: Connection, hashes: Collection[str]) -> None:
     """Let these be mailed again: the person has consented anew."""
     if hashes:
         connection.execute(delete(SUPPRESSION).where(AnyOf(SUPPRESSION.c.address_hash, hashes)))
+
+
+def since_by_hash(connection: Connection, address_hash: str) -> datetime | None:
+    """Since when the address with this hash is suppressed; None where it is not."""
+    found = select(SUPPRESSION.c.since).where(SUPPRESSION.c.address_hash == address_hash)
+    since: datetime | None = connection.execute(found).scalar_one_or_none()
+    return since
 
 
 def find(

@@ -55,9 +55,18 @@ class Pages:
         )
 
     def render(
-        self, page: Page, locale: Locale, *, address: str | None = None, topic: str | None = None
+        self,
+        page: Page,
+        locale: Locale,
+        *,
+        address: str | None = None,
+        topic: str | None = None,
+        undo_code: str | None = None,
     ) -> str:
-        """The HTML of `page`. `address` is shown as given, so the caller masks it."""
+        """The HTML of `page`. `address` is shown as given, so the caller masks it.
+
+        With an `undo_code` the page has a button that posts it, to undo the withdrawal.
+        """
         texts = load_texts(locale)["pages"]
         return self._render_template(
             "pages/page.html.j2",
@@ -71,6 +80,7 @@ class Pages:
             wording=self.consent_wording(locale, topic) if topic else "",
             address=address,
             topic=topic,
+            undo_code=undo_code,
         )
 
     def consent_wording(self, locale: Locale, topic: str) -> str:

@@ -22,6 +22,7 @@ from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.tables import campaign, consent, delivery, instant, subscriber
 from campaigns.models import CampaignState, DeliveryState
 from mailer.database import AnyOf, Prepared, is_postgresql, pipelined
+from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient, consented
 
 
@@ -67,14 +68,26 @@ def attempt(
         passed = _GATE.rows(connection, values)
     answers: dict[int, Answer] = {}
     for row in passed:
-        attempts, first_attempted_at = row[:2]
-        recipient = ConsentedRecipient(*row[2:])
-        answers[recipient.delivery_id] = Attempt(recipient, attempts, first_attempted_at or now)
+        attempts, first_attempted_at, delivery_id, subscriber_id, *fields, address_hash, key_id = row
+        salutation, first_name, surname, email = fields
+        recipient = ConsentedRecipient(
+            delivery_id,
+            subscriber_id,
+            salutation=salutation,
+            first_name=first_name,
+            surname=surname,
+            email=email,
+            address=HashedAddress(address_hash, key_id),
+        )
+        answers[delivery_id] = Attempt(recipient, attempts, first_attempted_at or now)
     if stopped := [number for number in delivery_ids if number not in answers]:
         answers |= dict.fromkeys(stopped, Halted())
         withheld = connection.execute(_WITHHOLD, values | {"ids": stopped})
         answers |= dict.fromkeys(withheld.scalars(), Withheld())
     return answers
+
+
+_PERSON = ("salutation", "first_name", "surname", "email", "address_hash", "key_id")
 
 
 def _gate() -> ReturningUpdate[Any]:
@@ -102,7 +115,7 @@ def _gate() -> ReturningUpdate[Any]:
             case((delivery.c.attempts > 1, delivery.c.first_attempted_at)),  # or else it is now
             delivery.c.id,
             delivery.c.subscriber_id,
-            *(_of_the_person(field) for field in ("salutation", "first_name", "surname", "email")),
+            *(_of_the_person(field) for field in _PERSON),
         )
     )
 

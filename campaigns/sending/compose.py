@@ -9,7 +9,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from campaigns.notes import content_hash
-from mailer.config import Settings, dkim_keys
+from mailer.config import Settings, dkim_keys, key_source
 from mailer.errors import ConfigurationError
 from mailer.message import (
     Content,
@@ -23,8 +23,9 @@ from mailer.message import (
     feedback_id,
 )
 from mailer.smtp import Envelope
+from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient
-from subscribers.self_service import Links
+from subscribers.self_service import NO_ADDRESS, Links
 from templates.language import Locale, greet
 from templates.notes import RenderedNotes
 
@@ -65,12 +66,19 @@ class Composer:
     """
 
     def __init__(
-        self, campaign_id: int, slug: str, topic: str, rendered: RenderedNotes, settings: Settings
+        self,
+        campaign_id: int,
+        slug: str,
+        topic: str,
+        rendered: RenderedNotes,
+        settings: Settings,
+        *,
+        installation: str,
     ) -> None:
         sender = settings.sender
         self._topic, self._locale = topic, rendered.locale
         self._message_ids = MessageIds(settings.keys(), campaign_id, sender.domain)
-        self._links = Links(settings.keys(), settings.public_url)
+        self._links = Links(key_source(settings), installation, settings.public_url)
         self._sender = sender.email
         self._return_paths = (
             ReturnPaths(settings.keys(), settings.return_path) if settings.return_path else None
@@ -78,7 +86,7 @@ class Composer:
         keys = [dkim.Signer(key) for key in dkim_keys.read(settings.dkim)]
         self._skeleton = compile_skeleton(campaign_mail(slug, topic, rendered, settings), keys)
         self._through = {
-            name: Composer(campaign_id, slug, topic, rendered, own)
+            name: Composer(campaign_id, slug, topic, rendered, own, installation=installation)
             for name, own in settings.per_sender().items()
         }
 
@@ -91,22 +99,24 @@ class Composer:
 
         Raises InvalidInput where the recipient's fields can't be sent.
         """
-        return self._compose(recipient.delivery_id, recipient.subscriber_id, recipient, now)
+        return self._compose(
+            recipient.delivery_id, recipient.subscriber_id, recipient.address, recipient, now
+        )
 
     def proof(self, now: datetime, email: str | None = None) -> tuple[Envelope, Content]:
         """The mail as an invented person would get it, for the team's own eyes; its link belongs to nobody."""
         person = example(self._locale)
-        return self._compose(0, 0, replace(person, email=email or person.email), now)
+        return self._compose(0, 0, NO_ADDRESS, replace(person, email=email or person.email), now)
 
     def _compose(
-        self, delivery_id: int, subscriber_id: int, person: Person, now: datetime
+        self, delivery_id: int, subscriber_id: int, address: HashedAddress, person: Person, now: datetime
     ) -> tuple[Envelope, Content]:
         name = " ".join(filter(None, (person.first_name, person.surname)))
         personal = RecipientValues(
             Mailbox(name, person.email),
             self._message_ids.of(delivery_id),
             now,
-            self._links.url(subscriber_id, self._topic, self._locale),
+            self._links.url(subscriber_id, address, self._topic, self._locale),
             greet(self._locale, person.salutation, person.first_name, person.surname),
         )
         return_path = self._return_paths.of(delivery_id) if self._return_paths else self._sender
@@ -129,7 +139,6 @@ def campaign_mail(slug: str, topic: str, rendered: RenderedNotes, settings: Sett
         language=rendered.locale,
         boundary_seed=content_hash(rendered),
         reply_to=settings.reply_to,
-        unsubscribe_mailto=settings.unsubscribe_mailbox,
         images=rendered.images,
         extra=(("List-Help", f"<{_web_address(settings.brand.website)}>"),) if settings.brand.website else (),
     )

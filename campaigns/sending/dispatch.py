@@ -18,7 +18,7 @@ from campaigns.sending.recorder import Recorder
 from campaigns.sending.sender import Sender, Tally
 from campaigns.timing import ALWAYS, DueTime, Missed, SendWindow
 from mailer.config import Settings
-from mailer.database import Clock, Database
+from mailer.database import Clock, Database, installation_id
 from mailer.errors import InvalidInput, MailerError, Refused
 from mailer.limits import Throttle
 from mailer.message import Content
@@ -59,7 +59,10 @@ class Dispatch:
         rendered = self.rendered(slug)
         with self._database.read() as connection:
             record = catalogue.find(connection, slug)
-        return Composer(record.id or 0, slug, record.topic, rendered, self._settings)
+            installation = installation_id(connection)
+        return Composer(
+            record.id or 0, slug, record.topic, rendered, self._settings, installation=installation
+        )
 
     def freeze(self, slug: str) -> Campaign:
         """Render, check and freeze the content, unless that was done before.
@@ -205,9 +208,12 @@ class Dispatch:
             rendered = catalogue.frozen_content(connection, record)
             now = self._clock()
             worker_id = workers.register(connection, workers.Process.current(), now, self._lease)
+            installation = installation_id(connection)
         campaign_id = record.id or 0
         try:
-            composer = Composer(campaign_id, slug, record.topic, rendered, self._settings)
+            composer = Composer(
+                campaign_id, slug, record.topic, rendered, self._settings, installation=installation
+            )
             context = deliveries.ClaimContext(worker_id, campaign_id, record.topic)
             tally = await self._send(context, composer, watch, self._window(record))
         finally:
@@ -281,7 +287,7 @@ def refuse_unsendable(
 ) -> None:
     """Raise Refused where lint finds an error, and what the composer raises where no mail comes of it."""
     refuse_errors(slug, lint(rendered, image_hosts=settings.image_hosts))
-    Composer(0, slug, topic, rendered, settings).proof(now)
+    Composer(0, slug, topic, rendered, settings, installation="").proof(now)  # its link belongs to nobody
 
 
 def refuse_errors(slug: str, findings: tuple[Finding, ...]) -> None:

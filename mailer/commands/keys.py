@@ -25,25 +25,41 @@ def keys() -> None:
 
 
 @keys.command()
+@click.option("--prepare", is_flag=True, help="Only add the key: it verifies, and signs nothing yet.")
+@click.option("--activate", is_flag=True, help="Sign with the prepared key from now on.")
 @json_option
 @click.pass_obj
-def rotate(context: CommandContext, as_json: bool) -> None:
+def rotate(context: CommandContext, prepare: bool, activate: bool, as_json: bool) -> None:
     """Sign with a new secret key from now on.
 
-    It is added to the secrets file; links that were signed with the older keys keep working. Restart
-    `mailer serve` afterwards.
+    It is added to the secrets file. Links that were signed with the older keys keep working. Processes that run read
+    the file again within a second.
+
+    With several hosts, a key must verify on each of them before it signs on any: use --prepare, copy the file to all
+    hosts, then use --activate on each.
 
     \b
     Example:
       mailer keys rotate
+      mailer keys rotate --prepare
+      mailer keys rotate --activate
     """
+    if prepare and activate:
+        raise click.UsageError("Use --prepare or --activate, not both.")
     if os.environ.get("MAILER_SECRET_KEYS"):
         raise ConfigurationError(
             "The keys come from MAILER_SECRET_KEYS, which wins over the secrets file.",
-            hint="Add a fresh one at its end, after a comma.",
+            hint="Add a fresh one at its end, after a comma: its creation time, such as 20261128T091500Z, a hyphen, "
+            "and 43 random letters and digits. With several hosts, set it as MAILER_NEXT_SECRET_KEY everywhere first.",
         )
     path = context.config_path.with_name(SECRETS_NAME)
-    count = secret_keys.rotate(path)
+    if prepare:
+        made = secret_keys.prepare(path)
+        text = f"{path}: {'a key is' if made else 'a key was already'} prepared. Copy the file to all hosts, then run "
+        text += "`mailer keys rotate --activate` on each."
+        context.report({"secrets": path, "prepared": True, "made": made}, text, as_json=as_json)
+        return
+    count = secret_keys.activate(path) if activate else secret_keys.rotate(path)
     context.report(
         {"secrets": path, "keys": count},
         f"{path}: {count} keys, the newest signs. Keep a copy of the file in a safe place.",

@@ -8,6 +8,7 @@ files; import these three by name.
 from __future__ import annotations
 
 from mailer.config.files import config_path, load_settings, parse_settings
+from mailer.config.key_ring import FixedKeys, KeyRing, KeysOfFile, KeySource, key_ring, key_source
 from mailer.config.relay_settings import NamedRelay, OAuth2Settings, RelaySettings, TimeoutSettings
 from mailer.config.settings import (
     CONFIG_NAME,
@@ -27,6 +28,10 @@ __all__ = [
     "TOPIC_PATTERN",
     "BrandSettings",
     "DkimSettings",
+    "FixedKeys",
+    "KeyRing",
+    "KeySource",
+    "KeysOfFile",
     "NamedRelay",
     "OAuth2Settings",
     "RelaySettings",
@@ -35,6 +40,8 @@ __all__ = [
     "TimeoutSettings",
     "config_path",
     "duration",
+    "key_ring",
+    "key_source",
     "load_settings",
     "parse_settings",
 ]

@@ -86,7 +86,6 @@ class Settings(BaseSettings):
     reply_to: OptionalMailboxLine = None
     return_path: Line | None = None
     list_id: Line | None = None
-    unsubscribe_mailbox: Line | None = None
     topic: Topic = "release-notes"
     locale: Literal["nl", "en"] = "en"
     zone: Zone = "Europe/Amsterdam"
@@ -100,6 +99,7 @@ class Settings(BaseSettings):
     send_window: Line | None = None
     max_lateness: Duration = timedelta(hours=6)
     secret_keys: Secrets = ()
+    next_secret_key: SecretStr | None = None
     smtp: RelaySettings = RelaySettings()
     relays: dict[RelayName, NamedRelay] = {}
     providers: dict[RelayName, ProviderLimits] = {}
@@ -123,6 +123,13 @@ class Settings(BaseSettings):
     def _check_key_length(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(key.get_secret_value()) < MIN_SECRET_LENGTH for key in value):
             raise ValueError(f"each key has at least {MIN_SECRET_LENGTH} characters")
+        return value
+
+    @field_validator("next_secret_key")
+    @classmethod
+    def _next_key_is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < MIN_SECRET_LENGTH:
+            raise ValueError(f"a key has at least {MIN_SECRET_LENGTH} characters")
         return value
 
     @model_validator(mode="after")

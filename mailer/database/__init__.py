@@ -20,6 +20,7 @@ from mailer.database.dialect import (
 )
 from mailer.database.engine import Clock, Database
 from mailer.database.group_commit import GroupCommit
+from mailer.database.installation import Installation, installation_id
 from mailer.database.prepared import Prepared, pipelined
 
 __all__ = [
@@ -28,11 +29,13 @@ __all__ = [
     "Clock",
     "Database",
     "GroupCommit",
+    "Installation",
     "Prepared",
     "Row",
     "analyze",
     "insert",
     "insert_if_absent",
+    "installation_id",
     "is_postgresql",
     "lock_table",
     "one_of",

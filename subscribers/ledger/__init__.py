@@ -29,10 +29,12 @@ from subscribers.ledger.ledger import (
     READ_AHEAD,
     SUBSCRIBER,
     WORDING,
+    Appended,
     Statuses,
     append,
     entries,
     entries_by_subscriber,
+    entry,
     history,
     lock,
     read,
@@ -41,18 +43,29 @@ from subscribers.ledger.ledger import (
 )
 from subscribers.ledger.proof import Proof, prove
 from subscribers.ledger.verification import Verified, verify
+from subscribers.ledger.withdrawal import (
+    DAMAGE,
+    PAGE_SOURCE,
+    is_to_record,
+    latest_moment,
+    newest_entry,
+    withdraw_from_damaged,
+)
 
 __all__ = [
     "CONSENT",
+    "DAMAGE",
     "EVENT",
     "EVERY_TOPIC",
     "GENESIS",
     "LONGEST_LANGUAGE",
     "LONGEST_VERSION",
     "LONGEST_WORDING",
+    "PAGE_SOURCE",
     "READ_AHEAD",
     "SUBSCRIBER",
     "WORDING",
+    "Appended",
     "BrokenLink",
     "ConsentStatus",
     "LedgerEntry",
@@ -65,9 +78,13 @@ __all__ = [
     "check_entry",
     "entries",
     "entries_by_subscriber",
+    "entry",
     "history",
+    "is_to_record",
+    "latest_moment",
     "link",
     "lock",
+    "newest_entry",
     "parse_source",
     "prove",
     "read",
@@ -76,4 +93,5 @@ __all__ = [
     "statuses",
     "store_wording",
     "verify",
+    "withdraw_from_damaged",
 ]

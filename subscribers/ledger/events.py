@@ -68,6 +68,13 @@ class LedgerEntry(NamedTuple):
     hash: str
 
 
+class Head(NamedTuple):
+    """What the next entry follows: the last one's number and hash."""
+
+    id: int
+    hash: str
+
+
 class ConsentStatus(NamedTuple):
     """Where a person stands on a topic: the state, since when, and the ledger line that says so."""
 
@@ -157,7 +164,7 @@ def hash_of(previous_hash: str, line_id: int, event: NewEvent, recorded_at: date
     return sha256(told.encode()).hexdigest()
 
 
-def link(previous: LedgerEntry | None, event: NewEvent, recorded_at: datetime) -> LedgerEntry:
+def link(previous: LedgerEntry | Head | None, event: NewEvent, recorded_at: datetime) -> LedgerEntry:
     """The line that follows `previous` (None: the first one)."""
     line_id, previous_hash = (previous.id + 1, previous.hash) if previous else (1, GENESIS)
     return LedgerEntry(

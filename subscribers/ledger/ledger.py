@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, select, update
 
@@ -17,6 +17,7 @@ from mailer.errors import InvalidInput
 from subscribers.ledger.events import (
     BrokenLink,
     ConsentStatus,
+    Head,
     LedgerEntry,
     NewEvent,
     check_entry,
@@ -32,6 +33,16 @@ WORDING = Wording.metadata.tables["wording"]
 
 Statuses: TypeAlias = dict[tuple[int, str], ConsentStatus]
 """Where people stand, by (subscriber id, topic)."""
+
+
+TAKING_AWAY = frozenset({ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, ConsentKind.ERASED})
+
+
+class Appended(NamedTuple):
+    """What an append did: all statuses of the people that the events name, and the first new entry's number."""
+
+    statuses: Statuses
+    first_entry_id: int
 
 
 LONGEST_WORDING = 100_000
@@ -56,27 +67,43 @@ def lock(connection: Connection) -> None:
 
 def append(
     connection: Connection, events: Sequence[NewEvent], now: datetime, *, new_people: Iterable[int] = ()
-) -> Statuses:
-    """Write `events` at the end of the ledger, in order, and derive where each person then stands.
+) -> Appended:
+    """Write `events` at the end of the ledger, in order, and derive the consent table from them.
 
-    Where `new_people` stand is not looked up: they were put on file in this transaction, which is to be a writing
-    one. Returns all statuses of the people that the events name. Raises BrokenLink, and writes nothing, if the
-    ledger's last line was tampered with.
+    The statuses of `new_people` are not read: they were put on file in this transaction, which must be a writing
+    one. Raises BrokenLink, and writes nothing, where the ledger's last entry was tampered with; a withdrawal, an
+    objection and an erasure are appended all the same.
     """
     if not events:
-        return {}
+        return Appended({}, 0)
     lock(connection)
-    line = _last_line(connection)
+    gives = any(event.kind not in TAKING_AWAY for event in events)
+    last = _last_intact_entry(connection) if gives else _head(connection)
     before = statuses(connection, {event.subscriber_id for event in events}.difference(new_people))
     after = dict(before)
-    rows = []
-    for event in events:
-        line = link(line, event, now)
-        rows.append(_row_of(line))
-        apply_entry(after, line)
-    bulk.insert(connection, EVENT, rows)
+    appended = _link_all(last, events, now)
+    for entry in appended:
+        apply_entry(after, entry)
+    bulk.insert(connection, EVENT, [_row_of(entry) for entry in appended])
     _store(connection, before, after)
-    return after
+    return Appended(after, appended[0].id)
+
+
+def append_unchecked(connection: Connection, events: Sequence[NewEvent], now: datetime) -> None:
+    """Write `events` at the end of a ledger that may be damaged; the consent table is neither read nor written."""
+    lock(connection)
+    entries = _link_all(_head(connection), events, now)
+    bulk.insert(connection, EVENT, [_row_of(entry) for entry in entries])
+
+
+def _link_all(
+    last: LedgerEntry | Head | None, events: Sequence[NewEvent], now: datetime
+) -> list[LedgerEntry]:
+    entries: list[LedgerEntry] = []
+    for event in events:
+        last = link(last, event, now)
+        entries.append(last)
+    return entries
 
 
 def store_wording(
@@ -107,6 +134,11 @@ def history(connection: Connection, subscriber_id: int) -> list[LedgerEntry]:
     """Everything the ledger says of one person, oldest first."""
     of_person = select(EVENT).where(EVENT.c.subscriber_id == subscriber_id)
     return list(read(connection, of_person.order_by(EVENT.c.id)))
+
+
+def entry(connection: Connection, entry_id: int) -> LedgerEntry | None:
+    """The ledger entry with this number. Raises BrokenLink where it can't be read."""
+    return next(read(connection, select(EVENT).where(EVENT.c.id == entry_id)), None)
 
 
 def entries(connection: Connection) -> Generator[LedgerEntry]:
@@ -151,12 +183,18 @@ def wording_hash(wording: object) -> str | None:
     return sha256(wording.encode()).hexdigest() if isinstance(wording, str) else None
 
 
-def _last_line(connection: Connection) -> LedgerEntry | None:
+def _last_intact_entry(connection: Connection) -> LedgerEntry | None:
     last = select(EVENT).order_by(EVENT.c.id.desc()).limit(1)
-    line = next(read(connection, last), None)
-    if line is not None:
-        check_entry(line)
-    return line
+    entry = next(read(connection, last), None)
+    if entry is not None:
+        check_entry(entry)
+    return entry
+
+
+def _head(connection: Connection) -> Head | None:
+    """The number and hash of the last entry as they are stored, whether or not it is intact."""
+    row = connection.execute(select(EVENT.c.id, EVENT.c.hash).order_by(EVENT.c.id.desc()).limit(1)).first()
+    return Head(row.id, str(row.hash)[:64]) if row else None
 
 
 def _entry_from_row(row: Row[Any]) -> LedgerEntry:

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from subscribers.self_service.links import InvalidToken, Links, Target
+from subscribers.self_service.links import NO_ADDRESS, InvalidToken, Links, NewerKey, Target
 from subscribers.self_service.unsubscribe import (
+    ONE_CLICK_SOURCE,
+    UNDO_WITHIN,
     Request,
     Resubscribe,
     Subscription,
     View,
     Withdrawal,
-    event_for,
+    apply_requests,
     look_up,
     mask_email,
-    settle,
     subscription_of,
 )
 
 __all__ = [
+    "NO_ADDRESS",
+    "ONE_CLICK_SOURCE",
+    "UNDO_WITHIN",
     "InvalidToken",
     "Links",
+    "NewerKey",
     "Request",
     "Resubscribe",
     "Subscription",
     "Target",
     "View",
     "Withdrawal",
-    "event_for",
+    "apply_requests",
     "look_up",
     "mask_email",
-    "settle",
     "subscription_of",
 ]

@@ -1,8 +1,4 @@
-"""The way out: signed links, and what a click on one does.
-
-A link's token is ``base64url("<subscriber id>.<locale>.<topic>") "." signature``, in the form of itsdangerous. It
-holds no personal data and does not expire. Whoever has it may withdraw, and undo that; nothing else.
-"""
+"""What a click on an unsubscribe link does: withdraw a consent, or undo that within an hour on the same page."""
 
 from __future__ import annotations
 
@@ -10,28 +6,31 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from mailer.database import table
-from subscribers import ledger
-from subscribers.ledger import ConsentStatus, NewEvent, status_after
-from subscribers.models import ConsentKind, Subscriber, Suppression
+from subscribers import ledger, suppression
+from subscribers.ledger import DAMAGE, PAGE_SOURCE, ConsentStatus, NewEvent, status_after
+from subscribers.models import ConsentKind, Subscriber, Suppression, SuppressionReason
 from subscribers.self_service.links import Target
+
+UNDO_WITHIN = timedelta(hours=1)
+UNDO_SOURCE = "unsubscribe page, undone"
+ONE_CLICK_SOURCE = "one-click unsubscribe (RFC 8058)"
 
 
 class Subscription(Enum):
-    """Whether somebody is on a list, as far as a link's holder is concerned."""
+    """Whether somebody is on a list, as far as the holder of a link is concerned."""
 
     ON = auto()
-    LEFT = auto()  # withdrew, and may come back
-    OFF = auto()  # never was on it, or is not to come back this way: erased, objected, bounced, complained
+    OFF = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """Take somebody off a list. `source` says through which door they asked."""
+    """Take somebody off a list. `source` says through what they asked."""
 
     target: Target
     source: str
@@ -39,10 +38,10 @@ class Withdrawal:
 
 @dataclass(frozen=True, slots=True)
 class Resubscribe:
-    """Put somebody back who withdrew. `wording` is, verbatim, what the page said they agree to."""
+    """Undo the withdrawal that is ledger entry `entry_id`. `wording` is the text on the page, verbatim."""
 
     target: Target
-    source: str
+    entry_id: int
     wording: str
 
 
@@ -51,100 +50,220 @@ Request: TypeAlias = Withdrawal | Resubscribe
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Whom a link leads to: an address on file, and whether it is is_suppressed (suppressed)."""
+    """The subscriber that a link leads to. `is_suppressed`: the address gets no mail, whatever the consent."""
 
     email: str
+    address_hash: str
     is_suppressed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a page has to tell: the listing, and the address (None: nobody is on file)."""
+    """What a page shows: whether the person is on the list, their address, and the withdrawal that they can undo.
+
+    `email` is None where the link does not lead to an address on file.
+    """
 
     subscription: Subscription
-    email: str | None
+    email: str | None = None
+    can_undo: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """A request that was applied: whom it is about, and which of the group's events it became."""
+
+    request: Request
+    contact: Contact | None
+    index: int | None
 
 
 def mask_email(email: str) -> str:
-    """Enough of an address for its owner to know it: ``j…@e….com``."""
-    local, _, domain = email.rpartition("@")
-    _, dot, top = domain.rpartition(".")
-    return f"{local[:1]}…@{domain[:1]}…{dot}{top if dot else ''}"
+    """An address as its owner recognises it and others do not: ``z…@example.com``."""
+    local_part, _, domain = str(email).rpartition("@")
+    return f"{local_part[:1]}…@{domain}"
 
 
 def subscription_of(status: ConsentStatus | None, contact: Contact | None) -> Subscription:
-    """Where the holder of a link finds themselves."""
-    if status is None or contact is None:
-        return Subscription.OFF
-    match status.state:
-        case ConsentKind.GRANTED | ConsentKind.REQUESTED:
-            return Subscription.ON
-        case ConsentKind.WITHDRAWN if not contact.is_suppressed:
-            return Subscription.LEFT
-        case _:
-            return Subscription.OFF
+    """Whether the holder of a link is on the list."""
+    agreed = status is not None and status.state in {ConsentKind.GRANTED, ConsentKind.REQUESTED}
+    return Subscription.ON if agreed and contact is not None else Subscription.OFF
 
 
-def event_for(
-    request: Request,
-    status: ConsentStatus | None,
-    contact: Contact | None,
-    wording_sha256: str | None,
-    now: datetime,
-) -> NewEvent | None:
-    """What `request` adds to the ledger; None where it is so already, or where it does not apply."""
-    target, subscription = request.target, subscription_of(status, contact)
-    match request:
-        case Withdrawal() if subscription is Subscription.ON:
-            kind, occurred_at = ConsentKind.WITHDRAWN, now
-        case Resubscribe() if status is not None and subscription is Subscription.LEFT:
-            # Later than the withdrawal that the page showed, whatever the clocks of two hosts say.
-            kind, occurred_at = ConsentKind.GRANTED, max(now, status.since + timedelta(microseconds=1))
-        case Withdrawal() | Resubscribe():
-            return None
-        case _:
-            assert_never(request)
-    return NewEvent(target.subscriber_id, target.topic, kind, occurred_at, request.source, wording_sha256)
+def apply_requests(connection: Connection, requests: Sequence[Request], now: datetime) -> list[View]:
+    """Apply `requests` in their order; returns what each finds afterwards. Needs a writing transaction.
+
+    A damaged ledger or consent table refuses no withdrawal: it is recorded as far as the tables take it.
+    """
+    try:
+        with connection.begin_nested():
+            return _apply(connection, requests, now)
+    except DAMAGE:
+        if len(requests) > 1:
+            return [view for request in requests for view in apply_requests(connection, [request], now)]
+        [request] = requests
+        if isinstance(request, Withdrawal) and _withdraw_from_damaged(connection, request, now):
+            return [View(Subscription.OFF)]
+        raise
 
 
-def settle(connection: Connection, requests: Sequence[Request], now: datetime) -> list[View]:
-    """Apply `requests` in their order; returns what each finds afterwards. Needs a writing transaction."""
+def look_up(connection: Connection, target: Target) -> View:
+    """What the page of `target` shows."""
+    contact = _find_contacts(connection, {target.subscriber_id}).get(target.subscriber_id)
+    if not _leads_to(target, contact):
+        is_off = target.is_nobody or suppression.since_by_hash(connection, target.address.hash) is not None
+        return View(Subscription.OFF if is_off else Subscription.ON)
+    try:
+        status = ledger.statuses(connection, {target.subscriber_id}).get((target.subscriber_id, target.topic))
+    except DAMAGE:
+        return View(Subscription.ON)  # the button must be there
+    return View(subscription_of(status, contact), contact.email if contact else None)
+
+
+def _apply(connection: Connection, requests: Sequence[Request], now: datetime) -> list[View]:
     ledger.lock(connection)
     ids = {request.target.subscriber_id for request in requests}
     contacts = _find_contacts(connection, ids)
     statuses: dict[tuple[int, str], ConsentStatus | None] = {**ledger.statuses(connection, ids)}
-    events, views = [], []
+    events: list[NewEvent] = []
+    index_of_event: list[int | None] = []
     for request in requests:
-        key = request.target.subscriber_id, request.target.topic
-        contact, status = contacts.get(key[0]), statuses.get(key)
-        event = event_for(request, status, contact, _wording_of(connection, request, now), now)
+        target = request.target
+        key = target.subscriber_id, target.topic
+        contact, status = contacts.get(target.subscriber_id), statuses.get(key)
+        event = None
+        if _leads_to(target, contact):
+            event = _event_for(connection, request, status, contact, now)
+        elif isinstance(request, Withdrawal) and not target.is_nobody:
+            _suppress(connection, target, now)
         if event is not None:
+            statuses[key] = status_after(status, event, _provisional_entry_id(events))
             events.append(event)
-            status = statuses[key] = status_after(status, event, event_id=0)
-        views.append(View(subscription_of(status, contact), contact.email if contact else None))
-    ledger.append(connection, events, now)
-    return views
+        index_of_event.append(len(events) - 1 if event is not None else None)
+    appended = ledger.append(connection, events, now)
+    return [
+        _view(
+            connection,
+            _Applied(request, contacts.get(request.target.subscriber_id), index),
+            appended,
+            now,
+        )
+        for request, index in zip(requests, index_of_event, strict=True)
+    ]
 
 
-def look_up(connection: Connection, target: Target) -> View:
-    """What the page of `target` has to tell."""
-    contact = _find_contacts(connection, {target.subscriber_id}).get(target.subscriber_id)
-    status = ledger.statuses(connection, {target.subscriber_id}).get((target.subscriber_id, target.topic))
-    return View(subscription_of(status, contact), contact.email if contact else None)
+def _provisional_entry_id(events: Sequence[NewEvent]) -> int:
+    """A number for an entry that is about to be appended; negative, as no entry's is."""
+    return -1 - len(events)
 
 
-def _wording_of(connection: Connection, request: Request, now: datetime) -> str | None:
-    if isinstance(request, Withdrawal):
+def _event_for(
+    connection: Connection,
+    request: Request,
+    status: ConsentStatus | None,
+    contact: Contact | None,
+    now: datetime,
+) -> NewEvent | None:
+    """What `request` adds to the ledger; None where it is so already, or where it does not apply."""
+    target = request.target
+    match request:
+        case Withdrawal(source=source):
+            if status is not None and status.event_id < 0:  # decided on in this group
+                recorded = status.state in {ConsentKind.GRANTED, ConsentKind.REQUESTED}
+                recorded = recorded or (status.state is ConsentKind.WITHDRAWN and source != PAGE_SOURCE)
+            else:
+                recorded = ledger.is_to_record(
+                    status,
+                    lambda: ledger.newest_entry(connection, target.subscriber_id, target.topic),
+                    source,
+                )
+            kind, occurred_at, wording = ConsentKind.WITHDRAWN, now, None
+        case Resubscribe(entry_id=entry_id):
+            recorded = contact is not None and not contact.is_suppressed and status is not None
+            recorded = recorded and status.event_id == entry_id and _can_undo(connection, entry_id, now)  # type: ignore[union-attr]
+            if not recorded or status is None:
+                return None
+            # Later than the withdrawal that the page showed, whatever the clocks of two hosts say.
+            kind, occurred_at = ConsentKind.GRANTED, max(now, status.since + timedelta(microseconds=1))
+            source = UNDO_SOURCE
+            wording = ledger.store_wording(connection, request.wording, now, language=target.locale)
+        case _:
+            assert_never(request)
+    if not recorded:
         return None
-    return ledger.store_wording(connection, request.wording, now, language=request.target.locale)
+    return NewEvent(target.subscriber_id, target.topic, kind, occurred_at, source, wording)
+
+
+def _can_undo(connection: Connection, entry_id: int, now: datetime) -> bool:
+    """Whether the entry is a withdrawal on the page within the last hour."""
+    entry = ledger.entry(connection, entry_id)
+    return (
+        entry is not None
+        and entry.event.kind is ConsentKind.WITHDRAWN
+        and entry.event.source == PAGE_SOURCE
+        and now <= entry.recorded_at + UNDO_WITHIN
+    )
+
+
+def _view(connection: Connection, applied: _Applied, appended: ledger.Appended, now: datetime) -> View:
+    request, contact, index = applied.request, applied.contact, applied.index
+    target = request.target
+    if contact is None or not _leads_to(target, contact):
+        return View(Subscription.OFF)
+    key = target.subscriber_id, target.topic
+    on_page = isinstance(request, Withdrawal) and request.source == PAGE_SOURCE
+    if index is None and not on_page and not isinstance(request, Resubscribe):
+        return View(Subscription.OFF, contact.email)
+    status = appended.statuses.get(key) or ledger.statuses(connection, {key[0]}).get(key)
+    subscription = subscription_of(status, contact)
+    can_undo = None
+    if on_page and status is not None and status.state is ConsentKind.WITHDRAWN and not contact.is_suppressed:
+        entry_id = status.event_id if index is None else appended.first_entry_id + index
+        can_undo = entry_id if index is not None or _can_undo(connection, entry_id, now) else None
+    return View(subscription, contact.email, can_undo)
+
+
+def _leads_to(target: Target, contact: Contact | None) -> bool:
+    """Whether the link's address is the subscriber's, and not one that they had before."""
+    return contact is not None and contact.address_hash == target.address.hash
+
+
+def _suppress(connection: Connection, target: Target, now: datetime) -> None:
+    """Mail nothing more to the address that the link was sent to. It is not, or no longer, this subscriber's."""
+    since = suppression.since_by_hash(connection, target.address.hash)
+    if since is None or since < now:
+        suppression.add(connection, target.address, SuppressionReason.WITHDRAWN, now, source=PAGE_SOURCE)
+
+
+def _withdraw_from_damaged(connection: Connection, request: Withdrawal, now: datetime) -> bool:
+    target = request.target
+    if target.is_nobody:
+        return True
+    event = NewEvent(target.subscriber_id, target.topic, ConsentKind.WITHDRAWN, now, request.source)
+    if ledger.withdraw_from_damaged(connection, event, now):
+        return True
+    try:
+        with connection.begin_nested():
+            _suppress(connection, target, now)
+    except DAMAGE:
+        return False
+    return True
 
 
 def _find_contacts(connection: Connection, ids: Collection[int]) -> dict[int, Contact]:
-    subscriber, suppression = table(Subscriber), table(Suppression)
-    is_suppressed = suppression.c.address_hash.is_not(None)
+    subscriber, suppressed = table(Subscriber), table(Suppression)
     statement = (
-        select(subscriber.c.id, subscriber.c.email, is_suppressed)
-        .outerjoin(suppression, suppression.c.address_hash == subscriber.c.address_hash)
+        select(
+            subscriber.c.id,
+            subscriber.c.email,
+            subscriber.c.address_hash,
+            suppressed.c.address_hash.is_not(None).label("is_suppressed"),
+        )
+        .outerjoin(suppressed, suppressed.c.address_hash == subscriber.c.address_hash)
         .where(subscriber.c.id.in_(ids))
     )
-    return {number: Contact(email, bool(shut)) for number, email, shut in connection.execute(statement)}
+    return {row.id: _contact(row) for row in connection.execute(statement)}
+
+
+def _contact(row: Row[Any]) -> Contact:
+    return Contact(row.email, row.address_hash, bool(row.is_suppressed))

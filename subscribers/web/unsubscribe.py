@@ -10,17 +10,20 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from mailer.database import Database, GroupCommit
+from mailer.config import KeySource
+from mailer.database import Database, GroupCommit, installation_id
 from mailer.errors import MailerError
 from mailer.observability import Metrics
+from subscribers.ledger import PAGE_SOURCE
 from subscribers.self_service import (
+    ONE_CLICK_SOURCE,
     InvalidToken,
     Links,
+    NewerKey,
     Resubscribe,
     Subscription,
     Target,
@@ -29,13 +32,14 @@ from subscribers.self_service import (
     mask_email,
     unsubscribe,
 )
+from subscribers.web.form import UnreadableForm, read_form
 from templates.language import Locale
 from templates.page import Page, Pages
 
 LARGEST_BODY = 16 * 1024
-BODY_SECONDS = 10
 ANSWER_SECONDS = 20
 RETRY_SECONDS = 120
+NEW_KEY_RETRY_SECONDS = 2
 
 WITHDRAWALS = "mailer_withdrawals_total"
 UNDONE = "mailer_withdrawals_undone_total"
@@ -52,29 +56,28 @@ ROBOTS = {"X-Robots-Tag": "noindex, nofollow"}
 log = logging.getLogger(__name__)
 
 
-class Unreadable(Exception):
-    """The body of a POST is not one of the forms that are understood here."""
-
-
 class UnsubscribeEndpoint:
-    """Answers ``/u/<token>``. Reads go to `database`, writes through `settle`, which groups them.
+    """Answers ``/u/<token>``. Reads go to `database`, writes through `commits`, which groups them.
 
     `locale` is the language for visitors whose link does not tell theirs.
     """
 
     def __init__(
         self,
-        links: Links,
         database: Database,
-        settle: GroupCommit[unsubscribe.Request, View],
+        commits: GroupCommit[unsubscribe.Request, View],
         pages: Pages,
         metrics: Metrics,
         *,
+        keys: KeySource,
+        public_url: str,
         locale: Locale,
     ) -> None:
-        self._links = links
+        self._keys = keys
+        self._public_url = public_url
+        self._links: Links | None = None
         self._database = database
-        self._settle = settle
+        self._commits = commits
         self._pages = pages
         self._metrics = metrics
         self._locale = locale
@@ -100,22 +103,34 @@ class UnsubscribeEndpoint:
     async def answer(self, request: Request) -> Response:
         """The page, or what became of the POST."""
         locale = self._locale
+        token = request.path_params["token"].rstrip("/")
         try:
-            target = self._links.read(request.path_params["token"].rstrip("/"))
+            links = await self._get_links()
+            target = links.read(token)
             locale = target.locale
-            form = await _form(request) if request.method == "POST" else None
+            form = await read_form(request) if request.method == "POST" else None
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await (self._show(target) if form is None else self._act(target, form))
+                return await (self._show(target) if form is None else self._act(links, token, target, form))
         except InvalidToken:
             return self._page(Page.INVALID_LINK, locale, status=UNKNOWN_LINK_STATUS)
-        except Unreadable:
+        except UnreadableForm:
             return self._page(Page.BAD_REQUEST, locale, status=400)
         except (MailerError, TimeoutError) as error:
             reason = error.message if isinstance(error, MailerError) else "The database takes too long."
             log.warning("An unsubscribe request is put off: %s", reason)
             response = self._page(Page.UNAVAILABLE, locale, status=503)
-            response.headers["Retry-After"] = str(RETRY_SECONDS)
+            seconds = NEW_KEY_RETRY_SECONDS if isinstance(error, NewerKey) else RETRY_SECONDS
+            response.headers["Retry-After"] = str(seconds)
             return response
+
+    async def _get_links(self) -> Links:
+        """The links of this installation, whose id is in the database."""
+        if self._links is None:
+            async with asyncio.timeout(ANSWER_SECONDS), self._database.session() as session:
+                connection = await session.connection()
+                installation = await connection.run_sync(installation_id)
+            self._links = Links(self._keys, installation, self._public_url)
+        return self._links
 
     async def _show(self, target: Target) -> Response:
         async with self._database.session() as session:
@@ -125,33 +140,46 @@ class UnsubscribeEndpoint:
             Page.ASK if view.subscription is Subscription.ON else Page.NOT_SUBSCRIBED, target, view
         )
 
-    async def _act(self, target: Target, form: Mapping[str, object]) -> Response:
-        if form.get("List-Unsubscribe") == "One-Click":
-            await self._settle.submit(Withdrawal(target, "one-click unsubscribe (RFC 8058)"))
+    async def _act(self, links: Links, token: str, target: Target, form: Mapping[str, str]) -> Response:
+        if _is_one_click(form):
+            await self._submit(Withdrawal(target, ONE_CLICK_SOURCE))
             self._metrics.count(WITHDRAWALS, door="one-click")
             return PlainTextResponse("Unsubscribed.\n", headers=self._headers)
         match form.get("action"):
             case "withdraw":
-                view = await self._settle.submit(Withdrawal(target, "unsubscribe page"))
+                view = await self._submit(Withdrawal(target, PAGE_SOURCE))
                 self._metrics.count(WITHDRAWALS, door="page")
-                return self._view(Page.UNSUBSCRIBED, target, view)
+                undo_code = links.undo_code(token, view.can_undo) if view.can_undo is not None else None
+                return self._view(Page.UNSUBSCRIBED, target, view, undo_code)
             case "resubscribe":
-                wording = self._pages.consent_wording(target.locale, target.topic)
-                view = await self._settle.submit(Resubscribe(target, "unsubscribe page, undone", wording))
-                if view.subscription is not Subscription.ON:
-                    return self._view(Page.NOT_SUBSCRIBED, target, view)
-                self._metrics.count(UNDONE)
-                return self._view(Page.RESUBSCRIBED, target, view)
+                return await self._undo(links, token, target, form.get("undo", ""))
             case _:
-                raise Unreadable
+                raise UnreadableForm
 
-    def _view(self, page: Page, target: Target, view: View) -> Response:
-        known = view.email is not None and view.subscription is not Subscription.OFF
+    async def _undo(self, links: Links, token: str, target: Target, undo_code: str) -> Response:
+        try:
+            entry_id = links.read_undo_code(token, undo_code)
+        except InvalidToken:
+            return await self._show(target)
+        wording = self._pages.consent_wording(target.locale, target.topic)
+        view = await self._submit(Resubscribe(target, entry_id, wording))
+        if view.subscription is not Subscription.ON:
+            return self._view(Page.NOT_SUBSCRIBED, target, view)
+        self._metrics.count(UNDONE)
+        return self._view(Page.RESUBSCRIBED, target, view)
+
+    async def _submit(self, request: unsubscribe.Request) -> View:
+        if request.target.is_nobody:
+            return View(Subscription.OFF)
+        return await self._commits.submit(request)
+
+    def _view(self, page: Page, target: Target, view: View, undo_code: str | None = None) -> Response:
         return self._page(
             page,
             target.locale,
-            address=mask_email(view.email) if known and view.email else None,
-            topic=target.topic if known else None,
+            address=mask_email(view.email) if view.email is not None else None,
+            topic=target.topic if view.email is not None else None,
+            undo_code=undo_code,
         )
 
     def _page(
@@ -162,19 +190,14 @@ class UnsubscribeEndpoint:
         status: int = 200,
         address: str | None = None,
         topic: str | None = None,
+        undo_code: str | None = None,
     ) -> Response:
-        html = self._pages.render(page, locale, address=address, topic=topic)
+        html = self._pages.render(page, locale, address=address, topic=topic, undo_code=undo_code)
         return HTMLResponse(html, status, self._headers | {"Content-Language": locale})
 
 
-async def _form(request: Request) -> Mapping[str, object]:
-    """The fields of a small form, urlencoded or multipart (RFC 8058 section 3.2). Raises Unreadable."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await request.form(max_files=0, max_fields=10, max_part_size=1024)
-    except HTTPException as error:
-        if error.status_code == 413:
-            raise
-        raise Unreadable from None
-    except (ClientDisconnect, TimeoutError, ValueError):
-        raise Unreadable from None
+def _is_one_click(form: Mapping[str, str]) -> bool:
+    return any(
+        name.casefold() == "list-unsubscribe" and value.strip().casefold() == "one-click"
+        for name, value in form.items()
+    )

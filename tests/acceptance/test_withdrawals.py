@@ -21,9 +21,8 @@ import pytest
 from campaigns import catalogue, reports
 from campaigns.models import CampaignState, DeliveryState
 from mailer.database import Database
-from subscribers.self_service import Target, Withdrawal, unsubscribe
+from subscribers.self_service import Withdrawal, unsubscribe
 from tests.support.campaign import (
-    TOPIC,
     counts,
     dispatch_for,
     draft,
@@ -34,6 +33,7 @@ from tests.support.campaign import (
 )
 from tests.support.figures import tell
 from tests.support.installed import InstalledMailer
+from tests.support.links import target_of
 from tests.support.relay import FaultyRelay
 
 WITHDRAWALS = int(os.environ.get("MAILER_TESTS_WITHDRAWALS", "50"))
@@ -89,8 +89,8 @@ class Leavers:
 
     def _leave(self, person: int) -> None:
         with self._database.write() as connection:
-            withdrawal = Withdrawal(Target(person, TOPIC, "en"), "one-click unsubscribe")
-            unsubscribe.settle(connection, [withdrawal], datetime.now(UTC))
+            withdrawal = Withdrawal(target_of(self._database, person), "one-click unsubscribe")
+            unsubscribe.apply_requests(connection, [withdrawal], datetime.now(UTC))
             # A gate that let this person through has committed by now, and none that has still to read their
             # consent can read it before this commits: an attempt of a later instant comes after the commit.
             self.left[person] = datetime.now(UTC)

@@ -20,9 +20,11 @@ from campaigns.models import CampaignState, DeliveryState
 from mailer.database import Database
 from subscribers import suppression
 from subscribers.address import AddressHasher
+from subscribers.ledger import PAGE_SOURCE
 from subscribers.models import SuppressionReason
-from subscribers.self_service import Resubscribe, Target, Withdrawal, unsubscribe
+from subscribers.self_service import Resubscribe, Withdrawal, unsubscribe
 from tests.support.campaign import SECRET, TOPIC, draft, subscribe, withdraw
+from tests.support.links import target_of
 
 LEASE = timedelta(seconds=60)
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -296,13 +298,16 @@ def test_many_withdrawals_and_the_gate_never_stop_each_other(postgresql_database
 
     def leave_and_return() -> None:
         while time.monotonic() < end:
-            some = [Target(number, TOPIC, "en") for number in random.sample(scene.people, 100)]
-            for requests in (
-                [Withdrawal(each, "page") for each in some],
-                [Resubscribe(each, "page", "Yes.") for each in some],
-            ):
-                with scene.database.write() as connection:
-                    unsubscribe.settle(connection, requests, NOW)
+            some = [target_of(scene.database, number) for number in random.sample(scene.people, 100)]
+            with scene.database.write() as connection:
+                left = [Withdrawal(each, PAGE_SOURCE) for each in some]
+                views = unsubscribe.apply_requests(connection, left, NOW)
+            with scene.database.write() as connection:
+                back = [
+                    Resubscribe(each, view.can_undo or 0, "Yes.")
+                    for each, view in zip(some, views, strict=True)
+                ]
+                unsubscribe.apply_requests(connection, back, NOW)
 
     with ThreadPoolExecutor() as threads:  # a deadlock would come out of `result` as an error
         running = [threads.submit(knock_at_the_gate, context) for context in claims] + [

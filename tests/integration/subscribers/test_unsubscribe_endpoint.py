@@ -15,16 +15,18 @@ import pytest
 from bs4 import BeautifulSoup
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, insert, select
+from sqlalchemy import insert, select
 
+import subscribers.web.form
 import subscribers.web.unsubscribe
 from mailer.config import Settings
 from mailer.database import Database, table
-from subscribers import ledger
-from subscribers.ledger import EVERY_TOPIC, LedgerEntry, NewEvent
+from subscribers import ledger, rights
+from subscribers.address import AddressHasher, normalise
+from subscribers.ledger import LedgerEntry, NewEvent
 from subscribers.models import ConsentKind, Subscriber, Suppression, SuppressionReason, Wording
-from subscribers.self_service import Links
 from tests.support.campaign import SECRET, TOPIC, subscribe
+from tests.support.links import address_of, links_in
 from tests.support.web_server import serving
 from web import create_app
 
@@ -49,8 +51,8 @@ class House:
         return f"/u/{self.token}"
 
     def token_of(self, person: int, topic: str = TOPIC) -> str:
-        links = Links(self.settings.keys(), self.settings.public_url)
-        return links.url(person, topic, "nl").rpartition("/")[2]
+        links = links_in(self.database, self.settings.keys(), self.settings.public_url)
+        return links.url(person, address_of(self.database, person), topic, "nl").rpartition("/")[2]
 
     def history(self, person: int = JAN) -> list[LedgerEntry]:
         with self.database.read() as connection:
@@ -88,6 +90,21 @@ async def house(database: Database) -> AsyncIterator[House]:
         yield House(database, settings, client)
 
 
+def rename_tables(database: Database, old: str, new: str) -> None:
+    """Take all tables of this room away, or bring them back."""
+    with database.write() as connection:
+        for name in ("consent", "consent_event", "subscriber", "suppression"):
+            connection.exec_driver_sql(
+                f"ALTER TABLE {old.format(table=name)} RENAME TO {new.format(table=name)}"
+            )
+
+
+def undo_on(page: httpx.Response) -> dict[str, str]:
+    """What the page's button "subscribe again" posts."""
+    code = BeautifulSoup(page.text, "html.parser").find("input", {"name": "undo"})
+    return {"action": "resubscribe", "undo": str(code["value"])}
+
+
 def heading(response: httpx.Response) -> str:
     return BeautifulSoup(response.text, "html.parser").h1.get_text(strip=True)
 
@@ -104,9 +121,8 @@ async def test_the_page_is_in_the_mail_s_language_and_masks_the_address(house: H
     response = await house.client.get(house.path)
     assert heading(response) == "Uitschrijven?"
     assert '<html lang="nl">' in response.text
-    assert "p…@e….com" in response.text
+    assert "p…@example.com" in response.text
     assert "person1" not in response.text
-    assert "example.com" not in response.text
 
 
 @pytest.mark.parametrize("form", [{"data": ONE_CLICK}, {"files": {"List-Unsubscribe": (None, "One-Click")}}])
@@ -147,7 +163,7 @@ async def test_the_page_s_button_withdraws_and_the_next_one_undoes_it(house: Hou
     assert house.state() is ConsentKind.WITHDRAWN
     assert heading(await house.client.get(house.path)) == "U staat niet op de lijst"
 
-    back = await house.client.post(house.path, data={"action": "resubscribe"})
+    back = await house.client.post(house.path, data=undo_on(done))
     assert (back.status_code, heading(back)) == (200, "U staat weer op de lijst")
     assert house.state() is ConsentKind.GRANTED
     assert heading(await house.client.get(house.path)) == "Uitschrijven?"
@@ -156,7 +172,7 @@ async def test_the_page_s_button_withdraws_and_the_next_one_undoes_it(house: Hou
 async def test_undoing_is_a_consent_to_the_words_that_the_page_showed(house: House) -> None:
     done = await house.client.post(house.path, data={"action": "withdraw"})
     shown = BeautifulSoup(done.text, "html.parser").find(id="consent").get_text()
-    await house.client.post(house.path, data={"action": "resubscribe"})
+    await house.client.post(house.path, data=undo_on(done))
     with house.database.read() as connection:
         proof = ledger.prove(connection, JAN, TOPIC)
         wordings = table(Wording)
@@ -184,22 +200,24 @@ async def test_who_objected_is_not_put_back(house: House) -> None:
 
 
 async def test_an_address_that_bounced_is_not_put_back(house: House) -> None:
-    await house.client.post(house.path, data=ONE_CLICK)
+    done = await house.client.post(house.path, data={"action": "withdraw"})
     subscriber = table(Subscriber)
     columns = subscriber.c.address_hash, subscriber.c.key_id
     with house.database.write() as connection:
         known = connection.execute(select(*columns).where(subscriber.c.id == JAN)).one()
         row = {"reason": SuppressionReason.BOUNCED, "since": datetime.now(UTC), **known._mapping}
-        connection.execute(insert(table(Suppression)), [row])
-    page = await house.client.post(house.path, data={"action": "resubscribe"})
+        connection.execute(insert(table(Suppression)), [row | {"source": ""}])
+    page = await house.client.post(house.path, data=undo_on(done))
     assert "<button" not in page.text
     assert house.state() is ConsentKind.WITHDRAWN
 
 
 async def test_a_link_of_somebody_erased_is_answered_kindly_and_records_nothing(house: House) -> None:
-    house.record(JAN, ConsentKind.ERASED, EVERY_TOPIC)
     with house.database.write() as connection:
-        connection.execute(delete(table(Subscriber)).where(table(Subscriber).c.id == JAN))
+        hasher = AddressHasher(house.settings.keys())
+        rights.erase(
+            connection, normalise("person1@example.com"), hasher=hasher, source="test", now=datetime.now(UTC)
+        )
     before = house.kinds()
     page = await house.client.get(house.path)
     assert (page.status_code, heading(page)) == (200, "U staat niet op de lijst")
@@ -220,11 +238,11 @@ async def test_a_token_that_is_not_ours_gets_a_clear_404_and_changes_nothing(
     house: House, method: str
 ) -> None:
     token = house.token
-    without_entry = Links([b"another key, of the same length or so"], "https://mail.example.com").url(
-        JAN, TOPIC, "nl"
+    foreign = links_in(house.database, [b"another key, of the same length or so"]).url(
+        JAN, address_of(house.database, JAN), TOPIC, "nl"
     )
     bad = [token[:-1], token[1:], token + "A", token.swapcase(), token.partition(".")[0], "x" * 5000, ""]
-    bad += [without_entry.rpartition("/")[2], "..%2F..%2Fetc%2Fpasswd", "%00", "%F0%9F%98%88"]
+    bad += [foreign.rpartition("/")[2], "..%2F..%2Fetc%2Fpasswd", "%00", "%F0%9F%98%88"]
     for broken in bad:
         response = await house.client.request(method, f"/u/{broken}", data=ONE_CLICK)
         assert response.status_code == 404
@@ -247,8 +265,6 @@ async def test_a_post_that_asks_for_nothing_is_a_400_and_changes_nothing(house: 
         {"data": {"List-Unsubscribe": "Two-Clicks"}},
         {"data": {"action": "delete"}},
         {"content": b"\xff\xfe\x00=%zz&&&;;", "headers": urlencoded},
-        {"content": b"List-Unsubscribe=One-Click", "headers": {"Content-Type": "text/plain"}},
-        {"content": b"List-Unsubscribe=One-Click"},
         {"json": ONE_CLICK},
         {"files": {"List-Unsubscribe": ("file.txt", "One-Click")}},
         {"content": b"--x", "headers": {"Content-Type": "multipart/form-data"}},
@@ -283,7 +299,7 @@ async def test_a_body_that_is_too_large_is_refused_however_it_comes(house: House
 
 
 async def test_a_body_that_never_ends_is_a_400(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subscribers.web.unsubscribe, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(subscribers.web.form, "BODY_SECONDS", 0.2)
     address = urlsplit(str(house.client.base_url))
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     head = f"POST {house.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 26\r\n"
@@ -350,8 +366,7 @@ async def test_tokens_are_never_logged_whole_or_in_part(
         await client.post(house.path, data=ONE_CLICK)
         await client.post(house.path)
         await client.get(house.path[:-1])
-        with sqlite_database.write() as connection:
-            connection.exec_driver_sql("ALTER TABLE consent RENAME TO elsewhere")
+        rename_tables(sqlite_database, "{table}", "{table}_elsewhere")
         assert (await client.post(house.path, data=ONE_CLICK)).status_code == 503
     said = caplog.text + "".join(capfd.readouterr())
     assert "POST unsubscribe 503" in said
@@ -367,8 +382,7 @@ async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(
     settings = settings_for(sqlite_database)
     async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
         house = House(sqlite_database, settings, client)
-        with sqlite_database.write() as connection:
-            connection.exec_driver_sql("ALTER TABLE consent RENAME TO elsewhere")
+        rename_tables(sqlite_database, "{table}", "{table}_elsewhere")
         for answer in (
             await client.get(house.path),
             await client.post(house.path, data=ONE_CLICK),
@@ -377,8 +391,7 @@ async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(
             assert (answer.status_code, heading(answer)) == (503, "Tijdelijk niet beschikbaar")
             assert int(answer.headers["retry-after"]) > 0
         assert (await client.get("/healthz")).status_code == 503
-        with sqlite_database.write() as connection:
-            connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO consent")
+        rename_tables(sqlite_database, "{table}_elsewhere", "{table}")
         assert (await client.post(house.path, data=ONE_CLICK)).status_code == 200
     assert house.state() is ConsentKind.WITHDRAWN
 
@@ -403,7 +416,11 @@ async def test_it_answers_below_the_public_path_and_at_the_root(
     """A reverse proxy may keep the path of public_url, or take it off."""
     subscribe(sqlite_database, 2)
     settings = settings_for(sqlite_database, f"https://example.com{prefix}")
-    link = urlsplit(Links(settings.keys(), settings.public_url).url(JAN, TOPIC, "en")).path
+    link = urlsplit(
+        links_in(sqlite_database, settings.keys(), settings.public_url).url(
+            JAN, address_of(sqlite_database, JAN), TOPIC, "en"
+        )
+    ).path
     assert link.startswith(prefix)
     async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
         for path in (link, link.removeprefix(prefix), link + "/"):
@@ -413,8 +430,8 @@ async def test_it_answers_below_the_public_path_and_at_the_root(
 
 async def test_health_and_metrics_tell_no_personal_data(house: House) -> None:
     await house.client.post(house.path, data=ONE_CLICK)
-    await house.client.post(f"/u/{house.token_of(ZOE)}", data={"action": "withdraw"})
-    await house.client.post(f"/u/{house.token_of(ZOE)}", data={"action": "resubscribe"})
+    done = await house.client.post(f"/u/{house.token_of(ZOE)}", data={"action": "withdraw"})
+    await house.client.post(f"/u/{house.token_of(ZOE)}", data=undo_on(done))
     assert (await house.client.get("/healthz")).text == "ok\n"
     metrics = (await house.client.get("/metrics")).text
     assert 'mailer_withdrawals_total{door="one-click"} 1' in metrics

@@ -16,16 +16,19 @@ from campaigns.sending import Composer
 from mailer.config import Settings
 from mailer.errors import ConfigurationError
 from mailer.message import Mailbox, ReturnPaths, dkim
+from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient
-from subscribers.self_service import Links
 from tests.support.campaign import NOTES, SECRET, TOPIC, settings_for
+from tests.support.links import INSTALLATION, links_of
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-ZOE = ConsentedRecipient(7, 3, "mevrouw", "Zoë", "Ångström-Łuczak", "zoe@example.org")
+ZOE = ConsentedRecipient(
+    7, 3, "mevrouw", "Zoë", "Ångström-Łuczak", "zoe@example.org", HashedAddress("ab" * 32, "cd" * 8)
+)
 
 
 def composer(settings: Settings) -> Composer:
-    return Composer(5, "notes", TOPIC, render_notes(NOTES, {}, settings), settings)
+    return Composer(5, "notes", TOPIC, render_notes(NOTES, {}, settings), settings, installation=INSTALLATION)
 
 
 def mail(settings: Settings, recipient: ConsentedRecipient = ZOE) -> EmailMessage:
@@ -33,9 +36,9 @@ def mail(settings: Settings, recipient: ConsentedRecipient = ZOE) -> EmailMessag
 
 
 def test_a_mail_carries_the_headers_that_providers_ask_for() -> None:
-    message = mail(settings_for(25, unsubscribe_mailbox="leave@example.com"))
-    link = Links([SECRET.encode()], "https://example.com").url(3, TOPIC, "en")
-    assert message["List-Unsubscribe"] == f"<{link}>, <mailto:leave@example.com>"
+    message = mail(settings_for(25))
+    link = links_of([SECRET.encode()], "https://example.com").url(3, ZOE.address, TOPIC, "en")
+    assert message["List-Unsubscribe"] == f"<{link}>"
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert message["List-Id"].endswith("<release-notes.example.com>")
     assert (message["Auto-Submitted"], message["Precedence"]) == ("auto-generated", "bulk")
@@ -52,10 +55,6 @@ def test_a_sender_with_a_domain_beyond_ascii_has_an_envelope_all_the_same() -> N
     assert b"<news@xn--bcher-kva.example>" in bytes(content)
     bounced = settings_for(25, return_path="bounces@bücher.example")
     assert composer(bounced).compose(ZOE, NOW)[0].sender.endswith("@xn--bcher-kva.example")
-
-
-def test_without_a_mailbox_for_it_there_is_no_mailto() -> None:
-    assert "mailto" not in mail(settings_for(25))["List-Unsubscribe"]
 
 
 def test_the_same_delivery_has_the_same_message_id_which_names_nobody() -> None:

@@ -24,5 +24,5 @@ def test_a_digest_leaves_nothing_behind_for_the_next():
 
 
 def test_a_key_id_is_short_and_not_the_plain_digest_of_the_key():
-    assert len(key_id(b"key")) == 12
+    assert len(key_id(b"key")) == 16
     assert not hashlib.sha256(b"key").hexdigest().startswith(key_id(b"key"))

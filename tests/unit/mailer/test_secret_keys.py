@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import tomllib
 from pathlib import Path
@@ -19,7 +20,7 @@ KEYS = st.lists(st.text("abcXYZ019-_", min_size=32, max_size=43), min_size=1, ma
 
 def test_two_fresh_keys_differ_and_are_long() -> None:
     assert secret_keys.fresh_key() != secret_keys.fresh_key()
-    assert len(secret_keys.fresh_key()) == 43
+    assert re.fullmatch(r"\d{8}T\d{6}Z-[A-Za-z0-9_-]{43}", secret_keys.fresh_key())
 
 
 @given(KEYS, st.sampled_from([", ", ",\n  ", " ,", ", # the newest\n"]), st.booleans())

@@ -5,6 +5,8 @@ There is no way down: it would destroy the proof of consent.
 
 from __future__ import annotations
 
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -28,6 +30,12 @@ def upgrade() -> None:
 
 
 def _create_tables() -> None:
+    installation = op.create_table(
+        "installation",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
+    )
+    op.bulk_insert(installation, [{"id": secrets.token_hex(16)}])
     op.create_table(
         "campaign",
         sa.Column("id", BIG, nullable=False),
@@ -81,9 +89,31 @@ def _create_tables() -> None:
         "suppression",
         sa.Column("address_hash", sa.String(length=64), nullable=False),
         sa.Column("key_id", sa.String(length=16), nullable=False),
-        _one_of("suppression", "reason", "erased", "bounced", "complained", "objected"),
+        _one_of(
+            "suppression", "reason", "erased", "bounced", "complained", "objected", "withdrawn", "opted_out"
+        ),
         sa.Column("since", INSTANT, nullable=False),
+        sa.Column("source", sa.String(length=500), nullable=False),
         sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_suppression")),
+    )
+    op.create_table(
+        "suppression_lift",
+        sa.Column("id", BIG, nullable=False),
+        _one_of(
+            "suppression_lift",
+            "reason",
+            "erased",
+            "bounced",
+            "complained",
+            "objected",
+            "withdrawn",
+            "opted_out",
+        ),
+        sa.Column("since", INSTANT, nullable=False),
+        sa.Column("lifted_at", INSTANT, nullable=False),
+        sa.Column("source", sa.String(length=500), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_suppression_lift")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "throttle",

@@ -1,0 +1,132 @@
+"""The secret keys: which of them sign, which only verify, and how a running process notices a rotation."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from mailer.config.settings import MIN_SECRET_LENGTH, SECRETS_NAME, Settings
+
+RECHECK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The secret keys at one moment.
+
+    `keys` are listed oldest to newest; the newest signs, each verifies. `prepared` verifies only: other hosts may
+    sign with it already.
+    """
+
+    keys: tuple[bytes, ...]
+    prepared: bytes | None = None
+
+    @property
+    def verifying(self) -> tuple[bytes, ...]:
+        """All keys, oldest to newest."""
+        return self.keys if self.prepared is None else (*self.keys, self.prepared)
+
+
+class KeySource(Protocol):
+    """Where the secret keys come from."""
+
+    def current(self, *, look_now: bool = False) -> KeyRing:
+        """The keys now. `look_now` looks for a change even where one was looked for a moment ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedKeys:
+    """Keys that do not change while the process runs, such as those of a variable."""
+
+    ring: KeyRing
+
+    def current(self, *, look_now: bool = False) -> KeyRing:  # noqa: ARG002 - they never change
+        """The keys."""
+        return self.ring
+
+
+class KeysOfFile:
+    """The keys in the secrets file `path`, which is read again when it has changed, at most once a second.
+
+    Until then, and where the changed file is invalid, the keys are those of `ring`. Threads may share it.
+    """
+
+    def __init__(self, path: Path, ring: KeyRing) -> None:
+        self._path = path
+        self._ring = ring
+        self._version = _version(path)
+        self._looked_at = self._read_at = time.monotonic()
+        self._lock = threading.Lock()
+
+    def current(self, *, look_now: bool = False) -> KeyRing:
+        """The keys now; `look_now` looks for a change even where one was looked for less than a second ago."""
+        now = time.monotonic()
+        if look_now or now - self._looked_at >= RECHECK_SECONDS:
+            self._look(now)
+        return self._ring
+
+    def _look(self, now: float) -> None:
+        with self._lock:
+            self._looked_at = now
+            version = _version(self._path)
+            if version == self._version or now - self._read_at < RECHECK_SECONDS:
+                return
+            self._version, self._read_at = version, now
+            try:
+                self._ring = _read(self._path) or self._ring
+            except (OSError, ValueError):
+                return  # it is being edited: what was valid stays in force
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """The keys of `settings`. Raises ConfigurationError where there are none."""
+    prepared = settings.next_secret_key
+    return KeyRing(settings.keys(), prepared.get_secret_value().encode() if prepared else None)
+
+
+def key_source(settings: Settings) -> KeySource:
+    """The keys of `settings`, and those of the secrets file once it changes.
+
+    A variable wins over the file, and does not change. Raises ConfigurationError where there are no keys.
+    """
+    ring, path = key_ring(settings), settings.folder / SECRETS_NAME
+    if os.environ.get("MAILER_SECRET_KEYS") or not _has_keys(path):
+        return FixedKeys(ring)
+    return KeysOfFile(path, ring)
+
+
+def _has_keys(path: Path) -> bool:
+    try:
+        return _read(path) is not None
+    except (OSError, ValueError):
+        return False
+
+
+def _read(path: Path) -> KeyRing | None:
+    """The keys in a secrets file; None where it has none. Raises OSError or ValueError."""
+    values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    keys, prepared = values.get("secret_keys", []), values.get("next_secret_key")
+    if not keys:
+        return None
+    checked = _checked([*keys, *([prepared] if prepared is not None else [])])
+    return KeyRing(checked[: len(keys)], checked[-1] if prepared is not None else None)
+
+
+def _checked(keys: Sequence[Any]) -> tuple[bytes, ...]:
+    if not all(isinstance(key, str) and len(key) >= MIN_SECRET_LENGTH for key in keys):
+        raise ValueError("a key is too short")
+    return tuple(key.encode() for key in keys)
+
+
+def _version(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -1,0 +1,121 @@
+"""Withdraw a consent, also where the ledger or the consent table is damaged.
+
+No check of ours may stand between a person and the way out (GDPR art. 7(3)). Damage stops sending instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, String, select, type_coerce, update
+from sqlalchemy.exc import DBAPIError
+
+from mailer.errors import MailerError
+from subscribers.ledger.events import ConsentStatus, NewEvent
+from subscribers.ledger.ledger import CONSENT, EVENT, UNREADABLE_ROW_ERRORS, append_unchecked
+from subscribers.models import ConsentKind
+
+PAGE_SOURCE = "unsubscribe page"
+
+DAMAGE: tuple[type[Exception], ...] = (*UNREADABLE_ROW_ERRORS, DBAPIError, MailerError)
+"""What an operation on a damaged ledger or consent table raises."""
+
+_ENDED = frozenset({ConsentKind.WITHDRAWN.value, ConsentKind.OBJECTED.value})
+
+
+class NewestEntry(NamedTuple):
+    """The newest ledger entry about one subscriber and topic, as it is stored: nothing of it is checked."""
+
+    id: int
+    kind: str
+    source: str
+
+
+def newest_entry(connection: Connection, subscriber_id: int, topic: str) -> NewestEntry | None:
+    """The newest ledger entry about this subscriber and topic, whether or not it is intact."""
+    statement = (
+        select(EVENT.c.id, type_coerce(EVENT.c.kind, String), EVENT.c.source)
+        .where(EVENT.c.subscriber_id == subscriber_id, EVENT.c.topic == topic)
+        .order_by(EVENT.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(statement).first()
+    return NewestEntry(*row) if row else None
+
+
+def is_to_record(status: ConsentStatus | None, newest: Callable[[], NewestEntry | None], source: str) -> bool:
+    """Whether a withdrawal through `source` is to be recorded.
+
+    It is not where the ledger and the consent table agree already that there is no consent, with one exception: a
+    withdrawal on the page can be undone there, so one that comes through something else is recorded on top.
+    """
+    if status is not None and status.state in {ConsentKind.GRANTED, ConsentKind.REQUESTED}:
+        return True
+    entry = newest()
+    if entry is None:
+        return status is not None and status.state not in {ConsentKind.WITHDRAWN, ConsentKind.OBJECTED}
+    if entry.kind not in _ENDED:
+        return True
+    can_be_undone = status is None or status.state is ConsentKind.WITHDRAWN
+    return can_be_undone and entry.source == PAGE_SOURCE and source != PAGE_SOURCE
+
+
+def withdraw_from_damaged(connection: Connection, event: NewEvent, now: datetime) -> bool:
+    """Record the withdrawal `event` as far as the damaged tables take it; returns whether any of them did.
+
+    The consent table and the ledger are written apart, each in a savepoint, so that one takes it where the other
+    can't.
+    """
+    ended = _attempt(connection, _end_consent, event, now)
+    appended = _attempt(connection, _append_once, event, now)
+    return ended or appended
+
+
+def _attempt(
+    connection: Connection,
+    step: Callable[[Connection, NewEvent, datetime], bool],
+    event: NewEvent,
+    now: datetime,
+) -> bool:
+    try:
+        with connection.begin_nested():
+            return step(connection, event, now)
+    except DAMAGE:
+        return False
+
+
+def _end_consent(connection: Connection, event: NewEvent, now: datetime) -> bool:
+    of_key = (CONSENT.c.subscriber_id == event.subscriber_id, CONSENT.c.topic == event.topic)
+    ended = update(CONSENT).where(*of_key).values(state=event.kind, since=now)
+    return connection.execute(ended).rowcount > 0
+
+
+def _append_once(connection: Connection, event: NewEvent, now: datetime) -> bool:
+    newest = newest_entry(connection, event.subscriber_id, event.topic)
+    if newest is None or newest.kind not in _ENDED:
+        append_unchecked(connection, [event], now)
+    return True
+
+
+def latest_moment(connection: Connection, subscriber_ids: Sequence[int], now: datetime) -> datetime:
+    """When to date what takes something away from these subscribers: now, or later where the clock is behind.
+
+    Nothing is taken away before it was given: it is dated no earlier than the latest consent of theirs, and than the
+    last entry about them was recorded. So an old consent that turns up again stays older, whatever the clock said.
+    """
+    given = select(CONSENT.c.since).where(CONSENT.c.subscriber_id.in_(subscriber_ids))
+    recorded = (
+        select(EVENT.c.recorded_at, EVENT.c.occurred_at)
+        .where(EVENT.c.subscriber_id.in_(subscriber_ids))
+        .order_by(EVENT.c.id)
+    )
+    moments = [now]
+    for statement in (given, recorded):
+        try:
+            with connection.begin_nested():
+                moments += [moment for row in connection.execute(statement) for moment in row]
+        except DAMAGE:
+            continue  # what can't be read does not keep anybody from leaving
+    return max(moment for moment in moments if isinstance(moment, datetime))
