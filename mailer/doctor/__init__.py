@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from mailer.doctor.checks import (
-    ExpectedAnswer,
-    Finding,
-    Level,
-    aligned,
-    database,
-    failure,
-    open_to_others,
-    public_address,
-    relay,
-    secrets,
-    sender,
-)
+from mailer.doctor.authentication import sender
+from mailer.doctor.checks import ExpectedAnswer, database, open_to_others, public_address, relay, secrets
+from mailer.doctor.findings import Finding, Level, failure
 
 __all__ = [
     "ExpectedAnswer",
     "Finding",
     "Level",
-    "aligned",
     "database",
     "failure",
     "open_to_others",

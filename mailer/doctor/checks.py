@@ -6,44 +6,23 @@ import stat
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mailer.config import SECRETS_NAME, Settings, dkim_keys
+from mailer.config import SECRETS_NAME, Settings
 from mailer.database import Database
 from mailer.database.url import has_password
-from mailer.doctor import dns
+from mailer.doctor.findings import Finding, Level, failure
 from mailer.errors import ConfigurationError, MailerError
-from mailer.message import dkim, headers
 from mailer.smtp import connect, tls_context
 from mailer.smtp.sasl import PASSWORD_METHODS, Method
 
-Lookup = Callable[[str], tuple[str, ...]]
 _PATIENCE = 5.0
 _MICROSOFT = (".office365.com", ".office365.us", ".outlook.com", ".outlook.cn")
 _SECRETS = ("password", "client_secret", "refresh_token")
-
-
-class Level(StrEnum):
-    """How bad it is: `fail` stops a campaign or breaks a promise, `warn` is for a person to judge."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: what was looked at, what was found, and what to do about it."""
-
-    check: str
-    level: Level
-    message: str
-    hint: str | None = None
 
 
 def secrets(settings: Settings, config: Path) -> Iterator[Finding]:
@@ -163,93 +142,6 @@ def public_address(settings: Settings, expected: ExpectedAnswer) -> Finding:
     return Finding("public_url", Level.WARN, f"{page} answers, but not as our page would", hint)
 
 
-def sender(settings: Settings, lookup: Lookup | None = dns.txt_records) -> Iterator[Finding]:
-    """Whether SPF, DKIM and DMARC line up with the From domain; without `lookup`, DNS is left alone."""
-    domain = _domain(settings.sender.email)
-    if domain in {"", "example.com"}:
-        yield Finding(
-            "sender",
-            Level.FAIL,
-            "the sender is still the example's",
-            'Set sender = "Your news <news@your.domain>".',
-        )
-        return
-    yield from _signature(settings, domain, lookup)
-    if lookup is not None:
-        bounces = _domain((settings.return_path or settings.sender.email).strip("<> "))
-        yield _record(
-            lookup,
-            ("spf", bounces, "v=spf1"),
-            f"Publish which servers send for {bounces}, the relay among them (RFC 7208).",
-        )
-        yield _record(
-            lookup,
-            ("dmarc", f"_dmarc.{domain}", "v=DMARC1"),
-            f'Google, Yahoo and Microsoft ask for one; start with TXT "v=DMARC1; p=none" at _dmarc.{domain}.',
-        )
-
-
-def _domain(email: str) -> str:
-    return headers.ascii_domain(email.rpartition("@")[2].lower())
-
-
-def _signature(settings: Settings, domain: str, lookup: Lookup | None) -> Iterator[Finding]:
-    try:
-        keys = dkim_keys.read(settings.dkim)
-    except MailerError as error:
-        yield failure("dkim", error)
-        return
-    if not keys:
-        yield Finding(
-            "dkim",
-            Level.WARN,
-            "mail leaves unsigned",
-            f"Fine where the relay signs for {domain}; else run `mailer keys dkim`.",
-        )
-    for key in keys:
-        if not aligned(key.domain, domain):
-            yield Finding(
-                "dkim",
-                Level.FAIL,
-                f"{key.dns_name} does not sign for {domain}, so DMARC ignores it",
-                f'Set [dkim] domain = "{domain}" and make a key for it.',
-            )
-        elif lookup is None:
-            yield Finding("dkim", Level.OK, f"{key.dns_name}, {key.algorithm}")
-        else:
-            yield _published(key, lookup)
-
-
-def _published(key: dkim.DkimKey, lookup: Lookup) -> Finding:
-    record = dkim.dns_record(key)
-    wanted = record.text.rpartition("p=")[2]
-    try:
-        found = "".join(lookup(record.name)).replace(" ", "")
-    except dns.LookupFailed as error:
-        return Finding("dkim", Level.WARN, f"{record.name} can't be looked up ({error})", "Try again later.")
-    if f"p={wanted}" in found:
-        return Finding("dkim", Level.OK, f"{record.name}, {key.algorithm}, published")
-    problem = "is not this key's record" if found else "is not published"
-    return Finding("dkim", Level.FAIL, f"{record.name} {problem}", f"Publish: {record.zone_line}")
-
-
-def _record(lookup: Lookup, wanted: tuple[str, str, str], hint: str) -> Finding:
-    check, name, start = wanted
-    try:
-        found = [text for text in lookup(name) if text.startswith(start)]
-    except dns.LookupFailed as error:
-        return Finding(check, Level.WARN, f"{name} can't be looked up ({error})", "Try again later.")
-    if not found:
-        return Finding(check, Level.WARN, f"{name} has no {start} record", hint)
-    return Finding(check, Level.OK, f"{name}: {found[0]}")
-
-
-def aligned(signing: str, visible: str) -> bool:
-    """Whether one domain is the other or lies below it: DMARC's relaxed alignment (RFC 7489 section 3.1)."""
-    one, other = f".{signing.lower()}", f".{visible.lower()}"
-    return one.endswith(other) or other.endswith(one)
-
-
 def holds_secrets(config: Path) -> bool:
     """Whether a readable settings file has a key in it that belongs in the secrets file."""
     values = tomllib.loads(config.read_text(encoding="utf-8"))
@@ -271,8 +163,3 @@ def _is_here(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def failure(check: str, error: MailerError) -> Finding:
-    """An error as a finding."""
-    return Finding(check, Level.FAIL, error.message.rstrip("."), error.hint)

@@ -1,4 +1,4 @@
-"""What DNS says about the sender's domain: SPF (RFC 7208), DKIM (RFC 6376) and DMARC (RFC 7489)."""
+"""What DNS says about the sender's domain: SPF (RFC 7208), DKIM (RFC 6376) and DMARC (RFC 9989)."""
 
 from __future__ import annotations
 

@@ -152,17 +152,46 @@ class TestSender:
         assert (finding.check, finding.level) == ("dkim", Level.WARN)
 
     @pytest.mark.parametrize(
-        ("signing", "visible", "lined_up"),
+        ("signing", "levels"),
         [
-            ("acme.example", "acme.example", True),
-            ("acme.example", "news.acme.example", True),
-            ("mail.acme.example", "Acme.Example", True),
-            ("notacme.example", "acme.example", False),
-            ("acme.example.org", "acme.example", False),
+            ("acme.example", {Level.OK}),
+            ("mail.acme.example", {Level.WARN}),
+            ("acme.example.org", {Level.FAIL}),
         ],
     )
-    def test_alignment_is_about_whole_labels(self, signing: str, visible: str, lined_up: bool) -> None:
-        assert doctor.aligned(signing, visible) is lined_up
+    def test_without_dns_only_the_same_domain_is_known_to_align(
+        self, signing: str, levels: set[Level], tmp_path: Path
+    ) -> None:
+        key = dkim.generate(dkim.Algorithm.ED25519_SHA256, domain=signing, selector="s")
+        assert {finding.level for finding in doctor.sender(self.signed(key, tmp_path), None)} == levels
+
+    @pytest.mark.parametrize(
+        ("tags", "level"), [("", Level.OK), ("; adkim=r", Level.OK), ("; adkim=s", Level.FAIL)]
+    )
+    def test_a_sister_domain_signs_where_the_organisation_allows_it(
+        self, tags: str, level: Level, tmp_path: Path
+    ) -> None:
+        key = dkim.generate(dkim.Algorithm.ED25519_SHA256, domain="mail.acme.example", selector="s")
+        records = {
+            "s._domainkey.mail.acme.example": dkim.dns_record(key).text,
+            "_dmarc.acme.example": f"v=DMARC1; p=reject; sp=quarantine{tags}",
+        }
+        sent_from = self.signed(key, tmp_path).model_copy(
+            update={"sender": settings(sender="Acme <news@news.acme.example>").sender}
+        )
+        found = by_check(list(doctor.sender(sent_from, zone(records))))
+        assert found["dkim"].level is level
+        assert "news.acme.example: quarantine, by _dmarc.acme.example" in found["dmarc"].message
+
+    def test_more_than_ten_look_ups_fail(self) -> None:
+        included = {f"r{number}.example": "v=spf1 a -all" for number in range(6)}
+        includes = " ".join(f"include:{name}" for name in included)
+        records = included | {
+            "acme.example": f"v=spf1 {includes} -all",
+            "_dmarc.acme.example": "v=DMARC1; p=none",
+        }
+        found = by_check(list(doctor.sender(settings(), zone(records))))
+        assert (found["spf"].level, "12 of 10 look-ups" in found["spf"].message) == (Level.FAIL, True)
 
     def test_everything_published_is_fine(self, tmp_path: Path) -> None:
         key = dkim.generate(dkim.Algorithm.ED25519_SHA256, domain="acme.example", selector="s")
@@ -212,6 +241,7 @@ class TestSender:
         return {
             "s._domainkey.acme.example": dkim.dns_record(key).text,
             "acme.example": "v=spf1 include:relay.example -all",
+            "relay.example": "v=spf1 ip4:192.0.2.0/24 -all",
             "_dmarc.acme.example": "v=DMARC1; p=none",
         }
 
