@@ -20,10 +20,9 @@ from sqlalchemy import inspect, text
 from sqlmodel import SQLModel
 
 import campaigns.models  # noqa: F401 - registers its tables
-import mailer.limits.models
 import subscribers.models  # noqa: F401
 from campaigns.deliveries import workers
-from cli import mailer
+from cli import mailer as command
 from mailer.database import Database, schema, schema_version
 from mailer.database.schema_version import VERSION_TABLE
 from mailer.errors import ConfigurationError, MailerError, TryAgainLater
@@ -235,7 +234,7 @@ def test_the_upgrade_command_copies_a_file_first(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MAILER_DATABASE_URL", f"sqlite:///{sqlite_database.url.database}")
     run = click.testing.CliRunner().invoke
-    reports = [json.loads(run(mailer, ["upgrade", "--json"]).stdout) for _ in range(2)]
+    reports = [json.loads(run(command, ["upgrade", "--json"]).stdout) for _ in range(2)]
     assert [report["database"] for report in reports] == ["upgraded", "unchanged"]
     assert reports[1]["backup"] is None
     with closing(sqlite3.connect(reports[0]["backup"])) as copy:
