@@ -1,4 +1,4 @@
-"""The unsubscribe pages as documents: what they hold, what they load (nothing), and that everyone can read them."""
+"""The unsubscribe pages: their content, that they load nothing, and that their colours have enough contrast."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from itertools import product
+from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
@@ -24,11 +25,11 @@ BRAND = Brand(
     postal_address="Keizersgracht 1, Amsterdam",
 )
 PAGES = Pages(BRAND)
-EVERY = list(product(Page, LOCALES))
-WITH_PERSON = {"address": "j…@e….com", "topic": "release-notes"}
+PAGES_AND_LOCALES = list(product(Page, LOCALES))
+WITH_PERSON: dict[str, Any] = {"address": "j…@e….com", "topic": "release-notes", "undo_code": "code"}
 
 
-@pytest.mark.parametrize(("page", "locale"), EVERY)
+@pytest.mark.parametrize(("page", "locale"), PAGES_AND_LOCALES)
 def test_a_page_says_its_language_and_has_one_heading_and_a_title(page: Page, locale: Locale) -> None:
     document = BeautifulSoup(PAGES.render(page, locale), "html.parser")
     assert document.html["lang"] == locale
@@ -36,7 +37,7 @@ def test_a_page_says_its_language_and_has_one_heading_and_a_title(page: Page, lo
     assert document.h1.get_text(strip=True) in document.title.get_text()
 
 
-@pytest.mark.parametrize(("page", "locale"), EVERY)
+@pytest.mark.parametrize(("page", "locale"), PAGES_AND_LOCALES)
 def test_a_page_loads_nothing_and_runs_nothing(page: Page, locale: Locale) -> None:
     html = PAGES.render(page, locale, **WITH_PERSON)
     document = BeautifulSoup(html, "html.parser")
@@ -44,8 +45,10 @@ def test_a_page_loads_nothing_and_runs_nothing(page: Page, locale: Locale) -> No
     assert not re.search(r"\son[a-z]+=|javascript:|url\(|@import|http-equiv", html)
 
 
-@pytest.mark.parametrize(("page", "locale"), EVERY)
-def test_the_policy_allows_exactly_the_page_s_own_style(page: Page, locale: Locale) -> None:
+@pytest.mark.parametrize(("page", "locale"), PAGES_AND_LOCALES)
+def test_the_content_security_policy_allows_only_the_page_s_own_stylesheet(
+    page: Page, locale: Locale
+) -> None:
     html = PAGES.render(page, locale, **WITH_PERSON)
     style = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style[0].encode()).digest()).decode()
@@ -60,11 +63,10 @@ def test_the_policy_allows_exactly_the_page_s_own_style(page: Page, locale: Loca
     [
         (Page.ASK, "withdraw"),
         (Page.UNSUBSCRIBED, "resubscribe"),
-        (Page.NOT_SUBSCRIBED, "resubscribe"),
         (Page.RESUBSCRIBED, "withdraw"),
     ],
 )
-def test_a_page_about_somebody_has_one_button(page: Page, action: str, locale: Locale) -> None:
+def test_a_page_about_a_person_has_one_button(page: Page, action: str, locale: Locale) -> None:
     document = BeautifulSoup(PAGES.render(page, locale, **WITH_PERSON), "html.parser")
     (button,) = document.find_all("button")
     assert (button["name"], button["value"]) == ("action", action)
@@ -74,12 +76,21 @@ def test_a_page_about_somebody_has_one_button(page: Page, action: str, locale: L
 @pytest.mark.parametrize(
     "page", [Page.INVALID_LINK, Page.BAD_REQUEST, Page.UNAVAILABLE, Page.UNSUBSCRIBED, Page.NOT_SUBSCRIBED]
 )
-def test_a_page_about_nobody_has_no_button(page: Page) -> None:
+def test_a_page_without_a_person_has_no_button(page: Page) -> None:
     assert "<button" not in PAGES.render(page, "en")
 
 
+def test_a_page_offers_to_subscribe_again_only_with_a_code_to_undo_the_withdrawal() -> None:
+    without_code = WITH_PERSON | {"undo_code": None}
+    assert "<button" not in PAGES.render(Page.UNSUBSCRIBED, "en", **without_code)
+    assert "<button" not in PAGES.render(Page.NOT_SUBSCRIBED, "en", **WITH_PERSON)
+    undo = BeautifulSoup(PAGES.render(Page.UNSUBSCRIBED, "en", **WITH_PERSON), "html.parser").find("input")
+    assert undo is not None
+    assert (undo["type"], undo["name"], undo["value"]) == ("hidden", "undo", "code")
+
+
 @pytest.mark.parametrize("locale", LOCALES)
-def test_what_is_recorded_as_wording_is_what_the_page_shows(locale: Locale) -> None:
+def test_the_recorded_wording_is_the_text_that_the_page_shows(locale: Locale) -> None:
     document = BeautifulSoup(PAGES.render(Page.UNSUBSCRIBED, locale, **WITH_PERSON), "html.parser")
     assert document.find(id="consent").get_text() == PAGES.consent_wording(locale, "release-notes")
     assert load_texts(locale)["pages"]["resubscribe_button"] in PAGES.consent_wording(locale, "release-notes")
@@ -95,7 +106,7 @@ def test_names_and_topics_are_text_and_never_markup(name: str) -> None:
 
 
 @given(st.from_regex(r"#[0-9a-f]{6}", fullmatch=True))
-def test_whatever_the_brand_s_colour_is_it_can_be_read(colour: str) -> None:
+def test_a_brand_of_any_colour_can_be_read(colour: str) -> None:
     html = Pages(Brand("Acme", colour)).render(Page.ASK, "en")
     accents = re.findall(r"--accent: (#\w+);", html)
     cards = re.findall(r"--card: (#\w+);", html)
@@ -104,14 +115,14 @@ def test_whatever_the_brand_s_colour_is_it_can_be_read(colour: str) -> None:
         assert contrast_ratio(accent, card) >= 4.5
 
 
-def test_ink_and_soft_ink_can_be_read_on_both_grounds() -> None:
+def test_text_can_be_read_on_every_background() -> None:
     html = PAGES.render(Page.ASK, "en")
     shades = {name: re.findall(rf"--{name}: (#\w+);", html) for name in ("ink", "soft", "card", "ground")}
     for scheme, ink, ground in product((0, 1), ("ink", "soft"), ("card", "ground")):
         assert contrast_ratio(shades[ink][scheme], shades[ground][scheme]) >= 4.5
 
 
-def test_both_languages_say_the_same_things() -> None:
+def test_both_languages_have_the_same_page_texts() -> None:
     assert {tuple(sorted(load_texts(locale)["pages"])) for locale in LOCALES} == {
         tuple(sorted(load_texts("en")["pages"]))
     }
