@@ -1,21 +1,18 @@
-"""The campaigns on file: create, find, freeze, and change their state."""
+"""The campaigns on file: create, find, freeze their content."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlmodel import Session, col
-from sqlmodel import select as select_model
 
-from campaigns import deliveries
-from campaigns.lifecycle import Act, after
-from campaigns.models import Campaign, CampaignImage, CampaignState, Schedule
+from campaigns.campaign import Campaign
+from campaigns.models import CampaignImage, CampaignRow, CampaignState
 from campaigns.notes import content_hash, dump_notes
-from campaigns.timing import DueTime, Missed
 from mailer.database import table
 from mailer.errors import InvalidInput, NotFound, Refused
 from mailer.message import InlineImage
@@ -23,9 +20,9 @@ from templates.language import parse_locale
 from templates.lint import read_mail_html
 from templates.notes import ReleaseNotes, RenderedNotes
 
-campaign = table(Campaign)
+campaign = table(CampaignRow)
 image = table(CampaignImage)
-schedule = table(Schedule)
+_COLUMNS = [campaign.c[field.name] for field in fields(Campaign)]
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")
 
@@ -39,10 +36,12 @@ def slug_of(words: str) -> str:
 def create(
     connection: Connection, slug: str, notes: ReleaseNotes, images: Mapping[str, InlineImage], now: datetime
 ) -> Campaign:
-    """Put a draft on file. Raises InvalidInput for a slug that does not do or is taken."""
+    """Put a draft on file. Raises InvalidInput for a slug that can't be used or is taken."""
     if not SLUG.fullmatch(slug):
         raise InvalidInput(
-            f"{slug!r} does not do as a slug", where="--slug", hint="Use a-z, 0-9, dots and dashes."
+            f"{slug!r} can't be a slug",
+            where="--slug",
+            hint="Use up to 100 of a-z, 0-9, dots and dashes; begin with a letter or a digit.",
         )
     if connection.execute(select(campaign.c.id).where(campaign.c.slug == slug)).first():
         raise InvalidInput(
@@ -62,18 +61,17 @@ def create(
 
 
 def find(connection: Connection, slug: str) -> Campaign:
-    """The campaign of that name. Raises NotFound."""
-    with Session(connection, expire_on_commit=False) as session:
-        found = session.exec(select_model(Campaign).where(Campaign.slug == slug)).first()
-    if found is None:
-        raise NotFound(f"There is no campaign {slug!r}.", hint="`mailer campaigns list` shows what there is.")
-    return found
+    """The campaign with that slug. Raises NotFound."""
+    row = connection.execute(select(*_COLUMNS).where(campaign.c.slug == slug)).mappings().first()
+    if row is None:
+        raise NotFound(f"There is no campaign {slug!r}.", hint="`mailer campaigns list` shows all campaigns.")
+    return Campaign(**row)
 
 
 def all_campaigns(connection: Connection) -> list[Campaign]:
     """All campaigns, newest first."""
-    with Session(connection, expire_on_commit=False) as session:
-        return list(session.exec(select_model(Campaign).order_by(col(Campaign.id).desc())))
+    rows = connection.execute(select(*_COLUMNS).order_by(campaign.c.id.desc())).mappings()
+    return [Campaign(**row) for row in rows]
 
 
 def images_of(connection: Connection, campaign_id: int) -> dict[str, InlineImage]:
@@ -105,145 +103,25 @@ def freeze(connection: Connection, campaign_id: int, rendered: RenderedNotes, no
         )
 
 
-def frozen_content(connection: Connection, record: Campaign) -> RenderedNotes:
+def frozen_content(connection: Connection, found: Campaign) -> RenderedNotes:
     """The content as it was frozen.
 
     Raises Refused where it does not match its hash: somebody changed it behind our back.
     """
     rendered = RenderedNotes(
-        subject=record.subject or "",
-        preheader=read_mail_html(record.html or "").preheader,
-        html=record.html or "",
-        text=record.text or "",
-        images=tuple(images_of(connection, record.id or 0).values()),
-        locale=parse_locale(record.locale),
+        subject=found.subject or "",
+        preheader=read_mail_html(found.html or "").preheader,
+        html=found.html or "",
+        text=found.text or "",
+        images=tuple(images_of(connection, found.id).values()),
+        locale=parse_locale(found.locale),
     )
-    if content_hash(rendered) != record.content_hash:
+    if content_hash(rendered) != found.content_hash:
         raise Refused(
-            f"The content of campaign {record.slug!r} is not what was frozen (its hash differs).",
+            f"The content of campaign {found.slug!r} is not what was frozen (its hash differs).",
             hint="Cancel it and create it again from the notes.",
         )
     return rendered
-
-
-def check(record: Campaign, act: Act, *, approval_required: bool) -> None:
-    """Raise Refused where `act` may not be done, before the work that comes before it."""
-    after(act, record.state, record.slug, approval_required=approval_required)
-
-
-def change_state(connection: Connection, record: Campaign, act: Act, now: datetime) -> CampaignState:
-    """Do `act`; what comes with it (enrolment, cancelling deliveries) is in the same transaction.
-
-    Raises Refused where the state, as the database has it at this moment, does not allow it.
-    """
-    present = connection.execute(
-        select(campaign.c.state).where(campaign.c.id == record.id).with_for_update()
-    ).scalar_one()
-    state = after(act, present, record.slug)
-    values: dict[str, object] = {"state": state}
-    match act:
-        case Act.APPROVE if present is not state:
-            values["approved_at"] = now
-        case Act.SEND if present is not state:
-            values |= {"started_at": now, "paused_because": None}
-            deliveries.enrol(connection, record.id or 0, record.topic, now)
-        case Act.RESUME:
-            values["paused_because"] = None
-        case Act.FINISH:
-            values["finished_at"] = now
-        case Act.CANCEL if present is not state:
-            values["finished_at"] = now
-            deliveries.cancel_open(connection, record.id or 0, now)
-        case _:
-            pass
-    connection.execute(update(campaign).where(campaign.c.id == record.id).values(values))
-    return state
-
-
-def pause_because(connection: Connection, campaign_id: int, reason: str) -> None:
-    """Stop a campaign that is being sent, and keep the reason for the operator."""
-    connection.execute(
-        update(campaign)
-        .where(campaign.c.id == campaign_id, campaign.c.state == CampaignState.SENDING)
-        .values(state=CampaignState.PAUSED, paused_because=reason)
-    )
-
-
-def finish_if_done(connection: Connection, campaign_id: int, now: datetime) -> bool:
-    """Finish a campaign of which no delivery can change by itself any more."""
-    if deliveries.is_open(connection, campaign_id):
-        return False
-    statement = (
-        update(campaign)
-        .where(campaign.c.id == campaign_id, campaign.c.state == CampaignState.SENDING)
-        .values(state=CampaignState.FINISHED, finished_at=now)
-    )
-    return connection.execute(statement).rowcount == 1
-
-
-def plan(connection: Connection, campaign_id: int, due: DueTime) -> None:
-    """Note when a campaign is to go out, in place of an earlier time."""
-    connection.execute(delete(schedule).where(schedule.c.campaign_id == campaign_id))
-    connection.execute(
-        insert(schedule).values(
-            campaign_id=campaign_id,
-            due_at=due.at,
-            wall_time=due.wall_time,
-            zone=due.zone,
-            start_before=due.start_before,
-        )
-    )
-
-
-def planned(connection: Connection, record: Campaign) -> datetime | None:
-    """When a campaign is to begin, while it is scheduled."""
-    if record.state is not CampaignState.SCHEDULED:
-        return None
-    statement = select(schedule.c.due_at).where(schedule.c.campaign_id == record.id)
-    at: datetime = connection.execute(statement).scalar_one()
-    return at
-
-
-def start_due(connection: Connection, now: datetime) -> list[Missed]:
-    """Begin the scheduled campaigns whose time has come; returns those for which it is too late by now.
-
-    Of several runs at once, the database lets one start or miss each: the row that is updated says who.
-    """
-    due = connection.execute(
-        select(
-            campaign.c.slug,
-            schedule.c.id,
-            schedule.c.wall_time,
-            schedule.c.zone,
-            schedule.c.start_before,
-        )
-        .join(schedule, schedule.c.campaign_id == campaign.c.id)
-        .where(campaign.c.state == CampaignState.SCHEDULED, schedule.c.due_at <= now)
-        .order_by(schedule.c.due_at)
-        .with_for_update(skip_locked=True)
-    ).all()
-    missed = []
-    for slug, run_id, wall_time, zone, start_before in due:
-        if start_before < now:
-            change_state(connection, find(connection, slug), Act.MISS, now)
-            missed.append(Missed(slug, wall_time, zone))
-        else:
-            change_state(connection, find(connection, slug), Act.SEND, now)
-            connection.execute(update(schedule).where(schedule.c.id == run_id).values(started_at=now))
-    return missed
-
-
-def set_window(connection: Connection, campaign_id: int, window: str | None) -> None:
-    """Note the campaign's own send window, which holds in place of the settings'; None for theirs."""
-    connection.execute(update(campaign).where(campaign.c.id == campaign_id).values(send_window=window))
-
-
-def being_sent(connection: Connection) -> list[str]:
-    """The campaigns that are being sent, oldest first."""
-    statement = (
-        select(campaign.c.slug).where(campaign.c.state == CampaignState.SENDING).order_by(campaign.c.id)
-    )
-    return list(connection.execute(statement).scalars())
 
 
 def _store_images(

@@ -15,9 +15,10 @@ from sqlalchemy import Connection, delete, insert, select
 from sqlmodel import Session, col
 from sqlmodel import select as select_model
 
-from campaigns import catalogue
+from campaigns import catalogue, schedules, transitions
+from campaigns.campaign import Campaign
 from campaigns.lifecycle import Act
-from campaigns.models import Campaign, Digest, DigestTick
+from campaigns.models import Digest, DigestTick
 from campaigns.notes import (
     Changelog,
     Frame,
@@ -218,13 +219,13 @@ class Digests:
         """A draft that waits for approval where the settings ask for that, else a campaign that is due."""
         slug = _free_slug(connection, one, due)
         record = catalogue.create(connection, slug, gathered.notes, gathered.images, now)
-        campaign_id = record.id or 0
+        campaign_id = record.id
         if not self._settings.require_approval:
             catalogue.freeze(connection, campaign_id, gathered.rendered, now)
-            catalogue.change_state(connection, record, Act.SCHEDULE, now)
+            transitions.change_state(connection, record, Act.SCHEDULE, now)
             wall_time = due.astimezone(ZoneInfo(one.zone)).strftime("%Y-%m-%d %H:%M")
             latest_at = max(due, now) + timedelta(seconds=one.max_lateness_seconds)
-            catalogue.plan(connection, campaign_id, DueTime(due, wall_time, one.zone, latest_at))
+            schedules.plan(connection, campaign_id, DueTime(due, wall_time, one.zone, latest_at))
         return record
 
 

@@ -1,10 +1,10 @@
-"""What may be done with a campaign in which state.
+"""Which acts are allowed in which state of a campaign, and the state that each leads to.
 
     draft -> approved -> scheduled -> sending <-> paused -> finished | cancelled
-                                 `-> missed     (scheduled again, sent now, or cancelled)
+                                 `-> missed     (schedule it again, send it now, or cancel it)
 
-Approving may be skipped where the settings do not ask for it. A finished campaign never goes out again: the
-people who joined later get the next one.
+Approval is needed only where the settings require it. A finished campaign is never sent again: people who joined
+later get the next one.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _TRANSITIONS: dict[Act, dict[CampaignState, CampaignState]] = {
 _NEEDS_APPROVAL = frozenset({Act.SCHEDULE, Act.SEND})
 
 _HINTS = {
-    PAUSED: "Use `mailer campaigns resume` to go on.",
+    PAUSED: "Continue it with `mailer campaigns resume`.",
     FINISHED: "It has been sent; create a new campaign for new release notes.",
     CANCELLED: "It was cancelled; create a new campaign.",
 }
@@ -79,19 +79,25 @@ _PARTICIPLES = {
 }
 
 
-def after(act: Act, state: CampaignState, slug: str, *, approval_required: bool = False) -> CampaignState:
+def allows(act: Act, state: CampaignState) -> bool:
+    """Whether `act` may be done in `state`."""
+    return state in _TRANSITIONS[act]
+
+
+def next_state(
+    act: Act, state: CampaignState, slug: str, *, approval_required: bool = False
+) -> CampaignState:
     """The state that `act` leads to.
 
-    Raises Refused, saying why and what to do, where it may not be done in `state`.
+    Raises Refused, which says why and what to do, where `act` may not be done in `state`.
     """
     if approval_required and act in _NEEDS_APPROVAL and state is DRAFT:
         raise Refused(
             f"Campaign {slug!r} is not approved yet.",
             hint=f"Look at it with `mailer campaigns preview {slug}`, then `mailer campaigns approve {slug}`.",
         )
-    try:
-        return _TRANSITIONS[act][state]
-    except KeyError:
+    if not allows(act, state):
         raise Refused(
             f"Campaign {slug!r} is {state}, so it can't be {_PARTICIPLES[act]}.", hint=_HINTS.get(state)
-        ) from None
+        )
+    return _TRANSITIONS[act][state]

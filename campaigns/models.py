@@ -1,4 +1,4 @@
-"""Tables of the mailings: what is sent, when, by whom, and what became of it."""
+"""Tables of campaigns, their schedules, digests, workers and deliveries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mailer.database import BIG, one_of
 class CampaignState(StrEnum):
     """draft -> approved -> scheduled -> sending <-> paused -> finished | cancelled
 
-    `missed` is a scheduled campaign that nobody started within its lateness; it waits for a new time.
+    `missed` is a scheduled campaign that was not started before `start_before`; it waits for a new time.
     """
 
     DRAFT = "draft"
@@ -30,8 +30,8 @@ class CampaignState(StrEnum):
 class DeliveryState(StrEnum):
     """pending -> claimed -> attempting -> accepted | deferred | rejected | uncertain; withheld without consent.
 
-    `cancelled` is a delivery that was never attempted because its campaign was cancelled, `skipped` one that the operator
-    gave up.
+    `cancelled` is a delivery whose campaign was cancelled before it was accepted, `skipped` one that the operator gave
+    up.
     """
 
     PENDING = "pending"
@@ -46,12 +46,24 @@ class DeliveryState(StrEnum):
     SKIPPED = "skipped"
 
 
-class Campaign(SQLModel, table=True):
-    """One release note to one topic.
+class DeliveryReason(StrEnum):
+    """Why a delivery is in its state, where that is not the relay's reply alone.
+
+    `given_up` comes with the phase and the reply of the last attempt.
+    """
+
+    LIMIT = "limit"  # pending: a limit holds it back, and it has a place in the queue
+    COMPOSE = "compose"  # rejected: the recipient's fields can't be sent
+    GIVEN_UP = "given_up"  # rejected: deferred for too long
+    CRASH = "crash"  # uncertain: its worker died during the attempt
+
+
+class CampaignRow(SQLModel, table=True):
+    """One release note to one topic; `campaigns.campaign.Campaign` is the value that is read from it.
 
     `notes` holds the release notes as JSON. `subject`, `html` and `text` are the rendered content with recipient
-    slots, and `content_hash` its SHA-256 (hex); all four are written once, when the content is frozen.
-    `send_window` is the campaign's own; without it the settings' holds.
+    slots, and `content_hash` its SHA-256 (hex); all four are written together, when the content is frozen.
+    `send_window` is the campaign's own; where it is NULL, the settings' window is used.
     """
 
     __tablename__ = "campaign"
@@ -96,7 +108,7 @@ class CampaignImage(SQLModel, table=True):
 class Schedule(SQLModel, table=True):
     """A campaign's due time: the instant, and the wall-clock time and IANA zone that were asked for.
 
-    After `start_before` it is not started any more, but missed.
+    After `start_before` it is missed: it is not started any more.
     """
 
     __tablename__ = "schedule"
@@ -114,7 +126,7 @@ class Schedule(SQLModel, table=True):
 
 
 class Digest(SQLModel, table=True):
-    """A recurring campaign: what came into a changelog since the last one. `cron` is a cron expression in `zone`."""
+    """A recurring campaign: the releases added to a changelog since the last one. `cron` is read in `zone`."""
 
     __tablename__ = "digest"
     __table_args__ = {"sqlite_autoincrement": True}
@@ -132,10 +144,11 @@ class Digest(SQLModel, table=True):
 
 
 class DigestTick(SQLModel, table=True):
-    """One turn of a digest; that there is one row for each due time elects the host that runs it.
+    """One due time of a digest; the unique row elects the host that runs it.
 
-    `versions` are the releases it took up, one a line; the first tick of a digest, written when that is made,
-    holds those that were in the changelog already. A line with "#" is a heading of what is not announced. `skipped_because` says why there is no campaign.
+    `versions` are the releases it announces, one a line; the first tick of a digest, written when the digest is made,
+    holds those that were in the changelog already. A line with
+    "#" is a heading of what is not announced. `skipped_because` says why there is no campaign.
     """
 
     __tablename__ = "digest_tick"
@@ -153,7 +166,7 @@ class DigestTick(SQLModel, table=True):
 class Worker(SQLModel, table=True):
     """A run that holds claims. Its `id` counts up and is the fencing number of every claim it makes.
 
-    A worker whose lease has passed, or whose process is gone, is buried by the next one; a buried worker can
+    A worker whose lease has passed, or whose process is gone, is retired by the next one; a retired worker can
     record nothing more.
     """
 
@@ -173,6 +186,7 @@ class Delivery(SQLModel, table=True):
 
     `subscriber_id` is a number, no reference: the row outlives the person's data, and holds none of it.
     `attempts` counts the times that the gate let it through; `next_attempt_at` is when it may be tried (again).
+    `smtp_phase`, `reply_code` and `diagnostic` say where the last attempt ended and what the relay replied.
     """
 
     __tablename__ = "delivery"
@@ -205,6 +219,9 @@ class Delivery(SQLModel, table=True):
     first_attempted_at: datetime | None = None
     attempted_at: datetime | None = None
     completed_at: datetime | None = None
-    phase: str | None = Field(default=None, sa_column=Column(String(16)))
+    smtp_phase: str | None = Field(default=None, sa_column=Column(String(16)))
+    reason: DeliveryReason | None = Field(
+        default=None, sa_column=one_of("reason", DeliveryReason, nullable=True)
+    )
     reply_code: int | None = None
     diagnostic: str | None = Field(default=None, sa_column=Column(Text))

@@ -1,10 +1,14 @@
-"""The product team's and cron's door to this room: campaigns, deliveries, digests, run-due, worker, demo."""
+"""The commands for the product team and cron: campaigns, deliveries, digests, run-due, worker, demo."""
 
-from campaigns.commands import notes as notes  # its commands join the group
+from campaigns.commands import drafts as drafts  # these four add their commands to the group
+from campaigns.commands import review as review
+from campaigns.commands import schedule as schedule
+from campaigns.commands import sending as sending
+from campaigns.commands import status as status
 from campaigns.commands.deliveries import deliveries_group
 from campaigns.commands.demo import demo
 from campaigns.commands.digests import digests
+from campaigns.commands.due import run_due, worker
 from campaigns.commands.options import campaigns
-from campaigns.commands.sending import run_due, worker
 
 __all__ = ["campaigns", "deliveries_group", "demo", "digests", "run_due", "worker"]

@@ -40,8 +40,8 @@ def list_deliveries(context: CommandContext, slug: str, state: str | None, as_js
     """
     wanted = DeliveryState(state) if state else None
     with context.database.read() as connection:
-        record = catalogue.find(connection, slug)
-        rows = [row._asdict() for row in reports.list_deliveries(connection, record.id or 0, wanted)]
+        campaign = catalogue.find(connection, slug)
+        rows = [row._asdict() for row in reports.list_deliveries(connection, campaign.id, wanted)]
     if as_json:
         context.report({"slug": slug, "deliveries": rows}, "", as_json=True)
         return
@@ -58,9 +58,9 @@ def list_deliveries(context: CommandContext, slug: str, state: str | None, as_js
             row["next_attempt_at"] if row["state"] is DeliveryState.DEFERRED else None,
         )
         times = [f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}" if at else "" for at in (last, due)]
-        said = " ".join(str(part) for part in (row["phase"], row["diagnostic"]) if part)
+        reply = " ".join(str(part) for part in (row["reason"], row["smtp_phase"], row["diagnostic"]) if part)
         email = row["email"] or "(erased)"
-        table.add_row(str(row["id"]), email, row["state"], str(row["attempts"]), *times, said)
+        table.add_row(str(row["id"]), email, row["state"], str(row["attempts"]), *times, reply)
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 

@@ -20,6 +20,11 @@ from mailer.config import duration
 Value = TypeVar("Value")
 
 slug_argument = click.argument("slug")
+window_option = click.option(
+    "--window",
+    metavar="HOURS",
+    help='When its mails may go out, such as "weekdays 08:00 to 18:00"; by default as the settings say.',
+)
 
 
 class Duration(click.ParamType[timedelta]):
@@ -50,14 +55,14 @@ def campaigns() -> None:
 
 def report_status(context: CommandContext, slug: str, *, as_json: bool) -> None:
     with context.database.read() as connection:
-        record = catalogue.find(connection, slug)
-        found = reports.campaign_status(connection, record)
+        campaign = catalogue.find(connection, slug)
+        found = reports.campaign_status(connection, campaign)
     text = found.line()
     if found.paused_because:
         text += f"\npaused because: {found.paused_because}"
     if found.state is CampaignState.MISSED:
         text += f'\nmissed its time; give it a new one: mailer campaigns schedule {slug} --at "..."'
-    opens_at = dispatch_of(context).opens_at(record)
+    opens_at = dispatch_of(context).opens_at(campaign)
     if found.state in {CampaignState.SCHEDULED, CampaignState.SENDING} and opens_at > context.now():
         text += f"\nsend window opens: {opens_at.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}"
     if found.next_due_at and found.next_due_at > context.now():

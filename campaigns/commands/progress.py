@@ -1,9 +1,8 @@
-"""A bar on the terminal while mails go out: how many, how fast, how much longer."""
+"""A progress bar while mails go out: how many, how fast, how much longer."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -20,6 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from campaigns.commands.stop_signals import StopSignals
 from campaigns.sending import Sender
 from mailer.errors import MailerError
 
@@ -33,13 +33,12 @@ class _Rate(ProgressColumn):
 
 @asynccontextmanager
 async def progress(
-    sender: Sender, console: Console, label: str, total: int, drain_seconds: float
+    sender: Sender, console: Console, label: str, total: int, stop: StopSignals, drain_seconds: float
 ) -> AsyncIterator[None]:
-    """Show `sender` at work, of `total` mails; without a terminal nothing is drawn.
+    """Show how many of `total` mails `sender` has sent; without a terminal nothing is drawn.
 
-    The first SIGINT or SIGTERM lets the mails in the air land and then ends the run; those that have not
-    landed after `drain_seconds` are given up. A second one ends the process at once. Both are safe: what was
-    in the air is then uncertain.
+    The first signal ends the run after the mails in flight; those that are not finished after `drain_seconds` are
+    given up. The second ends the process at once. Both are safe: mails that were in flight are then uncertain.
     """
     bar = Progress(
         SpinnerColumn(),
@@ -52,7 +51,7 @@ async def progress(
         disable=not console.is_terminal,
         transient=True,
     )
-    with bar, _stopped_by_signals(sender, console, drain_seconds):
+    with bar, _stopped_by(stop, sender, console, drain_seconds):
         task = bar.add_task(label, total=total)
         followers = [
             asyncio.create_task(_follow(sender, bar, task)),
@@ -73,42 +72,35 @@ async def _follow(sender: Sender, bar: Progress, task: object) -> None:
 
 
 async def _warn(sender: Sender, console: Console) -> None:
-    """Say when the database takes nothing, and when it does again."""
-    said: MailerError | None = None
+    """Print when the database begins to fail, and when it is back."""
+    printed: MailerError | None = None
     while True:
-        if sender.trouble and not said:
-            console.print(f"{sender.trouble.message} Waiting for it.", style="yellow", markup=False)
-        elif said and not sender.trouble:
+        if sender.database_error and not printed:
+            console.print(f"{sender.database_error.message} Waiting for it.", style="yellow", markup=False)
+        elif printed and not sender.database_error:
             console.print("The database is back.", style="yellow")
-        said = sender.trouble
+        printed = sender.database_error
         await asyncio.sleep(REFRESH)
 
 
 @contextmanager
-def _stopped_by_signals(sender: Sender, console: Console, drain_seconds: float) -> Iterator[None]:
-    """Let signals end the run in order. A handler that was there before hears of it too, and is put back."""
+def _stopped_by(stop: StopSignals, sender: Sender, console: Console, drain_seconds: float) -> Iterator[None]:
+    """Stop the sender on a signal, and give it up where it has not ended after `drain_seconds`."""
     loop = asyncio.get_running_loop()
     timers: list[asyncio.TimerHandle] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def stop(number: signal.Signals) -> None:
-        sender.stop()
-        timers.append(loop.call_later(drain_seconds, sender.stop_at_once))
-        for each in before:
-            loop.remove_signal_handler(each)
-            signal.signal(each, signal.SIG_DFL)
-        console.print("Stopping: the mails in the air are seen to their end. Once more to stop at once.")
-        handler = before[number]
-        if callable(handler) and handler is not signal.default_int_handler:
-            handler(number, None)
+    def begin() -> None:
+        if not timers:
+            sender.stop()
+            timers.append(loop.call_later(drain_seconds, sender.stop_at_once))
+            console.print("Stopping: mails in flight are finished. Press Ctrl-C again to stop at once.")
 
-    for number in before:
-        loop.add_signal_handler(number, stop, number)
+    def wake_the_loop() -> None:
+        loop.call_soon_threadsafe(begin)
+
     try:
-        yield
+        with stop.calling(wake_the_loop):
+            yield
     finally:
         for timer in timers:
             timer.cancel()
-        for number, handler in before.items():
-            loop.remove_signal_handler(number)
-            signal.signal(number, handler)

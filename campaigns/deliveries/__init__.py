@@ -1,7 +1,7 @@
-"""One campaign to one subscriber: the statements that take a delivery through its life.
+"""One campaign to one subscriber: the statements that change a delivery's state.
 
     pending -> claimed -> attempting -> accepted | deferred (claimable again when due) | rejected | uncertain
-                      `-> withheld      (consent is gone: the gate did not let it through)
+                      `-> withheld      (no consent: the gate did not let it through)
 
 A claim belongs to one worker; only the worker that holds a delivery writes to it. `gate` is the only way to an
 attempt. `held_back`, `recovery` and `workers` hold functions that are called by module name.

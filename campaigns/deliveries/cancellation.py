@@ -16,25 +16,25 @@ from campaigns.models import CampaignState, DeliveryState
 
 
 def drop_cancelled(connection: Connection, now: datetime) -> None:
-    """Cancel what was in the air when its campaign was cancelled, and would now be tried again."""
+    """Cancel what was in flight when its campaign was cancelled, and would otherwise be tried again."""
     cancelled = select(campaign.c.id).where(campaign.c.state == CampaignState.CANCELLED)
     _cancel(connection, now, delivery.c.campaign_id.in_(cancelled), CLAIMABLE)
 
 
 def cancel_open(connection: Connection, campaign_id: int, now: datetime) -> None:
-    """Cancel what was not attempted; what is in flight ends by itself."""
-    unattempted = (DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.DEFERRED)
-    _cancel(connection, now, delivery.c.campaign_id == campaign_id, delivery.c.state.in_(unattempted))
+    """Cancel what is not in flight."""
+    states = (DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.DEFERRED)
+    _cancel(connection, now, delivery.c.campaign_id == campaign_id, delivery.c.state.in_(states))
 
 
 def _cancel(connection: Connection, now: datetime, *conditions: ColumnElement[bool]) -> None:
-    """Pass by what a worker has locked: it gets no further with it, and `drop_cancelled` finds it when it leaves.
+    """Skip what a worker has locked: the gate stops it, and `drop_cancelled` finds it when the worker ends.
 
-    To wait for it would be to wait for one that may wait for what is locked here.
+    Waiting for the worker could deadlock: it may be waiting for what is locked here.
     """
     free = select(delivery.c.id).where(*conditions).with_for_update(skip_locked=True)
     connection.execute(
         update(delivery)
         .where(delivery.c.id.in_(free.scalar_subquery()))
-        .values(state=DeliveryState.CANCELLED, completed_at=now, worker_id=None)
+        .values(state=DeliveryState.CANCELLED, completed_at=now, reason=None, worker_id=None)
     )

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
-    ScalarSelect,
     bindparam,
     case,
     func,
@@ -29,7 +29,7 @@ from subscribers.audience import ConsentedRecipient, consented
 class Attempt(NamedTuple):
     """A delivery that the gate let through; its attempt is recorded, so its content may be offered once.
 
-    Where the relay has a pace to keep, that is not before `not_before`.
+    Where a rate limits the relay, the content is not offered before `not_before`.
     """
 
     recipient: ConsentedRecipient
@@ -56,7 +56,7 @@ def attempt(
 ) -> dict[int, Answer]:
     """THE GATE. Re-read consent and record the attempts, in one statement; nothing else leads to a relay.
 
-    What comes back as an Attempt may be offered to a relay, once, after the transaction has committed.
+    The content of an Attempt may be offered to a relay, once, after the transaction has committed.
     """
     if not delivery_ids:
         return {}
@@ -67,19 +67,17 @@ def attempt(
             _HOLD_CONSENTS.run(connection, {"ids": delivery_ids, "topic": context.topic})
         passed = _GATE.rows(connection, values)
     answers: dict[int, Answer] = {}
-    for row in passed:
-        attempts, first_attempted_at, delivery_id, subscriber_id, *fields, address_hash, key_id = row
-        salutation, first_name, surname, email = fields
+    for row in map(_PassedRow._make, passed):
         recipient = ConsentedRecipient(
-            delivery_id,
-            subscriber_id,
-            salutation=salutation,
-            first_name=first_name,
-            surname=surname,
-            email=email,
-            address=HashedAddress(address_hash, key_id),
+            row.delivery_id,
+            row.subscriber_id,
+            row.salutation,
+            row.first_name,
+            row.surname,
+            row.email,
+            HashedAddress(row.address_hash, row.key_id),
         )
-        answers[delivery_id] = Attempt(recipient, attempts, first_attempted_at or now)
+        answers[row.delivery_id] = Attempt(recipient, row.attempts, row.first_attempted_at or now)
     if stopped := [number for number in delivery_ids if number not in answers]:
         answers |= dict.fromkeys(stopped, Halted())
         withheld = connection.execute(_WITHHOLD, values | {"ids": stopped})
@@ -87,7 +85,32 @@ def attempt(
     return answers
 
 
-_PERSON = ("salutation", "first_name", "surname", "email", "address_hash", "key_id")
+class _PassedRow(NamedTuple):
+    """What the gate returns; each field names its expression in `_passed_column`."""
+
+    attempts: int
+    first_attempted_at: datetime | None
+    delivery_id: int
+    subscriber_id: int
+    salutation: str
+    first_name: str
+    surname: str
+    email: str
+    address_hash: str
+    key_id: str
+
+
+def _passed_column(field: str) -> ColumnElement[Any]:
+    match field:
+        case "attempts" | "subscriber_id":
+            return delivery.c[field]
+        case "delivery_id":
+            return delivery.c.id
+        case "first_attempted_at":
+            return case((delivery.c.attempts > 1, delivery.c.first_attempted_at))  # NULL means now
+        case _:
+            person = select(subscriber.c[field]).where(subscriber.c.id == delivery.c.subscriber_id)
+            return person.scalar_subquery()
 
 
 def _gate() -> ReturningUpdate[Any]:
@@ -110,33 +133,21 @@ def _gate() -> ReturningUpdate[Any]:
             attempted_at=now,
             first_attempted_at=func.coalesce(delivery.c.first_attempted_at, now),
         )
-        .returning(
-            delivery.c.attempts,
-            case((delivery.c.attempts > 1, delivery.c.first_attempted_at)),  # or else it is now
-            delivery.c.id,
-            delivery.c.subscriber_id,
-            *(_of_the_person(field) for field in _PERSON),
-        )
+        .returning(*(_passed_column(field) for field in _PassedRow._fields))
     )
-
-
-def _of_the_person(field: str) -> ScalarSelect[str]:
-    return select(subscriber.c[field]).where(subscriber.c.id == delivery.c.subscriber_id).scalar_subquery()
 
 
 _GATE = Prepared(_gate())
 
 
-# PostgreSQL only: a withdrawal that is under way commits either before the gate looks or after the gate's commit.
+# PostgreSQL only: a concurrent withdrawal commits either before the gate reads or after the gate commits.
 _HOLD_CONSENTS = Prepared(
     select(consent.c.subscriber_id)
     .where(
         consent.c.topic == bindparam("topic"),
         consent.c.subscriber_id.in_(select(delivery.c.subscriber_id).where(AnyOf(delivery.c.id, "ids"))),
     )
-    .order_by(
-        consent.c.subscriber_id
-    )  # as the ledger changes them, so that the two never wait for each other
+    .order_by(consent.c.subscriber_id)  # in the order in which the ledger changes them, to avoid deadlocks
     .with_for_update(read=True)
 )
 
@@ -152,6 +163,7 @@ _WITHHOLD = (
     .values(
         state=DeliveryState.WITHHELD,
         completed_at=instant("now"),
+        reason=None,
         worker_id=None,
     )
     .returning(delivery.c.id)

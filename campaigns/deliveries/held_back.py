@@ -1,4 +1,4 @@
-"""Deliveries that only a limit holds back: pending, and due when it may let them through."""
+"""Deliveries that a limit holds back: pending, and due when the limit lets them through."""
 
 from __future__ import annotations
 
@@ -9,39 +9,38 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from campaigns.deliveries.claims import ClaimContext, claim_these
 from campaigns.deliveries.tables import CLAIMABLE, HELD, delivery, subscriber
-from campaigns.models import DeliveryState
+from campaigns.models import DeliveryReason, DeliveryState
 from mailer.limits import ProviderFull
 
-APPOINTED = "limit"  # the phase of a delivery that only a limit holds back, and that has a place in the queue
-PUNCTUAL = timedelta(seconds=15)  # after its time within which that place is still kept
+MAX_LATENESS = timedelta(seconds=15)  # after its due time, in which a delivery keeps its place in the queue
 
 
-def put(connection: Connection, context: ClaimContext, held: Mapping[int, ProviderFull]) -> None:
-    """Give back claims that a limit does not let through now: each is pending again, and due when that may be."""
+def hold_back(connection: Connection, context: ClaimContext, held: Mapping[int, ProviderFull]) -> None:
+    """Give back claims that a limit does not let through: each is pending, and due when the limit may let it."""
     if held:
         connection.execute(
             _HOLD_BACK,
             [
                 {
-                    "delivery": number,
+                    "delivery": delivery_id,
                     "worker": context.worker_id,
-                    "later": one.until,
-                    "in_phase": APPOINTED if one.appointed else None,
+                    "later": full.until,
+                    "because": DeliveryReason.LIMIT if full.appointed else None,
                 }
-                for number, one in held.items()
+                for delivery_id, full in held.items()
             ],
         )
 
 
-def claim(connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:
-    """Claim those whose place in a queue has come; behind all others that are due they would lose it again."""
+def claim_held_back(connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:
+    """Claim those whose place in a queue has come; behind all other due deliveries they would lose it."""
     due = (
         select(delivery.c.id)
         .where(
             delivery.c.campaign_id == context.campaign_id,
             CLAIMABLE,
-            delivery.c.next_attempt_at.between(now - PUNCTUAL, now),
-            delivery.c.phase == APPOINTED,
+            delivery.c.next_attempt_at.between(now - MAX_LATENESS, now),
+            delivery.c.reason == DeliveryReason.LIMIT,
         )
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -52,21 +51,24 @@ def claim(connection: Connection, context: ClaimContext, now: datetime, limit: i
 def destinations(
     connection: Connection, delivery_ids: Sequence[int], now: datetime
 ) -> dict[int, tuple[str, bool]]:
-    """To which domain each goes, and whether it is back from being held back just when it was told to be."""
+    """The domain that each delivery goes to, and whether it was held back and is now due on time."""
     return {
-        row.id: (_domain(row.email), row.phase == APPOINTED and row.next_attempt_at > now - PUNCTUAL)
+        row.id: (
+            _domain(row.email),
+            row.reason is DeliveryReason.LIMIT and row.next_attempt_at > now - MAX_LATENESS,
+        )
         for row in connection.execute(_DOMAINS.where(delivery.c.id.in_(delivery_ids)))
     }
 
 
-def domains_in_the_air(connection: Connection) -> list[str]:
-    """The domains of all mails that are being offered just now, by whichever worker."""
+def domains_in_flight(connection: Connection) -> list[str]:
+    """The domains of all mails that any worker is offering now."""
     statement = _DOMAINS.where(HELD, delivery.c.state == DeliveryState.ATTEMPTING)
     return [_domain(row.email) for row in connection.execute(statement)]
 
 
 def next_due(connection: Connection, campaign_id: int) -> datetime | None:
-    """When the next delivery is due that waits for nothing but a limit, or None when there is none."""
+    """When the next delivery that only a limit holds back is due, or None when there is none."""
     statement = select(func.min(delivery.c.next_attempt_at)).where(
         delivery.c.campaign_id == campaign_id, CLAIMABLE, delivery.c.state == DeliveryState.PENDING
     )
@@ -84,12 +86,13 @@ _HOLD_BACK = (
     .values(
         state=DeliveryState.PENDING,
         next_attempt_at=bindparam("later"),
-        phase=bindparam("in_phase"),
+        smtp_phase=None,
+        reason=bindparam("because", type_=delivery.c.reason.type),
         worker_id=None,
     )
 )
 
-_DOMAINS = select(delivery.c.id, delivery.c.phase, delivery.c.next_attempt_at, subscriber.c.email).join(
+_DOMAINS = select(delivery.c.id, delivery.c.reason, delivery.c.next_attempt_at, subscriber.c.email).join(
     subscriber, subscriber.c.id == delivery.c.subscriber_id
 )
 

@@ -1,4 +1,4 @@
-"""What workers leave behind, in good order or not: their claims and attempts."""
+"""Recover the claims and attempts of workers that have ended or died."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sqlalchemy import Connection, case, literal, select, update
 from campaigns import deliveries
 from campaigns.deliveries import workers
 from campaigns.deliveries.tables import HELD, delivery
-from campaigns.models import DeliveryState
+from campaigns.models import DeliveryReason, DeliveryState
 
 
 def release(connection: Connection, worker_id: int) -> None:
-    """Give back the claims of a worker that ends in good order."""
+    """Give back the claims of a worker that ends in order."""
     connection.execute(
         update(delivery)
         .where(delivery.c.worker_id == worker_id, HELD, delivery.c.state == DeliveryState.CLAIMED)
@@ -23,9 +23,9 @@ def release(connection: Connection, worker_id: int) -> None:
 
 
 def retire(connection: Connection, worker_ids: Sequence[int], now: datetime) -> None:
-    """Close the books of workers that are dead or done; what they held is in order afterwards.
+    """Retire dead or finished workers: their claims become pending, their attempts uncertain.
 
-    One that another transaction of its own still holds something for is left to the next look.
+    A worker that another transaction of its own still holds rows for is left to the next call.
     """
     free = _lock_held(connection, worker_ids)
     _abandon(connection, free, now)
@@ -35,19 +35,19 @@ def retire(connection: Connection, worker_ids: Sequence[int], now: datetime) -> 
 
 
 def _lock_held(connection: Connection, worker_ids: Sequence[int]) -> list[int]:
-    """Lock what these workers hold; returns those of them of which nothing is locked by somebody else.
+    """Lock the deliveries that these workers hold; returns the workers none of whose rows another session has locked.
 
-    A worker that froze in the midst of a transaction is left out: to wait for it would hold up everything, and it
-    may, as soon as it wakes up, wait for what is locked here.
+    A worker that froze within a transaction is left out: waiting for it would block every other worker, and when it
+    wakes up it may wait for what is locked here, which is a deadlock.
     """
     held = select(delivery.c.id, delivery.c.worker_id).where(delivery.c.worker_id.in_(worker_ids), HELD)
     locked = set(connection.execute(held.with_for_update(skip_locked=True)).scalars())
-    asleep = {row.worker_id for row in connection.execute(held) if row.id not in locked}
-    return [worker_id for worker_id in worker_ids if worker_id not in asleep]
+    frozen = {row.worker_id for row in connection.execute(held) if row.id not in locked}
+    return [worker_id for worker_id in worker_ids if worker_id not in frozen]
 
 
 def _abandon(connection: Connection, worker_ids: Sequence[int], now: datetime) -> None:
-    """What dead workers held: claims become pending again, attempts uncertain."""
+    """Make the claims of dead workers pending again, and their attempts uncertain."""
     if not worker_ids:
         return
     attempting = delivery.c.state == DeliveryState.ATTEMPTING
@@ -60,7 +60,8 @@ def _abandon(connection: Connection, worker_ids: Sequence[int], now: datetime) -
                 else_=literal(DeliveryState.PENDING, delivery.c.state.type),
             ),
             completed_at=case((attempting, literal(now, delivery.c.completed_at.type)), else_=None),
-            phase=case((attempting, literal("crash")), else_=None),
+            smtp_phase=None,
+            reason=case((attempting, literal(DeliveryReason.CRASH, delivery.c.reason.type)), else_=None),
             worker_id=None,
         )
     )

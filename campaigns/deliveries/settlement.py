@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
-    ColumnClause,
     ColumnElement,
     Connection,
     Integer,
@@ -24,6 +24,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.types import TypeEngine
 
 from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.retry import Settlement
@@ -36,21 +37,22 @@ from subscribers.address import HashedAddress
 def settle(
     connection: Connection, context: ClaimContext, settlements: Sequence[Settlement], now: datetime
 ) -> None:
-    """Record outcomes. Safe to repeat: one of an attempt that is over, or not this worker's, changes nothing."""
+    """Record outcomes. Safe to repeat: a settlement changes nothing where its attempt is over, or another worker's."""
     if settlements:
-        rows = [one[: len(_SETTLED)] for one in settlements]
         shared = {"worker": context.worker_id, "now": now}
+        rows = [_values_of(one) for one in settlements]
         if not is_postgresql(connection):
             _SETTLE_EACH.run_each(connection, rows, shared)
         else:
-            records = [dict(zip(_SETTLED_NAMES, row, strict=True)) for row in rows]
+            records = [dict(zip(_PARAMETERS, row, strict=True)) for row in rows]
+            ids = [one.delivery_id for one in settlements]
             with pipelined(connection):  # with the BEGIN
-                values = {"rows": json.dumps(records, default=str), "ids": [row[0] for row in rows]}
+                values = {"rows": json.dumps(records, default=str), "ids": ids}
                 _SETTLE_TOGETHER.run(connection, values | shared)
 
 
 def take_back(connection: Connection, context: ClaimContext, delivery_ids: Sequence[int]) -> None:
-    """Turn attempts of this worker that it knows were never offered into claims again, to be attempted anew."""
+    """Turn attempts of this worker into claims again, where it knows that their content was never offered."""
     if delivery_ids:
         connection.execute(
             update(delivery)
@@ -63,56 +65,62 @@ def take_back(connection: Connection, context: ClaimContext, delivery_ids: Seque
         )
 
 
-# A Settlement, in its order.
-_SETTLED: list[ColumnClause[Any]] = [
-    column("delivery", BigInteger()),
-    column("attempt", Integer()),
-    column("outcome", String()),
-    column("due", delivery.c.next_attempt_at.type),
-    column("in_phase", String()),
-    column("code", Integer()),
-    column("said", String()),
-]
+# What a settlement writes: the name of its field, and the type that the database reads it as.
+_FIELDS: dict[str, TypeEngine[Any]] = {
+    "delivery_id": BigInteger(),
+    "attempt": Integer(),
+    "state": String(),
+    "next_attempt_at": delivery.c.next_attempt_at.type,
+    "smtp_phase": String(),
+    "reason": String(),
+    "reply_code": Integer(),
+    "diagnostic": String(),
+}
+_values_of: Callable[[Settlement], tuple[Any, ...]] = attrgetter(*_FIELDS)
+
+# The parameters' names differ from the columns', which SQLAlchemy keeps for itself in an UPDATE.
+_PARAMETERS = [f"settled_{name}" for name in _FIELDS]
 
 
-_SETTLED_NAMES = [one.name for one in _SETTLED]
-
-
-def _settling(values: Mapping[str, ColumnElement[Any]]) -> Update:
-    """The outcome of an attempt; `values` say where its parts are."""
+def _settlement_update(values: Mapping[str, ColumnElement[Any]]) -> Update:
+    """Write the outcome of an attempt; `values` holds an expression for each parameter."""
     return (
         update(delivery)
         .where(
-            delivery.c.id == values["delivery"],
+            delivery.c.id == values["settled_delivery_id"],
             delivery.c.worker_id == bindparam("worker"),
             delivery.c.state == DeliveryState.ATTEMPTING,
-            delivery.c.attempts == values["attempt"],
+            delivery.c.attempts == values["settled_attempt"],
         )
         .values(
-            state=values["outcome"],
-            next_attempt_at=func.coalesce(values["due"], instant("now")),
+            state=values["settled_state"],
+            next_attempt_at=func.coalesce(values["settled_next_attempt_at"], instant("now")),
             completed_at=instant("now"),
-            phase=values["in_phase"],
-            reply_code=values["code"],
-            diagnostic=values["said"],
+            smtp_phase=values["settled_smtp_phase"],
+            reason=values["settled_reason"],
+            reply_code=values["settled_reply_code"],
+            diagnostic=values["settled_diagnostic"],
             worker_id=None,
         )
     )
 
 
-def _settling_together() -> Update:
-    rows = func.json_to_recordset(cast(bindparam("rows", type_=Text()), JSON())).table_valued(*_SETTLED)
-    # The numbers once more, or PostgreSQL would read all deliveries to join them with so many rows.
-    return _settling(dict(rows.render_derived(with_types=True).c)).where(AnyOf(delivery.c.id, "ids"))
+def _settle_together() -> Update:
+    """One statement for many settlements, which come as JSON."""
+    columns = [column(name, kind) for name, kind in zip(_PARAMETERS, _FIELDS.values(), strict=True)]
+    rows = func.json_to_recordset(cast(bindparam("rows", type_=Text()), JSON())).table_valued(*columns)
+    # The ids once more: without them PostgreSQL would read all deliveries to join them with so many rows.
+    return _settlement_update(dict(rows.render_derived(with_types=True).c)).where(AnyOf(delivery.c.id, "ids"))
 
 
-# SQLite has no round trips to save, and is quickest with a statement that is run again and again.
-_SETTLE_EACH = Prepared(
-    _settling({one.name: bindparam(one.name, type_=one.type) for one in _SETTLED}), each=_SETTLED_NAMES
-)
+def _settle_each() -> Update:
+    """A statement for one settlement. SQLite has no round trips to save, and is fastest with a repeated statement."""
+    kinds = zip(_PARAMETERS, _FIELDS.values(), strict=True)
+    return _settlement_update({name: bindparam(name, type_=kind) for name, kind in kinds})
 
 
-_SETTLE_TOGETHER = Prepared(_settling_together())
+_SETTLE_EACH = Prepared(_settle_each(), each=_PARAMETERS)
+_SETTLE_TOGETHER = Prepared(_settle_together())
 
 
 def address_hashes(connection: Connection, delivery_ids: Sequence[int]) -> list[HashedAddress]:
@@ -126,7 +134,7 @@ def address_hashes(connection: Connection, delivery_ids: Sequence[int]) -> list[
 
 
 def take_back_rejected(connection: Connection, delivery_ids: Collection[int], now: datetime) -> None:
-    """Turn rejections that were not the recipients' into pending deliveries of a paused campaign, due after all others."""
+    """Make rejections of a paused campaign pending again that were not the recipients' fault; they are due last."""
     if delivery_ids:
         paused = select(campaign.c.id).where(campaign.c.state == CampaignState.PAUSED)
         connection.execute(
@@ -141,7 +149,7 @@ def take_back_rejected(connection: Connection, delivery_ids: Collection[int], no
 
 
 def skip(connection: Connection, campaign_id: int, only: Collection[int], now: datetime) -> list[int]:
-    """The operator's word that these are not to be tried again. Returns which of them were pending or deferred."""
+    """Give up pending and deferred deliveries, as the operator decided; returns the ids of those that were."""
     statement = (
         update(delivery)
         .where(delivery.c.campaign_id == campaign_id, CLAIMABLE, delivery.c.id.in_(only))
@@ -154,15 +162,15 @@ def skip(connection: Connection, campaign_id: int, only: Collection[int], now: d
 def resolve(
     connection: Connection, campaign_id: int, *, resend: bool, now: datetime, only: Sequence[int] = ()
 ) -> list[int]:
-    """The operator's word on the uncertain deliveries: send again, or take them as sent. Returns which.
+    """Make uncertain deliveries pending again (`resend`), or accepted; returns their ids.
 
-    `only` names some of them; without it the word holds for all.
+    `only` names some of them; without it all are resolved.
     """
     state = DeliveryState.PENDING if resend else DeliveryState.ACCEPTED
     statement = (
         update(delivery)
         .where(delivery.c.campaign_id == campaign_id, delivery.c.state == DeliveryState.UNCERTAIN)
-        .values(state=state, next_attempt_at=now, completed_at=None if resend else now)
+        .values(state=state, next_attempt_at=now, completed_at=None if resend else now, reason=None)
         .returning(delivery.c.id)
     )
     if only:

@@ -1,10 +1,10 @@
-"""The delivery ledger: the statements that take a delivery through its life, the gate among them.
+"""The tables that the statements about deliveries read and write, and the conditions that they share.
 
     pending -> claimed -> attempting -> accepted | deferred (claimable again when due) | rejected | uncertain
                       `-> withheld      (consent is gone: the gate did not let it through)
 
-A claim belongs to one worker; nothing is written to a delivery except by the worker that holds it. What limits hold
-back is in `held_back`, what workers leave behind in `estates`, what operators read of it all in `report`.
+A claim belongs to one worker, and only that worker writes to the delivery. `held_back` has the deliveries that
+limits hold back, `recovery` those of dead workers.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from sqlalchemy import (
     literal_column,
 )
 
-from campaigns.models import Campaign, Delivery
+from campaigns.models import CampaignRow, Delivery
 from mailer.database import table
 from subscribers.models import Consent, Subscriber, Suppression
 
 delivery = table(Delivery)
-campaign = table(Campaign)
+campaign = table(CampaignRow)
 consent = table(Consent)
 subscriber = table(Subscriber)
 suppression = table(Suppression)
 
-# Written out, not bound: only so do both engines see that the partial index covers it.
+# Literals, not parameters: both engines need them to see that the partial index applies.
 CLAIMABLE: ColumnElement[bool] = literal_column("delivery.state IN ('pending', 'deferred')")
 HELD: ColumnElement[bool] = literal_column("delivery.state IN ('claimed', 'attempting')")
 

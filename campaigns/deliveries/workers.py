@@ -1,9 +1,9 @@
-"""The runs that hold claims: their leases, and the burial of the dead.
+"""The runs that hold claims: their leases, and which of them are dead.
 
-A worker renews its lease in every transaction that it makes. One whose lease has passed, or whose process on
-this machine is gone, is buried by whoever comes next: in one transaction its claims become pending again and
-its attempts uncertain. From then on it can write nothing more, however long it was only frozen: its number,
-the fencing number of all its claims, is no longer valid.
+A worker renews its lease in the transactions that it makes. A worker whose lease has passed, or whose process on
+this machine is gone, is retired by the next run: in one transaction its claims become pending and its attempts
+uncertain. After that it can write nothing, even if it was only frozen: its id, the fencing number of all its
+claims, is no longer valid.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Process:
 
     @classmethod
     def current(cls) -> Process:
-        """The process that runs this."""
+        """The process that runs this code."""
         pid = os.getpid()
         return cls(_host(), f"{pid}:{_started(pid)}")
 
@@ -46,18 +46,18 @@ class Process:
 
 
 def register(connection: Connection, process: Process, now: datetime, lease: timedelta) -> int:
-    """Enter a worker; returns its number."""
+    """Register a worker; returns its id."""
     statement = insert(worker).values(
         host=process.host, process=process.number, started_at=now, lease_until=now + lease
     )
-    number: int = connection.execute(statement.returning(worker.c.id)).scalar_one()
-    return number
+    worker_id: int = connection.execute(statement.returning(worker.c.id)).scalar_one()
+    return worker_id
 
 
 def renew(connection: Connection, worker_id: int, now: datetime, lease: timedelta) -> bool:
-    """Prolong the lease; False if the worker is buried and must stop. Holds off a burial until commit.
+    """Prolong the lease; False if the worker is retired and must stop. Nobody can retire it until commit.
 
-    It is never shortened: where two transactions of a worker renew it, the later one may be committed first.
+    The lease is never shortened: where two transactions of a worker renew it, the later one may commit first.
     """
     until = literal(now + lease, worker.c.lease_until.type)
     statement = (
@@ -69,20 +69,20 @@ def renew(connection: Connection, worker_id: int, now: datetime, lease: timedelt
 
 
 def retire(connection: Connection, worker_id: int, now: datetime) -> None:
-    """Close a worker's book: no claim of it is valid any more."""
+    """Mark a worker as retired: none of its claims is valid any more."""
     connection.execute(update(worker).where(worker.c.id == worker_id).values(retired_at=now))
 
 
 def find_dead(
     connection: Connection, now: datetime, is_gone: Callable[[Process], bool] = Process.is_gone
 ) -> list[int]:
-    """The workers to bury, locked against their own renewal until commit."""
-    unburied = select(worker.c.id, worker.c.host, worker.c.process, worker.c.lease_until).where(
+    """The workers to retire, locked against their own renewal until commit."""
+    unretired = select(worker.c.id, worker.c.host, worker.c.process, worker.c.lease_until).where(
         worker.c.retired_at.is_(None)
     )
     suspects = [
         row.id
-        for row in connection.execute(unburied)
+        for row in connection.execute(unretired)
         if row.lease_until < now or is_gone(Process(row.host, row.process))
     ]
     if not suspects:

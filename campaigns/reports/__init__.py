@@ -1,4 +1,4 @@
-"""What became of a campaign and of each of its deliveries. Reads only."""
+"""A campaign's counts, the reasons for failures, and its deliveries. Reads only."""
 
 from __future__ import annotations
 

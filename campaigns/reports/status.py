@@ -1,4 +1,4 @@
-"""What became of a campaign, and of each of its deliveries. Reads only."""
+"""A campaign's counts, the reasons for failures, and its deliveries. Reads only."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, or_, select
 
-from campaigns import catalogue
+from campaigns import schedules
+from campaigns.campaign import Campaign
 from campaigns.deliveries import CLAIMABLE, delivery, subscriber
-from campaigns.models import Campaign, CampaignState, DeliveryState
+from campaigns.models import CampaignState, DeliveryState
 from subscribers import audience
 
 
@@ -37,7 +38,7 @@ class Status:
     paused_because: str | None
 
     def line(self) -> str:
-        """All that is worth saying, on one line."""
+        """The counts on one line; those that are zero are left out."""
         numbers = {
             "accepted": self.accepted,
             "pending": self.pending + self.in_flight,
@@ -48,19 +49,19 @@ class Status:
             "cancelled": self.cancelled,
             "skipped": self.skipped,
         }
-        said = [f"{number:,} {name}" for name, number in numbers.items() if number or name == "accepted"]
-        return f"{self.slug}: {self.state}, {', '.join(said)}, of {self.audience:,}"
+        parts = [f"{number:,} {name}" for name, number in numbers.items() if number or name == "accepted"]
+        return f"{self.slug}: {self.state}, {', '.join(parts)}, of {self.audience:,}"
 
 
-def campaign_status(connection: Connection, record: Campaign) -> Status:
+def campaign_status(connection: Connection, campaign: Campaign) -> Status:
     """The counts as they are at this moment."""
-    campaign_id = record.id or 0
+    campaign_id = campaign.id
     found = count_by_state(connection, campaign_id)
-    started = record.started_at is not None
+    started = campaign.started_at is not None
     return Status(
-        slug=record.slug,
-        state=record.state,
-        audience=sum(found.values()) if started else audience.count(connection, record.topic),
+        slug=campaign.slug,
+        state=campaign.state,
+        audience=sum(found.values()) if started else audience.count(connection, campaign.topic),
         pending=found.get(DeliveryState.PENDING, 0) + found.get(DeliveryState.CLAIMED, 0),
         accepted=found.get(DeliveryState.ACCEPTED, 0),
         deferred=found.get(DeliveryState.DEFERRED, 0),
@@ -70,8 +71,8 @@ def campaign_status(connection: Connection, record: Campaign) -> Status:
         cancelled=found.get(DeliveryState.CANCELLED, 0),
         skipped=found.get(DeliveryState.SKIPPED, 0),
         in_flight=found.get(DeliveryState.ATTEMPTING, 0),
-        next_due_at=next_due(connection, campaign_id) if started else catalogue.planned(connection, record),
-        paused_because=record.paused_because,
+        next_due_at=next_due(connection, campaign_id) if started else schedules.due_at(connection, campaign),
+        paused_because=campaign.paused_because,
     )
 
 
@@ -95,16 +96,21 @@ def next_due(connection: Connection, campaign_id: int) -> datetime | None:
 
 
 def reasons(connection: Connection, campaign_id: int, most: int = 20) -> list[dict[str, object]]:
-    """Why deliveries were not accepted, the most frequent first: state, phase, reply and how many."""
+    """Why deliveries were not accepted, the most frequent first: state, SMTP phase, reason, reply and how many."""
     statement = (
         select(
             delivery.c.state,
-            delivery.c.phase,
+            delivery.c.smtp_phase,
+            delivery.c.reason,
             delivery.c.diagnostic.label("reply"),
             func.count().label("deliveries"),
         )
-        .where(delivery.c.campaign_id == campaign_id, delivery.c.phase.is_not(None))
-        .group_by(delivery.c.state, delivery.c.phase, delivery.c.diagnostic)
+        .where(
+            delivery.c.campaign_id == campaign_id,
+            delivery.c.state != DeliveryState.ACCEPTED,
+            or_(delivery.c.smtp_phase.is_not(None), delivery.c.reason.is_not(None)),
+        )
+        .group_by(delivery.c.state, delivery.c.smtp_phase, delivery.c.reason, delivery.c.diagnostic)
         .order_by(func.count().desc())
         .limit(most)
     )

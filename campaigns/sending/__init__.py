@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from campaigns.sending.compose import Composer, example
-from campaigns.sending.dispatch import Dispatch, refuse_errors, refuse_unsendable
+from campaigns.sending.dispatch import Dispatch
 from campaigns.sending.pacing import HeldBack, NotYet, PacedAnswer, Pacing
+from campaigns.sending.preparation import refuse_errors, refuse_unsendable
 from campaigns.sending.processes import joined_by
 from campaigns.sending.recorder import Recorder, Submission
-from campaigns.sending.run_result import DONE_WITH_LOSSES, RunResult, ending
+from campaigns.sending.run_result import DONE_WITH_LOSSES, RunResult, judge_run
 from campaigns.sending.sender import Sender, Tally
 
 __all__ = [
@@ -23,9 +24,9 @@ __all__ = [
     "Sender",
     "Submission",
     "Tally",
-    "ending",
     "example",
     "joined_by",
+    "judge_run",
     "refuse_errors",
     "refuse_unsendable",
 ]

@@ -2,60 +2,44 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 
 @contextmanager
-def joined_by(others: int, slug: str, config: Path | None) -> Iterator[None]:
-    """Let `others` more processes send `slug` as well; on leaving, wait until they have.
+def joined_by(others: int, slug: str, config: Path | None) -> Iterator[Callable[[], None]]:
+    """Let `others` more processes send `slug` as well; on leaving, wait until they have ended.
 
-    Each is a worker of its own, as on another host: they share nothing but the database, and what one of them
-    leaves behind, the next run takes over. They stop as the terminal's signals tell them, or when we are ended;
-    a SIGTERM is passed on to them.
+    Each is a worker of its own, as on another host: they share only the database, and what one of them leaves
+    behind, the next run recovers. They have a process group of their own, so that a terminal's Ctrl-C reaches them
+    only through us: the function that is yielded sends SIGTERM to each.
     """
     options = ["--config", str(config)] if config else []
     command = [sys.executable, "-P", "-c", "from cli import main; main()", *options]
     command += ["campaigns", "send", slug, "--yes", "--json"]
     processes = [
         subprocess.Popen(  # noqa: S603 - our own command
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
         )
         for _ in range(others)
     ]
-    with _told_too(processes):
-        try:
-            yield
-        except BaseException:
-            for process in processes:
-                process.terminate()
-            raise
-        finally:
-            for process in processes:
-                process.wait()
 
-
-@contextmanager
-def _told_too(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Pass SIGTERM on; a terminal's SIGINT reaches them without us."""
-    if not processes:
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
+    def terminate() -> None:
         for process in processes:
             process.terminate()
-        if callable(before):
-            before(number, frame)
 
-    signal.signal(signal.SIGTERM, pass_on)
     try:
-        yield
+        yield terminate
+    except BaseException:
+        terminate()
+        raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for process in processes:
+            process.wait()

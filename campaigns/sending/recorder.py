@@ -1,4 +1,4 @@
-"""The sender's side of the delivery ledger: attempts and outcomes of all connections, committed together."""
+"""Commits the attempts and outcomes of all connections together, under the worker's lease."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from mailer.errors import MailerError
 from subscribers import suppression
 from subscribers.models import SuppressionReason
 
-PAUSE_WITHOUT_DATABASE = 0.5  # seconds
-PATIENCE = 2  # leases for which a database that fails is asked again
-RENEWAL = 0.1  # of a lease, after which it is renewed
+RETRY_SECONDS = 0.5  # between two tries while the database fails
+MAX_OUTAGE_LEASES = 2  # leases for which a database that fails is tried again
+RENEWAL_SHARE = 0.1  # of a lease, after which it is renewed
 MAX_CONCURRENT = 2  # groups that are committed at once on PostgreSQL
-MARGIN = 0.1  # of a lease, left unused: two hosts' ideas of the database's clock may differ a little
+MARGIN = 0.1  # of a lease, left unused: two hosts may differ a little about the database's time
 
 
 class Submission(NamedTuple):
-    """What a lane hands in and asks for: the outcome of its last mail, and a claimed delivery to attempt.
+    """What a connection loop submits: the outcome of its last mail, and the claimed delivery to attempt next.
 
-    `relay` is the one to attempt it through. A turn with neither asks whether to go on at all. `again` says that it may have been applied before, and that nobody saw the answer.
+    `relay` is the one to attempt it through. A submission with neither asks whether the campaign is still being
+    sent. `is_retry`: it may have been committed before, without an answer.
     """
 
     outcome: Settlement | None = None
@@ -37,7 +38,7 @@ class Submission(NamedTuple):
 
 
 class MoreClaims(NamedTuple):
-    """A wish for claims to read ahead."""
+    """A request for up to `limit` more claims."""
 
     limit: int
 
@@ -47,18 +48,17 @@ Result = PacedAnswer | list[int] | None
 
 
 class Committed(NamedTuple):
-    """What came of an item, and when the lease was last renewed as of that commit."""
+    """The result of an item, and when the lease was last renewed as of that commit."""
 
     result: Result
     renewed: datetime
 
 
 class Recorder:
-    """Turns and claims, committed in groups under a lease.
+    """Commits submissions and claims in groups, under a lease.
 
-    A group renews the lease where a good part of it has passed, or where it claims. Once the lease is lost,
-    whatever is asked is answered with Halted; and even a group that did not look finds its claims gone, for a
-    burial takes them away.
+    A group renews the lease where RENEWAL_SHARE of it has passed, or where it claims. Once the lease is lost, every
+    item is answered with Halted. A group that did not renew finds its claims gone: retiring the worker took them.
     """
 
     def __init__(
@@ -69,43 +69,43 @@ class Recorder:
         lease: timedelta,
         pacing: Pacing | None = None,
     ) -> None:
-        self._database, self._hold, self._pacing = database, context, pacing or Pacing()
+        self._database, self._context, self._pacing = database, context, pacing or Pacing()
         self._clock, self._lease = clock, lease
         self._commits: GroupCommit[Item, Committed] = GroupCommit(
-            database, self._apply, expected=lambda: self._in_the_air, max_concurrent=MAX_CONCURRENT
+            database, self._apply, expected=lambda: self._in_flight, max_concurrent=MAX_CONCURRENT
         )
-        self._in_the_air = 0
+        self._in_flight = 0
         self._renewed = clock() - lease
         self._valid_until = self._renewed
-        self.trouble: MailerError | None = None  # what the database says while it is waited for
+        self.database_error: MailerError | None = None  # while the database fails and is tried again
 
     def is_valid(self) -> bool:
-        """Whether nobody else can have taken us for dead yet, so that content may be offered."""
+        """Whether no other run can have retired this worker yet, so that content may be offered."""
         return self._clock() < self._valid_until
 
-    async def turn(self, turn: Submission) -> PacedAnswer | None:
+    async def submit(self, submission: Submission) -> PacedAnswer | None:
         """Record an outcome and pass the gate; durable when it returns.
 
-        What it raises in the end leaves an outcome unrecorded, which will be found uncertain.
+        Where it raises, the outcome was not recorded: that delivery will become uncertain.
         """
-        if turn.outcome is not None:
-            self._in_the_air -= 1
-        answer = cast("PacedAnswer | None", await self._submit(turn))
+        if submission.outcome is not None:
+            self._in_flight -= 1
+        answer = cast("PacedAnswer | None", await self._commit(submission))
         if isinstance(answer, Attempt):
-            self._in_the_air += 1
+            self._in_flight += 1
         return answer
 
     async def claims(self, limit: int) -> list[int]:
         """Claim more deliveries; none are left when fewer than `limit` come back."""
-        claimed = await self._submit(MoreClaims(limit))
+        claimed = await self._commit(MoreClaims(limit))
         return claimed if isinstance(claimed, list) else []
 
     async def next_held_back(self) -> datetime | None:
-        """When the next delivery is due that waits for nothing but a limit."""
+        """When the next delivery that only a limit holds back is due."""
 
         def find() -> datetime | None:
             with self._database.read() as connection:
-                return held_back.next_due(connection, self._hold.campaign_id)
+                return held_back.next_due(connection, self._context.campaign_id)
 
         return await asyncio.to_thread(find)
 
@@ -113,25 +113,25 @@ class Recorder:
         """Finish what was submitted."""
         await self._commits.close()
 
-    async def _submit(self, item: Item) -> Result:
-        """Have an item committed, however the database may fail meanwhile: away, locked, full or read-only.
+    async def _commit(self, item: Item) -> Result:
+        """Have an item committed; while the database is away, locked, full or read-only, try again.
 
-        Until then nothing is offered to the relay. Raises what the database says when patience has run out.
+        Until then nothing is offered to the relay. Raises the database's error after MAX_OUTAGE_LEASES leases.
         """
-        give_up = self._clock() + self._lease * PATIENCE
+        give_up_at = self._clock() + self._lease * MAX_OUTAGE_LEASES
         while True:
             try:
                 committed = await self._commits.submit(item)
             except MailerError as error:
-                if self._clock() >= give_up:
+                if self._clock() >= give_up_at:
                     raise
-                self.trouble = error
-                # The commit may have happened though its answer was lost. Outcomes can be recorded again; the
-                # wanted delivery may be an attempt by now, of which only we know that it was never offered.
+                self.database_error = error
+                # The commit may have happened although its answer was lost. Outcomes can be recorded again; the
+                # next delivery may be an attempt by now, and only we know that it was never offered.
                 item = item._replace(is_retry=True) if isinstance(item, Submission) else item
-                await asyncio.sleep(PAUSE_WITHOUT_DATABASE)
+                await asyncio.sleep(RETRY_SECONDS)
             else:
-                self.trouble = None
+                self.database_error = None
                 if committed.renewed > self._renewed:
                     self._renewed = committed.renewed
                     self._valid_until = self._renewed + self._lease * (1 - MARGIN)
@@ -139,21 +139,26 @@ class Recorder:
 
     def _apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[Committed]:
         now, renewed = self._clock(), self._renewed
-        # A claim always looks at the lease: made after a burial, it would be nobody's to give back.
-        if now > renewed + self._lease * RENEWAL or any(isinstance(item, MoreClaims) for item in items):
-            if not workers.renew(connection, self._hold.worker_id, now, self._lease):
+        # A claim always renews the lease: made after the worker was retired, nobody would give it back.
+        if now > renewed + self._lease * RENEWAL_SHARE or any(isinstance(item, MoreClaims) for item in items):
+            if not workers.renew(connection, self._context.worker_id, now, self._lease):
                 return [Committed(Halted(), renewed)] * len(items)
             renewed = now
-        turns = [item for item in items if isinstance(item, Submission)]
-        settled = [turn.outcome for turn in turns if turn.outcome is not None]
-        wanted = {turn.next_delivery_id: turn.relay for turn in turns if turn.next_delivery_id is not None}
-        again = [
-            turn.next_delivery_id for turn in turns if turn.is_retry and turn.next_delivery_id is not None
-        ]
-        deliveries.settle(connection, self._hold, settled, now)
-        self._suppress(connection, [one.delivery_id for one in settled if one.suppress], now)
-        deliveries.take_back(connection, self._hold, again)
-        answers = self._pacing.attempt(connection, self._hold, wanted, now)
+        outcomes: list[Settlement] = []
+        relays: dict[int, str] = {}
+        retried: list[int] = []
+        for item in items:
+            if isinstance(item, Submission):
+                if item.outcome is not None:
+                    outcomes.append(item.outcome)
+                if item.next_delivery_id is not None:
+                    relays[item.next_delivery_id] = item.relay
+                    if item.is_retry:
+                        retried.append(item.next_delivery_id)
+        deliveries.settle(connection, self._context, outcomes, now)
+        self._suppress(connection, [one.delivery_id for one in outcomes if one.suppress], now)
+        deliveries.take_back(connection, self._context, retried)
+        answers = self._pacing.attempt(connection, self._context, relays, now)
         return [Committed(self._result(connection, item, answers, now), renewed) for item in items]
 
     def _result(
@@ -161,16 +166,16 @@ class Recorder:
     ) -> Result:
         match item:
             case Submission(outcome=None, next_delivery_id=None):
-                return None if deliveries.is_being_sent(connection, self._hold.campaign_id) else Halted()
+                return None if deliveries.is_being_sent(connection, self._context.campaign_id) else Halted()
             case MoreClaims(limit):
-                return self._pacing.claim(connection, self._hold, now, limit)
-            case Submission(next_delivery_id=wanted):
-                return None if wanted is None else answers[wanted]
+                return self._pacing.claim(connection, self._context, now, limit)
+            case Submission(next_delivery_id=delivery_id):
+                return None if delivery_id is None else answers[delivery_id]
             case _:
                 assert_never(item)
 
     def _suppress(self, connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:
-        """What a relay says of an address at RCPT counts as a bounce."""
+        """Suppress addresses that the relay says do not exist, as a bounce would."""
         if delivery_ids:
             for hashed in deliveries.address_hashes(connection, delivery_ids):
                 suppression.add(connection, hashed, SuppressionReason.BOUNCED, now)

@@ -1,8 +1,8 @@
 """One run: claim -> gate -> compose -> send -> record.
 
-As many lanes as the relay gives connections go round the same loop: hand in the outcome of the last mail and
-ask the gate for the next, in one item of a group commit; put the mail together; offer it. So each lane has at
-most one mail in the air, which is what a crash can leave in doubt, and one fsync serves all lanes that wait.
+There is one connection loop for each connection. It submits the outcome of its last mail together with its next
+delivery, as one item of a group commit; composes the mail; offers it. So each loop has at most one mail in flight,
+which is what a crash can leave uncertain, and one fsync serves all loops that wait.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from campaigns.deliveries import Attempt, Halted, Settlement, Withheld, settlement_for
-from campaigns.models import DeliveryState
+from campaigns.models import DeliveryReason, DeliveryState
 from campaigns.sending.compose import Composer
 from campaigns.sending.pacing import HeldBack, NotYet
 from campaigns.sending.recorder import Recorder, Submission
@@ -28,16 +28,16 @@ from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
 
 CLAIMED_AHEAD = 1000
-POLICY_REFUSALS_IN_A_ROW = 3  # different recipients, with none accepted in between
-CUT_OFFS_IN_A_ROW = 3  # per connection; a relay that takes nothing in between is as good as away
-SHORTEST_REST, LONGEST_REST = 0.01, 900.0  # seconds that a run waits for its limits
+MAX_POLICY_REFUSALS = 3  # of different recipients, with nothing accepted in between
+MAX_CUT_OFFS = 3  # per connection, with nothing accepted in between: then the relay counts as away
+MIN_REST_SECONDS, MAX_REST_SECONDS = 0.01, 900.0  # that a run waits for its limits
 
 
 @dataclass(slots=True)
 class Tally:
-    """What a run has done so far, by the state in which each attempt ended, and why it stopped early.
+    """How many attempts of a run ended in each state so far, and why the run ended early.
 
-    `wrongly_rejected` are deliveries that were rejected before it showed that the relay refuses everybody.
+    `wrongly_rejected` are deliveries that were rejected before it was clear that the relay refuses everybody.
     """
 
     states: Counter[DeliveryState] = field(default_factory=Counter)
@@ -48,7 +48,7 @@ class Tally:
 
 
 class Sender:
-    """Sends what is due of one campaign, until nothing is, the relay is away, or it is told to stop."""
+    """Sends what is due of one campaign, until nothing is, the relay is away, or `stop` is called."""
 
     def __init__(
         self,
@@ -73,29 +73,29 @@ class Sender:
         self._refused: set[int] = set()
 
     @property
-    def trouble(self) -> MailerError | None:
-        """What keeps the database from taking anything, while that is waited for."""
-        return self._recorder.trouble
+    def database_error(self) -> MailerError | None:
+        """Why the database commits nothing, while it fails and is tried again."""
+        return self._recorder.database_error
 
     def stop(self) -> None:
-        """Offer nothing more; mails that are in the air are seen to their end."""
+        """Offer nothing more; mails in flight are finished."""
         self._stopping = True
         self._stopped.set()
 
     def stop_at_once(self) -> None:
-        """Do not wait for the mails in the air either: what becomes of them is uncertain."""
+        """Do not wait for the mails in flight either: they become uncertain."""
         self.stop()
         if self._running is not None:
             self._running.cancel()
 
     async def run(self) -> Tally:
-        """Send until there is nothing left to do now. The tally says how it went, and why it ended early."""
-        heart = asyncio.create_task(self._keep_lease())
+        """Send until nothing is due. The tally has the counts, and why the run ended early."""
+        renewing = asyncio.create_task(self._keep_lease())
         sending = self._running = asyncio.create_task(self._send())
         try:
             await asyncio.wait([sending])
         finally:
-            tasks = [task for task in (heart, sending, self._claiming) if task is not None]
+            tasks = [task for task in (renewing, sending, self._claiming) if task is not None]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -108,7 +108,7 @@ class Sender:
             await asyncio.gather(*(self._connection_loop() for _ in range(self._relays.ceiling)))
 
     async def _connection_loop(self) -> None:
-        """Work on one connection after another. An error stops the run, but cancels no mail in the air."""
+        """Use one connection after another. An error stops the run, but cancels no mail in flight."""
         try:
             while not self._done():
                 if seconds := self._relays.resting_for():
@@ -120,23 +120,23 @@ class Sender:
             self._fail(error)
 
     async def _work(self, connection: Connection) -> None:
-        settled: Settlement | None = None
+        settlement: Settlement | None = None
         while True:
             ready = connection.has_turn and not self._stopping
-            wanted = await self._next_claim(wait=settled is None) if ready else None
-            if settled is None and wanted is None:
+            next_id = await self._next_claim(wait=settlement is None) if ready else None
+            if settlement is None and next_id is None:
                 return
-            answer = await self._recorder.turn(Submission(settled, wanted, connection.relay))
-            settled = None
+            answer = await self._recorder.submit(Submission(settlement, next_id, connection.relay))
+            settlement = None
             match answer:
                 case Attempt():
-                    settled = await self._deliver(connection, answer)
+                    settlement = await self._deliver(connection, answer)
                 case Withheld():
                     self.tally.states[DeliveryState.WITHHELD] += 1
                 case Halted():
                     self.stop()
-                case NotYet(until) if wanted is not None:
-                    self._claims.appendleft(wanted)
+                case NotYet(until) if next_id is not None:
+                    self._claims.appendleft(next_id)
                     self._relays.rest(connection.relay, (until - self._clock()).total_seconds())
                     return
                 case HeldBack() | NotYet() | None:
@@ -145,10 +145,10 @@ class Sender:
                     assert_never(answer)
 
     async def _deliver(self, connection: Connection, attempt: Attempt) -> Settlement:
-        """Put the mail together and offer it, once; what became of it is what to hand in next.
+        """Compose the mail and offer it, once; returns the outcome to record.
 
-        A process that was frozen past its lease, or cut off from the database, offers nothing: others may have
-        taken the delivery for dead.
+        A process that was frozen past its lease, or cut off from the database, offers nothing: another run may have
+        recovered the delivery.
         """
         recipient = attempt.recipient
         try:
@@ -160,15 +160,15 @@ class Sender:
                 recipient.delivery_id,
                 attempt.attempts,
                 DeliveryState.REJECTED,
-                phase="compose",
+                reason=DeliveryReason.COMPOSE,
                 diagnostic=error.reason,
             )
-        # First all mails of a group are put together, then all are offered: it is in the processor's caches then.
+        # Compose all mails of a group first, then offer them: the code stays in the processor's caches.
         await asyncio.sleep(0)
         if attempt.not_before:
             await asyncio.sleep((attempt.not_before - self._clock()).total_seconds())
         outcome = await connection.send(envelope, message, self._recorder.is_valid)
-        settled = settlement_for(
+        settlement = settlement_for(
             recipient.delivery_id,
             outcome,
             attempts=attempt.attempts,
@@ -178,35 +178,35 @@ class Sender:
             luck=random.random(),  # noqa: S311 - spreads retries, keeps no secret
             elsewhere=self._relays.several,
         )
-        self._note(outcome, settled)
-        return settled
+        self._count(outcome, settlement)
+        return settlement
 
-    def _note(self, outcome: Outcome, settled: Settlement) -> None:
-        """Count an outcome, and stop where it is not about this one mail."""
-        if settled.state is not DeliveryState.PENDING:
-            self.tally.states[settled.state] += 1
+    def _count(self, outcome: Outcome, settlement: Settlement) -> None:
+        """Count an outcome, and stop where it concerns more than this mail."""
+        if settlement.state is not DeliveryState.PENDING:
+            self.tally.states[settlement.state] += 1
         match outcome:
             case Rejected(scope=Scope.SENDER | Scope.RELAY):
                 self.tally.refusal = outcome.reason
                 self.stop()
             case Rejected() if is_policy_refusal(outcome):
-                self._note_policy(settled.delivery_id, outcome.reason)
+                self._count_policy_refusal(settlement.delivery_id, outcome.reason)
             case Deferred(scope=Scope.CONNECTION):
                 pass
             case Deferred(scope=Scope.RELAY):
                 self._cut_offs += 1
-                if self._cut_offs >= CUT_OFFS_IN_A_ROW * self._relays.ceiling:
-                    self._fail(RelayUnavailable(f"The relay takes no mail: {outcome.reason}."))
+                if self._cut_offs >= MAX_CUT_OFFS * self._relays.ceiling:
+                    self._fail(RelayUnavailable(f"The relay accepts no mail: {outcome.reason}."))
             case _:
                 self._cut_offs = 0
         if isinstance(outcome, Accepted):
             self._refused.clear()
 
-    def _note_policy(self, delivery_id: int, reason: str) -> None:
-        """Stop where the relay refuses one recipient after the other for its policy: then it means us."""
+    def _count_policy_refusal(self, delivery_id: int, reason: str) -> None:
+        """Stop where the relay refuses one recipient after the other by its policy: then it refuses us."""
         self._cut_offs = 0
         self._refused.add(delivery_id)
-        if len(self._refused) >= POLICY_REFUSALS_IN_A_ROW:
+        if len(self._refused) >= MAX_POLICY_REFUSALS:
             self.tally.refusal = self.tally.refusal or reason
             self.tally.wrongly_rejected |= self._refused
             self.stop()
@@ -219,9 +219,9 @@ class Sender:
         return self._stopping or (self._exhausted and not self._claims)
 
     async def _next_claim(self, *, wait: bool) -> int | None:
-        """The next claimed delivery; more are read ahead while mails are in the air.
+        """The next claimed delivery; more are claimed ahead while mails are in flight.
 
-        Without `wait`, None means that none is at hand: the outcome in hand is to be recorded first.
+        Without `wait`, None means that none is at hand: the last outcome must be recorded first.
         """
         if len(self._claims) < CLAIMED_AHEAD // 2 and self._claiming is None and not self._exhausted:
             self._claiming = asyncio.create_task(self._claim())
@@ -230,7 +230,7 @@ class Sender:
         return self._claims.popleft() if self._claims and not self._stopping else None
 
     async def _claim(self) -> bool:
-        """Read claims ahead; whether there are any to work on."""
+        """Claim ahead; whether there are any claims."""
         try:
             claimed = await self._recorder.claims(CLAIMED_AHEAD)
             self._claims.extend(claimed)
@@ -242,7 +242,7 @@ class Sender:
         return bool(self._claims) and not self._stopping
 
     async def _await_held_back(self) -> bool:
-        """Wait for the next delivery that only a limit holds back; whether there may be one to claim."""
+        """Wait until the next delivery that only a limit holds back is due; whether there is one."""
         if self._stopping:
             return False
         try:
@@ -255,20 +255,20 @@ class Sender:
         return due is not None and not self._stopping
 
     async def _rest(self, until: datetime) -> None:
-        """Wait for what the limits allow, unless that takes too long: then the run ends, and a later one goes on."""
+        """Wait for the limits, unless that takes too long: then the run ends, and a later one continues."""
         seconds = (until - self._clock()).total_seconds()
-        if seconds > LONGEST_REST:
+        if seconds > MAX_REST_SECONDS:
             self.tally.limited_until = until
             self.stop()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopped.wait(), max(seconds, SHORTEST_REST))
+            await asyncio.wait_for(self._stopped.wait(), max(seconds, MIN_REST_SECONDS))
 
     async def _keep_lease(self) -> None:
-        """Renew the lease while all lanes wait for a slow relay."""
+        """Renew the lease while all connection loops wait for a slow relay."""
         while True:
             await asyncio.sleep(self._lease / 3)
             try:
-                if isinstance(await self._recorder.turn(Submission()), Halted):
+                if isinstance(await self._recorder.submit(Submission()), Halted):
                     self.stop()
             except MailerError as error:
                 self._fail(error)

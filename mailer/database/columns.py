@@ -24,7 +24,7 @@ SQLModel.metadata.naming_convention = {
 BIG = BigInteger().with_variant(Integer, "sqlite")
 
 
-def one_of(name: str, kind: type[AnyStrEnum]) -> Column[AnyStrEnum]:
+def one_of(name: str, kind: type[AnyStrEnum], *, nullable: bool = False) -> Column[AnyStrEnum]:
     """A text column that holds a value of `kind`, comes back as `kind`, and is checked by the database.
 
     The check compares with one value after the other. Of a list, SQLite would make a table for each row that is
@@ -34,7 +34,7 @@ def one_of(name: str, kind: type[AnyStrEnum]) -> Column[AnyStrEnum]:
         kind, native_enum=False, length=16, values_callable=lambda members: [one.value for one in members]
     )
     known = " OR ".join(f"{name} = '{one.value}'" for one in kind)
-    return Column(name, held, CheckConstraint(known, name=name), nullable=False)
+    return Column(name, held, CheckConstraint(known, name=name), nullable=nullable)
 
 
 def table(model: type[SQLModel]) -> Table:

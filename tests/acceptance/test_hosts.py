@@ -163,8 +163,7 @@ def in_doubt(database: Database) -> set[str]:
     with database.read() as connection:
         campaign = catalogue.find(connection, "notes")
         return {
-            row.email
-            for row in reports.list_deliveries(connection, campaign.id or 0, DeliveryState.UNCERTAIN)
+            row.email for row in reports.list_deliveries(connection, campaign.id, DeliveryState.UNCERTAIN)
         }
 
 

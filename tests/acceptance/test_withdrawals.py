@@ -161,4 +161,4 @@ def _sending(mailer: InstalledMailer, database: Database, folder: Path, relay: F
 def _deliveries(database: Database) -> Iterator[Any]:
     with database.read() as connection:
         campaign = catalogue.find(connection, "notes")
-        yield from reports.list_deliveries(connection, campaign.id or 0)
+        yield from reports.list_deliveries(connection, campaign.id)

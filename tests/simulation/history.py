@@ -22,7 +22,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Engine, create_engine, update
 from sqlalchemy.pool import StaticPool
 
-from campaigns import catalogue, deliveries
+from campaigns import deliveries, transitions
 from campaigns.deliveries import ClaimContext, workers
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
@@ -85,7 +85,7 @@ class Template:
         self.people = subscribe(database, PEOPLE)
         self.campaign = draft(database)
         with database.write() as connection:
-            catalogue.change_state(connection, self.campaign, Act.SEND, EPOCH)
+            transitions.change_state(connection, self.campaign, Act.SEND, EPOCH)
         database.close()
         self.simulated = SimulatedDatabase(sqlite3.connect(path))
 
@@ -288,7 +288,7 @@ class History:
             if not deliveries.is_being_sent(connection, CAMPAIGN):
                 return
             if not deliveries.has_due(connection, CAMPAIGN, clock()):
-                catalogue.finish_if_done(connection, CAMPAIGN, clock())
+                transitions.finish_if_done(connection, self.campaign, clock())
                 return
             elsewhere = workers.Process(process.name, "1:1")
             number = workers.register(connection, elsewhere, clock(), lease)
@@ -301,11 +301,11 @@ class History:
         finally:
             if process.alive:
                 await recorder.close()
-                dispatch._leave(number)
+                dispatch._runs._end_worker(number)
         self.note(f"ends as worker {number}: {dict(tally.states)}")
         if tally.refusal:
             with self.database.write() as connection:
-                catalogue.pause_because(connection, CAMPAIGN, tally.refusal)
+                transitions.pause_because(connection, self.campaign, tally.refusal, clock())
 
     def _clock(self, process: SimulatedProcess) -> datetime:
         return EPOCH + timedelta(seconds=self.loop.time() - process.lag)
@@ -364,7 +364,7 @@ class History:
 
     def _act(self, act: Act) -> None:
         with self.database.write() as connection, suppress(Refused):
-            state = catalogue.change_state(connection, self.campaign, act, self._clock(PROCESS.get()))
+            state = transitions.change_state(connection, self.campaign, act, self._clock(PROCESS.get()))
             self.note(f"the operator: {act}; {state}")
 
     def _resolve(self) -> None:

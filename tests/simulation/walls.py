@@ -62,9 +62,7 @@ def knock_out(wall: Wall, patch: pytest.MonkeyPatch) -> None:
         case Wall.LEASE:
             patch.setattr(Recorder, "is_valid", lambda _: True)
         case Wall.OUTCOME_OF_ITS_ATTEMPT:
-            patch.setattr(
-                settlement, "_SETTLE_EACH", Prepared(_settle_any_attempt(), settlement._SETTLED_NAMES)
-            )
+            patch.setattr(settlement, "_SETTLE_EACH", Prepared(_settle_any_attempt(), settlement._PARAMETERS))
         case _:
             assert_never(wall)
 
@@ -125,10 +123,10 @@ def _settle_any_attempt() -> Update:
     return (
         update(delivery)
         .where(
-            delivery.c.id == bindparam("delivery"),
+            delivery.c.id == bindparam("settled_delivery_id"),
             delivery.c.worker_id == bindparam("worker"),
             HELD,
-            bindparam("attempt", type_=Integer) > 0,
+            bindparam("settled_attempt", type_=Integer) > 0,
         )
         .values(settlement._SETTLE_EACH._statement._values)
     )

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import insert
 
 from campaigns import catalogue, reports
-from campaigns.models import Campaign
+from campaigns.campaign import Campaign
 from campaigns.reports import Status
 from campaigns.sending import Dispatch, Sender, Tally
 from mailer.config import Settings

@@ -26,7 +26,7 @@ class SentCampaign:
         self.database = database
         self.people = subscribe(database, people) if people else []
         draft(database, slug)
-        self.id: int = dispatch_for(database, settings_for(25)).start(slug).id or 0
+        self.id: int = dispatch_for(database, settings_for(25)).start(slug).id
         self.now = datetime.now(UTC)
 
     def worker(self, now: datetime | None = None, process: Process = ANOTHER_MACHINE) -> ClaimContext:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection
 
-from campaigns import catalogue, deliveries, reports
+from campaigns import catalogue, deliveries, reports, transitions
 from campaigns.deliveries import Attempt, ClaimContext, Halted, Settlement, Withheld, recovery, workers
 from campaigns.deliveries.workers import Process
 from campaigns.lifecycle import Act
@@ -39,12 +39,12 @@ class Scene:
         self.people = subscribe(database, people)
         self.campaign = draft(database)
         with database.write() as connection:
-            catalogue.change_state(connection, self.campaign, Act.SEND, NOW)
+            transitions.change_state(connection, self.campaign, Act.SEND, NOW)
 
     def worker(self, now: datetime = NOW) -> ClaimContext:
         with self.database.write() as connection:
             number = workers.register(connection, ELSEWHERE, now, LEASE)
-        return ClaimContext(number, self.campaign.id or 0, TOPIC)
+        return ClaimContext(number, self.campaign.id, TOPIC)
 
     def claim(self, context: ClaimContext, limit: int = 100, now: datetime = NOW) -> list[int]:
         with self.database.write() as connection:
@@ -68,7 +68,7 @@ class Scene:
 
     def counts(self) -> dict[DeliveryState, int]:
         with self.database.read() as connection:
-            return reports.count_by_state(connection, self.campaign.id or 0)
+            return reports.count_by_state(connection, self.campaign.id)
 
 
 def test_everyone_who_agreed_is_enrolled_once(database: Database) -> None:
@@ -132,7 +132,7 @@ def test_the_gate_halts_a_campaign_that_is_paused_or_cancelled(database: Databas
     context = scene.worker()
     claimed = scene.claim(context)
     with database.write() as connection:
-        catalogue.change_state(connection, scene.campaign, act, NOW)
+        transitions.change_state(connection, scene.campaign, act, NOW)
     assert scene.attempt(context, claimed) == {claimed[0]: Halted()}
 
 
@@ -256,22 +256,21 @@ def test_cancelling_leaves_mails_in_the_air_alone(database: Database) -> None:
     claimed = scene.claim(context)
     scene.attempt(context, claimed[:1])
     with database.write() as connection:
-        catalogue.change_state(connection, scene.campaign, Act.CANCEL, NOW)
+        transitions.change_state(connection, scene.campaign, Act.CANCEL, NOW)
     scene.settle(context, Settlement(claimed[0], 1, DeliveryState.ACCEPTED))
     assert scene.counts() == {DeliveryState.ACCEPTED: 1, DeliveryState.CANCELLED: 2}
 
 
 def test_a_campaign_finishes_when_nothing_can_change_by_itself(database: Database) -> None:
     scene = Scene(database, 1)
-    campaign_id = scene.campaign.id or 0
     context = scene.worker()
     (claimed,) = scene.claim(context)
     with database.write() as connection:
-        assert not catalogue.finish_if_done(connection, campaign_id, NOW)
+        assert not transitions.finish_if_done(connection, scene.campaign, NOW)
     scene.attempt(context, [claimed])
     scene.settle(context, Settlement(claimed, 1, DeliveryState.ACCEPTED))
     with database.write() as connection:
-        assert catalogue.finish_if_done(connection, campaign_id, NOW)
+        assert transitions.finish_if_done(connection, scene.campaign, NOW)
         assert catalogue.find(connection, "notes").state is CampaignState.FINISHED
 
 

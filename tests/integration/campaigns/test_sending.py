@@ -208,14 +208,14 @@ async def test_a_process_frozen_past_its_lease_offers_nothing(
         campaign = dispatch.start("notes")
         with sqlite_database.write() as connection:
             number = workers.register(connection, workers.Process.current(), clock(), LEASE)
-        context = ClaimContext(number, campaign.id or 0, TOPIC)
+        context = ClaimContext(number, campaign.id, TOPIC)
         recorder = Recorder(sqlite_database, context, lambda: clock() + frozen, LEASE)
         async with Relays(settings.every_relay) as pool:
             sender = Sender(
                 recorder, pool, dispatch.composer("notes"), clock, lease=LEASE, retry=settings.retry
             )
             (claimed,) = await recorder.claims(1)
-            answer = await recorder.turn(Submission(next_delivery_id=claimed))
+            answer = await recorder.submit(Submission(next_delivery_id=claimed))
             assert isinstance(answer, Attempt)
             frozen = LEASE
             async with pool.connection() as connection:
@@ -236,16 +236,16 @@ async def test_an_answer_that_is_lost_repeats_nobody(sqlite_database: Database) 
     campaign = dispatch_for(sqlite_database, settings_for(25)).start("notes")
     with sqlite_database.write() as connection:
         number = workers.register(connection, workers.Process.current(), clock(), LEASE)
-    recorder = Recorder(sqlite_database, ClaimContext(number, campaign.id or 0, TOPIC), clock, LEASE)
+    recorder = Recorder(sqlite_database, ClaimContext(number, campaign.id, TOPIC), clock, LEASE)
     (claimed,) = await recorder.claims(1)
-    await recorder.turn(Submission(next_delivery_id=claimed))
+    await recorder.submit(Submission(next_delivery_id=claimed))
     cut_off = Settlement(claimed, 1, DeliveryState.PENDING)
-    await recorder.turn(Submission(cut_off))
+    await recorder.submit(Submission(cut_off))
     assert await recorder.claims(1) == [claimed]
-    await recorder.turn(Submission(next_delivery_id=claimed))
-    await recorder.turn(Submission(cut_off, is_retry=True))
+    await recorder.submit(Submission(next_delivery_id=claimed))
+    await recorder.submit(Submission(cut_off, is_retry=True))
     assert await recorder.claims(1) == []
-    again = await recorder.turn(Submission(next_delivery_id=claimed, is_retry=True))
+    again = await recorder.submit(Submission(next_delivery_id=claimed, is_retry=True))
     assert isinstance(again, Attempt)
     assert again.attempts == 3
     await recorder.close()

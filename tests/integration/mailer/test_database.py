@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import select
 
-from campaigns.models import Campaign
+from campaigns.models import CampaignRow
 from mailer.database import Database
 from mailer.database.postgresql_setup import IDLE_IN_TRANSACTION_SECONDS
 from mailer.errors import ConfigurationError, InvalidInput, Locked, MailerError, TryAgainLater
@@ -158,9 +158,9 @@ async def test_the_web_door_reads_what_a_command_wrote(database: Database) -> No
     now = datetime.now(UTC)
     with database.write() as connection:
         row = {"slug": "s", "topic": "t", "locale": "nl", "notes": "{}", "state": "draft", "created_at": now}
-        connection.execute(Campaign.__table__.insert(), row)  # type: ignore[attr-defined]
+        connection.execute(CampaignRow.__table__.insert(), row)  # type: ignore[attr-defined]
     async with database.session() as session:
-        campaign = (await session.exec(select(Campaign))).one()
+        campaign = (await session.exec(select(CampaignRow))).one()
     await database.aclose()
     assert (campaign.slug, campaign.created_at) == ("s", now)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.deliveries import Settlement, next_attempt, settlement_for
-from campaigns.models import DeliveryState
+from campaigns.models import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
 from mailer.smtp import Accepted, Deferred, Outcome, Phase, Rejected, Scope, Uncertain
 from mailer.smtp.outcome import Reply
@@ -54,7 +54,7 @@ def test_an_accepted_mail_keeps_the_relays_words() -> None:
 
 def test_a_greylisted_mail_waits_half_an_hour() -> None:
     found = settled(GREYLISTED)
-    assert (found.state, found.next_attempt_at, found.phase) == (
+    assert (found.state, found.next_attempt_at, found.smtp_phase) == (
         DeliveryState.DEFERRED,
         NOW + HALF_HOUR,
         "rcpt",
@@ -74,7 +74,11 @@ def test_an_accepted_or_deferred_mail_suppresses_nobody() -> None:
 def test_a_mail_that_is_deferred_for_four_days_is_given_up_as_rejected() -> None:
     found = settled(GREYLISTED, attempts=30, first=NOW - timedelta(days=4))
     assert found.state is DeliveryState.REJECTED
-    assert found.diagnostic == "given up: 450 4.2.0 later"
+    assert (found.reason, found.smtp_phase, found.diagnostic) == (
+        DeliveryReason.GIVEN_UP,
+        "rcpt",
+        "450 4.2.0 later",
+    )
 
 
 def test_a_rejected_address_is_rejected() -> None:

@@ -202,7 +202,8 @@ def _create_tables() -> None:
         sa.Column("first_attempted_at", INSTANT, nullable=True),
         sa.Column("attempted_at", INSTANT, nullable=True),
         sa.Column("completed_at", INSTANT, nullable=True),
-        sa.Column("phase", sa.String(length=16), nullable=True),
+        sa.Column("smtp_phase", sa.String(length=16), nullable=True),
+        _one_of("delivery", "reason", "limit", "compose", "given_up", "crash", nullable=True),
         sa.Column("reply_code", sa.Integer(), nullable=True),
         sa.Column("diagnostic", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -303,11 +304,10 @@ def _create_tables() -> None:
     )
 
 
-def _one_of(table: str, name: str, *values: str) -> sa.Column[str]:
+def _one_of(table: str, name: str, *values: str, nullable: bool = False) -> sa.Column[str]:
     known = " OR ".join(f"{name} = '{value}'" for value in values)
-    return sa.Column(
-        name, sa.String(length=16), sa.CheckConstraint(known, name=op.f(f"ck_{table}_{name}")), nullable=False
-    )
+    check = sa.CheckConstraint(known, name=op.f(f"ck_{table}_{name}"))
+    return sa.Column(name, sa.String(length=16), check, nullable=nullable)
 
 
 def _make_append_only() -> None:

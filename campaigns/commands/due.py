@@ -1,0 +1,114 @@
+"""Commands that send what is due: run-due, worker."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from campaigns.commands.options import dispatch_of
+from campaigns.commands.runs import exit_with, processes_option, run_due_campaigns
+from campaigns.commands.stop_signals import StopSignals, stop_signals
+from campaigns.digests import Digests, Ticked
+from campaigns.sending import Dispatch
+from campaigns.timing import Missed
+from mailer.commands import CommandContext, json_option
+from mailer.errors import MailerError, Refused
+
+
+@click.command("run-due")
+@processes_option
+@json_option
+@click.pass_obj
+def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
+    """Send what is due and stop; for cron.
+
+    Makes the digests and starts the scheduled campaigns that are due, tries deferred mails again, and continues
+    what a dead run left. Several at once share the work. Prints nothing when there is nothing to do; missed
+    campaigns, and those that wait for approval, are printed once.
+
+    \b
+    Example:
+      * * * * *  cd /srv/mailer && mailer run-due
+    """
+    dispatch = dispatch_of(context)
+    with stop_signals() as stop:
+        started = _start_due(context, dispatch)
+        results = run_due_campaigns(context, dispatch, processes, stop)
+    if as_json:
+        values = {
+            "campaigns": [dataclasses.asdict(result.status) for result in results],
+            "missed": [campaign.slug for campaign in started.missed],
+            "digests": [dataclasses.asdict(tick) for tick in started.digests],
+        }
+        context.report(values, "", as_json=True)
+    else:
+        for result in results:
+            context.report({}, result.status.line(), as_json=False)
+    exit_with(context, results, started.exit_code)
+
+
+@click.command()
+@click.option(
+    "--every", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds between looks."
+)
+@processes_option
+@click.pass_obj
+def worker(context: CommandContext, every: float, processes: int) -> None:
+    """Send what is due, until it is stopped.
+
+    It takes the place of cron, on any number of hosts. The first SIGTERM or Ctrl-C ends it after the mails in
+    flight, at most the settings' drain_seconds later; the second ends it at once. It waits while the relay or the
+    database is away, and while the database is locked, full or read-only.
+
+    \b
+    Example:
+      mailer worker
+      mailer worker --processes 2 --every 1
+    """
+    _ = context.settings  # invalid settings end it here
+    printed = problem = None
+    with stop_signals() as stop:
+        while not stop.requested:
+            try:
+                _work_once(context, processes, stop)
+                problem = None
+            except MailerError as error:
+                problem = str(error)
+            if problem and problem != printed:
+                context.console.print(problem, style="yellow", markup=False)
+            printed = problem
+            stop.wait(every)
+
+
+def _work_once(context: CommandContext, processes: int, stop: StopSignals) -> None:
+    # A new clock each time: over weeks, this host's would drift from the database's.
+    dispatch = Dispatch(context.database, context.settings, context.database.clock())
+    _start_due(context, dispatch)
+    for result in run_due_campaigns(context, dispatch, processes, stop):
+        context.report({}, result.status.line(), as_json=False)
+        if result.message:
+            context.console.print(result.message, style="yellow", markup=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """What became of the schedules and digests that were due, beside the campaigns that started."""
+
+    digests: Sequence[Ticked]
+    missed: Sequence[Missed]
+
+    @property
+    def exit_code(self) -> int:
+        return Refused.exit_code if self.missed or any(tick.problem for tick in self.digests) else 0
+
+
+def _start_due(context: CommandContext, dispatch: Dispatch) -> _Started:
+    """Start what is due, and print what was missed or waits; only the run that recorded it prints it."""
+    ticks = Digests(context.database, context.settings, context.clock).run_due()
+    started = _Started(ticks, dispatch.start_due())
+    for item in (*(tick for tick in ticks if tick.slug or tick.problem), *started.missed):
+        context.console.print(str(item), style="yellow", markup=False)
+    return started

@@ -1,0 +1,93 @@
+"""Run a campaign from a command: progress, signals, further processes, and how the run ended."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from campaigns import catalogue, deliveries, reports
+from campaigns.commands.options import run
+from campaigns.commands.stop_signals import StopSignals
+from campaigns.deliveries import workers
+from campaigns.sending import Dispatch, RunResult, Tally, joined_by, judge_run
+from mailer.commands import CommandContext
+from mailer.errors import MailerError, TryAgainLater
+
+processes_option = click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="How many processes send side by side.",
+)
+
+
+def run_campaign(
+    context: CommandContext, dispatch: Dispatch, slug: str, processes: int, stop: StopSignals
+) -> Tally:
+    """Send what is due of a campaign that is being sent."""
+    from campaigns.commands.progress import progress  # noqa: PLC0415 - slow to import, and mostly nothing is due
+
+    with context.database.read() as connection:
+        campaign = catalogue.find(connection, slug)
+        due = deliveries.count_claimable(connection, campaign.id)
+    drain_seconds = context.settings.drain_seconds
+    with joined_by(processes - 1, slug, context.config) as terminate, stop.calling(terminate):
+        return run(
+            dispatch.run(
+                slug, lambda sender: progress(sender, context.console, slug, due, stop, drain_seconds)
+            )
+        )
+
+
+def run_due_campaigns(
+    context: CommandContext, dispatch: Dispatch, processes: int, stop: StopSignals
+) -> list[RunResult]:
+    """Send what is due of all campaigns. After a signal the remaining ones are not begun."""
+    return [
+        judge(
+            context,
+            dispatch,
+            slug,
+            Tally() if stop.requested else _try(context, dispatch, slug, processes, stop),
+        )
+        for slug in dispatch.due()
+    ]
+
+
+def _try(context: CommandContext, dispatch: Dispatch, slug: str, processes: int, stop: StopSignals) -> Tally:
+    """Run one campaign of several. An error that concerns this campaign only does not stop the others."""
+    try:
+        return run_campaign(context, dispatch, slug, processes, stop)
+    except TryAgainLater:
+        raise
+    except MailerError as error:
+        return Tally(error=error)
+
+
+def judge(context: CommandContext, dispatch: Dispatch, slug: str, tally: Tally) -> RunResult:
+    """Read the campaign's counts after a run, and say how it ended."""
+    with context.database.read() as connection:
+        campaign = catalogue.find(connection, slug)
+        status = reports.campaign_status(connection, campaign)
+        at_work_elsewhere = workers.any_at_work(connection, context.now())
+    opens_at = dispatch.opens_at(campaign)
+    zone = context.settings.tz
+    return judge_run(
+        status,
+        tally,
+        at_work_elsewhere=at_work_elsewhere,
+        closed_until=opens_at.astimezone(zone) if opens_at > context.now() else None,
+        limited_until=tally.limited_until.astimezone(zone) if tally.limited_until else None,
+    )
+
+
+def exit_with(context: CommandContext, results: Sequence[RunResult], lowest: int = 0) -> None:
+    """Print the runs' messages, and exit with the highest of their codes, `lowest` at least."""
+    for result in results:
+        if result.message:
+            context.console.print(result.message, style="yellow", markup=False)
+    if code := max((lowest, *(result.exit_code for result in results))):
+        sys.exit(code)

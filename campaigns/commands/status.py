@@ -1,0 +1,84 @@
+"""Commands that report on campaigns: list, status, report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import click
+
+from campaigns import catalogue, reports
+from campaigns.commands.options import campaigns, report_status, slug_argument
+from mailer.commands import CommandContext, json_option
+
+
+@campaigns.command("list")
+@json_option
+@click.pass_obj
+def list_campaigns(context: CommandContext, as_json: bool) -> None:
+    """List the campaigns, newest first.
+
+    \b
+    Example:
+      mailer campaigns list
+    """
+    with context.database.read() as connection:
+        found = [reports.campaign_status(connection, one) for one in catalogue.all_campaigns(connection)]
+    lines = [one.line() for one in found]
+    context.report(
+        {"campaigns": [dataclasses.asdict(one) for one in found]},
+        "\n".join(lines) or "There are no campaigns yet. Make one with `mailer campaigns create`.",
+        as_json=as_json,
+    )
+
+
+@campaigns.command()
+@slug_argument
+@json_option
+@click.pass_obj
+def status(context: CommandContext, slug: str, as_json: bool) -> None:
+    """Show a campaign's counts as they are now.
+
+    \b
+    Example:
+      mailer campaigns status 2.4.0
+    """
+    report_status(context, slug, as_json=as_json)
+
+
+@campaigns.command("report")
+@slug_argument
+@json_option
+@click.pass_obj
+def report_campaign(context: CommandContext, slug: str, as_json: bool) -> None:
+    """Show a campaign's times, content, counts and refusals.
+
+    \b
+    Example:
+      mailer campaigns report 2.4.0
+    """
+    with context.database.read() as connection:
+        campaign = catalogue.find(connection, slug)
+        found = reports.campaign_status(connection, campaign)
+        reasons = reports.reasons(connection, campaign.id)
+    times = {
+        name: getattr(campaign, name) for name in ("created_at", "approved_at", "started_at", "finished_at")
+    }
+    values = dataclasses.asdict(found) | times | {"content_hash": campaign.content_hash, "reasons": reasons}
+    lines = [found.line()]
+    lines += [
+        f"{name.removesuffix('_at')}: {at.astimezone(context.settings.tz):%Y-%m-%d %H:%M:%S %Z}"
+        for name, at in times.items()
+        if at
+    ]
+    lines += [f"content: sha256 {campaign.content_hash}"] if campaign.content_hash else []
+    lines += [_reason_line(reason) for reason in reasons]
+    context.report(values, "\n".join(lines), as_json=as_json)
+
+
+def _reason_line(row: Mapping[str, object]) -> str:
+    """Such as "3 rejected (given_up) at rcpt: 450 4.2.0 later"."""
+    because = f" ({row['reason']})" if row["reason"] else ""
+    phase = f" at {row['smtp_phase']}" if row["smtp_phase"] else ""
+    reply = f": {row['reply']}" if row["reply"] else ""
+    return f"{row['deliveries']:,} {row['state']}{because}{phase}{reply}"

@@ -1,0 +1,83 @@
+"""When campaigns are due, and the start of those that are."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from campaigns.campaign import Campaign
+from campaigns.catalogue import campaign, find
+from campaigns.lifecycle import Act
+from campaigns.models import CampaignState, Schedule
+from campaigns.timing import DueTime, Missed
+from campaigns.transitions import change_state
+from mailer.database import table
+
+schedule = table(Schedule)
+
+
+def plan(connection: Connection, campaign_id: int, due: DueTime) -> None:
+    """Keep when a campaign is due, in place of an earlier time."""
+    connection.execute(delete(schedule).where(schedule.c.campaign_id == campaign_id))
+    connection.execute(
+        insert(schedule).values(
+            campaign_id=campaign_id,
+            due_at=due.at,
+            wall_time=due.wall_time,
+            zone=due.zone,
+            start_before=due.start_before,
+        )
+    )
+
+
+def due_at(connection: Connection, found: Campaign) -> datetime | None:
+    """When a scheduled campaign is due; None for one that is not scheduled."""
+    if found.state is not CampaignState.SCHEDULED:
+        return None
+    statement = select(schedule.c.due_at).where(schedule.c.campaign_id == found.id)
+    at: datetime = connection.execute(statement).scalar_one()
+    return at
+
+
+def start_due(connection: Connection, now: datetime) -> list[Missed]:
+    """Start the scheduled campaigns that are due; returns those for which it is too late.
+
+    Where several runs do this at once, the rows' locks let one of them start or miss each campaign.
+    """
+    due = connection.execute(
+        select(
+            campaign.c.slug,
+            schedule.c.id,
+            schedule.c.wall_time,
+            schedule.c.zone,
+            schedule.c.start_before,
+        )
+        .join(schedule, schedule.c.campaign_id == campaign.c.id)
+        .where(campaign.c.state == CampaignState.SCHEDULED, schedule.c.due_at <= now)
+        .order_by(schedule.c.due_at)
+        .with_for_update(skip_locked=True)
+    ).all()
+    missed = []
+    for row in due:
+        found = find(connection, row.slug)
+        if row.start_before < now:
+            change_state(connection, found, Act.MISS, now)
+            missed.append(Missed(row.slug, row.wall_time, row.zone))
+        else:
+            change_state(connection, found, Act.SEND, now)
+            connection.execute(update(schedule).where(schedule.c.id == row.id).values(started_at=now))
+    return missed
+
+
+def set_window(connection: Connection, campaign_id: int, window: str | None) -> None:
+    """Keep the campaign's own send window, used in place of the settings'; None for theirs."""
+    connection.execute(update(campaign).where(campaign.c.id == campaign_id).values(send_window=window))
+
+
+def slugs_being_sent(connection: Connection) -> list[str]:
+    """The campaigns that are being sent, oldest first."""
+    statement = (
+        select(campaign.c.slug).where(campaign.c.state == CampaignState.SENDING).order_by(campaign.c.id)
+    )
+    return list(connection.execute(statement).scalars())

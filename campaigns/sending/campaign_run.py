@@ -1,0 +1,132 @@
+"""One run of one campaign: from the registration of a worker to the last outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from campaigns import catalogue, deliveries, transitions
+from campaigns.campaign import Campaign
+from campaigns.deliveries import recovery, workers
+from campaigns.sending.compose import Composer
+from campaigns.sending.pacing import Pacing
+from campaigns.sending.recorder import Recorder
+from campaigns.sending.sender import Sender, Tally
+from campaigns.timing import ALWAYS, SendWindow
+from mailer.config import Settings
+from mailer.database import Clock, Database, installation_id
+from mailer.errors import MailerError
+from mailer.limits import Throttle
+from mailer.smtp.relays import Relays
+
+WINDOW_CHECK_SECONDS = 0.5  # between two looks at the send window
+
+Watch = Callable[[Sender], contextlib.AbstractAsyncContextManager[None]]
+
+
+class CampaignRuns:
+    """Runs campaigns on one database, with one set of settings and one clock."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+        self._database, self._settings, self._clock = database, settings, clock
+        self._lease = timedelta(seconds=settings.lease_seconds)
+        relays = {name: relay.limits for name, relay in settings.every_relay.items()}
+        self._throttle = Throttle(relays, settings.providers, settings.zone)
+
+    async def run(self, slug: str, watch: Watch) -> Tally:
+        """Send what is due of a campaign that is being sent; `watch` is open while mails go out.
+
+        Outside its send window nothing is sent, and a run stops in order when the window closes.
+        Errors of relay and database during the run are not raised: the tally says why a run ended early.
+        """
+        self.retire_dead()
+        with self._database.write() as connection:
+            campaign = catalogue.find(connection, slug)
+            if self.opens_at(campaign) > self._clock():
+                return Tally()
+            rendered = catalogue.frozen_content(connection, campaign)
+            now = self._clock()
+            worker_id = workers.register(connection, workers.Process.current(), now, self._lease)
+            installation = installation_id(connection)
+        try:
+            composer = Composer(
+                campaign.id, slug, campaign.topic, rendered, self._settings, installation=installation
+            )
+            context = deliveries.ClaimContext(worker_id, campaign.id, campaign.topic)
+            tally = await self._send(context, composer, watch, self._window(campaign))
+        finally:
+            self._end_worker(worker_id)
+        with contextlib.suppress(MailerError), self._database.write() as connection:
+            now = self._clock()
+            if tally.refusal:
+                transitions.pause_because(connection, campaign, tally.refusal, now)
+                deliveries.take_back_rejected(connection, tally.wrongly_rejected, now)
+            transitions.finish_if_done(connection, campaign, now)
+        return tally
+
+    def retire_dead(self) -> None:
+        """Recover what dead workers left."""
+        with self._database.write() as connection:
+            now = self._clock()
+            if dead := workers.find_dead(connection, now):
+                recovery.retire(connection, dead, now)
+
+    def opens_at(self, campaign: Campaign) -> datetime:
+        """When mails of a campaign may go out: now, or when its send window opens next."""
+        window, now = self._window(campaign), self._clock()
+        return window.next_open(now) if window else now
+
+    def may_send_at(self, connection: Connection, campaign: Campaign) -> datetime:
+        """When window and limits let the campaign's next mail through: now, or later."""
+        return max(self.opens_at(campaign), self._throttle.opens_at(connection, self._clock()))
+
+    async def _send(
+        self, context: deliveries.ClaimContext, composer: Composer, watch: Watch, window: SendWindow | None
+    ) -> Tally:
+        pacing = Pacing(None if self._throttle.is_open else self._throttle)
+        recorder = Recorder(self._database, context, self._clock, self._lease, pacing)
+        try:
+            async with Relays(self._settings.every_relay) as relays:
+                sender = Sender(
+                    recorder, relays, composer, self._clock, lease=self._lease, retry=self._settings.retry
+                )
+                async with watch(sender), self._stopping_with(window, sender):
+                    return await sender.run()
+        finally:
+            await recorder.close()
+
+    @contextlib.asynccontextmanager
+    async def _stopping_with(self, window: SendWindow | None, sender: Sender) -> AsyncIterator[None]:
+        """Stop `sender` when the send window closes."""
+        if window is None:
+            yield
+            return
+
+        async def stop_when_closed() -> None:
+            while True:
+                await asyncio.sleep(WINDOW_CHECK_SECONDS)
+                if not window.is_open(self._clock()):
+                    return sender.stop()
+
+        watching = asyncio.create_task(stop_when_closed())
+        try:
+            yield
+        finally:
+            watching.cancel()
+
+    def _end_worker(self, worker_id: int) -> None:
+        """Give back its claims and retire it. Where the database takes nothing, the lease expires by itself."""
+        with contextlib.suppress(MailerError), self._database.write() as connection:
+            recovery.release(connection, worker_id)
+            recovery.retire(connection, [worker_id], self._clock())
+
+    def _window(self, campaign: Campaign) -> SendWindow | None:
+        """The campaign's own send window, or else the settings'."""
+        settings = self._settings
+        if campaign.send_window is not None:
+            return SendWindow.parse(campaign.send_window, settings.zone)
+        return SendWindow.parse(settings.send_window or ALWAYS, settings.zone, "send_window")

@@ -1,0 +1,75 @@
+"""A campaign's mail before it is sent: rendered, checked, frozen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from campaigns import catalogue
+from campaigns.campaign import Campaign
+from campaigns.notes import load_notes, render_notes
+from campaigns.sending.compose import Composer
+from mailer.config import Settings
+from mailer.database import Clock, Database, installation_id
+from mailer.errors import Refused
+from templates.lint import Finding, Severity, lint
+from templates.notes import RenderedNotes
+
+
+class Preparation:
+    """Renders, checks and freezes content, on one database, with one set of settings and one clock."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+        self._database, self._settings, self._clock = database, settings, clock
+
+    def rendered(self, slug: str) -> RenderedNotes:
+        """A campaign's mail with open slots: as it was frozen, or as it would be now."""
+        with self._database.read() as connection:
+            campaign = catalogue.find(connection, slug)
+            if campaign.frozen_at:
+                return catalogue.frozen_content(connection, campaign)
+            images = catalogue.images_of(connection, campaign.id)
+        return render_notes(load_notes(campaign.notes), images, self._settings)
+
+    def findings(self, slug: str) -> tuple[Finding, ...]:
+        """What lint finds in a campaign's mail."""
+        return lint(self.rendered(slug), image_hosts=self._settings.image_hosts)
+
+    def composer(self, slug: str) -> Composer:
+        """Composes a campaign's mails, with its content as it is now."""
+        rendered = self.rendered(slug)
+        with self._database.read() as connection:
+            campaign = catalogue.find(connection, slug)
+            installation = installation_id(connection)
+        return Composer(
+            campaign.id, slug, campaign.topic, rendered, self._settings, installation=installation
+        )
+
+    def freeze(self, slug: str) -> Campaign:
+        """Render, check and freeze the content, unless that was done before.
+
+        Raises TemplateError or InvalidInput with file and line, and Refused where lint finds an error.
+        """
+        with self._database.read() as connection:
+            campaign = catalogue.find(connection, slug)
+        if campaign.frozen_at is None:
+            rendered = self.rendered(slug)
+            refuse_unsendable(slug, campaign.topic, rendered, self._settings, self._clock())
+            with self._database.write() as connection:
+                catalogue.freeze(connection, campaign.id, rendered, self._clock())
+        return campaign
+
+
+def refuse_unsendable(
+    slug: str, topic: str, rendered: RenderedNotes, settings: Settings, now: datetime
+) -> None:
+    """Raise Refused where lint finds an error, and what the composer raises where it can't compose a mail."""
+    refuse_errors(slug, lint(rendered, image_hosts=settings.image_hosts))
+    Composer(0, slug, topic, rendered, settings, installation="").proof(now)  # its link belongs to nobody
+
+
+def refuse_errors(slug: str, findings: tuple[Finding, ...]) -> None:
+    """Raise Refused, naming each error, where lint found any."""
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if errors:
+        lines = "\n".join(f"  {finding.where}: {finding.message} ({finding.code})" for finding in errors)
+        raise Refused(f"Campaign {slug!r} is not sent, because lint found errors:\n{lines}")

@@ -1,0 +1,87 @@
+"""Change a campaign's state, and do in the same transaction what belongs to the change."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from campaigns import deliveries
+from campaigns.campaign import Campaign
+from campaigns.catalogue import campaign as table
+from campaigns.lifecycle import Act, allows, next_state
+from campaigns.models import CampaignState
+
+
+def check(campaign: Campaign, act: Act, *, approval_required: bool) -> None:
+    """Raise Refused where `act` may not be done, before the work that precedes it."""
+    next_state(act, campaign.state, campaign.slug, approval_required=approval_required)
+
+
+def change_state(
+    connection: Connection, campaign: Campaign, act: Act, now: datetime, *, because: str | None = None
+) -> CampaignState:
+    """Do `act`; `because` is the reason for a pause. Returns the new state.
+
+    Raises Refused where the state that the database has now does not allow it.
+    """
+    return _apply(connection, campaign, act, _lock(connection, campaign), now, because=because)
+
+
+def pause_because(connection: Connection, campaign: Campaign, reason: str, now: datetime) -> None:
+    """Pause a campaign where it is being sent, and keep the reason for the operator."""
+    state = _lock(connection, campaign)
+    if allows(Act.PAUSE, state):
+        _apply(connection, campaign, Act.PAUSE, state, now, because=reason)
+
+
+def finish_if_done(connection: Connection, campaign: Campaign, now: datetime) -> bool:
+    """Finish a campaign where it is being sent and no delivery can change by itself any more; whether it did."""
+    if deliveries.is_open(connection, campaign.id):
+        return False
+    state = _lock(connection, campaign)
+    if not allows(Act.FINISH, state) or deliveries.is_open(connection, campaign.id):
+        return False
+    _apply(connection, campaign, Act.FINISH, state, now)
+    return True
+
+
+def _lock(connection: Connection, campaign: Campaign) -> CampaignState:
+    """The state as the database has it; nobody else can change it until commit."""
+    statement = select(table.c.state).where(table.c.id == campaign.id).with_for_update()
+    state: CampaignState = connection.execute(statement).scalar_one()
+    return state
+
+
+def _apply(
+    connection: Connection,
+    campaign: Campaign,
+    act: Act,
+    before: CampaignState,
+    now: datetime,
+    *,
+    because: str | None = None,
+) -> CampaignState:
+    state = next_state(act, before, campaign.slug)
+    values: dict[str, object] = {"state": state}
+    match act:
+        case Act.APPROVE if before is not state:
+            values["approved_at"] = now
+        case Act.SEND if before is not state:
+            values |= {"started_at": now, "paused_because": None}
+            deliveries.enrol(connection, campaign.id, campaign.topic, now)
+        case Act.PAUSE if before is not state:
+            values["paused_because"] = because
+        case Act.RESUME:
+            values["paused_because"] = None
+        case Act.FINISH:
+            values["finished_at"] = now
+        case Act.REOPEN if before is not state:
+            values["finished_at"] = None
+        case Act.CANCEL if before is not state:
+            values["finished_at"] = now
+            deliveries.cancel_open(connection, campaign.id, now)
+        case _:
+            pass
+    connection.execute(update(table).where(table.c.id == campaign.id).values(values))
+    return state

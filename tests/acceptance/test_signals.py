@@ -1,0 +1,232 @@
+"""SIGINT and SIGTERM on every long-running command: the first ends it in order, and no mail in flight is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from campaigns.models import CampaignState
+from mailer.database import Database
+from tests.support.campaign import (
+    NOTES,
+    counts,
+    dispatch_for,
+    draft,
+    settings_for,
+    subscribe,
+    threaded,
+    write_config,
+)
+from tests.support.installed import InstalledMailer
+from tests.support.relay import FaultyRelay
+
+PATIENCE = 60  # seconds for what should take one
+CONNECTIONS = 4
+PEOPLE = 2500  # more than one process claims ahead
+
+both_signals = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come about"
+        time.sleep(0.01)
+
+
+@contextmanager
+def running(mailer: InstalledMailer, folder: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
+    """A command at work, in a process group of its own; what is left of it at the end is killed."""
+    process = subprocess.Popen(
+        [mailer.command, *args],
+        cwd=folder,
+        env=mailer.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def begin(database: Database, folder: Path, relay: FaultyRelay, *slugs: str) -> None:
+    """Campaigns that are being sent, and the settings for them."""
+    subscribe(database, PEOPLE)
+    for slug in slugs:
+        draft(database, slug, NOTES)
+        dispatch_for(database, settings_for(relay.port)).start(slug)
+    write_config(folder, relay.port, connections=CONNECTIONS)
+
+
+@both_signals
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [
+        (("campaigns", "send", "notes", "--yes"), 75),
+        (("campaigns", "send", "notes", "--yes", "--processes", "2"), 75),
+        (("run-due",), 75),
+        (("worker", "--every", "0.2"), 0),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_the_first_signal_lets_the_mails_in_flight_finish(  # noqa: PLR0917 - fixtures
+    mailer: InstalledMailer,
+    sqlite_database: Database,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    exit_code: int,
+    number: signal.Signals,
+) -> None:
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        relay.slowness = 0.5
+        begin(sqlite_database, tmp_path, relay, "notes")
+        processes = 2 if "--processes" in arguments else 1
+        with running(mailer, tmp_path, *arguments) as process:
+            at_least = 1 + (processes - 1) * CONNECTIONS
+            until(lambda: counts(sqlite_database).in_flight >= at_least, "mails in flight")
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=PATIENCE)
+        status = counts(sqlite_database)
+    assert (process.returncode, status.in_flight, status.uncertain) == (exit_code, 0, 0), errors
+    assert at_least <= status.accepted == len(relay.accepted) < PEOPLE
+    assert status.pending == PEOPLE - status.accepted
+    assert "Traceback" not in errors
+
+
+@both_signals
+def test_a_terminals_ctrl_c_reaches_the_process_group_and_loses_nothing(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, number: signal.Signals
+) -> None:
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        relay.slowness = 0.5
+        begin(sqlite_database, tmp_path, relay, "notes")
+        with running(mailer, tmp_path, "campaigns", "send", "notes", "--yes", "--processes", "2") as process:
+            until(lambda: counts(sqlite_database).in_flight > CONNECTIONS, "mails in flight")
+            os.killpg(process.pid, number)
+            process.communicate(timeout=PATIENCE)
+        status = counts(sqlite_database)
+    assert (process.returncode, status.in_flight, status.uncertain) == (75, 0, 0)
+
+
+@both_signals
+def test_run_due_does_not_begin_the_next_campaign_after_a_signal(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, number: signal.Signals
+) -> None:
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        relay.slowness = 0.5
+        begin(sqlite_database, tmp_path, relay, "first", "second")
+        with running(mailer, tmp_path, "run-due", "--json") as process:
+            until(lambda: counts(sqlite_database, "first").in_flight == CONNECTIONS, "mails in flight")
+            process.send_signal(number)
+            out, _ = process.communicate(timeout=PATIENCE)
+    reported = {status["slug"]: status for status in json.loads(out)["campaigns"]}
+    assert process.returncode == 75
+    assert reported["first"]["accepted"] >= CONNECTIONS
+    assert (reported["second"]["pending"], reported["second"]["accepted"]) == (PEOPLE, 0)
+
+
+@both_signals
+def test_the_second_signal_ends_it_at_once_with_the_processes_beside_it(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, number: signal.Signals
+) -> None:
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        relay.slowness = 10 * PATIENCE
+        begin(sqlite_database, tmp_path, relay, "notes")
+        with running(mailer, tmp_path, "campaigns", "send", "notes", "--yes", "--processes", "2") as process:
+            until(lambda: counts(sqlite_database).in_flight == 2 * CONNECTIONS, "mails in flight")
+            process.send_signal(number)
+            assert process.stderr is not None
+            assert "Stopping" in process.stderr.readline()
+            process.send_signal(number)
+            assert process.wait(PATIENCE) == -number
+        relay.slowness = 0
+        dispatch = dispatch_for(sqlite_database, settings_for(relay.port))
+
+        def nothing_is_in_flight() -> bool:
+            dispatch.retire_dead()
+            return counts(sqlite_database).in_flight == 0
+
+        until(nothing_is_in_flight, "the end of both")
+        status = counts(sqlite_database)
+    assert (status.uncertain, status.pending) == (2 * CONNECTIONS, PEOPLE - 2 * CONNECTIONS)
+    assert Counter(mail.recipient for mail in relay.accepted).total() == 0
+
+
+@both_signals
+def test_a_signal_while_a_worker_waits_for_work_ends_it_at_once(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, number: signal.Signals
+) -> None:
+    write_config(tmp_path, 1)
+    with running(mailer, tmp_path, "worker", "--every", "600") as process:
+        time.sleep(3)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, errors) == (0, "")
+
+
+@both_signals
+def test_serve_answers_the_request_in_progress_and_ends(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, number: signal.Signals
+) -> None:
+    write_config(tmp_path, 1)
+    with running(mailer, tmp_path, "serve", "--port", "0") as process:
+        assert process.stderr is not None
+        url = process.stderr.readline().split()[2]
+        statuses: list[int] = []
+
+        def ask() -> None:
+            with urllib.request.urlopen(f"{url}/healthz", timeout=PATIENCE) as answer:  # noqa: S310
+                statuses.append(answer.status)
+
+        with sqlite_database.write():
+            asking = threading.Thread(target=ask)
+            asking.start()
+            asking.join(0.5)
+            process.send_signal(number)
+        asking.join(PATIENCE)
+        process.communicate(timeout=PATIENCE)
+    assert statuses == [200]
+    assert process.returncode in {0, -signal.SIGTERM}
+
+
+@both_signals
+def test_digests_run_makes_the_whole_campaign_or_nothing(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, number: signal.Signals
+) -> None:
+    changelog = tmp_path / "CHANGELOG.md"
+    changelog.write_text("## [1.0.0] - 2026-01-05\n\n- One.\n", encoding="utf-8")
+    write_config(tmp_path, 1)
+    mailer.run(
+        *("digests", "create", "monthly", "--changelog", "CHANGELOG.md", "--every", "0 9 1 * *"), cwd=tmp_path
+    )
+    old = changelog.read_text(encoding="utf-8")
+    changelog.write_text("## [1.1.0] - 2026-02-05\n\n- Two.\n\n" + old, encoding="utf-8")
+    with running(mailer, tmp_path, "digests", "run", "monthly") as process:
+        with sqlite_database.write():  # so that it waits in the middle of its work
+            time.sleep(3)
+            assert process.poll() is None
+            process.send_signal(number)
+            time.sleep(0.2)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert "Traceback" not in errors
+    assert process.returncode != 0
+    assert json.loads(mailer.run("campaigns", "list", "--json", cwd=tmp_path).stdout)["campaigns"] == []
+    made = json.loads(mailer.run("digests", "run", "monthly", "--json", cwd=tmp_path).stdout)
+    assert made["versions"] == ["1.1.0"]
+    assert counts(sqlite_database, made["slug"]).state is CampaignState.SCHEDULED
