@@ -71,8 +71,8 @@ def count_claimable(connection: Connection, campaign_id: int) -> int:
     return number
 
 
-def enrol(connection: Connection, campaign_id: int, topic: str, now: datetime) -> int:
-    """Make one pending delivery for each person who agrees to `topic` now; returns how many are new."""
+def enrol(connection: Connection, campaign_id: int, topic: str, now: datetime) -> None:
+    """Make one pending delivery for each person who agrees to `topic` now."""
     audience = (
         select(
             literal(campaign_id),
@@ -85,10 +85,9 @@ def enrol(connection: Connection, campaign_id: int, topic: str, now: datetime) -
         .order_by(subscriber.c.id)
     )
     columns = ["campaign_id", "subscriber_id", "state", "attempts", "next_attempt_at"]
-    enrolled = connection.execute(insert(delivery).from_select(columns, audience)).rowcount
+    connection.execute(insert(delivery).from_select(columns, audience))
     # With the old statistics PostgreSQL would begin the gate with all consents.
     analyze(connection, campaign, consent, delivery, subscriber, suppression)
-    return enrolled
 
 
 def is_being_sent(connection: Connection, campaign_id: int) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
 from campaigns import catalogue, reports
 from campaigns.campaign import Campaign
@@ -83,11 +83,21 @@ def subscribe(
                 insert(subscriber).returning(subscriber.c.id, sort_by_parameter_order=True), rows
             ).scalars()
         )
-        wording = ledger.store_wording(connection, "Yes, mail me the release notes.", now)
-        events = [NewEvent(number, topic, ConsentKind.GRANTED, now, "test", wording) for number in numbers]
-        for first in range(0, people, APPENDED_AT_ONCE):
-            ledger.append(connection, events[first : first + APPENDED_AT_ONCE], now)
+        _grant(connection, numbers, topic, now)
     return numbers
+
+
+def agree(database: Database, *numbers: int, topic: str = TOPIC) -> None:
+    """Let people on file agree to another topic."""
+    with database.write() as connection:
+        _grant(connection, numbers, topic, datetime.now(UTC))
+
+
+def _grant(connection: Connection, numbers: Sequence[int], topic: str, now: datetime) -> None:
+    wording = ledger.store_wording(connection, "Yes, mail me the release notes.", now)
+    events = [NewEvent(number, topic, ConsentKind.GRANTED, now, "test", wording) for number in numbers]
+    for first in range(0, len(events), APPENDED_AT_ONCE):
+        ledger.append(connection, events[first : first + APPENDED_AT_ONCE], now)
 
 
 def withdraw(database: Database, *numbers: int, topic: str = TOPIC) -> None:
