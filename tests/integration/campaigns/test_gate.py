@@ -1,0 +1,149 @@
+"""The gate: who passes, what it writes, and what it leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection
+
+from campaigns import deliveries
+from campaigns.deliveries import Attempt, Halted, Withheld
+from campaigns.lifecycle import Act
+from campaigns.models import DeliveryState
+from mailer.database import Database
+from tests.support.campaign import agree, dispatch_for, settings_for, withdraw
+from tests.support.deliveries import SentCampaign
+
+
+def test_an_attempt_is_written_with_its_time(database: Database) -> None:
+    campaign = SentCampaign(database, 1)
+    context = campaign.worker()
+    (claimed,) = campaign.claim(context)
+    campaign.attempt(context, [claimed])
+    row = campaign.row(claimed)
+    assert (row["state"], row["attempts"]) == (DeliveryState.ATTEMPTING, 1)
+    assert (row["attempted_at"], row["first_attempted_at"]) == (campaign.now, campaign.now)
+    later = campaign.now + timedelta(minutes=1)
+    campaign.take_back(context, [claimed])
+    campaign.attempt(context, [claimed], later)
+    row = campaign.row(claimed)
+    assert (row["attempts"], row["attempted_at"], row["first_attempted_at"]) == (2, later, campaign.now)
+
+
+def test_each_answer_holds_the_fields_of_its_own_person(database: Database) -> None:
+    campaign = SentCampaign(database, 3)
+    context = campaign.worker()
+    answers = campaign.attempt(context, campaign.claim(context))
+    recipients = [answer.recipient for answer in answers.values() if isinstance(answer, Attempt)]
+    assert {(each.subscriber_id, each.surname, each.email) for each in recipients} == {
+        (person, f"de Vries {number}", f"person{number}@example.com")
+        for number, person in enumerate(campaign.people, 1)
+    }
+    assert {number: campaign.row(number)["subscriber_id"] for number in answers} == {
+        each.delivery_id: each.subscriber_id for each in recipients
+    }
+
+
+def test_no_claim_is_asked_about_without_claims(database: Database) -> None:
+    campaign = SentCampaign(database, 1)
+    assert campaign.attempt(campaign.worker(), []) == {}
+    assert campaign.states() == [DeliveryState.PENDING]
+
+
+def test_only_the_claims_that_are_asked_about_are_attempted(database: Database) -> None:
+    campaign = SentCampaign(database, 3)
+    context = campaign.worker()
+    claimed = campaign.claim(context)
+    assert list(campaign.attempt(context, claimed[:1])) == claimed[:1]
+    assert campaign.states() == [DeliveryState.ATTEMPTING, DeliveryState.CLAIMED, DeliveryState.CLAIMED]
+
+
+def test_a_paused_campaign_is_halted_while_another_is_sent(database: Database) -> None:
+    paused = SentCampaign(database, 1)
+    context = paused.worker()
+    claimed = paused.claim(context)
+    SentCampaign(database, 0, "other")
+    dispatch_for(database, settings_for(25)).act("notes", Act.PAUSE)
+    assert paused.attempt(context, claimed) == {claimed[0]: Halted()}
+    assert paused.states() == [DeliveryState.CLAIMED]
+
+
+def test_what_is_withheld_is_complete_and_nobodys(database: Database) -> None:
+    campaign = SentCampaign(database, 1)
+    context = campaign.worker()
+    (claimed,) = campaign.claim(context)
+    withdraw(database, campaign.people[0])
+    assert campaign.attempt(context, [claimed]) == {claimed: Withheld()}
+    row = campaign.row(claimed)
+    assert (row["state"], row["completed_at"], row["worker_id"]) == (
+        DeliveryState.WITHHELD,
+        campaign.now,
+        None,
+    )
+
+
+def test_only_the_claims_that_are_asked_about_are_withheld(database: Database) -> None:
+    campaign = SentCampaign(database, 2)
+    context = campaign.worker()
+    claimed = campaign.claim(context)
+    withdraw(database, *campaign.people)
+    campaign.attempt(context, claimed[:1])
+    assert campaign.states() == [DeliveryState.WITHHELD, DeliveryState.CLAIMED]
+
+
+def test_a_worker_withholds_no_claim_of_another(database: Database) -> None:
+    campaign = SentCampaign(database, 1)
+    owner = campaign.worker()
+    (claimed,) = campaign.claim(owner)
+    withdraw(database, campaign.people[0])
+    assert campaign.attempt(campaign.worker(), [claimed]) == {claimed: Halted()}
+    assert campaign.row(claimed)["worker_id"] == owner.worker_id
+
+
+def test_a_mail_in_flight_is_not_withheld(database: Database) -> None:
+    campaign = SentCampaign(database, 1)
+    context = campaign.worker()
+    claimed = campaign.claim(context)
+    campaign.attempt(context, claimed)
+    withdraw(database, campaign.people[0])
+    assert campaign.attempt(context, claimed) == {claimed[0]: Halted()}
+    assert campaign.states() == [DeliveryState.ATTEMPTING]
+
+
+def test_the_gate_holds_off_only_withdrawals_that_concern_it(postgresql_database: Database) -> None:
+    """PostgreSQL: others, of other people or about other topics, do not wait for its transaction."""
+    campaign = SentCampaign(postgresql_database, 2)
+    agree(postgresql_database, campaign.people[0], topic="security")
+    context = campaign.worker()
+    claimed = campaign.claim(context)
+    with postgresql_database.write() as gate:
+        deliveries.attempt(gate, context, claimed[:1], campaign.now)
+        with _impatient(postgresql_database) as other:
+            other.exec_driver_sql("UPDATE consent SET since = since WHERE topic = 'security'")
+            other.exec_driver_sql(
+                f"UPDATE consent SET since = since WHERE subscriber_id = {campaign.people[1]}"
+            )
+            with pytest.raises(Exception, match="lock timeout"):
+                other.exec_driver_sql("UPDATE consent SET since = since WHERE topic = 'release-notes'")
+
+
+def test_two_campaigns_pass_the_gate_for_one_person_together(postgresql_database: Database) -> None:
+    """PostgreSQL: both hold the consent, and neither waits for the other."""
+    first = SentCampaign(postgresql_database, 1)
+    second = SentCampaign(postgresql_database, 0, "other")
+    contexts = [(each, each.worker()) for each in (first, second)]
+    claims = [campaign.claim(context) for campaign, context in contexts]
+    with postgresql_database.write() as gate, _impatient(postgresql_database) as other:
+        for connection, (campaign, context), claimed in zip((gate, other), contexts, claims, strict=True):
+            answers = deliveries.attempt(connection, context, claimed, campaign.now)
+            assert [type(answer) for answer in answers.values()] == [Attempt]
+
+
+@contextmanager
+def _impatient(database: Database) -> Iterator[Connection]:
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("SET lock_timeout = '100ms'")
+        yield connection

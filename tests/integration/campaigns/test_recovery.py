@@ -1,0 +1,157 @@
+"""What becomes of the claims and attempts of workers that end, die or freeze."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import RowMapping, select
+
+from campaigns import deliveries
+from campaigns.deliveries import Settlement, recovery
+from campaigns.deliveries.workers import worker
+from campaigns.lifecycle import Act
+from campaigns.models import DeliveryState
+from mailer.database import Database
+from tests.support.campaign import dispatch_for, settings_for
+from tests.support.deliveries import LEASE, SentCampaign
+
+
+def test_a_worker_that_ends_gives_back_its_own_claims_and_no_attempt(database: Database) -> None:
+    campaign = SentCampaign(database, 3)
+    ending, other = campaign.worker(), campaign.worker()
+    attempted, claimed = campaign.claim(ending, 2)
+    (others,) = campaign.claim(other)
+    campaign.attempt(ending, [attempted])
+    with database.write() as connection:
+        recovery.release(connection, ending.worker_id)
+    assert (campaign.row(claimed)["state"], campaign.row(claimed)["worker_id"]) == (
+        DeliveryState.PENDING,
+        None,
+    )
+    assert campaign.state(attempted) is DeliveryState.ATTEMPTING
+    assert campaign.state(others) is DeliveryState.CLAIMED
+
+
+def test_an_attempt_of_a_dead_worker_is_uncertain_from_then_on(database: Database) -> None:
+    campaign = SentCampaign(database, 2)
+    context = campaign.worker()
+    attempted, claimed = campaign.claim(context)
+    campaign.attempt(context, [attempted])
+    late = campaign.now + 2 * LEASE
+    campaign.retire_dead(late)
+    uncertain, pending = campaign.row(attempted), campaign.row(claimed)
+    assert (uncertain["state"], uncertain["completed_at"]) == (DeliveryState.UNCERTAIN, late)
+    assert (pending["state"], pending["completed_at"]) == (DeliveryState.PENDING, None)
+    assert (uncertain["worker_id"], pending["worker_id"]) == (None, None)
+
+
+def test_a_crash_is_told_of_the_attempt_alone(database: Database) -> None:
+    """A claim says nothing of a former attempt of the same delivery either: it is to be tried anew."""
+    campaign = SentCampaign(database, 2)
+    context = campaign.worker()
+    attempted, claimed = campaign.claim(context)
+    campaign.attempt(context, [attempted])
+    campaign.retire_dead(campaign.now + 2 * LEASE)
+    assert campaign.row(attempted)["phase"] == "crash"
+    assert campaign.row(claimed)["phase"] is None
+
+
+def test_only_the_dead_lose_what_they_hold(database: Database) -> None:
+    campaign = SentCampaign(database, 3)
+    late = campaign.now + 2 * LEASE
+    dead, alive = campaign.worker(), campaign.worker(late)
+    (of_the_dead,) = campaign.claim(dead, 1)
+    attempted, claimed = campaign.claim(alive)
+    campaign.attempt(alive, [attempted])
+    assert campaign.retire_dead(late) == [dead.worker_id]
+    assert campaign.state(of_the_dead) is DeliveryState.PENDING
+    assert (campaign.state(attempted), campaign.state(claimed)) == (
+        DeliveryState.ATTEMPTING,
+        DeliveryState.CLAIMED,
+    )
+    assert _worker(campaign, dead.worker_id)["retired_at"] == late
+    assert _worker(campaign, alive.worker_id)["retired_at"] is None
+
+
+def test_what_a_dead_worker_has_settled_stays_settled(database: Database) -> None:
+    campaign = SentCampaign(database, 1)
+    context = campaign.worker()
+    (attempted,) = campaign.claim(context)
+    campaign.attempt(context, [attempted])
+    campaign.settle(context, Settlement(attempted, 1, DeliveryState.ACCEPTED))
+    before = campaign.row(attempted)
+    campaign.retire_dead(campaign.now + 2 * LEASE)
+    assert campaign.row(attempted) == before
+
+
+def test_retiring_nobody_changes_nothing(database: Database) -> None:
+    campaign = SentCampaign(database, 1)
+    campaign.claim(campaign.worker())
+    with database.write() as connection:
+        recovery.retire(connection, [], campaign.now)
+    assert campaign.states() == [DeliveryState.CLAIMED]
+
+
+def test_claims_of_a_dead_worker_at_a_cancelled_campaign_are_cancelled(database: Database) -> None:
+    campaign = SentCampaign(database, 1)
+    other = SentCampaign(database, 0, "other")
+    context = campaign.worker()
+    (attempted,) = campaign.claim(context)
+    campaign.attempt(context, [attempted])
+    dispatch_for(database, settings_for(25)).act("notes", Act.CANCEL)
+    due = campaign.now + timedelta(minutes=30)
+    campaign.settle(context, Settlement(attempted, 1, DeliveryState.DEFERRED, next_attempt_at=due))
+    late = campaign.now + 2 * LEASE
+    campaign.retire_dead(late)
+    row = campaign.row(attempted)
+    assert (row["state"], row["completed_at"], row["worker_id"]) == (DeliveryState.CANCELLED, late, None)
+    assert other.states() == [DeliveryState.PENDING]
+
+
+def test_cancelling_frees_and_dates_what_was_claimed(database: Database) -> None:
+    campaign = SentCampaign(database, 1)
+    other = SentCampaign(database, 0, "other")
+    (claimed,) = campaign.claim(campaign.worker())
+    dispatch_for(database, settings_for(25)).act("notes", Act.CANCEL)
+    row = campaign.row(claimed)
+    assert (row["state"], row["worker_id"]) == (DeliveryState.CANCELLED, None)
+    assert row["completed_at"] >= campaign.now
+    assert other.states() == [DeliveryState.PENDING]
+
+
+def test_a_worker_that_sleeps_in_a_transaction_is_left_to_the_next_look(
+    postgresql_database: Database,
+) -> None:
+    """PostgreSQL: it holds a lock on one delivery; the others of the dead are recovered without waiting."""
+    campaign = SentCampaign(postgresql_database, 3)
+    asleep, dead = campaign.worker(), campaign.worker()
+    held = campaign.claim(asleep, 2)
+    (free,) = campaign.claim(dead)
+    late = campaign.now + 2 * LEASE
+    with postgresql_database.write() as sleeper:
+        sleeper.exec_driver_sql(f"UPDATE delivery SET attempts = 0 WHERE id = {held[0]}")
+        with postgresql_database.write() as connection:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
+            recovery.retire(connection, [asleep.worker_id, dead.worker_id], late)
+    assert campaign.state(free) is DeliveryState.PENDING
+    assert [campaign.state(number) for number in held] == [DeliveryState.CLAIMED] * 2
+    assert _worker(campaign, asleep.worker_id)["retired_at"] is None
+    assert campaign.retire_dead(late) == [asleep.worker_id]
+    assert campaign.states() == [DeliveryState.PENDING] * 3
+
+
+def test_cancelling_waits_for_no_worker(postgresql_database: Database) -> None:
+    """PostgreSQL: what a worker has locked is passed by."""
+    campaign = SentCampaign(postgresql_database, 2)
+    locked, free = sorted(campaign.rows())
+    with postgresql_database.write() as other:
+        other.exec_driver_sql(f"UPDATE delivery SET attempts = 0 WHERE id = {locked}")
+        with postgresql_database.write() as connection:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
+            deliveries.cancel_open(connection, campaign.id, campaign.now)
+    assert (campaign.state(locked), campaign.state(free)) == (DeliveryState.PENDING, DeliveryState.CANCELLED)
+
+
+def _worker(campaign: SentCampaign, worker_id: int) -> RowMapping:
+    with campaign.database.read() as connection:
+        return connection.execute(select(worker).where(worker.c.id == worker_id)).mappings().one()
