@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
 import hypothesis
 import pytest
+
+MIGRATED = Path("migrated.db")  # in the copy of the tree
 
 hypothesis.settings.register_profile(
     "mutation",
@@ -25,6 +31,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if wanted:
         on_postgresql = wanted == "postgresql"
         items[:] = [item for item in items if _needs_postgresql(item) == on_postgresql]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Keep the migrated SQLite file of the first run for all others."""
+    if fixturedef.argname != "sqlite_template":
+        return (yield)
+    if MIGRATED.exists():
+        fixturedef.func = lambda tmp_path_factory: MIGRATED  # type: ignore[misc]
+    migrated = yield
+    if migrated != MIGRATED:
+        shutil.copyfile(str(migrated), MIGRATED)
+    return migrated
 
 
 def _needs_postgresql(item: pytest.Item) -> bool:

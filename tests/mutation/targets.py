@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DELIVERIES = ("tests/integration/campaigns/test_deliveries.py", "tests/integration/campaigns/test_fencing.py")
+_CAMPAIGNS = "tests/integration/campaigns"
+DELIVERIES = (f"{_CAMPAIGNS}/test_deliveries.py", f"{_CAMPAIGNS}/test_fencing.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +40,13 @@ def _ledger(module: str) -> Target:
 
 
 TARGETS = (
-    _deliveries("gate", *DELIVERIES),
-    _deliveries("claims", *DELIVERIES),
-    _deliveries("cancellation", *DELIVERIES),
-    _deliveries("settlement", *DELIVERIES),
-    _deliveries("held_back", *DELIVERIES, "tests/integration/campaigns/test_pace_and_relays.py"),
-    _deliveries("workers", *DELIVERIES),
-    _deliveries("recovery", *DELIVERIES),
+    _deliveries("gate", f"{_CAMPAIGNS}/test_gate.py", *DELIVERIES),
+    _deliveries("claims", f"{_CAMPAIGNS}/test_claims.py", *DELIVERIES),
+    _deliveries("cancellation", f"{_CAMPAIGNS}/test_recovery.py", *DELIVERIES),
+    _deliveries("settlement", f"{_CAMPAIGNS}/test_settlements.py", *DELIVERIES),
+    _deliveries("workers", f"{_CAMPAIGNS}/test_workers.py", *DELIVERIES),
+    _deliveries("recovery", f"{_CAMPAIGNS}/test_recovery.py", *DELIVERIES),
     _deliveries("retry", "tests/unit/campaigns/test_retry.py", postgresql=False),
-    _deliveries("tables", *DELIVERIES),
     _ledger("events"),
     _ledger("ledger"),
     _ledger("proof"),

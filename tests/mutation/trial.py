@@ -19,6 +19,9 @@ from tests.mutation.targets import Target
 
 # What tests import before they import what is mutated.
 _LIBRARIES = (
+    "_hypothesis_pytestplugin",
+    "pytest_asyncio.plugin",
+    "pytest_timeout",
     "_hypothesis_pytestplugin", "pytest_asyncio.plugin", "pytest_timeout", "xdist.plugin",
     "aiosmtplib", "aiosqlite", "alembic.config", "cryptography.hazmat.primitives.serialization", "email_validator",
     "hypothesis", "psycopg", "pydantic_settings", "sqlmodel", "starlette.applications", "uvicorn", "uvloop",
@@ -93,7 +96,8 @@ def _become_silent() -> None:
 
 
 def _run(tests: Sequence[str], engine: str) -> int:
-    flags = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "tests.mutation.plugin"]
+    flags = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:pytest_cov", "-p", "no:anyio"]
+    flags += ["-p", "tests.mutation.plugin"]
     flags += ["--hypothesis-profile", "mutation", "--timeout", "120"]
     flags += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is imported, and says so
     return int(pytest.main([*flags, "--engine", engine, *tests]))
