@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run-due": ("campaigns.commands:run_due", "Send what is due and stop; for cron."),
     "worker": ("campaigns.commands:worker", "Send what is due, until it is stopped."),
     "serve": ("mailer.commands.serve:serve", "Serve the unsubscribe pages."),
+    "upgrade": ("mailer.commands.upgrade:upgrade", "Bring the database to this version."),
     "keys": ("mailer.commands.keys:keys", "Create and rotate secret keys and DKIM keys."),
 }
 

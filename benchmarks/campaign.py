@@ -86,9 +86,9 @@ class Watched(Database):
     seconds: float = 0.0
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, checked: bool = True) -> Iterator[Connection]:
         """As ever."""
-        with self._watch(), super().write() as connection:
+        with self._watch(), super().write(checked=checked) as connection:
             yield connection
 
     @contextlib.contextmanager

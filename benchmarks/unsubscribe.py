@@ -48,7 +48,7 @@ def measure(folder: Path, requests: int, at_once: int, *, profile: Path | None =
     port = free_port()
     settings = Settings(folder=folder, public_url=f"http://{HOST}:{port}", secret_keys=(SecretStr(KEY),))
     database = Database(settings.database_url.get_secret_value(), settings.folder)
-    database.migrate()
+    database.create()
     enrol(database, requests)
     with database.read() as connection:
         links = Links(key_source(settings), installation_id(connection), settings.public_url)

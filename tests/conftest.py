@@ -63,7 +63,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file to copy: quicker than migrating for each test."""
     path = tmp_path_factory.mktemp("template") / "mailer.db"
     database = Database(f"sqlite:///{path}")
-    database.migrate()
+    database.create()
     database.close()
     return path
 
@@ -75,7 +75,7 @@ def postgresql_template(postgresql_server: str) -> str:
         connection.execute(text("CREATE DATABASE template_mailer"))
     url = make_url(postgresql_server).set(database="template_mailer").render_as_string(hide_password=False)
     database = Database(url)
-    database.migrate()
+    database.create()
     database.close()
     return url
 

@@ -25,7 +25,7 @@ def init(
 ) -> None:
     """Create the settings, the secrets and the database.
 
-    Safe to repeat: files that exist are left as they are, and the database is upgraded to this version.
+    Safe to repeat: files that exist are left as they are, and a database with tables of this version is kept.
 
     \b
     Example:
@@ -37,16 +37,16 @@ def init(
         context.console.print(
             f"{config} was there already and is left as it is; edit it to change a setting."
         )
-    migrated = context.database.migrate()
+    created = context.database.create()
     secrets = config.with_name(SECRETS_NAME)
     values = {
         "config": config,
         "secrets": secrets,
         "made": [str(path) for path in made],
-        "database": "migrated" if migrated else "unchanged",
+        "database": "migrated" if created else "unchanged",
     }
     lines = [f"{path}: {'made' if path in made else 'kept'}" for path in (config, secrets)]
-    lines.append(f"database: {'ready' if migrated else 'up to date'}")
+    lines.append(f"database: {'ready' if created else 'up to date'}")
     if made:
         lines += ["", f"Next: look through {config}, then run `mailer doctor`."]
     context.report(values, "\n".join(lines), as_json=as_json)

@@ -11,7 +11,7 @@ import click
 import uvicorn
 
 from mailer.commands.context import CommandContext
-from mailer.errors import ConfigurationError, MailerError
+from mailer.errors import MailerError
 
 
 @click.command()
@@ -31,8 +31,7 @@ def serve(context: CommandContext, host: str, port: int, access_log: bool) -> No
     Example:
       mailer serve --host 127.0.0.1 --port 8025
     """
-    if not context.database.is_current():
-        raise ConfigurationError("The database has no tables of this version.", hint="Run `mailer init`.")
+    context.database.require_current()
     os.environ["MAILER_CONFIG"] = str(context.config_path)
     logging.basicConfig(
         level=logging.INFO if access_log else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"

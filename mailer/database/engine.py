@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from mailer.database import postgresql_setup, sqlite_setup
 from mailer.database.driver_errors import translated_errors
 from mailer.database.prepared import driver_errors
+from mailer.database.schema_version import SchemaState, is_current, read_state, wrong_version
 from mailer.database.url import parse_url
 from mailer.errors import ConfigurationError, Locked
 
@@ -41,6 +42,7 @@ class Database:
     def __init__(self, url: str, folder: Path = Path()) -> None:
         self.url = parse_url(url, folder)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._version_was_checked = False
 
     @cached_property
     def engine(self) -> Engine:
@@ -65,9 +67,15 @@ class Database:
         return engine
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One writing transaction, committed on leaving; on SQLite it takes the write lock at once."""
+    def write(self, *, checked: bool = True) -> Iterator[Connection]:
+        """One writing transaction, committed on leaving; on SQLite it takes the write lock at once.
+
+        Raises ConfigurationError where the tables are not of this version, so that two versions of the program never
+        both write; `checked=False` leaves that out where transactions are many and one before them has checked.
+        """
         with translated_errors(self.url), self.engine.begin() as connection:
+            if checked:
+                self._check_version(connection)
             yield connection
 
     @contextmanager
@@ -115,6 +123,8 @@ class Database:
             self.engine.connect() as connection,
             connection.execution_options(**self._reading).begin(),
         ):
+            if not self._version_was_checked:
+                self._check_version(connection)
             yield connection
 
     @asynccontextmanager
@@ -137,24 +147,61 @@ class Database:
             read_at = _elapsed()
         return lambda: database_time.astimezone(UTC) + timedelta(seconds=_elapsed() - read_at)
 
-    def migrate(self) -> bool:
-        """Create or upgrade the tables; returns whether there was anything to do.
+    def create(self) -> bool:
+        """Create the tables; returns whether there were none. A new SQLite file is readable by its owner only.
 
-        A new SQLite file is readable by its owner only.
+        Raises ConfigurationError where the tables are of another version.
         """
         if self.is_sqlite and self.url.database and not Path(self.url.database).exists():
             _create_private(Path(self.url.database))
         from mailer.database import schema  # noqa: PLC0415 - Alembic is slow to import, and most commands never need it
 
         with translated_errors(self.url), self.engine.connect() as connection:
+            return schema.create(connection)
+
+    def upgrade(self) -> bool:
+        """Bring tables of an earlier version to this one; returns whether there was anything to do.
+
+        Raises ConfigurationError where there is nothing to upgrade from, TryAgainLater where mail is being sent.
+        """
+        from mailer.database import schema  # noqa: PLC0415 - as above
+
+        with translated_errors(self.url), self.engine.connect() as connection:
             return schema.upgrade(connection)
+
+    def schema_state(self) -> SchemaState:
+        """What stands in the database, compared with what this version needs."""
+        with (
+            translated_errors(self.url),
+            self.engine.connect() as connection,
+            connection.execution_options(**self._reading).begin(),
+        ):
+            return read_state(connection)
 
     def is_current(self) -> bool:
         """Whether the tables are those of this version."""
-        from mailer.database import schema  # noqa: PLC0415 - as above
+        return self.schema_state() is SchemaState.CURRENT
 
-        with self.read() as connection:
-            return schema.is_current(connection)
+    def require_current(self) -> None:
+        """Raise ConfigurationError, with what to do about it, where the tables are not of this version."""
+        state = self.schema_state()
+        if state is not SchemaState.CURRENT:
+            raise wrong_version(state)
+
+    def copy_file(self, target: Path) -> None:
+        """Copy a SQLite database, consistently also while others write, to a new file for its owner only."""
+        _create_private(target)
+        with (
+            translated_errors(self.url),
+            self.engine.connect() as connection,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            cast("sqlite3.Connection", connection.connection.driver_connection).backup(copy)
+
+    def _check_version(self, connection: Connection) -> None:
+        if not is_current(connection):
+            raise wrong_version(self.schema_state())
+        self._version_was_checked = True
 
     def close(self) -> None:
         """Close all connections of the synchronous engine."""
@@ -207,6 +254,6 @@ def _elapsed() -> float:
 
 def _create_private(path: Path) -> None:
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
         raise ConfigurationError(f"{path} can't be created: {error.strerror}.") from None

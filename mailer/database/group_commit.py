@@ -140,7 +140,7 @@ class GroupCommit(Generic[Item, Result]):
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._wait_and_commit, items)
 
     def _wait_and_commit(self, items: Sequence[Item]) -> Sequence[Result]:
-        with self._database.write() as connection:
+        with self._database.write(checked=False) as connection:
             return self._apply(connection, items)
 
 

@@ -52,14 +52,12 @@ def secrets(settings: Settings, config: Path) -> Iterator[Finding]:
 def database(base: Database) -> Iterator[Finding]:
     """Whether it can be reached, has this version's tables, and, for a file, is closed to others."""
     try:
-        current = base.is_current()
+        base.require_current()
     except MailerError as error:
         yield failure("database", error)
         return
     path = Path(base.url.database or "")
-    if not current:
-        yield Finding("database", Level.FAIL, "its tables are of another version", "Run `mailer init`.")
-    elif base.is_sqlite and open_to_others(path):
+    if base.is_sqlite and open_to_others(path):
         yield Finding("database", Level.WARN, f"{path} can be read by other users", f"Run: chmod 600 {path}")
     else:
         yield Finding("database", Level.OK, f"{base.url.get_backend_name()}, tables are current")

@@ -167,7 +167,7 @@ def test_a_worker_goes_on_by_itself_when_postgresql_is_stopped_and_started(
     mailer: InstalledMailer, own_postgresql: Any, tmp_path: Path
 ) -> None:
     database = Database(own_postgresql.get_uri())
-    database.migrate()
+    database.create()
     with threaded(FaultyRelay(pipelining=True)) as relay:
         relay.slowness = 0.02
         begin(database, tmp_path, relay, 1000)

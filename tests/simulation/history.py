@@ -81,7 +81,7 @@ class Template:
 
     def __init__(self, path: Path) -> None:
         database = Database(f"sqlite:///{path}")
-        database.migrate()
+        database.create()
         self.people = subscribe(database, PEOPLE)
         self.campaign = draft(database)
         with database.write() as connection:
@@ -114,7 +114,7 @@ class SimulatedDatabase(Database):
         self._original.backup(self.raw)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, checked: bool = True) -> Iterator[Connection]:
         process = PROCESS.get()
         fate = self.history.fate()
         if not process.alive:

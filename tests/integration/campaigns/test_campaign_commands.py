@@ -48,7 +48,7 @@ def keyboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keyboard:
     (tmp_path / "notes.md").write_text(NOTES, encoding="utf-8")
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG, encoding="utf-8")
     database = Database("sqlite:///mailer.db", tmp_path)
-    database.migrate()
+    database.create()
     database.close()
     return Keyboard()
 

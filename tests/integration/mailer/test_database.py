@@ -231,14 +231,14 @@ def test_a_file_that_is_not_there_is_not_made_by_reading(tmp_path: Path) -> None
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"folder/mailer\.db can't be created"):
-        Database(f"sqlite:///{tmp_path / 'folder' / 'mailer.db'}").migrate()
+        Database(f"sqlite:///{tmp_path / 'folder' / 'mailer.db'}").create()
 
 
 @pytest.mark.parametrize("name", ["a b.db", "50%.db", "a#b.db", "Zoë.db", "a&mode=memory.db"])
 def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     database = Database("sqlite:///mailer.db", tmp_path / name)
     (tmp_path / name).mkdir()
-    database.migrate()
+    database.create()
     assert database.is_current()
     database.close()
     assert (tmp_path / name / "mailer.db").exists()

@@ -157,7 +157,7 @@ def test_a_role_without_the_right_to_create_is_told_so(postgresql_server: str) -
     with role(base) as guest:
         database = Database(url.set(database=name, username=guest).render_as_string(hide_password=False))
         with pytest.raises(ConfigurationError, match="does not allow") as caught:
-            database.migrate()
+            database.create()
         database.close()
     assert "CREATE on the schema" in (caught.value.hint or "")
     with as_superuser(base) as connection:
@@ -184,7 +184,7 @@ def test_a_database_that_is_not_utf8_is_refused_at_init(postgresql_server: str, 
         )
     database = opened(base, database=name)
     with pytest.raises(ConfigurationError, match=encoding) as caught:
-        database.migrate()
+        database.create()
     assert "UTF8" in (caught.value.hint or "")
     database.close()
     with as_superuser(base) as connection:

@@ -50,7 +50,7 @@ def keyboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keyboard:
     from mailer.database import Database  # noqa: PLC0415
 
     database = Database("sqlite:///mailer.db", tmp_path)
-    database.migrate()
+    database.create()
     database.close()
     return Keyboard(tmp_path)
 

@@ -10,7 +10,7 @@ import secrets
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "release_mailer_0001"
 down_revision = None
 branch_labels = None
 depends_on = None
