@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
+from campaigns.notes.formats import as_markdown
 from mailer.config import BrandSettings, Settings
 from mailer.errors import InvalidInput
 from mailer.message import InlineImage
@@ -16,7 +18,8 @@ from templates.brand import Brand
 from templates.markdown import parse_notes
 from templates.notes import ReleaseNotes, RenderedNotes
 
-LARGEST_IMAGE = 1_000_000
+LARGEST_IMAGE = 1_000_000  # bytes
+LARGEST_TEXT = 4_000_000  # bytes of a file of notes, or of a changelog
 _MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 
 
@@ -33,15 +36,29 @@ def load_notes(document: str) -> ReleaseNotes:
 
 
 def read_text(path: Path) -> str:
-    """A file of notes. Raises InvalidInput, which names the file, where it is not UTF-8 or can't be read."""
+    """A file of notes as Markdown. Its size is judged before it is opened: a device or a pipe would never end.
+
+    Raises InvalidInput, which names the file, where it is too large, not UTF-8, in a format that can't be mailed, or
+    can't be read.
+    """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise InvalidInput("is not a file with text in it", where=str(path))
+        if found.st_size > LARGEST_TEXT:
+            raise InvalidInput(
+                f"has {found.st_size:,} bytes; the limit is {LARGEST_TEXT:,}",
+                where=str(path),
+                hint="Give the notes as a file of their own.",
+            )
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidInput(
             f"byte {error.start} is not UTF-8", where=str(path), hint="Save the file as UTF-8."
         ) from None
     except OSError as error:
         raise InvalidInput(f"can't be read: {error.strerror}", where=str(path)) from None
+    return as_markdown(text, path.name)
 
 
 def read_images(notes: ReleaseNotes, folder: Path, image_hosts: Sequence[str] = ()) -> dict[str, InlineImage]:

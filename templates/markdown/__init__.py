@@ -13,7 +13,8 @@ from templates.markdown.parse import (
     parse_notes,
     slot_prefix_error,
 )
-from templates.markdown.text_part import extract_preheader, write_text
+from templates.markdown.preheader import extract_preheader
+from templates.markdown.text_part import write_text
 
 __all__ = [
     "MAX_BODY_CHARACTERS",

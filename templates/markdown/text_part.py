@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from typing import cast
 from urllib.parse import unquote
 
@@ -30,15 +29,6 @@ def write_text(document: Document) -> str:
     if SLOT_PREFIX in text:
         raise slot_prefix_error(document.notes.origin)
     return text
-
-
-def extract_preheader(document: Document, limit: int) -> str:
-    """The first paragraph in at most `limit` characters, for notes without a preheader of their own."""
-    for token, following in pairwise(document.tokens):
-        if token.type == "paragraph_open":
-            words = "".join(_plain(child) for child in SyntaxTreeNode([following]).children[0].children)
-            return textwrap.shorten(words, limit, placeholder="…")
-    return ""
 
 
 def _plain(node: SyntaxTreeNode) -> str:
