@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 from click.exceptions import NoSuchCommand
 
 from mailer.errors import MailerError
+from mailer.output import to_json, tolerate_any_text, write_line
 
 if TYPE_CHECKING:
     from mailer.doctor import ExpectedAnswer
@@ -109,6 +109,7 @@ def main() -> None:
 
     With `--json` every error also becomes one JSON object on stdout: its message, its hint and its exit code.
     """
+    tolerate_any_text()
     as_json = "--json" in sys.argv[1:]
     try:
         code = mailer(prog_name="mailer", standalone_mode=not as_json)
@@ -130,4 +131,4 @@ def main() -> None:
 def _report_error(message: str, hint: str | None, code: int, *, as_json: bool) -> None:
     if as_json:
         error = {"message": message, "hint": hint, "code": code}
-        click.echo(json.dumps({"error": error}, ensure_ascii=False))
+        write_line(to_json({"error": error}))

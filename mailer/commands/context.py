@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailer.config import Settings, config_path, load_settings
 from mailer.database import Clock, Database
+from mailer.output import to_json, write_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,21 +70,9 @@ class CommandContext:
 
     def report(self, values: Mapping[str, object], text: str, *, as_json: bool) -> None:
         """The command's result on stdout: `values` as one JSON object on a line, else `text`."""
-        line = json.dumps(values, ensure_ascii=False, default=_plain) if as_json else text.rstrip("\n")
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        write_line(to_json(values) if as_json else text.rstrip("\n"))
 
     def close(self) -> None:
         """Close the database's connections."""
         if "database" in self.__dict__:
             self.database.close()
-
-
-def _plain(value: object) -> object:
-    match value:
-        case date():
-            return value.isoformat()
-        case Path():
-            return str(value)
-        case _:
-            raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,47 @@
+"""Standard output in other encodings than UTF-8: a report never fails after the work is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NOTES = "# Ünïcödé “Tïtle” 😀\n\nx\n"
+
+
+def run(folder: Path, encoding: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")}
+    return subprocess.run(
+        [sys.executable, "-c", "import cli; cli.main()", *arguments],
+        cwd=folder,
+        env=environment | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii:strict"])
+def test_a_report_is_written_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "n.md").write_text(NOTES, encoding="utf-8")
+    assert run(tmp_path, encoding, "init").returncode == 0
+    created = run(tmp_path, encoding, "campaigns", "create", "n.md")
+    assert created.returncode == 0, created.stderr
+    assert b"Traceback" not in created.stderr
+    listed = run(tmp_path, encoding, "campaigns", "list", "--json")
+    text = listed.stdout.decode(encoding.partition(":")[0])
+    assert len(json.loads(text)["campaigns"]) == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii:strict"])
+def test_an_error_is_written_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    for arguments in (["campaigns", "status", "“😀”", "--json"], ["--config", "“😀”.toml", "status"]):
+        done = run(tmp_path, encoding, *arguments)
+        assert done.returncode != 0
+        assert b"Traceback" not in done.stderr
+        if "--json" in arguments:
+            assert json.loads(done.stdout.decode(encoding.partition(":")[0]))["error"]["code"] == 1
