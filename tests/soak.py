@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.figures import SIGN
+from tests.support.figures import LINE_PREFIX
 
 ROOT = Path(__file__).parents[1]
 
@@ -98,7 +98,7 @@ def run(part: Part) -> tuple[int, list[str]]:
         for line in process.stdout:
             said.append(line.strip())
             say(line.rstrip())
-    figures = [line.removeprefix(SIGN) for line in said if line.startswith((SIGN, "SKIPPED"))]
+    figures = [line.removeprefix(LINE_PREFIX) for line in said if line.startswith((LINE_PREFIX, "SKIPPED"))]
     return process.returncode, [f"  {line}" for line in (*figures, said[-1].strip("= "))]
 
 

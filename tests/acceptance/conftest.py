@@ -1,4 +1,4 @@
-"""A real Chromium, headless."""
+"""Headless Chromium."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import pytest
 
 from mailer.database import Database
 from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
-from tests.support.figures import tell
+from tests.support.figures import report_figures
 from tests.support.installed import InstalledMailer
 from tests.support.relay import FaultyRelay
 
@@ -70,7 +70,7 @@ def kills_and_doubts(
         uncertain = {row["email"] for row in listed["deliveries"]}
         mailed = Counter(mail.recipient for mail in relay.accepted)
         everyone = {f"person{number}@example.com" for number in range(1, PEOPLE + 1)}
-        tell(
+        report_figures(
             f"{database.url.get_backend_name()}, {flavour}: {kills} kills, {landed} of them with mails in the air; "
             f"of {PEOPLE:,} people {sum(number > 1 for number in mailed.values())} mailed twice, "
             f"{len(everyone - mailed.keys() - uncertain)} lost, {len(uncertain)} in doubt (seed {seed})"

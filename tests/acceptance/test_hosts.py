@@ -22,7 +22,7 @@ from campaigns.models import CampaignState, DeliveryState
 from mailer.database import Database
 from tests.support import network
 from tests.support.campaign import counts, dispatch_for, draft, settings_for, subscribe, threaded
-from tests.support.figures import tell
+from tests.support.figures import report_figures
 from tests.support.hosts import CONNECTIONS, LEASE, Host, Place, places_of_their_own, places_on_loopback
 from tests.support.installed import InstalledMailer
 from tests.support.relay import FaultyRelay, Mail
@@ -69,16 +69,16 @@ def test_three_hosts_that_are_killed_frozen_and_cut_off_repeat_nobody_and_lose_n
         dispatch_for(database, settings_for(relay.port)).start("notes")
         began = time.monotonic()
         with _hosts(mailer, tmp_path, places, relay.port) as hosts:
-            with _torment(hosts, seed) as suffered:
+            with _disrupting(hosts, seed) as faults:
                 _wait(lambda: _is_over(database), PATIENCE)
                 seconds = time.monotonic() - began
             time.sleep(1)  # for whoever has just woken up to show what it would still do
     where = "in namespaces" if places[0].within else "on loopback addresses"
-    assert_promise_held(database, relay, suffered, f"{HOSTS} hosts {where}, {seconds:.0f} s, seed {seed}")
+    assert_promise_held(database, relay, faults, f"{HOSTS} hosts {where}, {seconds:.0f} s, seed {seed}")
 
 
 def assert_promise_held(
-    database: Database, relay: FaultyRelay, suffered: Counter[str], circumstances: str
+    database: Database, relay: FaultyRelay, faults: Counter[str], circumstances: str
 ) -> None:
     status = counts(database)
     mailed = Counter(mail.recipient for mail in relay.accepted)
@@ -86,15 +86,15 @@ def assert_promise_held(
     lost = everyone() - mailed.keys() - in_doubt(database)
     told = (
         f"{status.line()}; the relay took {len(relay.accepted):,}, {repeated} of them twice; {len(lost)} lost; "
-        f"{suffered.total()} faults {dict(sorted(suffered.items()))}; {circumstances}"
+        f"{faults.total()} faults {dict(sorted(faults.items()))}; {circumstances}"
     )
-    tell(told)
+    report_figures(told)
     assert status.state is CampaignState.FINISHED, told
     assert not repeated, told
     assert not lost, told
     assert status.accepted + status.uncertain == PEOPLE, told
-    assert status.uncertain <= suffered.total() * CONNECTIONS, told
-    assert suffered.total() >= 3, f"too few faults to have seen anything; {told}"
+    assert status.uncertain <= faults.total() * CONNECTIONS, told
+    assert faults.total() >= 3, f"too few faults to have seen anything; {told}"
 
 
 @pytest.mark.timeout(300)
@@ -135,24 +135,24 @@ def _hosts(
             hosts.append(Host(mailer, folder, place, relay_port))
             stack.callback(hosts[-1].kill)
         yield hosts
-        assert all(host.is_at_work() for host in hosts), "a worker ended by itself"
+        assert all(host.is_running() for host in hosts), "a worker ended by itself"
 
 
 @contextmanager
-def _torment(hosts: Sequence[Host], seed: int) -> Iterator[Counter[str]]:
-    """Let each host suffer, independently of the others; how often what befell them is known afterwards."""
-    over, suffered = threading.Event(), Counter[str]()
+def _disrupting(hosts: Sequence[Host], seed: int) -> Iterator[Counter[str]]:
+    """Disrupt each host, independently of the others; yields the number of faults, complete afterwards."""
+    over, faults = threading.Event(), Counter[str]()
     with ThreadPoolExecutor(len(hosts)) as threads:
         torments = [
-            threads.submit(host.suffer_until, over, random.Random(f"{seed} {number}"))
+            threads.submit(host.disrupt_until, over, random.Random(f"{seed} {number}"))
             for number, host in enumerate(hosts)
         ]
         try:
-            yield suffered
+            yield faults
         finally:
             over.set()
         for torment in torments:
-            suffered.update(torment.result())
+            faults.update(torment.result())
 
 
 def everyone() -> set[str]:

@@ -16,7 +16,7 @@ import pytest
 
 from mailer.database import Database
 from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
-from tests.support.figures import tell
+from tests.support.figures import report_figures
 from tests.support.installed import InstalledMailer
 from tests.support.relay import FaultyRelay, Mail
 
@@ -72,6 +72,6 @@ def test_three_workers_together_keep_the_pace_of_one_relay(
     begin = moments[0] + 1  # all three are at work by then
     sent = bisect_left(moments, begin + SECONDS) - bisect_left(moments, begin)
     crowd = max(bisect_left(moments, moment + 1) - number for number, moment in enumerate(moments))
-    tell(f"{engine}: {sent / SECONDS:.2f} a second for {SECONDS} s, at most {crowd} in any second")
+    report_figures(f"{engine}: {sent / SECONDS:.2f} a second for {SECONDS} s, at most {crowd} in any second")
     assert 0.95 * PER_SECOND <= sent / SECONDS <= 1.05 * PER_SECOND
     assert crowd <= 1.2 * PER_SECOND

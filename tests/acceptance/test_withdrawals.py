@@ -31,7 +31,7 @@ from tests.support.campaign import (
     threaded,
     write_config,
 )
-from tests.support.figures import tell
+from tests.support.figures import report_figures
 from tests.support.installed import InstalledMailer
 from tests.support.links import target_of
 from tests.support.relay import FaultyRelay
@@ -123,7 +123,7 @@ def assert_nobody_was_attempted_after_leaving(
     attempted = {person for person in left if rows[person].attempted_at is not None}
     spare = [(left[person] - rows[person].attempted_at).total_seconds() for person in attempted]
     after = sum(seconds <= 0 for seconds in spare)
-    tell(
+    report_figures(
         f"{database.url.get_backend_name()}, {flavour}: {len(left):,} withdrawals during a send of {len(rows):,}; "
         f"{len(withheld):,} withheld, {len(attempted):,} attempted before (by {min(spare, default=0):.4f} s or more), "
         f"{after} attempted after"

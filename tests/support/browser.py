@@ -1,4 +1,4 @@
-"""A real Chromium for tests; they skip where there is none, unless MAILER_TESTS_REQUIRE_BROWSER is set."""
+"""Chromium for tests. Without one they are skipped, or fail if MAILER_TESTS_REQUIRE_BROWSER is set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def chromium() -> Iterator[Browser]:
         None,
     )
     if path is None and not os.environ.get("MAILER_TESTS_REQUIRE_BROWSER"):
-        pytest.skip("there is no Chromium on this machine")
+        pytest.skip("Chromium is not installed")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         try:

@@ -1,4 +1,4 @@
-"""People who said yes, a campaign for them, and a relay in a thread of its own."""
+"""Subscribers, a campaign for them, and a relay in a thread."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.relay import FaultyRelay
 
 SECRET = "a-secret-key-that-is-long-enough-for-tests"
 TOPIC = "release-notes"
-APPENDED_AT_ONCE = 10_000  # PostgreSQL takes 65,535 values in one statement
+APPENDED_AT_ONCE = 10_000  # people; PostgreSQL takes 65,535 values in one statement
 NOTES = ReleaseNotes(
     title="Version 2.4.0",
     version="2.4.0",
@@ -43,7 +43,7 @@ Relay = TypeVar("Relay", bound=FaultyRelay)
 
 
 def settings_for(port: int, **values: Any) -> Settings:
-    """Settings of a sender whose relay is on loopback."""
+    """Settings for a relay on loopback."""
     smtp = {"host": "127.0.0.1", "port": port, "security": "none", "connections": 4} | values.pop("smtp", {})
     return Settings(
         secret_keys=SECRET,
@@ -57,7 +57,7 @@ def settings_for(port: int, **values: Any) -> Settings:
 def subscribe(
     database: Database, people: int, *, topic: str = TOPIC, domain: str = "example.com"
 ) -> list[int]:
-    """Put `people` on file who agreed: person1@example.com and on; returns their numbers."""
+    """Add `people` subscribers who consented, from person1@example.com on; returns their ids."""
     now = datetime.now(UTC)
     hasher = AddressHasher([SECRET.encode()])
     rows = []
@@ -101,7 +101,7 @@ def _grant(connection: Connection, numbers: Sequence[int], topic: str, now: date
 
 
 def withdraw(database: Database, *numbers: int, topic: str = TOPIC) -> None:
-    """Let people leave, as their click does."""
+    """Withdraw consents, as the unsubscribe page does."""
     now = datetime.now(UTC)
     with database.write() as connection:
         events = [NewEvent(number, topic, ConsentKind.WITHDRAWN, now, "test") for number in numbers]
@@ -109,7 +109,7 @@ def withdraw(database: Database, *numbers: int, topic: str = TOPIC) -> None:
 
 
 def draft(database: Database, slug: str = "notes", notes: ReleaseNotes = NOTES) -> Campaign:
-    """A campaign on file."""
+    """Create a draft in the database."""
     with database.write() as connection:
         return catalogue.create(connection, slug, notes, {}, datetime.now(UTC))
 
@@ -119,7 +119,7 @@ def dispatch_for(database: Database, settings: Settings) -> Dispatch:
 
 
 async def send(dispatch: Dispatch, slug: str = "notes") -> Tally:
-    """Start the campaign, or go on with it, without a terminal."""
+    """Start or continue the campaign, without a progress bar."""
     dispatch.start(slug)
     return await dispatch.run(slug, unwatched)
 
@@ -136,7 +136,7 @@ def counts(database: Database, slug: str = "notes") -> Status:
 
 @contextmanager
 def threaded(relay: Relay) -> Iterator[Relay]:
-    """Run `relay` in a thread, for senders that are processes of their own."""
+    """Run `relay` in a thread, for senders in other processes."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -153,7 +153,7 @@ def threaded(relay: Relay) -> Iterator[Relay]:
 def write_config(
     folder: Path, port: int, *, database_url: str = "sqlite:///mailer.db", connections: int = 4
 ) -> None:
-    """A mailer.toml for the installed command, with its relay on loopback."""
+    """Write a mailer.toml for the installed command, with a relay on loopback."""
     (folder / "mailer.toml").write_text(
         f"""
 database_url = "{database_url}"

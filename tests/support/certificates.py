@@ -1,4 +1,4 @@
-"""An authority of the tests' own and a certificate for loopback, made on the spot."""
+"""A certificate authority for tests, and a certificate for loopback that it signed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """`ca_file` is what a client trusts; the other two are the server's."""
+    """`ca_file` is for clients; the other two files are the server's."""
 
     ca_file: Path
     certificate_file: Path
@@ -33,7 +33,7 @@ class Certificates:
 
 @cache
 def loopback_certificates() -> Certificates:
-    """For localhost, 127.0.0.1 and ::1; once a test process, valid for a day."""
+    """Create them for localhost, 127.0.0.1 and ::1, once for each test process; valid for a day."""
     folder = Path(mkdtemp(prefix="release-mailer-tests-"))
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tests' authority")])

@@ -1,4 +1,4 @@
-"""A clock for tests that shows what it was set to."""
+"""A clock for tests, set by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 
 
 class SetClock:
-    """A clock that shows what it was set to."""
+    """A clock that returns the time it was set to."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now

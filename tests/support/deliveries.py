@@ -1,4 +1,4 @@
-"""A campaign that is being sent, and workers that take its deliveries through their lives."""
+"""A campaign that is being sent, and workers that change the state of its deliveries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANOTHER_MACHINE = Process("another machine", "1:1")
 
 
 class SentCampaign:
-    """A campaign with one delivery for each of `people`, due at `now`, and the acts of workers at it."""
+    """A campaign with one delivery for each of `people`, due at `now`, and what workers do with it."""
 
     def __init__(self, database: Database, people: int, slug: str = "notes") -> None:
         self.database = database
@@ -30,7 +30,7 @@ class SentCampaign:
         self.now = datetime.now(UTC)
 
     def worker(self, now: datetime | None = None, process: Process = ANOTHER_MACHINE) -> ClaimContext:
-        """A worker that registers at `now`, and whose lease lasts for LEASE."""
+        """Register a worker at `now`, with a lease of LEASE."""
         with self.database.write() as connection:
             number = workers.register(connection, process, now or self.now, LEASE)
         return ClaimContext(number, self.id, TOPIC)
@@ -58,14 +58,14 @@ class SentCampaign:
             return workers.renew(connection, context.worker_id, now or self.now, LEASE)
 
     def retire_dead(self, now: datetime) -> list[int]:
-        """Retire the workers that are dead at `now`; returns which."""
+        """Retire the workers that are dead at `now`; returns their ids."""
         with self.database.write() as connection:
             dead = workers.find_dead(connection, now)
             recovery.retire(connection, dead, now)
             return dead
 
     def rows(self) -> dict[int, RowMapping]:
-        """What is on file of each delivery of this campaign, by its id."""
+        """The row of each delivery of this campaign, by its id."""
         with self.database.read() as connection:
             found = connection.execute(select(delivery).where(delivery.c.campaign_id == self.id))
             return {row["id"]: row for row in found.mappings()}

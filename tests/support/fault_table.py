@@ -1,16 +1,16 @@
-"""Where a relay goes wrong x how x what it offers -> how the transaction must end.
+"""The expected result of a transaction for each point, fault and set of extensions of a relay.
 
-    away       no connection on which mail could be offered (ConnectionFailed); nothing was attempted
-    relay      Deferred, scope relay: nothing was taken, at once safe on any relay
+    away       ConnectionFailed: there was no connection, and no mail was offered
+    relay      Deferred, scope relay: not taken; may be offered to any relay at once
     deferred   Deferred, scope recipient: later
     rejected   Rejected, scope recipient
-    sender     Rejected, scope sender: stops the campaign
-    uncertain  content was offered and nobody can tell: reported, never sent again by itself
+    sender     Rejected, scope sender: pauses the campaign
+    uncertain  content was offered and no valid reply came: reported, never sent again automatically
     accepted   taken, once
     -          does not apply
 
-A relay with CHUNKING is offered the content together with MAIL and RCPT, so there silence is `uncertain` from MAIL
-on; a negative reply still decides, for without MAIL and RCPT no content can be taken.
+A relay with CHUNKING is offered the content together with MAIL and RCPT, so no reply from MAIL on means
+`uncertain`. A negative reply still decides, because without MAIL and RCPT no content can be taken.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tests.support.certificates import loopback_certificates
 from tests.support.faults import Fault, Point
 from tests.support.relay import FaultyRelay
 
-PATIENCE = 0.3  # seconds, where the case is about a relay that is too slow
-AMPLE = 20.0  # seconds, everywhere else: a busy machine is not a fault
+SHORT_TIMEOUT = 0.3  # seconds, for relays that are too slow
+LONG_TIMEOUT = 20.0  # seconds, for all others: a busy machine must not fail a test
 LOGIN = ("mailer", "correct horse")
 
 ALL = """
@@ -57,7 +57,7 @@ starttls   away      away      away      away      away      away      accepted 
 
 
 class Mode(StrEnum):
-    """What the relay offers. With TLS there are STARTTLS, a login and PIPELINING."""
+    """The extensions of a relay. With TLS it has STARTTLS, a login and PIPELINING."""
 
     PLAIN = "plain"
     PIPELINING = "pipelining"
@@ -67,7 +67,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One cell of the table, and what is needed to try it."""
+    """One cell of the table, with the relay and the settings to test it."""
 
     mode: Mode
     point: Point
@@ -78,12 +78,12 @@ class Case:
         return f"{self.mode}, {self.fault} at {self.point}"
 
     def relay(self, **more: Any) -> FaultyRelay:
-        """A relay whose first connection has the fault; `more` goes to FaultyRelay."""
+        """A relay whose first connection has the fault; `more` is passed to FaultyRelay."""
         script = {self.point: self.fault}
         return FaultyRelay([script], **(self._offers() | more))
 
     def settings(self, port: int, **more: Any) -> RelaySettings:
-        """The settings to reach it with; short time-outs only where the case is about slowness."""
+        """The settings for it; time-outs are short only if the fault is slowness."""
         user, password = LOGIN if self._logs_in else (None, None)
         values: dict[str, Any] = {
             "host": "127.0.0.1",
@@ -110,14 +110,14 @@ class Case:
 
     def _timeouts(self) -> TimeoutSettings:
         names = {Point.STARTTLS: "tls", Point.CONTENT: "final", Point.BDAT: "final"}
-        values = dict.fromkeys(TimeoutSettings.model_fields, AMPLE)
+        values = dict.fromkeys(TimeoutSettings.model_fields, LONG_TIMEOUT)
         if self.fault in (Fault.STALL, Fault.DRIP) and self.point is not Point.QUIT:
-            values[names.get(self.point, self.point.value)] = PATIENCE
+            values[names.get(self.point, self.point.value)] = SHORT_TIMEOUT
         return TimeoutSettings(**values)
 
 
 def cases(mode: Mode) -> Iterator[Case]:
-    """Every case of a mode."""
+    """All cases of a mode."""
     rows = _rows(ALL)
     if mode is Mode.CHUNKING:
         del rows["data"], rows["final"]

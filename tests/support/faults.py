@@ -1,4 +1,4 @@
-"""How a relay may go wrong, where, and what it says then."""
+"""The faults of a test relay: where, how, and with which replies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Point(StrEnum):
-    """Where a relay may go wrong: at its reply to this command, or (CONTENT) before all content has come."""
+    """Where a relay fails: in its reply to this command, or (CONTENT) before all content has arrived."""
 
     GREETING = "greeting"
     EHLO = "ehlo"
@@ -22,7 +22,7 @@ class Point(StrEnum):
 
 
 class Fault(StrEnum):
-    """How it goes wrong; once a connection and point."""
+    """How it fails, once for each connection and point."""
 
     HANG_UP = "hang_up"
     STALL = "stall"
@@ -64,7 +64,7 @@ REFUSED = {
 
 
 def worded(fault: Fault | None, point: Point, good: bytes, address: bytes) -> bytes:
-    """The reply, where the fault lies in what it says. Refusals name the recipient, as relays do."""
+    """The reply of a fault that is in its text. Refusals name the recipient, as real relays do."""
     match fault:
         case Fault.LATER:
             reply = LATER.get(point, b"451 4.3.0 Try again later\r\n")

@@ -1,11 +1,12 @@
-"""What tests measured: shown by `pytest -s` or `-rP`, and gathered by `make soak`."""
+"""Figures that tests measure: shown by `pytest -s` or `-rP`, and collected by `make soak`."""
 
 from __future__ import annotations
 
 import sys
 
-SIGN = "measured: "
+LINE_PREFIX = "measured: "
 
 
-def tell(figures: str) -> None:
-    sys.stdout.write(f"\n{SIGN}{figures}\n")
+def report_figures(figures: str) -> None:
+    """Print `figures` as a line that `make soak` collects."""
+    sys.stdout.write(f"\n{LINE_PREFIX}{figures}\n")

@@ -1,4 +1,4 @@
-"""Hosts that share a campaign, each at a place of its own, and what befalls them."""
+"""Hosts that share a campaign, and the faults that interrupt them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LEASE = 3.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a host stands: how it reaches database and relay, and in which ways it can be cut off from them."""
+    """A host's network: how it reaches the database and the relay, and how it can be cut off from them."""
 
     name: str
     database: URL
@@ -38,13 +38,13 @@ class Place:
 
     @classmethod
     def on_loopback(cls, proxy: DatabaseProxy) -> Place:
-        """Beside the test; it has a way to the database of its own, and the relay cannot be cut off."""
+        """On loopback, with its own connection to the database. The relay can't be cut off."""
         cuts = {"cut": proxy.cut, "blocked": proxy.block}
         return cls(proxy.host, proxy.url, "127.0.0.1", cuts, proxy.heal)
 
     @classmethod
     def at(cls, site: Site, database: URL) -> Place:
-        """In namespaces of its own; it loses database and relay together, with the cable."""
+        """In its own namespaces; without its cable it loses both the database and the relay."""
         cuts = {"unplugged": site.unplug, "mute": site.mute, "deaf": site.deafen}
         return cls(site.name, database, site.switch_address, cuts, site.mend, site.within)
 
@@ -65,7 +65,7 @@ def places_of_their_own(database: URL, count: int) -> Iterator[list[Place]]:
 
 
 class Host:
-    """A worker at its place. It comes back, whatever befalls it."""
+    """A worker that continues after each fault."""
 
     def __init__(self, mailer: InstalledMailer, folder: Path, place: Place, relay_port: int) -> None:
         self._mailer, self._place, self._folder = mailer, place, folder / place.name
@@ -88,8 +88,8 @@ class Host:
         self._signal(signal.SIGKILL)
         self._process.wait(30)
 
-    def suffer(self, luck: random.Random) -> str:
-        """Go through something, for up to two leases, and come back; returns what it was."""
+    def disrupt(self, luck: random.Random) -> str:
+        """Cause a random fault for up to two leases, then end it; returns the kind of fault."""
         fault = luck.choice(("killed", "frozen", *self._place.cuts))
         away = luck.uniform(0.3, 2) * LEASE
         match fault:
@@ -106,21 +106,23 @@ class Host:
                 self._place.mend()
         return fault
 
-    def suffer_until(self, over: threading.Event, luck: random.Random) -> Counter[str]:
-        """One thing after another, with up to two leases in between; returns how often what befell it."""
-        suffered: Counter[str] = Counter()
+    def disrupt_until(self, over: threading.Event, luck: random.Random) -> Counter[str]:
+        """Cause one fault after another until `over`, up to two leases apart; returns the number of each
+        kind.
+        """
+        faults: Counter[str] = Counter()
         while not over.wait(luck.uniform(0, 2) * LEASE):
-            suffered[self.suffer(luck)] += 1
-        return suffered
+            faults[self.disrupt(luck)] += 1
+        return faults
 
-    def is_at_work(self) -> bool:
-        """Whether it runs; nothing that befalls it may end it for good."""
+    def is_running(self) -> bool:
+        """Whether the worker runs; no fault may end it."""
         return self._process.poll() is None
 
     def _signal(self, number: signal.Signals) -> None:
-        """To the worker itself, which in namespaces is a child of the process that was started here."""
+        """Signal the worker itself, which in namespaces is a child of the process that was started here."""
         worker = 0
-        while self.is_at_work() and not worker:
+        while self.is_running() and not worker:
             worker = first_process(self._process.pid) if self._place.within else self._process.pid
             time.sleep(0.01)
         if worker:

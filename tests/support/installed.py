@@ -1,4 +1,4 @@
-"""The real thing: a wheel of this tree, installed in a virtual environment of its own."""
+"""The installed command: a wheel of this tree in its own virtual environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class InstalledMailer:
-    """The installed `mailer` command. It sees no source tree and none of this session's MAILER_* variables."""
+    """The installed `mailer` command. It sees neither the source tree nor the MAILER_* variables of the test
+    run.
+    """
 
     wheel: Path
     venv: Path
@@ -31,12 +33,12 @@ class InstalledMailer:
 
     @property
     def contents(self) -> list[str]:
-        """Names of the files that the wheel holds."""
+        """The names of the files in the wheel."""
         with zipfile.ZipFile(self.wheel) as archive:
             return archive.namelist()
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        """For a process of one's own (`subprocess.Popen([mailer.command, ...], env=mailer.environment())`)."""
+        """The environment for `subprocess.Popen([mailer.command, ...], env=mailer.environment())`."""
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -53,7 +55,7 @@ class InstalledMailer:
         check: bool = True,
         timeout: float = 120,
     ) -> subprocess.CompletedProcess[str]:
-        """Run `mailer ARGS` in `cwd` to its end; `env` comes on top of the clean environment.
+        """Run `mailer ARGS` in `cwd` to its end; `env` is added to the clean environment.
 
         With `check`, an exit code other than 0 fails the test with both streams in sight.
         """
@@ -79,8 +81,8 @@ class InstalledMailer:
 def install(folder: Path) -> InstalledMailer:
     """Build the wheel and install it, and nothing else, in `folder`.
 
-    Its dependencies are those of the environment that runs the tests, which come after its own packages on the
-    path; that environment's editable installation stays out, because a .pth file is not read from there.
+    Its dependencies are those of the environment that runs the tests, which come after its own packages on
+    the path; that environment's editable installation stays out, because a .pth file is not read from there.
     """
     _run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder)
     (wheel,) = folder.glob("*.whl")

@@ -10,19 +10,19 @@ from tests.support.certificates import loopback_certificates
 
 
 def free_port() -> int:
-    """A port on which nothing listens."""
+    """A port that nothing listens on."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
 
 
 def in_clear(port: int, **more: Any) -> RelaySettings:
-    """For a relay without TLS; `more` wins."""
+    """Settings for a relay without TLS; `more` overrides them."""
     return RelaySettings(**({"host": "127.0.0.1", "port": port, "security": "none"} | more))
 
 
 def with_login(port: int, **more: Any) -> RelaySettings:
-    """For a relay with STARTTLS and the login mailer, "correct horse"; `more` wins."""
+    """Settings for a relay with STARTTLS and the login mailer, "correct horse"; `more` overrides them."""
     values = {
         "host": "localhost",
         "security": "starttls",

@@ -1,4 +1,4 @@
-"""A campaign's mail, its recipient, and the ways in which both may differ."""
+"""A campaign's mail and its recipient, and strategies that vary both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hosts of their own on one machine: namespaces for network and processes, and a switch between them and the test.
+"""Hosts on one machine: network and process namespaces, connected to the test by a switch.
 
     with Network(3) as network:
         one, *others = network.sites
@@ -21,28 +21,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-NOBODY = "02:00:00:00:00:fe"  # an Ethernet address that no cable leads to
+NOBODY = "02:00:00:00:00:fe"  # an Ethernet address that does not exist
 HERE = "02:00:00:00:00:01"
 _numbers = itertools.count()
 
 
 def why_not() -> str | None:
-    """What stands in the way of making networks here, or None."""
+    """Why networks can't be created here; None if they can."""
     if os.geteuid() != 0:
-        return "only root may make network namespaces"
+        return "only root can create network namespaces"
     if missing := [program for program in ("ip", "unshare") if shutil.which(program) is None]:
-        return f"there is no {' and no '.join(missing)} on this machine"
+        return f"{' and '.join(missing)} is not installed"
     try:
         with Network(1) as network:
             _run(*network.sites[0].within, "true")
     except subprocess.CalledProcessError as error:
-        return f"network namespaces can't be made: {error.stderr.strip()}"
+        return f"network namespaces can't be created: {error.stderr.strip()}"
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A place at the switch, for the processes of one host. Its cable can fail in three ways, until it is mended."""
+    """The processes of one host, at a switch. Its cable can fail in three ways, until it is repaired."""
 
     name: str
     address: str
@@ -52,22 +52,22 @@ class Site:
 
     @property
     def within(self) -> list[str]:
-        """What a command begins with to be run there, as the first process of a machine that just booted."""
+        """The prefix of a command that runs it there, as the first process of a machine that just booted."""
         return [
             *("ip", "netns", "exec", self.name),
             *("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--"),
         ]
 
     def unplug(self) -> None:
-        """The cable is out: nothing comes or goes, and the host sees that at once."""
+        """Unplug the cable: no packet passes, and the host notices at once."""
         _ip("-n", self.name, "link", "set", "eth0", "down")
 
     def mute(self) -> None:
-        """What the host says gets lost on the way. What it is told arrives."""
+        """Lose the packets that the host sends; it receives those sent to it."""
         self._know_switch_as(NOBODY)
 
     def deafen(self) -> None:
-        """What the host is told gets lost on the way. What it says arrives."""
+        """Lose the packets that are sent to the host; its own arrive."""
         self._be_known_as(NOBODY)
 
     def mend(self) -> None:
@@ -84,10 +84,10 @@ class Site:
 
 
 class Network:
-    """A switch with cables to `sites`, of which there are `count`. On this side it has `address`."""
+    """A switch with cables to `count` sites. The test has `address` on it."""
 
     def __init__(self, count: int) -> None:
-        # Of the range for measuring networks (RFC 2544), so that no network that is in use is in the way.
+        # A range for benchmarks (RFC 2544), which no network in use has.
         subnet = f"198.{random.choice((18, 19))}.{random.randrange(256)}"
         self._name = (
             f"mt{os.getpid()}n{next(_numbers)}"  # with a site's number within the 15 characters of a link
@@ -132,7 +132,7 @@ class Network:
 
 
 def first_process(outer: int) -> int:
-    """The process that `Site.within` runs, of which `outer` is the `unshare`; 0 while it does not run yet."""
+    """The process that `Site.within` starts, where `outer` is `unshare`; 0 until it runs."""
     try:
         children = Path(f"/proc/{outer}/task/{outer}/children").read_text(encoding="ascii").split()
     except OSError:

@@ -1,4 +1,4 @@
-"""PgBouncer in front of a PostgreSQL server that listens on a socket, for as long as a ``with``."""
+"""PgBouncer in front of a PostgreSQL server that listens on a socket, as a context manager."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A way to PostgreSQL over TCP that can be cut or blocked, as a cable or a firewall does."""
+"""A TCP proxy to PostgreSQL that can be cut or blocked, like a cable or a firewall."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHUNK = 1 << 16
 
 
 class DatabaseProxy:
-    """Listens on `host`, an address of this machine, and passes on to the server of `url`, in a thread of its own."""
+    """Listens on `host`, an address of this machine, and forwards to the server of `url`, in a thread."""
 
     def __init__(self, url: URL, host: str) -> None:
         self._url, self.host = url, host
@@ -43,7 +43,7 @@ class DatabaseProxy:
         self._loop.call_soon_threadsafe(self._cut)
 
     def block(self) -> None:
-        """Let nothing through, and say nothing of it."""
+        """Forward nothing, without an error."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def heal(self) -> None:

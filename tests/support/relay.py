@@ -1,4 +1,4 @@
-"""A scripted SMTP relay on loopback: well-behaved, unless its script says how to go wrong, where.
+"""A scripted SMTP relay on loopback: it works, except where its script names a fault.
 
     async with FaultyRelay([{Point.RCPT: Fault.HANG_UP}], chunking=True) as relay:
         ...                             # the first connection hangs up at RCPT, all later ones behave
@@ -29,7 +29,7 @@ ADDRESS = re.compile(rb"<(.*?)>")
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A message that the relay has taken, dots unstuffed."""
+    """A message that the relay accepted, with the dots unstuffed."""
 
     sender: str
     recipient: str
@@ -37,11 +37,10 @@ class Mail:
 
 
 class FaultyRelay:
-    """Its n-th connection follows `plan[n]`; connections beyond the plan behave.
+    """A relay whose n-th connection has the faults of `plan[n]`; later connections have none.
 
-    `accepted` has every mail that it took, `contents` every content that it saw in full, taken or not,
-    `commands` every command line, `connections` how many there were, and `turns` counts how often it had to reply
-    before more could come: the round trips.
+    `accepted` has the mails that it accepted, `contents` each content that arrived in full, `commands` the
+    command lines, `connections` the number of connections, and `turns` the number of round trips.
     """
 
     def __init__(
@@ -110,13 +109,13 @@ class FaultyRelay:
         await asyncio.gather(*self.open, *self.refused, return_exceptions=True)
 
     async def taken(self, count: int) -> None:
-        """Wait until that many mails were taken."""
+        """Wait until `count` mails were accepted."""
         while len(self.accepted) < count:
             self._taken.clear()
             await self._taken.wait()
 
     def take(self, mail: Mail) -> None:
-        """Keep a mail, and wake whoever waits for it."""
+        """Keep a mail, and wake the tasks that wait for it."""
         self.accepted.append(mail)
         self._taken.set()
 
@@ -137,11 +136,11 @@ class FaultyRelay:
 
 
 class HungUp(Exception):
-    """One of the two sides did."""
+    """The client or the relay closed the connection."""
 
 
 class Session:
-    """One connection. Replies are held back while more commands are at hand, as RFC 2920 wants it."""
+    """One connection. Replies are held back while more commands have arrived (RFC 2920)."""
 
     def __init__(
         self,
@@ -184,7 +183,8 @@ class Session:
             else:
                 await handler(line)
 
-    # -- commands ----------------------------------------------------------------------------------------------
+    # -- commands
+    # ----------------------------------------------------------------------------------------------
 
     async def on_helo(self, line: bytes) -> None:
         self.out += b"250 relay.test\r\n"
@@ -273,10 +273,11 @@ class Session:
         await self.flush()
         raise HungUp
 
-    # -- content -----------------------------------------------------------------------------------------------
+    # -- content
+    # -----------------------------------------------------------------------------------------------
 
     async def begin_content(self) -> bool:
-        """Go wrong before the content has come in full, where the script says so. Was it answered by that?"""
+        """Fail before the content has arrived in full, if the script says so; returns whether it replied."""
         if Point.CONTENT not in self.faults:
             return False
         if not self.came:
@@ -310,10 +311,11 @@ class Session:
         self.sender = self.recipient = None
         self.spoiled = False
 
-    # -- replies -----------------------------------------------------------------------------------------------
+    # -- replies
+    # -----------------------------------------------------------------------------------------------
 
     async def answer(self, point: Point, good: bytes, address: bytes = b"") -> bool:
-        """Reply as the script wants it. False where that was a refusal."""
+        """Reply as the script says; False if the reply is a refusal."""
         fault = self.faults.pop(point, None)
         match fault:
             case Fault.HANG_UP | Fault.CLOSING:
@@ -363,11 +365,12 @@ class Session:
             Point.BDAT: Point.QUIT,
         }.get(point)
 
-    # -- bytes -------------------------------------------------------------------------------------------------
+    # -- bytes
+    # -------------------------------------------------------------------------------------------------
 
     @property
     def in_clear(self) -> bool:
-        """Would STARTTLS be in order?"""
+        """Whether STARTTLS is allowed now."""
         return self.relay.starttls and self.writer.get_extra_info("sslcontext") is None
 
     async def line(self) -> bytes:
@@ -383,7 +386,7 @@ class Session:
         return content
 
     async def content(self) -> bytes:
-        """Up to the lone dot, dots unstuffed; an empty one is just the dot."""
+        """Read up to the line with a single dot, and unstuff the dots."""
         lines = []
         while (line := await self.line()) != b".":
             lines.append(line[1:] if line.startswith(b".") else line)

@@ -1,4 +1,4 @@
-"""Release notes rendered for a test, and the words that a reader of each part gets."""
+"""Release notes rendered for a test, and the words in each part of the mail."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ def mail(body: str, brand: Brand = BRAND, **changes: Any) -> RenderedNotes:
 
 
 def prose(rendered: RenderedNotes) -> Tag:
-    """The body's part of the HTML, as its parser sees it."""
+    """The element of the HTML that holds the body."""
     cell = BeautifulSoup(rendered.html, "html.parser").select_one(".prose > div")
     assert cell is not None
     return cell
 
 
 def words(source: str) -> Counter[str]:
-    """The words of a text, whatever marks stand around and inside them."""
+    """The words of a text, without the punctuation around and inside them."""
     return Counter(re.findall(r"\w{2,}", re.sub(r"[_\\]", " ", source)))
 
 
 def seen(rendered: RenderedNotes) -> str:
-    """All that the HTML shows or leads to: text, addresses, descriptions; code in the marks of Markdown."""
+    """Everything that the HTML shows or links to: text, addresses, descriptions; code in backticks."""
     soup = BeautifulSoup(rendered.html, "html.parser")
     for code in soup.find_all(["code", "pre"]):
         code.insert_before("`")

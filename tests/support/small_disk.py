@@ -1,4 +1,4 @@
-"""A disk that is soon full."""
+"""A small disk that tests can fill."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-MEGABYTES = 16  # SQLite writes some four to its log before it starts it over
+MEGABYTES = 16  # SQLite writes about 4 MB to its WAL before it starts over
 
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of a few megabytes in `folder`; the test is skipped where none can be mounted."""
+    """Mount a file system of a few megabytes in `folder`; skips the test if that is not possible."""
     disk = folder / "disk"
     disk.mkdir()
     mount = shutil.which("mount")
@@ -25,7 +25,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
     if subprocess.run(
         [mount, "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "none", disk], check=False
     ).returncode:
-        pytest.skip("nothing can be mounted here")
+        pytest.skip("mounting is not allowed here")
     try:
         yield disk
     finally:
@@ -33,7 +33,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """Write until there is no room left; returns the file to remove."""
+    """Write until the disk is full; returns the file to remove."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while file.write(bytes(4096)):

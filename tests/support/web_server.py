@@ -1,4 +1,4 @@
-"""An application on a port of its own: inside the test's event loop, or in a thread for tests without one."""
+"""A web application on a free port: in the test's event loop, or in a thread for synchronous tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 @asynccontextmanager
 async def serving(app: ASGIApp) -> AsyncIterator[str]:
-    """Serve `app` as `mailer serve` does; yields its address."""
+    """Serve `app` like `mailer serve`; yields its address."""
     server = _server(app)
     running = asyncio.create_task(server.serve())
     while not server.started:
@@ -30,7 +30,7 @@ async def serving(app: ASGIApp) -> AsyncIterator[str]:
 
 @contextmanager
 def serving_in_thread(app: ASGIApp) -> Iterator[str]:
-    """The same, for a test that is not asynchronous."""
+    """Serve `app` in a thread, for a synchronous test; yields its address."""
     server = _server(app)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
