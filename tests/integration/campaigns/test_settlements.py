@@ -21,17 +21,19 @@ MINUTE = timedelta(minutes=1)
 def test_all_parts_of_an_outcome_are_written(database: Database) -> None:
     campaign, context, attempted = _attempted(database, 2)
     due = campaign.now + 30 * MINUTE
-    first = Settlement(attempted[0], 1, DeliveryState.DEFERRED, due, "rcpt", 450, "450 4.2.0 later")
+    first = Settlement(
+        attempted[0], 1, DeliveryState.DEFERRED, due, "rcpt", reply_code=450, diagnostic="450 4.2.0 later"
+    )
     second = Settlement(attempted[1], 1, DeliveryState.ACCEPTED, reply_code=250, diagnostic="250 queued")
     campaign.settle(context, first, second, now=campaign.now + MINUTE)
     deferred, accepted = (campaign.row(number) for number in attempted)
     assert (deferred["state"], deferred["next_attempt_at"]) == (DeliveryState.DEFERRED, due)
-    assert (deferred["phase"], deferred["reply_code"], deferred["diagnostic"]) == (
+    assert (deferred["smtp_phase"], deferred["reply_code"], deferred["diagnostic"]) == (
         "rcpt",
         450,
         "450 4.2.0 later",
     )
-    assert (accepted["state"], accepted["phase"]) == (DeliveryState.ACCEPTED, None)
+    assert (accepted["state"], accepted["smtp_phase"]) == (DeliveryState.ACCEPTED, None)
     assert (accepted["reply_code"], accepted["diagnostic"]) == (250, "250 queued")
     for row in (deferred, accepted):
         assert (row["completed_at"], row["worker_id"]) == (campaign.now + MINUTE, None)
