@@ -26,8 +26,8 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
     """Send what is due and stop; for cron.
 
     Makes the digests and starts the scheduled campaigns that are due, tries deferred mails again, and continues
-    what a dead run left. Several at once share the work. Prints nothing when there is nothing to do; missed
-    campaigns, and those that wait for approval, are printed once.
+    what a dead run left. Several at once share the work. Prints nothing when there is nothing to do, or when another
+    run is sending the rest; missed campaigns, and those that wait for approval, are printed once.
 
     \b
     Example:
@@ -37,6 +37,8 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
     with stop_signals() as stop:
         started = _start_due(context, dispatch)
         results = run_due_campaigns(context, dispatch, processes, stop)
+    # Cron starts a run each minute; that an earlier one is still at work is not worth a mail.
+    own = [result for result in results if not result.by_another_run]
     if as_json:
         values = {
             "campaigns": [dataclasses.asdict(result.status) for result in results],
@@ -45,9 +47,9 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
         }
         context.report(values, "", as_json=True)
     else:
-        for result in results:
+        for result in own:
             context.report({}, result.status.line(), as_json=False)
-    exit_with(context, results, started.exit_code)
+    exit_with(context, own, started.exit_code)
 
 
 @click.command()
@@ -88,6 +90,8 @@ def _work_once(context: CommandContext, processes: int, stop: StopSignals) -> No
     dispatch = Dispatch(context.database, context.settings, context.database.clock())
     _start_due(context, dispatch)
     for result in run_due_campaigns(context, dispatch, processes, stop):
+        if result.by_another_run:
+            continue
         context.report({}, result.status.line(), as_json=False)
         if result.message:
             context.console.print(result.message, style="yellow", markup=False)

@@ -15,11 +15,15 @@ DONE_WITH_LOSSES = 3  # the exit code where some were rejected or are uncertain
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """The campaign's counts after a run, the exit code, and a message where there is one."""
+    """The campaign's counts after a run, the exit code, and a message where there is one.
+
+    `by_another_run`: another run is sending the rest, so this one is done.
+    """
 
     status: Status
     exit_code: int
     message: str | None = None
+    by_another_run: bool = False
 
 
 def judge_run(
@@ -45,7 +49,7 @@ def judge_run(
     if held := _why_held(status, closed_until, limited_until):
         return RunResult(status, 0, held)
     if unsent and at_work_elsewhere:
-        return RunResult(status, TryAgainLater.exit_code, "Another run is sending the rest.")
+        return RunResult(status, 0, "Another run is sending the rest.", by_another_run=True)
     if unsent and status.state is CampaignState.SENDING:
         message = f"Stopped early; `mailer campaigns send {slug}` continues."
         return RunResult(status, TryAgainLater.exit_code, message)
