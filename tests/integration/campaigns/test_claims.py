@@ -122,7 +122,7 @@ def test_only_people_who_agree_to_the_topic_are_enrolled(database: Database) -> 
 
 def test_people_are_enrolled_in_the_order_of_their_numbers_and_due_at_once(database: Database) -> None:
     people = subscribe(database, 4)
-    campaign_id = draft(database).id or 0
+    campaign_id = draft(database).id
     now = database.clock()()
     with database.write() as connection:
         deliveries.enrol(connection, campaign_id, "release-notes", now)

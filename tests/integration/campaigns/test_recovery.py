@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, select, update
 
 from campaigns import deliveries
-from campaigns.deliveries import Settlement, recovery
+from campaigns.deliveries import Settlement, delivery, recovery
 from campaigns.deliveries.workers import worker
 from campaigns.lifecycle import Act
-from campaigns.models import DeliveryState
+from campaigns.models import DeliveryReason, DeliveryState
 from mailer.database import Database
 from tests.support.campaign import dispatch_for, settings_for
 from tests.support.deliveries import LEASE, SentCampaign
@@ -45,15 +45,18 @@ def test_an_attempt_of_a_dead_worker_is_uncertain_from_then_on(database: Databas
     assert (uncertain["worker_id"], pending["worker_id"]) == (None, None)
 
 
-def test_a_crash_is_told_of_the_attempt_alone(database: Database) -> None:
-    """A claim says nothing of a former attempt of the same delivery either: it is to be tried anew."""
+def test_a_crash_is_the_reason_of_an_attempt_and_no_claim_keeps_an_earlier_reason(database: Database) -> None:
     campaign = SentCampaign(database, 2)
     context = campaign.worker()
+    earlier = {"smtp_phase": "rcpt", "reason": DeliveryReason.LIMIT}
+    with database.write() as connection:
+        connection.execute(update(delivery).values(earlier))
     attempted, claimed = campaign.claim(context)
     campaign.attempt(context, [attempted])
     campaign.retire_dead(campaign.now + 2 * LEASE)
-    assert campaign.row(attempted)["phase"] == "crash"
-    assert campaign.row(claimed)["phase"] is None
+    uncertain, pending = campaign.row(attempted), campaign.row(claimed)
+    assert (uncertain["smtp_phase"], uncertain["reason"]) == (None, DeliveryReason.CRASH)
+    assert (pending["smtp_phase"], pending["reason"]) == (None, None)
 
 
 def test_only_the_dead_lose_what_they_hold(database: Database) -> None:

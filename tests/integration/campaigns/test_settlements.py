@@ -9,7 +9,7 @@ import pytest
 from campaigns import deliveries
 from campaigns.deliveries import ClaimContext, Settlement
 from campaigns.lifecycle import Act
-from campaigns.models import DeliveryState
+from campaigns.models import DeliveryReason, DeliveryState
 from mailer.database import Database
 from subscribers.address import AddressHasher
 from tests.support.campaign import SECRET, dispatch_for, settings_for
@@ -21,21 +21,16 @@ MINUTE = timedelta(minutes=1)
 def test_all_parts_of_an_outcome_are_written(database: Database) -> None:
     campaign, context, attempted = _attempted(database, 2)
     due = campaign.now + 30 * MINUTE
-    first = Settlement(
-        attempted[0], 1, DeliveryState.DEFERRED, due, "rcpt", reply_code=450, diagnostic="450 4.2.0 later"
+    deferred = Settlement(attempted[0], 1, DeliveryState.DEFERRED, due, "rcpt", None, 450, "450 4.2.0 later")
+    rejected = Settlement(
+        attempted[1], 1, DeliveryState.REJECTED, None, "final", DeliveryReason.GIVEN_UP, 451, "451 4.3.0 busy"
     )
-    second = Settlement(attempted[1], 1, DeliveryState.ACCEPTED, reply_code=250, diagnostic="250 queued")
-    campaign.settle(context, first, second, now=campaign.now + MINUTE)
-    deferred, accepted = (campaign.row(number) for number in attempted)
-    assert (deferred["state"], deferred["next_attempt_at"]) == (DeliveryState.DEFERRED, due)
-    assert (deferred["smtp_phase"], deferred["reply_code"], deferred["diagnostic"]) == (
-        "rcpt",
-        450,
-        "450 4.2.0 later",
-    )
-    assert (accepted["state"], accepted["smtp_phase"]) == (DeliveryState.ACCEPTED, None)
-    assert (accepted["reply_code"], accepted["diagnostic"]) == (250, "250 queued")
-    for row in (deferred, accepted):
+    campaign.settle(context, deferred, rejected, now=campaign.now + MINUTE)
+    for settlement in (deferred, rejected):
+        row = campaign.row(settlement.delivery_id)
+        for field in ("state", "smtp_phase", "reason", "reply_code", "diagnostic"):
+            assert row[field] == getattr(settlement, field)
+        assert row["next_attempt_at"] == (settlement.next_attempt_at or campaign.now + MINUTE)
         assert (row["completed_at"], row["worker_id"]) == (campaign.now + MINUTE, None)
 
 
@@ -102,7 +97,7 @@ def test_an_uncertain_delivery_that_is_sent_again_is_due_at_once(database: Datab
     campaign, [uncertain] = _uncertain(database, 1)
     assert _resolve(campaign, resend=True) == [uncertain]
     row = campaign.row(uncertain)
-    assert (row["state"], row["completed_at"]) == (DeliveryState.PENDING, None)
+    assert (row["state"], row["completed_at"], row["reason"]) == (DeliveryState.PENDING, None, None)
     assert row["next_attempt_at"] == campaign.now + 5 * LEASE
 
 
@@ -187,7 +182,10 @@ def _attempted(database: Database, people: int) -> tuple[SentCampaign, ClaimCont
 
 def _uncertain(database: Database, people: int) -> tuple[SentCampaign, list[int]]:
     campaign, context, attempted = _attempted(database, people)
-    campaign.settle(context, *(Settlement(number, 1, DeliveryState.UNCERTAIN) for number in attempted))
+    crashed = [
+        Settlement(number, 1, DeliveryState.UNCERTAIN, reason=DeliveryReason.CRASH) for number in attempted
+    ]
+    campaign.settle(context, *crashed)
     return campaign, attempted
 
 
