@@ -14,6 +14,7 @@ from mailer.smtp.outcome import (
     MASK,
     Reply,
     classify,
+    is_policy_refusal,
     presentable,
     read_reply,
     says_no_such_address,
@@ -115,6 +116,61 @@ def test_nothing_but_a_refusal_says_that_there_is_no_such_address(outcome: Outco
     assert not says_no_such_address(outcome)
 
 
+def test_whether_an_address_exists_is_answered_with_yes_or_no() -> None:
+    assert says_no_such_address(Accepted(_reply(250))) is False
+    assert is_policy_refusal(Accepted(_reply(250))) is False
+
+
+@pytest.mark.parametrize("code", [530, 534, 535, 538])
+def test_a_recipient_refused_for_want_of_authentication_is_our_fault(code: int) -> None:
+    """RFC 4954 section 6."""
+    assert _scope(Phase.RCPT, code) is Scope.SENDER
+
+
+@pytest.mark.parametrize("code", [500, 502, 503])
+def test_a_recipient_refused_for_the_command_is_about_the_relay(code: int) -> None:
+    assert _scope(Phase.RCPT, code) is Scope.RELAY
+
+
+@pytest.mark.parametrize("code", [501, 504, 529, 531, 533, 536, 537, 539, 550, 554])
+def test_any_other_refusal_of_a_recipient_is_about_the_recipient(code: int) -> None:
+    assert _scope(Phase.RCPT, code) is Scope.RECIPIENT
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_a_delay_is_about_the_recipient_once_one_was_named(phase: Phase) -> None:
+    named = phase in {Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL}
+    assert _scope(phase, 451) is (Scope.RECIPIENT if named else Scope.RELAY)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "policy"),
+    [
+        (classify(Phase.RCPT, _reply(550, "5.7.1")), True),
+        (classify(Phase.FINAL, _reply(554, "5.7.26")), True),
+        (classify(Phase.RCPT, _reply(550, "5.1.1")), False),
+        (classify(Phase.RCPT, _reply(550)), False),
+        (classify(Phase.MAIL, _reply(550, "5.7.1")), False),
+        (classify(Phase.RCPT, _reply(450, "4.7.1")), False),
+        (Rejected(Phase.RCPT, Scope.RECIPIENT, None, "too large"), False),
+    ],
+)
+def test_a_refusal_of_one_recipient_may_be_one_of_policy(outcome: Outcome, policy: bool) -> None:
+    assert is_policy_refusal(outcome) is policy
+
+
+def test_a_senseless_reply_is_shown_with_the_command_that_it_answers() -> None:
+    outcome = classify(Phase.MAIL, _reply(354))
+    assert isinstance(outcome, Deferred)
+    assert outcome.reason == "the reply to MAIL makes no sense: 354 text"
+
+
+def _scope(phase: Phase, code: int) -> Scope:
+    outcome = classify(phase, _reply(code))
+    assert isinstance(outcome, Deferred | Rejected)
+    return outcome.scope
+
+
 def test_greylisting_is_about_the_recipient_even_where_it_says_policy() -> None:
     outcome = classify(Phase.RCPT, _reply(450, "4.7.1"))
     assert (type(outcome), outcome.scope) == (Deferred, Scope.RECIPIENT)
@@ -142,6 +198,7 @@ def test_only_a_positive_reply_to_the_content_accepts(phase: Phase, code: int, e
         (250, b"2.0.0", Reply(250, "2.0.0", "")),
         (250, b"", Reply(250, None, "")),
         (550, b"5.1.1 No such\n5.1.1 user here", Reply(550, "5.1.1", "No such user here")),
+        (500, b"5.5.1 Unknown command", Reply(500, "5.5.1", "Unknown command")),
         (550, b"4.1.1 of another class", Reply(550, None, "4.1.1 of another class")),
         (250, b"2.1.5.9 is no status", Reply(250, None, "2.1.5.9 is no status")),
         (550, b"5.1.1 caf\xe9\x00\x1b[31m", Reply(550, "5.1.1", "caf\ufffd[31m")),
@@ -191,3 +248,12 @@ def test_what_is_shown_is_one_bounded_printable_line(text: str) -> None:
 def test_a_mask_is_never_cut_open() -> None:
     """Cutting first would leave the beginning of an address."""
     assert "anna" not in presentable("x" * (LONGEST_TEXT - 6) + " anna.de.vries@example.org")
+
+
+def test_a_line_that_is_too_long_ends_in_an_ellipsis() -> None:
+    assert presentable("x" * 300) == "x" * 300
+    assert presentable("x" * 301) == "x" * 299 + "…"
+
+
+def test_an_empty_local_part_masks_nothing() -> None:
+    assert presentable("no such user - sorry", ("",)) == "no such user - sorry"
