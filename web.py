@@ -29,6 +29,7 @@ from mailer.config import Settings, key_source, load_settings
 from mailer.database import Clock, Database, GroupCommit
 from mailer.errors import MailerError
 from mailer.observability import CONTENT_TYPE, Metrics
+from subscribers.ledger import LedgerHealth
 from subscribers.models import Consent
 from subscribers.self_service import View, unsubscribe
 from subscribers.web import COUNTED, UnsubscribeEndpoint
@@ -59,6 +60,8 @@ class Application:
         self._settings = settings
         self._database = Database(settings.database_url.get_secret_value(), settings.folder)
         self._commits = GroupCommit(self._database, self._apply)
+        self._verifying: asyncio.Task[MailerError | None] | None = None
+        self._ledger_problem: str | None = None
         self.metrics = Metrics(COUNTED | {ANSWERS: "Answers over HTTP, by route and status."})
         self._unsubscribe = UnsubscribeEndpoint(
             self._database,
@@ -90,6 +93,8 @@ class Application:
         yield
         gc.unfreeze()
         await self._commits.close()
+        if self._verifying is not None:
+            await asyncio.wait([self._verifying])
         await self._database.aclose()
 
     @cached_property
@@ -102,11 +107,25 @@ class Application:
     async def _health(self, _request: Request) -> Response:
         try:
             async with asyncio.timeout(HEALTH_SECONDS), self._database.session() as session:
-                await session.exec(select(Consent).limit(1))
+                await session.exec(select(Consent.subscriber_id).limit(1))
         except (MailerError, TimeoutError) as error:
             log.warning("The database does not answer: %s", error)
             return PlainTextResponse("The database does not answer.\n", 503)
+        if problem := await self._find_ledger_problem():
+            return PlainTextResponse(f"{problem} Withdrawals are still taken; nothing is sent.\n", 503)
         return PlainTextResponse("ok\n")
+
+    async def _find_ledger_problem(self) -> str | None:
+        """What the last verification of the ledger found; a new one runs in the background, where it is due."""
+        task = self._verifying
+        if task is None or task.done():
+            health = LedgerHealth.of(self._database)
+            task = self._verifying = asyncio.create_task(asyncio.to_thread(health.problem))
+        done, _ = await asyncio.wait([task], timeout=HEALTH_SECONDS)
+        if done:
+            problem = task.result()
+            self._ledger_problem = problem.message if problem else None
+        return self._ledger_problem
 
     async def _metrics(self, _request: Request) -> Response:
         return PlainTextResponse(self.metrics.text(), headers={"Content-Type": CONTENT_TYPE})

@@ -50,8 +50,10 @@ class HashedAddress(NamedTuple):
 class AddressHasher:
     """Hashes addresses under every secret key, listed oldest to newest: new hashes are made with the newest."""
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
+    def __init__(self, keys: Sequence[bytes], prepared: bytes | None = None) -> None:
         self._keys = [(KeyedHash(key, _PURPOSE), key_id(key)) for key in reversed(keys)]
+        if prepared is not None:  # other hosts may hash with it already
+            self._keys.append((KeyedHash(prepared, _PURPOSE), key_id(prepared)))
 
     def newest(self, email_normalised: str) -> HashedAddress:
         """The hash under the newest key."""

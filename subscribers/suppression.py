@@ -8,23 +8,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, select
+from sqlalchemy import Connection, Row, delete, exists, insert, select
 
-from mailer.database import AnyOf, upsert
+from mailer.database import AnyOf, table, upsert
 from mailer.errors import ConfigurationError
 from subscribers.address import AddressHasher, HashedAddress
-from subscribers.models import Suppression, SuppressionReason
+from subscribers.models import Suppression, SuppressionLift, SuppressionReason
 
 SUPPRESSION = Suppression.metadata.tables["suppression"]
 
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """That an address is suppressed: since when, why, and the hashes by which that is known."""
+    """That an address is suppressed: since when, why, and the hashes by which that is known.
+
+    `hashed` is one of them: an address that comes back keeps it, so that links in mails of before still lead to it.
+    """
 
     since: datetime
     reason: SuppressionReason
     hashes: tuple[str, ...]
+    hashed: HashedAddress
 
 
 def add(
@@ -52,6 +56,12 @@ def lift(connection: Connection, hashes: Collection[str]) -> None:
         connection.execute(delete(SUPPRESSION).where(AnyOf(SUPPRESSION.c.address_hash, hashes)))
 
 
+def record_lift(connection: Connection, lifted: Suppressed, source: str, now: datetime) -> None:
+    """Note that an operator took a suppression back, and why; nothing of the address."""
+    row = {"reason": lifted.reason, "since": lifted.since, "lifted_at": now, "source": source}
+    connection.execute(insert(table(SuppressionLift)), row)
+
+
 def since_by_hash(connection: Connection, address_hash: str) -> datetime | None:
     """Since when the address with this hash is suppressed; None where it is not."""
     found = select(SUPPRESSION.c.since).where(SUPPRESSION.c.address_hash == address_hash)
@@ -62,9 +72,27 @@ def since_by_hash(connection: Connection, address_hash: str) -> datetime | None:
 def find(
     connection: Connection, hasher: AddressHasher, address_keys: Collection[str]
 ) -> dict[str, Suppressed]:
-    """Which of these addresses are suppressed, by address key, under whichever secret key that was done."""
+    """Which of these addresses are suppressed, by address key, under whichever secret key that was done.
+
+    Raises ConfigurationError where a suppression was made with a key that is no longer in the settings: nobody can
+    tell then whose it is, so nobody may be added.
+    """
     if not connection.execute(select(exists(select(SUPPRESSION)))).scalar_one():
         return {}
+    _check_keys(connection, hasher)
+    return _find(connection, hasher, address_keys)
+
+
+def find_recognisable(
+    connection: Connection, hasher: AddressHasher, address_keys: Collection[str]
+) -> dict[str, Suppressed]:
+    """Like `find`, but without those that only a former key can recognise: to show, not to decide who is added."""
+    return _find(connection, hasher, address_keys)
+
+
+def _find(
+    connection: Connection, hasher: AddressHasher, address_keys: Collection[str]
+) -> dict[str, Suppressed]:
     key_of = {hashed.hash: key for key in address_keys for hashed in hasher.every(key)}
     rows = defaultdict(list)
     for row in connection.execute(select(SUPPRESSION).where(AnyOf(SUPPRESSION.c.address_hash, key_of))):
@@ -72,19 +100,16 @@ def find(
     return {email_normalised: _latest(of_address) for email_normalised, of_address in rows.items()}
 
 
-def check_keys(connection: Connection, hasher: AddressHasher) -> None:
-    """Raises ConfigurationError if a suppression was made with a key that is no longer in the settings.
-
-    Nobody could then tell whether an address is suppressed, so nobody may be added.
-    """
+def _check_keys(connection: Connection, hasher: AddressHasher) -> None:
     used = set(connection.execute(select(SUPPRESSION.c.key_id).distinct()).scalars())
     if unknown := used - hasher.key_ids:
         raise ConfigurationError(
             f"There are suppressed addresses that only a former secret key can recognise ({', '.join(sorted(unknown))}).",
-            hint="Put that key back into secret_keys, before the newest; nobody is added until then.",
+            hint="Put that key back into secret_keys, before the newest. Nobody is added until then.",
         )
 
 
 def _latest(rows: Sequence[Row[Any]]) -> Suppressed:
     latest = max(rows, key=lambda row: row.since)
-    return Suppressed(latest.since, latest.reason, tuple(row.address_hash for row in rows))
+    hashed = HashedAddress(latest.address_hash, latest.key_id)
+    return Suppressed(latest.since, latest.reason, tuple(row.address_hash for row in rows), hashed)

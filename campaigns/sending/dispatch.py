@@ -20,6 +20,7 @@ from mailer.errors import InvalidInput
 from mailer.message import Content
 from mailer.smtp import Accepted, Envelope
 from mailer.smtp.relays import Relays
+from subscribers.ledger import LedgerHealth
 from templates.lint import Finding
 from templates.notes import RenderedNotes
 
@@ -70,6 +71,7 @@ class Dispatch:
         """Freeze the content and enrol the audience: from here on the campaign is being sent."""
         own_window = self._parse_window(window)
         self._check_approval(slug, Act.SEND)
+        LedgerHealth.of(self._database).refuse_if_damaged(check_now=True)
         self._preparation.freeze(slug)
         with self._database.write() as connection:
             campaign = catalogue.find(connection, slug)
@@ -78,7 +80,11 @@ class Dispatch:
         return campaign
 
     async def run(self, slug: str, watch: Watch) -> Tally:
-        """Send what is due of a campaign that is being sent. See `CampaignRuns.run`."""
+        """Send what is due of a campaign that is being sent. See `CampaignRuns.run`.
+
+        Raises Refused where the ledger is damaged.
+        """
+        LedgerHealth.of(self._database).refuse_if_damaged()
         return await self._runs.run(slug, watch)
 
     def resolve(self, slug: str, *, resend: bool, only: Sequence[int] = ()) -> int:

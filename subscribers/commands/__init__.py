@@ -2,5 +2,6 @@
 
 from subscribers.commands.consent import consent
 from subscribers.commands.people import subscribers
+from subscribers.commands.suppression import lift, suppress
 
-__all__ = ["consent", "subscribers"]
+__all__ = ["consent", "lift", "subscribers", "suppress"]

@@ -10,7 +10,7 @@ import click
 
 from mailer.commands import CommandContext, json_option
 from mailer.errors import InvalidInput, Refused
-from subscribers import ledger, rights, suppression
+from subscribers import ledger, rights
 from subscribers.commands import reporting
 from subscribers.commands.options import (
     address_of,
@@ -83,7 +83,6 @@ def grant(
     with context.database.write() as connection:
         now = context.now()
         given = _time(context, at, now) if at is not None else now
-        suppression.check_keys(connection, hasher)
         applicant = Applicant(0, names, address, hasher.newest(address.key), given)
         [candidate] = admission.admit(connection, [applicant], evidence, hasher, now)
     if candidate.decision is Decision.STILL_WITHDRAWN:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mailer.commands import CommandContext
+from mailer.config import key_ring
 from mailer.errors import InvalidInput
 from subscribers import rights
 from subscribers.address import AddressHasher, EmailAddress, normalise
@@ -35,7 +36,8 @@ def topic_or_default(context: CommandContext, topic: str | None) -> Topic:
 
 
 def hasher_of(context: CommandContext) -> AddressHasher:
-    return AddressHasher(context.settings.keys())
+    ring = key_ring(context.settings)
+    return AddressHasher(ring.keys, ring.prepared)
 
 
 def address_of(email: str, where: str = "EMAIL") -> EmailAddress:

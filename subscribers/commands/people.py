@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
 
 import click
 from rich.markup import escape
@@ -15,8 +18,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from mailer.commands import CommandContext, json_option
 from mailer.errors import InvalidInput
 from subscribers import rights
-from subscribers.address import AddressHasher
 from subscribers.commands import reporting
+from subscribers.commands.confirmation import confirm_many
 from subscribers.commands.options import (
     address_of,
     email_argument,
@@ -36,6 +39,8 @@ from subscribers.ledger import parse_source
 from subscribers.models import ConsentKind
 from subscribers.people import parse_name
 from subscribers.rights import Correction
+
+_MEMORY_BYTES = 64 * 1024 * 1024
 
 STATES = (ConsentKind.GRANTED, ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, ConsentKind.REQUESTED)
 
@@ -63,6 +68,7 @@ def subscribers() -> None:
     help="Where refused rows are listed; FILE.refused.csv by default.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
+@click.option("--yes", is_flag=True, help="Do not ask, also where the file withdraws many consents.")
 @json_option
 @click.pass_obj
 def import_(
@@ -75,14 +81,19 @@ def import_(
     wording_version: str,
     refusals: Path | None,
     dry_run: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Import the people of a CSV file who consented.
 
     The columns are salutation, first_name, surname, email, opted_in and opted_in_at, or in Dutch aanhef,
-    voornaam, achternaam, e-mailadres, toestemming and toestemming_op; others are dropped. Rows without
-    consent are not stored, bad rows are listed by number in the refusals file, good rows go in. Nobody who
-    withdrew comes back, unless by a consent given later. Refused rows do not make the command fail.
+    voornaam, achternaam, e-mailadres, toestemming and toestemming_op; others are dropped. A row that says no
+    withdraws the consent of somebody on file, unless it is dated before that consent; others who say no are
+    not stored. Bad rows are listed by number in the refusals file, good rows go in. Nobody who withdrew comes
+    back, unless by a consent given later. Refused rows do not make the command fail.
+
+    A file that would withdraw the consent of more than 20 people, and of more than 5 % of those who agreed, is
+    applied only after a question, or with --yes.
 
     \b
     Example:
@@ -102,17 +113,18 @@ def import_(
     with (
         Refusals(target) as refused,
         _progress(context, file) as on_progress,
-        as_text(file.open("rb")) as text,
+        as_text(_seekable(file)) as text,
     ):
         job = Import(
             database=context.database,
             evidence=evidence,
-            hasher=AddressHasher(context.settings.keys()),
+            hasher=hasher_of(context),
             zone=context.settings.tz,
             clock=context.clock,
             on_refusal=refused.write,
             on_progress=on_progress,
             dry_run=dry_run,
+            confirm=lambda withdrawn, agreed: _confirm(context, withdrawn, agreed, yes=yes),
         )
         report = job.run(text, file.name)
     values = asdict(report) | {
@@ -247,6 +259,23 @@ def export(context: CommandContext, email: str, as_json: bool) -> None:
     """
     values = rights.export_values(look_up(context, email))
     context.report(values, reporting.as_json(values), as_json=as_json)
+
+
+def _seekable(file: Path) -> BinaryIO:
+    """The file, which is read more than once; what comes through a pipe is kept in memory or a nameless file."""
+    stream = file.open("rb")
+    if stream.seekable():
+        return stream
+    with stream:
+        copy = SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
+        shutil.copyfileobj(stream, copy)
+    copy.seek(0)
+    return cast("BinaryIO", copy)
+
+
+def _confirm(context: CommandContext, withdrawn: int, agreed: int, *, yes: bool) -> None:
+    if not yes:
+        confirm_many(context, f"The file would withdraw the consent of {withdrawn:,} of {agreed:,} people.")
 
 
 def _name(option: str, value: str | None) -> str | None:

@@ -25,6 +25,7 @@ def of_import(report: ImportReport, refusals: Path, *, dry_run: bool) -> str:
         f"{report.granted:>9,}  consents granted",
         f"{report.unchanged:>9,}  unchanged",
         f"{report.still_withdrawn:>9,}  still withdrawn",
+        f"{report.withdrawn:>9,}  consents withdrawn",
         f"{report.without_consent:>9,}  without consent, not stored",
         f"{report.refused:>9,}  refused" + (f", see {refusals}" if report.refused else ""),
     ]

@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+from subscribers.intake.address_list import read_addresses
 from subscribers.intake.admission import Candidate, Decision, Evidence, admit, decide, decide_all
 from subscribers.intake.applicant import Applicant, ApplicantReader, Refusal, parse_answer
 from subscribers.intake.consent_time import FORMS, parse_consent_time
 from subscribers.intake.csv_file import Field, Malformed, PeopleCsv, Record, as_text
 from subscribers.intake.csv_import import Import, ImportReport
 from subscribers.intake.duplicates import SeenAddresses
+from subscribers.intake.opt_outs import MAX_UNCONFIRMED_PEOPLE, OptOuts
 from subscribers.intake.refusals import Refusals
 
 __all__ = [
     "FORMS",
+    "MAX_UNCONFIRMED_PEOPLE",
     "Applicant",
     "ApplicantReader",
     "Candidate",
@@ -24,6 +27,7 @@ __all__ = [
     "Import",
     "ImportReport",
     "Malformed",
+    "OptOuts",
     "PeopleCsv",
     "Record",
     "Refusal",
@@ -35,4 +39,5 @@ __all__ = [
     "decide_all",
     "parse_answer",
     "parse_consent_time",
+    "read_addresses",
 ]

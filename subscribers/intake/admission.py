@@ -130,7 +130,11 @@ def _put_on_file(connection: Connection, admitted: Sequence[Candidate], now: dat
     people.change_names(
         connection, {each.person.id: each.names for each in admitted if each.person and each.names}
     )
-    new_people = [each.applicant for each in admitted if each.person is None]
+    new_people = [
+        each.applicant if each.suppressed is None else each.applicant._replace(hashed=each.suppressed.hashed)
+        for each in admitted
+        if each.person is None
+    ]
     return people.add(connection, new_people, now)
 
 

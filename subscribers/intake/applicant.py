@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,13 @@ class Applicant(NamedTuple):
     address: EmailAddress
     hashed: HashedAddress
     consented_at: datetime
+
+
+class NoRow(NamedTuple):
+    """A row that says no. `said_at` is None where it has no date that can be read: then it counts from now on."""
+
+    address: EmailAddress
+    said_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class ApplicantReader:
         self._now = now
 
     def read(self, record: Record | Malformed) -> Applicant | Refusal | None:
-        """None stands for a row without consent, of which nothing else is looked at."""
+        """None stands for a row that says no; see `read_no`."""
         if isinstance(record, Malformed):
             return Refusal(record.row, "", record.reason)
         cells = record.cells
@@ -75,6 +83,22 @@ class ApplicantReader:
         hashed = self._hasher.newest(address.key)
         return Applicant(record.row, Names(**names), address, hashed, consented_at)
 
+    def read_no(self, record: Record | Malformed) -> NoRow | None:
+        """The row, where it says no and names an address."""
+        if isinstance(record, Malformed):
+            return None
+        cells = record.cells
+        try:
+            if parse_answer(cells[self._opted_in]):
+                return None
+            address = normalise(cells[self._email].strip(" \u00a0"))
+        except InvalidInput:
+            return None
+        try:
+            return NoRow(address, parse_consent_time(cells[self._opted_in_at], self._zone, self._now))
+        except InvalidInput:
+            return NoRow(address, None)
+
     def repeated(self, applicant: Applicant, first: int) -> Refusal:
         """The refusal of someone who was in the file before, in row `first`."""
         header = self._headers[Field.EMAIL]
@@ -83,6 +107,7 @@ class ApplicantReader:
         )
 
 
+@lru_cache(maxsize=100)
 def parse_answer(raw: str) -> bool:
     """Whether a cell says yes. Raises InvalidInput for what is neither a yes nor a no."""
     word = raw.strip().casefold()

@@ -16,9 +16,9 @@ from typing import BinaryIO, TextIO
 
 from mailer.errors import InvalidInput
 
-LONGEST_LINE = 64 * 1024
-LONGEST_TITLE = 100
-MOST_LINES = 100
+MAX_LINE_LENGTH = 64 * 1024
+MAX_TITLE_LENGTH = 100
+MAX_LINES = 100
 
 
 class Field(StrEnum):
@@ -62,6 +62,11 @@ HINT = (
 
 _DECORATION = re.compile(r"[\W_]")
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def field_of(title: str) -> Field | None:
+    """The field that a column with this title holds; None where it is not read."""
+    return HEADERS.get(_DECORATION.sub("", title).casefold())
 
 
 @dataclass(slots=True)
@@ -111,9 +116,9 @@ class PeopleCsv:
         row = 1
         while line := self._next_line():
             row += 1
-            if len(line) == LONGEST_LINE:
+            if len(line) == MAX_LINE_LENGTH:
                 self._skip_line(line)
-                yield Malformed(row, f"it is longer than {LONGEST_LINE} characters")
+                yield Malformed(row, f"it is longer than {MAX_LINE_LENGTH} characters")
             elif '"' in line:
                 yield self._quoted(row, line)
             elif not line.isspace():
@@ -133,7 +138,7 @@ class PeopleCsv:
 
     def _lines(self, line: str, further: list[str]) -> Iterator[str]:
         yield line
-        while len(further) < MOST_LINES and (line := self._next_line()):
+        while len(further) < MAX_LINES and (line := self._next_line()):
             further.append(line)
             yield line
 
@@ -143,7 +148,7 @@ class PeopleCsv:
         return Malformed(row, f"it has {len(cells)} cells where the header has {self._width}")
 
     def _next_line(self) -> str:
-        return self._put_back.pop() if self._put_back else self._text.readline(LONGEST_LINE)
+        return self._put_back.pop() if self._put_back else self._text.readline(MAX_LINE_LENGTH)
 
     def _skip_line(self, line: str) -> None:
         while line and not line.endswith(("\n", "\r")):
@@ -160,8 +165,10 @@ class PeopleCsv:
             raise self._header_error("the header's quotation marks do not match", HINT) from None
 
     def _assign(self, index: int, title: str) -> None:
-        shown = "".join(character for character in title if character.isprintable()).strip()[:LONGEST_TITLE]
-        field = HEADERS.get(_DECORATION.sub("", title).casefold())
+        shown = "".join(character for character in title if character.isprintable()).strip()[
+            :MAX_TITLE_LENGTH
+        ]
+        field = field_of(title)
         if field is None:
             self.dropped += (shown or f"column {index + 1}",)
         elif field in self.columns:

@@ -1,6 +1,6 @@
 """Import: rows of a file become subscribers, where each row's own consent says so.
 
-A row without consent is counted and forgotten; its address is not even looked at. A bad row is refused with its
+A row that says no withdraws the consent of somebody on file; of others nothing is kept. A bad row is refused with its
 number, column and reason, never with its content. Nobody who withdrew comes back, unless by a later consent.
 """
 
@@ -15,13 +15,15 @@ from typing import TextIO, assert_never
 from zoneinfo import ZoneInfo
 
 from mailer.database import Clock, Database
-from subscribers import suppression
+from mailer.errors import Refused
+from subscribers import audience
 from subscribers.address import AddressHasher
 from subscribers.intake import admission
 from subscribers.intake.admission import Decision, Evidence
 from subscribers.intake.applicant import Applicant, ApplicantReader, Refusal
 from subscribers.intake.csv_file import PeopleCsv
 from subscribers.intake.duplicates import SeenAddresses
+from subscribers.intake.opt_outs import OptOuts, withdraw_all
 
 # Large enough that a commit costs little a row, small enough that a click on an unsubscribe link waits little.
 BATCH = 5000
@@ -29,11 +31,12 @@ BATCH = 5000
 
 @dataclass(slots=True)
 class ImportReport:
-    """What became of a file's rows; `read` is the sum of the five after it."""
+    """What became of a file's rows; `read` is the sum of the six after it."""
 
     read: int = 0
     granted: int = 0
     without_consent: int = 0
+    withdrawn: int = 0
     refused: int = 0
     unchanged: int = 0
     still_withdrawn: int = 0
@@ -46,12 +49,21 @@ class ImportReport:
         self.still_withdrawn += decisions.count(Decision.STILL_WITHDRAWN)
 
 
+def refuse(withdrawn: int, agreed: int) -> None:
+    """Raise Refused: so many withdrawals are to be confirmed, and nobody is there to do so."""
+    raise Refused(
+        f"The file would withdraw the consent of {withdrawn:,} of {agreed:,} people. Nothing of it was applied.",
+        hint="Look whether its opt-in column is right. If it is, say --yes.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Import:
     """An import: what it stands on, and who is told how it goes.
 
     `on_refusal` gets each refused row, `on_progress` the bytes read so far. Each batch of rows is a transaction:
     what was done before a crash stays done, and the file can be imported again. A dry run writes nothing.
+    `confirm` is asked before a file withdraws many people: it gets their number, and that of those who agreed.
     """
 
     database: Database
@@ -62,26 +74,55 @@ class Import:
     on_refusal: Callable[[Refusal], None]
     on_progress: Callable[[int], None]
     dry_run: bool = False
+    confirm: Callable[[int, int], None] = refuse
 
     def run(self, text: TextIO, name: str) -> ImportReport:
-        """Import what `people_csv.as_text` opened, called `name` in messages.
+        """Import what `csv_file.as_text` opened, called `name` in messages; it is read more than once.
 
-        Raises InvalidInput if its header does not do, ConfigurationError if a suppression can't be recognised.
+        The rows that say no come first. Raises InvalidInput if its header does not do, ConfigurationError if a
+        suppression can't be recognised, and what `confirm` raises; then nothing of the file was applied.
         """
         file = PeopleCsv(text, name)
         report = ImportReport(dropped_columns=file.dropped)
-        with self.database.read() as connection:
-            suppression.check_keys(connection, self.hasher)
-        applicants = self._applicants(file, text, report)
-        batches = iter(lambda: list(islice(applicants, BATCH)), [])
         with _paused_garbage_collection():
-            for decisions in map(self._settle, batches):
+            opt_outs = self._read_opt_outs(file, text, name)
+            report.withdrawn = opt_outs.ending if self.dry_run else self._withdraw(opt_outs)
+            applicants = self._applicants(_reopen(text, name), text, report, opt_outs)
+            batches = iter(lambda: list(islice(applicants, BATCH)), [])
+            for decisions in map(self._admit, batches):
                 report.count(decisions)
                 gc.collect(1)
+        report.without_consent = max(report.without_consent - report.withdrawn, 0)
         self.on_progress(text.buffer.tell())
         return report
 
-    def _settle(self, batch: Sequence[Applicant]) -> list[Decision]:
+    def _read_opt_outs(self, file: PeopleCsv, text: TextIO, name: str) -> OptOuts:
+        opt_outs = OptOuts(self.evidence.topic, self.hasher)
+        reader = ApplicantReader(file, self.hasher, self.zone, self.clock())
+        opt_outs.read((row for record in file if (row := reader.read_no(record))), self.database, BATCH)
+        if opt_outs.ending:
+            found = map(reader.read, _reopen(text, name))
+            opt_outs.leave_out_outdone(one for one in found if isinstance(one, Applicant))
+            if not self.dry_run:
+                self._ask(opt_outs)
+        return opt_outs
+
+    def _ask(self, opt_outs: OptOuts) -> None:
+        with self.database.read() as connection:
+            agreed = audience.count(connection, self.evidence.topic)
+        if opt_outs.need_confirmation(agreed):
+            self.confirm(opt_outs.ending, agreed)
+
+    def _withdraw(self, opt_outs: OptOuts) -> int:
+        ended = 0
+        for batch in opt_outs.batches(BATCH):
+            with self.database.write() as connection:
+                ended += withdraw_all(
+                    connection, batch, self.evidence.topic, self.evidence.source, self.clock()
+                )
+        return ended
+
+    def _admit(self, batch: Sequence[Applicant]) -> list[Decision]:
         if self.dry_run:
             with self.database.read() as connection:
                 candidates = admission.decide_all(connection, batch, self.evidence.topic, self.hasher)
@@ -90,8 +131,10 @@ class Import:
                 candidates = admission.admit(connection, batch, self.evidence, self.hasher, self.clock())
         return [candidate.decision for candidate in candidates]
 
-    def _applicants(self, file: PeopleCsv, text: TextIO, report: ImportReport) -> Iterator[Applicant]:
-        """Those who agreed, each once; whoever else there is is counted in `report`."""
+    def _applicants(
+        self, file: PeopleCsv, text: TextIO, report: ImportReport, opt_outs: OptOuts
+    ) -> Iterator[Applicant]:
+        """Those who agreed, each once; the others are counted in `report`."""
         reader = ApplicantReader(file, self.hasher, self.zone, self.clock())
         seen = SeenAddresses()
         for record in file:
@@ -102,6 +145,8 @@ class Import:
             if isinstance(found, Applicant) and (first := seen.first_row(found.hashed.hash, found.row)):
                 found = reader.repeated(found, first)
             match found:
+                case Applicant() if opt_outs.outdo(found):
+                    report.still_withdrawn += 1
                 case Applicant():
                     yield found
                 case Refusal():
@@ -111,6 +156,11 @@ class Import:
                     report.without_consent += 1
                 case _:
                     assert_never(found)
+
+
+def _reopen(text: TextIO, name: str) -> PeopleCsv:
+    text.seek(0)
+    return PeopleCsv(text, name)
 
 
 @contextmanager

@@ -1,34 +1,41 @@
-"""Which addresses a file had before, and in which row; 25 MB for a million of them."""
+"""What a file said of each address before: a table of some 25 MB for a million of them."""
 
 from __future__ import annotations
 
 from array import array
+from typing import Literal
 
 
-class SeenAddresses:
-    """Remembers the first row of each address by 64 bits of its keyed hash.
+class AddressTable:
+    """Maps addresses, known by 64 bits of their keyed hash, to numbers.
 
     An open-addressing table in two flat arrays: a dict would take 110 bytes for each entry, this takes 18 to 36.
-    Who does not know the secret key can't make two addresses collide; by chance it happens in one import of a
-    million rows out of 37 million.
+    Somebody without the secret key can't make two addresses collide. By chance it happens in one import of a million
+    rows out of 37 million.
     """
 
-    def __init__(self) -> None:
-        self._allot(1 << 12)
+    def __init__(self, typecode: Literal["I", "q"]) -> None:
+        self._typecode = typecode
+        self._allocate(1 << 12)
         self._count = 0
 
-    def first_row(self, address_hash: str, row: int) -> int | None:
-        """The row in which this address came first, or None: then `row` is it from now on."""
-        mark = int(address_hash[:16], 16) or 1
+    def __len__(self) -> int:
+        return self._count
+
+    def get(self, address_hash: str) -> int | None:
+        """The number of this address; None where it has none."""
+        slot = self._slot(_mark(address_hash))
+        return self._values[slot] if self._marks[slot] else None
+
+    def set(self, address_hash: str, value: int) -> None:
+        """Give this address a number."""
+        mark = _mark(address_hash)
         slot = self._slot(mark)
-        if self._marks[slot]:
-            return self._rows[slot]
+        self._count += not self._marks[slot]
         self._marks[slot] = mark
-        self._rows[slot] = row
-        self._count += 1
+        self._values[slot] = value
         if self._count * 3 > len(self._marks) * 2:
             self._grow()
-        return None
 
     def _slot(self, mark: int) -> int:
         marks, mask = self._marks, self._mask
@@ -38,15 +45,33 @@ class SeenAddresses:
         return slot
 
     def _grow(self) -> None:
-        marks, rows = self._marks, self._rows
-        self._allot(len(marks) * 2)
-        for mark, row in zip(marks, rows, strict=True):
+        marks, values = self._marks, self._values
+        self._allocate(len(marks) * 2)
+        for mark, value in zip(marks, values, strict=True):
             if mark:
                 slot = self._slot(mark)
                 self._marks[slot] = mark
-                self._rows[slot] = row
+                self._values[slot] = value
 
-    def _allot(self, size: int) -> None:
+    def _allocate(self, size: int) -> None:
         self._marks = array("Q", [0]) * size
-        self._rows = array("I", [0]) * size
+        self._values = array(self._typecode, [0]) * size
         self._mask = size - 1
+
+
+class SeenAddresses:
+    """Remembers the first row of each address."""
+
+    def __init__(self) -> None:
+        self._rows = AddressTable("I")
+
+    def first_row(self, address_hash: str, row: int) -> int | None:
+        """The row in which this address came first, or None: then `row` is it from now on."""
+        first = self._rows.get(address_hash)
+        if first is None:
+            self._rows.set(address_hash, row)
+        return first
+
+
+def _mark(address_hash: str) -> int:
+    return int(address_hash[:16], 16) or 1

@@ -20,6 +20,7 @@ from subscribers.ledger.events import (
     rectification,
     status_after,
 )
+from subscribers.ledger.health import LedgerHealth
 from subscribers.ledger.ledger import (
     CONSENT,
     EVENT,
@@ -32,6 +33,7 @@ from subscribers.ledger.ledger import (
     Appended,
     Statuses,
     append,
+    append_unchecked,
     entries,
     entries_by_subscriber,
     entry,
@@ -69,11 +71,13 @@ __all__ = [
     "BrokenLink",
     "ConsentStatus",
     "LedgerEntry",
+    "LedgerHealth",
     "NewEvent",
     "Proof",
     "Statuses",
     "Verified",
     "append",
+    "append_unchecked",
     "check_chain",
     "check_entry",
     "entries",

@@ -102,17 +102,13 @@ def _append_once(connection: Connection, event: NewEvent, now: datetime) -> bool
 def latest_moment(connection: Connection, subscriber_ids: Sequence[int], now: datetime) -> datetime:
     """When to date what takes something away from these subscribers: now, or later where the clock is behind.
 
-    Nothing is taken away before it was given: it is dated no earlier than the latest consent of theirs, and than the
-    last entry about them was recorded. So an old consent that turns up again stays older, whatever the clock said.
+    Nothing is taken away before it was given: it is dated no earlier than what the ledger and the consent table say
+    of them. So an old consent that turns up again stays older, whatever the clock said.
     """
-    given = select(CONSENT.c.since).where(CONSENT.c.subscriber_id.in_(subscriber_ids))
-    recorded = (
-        select(EVENT.c.recorded_at, EVENT.c.occurred_at)
-        .where(EVENT.c.subscriber_id.in_(subscriber_ids))
-        .order_by(EVENT.c.id)
-    )
+    in_table = select(CONSENT.c.since).where(CONSENT.c.subscriber_id.in_(subscriber_ids))
+    in_ledger = select(EVENT.c.occurred_at).where(EVENT.c.subscriber_id.in_(subscriber_ids))
     moments = [now]
-    for statement in (given, recorded):
+    for statement in (in_table, in_ledger):
         try:
             with connection.begin_nested():
                 moments += [moment for row in connection.execute(statement) for moment in row]

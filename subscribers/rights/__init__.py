@@ -15,6 +15,7 @@ from subscribers.rights.access import (
     look_up,
 )
 from subscribers.rights.erasure import erase
+from subscribers.rights.opt_out import Suppressions, count_agreed, lift, suppress_all
 from subscribers.rights.rectification import Correction, rectify
 from subscribers.rights.withdrawal import withdraw
 
@@ -22,12 +23,16 @@ __all__ = [
     "Correction",
     "ListedPerson",
     "SubjectRecord",
+    "Suppressions",
+    "count_agreed",
     "entry_values",
     "erase",
     "export_values",
     "find",
+    "lift",
     "list_people",
     "look_up",
     "rectify",
+    "suppress_all",
     "withdraw",
 ]

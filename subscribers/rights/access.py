@@ -69,20 +69,25 @@ def find(connection: Connection, address: EmailAddress, hasher: AddressHasher) -
     person = people.find(connection, address)
     if person is not None:
         return person
-    suppressed = suppression.find(connection, hasher, [address.key]).get(address.key)
+    suppressed = suppression.find_recognisable(connection, hasher, [address.key]).get(address.key)
     if suppressed is not None and suppressed.reason is SuppressionReason.ERASED:
         raise NotFound(
             f"Nobody with this address is on file: it was erased on {suppressed.since:%Y-%m-%d}, "
             "or changed for another that day; only a keyed hash of it is left."
         )
-    raise NotFound("Nobody with this address is on file.")
+    raise NotFound(
+        "Nobody with this address is on file.",
+        hint="Keep an opt-out of somebody who is not on file with `mailer subscribers suppress`.",
+    )
 
 
 def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> SubjectRecord:
     """All there is on file about the person with this address. Raises NotFound."""
     person = find(connection, address, hasher)
     statuses = ledger.statuses(connection, [person.id])
-    suppressed = suppression.find(connection, hasher, [person.email_normalised]).get(person.email_normalised)
+    suppressed = suppression.find_recognisable(connection, hasher, [person.email_normalised]).get(
+        person.email_normalised
+    )
     history = ledger.history(connection, person.id)
     named = {line.event.wording_sha256 for line in history} - {None}
     wordings = connection.execute(select(WORDING.c.sha256, WORDING.c.text).where(WORDING.c.sha256.in_(named)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -23,6 +24,18 @@ def erase(
     """
     ledger.lock(connection)
     person = find(connection, address, hasher)
-    ledger.append(connection, [NewEvent(person.id, EVERY_TOPIC, ConsentKind.ERASED, now, source)], now)
+    since = ledger.latest_moment(connection, [person.id], now)
+    _record(connection, person.id, source, now)
     people.remove(connection, person.id)
-    suppression.add(connection, hasher.newest(person.email_normalised), SuppressionReason.ERASED, now)
+    suppression.add(connection, person.hashed, SuppressionReason.ERASED, since)
+
+
+def _record(connection: Connection, person_id: int, source: str, now: datetime) -> None:
+    """Append to the ledger. A damaged one does not keep anybody from being erased: it takes what it can."""
+    event = NewEvent(person_id, EVERY_TOPIC, ConsentKind.ERASED, now, source)
+    try:
+        with connection.begin_nested():
+            ledger.append(connection, [event], now)
+    except ledger.DAMAGE:
+        with suppress(*ledger.DAMAGE), connection.begin_nested():
+            ledger.append_unchecked(connection, [event], now)

@@ -64,6 +64,7 @@ def _readdress(
         return
     if people.find(connection, address) is not None:
         raise Refused("The new address is on file already, as another person.", hint="Erase one of the two.")
+    since = ledger.latest_moment(connection, [person.id], now)
     if suppression.find(connection, hasher, [address.key]):
         raise Refused(
             "The new address is suppressed: it was erased, it bounced, or its owner objected.",
@@ -71,4 +72,4 @@ def _readdress(
         )
     people.change_address(connection, person.id, address, hasher.newest(address.key))
     # Otherwise the old file, imported again, would put the old address on file as somebody new.
-    suppression.add(connection, hasher.newest(person.email_normalised), SuppressionReason.ERASED, now)
+    suppression.add(connection, person.hashed, SuppressionReason.ERASED, since)

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from subscribers import ledger
+from subscribers import ledger, suppression
 from subscribers.address import AddressHasher, EmailAddress
-from subscribers.ledger import NewEvent
-from subscribers.models import ConsentKind
+from subscribers.ledger import DAMAGE, NewEvent
+from subscribers.models import ConsentKind, SuppressionReason
+from subscribers.people import Person
 from subscribers.rights.access import find
 
 
@@ -22,11 +23,33 @@ def withdraw(
     source: str,
     now: datetime,
 ) -> bool:
-    """Take back a person's consent on `topic`; False where there was none to take back. Raises NotFound."""
-    ledger.lock(connection)
+    """Withdraw a person's consent on `topic`; False where there was none.
+
+    A damaged ledger or consent table does not keep anybody from leaving: the withdrawal is recorded as far as they
+    take it. Raises NotFound.
+    """
     person = find(connection, address, hasher)
-    status = ledger.statuses(connection, [person.id]).get((person.id, topic))
-    if status is None or status.state in {ConsentKind.WITHDRAWN, ConsentKind.OBJECTED}:
-        return False
-    ledger.append(connection, [NewEvent(person.id, topic, ConsentKind.WITHDRAWN, now, source)], now)
-    return True
+    event = NewEvent(person.id, topic, ConsentKind.WITHDRAWN, now, source)
+    try:
+        with connection.begin_nested():
+            return _withdraw(connection, event, now)
+    except DAMAGE:
+        if not ledger.withdraw_from_damaged(connection, event, now):
+            _suppress(connection, person, now, source)
+        return True
+
+
+def _withdraw(connection: Connection, event: NewEvent, now: datetime) -> bool:
+    ledger.lock(connection)
+    person_id, topic = event.subscriber_id, event.topic
+    status = ledger.statuses(connection, [person_id]).get((person_id, topic))
+    to_record = ledger.is_to_record(
+        status, lambda: ledger.newest_entry(connection, person_id, topic), event.source
+    )
+    if to_record:
+        ledger.append(connection, [event], now)
+    return to_record
+
+
+def _suppress(connection: Connection, person: Person, now: datetime, source: str) -> None:
+    suppression.add(connection, person.hashed, SuppressionReason.WITHDRAWN, now, source=source)

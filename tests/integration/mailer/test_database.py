@@ -62,7 +62,7 @@ def test_of_two_writers_the_second_waits(database: Database) -> None:
     """Where the first's lock is; on SQLite that is the file, on PostgreSQL the row."""
     with database.write() as connection:
         connection.execute(
-            text("INSERT INTO suppression VALUES ('h', 'k', 'erased', '2026-01-01 00:00:00+00:00')")
+            text("INSERT INTO suppression VALUES ('h', 'k', 'erased', '2026-01-01 00:00:00+00:00', '')")
         )
     began, order = threading.Event(), []
 

@@ -29,7 +29,7 @@ from subscribers.intake import (
     parse_answer,
     parse_consent_time,
 )
-from subscribers.intake.csv_file import LONGEST_LINE
+from subscribers.intake.csv_file import MAX_LINE_LENGTH
 from subscribers.ledger import ConsentStatus
 from subscribers.models import ConsentKind
 from subscribers.people import Names, parse_name
@@ -127,7 +127,7 @@ class TestRecords:
         assert record.cells[1:3] == ["Zoë\nMaria", 'De "Vries"']
 
     def test_a_line_without_end_is_refused_and_skipped_in_pieces(self) -> None:
-        found = records(HEADER + "x" * (3 * LONGEST_LINE) + "\n" + GOOD)
+        found = records(HEADER + "x" * (3 * MAX_LINE_LENGTH) + "\n" + GOOD)
         assert [type(record) for record in found] == [Malformed, Record]
         assert found[1].row == 3
 

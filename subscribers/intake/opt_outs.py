@@ -1,0 +1,127 @@
+"""The rows of a file that say no: whom they withdraw, and which rows of the same file they outdo.
+
+A no about somebody on file is a withdrawal, unless it is dated strictly before the consent on file: exports keep the
+old date, so one of the same date withdraws. Within a file the later row counts; a no without a date is later than any
+yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from mailer.database import Database
+from subscribers import ledger, people
+from subscribers.address import AddressHasher
+from subscribers.intake.applicant import Applicant, NoRow
+from subscribers.intake.duplicates import AddressTable
+from subscribers.ledger import ConsentStatus, NewEvent
+from subscribers.models import ConsentKind
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNDATED = 2**63 - 1
+_AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
+
+MAX_UNCONFIRMED_PEOPLE = 20
+MAX_UNCONFIRMED_SHARE = 0.05
+
+
+class OptOut(NamedTuple):
+    """Somebody on file about whom a file says no. `ends_consent`: it does more than date a withdrawal later."""
+
+    address_key: str
+    said_at: datetime | None
+    ends_consent: bool
+
+
+class OptOuts:
+    """What the noes of one file do to one topic."""
+
+    def __init__(self, topic: str, hasher: AddressHasher) -> None:
+        self._topic = topic
+        self._hasher = hasher
+        self._latest = AddressTable("q")
+        self.on_file: dict[str, OptOut] = {}
+
+    @property
+    def ending(self) -> int:
+        """How many people's consent ends."""
+        return sum(one.ends_consent for one in self.on_file.values())
+
+    def need_confirmation(self, agreed: int) -> bool:
+        """Whether so many people withdraw, of those who `agreed`, that it may be a mistake in the file."""
+        return self.ending > MAX_UNCONFIRMED_PEOPLE and self.ending > MAX_UNCONFIRMED_SHARE * agreed
+
+    def read(self, rows: Iterable[NoRow], database: Database, batch: int) -> None:
+        """Take in the rows that say no, and find the people on file among them."""
+        rows = iter(rows)
+        while some := list(islice(rows, batch)):
+            for row in some:
+                hashed = self._hasher.newest(row.address.key).hash
+                self._latest.set(hashed, max(_instant(row.said_at), self._latest.get(hashed) or 0))
+            with database.read() as connection:
+                self._find(connection, some)
+
+    def leave_out_outdone(self, applicants: Iterable[Applicant]) -> None:
+        """Leave out those noes after which the same file says yes."""
+        for applicant in applicants:
+            found = self.on_file.get(applicant.address.key)
+            if found is not None and found.said_at is not None and applicant.consented_at > found.said_at:
+                del self.on_file[applicant.address.key]
+
+    def outdo(self, applicant: Applicant) -> bool:
+        """Whether the same file says no to this yes, at the same time or later."""
+        said_at = self._latest.get(applicant.hashed.hash) if len(self._latest) else None
+        return said_at is not None and _instant(applicant.consented_at) <= said_at
+
+    def batches(self, size: int) -> Iterator[Sequence[OptOut]]:
+        """Those on file, by `size` at a time."""
+        every = iter(self.on_file.values())
+        while some := list(islice(every, size)):
+            yield some
+
+    def _find(self, connection: Connection, rows: Sequence[NoRow]) -> None:
+        for key, status in _statuses(connection, [row.address.key for row in rows], self._topic).items():
+            latest = self._latest.get(self._hasher.newest(key).hash)
+            said_at = None if latest in {None, _UNDATED} else _EPOCH + timedelta(microseconds=latest or 0)
+            ends_consent = status.state in _AGREED and (said_at is None or said_at >= status.since)
+            dates_later = status.state not in _AGREED and said_at is not None and said_at > status.since
+            if ends_consent or dates_later:
+                self.on_file[key] = OptOut(key, said_at, ends_consent)
+
+
+def withdraw_all(
+    connection: Connection, opt_outs: Sequence[OptOut], topic: str, source: str, now: datetime
+) -> int:
+    """Record the withdrawals of these people; returns how many consents end. Needs a writing transaction."""
+    ledger.lock(connection)
+    known = people.find_all(connection, [one.address_key for one in opt_outs])
+    statuses = ledger.statuses(connection, [person.id for person in known.values()])
+    events, ended = [], 0
+    for one in opt_outs:
+        person = known.get(one.address_key)
+        status = statuses.get((person.id, topic)) if person else None
+        if person is None or status is None or (one.said_at is not None and one.said_at < status.since):
+            continue
+        if status.state not in _AGREED and (one.said_at is None or one.said_at == status.since):
+            continue
+        ended += status.state in _AGREED
+        events.append(NewEvent(person.id, topic, ConsentKind.WITHDRAWN, one.said_at or now, source))
+    ledger.append(connection, events, now)
+    return ended
+
+
+def _statuses(connection: Connection, keys: Sequence[str], topic: str) -> dict[str, ConsentStatus]:
+    known = people.find_all(connection, keys)
+    statuses = ledger.statuses(connection, [person.id for person in known.values()])
+    found = {key: statuses.get((person.id, topic)) for key, person in known.items()}
+    return {key: status for key, status in found.items() if status is not None}
+
+
+def _instant(moment: datetime | None) -> int:
+    """Microseconds since 1970; of a no without a date the largest number."""
+    return _UNDATED if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)

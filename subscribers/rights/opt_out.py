@@ -1,0 +1,75 @@
+"""Keep opt-outs of people who are not on file, as keyed hashes only, and take one back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from mailer.errors import NotFound
+from subscribers import ledger, people, suppression
+from subscribers.address import AddressHasher, EmailAddress
+from subscribers.ledger import NewEvent
+from subscribers.models import ConsentKind, SuppressionReason
+
+_AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
+
+
+class Suppressions(NamedTuple):
+    """How many addresses were suppressed, and how many consents that withdrew."""
+
+    suppressed: int
+    withdrawn: int
+
+
+def count_agreed(connection: Connection, addresses: Sequence[EmailAddress]) -> int:
+    """How many of these people are on file and agree to anything."""
+    known = people.find_all(connection, [address.key for address in addresses])
+    statuses = ledger.statuses(connection, [person.id for person in known.values()])
+    return len({person_id for (person_id, _), status in statuses.items() if status.state in _AGREED})
+
+
+def suppress_all(
+    connection: Connection,
+    addresses: Sequence[EmailAddress],
+    *,
+    hasher: AddressHasher,
+    source: str,
+    now: datetime,
+) -> Suppressions:
+    """Mail nothing more to these addresses. Needs a writing transaction.
+
+    Somebody on file has all consents withdrawn as well. `source` says why. The suppression is dated no earlier than
+    what it takes away, whatever the clock says.
+    """
+    ledger.lock(connection)
+    known = people.find_all(connection, [address.key for address in addresses])
+    statuses = ledger.statuses(connection, [person.id for person in known.values()])
+    events = [
+        NewEvent(person_id, topic, ConsentKind.WITHDRAWN, now, source)
+        for (person_id, topic), status in statuses.items()
+        if status.state in _AGREED
+    ]
+    ledger.append(connection, events, now)
+    suppressed = 0
+    for address in addresses:
+        person = known.get(address.key)
+        hashed = person.hashed if person else hasher.newest(address.key)
+        since = ledger.latest_moment(connection, [person.id], now) if person else now
+        before = suppression.since_by_hash(connection, hashed.hash)
+        suppressed += before is None
+        suppression.add(connection, hashed, SuppressionReason.OPTED_OUT, since, source=source)
+    return Suppressions(suppressed, len(events))
+
+
+def lift(
+    connection: Connection, address: EmailAddress, *, hasher: AddressHasher, source: str, now: datetime
+) -> None:
+    """Take back the suppression of an address; `source` says why. Consents stay as they are. Raises NotFound."""
+    found = suppression.find(connection, hasher, [address.key]).get(address.key)
+    if found is None:
+        raise NotFound("This address is not suppressed.")
+    suppression.lift(connection, found.hashes)
+    suppression.record_lift(connection, found, source, now)

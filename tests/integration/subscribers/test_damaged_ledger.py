@@ -1,0 +1,155 @@
+"""A damaged ledger or consent table keeps nobody from leaving, and keeps everything from being sent."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from mailer.database import Database
+from mailer.errors import MailerError, Refused
+from subscribers import rights
+from subscribers.address import AddressHasher, normalise
+from subscribers.models import ConsentKind
+from subscribers.self_service import Withdrawal, unsubscribe
+from tests.support.campaign import SECRET, TOPIC, dispatch_for, draft, subscribe
+from tests.support.campaign import settings_for as sending_settings
+from tests.support.links import address_of, links_in, target_of
+from tests.support.relay import FaultyRelay
+from tests.support.web_server import serving
+from web import create_app
+
+DAMAGES = [
+    "UPDATE consent_event SET source = 'elsewhere' WHERE id = 4",
+    "UPDATE consent_event SET source = x'ff' WHERE id = 4",
+    "UPDATE consent_event SET kind = 'invented' WHERE id = 4",
+    "UPDATE consent_event SET hash = previous_hash WHERE id = 4",
+    "UPDATE consent_event SET hash = x'ff00' WHERE id = 4",
+    "UPDATE consent_event SET occurred_at = 'once' WHERE id = 4",
+    "UPDATE consent_event SET recorded_at = 'once'",
+    "UPDATE consent_event SET kind = 'rectified' WHERE id = 2",
+    "UPDATE consent_event SET source = 'elsewhere' WHERE id = 1",
+    "UPDATE consent_event SET subscriber_id = 99 WHERE id = 1",
+    "UPDATE consent_event SET topic = 'no topic!'",
+    "DELETE FROM consent_event WHERE id = 2",
+    "DELETE FROM consent_event",
+    "DROP TABLE consent_event",
+    "UPDATE wording SET text = 'No.'",
+    "DELETE FROM wording",
+    "UPDATE consent SET state = 'invented'",
+    "UPDATE consent SET state = 'withdrawn' WHERE subscriber_id = 1",
+    "UPDATE consent SET since = 'once'",
+    "UPDATE consent SET event_id = 'x'",
+    "DELETE FROM consent WHERE subscriber_id <> 4",
+    "UPDATE consent SET topic = 'other'",
+    "DROP TABLE consent",
+    "DROP TABLE wording",
+]
+
+
+def damage(database: Database, statement: str) -> None:
+    """Run `statement` as somebody with all rights could, or a failing disk."""
+    with database.engine.connect() as connection:
+        driver = connection.connection
+        driver.execute("PRAGMA foreign_keys=OFF")
+        driver.execute("PRAGMA ignore_check_constraints=ON")
+        for (name,) in connection.execute(
+            text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        ).all():
+            connection.execute(text(f"DROP TRIGGER {name}"))
+        connection.execute(text(statement))
+        connection.commit()
+    database.engine.dispose()
+
+
+@pytest.fixture(params=DAMAGES)
+def damaged(request: pytest.FixtureRequest, sqlite_database: Database) -> Database:
+    """Four people who agreed, a campaign for them, and a damaged ledger or consent table."""
+    subscribe(sqlite_database, 4)
+    draft(sqlite_database)
+    damage(sqlite_database, request.param)
+    return sqlite_database
+
+
+def is_recorded(database: Database, person: int) -> bool:
+    """Whether the ledger, the consent table or a suppression says that the person left."""
+    statements = (
+        f"SELECT 1 FROM consent_event WHERE subscriber_id = {person} AND kind = 'withdrawn'",
+        f"SELECT 1 FROM consent WHERE subscriber_id = {person} AND state = 'withdrawn' AND topic = '{TOPIC}'",
+        f"SELECT 1 FROM suppression JOIN subscriber USING (address_hash) WHERE subscriber.id = {person}",
+    )
+    found = []
+    for statement in statements:
+        try:
+            with database.read() as connection:
+                found.append(connection.execute(text(statement)).first())
+        except MailerError:
+            continue
+    return any(found)
+
+
+async def test_every_way_out_is_open(damaged: Database) -> None:
+    """One click, the page's button, and the command; each recorded, each as often as it is tried."""
+    one_click, page, by_command, _ = ({person: address_of(damaged, person)} for person in (1, 2, 3, 4))
+    settings = sending_settings(1).model_copy(
+        update={"database_url": sending_settings(1).database_url.__class__(str(damaged.url))}
+    )
+    links = links_in(damaged, settings.keys())
+    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+        health = await client.get("/healthz")
+        assert (health.status_code, health.text == "ok\n") == (503, False)
+        for people, form in (
+            (one_click, {"List-Unsubscribe": "One-Click"}),
+            (page, {"action": "withdraw"}),
+        ):
+            [(person, hashed)] = people.items()
+            path = "/u/" + links.url(person, hashed, TOPIC, "en").rpartition("/u/")[2]
+            for _ in range(2):
+                assert (await client.get(path)).status_code == 200
+                assert (await client.post(path, data=form)).status_code == 200
+            assert is_recorded(damaged, person)
+    [person] = by_command
+    hasher = AddressHasher([SECRET.encode()])
+    for _ in range(2):
+        with damaged.write() as connection:
+            now = damaged.clock()()
+            rights.withdraw(
+                connection, normalise("person3@example.com"), TOPIC, hasher=hasher, source="by phone", now=now
+            )
+    assert is_recorded(damaged, person)
+
+
+async def test_nothing_is_sent(damaged: Database) -> None:
+    async with FaultyRelay() as relay:
+        dispatch = dispatch_for(damaged, sending_settings(relay.port))
+        with pytest.raises(MailerError):
+            dispatch.start("notes")
+        assert relay.accepted == []
+
+
+async def test_a_campaign_on_its_way_goes_no_further(sqlite_database: Database) -> None:
+    subscribe(sqlite_database, 4)
+    draft(sqlite_database)
+    async with FaultyRelay() as relay:
+        settings = sending_settings(relay.port)
+        dispatch_for(sqlite_database, settings).start("notes")
+        damage(sqlite_database, DAMAGES[0])
+        again = Database(str(sqlite_database.url))
+        with pytest.raises(Refused, match="ledger"):
+            await dispatch_for(again, settings).run("notes", lambda _: pytest.fail("it began"))
+        again.close()
+        assert relay.accepted == []
+
+
+def test_a_group_of_requests_loses_none_for_the_sake_of_one(sqlite_database: Database) -> None:
+    subscribe(sqlite_database, 3)
+    targets = [target_of(sqlite_database, person) for person in (1, 2, 3)]
+    damage(sqlite_database, "UPDATE consent SET state = 'invented' WHERE subscriber_id = 2")
+    with sqlite_database.write() as connection:
+        views = unsubscribe.apply_requests(
+            connection, [Withdrawal(target, "one-click") for target in targets], sqlite_database.clock()()
+        )
+    assert len(views) == 3
+    with sqlite_database.read() as connection:
+        states = connection.execute(text("SELECT state FROM consent")).scalars().all()
+    assert states == [ConsentKind.WITHDRAWN] * 3
