@@ -74,7 +74,7 @@ class LazyGroup(click.Group):
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="MAILER_CONFIG",
     show_envvar=True,
-    help="The settings file; without it, mailer.toml in the working directory.",
+    help="The settings file; by default mailer.toml in the working directory or the nearest folder above it.",
 )
 @click.version_option(package_name="release-mailer", prog_name="mailer")
 @click.pass_context

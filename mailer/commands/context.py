@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailer.config import Settings, config_path, load_settings
+from mailer.config import Settings, config_path, load_settings, new_config_path
 from mailer.database import Clock, Database
 from mailer.output import to_json, write_line
 
@@ -36,6 +36,11 @@ class CommandContext:
         self.config = config
         self.web_application = web_application
         self.unknown_link_answer = unknown_link_answer
+
+    @property
+    def new_config_path(self) -> Path:
+        """Where `mailer init` creates the settings file."""
+        return new_config_path(self.config)
 
     @property
     def config_path(self) -> Path:

@@ -31,7 +31,7 @@ def init(
     Example:
       mailer init --sender "Acme <news@acme.example>" --public-url https://acme.example/mail
     """
-    config = context.config_path
+    config = context.new_config_path
     made = write_files(config, InitOptions(sender, public_url, database_url))
     if config not in made and (sender or public_url or database_url):
         context.console.print(

@@ -7,7 +7,7 @@ files; import these three by name.
 
 from __future__ import annotations
 
-from mailer.config.files import config_path, load_settings, parse_settings
+from mailer.config.files import config_path, load_settings, new_config_path, parse_settings
 from mailer.config.key_ring import FixedKeys, KeyRing, KeysOfFile, KeySource, key_ring, key_source
 from mailer.config.relay_settings import NamedRelay, OAuth2Settings, RelaySettings, TimeoutSettings
 from mailer.config.settings import (
@@ -43,5 +43,6 @@ __all__ = [
     "key_ring",
     "key_source",
     "load_settings",
+    "new_config_path",
     "parse_settings",
 ]

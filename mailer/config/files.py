@@ -16,16 +16,35 @@ from mailer.errors import ConfigurationError
 AnySection = TypeVar("AnySection", bound=BaseModel)
 
 
-def config_path(config: Path | None = None) -> Path:
-    """Where the settings file is, or would be."""
+def new_config_path(config: Path | None = None) -> Path:
+    """Where `mailer init` creates the settings file: `config`, MAILER_CONFIG, or mailer.toml in the working directory."""
     return config or Path(os.environ.get("MAILER_CONFIG") or CONFIG_NAME)
+
+
+def config_path(config: Path | None = None) -> Path:
+    """The settings file: `config`, MAILER_CONFIG, or mailer.toml in the working directory or the nearest folder above.
+
+    In the folders above, only a file of the same user or of root counts: another user's must not take effect in
+    folders below it. Without any such file it is mailer.toml in the working directory.
+    """
+    if config or os.environ.get("MAILER_CONFIG") or Path(CONFIG_NAME).exists():
+        return new_config_path(config)
+    above = (folder / CONFIG_NAME for folder in Path.cwd().parents)
+    return next((path for path in above if _is_ours(path)), Path(CONFIG_NAME))
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return path.stat().st_uid in {0, os.geteuid()}
+    except OSError:
+        return False
 
 
 def load_settings(config: Path | None = None) -> Settings:
     """Read the settings from `config`, its secrets file and the environment.
 
-    Without `config` it is the file that MAILER_CONFIG names, or else mailer.toml in the working directory
-    where there is one. Raises ConfigurationError, which names the file and the key but never a secret's value.
+    Without `config` it is the file that `config_path` finds, if there is one. Raises ConfigurationError, which names
+    the file and the key but never a secret's value.
     """
     path = config_path(config)
     if path != Path(CONFIG_NAME) and not path.exists():

@@ -12,7 +12,7 @@ import click.testing
 import pytest
 
 from cli import mailer
-from mailer.config import Settings, load_settings
+from mailer.config import Settings, config_path, load_settings
 from mailer.config.init_files import InitOptions, config_text, write_files
 from mailer.database import Database
 from mailer.errors import ConfigurationError
@@ -203,3 +203,39 @@ def test_a_dkim_key_is_never_overwritten(folder: Path) -> None:
     with pytest.raises(ConfigurationError, match="there already"):
         run("keys", "dkim")
     assert (folder / "dkim-mailer.pem").read_bytes() == before
+
+
+def test_commands_in_a_folder_below_use_the_same_settings_and_database(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("init", "--sender", "Acme <news@acme.example>")
+    notes = folder / "notes" / "2026"
+    notes.mkdir(parents=True)
+    monkeypatch.chdir(notes)
+    assert json.loads(run("campaigns", "list", "--json").stdout) == {"campaigns": []}
+    assert list(notes.iterdir()) == []
+
+
+def test_init_in_a_folder_below_makes_settings_of_its_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("init")
+    (folder / "other").mkdir()
+    monkeypatch.chdir(folder / "other")
+    run("init", "--sender", "Other <news@other.example>")
+    assert load_settings().sender == Mailbox("Other", "news@other.example")
+    assert load_settings().folder == folder / "other"
+
+
+def test_settings_of_another_user_do_not_count_in_folders_below(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("init")
+    (folder / "below").mkdir()
+    monkeypatch.chdir(folder / "below")
+    assert config_path() == folder / "mailer.toml"
+    if os.geteuid() == 0:
+        os.chown(folder / "mailer.toml", 4242, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    assert config_path() == Path("mailer.toml")
