@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 
 import click
 
 from campaigns import catalogue, reports
 from campaigns.commands.options import dispatch_of, slug_argument
 from campaigns.models import DeliveryState
-from mailer.commands import CommandContext, json_option
-
-WIDE = 1000  # columns where no terminal ends the line: a row stays one line for grep
+from mailer.commands import CommandContext, format_table, json_option
 
 
 @click.group("deliveries")
@@ -45,23 +42,19 @@ def list_deliveries(context: CommandContext, slug: str, state: str | None, as_js
     if as_json:
         context.report({"slug": slug, "deliveries": rows}, "", as_json=True)
         return
-    from rich.console import Console  # noqa: PLC0415 - slow to import, and `mailer run-due` comes past here
-    from rich.table import Table  # noqa: PLC0415 - as above
-
     zone = context.settings.tz
-    table = Table(box=None, pad_edge=False)
-    for title in ("id", "email", "state", "attempts", "last", "due", "reply"):
-        table.add_column(title, overflow="fold")
+    cells = []
     for row in rows:
         last, due = (
             row["attempted_at"],
             row["next_attempt_at"] if row["state"] is DeliveryState.DEFERRED else None,
         )
-        times = [f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}" if at else "" for at in (last, due)]
+        times = [f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" if at else "" for at in (last, due)]
         reply = " ".join(str(part) for part in (row["reason"], row["smtp_phase"], row["diagnostic"]) if part)
         email = row["email"] or "(erased)"
-        table.add_row(str(row["id"]), email, row["state"], str(row["attempts"]), *times, reply)
-    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+        cells.append((str(row["id"]), email, row["state"], str(row["attempts"]), *times, reply))
+    table = format_table(("id", "email", "state", "attempts", "last", "due", "reply"), cells)
+    context.report({}, table, as_json=False)
 
 
 @deliveries_group.command()

@@ -108,9 +108,10 @@ def list_digests(context: CommandContext, as_json: bool) -> None:
         found = [(one, last_tick(connection, one.id or 0)) for one in all_digests(connection)]
     rows = [_row(context, one, tick) for one, tick in found]
     lines = [
-        f'{row["name"]}: "{row["every"]}" {row["zone"]}, next {row["next_at"]:%Y-%m-%d %H:%M} UTC'
+        f'{row["name"]}: "{row["every"]}" {row["zone"]}, '
+        f"next {cadence_of(one).next(context.now()).astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}"
         + (f"\n  {row['skipped_because']}" if row["skipped_because"] else "")
-        for row in rows
+        for row, (one, _) in zip(rows, found, strict=True)
     ]
     context.report({"digests": rows}, "\n".join(lines) or "There are no digests.", as_json=as_json)
 

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 import click
 
 from campaigns import catalogue, reports
+from campaigns.campaign import Campaign
 from campaigns.commands.options import campaigns, report_status, slug_argument
-from mailer.commands import CommandContext, json_option
+from campaigns.notes import load_notes
+from mailer.commands import CommandContext, format_table, json_option
 
 
 @campaigns.command("list")
@@ -18,18 +20,42 @@ from mailer.commands import CommandContext, json_option
 def list_campaigns(context: CommandContext, as_json: bool) -> None:
     """List the campaigns, newest first.
 
+    The date is that of the start or, before it, that of the draft.
+
     \b
     Example:
       mailer campaigns list
     """
     with context.database.read() as connection:
-        found = [reports.campaign_status(connection, one) for one in catalogue.all_campaigns(connection)]
-    lines = [one.line() for one in found]
-    context.report(
-        {"campaigns": [dataclasses.asdict(one) for one in found]},
-        "\n".join(lines) or "There are no campaigns yet. Make one with `mailer campaigns create`.",
-        as_json=as_json,
-    )
+        found = [
+            (one, reports.campaign_status(connection, one)) for one in catalogue.all_campaigns(connection)
+        ]
+    values = [dataclasses.asdict(counts) | _description(campaign) for campaign, counts in found]
+    rows = [
+        (
+            campaign.slug,
+            counts.state,
+            campaign.locale,
+            f"{(campaign.started_at or campaign.created_at).astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}",
+            counts.counts(),
+            load_notes(campaign.notes).title,
+        )
+        for campaign, counts in found
+    ]
+    table = format_table(("campaign", "state", "language", "date", "deliveries", "title"), rows)
+    hint = "There are no campaigns yet. Create one with `mailer campaigns create`."
+    context.report({"campaigns": values}, table if rows else hint, as_json=as_json)
+
+
+def _description(campaign: Campaign) -> dict[str, object]:
+    return {
+        "title": load_notes(campaign.notes).title,
+        "locale": campaign.locale,
+        "topic": campaign.topic,
+        "created_at": campaign.created_at,
+        "started_at": campaign.started_at,
+        "finished_at": campaign.finished_at,
+    }
 
 
 @campaigns.command()

@@ -38,7 +38,11 @@ class Status:
     paused_because: str | None
 
     def line(self) -> str:
-        """The counts on one line; those that are zero are left out."""
+        """Slug, state and counts on one line."""
+        return f"{self.slug}: {self.state}, {self.counts()}"
+
+    def counts(self) -> str:
+        """The counts in words; those that are zero are left out."""
         numbers = {
             "accepted": self.accepted,
             "pending": self.pending + self.in_flight,
@@ -50,7 +54,7 @@ class Status:
             "skipped": self.skipped,
         }
         parts = [f"{number:,} {name}" for name, number in numbers.items() if number or name == "accepted"]
-        return f"{self.slug}: {self.state}, {', '.join(parts)}, of {self.audience:,}"
+        return f"{', '.join(parts)}, of {self.audience:,}"
 
 
 def campaign_status(connection: Connection, campaign: Campaign) -> Status:

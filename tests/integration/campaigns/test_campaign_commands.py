@@ -107,6 +107,17 @@ def test_the_status_of_a_scheduled_campaign_says_when_it_begins(keyboard: Keyboa
     assert keyboard.json("campaigns", "status", "notes")["next_due_at"] is None
 
 
+def test_the_list_shows_title_language_and_date_with_its_zone(keyboard: Keyboard) -> None:
+    keyboard("campaigns", "create", "notes.md")
+    (listed,) = json.loads(keyboard("campaigns", "list", "--json").stdout)["campaigns"]
+    title, locale = listed["title"], listed["locale"]
+    header, row = keyboard("campaigns", "list").stdout.splitlines()
+    assert header.split() == ["campaign", "state", "language", "date", "deliveries", "title"]
+    assert row.split()[:3] == ["notes", "draft", locale]
+    assert row.split()[5] in {"CET", "CEST"}
+    assert row.endswith(title)
+
+
 def test_no_answer_to_the_question_sends_nothing_and_ends_its_line(keyboard: Keyboard) -> None:
     keyboard("campaigns", "create", "notes.md")
     asked = keyboard("campaigns", "send", "notes", code=4)
