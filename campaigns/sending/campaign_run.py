@@ -18,7 +18,7 @@ from campaigns.sending.recorder import Recorder
 from campaigns.sending.sender import Sender, Tally
 from campaigns.timing import ALWAYS, SendWindow
 from mailer.config import Settings
-from mailer.database import Clock, Database, installation_id
+from mailer.database import Clock, Database, installation_id, record_signing_key
 from mailer.errors import MailerError
 from mailer.limits import Throttle
 from mailer.smtp.relays import Relays
@@ -50,6 +50,7 @@ class CampaignRuns:
                 return Tally()
             rendered = catalogue.frozen_content(connection, campaign)
             now = self._clock()
+            record_signing_key(connection, self._settings.keys(), now)
             worker_id = workers.register(connection, workers.Process.current(), now, self._lease)
             installation = installation_id(connection)
         try:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
 from mailer.config import SECRETS_NAME
 from mailer.config.init_files import InitOptions, write_files
+from mailer.database import last_signing_key_id
+from mailer.errors import ConfigurationError
 
 
 @click.command()
 @click.option("--sender", metavar="ADDRESS", help='What recipients see as From: "Name <address>".')
 @click.option("--public-url", metavar="URL", help="Where `mailer serve` is reached from outside.")
 @click.option("--database-url", metavar="URL", help="sqlite:///mailer.db or postgresql://user@host/database.")
+@click.option(
+    "--new-key", is_flag=True, help="Make new secret keys though this database was used with others."
+)
 @json_option
 @click.pass_obj
 def init(
@@ -21,6 +28,7 @@ def init(
     sender: str | None,
     public_url: str | None,
     database_url: str | None,
+    new_key: bool,
     as_json: bool,
 ) -> None:
     """Create the settings, the secrets and the database.
@@ -32,6 +40,8 @@ def init(
       mailer init --sender "Acme <news@acme.example>" --public-url https://acme.example/mail
     """
     config = context.new_config_path
+    if not new_key:
+        _refuse_to_replace_lost_keys(context, config)
     made = write_files(config, InitOptions(sender, public_url, database_url))
     if config not in made and (sender or public_url or database_url):
         context.console.print(
@@ -50,3 +60,22 @@ def init(
     if made:
         lines += ["", f"Next: look through {config}, then run `mailer doctor`."]
     context.report(values, "\n".join(lines), as_json=as_json)
+
+
+def _refuse_to_replace_lost_keys(context: CommandContext, config: Path) -> None:
+    """Raise ConfigurationError where the secrets file is gone and the database was used with its keys."""
+    if not config.exists() or config.with_name(SECRETS_NAME).exists() or context.settings.secret_keys:
+        return
+    database = context.database
+    if database.is_sqlite and not Path(database.url.database or "").exists():
+        return
+    if not database.is_current():
+        return
+    with database.read() as connection:
+        key = last_signing_key_id(connection)
+    if key is not None:
+        raise ConfigurationError(
+            f"{config.with_name(SECRETS_NAME)} is missing, and this database was used with its key {key}.",
+            hint="Restore the file from your copy. If it is lost for good, --new-key makes new keys: links in mails "
+            "already sent stop working, and suppressed addresses are no longer recognised.",
+        )

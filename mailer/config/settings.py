@@ -167,7 +167,8 @@ class Settings(BaseSettings):
         if not self.secret_keys:
             raise ConfigurationError(
                 "There are no secret keys, so no unsubscribe link can be signed.",
-                hint="Run `mailer init`, or set MAILER_SECRET_KEYS (oldest first, comma between).",
+                hint=f"Restore {SECRETS_NAME} from your copy or set MAILER_SECRET_KEYS (oldest first, comma between). "
+                "For a new installation run `mailer init`.",
             )
         return tuple(key.get_secret_value().encode() for key in self.secret_keys)
 

@@ -22,6 +22,13 @@ from mailer.database.engine import Clock, Database
 from mailer.database.group_commit import GroupCommit
 from mailer.database.installation import Installation, installation_id
 from mailer.database.prepared import Prepared, pipelined
+from mailer.database.signing_key import (
+    SigningKey,
+    WrongSecretKeys,
+    last_signing_key_id,
+    record_signing_key,
+    require_signing_key,
+)
 
 __all__ = [
     "BIG",
@@ -32,14 +39,19 @@ __all__ = [
     "Installation",
     "Prepared",
     "Row",
+    "SigningKey",
+    "WrongSecretKeys",
     "analyze",
     "insert",
     "insert_if_absent",
     "installation_id",
     "is_postgresql",
+    "last_signing_key_id",
     "lock_table",
     "one_of",
     "pipelined",
+    "record_signing_key",
+    "require_signing_key",
     "reserve_ids",
     "table",
     "upsert",

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, func, select
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -187,6 +187,25 @@ class Database:
         state = self.schema_state()
         if state is not SchemaState.CURRENT:
             raise wrong_version(state)
+
+    def require_writable(self) -> None:
+        """Write a row and roll it back. Raises MailerError where the file, the role or the server refuses it."""
+        with (
+            translated_errors(self.url),
+            self.engine.connect() as connection,
+            connection.begin() as transaction,
+        ):
+            connection.execute(text("INSERT INTO throttle (name, usage_log) VALUES ('write test', '{}')"))
+            if not self.is_sqlite:
+                postgresql_setup.require_privileges(connection)
+            transaction.rollback()
+
+    def durability_problem(self) -> str | None:
+        """What in the server's set-up may lose a commit that was answered; None where nothing does."""
+        if self.is_sqlite:
+            return None
+        with self.read() as connection:
+            return postgresql_setup.durability_problem(connection)
 
     def copy_file(self, target: Path) -> None:
         """Copy a SQLite database, consistently also while others write, to a new file for its owner only."""

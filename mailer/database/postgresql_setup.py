@@ -7,7 +7,7 @@ import time
 from contextlib import closing
 from typing import Any, Final
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DisconnectionError
 
 from mailer.errors import ConfigurationError
@@ -33,6 +33,14 @@ DURABLE: Final = frozenset(
     {"on", "remote_apply"}
 )  # the values of synchronous_commit that keep an answered commit
 _POOLING_ROUNDS: Final = 5
+_PRIVILEGES: Final = (
+    ("delivery", "INSERT"),
+    ("delivery", "UPDATE"),
+    ("worker", "INSERT"),
+    ("consent", "UPDATE"),
+    ("consent_event", "INSERT"),
+    ("subscriber", "DELETE"),
+)
 
 # The driver and the pool log a lost connection as a warning of theirs; we report it as an error of ours.
 for _name in ("psycopg", "sqlalchemy.pool"):
@@ -45,10 +53,14 @@ def set_up(engine: Engine) -> None:
     A host that freezes or is cut off in a transaction must not keep its locks: no other host could take over.
     Raises ConfigurationError on connecting through a pooler that gives each transaction another session.
     """
+    dialect: Any = engine.dialect
 
     @event.listens_for(engine, "checkin")
-    def _(_connection: Any, record: Any) -> None:
+    def _(connection: Any, record: Any) -> None:
         record.info["used"] = time.monotonic()
+        if connection is not None and not connection.closed:
+            # After a reading transaction SQLAlchemy asks for READ WRITE; an operator's read-only default is to hold.
+            dialect.set_readonly(connection, None)
 
     @event.listens_for(engine, "checkout")
     def _(connection: Any, record: Any, _proxy: object) -> None:
@@ -107,3 +119,24 @@ def _backend_pid(driver: Any) -> int:
         (pid,) = cursor.fetchone()
     driver.commit()
     return int(pid)
+
+
+def require_privileges(connection: Connection) -> None:
+    """Raise ConfigurationError where the role may not write to a table that every run writes to."""
+    for table, privilege in _PRIVILEGES:
+        allowed = text("SELECT has_table_privilege(:table, :privilege)")
+        if not connection.execute(allowed, {"table": table, "privilege": privilege}).scalar_one():
+            raise ConfigurationError(
+                f"The database's role lacks the privilege {privilege} on the table {table}.",
+                hint="Connect as the role that ran `mailer init`, or grant that one's privileges to this role.",
+            )
+
+
+def durability_problem(connection: Connection) -> str | None:
+    """What in the server's set-up may lose a commit that was answered; None where nothing does."""
+    if connection.execute(text("SHOW fsync")).scalar_one() == "off":
+        return "fsync is off: a crash of the server's machine loses commits or the whole database"
+    standbys = connection.execute(text("SELECT count(*) FROM pg_stat_replication")).scalar_one()
+    if standbys and not connection.execute(text("SHOW synchronous_standby_names")).scalar_one():
+        return "its standby is asynchronous: after a promotion people may get a mail twice"
+    return None

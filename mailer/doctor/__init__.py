@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from mailer.doctor.authentication import sender
-from mailer.doctor.checks import ExpectedAnswer, database, open_to_others, public_address, relay, secrets
+from mailer.doctor.checks import (
+    ExpectedAnswer,
+    database,
+    open_to_others,
+    public_address,
+    relay,
+    secrets,
+    signing_key,
+)
 from mailer.doctor.findings import Finding, Level, failure
 
 __all__ = [
@@ -17,4 +25,5 @@ __all__ = [
     "relay",
     "secrets",
     "sender",
+    "signing_key",
 ]

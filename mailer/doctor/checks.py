@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mailer.config import SECRETS_NAME, Settings
-from mailer.database import Database
+from mailer.database import Database, WrongSecretKeys, require_signing_key
 from mailer.database.url import has_password
 from mailer.doctor.findings import Finding, Level, failure
 from mailer.errors import ConfigurationError, MailerError
@@ -50,17 +50,33 @@ def secrets(settings: Settings, config: Path) -> Iterator[Finding]:
 
 
 def database(base: Database) -> Iterator[Finding]:
-    """Whether it can be reached, has this version's tables, and, for a file, is closed to others."""
+    """Whether it can be reached and written, has this version's tables, keeps commits and is closed to others."""
     try:
         base.require_current()
+        base.require_writable()
+        problem = base.durability_problem()
     except MailerError as error:
         yield failure("database", error)
         return
     path = Path(base.url.database or "")
     if base.is_sqlite and open_to_others(path):
         yield Finding("database", Level.WARN, f"{path} can be read by other users", f"Run: chmod 600 {path}")
+    elif problem:
+        yield Finding("database", Level.WARN, problem, "See docs/postgresql.md.")
     else:
         yield Finding("database", Level.OK, f"{base.url.get_backend_name()}, tables are current")
+
+
+def signing_key(settings: Settings, base: Database) -> Iterator[Finding]:
+    """Whether the secret keys are those that the database was used with; nothing where that can't be told."""
+    try:
+        keys = settings.keys()
+        with base.read() as connection:
+            require_signing_key(connection, keys)
+    except WrongSecretKeys as error:
+        yield failure("secrets", error)
+    except MailerError:
+        return  # other checks report that there are no keys, or no database
 
 
 async def relay(settings: Settings, name: str = "smtp") -> Finding:

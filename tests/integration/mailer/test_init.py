@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click.testing
@@ -14,7 +15,7 @@ import pytest
 from cli import mailer
 from mailer.config import Settings, config_path, load_settings
 from mailer.config.init_files import InitOptions, config_text, write_files
-from mailer.database import Database
+from mailer.database import Database, record_signing_key
 from mailer.errors import ConfigurationError
 from mailer.message import Mailbox
 
@@ -140,6 +141,19 @@ def test_a_lost_secrets_file_is_made_anew_beside_settings_that_stay(folder: Path
     (folder / "mailer.secrets.toml").unlink()
     assert json.loads(run("init", "--json").stdout)["made"] == ["mailer.secrets.toml"]
     assert str(load_settings().sender) == "Acme <news@acme.example>"
+
+
+def test_keys_that_the_database_was_used_with_are_not_replaced_unless_asked_for(folder: Path) -> None:
+    run("init")
+    database = Database(f"sqlite:///{folder / 'mailer.db'}")
+    with database.write() as connection:
+        record_signing_key(connection, load_settings().keys(), datetime.now(UTC))
+    database.close()
+    (folder / "mailer.secrets.toml").unlink()
+    with pytest.raises(ConfigurationError, match=r"is missing.*\n.*--new-key"):
+        run("init")
+    assert not (folder / "mailer.secrets.toml").exists()
+    assert json.loads(run("init", "--new-key", "--json").stdout)["made"] == ["mailer.secrets.toml"]
 
 
 def test_init_works_on_postgresql(postgresql_database: Database) -> None:

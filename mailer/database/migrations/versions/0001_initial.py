@@ -37,6 +37,12 @@ def _create_tables() -> None:
     )
     op.bulk_insert(installation, [{"id": secrets.token_hex(16)}])
     op.create_table(
+        "signing_key",
+        sa.Column("key_id", sa.String(length=16), nullable=False),
+        sa.Column("used_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_signing_key")),
+    )
+    op.create_table(
         "campaign",
         sa.Column("id", BIG, nullable=False),
         sa.Column("slug", sa.String(length=100), nullable=False),
