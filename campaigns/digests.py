@@ -187,9 +187,15 @@ class Digests:
         found = unheard(changelog, heard, pre_releases=self._settings.digest_pre_releases)
         if not found:
             return None
-        frame = Frame(parse_locale(one.locale), one.topic, self._settings.brand.name, one.base_url)
+        frame = Frame(
+            parse_locale(one.locale),
+            one.topic,
+            self._settings.brand.name,
+            one.base_url,
+            self._settings.remote_images,
+        )
         notes = gather_notes(changelog, found, frame)
-        images = read_images(notes, path.parent, self._settings.image_hosts)
+        images = read_images(notes, path.parent, self._settings)
         rendered = render_notes(notes, images, self._settings)
         refuse_unsendable(one.name, one.topic, rendered, self._settings, self._clock())
         versions = tuple(changelog.label(release) for release in found)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 from mailer.message import InlineImage
 from templates.language import Locale
+
+RemoteImages = Literal["refuse", "link", "omit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,8 @@ class ReleaseNotes:
 
     `body` is Markdown. `origin` names its file, and `first_line` is the number, counted from 1, of the body's
     first line in that file; error messages use both. `base_url` is the web address that relative links start
-    from; without it relative links are refused.
+    from; without it relative links are refused. `remote_images` says what becomes of images from hosts that
+    are not allowed: the notes are refused, or the image becomes a link, or it is left out.
     """
 
     title: str
@@ -28,6 +32,7 @@ class ReleaseNotes:
     origin: str
     first_line: int = 1
     base_url: str | None = None
+    remote_images: RemoteImages = "refuse"
 
     def where(self, line: int) -> str:
         """The place of the body's `line` (counted from 0) in the file."""

@@ -14,6 +14,8 @@ from mailer.commands import CommandContext, json_option
 from subscribers.topic import parse_topic
 from templates.language import parse_locale
 from templates.lint import lint as lint_mail
+from templates.lint import lint_notes
+from templates.notes import RemoteImages
 
 
 @campaigns.command()
@@ -34,6 +36,11 @@ from templates.lint import lint as lint_mail
     help="The language; by default what the file or the settings say.",
 )
 @click.option("--base-url", metavar="URL", help="The web address that relative links start from.")
+@click.option(
+    "--remote-images",
+    type=click.Choice(["refuse", "link", "omit"]),
+    help="Images from other hosts: refuse the notes, make links, or leave them out; by default what the settings say.",
+)
 @json_option
 @click.pass_obj
 def create(
@@ -47,6 +54,7 @@ def create(
     topic: str | None,
     locale: str | None,
     base_url: str | None,
+    remote_images: RemoteImages | None,
     as_json: bool,
 ) -> None:
     """Create a draft from Markdown or from a changelog's section.
@@ -82,9 +90,11 @@ def create(
         locale=language or found.locale,
         topic=found.topic if topic is None else defaults.topic,
         base_url=base_url or found.base_url,
+        remote_images=remote_images or settings.remote_images,
     )
-    images = read_images(found, source.parent, settings.image_hosts)
+    images = read_images(found, source.parent, settings)
     findings = lint_mail(render_notes(found, images, settings), image_hosts=settings.image_hosts)
+    findings += lint_notes(found)
     name = slug or catalogue.slug_of(found.version or source.stem) or "release"
     with context.database.write() as connection:
         campaign = catalogue.create(connection, name, found, images, context.now())

@@ -10,25 +10,32 @@ from pathlib import Path
 import click
 
 from campaigns.commands.options import campaigns, dispatch_of, report_status, run, slug_argument
+from campaigns.notes import Defaults, read_changelog, read_images, read_markdown, read_text, render_notes
 from campaigns.preview import write_preview
 from campaigns.sending import DONE_WITH_LOSSES
 from mailer.commands import CommandContext, json_option
 from mailer.errors import ConfigurationError, Refused
-from templates.lint import Severity
+from templates.lint import Finding, Severity, lint_notes
+from templates.lint import lint as lint_mail
 
 
 @campaigns.command()
-@slug_argument
+@click.argument("slug", metavar="SLUG|FILE")
+@click.option("--version", "version", help="Of a changelog: which version's section.")
 @json_option
 @click.pass_obj
-def lint(context: CommandContext, slug: str, as_json: bool) -> None:
-    """Check a campaign's mail for errors and warnings. Errors end with exit code 4.
+def lint(context: CommandContext, slug: str, version: str | None, as_json: bool) -> None:
+    """Check a campaign's mail, or a file before there is one. Errors end with exit code 4.
 
     \b
     Example:
       mailer campaigns lint 2.4.0
+      mailer campaigns lint notes.md
+      mailer campaigns lint CHANGELOG.md --version 2.4.0
     """
-    findings = dispatch_of(context).findings(slug)
+    path = Path(slug)
+    is_file = version is not None or path.exists()
+    findings = _lint_file(context, path, version) if is_file else dispatch_of(context).findings(slug)
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
     lines = [f"{one.severity}: {one.where}: {one.message} ({one.code})" for one in findings]
     lines.append(f"{slug}: {_counted(errors, 'error')}, {_counted(len(findings) - errors, 'warning')}")
@@ -36,6 +43,20 @@ def lint(context: CommandContext, slug: str, as_json: bool) -> None:
     context.report(values, "\n".join(lines), as_json=as_json)
     if errors:
         sys.exit(Refused.exit_code)
+
+
+def _lint_file(context: CommandContext, path: Path, version: str | None) -> tuple[Finding, ...]:
+    settings = context.settings
+    defaults = Defaults(settings.locale, settings.topic, settings.brand.name)
+    text = read_text(path)
+    notes = (
+        read_changelog(text, version, path.name, defaults)
+        if version
+        else read_markdown(text, path.name, defaults)
+    )
+    notes = dataclasses.replace(notes, remote_images=settings.remote_images)
+    rendered = render_notes(notes, read_images(notes, path.parent, settings), settings)
+    return lint_mail(rendered, image_hosts=settings.image_hosts) + lint_notes(notes)
 
 
 @campaigns.command()

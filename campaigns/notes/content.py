@@ -19,6 +19,7 @@ from templates.markdown import parse_notes
 from templates.notes import ReleaseNotes, RenderedNotes
 
 LARGEST_IMAGE = 1_000_000  # bytes
+LARGEST_IMAGES = 3_000_000  # bytes, of all images of a mail
 LARGEST_TEXT = 4_000_000  # bytes of a file of notes, or of a changelog
 _MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 
@@ -61,13 +62,44 @@ def read_text(path: Path) -> str:
     return as_markdown(text, path.name)
 
 
-def read_images(notes: ReleaseNotes, folder: Path, image_hosts: Sequence[str] = ()) -> dict[str, InlineImage]:
-    """The pictures beside the notes, by their source in the Markdown.
+def read_images(notes: ReleaseNotes, folder: Path, settings: Settings) -> dict[str, InlineImage]:
+    """The pictures beside the notes, or in the settings' assets_dir, by their source in the Markdown.
 
-    Raises InvalidInput with file and line for one that is missing, too large or not a PNG, JPEG or GIF.
+    Raises InvalidInput with file and line for one that is missing, elsewhere, too large or not a PNG, JPEG or GIF,
+    and for pictures that are too large together.
     """
-    document = parse_notes(notes, image_hosts=image_hosts)
-    return {source: read_image(folder / source, where) for source, where in document.local_images().items()}
+    places = parse_notes(notes, image_hosts=settings.image_hosts).local_images()
+    folders = [one.resolve() for one in (folder, settings.assets_dir) if one]
+    images = {source: read_image(_inside(folders, source, where), where) for source, where in places.items()}
+    if sum(len(image.data) for image in images.values()) > LARGEST_IMAGES:
+        sizes = "\n".join(
+            f"{places[source]}: {source}, {len(image.data):,} bytes" for source, image in images.items()
+        )
+        raise InvalidInput(
+            f"the images have {sum(len(image.data) for image in images.values()):,} bytes together\n{sizes}",
+            where=notes.origin,
+            hint=f"At most {LARGEST_IMAGES:,}: they travel in every mail.",
+        )
+    return images
+
+
+def _inside(folders: Sequence[Path], source: str, where: str) -> Path:
+    """The file of an image, in one of the folders once links and ".." are resolved; there first where it exists."""
+    try:
+        found = [
+            path
+            for path in ((folder / source).resolve() for folder in folders)
+            if any(map(path.is_relative_to, folders))
+        ]
+    except (OSError, ValueError, RuntimeError):  # a null byte, or links in a circle
+        raise InvalidInput("the image's name is not one that a file can have", where=where) from None
+    if not found:
+        raise InvalidInput(
+            f'the image "{source}" lies outside the folder of the notes',
+            where=where,
+            hint="Copy it beside the notes, or set assets_dir to the folder that it lies in.",
+        )
+    return next((path for path in found if path.exists()), found[0])
 
 
 def read_image(path: Path, where: str) -> InlineImage:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from campaigns.notes.changelog import Changelog, Release, Status, Version, lines_of, outline
 from templates.language import Locale, load_texts
-from templates.notes import ReleaseNotes
+from templates.notes import ReleaseNotes, RemoteImages
 
 _HEADING = "#"
 _TOP = 3  # below the heading that each gathered release gets
@@ -28,6 +28,7 @@ class Frame:
     topic: str
     product: str
     base_url: str | None
+    remote_images: RemoteImages = "refuse"
 
 
 def heard_lines(changelog: Changelog, since: str | None = None) -> tuple[str, ...]:
@@ -117,6 +118,7 @@ def gather_notes(changelog: Changelog, found: Sequence[Release], frame: Frame) -
         origin=origin,
         first_line=first_line,
         base_url=frame.base_url,
+        remote_images=frame.remote_images,
     )
 
 

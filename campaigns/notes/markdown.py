@@ -14,7 +14,7 @@ from campaigns.notes.changelog import Changelog
 from mailer.errors import InvalidInput
 from subscribers.topic import parse_topic
 from templates.language import Locale, load_texts, parse_locale
-from templates.markdown import create_parser
+from templates.markdown import MAX_BODY_CHARACTERS, create_parser, expand_shortcodes
 from templates.notes import ReleaseNotes
 
 LONGEST_LINE = 200
@@ -44,6 +44,12 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
     All keys may be left out; a leading ``# Heading`` stands in for the title. `origin` is the file's name.
     Raises InvalidInput, with file and line, for a key that is unknown or a value that does not do.
     """
+    if len(text) > 4 * MAX_BODY_CHARACTERS:
+        raise InvalidInput(
+            f"the file has {len(text):,} characters; a mail holds {MAX_BODY_CHARACTERS:,}.",
+            where=origin,
+            hint="Shorten the text and link to the rest. Of a changelog, give --changelog FILE --version VERSION.",
+        )
     lines = _lines(text)
     matter, start = _front_matter(lines, origin)
     heading, after = _leading_heading(lines, start)
@@ -66,7 +72,7 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
     version = matter.get("version")
     preheader = matter.get("preheader")
     return ReleaseNotes(
-        title=_subject(title),
+        title=expand_shortcodes(_subject(title)),
         version=_subject(version) if version else None,
         date=_date(matter["date"]) if "date" in matter else None,
         locale=parse_locale(matter["locale"].value, where=matter["locale"].where)

@@ -11,7 +11,7 @@ from campaigns.sending.compose import Composer
 from mailer.config import Settings
 from mailer.database import Clock, Database, installation_id
 from mailer.errors import Refused
-from templates.lint import Finding, Severity, lint
+from templates.lint import Finding, Severity, lint, lint_notes
 from templates.notes import RenderedNotes
 
 
@@ -32,7 +32,9 @@ class Preparation:
 
     def findings(self, slug: str) -> tuple[Finding, ...]:
         """What lint finds in a campaign's mail."""
-        return lint(self.rendered(slug), image_hosts=self._settings.image_hosts)
+        with self._database.read() as connection:
+            notes = load_notes(catalogue.find(connection, slug).notes)
+        return lint(self.rendered(slug), image_hosts=self._settings.image_hosts) + lint_notes(notes)
 
     def composer(self, slug: str) -> Composer:
         """Composes a campaign's mails, with its content as it is now."""

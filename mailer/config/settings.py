@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     require_approval: bool = False
     digest_pre_releases: bool = False
     image_hosts: Words = ()
+    assets_dir: Path | None = None
+    remote_images: Literal["refuse", "link", "omit"] = "refuse"
     proof_recipients: Words = ()
     templates_dir: Path | None = None
     lease_seconds: PositiveFloat = 60

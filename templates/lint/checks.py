@@ -23,7 +23,7 @@ _VAGUE_LINK_TEXTS = frozenset(
     {
         "click here",
         "here",
-        "read_mail_html more",
+        "read more",
         "more",
         "link",
         "this link",

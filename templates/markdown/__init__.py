@@ -14,14 +14,17 @@ from templates.markdown.parse import (
     slot_prefix_error,
 )
 from templates.markdown.preheader import extract_preheader
+from templates.markdown.shortcodes import SHORTCODE, expand_shortcodes
 from templates.markdown.text_part import write_text
 
 __all__ = [
     "MAX_BODY_CHARACTERS",
+    "SHORTCODE",
     "SLOT_PREFIX",
     "TOP_HEADING",
     "Document",
     "create_parser",
+    "expand_shortcodes",
     "extract_preheader",
     "parse_notes",
     "read_image_width",

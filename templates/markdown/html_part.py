@@ -30,6 +30,7 @@ _CHANGE_KINDS = {
     "breaking": r"(highlights of )?breaking( changes?)?|backwards?[- ]incompatible( changes?)?|let op",
 }
 
+_CELL_CHARACTERS, _MIN_CELL_CHARACTERS = 30, 4  # in a row, and in a cell, on a phone of 360 pixels
 _COLUMN_PIXELS = 520  # the width between the margins; Outlook ignores max-width
 
 
@@ -83,10 +84,20 @@ class _Writer(RendererHTML):
     def alert_title_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
         return '<p class="alert-title">'
 
+    def text(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        return _breakable(tokens[idx].content, env)
+
+    def code_inline(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        return f"<code>{_breakable(tokens[idx].content, env)}</code>"
+
     def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        row = tokens[idx : next(i for i in range(idx, len(tokens)) if tokens[i].type == "tr_close")]
+        columns = sum(token.type in {"th_open", "td_open"} for token in row)
+        env["longest_in_cell"] = max(_CELL_CHARACTERS // max(columns, 1), _MIN_CELL_CHARACTERS)
         return '<div class="scroll"><table>\n'
 
     def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        env.pop("longest_in_cell", None)
         return "</table></div>\n"
 
     def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
@@ -95,8 +106,11 @@ class _Writer(RendererHTML):
         if not urlsplit(attributes["src"]).scheme:
             image: InlineImage = env["images"][unquote(attributes["src"])]
             attributes["src"] = f"cid:{image.content_id}"
-            if width := read_image_width(image.data):
-                attributes["width"] = str(min(width, _COLUMN_PIXELS))
+            width = token.meta.get("width") or read_image_width(image.data)
+        else:
+            width = token.meta.get("width")
+        if width:
+            attributes["width"] = str(min(width, _COLUMN_PIXELS))
         attributes["alt"] = _one_line(self.renderInlineAsText(token.children, options, env))
         return self.renderToken([Token("image", "img", 0, attrs={**attributes})], 0, options, env)
 
@@ -108,6 +122,18 @@ class _Writer(RendererHTML):
 
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
         return f"<pre><code>{escapeHtml(tokens[idx].content)}</code></pre>\n"
+
+
+def _breakable(text: str, env: EnvType) -> str:
+    """The text escaped, in a table with places to break words that are too long for a phone.
+
+    Mail clients drop the styles that say so.
+    """
+    longest = env.get("longest_in_cell")
+    if longest is None:
+        return escapeHtml(text)
+    parts = re.split(rf"(\S{{{longest}}}(?=\S))", text)
+    return "".join(escapeHtml(part) + ("<wbr/>" if index % 2 else "") for index, part in enumerate(parts))
 
 
 def _one_line(value: str) -> str:

@@ -1,6 +1,6 @@
 """HTML inside Markdown: a closed set of tags is understood, every other tag is shown as text.
 
-Attributes are dropped, except a link's address and an image's address and description. So no markup that an
+Attributes are dropped, except a link's address and an image's address, description and width. So no markup that an
 author pastes reaches the mail unchanged.
 """
 
@@ -81,7 +81,7 @@ def _tokens_for(source: str, opening: str | None) -> list[Token]:
     if name == "br":
         return [Token("hardbreak", "br", 0)]
     if name == "img" and attributes.get("src"):
-        return [_image_token(attributes["src"], attributes.get("alt", ""))]
+        return [_image_token(attributes)]
     if name == "a" and opening and attributes.get("href"):
         return _open_or_close("link", "a", source, normalizeLink(attributes["href"]))
     if opening and name in _STYLED:
@@ -100,13 +100,15 @@ def _open_or_close(kind: str, tag: str, source: str, href: str | None = None) ->
     return [Token(f"{kind}_open", tag, 1, attrs={"href": href} if href else {})]
 
 
-def _image_token(src: str, alt: str) -> Token:
+def _image_token(attributes: Mapping[str, str]) -> Token:
+    width = re.fullmatch(r"\s*(\d{1,4})\s*(?:px)?\s*", attributes.get("width", ""))
     return Token(
         "image",
         "img",
         0,
-        attrs={"src": normalizeLink(src), "alt": ""},
-        children=[Token("text", "", 0, content=alt)],
+        attrs={"src": normalizeLink(attributes["src"]), "alt": ""},
+        children=[Token("text", "", 0, content=attributes.get("alt", ""))],
+        meta={"width": int(width[1])} if width and int(width[1]) > 1 else {},
     )
 
 

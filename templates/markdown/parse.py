@@ -18,6 +18,8 @@ from markdown_it.token import Token
 
 from mailer.errors import InvalidInput
 from templates.language import load_texts
+from templates.markdown.budget import refuse_costly
+from templates.markdown.remote_images import replace_remote_images
 from templates.markdown.rules import add_rules
 from templates.notes import ReleaseNotes
 
@@ -26,6 +28,7 @@ MAX_NESTING = 40
 SLOT_PREFIX = "__slot_"  # how the markers of `mailer.message.Slot` begin
 TOP_HEADING = 2  # the mail's title is the one h1
 _ALERTS = frozenset({"note", "tip", "important", "warning", "caution"})
+_MAX_PROBLEMS = 20
 _MAX_SHOWN_CHARACTERS = 80  # of a URL in an error
 
 
@@ -82,6 +85,7 @@ def parse_notes(notes: ReleaseNotes, *, image_hosts: Collection[str] = ()) -> Do
             where=notes.origin,
             hint="Mail providers cut a mail off long before that. Shorten the text and link to the rest.",
         )
+    refuse_costly(notes)
     _refuse_slot_prefix(notes)
     environment: dict[str, Any] = {}
     try:
@@ -90,14 +94,31 @@ def parse_notes(notes: ReleaseNotes, *, image_hosts: Collection[str] = ()) -> Do
         raise _too_deep(notes.origin) from None
     _refuse_lost_footnotes(environment, notes)
     _check_depth(document)
-    for source, where in document.images():
-        _check_image(source, image_hosts, where)
-    for token, where in document.inline_tokens():
-        if token.type == "link_open":
-            token.attrs["href"] = _absolute_address(str(token.attrs["href"]), notes.base_url, where)
+    if notes.remote_images != "refuse":
+        replace_remote_images(document.tokens, image_hosts, as_link=notes.remote_images == "link")
+    _check_addresses(document, image_hosts)
     _shift_headings(document.tokens)
     _translate_alert_titles(document)
     return document
+
+
+def _check_addresses(document: Document, image_hosts: Collection[str]) -> None:
+    """Make links absolute. Raises InvalidInput with all images and links that a mail can't carry."""
+    problems: list[InvalidInput] = []
+    for token, where in document.inline_tokens():
+        try:
+            if token.type == "image":
+                _check_image(str(token.attrs["src"]), image_hosts, where)
+            elif token.type == "link_open":
+                href = str(token.attrs["href"])
+                token.attrs["href"] = _absolute_address(href, document.notes.base_url, where)
+        except InvalidInput as problem:
+            problems.append(problem)
+    if problems:
+        first, *others = problems
+        hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
+        told = [f"{other.where}: {other.reason}" for other in others[:_MAX_PROBLEMS]]
+        raise InvalidInput("\n".join([first.reason, *told]), where=first.where, hint="\n".join(hints))
 
 
 def _refuse_slot_prefix(notes: ReleaseNotes) -> None:
@@ -157,7 +178,8 @@ def _check_image(source: str, hosts: Collection[str], where: str) -> None:
     raise InvalidInput(
         f'the image "{_shorten(source)}" may not be fetched: its host would learn who reads the mail.',
         where=where,
-        hint="Save the image beside the notes and use its file name, or add the host to image_hosts.",
+        hint="Save the image beside the notes and use its file name, or add the host to image_hosts. "
+        "--remote-images link (or omit) makes links of such images, or leaves them out.",
     )
 
 

@@ -11,8 +11,13 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
 from templates.markdown.inline_html import resolve_inline_html
+from templates.markdown.shortcodes import shortcode_rule
 
 _CODE_INDENT = 4
+_NO_COMMENT_ENDS_AFTER, _UNCLOSED_FENCES = (
+    "no comment ends after",
+    "unclosed fences",
+)  # keys of the environment
 _URL = re.compile(r"https?://[^\s<>\"`\\\[\]|]+", re.IGNORECASE)
 _COLON_FENCE = re.compile(r"(:{3,})\s*\{?([\w-]+)\}?\s*(.*)$")
 
@@ -25,6 +30,7 @@ def add_rules(markdown: MarkdownIt) -> None:
     markdown.block.ruler.before("fence", "admonition", _admonition, may_interrupt)
     markdown.inline.ruler.before("link", "bare_url", _bare_url)
     markdown.core.ruler.after("text_join", "inline_html", resolve_inline_html)
+    markdown.core.ruler.after("inline_html", "shortcodes", shortcode_rule)
 
 
 def _comment(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001 - markdown-it's
@@ -32,9 +38,14 @@ def _comment(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # 
     begin = state.bMarks[start] + state.tShift[start]
     if state.sCount[start] - state.blkIndent >= _CODE_INDENT or not state.src.startswith("<!--", begin):
         return False
+    if begin >= state.env.get(_NO_COMMENT_ENDS_AFTER, begin + 1):
+        return False
     finish = state.src.find("-->", begin)
+    if finish < 0:
+        state.env[_NO_COMMENT_ENDS_AFTER] = begin  # or each further one would search to the end in vain
+        return False
     closing = bisect_left(state.eMarks, finish + 3, start, end)
-    if finish < 0 or closing == end or state.src[finish + 3 : state.eMarks[closing]].strip():
+    if closing == end or state.src[finish + 3 : state.eMarks[closing]].strip():
         return False
     if not silent:
         state.line = closing + 1
@@ -47,8 +58,12 @@ def _admonition(state: StateBlock, start: int, end: int, silent: bool) -> bool: 
     if opening is None or state.sCount[start] - state.blkIndent >= _CODE_INDENT:
         return False
     fence, kind, title = opening.groups()
+    searched = state.env.setdefault(_UNCLOSED_FENCES, {})
+    if start >= searched.get((fence, end), start + 1):
+        return False
     closing = next((line for line in range(start + 1, end) if _line(state, line).strip() == fence), None)
     if closing is None:
+        searched[fence, end] = start
         return False
     if silent:
         return True

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from campaigns.notes import Changelog, Defaults, read_changelog, read_images, read_markdown
+from mailer.config import Settings
 from templates.brand import contrast_ratio
 from templates.notes import ReleaseNotes
 from templates.render import render
@@ -38,6 +39,8 @@ COLOURS = """() => {
 
 pytestmark = pytest.mark.browser
 
+IMAGES = Path(__file__).parents[3] / "examples" / "release-notes"
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -49,7 +52,7 @@ def notes_in(path: Path) -> ReleaseNotes:
     text = path.read_text(encoding="utf-8")
     if path.parent.name == "changelogs":
         return read_changelog(
-            text.replace("logo.png", "../../examples/release-notes/planbord.png"),
+            text.replace("logo.png", "planbord.png"),
             Changelog(text, "f").releases[0].version,
             path.name,
             DEFAULTS,
@@ -65,7 +68,7 @@ def hexadecimal(colour: str) -> str:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_mail_fits_the_screen_has_contrast_and_fetches_nothing(browser, path, scheme):
     notes = notes_in(path)
-    html = render(notes, BRAND, images=read_images(notes, path.parent)).html
+    html = render(notes, BRAND, images=read_images(notes, path.parent, Settings(assets_dir=IMAGES))).html
     page = browser.new_page(color_scheme=scheme)
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))

@@ -1,0 +1,62 @@
+"""Checks of notes as they are written: markup of other dialects, which a reader would see as it stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from templates.lint.checks import Finding, Severity
+from templates.markdown import SHORTCODE, create_parser, expand_shortcodes
+from templates.notes import ReleaseNotes
+
+_BLOCKS = (
+    (re.compile(r"^(?:!!!|\?\?\?\+?)\s+\w"), "an admonition of MkDocs; write > [!NOTE]"),
+    (re.compile(r"^:\s+\S"), "a definition list; write the term in bold"),
+    (re.compile(r"^\[(?:TOC|\[toc\])\]$", re.IGNORECASE), "a table of contents; leave it out"),
+    (re.compile(r"^\$\$"), "a formula; write it in words, or as an image"),
+    (re.compile(r"^(?:import|export)\s.+\sfrom\s"), "code of MDX; leave it out"),
+)
+_SPANS = (
+    (re.compile(r"\{[.#:][^{}\n]{1,80}\}"), "an attribute list; leave it out"),
+    (re.compile(r"(?<=\w)~[\w+-]{1,20}~"), "a subscript; write <sub>...</sub>"),
+    (re.compile(r"(?<=\w)\^[\w+-]{1,20}\^"), "a superscript; write <sup>...</sup>"),
+    (re.compile(r"(?<!=)==[^=\s][^=\n]*==(?!=)"), "a highlight; write <mark>...</mark>"),
+    (re.compile(r"\$\$[^$\n]+\$\$|(?<![\w$])\$[A-Za-z\\][^$\n]*[\\^_][^$\n]*\$(?!\w)"), "a formula; write it in words"),
+    (re.compile(r"\[\[[^\]\n]+\]\]"), "a link of a wiki; write [words](address)"),
+    (re.compile(r"\{\{[<%].*?[>%]\}\}|\{%.*?%\}"), "a shortcode of a site generator; leave it out"),
+    (re.compile(r"</?(?:script|iframe|style|video|audio|object|embed|form|input|button|svg|link|meta)\b[^>]*>?", re.IGNORECASE),
+     "HTML that no mail can hold; leave it out"),
+)  # fmt: skip
+_MAX_SHOWN_CHARACTERS = 40
+
+
+def lint_notes(notes: ReleaseNotes) -> tuple[Finding, ...]:
+    """The warnings about the notes' source, in their order, each with file and line. Code is left alone."""
+    return tuple(_findings(notes))
+
+
+def _findings(notes: ReleaseNotes) -> Iterator[Finding]:
+    for token in create_parser().parse(notes.body):
+        if token.type != "inline" or not token.map:
+            continue
+        code = [child.content for child in token.children or () if child.type == "code_inline"]
+        for offset, source in enumerate(token.content.split("\n")):
+            for one in code:
+                source = source.replace(one, "")  # noqa: PLW2901 - the line without its code
+            where = notes.where(token.map[0] + offset)
+            yield from (_warning(found, what, where) for found, what in _unsupported(source))
+
+
+def _unsupported(line: str) -> Iterator[tuple[str, str]]:
+    """The markup in a line that is not understood, and what it is."""
+    yield from ((line, what) for pattern, what in _BLOCKS if pattern.match(line))
+    for pattern, what in _SPANS:
+        yield from ((found[0], what) for found in pattern.finditer(line))
+    for found in SHORTCODE.finditer(line):
+        if expand_shortcodes(found[0]) == found[0]:
+            yield found[0], "no emoji that GitHub knows; leave it out"
+
+
+def _warning(source: str, what: str, where: str) -> Finding:
+    shown = source if len(source) <= _MAX_SHOWN_CHARACTERS else f"{source[:_MAX_SHOWN_CHARACTERS]}…"
+    return Finding(Severity.WARNING, "markup-unsupported", f"“{shown}” is {what}.", where)

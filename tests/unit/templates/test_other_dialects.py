@@ -1,0 +1,141 @@
+"""What other dialects of Markdown and HTML write is shown right, or lint names its line."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from mailer.errors import InvalidInput
+from templates.lint import lint_notes
+from templates.markdown import MAX_BODY_CHARACTERS, expand_shortcodes, parse_notes
+from tests.support.rendered import mail, notes, prose
+
+
+class TestShortcodes:
+    def test_githubs_shortcodes_become_emoji(self):
+        rendered = mail("## New :rocket:\n\n- **a** :tada: [b :+1:](https://e.x)\n")
+        assert "New 🚀" in rendered.text
+        assert "🎉" in prose(rendered).get_text()
+        assert "👍" in rendered.text
+
+    @pytest.mark.parametrize(
+        "source",
+        ["`:tada:`", "    :tada:", "a:tada:b", "10:30:45", ":no_such_thing:", "::tada::", "http://e.x:80:"],
+    )
+    def test_what_is_no_shortcode_stays(self, source):
+        assert expand_shortcodes(source) == source or source.strip("` ") == ":tada:"
+        assert "🎉" not in mail(f"x\n\n{source}").text
+
+
+class TestFindings:
+    @pytest.mark.parametrize(
+        ("line", "what"),
+        [
+            ("!!! note", "admonition"),
+            ("??? tip", "admonition"),
+            ("A word {.lead}", "attribute list"),
+            ("H~2~O", "subscript"),
+            ("x^2^", "superscript"),
+            ("$$E = mc^2$$", "formula"),
+            ("The $x^2$ term", "formula"),
+            ("==marked==", "highlight"),
+            ("<script>alert(1)</script>", "HTML"),
+            ('<iframe src="x"></iframe>', "HTML"),
+            (":no_such_emoji:", "emoji"),
+            ("[[Page]]", "wiki"),
+            ("{{< figure >}}", "site generator"),
+            ("[TOC]", "table of contents"),
+            (": a definition", "definition list"),
+        ],
+    )
+    def test_markup_that_is_not_understood_is_a_finding_with_its_line(self, line, what):
+        found = lint_notes(notes(f"Text.\n\n- a\n- b\n\n{line}\n", first_line=10))
+        assert any(what in finding.message and finding.where == "notes.md, line 15" for finding in found), (
+            found
+        )
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "`{.x}` and `H~2~O`",
+            "```\n!!! note\n$$x$$\n```",
+            "~~gone~~ and ~/.config",
+            "costs $5 or $6",
+            "a == b == c",
+            "2^10",
+            "Time: 10:30",
+            ":tada:",
+            "[a][b]",
+            "<kbd>Ctrl</kbd> <b>x</b>",
+        ],
+    )
+    def test_what_only_looks_like_it_is_none(self, line):
+        assert lint_notes(notes(line)) == ()
+
+
+class TestImages:
+    def test_a_width_is_kept_and_never_wider_than_the_column(self):
+        body = prose(
+            mail(
+                '<img src="plan.png" width="24" alt="a"> ![b](plan.png) <img src="plan.png" width="5000px" alt="c">'
+            )
+        )
+        assert [image["width"] for image in body.find_all("img")] == ["24", "520", "520"]
+
+    def test_remote_images_become_links_or_are_left_out(self):
+        source = "By ![Ann](https://cdn.example/ann.png) and [![x](https://cdn.example/x.svg)](https://e.x)"
+        with pytest.raises(InvalidInput, match="may not be fetched"):
+            mail(source)
+        linked = prose(mail(source, remote_images="link"))
+        assert linked.find("img") is None
+        assert [link["href"] for link in linked.find_all("a")] == [
+            "https://cdn.example/ann.png",
+            "https://e.x",
+        ]
+        assert prose(mail(source, remote_images="omit")).get_text().strip() == "By  and"
+
+    def test_allowed_hosts_are_fetched_from_all_the_same(self):
+        document = parse_notes(
+            notes("![a](https://cdn.example/a.png)", remote_images="omit"), image_hosts=["cdn.example"]
+        )
+        assert [source for source, _ in document.images()] == ["https://cdn.example/a.png"]
+
+    def test_all_images_and_links_that_do_not_do_are_told_at_once(self):
+        with pytest.raises(InvalidInput) as refused:
+            mail("![a](https://cdn.example/a.png)\n\n[b](b.md)\n\n[c](javascript:x)")
+        for line in (1, 3, 5):
+            assert f"notes.md, line {line}: " in str(refused.value)
+
+
+class TestTables:
+    def test_long_words_in_cells_have_places_to_break(self):
+        html = mail(f"| file | sum |\n| --- | --- |\n| a | {'8909e96a' * 16} `{'x' * 64}` |").html
+        assert (
+            max(map(len, re.findall(r"[0-9a-fx]+", re.sub(r"<wbr ?/?>", " ", html).partition("<table")[2])))
+            < 20
+        )
+
+    def test_outside_of_tables_words_stay_whole(self):
+        assert "<wbr" not in mail(f"{'8909e96a' * 16}").html
+
+    def test_the_text_part_and_the_words_are_unchanged(self):
+        word = "8909e96a" * 8
+        assert word in mail(f"| a |\n| --- |\n| {word} |").text
+        assert word in prose(mail(f"| a |\n| --- |\n| {word} |")).get_text()
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["[", "![", "<![CDATA[", "](", "[a](", "*a ", "**a", "`", "`` ` ", "<", "</a>", "<b>", "> ", "- ", "1. ", "||\n", "a|b\n", "~~a", "http://a ",
+     "<!-- ", "<!--\n", ":::a\n", "[a]: b\n", "[^1]: a\n", "# a\n", "![[]()", "<? ", "*_", ":a:", "&amp;"],
+)  # fmt: skip
+def test_hostile_markup_is_refused_or_read_in_little_time(unit: str) -> None:
+    hostile = notes((unit * MAX_BODY_CHARACTERS)[:MAX_BODY_CHARACTERS].strip())
+    start = time.process_time()
+    try:
+        parse_notes(hostile)
+    except InvalidInput as refused:
+        assert "line" in str(refused)  # noqa: PT017 - both are fine
+    assert time.process_time() - start < 2  # a second on a quiet machine
