@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import select
@@ -77,6 +78,7 @@ class Trial:
     def _pass(self, engine: str) -> bool:
         child = os.fork()
         if child == 0:
+            gc.disable()
             os.setsid()  # so that servers which a test started end with it
             _become_silent()
             os._exit(_run(self._target.tests, engine))
@@ -96,7 +98,19 @@ def _become_silent() -> None:
 
 
 def _run(tests: Sequence[str], engine: str) -> int:
-    flags = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:pytest_cov", "-p", "no:anyio"]
+    flags = [
+        "-x",
+        "-q",
+        "--tb=no",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:pytest_cov",
+        "-p",
+        "no:anyio",
+    ]
     flags += ["-p", "tests.mutation.plugin"]
     flags += ["--hypothesis-profile", "mutation", "--timeout", "120"]
     flags += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is imported, and says so
