@@ -32,10 +32,11 @@ def _deliveries(module: str, *tests: str, postgresql: bool = True) -> Target:
     return Target(f"campaigns/deliveries/{module}.py", tests, _BELOW_DELIVERIES, postgresql)
 
 
-def _ledger(module: str) -> Target:
-    tests = ("tests/unit/subscribers/test_ledger_events.py", "tests/integration/subscribers/test_ledger.py")
+def _ledger(module: str, *tests: str) -> Target:
+    path = "tests/integration/subscribers"
+    names = (*(f"{path}/{name}.py" for name in tests), f"{path}/test_ledger.py")
     return Target(
-        f"subscribers/ledger/{module}.py", tests, ("mailer.config", "mailer.database"), postgresql=True
+        f"subscribers/ledger/{module}.py", names, ("mailer.config", "mailer.database"), postgresql=True
     )
 
 
@@ -47,13 +48,15 @@ TARGETS = (
     _deliveries("workers", f"{_CAMPAIGNS}/test_workers.py", *DELIVERIES),
     _deliveries("recovery", f"{_CAMPAIGNS}/test_recovery.py", *DELIVERIES),
     _deliveries("retry", "tests/unit/campaigns/test_retry.py", postgresql=False),
-    _ledger("events"),
-    _ledger("ledger"),
+    Target(
+        "subscribers/ledger/events.py", ("tests/unit/subscribers/test_ledger_events.py",), ("mailer.config",)
+    ),
+    _ledger("ledger", "test_ledger_entries"),
     _ledger("proof"),
-    _ledger("verification"),
+    _ledger("verification", "test_ledger_verification"),
     Target(
         "subscribers/self_service/links.py",
-        ("tests/unit/subscribers/test_unsubscribe.py",),
+        ("tests/unit/subscribers/test_links.py",),
         ("mailer.config", "mailer.database"),
     ),
     Target("mailer/smtp/outcome.py", ("tests/unit/mailer/test_outcome.py",), ("mailer.database",)),

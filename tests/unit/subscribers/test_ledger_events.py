@@ -227,6 +227,61 @@ def test_after_a_withdrawal_only_a_later_grant_counts(past: list[NewEvent], at: 
         assert result is None or result.state is not ConsentKind.GRANTED
 
 
+@pytest.mark.parametrize(
+    "kind", [ConsentKind.REQUESTED, ConsentKind.GRANTED, ConsentKind.WITHDRAWN, ConsentKind.OBJECTED]
+)
+def test_a_first_event_is_where_a_person_stands(kind: ConsentKind) -> None:
+    assert status_after(None, a(kind, NOON), 7) == ConsentStatus(kind, NOON, 7)
+
+
+@pytest.mark.parametrize("kind", [ConsentKind.REQUESTED, ConsentKind.GRANTED])
+def test_a_request_that_is_repeated_or_granted_is_the_last_one(kind: ConsentKind) -> None:
+    requested = ConsentStatus(ConsentKind.REQUESTED, NOON, 1)
+    assert status_after(requested, a(kind, NOON - HOUR), 7) == ConsentStatus(kind, NOON - HOUR, 7)
+
+
+def test_a_later_grant_is_the_one_that_counts() -> None:
+    granted = ConsentStatus(ConsentKind.GRANTED, NOON, 1)
+    assert status_after(granted, a(ConsentKind.GRANTED, NOON + HOUR), 7) == ConsentStatus(
+        ConsentKind.GRANTED, NOON + HOUR, 7
+    )
+    assert status_after(granted, a(ConsentKind.GRANTED, NOON), 7) == granted
+    assert status_after(granted, a(ConsentKind.REQUESTED, NOON + HOUR), 7) == granted
+
+
+@pytest.mark.parametrize("earlier", [timedelta(0), HOUR])
+def test_a_withdrawal_counts_from_its_time_and_not_from_before_the_grant(earlier: timedelta) -> None:
+    granted = ConsentStatus(ConsentKind.GRANTED, NOON, 1)
+    withdrawn = ConsentStatus(ConsentKind.WITHDRAWN, NOON, 7)
+    assert status_after(granted, a(ConsentKind.WITHDRAWN, NOON - earlier), 7) == withdrawn
+    later = status_after(granted, a(ConsentKind.WITHDRAWN, NOON + HOUR), 7)
+    assert later == ConsentStatus(ConsentKind.WITHDRAWN, NOON + HOUR, 7)
+
+
+@pytest.mark.parametrize("kind", [ConsentKind.RECTIFIED, ConsentKind.ERASED])
+def test_an_event_about_the_person_puts_a_stranger_nowhere(kind: ConsentKind) -> None:
+    assert status_after(None, a(kind, NOON), 7) is None
+
+
+def test_a_field_of_a_type_that_no_column_holds_breaks_the_chain() -> None:
+    """SQLite keeps bytes in a text column."""
+    first = link(None, a(ConsentKind.WITHDRAWN, NOON), NOON)
+    event = replace(first.event, source=b"a form")  # type: ignore[arg-type]
+    assert broken_at([first._replace(event=event)]) == 1
+
+
+def test_a_broken_link_names_its_line_the_problem_and_what_to_do() -> None:
+    broken = BrokenLink(7, "it was altered")
+    assert (broken.line_id, broken.problem) == (7, "it was altered")
+    assert "at line 7: it was altered" in str(broken)
+    assert broken.hint is not None
+    assert "Stop sending" in broken.hint
+
+
+def test_a_source_may_have_spaces_around_it_and_four_hundred_characters() -> None:
+    assert parse_source("  " + "x" * 400 + "\n") == "x" * 400
+
+
 def test_an_erasure_leaves_no_standing() -> None:
     assert status_after(ConsentStatus(ConsentKind.GRANTED, NOON, 1), a(ConsentKind.ERASED, NOON), 2) is None
 

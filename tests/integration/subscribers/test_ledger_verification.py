@@ -1,0 +1,151 @@
+"""What verification compares with the ledger, and which line it names."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from mailer.database import Database
+from subscribers import ledger
+from subscribers.ledger import GENESIS, BrokenLink
+from subscribers.models import ConsentKind
+from tests.support.campaign import TOPIC, agree, subscribe, withdraw
+
+
+def verify(database: Database, noted: str | None = None) -> ledger.Verified:
+    with database.read() as connection:
+        return ledger.verify(connection, noted=noted)
+
+
+def change(database: Database, *statements: str) -> None:
+    """Run statements as someone with all rights, without triggers and references."""
+    with database.engine.connect() as connection:
+        if database.is_sqlite:
+            connection.connection.execute("PRAGMA foreign_keys=OFF")
+            for table in ("consent_event", "wording"):
+                for act in ("update", "delete"):
+                    connection.execute(text(f"DROP TRIGGER IF EXISTS {table}_no_{act}"))
+        else:
+            connection.execute(text("SET session_replication_role = replica"))
+        for statement in statements:
+            connection.execute(text(statement))
+        connection.commit()
+    database.engine.dispose()
+
+
+def broken(database: Database, noted: str | None = None) -> tuple[int, str]:
+    with pytest.raises(BrokenLink) as found:
+        verify(database, noted)
+    return found.value.line_id, found.value.problem
+
+
+def test_a_whole_ledger_tells_its_length_and_head(database: Database) -> None:
+    assert verify(database) == ledger.Verified(0, GENESIS)
+    people = subscribe(database, 3)
+    withdraw(database, people[1])
+    with database.read() as connection:
+        last = ledger.history(connection, people[1])[-1]
+    assert verify(database) == ledger.Verified(4, last.hash)
+
+
+def test_a_head_that_was_noted_is_found_wherever_it_stands(database: Database) -> None:
+    subscribe(database, 3)
+    with database.read() as connection:
+        hashes = [entry.hash for entry in ledger.entries(connection)]
+    for noted in hashes:
+        assert verify(database, noted).events == 3
+    assert broken(database, "0" * 64) == (3, "up to here no line has the hash that was noted")
+
+
+def test_an_empty_ledger_lacks_any_head_that_was_noted(database: Database) -> None:
+    assert broken(database, "0" * 64)[0] == 0
+
+
+def test_the_first_line_that_cites_an_altered_wording_is_named(database: Database) -> None:
+    people = subscribe(database, 2)
+    withdraw(database, people[0])
+    now = datetime.now(UTC)
+    with database.write() as connection:
+        name = ledger.store_wording(connection, "Another text.", now)
+    agree(database, people[1], topic="security")
+    change(database, f"UPDATE wording SET text = 'Mail me all.' WHERE sha256 <> '{name}'")
+    assert broken(database) == (1, "its wording was altered")
+
+
+def test_an_altered_wording_that_no_line_cites_is_named_by_no_line(database: Database) -> None:
+    subscribe(database, 1)
+    with database.write() as connection:
+        name = ledger.store_wording(connection, "Another text.", datetime.now(UTC))
+    assert verify(database).events == 1
+    change(database, f"UPDATE wording SET text = 'Mail me all.' WHERE sha256 = '{name}'")
+    assert broken(database) == (0, "its wording was altered")
+
+
+def test_the_first_line_whose_wording_is_missing_is_named(database: Database) -> None:
+    people = subscribe(database, 2)
+    withdraw(database, people[0])
+    change(database, "DELETE FROM wording")
+    assert broken(database) == (1, "its wording is missing")
+
+
+@pytest.mark.parametrize(
+    ("statement", "person", "line"),
+    [
+        ("UPDATE consent SET event_id = 1 WHERE subscriber_id = 2 AND topic = 'release-notes'", 2, 5),
+        ("DELETE FROM consent WHERE subscriber_id = 2", 2, 5),
+        ("DELETE FROM consent WHERE subscriber_id = 1", 1, 4),
+        ("DELETE FROM consent WHERE subscriber_id = 3", 3, 3),
+        ("UPDATE consent SET state = 'granted' WHERE subscriber_id = 1", 1, 4),
+        ("INSERT INTO consent SELECT 9, topic, state, since, 3 FROM consent WHERE subscriber_id = 3", 9, 3),
+    ],
+)
+def test_the_last_line_about_a_person_whose_consent_was_changed_is_named(
+    database: Database, statement: str, person: int, line: int
+) -> None:
+    first, second, _ = subscribe(database, 3)
+    withdraw(database, first)
+    agree(database, second, topic="security")
+    change(database, statement)
+    named, problem = broken(database)
+    assert (named, problem) == (
+        line,
+        f"the consent table does not agree with the ledger about subscriber {person}",
+    )
+
+
+def test_a_person_who_was_erased_has_no_consent_to_compare(database: Database) -> None:
+    first, second = subscribe(database, 2)
+    with database.write() as connection:
+        now = datetime.now(UTC)
+        erased = ledger.NewEvent(first, ledger.EVERY_TOPIC, ConsentKind.ERASED, now, "test")
+        ledger.append(connection, [erased], now)
+        assert (second, TOPIC) in ledger.statuses(connection, [first, second])
+    assert verify(database).events == 3
+
+
+def test_an_unreadable_consent_is_named_by_the_last_line_and_the_person_before(
+    sqlite_database: Database,
+) -> None:
+    subscribe(sqlite_database, 3)
+    change(
+        sqlite_database,
+        "PRAGMA ignore_check_constraints=ON",
+        "UPDATE consent SET since = 'once' WHERE subscriber_id = 3",
+    )
+    line, problem = broken(sqlite_database)
+    assert line == 3
+    assert "goes on with what can't be read" in problem
+
+
+def test_people_without_any_line_show_that_the_end_is_missing(database: Database) -> None:
+    subscribe(database, 3)
+    change(
+        database,
+        "DELETE FROM consent WHERE subscriber_id >= 2",
+        "DELETE FROM consent_event WHERE subscriber_id >= 2",
+    )
+    assert broken(database) == (2, "it is missing; subscriber 2 is on file without any line")
+    change(database, "DELETE FROM consent", "DELETE FROM consent_event")
+    assert broken(database) == (1, "it is missing; subscriber 1 is on file without any line")
