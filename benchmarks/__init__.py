@@ -1,1 +1,1 @@
-"""How fast it is, beside what others do on the same machine in the same minutes: `python -m benchmarks`."""
+"""Benchmarks beside other programs, on the same machine at the same time: `python -m benchmarks`."""

@@ -24,7 +24,7 @@ from benchmarks.parts import PARTS, Part
 from benchmarks.programs import Missing, find
 from benchmarks.report import Section
 
-LONGEST = 900  # seconds that a part may take
+MAX_PART_SECONDS = 900
 HERE = Path(__file__).resolve().parent
 
 
@@ -75,7 +75,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--folder",
         type=Path,
-        default=Path("/var/tmp"),  # noqa: S108 - a folder of our own is made in it
+        default=Path("/var/tmp"),  # noqa: S108 - the run creates its own folder in it
         help="on a real disk: in memory an fsync costs nothing",
     )
     parser.add_argument("--output", type=Path, default=HERE, help="where RESULTS.md and the chart go")
@@ -85,10 +85,10 @@ def _options() -> argparse.Namespace:
 def _measured(part: Part, running: Bench) -> Section:
     print(f"== {part.name}", file=sys.stderr)
     began = time.perf_counter()
-    signal.alarm(LONGEST)
+    signal.alarm(MAX_PART_SECONDS)
     try:
         section = part.measure(running)
-    except Exception as error:  # noqa: BLE001 - the other parts are to go on, and the report to say so
+    except Exception as error:  # noqa: BLE001 - the other parts must run, and the report must say so
         print(f"{part.name} failed: {error!r}", file=sys.stderr)
         return Section(part.name, lines=[f"**This part failed:** {type(error).__name__}: {error}"])
     finally:
@@ -98,7 +98,7 @@ def _measured(part: Part, running: Bench) -> Section:
 
 
 def _took_too_long(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise TimeoutError(f"it took more than {LONGEST} s")
+    raise TimeoutError(f"it took more than {MAX_PART_SECONDS} s")
 
 
 def _sorted(running: Bench) -> dict[str, list[tuple[float, float]]]:

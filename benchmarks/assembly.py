@@ -1,4 +1,4 @@
-"""How fast a mail becomes bytes, unsigned and signed, beside the usual way and beside the bare signature.
+"""How fast a mail is composed, unsigned and signed, beside the usual way and beside the signature alone.
 
 All figures are by CPU time of one thread, so that a busy machine changes them little.
 """
@@ -40,7 +40,7 @@ BARE, OPENSSL = "bare RSA-2048 signature", "openssl speed rsa2048"
 
 
 def rates() -> dict[str, float]:
-    """Mails, or signatures, a second of CPU time, by who makes them."""
+    """Mails, or signatures, per second of CPU time, by program."""
     rsa = dkim.generate(Algorithm.RSA_SHA256, domain="example.com", selector="r")
     ed25519 = dkim.generate(Algorithm.ED25519_SHA256, domain="example.com", selector="e")
     unsigned = compile_skeleton(MAIL)
@@ -59,7 +59,7 @@ def rates() -> dict[str, float]:
 
 
 def openssl_rate(seconds: int = 1) -> float:
-    """RSA-2048 signatures a second that OpenSSL makes on one core, by its own benchmark."""
+    """RSA-2048 signatures per second on one core, by OpenSSL's own benchmark."""
     said = run([find("openssl", "openssl"), "speed", "-seconds", str(seconds), "rsa2048"]).output
     found = re.search(r"rsa\s+2048 bits\s+\S+\s+\S+\s+([\d.]+)", said)
     assert found is not None, said

@@ -1,4 +1,4 @@
-"""An audience on file and an approved campaign for it, made with the installed command as a user makes them.
+"""An imported audience and an approved campaign for it, created with the installed command.
 
 What is made once is copied for each run: a folder with a SQLite file, or a PostgreSQL database.
 """
@@ -30,7 +30,7 @@ security = "none"
 connections = 20
 messages_per_connection = 1000000
 """
-# Few words: with the template's own HTML around them they make a mail of 13 KB.
+# A short text: with the template's HTML it makes a mail of 13 KB.
 NOTES = """---
 title: Version 2.4.0
 ---
@@ -45,7 +45,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """People on file in a folder of their own, and what it took to import them."""
+    """Subscribers in their own folder, and the cost of importing them."""
 
     folder: Path
     people: int
@@ -56,14 +56,14 @@ class Audience:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the command and the sender need to know beside the folder."""
+        """The environment variables for the command and the sender."""
         return self.settings | ({"MAILER_DATABASE_URL": self.database_url} if self.database_url else {})
 
 
 def make(
     folder: Path, people: int, database_url: str | None = None, *, profile: Path | None = None
 ) -> Audience:
-    """Put `people` on file who agreed, and approve a campaign for them; `profile` gets the import's."""
+    """Import `people` who consented, and approve a campaign for them; `profile` gets the import's profile."""
     folder.mkdir()
     (folder / "mailer.toml").write_text(CONFIG, encoding="utf-8")
     (folder / "notes.md").write_text(NOTES, encoding="utf-8")
@@ -86,7 +86,7 @@ def make(
 
 @contextmanager
 def copied(audience: Audience) -> Iterator[Audience]:
-    """The same people once more, to mail them for the first time again."""
+    """A copy of the same people, to mail them for the first time again."""
     folder = audience.folder.with_name(f"{audience.folder.name}-{next(_numbers)}")
     shutil.copytree(audience.folder, folder)
     try:
@@ -101,11 +101,11 @@ def copied(audience: Audience) -> Iterator[Audience]:
 
 @contextmanager
 def copied_database(url: str) -> Iterator[str]:
-    """A PostgreSQL database with the same content."""
+    """A copy of a PostgreSQL database."""
     original = make_url(url)
     copy = original.set(database=f"{original.database}_{next(_numbers)}")
     maintain(url, f"CREATE DATABASE {copy.database} TEMPLATE {original.database}")
-    maintain(url, "CHECKPOINT")  # now, not in the middle of a run
+    maintain(url, "CHECKPOINT")  # now, not during a run
     try:
         yield copy.render_as_string(hide_password=False)
     finally:
@@ -113,7 +113,7 @@ def copied_database(url: str) -> Iterator[str]:
 
 
 def maintain(url: str, statement: str) -> None:
-    """Run a statement that wants no transaction around it."""
+    """Run a statement that must be outside a transaction."""
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg", database="postgres"), isolation_level="AUTOCOMMIT"
     )

@@ -1,4 +1,4 @@
-"""What the parts of the suite share: sizes, a folder on a real disk, audiences on file, a PostgreSQL server."""
+"""What the parts of the suite share: sizes, a folder on a real disk, audiences, a PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONNECTIONS = 20
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much of everything: for figures that count, or for a look."""
+    """The sizes of a run: full, or quick."""
 
     rounds: int
     recipients: int
@@ -63,8 +63,8 @@ QUICK = Sizes(
 class Bench:
     """One run of the suite.
 
-    `points` are for the chart: rates by engine, at each size of the audience. `measured` are for the model: costs
-    and rates.
+    `points` are for the chart: rates by engine, at each size of the audience. `measured` are for the model:
+    costs and rates.
     """
 
     folder: Path
@@ -75,7 +75,7 @@ class Bench:
     _audiences: dict[tuple[int, str], Audience] = field(default_factory=dict)
 
     def audience(self, people: int, engine: str = "sqlite") -> Audience:
-        """So many people on file; made at the first time."""
+        """An audience of that size; created at first use."""
         if (people, engine) not in self._audiences:
             name = f"{engine}-{people}"
             url = self._new_database(f"people_{people}") if engine == "postgresql" else None
@@ -84,7 +84,7 @@ class Bench:
 
     @cached_property
     def key_file(self) -> Path:
-        """An RSA-2048 key to sign with."""
+        """An RSA-2048 key for signatures."""
         path = self.folder / "dkim.pem"
         key = dkim.generate(dkim.Algorithm.RSA_SHA256, domain="example.com", selector="r")
         path.write_bytes(key.pem())
@@ -108,15 +108,15 @@ class Bench:
         return make_url(self._server).set(database=name).render_as_string(hide_password=False)
 
     def close(self) -> None:
-        """Stop what was started."""
+        """Stop all servers."""
         self._stack.close()
 
 
 @contextmanager
 def bench(sizes: Sizes, folder: Path) -> Iterator[Bench]:
-    """A run with a folder of its own below `folder`, gone afterwards."""
+    """A run with its own folder below `folder`, which is deleted afterwards."""
     own = Path(tempfile.mkdtemp(prefix="mailer-bench-", dir=folder))
-    own.chmod(0o755)  # PostgreSQL does not run as root, and its own user has to look in
+    own.chmod(0o755)  # PostgreSQL does not run as root, and its own user must read it
     running = Bench(own, sizes)
     try:
         yield running

@@ -1,4 +1,4 @@
-"""A whole campaign, sent by one process or by several, each with nothing else in it.
+"""A whole campaign, sent by one process or by several that do nothing else.
 
 `python -m benchmarks.campaign [--join] [--profile FILE]`, in a folder that `benchmarks.audience` made, is such a
 process. It enrols the audience unless it joins another one, says so, waits for a line, sends, and prints one
@@ -36,7 +36,7 @@ from mailer.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A campaign that was sent, by all its processes together."""
+    """The figures of a sent campaign, for all its processes together."""
 
     messages: int
     enrol_seconds: float
@@ -49,37 +49,37 @@ class Sent:
 
     @property
     def rate(self) -> float:
-        """Messages a second, from the first claim to the last outcome."""
+        """Messages per second, from the first claim to the last outcome."""
         return self.messages / self.send_seconds
 
     @property
     def whole_rate(self) -> float:
-        """Messages a second, enrolment of the audience included."""
+        """Messages per second, including the creation of the deliveries."""
         return self.messages / (self.enrol_seconds + self.send_seconds)
 
     @property
     def cpu_us(self) -> float:
-        """CPU time a message while sending, in µs."""
+        """CPU time per message while sending, in µs."""
         return self.cpu_seconds / self.messages * 1e6
 
     @property
     def commit_us(self) -> float:
-        """What of that goes into transactions."""
+        """The part of that CPU time in transactions, in µs."""
         return self.commit_cpu_seconds / self.messages * 1e6
 
     @property
     def wait_us(self) -> float:
-        """How long a transaction waits, for the disk or the server, in µs."""
+        """How long a transaction waits for the disk or the server, in µs."""
         return (self.commit_seconds - self.commit_cpu_seconds) / self.commits * 1e6
 
     @property
     def group(self) -> float:
-        """Messages a transaction."""
+        """Messages per transaction."""
         return self.messages / self.commits
 
 
-class Watched(Database):
-    """A database that adds up what its writing transactions take, of CPU and by the clock."""
+class MeasuredDatabase(Database):
+    """A database that adds up the CPU time and the duration of its writing transactions."""
 
     commits: int = 0
     cpu_seconds: float = 0.0
@@ -87,13 +87,13 @@ class Watched(Database):
 
     @contextlib.contextmanager
     def write(self, *, checked: bool = True) -> Iterator[Connection]:
-        """As ever."""
+        """Measure `Database`'s own method."""
         with self._watch(), super().write(checked=checked) as connection:
             yield connection
 
     @contextlib.contextmanager
     def write_at_once(self) -> Iterator[Connection]:
-        """As ever."""
+        """Measure `Database`'s own method."""
         with self._watch(), super().write_at_once() as connection:
             yield connection
 
@@ -115,7 +115,7 @@ def send(
     profile: Path | None = None,
     extra: dict[str, str] | None = None,
 ) -> Sent:
-    """Send the campaign to everybody in `audience`. Raises Failed where not everybody got it."""
+    """Send the campaign to `audience`. Raises Failed if not everybody got it."""
     told = {"MAILER_SMTP__PORT": str(port), "MAILER_SMTP__CONNECTIONS": str(connections)}
     variables = environment(audience.environment | told | (extra or {}))
     command = [PYTHON, "-m", "benchmarks.campaign"]
@@ -148,7 +148,7 @@ def send(
 def _started(
     command: Sequence[str], folder: Path, variables: dict[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
-    """A sender that is ready to go."""
+    """Start a sender, and wait until it is ready."""
     process = subprocess.Popen(
         command, cwd=folder, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -193,7 +193,7 @@ def main() -> None:
     if not options.join:
         Dispatch(database, loaded, database.clock()).start(SLUG)
     enrolled = time.perf_counter() - began
-    watched = Watched(loaded.database_url.get_secret_value(), loaded.folder)
+    watched = MeasuredDatabase(loaded.database_url.get_secret_value(), loaded.folder)
     dispatch = Dispatch(watched, loaded, watched.clock())
     print("ready", flush=True)
     sys.stdin.readline()
@@ -219,7 +219,7 @@ def main() -> None:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has had.
+    """The peak memory of this process.
 
     Linux's own word for it is better than getrusage, which counts what the parent had when it started us.
     """
@@ -237,7 +237,9 @@ async def _unwatched(_sender: Sender) -> AsyncIterator[None]:
 
 @contextlib.contextmanager
 def profiled(path: Path) -> Iterator[None]:
-    """Profile this thread, and each one that is started meanwhile; `path` and `path`.1 and on are the statistics."""
+    """Profile this thread, and each one that is started meanwhile; `path` and `path`.1 and on are the
+    statistics.
+    """
     profiles = [cProfile.Profile()]
 
     def begin(_frame: FrameType, _event: str, _argument: object) -> None:

@@ -1,4 +1,4 @@
-"""A line chart as plain SVG: logarithmic across, linear upright, one line a series."""
+"""A line chart as SVG: a logarithmic x axis, a linear y axis, one line for each series."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Points = Sequence[tuple[float, float]]
 
 
 def chart(title: str, across: str, upright: str, series: Mapping[str, Points]) -> str:
-    """An SVG of `series`: the horizontal axis is logarithmic, the upright one begins at zero."""
+    """An SVG of `series`: the x axis is logarithmic, the y axis starts at zero."""
     xs = [x for points in series.values() for x, _ in points]
     highest = _round_up(max(y for points in series.values() for _, y in points))
     low, high = math.floor(math.log10(min(xs))), math.ceil(math.log10(max(xs)))

@@ -1,4 +1,4 @@
-"""A long line: `python -m benchmarks.delay_proxy PORT TO ROUND_TRIP_SECONDS CONTROL_PORT`.
+"""A proxy that delays: `python -m benchmarks.delay_proxy PORT TO ROUND_TRIP_SECONDS CONTROL_PORT`.
 
 It hands on what comes, half a round trip later in each direction, and counts the turns: how often a client
 went on after it had waited for an answer, EHLO and QUIT apart. CONTROL_PORT tells the count over HTTP, and
@@ -19,7 +19,7 @@ COURTESIES = (b"EHLO", b"QUIT")
 
 
 class Line:
-    """The line, with all its connections."""
+    """The proxy, with all its connections."""
 
     def __init__(self, target: int, round_trip: float) -> None:
         self.target = target
@@ -31,7 +31,7 @@ class Line:
         return NearEnd(self)
 
     async def tell(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer a request with the count of turns."""
+        """Answer a request with the number of round trips."""
         if await reader.readline():
             body, self.turns = b"%d" % self.turns, 0
             writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
@@ -39,7 +39,7 @@ class Line:
 
 
 class _End(asyncio.Protocol):
-    """One end of a connection; what arrives goes on to the other end, later."""
+    """One end of a connection; what arrives is forwarded to the other end after the delay."""
 
     def __init__(self, line: Line) -> None:
         self.line = line
@@ -68,7 +68,7 @@ class _End(asyncio.Protocol):
 
 
 class NearEnd(_End):
-    """The client's end, which counts."""
+    """The client's end, which counts the round trips."""
 
     def __init__(self, line: Line) -> None:
         super().__init__(line)

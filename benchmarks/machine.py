@@ -1,4 +1,4 @@
-"""The machine that the figures come from: the same program is fast on one and slow on another."""
+"""A description of the machine that the figures come from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PACKAGES = ("uvloop", "SQLAlchemy", "psycopg", "cryptography", "aiosmtplib", "dk
 
 
 def description(folder: Path) -> list[tuple[str, str]]:
-    """What to know of the machine, as pairs of a name and a value."""
+    """The properties of the machine, as pairs of a name and a value."""
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return [
         ("Processor", f"{_processor()}, {os.cpu_count()} cores"),
@@ -66,7 +66,7 @@ def _file_system(folder: Path) -> str:
 
 
 def _sqlite() -> str:
-    import sqlite3  # noqa: PLC0415 - only its version is wanted
+    import sqlite3  # noqa: PLC0415 - only its version is needed
 
     return sqlite3.sqlite_version
 

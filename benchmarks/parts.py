@@ -1,4 +1,4 @@
-"""The parts of the suite. Each measures one subject against its peers, in turns, and says what it found."""
+"""The parts of the suite. Each measures one subject beside its peers, alternately, and reports the result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Part:
 
 
 def ledger_on(engine: str, title: str, goal: float) -> Callable[[Bench], Section]:
-    """The whole campaign on one engine, beside smtp-source."""
+    """A whole campaign on one database engine, beside smtp-source."""
 
     def measure(bench: Bench) -> Section:
         people = bench.audience(bench.sizes.recipients, engine)
@@ -124,7 +124,7 @@ def signed(bench: Bench) -> Section:
 
 
 def round_trips(bench: Bench) -> Section:
-    """How often a sender waits for the relay, and what a long way to it costs."""
+    """How often a sender waits for the relay, and the cost of a distant relay."""
     section = Section("Round trips")
     messages = bench.sizes.far_away
     rows = []
@@ -162,7 +162,7 @@ def round_trips(bench: Bench) -> Section:
 
 
 def large(bench: Bench) -> Section:
-    """What a hundred times the audience changes: memory, the cost of a message, the rate of the import."""
+    """The effect of a large audience on memory, on the cost of a message, and on the rate of the import."""
     sizes = bench.sizes
     section = Section("A large audience")
     few, many = bench.audience(sizes.small), bench.audience(sizes.large)
@@ -171,7 +171,7 @@ def large(bench: Bench) -> Section:
         for _ in range(3):
             with copied(few) as copy:
                 small.append(campaign.send(copy, port))
-        big = campaign.send(many, port)  # the last to use these people, and too many to copy
+        big = campaign.send(many, port)  # the last part that uses these people, who are too many to copy
     megabytes = big.peak_bytes / 1e6
     memory = big.peak_bytes / median(sent.peak_bytes for sent in small)
     cost = median(sent.rate for sent in small) / big.rate
@@ -227,7 +227,7 @@ def audience_sizes(bench: Bench) -> Section:
 
 
 def unsubscribes(bench: Bench) -> Section:
-    """Clicks on the unsubscribe button, many at once."""
+    """Many simultaneous unsubscribe requests."""
     found = []
     for number in range(bench.sizes.rounds):
         folder = bench.folder / f"unsubscribe-{number}"
@@ -255,7 +255,7 @@ def unsubscribes(bench: Bench) -> Section:
 
 
 def start_up(_bench: Bench) -> Section:
-    """What `mailer --help` costs."""
+    """The cost of `mailer --help`."""
     mailer = programs.find("mailer", "none: it is this project's own")
     programs.run([mailer, "--help"])
     spent = [programs.run([mailer, "--help"]).cpu_seconds for _ in range(10)]
@@ -266,7 +266,7 @@ def start_up(_bench: Bench) -> Section:
 
 
 def model(bench: Bench) -> Section:
-    """The cost model of docs/scaling.md with the costs of this run, held against its runs, and carried on."""
+    """The cost model of docs/scaling.md with the costs of this run, compared with its runs, and extrapolated."""
     section = Section("The cost model")
     found = bench.measured
     if not found.keys() >= {"unsigned", "signed"}:
@@ -313,7 +313,7 @@ def _ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
 
 
 def _usual_way(bench: Bench, port: int, *, signed: bool) -> float:
-    """Messages a second, from before the first connection to after the last message, like ours."""
+    """Messages per second, from before the first connection to after the last message."""
     count = bench.sizes.peers
     key = [str(bench.key_file)] if signed else []
     command = [programs.PYTHON, "-m", "benchmarks.peers", str(port), str(count), str(CONNECTIONS), *key]

@@ -28,7 +28,7 @@ GREETING = "Dear Ms de Vries"
 
 
 def message(number: int) -> bytes:
-    """A mail of some 12 KB, like ours."""
+    """A mail of about 12 KB, like a campaign's."""
     url = f"https://mail.example.com/u/{number:080}"
     mail = EmailMessage(policy=policy.SMTP)
     mail["Date"] = datetime.now(UTC)
@@ -50,7 +50,7 @@ def message(number: int) -> bytes:
 
 
 def signed(mail: bytes, key: bytes) -> bytes:
-    """The mail below its signature."""
+    """The mail with its signature."""
     signature: bytes = dkim.sign(mail, b"r", b"example.com", key, canonicalize=(b"relaxed", b"relaxed"))
     return signature + mail
 

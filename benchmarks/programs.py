@@ -1,4 +1,4 @@
-"""Other programs: finding them, running them to their end or beside us, and what they cost."""
+"""Other programs: find them, run them, and measure their cost."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Missing(Exception):
 
 
 class Failed(Exception):
-    """A program ended with an error, or did something else than it was asked."""
+    """A program failed, or did not do what it was asked to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A program that has ended: what it said, its seconds by the clock and of CPU, its peak memory in bytes."""
+    """A finished program: its output, its duration and CPU time in seconds, its peak memory in bytes."""
 
     output: str
     seconds: float
@@ -49,19 +49,19 @@ def find(name: str, package: str) -> str:
 
 
 def profiled(path: Path | None) -> list[str]:
-    """What to put before a Python program's path, or ``-m`` and its module, to have its profile in `path`."""
+    """The arguments before a Python program that write its profile to `path`."""
     return [PYTHON, "-m", "cProfile", "-o", str(path)] if path else [PYTHON]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Ours, with the repository importable from any working directory."""
+    """The environment, with the repository importable from any working directory."""
     return os.environ | {"PYTHONPATH": str(ROOT)} | dict(extra or {})
 
 
 def run(
     command: Sequence[str | Path], *, cwd: Path = ROOT, extra: Mapping[str, str] | None = None
 ) -> Finished:
-    """Run a program to its end. Raises Failed with the end of what it complained."""
+    """Run a program to its end. Raises Failed with the end of its error output."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as complaint:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -98,7 +98,7 @@ def serving(
     extra: Mapping[str, str] | None = None,
     stop: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Have a server beside us from when it listens on `port`. Raises Failed where it does not come to that."""
+    """Run a server; yields once it listens on `port`. Raises Failed if it does not."""
     process = subprocess.Popen(command, cwd=ROOT, env=environment(extra))
     try:
         deadline = time.monotonic() + 30
@@ -113,7 +113,7 @@ def serving(
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on."""
+    """A free port on loopback."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         return int(listener.getsockname()[1])

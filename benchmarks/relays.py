@@ -1,4 +1,4 @@
-"""Where the mail goes: Postfix's smtp-sink, a sink that offers CHUNKING, and a long way to either of them."""
+"""Relays: Postfix's smtp-sink, a sink with CHUNKING, and a proxy that delays either of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LENGTH = 12_000
 
 @contextmanager
 def smtp_sink() -> Iterator[int]:
-    """Postfix's sink: PIPELINING, no CHUNKING, so two round trips a message."""
+    """Postfix's sink: PIPELINING and no CHUNKING, so two round trips per message."""
     port = free_port()
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
     with serving([find("smtp-sink", "postfix"), *user, f"{HOST}:{port}", "512"], port):
@@ -26,14 +26,14 @@ def smtp_sink() -> Iterator[int]:
 
 @contextmanager
 def chunking_sink() -> Iterator[int]:
-    """Our own: one round trip a message."""
+    """The sink with CHUNKING: one round trip per message."""
     port = free_port()
     with serving([PYTHON, "-m", "benchmarks.chunking_sink", str(port)], port):
         yield port
 
 
 def sink_cost(messages: int = 10_000) -> float:
-    """What smtp-sink itself costs the machine, in µs of CPU a message."""
+    """The cost of smtp-sink itself, in µs of CPU per message."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with smtp_sink() as port:
         source = smtp_source(port, messages, 20)
@@ -43,7 +43,7 @@ def sink_cost(messages: int = 10_000) -> float:
 
 
 def smtp_source(port: int, messages: int, connections: int) -> Finished:
-    """Postfix's load generator: the same constant bytes again and again, from C."""
+    """Postfix's load generator, which sends the same bytes repeatedly."""
     command = [find("smtp-source", "postfix"), "-d", "-s", str(connections), "-l", str(LENGTH)]
     command += ["-m", str(messages), "-f", "news@example.com", "-t", "person@example.org", f"{HOST}:{port}"]
     return run(command)
@@ -57,14 +57,14 @@ class FarAway:
     control: int
 
     def turns(self) -> int:
-        """How often a sender has waited for the relay, since this was asked last."""
+        """How often a sender has waited for the relay since the last call."""
         with urllib.request.urlopen(f"http://{HOST}:{self.control}", timeout=10) as answer:
             return int(json.load(answer))
 
 
 @contextmanager
 def far_away(port: int, round_trip: float) -> Iterator[FarAway]:
-    """The relay at `port`, `round_trip` seconds away."""
+    """The relay at `port`, with a round trip of `round_trip` seconds."""
     here, control = free_port(), free_port()
     command = [PYTHON, "-m", "benchmarks.delay_proxy", str(here), str(port), str(round_trip), str(control)]
     with serving(command, control):

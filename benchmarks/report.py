@@ -1,4 +1,4 @@
-"""What was found, as RESULTS.md tells it."""
+"""The results, and how RESULTS.md shows them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """At least, or at most, so much of a unit."""
+    """A minimum or a maximum, in a unit."""
 
     value: float
     unit: str = ""
     at_most: bool = False
 
     def met_by(self, found: float) -> bool:
-        """Whether `found` will do."""
+        """Whether `found` meets it."""
         return found <= self.value if self.at_most else found >= self.value
 
     def __str__(self) -> str:
@@ -26,7 +26,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the first table: what is to hold, and what was found (the median of the rounds)."""
+    """One row of the first table: a goal, and the result (the median of the rounds)."""
 
     what: str
     goal: Goal
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """Whether it holds."""
+        """Whether the goal is met."""
         return self.goal.met_by(self.found)
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ class Row:
 
 @dataclass(slots=True)
 class Section:
-    """What one part of the benchmark found: rows for the first table, and its own figures and remarks."""
+    """The results of one part: rows for the first table, and its own figures and remarks."""
 
     title: str
     rows: list[Row] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Section:
         self.lines.append("")
 
     def profile(self, title: str, paths: Sequence[Path], most: int = 12) -> None:
-        """Add where the time went, as cProfile saw it; the first path has the main thread."""
+        """Add a profile of the time spent; the first path is the main thread's."""
         note = (
             "by the clock of cProfile, which slows Python down and C not. `run` of asyncio is uvloop itself, "
             "`get` a thread that has nothing to do; both wait there."
@@ -80,7 +80,7 @@ class Section:
 
 
 def amount(value: float, unit: str = "") -> str:
-    """A figure with as many digits as it deserves."""
+    """A figure with a sensible number of digits."""
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:,.{digits}f}{' ' if unit else ''}{unit}"
 
@@ -92,7 +92,7 @@ def text(
     unfinished: Sequence[str],
     left_out: Sequence[str],
 ) -> str:
-    """RESULTS.md."""
+    """The text of RESULTS.md."""
     lines = [
         "# Benchmark results",
         "",
@@ -118,7 +118,7 @@ def text(
 
 
 def _squeezed(lines: Sequence[str]) -> str:
-    """Without empty lines that follow an empty line."""
+    """Remove repeated empty lines."""
     kept: list[str] = []
     for line in lines:
         if line or not kept or kept[-1]:

@@ -1,4 +1,4 @@
-"""The cost model of docs/scaling.md: what a message costs, played through for any number of processes and hosts.
+"""The cost model of docs/scaling.md: the cost of a message, simulated for any number of processes and hosts.
 
 A discrete-event simulation in which each connection goes round its loop: wait for a group commit, have the mail
 put together and signed, hand it to the relay, and again. What it waits for are resources with a capacity, and
@@ -19,16 +19,16 @@ from campaigns.sending.recorder import MAX_CONCURRENT
 from mailer.database.group_commit import MAX_WAIT
 
 MICRO = 1e-6
-TRIPS_A_GROUP = 3  # to PostgreSQL
+ROUND_TRIPS_PER_GROUP = 3  # to PostgreSQL
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What things take, in µs. The defaults are rounded figures of a virtual machine with two cores.
+    """The costs, in µs. The defaults are rounded figures of a virtual machine with two cores.
 
-    `loop`, `commit` and `sign` are a message's share of CPU, of which a process spends one at a time. `sync` is how
-    long a durable commit waits for the disk, whatever the size of the group. `server` is PostgreSQL's CPU a
-    message, and `distance` a round trip to it.
+    `loop`, `commit` and `sign` are a message's share of CPU, of which a process spends one at a time. `sync`
+    is how long a durable commit waits for the disk, whatever the size of the group. `server` is PostgreSQL's
+    CPU a message, and `distance` a round trip to it.
     """
 
     loop: float = 120
@@ -41,8 +41,9 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An installation. `connections` are those of each process. `round_trip` is in ms, `relay_limit` in messages a
-    second; `sink` is what a relay on the same machine costs it, in µs of CPU."""
+    """An installation. `connections` are those of each process. `round_trip` is in ms, `relay_limit` in
+    messages a second; `sink` is what a relay on the same machine costs it, in µs of CPU.
+    """
 
     name: str
     hosts: int = 1
@@ -59,7 +60,7 @@ class Plan:
 
 
 class Resource:
-    """Something that so many can have at a time, first come, first served."""
+    """A resource with a capacity, served in the order of requests."""
 
     def __init__(self, name: str, capacity: int = 1) -> None:
         self.name = name
@@ -70,28 +71,28 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Wait for a resource, and keep it."""
+    """Wait for a resource, and hold it."""
 
     resource: Resource
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give it back."""
+    """Release a resource."""
 
     resource: Resource
 
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """Let seconds pass; they count as work of those resources."""
+    """Let seconds pass; they count as work of the resources."""
 
     seconds: float
     on: tuple[Resource, ...] = ()
 
 
 class Sleep:
-    """Wait until somebody calls `World.wake`."""
+    """Wait until `World.wake` is called."""
 
 
 Act = Take | Release | Spend | Sleep
@@ -99,7 +100,7 @@ Step = Generator[Act, None, None]
 
 
 class World:
-    """The clock, and whoever waits for it."""
+    """The clock, and the steps that wait for it."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -107,11 +108,11 @@ class World:
         self._numbers = count()
 
     def wake(self, step: Step, after: float = 0.0) -> None:
-        """Go on with `step`, so many seconds from now."""
+        """Continue `step` after that many seconds."""
         heapq.heappush(self._due, (self.now + after, next(self._numbers), step))
 
     def run(self) -> None:
-        """Until nothing is left to happen."""
+        """Run until no step is left."""
         while self._due:
             self.now, _, step = heapq.heappop(self._due)
             self._go_on(step)
@@ -154,7 +155,7 @@ class Process:
 
 
 class Actor:
-    """Who has steps to go: a connection, or one that commits."""
+    """Something that takes steps: a connection, or a committer."""
 
     step: Step
 
@@ -169,20 +170,20 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How fast a plan is, and how busy each resource was (1.0: always)."""
+    """The rate of a plan, and how busy each resource was (1.0: always)."""
 
     rate: float
     busy: dict[str, float]
 
     @property
     def first_to_give_way(self) -> str:
-        """The busiest resource; where none is nearly always busy, there are too few connections."""
+        """The busiest resource; if none is nearly always busy, there are too few connections."""
         name, share = max(self.busy.items(), key=lambda item: item[1])
         return name if share > 0.9 else "the number of connections"
 
 
 class Simulation:
-    """One plan, played through."""
+    """The simulation of one plan."""
 
     def __init__(self, plan: Plan, costs: Costs, messages: int) -> None:
         self.plan, self.costs = plan, costs
@@ -256,7 +257,7 @@ class Simulation:
                 self.world.wake(step)
 
     def _on_the_loop(self, process: Process, group: int) -> Step:
-        """SQLite has one writer for all processes. Where that is another one, a thread waits for it."""
+        """SQLite has one writer for all processes. While another process writes, a thread waits."""
         yield Take(process.loop)
         if not self.writer.free:
             yield Release(process.loop)
@@ -270,25 +271,25 @@ class Simulation:
         yield Release(process.loop)
 
     def _in_a_thread(self, process: Process, group: int) -> Step:
-        """PostgreSQL's answers are waited for while the event loop goes on."""
+        """A thread waits for PostgreSQL's replies, while the event loop continues."""
         costs = self.costs
         yield from _work(costs.commit * group, process.loop, process.cores)
         yield from _work(costs.server * group, self.server)
-        yield Spend((costs.sync + TRIPS_A_GROUP * costs.distance) * MICRO)
+        yield Spend((costs.sync + ROUND_TRIPS_PER_GROUP * costs.distance) * MICRO)
 
     def _lose_patience(self, process: Process, rest: Rest) -> Step:
         yield Spend(MAX_WAIT)
         self._rouse(process, rest)
 
     def _rouse(self, process: Process, rest: Rest) -> None:
-        """End `rest`, unless that has happened already."""
+        """End `rest`, unless it has ended already."""
         if process.rest is rest:
             process.rest = None
             self.world.wake(rest.committer.step)
 
 
 def _work(microseconds: float, *resources: Resource, also: tuple[Resource, ...] = ()) -> Step:
-    """Have all of `resources` for so long."""
+    """Hold all of `resources` for that time."""
     for resource in resources:
         yield Take(resource)
     yield Spend(microseconds * MICRO, (*resources, *also))
@@ -297,7 +298,7 @@ def _work(microseconds: float, *resources: Resource, also: tuple[Resource, ...] 
 
 
 def forecast(plan: Plan, costs: Costs) -> Forecast:
-    """How fast `plan` is with those costs, found with so many messages that each connection has its share."""
+    """The rate of `plan` with those costs, simulated with enough messages for every connection."""
     lanes = plan.hosts * plan.processes * plan.connections
     return Simulation(plan, costs, max(20_000, 20 * lanes)).run()
 
@@ -322,7 +323,7 @@ AUDIENCES = (1_000_000, 10_000_000, 100_000_000)
 
 
 def table(costs: Costs, plans: Sequence[Plan] = PLANS) -> list[tuple[str, ...]]:
-    """For each plan: its name, its rate, how long each audience takes, and what gives way first."""
+    """For each plan: its name, its rate, the time for each audience, and the limiting resource."""
     rows = []
     for plan in plans:
         found = forecast(plan, costs)

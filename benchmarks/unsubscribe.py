@@ -1,4 +1,4 @@
-"""How many unsubscribe POSTs a second one process takes, 100 at a time, on SQLite.
+"""How many unsubscribe requests per second one process answers, 100 at a time, on SQLite.
 
 The server is a process of its own, as `mailer serve` runs it. Each POST withdraws somebody else's consent, and
 all of them are looked up afterwards. The load comes from one plain asyncio process with warm connections.
@@ -36,7 +36,7 @@ FORM = b"List-Unsubscribe=One-Click"
 
 @dataclass(frozen=True, slots=True)
 class Withdrawals:
-    """What the POSTs took: how many a second, and each one's milliseconds."""
+    """The results: requests per second, and each request's milliseconds."""
 
     rate: float
     median_ms: float
@@ -44,7 +44,7 @@ class Withdrawals:
 
 
 def measure(folder: Path, requests: int, at_once: int, *, profile: Path | None = None) -> Withdrawals:
-    """Let `requests` people withdraw, `at_once` at a time; `profile` gets that of the server's event loop."""
+    """Withdraw `requests` people, `at_once` at a time; `profile` gets the profile of the server's event loop."""
     port = free_port()
     settings = Settings(folder=folder, public_url=f"http://{HOST}:{port}", secret_keys=(SecretStr(KEY),))
     database = Database(settings.database_url.get_secret_value(), settings.folder)
@@ -97,7 +97,7 @@ def person(number: int, now: datetime) -> dict[str, object]:
 def server(
     folder: Path, settings: Settings, port: int, profile: Path | None
 ) -> AbstractContextManager[Popen[bytes]]:
-    """The web door, in a process of its own. SIGINT leaves it the time to write its profile."""
+    """The web application in its own process. SIGINT lets it write its profile."""
     command = [*profiled(profile), "-m", "uvicorn", "web:create_app", "--factory", "--no-access-log"]
     command += ["--port", str(port), "--log-level", "warning"]
     variables = {
