@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Iterable, Sequence
 
-_UNLIMITED_COLUMNS = 1000  # without a terminal each row stays on one line, for grep
+_SPACE = re.compile(r"[\s\x00-\x1f\x7f]+")
+_GAP = "  "
 
 
 def format_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """The rows below their titles, as wide as the terminal; long values are folded there."""
+    """The rows below their titles.
+
+    In a terminal long values are folded to its width. Elsewhere each row is one line, for grep and for a hundred
+    thousand rows.
+    """
+    if not sys.stdout.isatty():
+        return _plain_columns([titles, *rows])
     from rich.console import Console  # noqa: PLC0415 - slow to import, and `mailer run-due` needs no table
     from rich.table import Table  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
@@ -21,6 +29,15 @@ def format_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     for row in rows:
         table.add_row(*map(Text, row))
     written = io.StringIO()
-    width = Console().width if sys.stdout.isatty() else _UNLIMITED_COLUMNS
-    Console(file=written, width=width).print(table)
+    Console(file=written, width=Console().width).print(table)
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
+
+
+def _plain_columns(rows: Sequence[Sequence[str]]) -> str:
+    """The rows with their columns padded to the widest value; a line break within a value becomes a space."""
+    lines = [[cell if cell.isprintable() else _SPACE.sub(" ", cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        _GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in lines
+    )
