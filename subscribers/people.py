@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
 from mailer.database import AnyOf, bulk, reserve_ids
 from mailer.errors import InvalidInput
@@ -131,6 +131,12 @@ def change_address(connection: Connection, number: int, address: EmailAddress, h
             key_id=hashed.key_id,
         )
     )
+
+
+def is_part_of_another(connection: Connection, email: str) -> bool:
+    """Whether the address of somebody on file contains this one, as arjan@example.com contains jan@example.com."""
+    contains = func.lower(SUBSCRIBER.c.email).contains(email.lower(), autoescape=True)
+    return connection.execute(select(SUBSCRIBER.c.id).where(contains).limit(1)).first() is not None
 
 
 def remove(connection: Connection, number: int) -> None:

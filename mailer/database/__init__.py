@@ -19,6 +19,7 @@ from mailer.database.dialect import (
     upsert,
 )
 from mailer.database.engine import Clock, Database
+from mailer.database.erasure import erase_deleted
 from mailer.database.group_commit import GroupCommit
 from mailer.database.installation import Installation, installation_id
 from mailer.database.prepared import Prepared, pipelined
@@ -42,6 +43,7 @@ __all__ = [
     "SigningKey",
     "WrongSecretKeys",
     "analyze",
+    "erase_deleted",
     "insert",
     "insert_if_absent",
     "installation_id",

@@ -33,7 +33,7 @@ def set_pragmas(engine: Engine, busy_seconds: float) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         _use_wal(cursor, busy_seconds)
-        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from mailer.commands import CommandContext, json_option
 from mailer.errors import InvalidInput
-from subscribers import rights
+from subscribers import people, rights
 from subscribers.commands import reporting
 from subscribers.commands.confirmation import confirm_many
 from subscribers.commands.options import (
@@ -151,13 +151,13 @@ def list_(context: CommandContext, topic: str | None, state: str | None, as_json
     wanted = ConsentKind(state) if state else None
     with (
         context.database.read() as connection,
-        closing(rights.list_people(connection, about, wanted)) as people,
+        closing(rights.list_people(connection, about, wanted)) as found,
     ):
         if as_json:
-            rows = [reporting.listed_values(each) for each in people]
+            rows = [reporting.listed_values(each) for each in found]
             context.report({"topic": about, "subscribers": rows}, "", as_json=True)
             return
-        for each in people:
+        for each in found:
             click.echo(reporting.of_listed(each, context.settings.tz))
 
 
@@ -209,17 +209,21 @@ def rectify(
     )
     if correction == Correction():
         raise click.UsageError("Say what to correct: --salutation, --first-name, --surname or --email.")
+    address = address_of(email)
     with context.database.write() as connection:
+        former = people.find(connection, address)
         changed = rights.rectify(
             connection,
-            address_of(email),
+            address,
             correction,
             hasher=hasher_of(context),
             source=parse_source(source),
             now=context.now(),
         )
     text = f"Corrected: {', '.join(changed)}." if changed else "It was so already; nothing was changed."
-    context.report({"changed": changed}, text, as_json=as_json)
+    left = rights.erase_on_disk(context.database, former) if former and changed else []
+    _report_left(context, left)
+    context.report({"changed": changed, "left": left}, text, as_json=as_json)
 
 
 @subscribers.command()
@@ -240,10 +244,14 @@ def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: 
     if not yes:
         click.confirm("Erase this person? It can't be undone.", abort=True, err=True)
     with context.database.write() as connection:
+        former = people.find(connection, address)
         rights.erase(
             connection, address, hasher=hasher_of(context), source=parse_source(source), now=context.now()
         )
-    context.report({"erased": True}, "Erased. Only a keyed hash of the address is left.", as_json=as_json)
+    left = rights.erase_on_disk(context.database, former) if former else []
+    _report_left(context, left)
+    text = "Erased. Only a keyed hash of the address is left."
+    context.report({"erased": True, "left": left}, text, as_json=as_json)
 
 
 @subscribers.command()
@@ -259,6 +267,12 @@ def export(context: CommandContext, email: str, as_json: bool) -> None:
     """
     values = rights.export_values(look_up(context, email))
     context.report(values, reporting.as_json(values), as_json=as_json)
+
+
+def _report_left(context: CommandContext, left: Sequence[str]) -> None:
+    """Say where erased data may still be read on disk."""
+    for place in left:
+        context.console.print(f"Still on disk: {place}", markup=False)
 
 
 def _seekable(file: Path) -> BinaryIO:

@@ -14,6 +14,7 @@ from subscribers.rights.access import (
     list_people,
     look_up,
 )
+from subscribers.rights.disk import erase_on_disk
 from subscribers.rights.erasure import erase
 from subscribers.rights.opt_out import Suppressions, count_agreed, lift, suppress_all
 from subscribers.rights.rectification import Correction, rectify
@@ -27,6 +28,7 @@ __all__ = [
     "count_agreed",
     "entry_values",
     "erase",
+    "erase_on_disk",
     "export_values",
     "find",
     "lift",

@@ -1,0 +1,64 @@
+"""What was deleted can't be read from the database's files any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from mailer.database import Database, erase_deleted, erasure
+
+REMAIN = "zylphia@leaving-house.example"
+
+
+def add_and_delete(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(text(f"INSERT INTO throttle VALUES ('x', '{REMAIN}')"))
+    with database.write() as connection:
+        connection.execute(text("DELETE FROM throttle"))
+
+
+def hits(database: Database) -> int:
+    path = Path(database.url.database or "")
+    return sum(file.read_bytes().count(REMAIN.encode()) for file in path.parent.glob(f"{path.name}*"))
+
+
+def test_the_write_ahead_log_is_truncated_while_others_have_the_file_open(sqlite_database: Database) -> None:
+    other = Database(str(sqlite_database.url))
+    with other.read() as connection:
+        connection.execute(text("SELECT 1"))
+    add_and_delete(sqlite_database)
+    assert hits(sqlite_database) > 0
+    assert erase_deleted(sqlite_database, ["throttle"], [REMAIN]) == []
+    assert hits(sqlite_database) == 0
+    other.close()
+
+
+def test_a_copy_that_a_page_kept_is_vacuumed(sqlite_database: Database) -> None:
+    with sqlite_database.engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.execute("PRAGMA secure_delete=OFF")
+        driver.execute("INSERT INTO throttle VALUES ('x', ?)", (REMAIN,))
+        driver.execute("DELETE FROM throttle")
+    assert erase_deleted(sqlite_database, ["throttle"], [REMAIN]) == []
+    assert hits(sqlite_database) == 0
+
+
+def test_a_reader_that_keeps_the_log_is_told_of(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "CHECKPOINT_SECONDS", 0.3)
+    reader = Database(str(sqlite_database.url))
+    with reader.read() as connection:
+        connection.execute(text("SELECT count(*) FROM throttle")).scalar_one()
+        add_and_delete(sqlite_database)
+        [left] = erase_deleted(sqlite_database, ["throttle"], [REMAIN])
+    assert "mailer.db-wal" in left
+    reader.close()
+
+
+def test_on_postgresql_the_tables_are_vacuumed(postgresql_database: Database) -> None:
+    add_and_delete(postgresql_database)
+    assert erase_deleted(postgresql_database, ["throttle", "consent"], [REMAIN]) == []
