@@ -13,10 +13,12 @@ SOURCES := pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint bench soak mutation docs lock clean
+.PHONY: help install demo test coverage lint bench soak mutation docs lock clean
 
 help:  ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+install: $(VENV)/.runtime  ## Install the command into .venv, or upgrade it.
 
 demo: $(VENV)/.runtime  ## Install into .venv and play the whole cycle on this machine: import, send, unsubscribe, send again.
 	$(BIN)/mailer demo

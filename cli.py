@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "worker": ("campaigns.commands:worker", "Send what is due, until it is stopped."),
     "serve": ("mailer.commands.serve:serve", "Serve the unsubscribe pages."),
     "upgrade": ("mailer.commands.upgrade:upgrade", "Bring the database to this version."),
+    "deploy": ("mailer.commands.deploy:deploy", "Print files for systemd, cron and reverse proxies."),
     "keys": ("mailer.commands.keys:keys", "Create and rotate secret keys and DKIM keys."),
 }
 

@@ -56,6 +56,12 @@ PARTS = (
         {"MAILER_TESTS_HOSTS_DELIVERIES": "100000"},
     ),
     Part(
+        "restarts",
+        "5,000 one-clicks while `mailer serve` is restarted",
+        ["tests/acceptance/test_restart.py", "-k", "lose"],
+        {"MAILER_TESTS_ONE_CLICKS": "5000"},
+    ),
+    Part(
         "simulation",
         "100,000 histories, and the rare ones that find a missing wall",
         ["tests/simulation", "-n", "2"],

@@ -31,7 +31,7 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
 
     \b
     Example:
-      * * * * *  cd /srv/mailer && mailer run-due
+      */5 * * * *  cd /srv/mailer && /opt/release-mailer/.venv/bin/mailer run-due
     """
     dispatch = dispatch_of(context)
     with stop_signals() as stop:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
-from contextlib import suppress
+import signal
+from contextlib import ExitStack, suppress
+from importlib import import_module
+from typing import cast
 
 import click
 import uvicorn
 
 from mailer.commands.context import CommandContext
-from mailer.errors import MailerError
+from mailer.config import load_settings
+from mailer.database import Database
+from mailer.web_server import (
+    DrainingServer,
+    ReloadableApplication,
+    address_of,
+    inherited_sockets,
+    listen,
+    socket_of,
+)
+from mailer.web_server.reloading import WebApplication
 
 
 @click.command()
@@ -19,31 +31,39 @@ from mailer.errors import MailerError
 @click.option(
     "--port", default=8025, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
 )
+@click.option(
+    "--fd", type=click.IntRange(0), metavar="NUMBER", help="Accept on this open, listening socket instead."
+)
 @click.option("--access-log", is_flag=True, help="Log each request: method, route, status, time.")
 @click.pass_obj
-def serve(context: CommandContext, host: str, port: int, access_log: bool) -> None:
+def serve(context: CommandContext, host: str, port: int, fd: int | None, access_log: bool) -> None:
     """Serve the unsubscribe pages.
 
-    Speaks plain HTTP: put a reverse proxy with HTTPS in front of it, as the README shows. No log of it ever
+    Speaks plain HTTP: put a reverse proxy with HTTPS in front of it, as `mailer deploy` prints. No log of it ever
     holds a page's address, because that is somebody's token.
+
+    Started by systemd's socket, it accepts on that. SIGHUP reads settings and secrets again; SIGTERM answers what
+    was accepted and ends.
 
     \b
     Example:
       mailer serve --host 127.0.0.1 --port 8025
     """
-    context.database.require_current()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     os.environ["MAILER_CONFIG"] = str(context.config_path)
+    context.database.require_current()
     logging.basicConfig(
         level=logging.INFO if access_log else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
     )
-    with _listen(host, port) as listener:
-        name = f"[{host}]" if ":" in host else host
-        context.console.print(
-            f"Listening on http://{name}:{listener.getsockname()[1]} for {context.settings.public_url}"
-        )
+    application = ReloadableApplication(lambda: _create(context.web_application))
+    with ExitStack() as stack:
+        listeners = [socket_of(fd)] if fd is not None else inherited_sockets() or [listen(host, port)]
+        for listener in listeners:
+            stack.enter_context(listener)
+            context.console.print(f"Listening on {address_of(listener)} for {context.settings.public_url}")
         config = uvicorn.Config(
-            context.web_application,
-            factory=True,
+            application,
+            lifespan="on",
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -51,16 +71,16 @@ def serve(context: CommandContext, host: str, port: int, access_log: bool) -> No
             timeout_graceful_shutdown=10,
         )
         with suppress(KeyboardInterrupt):  # uvicorn has shut down in order before it passes the signal on
-            uvicorn.Server(config).run(sockets=[listener])
+            DrainingServer(config, application).run(sockets=listeners)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _create(name: str) -> WebApplication:
+    """The web application `name` (``module:factory``) for the settings as they are now."""
+    settings = load_settings()
+    database = Database(settings.database_url.get_secret_value(), settings.folder)
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        reason = str(error.strerror).partition(" (while ")[0]  # the standard library repeats the address
-        raise MailerError(
-            f"Can't listen on {host}, port {port}: {reason}.",
-            hint="Is it running already? Choose another --port.",
-        ) from None
+        database.require_current()
+    finally:
+        database.close()
+    module, _, factory = name.partition(":")
+    return cast("WebApplication", getattr(import_module(module), factory)(settings))

@@ -1,0 +1,20 @@
+"""How `mailer serve` runs the web application.
+
+`sockets` takes a listening socket from whoever started the process, or opens one. `reloading` replaces the application
+while it serves. `server` is uvicorn's server with an orderly end and SIGHUP.
+"""
+
+from __future__ import annotations
+
+from mailer.web_server.reloading import ReloadableApplication
+from mailer.web_server.server import DrainingServer
+from mailer.web_server.sockets import address_of, inherited_sockets, listen, socket_of
+
+__all__ = [
+    "DrainingServer",
+    "ReloadableApplication",
+    "address_of",
+    "inherited_sockets",
+    "listen",
+    "socket_of",
+]

@@ -1,0 +1,67 @@
+"""uvicorn's server, with an end that loses no request and a reload on SIGHUP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from typing import Any
+
+import uvicorn
+
+from mailer.errors import MailerError
+from mailer.web_server.reloading import ReloadableApplication
+
+FIRST_REQUEST_SECONDS = 2.0  # how long a connection that was accepted may take to send its request
+LOOK_SECONDS = 0.02
+
+log = logging.getLogger("mailer.web")
+
+
+class DrainingServer(uvicorn.Server):
+    """Ends in order: accepts no more, answers what was accepted, and then closes.
+
+    uvicorn by itself closes connections whose request has not been read yet, which loses it.
+    """
+
+    def __init__(self, config: uvicorn.Config, application: ReloadableApplication) -> None:
+        super().__init__(config)
+        self._application = application
+        self._reloading: asyncio.Task[None] | None = None
+        self._reload_wanted = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn; from here on SIGHUP reloads."""
+        await super().startup(sockets)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn, after each accepted connection has had the time to send its first request."""
+        for server in self.servers:
+            server.close()
+        deadline = time.monotonic() + FIRST_REQUEST_SECONDS
+        await asyncio.sleep(LOOK_SECONDS)  # what was accepted last is not among the connections before
+        while time.monotonic() < deadline and any(map(_has_sent_nothing, self.server_state.connections)):  # noqa: ASYNC110 - uvicorn signals no event
+            await asyncio.sleep(LOOK_SECONDS)
+        await super().shutdown(sockets)
+
+    def _reload(self) -> None:
+        self._reload_wanted = True
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.create_task(self._replace())
+
+    async def _replace(self) -> None:
+        while self._reload_wanted:
+            self._reload_wanted = False
+            try:
+                await self._application.reload()
+            except MailerError as error:
+                log.warning("Not reloaded, the former settings stay in force: %s", error)
+            else:
+                log.warning("Reloaded.")
+
+
+def _has_sent_nothing(connection: Any) -> bool:
+    return connection.cycle is None
