@@ -49,7 +49,8 @@ def serve(context: CommandContext, host: str, port: int, fd: int | None, access_
     Example:
       mailer serve --host 127.0.0.1 --port 8025
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+    hangups: list[int] = []  # SIGHUP that comes before there is anything to reload
+    signal.signal(signal.SIGHUP, lambda number, _: hangups.append(number))
     os.environ["MAILER_CONFIG"] = str(context.config_path)
     context.database.require_current()
     logging.basicConfig(
@@ -71,7 +72,7 @@ def serve(context: CommandContext, host: str, port: int, fd: int | None, access_
             timeout_graceful_shutdown=10,
         )
         with suppress(KeyboardInterrupt):  # uvicorn has shut down in order before it passes the signal on
-            DrainingServer(config, application).run(sockets=listeners)
+            DrainingServer(config, application, hangups).run(sockets=listeners)
 
 
 def _create(name: str) -> WebApplication:

@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import uvicorn
@@ -23,12 +24,16 @@ log = logging.getLogger("mailer.web")
 class DrainingServer(uvicorn.Server):
     """Ends in order: accepts no more, answers what was accepted, and then closes.
 
-    uvicorn by itself closes connections whose request has not been read yet, which loses it.
+    uvicorn by itself closes connections whose request has not been read yet, which loses it. `hangups` are the SIGHUP
+    signals that came before it began.
     """
 
-    def __init__(self, config: uvicorn.Config, application: ReloadableApplication) -> None:
+    def __init__(
+        self, config: uvicorn.Config, application: ReloadableApplication, hangups: Sequence[int] = ()
+    ) -> None:
         super().__init__(config)
         self._application = application
+        self._hangups = hangups
         self._reloading: asyncio.Task[None] | None = None
         self._reload_wanted = False
 
@@ -36,6 +41,8 @@ class DrainingServer(uvicorn.Server):
         """As uvicorn; from here on SIGHUP reloads."""
         await super().startup(sockets)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+        if self._hangups:
+            self._reload()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn, after each accepted connection has had the time to send its first request."""

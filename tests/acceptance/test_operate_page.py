@@ -56,7 +56,7 @@ def test_every_block_runs_on_a_bare_machine(tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "--quiet", "--bare", ROOT, bare], check=True)
     script = ["exec 2>&1", "apt-get update --quiet=2"]
     for user, block in blocks():
-        body = f"export REPOSITORY=/tmp/tree/repository.git\nset -eux\n{block}"
+        body = f"export REPOSITORY=/tmp/tree\nset -eux\n{block}"
         who = "bash -c" if user == "root" else f"su --login mailer --whitelist-environment {KEPT} -c"
         script.append(f"{who} {shlex.quote(body)} </dev/null")
         if "adduser" in block:  # the tree belongs to whoever runs the tests
@@ -65,6 +65,6 @@ def test_every_block_runs_on_a_bare_machine(tmp_path: Path) -> None:
     script.append(CHECKS.format(cron_line=shlex.quote(CRON_LINE), job=shlex.quote(job)))
     machine = tmp_path / "machine"
     machine.mkdir()
-    done = run_on_bare_machine("\n".join(script), tmp_path, machine)
+    done = run_on_bare_machine("\n".join(script), bare, machine)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert done.stdout.rstrip().endswith("everything ran"), done.stdout[-5000:]

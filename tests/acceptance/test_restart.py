@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -36,6 +37,12 @@ from tests.support.reverse_proxy import reverse_proxy
 ONE_CLICKS = int(os.environ.get("MAILER_TESTS_ONE_CLICKS", "300"))
 PER_SECOND = 100 if ONE_CLICKS < 1000 else 250
 ANSWER_SECONDS = 60  # a restart takes a second, and more where the machine is busy
+AS_SYSTEMD = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 BODY = b"List-Unsubscribe=One-Click"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -268,9 +275,8 @@ def test_a_sighup_before_it_listens_does_not_end_it(mailer: InstalledMailer, hom
 def test_systemd_s_socket_is_accepted_on(mailer: InstalledMailer, home: Path, paths: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        script = f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" serve'
         process = subprocess.Popen(
-            ["/bin/sh", "-c", script, mailer.command],
+            [sys.executable, "-c", AS_SYSTEMD, str(listener.fileno()), mailer.command, "serve"],
             cwd=home,
             env=mailer.environment(),
             stderr=subprocess.PIPE,

@@ -24,7 +24,7 @@ mount --bind -o ro "$2" "$1/root/tmp/tree"
 cp /etc/resolv.conf "$1/root/etc/resolv.conf.copy" 2>/dev/null || true
 printf '#!/bin/sh\\nexit 101\\n' > "$1/root/usr/sbin/policy-rc.d"
 chmod 0755 "$1/root/usr/sbin/policy-rc.d"
-exec chroot "$1/root" /bin/bash -eu
+chroot "$1/root" /bin/bash -eu  # not PID 1, or systemctl would ask for a running systemd
 """
 
 
