@@ -29,7 +29,7 @@ from mailer.database import Database
 from subscribers.models import Consent, ConsentKind
 from tests.support.campaign import SECRET, TOPIC, subscribe
 from tests.support.certificates import loopback_certificates
-from tests.support.figures import tell
+from tests.support.figures import report_figures
 from tests.support.installed import InstalledMailer
 from tests.support.links import address_of, links_in
 from tests.support.reverse_proxy import reverse_proxy
@@ -180,7 +180,9 @@ async def test_a_socket_that_is_handed_over_loses_no_one_click_in_restarts(
 
         restarts = Restarts(restart)
         answers = await restarts.during(click_all(paths, click))
-    tell(f"{len(paths):,} one-clicks over a handed-over socket, {restarts.count} restarts: {dict(answers)}")
+    report_figures(
+        f"{len(paths):,} one-clicks over a handed-over socket, {restarts.count} restarts: {dict(answers)}"
+    )
     assert restarts.count >= 1
     assert answers == {200: len(paths)}
     assert withdrawn(home) == len(paths)
@@ -220,7 +222,9 @@ async def test_two_instances_behind_nginx_lose_no_one_click_when_each_is_restart
         restarts = Restarts(restart)
         answers = await restarts.during(click_all(paths, click))
         await client.aclose()
-    tell(f"{len(paths):,} one-clicks through nginx, {restarts.count} restarts of both: {dict(answers)}")
+    report_figures(
+        f"{len(paths):,} one-clicks through nginx, {restarts.count} restarts of both: {dict(answers)}"
+    )
     assert answers == {200: len(paths)}
     assert withdrawn(home) == len(paths)
 
