@@ -28,7 +28,7 @@ from campaigns.notes import brand_of
 from mailer.config import Settings, key_source, load_settings
 from mailer.database import Clock, Database, GroupCommit
 from mailer.errors import MailerError
-from mailer.observability import CONTENT_TYPE, Metrics
+from mailer.observability import CONTENT_TYPE, Metric, Metrics
 from subscribers.ledger import LedgerHealth
 from subscribers.models import Consent
 from subscribers.self_service import View, unsubscribe
@@ -37,6 +37,7 @@ from templates.page import Pages
 
 HEALTH_SECONDS = 5
 ANSWERS = "mailer_http_answers_total"
+ANSWER_SECONDS = "mailer_http_answer_seconds"
 
 log = logging.getLogger("mailer.web")
 
@@ -62,7 +63,15 @@ class Application:
         self._commits = GroupCommit(self._database, self._apply)
         self._verifying: asyncio.Task[MailerError | None] | None = None
         self._ledger_problem: str | None = None
-        self.metrics = Metrics(COUNTED | {ANSWERS: "Answers over HTTP, by route and status."})
+        self.metrics = Metrics(
+            COUNTED
+            | {ANSWERS: Metric("Answers over HTTP, by route and status.", {"route": (), "status": ()})},
+            {
+                ANSWER_SECONDS: Metric(
+                    "Seconds from a request to the end of its answer, by route.", {"route": ()}
+                )
+            },
+        )
         self._unsubscribe = UnsubscribeEndpoint(
             self._database,
             self._commits,
@@ -128,7 +137,7 @@ class Application:
         return self._ledger_problem
 
     async def _metrics(self, _request: Request) -> Response:
-        return PlainTextResponse(self.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+        return Response(self.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
 class _Watch:
@@ -156,5 +165,6 @@ class _Watch:
             route = scope.get("route")
             name = route.name if isinstance(route, Route) else "other"
             self._metrics.count(ANSWERS, route=name, status=str(status))
-            took = (time.monotonic() - began) * 1000
-            log.info("%s %s %d %.1f ms", scope["method"], name, status, took)
+            seconds = time.monotonic() - began
+            self._metrics.observe(ANSWER_SECONDS, seconds, route=name)
+            log.info("%s %s %d %.1f ms", scope["method"], name, status, seconds * 1000)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mailer.observability.metrics import CONTENT_TYPE, Metrics
+from mailer.observability.metrics import CONTENT_TYPE, Metric, Metrics
 
-__all__ = ["CONTENT_TYPE", "Metrics"]
+__all__ = ["CONTENT_TYPE", "Metric", "Metrics"]

@@ -1,28 +1,79 @@
-"""Counts for a monitoring system, in Prometheus' text format. Numbers only: no label ever names a person."""
+"""Counters and histograms for a monitoring system, kept by prometheus-client. No label ever names a person."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+"""The media type of `Metrics.text`."""
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, with the time of its first value, that nobody asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a metric measures, and its labels, each with its closed list of values.
+
+    A label whose values are not all known before has an empty list; they never come from a request.
+    """
+
+    help: str
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Metrics:
-    """The counters of one process. `help_texts` lists them all: name -> what is counted."""
+    """The metrics of one process. `counters` and `histograms` (of seconds) list them all by name.
 
-    def __init__(self, help_texts: Mapping[str, str]) -> None:
-        self._help = dict(help_texts)
-        self._counts: dict[str, Counter[str]] = {name: Counter() for name in help_texts}
+    Every series whose label values are all known is there from the start, at zero.
+    """
+
+    def __init__(
+        self, counters: Mapping[str, Metric], histograms: Mapping[str, Metric] | None = None
+    ) -> None:
+        self._registry = CollectorRegistry()
+        self._counters = {
+            name: Counter(name, metric.help, tuple(metric.labels), registry=self._registry)
+            for name, metric in counters.items()
+        }
+        self._histograms = {
+            name: Histogram(name, metric.help, tuple(metric.labels), registry=self._registry)
+            for name, metric in (histograms or {}).items()
+        }
+        # Looking a series up by its labels costs the library more than counting.
+        self._counter_series: dict[tuple[object, ...], Counter] = {}
+        self._histogram_series: dict[tuple[object, ...], Histogram] = {}
+        for name, metric in counters.items():
+            if metric.labels:
+                for values in product(*metric.labels.values()):
+                    self._counters[name].labels(*values)
 
     def count(self, name: str, **labels: str) -> None:
-        """One more of `name`. Label values come from a short closed list, never from a request."""
-        self._counts[name][",".join(f'{key}="{value}"' for key, value in labels.items())] += 1
+        """One more of `name`."""
+        key = (name, *labels.items())
+        if key not in self._counter_series:
+            counter = self._counters[name]
+            self._counter_series[key] = counter.labels(**labels) if labels else counter
+        self._counter_series[key].inc()
 
-    def text(self) -> str:
-        """All counters, as a scrape wants them."""
-        lines = []
-        for name, counts in self._counts.items():
-            lines += [f"# HELP {name} {self._help[name]}", f"# TYPE {name} counter"]
-            lines += [f"{name}{{{labels}}} {number}" for labels, number in sorted(counts.items())]
-        return "\n".join(lines) + "\n"
+    def observe(self, name: str, seconds: float, **labels: str) -> None:
+        """Enter a duration into the histogram `name`."""
+        key = (name, *labels.items())
+        if key not in self._histogram_series:
+            histogram = self._histograms[name]
+            self._histogram_series[key] = histogram.labels(**labels) if labels else histogram
+        self._histogram_series[key].observe(seconds)
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)

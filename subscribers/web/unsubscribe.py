@@ -17,7 +17,7 @@ from starlette.routing import Route
 from mailer.config import KeySource
 from mailer.database import Database, GroupCommit, installation_id
 from mailer.errors import MailerError
-from mailer.observability import Metrics
+from mailer.observability import Metric, Metrics
 from subscribers.ledger import PAGE_SOURCE
 from subscribers.self_service import (
     ONE_CLICK_SOURCE,
@@ -44,8 +44,10 @@ NEW_KEY_RETRY_SECONDS = 2
 WITHDRAWALS = "mailer_withdrawals_total"
 UNDONE = "mailer_withdrawals_undone_total"
 COUNTED = {
-    WITHDRAWALS: "Requests to withdraw that were honoured, by door.",
-    UNDONE: "Withdrawals undone on the page.",
+    WITHDRAWALS: Metric(
+        "Requests to withdraw that were honoured, by one-click or page.", {"door": ("one-click", "page")}
+    ),
+    UNDONE: Metric("Withdrawals undone on the page."),
 }
 
 # The answer to a link that is not ours. `mailer doctor` asks for it to see that the public URL leads here.

@@ -434,10 +434,11 @@ async def test_health_and_metrics_tell_no_personal_data(house: House) -> None:
     await house.client.post(f"/u/{house.token_of(ZOE)}", data=undo_on(done))
     assert (await house.client.get("/healthz")).text == "ok\n"
     metrics = (await house.client.get("/metrics")).text
-    assert 'mailer_withdrawals_total{door="one-click"} 1' in metrics
-    assert 'mailer_withdrawals_total{door="page"} 1' in metrics
-    assert "mailer_withdrawals_undone_total{} 1" in metrics
-    assert 'mailer_http_answers_total{route="unsubscribe",status="200"} 3' in metrics
+    assert 'mailer_withdrawals_total{door="one-click"} 1.0' in metrics
+    assert 'mailer_withdrawals_total{door="page"} 1.0' in metrics
+    assert "mailer_withdrawals_undone_total 1.0" in metrics
+    assert 'mailer_http_answers_total{route="unsubscribe",status="200"} 3.0' in metrics
+    assert 'mailer_http_answer_seconds_count{route="unsubscribe"} 3.0' in metrics
     assert house.token[:12] not in metrics
     assert "example" not in metrics
 

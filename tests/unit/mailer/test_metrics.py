@@ -1,28 +1,58 @@
-"""Counters in Prometheus' text format."""
+"""Counters and histograms in Prometheus' text format."""
 
 from __future__ import annotations
 
-from mailer.observability import Metrics
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from mailer.observability import Metric, Metrics
 
 
-def test_counters_are_told_with_their_help_and_type() -> None:
-    metrics = Metrics({"mails_total": "Mails.", "bells_total": "Bells."})
-    metrics.count("mails_total", door="page", status="200")
-    metrics.count("mails_total", door="page", status="200")
-    metrics.count("mails_total", door="one-click", status="200")
-    metrics.count("bells_total")
-    assert metrics.text().splitlines() == [
-        "# HELP mails_total Mails.",
-        "# TYPE mails_total counter",
-        'mails_total{door="one-click",status="200"} 1',
-        'mails_total{door="page",status="200"} 2',
-        "# HELP bells_total Bells.",
-        "# TYPE bells_total counter",
-        "bells_total{} 1",
-    ]
+def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    families = text_string_to_metric_families(metrics.text().decode())
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
 
 
-def test_a_counter_that_never_counted_is_still_described() -> None:
-    assert (
-        Metrics({"mails_total": "Mails."}).text() == "# HELP mails_total Mails.\n# TYPE mails_total counter\n"
+def test_counters_count_by_their_labels() -> None:
+    metrics = Metrics(
+        {"mails_total": Metric("Mails.", {"door": (), "status": ()}), "bells_total": Metric("Bells.")}
     )
+    for door in ("page", "page", "one-click"):
+        metrics.count("mails_total", door=door, status="200")
+    metrics.count("bells_total")
+    assert samples(metrics) == {
+        ("mails_total", (("door", "one-click"), ("status", "200"))): 1,
+        ("mails_total", (("door", "page"), ("status", "200"))): 2,
+        ("bells_total", ()): 1,
+    }
+
+
+def test_every_known_series_is_there_from_the_start() -> None:
+    metrics = Metrics(
+        {"mails_total": Metric("Mails.", {"door": ("page", "api")}), "bells_total": Metric("B.")}
+    )
+    assert samples(metrics) == {
+        ("mails_total", (("door", "page"),)): 0,
+        ("mails_total", (("door", "api"),)): 0,
+        ("bells_total", ()): 0,
+    }
+
+
+def test_a_histogram_has_the_number_and_the_sum_of_seconds() -> None:
+    metrics = Metrics({}, {"answer_seconds": Metric("Seconds.", {"route": ()})})
+    for seconds in (0.004, 0.4):
+        metrics.observe("answer_seconds", seconds, route="page")
+    found = samples(metrics)
+    assert found["answer_seconds_count", (("route", "page"),)] == 2
+    assert found["answer_seconds_sum", (("route", "page"),)] == pytest.approx(0.404)
+    assert found["answer_seconds_bucket", (("le", "0.005"), ("route", "page"))] == 1
+
+
+def test_a_label_that_was_not_declared_is_an_error() -> None:
+    metrics = Metrics({"mails_total": Metric("Mails.", {"door": ()})})
+    with pytest.raises(ValueError, match="label"):
+        metrics.count("mails_total", email="zoe@example.org")
