@@ -1,7 +1,7 @@
-"""The door for recipients, mail providers and monitoring: one ASGI application, assembled here.
+"""The web application for recipients, mail providers and monitoring. It only assembles the layers below.
 
-``uvicorn web:create_app --factory --no-access-log``, or `mailer serve`. The log names routes, never paths: a
-path holds somebody's token.
+``uvicorn web:create_app --factory --no-access-log``, or `mailer serve`. The log names routes, never paths, because a
+path contains a person's token.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ log = logging.getLogger("mailer.web")
 
 def create_app(settings: Settings | None = None) -> Starlette:
     """The application for `settings`; without them, for those that `load_settings` finds. Raises ConfigurationError."""
-    house = Application(settings or load_settings())
+    application = Application(settings or load_settings())
     app = Starlette(
-        routes=house.routes,
-        lifespan=house.open,
-        middleware=[Middleware(_Watch, metrics=house.metrics)],
+        routes=application.routes,
+        lifespan=application.open,
+        middleware=[Middleware(_AnswerLog, metrics=application.metrics)],
     )
     app.router.redirect_slashes = False  # a redirect loses the POST (RFC 8058, section 3.2)
     return app
 
 
 class Application:
-    """What the routes share."""
+    """The routes, and what they share."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -140,7 +140,7 @@ class Application:
         return Response(self.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
-class _Watch:
+class _AnswerLog:
     """Counts and logs each answer by its route."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

@@ -305,7 +305,7 @@ def forecast(plan: Plan, costs: Costs) -> Forecast:
 
 FAR = Plan("a relay 20 ms away", signed=True, round_trip=20)
 PLANS = (
-    Plan("SQLite, a relay next door, unsigned", round_trip=0.2),
+    Plan("SQLite, a relay on the same machine, unsigned", round_trip=0.2),
     Plan("the same, signed", round_trip=0.2, signed=True),
     Plan("the same, two processes", round_trip=0.2, signed=True, processes=2),
     replace(FAR, name="SQLite, signed, a relay 20 ms away, 20 connections"),

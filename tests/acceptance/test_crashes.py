@@ -71,11 +71,11 @@ def kills_and_doubts(
         mailed = Counter(mail.recipient for mail in relay.accepted)
         everyone = {f"person{number}@example.com" for number in range(1, PEOPLE + 1)}
         report_figures(
-            f"{database.url.get_backend_name()}, {flavour}: {kills} kills, {landed} of them with mails in the air; "
+            f"{database.url.get_backend_name()}, {flavour}: {kills} kills, {landed} of them with mails in flight; "
             f"of {PEOPLE:,} people {sum(number > 1 for number in mailed.values())} mailed twice, "
             f"{len(everyone - mailed.keys() - uncertain)} lost, {len(uncertain)} in doubt (seed {seed})"
         )
-        assert landed >= kills // 2, f"too few kills met a mail in the air (seed {seed})"
+        assert landed >= kills // 2, f"too few kills met a mail in flight (seed {seed})"
         assert max(mailed.values()) == 1, f"somebody was mailed twice (seed {seed})"
         assert everyone - mailed.keys() <= uncertain, f"somebody was lost (seed {seed})"
         assert status["accepted"] + status["uncertain"] == PEOPLE

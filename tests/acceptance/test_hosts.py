@@ -72,7 +72,7 @@ def test_three_hosts_that_are_killed_frozen_and_cut_off_repeat_nobody_and_lose_n
             with _disrupting(hosts, seed) as faults:
                 _wait(lambda: _is_over(database), PATIENCE)
                 seconds = time.monotonic() - began
-            time.sleep(1)  # for whoever has just woken up to show what it would still do
+            time.sleep(1)  # for a host that has just continued to show what it would do
     where = "in namespaces" if places[0].within else "on loopback addresses"
     assert_promise_held(database, relay, faults, f"{HOSTS} hosts {where}, {seconds:.0f} s, seed {seed}")
 

@@ -132,7 +132,7 @@ def free_port() -> int:
 
 @dataclass
 class House:
-    """A folder in which `mailer init` was run, with its relay and its web door."""
+    """A folder in which `mailer init` was run, with its relay and its web application."""
 
     mailer: InstalledMailer
     folder: Path
@@ -169,7 +169,7 @@ def wait_for(port: int) -> None:
             time.sleep(0.05)
         else:
             return
-    raise AssertionError("the web door did not open")
+    raise AssertionError("the web application did not start")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

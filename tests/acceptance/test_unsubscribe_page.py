@@ -46,7 +46,7 @@ _CONTRASTS = """() => {
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """A served house, and one person on file there."""
+    """A running web application, and one subscriber."""
 
     address: str
     database: Database
@@ -63,7 +63,7 @@ class Office:
 
 @pytest.fixture(scope="module")
 def offices(mailer: InstalledMailer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[Office]]:
-    """One served house; each test takes the next person on file."""
+    """One running web application; each test uses the next subscriber."""
     home = tmp_path_factory.mktemp("office")
     mailer.run("init", cwd=home)
     settings = load_settings(home / "mailer.toml")

@@ -409,10 +409,10 @@ class History:
     def offered(self, person: int, worker: int, *, taken: bool) -> None:
         """Content is offered, and the relay takes it or does not."""
         self.note(f"offers subscriber {person} as worker {worker}; {'taken' if taken else 'not taken'}")
-        buried = self.database.raw.execute(
+        retired = self.database.raw.execute(
             "SELECT retired_at FROM worker WHERE id = ?", (worker,)
         ).fetchone()[0]
-        self.promise(not buried, f"worker {worker} offers content after its burial")
+        self.promise(not retired, f"worker {worker} offers content after it was retired")
         self.copies[person] += taken
         enough = self.copies[person] <= self.allowed[person]
         self.promise(enough, f"subscriber {person} has got {self.copies[person]} mails")

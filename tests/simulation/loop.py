@@ -1,4 +1,4 @@
-"""An asyncio event loop in which chance, from a seed, decides whose turn it is, and time passes only by waiting.
+"""An asyncio event loop that orders callbacks at random, from a seed, and in which time passes only by waiting.
 
 Every callback belongs to a simulated process. A process can be frozen, as SIGSTOP does, and killed, as SIGKILL
 does: no line of its code runs from then on, `finally` included.
@@ -63,7 +63,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
                 if self._now > limit or not self._step():
                     raise TimeoutError(f"nothing has come to an end by {self._now:.0f} s")
         finally:
-            self._bury_tasks()
+            self._close_tasks()
             asyncio._set_running_loop(None)
 
     def _ended(self, main: asyncio.Task[None]) -> None:
@@ -87,7 +87,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
             self._now = max(self._now, min(due))
         return bool(due)
 
-    def _bury_tasks(self) -> None:
+    def _close_tasks(self) -> None:
         for process in self._processes:
             process.kill()
         for task in self._tasks:
@@ -138,7 +138,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         def work() -> None:
             try:
                 result = function(*args)
-            except Exception as error:  # noqa: BLE001 - it goes to whoever waits for the thread
+            except Exception as error:  # noqa: BLE001 - it goes to the task that waits for the thread
                 arrive = (future.set_exception, error)
             else:
                 arrive = (future.set_result, result)

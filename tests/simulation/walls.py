@@ -31,7 +31,7 @@ Predicate = Callable[[ColumnElement[str], ColumnElement[int]], ColumnElement[boo
 
 
 class Wall(StrEnum):
-    """What can be knocked out."""
+    """The safeguards that a test removes."""
 
     GATE_IS_THE_WRITE = "the gate is the write"
     POSITIVE_CONSENT = "consent is positive"
@@ -112,7 +112,7 @@ def _forget(connection: Connection, worker_ids: Sequence[int], _now: datetime) -
 def _attempt_whosever_it_is(
     connection: Connection, context: ClaimContext, delivery_ids: Sequence[int], now: datetime
 ) -> dict[int, deliveries.Answer]:
-    """Whoever once claimed a delivery may attempt it, buried or not."""
+    """A worker that once claimed a delivery may attempt it, also after it was retired."""
     claimed = delivery.c.id.in_(delivery_ids), deliveries.CLAIMABLE | (delivery.c.state == "claimed")
     values = {"state": DeliveryState.CLAIMED, "worker_id": context.worker_id}
     connection.execute(update(delivery).where(*claimed).values(values))
