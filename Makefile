@@ -13,7 +13,7 @@ SOURCES := pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test coverage lint bench soak mutation docs lock clean
+.PHONY: help install demo relays test coverage lint bench soak mutation docs lock clean
 
 help:  ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -30,6 +30,19 @@ test: lint  ## Install what the tests need, then run every check and test.
 coverage: $(VENV)/.tests  ## Run the unit tests and measure the branches that they cover; fail below the floor (COVERED="tests/unit tests/integration": more).
 	$(BIN)/pytest $(PYTEST_FLAGS) --cov --cov-report=term:skip-covered $(COVERED)
 COVERED ?= tests/unit
+relays: .relays/root  ## Fetch Exim and OpenSMTPD from Debian or Ubuntu into .relays, unpacked, for the tests with real servers.
+
+# Beside Postfix neither can be installed. With each come the libraries that are missing here.
+.relays/root:
+	mkdir -p .relays/packages
+	cd .relays/packages && apt-get download --quiet=2 -o APT::Sandbox::User=root $$(for package in exim4-daemon-light opensmtpd; do \
+		apt-get install --simulate --no-install-recommends $$package | awk '/^Inst/ { print $$2 }'; done | sort -u)
+	for package in .relays/packages/*.deb; do dpkg --extract $$package .relays/unpacked || exit 1; done
+	mv .relays/unpacked $@
+
+# The installed command runs in an environment of its own, which is not measured; so acceptance tests are left out.
+coverage: $(VENV)/.tests  ## Run the unit and integration tests and measure which branches they cover; fail below the floor.
+	$(BIN)/pytest $(PYTEST_FLAGS) --cov --cov-report=term:skip-covered tests/unit tests/integration
 
 lint: $(VENV)/.tests  ## Check style, types and layers.
 	$(BIN)/ruff check
@@ -59,7 +72,7 @@ LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-has
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --allow-unsafe
 
 clean:  ## Remove everything that was installed, built or cached.
-	rm -rf .venv .venv-newest .demo build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-newest .demo .relays build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -12,6 +12,7 @@ from benchmarks import assembly, audience, campaign, programs, relays, scaling, 
 from benchmarks.audience import copied
 from benchmarks.bench import CONNECTIONS, Bench
 from benchmarks.campaign import Sent
+from benchmarks.real_relays import real_relays
 from benchmarks.report import Goal, Row, Section, amount
 from benchmarks.scaling import Costs, Plan, forecast
 
@@ -300,6 +301,7 @@ PARTS = (
     Part("postgresql", ledger_on("postgresql", "PostgreSQL", 0.6)),
     Part("signed", signed),
     Part("round-trips", round_trips),
+    Part("real-relays", real_relays),
     Part("large", large),
     Part("unsubscribe", unsubscribes),
     Part("start-up", start_up),

@@ -62,6 +62,16 @@ PARTS = (
         {"MAILER_TESTS_ONE_CLICKS": "5000"},
     ),
     Part(
+        "relays",
+        "9,000 mails through Postfix, Exim and OpenSMTPD each way, written to docs/relays.md; needs root and `make relays`",
+        ["tests/acceptance/test_real_relays.py"],
+        {
+            "MAILER_TESTS_RELAYS_PEOPLE": "9000",
+            "MAILER_TESTS_RELAYS_TABLE": str(ROOT / "docs/relays.md"),
+            "MAILER_TESTS_REQUIRE_RELAYS": "1",
+        },
+    ),
+    Part(
         "simulation",
         "100,000 histories, and the rare ones that find a missing wall",
         ["tests/simulation", "-n", "2"],

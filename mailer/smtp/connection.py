@@ -82,6 +82,10 @@ class Connection:
         """Have no more than so many messages sent on it in all."""
         self._most = min(self._most, messages)
 
+    def avoid_bdat(self) -> None:
+        """Send the content with DATA from now on."""
+        self.capabilities = replace(self.capabilities, chunking=False)
+
     def begin_turn(self, messages: int | None) -> None:
         """Let so many messages be sent before others have their turn; None: as many as it bears."""
         self._turn_ends = self._most if messages is None else self.sent + messages

@@ -123,7 +123,7 @@ class RelayPool:
         if connection.turned_away:
             self._lower()
         if connection.refuses_bdat:
-            self._settings = self._settings.model_copy(update={"chunking": False})
+            self._avoid_bdat()
         if connection.full:
             self._note_limit(connection.sent)
         if connection.usable and self._pulse is not None:
@@ -131,6 +131,12 @@ class RelayPool:
         else:
             self._close(connection)
         self._end_turn()
+
+    def _avoid_bdat(self) -> None:
+        """The relay refused BDAT on one connection: the others need not try it."""
+        self._settings = self._settings.model_copy(update={"chunking": False})
+        for connection in (*self._busy, *self._free):
+            connection.avoid_bdat()
 
     def _note_limit(self, messages: int) -> None:
         """The relay refused one more on a connection that had `messages`."""

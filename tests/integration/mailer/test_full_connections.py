@@ -131,6 +131,17 @@ async def test_a_relay_that_refuses_bdat_gets_data_from_then_on(reply: bytes, pi
     assert sum(command.startswith(b"BDAT") for command in relay.commands) == 1
 
 
+async def test_connections_that_are_open_hear_of_it() -> None:
+    async with (
+        FaultyRelay(pipelining=True, chunking=True, refuses_bdat=b"502 5.5.1 No BDAT\r\n") as relay,
+        RelayPool(in_clear(relay.port, connections=2)) as pool,
+        pool.connection() as other,
+    ):
+        async with pool.connection() as first:
+            assert isinstance(await first.send(_envelope(1), MESSAGE), Deferred)
+        assert isinstance(await other.send(_envelope(1), MESSAGE), Accepted)
+
+
 async def test_a_refusal_of_the_message_after_bdat_is_no_refusal_of_bdat() -> None:
     refused = {"p1@example.org": b"550 5.7.1 Not this one\r\n"}
     async with (

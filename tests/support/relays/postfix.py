@@ -37,6 +37,7 @@ alias_database =
 maillog_file = {folder}/log
 maillog_file_prefixes = {folder}
 anvil_rate_time_unit = 60s
+service_throttle_time = 1s
 smtpd_client_connection_count_limit = {connections_per_host}
 smtpd_client_connection_rate_limit = 0
 smtpd_tls_cert_file = {certificate}

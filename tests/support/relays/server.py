@@ -21,7 +21,7 @@ from tests.support.certificates import loopback_certificates
 from tests.support.loopback import free_port
 
 LOGIN = ("mailer", "correct horse")
-PATIENCE = 20.0  # seconds for a server to start, to stop, or to write its log
+PATIENCE = 30.0  # seconds for a server to start, to stop, or to write its log
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,11 @@ class RealRelay(ABC):
     """A server that runs from `__enter__` to `__exit__`, in a folder of its own.
 
     It listens on three ports of 127.0.0.1: `plain` (no TLS, no login), `starttls` (STARTTLS, login LOGIN) and `tls`
-    (TLS from the first byte, login LOGIN).
+    (TLS from the first byte, login LOGIN); `securities` says which of them this server has.
     """
 
     name: ClassVar[str]
+    securities: ClassVar[tuple[str, ...]] = ("none", "starttls", "tls")
 
     def __init__(self, rules: Rules | None = None) -> None:
         self.rules = rules or Rules()
@@ -56,7 +57,7 @@ class RealRelay(ABC):
 
     def __enter__(self) -> Self:
         try:
-            self.certificate, self.key = self._copy_certificate()
+            self._copy_certificate()
             self.configure()
             self.start()
         except BaseException:
@@ -73,7 +74,8 @@ class RealRelay(ABC):
     @property
     def ports(self) -> dict[str, int]:
         """By the value that `[smtp] security` has for them."""
-        return {"none": self.plain, "starttls": self.starttls, "tls": self.tls}
+        every = {"none": self.plain, "starttls": self.starttls, "tls": self.tls}
+        return {security: every[security] for security in self.securities}
 
     @abstractmethod
     def configure(self) -> None:
@@ -118,14 +120,19 @@ class RealRelay(ABC):
         """The file that the server logs to."""
         return self.folder / "log"
 
-    def _copy_certificate(self) -> tuple[Path, Path]:
+    @property
+    def ca_file(self) -> Path:
+        """What a client is to trust."""
+        return loopback_certificates().ca_file
+
+    def _copy_certificate(self) -> None:
+        """A server insists on owning its key."""
         files = loopback_certificates()
-        certificate, key = self.folder / "cert.pem", self.folder / "key.pem"
-        shutil.copyfile(files.certificate_file, certificate)
-        shutil.copyfile(files.key_file, key)
-        certificate.chmod(0o644)
-        key.chmod(0o600)
-        return certificate, key
+        self.certificate, self.key = self.folder / "cert.pem", self.folder / "key.pem"
+        shutil.copyfile(files.certificate_file, self.certificate)
+        shutil.copyfile(files.key_file, self.key)
+        self.certificate.chmod(0o644)
+        self.key.chmod(0o600)
 
     def wait_for_ports(self) -> None:
         """Raises RuntimeError, with the end of the log, where the server does not come to listen."""
