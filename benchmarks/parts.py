@@ -290,7 +290,7 @@ def model(bench: Bench) -> Section:
         foretold = forecast(plan, costs)
         rate, gives_way = foretold.rate, foretold.first_to_give_way
         rows.append((plan.name, f"{rate:,.0f}", f"{found[name]:,.0f}", amount(found[name] / rate), gives_way))
-    section.table(("on this machine", "foretold, messages/s", "measured", "ratio", "first to give way"), rows)
+    section.table(("on this machine", "foretold, messages/s", "measured", "ratio", "limiting resource"), rows)
     section.lines.append("The plans of docs/scaling.md with the same costs:")
     section.table(scaling.HEADS, scaling.table(costs))
     return section

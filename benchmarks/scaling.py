@@ -336,7 +336,7 @@ HEADS = (
     "installation",
     "messages/s",
     *(f"{people // 1_000_000} million" for people in AUDIENCES),
-    "first to give way",
+    "limiting resource",
 )
 
 
