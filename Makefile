@@ -30,6 +30,7 @@ test: lint  ## Install what the tests need, then run every check and test.
 coverage: $(VENV)/.tests  ## Run the unit tests and measure the branches that they cover; fail below the floor (COVERED="tests/unit tests/integration": more).
 	$(BIN)/pytest $(PYTEST_FLAGS) --cov --cov-report=term:skip-covered $(COVERED)
 COVERED ?= tests/unit
+
 relays: .relays/root  ## Fetch Exim and OpenSMTPD from Debian or Ubuntu into .relays, unpacked, for the tests with real servers.
 
 # Beside Postfix neither can be installed. With each come the libraries that are missing here.
@@ -39,10 +40,6 @@ relays: .relays/root  ## Fetch Exim and OpenSMTPD from Debian or Ubuntu into .re
 		apt-get install --simulate --no-install-recommends $$package | awk '/^Inst/ { print $$2 }'; done | sort -u)
 	for package in .relays/packages/*.deb; do dpkg --extract $$package .relays/unpacked || exit 1; done
 	mv .relays/unpacked $@
-
-# The installed command runs in an environment of its own, which is not measured; so acceptance tests are left out.
-coverage: $(VENV)/.tests  ## Run the unit and integration tests and measure which branches they cover; fail below the floor.
-	$(BIN)/pytest $(PYTEST_FLAGS) --cov --cov-report=term:skip-covered tests/unit tests/integration
 
 lint: $(VENV)/.tests  ## Check style, types and layers.
 	$(BIN)/ruff check
