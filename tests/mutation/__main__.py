@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.mutation.mutants import mutants_of
 from tests.mutation.targets import TARGETS, Target
-from tests.mutation.trial import Trial
+from tests.mutation.trial import survivors_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -51,21 +51,19 @@ def _quick_folder() -> str | None:
 
 def try_mutants(target: Target) -> int:
     """Try all mutants of `target` in the working directory; prints those that survive, and the score."""
-    trial = Trial(target)
-    mutants = list(mutants_of(Path(target.module).read_text(encoding="utf-8")))
+    total = len(list(mutants_of(Path(target.module).read_text(encoding="utf-8"))))
     explained = explanations(target.module)
     survivors = []
-    for mutant in mutants:
-        if not trial.notices(mutant):
-            survivors.append(mutant.change)
-            known = "explained" if mutant.change in explained else "NOT EXPLAINED"
-            _say(f"{target.module}:{mutant.line}: {mutant.change} [{known}]")
+    for mutant in survivors_of(target, on_postgresql="MUTATION_QUICK" not in os.environ):
+        survivors.append(mutant.change)
+        known = "explained" if mutant.change in explained else "NOT EXPLAINED"
+        _say(f"{target.module}:{mutant.line}: {mutant.change} [{known}]")
     stale = sorted(explained.difference(survivors))
     for change in stale:
         _say(f"{target.module}: explained, but noticed or gone: {change}")
     unexplained = [change for change in survivors if change not in explained]
     _say(
-        f"{target.module}: {len(mutants)} mutants, {len(mutants) - len(survivors)} noticed, "
+        f"{target.module}: {total} mutants, {total - len(survivors)} noticed, "
         f"{len(survivors) - len(unexplained)} explained, {len(unexplained)} not explained"
     )
     return int(bool(unexplained or stale))

@@ -56,7 +56,7 @@ TARGETS = (
     _ledger("verification", "test_ledger_verification"),
     Target(
         "subscribers/self_service/links.py",
-        ("tests/unit/subscribers/test_links.py",),
+        ("tests/unit/subscribers/test_link_keys.py", "tests/unit/subscribers/test_links.py"),
         ("mailer.config", "mailer.database"),
     ),
     Target("mailer/smtp/outcome.py", ("tests/unit/mailer/test_outcome.py",), ("mailer.database",)),

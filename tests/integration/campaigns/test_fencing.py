@@ -84,6 +84,35 @@ def test_a_worker_that_renews_just_now_is_not_waited_for(postgresql_database: Da
     assert _find_dead(campaign, Process.is_gone) == []
 
 
+def test_a_worker_that_another_host_retires_meanwhile_is_not_retired_again(
+    postgresql_database: Database,
+) -> None:
+    campaign = SentCampaign(postgresql_database, 1)
+    late = campaign.worker()
+    in_time = campaign.now + 2 * LEASE
+    campaign.worker(in_time)
+
+    def retire_meanwhile(_: Process) -> bool:
+        with postgresql_database.write() as connection:
+            workers.retire(connection, late.worker_id, in_time)
+        return False
+
+    assert _find_dead(campaign, retire_meanwhile) == []
+
+
+def test_a_living_worker_does_not_wait_for_the_retirement_of_a_dead_one(
+    postgresql_database: Database,
+) -> None:
+    campaign = SentCampaign(postgresql_database, 1)
+    dead = campaign.worker()
+    now = campaign.now + 2 * LEASE
+    alive = campaign.worker(now)
+    with postgresql_database.write() as retiring, postgresql_database.write() as renewing:
+        assert workers.find_dead(retiring, now) == [dead.worker_id]
+        renewing.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
+        assert workers.renew(renewing, alive.worker_id, now, LEASE)
+
+
 def _find_dead(campaign: SentCampaign, is_gone: Callable[[Process], bool]) -> list[int]:
     with campaign.database.write() as connection:
         connection.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
