@@ -23,7 +23,6 @@ from subscribers.commands.confirmation import confirm_many
 from subscribers.commands.options import (
     address_of,
     email_argument,
-    file_type,
     hasher_of,
     language_option,
     look_up,
@@ -34,7 +33,7 @@ from subscribers.commands.options import (
     version_option,
     wording_option,
 )
-from subscribers.intake import Evidence, Import, Refusals, as_text
+from subscribers.intake import Evidence, Import, PeopleCsv, Refusals, as_text, encoding_name
 from subscribers.ledger import parse_source
 from subscribers.models import ConsentKind
 from subscribers.people import parse_name
@@ -56,7 +55,7 @@ def subscribers() -> None:
 
 
 @subscribers.command("import")
-@click.argument("file", type=file_type)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--source", required=True, help="Through what the consent was given; goes into the ledger.")
 @wording_option
 @topic_option
@@ -67,6 +66,7 @@ def subscribers() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where refused rows are listed; FILE.refused.csv by default.",
 )
+@click.option("--encoding", help="How the file is encoded, such as cp1252; by default found out.")
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option("--yes", is_flag=True, help="Do not ask, also where the file withdraws many consents.")
 @json_option
@@ -80,15 +80,16 @@ def import_(
     language: str,
     wording_version: str,
     refusals: Path | None,
+    encoding: str | None,
     dry_run: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Import the people of a CSV file who consented.
+    """Import the people of a CSV file who consented; "-" reads standard input.
 
     The columns are salutation, first_name, surname, email, opted_in and opted_in_at, or in Dutch aanhef,
-    voornaam, achternaam, e-mailadres, toestemming and toestemming_op; others are dropped. A row that says no
-    withdraws the consent of somebody on file, unless it is dated before that consent; others who say no are
+    voornaam, tussenvoegsel, achternaam, e-mailadres, toestemming and toestemming_op; others are dropped. Comma,
+    semicolon and tab do, and so do UTF-8, UTF-16 and Windows-1252. A row that says no withdraws the consent of somebody on file, unless it is dated before that consent; others who say no are
     not stored. Bad rows are listed by number in the refusals file, good rows go in. Nobody who withdrew comes
     back, unless by a consent given later. Refused rows do not make the command fail.
 
@@ -106,15 +107,19 @@ def import_(
         language.strip(),
         wording_version.strip(),
     )
-    target = refusals or file.with_suffix(".refused.csv")
+    target = refusals or Path("stdin.refused.csv" if str(file) == "-" else file.with_suffix(".refused.csv"))
+    file = Path("/dev/stdin") if str(file) == "-" else file
     if target.resolve() in {file.resolve(), wording.resolve()}:
         raise InvalidInput("the refusals would overwrite what is read.", where=str(target))
     began = time.monotonic()
     with (
         Refusals(target) as refused,
         _progress(context, file) as on_progress,
-        as_text(_seekable(file)) as text,
+        as_text(_seekable(file), encoding) as text,
     ):
+        refused.delimiter = PeopleCsv(text, file.name).delimiter
+        refused.encoding = text.encoding.removesuffix("-sig")
+        text.seek(0)
         job = Import(
             database=context.database,
             evidence=evidence,
@@ -127,12 +132,14 @@ def import_(
             confirm=lambda withdrawn, agreed: _confirm(context, withdrawn, agreed, yes=yes),
         )
         report = job.run(text, file.name)
+        encoded = encoding_name(text)
     values = asdict(report) | {
+        "encoding": encoded,
         "refusals_file": target if report.refused else None,
         "dry_run": dry_run,
         "seconds": round(time.monotonic() - began, 2),
     }
-    context.report(values, reporting.of_import(report, target, dry_run=dry_run), as_json=as_json)
+    context.report(values, reporting.of_import(report, target, encoded, dry_run=dry_run), as_json=as_json)
 
 
 @subscribers.command("list")

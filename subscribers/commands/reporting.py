@@ -17,7 +17,7 @@ from subscribers.people import Names, Person
 from subscribers.rights import ListedPerson, SubjectRecord
 
 
-def of_import(report: ImportReport, refusals: Path, *, dry_run: bool) -> str:
+def of_import(report: ImportReport, refusals: Path, encoding: str, *, dry_run: bool) -> str:
     """What became of a file's rows."""
     lines = ["Nothing was written; an import would give:"] if dry_run else []
     lines += [
@@ -29,6 +29,8 @@ def of_import(report: ImportReport, refusals: Path, *, dry_run: bool) -> str:
         f"{report.without_consent:>9,}  without consent, not stored",
         f"{report.refused:>9,}  refused" + (f", see {refusals}" if report.refused else ""),
     ]
+    if encoding != "UTF-8":
+        lines.append(f"The file was read as {encoding}; --encoding names another one.")
     if report.dropped_columns:
         lines.append(f"Columns that were dropped: {', '.join(report.dropped_columns)}.")
     return "\n".join(lines)

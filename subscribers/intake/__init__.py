@@ -9,9 +9,10 @@ from subscribers.intake.address_list import read_addresses
 from subscribers.intake.admission import Candidate, Decision, Evidence, admit, decide, decide_all
 from subscribers.intake.applicant import Applicant, ApplicantReader, Refusal, parse_answer
 from subscribers.intake.consent_time import FORMS, parse_consent_time
-from subscribers.intake.csv_file import Field, Malformed, PeopleCsv, Record, as_text
+from subscribers.intake.csv_file import Field, Malformed, PeopleCsv, Record
 from subscribers.intake.csv_import import Import, ImportReport
 from subscribers.intake.duplicates import SeenAddresses
+from subscribers.intake.encoding import as_text, encoding_name
 from subscribers.intake.opt_outs import MAX_UNCONFIRMED_PEOPLE, OptOuts
 from subscribers.intake.refusals import Refusals
 
@@ -37,6 +38,7 @@ __all__ = [
     "as_text",
     "decide",
     "decide_all",
+    "encoding_name",
     "parse_answer",
     "parse_consent_time",
     "read_addresses",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
+from unicodedata import category
 from zoneinfo import ZoneInfo
 
 from mailer.errors import InvalidInput
@@ -14,6 +17,7 @@ from subscribers.intake.consent_time import parse_consent_time
 from subscribers.intake.csv_file import Field, Malformed, PeopleCsv, Record
 from subscribers.people import Names, parse_name
 
+_NAMED_ADDRESS = re.compile(r"[^<>]*<\s*([^<>\s]+@[^<>\s]+)\s*>")
 # All words that count, in whatever case. Anything else is refused: consent is not guessed at.
 YES = frozenset({"1", "true", "yes", "y", "ja", "j", "waar", "opt-in"})
 NO = frozenset({"", "0", "false", "no", "n", "nee", "onwaar", "opt-out"})
@@ -55,6 +59,7 @@ class ApplicantReader:
             for field in (Field.SALUTATION, Field.FIRST_NAME, Field.SURNAME)
             if field in file.columns
         ]
+        self._prefix = file.columns.get(Field.PREFIX)
         self._opted_in = file.columns[Field.OPTED_IN]
         self._opted_in_at = file.columns[Field.OPTED_IN_AT]
         self._email = file.columns[Field.EMAIL]
@@ -74,14 +79,44 @@ class ApplicantReader:
             field = Field.OPTED_IN_AT
             consented_at = parse_consent_time(cells[self._opted_in_at], self._zone, self._now)
             field = Field.EMAIL
-            address = normalise(cells[self._email].strip(" \u00a0"))
+            address = _parse_address(cells[self._email])
             names = {}
-            for field, key, index in self._names:  # noqa: B007 - as above
-                names[key] = parse_name(cells[index])
+            for field, key, index in self._names:
+                names[key] = parse_name(self._name(cells, field, index))
         except InvalidInput as error:
-            return Refusal(record.row, self._headers[field], error.reason)
+            return self._refuse(record, field, error.reason)
         hashed = self._hasher.newest(address.key)
         return Applicant(record.row, Names(**names), address, hashed, consented_at)
+
+    def _name(self, cells: list[str], field: Field, index: int) -> str:
+        """A name as it is written, a surname with what stands before it ("van der")."""
+        if field is not Field.SURNAME or self._prefix is None:
+            return cells[index]
+        prefix, surname = cells[self._prefix].strip(), cells[index].strip()
+        is_there = surname.casefold().startswith(f"{prefix.casefold()} ")
+        return surname if not prefix or is_there else f"{prefix} {surname}"
+
+    def _refuse(self, record: Record, first: Field, reason: str) -> Refusal:
+        """The refusal of a row, with the reasons of all its columns."""
+        cells, problems = record.cells, {first: reason}
+        checks: list[tuple[Field, Callable[[], object]]] = [
+            (Field.OPTED_IN_AT, lambda: parse_consent_time(cells[self._opted_in_at], self._zone, self._now)),
+            (Field.EMAIL, lambda: _parse_address(cells[self._email])),
+            *(
+                (field, lambda field=field, index=index: parse_name(self._name(cells, field, index)))
+                for field, _, index in self._names
+            ),
+        ]
+        for field, check in checks:
+            try:
+                check()
+            except InvalidInput as error:
+                problems.setdefault(field, error.reason)
+        if len(problems) == 1:
+            return Refusal(record.row, self._headers[first], reason)
+        columns = [self._headers[field] for field in problems]
+        told = [f"{header}: {said}" for header, said in zip(columns, problems.values(), strict=True)]
+        return Refusal(record.row, " + ".join(columns), "; ".join(told))
 
     def read_no(self, record: Record | Malformed) -> NoRow | None:
         """The row, where it says no and names an address."""
@@ -91,7 +126,7 @@ class ApplicantReader:
         try:
             if parse_answer(cells[self._opted_in]):
                 return None
-            address = normalise(cells[self._email].strip(" \u00a0"))
+            address = _parse_address(cells[self._email])
         except InvalidInput:
             return None
         try:
@@ -107,10 +142,20 @@ class ApplicantReader:
         )
 
 
+def _parse_address(raw: str) -> EmailAddress:
+    """The address in a cell, also as ``Name <address>``. Raises InvalidInput; an invisible character is named as such."""
+    written = raw.strip(" \u00a0")
+    if named := _NAMED_ADDRESS.fullmatch(written):
+        written = named[1]
+    if invisible := next((one for one in written if category(one) == "Cf"), None):
+        raise InvalidInput(f"it has an invisible character (U+{ord(invisible):04X})")
+    return normalise(written)
+
+
 @lru_cache(maxsize=100)
 def parse_answer(raw: str) -> bool:
     """Whether a cell says yes. Raises InvalidInput for what is neither a yes nor a no."""
-    word = raw.strip().casefold()
+    word = raw.strip(" \t\u00a0").lower()
     if word in YES:
         return True
     if word in NO:

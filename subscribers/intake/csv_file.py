@@ -1,6 +1,6 @@
 """A CSV file of people, read record by record: a malformed one is reported, and the next one is read.
 
-UTF-8 with or without a byte order mark; comma or semicolon, whichever the header uses; English or Dutch headers.
+Comma, semicolon or tab, whichever the header uses or a first line `sep=;` says; English or Dutch headers.
 Memory stays the same however long the file is.
 """
 
@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from io import TextIOWrapper
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 from mailer.errors import InvalidInput
 
@@ -26,6 +25,7 @@ class Field(StrEnum):
 
     SALUTATION = "salutation"
     FIRST_NAME = "first_name"
+    PREFIX = "surname_prefix"
     SURNAME = "surname"
     EMAIL = "email"
     OPTED_IN = "opted_in"
@@ -36,6 +36,9 @@ class Field(StrEnum):
 HEADERS: dict[str, Field] = {
     **dict.fromkeys(("salutation", "aanhef"), Field.SALUTATION),
     **dict.fromkeys(("firstname", "givenname", "voornaam", "roepnaam"), Field.FIRST_NAME),
+    **dict.fromkeys(
+        ("surnameprefix", "tussenvoegsel", "tussenvoegsels", "voorvoegsel", "voorvoegsels"), Field.PREFIX
+    ),
     **dict.fromkeys(("surname", "lastname", "familyname", "achternaam", "familienaam"), Field.SURNAME),
     **dict.fromkeys(("email", "emailaddress", "mail", "mailadres", "emailadres"), Field.EMAIL),
     **dict.fromkeys(("optedin", "optin", "consent", "toestemming"), Field.OPTED_IN),
@@ -57,9 +60,10 @@ HEADERS: dict[str, Field] = {
 REQUIRED = (Field.EMAIL, Field.OPTED_IN, Field.OPTED_IN_AT)
 HINT = (
     "The header is salutation,first_name,surname,email,opted_in,opted_in_at or "
-    "aanhef,voornaam,achternaam,e-mailadres,toestemming,toestemming_op; the first three may be left out."
+    "aanhef,voornaam,tussenvoegsel,achternaam,e-mailadres,toestemming,toestemming_op; the names may be left out."
 )
 
+_SEPARATOR_LINE = re.compile(r'"?sep=(\\t|[^"\r\n\w])"?[,;\t]*', re.IGNORECASE)  # Excel's
 _DECORATION = re.compile(r"[\W_]")
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -85,15 +89,10 @@ class Malformed:
     reason: str
 
 
-def as_text(stream: BinaryIO) -> TextIOWrapper:
-    """What `PeopleCsv` reads. Bytes that are not UTF-8 come through, so that they spoil one cell, not the file."""
-    return TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-
 class PeopleCsv:
-    """A file of people, opened by `as_text`, to be walked once. Raises InvalidInput if its header does not do.
+    """A file of people, opened by `encoding.as_text`, to be walked once. Raises InvalidInput if its header does not do.
 
-    `columns` says where each field stands, `headers` how the file calls it, `dropped` which columns are not read.
+    `delimiter` is what stands between cells. `columns` says where each field stands, `headers` how the file calls it, `dropped` which columns are not read.
     """
 
     def __init__(self, text: TextIO, name: str) -> None:
@@ -101,8 +100,14 @@ class PeopleCsv:
         self._put_back: list[str] = []
         self._name = name
         header = self._next_line()
-        self._delimiter = ";" if header.count(";") > header.count(",") else ","
+        if said := _SEPARATOR_LINE.fullmatch(header.rstrip("\r\n")):
+            self.delimiter = said[1].replace("\\t", "\t")
+            header = self._next_line()
+        else:
+            self.delimiter = max(",;\t", key=header.count)
         titles = self._titles(header)
+        while titles and not titles[-1].strip():
+            titles.pop()
         self._width = len(titles)
         self.columns: dict[Field, int] = {}
         self.headers: dict[Field, str] = {}
@@ -122,13 +127,15 @@ class PeopleCsv:
             elif '"' in line:
                 yield self._quoted(row, line)
             elif not line.isspace():
-                yield self._sized(row, line.rstrip("\r\n").split(self._delimiter))
+                cells = line.rstrip("\r\n").split(self.delimiter)
+                if any(map(str.strip, cells)):
+                    yield self._sized(row, cells)
 
     def _quoted(self, row: int, line: str) -> Record | Malformed:
         """A record that may go on over several lines; if it does not work out, only `line` is lost."""
         further: list[str] = []
         try:
-            cells = next(csv.reader(self._lines(line, further), delimiter=self._delimiter, strict=True))
+            cells = next(csv.reader(self._lines(line, further), delimiter=self.delimiter, strict=True))
             record = self._sized(row, cells)
         except csv.Error:
             record = Malformed(row, "a quotation mark is not closed, or text follows a closed one")
@@ -145,6 +152,8 @@ class PeopleCsv:
     def _sized(self, row: int, cells: list[str]) -> Record | Malformed:
         if len(cells) == self._width:
             return Record(row, cells)
+        if len(cells) > self._width and not any(map(str.strip, cells[self._width :])):
+            return Record(row, cells[: self._width])
         return Malformed(row, f"it has {len(cells)} cells where the header has {self._width}")
 
     def _next_line(self) -> str:
@@ -158,9 +167,11 @@ class PeopleCsv:
         if not header.strip():
             raise self._header_error("the header is missing", HINT)
         if "\0" in header or _LONE_SURROGATE.search(header):
-            raise self._header_error("it is not UTF-8 text", "Save the file as CSV UTF-8.")
+            raise self._header_error("it is not text", "Save the file as CSV UTF-8, or name its --encoding.")
         try:
-            return next(csv.reader([header], delimiter=self._delimiter, strict=True))
+            # A title may have a line break in it.
+            lines = self._lines(header, [])
+            return next(csv.reader(lines, delimiter=self.delimiter, strict=True))
         except csv.Error:
             raise self._header_error("the header's quotation marks do not match", HINT) from None
 

@@ -1,8 +1,12 @@
-"""The file that lists refused rows: number, column and reason, and nothing of what they hold."""
+"""The file that lists refused rows: number, column and reason, and nothing of what they hold.
+
+It is written as the file that was read: in its encoding, and with its delimiter.
+"""
 
 from __future__ import annotations
 
 import csv
+import re
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +26,7 @@ class Refusals:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.delimiter, self.encoding = ",", "utf-8"
         self._open = ExitStack()
         self._writer: Any = None
 
@@ -46,8 +51,10 @@ class Refusals:
         """Add a row. Raises MailerError where the file can't be written."""
         try:
             if self._writer is None:
-                stream = self._open.enter_context(self.path.open("w", encoding="utf-8", newline=""))
-                self._writer = csv.writer(stream, lineterminator="\n")
+                stream = self._open.enter_context(
+                    self.path.open("w", encoding=self.encoding, errors="replace", newline="")
+                )
+                self._writer = csv.writer(stream, delimiter=self.delimiter, lineterminator="\n")
                 self._writer.writerow(HEADER)
             self._writer.writerow((refusal.row, refusal.column, refusal.reason))
         except OSError as error:
@@ -55,8 +62,8 @@ class Refusals:
 
     def _is_ours(self) -> bool:
         with self.path.open("rb") as stream:
-            start = stream.read(len(",".join(HEADER)))
-        return not start or start == ",".join(HEADER).encode()
+            start = stream.read(100).decode(errors="replace").replace("\0", "")
+        return not start or re.match(rf"\W*{'.'.join(HEADER)}\r?\n", start) is not None
 
     def _unwritable(self, error: OSError) -> MailerError:
         return MailerError(

@@ -257,7 +257,7 @@ def test_numbers_of_erased_people_are_not_given_out_again(importer: Importer) ->
 def test_the_example_people_come_in_as_told(importer: Importer) -> None:
     report = importer((EXAMPLES / "people.csv").read_bytes())
     assert counts(report) == (37, 26, 4, 7, 0, 0)
-    assert report.dropped_columns == ("Tussenvoegsel", "Telefoon", "LinkedIn")
+    assert report.dropped_columns == ("Telefoon", "LinkedIn")
     with importer.database.read() as connection:
         surnames = set(connection.execute(select(SUBSCRIBER.c.surname)).scalars())
         ledger.verify(connection)

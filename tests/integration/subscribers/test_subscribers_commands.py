@@ -64,13 +64,13 @@ def test_import_reports_counts_and_dropped_columns(keyboard: Keyboard) -> None:
         "refused": 7,
     }
     assert (report["unchanged"], report["still_withdrawn"]) == (0, 0)
-    assert report["dropped_columns"] == ["Tussenvoegsel", "Telefoon", "LinkedIn"]
+    assert report["dropped_columns"] == ["Telefoon", "LinkedIn"]
 
 
 def test_refused_rows_are_listed_by_number_without_personal_data(keyboard: Keyboard) -> None:
     report = keyboard.import_()
     content = Path(str(report["refusals_file"])).read_text(encoding="utf-8")
-    rows = list(csv.DictReader(content.splitlines()))
+    rows = list(csv.DictReader(content.splitlines(), delimiter=";"))
     assert [(row["row"], row["column"]) for row in rows] == [
         ("31", "Voornaam"),
         ("33", "E-mailadres"),
