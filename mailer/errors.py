@@ -2,14 +2,14 @@
 
     MailerError                 1   a clear error: what, where, what to do
     ├── ConfigurationError      1   mailer.toml, a variable or a secret is missing or wrong
-    ├── InvalidInput            1   a file, row, form or argument from outside does not do
+    ├── InvalidInput            1   a file, row, form or argument from outside is invalid
     │   └── NotFound            1   nothing on file by that name
     ├── TemplateError           1   a template or release note does not render
-    ├── LedgerBroken            1   the chain of consent events does not add up
-    ├── Refused                 4   lint, gate, approval or the campaign's state says no
-    └── TryAgainLater          75   relay or database away, or another run holds the work
-        ├── Locked             75   somebody else is writing to the database just now
-        └── RelayUnavailable   75   no connection on which mail could be offered; 1 where time does not mend it
+    ├── LedgerBroken            1   the chain of consent events is broken
+    ├── Refused                 4   refused by lint, gate, approval or state
+    └── TryAgainLater          75   relay or database away, or another run is at work
+        ├── Locked             75   another connection is writing to the database
+        └── RelayUnavailable   75   no connection to the relay; 1 where time does not mend it
 
 Each class carries the exit code of the command that ends with it. Messages name no person.
 """
@@ -34,7 +34,7 @@ class MailerError(Exception):
 
 
 class ConfigurationError(MailerError):
-    """The settings do not do: a key is missing, wrong or contradicts another."""
+    """The settings are invalid: a key is missing, wrong or contradicts another."""
 
 
 class InvalidInput(MailerError):
@@ -58,24 +58,24 @@ class TemplateError(MailerError):
 
 
 class LedgerBroken(MailerError):
-    """The consent ledger's hash chain does not add up; the message names the first broken link."""
+    """The consent ledger's hash chain is broken; the message names the first broken link."""
 
 
 class Refused(MailerError):
-    """Not done, on purpose: lint, gate, approval or the state of the campaign says no."""
+    """Refused on purpose: by lint, the gate, a missing approval or the state of the campaign."""
 
     exit_code = 4
 
 
 class TryAgainLater(MailerError):
-    """Nothing is lost and nothing is wrong here: relay or database away, or another run at work."""
+    """Nothing is lost: the relay or the database is away, or another run is at work."""
 
     exit_code = 75
 
 
 class Locked(TryAgainLater):
-    """Somebody else is writing to the database, and to wait for that was not asked for."""
+    """Another connection is writing to the database, and the caller does not wait."""
 
 
 class RelayUnavailable(TryAgainLater):
-    """No connection to the relay on which mail could be offered."""
+    """No connection to the relay could be made for offering mail."""

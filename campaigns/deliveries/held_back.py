@@ -25,7 +25,7 @@ def hold_back(connection: Connection, context: ClaimContext, held: Mapping[int, 
                     "delivery": delivery_id,
                     "worker": context.worker_id,
                     "later": full.until,
-                    "because": DeliveryReason.LIMIT if full.appointed else None,
+                    "because": DeliveryReason.LIMIT if full.has_place else None,
                 }
                 for delivery_id, full in held.items()
             ],

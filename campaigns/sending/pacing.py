@@ -37,7 +37,7 @@ class Pacing:
 
     def claim(self, connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:
         """Claim up to `limit` deliveries that are due, those with a place in a queue first."""
-        if self._throttle is None or not self._throttle.minds_domains:
+        if self._throttle is None or not self._throttle.needs_domains:
             return deliveries.claim(connection, context, now, limit)
         first = held_back.claim_held_back(connection, context, now, limit)
         return first + deliveries.claim(connection, context, now, limit - len(first))
@@ -65,13 +65,13 @@ class Pacing:
 def _admissions(
     throttle: Throttle, connection: Connection, relays: Mapping[int, str], now: datetime
 ) -> dict[int, Admission]:
-    known = held_back.destinations(connection, list(relays), now) if throttle.minds_domains else {}
+    known = held_back.destinations(connection, list(relays), now) if throttle.needs_domains else {}
     requests = [
         AdmissionRequest(number, relay, *known.get(number, (None,))) for number, relay in relays.items()
     ]
 
     def in_flight() -> list[str]:
-        return held_back.domains_in_flight(connection) if throttle.counts_connections else []
+        return held_back.domains_in_flight(connection) if throttle.limits_connections else []
 
     return throttle.admit(connection, requests, now, in_flight)
 

@@ -1,6 +1,6 @@
-"""How fast mail may go out: rates of relays and of recipients' providers, held by all processes together.
+"""How fast mail may go out: rates of relays and of recipients' providers, kept by all processes together.
 
-`rates` are the settings' words, `budget` the arithmetic, `throttle` the shared state in the database.
+`rates` holds the settings, `budget` the arithmetic, `throttle` the shared state in the database.
 """
 
 from __future__ import annotations

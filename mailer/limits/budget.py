@@ -1,6 +1,6 @@
 """How many mails a set of limits still lets through, and when the next one may go.
 
-Times are whole microseconds on one clock, so that nothing is rounded away however long it runs.
+Times are whole microseconds, so that no rounding errors add up.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-SECOND = 1_000_000
-GRAINS = 100  # parts of a span that are told apart; a part counts as spent at its last moment
+SECOND = 1_000_000  # microseconds
+GRAINS = 100  # parts into which a span is divided; all usage in a part counts as of its last moment
 
-Log = list[tuple[int, int]]  # moments, and how many were spent up to each since the one before; oldest first
+Log = list[tuple[int, int]]  # a moment, and the usage since the moment before it; oldest first
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `most` in any `span` of microseconds, wherever that begins."""
+    """At most `most` in any `span` of microseconds, whenever it begins."""
 
     name: str
     most: int
@@ -34,7 +34,7 @@ class Limit:
         return now
 
     def spend(self, log: Log, at: int) -> None:
-        """Note one more at `at`, and forget what no longer counts."""
+        """Record one more at `at`, and drop what no longer counts."""
         grain = max(1, self.span // GRAINS)
         if log and log[-1][0] // grain == at // grain:
             log[-1] = (at, log[-1][1] + 1)
@@ -45,10 +45,10 @@ class Limit:
 
 
 class Budget:
-    """Several limits on one thing, and what was spent of each.
+    """Several limits on one relay or provider, and the usage of each.
 
-    What was spent is remembered in grains of a hundredth of a span, so a limit may make a mail wait for up to a
-    hundredth of its span longer than it must; it never lets one through too early.
+    Usage is recorded in grains of a hundredth of a span. So a mail may wait up to a hundredth of the span longer than
+    it must, and is never let through too early.
     """
 
     def __init__(self, limits: Sequence[Limit], spent: Mapping[str, Log] | None = None) -> None:
@@ -56,19 +56,19 @@ class Budget:
         self._spent = {limit.name: list((spent or {}).get(limit.name, ())) for limit in limits}
 
     @classmethod
-    def read(cls, limits: Sequence[Limit], text: str, latest: int) -> Self:
-        """A budget as `written`. Moments after `latest` were written by a clock that was set back since."""
+    def from_json(cls, limits: Sequence[Limit], text: str, latest: int) -> Self:
+        """A budget from what `to_json` returned. Moments after `latest` come from a clock that was set back since."""
         logs = json.loads(text)
         return cls(
             limits, {name: [(min(at, latest), count) for at, count in log] for name, log in logs.items()}
         )
 
-    def written(self) -> str:
-        """What was spent, as JSON."""
+    def to_json(self) -> str:
+        """The usage, as JSON."""
         return json.dumps(self._spent, separators=(",", ":"))
 
     def copy(self) -> Budget:
-        """One to try things out on."""
+        """A copy, to spend from without changing this one."""
         return Budget(self._limits, self._spent)
 
     def next(self, now: int) -> int:
@@ -80,7 +80,7 @@ class Budget:
         return at
 
     def take(self, now: int) -> int:
-        """Spend one at the first moment that has room for it; returns that moment."""
+        """Spend one at the first moment that has room; returns that moment."""
         at = self.next(now)
         for limit in self._limits:
             limit.spend(self._spent[limit.name], at)

@@ -1,4 +1,4 @@
-"""The one table of this room: it knows relays and providers, and no people."""
+"""The table of limits. It names relays and providers, no people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import mailer.database.columns  # noqa: F401 - names the constraints
 
 
 class ThrottleState(SQLModel, table=True):
-    """What was spent of a relay's or a provider's limits, as JSON (`mailer.limits.budget`).
+    """The usage of a relay's or a provider's limits, as JSON (`mailer.limits.budget`).
 
     `name` is "relay NAME" or "provider NAME", both words from the settings: never a domain, which may be one
     person's own.

@@ -1,4 +1,4 @@
-"""What can be limited, as the settings say it: each relay, its warm-up, and the providers of recipients."""
+"""The settings of limits: each relay, its warm-up, and the providers of recipients."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Section(BaseModel):
 
 
 class Rates(_Section):
-    """At most so many mails in any second, minute, hour or day; what is not given is not limited."""
+    """The most mails in any second, minute, hour or day; None is no limit."""
 
     per_second: PositiveInt | None = None
     per_minute: PositiveInt | None = None
@@ -66,19 +66,19 @@ class WarmUp(_Section):
     days: int = Field(default=10, ge=1, le=365)
 
     def most(self, today: date) -> int | None:
-        """How many may go out in a day as of `today`; None once it is warm. Before `start` it is as cold as then."""
+        """How many may go out on `today`; None after the warm-up. Before `start` it is as many as on `start`."""
         passed = max(0, (today - self.start).days)
         return int(self.first_day * self.growth**passed) if passed < self.days else None
 
 
 class RelayLimits(Rates):
-    """What a relay may be handed. Its mails of a second are spread evenly over it."""
+    """The limits of a relay. The mails of a second are spread evenly over it."""
 
     warm_up: WarmUp | None = None
 
     @property
-    def are_set(self) -> bool:
-        """Whether there are any."""
+    def any_is_set(self) -> bool:
+        """Whether there is any limit."""
         return self != RelayLimits()
 
     def at(self, now: datetime, zone: str) -> tuple[Limit, ...]:
@@ -90,8 +90,8 @@ class RelayLimits(Rates):
             found["day"] = Limit("day", min(most, self.per_day or most), SPANS["day"])
         return tuple(found.values())
 
-    def changes(self, now: datetime, zone: str) -> datetime | None:
-        """When a warm-up that is under way next lets more through; None where nothing changes by itself."""
+    def next_change(self, now: datetime, zone: str) -> datetime | None:
+        """When the warm-up next lets more through; None without a warm-up, or after it."""
         local = now.astimezone(ZoneInfo(zone))
         if self.warm_up is None or self.warm_up.most(local.date()) is None:
             return None
@@ -100,9 +100,9 @@ class RelayLimits(Rates):
 
 
 class ProviderLimits(Rates):
-    """What recipients at one provider may get: a rate, and how many mails to it may be in the air at once.
+    """The limits of a provider of recipients: rates, and how many mails to it may be in flight at once.
 
-    `domains` can be left out for the providers that are built in.
+    `domains` can be left out for the built-in providers.
     """
 
     domains: tuple[Annotated[str, AfterValidator(_domain)], ...] = ()
@@ -110,9 +110,9 @@ class ProviderLimits(Rates):
 
 
 def providers_by_domain(providers: Mapping[str, ProviderLimits]) -> dict[str, str]:
-    """Which provider takes a domain's mail, for all domains of those that are limited.
+    """The provider of each domain, for all providers that are limited.
 
-    Raises ConfigurationError for a provider without domains that is not built in, and for a domain of two.
+    Raises ConfigurationError for a provider without domains that is not built in, and for a domain of two providers.
     """
     found: dict[str, str] = {}
     for name, limits in providers.items():

@@ -1,8 +1,8 @@
-"""The limits of relays and providers, held together by all processes and hosts on one database.
+"""The limits of relays and providers, kept by all processes and hosts on one database together.
 
-What was spent is a row for each limited relay and provider. It is locked, read and written in the transaction that
-records the attempts, so a limit costs no transaction of its own, and what has no limit costs nothing. A mail is
-let through a little ahead of its moment and waits for that; so neither commits nor many workers blur the pace.
+The usage of each limited relay and provider is a row. It is locked, read and written in the transaction that records
+the attempts, so a limit costs no further transaction, and no limit costs nothing. A mail is let through a little
+ahead of its time and waits for that time, so that neither commits nor many workers disturb the pace.
 """
 
 from __future__ import annotations
@@ -19,15 +19,12 @@ from mailer.limits.budget import SECOND, Budget, Limit
 from mailer.limits.models import ThrottleState
 from mailer.limits.rates import ProviderLimits, RelayLimits, providers_by_domain
 
-LOOKAHEAD_MICROSECONDS = (
-    SECOND // 2
-)  # microseconds; also how long a pause or a withdrawal may find a mail on its way
-MAX_QUEUE_MICROSECONDS = (
-    300 * SECOND
-)  # how long the queue for a provider may be; who finds it longer comes back then
-TOLERANCE_MICROSECONDS = (
-    50_000  # what a delivery may come back after its place in the queue, and what it may be early for it
-)
+# How early a mail is let through; so long a pause or a withdrawal may find it on its way.
+LOOKAHEAD_MICROSECONDS = SECOND // 2
+# How long the queue for a provider may be; a delivery that finds it longer comes back after that time.
+MAX_QUEUE_MICROSECONDS = 300 * SECOND
+# How much later than its place in the queue a delivery may come back, and how much earlier it may go.
+TOLERANCE_MICROSECONDS = 50_000
 QUEUE_RATE_PER_CONNECTION = 50  # a second: how fast the queue moves where only connections are limited
 
 throttle = table(ThrottleState)
@@ -37,45 +34,45 @@ throttle = table(ThrottleState)
 class AdmissionRequest:
     """A delivery that is to go out through `relay` to an address at `domain`.
 
-    `appointed`: it was told to come back about now.
+    `has_place`: its place in the provider's queue is due about now.
     """
 
     delivery_id: int
     relay: str
     domain: str | None
-    appointed: bool = False
+    has_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """It may go out, `at` that moment."""
+    """The delivery may go out, not before `at`."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class RelayFull:
-    """The relay takes nothing more before `until`."""
+    """The relay's limit lets nothing more through before `until`."""
 
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderFull:
-    """The recipient's provider is to get nothing more for now; come back at `until`. Others are not concerned.
+    """The provider's limit lets nothing more through for now; the delivery comes back at `until`.
 
-    `appointed`: there is a place in the queue for it then.
+    `has_place`: it has a place in the provider's queue then.
     """
 
     until: datetime
-    appointed: bool
+    has_place: bool
 
 
 Admission = Reservation | RelayFull | ProviderFull
 
 
 class Throttle:
-    """Says what may go out when, through which relay, to which provider."""
+    """Decides what may go out when, through which relay, to which provider."""
 
     def __init__(
         self, relays: Mapping[str, RelayLimits], providers: Mapping[str, ProviderLimits], zone: str
@@ -85,77 +82,81 @@ class Throttle:
 
     @property
     def is_open(self) -> bool:
-        """Whether there are no limits at all, so that nobody has to ask."""
-        return not (self._providers or any(limits.are_set for limits in self._relays.values()))
+        """Whether there are no limits at all, so that no request is needed."""
+        return not (self._providers or any(limits.any_is_set for limits in self._relays.values()))
 
     @property
-    def minds_domains(self) -> bool:
-        """Whether it matters where an address is."""
+    def needs_domains(self) -> bool:
+        """Whether a request needs the domain of the address."""
         return bool(self._provider_of)
 
     @property
-    def counts_connections(self) -> bool:
-        """Whether it matters what is in the air."""
+    def limits_connections(self) -> bool:
+        """Whether the number of mails in flight to a provider is limited."""
         return any(limits.connections for limits in self._providers.values())
 
     def admit(
         self,
         connection: Connection,
-        asks: Sequence[AdmissionRequest],
+        requests: Sequence[AdmissionRequest],
         now: datetime,
-        in_the_air: Callable[[], Iterable[str]] = tuple,
+        in_flight: Callable[[], Iterable[str]] = tuple,
     ) -> dict[int, Admission]:
-        """Let through what the limits allow. `in_the_air` finds the domains of the mails that are being offered.
+        """Let through what the limits allow. `in_flight` finds the domains of the mails in flight.
 
-        What it took is spent when the transaction commits; until then no other process gets anything of it.
+        The usage is recorded when the transaction commits; until then every other process waits for the rows.
         """
-        book = _Book(self._budgets(connection, asks, now), _micros(now))
-        busy = Counter(
-            self._provider_of.get(domain) for domain in in_the_air()
-        )  # now that the rows are locked
+        admissions = _Admissions(self._budgets(connection, requests, now), _to_microseconds(now))
+        # After the rows are locked: a transaction that held them may have added mails in flight.
+        in_flight_at = Counter(self._provider_of.get(domain) for domain in in_flight())
         admitted: dict[int, Admission] = {}
-        for ask in asks:
-            provider = self._provider_of.get(ask.domain or "")
+        for request in requests:
+            provider = self._provider_of.get(request.domain or "")
             if provider is None:
-                admitted[ask.delivery_id] = book.admit(_relay(ask.relay))
+                admitted[request.delivery_id] = admissions.admit(_relay(request.relay))
                 continue
             most, name = self._providers[provider].connections, _provider(provider)
-            crowded = most is not None and busy[provider] >= most
-            admission = book.enqueue(name) if crowded else book.admit_to(name, ask)
-            busy[provider] += isinstance(admission, Reservation)
-            admitted[ask.delivery_id] = admission
-        _save(connection, book.changed())
+            is_full = most is not None and in_flight_at[provider] >= most
+            admission = admissions.enqueue(name) if is_full else admissions.admit_to(name, request)
+            in_flight_at[provider] += isinstance(admission, Reservation)
+            admitted[request.delivery_id] = admission
+        _save(connection, admissions.changed())
         return admitted
 
     def opens_at(self, connection: Connection, now: datetime) -> datetime:
-        """When a relay next has room: `now` while any has. Locks nothing and spends nothing."""
+        """When the limits of a relay next let a mail through: `now` while any does. Locks and changes nothing."""
         rows = {
             row.name: row.usage_log
             for row in connection.execute(select(throttle.c.name, throttle.c.usage_log))
         }
         moments = []
         for name, limits in self._relays.items():
-            budget = Budget.read(
+            budget = Budget.from_json(
                 limits.at(now, self._zone),
                 rows.get(_relay(name), "{}"),
-                _micros(now) + LOOKAHEAD_MICROSECONDS,
+                _to_microseconds(now) + LOOKAHEAD_MICROSECONDS,
             )
-            opening = _instant(budget.next(_micros(now)))
-            moments.append(min(opening, limits.changes(now, self._zone) or opening))
+            opening = _from_microseconds(budget.next(_to_microseconds(now)))
+            moments.append(min(opening, limits.next_change(now, self._zone) or opening))
         return max(now, min(moments))
 
     def _budgets(
-        self, connection: Connection, asks: Sequence[AdmissionRequest], now: datetime
+        self, connection: Connection, requests: Sequence[AdmissionRequest], now: datetime
     ) -> dict[str, Budget]:
-        limits = self._limits_of(asks, now)
-        spent = _locked(connection, limits) if limits else {}
-        latest = _micros(now) + MAX_QUEUE_MICROSECONDS
-        return {name: Budget.read(limits[name], text, latest) for name, text in spent.items()}
+        limits = self._limits_of(requests, now)
+        spent = _lock_usage(connection, limits) if limits else {}
+        latest = _to_microseconds(now) + MAX_QUEUE_MICROSECONDS
+        return {name: Budget.from_json(limits[name], text, latest) for name, text in spent.items()}
 
-    def _limits_of(self, asks: Sequence[AdmissionRequest], now: datetime) -> dict[str, tuple[Limit, ...]]:
-        found = {_relay(name): self._relays[name].at(now, self._zone) for name in {ask.relay for ask in asks}}
+    def _limits_of(self, requests: Sequence[AdmissionRequest], now: datetime) -> dict[str, tuple[Limit, ...]]:
+        found = {
+            _relay(name): self._relays[name].at(now, self._zone)
+            for name in {request.relay for request in requests}
+        }
         found = {name: limits for name, limits in found.items() if limits}
-        for name in {self._provider_of[ask.domain] for ask in asks if ask.domain in self._provider_of}:
+        for name in {
+            self._provider_of[request.domain] for request in requests if request.domain in self._provider_of
+        }:
             limits = self._providers[name]
             found[_provider(name)] = tuple(limits.limits())
             pace = Limit("second", QUEUE_RATE_PER_CONNECTION * (limits.connections or 1), SECOND)
@@ -163,56 +164,58 @@ class Throttle:
         return found
 
 
-class _Book:
-    """The budgets of one transaction. Behind each provider's stands a second one, its queue.
+class _Admissions:
+    """The budgets of one transaction. Each provider has a second one for its queue.
 
-    A delivery that finds its provider full takes a place in the queue and comes back when that is due. Newcomers
-    stand behind the queue, those with an appointment do not.
+    A delivery that finds its provider full takes a place in the queue and comes back when that is due. A delivery
+    without a place goes behind the queue; one with a place does not.
     """
 
     def __init__(self, budgets: Mapping[str, Budget], now: int) -> None:
         self._now = now
         self._budgets = budgets
-        self._after: dict[str, Budget] = {}
+        self._refused: dict[str, Budget] = {}
         self._changed: set[str] = set()
 
     def admit(self, relay: str, earliest: int | None = None) -> Admission:
-        """Whoever is no provider's."""
+        """Decide about a delivery by the relay's limits alone."""
         at = self._next(relay, earliest or self._now)
         if at > self._now + LOOKAHEAD_MICROSECONDS:
-            return RelayFull(_instant(self._turn_after(relay) - LOOKAHEAD_MICROSECONDS))
+            return RelayFull(_from_microseconds(self._next_after_refusals(relay) - LOOKAHEAD_MICROSECONDS))
         self._take(relay, at)
-        return Reservation(_instant(at))
+        return Reservation(_from_microseconds(at))
 
-    def admit_to(self, provider: str, ask: AdmissionRequest) -> Admission:
-        """Who goes to a provider: when both it and the relay have room."""
-        at = self._next(_relay(ask.relay), self._now)
+    def admit_to(self, provider: str, request: AdmissionRequest) -> Admission:
+        """Decide about a delivery to a limited provider: both the provider and the relay must have room."""
+        at = self._next(_relay(request.relay), self._now)
         opening = self._next(provider, at)
-        if not ask.appointed:
+        if not request.has_place:
             opening = self._next(_queue(provider), opening)
-        if opening > at + TOLERANCE_MICROSECONDS and ask.appointed:
-            return ProviderFull(_instant(self._turn_after(provider)), appointed=True)
+        if opening > at + TOLERANCE_MICROSECONDS and request.has_place:
+            return ProviderFull(_from_microseconds(self._next_after_refusals(provider)), has_place=True)
         if opening > at + TOLERANCE_MICROSECONDS:
             return self.enqueue(provider)
-        admission = self.admit(_relay(ask.relay), opening)
+        admission = self.admit(_relay(request.relay), opening)
         if isinstance(admission, Reservation):
             self._take(provider, opening)
-            if not ask.appointed:
+            if not request.has_place:
                 self._take(_queue(provider), opening)
         return admission
 
     def enqueue(self, provider: str) -> ProviderFull:
-        """A place in the queue, if it is not too long for one."""
+        """A place in the queue, unless the queue is too long."""
         opening = self._next(provider, self._now)
         place = self._next(_queue(provider), opening)
         if place > self._now + MAX_QUEUE_MICROSECONDS:
-            return ProviderFull(_instant(max(opening, self._now + MAX_QUEUE_MICROSECONDS)), appointed=False)
+            return ProviderFull(
+                _from_microseconds(max(opening, self._now + MAX_QUEUE_MICROSECONDS)), has_place=False
+            )
         self._take(_queue(provider), place)
-        return ProviderFull(_instant(place + TOLERANCE_MICROSECONDS), appointed=True)
+        return ProviderFull(_from_microseconds(place + TOLERANCE_MICROSECONDS), has_place=True)
 
     def changed(self) -> dict[str, str]:
-        """What is to be written down."""
-        return {name: self._budgets[name].written() for name in self._changed}
+        """The usage that changed, by name, as JSON."""
+        return {name: self._budgets[name].to_json() for name in self._changed}
 
     def _next(self, name: str, at: int) -> int:
         return self._budgets[name].next(at) if name in self._budgets else at
@@ -222,15 +225,15 @@ class _Book:
             self._budgets[name].take(at)
             self._changed.add(name)
 
-    def _turn_after(self, name: str) -> int:
-        """When one more would be let through, after those who were turned away here: so not all come back at once."""
-        if name not in self._after:
-            self._after[name] = self._budgets[name].copy()
-        return self._after[name].take(self._now)
+    def _next_after_refusals(self, name: str) -> int:
+        """When one more would be let through after those refused here, so that not all come back at once."""
+        if name not in self._refused:
+            self._refused[name] = self._budgets[name].copy()
+        return self._refused[name].take(self._now)
 
 
-def _locked(connection: Connection, names: Iterable[str]) -> dict[str, str]:
-    """What was spent, by name, locked against all others until commit; always in the same order."""
+def _lock_usage(connection: Connection, names: Iterable[str]) -> dict[str, str]:
+    """The usage by name, locked until commit; always in the same order, so that no two transactions deadlock."""
     wanted = sorted(names)
     rows = select(throttle).where(throttle.c.name.in_(wanted)).order_by(throttle.c.name).with_for_update()
     found = {row.name: row.usage_log for row in connection.execute(rows)}
@@ -260,12 +263,12 @@ def _queue(provider: str) -> str:
     return f"{provider} queue"
 
 
-def _micros(moment: datetime) -> int:
+def _to_microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _instant(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)
+def _from_microseconds(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -67,9 +67,9 @@ def test_a_provider_that_is_full_leaves_the_relay_to_the_others(database: Databa
     )
     assert answers == {
         0: Reservation(NOON),
-        1: ProviderFull(NOON + timedelta(seconds=1.05), appointed=True),
+        1: ProviderFull(NOON + timedelta(seconds=1.05), has_place=True),
         2: Reservation(NOON + 100 * MILLISECOND),
-        3: ProviderFull(NOON + timedelta(seconds=2.05), appointed=True),
+        3: ProviderFull(NOON + timedelta(seconds=2.05), has_place=True),
         4: Reservation(NOON + 200 * MILLISECOND),
     }
 
@@ -78,12 +78,12 @@ def test_who_was_given_an_appointment_goes_before_newcomers(database: Database) 
     throttle = Throttle({"smtp": RelayLimits()}, {"gmail": ProviderLimits(per_second=1)}, "UTC")
     admit(database, throttle, [AdmissionRequest(number, "smtp", "gmail.com") for number in range(2)])
     later = NOON + timedelta(seconds=1.05)
-    asks = [
+    requests = [
         AdmissionRequest(9, "smtp", "gmail.com"),
-        AdmissionRequest(1, "smtp", "gmail.com", appointed=True),
+        AdmissionRequest(1, "smtp", "gmail.com", has_place=True),
     ]
-    answers = admit(database, throttle, asks, now=later)
-    assert answers == {9: ProviderFull(NOON + timedelta(seconds=2.05), appointed=True), 1: Reservation(later)}
+    answers = admit(database, throttle, requests, now=later)
+    assert answers == {9: ProviderFull(NOON + timedelta(seconds=2.05), has_place=True), 1: Reservation(later)}
 
 
 def test_a_queue_that_is_too_long_takes_nobody_more(database: Database) -> None:
@@ -91,8 +91,8 @@ def test_a_queue_that_is_too_long_takes_nobody_more(database: Database) -> None:
     answers = admit(
         database, throttle, [AdmissionRequest(number, "smtp", "gmail.com") for number in range(9)]
     )
-    assert sum(isinstance(one, ProviderFull) and one.appointed for one in answers.values()) == 5
-    assert answers[8] == ProviderFull(NOON + timedelta(minutes=5), appointed=False)
+    assert sum(isinstance(one, ProviderFull) and one.has_place for one in answers.values()) == 5
+    assert answers[8] == ProviderFull(NOON + timedelta(minutes=5), has_place=False)
 
 
 def test_a_provider_that_is_full_for_today_is_left_alone_until_tomorrow(database: Database) -> None:
@@ -100,7 +100,7 @@ def test_a_provider_that_is_full_for_today_is_left_alone_until_tomorrow(database
     answers = admit(
         database, throttle, [AdmissionRequest(number, "smtp", "gmail.com") for number in range(2)]
     )
-    assert answers[1] == ProviderFull(NOON + timedelta(days=1), appointed=False)
+    assert answers[1] == ProviderFull(NOON + timedelta(days=1), has_place=False)
 
 
 def test_who_is_held_back_comes_back_about_once(sqlite_database: Database) -> None:
@@ -110,14 +110,14 @@ def test_who_is_held_back_comes_back_about_once(sqlite_database: Database) -> No
     waiting = [(NOON, number, False) for number in range(200)]
     asked, sent, now = 0, [], NOON
     while waiting:
-        due, number, appointed = heapq.heappop(waiting)
+        due, number, has_place = heapq.heappop(waiting)
         now = max(now, due) + luck.choice([0, 0, 0, 20]) * MILLISECOND
         (answer,) = admit(
-            sqlite_database, throttle, [AdmissionRequest(number, "smtp", "gmail.com", appointed)], now=now
+            sqlite_database, throttle, [AdmissionRequest(number, "smtp", "gmail.com", has_place)], now=now
         ).values()
         asked += 1
         if isinstance(answer, ProviderFull):
-            heapq.heappush(waiting, (answer.until, number, answer.appointed))
+            heapq.heappush(waiting, (answer.until, number, answer.has_place))
         else:
             sent.append(answer.at)
     assert len(sent) == 200
@@ -128,10 +128,10 @@ def test_who_is_held_back_comes_back_about_once(sqlite_database: Database) -> No
 
 def test_mails_in_the_air_count_against_a_providers_connections(database: Database) -> None:
     throttle = Throttle({"smtp": RelayLimits()}, {"gmail": ProviderLimits(connections=3)}, "UTC")
-    asks = [AdmissionRequest(number, "smtp", "gmail.com") for number in range(3)] + [
+    requests = [AdmissionRequest(number, "smtp", "gmail.com") for number in range(3)] + [
         AdmissionRequest(9, "smtp", "example.com")
     ]
-    answers = admit(database, throttle, asks, in_the_air=["gmail.com", "example.com"])
+    answers = admit(database, throttle, requests, in_flight=["gmail.com", "example.com"])
     kinds = Counter(type(one) for one in answers.values())
     assert kinds == {Reservation: 3, ProviderFull: 1}
 
@@ -201,14 +201,14 @@ class Undone(Exception):
 def admit(
     database: Database,
     throttle: Throttle,
-    asks: list[AdmissionRequest],
+    requests: list[AdmissionRequest],
     *,
-    in_the_air: list[str] | None = None,
+    in_flight: list[str] | None = None,
     now: datetime = NOON,
     keep: bool = True,
 ) -> dict[int, Admission]:
     with suppress(Undone), database.write() as connection:
-        answers = throttle.admit(connection, asks, now, lambda: in_the_air or [])
+        answers = throttle.admit(connection, requests, now, lambda: in_flight or [])
         if not keep:
             raise Undone
     return answers

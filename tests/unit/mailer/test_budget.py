@@ -51,7 +51,7 @@ def test_nothing_waits_for_more_than_a_grain_longer_than_it_must(
 def test_it_is_the_same_after_it_was_written_and_read(limits: list[Limit], pauses: list[int]) -> None:
     budget = Budget(limits)
     take_all(budget, pauses)
-    again = Budget.read(limits, budget.written(), latest=1 << 62)
+    again = Budget.from_json(limits, budget.to_json(), latest=1 << 62)
     assert take_all(again, pauses) == take_all(budget, pauses)
 
 
@@ -79,14 +79,14 @@ def test_what_is_remembered_does_not_grow() -> None:
     budget = Budget([Limit("day", 1_000_000, 86400 * SECOND), Limit("second", 1, 1000)])
     for mail in range(20_000):
         budget.take(START + mail * 20 * SECOND)
-    assert len(budget.written()) < (GRAINS + 5) * 30
+    assert len(budget.to_json()) < (GRAINS + 5) * 30
 
 
 def test_a_clock_that_is_set_back_delays_nothing_for_long() -> None:
     limits = [Limit("second", 1, SECOND)]
     budget = Budget(limits)
     budget.take(START + 3600 * SECOND)
-    back = Budget.read(limits, budget.written(), latest=START + SECOND // 2)
+    back = Budget.from_json(limits, budget.to_json(), latest=START + SECOND // 2)
     assert back.next(START) <= START + 2 * SECOND
 
 
@@ -94,7 +94,7 @@ def test_a_limit_that_is_new_in_the_settings_begins_afresh() -> None:
     old = Budget([Limit("second", 1, SECOND)])
     old.take(START)
     both = [Limit("second", 1, SECOND), Limit("hour", 10, 3600 * SECOND)]
-    assert Budget.read(both, old.written(), latest=START).next(START) == START + SECOND
+    assert Budget.from_json(both, old.to_json(), latest=START).next(START) == START + SECOND
 
 
 def take_all(budget: Budget, pauses: list[int]) -> list[int]:

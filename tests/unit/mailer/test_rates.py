@@ -48,22 +48,22 @@ class TestWarmUp:
         limits = RelayLimits(warm_up=self.PLAN)
         late = datetime(2026, 12, 1, 22, 59, tzinfo=UTC)
         assert [limits.at(late + timedelta(minutes=more), ZONE)[0].most for more in (0, 1)] == [500, 1000]
-        assert limits.changes(late, ZONE) == late + timedelta(minutes=1)
-        assert limits.changes(late + timedelta(days=5), ZONE) is None
+        assert limits.next_change(late, ZONE) == late + timedelta(minutes=1)
+        assert limits.next_change(late + timedelta(days=5), ZONE) is None
 
     def test_in_a_week_of_sending_all_that_is_allowed_each_day_has_its_number(self) -> None:
-        """A sender that asks every ten minutes, all week, by a clock that is an argument."""
+        """A sender that requests every ten minutes, all week, by a clock that is an argument."""
         limits = RelayLimits(warm_up=WarmUp(start=date(2026, 12, 1), first_day=50, growth=2, days=6))
         midnight = datetime(2026, 11, 30, 23, tzinfo=UTC)
         spent, sent = "{}", [0] * 6
         for step in range(6 * 144):
             now = midnight + step * timedelta(minutes=10)
             moment = int(now.timestamp()) * SECOND
-            budget = Budget.read(limits.at(now, ZONE), spent, moment)
+            budget = Budget.from_json(limits.at(now, ZONE), spent, moment)
             while budget.next(moment) == moment:
                 budget.take(moment)
                 sent[step // 144] += 1
-            spent = budget.written()
+            spent = budget.to_json()
         assert sent == [50, 100, 200, 400, 800, 1600]
 
 
