@@ -18,6 +18,8 @@ from templates.brand import Brand
 from templates.markdown import parse_notes
 from templates.notes import ReleaseNotes, RenderedNotes
 
+# Embeddings, overrides and isolates: they make a text read otherwise than it is written.
+_DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 LARGEST_IMAGE = 1_000_000  # bytes
 LARGEST_IMAGES = 3_000_000  # bytes, of all images of a mail
 LARGEST_TEXT = 4_000_000  # bytes of a file of notes, or of a changelog
@@ -40,7 +42,7 @@ def read_text(path: Path) -> str:
     """A file of notes as Markdown. Its size is judged before it is opened: a device or a pipe would never end.
 
     Raises InvalidInput, which names the file, where it is too large, not UTF-8, in a format that can't be mailed, or
-    can't be read.
+    can't be read. Controls of the direction of text are left out.
     """
     try:
         found = path.stat()
@@ -59,7 +61,7 @@ def read_text(path: Path) -> str:
         ) from None
     except OSError as error:
         raise InvalidInput(f"can't be read: {error.strerror}", where=str(path)) from None
-    return as_markdown(text, path.name)
+    return as_markdown(text.translate(_DIRECTIONS), path.name)
 
 
 def read_images(notes: ReleaseNotes, folder: Path, settings: Settings) -> dict[str, InlineImage]:

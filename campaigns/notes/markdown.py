@@ -196,6 +196,8 @@ def _subject(entry: _Entry) -> str:
         raise InvalidInput(
             "there is a control character in it.", where=entry.where, hint="Type the line anew."
         )
+    if not any(unicodedata.category(character)[0] in "LNPS" for character in entry.value):
+        raise InvalidInput("there is nothing to see in it.", where=entry.where, hint="Write it in words.")
     if len(entry.value) > LONGEST_LINE:
         raise InvalidInput(
             f"{len(entry.value)} characters are too many for one line.",

@@ -96,9 +96,8 @@ class Changelog:
     def label(self, release: Release) -> str:
         """What to call a release: its version, and with several packages its package."""
         version = release.versions[0]
-        return (
-            version.number if self.product or not version.package else f"{version.package} {version.number}"
-        )
+        has_several = len({name.lower() for name in self.packages}) > 1
+        return f"{version.package} {version.number}" if version.package and has_several else version.number
 
     def newest_first(self, found: Sequence[Release]) -> list[Release]:
         """Some of the releases with the newest first, whichever way the file is ordered."""

@@ -287,6 +287,12 @@ class TestPackages:
         assert "lines 1 and 5" in str(error)
         assert "@acme/cli@1.2.3, acme-ui@1.2.3" in str(error.hint)
 
+    def test_only_with_several_packages_is_a_release_called_by_its_own(self):
+        found = changelog("## @acme/cli@1.2.3\n\n- A\n\n## What's new in 1.2.2\n\n- B\n")
+        assert found.label(found.find("1.2.3")) == "1.2.3"
+        several = changelog(self.TEXT)
+        assert several.label(several.find("core@1.2.0")) == "core 1.2.0"
+
     def test_a_package_that_stands_before_every_version_need_not_be_named(self):
         text = "## @acme/cli@1.2.3\n\n- A thing\n\n## @acme/cli@1.2.2\n\n- Old\n"
         assert changelog(text).product == "@acme/cli"

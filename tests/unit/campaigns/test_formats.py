@@ -141,6 +141,11 @@ def test_markdown_stays_as_it_is(text):
     assert as_markdown(text, "notes.md") == text
 
 
+def test_controls_of_direction_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "n.md").write_text("# a\u202eb\u2066c\n\nשלום\n", encoding="utf-8")
+    assert read_text(tmp_path / "n.md") == "# abc\n\nשלום\n"
+
+
 @pytest.mark.parametrize("name", ["pipe", "folder", "/dev/zero", "large.md", "absent.md"])
 def test_what_is_no_file_of_notes_is_refused_before_it_is_read(name: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
