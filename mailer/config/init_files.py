@@ -44,6 +44,7 @@ host = {host}
 port = {port}
 security = {security}
 # username = "release-mailer"      # its password goes into the secrets file: [smtp] password = "..."
+# [smtp.oauth2] has a token in place of a password, as Microsoft 365 and Google want it: docs/relays.md.
 connections = {connections}
 
 # How fast, in any second, minute, hour or day, for all processes together. Several relays with weights are named

@@ -1,7 +1,7 @@
 """Hand mail to SMTP relays: connections, pools, several relays, and what a relay's replies mean.
 
-`transaction` and `replies` are the protocol without I/O; `pipeline` and `handshake` are its transport; `pool` keeps the
-connections of one relay, `relays` chooses among several. Those two are imported by name: a linter contract lists who may.
+`transaction`, `replies` and `sasl` are the protocol without I/O; `pipeline`, `handshake` and `login` are its transport; `oauth2`
+fetches tokens for a login; `failure` says why there is no connection; `pool` keeps the connections of one relay, `relays` chooses among several. Those two are imported by name: a linter contract lists who may.
 """
 
 from __future__ import annotations
