@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 
 import pytest
@@ -138,4 +139,5 @@ def test_hostile_markup_is_refused_or_read_in_little_time(unit: str) -> None:
         parse_notes(hostile)
     except InvalidInput as refused:
         assert "line" in str(refused)  # noqa: PT017 - both are fine
-    assert time.process_time() - start < 2  # a second on a quiet machine
+    limit = 2 if sys.gettrace() is None else 10  # seconds; measuring coverage slows everything down
+    assert time.process_time() - start < limit
