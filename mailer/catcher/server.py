@@ -1,8 +1,7 @@
-"""A local mailbox that catches everything: an SMTP server on loopback, and a page to read what it caught.
+"""A mail catcher: an SMTP server on loopback that accepts every mail and relays none.
 
-For the demo and for trying things out; nothing that it takes goes any further. Mails are kept in a Maildir,
-byte for byte as they came. They may be hostile, so each is shown in a frame without scripts, forms or origin,
-which loads nothing from anywhere.
+For the demo and for trying things out. Mails are stored in a Maildir, byte for byte as they came. They may be hostile,
+so each is shown in a frame without scripts, forms or origin, which loads nothing from anywhere.
 """
 
 from __future__ import annotations
@@ -34,8 +33,10 @@ class Caught:
         envelope, _, rest = kept.partition(b"\r\nReturn-Path: <")
         sender, _, self.data = rest.partition(b">\r\n")
         self.key = key
-        self.sender = _shown(sender)
-        self.recipients = [line.removeprefix("Delivered-To: ") for line in _shown(envelope).split("\r\n")]
+        self.sender = _decode_utf8(sender)
+        self.recipients = [
+            line.removeprefix("Delivered-To: ") for line in _decode_utf8(envelope).split("\r\n")
+        ]
 
     @staticmethod
     def kept_as(sender: str, recipients: Sequence[str], data: bytes) -> bytes:
@@ -63,18 +64,18 @@ class Caught:
 
     def headers(self) -> list[tuple[str, str]]:
         """All headers as they came, in their order, with their folds."""
-        head = _shown(self.data.partition(b"\r\n\r\n")[0])
+        head = _decode_utf8(self.data.partition(b"\r\n\r\n")[0])
         fields = (field.partition(":") for field in re.split(r"\r\n(?![ \t])", head))
         return [(name, value.strip()) for name, _, value in fields]
 
     def source(self) -> str:
         """The mail as it came."""
-        return _shown(self.data)
+        return _decode_utf8(self.data)
 
     def text(self, kind: str) -> str:
         """The first part of type `kind`, decoded; empty where there is none."""
         part = next((part for part in self.message.walk() if part.get_content_type() == kind), None)
-        return _decoded(part) if part is not None else ""
+        return _decode_text(part) if part is not None else ""
 
     def html(self) -> str:
         """The HTML part with the pictures that it brings along put into it, and links that open a new page."""
@@ -95,9 +96,9 @@ class Caught:
 
 
 class Catcher:
-    """The SMTP server, open as long as the ``async with``; mails stay in `folder`, a Maildir, afterwards.
+    """The SMTP server, open during the ``async with``. Mails stay in `folder`, a Maildir, afterwards.
 
-    Port 0 takes a free one; `port` then says which.
+    Port 0 takes a free port, which `port` then holds.
     """
 
     def __init__(self, folder: Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -158,12 +159,12 @@ def _payload(part: Message) -> bytes:
     return payload if isinstance(payload, bytes) else b""
 
 
-def _decoded(part: Message) -> str:
+def _decode_text(part: Message) -> str:
     try:
         return _payload(part).decode(part.get_content_charset("utf-8"), "replace")
     except (LookupError, ValueError):
-        return _shown(_payload(part))
+        return _decode_utf8(_payload(part))
 
 
-def _shown(raw: bytes) -> str:
+def _decode_utf8(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")

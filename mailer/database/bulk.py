@@ -1,6 +1,6 @@
-"""Rows by the thousand: many to a statement on SQLite and PostgreSQL's COPY, without a per-row detour through Core.
+"""Insert rows by the thousand: many to a statement on SQLite, COPY on PostgreSQL.
 
-Core's own executemany looks at every value of every row; for an import that is most of the time it would take.
+SQLAlchemy's own executemany looks at every value of every row, which would take most of the time of an import.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mailer.database.dialect import is_postgresql
 Row: TypeAlias = Mapping[str, Any]
 _Cells: TypeAlias = Sequence[Any]
 
-# What a statement of SQLite costs, its rows share; one takes 32,766 values at most.
+# Rows to a statement on SQLite, which takes 32,766 values at most.
 AT_ONCE = 500
 
 
@@ -67,7 +67,7 @@ def _instants(table: Table) -> Sequence[int]:
     return [index for index, column in enumerate(table.columns) if isinstance(column.type, UTCDateTime)]
 
 
-# Few instants are new: one row's stand in several tables, and what is recorded together is recorded at once.
+# Few instants are new: rows that are recorded together share one, in several tables.
 @lru_cache(maxsize=20_000)
 def _as_text(instant: datetime) -> str:
     """SQLite has no instants; this is how SQLAlchemy writes them there."""

@@ -27,8 +27,8 @@ BIG = BigInteger().with_variant(Integer, "sqlite")
 def one_of(name: str, kind: type[AnyStrEnum], *, nullable: bool = False) -> Column[AnyStrEnum]:
     """A text column that holds a value of `kind`, comes back as `kind`, and is checked by the database.
 
-    The check compares with one value after the other. Of a list, SQLite would make a table for each row that is
-    written: that took a seventh of a delivery's transactions.
+    The check compares with one value after the other. For IN with a list SQLite builds a table at each row that is
+    written, which took a seventh of a delivery's transactions.
     """
     held = Enum(
         kind, native_enum=False, length=16, values_callable=lambda members: [one.value for one in members]

@@ -1,12 +1,11 @@
 """Group commit: the work of many waiting tasks in one durable transaction.
 
-An fsync costs the same for one row as for fifty. While one transaction commits, whatever arrives waits
-together and forms the next, so groups grow with the load by themselves and a lone item never waits for
-company.
+An fsync costs the same for one row as for fifty. The items that arrive while one transaction commits form the next.
+So groups grow with the load, and a single item never waits for others.
 
-On SQLite the event loop itself commits: that takes less than to hand it to a thread, with which it would
-compete for the interpreter. A thread waits where there is something to wait for: somebody else who writes to the
-file, or PostgreSQL's answers.
+On SQLite the event loop itself commits: handing over to a thread would cost more, because the two compete for the
+interpreter. A thread is used where there is something to wait for: another process that writes to the file, or
+PostgreSQL's answers.
 """
 
 from __future__ import annotations
@@ -31,15 +30,14 @@ Result = TypeVar("Result")
 class GroupCommit(Generic[Item, Result]):
     """Applies submitted items in groups, each group in one transaction, in order of arrival.
 
-    `apply` gets the open transaction and the items, and returns one result an item. If it raises, or the commit
+    `apply` gets the open transaction and the items, and returns one result for each item. If it raises, or the commit
     fails, every task of that group gets the error and nothing of the group is in the database.
 
-    `expected` says how many more are soon to come: while that is more than wait already, a group waits for them,
-    up to MAX_WAIT. So those who come and go in a circle form two groups, one of which commits while the other is
-    on its way.
+    `expected` tells how many submissions are imminent. While there are more than already wait, a group waits for them,
+    at most MAX_WAIT seconds. So tasks that submit in turn form two groups: one commits while the other gathers.
 
-    On PostgreSQL, which is waited for more than it works, up to `max_concurrent` transactions are under way at once; order is
-    then kept only within each.
+    On PostgreSQL, where most of the time is waiting, up to `max_concurrent` transactions are open at once; order is then
+    kept only within each.
     """
 
     def __init__(
@@ -55,35 +53,35 @@ class GroupCommit(Generic[Item, Result]):
         self._apply = apply
         self._max_batch = max_batch
         self._expected = expected
-        self._enough: asyncio.Future[None] | None = None
+        self._expected_arrived: asyncio.Future[None] | None = None
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
-        self._gathering = False  # one group forms at a time, however many are being committed
+        self._is_gathering = False  # one group gathers at a time, however many are being committed
         self._max_concurrent = 1 if database.is_sqlite else max_concurrent
-        self._runners: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._threads = ThreadPoolExecutor(
             max_workers=self._max_concurrent, thread_name_prefix="group-commit"
         )
 
     async def submit(self, item: Item) -> Result:
-        """Wait until `item` is applied and durable; returns what `apply` made of it."""
+        """Wait until `item` is applied and durable; returns its result from `apply`."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if self._enough is not None and not self._enough.done() and self._is_complete():
-            self._enough.set_result(None)
+        if self._expected_arrived is not None and not self._expected_arrived.done() and self._is_complete():
+            self._expected_arrived.set_result(None)
         self._gather_next()
         return await future
 
     async def close(self) -> None:
-        """Finish what was submitted and let the threads go."""
-        while self._runners:
-            await asyncio.wait(self._runners)
+        """Finish what was submitted and end the threads."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
         self._threads.shutdown()
 
     def _gather_next(self) -> None:
-        """See that the next group forms, if there is room for one more transaction."""
-        if self._waiting and not self._gathering and len(self._runners) < self._max_concurrent:
-            self._gathering = True
-            self._runners.add(asyncio.create_task(self._run()))
+        """Start gathering the next group, if one more transaction may be open."""
+        if self._waiting and not self._is_gathering and len(self._tasks) < self._max_concurrent:
+            self._is_gathering = True
+            self._tasks.add(asyncio.create_task(self._run()))
 
     async def _run(self) -> None:
         try:
@@ -91,17 +89,17 @@ class GroupCommit(Generic[Item, Result]):
                 group = await self._gather()
                 self._gather_next()
                 await self._settle(group)
-                if self._gathering or not self._waiting:
+                if self._is_gathering or not self._waiting:
                     return
-                self._gathering = True
+                self._is_gathering = True
         finally:
-            self._runners.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _settle(self, group: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
             results = await self._commit([item for item, _ in group])
             settled = list(zip(group, results, strict=True))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it goes to those who wait for it
+        except Exception as error:  # noqa: BLE001 - every error goes to the tasks that wait
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)
@@ -112,11 +110,11 @@ class GroupCommit(Generic[Item, Result]):
 
     async def _gather(self) -> list[tuple[Item, asyncio.Future[Result]]]:
         try:
-            await asyncio.sleep(0)  # whoever is ready by now joins
+            await asyncio.sleep(0)  # tasks that are ready now join
             if not self._is_complete():
                 await self._wait_for_expected()
         finally:
-            self._gathering = False
+            self._is_gathering = False
         group, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
         return group
 
@@ -125,13 +123,13 @@ class GroupCommit(Generic[Item, Result]):
 
     async def _wait_for_expected(self) -> None:
         loop = asyncio.get_running_loop()
-        self._enough = loop.create_future()
-        timer = loop.call_later(MAX_WAIT, _resolve, self._enough)
+        self._expected_arrived = loop.create_future()
+        timer = loop.call_later(MAX_WAIT, _resolve, self._expected_arrived)
         try:
-            await self._enough
+            await self._expected_arrived
         finally:
             timer.cancel()
-            self._enough = None
+            self._expected_arrived = None
 
     async def _commit(self, items: Sequence[Item]) -> Sequence[Result]:
         if self._database.is_sqlite:

@@ -1,8 +1,8 @@
 """Statements of the hot path: compiled once, run on the driver's own values.
 
-SQLAlchemy compiles a statement once, too, but works out its parameters and result types anew at each execution.
-Where one statement runs a thousand times a second, that costs more than the statement does. So it is the driver's
-own cursor that runs it, inside SQLAlchemy's transaction.
+SQLAlchemy also compiles a statement once, but works out its parameters and result types at each execution. For a
+statement that runs a thousand times a second, that costs more than the statement itself. So the driver's own cursor
+runs it, inside SQLAlchemy's transaction.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ Statement = UpdateBase | Select[Any]
 class Prepared:
     """A statement that is run often. Values are given by the names of its bound parameters.
 
-    They are converted as the parameters' types want it; a list goes to an `AnyOf`. `each` names, in their order,
-    those that differ from row to row where it is run for many.
+    They are converted as the parameters' types require; a list goes to an `AnyOf`. `each` names, in order, the
+    parameters that differ from row to row in `run_each`.
     """
 
     def __init__(self, statement: Statement, each: Sequence[str] = ()) -> None:
@@ -62,7 +62,7 @@ class Prepared:
 
 
 class _Compiled:
-    """The statement in one engine's words."""
+    """The statement as compiled for one engine."""
 
     def __init__(self, statement: Statement, each: Sequence[str], dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
@@ -81,7 +81,7 @@ class _Compiled:
         self._readers = [(position, read) for position, read in enumerate(readers) if read is not None]
 
     def converted(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values as the driver wants them."""
+        """The values in the form that the driver takes."""
         binders = self._binders
         return {
             name: value if value is None or (bind := binders[name]) is None else bind(value)
@@ -122,9 +122,9 @@ def _mapped(rows: Sequence[Row], position: int, convert: Processor) -> list[Row]
 
 @contextmanager
 def pipelined(connection: Connection) -> Iterator[None]:
-    """Have PostgreSQL's statements go out together, as far as no answer is wanted in between: one round trip.
+    """Send PostgreSQL's statements together, as far as no result is read in between: one round trip.
 
-    Only what is `Prepared` may be run in it. An error comes out at the end at the latest.
+    Only a `Prepared` may be run in it. An error is raised at the end at the latest.
     """
     if not is_postgresql(connection):
         yield

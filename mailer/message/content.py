@@ -1,7 +1,6 @@
 """A message as it is offered to a relay: pieces of bytes, most of which all mails of a campaign share.
 
-They are handed to the kernel as they are: to join them first would have each mail go through the processor's caches
-twice more.
+The kernel is given the pieces as they are: joining them first would copy each mail twice more.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ _DOT = re.compile(rb"\n\.")
 class Content(NamedTuple):
     """A complete message: 7-bit, in lines that end with CRLF.
 
-    `size` is in octets. `dotted` says that a line may begin with a dot, so that DATA has to look for it.
+    `size` is in octets. `dotted`: a line may begin with a dot, so DATA has to look for one.
     """
 
     pieces: Sequence[bytes]
@@ -25,7 +24,7 @@ class Content(NamedTuple):
 
     @classmethod
     def of(cls, message: bytes) -> Self:
-        """Bytes from wherever. Raises ValueError where they are not 7-bit or do not end with CRLF."""
+        """A message from bytes. Raises ValueError where they are not 7-bit or do not end with CRLF."""
         if not (message.isascii() and message.endswith(b"\r\n")):
             raise ValueError("a message is 7-bit and ends with CRLF")
         return cls((message,), len(message), dotted=True)
@@ -39,6 +38,6 @@ class Content(NamedTuple):
         if not self.dotted:
             return self.pieces
         message = bytes(self)
-        if _DOT.search(message):  # twice as fast as `in`, which is what most messages cost
+        if _DOT.search(message):  # twice as fast as `in` for a message without one
             message = message.replace(b"\n.", b"\n..")
         return (b"." + message if message.startswith(b".") else message,)

@@ -1,8 +1,8 @@
 """DKIM signatures (RFC 6376) with rsa-sha256 (RFC 8301) and ed25519-sha256 (RFC 8463), relaxed/relaxed.
 
 A `Signer` holds a key. A `SignatureTemplate` holds what the signatures over all messages of one campaign have in common:
-the fixed fields are canonicalised and digested once, so that a message costs one digest and one signature a
-key. It relies on a body that is its own relaxed canonical form, as `mailer.message.quoted_printable` writes it.
+the fixed fields are canonicalised and digested once, so that a message costs one digest and one signature for each
+key. The body must be its own relaxed canonical form, as `mailer.message.quoted_printable` writes it.
 """
 
 from __future__ import annotations
@@ -174,13 +174,13 @@ class Signer:
 
 
 class SignatureTemplate:
-    """The signatures of a campaign: what does not change between its messages is digested once.
+    """The signatures of a campaign. What does not change between its messages is digested once.
 
     `fixed` are the field lines that all messages share, `personal` the names of the fields that follow
     with each message, `opening` the bytes with which every body begins.
     """
 
-    __slots__ = ("_fields", "_opening", "_stamps")
+    __slots__ = ("_fields", "_opening", "_signature_fields")
 
     def __init__(
         self, signers: Sequence[Signer], *, fixed: Iterable[bytes], personal: Sequence[str], opening: bytes
@@ -190,7 +190,7 @@ class SignatureTemplate:
         self._fields = hashlib.sha256(b"".join(canonical(lines[name]) for name in signed))
         self._opening = hashlib.sha256(opening)
         covered = ["From", *signed, *personal]
-        self._stamps = tuple(_SignatureField(signer, covered) for signer in signers)
+        self._signature_fields = tuple(_SignatureField(signer, covered) for signer in signers)
 
     def signatures(self, personal: Iterable[bytes], rest: bytes, at: int) -> bytes:
         """The DKIM-Signature fields, one a key, for the message with these lines and this rest of a body.
@@ -202,7 +202,12 @@ class SignatureTemplate:
         body_hash = binascii.b2a_base64(body.digest(), newline=False)
         fields = self._fields.copy()
         fields.update(b"".join(map(canonical, personal)))
-        return b"".join([stamp.field(fields.copy(), body_hash, at) for stamp in self._stamps])
+        return b"".join(
+            [
+                signature_field.field(fields.copy(), body_hash, at)
+                for signature_field in self._signature_fields
+            ]
+        )
 
 
 class _SignatureField:
