@@ -118,7 +118,7 @@ class _Writer:
             case "link":
                 return _link(self._inline(node), str(node.attrs["href"]))
             case kind:
-                mark = _MARKS.get(kind, "")
+                mark = "" if _is_inside(node, kind) else _MARKS.get(kind, "")
                 return f"{mark}{self._inline(node) or node.content}{mark}"
 
     def _image(self, node: SyntaxTreeNode) -> str:
@@ -126,6 +126,14 @@ class _Writer:
         label = f"{self._texts['image']}: {alt}" if alt else self._texts["image"]
         source = str(node.attrs["src"])
         return f"[{label} <{source}>]" if source.startswith("https:") else f"[{label}]"
+
+
+def _is_inside(node: SyntaxTreeNode, kind: str) -> bool:
+    """Whether an element of the same kind is around it: bold words in bold ones get no marks of their own."""
+    above = node.parent
+    while above is not None and above.type != kind:
+        above = above.parent
+    return above is not None
 
 
 def _write_row_as_lines(names: list[str], row: list[str], width: int) -> str:

@@ -110,6 +110,12 @@ class TestImages:
             assert f"notes.md, line {line}: " in str(refused.value)
 
 
+def test_emphasis_inside_emphasis_of_its_kind_has_no_marks_in_the_text():
+    text = mail("<details><summary><b>Other</b> (2)</summary>\n\nx\n\n</details>\n\n**a <b>b</b> *c***").text
+    assert "*Other (2)*" in text
+    assert "*a b _c_*" in text
+
+
 class TestTables:
     def test_long_words_in_cells_have_places_to_break(self):
         html = mail(f"| file | sum |\n| --- | --- |\n| a | {'8909e96a' * 16} `{'x' * 64}` |").html
