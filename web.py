@@ -153,14 +153,14 @@ class _AnswerLog:
             return
         status, began = 500, time.monotonic()
 
-        async def noting(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, send_and_note)
         finally:
             route = scope.get("route")
             name = route.name if isinstance(route, Route) else "other"

@@ -1,4 +1,4 @@
-"""The product team's door to this room: subscribers, consent."""
+"""Commands about people on file and their consent."""
 
 from subscribers.commands.consent import consent
 from subscribers.commands.people import subscribers

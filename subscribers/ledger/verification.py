@@ -37,7 +37,7 @@ Placed: TypeAlias = tuple[int, dict[str, ConsentStatus]]
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A ledger that adds up: how many events it holds, and the hash of the last, worth noting elsewhere."""
+    """An intact ledger: how many events it holds, and the hash of the last one, to be noted elsewhere."""
 
     events: int
     head: str

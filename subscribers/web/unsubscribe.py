@@ -1,4 +1,4 @@
-"""The recipients' door: the unsubscribe page, and the target of mail providers' one-click POST (RFC 8058).
+"""The unsubscribe page and the target of mail providers' one-click POST (RFC 8058).
 
 GET and HEAD write nothing, whoever follows a link. A POST needs no cookie and no login, is answered without a
 redirect, and may be repeated.
