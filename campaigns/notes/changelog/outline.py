@@ -15,6 +15,7 @@ from markdown_it.token import Token
 from templates.markdown import create_parser
 
 LOWEST = 7  # the level of what only looks like a heading: below all that are one
+_LONGEST = 500  # characters of a line that may be a heading; longer ones are not read word by word
 _MARKUP = re.compile(r"[\[*_`<~\\&!:]")
 _BULLET = re.compile(r"[-*+]( {1,4})\S")
 _RULE = re.compile(r"[-*_](?:\s*[-*_]){2,}\s*$")
@@ -143,8 +144,8 @@ class _Words:
 
     def of(self, source: str) -> tuple[str, bool]:
         """The words, and whether they begin struck out."""
-        if not _MARKUP.search(source):
-            return " ".join(source.split()), False
+        if len(source) > _LONGEST or not _MARKUP.search(source):
+            return " ".join(source[: 2 * _LONGEST].split()), False
         children = self._markdown.parseInline(source, self._environment)[0].children or []
         struck = bool(children) and children[0].type == "s_open"
         return " ".join("".join(_text(child) for child in children).split()), struck

@@ -29,7 +29,7 @@ _BETWEEN_VERSIONS = re.compile(r"\W*(?:through|and|en|resp|t/m)?\W*", re.IGNOREC
 _ARROW = re.compile(r"→|->|=>|⇒")
 _SEPARATORS = frozenset("-–—:,|/;·•&\"'“‘(")
 _SHORTCODE = re.compile(r":[a-z0-9_+-]{2,}:")
-_LONGEST_LEAD = 80
+_LONGEST_LEAD, _LONGEST_TITLE = 80, 500  # characters
 _DATE, _STATUS = "\x00", "\x01"
 
 
@@ -101,6 +101,8 @@ def key_of(number: str) -> str:
 
 def read_title(text: str) -> Title | None:
     """What a heading says about a release; None where it names no version, date or state of release."""
+    if len(text) > _LONGEST_TITLE:
+        return None
     line = _cleaned(text)
     dates = written_dates(line)
     masked, status = _masked(line, dates)
