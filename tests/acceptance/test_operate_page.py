@@ -22,7 +22,7 @@ test "$(stat -c '%U %a' mailer.secrets.toml)" = "mailer 600"
 crontab -u mailer -l | grep --quiet --fixed-strings 'MAILTO=ops@acme.example'
 crontab -u mailer -l | grep --quiet --fixed-strings {cron_line}
 su mailer -c {job}
-test -e /etc/systemd/system/timers.target.wants/release-mailer-run-due.timer
+test -e /etc/systemd/system/release-mailer-run-due.timer
 tar --list --file /tmp/mailer.tar | grep --quiet mailer.secrets.toml
 nginx -V 2>/dev/null
 apache2ctl -v >/dev/null
