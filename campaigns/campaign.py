@@ -33,3 +33,7 @@ class Campaign:
     finished_at: datetime | None
     paused_because: str | None
     send_window: str | None
+    source: str | None
+    approved_by: str | None
+    approved_login: str | None
+    approved_audience: int | None

@@ -11,8 +11,9 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select, update
 
 from campaigns.campaign import Campaign
-from campaigns.models import CampaignImage, CampaignRow, CampaignState
+from campaigns.models import CampaignImage, CampaignRow, CampaignState, DigestTick
 from campaigns.notes import content_hash, dump_notes
+from campaigns.source import NotesSource
 from mailer.database import table
 from mailer.errors import InvalidInput, NotFound, Refused
 from mailer.message import InlineImage
@@ -22,6 +23,7 @@ from templates.notes import ReleaseNotes, RenderedNotes
 
 campaign = table(CampaignRow)
 image = table(CampaignImage)
+tick = table(DigestTick)
 _COLUMNS = [campaign.c[field.name] for field in fields(Campaign)]
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")
@@ -34,9 +36,15 @@ def slug_of(words: str) -> str:
 
 
 def create(
-    connection: Connection, slug: str, notes: ReleaseNotes, images: Mapping[str, InlineImage], now: datetime
+    connection: Connection,
+    slug: str,
+    notes: ReleaseNotes,
+    images: Mapping[str, InlineImage],
+    now: datetime,
+    *,
+    source: NotesSource | None = None,
 ) -> Campaign:
-    """Put a draft on file. Raises InvalidInput for a slug that can't be used or is taken."""
+    """Put a draft on file; `source` says where its notes come from. Raises InvalidInput for a slug that can't be used or is taken."""
     if not SLUG.fullmatch(slug):
         raise InvalidInput(
             f"{slug!r} can't be a slug",
@@ -53,11 +61,42 @@ def create(
         "locale": notes.locale,
         "state": CampaignState.DRAFT,
         "notes": dump_notes(notes),
+        "source": source and source.dump(),
         "created_at": now,
     }
     campaign_id = connection.execute(insert(campaign).values(values).returning(campaign.c.id)).scalar_one()
     _store_images(connection, campaign_id, images.items())
     return find(connection, slug)
+
+
+def replace_notes(
+    connection: Connection,
+    campaign_id: int,
+    notes: ReleaseNotes,
+    images: Mapping[str, InlineImage],
+    source: NotesSource,
+) -> None:
+    """Give a campaign other notes; content that was frozen is dropped."""
+    values = {
+        "topic": notes.topic,
+        "locale": notes.locale,
+        "notes": dump_notes(notes),
+        "source": source.dump(),
+        "subject": None,
+        "html": None,
+        "text": None,
+        "content_hash": None,
+        "frozen_at": None,
+    }
+    connection.execute(update(campaign).where(campaign.c.id == campaign_id).values(values))
+    connection.execute(delete(image).where(image.c.campaign_id == campaign_id))
+    _store_images(connection, campaign_id, images.items())
+
+
+def remove(connection: Connection, campaign_id: int) -> None:
+    """Delete a campaign that has no deliveries; its slug is free again. Digests forget that they made it."""
+    connection.execute(update(tick).where(tick.c.campaign_id == campaign_id).values(campaign_id=None))
+    connection.execute(delete(campaign).where(campaign.c.id == campaign_id))
 
 
 def find(connection: Connection, slug: str) -> Campaign:

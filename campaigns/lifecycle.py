@@ -23,6 +23,9 @@ class Act(StrEnum):
     APPROVE = "approve"
     SCHEDULE = "schedule"
     MISS = "miss"
+    UNSCHEDULE = "unschedule"
+    UPDATE = "update"
+    DELETE = "delete"
     SEND = "send"
     PAUSE = "pause"
     RESUME = "resume"
@@ -32,9 +35,12 @@ class Act(StrEnum):
 
 
 _TRANSITIONS: dict[Act, dict[CampaignState, CampaignState]] = {
-    Act.APPROVE: {DRAFT: APPROVED, APPROVED: APPROVED},
+    Act.APPROVE: {DRAFT: APPROVED, APPROVED: APPROVED, SCHEDULED: SCHEDULED, MISSED: MISSED},
     Act.SCHEDULE: {DRAFT: SCHEDULED, APPROVED: SCHEDULED, SCHEDULED: SCHEDULED, MISSED: SCHEDULED},
     Act.MISS: {SCHEDULED: MISSED},
+    Act.UNSCHEDULE: {SCHEDULED: DRAFT, MISSED: DRAFT},  # an approved one is approved again at once
+    Act.UPDATE: {DRAFT: DRAFT, APPROVED: DRAFT, SCHEDULED: DRAFT, MISSED: DRAFT, PAUSED: DRAFT},
+    Act.DELETE: {state: state for state in CampaignState if state is not SENDING},
     Act.SEND: {
         DRAFT: SENDING,
         APPROVED: SENDING,
@@ -70,6 +76,9 @@ _PARTICIPLES = {
     Act.APPROVE: "approved",
     Act.SCHEDULE: "scheduled",
     Act.MISS: "missed",
+    Act.UNSCHEDULE: "unscheduled",
+    Act.UPDATE: "updated",
+    Act.DELETE: "deleted",
     Act.SEND: "sent",
     Act.PAUSE: "paused",
     Act.RESUME: "resumed",

@@ -63,7 +63,9 @@ class CampaignRow(SQLModel, table=True):
 
     `notes` holds the release notes as JSON. `subject`, `html` and `text` are the rendered content with recipient
     slots, and `content_hash` its SHA-256 (hex); all four are written together, when the content is frozen.
-    `send_window` is the campaign's own; where it is NULL, the settings' window is used.
+    `send_window` is the campaign's own; where it is NULL, the settings' window is used. `source` says as JSON where the
+    notes come from. `approved_by` is the name that the approver gave, `approved_login` their login on the machine, and
+    `approved_audience` how many people agreed at that time.
     """
 
     __tablename__ = "campaign"
@@ -86,6 +88,10 @@ class CampaignRow(SQLModel, table=True):
     finished_at: datetime | None = None
     paused_because: str | None = Field(default=None, sa_column=Column(Text))
     send_window: str | None = Field(default=None, sa_column=Column(String(200)))
+    source: str | None = Field(default=None, sa_column=Column(Text))
+    approved_by: str | None = Field(default=None, sa_column=Column(String(200)))
+    approved_login: str | None = Field(default=None, sa_column=Column(String(200)))
+    approved_audience: int | None = None
 
 
 class CampaignImage(SQLModel, table=True):

@@ -19,7 +19,7 @@ schedule = table(Schedule)
 
 def plan(connection: Connection, campaign_id: int, due: DueTime) -> None:
     """Keep when a campaign is due, in place of an earlier time."""
-    connection.execute(delete(schedule).where(schedule.c.campaign_id == campaign_id))
+    forget(connection, campaign_id)
     connection.execute(
         insert(schedule).values(
             campaign_id=campaign_id,
@@ -31,6 +31,11 @@ def plan(connection: Connection, campaign_id: int, due: DueTime) -> None:
     )
 
 
+def forget(connection: Connection, campaign_id: int) -> None:
+    """Delete a campaign's due time."""
+    connection.execute(delete(schedule).where(schedule.c.campaign_id == campaign_id))
+
+
 def due_at(connection: Connection, found: Campaign) -> datetime | None:
     """When a scheduled campaign is due; None for one that is not scheduled."""
     if found.state is not CampaignState.SCHEDULED:
@@ -40,34 +45,44 @@ def due_at(connection: Connection, found: Campaign) -> datetime | None:
     return at
 
 
-def start_due(connection: Connection, now: datetime) -> list[Missed]:
-    """Start the scheduled campaigns that are due; returns those for which it is too late.
-
-    Where several runs do this at once, the rows' locks let one of them start or miss each campaign.
-    """
-    due = connection.execute(
-        select(
-            campaign.c.slug,
-            schedule.c.id,
-            schedule.c.wall_time,
-            schedule.c.zone,
-            schedule.c.start_before,
-        )
+def slugs_due(connection: Connection, now: datetime) -> list[str]:
+    """The scheduled campaigns that are due, the earliest first."""
+    statement = (
+        select(campaign.c.slug)
         .join(schedule, schedule.c.campaign_id == campaign.c.id)
         .where(campaign.c.state == CampaignState.SCHEDULED, schedule.c.due_at <= now)
         .order_by(schedule.c.due_at)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def start_if_due(connection: Connection, slug: str, now: datetime) -> Missed | None:
+    """Start a scheduled campaign that is due; returns it where it is too late for that.
+
+    Where several runs do this at once, the row's lock lets one of them start or miss the campaign.
+    """
+    row = connection.execute(
+        select(schedule.c.id, schedule.c.wall_time, schedule.c.zone, schedule.c.start_before)
+        .join(campaign, schedule.c.campaign_id == campaign.c.id)
+        .where(campaign.c.slug == slug, campaign.c.state == CampaignState.SCHEDULED, schedule.c.due_at <= now)
         .with_for_update(skip_locked=True)
-    ).all()
-    missed = []
-    for row in due:
-        found = find(connection, row.slug)
-        if row.start_before < now:
-            change_state(connection, found, Act.MISS, now)
-            missed.append(Missed(row.slug, row.wall_time, row.zone))
-        else:
-            change_state(connection, found, Act.SEND, now)
-            connection.execute(update(schedule).where(schedule.c.id == row.id).values(started_at=now))
-    return missed
+    ).first()
+    if row is None:
+        return None
+    found = find(connection, slug)
+    if row.start_before < now:
+        change_state(connection, found, Act.MISS, now)
+        return Missed(slug, row.wall_time, row.zone)
+    change_state(connection, found, Act.SEND, now)
+    connection.execute(update(schedule).where(schedule.c.id == row.id).values(started_at=now))
+    return None
+
+
+def is_too_late(connection: Connection, campaign_id: int, now: datetime) -> bool:
+    """Whether a scheduled campaign may not start any more."""
+    statement = select(schedule.c.start_before).where(schedule.c.campaign_id == campaign_id)
+    start_before = connection.execute(statement).scalar_one_or_none()
+    return start_before is not None and start_before < now
 
 
 def set_window(connection: Connection, campaign_id: int, window: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select, update
@@ -11,11 +12,39 @@ from campaigns.campaign import Campaign
 from campaigns.catalogue import campaign as table
 from campaigns.lifecycle import Act, allows, next_state
 from campaigns.models import CampaignState
+from mailer.errors import Refused
+from subscribers import audience
+
+_CLEARED = (
+    *("approved_at", "approved_by", "approved_login", "approved_audience"),
+    *("started_at", "paused_because"),
+)
 
 
 def check(campaign: Campaign, act: Act, *, approval_required: bool) -> None:
     """Raise Refused where `act` may not be done, before the work that precedes it."""
     next_state(act, campaign.state, campaign.slug, approval_required=approval_required)
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """Who approves: the name that they gave, and their login on this machine."""
+
+    name: str | None
+    login: str | None
+
+
+def approve(connection: Connection, campaign: Campaign, approver: Approver, now: datetime) -> CampaignState:
+    """Approve a campaign for the people who agree now; an earlier approval is replaced."""
+    state = change_state(connection, campaign, Act.APPROVE, now)
+    values = {
+        "approved_at": now,
+        "approved_by": approver.name,
+        "approved_login": approver.login,
+        "approved_audience": audience.count(connection, campaign.topic),
+    }
+    connection.execute(update(table).where(table.c.id == campaign.id).values(values))
+    return state
 
 
 def change_state(
@@ -65,8 +94,12 @@ def _apply(
     state = next_state(act, before, campaign.slug)
     values: dict[str, object] = {"state": state}
     match act:
-        case Act.APPROVE if before is not state:
-            values["approved_at"] = now
+        case Act.UNSCHEDULE:
+            if campaign.approved_at is not None:
+                values["state"] = state = next_state(Act.APPROVE, state, campaign.slug)
+        case Act.UPDATE | Act.DELETE:
+            _discard_deliveries(connection, campaign)
+            values |= dict.fromkeys(_CLEARED)
         case Act.SEND if before is not state:
             values |= {"started_at": now, "paused_because": None}
             deliveries.enrol(connection, campaign.id, campaign.topic, now)
@@ -85,3 +118,12 @@ def _apply(
             pass
     connection.execute(update(table).where(table.c.id == campaign.id).values(values))
     return state
+
+
+def _discard_deliveries(connection: Connection, campaign: Campaign) -> None:
+    """Delete the deliveries. Raises Refused where one of them was attempted: a campaign keeps what it has mailed."""
+    if not deliveries.discard(connection, campaign.id):
+        raise Refused(
+            f"Campaign {campaign.slug!r} has offered mails to the relay, so its content and its slug stay.",
+            hint="Create a new campaign for other notes.",
+        )

@@ -52,3 +52,10 @@ def count(connection: Connection, topic: str) -> int:
     """How many people agree to get mail about `topic`."""
     people = select(func.count()).select_from(SUBSCRIBER).where(consented(topic, SUBSCRIBER.c.id))
     return connection.execute(people).scalar_one()
+
+
+def count_by_topic(connection: Connection) -> dict[str, int]:
+    """How many people agree to get mail about each topic; topics that nobody agreed to are left out."""
+    topics = select(CONSENT.c.topic).where(CONSENT.c.state == ConsentKind.GRANTED).distinct()
+    names = sorted(connection.execute(topics).scalars())
+    return {name: number for name in names if (number := count(connection, name))}

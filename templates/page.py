@@ -27,6 +27,7 @@ class Page(StrEnum):
     INVALID_LINK = "invalid_link"
     BAD_REQUEST = "bad_request"
     UNAVAILABLE = "unavailable"
+    PROOF = "proof"
 
 
 class Pages:

@@ -1,4 +1,4 @@
-"""Commands that make drafts: create."""
+"""Commands that create, update and delete campaigns."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from pathlib import Path
 
 import click
 
-from campaigns import catalogue
-from campaigns.commands.options import campaigns
-from campaigns.notes import Defaults, read_changelog, read_images, read_markdown, read_text, render_notes
+from campaigns import catalogue, reports, transitions
+from campaigns.commands.options import (
+    campaigns,
+    confirm,
+    dispatch_of,
+    report_status,
+    slug_argument,
+    yes_option,
+)
+from campaigns.lifecycle import Act
+from campaigns.notes import render_notes
+from campaigns.source import NotesSource
 from mailer.commands import CommandContext, json_option
-from subscribers.topic import parse_topic
-from templates.language import parse_locale
 from templates.lint import lint as lint_mail
 from templates.lint import lint_notes
 from templates.notes import RemoteImages
@@ -71,33 +78,23 @@ def create(
         raise click.UsageError(
             "--version, --title and --preheader go with --changelog; in a file of its own they are in its front matter."
         )
-    settings = context.settings
-    language = parse_locale(locale) if locale else None
-    defaults = Defaults(
-        locale=language or settings.locale,
-        topic=settings.topic if topic is None else parse_topic(topic),
-        product=settings.brand.name,
+    origin = NotesSource(
+        str(source.resolve()),
+        version if changelog else None,
+        title=title,
+        preheader=preheader,
+        topic=topic,
+        locale=locale,
         base_url=base_url,
+        remote_images=remote_images,
     )
-    text = read_text(source)
-    found = (
-        read_changelog(text, version or "", source.name, defaults, title=title, preheader=preheader)
-        if changelog
-        else read_markdown(text, source.name, defaults)
-    )
-    found = dataclasses.replace(
-        found,
-        locale=language or found.locale,
-        topic=found.topic if topic is None else defaults.topic,
-        base_url=base_url or found.base_url,
-        remote_images=remote_images or settings.remote_images,
-    )
-    images = read_images(found, source.parent, settings)
+    settings = context.settings
+    found, images = origin.read(settings)
     findings = lint_mail(render_notes(found, images, settings), image_hosts=settings.image_hosts)
     findings += lint_notes(found)
     name = slug or catalogue.slug_of(found.version or source.stem) or "release"
     with context.database.write() as connection:
-        campaign = catalogue.create(connection, name, found, images, context.now())
+        campaign = catalogue.create(connection, name, found, images, context.now(), source=origin)
     values = {
         "slug": campaign.slug,
         "state": campaign.state,
@@ -112,3 +109,65 @@ def create(
     if findings:
         said += f"\nLint found {len(findings)}: mailer campaigns lint {campaign.slug}"
     context.report(values, said, as_json=as_json)
+
+
+@campaigns.command()
+@slug_argument
+@click.option(
+    "--from",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Take the notes from this file from now on; by default from where they came.",
+)
+@click.option("--version", "version", help="The file is a changelog; take this version's section.")
+@json_option
+@click.pass_obj
+def update(context: CommandContext, slug: str, file: Path | None, version: str | None, as_json: bool) -> None:
+    """Read a campaign's notes again. Its approval and its due time are void.
+
+    It is refused once mails of the campaign were offered to a relay.
+
+    \b
+    Example:
+      mailer campaigns update 2.4.0
+      mailer campaigns update 2.4.0 --from notes.md
+    """
+    if version and file is None:
+        raise click.UsageError("--version goes with --from.")
+    source = None
+    if file is not None:
+        with context.database.read() as connection:
+            known = catalogue.find(connection, slug).source
+        source = dataclasses.replace(
+            NotesSource.load(known) if known else NotesSource(""),
+            path=str(file.resolve()),
+            version=version,
+            title=None,
+            preheader=None,
+        )
+    dispatch_of(context).update(slug, source)
+    report_status(context, slug, as_json=as_json)
+
+
+@campaigns.command()
+@slug_argument
+@yes_option
+@json_option
+@click.pass_obj
+def delete(context: CommandContext, slug: str, yes: bool, as_json: bool) -> None:
+    """Delete a campaign that has mailed nobody. Its slug is free again.
+
+    \b
+    Example:
+      mailer campaigns delete 2.4.0
+      mailer campaigns delete 2.4.0 --yes
+    """
+    if not yes:
+        with context.database.read() as connection:
+            campaign = catalogue.find(connection, slug)
+            status = reports.campaign_status(connection, campaign)
+        transitions.check(campaign, Act.DELETE, approval_required=False)
+        context.console.print(status.line(), markup=False)
+        confirm(f"Delete {slug}?", "Nothing was deleted.")
+    dispatch_of(context).delete(slug)
+    context.report({"slug": slug, "deleted": True}, f"{slug}: deleted", as_json=as_json)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import click
 
-from campaigns.commands.options import dispatch_of
+from campaigns.commands.options import dispatch_of, preflight_of
 from campaigns.commands.runs import exit_with, processes_option, run_due_campaigns
 from campaigns.commands.stop_signals import StopSignals, stop_signals
 from campaigns.digests import Digests, Ticked
@@ -35,7 +35,7 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
     """
     dispatch = dispatch_of(context)
     with stop_signals() as stop:
-        started = _start_due(context, dispatch)
+        started = _start_due(context, dispatch, set())
         results = run_due_campaigns(context, dispatch, processes, stop)
     # Cron starts a run each minute; that an earlier one is still at work is not worth a mail.
     own = [result for result in results if not result.by_another_run]
@@ -43,6 +43,7 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
         values = {
             "campaigns": [dataclasses.asdict(result.status) for result in results],
             "missed": [campaign.slug for campaign in started.missed],
+            "refused": [str(refusal) for refusal in started.refused],
             "digests": [dataclasses.asdict(tick) for tick in started.digests],
         }
         context.report(values, "", as_json=True)
@@ -72,10 +73,11 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
     """
     _ = context.settings  # invalid settings end it here
     printed = problem = None
+    refusals: set[str] = set()
     with stop_signals() as stop:
         while not stop.requested:
             try:
-                _work_once(context, processes, stop)
+                _work_once(context, processes, stop, refusals)
                 problem = None
             except MailerError as error:
                 problem = str(error)
@@ -85,10 +87,10 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
             stop.wait(every)
 
 
-def _work_once(context: CommandContext, processes: int, stop: StopSignals) -> None:
+def _work_once(context: CommandContext, processes: int, stop: StopSignals, printed: set[str]) -> None:
     # A new clock each time: over weeks, this host's would drift from the database's.
     dispatch = Dispatch(context.database, context.settings, context.database.clock())
-    _start_due(context, dispatch)
+    _start_due(context, dispatch, printed)
     for result in run_due_campaigns(context, dispatch, processes, stop):
         if result.by_another_run:
             continue
@@ -103,16 +105,27 @@ class _Started:
 
     digests: Sequence[Ticked]
     missed: Sequence[Missed]
+    refused: Sequence[Refused]
 
     @property
     def exit_code(self) -> int:
-        return Refused.exit_code if self.missed or any(tick.problem for tick in self.digests) else 0
+        failed = self.missed or self.refused or any(tick.problem for tick in self.digests)
+        return Refused.exit_code if failed else 0
 
 
-def _start_due(context: CommandContext, dispatch: Dispatch) -> _Started:
-    """Start what is due, and print what was missed or waits; only the run that recorded it prints it."""
+def _start_due(context: CommandContext, dispatch: Dispatch, printed: set[str]) -> _Started:
+    """Start what is due, and print what was missed or waits; only the run that recorded it prints it.
+
+    Refusals are printed unless they are in `printed`, to which they are added.
+    """
     ticks = Digests(context.database, context.settings, context.clock).run_due()
-    started = _Started(ticks, dispatch.start_due())
-    for item in (*(tick for tick in ticks if tick.slug or tick.problem), *started.missed):
+    refused: list[Refused] = []
+    missed = dispatch.start_due(preflight_of(context), refused.append)
+    started = _Started(ticks, missed, refused)
+    for item in (*(tick for tick in ticks if tick.slug or tick.problem), *missed):
         context.console.print(str(item), style="yellow", markup=False)
+    for refusal in map(str, refused):
+        if refusal not in printed:
+            printed.add(refusal)
+            context.console.print(refusal, style="yellow", markup=False)
     return started

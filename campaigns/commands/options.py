@@ -13,13 +13,15 @@ import uvloop
 
 from campaigns import catalogue, reports
 from campaigns.models import CampaignState
-from campaigns.sending import Dispatch
+from campaigns.sending import Dispatch, Preflight
 from mailer.commands import CommandContext
 from mailer.config import duration
+from mailer.errors import Refused
 
 Value = TypeVar("Value")
 
 slug_argument = click.argument("slug")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 window_option = click.option(
     "--window",
     metavar="HOURS",
@@ -72,6 +74,25 @@ def report_status(context: CommandContext, slug: str, *, as_json: bool) -> None:
 
 def dispatch_of(context: CommandContext) -> Dispatch:
     return Dispatch(context.database, context.settings, context.clock)
+
+
+def preflight_of(context: CommandContext) -> Preflight:
+    """The checks before the first mail; their warnings go to stderr."""
+
+    def warn(message: str) -> None:
+        context.console.print(message, style="yellow", markup=False)
+
+    return Preflight(context.database, context.settings, warn)
+
+
+def confirm(question: str, refusal: str) -> None:
+    """Ask; raises Refused with `refusal` where the answer is not yes, or where nobody can answer."""
+    try:
+        if click.confirm(question, err=True):
+            return
+    except click.Abort:
+        click.echo(err=True)
+    raise Refused(refusal, hint="In a script, give --yes.")
 
 
 def run(work: Coroutine[Any, Any, Value]) -> Value:

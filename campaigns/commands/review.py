@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import getpass
 import sys
 import tempfile
 from pathlib import Path
@@ -10,13 +11,18 @@ from pathlib import Path
 import click
 
 from campaigns.commands.options import campaigns, dispatch_of, report_status, run, slug_argument
-from campaigns.notes import Defaults, read_changelog, read_images, read_markdown, read_text, render_notes
+from campaigns.notes import render_notes
 from campaigns.preview import write_preview
-from campaigns.sending import DONE_WITH_LOSSES
+from campaigns.sending import DONE_WITH_LOSSES, Dispatch
+from campaigns.source import NotesSource
+from campaigns.transitions import Approver
 from mailer.commands import CommandContext, json_option
-from mailer.errors import ConfigurationError, Refused
+from mailer.errors import ConfigurationError, InvalidInput, Refused
+from mailer.message import Mailbox
 from templates.lint import Finding, Severity, lint_notes
 from templates.lint import lint as lint_mail
+
+MAX_NAME_LENGTH = 200
 
 
 @campaigns.command()
@@ -34,12 +40,15 @@ def lint(context: CommandContext, slug: str, version: str | None, as_json: bool)
       mailer campaigns lint CHANGELOG.md --version 2.4.0
     """
     path = Path(slug)
+    dispatch = dispatch_of(context)
     is_file = version is not None or path.exists()
-    findings = _lint_file(context, path, version) if is_file else dispatch_of(context).findings(slug)
+    findings = _lint_file(context, path, version) if is_file else dispatch.findings(slug)
+    change = False if is_file else _print_source_change(context, dispatch, slug)
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
     lines = [f"{one.severity}: {one.where}: {one.message} ({one.code})" for one in findings]
     lines.append(f"{slug}: {_counted(errors, 'error')}, {_counted(len(findings) - errors, 'warning')}")
     values = {"slug": slug, "errors": errors, "findings": [dataclasses.asdict(one) for one in findings]}
+    values["source_changed"] = change
     context.report(values, "\n".join(lines), as_json=as_json)
     if errors:
         sys.exit(Refused.exit_code)
@@ -47,15 +56,8 @@ def lint(context: CommandContext, slug: str, version: str | None, as_json: bool)
 
 def _lint_file(context: CommandContext, path: Path, version: str | None) -> tuple[Finding, ...]:
     settings = context.settings
-    defaults = Defaults(settings.locale, settings.topic, settings.brand.name)
-    text = read_text(path)
-    notes = (
-        read_changelog(text, version, path.name, defaults)
-        if version
-        else read_markdown(text, path.name, defaults)
-    )
-    notes = dataclasses.replace(notes, remote_images=settings.remote_images)
-    rendered = render_notes(notes, read_images(notes, path.parent, settings), settings)
+    notes, images = NotesSource(str(path), version).read(settings)
+    rendered = render_notes(notes, images, settings)
     return lint_mail(rendered, image_hosts=settings.image_hosts) + lint_notes(notes)
 
 
@@ -73,58 +75,111 @@ def preview(context: CommandContext, slug: str, folder: Path | None, open_it: bo
       mailer campaigns preview 2.4.0
       mailer campaigns preview 2.4.0 --folder build --no-open
     """
-    _, message = dispatch_of(context).composer(slug).proof(context.now())
+    dispatch = dispatch_of(context)
+    _, message = dispatch.composer(slug).proof(context.now())
+    change = _print_source_change(context, dispatch, slug)
     target = folder or Path(tempfile.mkdtemp(prefix="mailer-preview-"))
     html, text = write_preview(bytes(message), target, slug)
-    context.report({"slug": slug, "html": html, "text": text}, f"{html}\n{text}", as_json=as_json)
+    values = {"slug": slug, "html": html, "text": text, "source_changed": change}
+    context.report(values, f"{html}\n{text}", as_json=as_json)
     if open_it and sys.stdout.isatty():
         click.launch(str(html))
 
 
 @campaigns.command()
 @slug_argument
+@click.option(
+    "--to",
+    "addresses",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Send it here, in place of the proof_recipients; can be given several times.",
+)
 @json_option
 @click.pass_obj
-def proof(context: CommandContext, slug: str, as_json: bool) -> None:
-    """Send a sample of the mail to the proof_recipients only.
+def proof(context: CommandContext, slug: str, addresses: tuple[str, ...], as_json: bool) -> None:
+    """Send a sample of the mail to the team.
+
+    It goes to the settings' proof_recipients, or to --to. Its subject says that it is a proof, and so does the page
+    behind its unsubscribe link.
 
     \b
     Example:
-      MAILER_PROOF_RECIPIENTS=product@acme.example mailer campaigns proof 2.4.0
+      mailer campaigns proof 2.4.0
+      mailer campaigns proof 2.4.0 --to product@acme.example
     """
-    recipients = context.settings.proof_recipients
+    recipients = [_parse_recipient(address) for address in addresses or context.settings.proof_recipients]
     if not recipients:
         raise ConfigurationError(
-            "The settings name nobody to send proofs to.",
-            hint='Set proof_recipients = ["you@acme.example"] in mailer.toml.',
+            "There is nobody to send proofs to.",
+            hint='Give --to you@acme.example, or set proof_recipients = ["you@acme.example"] in mailer.toml.',
         )
     dispatch = dispatch_of(context)
-    composer = dispatch.composer(slug)
+    composer = dispatch.composer(slug, is_proof=True)
+    change = _print_source_change(context, dispatch, slug)
     outcomes = run(dispatch.send_proofs([composer.proof(context.now(), one) for one in recipients]))
+    results = [
+        {"to": recipient, "accepted": accepted, "reply": reply}
+        for recipient, (accepted, reply) in zip(recipients, outcomes, strict=True)
+    ]
+    failed = sum(not accepted for accepted, _ in outcomes)
     values = {
         "slug": slug,
-        "sent": sum(ok for ok, _ in outcomes),
-        "failed": sum(not ok for ok, _ in outcomes),
+        "sent": len(outcomes) - failed,
+        "failed": failed,
+        "proofs": results,
+        "source_changed": change,
     }
-    lines = [f"proof {number}: {said}" for number, (_, said) in enumerate(outcomes, 1)]
-    context.report(values, "\n".join(lines), as_json=as_json)
-    if values["failed"]:
+    context.report(
+        values, "\n".join(f"proof to {one['to']}: {one['reply']}" for one in results), as_json=as_json
+    )
+    if failed:
         sys.exit(DONE_WITH_LOSSES)
 
 
 @campaigns.command()
 @slug_argument
+@click.option("--as", "name", metavar="NAME", help="Who approves; the login on this machine is kept as well.")
 @json_option
 @click.pass_obj
-def approve(context: CommandContext, slug: str, as_json: bool) -> None:
-    """Approve a campaign and freeze its content. The content can't be changed afterwards.
+def approve(context: CommandContext, slug: str, name: str | None, as_json: bool) -> None:
+    """Approve a campaign and freeze its content.
+
+    The approval is void once the campaign is updated, and where its audience has grown by more than 10 %. Approve it
+    again then.
 
     \b
     Example:
       mailer campaigns approve 2.4.0
+      mailer campaigns approve 2.4.0 --as "Ada, product"
     """
-    dispatch_of(context).approve(slug)
+    if name is not None and (not name.strip() or len(name) > MAX_NAME_LENGTH or not name.isprintable()):
+        raise click.UsageError(f"--as takes a name of up to {MAX_NAME_LENGTH} characters on one line.")
+    dispatch_of(context).approve(slug, Approver(name and name.strip(), _find_login()))
     report_status(context, slug, as_json=as_json)
+
+
+def _find_login() -> str | None:
+    """The login of the process's owner on this machine; None where the machine does not know it."""
+    try:
+        return getpass.getuser()[:MAX_NAME_LENGTH]
+    except (OSError, KeyError, ImportError):
+        return None
+
+
+def _parse_recipient(address: str) -> str:
+    try:
+        return Mailbox.parse(address).email
+    except InvalidInput as error:
+        raise InvalidInput(f"{address!r}: {error.reason}", where="--to", hint=error.hint) from None
+
+
+def _print_source_change(context: CommandContext, dispatch: Dispatch, slug: str) -> bool:
+    """Print how the notes on disk differ from the campaign's; whether they do."""
+    change = dispatch.source_change(slug)
+    if change is not None:
+        context.console.print(change, style="yellow", markup=False)
+    return change is not None
 
 
 def _counted(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""Commands that set a campaign's due time: schedule."""
+"""Commands that set a campaign's due time: schedule, unschedule."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from datetime import timedelta
 
 import click
 
-from campaigns.commands.options import Duration, campaigns, dispatch_of, slug_argument, window_option
+from campaigns.commands.options import (
+    Duration,
+    campaigns,
+    dispatch_of,
+    preflight_of,
+    report_status,
+    slug_argument,
+    window_option,
+)
 from campaigns.timing import parse_due_time
 from mailer.commands import CommandContext, json_option
 
@@ -35,7 +43,7 @@ def schedule(
     """Schedule a campaign and freeze its content. `mailer run-due` sends it when it is due.
 
     Where run-due comes too late (see --max-lateness), the campaign is missed: nothing is sent until it gets a
-    new time. A time that the clocks skip comes as much later as they skip; of a time that comes twice, the first
+    new time. Scheduling it again changes the time. A time that the clocks skip comes as much later as they skip; of a time that comes twice, the first
     one counts.
 
     \b
@@ -47,7 +55,7 @@ def schedule(
     due = parse_due_time(
         wall_time, zone or settings.zone, context.now(), max_lateness or settings.max_lateness
     )
-    state = dispatch_of(context).schedule(slug, due, window)
+    state = dispatch_of(context).schedule(slug, due, window, preflight_of(context))
     values = {
         "slug": slug,
         "state": state,
@@ -56,3 +64,18 @@ def schedule(
         "start_before": due.start_before,
     }
     context.report(values, f"{slug}: scheduled for {due}", as_json=as_json)
+
+
+@campaigns.command()
+@slug_argument
+@json_option
+@click.pass_obj
+def unschedule(context: CommandContext, slug: str, as_json: bool) -> None:
+    """Take back a campaign's due time. Its content and its approval stay.
+
+    \b
+    Example:
+      mailer campaigns unschedule 2.4.0
+    """
+    dispatch_of(context).unschedule(slug)
+    report_status(context, slug, as_json=as_json)

@@ -1,4 +1,4 @@
-"""Commands that send a campaign, hold it or end it: send, pause, resume, cancel."""
+"""Commands that send, pause, resume or cancel a campaign."""
 
 from __future__ import annotations
 
@@ -7,18 +7,26 @@ import dataclasses
 import click
 
 from campaigns import catalogue, reports, transitions
-from campaigns.commands.options import campaigns, dispatch_of, report_status, slug_argument, window_option
+from campaigns.commands.options import (
+    campaigns,
+    confirm,
+    dispatch_of,
+    preflight_of,
+    report_status,
+    slug_argument,
+    window_option,
+    yes_option,
+)
 from campaigns.commands.runs import exit_with, judge, processes_option, run_campaign
 from campaigns.commands.stop_signals import stop_signals
 from campaigns.lifecycle import Act
 from campaigns.notes import load_notes
 from mailer.commands import CommandContext, json_option
-from mailer.errors import Refused
 
 
 @campaigns.command()
 @slug_argument
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @processes_option
 @window_option
 @json_option
@@ -38,10 +46,10 @@ def send(
       mailer campaigns send 2.4.0 --yes --json
       mailer campaigns send 2.4.0 --processes 2
     """
+    dispatch = dispatch_of(context)
     if not yes:
         _ask(context, slug)
-    dispatch = dispatch_of(context)
-    dispatch.start(slug, window)
+    dispatch.start(slug, window, preflight_of(context))
     with stop_signals() as stop:
         tally = run_campaign(context, dispatch, slug, processes, stop)
     result = judge(context, dispatch, slug, tally)
@@ -79,15 +87,24 @@ def resume(context: CommandContext, slug: str, as_json: bool) -> None:
 
 @campaigns.command()
 @slug_argument
+@yes_option
 @json_option
 @click.pass_obj
-def cancel(context: CommandContext, slug: str, as_json: bool) -> None:
+def cancel(context: CommandContext, slug: str, yes: bool, as_json: bool) -> None:
     """Cancel a campaign for good. What was not offered to a relay is never sent.
 
     \b
     Example:
       mailer campaigns cancel 2.4.0
+      mailer campaigns cancel 2.4.0 --yes
     """
+    if not yes:
+        with context.database.read() as connection:
+            campaign = catalogue.find(connection, slug)
+            status = reports.campaign_status(connection, campaign)
+        transitions.check(campaign, Act.CANCEL, approval_required=False)
+        context.console.print(status.line(), markup=False)
+        confirm(f"Cancel {slug} for good?", "Nothing was cancelled.")
     _do(context, slug, Act.CANCEL, as_json=as_json)
 
 
@@ -101,14 +118,19 @@ def _ask(context: CommandContext, slug: str) -> None:
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         status = reports.campaign_status(connection, campaign)
-    context.console.print(f"Subject:  {campaign.subject or load_notes(campaign.notes).title}", markup=False)
-    context.console.print(f"Audience: {status.audience:,} who agreed to {campaign.topic}", markup=False)
-    for relay in context.settings.every_relay.values():
-        context.console.print(f"Relay:    {relay.host}:{relay.port} ({relay.security})", markup=False)
     transitions.check(campaign, Act.SEND, approval_required=context.settings.require_approval)
-    try:
-        if click.confirm(f"Send {slug} now?", err=True):
-            return
-    except click.Abort:
-        click.echo(err=True)
-    raise Refused("Nothing was sent.", hint="In a script, give --yes.")
+    settings = context.settings
+    relays = [f"{relay.host}:{relay.port} ({relay.security})" for relay in settings.every_relay.values()]
+    lines = {
+        "Subject": campaign.subject or load_notes(campaign.notes).title,
+        "From": settings.sender,
+        "Reply-To": settings.reply_to or "none; replies go to From",
+        "Unsubscribe": f"{settings.public_url}/u/",
+        "Language": campaign.locale,
+        "Topic": campaign.topic,
+        "Audience": f"{status.audience:,} who agreed to {campaign.topic}",
+        "Relay": ", ".join(relays),
+    }
+    for name, value in lines.items():
+        context.console.print(f"{name + ':':<13}{value}", markup=False)
+    confirm(f"Send {slug} now?", "Nothing was sent.")

@@ -90,13 +90,27 @@ def report_campaign(context: CommandContext, slug: str, as_json: bool) -> None:
     times = {
         name: getattr(campaign, name) for name in ("created_at", "approved_at", "started_at", "finished_at")
     }
-    values = dataclasses.asdict(found) | times | {"content_hash": campaign.content_hash, "reasons": reasons}
+    values = (
+        dataclasses.asdict(found)
+        | times
+        | {
+            "content_hash": campaign.content_hash,
+            "approved_by": campaign.approved_by,
+            "approved_login": campaign.approved_login,
+            "approved_audience": campaign.approved_audience,
+            "reasons": reasons,
+        }
+    )
     lines = [found.line()]
     lines += [
         f"{name.removesuffix('_at')}: {at.astimezone(context.settings.tz):%Y-%m-%d %H:%M:%S %Z}"
         for name, at in times.items()
         if at
     ]
+    if campaign.approved_at:
+        lines.append(
+            f"approved by: {campaign.approved_by or 'nobody named'} (login {campaign.approved_login})"
+        )
     lines += [f"content: sha256 {campaign.content_hash}"] if campaign.content_hash else []
     lines += [_reason_line(reason) for reason in reasons]
     context.report(values, "\n".join(lines), as_json=as_json)

@@ -9,7 +9,7 @@ attempt. `held_back`, `recovery` and `workers` hold functions that are called by
 
 from __future__ import annotations
 
-from campaigns.deliveries.cancellation import cancel_open, drop_cancelled
+from campaigns.deliveries.cancellation import cancel_open, discard, drop_cancelled
 from campaigns.deliveries.claims import (
     ClaimContext,
     claim,
@@ -49,6 +49,7 @@ __all__ = [
     "claim_these",
     "count_claimable",
     "delivery",
+    "discard",
     "drop_cancelled",
     "enrol",
     "has_due",

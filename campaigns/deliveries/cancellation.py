@@ -1,4 +1,4 @@
-"""Cancel deliveries that were not attempted."""
+"""Cancel or delete deliveries that were not attempted."""
 
 from __future__ import annotations
 
@@ -7,12 +7,24 @@ from datetime import datetime
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    delete,
     select,
     update,
 )
 
 from campaigns.deliveries.tables import CLAIMABLE, campaign, delivery
 from campaigns.models import CampaignState, DeliveryState
+
+
+def discard(connection: Connection, campaign_id: int) -> bool:
+    """Delete a campaign's deliveries, unless one of them was ever attempted; whether they were deleted."""
+    rows = connection.execute(
+        select(delivery.c.attempts).where(delivery.c.campaign_id == campaign_id).with_for_update()
+    )
+    if any(rows.scalars()):
+        return False
+    connection.execute(delete(delivery).where(delivery.c.campaign_id == campaign_id))
+    return True
 
 
 def drop_cancelled(connection: Connection, now: datetime) -> None:

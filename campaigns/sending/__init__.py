@@ -5,6 +5,7 @@ from __future__ import annotations
 from campaigns.sending.compose import Composer, example
 from campaigns.sending.dispatch import Dispatch
 from campaigns.sending.pacing import HeldBack, NotYet, PacedAnswer, Pacing
+from campaigns.sending.preflight import Preflight
 from campaigns.sending.preparation import refuse_errors, refuse_unsendable
 from campaigns.sending.processes import joined_by
 from campaigns.sending.recorder import Recorder, Submission
@@ -19,6 +20,7 @@ __all__ = [
     "NotYet",
     "PacedAnswer",
     "Pacing",
+    "Preflight",
     "Recorder",
     "RunResult",
     "Sender",

@@ -1,28 +1,36 @@
-"""The use cases of sending: approve, schedule, start, run, resolve, finish."""
+"""The use cases of campaigns: approve, schedule, update, delete, start, run, resolve, finish."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+
+from sqlalchemy import Connection
 
 from campaigns import catalogue, deliveries, schedules, transitions
 from campaigns.campaign import Campaign
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState
+from campaigns.notes import render_notes
 from campaigns.sending.campaign_run import CampaignRuns, Watch
 from campaigns.sending.compose import Composer
+from campaigns.sending.preflight import Preflight
 from campaigns.sending.preparation import Preparation
 from campaigns.sending.sender import Tally
+from campaigns.source import NotesSource
 from campaigns.timing import ALWAYS, DueTime, Missed, SendWindow
+from campaigns.transitions import Approver
 from mailer.config import Settings
 from mailer.database import Clock, Database
-from mailer.errors import InvalidInput
+from mailer.errors import InvalidInput, Refused
 from mailer.message import Content
 from mailer.smtp import Accepted, Envelope
 from mailer.smtp.relays import Relays
 from subscribers.ledger import LedgerHealth
 from templates.lint import Finding
 from templates.notes import RenderedNotes
+
+NOBODY = Approver(None, None)
 
 
 class Dispatch:
@@ -41,9 +49,13 @@ class Dispatch:
         """What lint finds in a campaign's mail."""
         return self._preparation.findings(slug)
 
-    def composer(self, slug: str) -> Composer:
-        """Composes a campaign's mails, with its content as it is now."""
-        return self._preparation.composer(slug)
+    def composer(self, slug: str, *, is_proof: bool = False) -> Composer:
+        """Composes a campaign's mails, with its content as it is now; the subject of a proof says that it is one."""
+        return self._preparation.composer(slug, is_proof=is_proof)
+
+    def source_change(self, slug: str) -> str | None:
+        """How the notes on disk differ from the campaign's, or None."""
+        return self._preparation.source_change(slug)
 
     def act(self, slug: str, act: Act) -> CampaignState:
         """Pause, resume or cancel a campaign, whichever host is sending it."""
@@ -51,31 +63,77 @@ class Dispatch:
             campaign = catalogue.find(connection, slug)
             return transitions.change_state(connection, campaign, act, self._clock())
 
-    def approve(self, slug: str) -> CampaignState:
+    def approve(self, slug: str, approver: Approver = NOBODY) -> CampaignState:
         """Freeze the content and approve it."""
-        self._preparation.freeze(slug)
-        return self.act(slug, Act.APPROVE)
+        campaign = self._find(slug)
+        rendered = self._preparation.check_content(campaign)
+        with self._database.write() as connection:
+            self._freeze(connection, campaign, rendered)
+            return transitions.approve(connection, campaign, approver, self._clock())
 
-    def schedule(self, slug: str, due: DueTime, window: str | None = None) -> CampaignState:
-        """Freeze the content and leave the campaign to `start_due`; `window` becomes its own send window."""
+    def schedule(
+        self, slug: str, due: DueTime, window: str | None = None, preflight: Preflight | None = None
+    ) -> CampaignState:
+        """Freeze the content and leave the campaign to `start_due`; `window` becomes its own send window.
+
+        What `preflight` refuses leaves the campaign as it was.
+        """
         own_window = self._parse_window(window)
-        self._check_approval(slug, Act.SCHEDULE)
-        campaign = self._preparation.freeze(slug)
+        campaign, rendered = self._check(slug, Act.SCHEDULE, preflight)
         with self._database.write() as connection:
             state = transitions.change_state(connection, campaign, Act.SCHEDULE, self._clock())
+            self._freeze(connection, campaign, rendered)
             schedules.plan(connection, campaign.id, due)
             schedules.set_window(connection, campaign.id, own_window or campaign.send_window)
         return state
 
-    def start(self, slug: str, window: str | None = None) -> Campaign:
-        """Freeze the content and enrol the audience: from here on the campaign is being sent."""
-        own_window = self._parse_window(window)
-        self._check_approval(slug, Act.SEND)
-        LedgerHealth.of(self._database).refuse_if_damaged(check_now=True)
-        self._preparation.freeze(slug)
+    def unschedule(self, slug: str) -> CampaignState:
+        """Take back a due time; the campaign is a draft again, or approved where it was."""
         with self._database.write() as connection:
             campaign = catalogue.find(connection, slug)
+            state = transitions.change_state(connection, campaign, Act.UNSCHEDULE, self._clock())
+            schedules.forget(connection, campaign.id)
+        return state
+
+    def update(self, slug: str, source: NotesSource | None = None) -> CampaignState:
+        """Read the notes again, from `source` or from where they came; the campaign is a draft again.
+
+        An approval and a due time are void. Raises Refused where a mail was attempted, and where the source is unknown.
+        """
+        campaign = self._find(slug)
+        transitions.check(campaign, Act.UPDATE, approval_required=False)
+        if source is None and campaign.source is None:
+            raise Refused(
+                f"It is not known where the notes of {slug!r} come from.",
+                hint="Name a file with --from FILE.",
+            )
+        source = source or NotesSource.load(campaign.source or "")
+        notes, images = source.read(self._settings)
+        render_notes(notes, images, self._settings)  # what can't be rendered changes nothing
+        with self._database.write() as connection:
+            state = transitions.change_state(connection, campaign, Act.UPDATE, self._clock())
+            schedules.forget(connection, campaign.id)
+            catalogue.replace_notes(connection, campaign.id, notes, images, source)
+        return state
+
+    def delete(self, slug: str) -> None:
+        """Delete a campaign of which no mail was attempted; its slug is free again. Raises Refused."""
+        with self._database.write() as connection:
+            campaign = catalogue.find(connection, slug)
+            transitions.change_state(connection, campaign, Act.DELETE, self._clock())
+            catalogue.remove(connection, campaign.id)
+
+    def start(self, slug: str, window: str | None = None, preflight: Preflight | None = None) -> Campaign:
+        """Freeze the content and enrol the audience: from here on the campaign is being sent.
+
+        What `preflight` refuses leaves the campaign as it was.
+        """
+        own_window = self._parse_window(window)
+        LedgerHealth.of(self._database).refuse_if_damaged(check_now=True)
+        campaign, rendered = self._check(slug, Act.SEND, preflight)
+        with self._database.write() as connection:
             transitions.change_state(connection, campaign, Act.SEND, self._clock())
+            self._freeze(connection, campaign, rendered)
             schedules.set_window(connection, campaign.id, own_window or campaign.send_window)
         return campaign
 
@@ -139,10 +197,29 @@ class Dispatch:
                     replies.append((False, f"{type(outcome).__name__.lower()}: {outcome.reason}"))
         return replies
 
-    def start_due(self) -> list[Missed]:
-        """Start the scheduled campaigns that are due; returns those that are too late, once."""
-        with self._database.write() as connection:
-            return schedules.start_due(connection, self._clock())
+    def start_due(
+        self, preflight: Preflight | None = None, on_refusal: Callable[[Refused], None] | None = None
+    ) -> list[Missed]:
+        """Start the scheduled campaigns that are due; returns those that are too late, once.
+
+        A campaign that `preflight` refuses stays scheduled, and `on_refusal` is told why.
+        """
+        missed = []
+        with self._database.read() as connection:
+            slugs = schedules.slugs_due(connection, self._clock())
+        for slug in slugs:
+            try:
+                LedgerHealth.of(self._database).refuse_if_damaged()
+                if preflight is not None and not self._is_too_late(slug):
+                    preflight.check_start(self._find(slug))
+            except Refused as error:
+                if on_refusal is not None:
+                    on_refusal(Refused(f"{slug} is not started. {error.message}", hint=error.hint))
+                continue
+            with self._database.write() as connection:
+                if late := schedules.start_if_due(connection, slug, self._clock()):
+                    missed.append(late)
+        return missed
 
     def due(self) -> list[str]:
         """The campaigns that have something to send now; finishes those that have nothing left."""
@@ -170,7 +247,30 @@ class Dispatch:
         """A campaign's own window in full, with its zone, so that later settings do not change it."""
         return window and str(SendWindow.parse(window, self._settings.zone) or ALWAYS)
 
-    def _check_approval(self, slug: str, act: Act) -> None:
+    def _find(self, slug: str) -> Campaign:
+        with self._database.read() as connection:
+            return catalogue.find(connection, slug)
+
+    def _check(
+        self, slug: str, act: Act, preflight: Preflight | None
+    ) -> tuple[Campaign, RenderedNotes | None]:
+        """The campaign and the content to freeze, where nothing stands against `act`."""
+        campaign = self._find(slug)
+        transitions.check(campaign, act, approval_required=self._settings.require_approval)
+        rendered = self._preparation.check_content(campaign)
+        if preflight is not None:
+            if campaign.state is CampaignState.SENDING:
+                preflight.check_sender()
+                preflight.check_unsubscribe_page(campaign)
+            else:
+                preflight.check_start(campaign)
+        return campaign, rendered
+
+    def _freeze(self, connection: Connection, campaign: Campaign, rendered: RenderedNotes | None) -> None:
+        if rendered is not None:
+            catalogue.freeze(connection, campaign.id, rendered, self._clock())
+
+    def _is_too_late(self, slug: str) -> bool:
         with self._database.read() as connection:
             campaign = catalogue.find(connection, slug)
-        transitions.check(campaign, act, approval_required=self._settings.require_approval)
+            return schedules.is_too_late(connection, campaign.id, self._clock())

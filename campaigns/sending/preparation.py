@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from campaigns import catalogue
 from campaigns.campaign import Campaign
-from campaigns.notes import load_notes, render_notes
+from campaigns.notes import dump_notes, load_notes, render_notes
 from campaigns.sending.compose import Composer
+from campaigns.source import NotesSource
 from mailer.config import Settings
 from mailer.database import Clock, Database, installation_id
-from mailer.errors import Refused
+from mailer.errors import MailerError, Refused
 from templates.lint import Finding, Severity, lint, lint_notes
 from templates.notes import RenderedNotes
+
+PROOF_MARKS = {"en": "[Proof]", "nl": "[Proef]"}
 
 
 class Preparation:
@@ -20,6 +24,23 @@ class Preparation:
 
     def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
         self._database, self._settings, self._clock = database, settings, clock
+
+    def source_change(self, slug: str) -> str | None:
+        """How the notes on disk differ from the campaign's, or None. Campaigns of digests have no source."""
+        with self._database.read() as connection:
+            campaign = catalogue.find(connection, slug)
+            if campaign.source is None:
+                return None
+            images = catalogue.images_of(connection, campaign.id)
+        source = NotesSource.load(campaign.source)
+        try:
+            notes, images_now = source.read(self._settings)
+        except MailerError as error:
+            return f"The source can't be read any more: {error.message}."
+        kept = {image.content_id for name, image in images.items() if name}
+        if dump_notes(notes) == campaign.notes and {one.content_id for one in images_now.values()} == kept:
+            return None
+        return f"{source.path} has changed since. Take the change over with `mailer campaigns update {slug}`."
 
     def rendered(self, slug: str) -> RenderedNotes:
         """A campaign's mail with open slots: as it was frozen, or as it would be now."""
@@ -36,9 +57,11 @@ class Preparation:
             notes = load_notes(catalogue.find(connection, slug).notes)
         return lint(self.rendered(slug), image_hosts=self._settings.image_hosts) + lint_notes(notes)
 
-    def composer(self, slug: str) -> Composer:
-        """Composes a campaign's mails, with its content as it is now."""
+    def composer(self, slug: str, *, is_proof: bool = False) -> Composer:
+        """Composes a campaign's mails, with its content as it is now; the subject of a proof says that it is one."""
         rendered = self.rendered(slug)
+        if is_proof:
+            rendered = replace(rendered, subject=f"{PROOF_MARKS[rendered.locale]} {rendered.subject}")
         with self._database.read() as connection:
             campaign = catalogue.find(connection, slug)
             installation = installation_id(connection)
@@ -46,19 +69,16 @@ class Preparation:
             campaign.id, slug, campaign.topic, rendered, self._settings, installation=installation
         )
 
-    def freeze(self, slug: str) -> Campaign:
-        """Render, check and freeze the content, unless that was done before.
+    def check_content(self, campaign: Campaign) -> RenderedNotes | None:
+        """The content to freeze, rendered and checked; None where it is frozen already.
 
         Raises TemplateError or InvalidInput with file and line, and Refused where lint finds an error.
         """
-        with self._database.read() as connection:
-            campaign = catalogue.find(connection, slug)
-        if campaign.frozen_at is None:
-            rendered = self.rendered(slug)
-            refuse_unsendable(slug, campaign.topic, rendered, self._settings, self._clock())
-            with self._database.write() as connection:
-                catalogue.freeze(connection, campaign.id, rendered, self._clock())
-        return campaign
+        if campaign.frozen_at is not None:
+            return None
+        rendered = self.rendered(campaign.slug)
+        refuse_unsendable(campaign.slug, campaign.topic, rendered, self._settings, self._clock())
+        return rendered
 
 
 def refuse_unsendable(

@@ -73,6 +73,9 @@ class DkimSettings(Section):
     ed25519_key_file: Path | None = None
 
 
+UnsubscribeCheck = Literal["require", "warn", "off"]
+
+
 class Settings(BaseSettings):
     """Everything that can be set, typed and checked. Secrets never show in `repr`."""
 
@@ -96,6 +99,7 @@ class Settings(BaseSettings):
     remote_images: Literal["refuse", "link", "omit"] = "refuse"
     proof_recipients: Words = ()
     templates_dir: Path | None = None
+    unsubscribe_check: UnsubscribeCheck | None = None
     lease_seconds: PositiveFloat = 60
     drain_seconds: PositiveFloat = 30
     send_window: Line | None = None
@@ -151,6 +155,13 @@ class Settings(BaseSettings):
     def every_relay(self) -> dict[str, NamedRelay]:
         """All relays by name; the one in [smtp] is named smtp."""
         return self.relays or {"smtp": NamedRelay(**dict(self.smtp))}
+
+    @property
+    def unsubscribe_check_mode(self) -> UnsubscribeCheck:
+        """Whether the unsubscribe page must answer before mail is sent; by default only where mail leaves this machine."""
+        if self.unsubscribe_check is not None:
+            return self.unsubscribe_check
+        return "warn" if all(_is_loopback(relay.host) for relay in self.every_relay.values()) else "require"
 
     def per_sender(self) -> dict[str, Self]:
         """A copy of these settings for each relay that has a sender or return path of its own, with those in place."""

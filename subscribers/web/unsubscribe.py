@@ -135,6 +135,8 @@ class UnsubscribeEndpoint:
         return self._links
 
     async def _show(self, target: Target) -> Response:
+        if target.is_nobody:
+            return self._page(Page.PROOF, target.locale)
         async with self._database.session() as session:
             connection = await session.connection()
             view = await connection.run_sync(unsubscribe.look_up, target)
@@ -143,6 +145,10 @@ class UnsubscribeEndpoint:
         )
 
     async def _act(self, links: Links, token: str, target: Target, form: Mapping[str, str]) -> Response:
+        if target.is_nobody:
+            if _is_one_click(form):
+                return PlainTextResponse("A proof or a test: nothing was changed.\n", headers=self._headers)
+            return self._page(Page.PROOF, target.locale)
         if _is_one_click(form):
             await self._submit(Withdrawal(target, ONE_CLICK_SOURCE))
             self._metrics.count(WITHDRAWALS, door="one-click")
@@ -171,8 +177,6 @@ class UnsubscribeEndpoint:
         return self._view(Page.RESUBSCRIBED, target, view)
 
     async def _submit(self, request: unsubscribe.Request) -> View:
-        if request.target.is_nobody:
-            return View(Subscription.OFF)
         return await self._commits.submit(request)
 
     def _view(self, page: Page, target: Target, view: View, undo_code: str | None = None) -> Response:

@@ -47,7 +47,7 @@ def settings_for(port: int, **values: Any) -> Settings:
     smtp = {"host": "127.0.0.1", "port": port, "security": "none", "connections": 4} | values.pop("smtp", {})
     return Settings(
         secret_keys=SECRET,
-        sender="Acme <news@example.com>",
+        sender="Acme <notes@example.com>",
         public_url="https://example.com",
         smtp=smtp,
         **values,
@@ -157,7 +157,8 @@ def write_config(
     (folder / "mailer.toml").write_text(
         f"""
 database_url = "{database_url}"
-sender = "Acme <news@example.com>"
+sender = "Acme <notes@example.com>"
+unsubscribe_check = "off"
 public_url = "https://example.com"
 secret_keys = ["{SECRET}"]
 

@@ -7,13 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from campaigns.sending import Dispatch
-from cli import mailer
 from mailer.config import Settings
 from mailer.database import Database
-from mailer.errors import MailerError
+from tests.support.keyboard import Keyboard
 
 NOTES = """\
 ---
@@ -26,25 +24,12 @@ AFTERWARDS = datetime(2999, 6, 1, 10, 0, tzinfo=UTC)
 CHANGELOG = "# Changelog\n\n## [2.4.0] - 2026-11-01\n\n### Added\n\n- A planning board.\n"
 
 
-class Keyboard:
-    """Runs commands in the working directory."""
-
-    def __call__(self, *arguments: str, code: int = 0) -> Result:
-        result = CliRunner().invoke(mailer, arguments)
-        ended = result.exception.exit_code if isinstance(result.exception, MailerError) else result.exit_code
-        assert ended == code, result.exception or result.output
-        return result
-
-    def json(self, *arguments: str) -> dict[str, object]:
-        values = json.loads(self(*arguments, "--json").stdout)
-        assert isinstance(values, dict)
-        return values
-
-
 @pytest.fixture
 def keyboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keyboard:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MAILER_SECRET_KEYS", "k" * 32)
+    monkeypatch.setenv("MAILER_SENDER", "Acme <notes@example.com>")
+    monkeypatch.setenv("MAILER_UNSUBSCRIBE_CHECK", "off")
     (tmp_path / "notes.md").write_text(NOTES, encoding="utf-8")
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG, encoding="utf-8")
     database = Database("sqlite:///mailer.db", tmp_path)
@@ -99,11 +84,12 @@ def test_lint_finds_the_preheader_of_frozen_content_too(keyboard: Keyboard) -> N
 
 
 def test_the_status_of_a_scheduled_campaign_says_when_it_begins(keyboard: Keyboard) -> None:
+    keyboard.subscribe("a@example.com")
     keyboard("campaigns", "create", "notes.md")
     keyboard("campaigns", "schedule", "notes", "--at", "2999-06-01 09:00", "--tz", "Europe/Lisbon")
     assert keyboard.json("campaigns", "status", "notes")["next_due_at"] == "2999-06-01T08:00:00+00:00"
     assert keyboard("campaigns", "status", "notes").stdout.endswith("next: 2999-06-01 10:00 CEST\n")
-    keyboard("campaigns", "cancel", "notes")
+    keyboard("campaigns", "cancel", "notes", "--yes")
     assert keyboard.json("campaigns", "status", "notes")["next_due_at"] is None
 
 

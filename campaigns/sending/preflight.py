@@ -1,0 +1,86 @@
+"""What must hold before a campaign's first mail is sent. Each check raises Refused, with the way on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from campaigns.campaign import Campaign
+from campaigns.sending.unsubscribe_check import find_problem
+from mailer.config import Settings, key_source
+from mailer.database import Database, installation_id
+from mailer.errors import Refused
+from subscribers import audience
+from subscribers.self_service import NO_ADDRESS, Links
+from templates.language import parse_locale
+
+DEFAULT_SENDER = "news@example.com"
+MAX_AUDIENCE_GROWTH = 0.1  # of the audience that was approved
+
+
+class Preflight:
+    """The checks on a campaign, on one database and with one set of settings; `warn` gets what is only a warning."""
+
+    def __init__(self, database: Database, settings: Settings, warn: Callable[[str], None]) -> None:
+        self._database, self._settings, self._warn = database, settings, warn
+
+    def check_start(self, campaign: Campaign) -> None:
+        """All that must hold before a campaign is scheduled or started."""
+        self.check_sender()
+        with self._database.read() as connection:
+            self._check_audience(connection, campaign)
+        self.check_unsubscribe_page(campaign)
+
+    def check_sender(self) -> None:
+        """Raise Refused while a sender is the default address."""
+        senders = [self._settings.sender, *(own.sender for own in self._settings.per_sender().values())]
+        if any(sender.email.lower() == DEFAULT_SENDER for sender in senders):
+            raise Refused(
+                f"The sender is still the default, {DEFAULT_SENDER}.",
+                hint='Set sender = "Your name <you@your-domain>" in mailer.toml, or MAILER_SENDER.',
+            )
+
+    def check_unsubscribe_page(self, campaign: Campaign) -> None:
+        """Raise Refused, or warn, where the unsubscribe page does not answer a one-click request (RFC 8058)."""
+        mode = self._settings.unsubscribe_check_mode
+        if mode == "off":
+            return
+        settings = self._settings
+        with self._database.read() as connection:
+            installation = installation_id(connection)
+        links = Links(key_source(settings), installation, settings.public_url)
+        url = links.url(0, NO_ADDRESS, campaign.topic, parse_locale(campaign.locale))
+        problem = find_problem(url)
+        if problem is None:
+            return
+        message = f"Nobody could unsubscribe: {settings.public_url}/u/ fails the test: {problem}."
+        hint = (
+            "Run `mailer serve` and let public_url lead to it. "
+            "MAILER_UNSUBSCRIBE_CHECK=warn sends in spite of this, off does not check."
+        )
+        if mode == "require":
+            raise Refused(message, hint=hint)
+        self._warn(f"Warning: {message}\n{hint}")
+
+    def _check_audience(self, connection: Connection, campaign: Campaign) -> None:
+        people = audience.count(connection, campaign.topic)
+        if not people:
+            topics = audience.count_by_topic(connection)
+            on_file = ", ".join(f"{topic} ({number:,})" for topic, number in topics.items())
+            raise Refused(
+                f"Nobody agreed to get mail about {campaign.topic!r}.",
+                hint=f"Topics on file: {on_file}. Change the campaign with `mailer campaigns update {campaign.slug}`."
+                if topics
+                else "Nobody on file agreed to any topic: import people with `mailer subscribers import`.",
+            )
+        approved = campaign.approved_audience
+        if (
+            self._settings.require_approval
+            and approved is not None
+            and people > approved * (1 + MAX_AUDIENCE_GROWTH)
+        ):
+            raise Refused(
+                f"The approval of {campaign.slug!r} is void: the audience grew from {approved:,} to {people:,} people.",
+                hint=f"Approve it again: `mailer campaigns approve {campaign.slug}`.",
+            )

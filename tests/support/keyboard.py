@@ -1,0 +1,38 @@
+"""The command as someone at the keyboard has it, in this process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from cli import mailer
+from mailer.errors import MailerError
+
+
+class Keyboard:
+    """Runs commands in the working directory."""
+
+    def __call__(self, *arguments: str, code: int = 0) -> Result:
+        result = CliRunner().invoke(mailer, arguments)
+        ended = result.exception.exit_code if isinstance(result.exception, MailerError) else result.exit_code
+        assert ended == code, result.exception or result.output
+        return result
+
+    def json(self, *arguments: str, code: int = 0) -> dict[str, object]:
+        values = json.loads(self(*arguments, "--json", code=code).stdout)
+        assert isinstance(values, dict)
+        return values
+
+    def refuse(self, *arguments: str) -> str:
+        """Run a command that is refused (exit code 4); returns what it says."""
+        return str(self(*arguments, code=4).exception)
+
+    def subscribe(self, *emails: str, topic: str = "release-notes") -> None:
+        """Import people who agreed."""
+        rows = "".join(f"{email},yes,2026-06-01\n" for email in emails)
+        Path("people.csv").write_text("email,opted_in,opted_in_at\n" + rows, encoding="utf-8")
+        Path("wording.txt").write_text("Yes, mail me.\n", encoding="utf-8")
+        wording = ("--source", "form", "--wording", "wording.txt", "--topic", topic)
+        self("subscribers", "import", "people.csv", *wording)
