@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from campaigns import deliveries
-from campaigns.deliveries import Attempt, Halted, Withheld
+from campaigns.deliveries import Attempt, Halted, Withheld, delivery
 from campaigns.lifecycle import Act
-from campaigns.models import DeliveryState
+from campaigns.models import DeliveryReason, DeliveryState
 from mailer.database import Database
 from tests.support.campaign import agree, dispatch_for, settings_for, withdraw
 from tests.support.deliveries import SentCampaign
@@ -71,18 +71,17 @@ def test_a_paused_campaign_is_halted_while_another_is_sent(database: Database) -
     assert paused.states() == [DeliveryState.CLAIMED]
 
 
-def test_what_is_withheld_is_complete_and_nobodys(database: Database) -> None:
+def test_what_is_withheld_is_complete_and_nobodys_and_keeps_no_earlier_reason(database: Database) -> None:
     campaign = SentCampaign(database, 1)
     context = campaign.worker()
     (claimed,) = campaign.claim(context)
+    with database.write() as connection:
+        connection.execute(update(delivery).values(reason=DeliveryReason.LIMIT))
     withdraw(database, campaign.people[0])
     assert campaign.attempt(context, [claimed]) == {claimed: Withheld()}
     row = campaign.row(claimed)
-    assert (row["state"], row["completed_at"], row["worker_id"]) == (
-        DeliveryState.WITHHELD,
-        campaign.now,
-        None,
-    )
+    assert (row["state"], row["completed_at"]) == (DeliveryState.WITHHELD, campaign.now)
+    assert (row["worker_id"], row["reason"]) == (None, None)
 
 
 def test_only_the_claims_that_are_asked_about_are_withheld(database: Database) -> None:

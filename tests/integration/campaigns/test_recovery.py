@@ -143,6 +143,17 @@ def test_a_worker_that_sleeps_in_a_transaction_is_left_to_the_next_look(
     assert campaign.states() == [DeliveryState.PENDING] * 3
 
 
+def test_a_living_worker_does_not_wait_for_the_recovery_of_a_dead_one(postgresql_database: Database) -> None:
+    campaign = SentCampaign(postgresql_database, 2)
+    dead, alive = campaign.worker(), campaign.worker()
+    campaign.claim(dead, 1)
+    claimed = campaign.claim(alive, 1)
+    with postgresql_database.write() as recovering, postgresql_database.write() as other:
+        recovery.retire(recovering, [dead.worker_id], campaign.now)
+        other.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
+        assert list(deliveries.attempt(other, alive, claimed, campaign.now)) == claimed
+
+
 def test_cancelling_waits_for_no_worker(postgresql_database: Database) -> None:
     """PostgreSQL: what a worker has locked is passed by."""
     campaign = SentCampaign(postgresql_database, 2)
