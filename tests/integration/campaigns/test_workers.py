@@ -101,7 +101,11 @@ def test_another_process_that_got_the_number_of_one_that_ended_is_not_it() -> No
     assert Process(process.host, f"{os.getpid()}:1").is_gone()
 
 
-@pytest.mark.parametrize("number", ["999999999:", "999999999", f"{os.getpid()}:"])
+@pytest.mark.parametrize(
+    "number",
+    ["999999999:", "999999999", f"{os.getpid()}:"],
+    ids=["ended, with a separator", "ended", "this one"],  # the same in each process of the test run
+)
 def test_a_process_whose_start_is_unknown_is_not_taken_for_gone(number: str) -> None:
     assert not Process(Process.current().host, number).is_gone()
 
