@@ -62,7 +62,14 @@ upstreams_option = click.option(
 
 @click.group()
 def deploy() -> None:
-    """Print files for systemd, cron and reverse proxies, filled in from the settings."""
+    """Print files for systemd, cron and reverse proxies.
+
+    They are filled in from the settings, and go to standard output.
+
+    \b
+    Example:
+      mailer deploy nginx
+    """
 
 
 @deploy.command()
@@ -75,7 +82,7 @@ def deploy() -> None:
 @json_option
 @click.pass_obj
 def systemd(context: CommandContext, user: str, folder: Path | None, as_json: bool) -> None:
-    """Units: the socket and the service of the unsubscribe page, a timer for run-due, a worker.
+    """Units: socket, service, a timer for run-due, a worker.
 
     Enable the timer or the worker, not both.
 

@@ -27,7 +27,7 @@ _BATCH = 1000
 @json_option
 @click.pass_obj
 def suppress(context: CommandContext, file: Path, reason: str, yes: bool, as_json: bool) -> None:
-    """Mail nothing to the addresses in a file, whether or not they are on file.
+    """Suppress the addresses in a file, on file or not.
 
     FILE has one address a line, or is a CSV file with a column called email. Of people who are not on file only a
     keyed hash is kept. The consents of people on file are withdrawn.

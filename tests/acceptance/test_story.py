@@ -265,7 +265,7 @@ def check_mail(house: House, who: str, content: bytes) -> None:
     assert {header: message[header] for header in expected} == expected
     assert (message["To"].addresses[0].display_name, message["To"].addresses[0].addr_spec) == (name, who)
     assert message["List-Id"].endswith("<release-notes.acme.example>")
-    assert re.fullmatch(r"<[0-9a-f]+\.[0-9a-f]+@acme\.example>", message["Message-ID"])
+    assert re.fullmatch(r"<[0-9a-f]+\.[0-9a-f]+@acme\.example>", message["Message-ID"].strip())
     assert message["Date"].datetime.timestamp() == pytest.approx(time.time(), abs=300)
     assert message.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]

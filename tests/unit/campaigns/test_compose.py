@@ -87,7 +87,7 @@ def test_after_a_rotation_the_newest_key_signs_and_the_older_still_matches() -> 
 
 def test_without_one_the_sender_gets_the_bounces() -> None:
     envelope, _ = composer(settings_for(25)).compose(ZOE, NOW)
-    assert (envelope.sender, envelope.recipient) == ("news@example.com", "zoe@example.org")
+    assert (envelope.sender, envelope.recipient) == ("notes@example.com", "zoe@example.org")
 
 
 def test_configured_keys_sign_each_mail(tmp_path: Path) -> None:
