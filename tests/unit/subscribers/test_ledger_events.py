@@ -278,6 +278,24 @@ def test_a_broken_link_names_its_line_the_problem_and_what_to_do() -> None:
     assert "Stop sending" in broken.hint
 
 
+def test_a_number_that_comes_twice_is_named_with_the_one_that_was_expected() -> None:
+    first = link(None, a(ConsentKind.WITHDRAWN, NOON), NOON)
+    with pytest.raises(BrokenLink, match="at line 1: line 2 was expected there"):
+        list(check_chain([first, first]))
+
+
+def test_an_event_is_about_a_topic_that_follows_the_grammar() -> None:
+    with pytest.raises(ValueError, match="is not a topic"):
+        NewEvent(1, "release notes", ConsentKind.WITHDRAWN, NOON, "x")
+
+
+def test_a_refused_source_comes_with_an_example() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_source("")
+    assert refused.value.hint is not None
+    assert "sign-up form" in refused.value.hint
+
+
 def test_a_source_may_have_spaces_around_it_and_four_hundred_characters() -> None:
     assert parse_source("  " + "x" * 400 + "\n") == "x" * 400
 
