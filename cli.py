@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from click.exceptions import NoSuchCommand
 
-from mailer.errors import MailerError
+from mailer.errors import MailerError, exhausted_limit
 from mailer.output import to_json, tolerate_any_text, write_line
 
 if TYPE_CHECKING:
@@ -118,6 +118,13 @@ def main() -> None:
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code
         _report_error(error.message, error.hint, code, as_json=as_json)
+    except (MemoryError, OSError, ImportError) as error:
+        limit = exhausted_limit(error)
+        if limit is None:
+            raise
+        click.echo(f"Error: {limit}", err=True)
+        code = limit.exit_code
+        _report_error(limit.message, limit.hint, code, as_json=as_json)
     except click.ClickException as error:
         error.show()
         code = error.exit_code

@@ -16,6 +16,7 @@ Each class carries the exit code of the command that ends with it. Messages name
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 
@@ -79,3 +80,21 @@ class Locked(TryAgainLater):
 
 class RelayUnavailable(TryAgainLater):
     """No connection to the relay could be made for offering mail."""
+
+
+def exhausted_limit(error: BaseException) -> MailerError | None:
+    """The error to report where `error` says that memory or open files are used up, or else None."""
+    code = error.errno if isinstance(error, OSError) else None
+    if code in {errno.EMFILE, errno.ENFILE}:
+        return MailerError(
+            "The limit of open files is reached.",
+            hint="Raise it: LimitNOFILE= in a systemd unit, `ulimit -n` in a shell.",
+        )
+    # A shared library that finds no memory makes an ImportError.
+    unmapped = isinstance(error, ImportError) and "segment" in str(error)
+    if isinstance(error, MemoryError) or code == errno.ENOMEM or unmapped:
+        return MailerError(
+            "There is not enough memory.",
+            hint="Raise the limit (MemoryMax= in a systemd unit, `ulimit -v` in a shell), or free memory.",
+        )
+    return None

@@ -21,6 +21,7 @@ from mailer.web_server import (
     address_of,
     inherited_sockets,
     listen,
+    raise_file_limit,
     socket_of,
 )
 from mailer.web_server.reloading import WebApplication
@@ -56,6 +57,7 @@ def serve(context: CommandContext, host: str, port: int, fd: int | None, access_
     logging.basicConfig(
         level=logging.INFO if access_log else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
     )
+    raise_file_limit()
     application = ReloadableApplication(lambda: _create(context.web_application))
     with ExitStack() as stack:
         listeners = [socket_of(fd)] if fd is not None else inherited_sockets() or [listen(host, port)]

@@ -7,7 +7,7 @@ while it serves. `server` is uvicorn's server with an orderly end and SIGHUP.
 from __future__ import annotations
 
 from mailer.web_server.reloading import ReloadableApplication
-from mailer.web_server.server import DrainingServer
+from mailer.web_server.server import DrainingServer, raise_file_limit
 from mailer.web_server.sockets import address_of, inherited_sockets, listen, socket_of
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "address_of",
     "inherited_sockets",
     "listen",
+    "raise_file_limit",
     "socket_of",
 ]
