@@ -85,7 +85,7 @@ def import_(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Import the people of a CSV file ("-": of standard input) who consented.
+    """Import the people of a CSV file who consented.
 
     The columns are salutation, first_name, surname, email, opted_in and opted_in_at, or in Dutch aanhef,
     voornaam, tussenvoegsel, achternaam, e-mailadres, toestemming and toestemming_op; others are dropped. Comma,
