@@ -19,7 +19,7 @@ from benchmarks.programs import Finished, find, profiled, run
 
 SLUG = "notes"
 CONFIG = """
-sender = "Acme <news@example.com>"
+sender = "Acme <notes@example.com>"
 public_url = "https://mail.example.com"
 secret_keys = ["a-key-for-as-long-as-this-benchmark-runs"]
 

@@ -66,7 +66,7 @@ class SendCampaign:
             settings |= {"username": LOGIN[0], "password": LOGIN[1]}
         lines = [f"{name} = {json.dumps(value)}" for name, value in (settings | smtp).items()]
         (folder / "mailer.toml").write_text(
-            f'database_url = "{url}"\nsender = "Acme <news@example.com>"\npublic_url = "https://example.com"\n'
+            f'database_url = "{url}"\nsender = "Acme <notes@example.com>"\npublic_url = "https://example.com"\n'
             f'secret_keys = ["{SECRET}"]\n[smtp]\n' + "\n".join(lines) + "\n",
             encoding="utf-8",
         )
