@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -152,8 +152,9 @@ class Database:
 
         Raises ConfigurationError where the tables are of another version.
         """
-        if self.is_sqlite and self.url.database and not Path(self.url.database).exists():
-            _create_private(Path(self.url.database))
+        if self.is_sqlite and self.url.database:
+            with suppress(FileExistsError):  # also when another process creates it at this moment
+                _create_private(Path(self.url.database))
         from mailer.database import schema  # noqa: PLC0415 - Alembic is slow to import, and most commands never need it
 
         with translated_errors(self.url), self.engine.connect() as connection:
@@ -208,8 +209,14 @@ class Database:
             return postgresql_setup.durability_problem(connection)
 
     def copy_file(self, target: Path) -> None:
-        """Copy a SQLite database, consistently also while others write, to a new file for its owner only."""
-        _create_private(target)
+        """Copy a SQLite database, consistently also while others write, to a new file for its owner only.
+
+        Raises ConfigurationError where there is such a file already, or where it can't be created.
+        """
+        try:
+            _create_private(target)
+        except FileExistsError:
+            raise ConfigurationError(f"{target} exists already.") from None
         with (
             translated_errors(self.url),
             self.engine.connect() as connection,
@@ -272,7 +279,10 @@ def _elapsed() -> float:
 
 
 def _create_private(path: Path) -> None:
+    """Raises FileExistsError, ConfigurationError where the file can't be created for another reason."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        raise
     except OSError as error:
         raise ConfigurationError(f"{path} can't be created: {error.strerror}.") from None

@@ -255,7 +255,7 @@ def test_a_copy_of_a_file_holds_what_was_committed_and_is_private(
         assert connection.execute(text("SELECT name FROM throttle")).scalar_one() == "relay smtp"
     copy.close()
     assert target.stat().st_mode & 0o777 == 0o600
-    with pytest.raises(ConfigurationError, match="can't be created"):
+    with pytest.raises(ConfigurationError, match="exists already"):
         sqlite_database.copy_file(target)
 
 

@@ -68,8 +68,10 @@ class RealRelay(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self.stop()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def ports(self) -> dict[str, int]:
@@ -108,8 +110,12 @@ class RealRelay(ABC):
 
     def signal_workers(self, number: signal.Signals) -> None:
         """Send a signal to every process of it that serves connections."""
-        for process in descendants(self.main_process()):
+        for process in self.workers():
             send_signal(process, number)
+
+    def workers(self) -> list[int]:
+        """The process ids below its parent process."""
+        return descendants(self.main_process())
 
     def read_log(self) -> str:
         """What it has logged by now."""
@@ -174,6 +180,14 @@ def is_running(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def name_of(process: int) -> str:
+    """The name of a process's program; empty where it has ended."""
+    try:
+        return Path(f"/proc/{process}/comm").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def send_signal(process: int, number: signal.Signals) -> None:
