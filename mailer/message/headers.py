@@ -122,7 +122,8 @@ def message_id(identifier: str) -> bytes:
     """Message-ID, from an identifier in angle brackets (RFC 5322, section 3.6.4)."""
     if not _MESSAGE_ID.fullmatch(identifier) or len(identifier) >= HARD_LINE_LIMIT:
         raise InvalidInput(f"Message-ID {identifier!r} is not of the form <left@right>")
-    return _folded(f"Message-ID: {identifier}")
+    line = f"Message-ID: {identifier}"
+    return (f"{line}\r\n" if len(line) <= LINE_LIMIT else f"Message-ID:\r\n {identifier}\r\n").encode()
 
 
 @lru_cache(maxsize=8)

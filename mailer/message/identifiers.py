@@ -17,6 +17,8 @@ from mailer.message import headers
 
 _FEEDBACK_PART = re.compile(r"[A-Za-z0-9._-]+")
 _LOCAL_PART_LIMIT: Final = 64  # octets, RFC 5321, section 4.5.3.1.1
+_MESSAGE_ID_BYTES: Final = 16  # of the HMAC; with more, the field would not fit on a line
+_MESSAGE_ID_KEY_LENGTH: Final = 8  # digits of the key id
 _VERP_KEY_ID_LENGTH: Final = 4  # two keys with the same short id are both tried
 _VERP_SIGNATURE_LENGTH: Final = 16
 _VERP_DIGITS: Final = 12  # of a delivery's number
@@ -33,8 +35,8 @@ class MessageIds:
 
     def __init__(self, keys: Sequence[bytes], campaign_id: int, domain: str) -> None:
         purpose = b"message-id\0%d\0" % campaign_id
-        self._hashes = {key_id(key): KeyedHash(key, purpose) for key in keys}
-        self._newest = key_id(keys[-1])
+        self._hashes = {_short(key): KeyedHash(key, purpose) for key in keys}
+        self._newest = _short(keys[-1])
         self._end = f"@{headers.ascii_domain(domain)}>"
 
     def of(self, delivery_id: int) -> str:
@@ -49,7 +51,12 @@ class MessageIds:
         return hmac.compare_digest(self._made_with(name, delivery_id).encode(), message_id.encode())
 
     def _made_with(self, name: str, delivery_id: int) -> str:
-        return f"<{self._hashes[name].digest(b'%d' % delivery_id)[:20].hex()}.{name}{self._end}"
+        signature = self._hashes[name].digest(b"%d" % delivery_id)[:_MESSAGE_ID_BYTES]
+        return f"<{signature.hex()}.{name}{self._end}"
+
+
+def _short(key: bytes) -> str:
+    return key_id(key)[:_MESSAGE_ID_KEY_LENGTH]
 
 
 def feedback_id(campaign: str, topic: str, mail_type: str, sender_id: str) -> str:

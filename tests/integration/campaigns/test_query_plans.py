@@ -1,0 +1,81 @@
+"""No statement that is run for each mail or each person goes through a whole table on SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
+
+from mailer.database import Database
+from subscribers import ledger
+from subscribers.ledger import NewEvent
+from subscribers.models import ConsentKind
+from tests.support.campaign import TOPIC, dispatch_for, draft, settings_for, subscribe, unwatched
+from tests.support.relay import FaultyRelay
+
+WHOLE_TABLES = (
+    "consent",
+    "consent_1",
+    "delivery",
+    "subscriber",
+    "subscriber_1",
+    "suppression",
+    "suppression_1",
+)
+
+
+@contextmanager
+def recorded() -> Iterator[set[str]]:
+    """The statements of all connections that are opened meanwhile, with their values."""
+    statements: set[str] = set()
+
+    def trace(connection: Any, _record: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.set_trace_callback(statements.add)
+
+    event.listen(Pool, "connect", trace)
+    try:
+        yield statements
+    finally:
+        event.remove(Pool, "connect", trace)
+
+
+def scans(database: Database, statements: set[str]) -> list[tuple[str, str]]:
+    """Each step that goes through one of the tables, with its statement."""
+    with closing(sqlite3.connect(str(database.url.database))) as connection:
+        return [
+            (step, statement)
+            for statement in statements
+            if statement.startswith(("SELECT", "UPDATE", "DELETE", "INSERT"))
+            for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+            if step in {f"SCAN {table}" for table in WHOLE_TABLES}
+        ]
+
+
+async def test_sending_looks_deliveries_and_people_up_by_their_keys(sqlite_database: Database) -> None:
+    subscribe(sqlite_database, 30)
+    draft(sqlite_database)
+    async with FaultyRelay(pipelining=True) as relay:
+        dispatch = dispatch_for(sqlite_database, settings_for(relay.port))
+        dispatch.start("notes")
+        sqlite_database.close()  # so that the run opens connections of its own
+        with recorded() as statements:
+            tally = await dispatch.run("notes", unwatched)
+    assert tally.error is None
+    assert any("UPDATE delivery" in statement for statement in statements)
+    assert scans(sqlite_database, statements) == []
+
+
+def test_a_withdrawal_looks_the_person_up_by_their_key(sqlite_database: Database) -> None:
+    people = subscribe(sqlite_database, 30)
+    sqlite_database.close()
+    now = datetime.now(UTC)
+    with recorded() as statements, sqlite_database.write() as connection:
+        ledger.append(connection, [NewEvent(people[3], TOPIC, ConsentKind.WITHDRAWN, now, "test")], now)
+    assert any("consent" in statement for statement in statements)
+    assert scans(sqlite_database, statements) == []
