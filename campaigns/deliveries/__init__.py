@@ -13,7 +13,6 @@ from campaigns.deliveries.cancellation import cancel_open, discard, drop_cancell
 from campaigns.deliveries.claims import (
     ClaimContext,
     claim,
-    claim_these,
     count_claimable,
     enrol,
     has_due,
@@ -46,7 +45,6 @@ __all__ = [
     "campaign",
     "cancel_open",
     "claim",
-    "claim_these",
     "count_claimable",
     "delivery",
     "discard",

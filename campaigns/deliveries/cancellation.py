@@ -7,12 +7,14 @@ from datetime import datetime
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Update,
+    bindparam,
     delete,
     select,
     update,
 )
 
-from campaigns.deliveries.tables import CLAIMABLE, campaign, delivery
+from campaigns.deliveries.tables import CLAIMABLE, campaign, delivery, instant
 from campaigns.models import CampaignState, DeliveryState
 
 
@@ -29,24 +31,32 @@ def discard(connection: Connection, campaign_id: int) -> bool:
 
 def drop_cancelled(connection: Connection, now: datetime) -> None:
     """Cancel what was in flight when its campaign was cancelled, and would otherwise be tried again."""
-    cancelled = select(campaign.c.id).where(campaign.c.state == CampaignState.CANCELLED)
-    _cancel(connection, now, delivery.c.campaign_id.in_(cancelled), CLAIMABLE)
+    connection.execute(_DROP_CANCELLED, {"now": now})
 
 
 def cancel_open(connection: Connection, campaign_id: int, now: datetime) -> None:
     """Cancel what is not in flight."""
-    states = (DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.DEFERRED)
-    _cancel(connection, now, delivery.c.campaign_id == campaign_id, delivery.c.state.in_(states))
+    connection.execute(_CANCEL_OPEN, {"campaign": campaign_id, "now": now})
 
 
-def _cancel(connection: Connection, now: datetime, *conditions: ColumnElement[bool]) -> None:
+def _cancellation(*conditions: ColumnElement[bool]) -> Update:
     """Skip what a worker has locked: the gate stops it, and `drop_cancelled` finds it when the worker ends.
 
     Waiting for the worker could deadlock: it may be waiting for what is locked here.
     """
     free = select(delivery.c.id).where(*conditions).with_for_update(skip_locked=True)
-    connection.execute(
+    return (
         update(delivery)
         .where(delivery.c.id.in_(free.scalar_subquery()))
-        .values(state=DeliveryState.CANCELLED, completed_at=now, reason=None, worker_id=None)
+        .values(state=DeliveryState.CANCELLED, completed_at=instant("now"), reason=None, worker_id=None)
     )
+
+
+_DROP_CANCELLED = _cancellation(
+    delivery.c.campaign_id.in_(select(campaign.c.id).where(campaign.c.state == CampaignState.CANCELLED)),
+    CLAIMABLE,
+)
+_CANCEL_OPEN = _cancellation(
+    delivery.c.campaign_id == bindparam("campaign"),
+    delivery.c.state.in_((DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.DEFERRED)),
+)

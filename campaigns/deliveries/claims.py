@@ -1,21 +1,36 @@
-"""Claim deliveries that are due."""
+"""Claim deliveries that are due.
+
+Statements that run for each page of claims are built once: building one costs as much as running it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
-    Select,
+    bindparam,
     func,
     insert,
     literal,
     select,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from campaigns.deliveries.tables import CLAIMABLE, HELD, campaign, consent, delivery, subscriber, suppression
+from campaigns.deliveries.tables import (
+    CLAIMABLE,
+    HELD,
+    campaign,
+    consent,
+    delivery,
+    instant,
+    subscriber,
+    suppression,
+)
 from campaigns.models import CampaignState, DeliveryState
 from mailer.database import analyze
 from subscribers.audience import consented
@@ -32,36 +47,46 @@ class ClaimContext:
 
 def claim(connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:
     """Claim up to `limit` deliveries that are due, oldest due first; returns their ids."""
+    return run_claim(connection, _CLAIM, context, now, limit)
+
+
+def claim_statement(*conditions: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    """The statement that claims a campaign's deliveries that fulfil `conditions`; for `run_claim`."""
     due = (
         select(delivery.c.id)
-        .where(delivery.c.campaign_id == context.campaign_id, CLAIMABLE, delivery.c.next_attempt_at <= now)
+        .where(delivery.c.campaign_id == bindparam("campaign"), CLAIMABLE, *conditions)
         .order_by(delivery.c.next_attempt_at, delivery.c.id)
-        .limit(limit)
+        .limit(bindparam("most"))
         .with_for_update(skip_locked=True)
     )
-    return claim_these(connection, context, due)
+    return (
+        update(delivery)
+        .where(delivery.c.id.in_(due.scalar_subquery()), CLAIMABLE)
+        .values(state=DeliveryState.CLAIMED, worker_id=bindparam("worker"))
+        .returning(delivery.c.next_attempt_at, delivery.c.id)
+    )
 
 
-def claim_these(connection: Connection, context: ClaimContext, due: Select[tuple[int]]) -> list[int]:
-    """Claim the deliveries whose ids `due` selects and locks, as far as they are claimable.
+def run_claim(
+    connection: Connection,
+    statement: ReturningUpdate[Any],
+    context: ClaimContext,
+    now: datetime,
+    limit: int,
+    **more: datetime,
+) -> list[int]:
+    """Claim up to `limit` deliveries; `more` are values of the statement's own conditions.
 
     Returns their ids, oldest due first: what the relay put off or refused comes after what was never tried.
     """
-    statement = (
-        update(delivery)
-        .where(delivery.c.id.in_(due.scalar_subquery()), CLAIMABLE)
-        .values(state=DeliveryState.CLAIMED, worker_id=context.worker_id)
-        .returning(delivery.c.next_attempt_at, delivery.c.id)
-    )
-    return [number for _, number in sorted(tuple(row) for row in connection.execute(statement))]
+    values = {"campaign": context.campaign_id, "worker": context.worker_id, "now": now, "most": limit}
+    rows = sorted(tuple(row) for row in connection.execute(statement, values | more))
+    return [number for _, number in rows]
 
 
 def has_due(connection: Connection, campaign_id: int, now: datetime) -> bool:
     """Whether any delivery could be claimed now."""
-    statement = select(delivery.c.id).where(
-        delivery.c.campaign_id == campaign_id, CLAIMABLE, delivery.c.next_attempt_at <= now
-    )
-    return connection.execute(statement.limit(1)).first() is not None
+    return connection.execute(_ANY_DUE, {"campaign": campaign_id, "now": now}).first() is not None
 
 
 def count_claimable(connection: Connection, campaign_id: int) -> int:
@@ -92,14 +117,24 @@ def enrol(connection: Connection, campaign_id: int, topic: str, now: datetime) -
 
 def is_being_sent(connection: Connection, campaign_id: int) -> bool:
     """Whether the campaign is neither paused nor ended."""
-    statement = select(campaign.c.state).where(campaign.c.id == campaign_id)
-    return bool(connection.execute(statement).scalar_one() is CampaignState.SENDING)
+    return bool(
+        connection.execute(_CAMPAIGN_STATE, {"campaign": campaign_id}).scalar_one() is CampaignState.SENDING
+    )
 
 
 def is_open(connection: Connection, campaign_id: int) -> bool:
     """Whether any delivery may still change by itself: claimable, claimed or in flight."""
-    for condition in (CLAIMABLE, HELD):
-        statement = select(delivery.c.id).where(delivery.c.campaign_id == campaign_id, condition).limit(1)
-        if connection.execute(statement).first() is not None:
-            return True
-    return False
+    return any(
+        connection.execute(statement, {"campaign": campaign_id}).first() is not None
+        for statement in (_ANY_CLAIMABLE, _ANY_HELD)
+    )
+
+
+_OF_CAMPAIGN = delivery.c.campaign_id == bindparam("campaign")
+_IS_DUE = delivery.c.next_attempt_at <= instant("now")
+
+_CLAIM = claim_statement(_IS_DUE)
+_ANY_DUE = select(delivery.c.id).where(_OF_CAMPAIGN, CLAIMABLE, _IS_DUE).limit(1)
+_ANY_CLAIMABLE = select(delivery.c.id).where(_OF_CAMPAIGN, CLAIMABLE).limit(1)
+_ANY_HELD = select(delivery.c.id).where(_OF_CAMPAIGN, HELD).limit(1)
+_CAMPAIGN_STATE = select(campaign.c.state).where(campaign.c.id == bindparam("campaign"))

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from campaigns.deliveries.claims import ClaimContext, claim_these
-from campaigns.deliveries.tables import CLAIMABLE, HELD, delivery, subscriber
+from campaigns.deliveries.claims import ClaimContext, claim_statement, run_claim
+from campaigns.deliveries.tables import CLAIMABLE, HELD, delivery, instant, subscriber
 from campaigns.models import DeliveryReason, DeliveryState
 from mailer.limits import ProviderFull
 
@@ -34,18 +34,7 @@ def hold_back(connection: Connection, context: ClaimContext, held: Mapping[int, 
 
 def claim_held_back(connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:
     """Claim those whose place in a queue has come; behind all other due deliveries they would lose it."""
-    due = (
-        select(delivery.c.id)
-        .where(
-            delivery.c.campaign_id == context.campaign_id,
-            CLAIMABLE,
-            delivery.c.next_attempt_at.between(now - MAX_LATENESS, now),
-            delivery.c.reason == DeliveryReason.LIMIT,
-        )
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return claim_these(connection, context, due)
+    return run_claim(connection, _CLAIM, context, now, limit, earliest=now - MAX_LATENESS)
 
 
 def destinations(
@@ -75,6 +64,11 @@ def next_due(connection: Connection, campaign_id: int) -> datetime | None:
     found: datetime | None = connection.execute(statement).scalar_one_or_none()
     return found
 
+
+_CLAIM = claim_statement(
+    delivery.c.next_attempt_at.between(instant("earliest"), instant("now")),
+    delivery.c.reason == DeliveryReason.LIMIT,
+)
 
 _HOLD_BACK = (
     update(delivery)

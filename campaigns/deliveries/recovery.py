@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, case, literal, select, update
+from sqlalchemy import Connection, bindparam, case, literal, select, update
 
 from campaigns import deliveries
 from campaigns.deliveries import workers
-from campaigns.deliveries.tables import HELD, delivery
+from campaigns.deliveries.tables import HELD, delivery, instant
 from campaigns.models import DeliveryReason, DeliveryState
 
 
 def release(connection: Connection, worker_id: int) -> None:
     """Give back the claims of a worker that ends in order."""
-    connection.execute(
-        update(delivery)
-        .where(delivery.c.worker_id == worker_id, HELD, delivery.c.state == DeliveryState.CLAIMED)
-        .values(state=DeliveryState.PENDING, worker_id=None)
-    )
+    connection.execute(_RELEASE, {"worker": worker_id})
 
 
 def retire(connection: Connection, worker_ids: Sequence[int], now: datetime) -> None:
@@ -40,28 +36,39 @@ def _lock_held(connection: Connection, worker_ids: Sequence[int]) -> list[int]:
     A worker that froze within a transaction is left out: waiting for it would block every other worker, and when it
     wakes up it may wait for what is locked here, which is a deadlock.
     """
-    held = select(delivery.c.id, delivery.c.worker_id).where(delivery.c.worker_id.in_(worker_ids), HELD)
-    locked = set(connection.execute(held.with_for_update(skip_locked=True)).scalars())
-    frozen = {row.worker_id for row in connection.execute(held) if row.id not in locked}
+    values = {"workers": worker_ids}
+    locked = set(connection.execute(_LOCK_HELD, values).scalars())
+    frozen = {row.worker_id for row in connection.execute(_HELD_BY, values) if row.id not in locked}
     return [worker_id for worker_id in worker_ids if worker_id not in frozen]
 
 
 def _abandon(connection: Connection, worker_ids: Sequence[int], now: datetime) -> None:
     """Make the claims of dead workers pending again, and their attempts uncertain."""
-    if not worker_ids:
-        return
-    attempting = delivery.c.state == DeliveryState.ATTEMPTING
-    connection.execute(
-        update(delivery)
-        .where(delivery.c.worker_id.in_(worker_ids), HELD)
-        .values(
-            state=case(
-                (attempting, literal(DeliveryState.UNCERTAIN, delivery.c.state.type)),
-                else_=literal(DeliveryState.PENDING, delivery.c.state.type),
-            ),
-            completed_at=case((attempting, literal(now, delivery.c.completed_at.type)), else_=None),
-            smtp_phase=None,
-            reason=case((attempting, literal(DeliveryReason.CRASH, delivery.c.reason.type)), else_=None),
-            worker_id=None,
-        )
+    if worker_ids:
+        connection.execute(_ABANDON, {"workers": worker_ids, "now": now})
+
+
+_OF_WORKERS = delivery.c.worker_id.in_(bindparam("workers", expanding=True))
+_IS_ATTEMPTING = delivery.c.state == DeliveryState.ATTEMPTING
+
+_RELEASE = (
+    update(delivery)
+    .where(delivery.c.worker_id == bindparam("worker"), HELD, delivery.c.state == DeliveryState.CLAIMED)
+    .values(state=DeliveryState.PENDING, worker_id=None)
+)
+_HELD_BY = select(delivery.c.id, delivery.c.worker_id).where(_OF_WORKERS, HELD)
+_LOCK_HELD = _HELD_BY.with_for_update(skip_locked=True)
+_ABANDON = (
+    update(delivery)
+    .where(_OF_WORKERS, HELD)
+    .values(
+        state=case(
+            (_IS_ATTEMPTING, literal(DeliveryState.UNCERTAIN, delivery.c.state.type)),
+            else_=literal(DeliveryState.PENDING, delivery.c.state.type),
+        ),
+        completed_at=case((_IS_ATTEMPTING, instant("now")), else_=None),
+        smtp_phase=None,
+        reason=case((_IS_ATTEMPTING, literal(DeliveryReason.CRASH, delivery.c.reason.type)), else_=None),
+        worker_id=None,
     )
+)

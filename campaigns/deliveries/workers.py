@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, case, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, case, insert, select, update
 
 from campaigns.models import Worker
 from mailer.database import table
@@ -59,39 +59,26 @@ def renew(connection: Connection, worker_id: int, now: datetime, lease: timedelt
 
     The lease is never shortened: where two transactions of a worker renew it, the later one may commit first.
     """
-    until = literal(now + lease, worker.c.lease_until.type)
-    statement = (
-        update(worker)
-        .where(worker.c.id == worker_id, worker.c.retired_at.is_(None))
-        .values(lease_until=case((worker.c.lease_until > until, worker.c.lease_until), else_=until))
-    )
-    return connection.execute(statement).rowcount == 1
+    return connection.execute(_RENEW, {"worker": worker_id, "until": now + lease}).rowcount == 1
 
 
 def retire(connection: Connection, worker_id: int, now: datetime) -> None:
     """Mark a worker as retired: none of its claims is valid any more."""
-    connection.execute(update(worker).where(worker.c.id == worker_id).values(retired_at=now))
+    connection.execute(_RETIRE, {"worker": worker_id, "now": now})
 
 
 def find_dead(
     connection: Connection, now: datetime, is_gone: Callable[[Process], bool] = Process.is_gone
 ) -> list[int]:
     """The workers to retire, locked against their own renewal until commit."""
-    unretired = select(worker.c.id, worker.c.host, worker.c.process, worker.c.lease_until).where(
-        worker.c.retired_at.is_(None)
-    )
     suspects = [
         row.id
-        for row in connection.execute(unretired)
+        for row in connection.execute(_UNRETIRED)
         if row.lease_until < now or is_gone(Process(row.host, row.process))
     ]
     if not suspects:
         return []
-    locked = (
-        select(worker.c.id, worker.c.host, worker.c.process, worker.c.lease_until)
-        .where(worker.c.id.in_(suspects), worker.c.retired_at.is_(None))
-        .with_for_update(skip_locked=True)
-    )
+    locked = _UNRETIRED.where(worker.c.id.in_(suspects)).with_for_update(skip_locked=True)
     return [
         row.id
         for row in connection.execute(locked)
@@ -103,6 +90,23 @@ def any_at_work(connection: Connection, now: datetime) -> bool:
     """Whether a worker holds a valid lease."""
     statement = select(worker.c.id).where(worker.c.retired_at.is_(None), worker.c.lease_until >= now)
     return connection.execute(statement.limit(1)).first() is not None
+
+
+# Built once, because a worker renews its lease in each of its transactions.
+_UNTIL = bindparam("until", type_=worker.c.lease_until.type)
+_RENEW = (
+    update(worker)
+    .where(worker.c.id == bindparam("worker"), worker.c.retired_at.is_(None))
+    .values(lease_until=case((worker.c.lease_until > _UNTIL, worker.c.lease_until), else_=_UNTIL))
+)
+_RETIRE = (
+    update(worker)
+    .where(worker.c.id == bindparam("worker"))
+    .values(retired_at=bindparam("now", type_=worker.c.retired_at.type))
+)
+_UNRETIRED = select(worker.c.id, worker.c.host, worker.c.process, worker.c.lease_until).where(
+    worker.c.retired_at.is_(None)
+)
 
 
 def _host() -> str:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from campaigns import deliveries
-from campaigns.deliveries import Settlement, delivery
+from campaigns.deliveries import Settlement, claims, delivery
 from campaigns.lifecycle import Act
 from campaigns.models import DeliveryState
 from mailer.database import Database
@@ -50,7 +50,7 @@ def test_a_worker_claims_for_its_own_campaign(database: Database) -> None:
     assert first.states() == [DeliveryState.PENDING] * 2
 
 
-def test_only_what_can_be_claimed_is_claimed_among_those_that_are_named(database: Database) -> None:
+def test_only_what_is_pending_or_deferred_is_claimed(database: Database) -> None:
     campaign = SentCampaign(database, 4)
     context = campaign.worker()
     accepted, deferred, attempting, pending = campaign.claim(context)
@@ -63,7 +63,7 @@ def test_only_what_can_be_claimed_is_claimed_among_those_that_are_named(database
     campaign.retire_dead(campaign.now + timedelta(hours=1))
     other = campaign.worker()
     with database.write() as connection:
-        claimed = deliveries.claim_these(connection, other, select(delivery.c.id))
+        claimed = claims.run_claim(connection, claims.claim_statement(), other, campaign.now, 100)
     assert set(claimed) == {deferred, pending}
     assert campaign.state(accepted) is DeliveryState.ACCEPTED
     assert campaign.state(attempting) is DeliveryState.UNCERTAIN
