@@ -14,7 +14,7 @@ from campaigns.notes.changelog import Changelog
 from mailer.errors import InvalidInput
 from subscribers.topic import parse_topic
 from templates.language import Locale, load_texts, parse_locale
-from templates.markdown import MAX_BODY_CHARACTERS, create_parser, expand_shortcodes
+from templates.markdown import MAX_BODY_CHARACTERS, create_parser, expand_shortcodes, refuse_costly
 from templates.notes import ReleaseNotes
 
 LONGEST_LINE = 200
@@ -52,6 +52,7 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
         )
     lines = _lines(text)
     matter, start = _front_matter(lines, origin)
+    refuse_costly("\n".join(lines[start:]), lambda line: f"{origin}, line {start + line + 1}")
     heading, after = _leading_heading(lines, start)
     title = matter.get("title")
     if title is None:
@@ -183,9 +184,12 @@ def _known(key: yaml.Node, where: str, seen: set[str]) -> str:
 
 def _leading_heading(lines: Sequence[str], start: int) -> tuple[str | None, int]:
     """The text of a first-level heading with which the body begins, and the line after it."""
-    tokens = create_parser().parse("\n".join(lines[start:]))
+    markdown = create_parser()
+    markdown.core.ruler.enableOnly(["normalize", "block"])  # nothing but the heading is read word by word
+    tokens = markdown.parse("\n".join(lines[start:]))
     if len(tokens) > 1 and tokens[0].tag == "h1" and tokens[0].map:
-        words = "".join(child.content or " " for child in tokens[1].children or () if child.nesting == 0)
+        inline = create_parser().parseInline(tokens[1].content)[0]
+        words = "".join(child.content or " " for child in inline.children or () if child.nesting == 0)
         return " ".join(words.split()) or None, start + tokens[0].map[1]
     return None, start
 

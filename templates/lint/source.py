@@ -11,22 +11,21 @@ from templates.notes import ReleaseNotes
 
 _BLOCKS = (
     (re.compile(r"^(?:!!!|\?\?\?\+?)\s+\w"), "an admonition of MkDocs; write > [!NOTE]"),
-    (re.compile(r"^:\s+\S"), "a definition list; write the term in bold"),
+    (re.compile(r"^:\s+\S"), "a definition; the line above it must be the term alone"),
     (re.compile(r"^\[(?:TOC|\[toc\])\]$", re.IGNORECASE), "a table of contents; leave it out"),
     (re.compile(r"^\$\$"), "a formula; write it in words, or as an image"),
     (re.compile(r"^(?:import|export)\s.+\sfrom\s"), "code of MDX; leave it out"),
 )
 _SPANS = (
     (re.compile(r"\{[.#:][^{}\n]{1,80}\}"), "an attribute list; leave it out"),
-    (re.compile(r"(?<=\w)~[\w+-]{1,20}~"), "a subscript; write <sub>...</sub>"),
-    (re.compile(r"(?<=\w)\^[\w+-]{1,20}\^"), "a superscript; write <sup>...</sup>"),
-    (re.compile(r"(?<!=)==[^=\s][^=\n]*==(?!=)"), "a highlight; write <mark>...</mark>"),
-    (re.compile(r"\$\$[^$\n]+\$\$|(?<![\w$])\$[A-Za-z\\][^$\n]*[\\^_][^$\n]*\$(?!\w)"), "a formula; write it in words"),
-    (re.compile(r"\[\[[^\]\n]+\]\]"), "a link of a wiki; write [words](address)"),
-    (re.compile(r"\{\{[<%].*?[>%]\}\}|\{%.*?%\}"), "a shortcode of a site generator; leave it out"),
+    (re.compile(r"(?<!=)==[^=\s][^=\n]{0,200}==(?!=)"), "a highlight; write <mark>...</mark>"),
+    (re.compile(r"\$\$[^$\n]{1,400}\$\$|(?<![\w$])\$[A-Za-z\\][^$\n]{0,200}[\\^_][^$\n]{0,200}\$(?!\w)"), "a formula; write it in words"),
+    (re.compile(r"\[\[[^\]\n]{1,200}\]\]"), "a link of a wiki; write [words](address)"),
+    (re.compile(r"\{\{[<%].{0,200}?[>%]\}\}|\{%[^%\n]{0,200}%\}"), "a shortcode of a site generator; leave it out"),
     (re.compile(r"</?(?:script|iframe|style|video|audio|object|embed|form|input|button|svg|link|meta)\b[^>]*>?", re.IGNORECASE),
      "HTML that no mail can hold; leave it out"),
 )  # fmt: skip
+_FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]")
 _MAX_SHOWN_CHARACTERS = 40
 
 
@@ -45,6 +44,12 @@ def _findings(notes: ReleaseNotes) -> Iterator[Finding]:
                 source = source.replace(one, "")  # noqa: PLW2901 - the line without its code
             where = notes.where(token.map[0] + offset)
             yield from (_warning(found, what, where) for found, what in _unsupported(source))
+        line = token.map[0]
+        for child in token.children or ():
+            line += child.type in {"softbreak", "hardbreak"}
+            if child.type == "text":
+                for label in _FOOTNOTE.findall(child.content):
+                    yield _warning(label, "a footnote that is written nowhere", notes.where(line))
 
 
 def _unsupported(line: str) -> Iterator[tuple[str, str]]:

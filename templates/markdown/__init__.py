@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from templates.markdown.budget import refuse_costly
 from templates.markdown.html_part import write_html
 from templates.markdown.image_size import read_image_width
 from templates.markdown.parse import (
@@ -28,6 +29,7 @@ __all__ = [
     "extract_preheader",
     "parse_notes",
     "read_image_width",
+    "refuse_costly",
     "slot_prefix_error",
     "write_html",
     "write_text",

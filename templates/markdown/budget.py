@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mailer.errors import InvalidInput
-from templates.notes import ReleaseNotes
 
 # Real notes stay far below all of these.
 _MOST = {
@@ -16,6 +17,12 @@ _MOST = {
     "*": 15_000,
     "_": 20_000,
     "~": 10_000,
+    "^": 5_000,
+    "]": 5_000,
+    "{": 8_000,
+    "$": 8_000,
+    "=": 20_000,
+    ":": 15_000,
     "`": 15_000,
     "|": 15_000,
     "&": 15_000,
@@ -24,17 +31,17 @@ _MOST = {
 }
 
 
-def refuse_costly(notes: ReleaseNotes) -> None:
-    """Refuse notes with more markup than a mail can show.
+def refuse_costly(body: str, where: Callable[[int], str]) -> None:
+    """Refuse notes with more markup than a mail can show. `where` names a line, counted from 0, of `body`.
 
     Raises InvalidInput, with the line on which the bound is passed.
     """
     for mark, most in _MOST.items():
-        if notes.body.count(mark) > most:
-            place = len(mark.join(notes.body.split(mark, most + 1)[: most + 1]))
+        if body.count(mark) > most:
+            place = len(mark.join(body.split(mark, most + 1)[: most + 1]))
             name = "lines" if mark == "\n" else f'times "{mark}"'
             raise InvalidInput(
-                f"the text has {notes.body.count(mark):,} {name}; the limit is {most:,}.",
-                where=notes.where(notes.body.count("\n", 0, place)),
+                f"the text has {body.count(mark):,} {name}; the limit is {most:,}.",
+                where=where(body.count("\n", 0, place)),
                 hint="Shorten the text and link to the rest.",
             )

@@ -100,6 +100,9 @@ class _Writer(RendererHTML):
         env.pop("longest_in_cell", None)
         return "</table></div>\n"
 
+    def footnote_ref(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        return f"<sup>{tokens[idx].meta['id'] + 1}</sup>"
+
     def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         token = tokens[idx]
         attributes = {"src": str(token.attrs["src"])}

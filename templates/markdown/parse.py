@@ -1,12 +1,14 @@
 """Parses and checks the Markdown of release notes.
 
-The dialect is CommonMark with GitHub's tables, task lists, strikethrough, alerts and bare links. What a mail
-can't carry is refused with file and line: a relative link without a base URL, an image from a host that is
-not allowed, nesting so deep that the MJML parser would crash.
+The dialect is CommonMark with GitHub's tables, task lists, strikethrough, alerts, footnotes and bare links, and with
+definition lists, subscripts (``H~2~O``) and superscripts (``x^2^``). What a mail can't carry is refused with file and
+line: a relative link without a base URL, an image from a host that is not allowed, nesting so deep that the MJML parser
+would crash.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,6 +29,7 @@ MAX_BODY_CHARACTERS = 100_000
 MAX_NESTING = 40
 SLOT_PREFIX = "__slot_"  # how the markers of `mailer.message.Slot` begin
 TOP_HEADING = 2  # the mail's title is the one h1
+_FOOTNOTE = re.compile(r" {0,3}\[\^([^\]\s]+)\]:")
 _ALERTS = frozenset({"note", "tip", "important", "warning", "caution"})
 _MAX_PROBLEMS = 20
 _MAX_SHOWN_CHARACTERS = 80  # of a URL in an error
@@ -85,14 +88,14 @@ def parse_notes(notes: ReleaseNotes, *, image_hosts: Collection[str] = ()) -> Do
             where=notes.origin,
             hint="Mail providers cut a mail off long before that. Shorten the text and link to the rest.",
         )
-    refuse_costly(notes)
+    refuse_costly(notes.body, notes.where)
     _refuse_slot_prefix(notes)
     environment: dict[str, Any] = {}
     try:
         document = Document(create_parser().parse(notes.body, environment), notes)
     except RecursionError:
         raise _too_deep(notes.origin) from None
-    _refuse_lost_footnotes(environment, notes)
+    _refuse_lost_footnotes(document, environment)
     _check_depth(document)
     if notes.remote_images != "refuse":
         replace_remote_images(document.tokens, image_hosts, as_link=notes.remote_images == "link")
@@ -139,15 +142,26 @@ def slot_prefix_error(where: str) -> InvalidInput:
     )
 
 
-def _refuse_lost_footnotes(environment: dict[str, Any], notes: ReleaseNotes) -> None:
-    """Refuse footnotes: Markdown reads ``[^1]: word`` as a link definition and shows it nowhere."""
-    for label, reference in environment.get("references", {}).items():
-        if label.startswith("^"):
+def _refuse_lost_footnotes(document: Document, environment: dict[str, Any]) -> None:
+    """Refuse footnotes that nothing refers to, and those with one label: Markdown shows neither."""
+    found = [
+        (match[1], number)
+        for number, line in enumerate(document.notes.body.split("\n"))
+        if (match := _FOOTNOTE.match(line))
+    ]
+    known = environment.get("footnotes", {}).get("refs", {})
+    seen: set[str] = set()
+    for label, number in found:
+        if f":{label}" not in known:
+            continue  # it is code
+        if label in seen or known[f":{label}"] < 0:
+            reason = "is there twice" if label in seen else "would be lost: nothing refers to it"
             raise InvalidInput(
-                f'the footnote "[{label.lower()}]" would be lost.',
-                where=notes.where(reference["map"][0]),
-                hint="Footnotes are not supported. Write the text in the sentence or in brackets.",
+                f'the footnote "[^{label}]" {reason}.',
+                where=document.notes.where(number),
+                hint="Write [^label] where the footnote belongs, or write its text in the sentence.",
             )
+        seen.add(label)
 
 
 def _check_depth(document: Document) -> None:

@@ -9,7 +9,12 @@ from markdown_it import MarkdownIt
 from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
+from mdit_py_plugins.deflist import deflist_plugin
+from mdit_py_plugins.footnote import footnote_plugin
+from mdit_py_plugins.subscript import sub_plugin
+from mdit_py_plugins.superscript import superscript_plugin
 
+from templates.markdown.footnotes import list_footnotes
 from templates.markdown.inline_html import resolve_inline_html
 from templates.markdown.shortcodes import shortcode_rule
 
@@ -29,6 +34,12 @@ def add_rules(markdown: MarkdownIt) -> None:
     markdown.block.ruler.before("paragraph", "comment", _comment, may_interrupt)
     markdown.block.ruler.before("fence", "admonition", _admonition, may_interrupt)
     markdown.inline.ruler.before("link", "bare_url", _bare_url)
+    markdown.use(footnote_plugin, inline=False)
+    markdown.use(deflist_plugin)
+    markdown.use(sub_plugin)
+    markdown.use(superscript_plugin)
+    markdown.inline.ruler.before("emphasis", "lone_sign", _lone_sign)
+    markdown.core.ruler.after("footnote_tail", "list_footnotes", list_footnotes)
     markdown.core.ruler.after("text_join", "inline_html", resolve_inline_html)
     markdown.core.ruler.after("inline_html", "shortcodes", shortcode_rule)
 
@@ -101,6 +112,43 @@ def _bare_url(state: StateInline, silent: bool) -> bool:  # noqa: FBT001
     state.push("link_close", "a", -1)
     state.pos += len(url) - len(scheme[0])
     return True
+
+
+def _lone_sign(state: StateInline, silent: bool) -> bool:  # noqa: FBT001
+    """Strike out ``~words~`` as GitHub does, and keep ``^`` and ``~`` that are not attached to a word as they are.
+
+    Attached to a word they begin a superscript or a subscript, which the rules after this one read.
+    """
+    sign, start = state.src[state.pos], state.pos
+    if sign not in "~^" or _is_attached(state.src, start):
+        return False
+    end = state.src.find("~", start + 1, state.posMax) if sign == "~" else -1
+    is_struck = end > 0 and _can_open(state, start) and _can_close(state, end)
+    if silent or not is_struck:
+        state.pending += "" if silent else sign
+        state.pos += 1
+        return True
+    last = state.posMax
+    state.push("s_open", "s", 1).markup = sign
+    state.pos, state.posMax = start + 1, end
+    state.md.inline.tokenize(state)
+    state.push("s_close", "s", -1).markup = sign
+    state.pos, state.posMax = end + 1, last
+    return True
+
+
+def _is_attached(source: str, position: int) -> bool:
+    return position > 0 and (source[position - 1].isalnum() or source[position - 1] in ")]~^")
+
+
+def _can_open(state: StateInline, position: int) -> bool:
+    found = state.scanDelims(position, canSplitWord=True)
+    return found.length == 1 and found.can_open
+
+
+def _can_close(state: StateInline, position: int) -> bool:
+    found = state.scanDelims(position, canSplitWord=True)
+    return found.length == 1 and found.can_close
 
 
 def _strip_punctuation(url: str) -> str:

@@ -16,6 +16,10 @@ WIDTH = 72  # characters
 _MIN_WIDTH = 24  # characters, however deep a list is nested
 _GLUE = "\0"  # keeps a link on the line of its last word; the Markdown parser replaces NUL in its input
 _BREAKS = {"softbreak": " ", "hardbreak": "\n"}
+_SCRIPTS = {
+    "sup": str.maketrans("0123456789+-=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ"),
+    "sub": str.maketrans("0123456789+-=()", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎"),
+}
 _MARKS = {"strong": "*", "em": "_", "s": "~"}
 
 
@@ -53,6 +57,9 @@ class _Writer:
             "fence": self._code,
             "code_block": self._code,
             "table": self._table,
+            "dl": lambda node, width: self.blocks(node.children, width, between="\n"),
+            "dt": self._paragraph,
+            "dd": self._definition,
             "hr": lambda _node, width: "-" * width,
         }
 
@@ -83,6 +90,9 @@ class _Writer:
             number += 1
         tight = all(_is_tight(item) for item in node.children)
         return ("\n" if tight else "\n\n").join(items)
+
+    def _definition(self, node: SyntaxTreeNode, width: int) -> str:
+        return textwrap.indent(self.blocks(node.children, width - 4), " " * 4)
 
     def _quote(self, node: SyntaxTreeNode, width: int) -> str:
         body = self.blocks(node.children, width - 2)
@@ -117,9 +127,11 @@ class _Writer:
                 return self._image(node)
             case "link":
                 return _link(self._inline(node), str(node.attrs["href"]))
+            case "footnote_ref":
+                return f"[{node.meta['id'] + 1}]"
             case kind:
                 mark = "" if _is_inside(node, kind) else _MARKS.get(kind, "")
-                return f"{mark}{self._inline(node) or node.content}{mark}"
+                return f"{mark}{_shifted(self._inline(node) or node.content, kind)}{mark}"
 
     def _image(self, node: SyntaxTreeNode) -> str:
         alt = " ".join("".join(_plain(child) for child in node.children).split())
@@ -134,6 +146,12 @@ def _is_inside(node: SyntaxTreeNode, kind: str) -> bool:
     while above is not None and above.type != kind:
         above = above.parent
     return above is not None
+
+
+def _shifted(text: str, kind: str) -> str:
+    """Digits and signs as the raised or lowered characters of Unicode; text that has others stays as it is."""
+    characters = _SCRIPTS.get(kind, {})
+    return text.translate(characters) if all(ord(one) in characters for one in text) else text
 
 
 def _write_row_as_lines(names: list[str], row: list[str], width: int) -> str:

@@ -40,12 +40,17 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A file as lines and headings. `leads` are the first words under a heading, by the line the heading ends on."""
+    """A file as lines and headings. `leads` are the first words under a heading, by the line the heading ends on.
+
+    `references` are the definitions of links by their label; `footnotes` the lines of footnotes, from the first up to
+    the one after the last.
+    """
 
     lines: tuple[str, ...]
     headings: tuple[Heading, ...]
     leads: dict[int, str]
     references: dict[str, Any]
+    footnotes: dict[str, tuple[int, int]]
 
 
 def outline(text: str) -> Outline:
@@ -55,7 +60,12 @@ def outline(text: str) -> Outline:
     tokens = _block_parser().parse("\n".join(lines), environment)
     words = _Words(environment)
     headings = tuple(_headings(tokens, words))
-    return Outline(lines, headings, _leads(tokens, words), environment.get("references", {}))
+    footnotes = {
+        token.meta["label"]: (token.map[0], token.map[1])
+        for token in tokens
+        if token.type == "footnote_reference_open" and token.map
+    }
+    return Outline(lines, headings, _leads(tokens, words), environment.get("references", {}), footnotes)
 
 
 def looking_like_headings(found: Outline) -> tuple[Heading, ...]:
@@ -140,13 +150,14 @@ class _Words:
     """What a line says without its markup, read with the definitions of its file."""
 
     def __init__(self, environment: dict[str, Any]) -> None:
-        self._markdown, self._environment = create_parser(), environment
+        self._markdown = create_parser()
+        self._references = environment.get("references", {})
 
     def of(self, source: str) -> tuple[str, bool]:
         """The words, and whether they begin struck out."""
         if len(source) > _LONGEST or not _MARKUP.search(source):
             return " ".join(source[: 2 * _LONGEST].split()), False
-        children = self._markdown.parseInline(source, self._environment)[0].children or []
+        children = self._markdown.parseInline(source, {"references": self._references})[0].children or []
         struck = bool(children) and children[0].type == "s_open"
         return " ".join("".join(_text(child) for child in children).split()), struck
 

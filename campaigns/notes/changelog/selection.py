@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
 from textwrap import dedent
+from typing import Any
 
 from campaigns.notes.changelog.beginnings import version_lines
 from campaigns.notes.changelog.outline import LOWEST, Outline, lines_of, outline
@@ -105,20 +106,36 @@ class Changelog:
         return ordered[::-1] if _is_ascending(self.releases) else ordered
 
     def with_definitions(self, release: Release) -> str:
-        """The body of a release, with the reference links that it uses and that are defined elsewhere in the file."""
-        tokens = create_parser().parse(release.body, {"references": dict(self._outline.references)})
+        """The body of a release, with the links and footnotes that it uses and that are defined elsewhere in the file."""
+        start = release.first_line - 1
+        end = start + len(lines_of(release.body))
+        body, taken = release.body, set[tuple[int, int]]()
+        while places := self._places_used(body) - taken:  # a footnote may use further ones
+            taken |= places
+            elsewhere = [place for place in sorted(places) if not start <= place[0] < end]
+            notes = [place for place in elsewhere if place in self._outline.footnotes.values()]
+            links = [self._lines(place) for place in elsewhere if place not in notes]
+            body = "\n\n".join(filter(None, [body, "\n".join(links), *map(self._lines, notes)]))
+        return body
+
+    def _lines(self, place: tuple[int, int]) -> str:
+        return "\n".join(self._outline.lines[slice(*place)]).rstrip()
+
+    def _places_used(self, body: str) -> set[tuple[int, int]]:
+        """The lines of the file that define what `body` refers to."""
+        references, footnotes = self._outline.references, self._outline.footnotes
+        environment: dict[str, Any] = {
+            "references": dict(references),
+            "footnotes": {"refs": {f":{label}": -1 for label in footnotes}, "list": {}},
+        }
         labels = {
-            child.meta["label"]: None
-            for token in tokens
+            (child.type == "footnote_ref", child.meta["label"])
+            for token in create_parser().parse(body, environment)
             for child in token.children or ()
             if "label" in child.meta
         }
-        start = release.first_line - 1
-        end = start + len(lines_of(release.body))
-        references, lines = self._outline.references, self._outline.lines
-        places = [references[label]["map"] for label in labels if label in references]
-        definitions = ["\n".join(lines[first:last]) for first, last in places if not start <= first < end]
-        return "\n".join([release.body, "", *definitions]) if definitions else release.body
+        links = {(*references[label]["map"],) for note, label in labels if not note and label in references}
+        return links | {footnotes[label] for note, label in labels if note and label in footnotes}
 
     def _release(self, section: Section) -> Release:
         body = "\n".join(self._outline.lines[section.start : section.end])

@@ -380,3 +380,19 @@ class TestMessages:
     def test_a_long_history_is_not_listed_whole(self):
         text = "\n".join(f"## 1.{minor}.0\n\n- x\n" for minor in range(30))
         assert "1.11.0 and 18 more." in str(refusal(text, "9.9").hint)
+
+
+class TestFootnotes:
+    TEXT = "# 1.1.0\n\na[^1] [x]\n\n# 1.0.0\n\nb[^2]\n\n[x]: https://e.x/x\n[y]: https://e.x/y\n[^1]: One [y], [^2].\n\n    more\n\n[^2]: Two\n"
+
+    def test_they_come_along_from_elsewhere_in_the_file_with_what_they_use(self):
+        changelog = Changelog(self.TEXT, "f")
+        body = changelog.with_definitions(changelog.find("1.1.0"))
+        assert body == (
+            "a[^1] [x]\n\n[x]: https://e.x/x\n\n[^1]: One [y], [^2].\n\n    more\n\n[y]: https://e.x/y\n\n[^2]: Two"
+        )
+
+    def test_others_do_not(self):
+        text = self.TEXT.replace("[^2]\n\n[x]", "\n\n[x]")
+        changelog = Changelog(text + "\n# 0.9.0\n\nc\n", "f")
+        assert changelog.with_definitions(changelog.find("0.9.0")) == "c"

@@ -8,10 +8,12 @@ import time
 
 import pytest
 
+from campaigns.notes.markdown import Defaults, read_markdown
 from mailer.errors import InvalidInput
-from templates.lint import lint_notes
+from templates.lint import lint, lint_notes
 from templates.markdown import MAX_BODY_CHARACTERS, expand_shortcodes, parse_notes
-from tests.support.rendered import mail, notes, prose
+from templates.render import render
+from tests.support.rendered import BRAND, mail, notes, prose
 
 
 class TestShortcodes:
@@ -37,8 +39,7 @@ class TestFindings:
             ("!!! note", "admonition"),
             ("??? tip", "admonition"),
             ("A word {.lead}", "attribute list"),
-            ("H~2~O", "subscript"),
-            ("x^2^", "superscript"),
+            ("A word[^none]", "written nowhere"),
             ("$$E = mc^2$$", "formula"),
             ("The $x^2$ term", "formula"),
             ("==marked==", "highlight"),
@@ -48,7 +49,8 @@ class TestFindings:
             ("[[Page]]", "wiki"),
             ("{{< figure >}}", "site generator"),
             ("[TOC]", "table of contents"),
-            (": a definition", "definition list"),
+            (": a definition", "a definition"),
+            ("$$\nE = mc^2\n$$", "formula"),
         ],
     )
     def test_markup_that_is_not_understood_is_a_finding_with_its_line(self, line, what):
@@ -69,11 +71,79 @@ class TestFindings:
             "Time: 10:30",
             ":tada:",
             "[a][b]",
+            "H~2~O and x^2^",
+            "Term\n: What it is",
+            "A word[^1]\n\n[^1]: More",
             "<kbd>Ctrl</kbd> <b>x</b>",
         ],
     )
     def test_what_only_looks_like_it_is_none(self, line):
         assert lint_notes(notes(line)) == ()
+
+
+class TestFootnotes:
+    def test_they_are_numbered_and_listed_below_in_both_parts(self):
+        rendered = mail(
+            "One[^b] and[^1], again[^b].\n\n> [^1]: not here\n\n[^1]: First *x*.\n[^b]: Second.\n\nLast."
+        )
+        body = prose(rendered)
+        assert [mark.get_text() for mark in body.find_all("sup")][:3] == ["1", "2", "1"]
+        assert [item.get_text().strip() for item in body.select("hr + ol > li")] == ["Second.", "First x."]
+        assert "One[1] and[2], again[1]." in rendered.text
+        assert "1. Second.\n2. First _x_." in rendered.text
+        assert rendered.text.index("Last.") < rendered.text.index("1. Second.")
+
+    def test_one_may_hold_several_paragraphs_lists_and_code(self):
+        rendered = mail("a[^1]\n\n[^1]: First.\n\n    Second.\n\n    - item\n\n        code\n")
+        item = prose(rendered).select_one("hr + ol > li")
+        assert item is not None
+        assert [one.name for one in item.find_all(["p", "ul"], recursive=False)] == ["p", "p", "ul"]
+        assert "1. First.\n\n   Second.\n\n   - item" in rendered.text
+
+    @pytest.mark.parametrize(
+        ("source", "line", "why"),
+        [("a\n\n[^1]: b", 3, "nothing refers"), ("a[^1]\n\n[^1]: b\n[^1]: c", 4, "twice")],
+    )
+    def test_one_that_would_be_lost_is_refused_with_its_line(self, source, line, why):
+        with pytest.raises(InvalidInput, match=why) as refused:
+            mail(source)
+        assert f"line {line}" in str(refused.value)
+
+
+class TestScripts:
+    @pytest.mark.parametrize(
+        ("source", "html", "text"),
+        [
+            ("H~2~O", "H<sub>2</sub>O", "H₂O"),
+            ("x^2^", "x<sup>2</sup>", "x²"),
+            ("(a+b)^-1^", "(a+b)<sup>-1</sup>", "(a+b)⁻¹"),
+            ("x<sup>2</sup>", "x<sup>2</sup>", "x²"),
+            ("1^st^", "1<sup>st</sup>", "1st"),
+            ("a^b c^d", "a^b c^d", "a^b c^d"),
+            ("^1.2,^1.3", "^1.2,^1.3", "^1.2,^1.3"),
+            ("~1.2 and ~/.config", "~1.2 and ~/.config", "~1.2 and ~/.config"),
+            ("~gone **x**~", "<s>gone <strong>x</strong></s>", "~gone *x*~"),
+            ("~~gone~~", "<s>gone</s>", "~gone~"),
+            ("`H~2~O x^2^`", "<code>H~2~O x^2^</code>", "`H~2~O x^2^`"),
+        ],
+    )
+    def test_subscripts_and_superscripts_are_read_after_a_word(self, source, html, text):
+        rendered = mail(source)
+        shown = re.sub(r' style="[^"]*"', "", str(prose(rendered)))
+        assert f"<p>{html}</p>" in shown
+        assert f"\n{text}\n" in rendered.text
+
+
+def test_definition_lists_are_shown_in_both_parts():
+    rendered = mail("Berth *A*\n: A place\n: With `power`\n\nQuay\n\n: First\n\n  Second\n")
+    body = prose(rendered)
+    assert [term.get_text() for term in body.find_all("dt")] == ["Berth A", "Quay"]
+    assert [" ".join(one.get_text(" ").split()) for one in body.find_all("dd")] == [
+        "A place",
+        "With power",
+        "First Second",
+    ]
+    assert "Berth _A_\n    A place\n    With `power`\nQuay\n    First\n\n    Second" in rendered.text
 
 
 class TestImages:
@@ -136,14 +206,18 @@ class TestTables:
 @pytest.mark.parametrize(
     "unit",
     ["[", "![", "<![CDATA[", "](", "[a](", "*a ", "**a", "`", "`` ` ", "<", "</a>", "<b>", "> ", "- ", "1. ", "||\n", "a|b\n", "~~a", "http://a ",
-     "<!-- ", "<!--\n", ":::a\n", "[a]: b\n", "[^1]: a\n", "# a\n", "![[]()", "<? ", "*_", ":a:", "&amp;"],
+     "<!-- ", "<!--\n", ":::a\n", "[a]: b\n", "[^1]: a\n", "# a\n", "![[]()", "<? ", "*_", ":a:", "&amp;", "[^1]", "a[^1] ", "[^1]: [^1]: ", "a\n: ", "a\n: b\n", "a~1", "a~1~", "a^1", "~a~ ", "^", "~",
+     "a[^1]\n\n[^1]: b\n", "- a\n: ", "||", "<b>a</b>", "<!-- a -->", "a  \n", "\t", "\\", "***a** b* ", "{%", "{{<", "{.a", "$$a", "$a_ ", "==a", "[[a", "_", "a-", "</", "<script "],
 )  # fmt: skip
-def test_hostile_markup_is_refused_or_read_in_little_time(unit: str) -> None:
-    hostile = notes((unit * MAX_BODY_CHARACTERS)[:MAX_BODY_CHARACTERS].strip())
+@pytest.mark.parametrize("title", ["# Title\n\n", "# ", "$a"])
+def test_hostile_markup_is_refused_or_becomes_a_checked_mail_in_little_time(unit: str, title: str) -> None:
+    hostile = (title + unit * MAX_BODY_CHARACTERS)[:MAX_BODY_CHARACTERS]
     start = time.process_time()
     try:
-        parse_notes(hostile)
+        found = read_markdown(hostile, "notes.md", Defaults("en", "release-notes", "Acme"))
+        lint(render(found, BRAND, images={}))
+        lint_notes(found)
     except InvalidInput as refused:
-        assert "line" in str(refused)  # noqa: PT017 - both are fine
-    limit = 2 if sys.gettrace() is None else 10  # seconds; measuring coverage slows everything down
+        assert "notes.md" in str(refused)  # noqa: PT017 - both are fine
+    limit = 1 if sys.gettrace() is None else 10  # seconds; measuring coverage slows everything down
     assert time.process_time() - start < limit
