@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.campaign import write_config
 from tests.support.installed import InstalledMailer
 
 HIGHEST_EXPOSURE = 3.0  # of systemd-analyze's 10
@@ -86,7 +87,7 @@ def test_a_folder_that_would_need_quoting_is_refused(
 ) -> None:
     folder = tmp_path / name
     folder.mkdir()
-    mailer.run("init", "--public-url", "https://acme.example", cwd=folder)
+    write_config(folder, 25)
     for kind in ("systemd", "cron"):
         done = mailer.run("deploy", kind, cwd=folder, check=False)
         assert (done.returncode, done.stdout) == (1, "")

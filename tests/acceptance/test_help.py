@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from cli import COMMANDS
 from cli import mailer as root
@@ -80,10 +81,12 @@ def test_help_takes_less_than_a_fifth_of_a_second_of_cpu(
     assert min(_cpu_seconds(mailer, args, tmp_path) for _ in range(5)) < MAX_CPU_SECONDS
 
 
-def test_help_needs_no_settings(mailer: InstalledMailer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_needs_no_settings(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mailer.toml").write_text("sender = 1", encoding="utf-8")
-    for name in COMMANDS:
-        mailer.run(name, "--help", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(root, [name, "--help"])
+    assert (result.exit_code, result.output[:6]) == (0, "Usage:")
 
 
 def test_an_error_is_a_message_without_a_traceback(mailer: InstalledMailer, tmp_path: Path) -> None:

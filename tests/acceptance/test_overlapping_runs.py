@@ -11,7 +11,7 @@ from tests.support.campaign import dispatch_for, draft, settings_for, subscribe,
 from tests.support.installed import InstalledMailer
 from tests.support.relay import FaultyRelay
 
-PEOPLE = 400
+PEOPLE = 150
 
 
 def test_a_run_that_finds_another_at_work_is_silent_and_done(
