@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("mailer.commands.serve:serve", "Serve the unsubscribe pages."),
     "upgrade": ("mailer.commands.upgrade:upgrade", "Bring the database to this version."),
     "deploy": ("mailer.commands.deploy:deploy", "Print files for systemd, cron and reverse proxies."),
-    "keys": ("mailer.commands.keys:keys", "Create and rotate secret keys and DKIM keys."),
+    "keys": ("mailer.commands.keys:keys", "Create and rotate secret keys, DKIM keys and access tokens."),
 }
 
 WEB_APPLICATION = "web:create_app"

@@ -33,6 +33,7 @@ from subscribers.ledger import LedgerHealth
 from subscribers.models import Consent
 from subscribers.self_service import View, unsubscribe
 from subscribers.web import COUNTED, UnsubscribeEndpoint
+from subscribers.web.api import ConsentApi
 from templates.page import Pages
 
 HEALTH_SECONDS = 5
@@ -81,11 +82,14 @@ class Application:
             public_url=settings.public_url,
             locale=settings.locale,
         )
+        self._api = ConsentApi(
+            self._database, keys=key_source(settings), public_url=settings.public_url, zone=settings.tz
+        )
 
     @property
     def routes(self) -> list[BaseRoute]:
         """At the root, and below the path of `public_url` for a reverse proxy that does not take it off."""
-        public: list[BaseRoute] = [self._unsubscribe.route]
+        public: list[BaseRoute] = [self._unsubscribe.route, self._api.route]
         path = urlsplit(self._settings.public_url).path
         return [
             *public,
@@ -102,6 +106,7 @@ class Application:
         yield
         gc.unfreeze()
         await self._commits.close()
+        await self._api.close()
         if self._verifying is not None:
             await asyncio.wait([self._verifying])
         await self._database.aclose()

@@ -91,6 +91,12 @@ def find_all(connection: Connection, address_keys: Collection[str]) -> dict[str,
     return {row.email_normalised: person_from_row(row) for row in rows}
 
 
+def get(connection: Connection, number: int) -> Person | None:
+    """The person with this number."""
+    row = connection.execute(select(SUBSCRIBER).where(SUBSCRIBER.c.id == number)).first()
+    return person_from_row(row) if row else None
+
+
 def add(connection: Connection, new_people: Sequence[NewPerson], now: datetime) -> dict[str, int]:
     """Put people on file; returns their numbers by address key. Needs the ledger's lock."""
     numbers = reserve_ids(connection, SUBSCRIBER, len(new_people))

@@ -1,4 +1,4 @@
-"""mailer keys: secret keys and DKIM keys."""
+"""mailer keys: secret keys, DKIM keys and access tokens."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from mailer.commands.access_tokens import api
 from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
 from mailer.config import SECRETS_NAME, dkim_keys, secret_keys
@@ -16,12 +17,15 @@ from mailer.message import dkim, headers
 
 @click.group()
 def keys() -> None:
-    """Create and rotate secret keys and DKIM keys.
+    """Create and rotate secret keys, DKIM keys and access tokens.
 
     \b
     Example:
       mailer keys rotate
     """
+
+
+keys.add_command(api)
 
 
 @keys.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -22,16 +22,20 @@ _DUTCH = re.compile(r"(\d{1,2})-(\d{1,2})-(\d{4})(?:,? (\d{1,2}):(\d\d)(?::(\d\d
 _EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 
-def parse_consent_time(raw: str, zone: ZoneInfo, now: datetime) -> datetime:
+def parse_consent_time(
+    raw: str, zone: ZoneInfo, now: datetime, *, tolerance: timedelta = timedelta()
+) -> datetime:
     """The instant (UTC) that `raw` names; see FORMS.
 
     Without a zone it is a wall-clock time in `zone`; of a time that came twice (summer time ended) the first is
     meant, and one that never was (summer time began) is refused. A date alone means the start of that day. Each
-    choice is the earlier one, so that none can outrun a withdrawal. Raises InvalidInput, also for the future.
+    choice is the earlier one, so that none can outrun a withdrawal. Another system's clock may be fast by `tolerance`:
+    what it calls the future is now. Raises InvalidInput, also for the future.
     """
     moment = _parse(raw.strip(), zone)
-    if moment > now:
+    if moment > now + tolerance:
         raise InvalidInput("it lies in the future")
+    moment = min(moment, now)
     if moment < _EARLIEST:
         raise InvalidInput(f"it lies before {_EARLIEST.year}")
     return moment

@@ -13,6 +13,8 @@ from subscribers.models import ConsentKind, SuppressionReason
 from subscribers.people import Person
 from subscribers.rights.access import find
 
+AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
+
 
 def withdraw(
     connection: Connection,
@@ -22,14 +24,16 @@ def withdraw(
     hasher: AddressHasher,
     source: str,
     now: datetime,
+    occurred_at: datetime | None = None,
 ) -> bool:
     """Withdraw a person's consent on `topic`; False where there was none.
 
+    `occurred_at` is when the person acted; now by default. One who consented later than that has not withdrawn.
     A damaged ledger or consent table does not keep anybody from leaving: the withdrawal is recorded as far as they
     take it. Raises NotFound.
     """
     person = find(connection, address, hasher)
-    event = NewEvent(person.id, topic, ConsentKind.WITHDRAWN, now, source)
+    event = NewEvent(person.id, topic, ConsentKind.WITHDRAWN, occurred_at or now, source)
     try:
         with connection.begin_nested():
             return _withdraw(connection, event, now)
@@ -43,6 +47,8 @@ def _withdraw(connection: Connection, event: NewEvent, now: datetime) -> bool:
     ledger.lock(connection)
     person_id, topic = event.subscriber_id, event.topic
     status = ledger.statuses(connection, [person_id]).get((person_id, topic))
+    if status is not None and event.occurred_at < status.since and status.state in AGREED:
+        return False
     to_record = ledger.is_to_record(
         status, lambda: ledger.newest_entry(connection, person_id, topic), event.source
     )

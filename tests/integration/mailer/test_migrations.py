@@ -20,6 +20,8 @@ from sqlalchemy import inspect, text
 from sqlmodel import SQLModel
 
 import campaigns.models  # noqa: F401 - registers its tables
+import mailer.access.models  # noqa: F401
+import subscribers.account.idempotency
 import subscribers.models  # noqa: F401
 from campaigns.deliveries import workers
 from cli import mailer as command

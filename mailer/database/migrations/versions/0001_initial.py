@@ -26,6 +26,7 @@ REPLACED = {
 
 def upgrade() -> None:
     _create_tables()
+    _create_api_tables()
     _make_append_only()
 
 
@@ -312,6 +313,35 @@ def _create_tables() -> None:
         ),
         sa.PrimaryKeyConstraint("subscriber_id", "topic", name=op.f("pk_consent")),
     )
+
+
+def _create_api_tables() -> None:
+    op.create_table(
+        "access_token",
+        sa.Column("id", sa.String(length=16), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("secret_hash", sa.String(length=64), nullable=False),
+        sa.Column("scopes", sa.String(length=200), nullable=False),
+        sa.Column("requests_per_second", sa.Integer(), nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=True),
+        sa.Column("revoked_at", INSTANT, nullable=True),
+        sa.Column("last_used_on", sa.String(length=10), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_access_token")),
+        sa.UniqueConstraint("secret_hash", name=op.f("uq_access_token_secret_hash")),
+    )
+    op.create_table(
+        "idempotent_request",
+        sa.Column("key_hash", sa.String(length=64), nullable=False),
+        sa.Column("body_hash", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("subscriber_id", BIG, nullable=True),
+        sa.Column("answered_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("key_hash", name=op.f("pk_idempotent_request")),
+    )
+    op.create_index("ix_idempotent_request_subscriber_id", "idempotent_request", ["subscriber_id"])
+    op.create_index("ix_idempotent_request_answered_at", "idempotent_request", ["answered_at"])
 
 
 def _one_of(table: str, name: str, *values: str, nullable: bool = False) -> sa.Column[str]:

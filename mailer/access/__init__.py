@@ -1,0 +1,24 @@
+"""Access tokens: who may use the API, for what, and until when.
+
+`tokens` is the core; `store` keeps them in the database, as hashes; `rate` holds each token to its number of requests.
+"""
+
+from __future__ import annotations
+
+from mailer.access.models import AccessToken
+from mailer.access.rate import RequestRate
+from mailer.access.store import KnownTokens, create, list_all, revoke
+from mailer.access.tokens import Scope, Token, hash_of, new_secret
+
+__all__ = [
+    "AccessToken",
+    "KnownTokens",
+    "RequestRate",
+    "Scope",
+    "Token",
+    "create",
+    "hash_of",
+    "list_all",
+    "new_secret",
+    "revoke",
+]

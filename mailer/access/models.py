@@ -1,0 +1,26 @@
+"""The table of access tokens. It names systems, no people."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Column, Integer, String
+from sqlmodel import Field, SQLModel
+
+import mailer.database.columns  # noqa: F401 - names the constraints
+
+
+class AccessToken(SQLModel, table=True):
+    """A token that a system shows: its SHA-256 (hex), what it may do, until when, and the day it was last used."""
+
+    __tablename__ = "access_token"
+
+    id: str = Field(sa_column=Column(String(16), primary_key=True))
+    name: str = Field(sa_column=Column(String(100), nullable=False))
+    secret_hash: str = Field(sa_column=Column(String(64), nullable=False, unique=True))
+    scopes: str = Field(sa_column=Column(String(200), nullable=False))
+    requests_per_second: int = Field(sa_column=Column(Integer, nullable=False))
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_on: str | None = Field(default=None, sa_column=Column(String(10), nullable=True))

@@ -1,0 +1,268 @@
+"""Apply the requests of account systems, many in one transaction, in the order in which they came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, assert_never
+
+from sqlalchemy import Connection
+
+from mailer.errors import Refused
+from subscribers import ledger, people, rights
+from subscribers.account import idempotency, wordings
+from subscribers.account.overview import find_person, not_on_file
+from subscribers.account.requests import (
+    Erase,
+    Grant,
+    Outcome,
+    Rectify,
+    Request,
+    Submission,
+    Withdraw,
+    problem,
+)
+from subscribers.address import AddressHasher, EmailAddress
+from subscribers.intake import Applicant, Candidate, Decision, Evidence, admit
+from subscribers.ledger import DAMAGE, EVERY_TOPIC, ConsentStatus
+from subscribers.models import ConsentKind
+from subscribers.people import Person
+from subscribers.public_ids import PublicIds
+
+_AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
+_PURGE_EVERY = timedelta(minutes=10)
+
+UNAVAILABLE = problem(
+    503, "unavailable", "The consent ledger or the database can't take this now. Try again later."
+)
+REUSED_KEY = problem(
+    422, "idempotency-key-reused", "The Idempotency-Key was used within a day for another request."
+)
+
+
+class _Done(NamedTuple):
+    """The outcome of a request, and the number of the subscriber whom it was about."""
+
+    outcome: Outcome
+    subscriber_id: int | None
+
+
+@dataclass(slots=True)
+class AccountRequests:
+    """Applies requests to one installation, whose people are hashed by `hasher` and named by `public_ids`."""
+
+    hasher: AddressHasher
+    public_ids: PublicIds
+    _purge_at: datetime | None = None
+
+    def apply(
+        self, connection: Connection, submissions: Sequence[Submission], now: datetime
+    ) -> list[Outcome]:
+        """Apply `submissions` in their order. Needs a writing transaction.
+
+        What a damaged ledger can't take is refused by itself (503); withdrawals and erasures it takes.
+        """
+        try:
+            with connection.begin_nested():
+                return self._apply(connection, submissions, now)
+        except DAMAGE:
+            if len(submissions) > 1:
+                return [self.apply(connection, [each], now)[0] for each in submissions]
+            return [UNAVAILABLE]
+
+    def _apply(
+        self, connection: Connection, submissions: Sequence[Submission], now: datetime
+    ) -> list[Outcome]:
+        ledger.lock(connection)
+        self._purge(connection, now)
+        marks = [each.mark for each in submissions if each.mark is not None]
+        answered = idempotency.find(connection, marks, now)
+        done: dict[int, _Done] = {}
+        first_of: dict[str, int] = {}
+        again: dict[int, int] = {}
+        fresh = []
+        for index, submission in enumerate(submissions):
+            mark = submission.mark
+            if mark is not None and (before := answered.get(mark.key_hash)) is not None:
+                outcome = Outcome(before.status, before.values) if before.is_of(mark) else REUSED_KEY
+                done[index] = _Done(outcome, None)
+            elif mark is not None and mark.key_hash in first_of:
+                again[index] = first_of[mark.key_hash]
+            else:
+                if mark is not None:
+                    first_of[mark.key_hash] = index
+                fresh.append(index)
+        for run in _runs(submissions, fresh):
+            requests = [submissions[index].request for index in run]
+            done |= zip(run, self._apply_run(connection, requests, now), strict=True)
+        self._remember(connection, submissions, {index: done[index] for index in fresh}, now)
+        for index, first in again.items():
+            same = submissions[index].mark == submissions[first].mark
+            done[index] = _Done(done[first].outcome if same else REUSED_KEY, None)
+        return [done[index].outcome for index in range(len(submissions))]
+
+    def _purge(self, connection: Connection, now: datetime) -> None:
+        if self._purge_at is None or now >= self._purge_at:
+            idempotency.forget_old(connection, now)
+            self._purge_at = now + _PURGE_EVERY
+
+    @staticmethod
+    def _remember(
+        connection: Connection, submissions: Sequence[Submission], done: dict[int, _Done], now: datetime
+    ) -> None:
+        answers = [
+            (mark, each.outcome.status, each.outcome.values, each.subscriber_id)
+            for index, each in done.items()
+            if (mark := submissions[index].mark) is not None and each.outcome is not UNAVAILABLE
+        ]
+        idempotency.remember(connection, answers, now)
+
+    def _apply_run(
+        self, connection: Connection, requests: Sequence[Request], now: datetime
+    ) -> Sequence[_Done]:
+        grants = [each for each in requests if isinstance(each, Grant)]
+        if grants:
+            return self._grant(connection, grants, now)
+        [request] = requests
+        match request:
+            case Withdraw():
+                return [self._withdraw(connection, request, now)]
+            case Rectify():
+                return [self._rectify(connection, request, now)]
+            case Erase():
+                return [self._erase(connection, request, now)]
+            case Grant():
+                raise AssertionError("handled above")
+            case _:
+                assert_never(request)
+
+    def _grant(self, connection: Connection, grants: Sequence[Grant], now: datetime) -> list[_Done]:
+        """Record consents to one text on one topic, of different people."""
+        first = grants[0]
+        wording = wordings.find(connection, first.wording, first.topic)
+        if wording is None:
+            told = "No text with this SHA-256 is registered for the topic. Register it first."
+            return [_Done(problem(422, "unknown-wording", told, field="wording"), None)] * len(grants)
+        evidence = Evidence(first.topic, first.source, wording.text, wording.language, wording.version)
+        applicants = [
+            Applicant(0, each.names, each.address, self.hasher.newest(each.address.key), each.given_at)
+            for each in grants
+        ]
+        candidates = admit(connection, applicants, evidence, self.hasher, now)
+        known = people.find_all(connection, [each.address.key for each in grants])
+        statuses = ledger.statuses(connection, [person.id for person in known.values()])
+        return [
+            self._granted(candidate, known.get(candidate.applicant.address.key), statuses, first.topic)
+            for candidate in candidates
+        ]
+
+    def _granted(
+        self, candidate: Candidate, person: Person | None, statuses: ledger.Statuses, topic: str
+    ) -> _Done:
+        status = statuses.get((person.id, topic)) if person else None
+        suppressed = candidate.suppressed
+        if candidate.decision is Decision.STILL_WITHDRAWN and suppressed is not None:
+            values = self._values(person, topic, "suppressed", suppressed.since, status)
+            return _Done(Outcome(200, values), person.id if person else None)
+        return self._stands(person, topic, status)
+
+    def _stands(self, person: Person | None, topic: str, status: ConsentStatus | None) -> _Done:
+        state, since = (status.state.value, status.since) if status else ("none", None)
+        values = self._values(person, topic, state, since, status)
+        return _Done(Outcome(200, values), person.id if person else None)
+
+    def _values(
+        self,
+        person: Person | None,
+        topic: str,
+        state: str,
+        since: datetime | None,
+        status: ConsentStatus | None,
+    ) -> dict[str, Any]:
+        return {
+            "subscriber": self.public_ids.of_subscriber(person.id) if person else None,
+            "topic": topic,
+            "state": state,
+            "since": since.isoformat() if since else None,
+            "entry": status.event_id if status else None,
+        }
+
+    def _withdraw(self, connection: Connection, request: Withdraw, now: datetime) -> _Done:
+        person = find_person(connection, request.who)
+        if person is None:
+            return _Done(not_on_file(request.who), None)
+        topics = [request.topic]
+        if request.topic == EVERY_TOPIC:
+            topics = self._agreed_topics(connection, person)
+        for topic in topics:
+            rights.withdraw(
+                connection,
+                _address(person),
+                topic,
+                hasher=self.hasher,
+                source=request.source,
+                now=now,
+                occurred_at=request.at,
+            )
+        statuses = ledger.statuses(connection, [person.id])
+        newest = [status for (_, topic), status in statuses.items() if topic in topics]
+        newest.sort(key=lambda status: (status.state in _AGREED, status.event_id))
+        return self._stands(person, request.topic, newest[-1] if newest else None)
+
+    @staticmethod
+    def _agreed_topics(connection: Connection, person: Person) -> list[str]:
+        statuses = ledger.statuses(connection, [person.id])
+        return sorted(topic for (_, topic), status in statuses.items() if status.state in _AGREED)
+
+    def _rectify(self, connection: Connection, request: Rectify, now: datetime) -> _Done:
+        person = find_person(connection, request.who)
+        if person is None:
+            return _Done(not_on_file(request.who), None)
+        try:
+            changed = rights.rectify(
+                connection,
+                _address(person),
+                request.correction,
+                hasher=self.hasher,
+                source=request.source,
+                now=now,
+            )
+        except Refused as error:
+            return _Done(problem(409, "address-taken", error.message, field="new_email"), person.id)
+        values = {"subscriber": self.public_ids.of_subscriber(person.id), "changed": changed}
+        former = (person.email, person.email_normalised) if changed else None
+        return _Done(Outcome(200, values, former), person.id)
+
+    def _erase(self, connection: Connection, request: Erase, now: datetime) -> _Done:
+        person = find_person(connection, request.who)
+        if person is None:
+            return _Done(not_on_file(request.who), None)
+        rights.erase(connection, _address(person), hasher=self.hasher, source=request.source, now=now)
+        idempotency.forget_subscriber(connection, person.id)
+        return _Done(Outcome(204, {}, (person.email, person.email_normalised)), None)
+
+
+def _address(person: Person) -> EmailAddress:
+    return EmailAddress(person.email, person.email_normalised)
+
+
+def _runs(submissions: Sequence[Submission], indexes: Sequence[int]) -> list[list[int]]:
+    """The indexes in their order: grants that can be recorded together in one list, every other one by itself."""
+    runs: list[list[int]] = []
+    shared: tuple[str, str, str] | None = None
+    keys: set[str] = set()
+    for index in indexes:
+        request = submissions[index].request
+        if not isinstance(request, Grant):
+            runs.append([index])
+            shared = None
+            continue
+        common, key = (request.topic, request.wording, request.source), request.address.key
+        if common == shared and key not in keys:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+            shared, keys = common, set()
+        keys.add(key)
+    return runs

@@ -1,0 +1,124 @@
+"""Idempotency: a request that comes again with the same key gets the answer of the first one, for a day.
+
+A row holds keyed hashes of the key and of the body, and an answer without any address. It goes after a day, or when
+the person that it is about is erased.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, Connection, Index, Integer, String, Text, delete, select
+from sqlmodel import Field, SQLModel
+
+from mailer.config import KeySource
+from mailer.database import BIG, AnyOf, insert, table
+from mailer.keyed_hash import KeyedHash
+
+KEPT_FOR = timedelta(days=1)
+LONGEST_KEY = 255
+_PURPOSE = b"release-mailer idempotency 1\0"
+
+
+class IdempotentRequest(SQLModel, table=True):
+    """A request that was answered: keyed hashes of its key and body, the answer, and the subscriber's number."""
+
+    __tablename__ = "idempotent_request"
+    __table_args__ = (
+        Index("ix_idempotent_request_subscriber_id", "subscriber_id"),
+        Index("ix_idempotent_request_answered_at", "answered_at"),
+    )
+
+    key_hash: str = Field(sa_column=Column(String(64), primary_key=True))
+    body_hash: str = Field(sa_column=Column(String(64), nullable=False))
+    status: int = Field(sa_column=Column(Integer, nullable=False))
+    answer: str = Field(sa_column=Column(Text, nullable=False))
+    subscriber_id: int | None = Field(default=None, sa_column=Column(BIG, nullable=True))
+    answered_at: datetime
+
+
+REQUEST = table(IdempotentRequest)
+
+
+class Mark(NamedTuple):
+    """By what a request is known: the keyed hashes (hex) of its key and of its body."""
+
+    key_hash: str
+    body_hash: str
+
+
+class Answered(NamedTuple):
+    """What was answered to a request."""
+
+    body_hash: str
+    status: int
+    values: Mapping[str, Any]
+
+    def is_of(self, mark: Mark) -> bool:
+        """Whether the request had the same body."""
+        return hmac.compare_digest(self.body_hash, mark.body_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKeys:
+    """Makes marks. They are made with the oldest secret key, which a rotation leaves in place."""
+
+    keys: KeySource
+
+    def mark(self, token_id: str, route: str, key: str, body: bytes, index: int = 0) -> Mark:
+        """The mark of a request to `route`, or of item `index` of a batch."""
+        hashed = KeyedHash(self.keys.current().keys[0], _PURPOSE)
+        name = "\0".join((token_id, route, str(index), key))
+        return Mark(hashed.digest(b"key\0" + name.encode()).hex(), hashed.digest(b"body\0" + body).hex())
+
+
+def find(connection: Connection, marks: Collection[Mark], now: datetime) -> dict[str, Answered]:
+    """What was answered to requests with these keys within a day, by the key's hash."""
+    if not marks:
+        return {}
+    recent = select(REQUEST).where(
+        AnyOf(REQUEST.c.key_hash, [mark.key_hash for mark in marks]), REQUEST.c.answered_at > now - KEPT_FOR
+    )
+    return {
+        row.key_hash: Answered(row.body_hash, row.status, json.loads(row.answer))
+        for row in connection.execute(recent)
+    }
+
+
+def remember(
+    connection: Connection,
+    answers: Collection[tuple[Mark, int, Mapping[str, Any], int | None]],
+    now: datetime,
+) -> None:
+    """Keep these answers: mark, status, values, and the number of the subscriber whom it is about."""
+    if not answers:
+        return
+    outdated = AnyOf(REQUEST.c.key_hash, [mark.key_hash for mark, *_ in answers])
+    connection.execute(delete(REQUEST).where(outdated))
+    rows = [
+        {
+            "key_hash": mark.key_hash,
+            "body_hash": mark.body_hash,
+            "status": status,
+            "answer": json.dumps(values, ensure_ascii=False),
+            "subscriber_id": subscriber_id,
+            "answered_at": now,
+        }
+        for mark, status, values, subscriber_id in answers
+    ]
+    insert(connection, REQUEST, rows)
+
+
+def forget_old(connection: Connection, now: datetime) -> None:
+    """Delete the rows that are older than a day."""
+    connection.execute(delete(REQUEST).where(REQUEST.c.answered_at <= now - KEPT_FOR))
+
+
+def forget_subscriber(connection: Connection, subscriber_id: int) -> None:
+    """Delete the rows about one person."""
+    connection.execute(delete(REQUEST).where(REQUEST.c.subscriber_id == subscriber_id))

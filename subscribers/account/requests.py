@@ -1,0 +1,91 @@
+"""What an account system asks for, and what became of it. Values without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from subscribers.account.idempotency import Mark
+from subscribers.address import EmailAddress
+from subscribers.people import Names
+from subscribers.rights import Correction
+
+Who: TypeAlias = EmailAddress | int
+"""A person, by address or by subscriber number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Record a consent. `wording` is the SHA-256 (hex) of the text that was shown, `source` says through what."""
+
+    address: EmailAddress
+    names: Names
+    topic: str
+    given_at: datetime
+    wording: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Withdraw the consent on `topic`, or on every topic (``*``). `at` is when the person acted; now where None."""
+
+    who: Who
+    topic: str
+    at: datetime | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rectify:
+    """Correct what is on file."""
+
+    who: Who
+    correction: Correction
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """Take a person off file for good."""
+
+    who: Who
+    source: str
+
+
+Request: TypeAlias = Grant | Withdraw | Rectify | Erase
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A request, and by what it is known where it comes again."""
+
+    request: Request
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is answered: an HTTP status, and the values of a JSON object without any address.
+
+    `former` is the address and its normalised spelling that a correction or an erasure took off file.
+    """
+
+    status: int
+    values: Mapping[str, Any]
+    former: tuple[str, str] | None = None
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether nothing was done."""
+        return self.status >= 400
+
+
+def problem(status: int, code: str, detail: str, *, field: str | None = None) -> Outcome:
+    """Why nothing was done (RFC 9457). `code` names the kind, `field` the member of the request that is to blame."""
+    values: dict[str, Any] = {"code": code, "detail": detail}
+    if field is not None:
+        values["errors"] = [{"field": field, "detail": detail}]
+    return Outcome(status, values)

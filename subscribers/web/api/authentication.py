@@ -1,0 +1,108 @@
+"""Who calls: a bearer token (RFC 6750), its scopes, and how many requests a second it may make.
+
+It stands before the application, so that a stranger's body is not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
+
+from fastapi import Request, Security
+from fastapi.security import HTTPBearer
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as AsgiScope
+
+from mailer.access import KnownTokens, RequestRate, Scope, Token
+from mailer.errors import MailerError
+from subscribers.web.api.problems import Trouble
+
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+_bearer = HTTPBearer(auto_error=False, scheme_name="token", description="`mailer keys api create` makes one.")
+
+
+class Authentication:
+    """Answers 401 and 429 itself; lets all else through, with the token in ``scope["state"]``."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        tokens: Callable[[], KnownTokens],
+        on_first_use: Callable[[Token], Awaitable[None]],
+        open_path: str,
+    ) -> None:
+        self._app = app
+        self._tokens = tokens
+        self._on_first_use = on_first_use
+        self._open_path = open_path
+        self._rate = RequestRate(time.monotonic)
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not scope["path"].endswith(self._open_path):
+            try:
+                token = await self._authenticate(scope)
+            except Trouble as trouble:
+                await trouble.response()(scope, receive, send)
+                return
+            scope.setdefault("state", {})["token"] = token
+        await self._app(scope, receive, send)
+
+    async def _authenticate(self, scope: AsgiScope) -> Token:
+        secret = _bearer_of(scope)
+        if secret is None:
+            raise Trouble(401, "no-token", "Send a token: Authorization: Bearer ...", headers=_CHALLENGE)
+        tokens = self._tokens()
+        try:
+            token = (
+                await asyncio.to_thread(tokens.find, secret) if tokens.is_outdated else tokens.find(secret)
+            )
+        except MailerError:
+            raise Trouble(
+                503,
+                "unavailable",
+                "The database does not answer. Try again later.",
+                headers={"Retry-After": "5"},
+            ) from None
+        if token is None:
+            raise Trouble(
+                401, "invalid-token", "The token is unknown, expired or revoked.", headers=_CHALLENGE
+            )
+        wait = self._rate.take(token.id, token.requests_per_second)
+        if wait:
+            raise Trouble(
+                429,
+                "too-many-requests",
+                f"This token may make {token.requests_per_second} requests a second.",
+                headers={"Retry-After": str(math.ceil(wait))},
+            )
+        if tokens.is_to_note(token):
+            await self._on_first_use(token)
+        return token
+
+
+def _bearer_of(scope: AsgiScope) -> str | None:
+    values = [value for name, value in scope["headers"] if name == b"authorization"]
+    if len(values) != 1:
+        return None
+    kind, _, secret = values[0].decode("latin-1").partition(" ")
+    return secret.strip() if kind.lower() == "bearer" and secret.isascii() else None
+
+
+def require(scope: Scope) -> Callable[..., Awaitable[Token]]:
+    """A dependency: the token, which must have `scope`. Raises Trouble (403)."""
+
+    async def token_of(request: Request, _: object = Security(_bearer)) -> Token:
+        token: Token = request.state.token
+        if scope not in token.scopes:
+            raise Trouble(403, "missing-scope", f"The token lacks the scope {scope}.")
+        return token
+
+    return token_of
+
+
+async def any_token(request: Request, _: object = Security(_bearer)) -> Token:
+    """A dependency: the token, whatever its scopes."""
+    token: Token = request.state.token
+    return token

@@ -1,0 +1,127 @@
+"""From the contract's objects to requests: addresses, names, times and ids become typed values or a 422."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from mailer.access import Token
+from mailer.errors import InvalidInput
+from subscribers import account
+from subscribers.account.requests import Who
+from subscribers.address import EmailAddress, normalise
+from subscribers.intake import parse_consent_time
+from subscribers.ledger import parse_source
+from subscribers.people import Names, parse_name
+from subscribers.rights import Correction
+from subscribers.web.api import schemas
+from subscribers.web.api.problems import Trouble, in_field
+from subscribers.web.api.service import Service
+
+# Another system's clock may be ahead of ours.
+CLOCK_TOLERANCE = timedelta(minutes=2)
+
+
+def grant(body: schemas.Grant, token: Token, service: Service) -> account.Grant:
+    """Raises Trouble."""
+    names = Names(*(_name(field, getattr(body, field)) for field in Names._fields))
+    given_at = _instant("given_at", body.given_at, service)
+    return account.Grant(
+        _address("email", body.email), names, body.topic, given_at, body.wording, _source(body.note, token)
+    )
+
+
+def withdrawal(body: schemas.Withdrawal, token: Token, service: Service) -> account.Withdraw:
+    """Raises Trouble."""
+    at = _instant("at", body.at, service) if body.at is not None else None
+    return account.Withdraw(who(body, service), body.topic, at, _source(body.note, token))
+
+
+def rectification(body: schemas.Rectification, token: Token, service: Service) -> account.Rectify:
+    """Raises Trouble."""
+    names = {
+        field: _name(field, value) if value is not None else None
+        for field in Names._fields
+        for value in (getattr(body, field),)
+    }
+    email = _address("new_email", body.new_email) if body.new_email is not None else None
+    correction = Correction(**names, email=email)
+    return account.Rectify(who(body, service), correction, _source(body.note, token))
+
+
+def erasure(body: schemas.Erasure, token: Token, service: Service) -> account.Erase:
+    """Raises Trouble."""
+    return account.Erase(who(body, service), _source(body.note, token))
+
+
+def who(body: schemas.Someone, service: Service) -> Who:
+    """The address or the number of the person that a request names. Raises Trouble."""
+    if "email" in body.model_fields_set:
+        return _address("email", body.email)
+    try:
+        return service.public_ids.read_subscriber(body.subscriber)
+    except InvalidInput:
+        raise Trouble(
+            404,
+            "not-on-file",
+            "Nobody with this id is on file.",
+            errors=[{"field": "subscriber", "detail": "It is not an id of this installation."}],
+        ) from None
+
+
+def cursor(after: str | None, service: Service) -> int:
+    """The number of the change after which to read. Raises Trouble."""
+    if after is None:
+        return 0
+    try:
+        return service.public_ids.read_change(after)
+    except InvalidInput as error:
+        raise Trouble(409, "unknown-cursor", f"after: {error.reason}. Read from the start again.") from None
+
+
+def invalid_request(errors: Sequence[Any]) -> Trouble:
+    """The answer to a request that does not follow the contract. It names members, never what they hold."""
+    fields = []
+    for error in errors:
+        place = [str(part) for part in error["loc"] if part not in {"body", "query", "header"}]
+        fields.append({"field": ".".join(place) or "body", "detail": _reason(error)})
+    fields.sort(key=lambda each: each["field"])
+    first = fields[0]
+    return Trouble(422, "invalid-request", f"{first['field']}: {first['detail']}", errors=fields)
+
+
+def _reason(error: Any) -> str:
+    """Pydantic's message, which names the rule and not the value."""
+    if error["type"] == "json_invalid":
+        return "It is not JSON."
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return message[:1].upper() + message[1:] + "."
+
+
+def _address(field: str, raw: str) -> EmailAddress:
+    try:
+        return normalise(raw.strip())
+    except InvalidInput as error:
+        raise in_field(field, error.reason) from None
+
+
+def _name(field: str, raw: str) -> str:
+    try:
+        return parse_name(raw)
+    except InvalidInput as error:
+        raise in_field(field, error.reason) from None
+
+
+def _instant(field: str, raw: str, service: Service) -> datetime:
+    try:
+        return parse_consent_time(raw.upper(), service.zone, service.now(), tolerance=CLOCK_TOLERANCE)
+    except InvalidInput as error:
+        raise in_field(field, error.reason) from None
+
+
+def _source(note: str, token: Token) -> str:
+    try:
+        return parse_source(note.strip() or f"API, {token.name}")
+    except InvalidInput as error:
+        raise in_field("note", error.reason) from None

@@ -1,0 +1,167 @@
+"""The routes: what is asked becomes a request to the account system's use cases, and their outcome an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from pydantic import ValidationError
+from starlette.responses import JSONResponse, Response
+
+from mailer.access import Scope, Token
+from subscribers import changes
+from subscribers.account import Mark, Outcome, Submission
+from subscribers.account.idempotency import LONGEST_KEY
+from subscribers.public_ids import CHANGE_PATTERN
+from subscribers.web.api import parsing, schemas
+from subscribers.web.api.authentication import any_token, require
+from subscribers.web.api.openapi import ERRORS, conflict, not_found
+from subscribers.web.api.problems import Trouble, problem_response, problem_values
+from subscribers.web.api.service import Service
+
+Writes = Annotated[Token, Depends(require(Scope.CONSENTS_WRITE))]
+Rights = Annotated[Token, Depends(require(Scope.RIGHTS_WRITE))]
+WritesWordings = Annotated[Token, Depends(require(Scope.WORDINGS_WRITE))]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=LONGEST_KEY,
+        pattern="^[ -~]+$",
+        description="The same key and body get the same answer for a day.",
+    ),
+]
+
+
+def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for each route
+    """The routes, answered by `service`."""
+    router = APIRouter(responses=ERRORS)
+
+    async def submit(submission: Submission) -> Response:
+        return _answer(await service.submit(submission))
+
+    async def mark_of(request: Request, token: Token, key: str | None) -> Mark | None:
+        if key is None:
+            return None
+        return service.mark(token.id, request.url.path.rpartition("/")[2], key, await request.body())
+
+    @router.post("/consents", response_model=schemas.Standing)
+    async def record_consent(
+        request: Request, body: schemas.Grant, token: Writes, key: IdempotencyKey = None
+    ) -> Response:
+        """Record a consent. One that is older than the person's withdrawal changes nothing: `state` tells."""
+        grant = parsing.grant(body, token, service)
+        return await submit(Submission(grant, await mark_of(request, token, key)))
+
+    @router.post("/withdrawals", response_model=schemas.Standing, responses=not_found())
+    async def withdraw_consent(
+        request: Request, body: schemas.Withdrawal, token: Writes, key: IdempotencyKey = None
+    ) -> Response:
+        """Withdraw a consent. It takes effect at once, also in a campaign that is being sent."""
+        withdrawal = parsing.withdrawal(body, token, service)
+        return await submit(Submission(withdrawal, await mark_of(request, token, key)))
+
+    @router.post(
+        "/consents/query",
+        response_model=schemas.Consents,
+        responses=not_found(),
+        dependencies=[Depends(require(Scope.CONSENTS_READ))],
+    )
+    async def query_consents(body: schemas.Query) -> Response:
+        """Where a person stands on each topic."""
+        return _answer(await service.consents_of(parsing.who(body, service)))
+
+    @router.post("/consents/batch", response_model=schemas.BatchResults)
+    async def record_consents(
+        request: Request, body: schemas.Batch, token: Writes, key: IdempotencyKey = None
+    ) -> Response:
+        """Record up to 1,000 consents; each item has a result of its own, and good items go in."""
+        marks: list[Mark | None] = [None] * len(body.items)
+        if key is not None:
+            raw = await request.body()
+            marks = [service.mark(token.id, "batch", key, raw, index) for index in range(len(body.items))]
+        return await _batch(service, token, body.items, marks)
+
+    @router.get(
+        "/changes",
+        response_model=schemas.Changes,
+        responses=conflict(),
+        dependencies=[Depends(require(Scope.CHANGES_READ))],
+    )
+    async def read_changes(
+        after: Annotated[
+            str | None, Query(pattern=CHANGE_PATTERN, description="The cursor of an earlier answer.")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=changes.MOST_AT_ONCE)] = 100,
+    ) -> Response:
+        """Each change to a consent, by whatever door, in order."""
+        return _answer(await service.changes(parsing.cursor(after, service), limit))
+
+    @router.post("/rectifications", response_model=schemas.Rectified, responses=not_found() | conflict())
+    async def rectify(
+        request: Request, body: schemas.Rectification, token: Rights, key: IdempotencyKey = None
+    ) -> Response:
+        """Correct what is on file about a person. The consents stay."""
+        rectification = parsing.rectification(body, token, service)
+        return await submit(Submission(rectification, await mark_of(request, token, key)))
+
+    @router.post("/erasures", status_code=204, response_class=Response, responses=not_found())
+    async def erase(
+        request: Request, body: schemas.Erasure, token: Rights, key: IdempotencyKey = None
+    ) -> Response:
+        """Take a person off file for good."""
+        erasure = parsing.erasure(body, token, service)
+        return await submit(Submission(erasure, await mark_of(request, token, key)))
+
+    @router.get("/wordings", response_model=schemas.Wordings, dependencies=[Depends(any_token)])
+    async def list_wordings() -> Response:
+        """The registered texts."""
+        return JSONResponse({"wordings": await service.wordings()})
+
+    return router
+
+
+async def _batch(
+    service: Service, token: Token, items: list[dict[str, Any]], marks: list[Mark | None]
+) -> Response:
+    results: list[Mapping[str, Any] | None] = [None] * len(items)
+    submissions: dict[int, Submission] = {}
+    for index, item in enumerate(items):
+        try:
+            grant = parsing.grant(schemas.Grant.model_validate(item), token, service)
+        except ValidationError as error:
+            results[index] = parsing.invalid_request(error.errors(include_url=False)).problem
+        except Trouble as trouble:
+            results[index] = trouble.problem
+        else:
+            submissions[index] = Submission(grant, marks[index])
+    pending = list(submissions.items())
+    if pending and pending[0][1].mark is not None:
+        # A key that was used for another batch is found out before anything of this one is recorded.
+        index, submission = pending.pop(0)
+        first = await service.submit_item(submission)
+        if first.values.get("code") == "idempotency-key-reused":
+            return _answer(first)
+        results[index] = _result(first)
+    outcomes = await asyncio.gather(*(service.submit_item(submission) for _, submission in pending))
+    for (index, _), outcome in zip(pending, outcomes, strict=True):
+        results[index] = _result(outcome)
+    return JSONResponse({"results": results})
+
+
+def _result(outcome: Outcome) -> Mapping[str, Any]:
+    if outcome.is_problem:
+        return problem_values(outcome.status, outcome.values)
+    return {"status": outcome.status, **outcome.values}
+
+
+def _answer(outcome: Outcome) -> Response:
+    if outcome.is_problem:
+        headers = {"Retry-After": "5"} if outcome.status == 503 else None
+        return problem_response(outcome.status, outcome.values, headers)
+    if outcome.status == 204:
+        return Response(status_code=204)
+    return JSONResponse(dict(outcome.values), outcome.status)

@@ -1,0 +1,136 @@
+"""What the routes share: the database, the group commits, ids and the clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from mailer.access import KnownTokens, Token
+from mailer.access.store import note_use
+from mailer.config import KeySource
+from mailer.database import Clock, Database, GroupCommit, installation_id
+from mailer.errors import Refused
+from subscribers import account, changes, rights
+from subscribers.account import IdempotencyKeys, Mark, Outcome, Submission
+from subscribers.account.requests import Who
+from subscribers.address import AddressHasher
+from subscribers.public_ids import PublicIds
+from subscribers.web.api.problems import Trouble
+
+Result = TypeVar("Result")
+
+# Of a batch in one transaction: few enough that nobody waits long behind it.
+ITEMS_AT_ONCE = 100
+ANSWER_SECONDS = 20
+
+
+class Service:
+    """Answers for the routes. Writes go through group commits: one for single requests, one for items of batches."""
+
+    def __init__(self, database: Database, keys: KeySource, zone: ZoneInfo) -> None:
+        self._database = database
+        self._keys = keys
+        self.zone = zone
+        self._marks = IdempotencyKeys(keys)
+        self._commits: GroupCommit[Submission, Outcome] = GroupCommit(database, self._apply)
+        self._items: GroupCommit[Submission, Outcome] = GroupCommit(
+            database, self._apply, max_batch=ITEMS_AT_ONCE
+        )
+
+    async def close(self) -> None:
+        """Finish what was submitted."""
+        await self._commits.close()
+        await self._items.close()
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The clock that all hosts share."""
+        return self._database.clock()
+
+    @cached_property
+    def tokens(self) -> KnownTokens:
+        """The access tokens."""
+        return KnownTokens(self._database, self.clock)
+
+    @cached_property
+    def public_ids(self) -> PublicIds:
+        """The ids of this installation."""
+        with self._database.read() as connection:
+            return PublicIds(installation_id(connection))
+
+    def now(self) -> datetime:
+        """The time, by the clock that all hosts share."""
+        return self.clock()
+
+    def mark(self, token_id: str, route: str, key: str, body: bytes, index: int = 0) -> Mark:
+        """By what a request is known where it comes again."""
+        return self._marks.mark(token_id, route, key, body, index)
+
+    async def submit(self, submission: Submission) -> Outcome:
+        """Apply one request, durably. What it takes off file is erased on disk as well."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            outcome = await self._commits.submit(submission)
+        if outcome.former is not None:
+            await asyncio.to_thread(rights.erase_on_disk, self._database, outcome.former)
+        return outcome
+
+    async def submit_item(self, submission: Submission) -> Outcome:
+        """Apply one item of a batch, durably."""
+        return await self._items.submit(submission)
+
+    async def consents_of(self, who: Who) -> Outcome:
+        """Where a person stands."""
+        hasher = self._hasher()
+        return await self._read(
+            lambda connection: account.consents_of(connection, who, hasher, self.public_ids)
+        )
+
+    async def changes(self, after: int, limit: int) -> Outcome:
+        """Some changes, in order."""
+        try:
+            found = await self._read(lambda connection: changes.read(connection, after, limit))
+        except Refused as error:
+            raise Trouble(409, "unknown-cursor", f"{error.message} {error.hint}") from None
+        values = {
+            "changes": [changes.values_of(each, self.public_ids) for each in found.changes],
+            "next": self.public_ids.of_change(found.next),
+            "more": found.more,
+        }
+        return Outcome(200, values)
+
+    async def wordings(self) -> list[dict[str, str]]:
+        """The registered texts."""
+        return await self._read(account.list_wordings)
+
+    async def note_use(self, token: Token) -> None:
+        """Note the day on which a token was used."""
+
+        def write() -> None:
+            with self._database.write() as connection:
+                note_use(connection, token.id, self.now())
+
+        await asyncio.to_thread(write)
+
+    async def _read(self, query: Callable[[Connection], Result]) -> Result:
+        async with asyncio.timeout(ANSWER_SECONDS), self._database.session() as session:
+            connection = await session.connection()
+            return await connection.run_sync(query)
+
+    def _hasher(self) -> AddressHasher:
+        ring = self._keys.current()
+        return AddressHasher(ring.keys, ring.prepared)
+
+    @cached_property
+    def _requests(self) -> account.AccountRequests:
+        return account.AccountRequests(self._hasher(), self.public_ids)
+
+    def _apply(self, connection: Connection, submissions: Sequence[Submission]) -> list[Outcome]:
+        requests = self._requests
+        requests.hasher = self._hasher()
+        return requests.apply(connection, submissions, self.now())
