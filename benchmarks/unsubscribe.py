@@ -26,7 +26,7 @@ from mailer.database import Database, installation_id, table
 from subscribers import ledger
 from subscribers.address import HashedAddress
 from subscribers.ledger import NewEvent
-from subscribers.models import Consent, ConsentKind, Subscriber
+from subscribers.models import Channel, Consent, ConsentKind, Subscriber
 from subscribers.self_service import Links
 
 TOPIC = "release-notes"
@@ -72,8 +72,8 @@ def enrol(database: Database, people: int) -> None:
         numbers = range(first, min(first + 5000, people + 1))
         with database.write() as connection:
             connection.execute(insert(Subscriber), [person(number, now) for number in numbers])
-            wording = ledger.store_wording(connection, "Yes, mail me about new versions.", now)
-            grants = [NewEvent(n, TOPIC, ConsentKind.GRANTED, now, "benchmark", wording) for n in numbers]
+            wording = ledger.store_wording(connection, "Yes, mail me about new versions.", now, topic=TOPIC)
+            grants = [NewEvent(n, TOPIC, ConsentKind.GRANTED, now, Channel.IMPORT, wording) for n in numbers]
             ledger.append(connection, grants, now)
 
 

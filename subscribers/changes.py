@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select
 
 from mailer.errors import Refused
 from subscribers.ledger import EVENT
-from subscribers.models import ConsentKind
+from subscribers.models import Channel, ConsentKind
 from subscribers.people import SUBSCRIBER
 from subscribers.public_ids import PublicIds
 
@@ -38,7 +38,7 @@ class Change(NamedTuple):
     email: str | None
     topic: str
     at: datetime
-    channel: str
+    channel: Channel
 
 
 class Changes(NamedTuple):
@@ -65,7 +65,7 @@ def read(connection: Connection, after: int, limit: int) -> Changes:
             SUBSCRIBER.c.email,
             EVENT.c.topic,
             EVENT.c.occurred_at,
-            EVENT.c.source,
+            EVENT.c.channel,
         )
         .select_from(EVENT.outerjoin(SUBSCRIBER, SUBSCRIBER.c.id == EVENT.c.subscriber_id))
         .where(EVENT.c.id > after, EVENT.c.id <= newest, EVENT.c.kind.in_(KINDS))
@@ -88,7 +88,7 @@ def values_of(change: Change, public_ids: PublicIds) -> dict[str, Any]:
         "email": change.email,
         "topic": change.topic,
         "at": change.at.isoformat(),
-        "channel": change.channel,
+        "channel": change.channel.value,
     }
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from secrets import token_bytes
 
-from sqlalchemy import Column, ForeignKey, Index, String, Text
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, String, Text
 from sqlmodel import Field, SQLModel
 
 from mailer.database import BIG, one_of
@@ -23,6 +24,23 @@ class ConsentKind(StrEnum):
     OBJECTED = "objected"
     RECTIFIED = "rectified"
     ERASED = "erased"
+    SUPPRESSED = "suppressed"
+    LIFTED = "lifted"
+
+
+class Channel(StrEnum):
+    """Through what an event came to us."""
+
+    IMPORT = "import"
+    SYNC = "sync"
+    API = "api"
+    PAGE = "page"
+    ONE_CLICK = "one_click"
+    SIGN_UP = "sign_up"
+    COMMAND = "command"
+    RETENTION = "retention"
+    BOUNCE = "bounce"
+    COMPLAINT = "complaint"
 
 
 class SuppressionReason(StrEnum):
@@ -41,7 +59,8 @@ class Subscriber(SQLModel, table=True):
 
     `email_normalised` is the email's normalised spelling, by which two spellings are one person; `address_hash` its
     HMAC-SHA256 under the secret key `key_id`, by which a suppression finds the person. It has no index of its own:
-    it is looked up from the person's side, and a random one would slow an import by a seventh.
+    it is looked up from the person's side, and a random one would slow an import by a seventh. `nonce` opens the
+    commitments to this person in the ledger; it goes when the person is erased.
     """
 
     __tablename__ = "subscriber"
@@ -55,42 +74,92 @@ class Subscriber(SQLModel, table=True):
     email_normalised: str = Field(sa_column=Column(String(320), nullable=False, unique=True))
     address_hash: str = Field(sa_column=Column(String(64), nullable=False))
     key_id: str = Field(sa_column=Column(String(16), nullable=False))
+    nonce: bytes = Field(sa_column=Column(LargeBinary(16), nullable=False, default=lambda: token_bytes(16)))
     created_at: datetime
 
 
 class Wording(SQLModel, table=True):
-    """The verbatim text that was shown when consent was asked; named by its SHA-256 (hex)."""
+    """The verbatim text that was shown when consent was asked.
+
+    `commitment` binds the text with language, version and topic; entries name the wording by it, doors by the
+    SHA-256 of its text.
+    """
 
     __tablename__ = "wording"
 
-    sha256: str = Field(sa_column=Column(String(64), primary_key=True))
+    commitment: str = Field(sa_column=Column(String(64), primary_key=True))
+    sha256: str = Field(sa_column=Column(String(64), nullable=False))
     text: str = Field(sa_column=Column(Text, nullable=False))
     language: str = Field(default="", sa_column=Column(String(35), nullable=False))
     version: str = Field(default="", sa_column=Column(String(100), nullable=False))
+    topic: str = Field(sa_column=Column(String(100), nullable=False))
     first_used_at: datetime
 
 
-class ConsentEvent(SQLModel, table=True):
-    """One line of the append-only ledger. Triggers refuse UPDATE and DELETE; `hash` covers the line before.
+class ConsentNote(SQLModel, table=True):
+    """A free text beside the ledger: which page, which file. It can be erased; entries hold a salted commitment.
 
-    `id` counts up without gaps. `subscriber_id` is a number, no reference: the line outlives the person's data.
+    `subscriber_id` is the one person that it is about, or None where it is about many.
+    """
+
+    __tablename__ = "consent_note"
+    __table_args__ = (Index("ix_consent_note_subscriber_id", "subscriber_id"),)
+
+    commitment: str = Field(sa_column=Column(String(64), primary_key=True))
+    salt: bytes = Field(sa_column=Column(LargeBinary(16), nullable=False))
+    text: str = Field(sa_column=Column(String(500), nullable=False))
+    subscriber_id: int | None = Field(default=None, sa_column=Column(BIG, nullable=True))
+
+
+class ConsentEvent(SQLModel, table=True):
+    """One entry of the append-only ledger, a leaf of its Merkle tree. Triggers refuse UPDATE and DELETE.
+
+    `id` counts up from 1 without gaps. `subscriber_id` is a number, no reference: the entry outlives the person's
+    data. `subject`, `previous`, `note` and `wording` are commitments, `hash` is the leaf's hash, all in hex.
     """
 
     __tablename__ = "consent_event"
-    __table_args__ = (Index("ix_consent_event_subscriber_id", "subscriber_id"),)
+    __table_args__ = (Index("ix_consent_event_subscriber_id_id", "subscriber_id", "id"),)
 
     id: int = Field(sa_column=Column(BIG, primary_key=True, autoincrement=False))
-    subscriber_id: int = Field(sa_column=Column(BIG, nullable=False))
+    subscriber_id: int | None = Field(default=None, sa_column=Column(BIG, nullable=True))
+    subject: str = Field(sa_column=Column(String(64), nullable=False))
+    previous: str | None = Field(default=None, sa_column=Column(String(64), nullable=True))
     topic: str = Field(sa_column=Column(String(100), nullable=False))
     kind: ConsentKind = Field(sa_column=one_of("kind", ConsentKind))
     occurred_at: datetime
     recorded_at: datetime
-    source: str = Field(sa_column=Column(String(500), nullable=False))
-    wording_sha256: str | None = Field(
-        default=None, sa_column=Column(String(64), ForeignKey("wording.sha256"), nullable=True)
+    channel: Channel = Field(sa_column=one_of("channel", Channel))
+    note: str | None = Field(default=None, sa_column=Column(String(64), nullable=True))
+    wording: str | None = Field(
+        default=None, sa_column=Column(String(64), ForeignKey("wording.commitment"), nullable=True)
     )
-    previous_hash: str = Field(sa_column=Column(String(64), nullable=False))
     hash: str = Field(sa_column=Column(String(64), nullable=False))
+
+
+class LedgerTile(SQLModel, table=True):
+    """A full tile of the ledger's Merkle tree: 256 hashes of one level, one after the other."""
+
+    __tablename__ = "ledger_tile"
+
+    level: int = Field(sa_column=Column(BIG, primary_key=True, autoincrement=False))
+    number: int = Field(sa_column=Column(BIG, primary_key=True, autoincrement=False))
+    hashes: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class LedgerCheckpoint(SQLModel, table=True):
+    """The one row with the ledger's newest size and root (hex), and with the tree's frontier.
+
+    `signed` is the newest checkpoint that was signed, as C2SP tlog-checkpoint writes it; it may be of a smaller size.
+    """
+
+    __tablename__ = "ledger_checkpoint"
+
+    id: int = Field(sa_column=Column(BIG, primary_key=True, autoincrement=False))
+    size: int = Field(sa_column=Column(BIG, nullable=False))
+    root: str = Field(sa_column=Column(String(64), nullable=False))
+    frontier: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signed: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
 
 
 class Consent(SQLModel, table=True):

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 from mailer.database import AnyOf, bulk, reserve_ids
 from mailer.errors import InvalidInput
 from subscribers.address import EmailAddress, HashedAddress
+from subscribers.commitments import commit_to_subject, fresh_nonces
 from subscribers.models import Subscriber
 
 SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
@@ -39,14 +40,22 @@ class Names(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person on file. `hashed` is the address as a suppression would know it."""
+    """A person on file. `hashed` is the address as a suppression would know it, `nonce` opens its commitment."""
 
     id: int
     names: Names
     email: str
     email_normalised: str
     hashed: HashedAddress
+    nonce: bytes
     created_at: datetime
+
+
+class OnFile(NamedTuple):
+    """Somebody who was just put on file: their number, and the ledger's commitment to them."""
+
+    id: int
+    subject: str
 
 
 class NewPerson(Protocol):
@@ -97,8 +106,9 @@ def get(connection: Connection, number: int) -> Person | None:
     return person_from_row(row) if row else None
 
 
-def add(connection: Connection, new_people: Sequence[NewPerson], now: datetime) -> dict[str, int]:
-    """Put people on file; returns their numbers by address key. Needs the ledger's lock."""
+def add(connection: Connection, new_people: Sequence[NewPerson], now: datetime) -> dict[str, OnFile]:
+    """Put people on file; returns them by address key. Needs the ledger's lock."""
+    nonces = fresh_nonces(len(new_people))
     numbers = reserve_ids(connection, SUBSCRIBER, len(new_people))
     rows = [
         {
@@ -110,12 +120,16 @@ def add(connection: Connection, new_people: Sequence[NewPerson], now: datetime) 
             "email_normalised": each.address.key,
             "address_hash": each.hashed.hash,
             "key_id": each.hashed.key_id,
+            "nonce": nonce,
             "created_at": now,
         }
-        for number, each in zip(numbers, new_people, strict=True)
+        for number, nonce, each in zip(numbers, nonces, new_people, strict=True)
     ]
     bulk.insert(connection, SUBSCRIBER, rows)
-    return {each.address.key: number for number, each in zip(numbers, new_people, strict=True)}
+    return {
+        each.address.key: OnFile(number, commit_to_subject(nonce, each.address.key))
+        for number, nonce, each in zip(numbers, nonces, new_people, strict=True)
+    }
 
 
 def change_names(connection: Connection, names: Mapping[int, Names]) -> None:
@@ -126,8 +140,10 @@ def change_names(connection: Connection, names: Mapping[int, Names]) -> None:
         connection.execute(statement.values({field: bindparam(field) for field in Names._fields}), rows)
 
 
-def change_address(connection: Connection, number: int, address: EmailAddress, hashed: HashedAddress) -> None:
-    """Change a person's address."""
+def change_address(
+    connection: Connection, number: int, address: EmailAddress, hashed: HashedAddress, nonce: bytes
+) -> None:
+    """Change a person's address; a new one comes with a nonce of its own."""
     statement = update(SUBSCRIBER).where(SUBSCRIBER.c.id == number)
     connection.execute(
         statement.values(
@@ -135,6 +151,7 @@ def change_address(connection: Connection, number: int, address: EmailAddress, h
             email_normalised=address.key,
             address_hash=hashed.hash,
             key_id=hashed.key_id,
+            nonce=nonce,
         )
     )
 
@@ -158,5 +175,6 @@ def person_from_row(row: Row[Any]) -> Person:
         email=row.email,
         email_normalised=row.email_normalised,
         hashed=HashedAddress(row.address_hash, row.key_id),
+        nonce=row.nonce,
         created_at=row.created_at,
     )

@@ -26,7 +26,7 @@ from subscribers.account.requests import (
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.intake import Applicant, Candidate, Decision, Evidence, admit
 from subscribers.ledger import DAMAGE, EVERY_TOPIC, ConsentStatus
-from subscribers.models import ConsentKind
+from subscribers.models import Channel, ConsentKind
 from subscribers.people import Person
 from subscribers.public_ids import PublicIds
 
@@ -144,7 +144,9 @@ class AccountRequests:
         if wording is None:
             told = "No text with this SHA-256 is registered for the topic. Register it first."
             return [_Done(problem(422, "unknown-wording", told, field="wording"), None)] * len(grants)
-        evidence = Evidence(first.topic, first.source, wording.text, wording.language, wording.version)
+        evidence = Evidence(
+            first.topic, first.source, wording.text, wording.language, wording.version, Channel.API
+        )
         applicants = [
             Applicant(0, each.names, each.address, self.hasher.newest(each.address.key), each.given_at)
             for each in grants
@@ -204,6 +206,7 @@ class AccountRequests:
                 source=request.source,
                 now=now,
                 occurred_at=request.at,
+                channel=Channel.API,
             )
         statuses = ledger.statuses(connection, [person.id])
         newest = [status for (_, topic), status in statuses.items() if topic in topics]
@@ -227,6 +230,7 @@ class AccountRequests:
                 hasher=self.hasher,
                 source=request.source,
                 now=now,
+                channel=Channel.API,
             )
         except Refused as error:
             return _Done(problem(409, "address-taken", error.message, field="new_email"), person.id)
@@ -238,7 +242,14 @@ class AccountRequests:
         person = find_person(connection, request.who)
         if person is None:
             return _Done(not_on_file(request.who), None)
-        rights.erase(connection, _address(person), hasher=self.hasher, source=request.source, now=now)
+        rights.erase(
+            connection,
+            _address(person),
+            hasher=self.hasher,
+            source=request.source,
+            now=now,
+            channel=Channel.API,
+        )
         idempotency.forget_subscriber(connection, person.id)
         return _Done(Outcome(204, {}, (person.email, person.email_normalised)), None)
 

@@ -17,16 +17,15 @@ class RegisteredWording(NamedTuple):
     version: str
 
 
-def find(connection: Connection, sha256: str, topic: str) -> RegisteredWording | None:  # noqa: ARG001
+def find(connection: Connection, sha256: str, topic: str) -> RegisteredWording | None:
     """The wording with this hash for `topic`; None where it is not registered."""
     columns = WORDING.c.text, WORDING.c.language, WORDING.c.version
-    row = connection.execute(select(*columns).where(WORDING.c.sha256 == sha256)).first()
+    registered = select(*columns).where(WORDING.c.sha256 == sha256, WORDING.c.topic == topic)
+    row = connection.execute(registered.order_by(WORDING.c.first_used_at.desc()).limit(1)).first()
     return RegisteredWording(*row) if row else None
 
 
 def list_all(connection: Connection) -> list[dict[str, str]]:
     """The registered wordings, without their texts."""
-    rows = connection.execute(select(WORDING.c.sha256, WORDING.c.language, WORDING.c.version))
-    return [
-        {"sha256": row.sha256, "language": row.language, "version": row.version, "topic": "*"} for row in rows
-    ]
+    columns = WORDING.c.sha256, WORDING.c.language, WORDING.c.version, WORDING.c.topic
+    return [dict(row) for row in connection.execute(select(*columns)).mappings()]

@@ -26,7 +26,8 @@ from subscribers.commands.options import (
     wording_option,
 )
 from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission, parse_consent_time
-from subscribers.ledger import BrokenLink, parse_source
+from subscribers.ledger import BrokenLink, parse_note
+from subscribers.models import Channel
 from subscribers.people import Names, parse_name
 
 _HASH = re.compile("[0-9a-f]{64}")
@@ -79,7 +80,9 @@ def grant(
     """
     about, hasher, address = topic_or_default(context, topic), hasher_of(context), address_of(email)
     names = Names(*(parse_name(each) for each in (salutation, first_name, surname)))
-    evidence = Evidence(about, parse_source(source), read_wording(wording), language, wording_version)
+    evidence = Evidence(
+        about, parse_note(source), read_wording(wording), language, wording_version, Channel.COMMAND
+    )
     with context.database.write() as connection:
         now = context.now()
         given = _time(context, at, now) if at is not None else now
@@ -115,7 +118,7 @@ def withdraw(context: CommandContext, email: str, source: str, topic: str | None
             address_of(email),
             about,
             hasher=hasher_of(context),
-            source=parse_source(source),
+            source=parse_note(source),
             now=context.now(),
         )
     text = "Withdrawn." if changed else "There was no consent to withdraw; nothing was changed."
@@ -134,8 +137,8 @@ def history(context: CommandContext, email: str, as_json: bool) -> None:
       mailer consent history jan@example.com
     """
     file = look_up(context, email)
-    text = reporting.of_lines(file.history, context.settings.tz)
-    context.report({"events": [rights.entry_values(line) for line in file.history]}, text, as_json=as_json)
+    values = {"events": [rights.entry_values(entry, file) for entry in file.history]}
+    context.report(values, reporting.of_entries(file, context.settings.tz), as_json=as_json)
 
 
 @consent.command()
@@ -168,7 +171,7 @@ def prove(context: CommandContext, email: str, topic: str | None, as_json: bool)
 def verify(context: CommandContext, noted: str | None, as_json: bool) -> None:
     """Verify the whole ledger and name the first broken entry.
 
-    Note the head that it prints somewhere else now and then: whoever rewrites the ledger can't keep that.
+    Note the head that it prints somewhere else now and then: nobody can rewrite the ledger and keep that.
 
     \b
     Example:
@@ -179,7 +182,7 @@ def verify(context: CommandContext, noted: str | None, as_json: bool) -> None:
         raise click.BadParameter("a head is 64 characters of 0-9 and a-f.", param_hint="--noted")
     try:
         with context.database.read() as connection:
-            verified = ledger.verify(connection, noted=noted)
+            verified = ledger.verify(connection, noted=noted, hasher=hasher_of(context))
     except BrokenLink as error:
         if as_json:
             context.report(

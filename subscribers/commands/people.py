@@ -34,7 +34,7 @@ from subscribers.commands.options import (
     wording_option,
 )
 from subscribers.intake import Evidence, Import, PeopleCsv, Refusals, as_text, encoding_name
-from subscribers.ledger import parse_source
+from subscribers.ledger import parse_note
 from subscribers.models import ConsentKind
 from subscribers.people import parse_name
 from subscribers.rights import Correction
@@ -102,7 +102,7 @@ def import_(
     """
     evidence = Evidence(
         topic_or_default(context, topic),
-        parse_source(source),
+        parse_note(source),
         read_wording(wording),
         language.strip(),
         wording_version.strip(),
@@ -224,7 +224,7 @@ def rectify(
             address,
             correction,
             hasher=hasher_of(context),
-            source=parse_source(source),
+            source=parse_note(source),
             now=context.now(),
         )
     text = f"Corrected: {', '.join(changed)}." if changed else "It was so already; nothing was changed."
@@ -253,7 +253,7 @@ def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: 
     with context.database.write() as connection:
         former = people.find(connection, address)
         rights.erase(
-            connection, address, hasher=hasher_of(context), source=parse_source(source), now=context.now()
+            connection, address, hasher=hasher_of(context), source=parse_note(source), now=context.now()
         )
     left = rights.erase_on_disk(context.database, former) if former else []
     _report_left(context, left)

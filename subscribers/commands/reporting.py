@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from textwrap import indent
@@ -61,16 +61,20 @@ def of_file(file: SubjectRecord, zone: ZoneInfo) -> str:
     if file.suppressed:
         since = _moment(file.suppressed.since, zone)
         lines.append(f"suppressed ({file.suppressed.reason}) since {since}: gets no mail")
-    return "\n".join([*lines, "", of_lines(file.history, zone)])
+    return "\n".join([*lines, "", of_entries(file, zone)])
 
 
-def of_lines(lines: Iterable[LedgerEntry], zone: ZoneInfo) -> str:
-    """Lines of the ledger, one in a line."""
-    return "\n".join(
-        f"{line.id:>8}  {_moment(line.event.occurred_at, zone):<24}  {line.event.kind:<10}"
-        f"{'' if line.event.topic == EVERY_TOPIC else line.event.topic + ', '}{line.event.source}"
-        for line in lines
-    )
+def of_entries(file: SubjectRecord, zone: ZoneInfo) -> str:
+    """A person's entries in the ledger, one in a line."""
+    return "\n".join(_of_entry(entry, file.notes, zone) for entry in file.history)
+
+
+def _of_entry(entry: LedgerEntry, notes: Mapping[str, str], zone: ZoneInfo) -> str:
+    event = entry.event
+    topic = "" if event.topic == EVERY_TOPIC else f"{event.topic}, "
+    note = notes.get(event.note or "")
+    through = f"{event.channel}: {note}" if note else event.channel
+    return f"{entry.id:>8}  {_moment(event.occurred_at, zone):<24}  {event.kind:<10}{topic}{through}"
 
 
 def of_proof(proof: Proof, zone: ZoneInfo) -> str:
@@ -81,13 +85,13 @@ def of_proof(proof: Proof, zone: ZoneInfo) -> str:
         f"Consent on topic {event.topic}",
         f"  given     {_moment(event.occurred_at, zone)}",
         f"  recorded  {_moment(proof.grant.recorded_at, zone)}",
-        f"  through   {event.source}",
+        f"  through   {event.channel}" + (f": {proof.note}" if proof.note else ""),
         f"  ledger    line {proof.grant.id}, hash {proof.grant.hash}",
         f"  now       {status.state} since {_moment(status.since, zone)} (line {status.event_id})",
         "",
-        f"The text that was shown (SHA-256 {event.wording_sha256}):",
+        f"The text that was shown (SHA-256 {proof.wording.sha256}):",
         "",
-        indent(proof.wording, "  | ", lambda _: True),
+        indent(proof.wording.text, "  | ", lambda _: True),
     ]
     return "\n".join(lines)
 
@@ -99,9 +103,10 @@ def proof_values(proof: Proof) -> dict[str, Any]:
         "topic": event.topic,
         "given_at": event.occurred_at,
         "recorded_at": proof.grant.recorded_at,
-        "source": event.source,
-        "wording": proof.wording,
-        "wording_sha256": event.wording_sha256,
+        "channel": event.channel.value,
+        "source": proof.note,
+        "wording": proof.wording.text,
+        "wording_sha256": proof.wording.sha256,
         "line": proof.grant.id,
         "hash": proof.grant.hash,
         "state": proof.status.state,

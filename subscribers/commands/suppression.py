@@ -15,7 +15,7 @@ from subscribers.commands.confirmation import confirm_many
 from subscribers.commands.options import address_of, email_argument, file_type, hasher_of
 from subscribers.commands.people import subscribers
 from subscribers.intake import MAX_UNCONFIRMED_PEOPLE, Refusal, as_text, read_addresses
-from subscribers.ledger import parse_source
+from subscribers.ledger import parse_note
 
 _BATCH = 1000
 
@@ -36,7 +36,7 @@ def suppress(context: CommandContext, file: Path, reason: str, yes: bool, as_jso
     Example:
       mailer subscribers suppress opt-outs.csv --reason "left the older newsletter"
     """
-    source, hasher = parse_source(reason), hasher_of(context)
+    source, hasher = parse_note(reason), hasher_of(context)
     with as_text(file.open("rb")) as text:
         found = list(read_addresses(text, file.name))
     addresses = list({one.key: one for one in found if isinstance(one, EmailAddress)}.values())
@@ -88,7 +88,7 @@ def lift(context: CommandContext, email: str, reason: str, as_json: bool) -> Non
             connection,
             address_of(email),
             hasher=hasher_of(context),
-            source=parse_source(reason),
+            source=parse_note(reason),
             now=context.now(),
         )
     context.report({"lifted": True}, "Lifted.", as_json=as_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher
 from subscribers.intake.applicant import Applicant
-from subscribers.ledger import ConsentStatus, NewEvent, rectification
-from subscribers.models import ConsentKind
-from subscribers.people import Names, Person
+from subscribers.ledger import EVERY_TOPIC, ConsentStatus, NewEvent, rectification_note
+from subscribers.models import Channel, ConsentKind
+from subscribers.people import Names, OnFile, Person
 from subscribers.suppression import Suppressed
 
 
@@ -29,13 +29,17 @@ class Decision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What people agreed to: the topic, through what, and the verbatim text that was shown."""
+    """What people agreed to: the topic, through what, and the verbatim text that was shown.
+
+    `source` is a free text; the ledger holds a commitment to it.
+    """
 
     topic: str
     source: str
     wording: str
     language: str = ""
     version: str = ""
+    channel: Channel = Channel.IMPORT
 
 
 class Candidate(NamedTuple):
@@ -113,17 +117,14 @@ def admit(
     candidates = decide_all(connection, applicants, evidence.topic, hasher)
     admitted = [candidate for candidate in candidates if candidate.decision is Decision.GRANTED]
     if admitted:
-        wording = ledger.store_wording(
-            connection, evidence.wording, now, language=evidence.language, version=evidence.version
-        )
-        numbers = _put_on_file(connection, admitted, now)
-        events = _events(admitted, numbers, evidence, wording, now)
-        ledger.append(connection, events, now, new_people=numbers.values())
+        new_people = _put_on_file(connection, admitted, now)
+        events = _events(connection, admitted, new_people, evidence, now)
+        ledger.append(connection, events, now, new_people=[each.id for each in new_people.values()])
     return candidates
 
 
-def _put_on_file(connection: Connection, admitted: Sequence[Candidate], now: datetime) -> dict[str, int]:
-    """The numbers of those who are new, by address key."""
+def _put_on_file(connection: Connection, admitted: Sequence[Candidate], now: datetime) -> dict[str, OnFile]:
+    """Those who are new, by address key."""
     suppression.lift(
         connection, [hashed for each in admitted if each.suppressed for hashed in each.suppressed.hashes]
     )
@@ -139,27 +140,58 @@ def _put_on_file(connection: Connection, admitted: Sequence[Candidate], now: dat
 
 
 def _events(
+    connection: Connection,
     admitted: Sequence[Candidate],
-    numbers: dict[str, int],
+    new_people: Mapping[str, OnFile],
     evidence: Evidence,
-    wording: str,
     now: datetime,
 ) -> list[NewEvent]:
+    wording = ledger.store_wording(
+        connection,
+        evidence.wording,
+        now,
+        topic=evidence.topic,
+        language=evidence.language,
+        version=evidence.version,
+    )
+    note = ledger.store_note(connection, evidence.source, _only_person(admitted, new_people))
     events = []
     for candidate in admitted:
         applicant = candidate.applicant
         person = candidate.person
-        number = person.id if person else numbers[applicant.address.key]
-        if person and (names := candidate.names):
-            events.append(rectification(number, person.names.changed(names), evidence.source, now))
+        if person is None:
+            number, subject = new_people[applicant.address.key]
+        else:
+            number, subject = person.id, None
+            if names := candidate.names:
+                changed = person.names.changed(names)
+                events.append(_rectification(connection, person.id, changed, evidence, now))
         events.append(
             NewEvent(
                 number,
                 evidence.topic,
                 ConsentKind.GRANTED,
                 applicant.consented_at,
-                evidence.source,
+                evidence.channel,
                 wording,
+                note,
+                subject,
             )
         )
     return events
+
+
+def _rectification(
+    connection: Connection, person_id: int, changed: Sequence[str], evidence: Evidence, now: datetime
+) -> NewEvent:
+    """The event of names that follow a later consent."""
+    note = ledger.store_note(connection, rectification_note(changed, evidence.source), person_id)
+    return NewEvent(person_id, EVERY_TOPIC, ConsentKind.RECTIFIED, now, evidence.channel, note=note)
+
+
+def _only_person(admitted: Sequence[Candidate], new_people: Mapping[str, OnFile]) -> int | None:
+    """The one whom the note is about, where there is only one."""
+    if len(admitted) != 1:
+        return None
+    person = admitted[0].person
+    return person.id if person else new_people[admitted[0].applicant.address.key].id

@@ -20,7 +20,7 @@ from subscribers.address import AddressHasher
 from subscribers.intake.applicant import Applicant, NoRow
 from subscribers.intake.duplicates import AddressTable
 from subscribers.ledger import ConsentStatus, NewEvent
-from subscribers.models import ConsentKind
+from subscribers.models import Channel, ConsentKind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNDATED = 2**63 - 1
@@ -102,6 +102,7 @@ def withdraw_all(
     known = people.find_all(connection, [one.address_key for one in opt_outs])
     statuses = ledger.statuses(connection, [person.id for person in known.values()])
     events, ended = [], 0
+    note = ledger.store_note(connection, source)
     for one in opt_outs:
         person = known.get(one.address_key)
         status = statuses.get((person.id, topic)) if person else None
@@ -110,7 +111,9 @@ def withdraw_all(
         if status.state not in _AGREED and (one.said_at is None or one.said_at == status.since):
             continue
         ended += status.state in _AGREED
-        events.append(NewEvent(person.id, topic, ConsentKind.WITHDRAWN, one.said_at or now, source))
+        events.append(
+            NewEvent(person.id, topic, ConsentKind.WITHDRAWN, one.said_at or now, Channel.IMPORT, note=note)
+        )
     ledger.append(connection, events, now)
     return ended
 

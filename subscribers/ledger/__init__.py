@@ -1,23 +1,31 @@
-"""The consent ledger: append-only, hash-chained events, and the current consent derived from them.
+"""The consent ledger: append-only events, the leaves of a Merkle tree, and the current consent derived from them.
 
-`events` is the core: values and rules without I/O. `ledger` appends and reads, `verify` checks the whole ledger,
-`proof` shows one person's consent.
+`events`, `commitments` and `tree` are the core: values and rules without I/O. `tiles` keeps the tree, `ledger`
+appends and reads, `verification` checks the whole ledger, `proof` shows one person's consent.
 """
 
 from __future__ import annotations
 
+from subscribers.commitments import (
+    commit_to_note,
+    commit_to_subject,
+    commit_to_suppressed,
+    commit_to_wording,
+    fresh_nonce,
+    text_hash,
+)
 from subscribers.ledger.events import (
     EVERY_TOPIC,
-    GENESIS,
     BrokenLink,
     ConsentStatus,
     LedgerEntry,
     NewEvent,
-    check_chain,
     check_entry,
-    link,
-    parse_source,
-    rectification,
+    check_order,
+    encode,
+    make_entry,
+    parse_note,
+    rectification_note,
     status_after,
 )
 from subscribers.ledger.health import LedgerHealth
@@ -37,17 +45,19 @@ from subscribers.ledger.ledger import (
     entries,
     entries_by_subscriber,
     entry,
+    erase_notes,
     history,
     lock,
+    notes_of,
     read,
     statuses,
+    store_note,
     store_wording,
 )
-from subscribers.ledger.proof import Proof, prove
+from subscribers.ledger.proof import Proof, ShownWording, prove
 from subscribers.ledger.verification import Verified, verify
 from subscribers.ledger.withdrawal import (
     DAMAGE,
-    PAGE_SOURCE,
     is_to_record,
     latest_moment,
     newest_entry,
@@ -59,11 +69,9 @@ __all__ = [
     "DAMAGE",
     "EVENT",
     "EVERY_TOPIC",
-    "GENESIS",
     "LONGEST_LANGUAGE",
     "LONGEST_VERSION",
     "LONGEST_WORDING",
-    "PAGE_SOURCE",
     "READ_AHEAD",
     "SUBSCRIBER",
     "WORDING",
@@ -74,28 +82,39 @@ __all__ = [
     "LedgerHealth",
     "NewEvent",
     "Proof",
+    "ShownWording",
     "Statuses",
     "Verified",
     "append",
     "append_unchecked",
-    "check_chain",
     "check_entry",
+    "check_order",
+    "commit_to_note",
+    "commit_to_subject",
+    "commit_to_suppressed",
+    "commit_to_wording",
+    "encode",
     "entries",
     "entries_by_subscriber",
     "entry",
+    "erase_notes",
+    "fresh_nonce",
     "history",
     "is_to_record",
     "latest_moment",
-    "link",
     "lock",
+    "make_entry",
     "newest_entry",
-    "parse_source",
+    "notes_of",
+    "parse_note",
     "prove",
     "read",
-    "rectification",
+    "rectification_note",
     "status_after",
     "statuses",
+    "store_note",
     "store_wording",
+    "text_hash",
     "verify",
     "withdraw_from_damaged",
 ]

@@ -1,77 +1,76 @@
-"""Consent: what an event does to a person's status, and the hash chain that makes the ledger tell-tale.
+"""Consent: what an event is, what it does to a person's status, and the octets of a ledger entry.
 
-Each line's hash covers all its fields and the hash of the line before, so nothing in the ledger can be altered,
-taken out, put in or moved without every later line giving it away.
+An entry's hash covers all its fields. It is a leaf of the Merkle tree (`tree`), so nothing in the ledger can be
+altered, taken out, put in or moved without another root.
 """
 
 from __future__ import annotations
 
-import json.encoder
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import sha256
+from json.encoder import encode_basestring as json_string
 from typing import NamedTuple, assert_never
 
 from mailer.errors import InvalidInput, LedgerBroken
-from subscribers.models import ConsentKind
+from subscribers.ledger.tree import leaf_hash
+from subscribers.models import Channel, ConsentKind
 from subscribers.topic import is_topic
 
-# The hash before the first line: there is nothing before it, and this says so.
-GENESIS = sha256(b"Release Mailer, consent ledger, version 1").hexdigest()
+FORMAT = 2
 
 # An event about the person rather than about one topic.
 EVERY_TOPIC = "*"
 
 # The column holds 500: there is room for the names of the fields that a correction changed.
-LONGEST_SOURCE = 400
+LONGEST_NOTE = 400
 
-# A JSON string of a Python one; the array around is put together by hand, in a fifth of json.dumps' time.
-_quoted = json.encoder.encode_basestring
+ABOUT_PERSON = frozenset({ConsentKind.RECTIFIED, ConsentKind.ERASED})
+ABOUT_ADDRESS = frozenset({ConsentKind.SUPPRESSED, ConsentKind.LIFTED})
 
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
     """Something that happened to a consent, not yet in the ledger.
 
-    `occurred_at` is when the person acted (aware). `source` says through what. `wording_sha256` names the verbatim
-    text that was shown; a grant has one. Raises ValueError where the parts do not go together.
+    `occurred_at` is when the person acted (aware), `channel` through what. `wording` is the commitment to the
+    verbatim text that was shown; a grant has one. `note` is the commitment to a free text. `subject` is the
+    commitment to the person; None takes the one to the address on file. `previous` is the one before, where an
+    address changes. An event about a suppressed address names no subscriber. Raises ValueError where the parts do not go
+    together.
     """
 
-    subscriber_id: int
+    subscriber_id: int | None
     topic: str
     kind: ConsentKind
     occurred_at: datetime
-    source: str
-    wording_sha256: str | None = None
+    channel: Channel
+    wording: str | None = None
+    note: str | None = None
+    subject: str | None = None
+    previous: str | None = None
 
     def __post_init__(self) -> None:
         if self.occurred_at.tzinfo is None:
             raise ValueError("an event happens at an aware datetime")
-        about_person = self.kind is ConsentKind.RECTIFIED or self.kind is ConsentKind.ERASED
-        if about_person != (self.topic == EVERY_TOPIC):
+        about_address = self.kind in ABOUT_ADDRESS
+        if (self.kind in ABOUT_PERSON or about_address) != (self.topic == EVERY_TOPIC):
             raise ValueError(f"a {self.kind} event does not go with topic {self.topic!r}")
-        if not about_person and not is_topic(self.topic):
+        if about_address != (self.subscriber_id is None):
+            raise ValueError(f"a {self.kind} event does not go with subscriber {self.subscriber_id}")
+        if self.topic != EVERY_TOPIC and not is_topic(self.topic):
             raise ValueError(f"{self.topic!r} is not a topic")
-        if self.kind is ConsentKind.GRANTED and self.wording_sha256 is None:
+        if self.kind is ConsentKind.GRANTED and self.wording is None:
             raise ValueError("consent is given to a text; the event names its wording")
 
 
 class LedgerEntry(NamedTuple):
-    """An event as it stands in the ledger. `recorded_at` is when it was written there."""
+    """An event as it stands in the ledger. `recorded_at` is when it was written there, `hash` its leaf (hex)."""
 
     id: int
     event: NewEvent
     recorded_at: datetime
-    previous_hash: str
-    hash: str
-
-
-class Head(NamedTuple):
-    """What the next entry follows: the last one's number and hash."""
-
-    id: int
     hash: str
 
 
@@ -84,7 +83,7 @@ class ConsentStatus(NamedTuple):
 
 
 class BrokenLink(LedgerBroken):
-    """A line of the ledger, or a state derived from it, is not what it was when it was written."""
+    """An entry of the ledger, or a state derived from it, is not what it was when it was written."""
 
     def __init__(self, line_id: int, problem: str) -> None:
         super().__init__(
@@ -112,7 +111,7 @@ def status_after(status: ConsentStatus | None, event: NewEvent, event_id: int) -
             return ConsentStatus(event.kind, event.occurred_at, event_id) if counts else status
         case ConsentKind.WITHDRAWN | ConsentKind.OBJECTED:
             return _status_after_withdrawal(status, event, event_id)
-        case ConsentKind.RECTIFIED:
+        case ConsentKind.RECTIFIED | ConsentKind.SUPPRESSED | ConsentKind.LIFTED:
             return status
         case ConsentKind.ERASED:
             return None
@@ -130,80 +129,73 @@ def _status_after_withdrawal(status: ConsentStatus | None, event: NewEvent, even
     return ConsentStatus(state, max(event.occurred_at, status.since), event_id)
 
 
-def rectification(subscriber_id: int, changed: Iterable[str], source: str, now: datetime) -> NewEvent:
-    """The event of a correction: it names the fields that changed, never what they hold."""
-    told = f"{source}; changed: {', '.join(changed)}"
-    return NewEvent(subscriber_id, EVERY_TOPIC, ConsentKind.RECTIFIED, now, told)
+def rectification_note(changed: Iterable[str], note: str) -> str:
+    """The note of a correction: it names the fields that changed, never what they hold."""
+    return f"{note}; changed: {', '.join(changed)}"
 
 
-def parse_source(raw: str) -> str:
-    """A source as it goes into the ledger: one line that says through what a consent was given or taken back.
+def parse_note(raw: str) -> str:
+    """A note as it goes beside the ledger: one line that says through what a consent was given or taken back.
 
     Raises InvalidInput if it is empty, long or not one line.
     """
-    source = raw.strip()
-    if not source or len(source) > LONGEST_SOURCE or not source.isprintable():
+    note = raw.strip()
+    if not note or len(note) > LONGEST_NOTE or not note.isprintable():
         raise InvalidInput(
-            f"The source is to be one line of at most {LONGEST_SOURCE} characters.",
+            f"The source is to be one line of at most {LONGEST_NOTE} characters.",
             hint='Say where the consent comes from, such as "sign-up form on example.com, spring 2026".',
         )
-    return source
+    return note
 
 
-def hash_of(previous_hash: str, line_id: int, event: NewEvent, recorded_at: datetime) -> str:
-    """The SHA-256 (hex) of a line: of the UTF-8 bytes of a JSON array of its fields in this order.
+def encode(entry_id: int, event: NewEvent, recorded_at: datetime) -> bytes:
+    """The octets of an entry: canonical JSON (RFC 8785); instants are UTC with microseconds.
 
-    JSON without spaces keeps the fields apart whatever they contain; instants are UTC with microseconds.
+    Put together by hand, in a fifth of json.dumps' time. Raises TypeError and ValueError for what no entry holds.
     """
-    wording = "null" if event.wording_sha256 is None else _quoted(event.wording_sha256)
-    told = (
-        f"[{_quoted(previous_hash)},{line_id},{event.subscriber_id},{_quoted(event.topic)},"
-        f'{_quoted(event.kind)},"{_instant(event.occurred_at)}",'
-        f'"{_instant(recorded_at)}",{_quoted(event.source)},{wording}]'
-    )
-    return sha256(told.encode()).hexdigest()
+    subscriber = "null" if event.subscriber_id is None else int(event.subscriber_id)
+    return (
+        f'{{"channel":{json_string(event.channel)},"format":{FORMAT},"id":{int(entry_id)},'
+        f'"kind":{json_string(event.kind)},"note":{_string(event.note)},'
+        f'"occurred_at":"{_instant(event.occurred_at)}","previous":{_string(event.previous)},'
+        f'"recorded_at":"{_instant(recorded_at)}","subject":{_string(event.subject)},'
+        f'"subscriber":{subscriber},"topic":{json_string(event.topic)},"wording":{_string(event.wording)}}}'
+    ).encode()
 
 
-def link(previous: LedgerEntry | Head | None, event: NewEvent, recorded_at: datetime) -> LedgerEntry:
-    """The line that follows `previous` (None: the first one)."""
-    line_id, previous_hash = (previous.id + 1, previous.hash) if previous else (1, GENESIS)
-    return LedgerEntry(
-        line_id, event, recorded_at, previous_hash, hash_of(previous_hash, line_id, event, recorded_at)
-    )
+def make_entry(entry_id: int, event: NewEvent, recorded_at: datetime) -> LedgerEntry:
+    """The entry that `event` becomes."""
+    return LedgerEntry(entry_id, event, recorded_at, leaf_hash(encode(entry_id, event, recorded_at)).hex())
 
 
-def check_link(previous: LedgerEntry | None, line: LedgerEntry) -> None:
-    """Raises BrokenLink if `line` does not follow `previous` (None: if it can't be the first)."""
-    expected_id, expected_hash = (previous.id + 1, previous.hash) if previous else (1, GENESIS)
-    if line.id > expected_id:
-        raise BrokenLink(expected_id, f"it is missing; line {line.id} comes instead")
-    if line.id < expected_id:
-        raise BrokenLink(line.id, f"line {expected_id} was expected there")
-    if line.previous_hash != expected_hash:
-        raise BrokenLink(line.id, "it does not follow the line before it")
-    check_entry(line)
-
-
-def check_entry(line: LedgerEntry) -> None:
-    """Raises BrokenLink if the fields of `line` are not those that its hash was taken of."""
+def check_entry(entry: LedgerEntry) -> None:
+    """Raises BrokenLink if the fields of `entry` are not those that its hash was taken of."""
     try:
-        intact = line.hash == hash_of(line.previous_hash, line.id, line.event, line.recorded_at)
+        intact = entry.hash == leaf_hash(encode(entry.id, entry.event, entry.recorded_at)).hex()
     except (TypeError, ValueError):  # SQLite takes bytes for a text, PostgreSQL an instant without bounds
         intact = False
     if not intact:
-        raise BrokenLink(line.id, "it was altered; its fields do not match its hash")
+        raise BrokenLink(entry.id, "it was altered; its fields do not match its hash")
 
 
-def check_chain(lines: Iterable[LedgerEntry]) -> Iterator[LedgerEntry]:
-    """Walk a whole ledger from its first line. Raises BrokenLink at the first line that does not fit."""
-    previous = None
-    for line in lines:
-        check_link(previous, line)
-        yield line
-        previous = line
+def check_order(entries: Iterable[LedgerEntry]) -> Iterator[LedgerEntry]:
+    """Walk a whole ledger from its first entry. Raises BrokenLink at a gap, and at an entry that was altered."""
+    expected = 1
+    for entry in entries:
+        if entry.id > expected:
+            raise BrokenLink(expected, f"it is missing; line {entry.id} comes instead")
+        if entry.id < expected:
+            raise BrokenLink(entry.id, f"line {expected} was expected there")
+        check_entry(entry)
+        yield entry
+        expected += 1
+
+
+def _string(value: str | None) -> str:
+    return "null" if value is None else json_string(value)
 
 
 # Events that are recorded together are recorded at the same moment.
 @lru_cache(maxsize=1000)
 def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"

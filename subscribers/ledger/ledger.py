@@ -6,28 +6,38 @@ Appending writes the event and derives the current `Consent` in one transaction,
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
 
 from mailer.database import AnyOf, bulk, insert_if_absent, lock_table
 from mailer.errors import InvalidInput
+from subscribers.commitments import (
+    commit_to_note,
+    commit_to_subject,
+    commit_to_wording,
+    fresh_nonce,
+    text_hash,
+)
 from subscribers.ledger.events import (
     BrokenLink,
     ConsentStatus,
-    Head,
     LedgerEntry,
     NewEvent,
     check_entry,
-    link,
+    make_entry,
     status_after,
 )
-from subscribers.models import Consent, ConsentEvent, ConsentKind, Subscriber, Wording
+from subscribers.ledger.tiles import read_frontier, store
+from subscribers.ledger.tree import Frontier
+from subscribers.models import Consent, ConsentEvent, ConsentKind, ConsentNote, Subscriber, Wording
 
 CONSENT = Consent.metadata.tables["consent"]
 EVENT = ConsentEvent.metadata.tables["consent_event"]
+NOTE = ConsentNote.metadata.tables["consent_note"]
 SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
 WORDING = Wording.metadata.tables["wording"]
 
@@ -35,7 +45,12 @@ Statuses: TypeAlias = dict[tuple[int, str], ConsentStatus]
 """Where people stand, by (subscriber id, topic)."""
 
 
-TAKING_AWAY = frozenset({ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, ConsentKind.ERASED})
+TAKING_AWAY = frozenset(
+    {ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, ConsentKind.ERASED, ConsentKind.SUPPRESSED}
+)
+
+# In an entry about somebody of whom a damaged database tells nothing: it leads to nobody.
+UNKNOWN_SUBJECT = "0" * 64
 
 
 class Appended(NamedTuple):
@@ -71,45 +86,115 @@ def append(
     """Write `events` at the end of the ledger, in order, and derive the consent table from them.
 
     The statuses of `new_people` are not read: they were put on file in this transaction, which must be a writing
-    one. Raises BrokenLink, and writes nothing, where the ledger's last entry was tampered with; a withdrawal, an
+    one. Raises BrokenLink, and writes nothing, where the ledger's end was tampered with; a withdrawal, an
     objection and an erasure are appended all the same.
     """
     if not events:
         return Appended({}, 0)
     lock(connection)
     gives = any(event.kind not in TAKING_AWAY for event in events)
-    last = _last_intact_entry(connection) if gives else _head(connection)
-    before = statuses(connection, {event.subscriber_id for event in events}.difference(new_people))
+    end = _intact_end(connection) if gives else _end(connection)
+    people = {event.subscriber_id for event in events if event.subscriber_id is not None}
+    before = statuses(connection, people.difference(new_people))
     after = dict(before)
-    appended = _link_all(last, events, now)
+    appended = _make_entries(end, _with_subjects(connection, events), now)
     for entry in appended:
         apply_entry(after, entry)
-    bulk.insert(connection, EVENT, [_row_of(entry) for entry in appended])
+    _write(connection, end, appended)
     _store(connection, before, after)
     return Appended(after, appended[0].id)
 
 
 def append_unchecked(connection: Connection, events: Sequence[NewEvent], now: datetime) -> None:
-    """Write `events` at the end of a ledger that may be damaged; the consent table is neither read nor written."""
+    """Write `events` at the end of a ledger that may be damaged; the consent table is neither read nor written.
+
+    The checkpoint moves only where it can be read; otherwise verification names the entries after it.
+    """
     lock(connection)
-    entries = _link_all(_head(connection), events, now)
+    try:
+        with connection.begin_nested():
+            end = _end(connection)
+    except DBAPIError:
+        end = _End(_last_id(connection), None)
+    _write(connection, end, _make_entries(end, _with_subjects(connection, events), now))
+
+
+class _End(NamedTuple):
+    """Where the ledger ends: its last entry's number, and the tree's frontier unless that is damaged."""
+
+    last_id: int
+    frontier: Frontier | None
+
+
+def _intact_end(connection: Connection) -> _End:
+    last = next(read(connection, select(EVENT).order_by(EVENT.c.id.desc()).limit(1)), None)
+    if last is not None:
+        check_entry(last)
+    last_id = last.id if last else 0
+    try:
+        frontier = read_frontier(connection)
+    except UNREADABLE_ROW_ERRORS as error:
+        raise BrokenLink(last_id, f"its checkpoint was altered: {error}") from None
+    if frontier.size != last_id:
+        raise BrokenLink(
+            min(last_id, frontier.size) + 1,
+            f"the checkpoint has {frontier.size} entries, the ledger {last_id}",
+        )
+    return _End(last_id, frontier)
+
+
+def _end(connection: Connection) -> _End:
+    try:
+        return _intact_end(connection)
+    except (*UNREADABLE_ROW_ERRORS, BrokenLink):
+        last_id = _last_id(connection)
+        try:
+            frontier = read_frontier(connection)
+        except UNREADABLE_ROW_ERRORS:
+            return _End(last_id, None)
+        return _End(last_id, frontier if frontier.size == last_id else None)
+
+
+def _last_id(connection: Connection) -> int:
+    return connection.execute(select(func.max(EVENT.c.id))).scalar_one() or 0
+
+
+def _make_entries(end: _End, events: Sequence[NewEvent], now: datetime) -> list[LedgerEntry]:
+    return [make_entry(entry_id, event, now) for entry_id, event in enumerate(events, end.last_id + 1)]
+
+
+def _write(connection: Connection, end: _End, entries: Sequence[LedgerEntry]) -> None:
+    if end.frontier is not None:
+        store(connection, end.frontier, [bytes.fromhex(entry.hash) for entry in entries])
     bulk.insert(connection, EVENT, [_row_of(entry) for entry in entries])
 
 
-def _link_all(
-    last: LedgerEntry | Head | None, events: Sequence[NewEvent], now: datetime
-) -> list[LedgerEntry]:
-    entries: list[LedgerEntry] = []
-    for event in events:
-        last = link(last, event, now)
-        entries.append(last)
-    return entries
+def _with_subjects(connection: Connection, events: Sequence[NewEvent]) -> Sequence[NewEvent]:
+    """The events, each with the commitment to its person."""
+    lacking = {event.subscriber_id for event in events if event.subject is None}
+    if not lacking:
+        return events
+    known = _subjects_on_file(connection, lacking)
+    return [
+        replace(event, subject=known.get(event.subscriber_id, UNKNOWN_SUBJECT))
+        if event.subject is None
+        else event
+        for event in events
+    ]
+
+
+def _subjects_on_file(
+    connection: Connection, subscriber_ids: Collection[int | None]
+) -> dict[int | None, str]:
+    on_file = select(SUBSCRIBER.c.id, SUBSCRIBER.c.nonce, SUBSCRIBER.c.email_normalised)
+    rows = connection.execute(on_file.where(AnyOf(SUBSCRIBER.c.id, subscriber_ids)))
+    return {number: commit_to_subject(nonce, key) for number, nonce, key in rows}
 
 
 def store_wording(
-    connection: Connection, wording: str, now: datetime, *, language: str = "", version: str = ""
+    connection: Connection, wording: str, now: datetime, *, topic: str, language: str = "", version: str = ""
 ) -> str:
-    """Store the verbatim text that was shown, once; returns its SHA-256 (hex), by which events name it."""
+    """Store the verbatim text that was shown, once; returns the commitment by which events name it."""
     if not wording.strip() or "\0" in wording:
         raise InvalidInput("The wording is empty or not text.", hint="Give the text that people agreed to.")
     if len(wording) > LONGEST_WORDING:
@@ -118,10 +203,40 @@ def store_wording(
         raise InvalidInput(
             f"A wording's language has at most {LONGEST_LANGUAGE} characters, its version {LONGEST_VERSION}."
         )
-    name = sha256(wording.encode()).hexdigest()
-    row = {"sha256": name, "text": wording, "language": language, "version": version, "first_used_at": now}
+    sha256 = text_hash(wording)
+    names = {"language": language, "topic": topic, "version": version}
+    commitment = commit_to_wording(sha256, **names)
+    row = {"commitment": commitment, "sha256": sha256, "text": wording, "first_used_at": now} | names
     insert_if_absent(connection, WORDING, row)
-    return name
+    return commitment
+
+
+def store_note(connection: Connection, note: str, subscriber_id: int | None = None) -> str:
+    """Store a free text beside the ledger; returns the commitment by which events name it.
+
+    `subscriber_id` is the one person that it is about: erasing them erases it.
+    """
+    salt = fresh_nonce()
+    row = {
+        "commitment": commit_to_note(salt, note),
+        "salt": salt,
+        "text": note,
+        "subscriber_id": subscriber_id,
+    }
+    connection.execute(insert(NOTE), row)
+    return str(row["commitment"])
+
+
+def erase_notes(connection: Connection, subscriber_id: int) -> None:
+    """Erase the notes about one person."""
+    connection.execute(delete(NOTE).where(NOTE.c.subscriber_id == subscriber_id))
+
+
+def notes_of(connection: Connection, entries: Iterable[LedgerEntry]) -> dict[str, str]:
+    """The notes of these entries, by commitment; those that were erased are left out."""
+    named = {entry.event.note for entry in entries} - {None}
+    rows = connection.execute(select(NOTE.c.commitment, NOTE.c.text).where(AnyOf(NOTE.c.commitment, named)))
+    return dict(rows.all())
 
 
 def statuses(connection: Connection, subscriber_ids: Collection[int]) -> Statuses:
@@ -178,28 +293,19 @@ def _one_by_one(connection: Connection, statement: Select[Any]) -> Generator[Led
             raise BrokenLink(number, "it was altered; its fields can't be read") from None
 
 
-def wording_hash(wording: object) -> str | None:
-    """A text's name: its SHA-256 (hex)."""
-    return sha256(wording.encode()).hexdigest() if isinstance(wording, str) else None
-
-
-def _last_intact_entry(connection: Connection) -> LedgerEntry | None:
-    last = select(EVENT).order_by(EVENT.c.id.desc()).limit(1)
-    entry = next(read(connection, last), None)
-    if entry is not None:
-        check_entry(entry)
-    return entry
-
-
-def _head(connection: Connection) -> Head | None:
-    """The number and hash of the last entry as they are stored, whether or not it is intact."""
-    row = connection.execute(select(EVENT.c.id, EVENT.c.hash).order_by(EVENT.c.id.desc()).limit(1)).first()
-    return Head(row.id, str(row.hash)[:64]) if row else None
-
-
 def _entry_from_row(row: Row[Any]) -> LedgerEntry:
-    event = NewEvent(row.subscriber_id, row.topic, row.kind, row.occurred_at, row.source, row.wording_sha256)
-    return LedgerEntry(row.id, event, row.recorded_at, row.previous_hash, row.hash)
+    event = NewEvent(
+        row.subscriber_id,
+        row.topic,
+        row.kind,
+        row.occurred_at,
+        row.channel,
+        row.wording,
+        row.note,
+        row.subject,
+        row.previous,
+    )
+    return LedgerEntry(row.id, event, row.recorded_at, row.hash)
 
 
 def _row_of(entry: LedgerEntry) -> bulk.Row:
@@ -207,13 +313,15 @@ def _row_of(entry: LedgerEntry) -> bulk.Row:
     return {
         "id": entry.id,
         "subscriber_id": event.subscriber_id,
+        "subject": event.subject,
+        "previous": event.previous,
         "topic": event.topic,
         "kind": event.kind.value,
         "occurred_at": event.occurred_at,
         "recorded_at": entry.recorded_at,
-        "source": event.source,
-        "wording_sha256": event.wording_sha256,
-        "previous_hash": entry.previous_hash,
+        "channel": event.channel.value,
+        "note": event.note,
+        "wording": event.wording,
         "hash": entry.hash,
     }
 
@@ -223,7 +331,7 @@ def apply_entry(statuses: Statuses, line: LedgerEntry) -> None:
     if event.kind is ConsentKind.ERASED:
         for key in [key for key in statuses if key[0] == event.subscriber_id]:
             del statuses[key]
-    elif event.kind is not ConsentKind.RECTIFIED:
+    elif event.subscriber_id is not None and event.kind is not ConsentKind.RECTIFIED:
         key = (event.subscriber_id, event.topic)
         status = status_after(statuses.get(key), event, line.id)
         if status is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from mailer.errors import NotFound
+from subscribers.commitments import commit_to_wording, text_hash
 from subscribers.ledger.events import (
     BrokenLink,
     ConsentStatus,
@@ -17,17 +19,29 @@ from subscribers.ledger.events import (
 from subscribers.ledger.ledger import (
     WORDING,
     history,
-    wording_hash,
+    notes_of,
 )
 from subscribers.models import ConsentKind
 
 
 @dataclass(frozen=True, slots=True)
+class ShownWording:
+    """The text that a person was shown, with its SHA-256 (hex) and its names."""
+
+    text: str
+    sha256: str
+    language: str
+    version: str
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
-    """That a person consented: the ledger's line, the verbatim text, and where the person stands now."""
+    """That a person consented: the entry, the verbatim text, the note (None: erased), and their status now."""
 
     grant: LedgerEntry
-    wording: str
+    wording: ShownWording
+    note: str | None
     status: ConsentStatus
 
 
@@ -46,9 +60,24 @@ def prove(connection: Connection, subscriber_id: int, topic: str) -> Proof:
     if grant is None or status is None:
         raise NotFound(f"There is no consent on topic {topic!r} from this person.")
     check_entry(grant)
-    name = grant.event.wording_sha256
-    shown = select(WORDING.c.text).where(WORDING.c.sha256 == name)
-    wording = connection.execute(shown).scalar_one_or_none()
-    if wording is None or wording_hash(wording) != name:
+    wording = wording_of(connection, grant)
+    return Proof(grant, wording, notes_of(connection, [grant]).get(grant.event.note or ""), status)
+
+
+def wording_of(connection: Connection, grant: LedgerEntry) -> ShownWording:
+    """The wording that a grant names. Raises BrokenLink where it is gone or was altered."""
+    row = connection.execute(select(WORDING).where(WORDING.c.commitment == grant.event.wording)).first()
+    if row is None or not is_intact(row):
         raise BrokenLink(grant.id, "its wording was altered")
-    return Proof(grant, wording, status)
+    return ShownWording(row.text, row.sha256, row.language, row.version, row.topic)
+
+
+def is_intact(row: Row[Any]) -> bool:
+    """Whether a wording's row is what its commitment binds."""
+    try:
+        names = {"language": row.language, "topic": row.topic, "version": row.version}
+        return bool(
+            row.sha256 == text_hash(row.text) and row.commitment == commit_to_wording(row.sha256, **names)
+        )
+    except (AttributeError, TypeError, ValueError):  # SQLite keeps bytes in a text column
+        return False

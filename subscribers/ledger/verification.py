@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from operator import itemgetter
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, Row, func, select
 
+from mailer.errors import InvalidInput
+from subscribers.address import AddressHasher, normalise
+from subscribers.commitments import commit_to_note, commit_to_subject
 from subscribers.ledger.events import (
-    GENESIS,
     BrokenLink,
     ConsentStatus,
-    check_chain,
+    LedgerEntry,
+    check_order,
 )
 from subscribers.ledger.ledger import (
     CONSENT,
     EVENT,
+    NOTE,
     READ_AHEAD,
     SUBSCRIBER,
     UNREADABLE_ROW_ERRORS,
@@ -28,8 +32,10 @@ from subscribers.ledger.ledger import (
     apply_entry,
     entries,
     entries_by_subscriber,
-    wording_hash,
 )
+from subscribers.ledger.proof import is_intact
+from subscribers.ledger.tiles import TILE, read_frontier
+from subscribers.ledger.tree import EMPTY, TILE_WIDTH, Frontier
 
 Placed: TypeAlias = tuple[int, dict[str, ConsentStatus]]
 """A subscriber's id, and where they stand by topic."""
@@ -37,39 +43,118 @@ Placed: TypeAlias = tuple[int, dict[str, ConsentStatus]]
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """An intact ledger: how many events it holds, and the hash of the last one, to be noted elsewhere."""
+    """An intact ledger: how many entries it has, and its root (hex), to be noted elsewhere."""
 
     events: int
     head: str
 
 
-def verify(connection: Connection, *, noted: str | None = None) -> Verified:
+def verify(
+    connection: Connection, *, noted: str | None = None, hasher: AddressHasher | None = None
+) -> Verified:
     """Walk the whole ledger, in constant memory, and compare all that rests on it.
 
-    `noted` is the hash of an earlier head that was kept elsewhere: someone who rewrites the whole ledger can't
-    keep it. Raises BrokenLink, which names the first line where something is wrong.
+    `noted` is an earlier root that was kept elsewhere: someone who rewrites the whole ledger can't keep it.
+    With a `hasher` the keyed hashes of the people on file are made again too. Raises BrokenLink, which names the
+    first entry where something is wrong.
     """
-    head, found = None, noted is None
+    topic_of_wording = _check_wordings(connection)
+    frontier, found = EMPTY, noted is None or noted == EMPTY.root.hex()
+    tiles = _TileCheck(connection)
     with closing(entries(connection)) as walk:
-        for head in check_chain(walk):
-            found = found or head.hash == noted
+        for entry in check_order(walk):
+            _check_wording(entry, topic_of_wording)
+            frontier = frontier.extended((tiles.add(entry),))
+            found = found or frontier.root.hex() == noted
     if not found:
-        raise BrokenLink(head.id if head else 0, "up to here no line has the hash that was noted")
-    _check_wordings(connection)
+        raise BrokenLink(frontier.size, "up to here no root is the one that was noted")
+    _check_checkpoint(connection, frontier)
     _check_standings(connection)
-    _check_people(connection)
-    return Verified(head.id, head.hash) if head else Verified(0, GENESIS)
+    _check_people(connection, hasher)
+    _check_notes(connection)
+    return Verified(frontier.size, frontier.root.hex())
 
 
-def _check_wordings(connection: Connection) -> None:
-    for name, wording in connection.execute(select(WORDING.c.sha256, WORDING.c.text)):
-        if wording_hash(wording) != name:
-            users = select(func.min(EVENT.c.id)).where(EVENT.c.wording_sha256 == name)
+class _TileCheck:
+    """Compares the hashes of entries, as they are walked, with the tiles at level 0."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._number = 0
+        self._hashes: list[bytes] = []
+
+    def add(self, entry: LedgerEntry) -> bytes:
+        """Take the next entry's hash in, and return it."""
+        leaf = bytes.fromhex(entry.hash)
+        self._hashes.append(leaf)
+        if len(self._hashes) == TILE_WIDTH:
+            self._compare()
+            self._hashes.clear()
+            self._number += 1
+        return leaf
+
+    def _compare(self) -> None:
+        wanted = select(TILE.c.hashes).where(TILE.c.level == 0, TILE.c.number == self._number)
+        stored = self._connection.execute(wanted).scalar_one_or_none()
+        expected = b"".join(self._hashes)
+        if stored == expected:
+            return
+        first = self._number * TILE_WIDTH + 1
+        if stored is None:
+            raise BrokenLink(first, "the tile of its hash is missing")
+        parts = zip(self._hashes, range(0, len(expected), 32), strict=True)
+        offset = next((n for n, (leaf, at) in enumerate(parts) if stored[at : at + 32] != leaf), 0)
+        raise BrokenLink(first + offset, "it was written anew; the tree has another hash for it")
+
+
+def _check_checkpoint(connection: Connection, walked: Frontier) -> None:
+    try:
+        stored = read_frontier(connection)
+    except UNREADABLE_ROW_ERRORS as error:
+        raise BrokenLink(walked.size, f"its checkpoint was altered: {error}") from None
+    if stored.size > walked.size:
+        raise BrokenLink(walked.size + 1, f"it is missing; the checkpoint has {stored.size} entries")
+    if stored.size < walked.size:
+        raise BrokenLink(stored.size + 1, f"the checkpoint has only {stored.size} entries")
+    if stored != walked:
+        first = walked.size - walked.size % TILE_WIDTH + 1
+        raise BrokenLink(min(first, walked.size), "it, or one after it, does not give the checkpoint's root")
+
+
+def _check_wordings(connection: Connection) -> dict[str, str]:
+    """The topics of all wordings, by commitment."""
+    topics = {}
+    for row in connection.execute(select(WORDING)):
+        if not is_intact(row):
+            users = select(func.min(EVENT.c.id)).where(EVENT.c.wording == row.commitment)
             raise BrokenLink(connection.execute(users).scalar_one() or 0, "its wording was altered")
-    kept = exists().where(WORDING.c.sha256 == EVENT.c.wording_sha256)
-    without_wording = select(func.min(EVENT.c.id)).where(EVENT.c.wording_sha256.is_not(None), ~kept)
-    if line_id := connection.execute(without_wording).scalar_one():
-        raise BrokenLink(line_id, "its wording is missing")
+        topics[row.commitment] = row.topic
+    return topics
+
+
+def _check_wording(entry: LedgerEntry, topic_of_wording: dict[str, str]) -> None:
+    if entry.event.wording is not None:
+        topic = topic_of_wording.get(entry.event.wording)
+        if topic is None:
+            raise BrokenLink(entry.id, "its wording is missing")
+        if topic != entry.event.topic:
+            raise BrokenLink(entry.id, f"its wording is about {topic!r}")
+
+
+def _check_notes(connection: Connection) -> None:
+    notes = select(NOTE.c.commitment, NOTE.c.salt, NOTE.c.text).execution_options(yield_per=READ_AHEAD)
+    with connection.execute(notes) as rows:
+        for commitment, salt, text in rows:
+            try:
+                intact = commit_to_note(salt, text) == commitment
+            except UNREADABLE_ROW_ERRORS:
+                intact = False
+            if not intact:
+                break
+        else:
+            return
+    users = select(func.min(EVENT.c.id)).where(EVENT.c.note == commitment)
+    raise BrokenLink(connection.execute(users).scalar_one() or 0, "its note was altered")
 
 
 def _check_standings(connection: Connection) -> None:
@@ -95,10 +180,20 @@ def _statuses_in_ledger(connection: Connection) -> Generator[Placed]:
     with closing(entries_by_subscriber(connection)) as walk:
         for person, of_person in groupby(walk, key=lambda line: line.event.subscriber_id):
             statuses: Statuses = {}
-            for line in of_person:
+            for line in _with_one_subject(of_person):
                 apply_entry(statuses, line)
             if statuses:
                 yield person, {topic: status for (_, topic), status in statuses.items()}
+
+
+def _with_one_subject(entries: Iterable[LedgerEntry]) -> Generator[LedgerEntry]:
+    """The entries of one person, which commit to one address until a correction replaces it."""
+    subject = None
+    for entry in entries:
+        if subject not in {None, entry.event.subject, entry.event.previous}:
+            raise BrokenLink(entry.id, "it commits to another person than the one before")
+        subject = entry.event.subject
+        yield entry
 
 
 def _statuses_in_table(connection: Connection) -> Generator[Placed]:
@@ -121,11 +216,37 @@ def _statuses_in_table(connection: Connection) -> Generator[Placed]:
         ) from None
 
 
-def _check_people(connection: Connection) -> None:
-    """Everyone on file came in with an event; one without is what a ledger with its end cut off leaves."""
-    event = EVENT.alias()
-    without_entry = ~exists().where(event.c.subscriber_id == SUBSCRIBER.c.id)
-    person = connection.execute(select(func.min(SUBSCRIBER.c.id)).where(without_entry)).scalar_one()
-    if person is not None:
-        head = connection.execute(select(func.max(EVENT.c.id))).scalar_one() or 0
-        raise BrokenLink(head + 1, f"it is missing; subscriber {person} is on file without any line")
+def _check_people(connection: Connection, hasher: AddressHasher | None) -> None:
+    """Compare each person on file with the commitment in their newest entry.
+
+    One without an entry is what a ledger with its end cut off leaves.
+    """
+    entry = EVENT.alias()
+    newest = select(func.max(EVENT.c.id)).where(EVENT.c.subscriber_id == SUBSCRIBER.c.id).scalar_subquery()
+    people = (
+        select(SUBSCRIBER, entry.c.id.label("entry_id"), entry.c.subject)
+        .select_from(SUBSCRIBER.outerjoin(entry, entry.c.id == newest))
+        .order_by(SUBSCRIBER.c.id)
+        .execution_options(yield_per=READ_AHEAD)
+    )
+    with connection.execute(people) as rows:
+        for row in rows:
+            if row.entry_id is None:
+                head = connection.execute(select(func.max(EVENT.c.id))).scalar_one() or 0
+                raise BrokenLink(head + 1, f"it is missing; subscriber {row.id} is on file without any line")
+            if problem := _problem_of_person(row, hasher):
+                raise BrokenLink(
+                    row.entry_id, f"{problem} of subscriber {row.id} is not the one it commits to"
+                )
+
+
+def _problem_of_person(row: Row[Any], hasher: AddressHasher | None) -> str | None:
+    """What of a person on file does not follow from the address that the newest entry commits to."""
+    try:
+        key = normalise(row.email).key
+        if commit_to_subject(row.nonce, key) != row.subject or row.email_normalised != key:
+            return "the address"
+        hashes = {one.key_id: one.hash for one in hasher.every(key)} if hasher else {}
+        return None if hashes.get(row.key_id, row.address_hash) == row.address_hash else "the keyed hash"
+    except (*UNREADABLE_ROW_ERRORS, InvalidInput):
+        return "the address"

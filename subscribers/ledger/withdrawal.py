@@ -15,9 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from mailer.errors import MailerError
 from subscribers.ledger.events import ConsentStatus, NewEvent
 from subscribers.ledger.ledger import CONSENT, EVENT, UNREADABLE_ROW_ERRORS, append_unchecked
-from subscribers.models import ConsentKind
-
-PAGE_SOURCE = "unsubscribe page"
+from subscribers.models import Channel, ConsentKind
 
 DAMAGE: tuple[type[Exception], ...] = (*UNREADABLE_ROW_ERRORS, DBAPIError, MailerError)
 """What an operation on a damaged ledger or consent table raises."""
@@ -30,13 +28,13 @@ class NewestEntry(NamedTuple):
 
     id: int
     kind: str
-    source: str
+    channel: str
 
 
-def newest_entry(connection: Connection, subscriber_id: int, topic: str) -> NewestEntry | None:
+def newest_entry(connection: Connection, subscriber_id: int | None, topic: str) -> NewestEntry | None:
     """The newest ledger entry about this subscriber and topic, whether or not it is intact."""
     statement = (
-        select(EVENT.c.id, type_coerce(EVENT.c.kind, String), EVENT.c.source)
+        select(EVENT.c.id, type_coerce(EVENT.c.kind, String), type_coerce(EVENT.c.channel, String))
         .where(EVENT.c.subscriber_id == subscriber_id, EVENT.c.topic == topic)
         .order_by(EVENT.c.id.desc())
         .limit(1)
@@ -45,8 +43,10 @@ def newest_entry(connection: Connection, subscriber_id: int, topic: str) -> Newe
     return NewestEntry(*row) if row else None
 
 
-def is_to_record(status: ConsentStatus | None, newest: Callable[[], NewestEntry | None], source: str) -> bool:
-    """Whether a withdrawal through `source` is to be recorded.
+def is_to_record(
+    status: ConsentStatus | None, newest: Callable[[], NewestEntry | None], channel: Channel
+) -> bool:
+    """Whether a withdrawal through `channel` is to be recorded.
 
     It is not where the ledger and the consent table agree already that there is no consent, with one exception: a
     withdrawal on the page can be undone there, so one that comes through something else is recorded on top.
@@ -59,7 +59,7 @@ def is_to_record(status: ConsentStatus | None, newest: Callable[[], NewestEntry 
     if entry.kind not in _ENDED:
         return True
     can_be_undone = status is None or status.state is ConsentKind.WITHDRAWN
-    return can_be_undone and entry.source == PAGE_SOURCE and source != PAGE_SOURCE
+    return can_be_undone and entry.channel == Channel.PAGE and channel is not Channel.PAGE
 
 
 def withdraw_from_damaged(connection: Connection, event: NewEvent, now: datetime) -> bool:

@@ -25,7 +25,8 @@ from subscribers.suppression import Suppressed
 class SubjectRecord:
     """All there is on file about a person: the four fields, the statuses by topic, the ledger's lines.
 
-    `wordings` holds the verbatim texts that the lines name, by SHA-256.
+    `wordings` holds the verbatim texts that the entries name, by SHA-256, and `wording_names` that SHA-256 by
+    commitment; `notes` holds the notes by commitment.
     """
 
     person: Person
@@ -33,6 +34,8 @@ class SubjectRecord:
     suppressed: Suppressed | None
     history: list[LedgerEntry]
     wordings: dict[str, str]
+    wording_names: dict[str, str]
+    notes: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +92,17 @@ def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher
         person.email_normalised
     )
     history = ledger.history(connection, person.id)
-    named = {line.event.wording_sha256 for line in history} - {None}
-    wordings = connection.execute(select(WORDING.c.sha256, WORDING.c.text).where(WORDING.c.sha256.in_(named)))
+    named = {entry.event.wording for entry in history} - {None}
+    shown = select(WORDING.c.commitment, WORDING.c.sha256, WORDING.c.text)
+    wordings = connection.execute(shown.where(WORDING.c.commitment.in_(named))).all()
     return SubjectRecord(
         person,
         {topic: status for (_, topic), status in statuses.items()},
         suppressed,
         history,
-        dict(wordings.all()),
+        {row.sha256: row.text for row in wordings},
+        {row.commitment: row.sha256 for row in wordings},
+        ledger.notes_of(connection, history),
     )
 
 
@@ -113,20 +119,22 @@ def export_values(file: SubjectRecord) -> dict[str, Any]:
         "suppressed": {"reason": file.suppressed.reason.value, "since": file.suppressed.since}
         if file.suppressed
         else None,
-        "events": [entry_values(line) for line in file.history],
+        "events": [entry_values(entry, file) for entry in file.history],
         "wordings": file.wordings,
     }
 
 
-def entry_values(line: LedgerEntry) -> dict[str, Any]:
-    """A line of the ledger as plain values."""
+def entry_values(entry: LedgerEntry, file: SubjectRecord) -> dict[str, Any]:
+    """An entry of the ledger as plain values."""
+    event = entry.event
     return {
-        "line": line.id,
-        "kind": line.event.kind.value,
-        "topic": line.event.topic,
-        "occurred_at": line.event.occurred_at,
-        "recorded_at": line.recorded_at,
-        "source": line.event.source,
-        "wording_sha256": line.event.wording_sha256,
-        "hash": line.hash,
+        "line": entry.id,
+        "kind": event.kind.value,
+        "topic": event.topic,
+        "occurred_at": event.occurred_at,
+        "recorded_at": entry.recorded_at,
+        "channel": event.channel.value,
+        "source": file.notes.get(event.note or ""),
+        "wording_sha256": file.wording_names.get(event.wording or ""),
+        "hash": entry.hash,
     }

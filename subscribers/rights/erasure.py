@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -10,12 +11,18 @@ from sqlalchemy import Connection
 from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import EVERY_TOPIC, NewEvent
-from subscribers.models import ConsentKind, SuppressionReason
+from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.rights.access import find
 
 
 def erase(
-    connection: Connection, address: EmailAddress, *, hasher: AddressHasher, source: str, now: datetime
+    connection: Connection,
+    address: EmailAddress,
+    *,
+    hasher: AddressHasher,
+    source: str,
+    now: datetime,
+    channel: Channel = Channel.COMMAND,
 ) -> None:
     """Take a person off file for good (article 17). Raises NotFound.
 
@@ -25,17 +32,19 @@ def erase(
     ledger.lock(connection)
     person = find(connection, address, hasher)
     since = ledger.latest_moment(connection, [person.id], now)
-    _record(connection, person.id, source, now)
+    _record(connection, person.id, channel, source, now)
     people.remove(connection, person.id)
     suppression.add(connection, person.hashed, SuppressionReason.ERASED, since)
 
 
-def _record(connection: Connection, person_id: int, source: str, now: datetime) -> None:
+def _record(connection: Connection, person_id: int, channel: Channel, source: str, now: datetime) -> None:
     """Append to the ledger. A damaged one does not keep anybody from being erased: it takes what it can."""
-    event = NewEvent(person_id, EVERY_TOPIC, ConsentKind.ERASED, now, source)
+    event = NewEvent(person_id, EVERY_TOPIC, ConsentKind.ERASED, now, channel)
     try:
         with connection.begin_nested():
-            ledger.append(connection, [event], now)
+            ledger.erase_notes(connection, person_id)
+            note = ledger.store_note(connection, source, person_id)
+            ledger.append(connection, [replace(event, note=note)], now)
     except ledger.DAMAGE:
         with suppress(*ledger.DAMAGE), connection.begin_nested():
             ledger.append_unchecked(connection, [event], now)

@@ -12,7 +12,7 @@ from mailer.errors import NotFound
 from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import NewEvent
-from subscribers.models import ConsentKind, SuppressionReason
+from subscribers.models import Channel, ConsentKind, SuppressionReason
 
 _AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
 
@@ -47,8 +47,9 @@ def suppress_all(
     ledger.lock(connection)
     known = people.find_all(connection, [address.key for address in addresses])
     statuses = ledger.statuses(connection, [person.id for person in known.values()])
+    note = ledger.store_note(connection, source)
     events = [
-        NewEvent(person_id, topic, ConsentKind.WITHDRAWN, now, source)
+        NewEvent(person_id, topic, ConsentKind.WITHDRAWN, now, Channel.COMMAND, note=note)
         for (person_id, topic), status in statuses.items()
         if status.state in _AGREED
     ]

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from mailer.errors import Refused
 from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
-from subscribers.ledger import rectification
-from subscribers.models import SuppressionReason
+from subscribers.ledger import EVERY_TOPIC, BrokenLink, NewEvent, rectification_note
+from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.people import Names, Person
 from subscribers.rights.access import find
 
@@ -34,6 +34,7 @@ def rectify(
     hasher: AddressHasher,
     source: str,
     now: datetime,
+    channel: Channel = Channel.COMMAND,
 ) -> list[str]:
     """Correct some of the four fields; the consents stay, and so does their proof. Returns the fields that changed.
 
@@ -45,23 +46,38 @@ def rectify(
     wanted = {field: getattr(correction, field) for field in Names._fields}
     names = person.names._replace(**{field: value for field, value in wanted.items() if value is not None})
     changed = person.names.changed(names)
+    _check_commitment(connection, person)
+    subject = previous = None
     if changed:
         people.change_names(connection, {person.id: names})
     if correction.email is not None and correction.email.spelling != person.email:
         changed.append("email")
-        _readdress(connection, person, correction.email, hasher, now)
+        subject, previous = _readdress(connection, person, correction.email, hasher, now)
     if changed:
-        ledger.append(connection, [rectification(person.id, changed, source, now)], now)
+        note = ledger.store_note(connection, rectification_note(changed, source), person.id)
+        event = NewEvent(
+            person.id,
+            EVERY_TOPIC,
+            ConsentKind.RECTIFIED,
+            now,
+            channel,
+            note=note,
+            subject=subject,
+            previous=previous,
+        )
+        ledger.append(connection, [event], now)
     return changed
 
 
 def _readdress(
     connection: Connection, person: Person, address: EmailAddress, hasher: AddressHasher, now: datetime
-) -> None:
+) -> tuple[str | None, str | None]:
+    """Change the address; returns the commitments to the new one and the one before, None for another spelling."""
     if address.key == person.email_normalised:
         # Another spelling of the same address keeps the hash by which a suppression may know it.
-        people.change_address(connection, person.id, address, person.hashed)
-        return
+        people.change_address(connection, person.id, address, person.hashed, person.nonce)
+        return None, None
+    previous = ledger.commit_to_subject(person.nonce, person.email_normalised)
     if people.find(connection, address) is not None:
         raise Refused("The new address is on file already, as another person.", hint="Erase one of the two.")
     since = ledger.latest_moment(connection, [person.id], now)
@@ -70,6 +86,17 @@ def _readdress(
             "The new address is suppressed: it was erased, it bounced, or its owner objected.",
             hint="Record the person's new consent with `mailer consent grant`.",
         )
-    people.change_address(connection, person.id, address, hasher.newest(address.key))
+    nonce = ledger.fresh_nonce()
+    people.change_address(connection, person.id, address, hasher.newest(address.key), nonce)
     # Otherwise the old file, imported again, would put the old address on file as somebody new.
     suppression.add(connection, person.hashed, SuppressionReason.ERASED, since)
+    return ledger.commit_to_subject(nonce, address.key), previous
+
+
+def _check_commitment(connection: Connection, person: Person) -> None:
+    """Raise BrokenLink where the person's newest entry commits to another address: a correction would hide that."""
+    history = ledger.history(connection, person.id)
+    on_file = ledger.commit_to_subject(person.nonce, person.email_normalised)
+    if not history or history[-1].event.subject != on_file:
+        entry_id = history[-1].id if history else 0
+        raise BrokenLink(entry_id, f"the address of subscriber {person.id} is not the one it commits to")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -9,7 +10,7 @@ from sqlalchemy import Connection
 from subscribers import ledger, suppression
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import DAMAGE, NewEvent
-from subscribers.models import ConsentKind, SuppressionReason
+from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.people import Person
 from subscribers.rights.access import find
 
@@ -25,6 +26,7 @@ def withdraw(
     source: str,
     now: datetime,
     occurred_at: datetime | None = None,
+    channel: Channel = Channel.COMMAND,
 ) -> bool:
     """Withdraw a person's consent on `topic`; False where there was none.
 
@@ -33,27 +35,28 @@ def withdraw(
     take it. Raises NotFound.
     """
     person = find(connection, address, hasher)
-    event = NewEvent(person.id, topic, ConsentKind.WITHDRAWN, occurred_at or now, source)
+    event = NewEvent(person.id, topic, ConsentKind.WITHDRAWN, occurred_at or now, channel)
     try:
         with connection.begin_nested():
-            return _withdraw(connection, event, now)
+            return _withdraw(connection, event, person.id, source, now)
     except DAMAGE:
         if not ledger.withdraw_from_damaged(connection, event, now):
             _suppress(connection, person, now, source)
         return True
 
 
-def _withdraw(connection: Connection, event: NewEvent, now: datetime) -> bool:
+def _withdraw(connection: Connection, event: NewEvent, person_id: int, source: str, now: datetime) -> bool:
     ledger.lock(connection)
-    person_id, topic = event.subscriber_id, event.topic
+    topic = event.topic
     status = ledger.statuses(connection, [person_id]).get((person_id, topic))
     if status is not None and event.occurred_at < status.since and status.state in AGREED:
         return False
     to_record = ledger.is_to_record(
-        status, lambda: ledger.newest_entry(connection, person_id, topic), event.source
+        status, lambda: ledger.newest_entry(connection, person_id, topic), event.channel
     )
     if to_record:
-        ledger.append(connection, [event], now)
+        note = ledger.store_note(connection, source, person_id)
+        ledger.append(connection, [replace(event, note=note)], now)
     return to_record
 
 

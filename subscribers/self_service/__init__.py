@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from subscribers.self_service.links import NO_ADDRESS, InvalidToken, Links, NewerKey, Target
 from subscribers.self_service.unsubscribe import (
-    ONE_CLICK_SOURCE,
     UNDO_WITHIN,
     Request,
     Resubscribe,
@@ -19,7 +18,6 @@ from subscribers.self_service.unsubscribe import (
 
 __all__ = [
     "NO_ADDRESS",
-    "ONE_CLICK_SOURCE",
     "UNDO_WITHIN",
     "InvalidToken",
     "Links",

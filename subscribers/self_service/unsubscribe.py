@@ -12,13 +12,11 @@ from sqlalchemy import Connection, Row, select
 
 from mailer.database import table
 from subscribers import ledger, suppression
-from subscribers.ledger import DAMAGE, PAGE_SOURCE, ConsentStatus, NewEvent, status_after
-from subscribers.models import ConsentKind, Subscriber, Suppression, SuppressionReason
+from subscribers.ledger import DAMAGE, ConsentStatus, NewEvent, status_after
+from subscribers.models import Channel, ConsentKind, Subscriber, Suppression, SuppressionReason
 from subscribers.self_service.links import Target
 
 UNDO_WITHIN = timedelta(hours=1)
-UNDO_SOURCE = "unsubscribe page, undone"
-ONE_CLICK_SOURCE = "one-click unsubscribe (RFC 8058)"
 
 
 class Subscription(Enum):
@@ -30,10 +28,10 @@ class Subscription(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """Take somebody off a list. `source` says through what they asked."""
+    """Take somebody off a list. `channel` says through what they asked."""
 
     target: Target
-    source: str
+    channel: Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +165,15 @@ def _event_for(
     """What `request` adds to the ledger; None where it is so already, or where it does not apply."""
     target = request.target
     match request:
-        case Withdrawal(source=source):
+        case Withdrawal(channel=channel):
             if status is not None and status.event_id < 0:  # decided on in this group
                 recorded = status.state in {ConsentKind.GRANTED, ConsentKind.REQUESTED}
-                recorded = recorded or (status.state is ConsentKind.WITHDRAWN and source != PAGE_SOURCE)
+                recorded = recorded or (status.state is ConsentKind.WITHDRAWN and channel is not Channel.PAGE)
             else:
                 recorded = ledger.is_to_record(
                     status,
                     lambda: ledger.newest_entry(connection, target.subscriber_id, target.topic),
-                    source,
+                    channel,
                 )
             kind, occurred_at, wording = ConsentKind.WITHDRAWN, now, None
         case Resubscribe(entry_id=entry_id):
@@ -185,13 +183,15 @@ def _event_for(
                 return None
             # Later than the withdrawal that the page showed, whatever the clocks of two hosts say.
             kind, occurred_at = ConsentKind.GRANTED, max(now, status.since + timedelta(microseconds=1))
-            source = UNDO_SOURCE
-            wording = ledger.store_wording(connection, request.wording, now, language=target.locale)
+            channel = Channel.PAGE
+            wording = ledger.store_wording(
+                connection, request.wording, now, topic=target.topic, language=target.locale
+            )
         case _:
             assert_never(request)
     if not recorded:
         return None
-    return NewEvent(target.subscriber_id, target.topic, kind, occurred_at, source, wording)
+    return NewEvent(target.subscriber_id, target.topic, kind, occurred_at, channel, wording)
 
 
 def _can_undo(connection: Connection, entry_id: int, now: datetime) -> bool:
@@ -200,7 +200,7 @@ def _can_undo(connection: Connection, entry_id: int, now: datetime) -> bool:
     return (
         entry is not None
         and entry.event.kind is ConsentKind.WITHDRAWN
-        and entry.event.source == PAGE_SOURCE
+        and entry.event.channel is Channel.PAGE
         and now <= entry.recorded_at + UNDO_WITHIN
     )
 
@@ -211,7 +211,7 @@ def _view(connection: Connection, applied: _Applied, appended: ledger.Appended, 
     if contact is None or not _leads_to(target, contact):
         return View(Subscription.OFF)
     key = target.subscriber_id, target.topic
-    on_page = isinstance(request, Withdrawal) and request.source == PAGE_SOURCE
+    on_page = isinstance(request, Withdrawal) and request.channel is Channel.PAGE
     if index is None and not on_page and not isinstance(request, Resubscribe):
         return View(Subscription.OFF, contact.email)
     status = appended.statuses.get(key) or ledger.statuses(connection, {key[0]}).get(key)
@@ -232,14 +232,14 @@ def _suppress(connection: Connection, target: Target, now: datetime) -> None:
     """Mail nothing more to the address that the link was sent to. It is not, or no longer, this subscriber's."""
     since = suppression.since_by_hash(connection, target.address.hash)
     if since is None or since < now:
-        suppression.add(connection, target.address, SuppressionReason.WITHDRAWN, now, source=PAGE_SOURCE)
+        suppression.add(connection, target.address, SuppressionReason.WITHDRAWN, now, source=Channel.PAGE)
 
 
 def _withdraw_from_damaged(connection: Connection, request: Withdrawal, now: datetime) -> bool:
     target = request.target
     if target.is_nobody:
         return True
-    event = NewEvent(target.subscriber_id, target.topic, ConsentKind.WITHDRAWN, now, request.source)
+    event = NewEvent(target.subscriber_id, target.topic, ConsentKind.WITHDRAWN, now, request.channel)
     if ledger.withdraw_from_damaged(connection, event, now):
         return True
     try:

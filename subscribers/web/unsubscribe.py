@@ -18,9 +18,8 @@ from mailer.config import KeySource
 from mailer.database import Database, GroupCommit, installation_id
 from mailer.errors import MailerError
 from mailer.observability import Metric, Metrics
-from subscribers.ledger import PAGE_SOURCE
+from subscribers.models import Channel
 from subscribers.self_service import (
-    ONE_CLICK_SOURCE,
     InvalidToken,
     Links,
     NewerKey,
@@ -150,12 +149,12 @@ class UnsubscribeEndpoint:
                 return PlainTextResponse("A proof or a test: nothing was changed.\n", headers=self._headers)
             return self._page(Page.PROOF, target.locale)
         if _is_one_click(form):
-            await self._submit(Withdrawal(target, ONE_CLICK_SOURCE))
+            await self._submit(Withdrawal(target, Channel.ONE_CLICK))
             self._metrics.count(WITHDRAWALS, door="one-click")
             return PlainTextResponse("Unsubscribed.\n", headers=self._headers)
         match form.get("action"):
             case "withdraw":
-                view = await self._submit(Withdrawal(target, PAGE_SOURCE))
+                view = await self._submit(Withdrawal(target, Channel.PAGE))
                 self._metrics.count(WITHDRAWALS, door="page")
                 undo_code = links.undo_code(token, view.can_undo) if view.can_undo is not None else None
                 return self._view(Page.UNSUBSCRIBED, target, view, undo_code)

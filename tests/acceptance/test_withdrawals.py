@@ -21,6 +21,7 @@ import pytest
 from campaigns import catalogue, reports
 from campaigns.models import CampaignState, DeliveryState
 from mailer.database import Database
+from subscribers.models import Channel
 from subscribers.self_service import Withdrawal, unsubscribe
 from tests.support.campaign import (
     counts,
@@ -89,7 +90,7 @@ class Leavers:
 
     def _leave(self, person: int) -> None:
         with self._database.write() as connection:
-            withdrawal = Withdrawal(target_of(self._database, person), "one-click unsubscribe")
+            withdrawal = Withdrawal(target_of(self._database, person), Channel.ONE_CLICK)
             unsubscribe.apply_requests(connection, [withdrawal], datetime.now(UTC))
             # A gate that let this person through has committed by now, and none that has still to read their
             # consent can read it before this commits: an attempt of a later instant comes after the commit.

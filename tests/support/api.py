@@ -47,9 +47,9 @@ def new_token(database: Database, scopes: Iterable[Scope] = Scope, **options: An
         )
 
 
-def register_wording(database: Database, text: str = TEXT) -> None:
+def register_wording(database: Database, text: str = TEXT, topic: str = TOPIC) -> None:
     with database.write() as connection:
-        ledger.store_wording(connection, text, datetime.now(UTC), language="en")
+        ledger.store_wording(connection, text, datetime.now(UTC), topic=topic, language="en")
 
 
 def grant(email: str = "jan@example.com", **changed: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from mailer.database import Database, table
 from subscribers import ledger
 from subscribers.address import AddressHasher, normalise
 from subscribers.ledger import NewEvent
-from subscribers.models import ConsentKind, Subscriber
+from subscribers.models import Channel, ConsentKind, Subscriber
 from templates.notes import ReleaseNotes
 from tests.support.relay import FaultyRelay
 
@@ -94,8 +94,10 @@ def agree(database: Database, *numbers: int, topic: str = TOPIC) -> None:
 
 
 def _grant(connection: Connection, numbers: Sequence[int], topic: str, now: datetime) -> None:
-    wording = ledger.store_wording(connection, "Yes, mail me the release notes.", now)
-    events = [NewEvent(number, topic, ConsentKind.GRANTED, now, "test", wording) for number in numbers]
+    wording = ledger.store_wording(connection, "Yes, mail me the release notes.", now, topic=topic)
+    events = [
+        NewEvent(number, topic, ConsentKind.GRANTED, now, Channel.IMPORT, wording) for number in numbers
+    ]
     for first in range(0, len(events), APPENDED_AT_ONCE):
         ledger.append(connection, events[first : first + APPENDED_AT_ONCE], now)
 
@@ -104,7 +106,9 @@ def withdraw(database: Database, *numbers: int, topic: str = TOPIC) -> None:
     """Withdraw consents, as the unsubscribe page does."""
     now = datetime.now(UTC)
     with database.write() as connection:
-        events = [NewEvent(number, topic, ConsentKind.WITHDRAWN, now, "test") for number in numbers]
+        events = [
+            NewEvent(number, topic, ConsentKind.WITHDRAWN, now, Channel.ONE_CLICK) for number in numbers
+        ]
         ledger.append(connection, events, now)
 
 

@@ -12,7 +12,7 @@ from subscribers import account
 from subscribers.account.requests import Who
 from subscribers.address import EmailAddress, normalise
 from subscribers.intake import parse_consent_time
-from subscribers.ledger import parse_source
+from subscribers.ledger import parse_note
 from subscribers.people import Names, parse_name
 from subscribers.rights import Correction
 from subscribers.web.api import schemas
@@ -122,6 +122,6 @@ def _instant(field: str, raw: str, service: Service) -> datetime:
 
 def _source(note: str, token: Token) -> str:
     try:
-        return parse_source(note.strip() or f"API, {token.name}")
+        return parse_note(note.strip() or f"API, {token.name}")
     except InvalidInput as error:
         raise in_field("note", error.reason) from None

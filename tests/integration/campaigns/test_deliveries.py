@@ -20,8 +20,7 @@ from campaigns.models import CampaignState, DeliveryState
 from mailer.database import Database
 from subscribers import suppression
 from subscribers.address import AddressHasher
-from subscribers.ledger import PAGE_SOURCE
-from subscribers.models import SuppressionReason
+from subscribers.models import Channel, SuppressionReason
 from subscribers.self_service import Resubscribe, Withdrawal, unsubscribe
 from tests.support.campaign import SECRET, TOPIC, draft, subscribe, withdraw
 from tests.support.links import target_of
@@ -299,7 +298,7 @@ def test_many_withdrawals_and_the_gate_never_stop_each_other(postgresql_database
         while time.monotonic() < end:
             some = [target_of(scene.database, number) for number in random.sample(scene.people, 100)]
             with scene.database.write() as connection:
-                left = [Withdrawal(each, PAGE_SOURCE) for each in some]
+                left = [Withdrawal(each, Channel.PAGE) for each in some]
                 views = unsubscribe.apply_requests(connection, left, NOW)
             with scene.database.write() as connection:
                 back = [

@@ -22,7 +22,7 @@ from campaigns.sending import Dispatch
 from mailer.database import Clock, Database
 from subscribers import ledger
 from subscribers.ledger import NewEvent
-from subscribers.models import ConsentKind
+from subscribers.models import Channel, ConsentKind
 from tests.support.campaign import NOTES, counts, draft, send, settings_for, subscribe, unwatched
 from tests.support.fault_table import Case, Mode, cases
 from tests.support.relay import FaultyRelay
@@ -57,9 +57,15 @@ def _one_person_for_each(database: Database, topics: list[str]) -> None:
     """The relay's word on one address is not to count for the next case."""
     people, now = subscribe(database, len(topics)), datetime.now(UTC)
     with database.write() as connection:
-        wording = ledger.store_wording(connection, "Yes.", now)
         granted = [
-            NewEvent(person, topic, ConsentKind.GRANTED, now, "test", wording)
+            NewEvent(
+                person,
+                topic,
+                ConsentKind.GRANTED,
+                now,
+                Channel.IMPORT,
+                ledger.store_wording(connection, "Yes.", now, topic=topic),
+            )
             for person, topic in zip(people, topics, strict=True)
         ]
         ledger.append(connection, granted, now)

@@ -14,7 +14,7 @@ from sqlalchemy.pool import Pool
 from mailer.database import Database
 from subscribers import ledger
 from subscribers.ledger import NewEvent
-from subscribers.models import ConsentKind
+from subscribers.models import Channel, ConsentKind
 from tests.support.campaign import TOPIC, dispatch_for, draft, settings_for, subscribe, unwatched
 from tests.support.relay import FaultyRelay
 
@@ -76,6 +76,6 @@ def test_a_withdrawal_looks_the_person_up_by_their_key(sqlite_database: Database
     sqlite_database.close()
     now = datetime.now(UTC)
     with recorded() as statements, sqlite_database.write() as connection:
-        ledger.append(connection, [NewEvent(people[3], TOPIC, ConsentKind.WITHDRAWN, now, "test")], now)
+        ledger.append(connection, [NewEvent(people[3], TOPIC, ConsentKind.WITHDRAWN, now, Channel.PAGE)], now)
     assert any("consent" in statement for statement in statements)
     assert scans(sqlite_database, statements) == []

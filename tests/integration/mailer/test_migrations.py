@@ -266,18 +266,19 @@ def test_a_copy_of_a_file_holds_what_was_committed_and_is_private(
 def test_the_proof_of_consent_can_not_be_changed_or_deleted(
     database: Database, table: str, statement: str
 ) -> None:
-    column = {"consent_event": "source", "wording": "text"}[table]
+    column = {"consent_event": "topic", "wording": "text"}[table]
     with database.write() as connection:
         connection.execute(
             text(
-                "INSERT INTO wording (sha256, text, language, version, first_used_at) VALUES ('a', 'b', '', '', :now)"
+                "INSERT INTO wording (commitment, sha256, text, language, version, topic, first_used_at)"
+                " VALUES ('a', 'a', 'b', '', '', 't', :now)"
             ),
             {"now": "2026-01-01 00:00:00+00:00"},
         )
         connection.execute(
             text(
-                "INSERT INTO consent_event (id, subscriber_id, topic, kind, occurred_at, recorded_at, source,"
-                " wording_sha256, previous_hash, hash) VALUES (1, 1, 't', 'granted', :now, :now, 's', 'a', '', 'h')"
+                "INSERT INTO consent_event (id, subscriber_id, topic, kind, occurred_at, recorded_at, channel,"
+                " wording, subject, hash) VALUES (1, 1, 't', 'granted', :now, :now, 'api', 'a', 's', 'h')"
             ),
             {"now": "2026-01-01 00:00:00+00:00"},
         )

@@ -15,7 +15,7 @@ from mailer.access import Scope
 from mailer.database import Database
 from subscribers.account.idempotency import REQUEST
 from subscribers.ledger import EVENT
-from tests.support.api import Api, grant, new_token, serving_api
+from tests.support.api import Api, grant, new_token, register_wording, serving_api
 from tests.support.campaign import TOPIC
 
 WITHDRAWAL = {"email": "jan@example.com", "topic": TOPIC}
@@ -74,6 +74,7 @@ async def test_a_withdrawal_older_than_the_consent_undoes_nothing(sqlite_api: Ap
 
 
 async def test_a_star_withdraws_every_topic(sqlite_api: Api) -> None:
+    register_wording(sqlite_api.database, topic="digest")
     await sqlite_api.post("consents", grant())
     await sqlite_api.post("consents", grant(topic="digest"))
     answer = await sqlite_api.post("withdrawals", {"email": "JAN@example.com", "topic": "*"})

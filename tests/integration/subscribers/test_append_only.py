@@ -10,17 +10,20 @@ from mailer.errors import MailerError
 from tests.support.campaign import subscribe
 
 ATTEMPTS = [
-    "UPDATE consent_event SET source = 'invented'",
+    "UPDATE consent_event SET channel = 'api'",
     "DELETE FROM consent_event",
     "UPDATE wording SET text = 'invented'",
-    "DELETE FROM wording WHERE sha256 NOT IN (SELECT wording_sha256 FROM consent_event WHERE id < 0)",
+    "DELETE FROM wording WHERE commitment NOT IN (SELECT wording FROM consent_event WHERE id < 0)",
 ]
 REPLACEMENTS = [
     (
-        "INSERT OR REPLACE INTO consent_event SELECT id, subscriber_id, topic, kind, occurred_at, recorded_at, "
-        "'invented', wording_sha256, previous_hash, hash FROM consent_event WHERE id = 1"
+        "INSERT OR REPLACE INTO consent_event SELECT id, subscriber_id, subject, previous, topic, kind, "
+        "occurred_at, recorded_at, 'api', note, wording, hash FROM consent_event WHERE id = 1"
     ),
-    "INSERT OR REPLACE INTO wording SELECT sha256, 'invented', language, version, first_used_at FROM wording",
+    (
+        "INSERT OR REPLACE INTO wording SELECT commitment, sha256, 'invented', language, version, topic, "
+        "first_used_at FROM wording"
+    ),
 ]
 
 

@@ -10,7 +10,7 @@ from mailer.database import Database
 from mailer.errors import MailerError, Refused
 from subscribers import rights
 from subscribers.address import AddressHasher, normalise
-from subscribers.models import ConsentKind
+from subscribers.models import Channel, ConsentKind
 from subscribers.self_service import Withdrawal, unsubscribe
 from tests.support.campaign import SECRET, TOPIC, dispatch_for, draft, subscribe
 from tests.support.campaign import settings_for as sending_settings
@@ -20,15 +20,25 @@ from tests.support.web_server import serving
 from web import create_app
 
 DAMAGES = [
-    "UPDATE consent_event SET source = 'elsewhere' WHERE id = 4",
-    "UPDATE consent_event SET source = x'ff' WHERE id = 4",
+    "UPDATE consent_event SET channel = 'command' WHERE id = 4",
+    "UPDATE consent_event SET subject = x'ff' WHERE id = 4",
+    "UPDATE consent_event SET channel = 'invented' WHERE id = 4",
     "UPDATE consent_event SET kind = 'invented' WHERE id = 4",
-    "UPDATE consent_event SET hash = previous_hash WHERE id = 4",
+    "UPDATE consent_event SET hash = subject WHERE id = 4",
     "UPDATE consent_event SET hash = x'ff00' WHERE id = 4",
     "UPDATE consent_event SET occurred_at = 'once' WHERE id = 4",
     "UPDATE consent_event SET recorded_at = 'once'",
     "UPDATE consent_event SET kind = 'rectified' WHERE id = 2",
-    "UPDATE consent_event SET source = 'elsewhere' WHERE id = 1",
+    "UPDATE consent_event SET channel = 'command' WHERE id = 1",
+    "UPDATE ledger_checkpoint SET size = 3",
+    "UPDATE ledger_checkpoint SET size = 'x'",
+    "UPDATE ledger_checkpoint SET root = 'x'",
+    "UPDATE ledger_checkpoint SET frontier = x'00'",
+    "DELETE FROM ledger_checkpoint",
+    "DROP TABLE ledger_checkpoint",
+    "UPDATE subscriber SET nonce = x'00'",
+    "UPDATE subscriber SET nonce = 'text'",
+    "UPDATE subscriber SET nonce = (SELECT nonce FROM subscriber WHERE id = 2) WHERE id = 1",
     "UPDATE consent_event SET subscriber_id = 99 WHERE id = 1",
     "UPDATE consent_event SET topic = 'no topic!'",
     "DELETE FROM consent_event WHERE id = 2",
@@ -147,7 +157,9 @@ def test_a_group_of_requests_loses_none_for_the_sake_of_one(sqlite_database: Dat
     damage(sqlite_database, "UPDATE consent SET state = 'invented' WHERE subscriber_id = 2")
     with sqlite_database.write() as connection:
         views = unsubscribe.apply_requests(
-            connection, [Withdrawal(target, "one-click") for target in targets], sqlite_database.clock()()
+            connection,
+            [Withdrawal(target, Channel.ONE_CLICK) for target in targets],
+            sqlite_database.clock()(),
         )
     assert len(views) == 3
     with sqlite_database.read() as connection:

@@ -100,8 +100,8 @@ def test_a_row_with_consent_becomes_a_subscriber_with_proof(importer: Importer) 
         assert (person.email, person.names.surname) == ("jan@example.com", "De Vries")
         proof = ledger.prove(connection, person.id, TOPIC)
         ledger.verify(connection)
-    assert proof.wording == "Yes, mail me."
-    assert proof.grant.event.source == "a form"
+    assert proof.wording.text == "Yes, mail me."
+    assert proof.note == "a form"
     assert proof.grant.event.occurred_at == datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
     assert proof.grant.recorded_at == NOW
 
@@ -158,7 +158,8 @@ def test_a_later_consent_is_recorded_anew_and_brings_its_names(importer: Importe
         person = find(connection, normalise("jan@example.com"))
         assert person is not None
         assert person.names.first_name == "Johan"
-        assert ledger.history(connection, person.id)[1].event.source == "a form; changed: first_name"
+        entry = ledger.history(connection, person.id)[1]
+        assert list(ledger.notes_of(connection, [entry]).values()) == ["a form; changed: first_name"]
         ledger.verify(connection)
 
 

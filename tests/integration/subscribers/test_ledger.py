@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, select, text
@@ -14,8 +15,8 @@ from mailer.database import Database
 from mailer.errors import InvalidInput, MailerError, NotFound
 from subscribers import audience, ledger
 from subscribers.ledger import EVERY_TOPIC, BrokenLink, NewEvent
-from subscribers.ledger.events import hash_of
-from subscribers.models import ConsentKind, Subscriber, SuppressionReason
+from subscribers.models import Channel, ConsentKind, Subscriber, SuppressionReason
+from tests.support.campaign import subscribe
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TOPIC = "release-notes"
@@ -41,11 +42,11 @@ def add_person(connection: Connection, name: str) -> int:
 
 def event(person: int, kind: ConsentKind, at: datetime, wording: str | None = None) -> NewEvent:
     topic = EVERY_TOPIC if kind in {ConsentKind.RECTIFIED, ConsentKind.ERASED} else TOPIC
-    return NewEvent(person, topic, kind, at, "a form", wording)
+    return NewEvent(person, topic, kind, at, Channel.COMMAND, wording)
 
 
 def grant(connection: Connection, person: int, at: datetime = NOW) -> None:
-    wording = ledger.store_wording(connection, "Yes, mail me.", NOW)
+    wording = ledger.store_wording(connection, "Yes, mail me.", NOW, topic=TOPIC)
     ledger.append(connection, [event(person, ConsentKind.GRANTED, at, wording)], NOW)
 
 
@@ -90,7 +91,7 @@ def test_an_erased_event_ends_the_consents(database: Database) -> None:
         assert [line.event.kind for line in ledger.history(connection, person)] == ["granted", "erased"]
 
 
-@pytest.mark.parametrize("statement", ["UPDATE consent_event SET source = 'x'", "DELETE FROM consent_event"])
+@pytest.mark.parametrize("statement", ["UPDATE consent_event SET topic = 'x'", "DELETE FROM consent_event"])
 def test_the_database_refuses_to_change_the_ledger(database: Database, statement: str) -> None:
     with database.write() as connection:
         grant(connection, add_person(connection, "jan"))
@@ -101,7 +102,7 @@ def test_the_database_refuses_to_change_the_ledger(database: Database, statement
 @pytest.mark.parametrize("names", [{"language": "n" * 36}, {"version": "1" * 101}])
 def test_a_wording_whose_names_fit_no_column_is_refused(database: Database, names: dict[str, str]) -> None:
     with pytest.raises(InvalidInput, match="has at most 35"), database.write() as connection:
-        ledger.store_wording(connection, "Yes.", NOW, **names)
+        ledger.store_wording(connection, "Yes.", NOW, topic=TOPIC, **names)
 
 
 def test_proof_is_the_last_grant_that_counted_with_its_verbatim_text(database: Database) -> None:
@@ -110,7 +111,7 @@ def test_proof_is_the_last_grant_that_counted_with_its_verbatim_text(database: D
         grant(connection, person)
         grant(connection, person, NOW - timedelta(days=1))
         proof = ledger.prove(connection, person, TOPIC)
-        assert (proof.grant.id, proof.wording, proof.status.state) == (
+        assert (proof.grant.id, proof.wording.text, proof.status.state) == (
             1,
             "Yes, mail me.",
             ConsentKind.GRANTED,
@@ -127,7 +128,7 @@ def test_nothing_is_appended_to_a_last_line_that_was_tampered_with(database: Dat
         person = add_person(connection, "jan")
         grant(connection, person)
         unlock_ledger(connection)
-        connection.execute(text("UPDATE consent_event SET source = 'elsewhere'"))
+        connection.execute(text("UPDATE consent_event SET channel = 'api'"))
         with pytest.raises(BrokenLink, match="line 1: it was altered"):
             grant(connection, person, NOW + timedelta(days=1))
 
@@ -147,8 +148,7 @@ def tampered(database: Database) -> Database:
     with database.write() as connection:
         for name in ("jan", "piet", "els"):
             grant(connection, add_person(connection, name))
-        piet = ledger.history(connection, 2)[0].event.subscriber_id
-        ledger.append(connection, [event(piet, ConsentKind.WITHDRAWN, NOW + timedelta(hours=1))], NOW)
+        ledger.append(connection, [event(2, ConsentKind.WITHDRAWN, NOW + timedelta(hours=1))], NOW)
         assert ledger.verify(connection).events == 4
         unlock_ledger(connection)
     return database
@@ -157,14 +157,14 @@ def tampered(database: Database) -> Database:
 @pytest.mark.parametrize(
     ("statement", "line", "problem"),
     [
-        ("UPDATE consent_event SET source = 'elsewhere' WHERE id = 2", 2, "altered"),
+        ("UPDATE consent_event SET channel = 'api' WHERE id = 2", 2, "altered"),
         ("UPDATE consent_event SET subscriber_id = 3 WHERE id = 4", 4, "altered"),
         ("UPDATE consent_event SET kind = 'requested' WHERE id = 4", 4, "altered"),
         ("DELETE FROM consent_event WHERE id = 2", 2, "missing"),
         ("DELETE FROM consent_event WHERE id = 1", 1, "missing"),
-        ("UPDATE consent_event SET hash = previous_hash WHERE id = 3", 3, "altered"),
+        ("UPDATE consent_event SET hash = subject WHERE id = 3", 3, "altered"),
         ("UPDATE consent_event SET id = 5 WHERE id = 4", 4, "missing"),
-        ("DELETE FROM consent_event WHERE id = 4", 4, "does not agree"),
+        ("DELETE FROM consent_event WHERE id = 4", 4, "missing"),
         ("UPDATE consent SET state = 'granted' WHERE subscriber_id = 2", 4, "does not agree"),
         ("UPDATE consent SET topic = 'other' WHERE subscriber_id = 1", 1, "does not agree"),
         ("DELETE FROM consent WHERE subscriber_id = 3", 3, "does not agree"),
@@ -176,7 +176,7 @@ def tampered(database: Database) -> Database:
         ("UPDATE wording SET text = 'No.'", 1, "wording was altered"),
         ("DELETE FROM wording", 1, "wording is missing"),
         ("UPDATE consent_event SET kind = 'rectified' WHERE id = 2", 2, "can't be read"),
-        ("UPDATE consent_event SET wording_sha256 = NULL WHERE id = 3", 3, "can't be read"),
+        ("UPDATE consent_event SET wording = NULL WHERE id = 3", 3, "can't be read"),
     ],
 )
 def test_verify_names_the_first_line_that_was_tampered_with(
@@ -188,18 +188,39 @@ def test_verify_names_the_first_line_that_was_tampered_with(
     assert broken.value.line_id == line
 
 
-def test_verify_finds_a_line_that_was_written_anew_with_its_own_hash(tampered: Database) -> None:
-    """Whoever can do that must write all later lines anew as well, and then lacks the head that was noted."""
-    with tampered.read() as connection:
-        [granted, _] = ledger.history(connection, 2)
-    forged = replace(granted.event, source="elsewhere")
-    hashed = hash_of(granted.previous_hash, granted.id, forged, granted.recorded_at)
+def forge(database: Database, entry_id: int, **changes: Any) -> None:
+    """Write an entry anew with its own hash, as somebody with all rights can."""
+    with database.read() as connection:
+        entry = ledger.entry(connection, entry_id)
+    assert entry is not None
+    forged = ledger.make_entry(entry_id, replace(entry.event, **changes), entry.recorded_at)
+    columns = ", ".join(f"{name} = '{value}'" for name, value in changes.items())
     change_behind_the_keys(
-        tampered, f"UPDATE consent_event SET source = 'elsewhere', hash = '{hashed}' WHERE id = {granted.id}"
+        database, f"UPDATE consent_event SET {columns}, hash = '{forged.hash}' WHERE id = {entry_id}"
     )
-    with pytest.raises(BrokenLink, match="does not follow") as broken, tampered.read() as connection:
+
+
+def test_verify_finds_an_entry_that_was_written_anew_with_its_own_hash(tampered: Database) -> None:
+    """Whoever can do that must write the tree anew as well, and then lacks the root that was noted."""
+    forge(tampered, 2, channel=Channel.API)
+    with (
+        pytest.raises(BrokenLink, match="does not give the checkpoint's root"),
+        tampered.read() as connection,
+    ):
         ledger.verify(connection)
-    assert broken.value.line_id == granted.id + 1
+
+
+@pytest.mark.parametrize("entry_id", [1, 256, 257, 300, 512])
+def test_verify_names_an_entry_of_a_full_tile_that_was_written_anew(
+    sqlite_database: Database, entry_id: int
+) -> None:
+    subscribe(sqlite_database, 600)
+    with sqlite_database.write() as connection:
+        unlock_ledger(connection)
+    forge(sqlite_database, entry_id, channel=Channel.API)
+    with pytest.raises(BrokenLink, match="written anew") as broken, sqlite_database.read() as connection:
+        ledger.verify(connection)
+    assert broken.value.line_id == entry_id
 
 
 @pytest.mark.parametrize(
@@ -207,7 +228,7 @@ def test_verify_finds_a_line_that_was_written_anew_with_its_own_hash(tampered: D
     [
         ("UPDATE consent_event SET kind = 'invented' WHERE id = 2", 2),
         ("UPDATE consent_event SET occurred_at = 'once' WHERE id = 3", 3),
-        ("UPDATE consent_event SET source = x'ff' WHERE id = 1", 1),
+        ("UPDATE consent_event SET subject = x'ff' WHERE id = 1", 1),
         ("UPDATE wording SET text = x'ff'", 1),
         ("UPDATE consent SET state = 'invented' WHERE subscriber_id = 2", 4),
         ("UPDATE consent SET since = 'once' WHERE subscriber_id = 3", 4),
@@ -235,21 +256,6 @@ def test_nothing_is_proved_with_a_wording_that_was_tampered_with(tampered: Datab
         ledger.prove(connection, 1, TOPIC)
 
 
-def test_verify_finds_a_ledger_whose_end_was_cut_off_with_what_rests_on_it(tampered: Database) -> None:
-    change_behind_the_keys(tampered, "DELETE FROM consent WHERE subscriber_id = 3")
-    change_behind_the_keys(tampered, "DELETE FROM consent_event WHERE id >= 3")
-    change_behind_the_keys(
-        tampered,
-        "UPDATE consent SET state = 'granted', event_id = 2, since = "
-        "(SELECT occurred_at FROM consent_event WHERE id = 2) WHERE subscriber_id = 2",
-    )
-    with (
-        pytest.raises(BrokenLink, match="line 3: it is missing; subscriber 3"),
-        tampered.read() as connection,
-    ):
-        ledger.verify(connection)
-
-
 def test_a_ledger_that_was_written_anew_lacks_the_head_that_was_noted(database: Database) -> None:
     with database.write() as connection:
         grant(connection, add_person(connection, "jan"))
@@ -265,7 +271,7 @@ def test_an_empty_ledger_is_whole(database: Database) -> None:
         assert ledger.verify(connection).events == 0
 
 
-def test_appends_from_several_connections_form_one_chain(database: Database) -> None:
+def test_appends_from_several_connections_form_one_ledger(database: Database) -> None:
     with database.write() as connection:
         people = [add_person(connection, name) for name in ("jan", "piet", "els", "noor")]
 

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, select, text
 from mailer.database import Database
 from mailer.errors import InvalidInput
 from subscribers import ledger
-from subscribers.ledger import EVERY_TOPIC, GENESIS, BrokenLink, ConsentStatus, NewEvent
-from subscribers.models import ConsentKind
+from subscribers.ledger import EVERY_TOPIC, BrokenLink, ConsentStatus, NewEvent
+from subscribers.models import Channel, ConsentKind
 from tests.support.campaign import TOPIC, agree, subscribe, withdraw
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -22,7 +22,9 @@ ABOUT_PERSON = {ConsentKind.RECTIFIED, ConsentKind.ERASED}
 
 def _event(person: int, kind: ConsentKind, at: datetime = NOW, *, topic: str = TOPIC) -> NewEvent:
     wording = "0" * 64 if kind is ConsentKind.GRANTED else None
-    return NewEvent(person, EVERY_TOPIC if kind in ABOUT_PERSON else topic, kind, at, "a form", wording)
+    return NewEvent(
+        person, EVERY_TOPIC if kind in ABOUT_PERSON else topic, kind, at, Channel.COMMAND, wording
+    )
 
 
 def _append(database: Database, *events: NewEvent) -> ledger.Statuses:
@@ -41,7 +43,7 @@ def _damage_last_entry(connection: Connection) -> None:
     else:
         connection.execute(text("ALTER TABLE consent_event DISABLE TRIGGER USER"))
     connection.execute(
-        text("UPDATE consent_event SET source = 'elsewhere' WHERE id = (SELECT max(id) FROM consent_event)")
+        text("UPDATE consent_event SET channel = 'api' WHERE id = (SELECT max(id) FROM consent_event)")
     )
 
 
@@ -66,14 +68,15 @@ def test_an_append_tells_its_first_entry_and_the_statuses_of_all_whom_it_names(d
 
 def test_an_entry_is_stored_as_it_was_appended(database: Database) -> None:
     (person,) = subscribe(database, 1)
-    event = NewEvent(person, TOPIC, ConsentKind.WITHDRAWN, NOW - HOUR, "a form", None)
+    event = NewEvent(
+        person, TOPIC, ConsentKind.WITHDRAWN, NOW - HOUR, Channel.PAGE, None, "1" * 64, "2" * 64, "3" * 64
+    )
     _append(database, event)
     with database.read() as connection:
-        first, second = ledger.history(connection, person)
+        _, second = ledger.history(connection, person)
         assert ledger.entry(connection, 2) == second
         assert ledger.entry(connection, 3) is None
     assert (second.id, second.event, second.recorded_at) == (2, event, NOW)
-    assert (first.previous_hash, second.previous_hash) == (GENESIS, first.hash)
 
 
 def test_the_history_of_a_person_is_theirs_alone_and_in_order(database: Database) -> None:
@@ -157,30 +160,38 @@ def test_nothing_else_is_appended_to_a_damaged_ledger(
         assert ledger.history(connection, person)[1:] == []
 
 
-def test_an_entry_follows_the_last_one_of_a_damaged_ledger_as_it_is_stored(database: Database) -> None:
+def test_a_number_follows_the_last_one_of_a_damaged_ledger(database: Database) -> None:
     people = subscribe(database, 2)
     with database.write() as connection:
-        last = ledger.history(connection, people[1])[-1]
         _damage_last_entry(connection)
         ledger.append_unchecked(connection, [_event(people[0], ConsentKind.WITHDRAWN)], NOW)
         appended = ledger.history(connection, people[0])[-1]
-    assert (appended.id, appended.previous_hash) == (3, last.hash)
+    assert appended.id == 3
     assert _statuses(database, people[0])[people[0], TOPIC].state is ConsentKind.GRANTED
 
 
 def test_a_wording_is_stored_once_with_its_names(database: Database) -> None:
     with database.write() as connection:
-        name = ledger.store_wording(connection, "Ja.", NOW, language="nl", version="3")
-        assert ledger.store_wording(connection, "Ja.", NOW + HOUR, language="en", version="4") == name
+        names = {"topic": TOPIC, "language": "nl", "version": "3"}
+        name = ledger.store_wording(connection, "Ja.", NOW, **names)
+        assert ledger.store_wording(connection, "Ja.", NOW + HOUR, **names) == name
         (row,) = connection.execute(select(ledger.WORDING)).mappings()
-    assert row["sha256"] == name
-    assert (row["text"], row["language"], row["version"]) == ("Ja.", "nl", "3")
+    assert (row["commitment"], row["sha256"]) == (name, ledger.text_hash("Ja."))
+    assert (row["text"], row["language"], row["version"], row["topic"]) == ("Ja.", "nl", "3", TOPIC)
     assert row["first_used_at"] == NOW
+
+
+@pytest.mark.parametrize("other", [{"language": "en"}, {"version": "2"}, {"topic": "other"}])
+def test_a_text_with_other_names_is_another_wording(sqlite_database: Database, other: dict[str, str]) -> None:
+    names = {"topic": TOPIC, "language": "nl", "version": "1"}
+    with sqlite_database.write() as connection:
+        first = ledger.store_wording(connection, "Ja.", NOW, **names)
+        assert ledger.store_wording(connection, "Ja.", NOW, **names | other) != first
 
 
 def test_a_wording_is_stored_without_names(database: Database) -> None:
     with database.write() as connection:
-        ledger.store_wording(connection, "Ja.", NOW)
+        ledger.store_wording(connection, "Ja.", NOW, topic=TOPIC)
         (row,) = connection.execute(select(ledger.WORDING)).mappings()
     assert (row["language"], row["version"]) == ("", "")
 
@@ -188,12 +199,14 @@ def test_a_wording_is_stored_without_names(database: Database) -> None:
 @pytest.mark.parametrize("wording", ["", " \n", "Yes\0", "y" * 100_001])
 def test_a_wording_is_a_text_of_bounded_length(sqlite_database: Database, wording: str) -> None:
     with sqlite_database.write() as connection, pytest.raises(InvalidInput, match="wording"):
-        ledger.store_wording(connection, wording, NOW)
+        ledger.store_wording(connection, wording, NOW, topic=TOPIC)
 
 
 def test_a_wording_may_use_all_the_room_that_there_is(database: Database) -> None:
     with database.write() as connection:
-        assert ledger.store_wording(connection, "y" * 100_000, NOW, language="l" * 35, version="v" * 100)
+        assert ledger.store_wording(
+            connection, "y" * 100_000, NOW, topic=TOPIC, language="l" * 35, version="v" * 100
+        )
 
 
 def test_the_entries_before_an_unreadable_one_are_read_once(sqlite_database: Database) -> None:

@@ -9,8 +9,9 @@ from sqlalchemy import text
 
 from mailer.database import Database
 from subscribers import ledger
-from subscribers.ledger import GENESIS, BrokenLink
-from subscribers.models import ConsentKind
+from subscribers.ledger import BrokenLink
+from subscribers.ledger.tree import EMPTY, root_of
+from subscribers.models import Channel, ConsentKind
 from tests.support.campaign import TOPIC, agree, subscribe, withdraw
 
 
@@ -42,21 +43,21 @@ def broken(database: Database, noted: str | None = None) -> tuple[int, str]:
 
 
 def test_a_whole_ledger_tells_its_length_and_head(database: Database) -> None:
-    assert verify(database) == ledger.Verified(0, GENESIS)
+    assert verify(database) == ledger.Verified(0, EMPTY.root.hex())
     people = subscribe(database, 3)
     withdraw(database, people[1])
     with database.read() as connection:
-        last = ledger.history(connection, people[1])[-1]
-    assert verify(database) == ledger.Verified(4, last.hash)
+        hashes = [bytes.fromhex(entry.hash) for entry in ledger.entries(connection)]
+    assert verify(database) == ledger.Verified(4, root_of(hashes).hex())
 
 
 def test_a_head_that_was_noted_is_found_wherever_it_stands(database: Database) -> None:
     subscribe(database, 3)
     with database.read() as connection:
-        hashes = [entry.hash for entry in ledger.entries(connection)]
-    for noted in hashes:
-        assert verify(database, noted).events == 3
-    assert broken(database, "0" * 64) == (3, "up to here no line has the hash that was noted")
+        hashes = [bytes.fromhex(entry.hash) for entry in ledger.entries(connection)]
+    for size in range(4):
+        assert verify(database, root_of(hashes[:size]).hex()).events == 3
+    assert broken(database, "0" * 64) == (3, "up to here no root is the one that was noted")
 
 
 def test_an_empty_ledger_lacks_any_head_that_was_noted(database: Database) -> None:
@@ -68,18 +69,18 @@ def test_the_first_line_that_cites_an_altered_wording_is_named(database: Databas
     withdraw(database, people[0])
     now = datetime.now(UTC)
     with database.write() as connection:
-        name = ledger.store_wording(connection, "Another text.", now)
+        name = ledger.store_wording(connection, "Another text.", now, topic=TOPIC)
     agree(database, people[1], topic="security")
-    change(database, f"UPDATE wording SET text = 'Mail me all.' WHERE sha256 <> '{name}'")
+    change(database, f"UPDATE wording SET text = 'Mail me all.' WHERE commitment <> '{name}'")
     assert broken(database) == (1, "its wording was altered")
 
 
 def test_an_altered_wording_that_no_line_cites_is_named_by_no_line(database: Database) -> None:
     subscribe(database, 1)
     with database.write() as connection:
-        name = ledger.store_wording(connection, "Another text.", datetime.now(UTC))
+        name = ledger.store_wording(connection, "Another text.", datetime.now(UTC), topic=TOPIC)
     assert verify(database).events == 1
-    change(database, f"UPDATE wording SET text = 'Mail me all.' WHERE sha256 = '{name}'")
+    change(database, f"UPDATE wording SET text = 'Mail me all.' WHERE commitment = '{name}'")
     assert broken(database) == (0, "its wording was altered")
 
 
@@ -119,7 +120,7 @@ def test_a_person_who_was_erased_has_no_consent_to_compare(database: Database) -
     first, second = subscribe(database, 2)
     with database.write() as connection:
         now = datetime.now(UTC)
-        erased = ledger.NewEvent(first, ledger.EVERY_TOPIC, ConsentKind.ERASED, now, "test")
+        erased = ledger.NewEvent(first, ledger.EVERY_TOPIC, ConsentKind.ERASED, now, Channel.COMMAND)
         ledger.append(connection, [erased], now)
         assert (second, TOPIC) in ledger.statuses(connection, [first, second])
     assert verify(database).events == 3
@@ -139,13 +140,24 @@ def test_an_unreadable_consent_is_named_by_the_last_line_and_the_person_before(
     assert "goes on with what can't be read" in problem
 
 
-def test_people_without_any_line_show_that_the_end_is_missing(database: Database) -> None:
+def test_a_ledger_whose_end_was_cut_off_lacks_the_entries_of_its_checkpoint(database: Database) -> None:
     subscribe(database, 3)
     change(
         database,
         "DELETE FROM consent WHERE subscriber_id >= 2",
         "DELETE FROM consent_event WHERE subscriber_id >= 2",
+        "DELETE FROM subscriber WHERE id >= 2",
     )
-    assert broken(database) == (2, "it is missing; subscriber 2 is on file without any line")
-    change(database, "DELETE FROM consent", "DELETE FROM consent_event")
+    assert broken(database) == (2, "it is missing; the checkpoint has 3 entries")
+
+
+def test_people_without_any_line_show_that_the_end_is_missing(database: Database) -> None:
+    subscribe(database, 3)
+    root = EMPTY.root.hex()
+    change(
+        database,
+        "DELETE FROM consent",
+        "DELETE FROM consent_event",
+        f"UPDATE ledger_checkpoint SET size = 0, root = '{root}', frontier = ''",
+    )
     assert broken(database) == (1, "it is missing; subscriber 1 is on file without any line")

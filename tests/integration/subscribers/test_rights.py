@@ -69,7 +69,7 @@ def test_a_correction_changes_the_fields_and_the_ledger_names_them(on_file: Data
         file = rights.look_up(connection, JAN, HASHER)
     assert file.person.names == Names("de heer", "Johan", "")
     assert file.history[-1].event.kind is ConsentKind.RECTIFIED
-    assert file.history[-1].event.source == "by phone; changed: first_name, surname"
+    assert file.notes[file.history[-1].event.note or ""] == "by phone; changed: first_name, surname"
 
 
 def test_a_correction_to_what_is_so_already_writes_nothing(on_file: Database) -> None:
@@ -82,7 +82,7 @@ def test_a_new_address_keeps_the_consent_and_its_proof(on_file: Database) -> Non
     assert rectify(on_file, Correction(email=JOHAN)) == ["email"]
     with on_file.read() as connection:
         person = rights.find(connection, JOHAN, HASHER)
-        assert ledger.prove(connection, person.id, TOPIC).wording == "Yes, mail me."
+        assert ledger.prove(connection, person.id, TOPIC).wording.text == "Yes, mail me."
         assert audience.count(connection, TOPIC) == 1
         with pytest.raises(NotFound):
             rights.find(connection, JAN, HASHER)

@@ -24,7 +24,7 @@ from mailer.database import Database, table
 from subscribers import ledger, rights
 from subscribers.address import AddressHasher, normalise
 from subscribers.ledger import LedgerEntry, NewEvent
-from subscribers.models import ConsentKind, Subscriber, Suppression, SuppressionReason, Wording
+from subscribers.models import Channel, ConsentKind, Subscriber, Suppression, SuppressionReason
 from tests.support.campaign import SECRET, TOPIC, subscribe
 from tests.support.links import address_of, links_in
 from tests.support.web_server import serving
@@ -69,7 +69,7 @@ class House:
     def record(self, person: int, kind: ConsentKind, topic: str = TOPIC) -> None:
         now = datetime.now(UTC)
         with self.database.write() as connection:
-            ledger.append(connection, [NewEvent(person, topic, kind, now, "test")], now)
+            ledger.append(connection, [NewEvent(person, topic, kind, now, Channel.COMMAND)], now)
 
 
 def settings_for(database: Database, public_url: str = "https://mail.example.com") -> Settings:
@@ -133,7 +133,7 @@ async def test_one_click_withdraws_without_cookie_or_redirect(house: House, form
     assert "location" not in response.headers
     assert "set-cookie" not in response.headers
     last = house.history()[-1].event
-    assert (last.kind, last.source) == (ConsentKind.WITHDRAWN, "one-click unsubscribe (RFC 8058)")
+    assert (last.kind, last.channel) == (ConsentKind.WITHDRAWN, Channel.ONE_CLICK)
     assert house.state(ZOE) is ConsentKind.GRANTED
 
 
@@ -175,15 +175,11 @@ async def test_undoing_is_a_consent_to_the_words_that_the_page_showed(house: Hou
     await house.client.post(house.path, data=undo_on(done))
     with house.database.read() as connection:
         proof = ledger.prove(connection, JAN, TOPIC)
-        wordings = table(Wording)
-        language = connection.execute(
-            select(wordings.c.language).where(wordings.c.sha256 == proof.grant.event.wording_sha256)
-        ).scalar_one()
-    assert proof.wording == shown
-    assert proof.grant.event.source == "unsubscribe page, undone"
-    assert language == "nl"
-    assert "person" not in proof.wording
-    assert "…" not in proof.wording
+    assert proof.wording.text == shown
+    assert proof.grant.event.channel is Channel.PAGE
+    assert (proof.wording.language, proof.wording.topic) == ("nl", TOPIC)
+    assert "person" not in proof.wording.text
+    assert "…" not in proof.wording.text
 
 
 async def test_there_is_nothing_to_undo_for_somebody_who_did_not_withdraw(house: House) -> None:

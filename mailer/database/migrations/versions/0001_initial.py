@@ -6,6 +6,7 @@ There is no way down: it would destroy the proof of consent.
 from __future__ import annotations
 
 import secrets
+from hashlib import sha256
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,10 +18,20 @@ depends_on = None
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 INSTANT = sa.DateTime(timezone=True)
+KINDS = (
+    "requested",
+    "granted",
+    "withdrawn",
+    "objected",
+    "rectified",
+    "erased",
+    "suppressed",
+    "lifted",
+)
 APPEND_ONLY = ("consent_event", "wording")
 REPLACED = {
     "consent_event": "old.id = NEW.id",
-    "wording": "old.sha256 = NEW.sha256 AND old.text <> NEW.text",
+    "wording": "old.commitment = NEW.commitment AND old.text <> NEW.text",
 }
 
 
@@ -91,6 +102,7 @@ def _create_tables() -> None:
         sa.Column("email_normalised", sa.String(length=320), nullable=False),
         sa.Column("address_hash", sa.String(length=64), nullable=False),
         sa.Column("key_id", sa.String(length=16), nullable=False),
+        sa.Column("nonce", sa.LargeBinary(length=16), nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
         sa.UniqueConstraint("email_normalised", name=op.f("uq_subscriber_email_normalised")),
@@ -134,12 +146,14 @@ def _create_tables() -> None:
     )
     op.create_table(
         "wording",
+        sa.Column("commitment", sa.String(length=64), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("language", sa.String(length=35), nullable=False),
         sa.Column("version", sa.String(length=100), nullable=False),
+        sa.Column("topic", sa.String(length=100), nullable=False),
         sa.Column("first_used_at", INSTANT, nullable=False),
-        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_wording")),
+        sa.PrimaryKeyConstraint("commitment", name=op.f("pk_wording")),
     )
     op.create_table(
         "worker",
@@ -167,27 +181,7 @@ def _create_tables() -> None:
         ),
         sa.PrimaryKeyConstraint("campaign_id", "source", name=op.f("pk_campaign_image")),
     )
-    op.create_table(
-        "consent_event",
-        sa.Column("id", BIG, autoincrement=False, nullable=False),
-        sa.Column("subscriber_id", BIG, nullable=False),
-        sa.Column("topic", sa.String(length=100), nullable=False),
-        _one_of(
-            "consent_event", "kind", "requested", "granted", "withdrawn", "objected", "rectified", "erased"
-        ),
-        sa.Column("occurred_at", INSTANT, nullable=False),
-        sa.Column("recorded_at", INSTANT, nullable=False),
-        sa.Column("source", sa.String(length=500), nullable=False),
-        sa.Column("wording_sha256", sa.String(length=64), nullable=True),
-        sa.Column("previous_hash", sa.String(length=64), nullable=False),
-        sa.Column("hash", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["wording_sha256"], ["wording.sha256"], name=op.f("fk_consent_event_wording_sha256_wording")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_event")),
-    )
-    op.create_index("ix_consent_event_subscriber_id", "consent_event", ["subscriber_id"])
-
+    _create_ledger()
     op.create_table(
         "delivery",
         sa.Column("id", BIG, nullable=False),
@@ -299,7 +293,7 @@ def _create_tables() -> None:
         "consent",
         sa.Column("subscriber_id", BIG, nullable=False),
         sa.Column("topic", sa.String(length=100), nullable=False),
-        _one_of("consent", "state", "requested", "granted", "withdrawn", "objected", "rectified", "erased"),
+        _one_of("consent", "state", *KINDS),
         sa.Column("since", INSTANT, nullable=False),
         sa.Column("event_id", BIG, nullable=False),
         sa.ForeignKeyConstraint(
@@ -342,6 +336,69 @@ def _create_api_tables() -> None:
     )
     op.create_index("ix_idempotent_request_subscriber_id", "idempotent_request", ["subscriber_id"])
     op.create_index("ix_idempotent_request_answered_at", "idempotent_request", ["answered_at"])
+
+
+def _create_ledger() -> None:
+    op.create_table(
+        "consent_event",
+        sa.Column("id", BIG, autoincrement=False, nullable=False),
+        sa.Column("subscriber_id", BIG, nullable=True),
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("previous", sa.String(length=64), nullable=True),
+        sa.Column("topic", sa.String(length=100), nullable=False),
+        _one_of("consent_event", "kind", *KINDS),
+        sa.Column("occurred_at", INSTANT, nullable=False),
+        sa.Column("recorded_at", INSTANT, nullable=False),
+        _one_of(
+            "consent_event",
+            "channel",
+            "import",
+            "sync",
+            "api",
+            "page",
+            "one_click",
+            "sign_up",
+            "command",
+            "retention",
+            "bounce",
+            "complaint",
+        ),
+        sa.Column("note", sa.String(length=64), nullable=True),
+        sa.Column("wording", sa.String(length=64), nullable=True),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["wording"], ["wording.commitment"], name=op.f("fk_consent_event_wording_wording")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_event")),
+    )
+    op.create_index("ix_consent_event_subscriber_id_id", "consent_event", ["subscriber_id", "id"])
+    op.create_table(
+        "consent_note",
+        sa.Column("commitment", sa.String(length=64), nullable=False),
+        sa.Column("salt", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("text", sa.String(length=500), nullable=False),
+        sa.Column("subscriber_id", BIG, nullable=True),
+        sa.PrimaryKeyConstraint("commitment", name=op.f("pk_consent_note")),
+    )
+    op.create_index("ix_consent_note_subscriber_id", "consent_note", ["subscriber_id"])
+    op.create_table(
+        "ledger_tile",
+        sa.Column("level", BIG, autoincrement=False, nullable=False),
+        sa.Column("number", BIG, autoincrement=False, nullable=False),
+        sa.Column("hashes", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("level", "number", name=op.f("pk_ledger_tile")),
+    )
+    checkpoint = op.create_table(
+        "ledger_checkpoint",
+        sa.Column("id", BIG, autoincrement=False, nullable=False),
+        sa.Column("size", BIG, nullable=False),
+        sa.Column("root", sa.String(length=64), nullable=False),
+        sa.Column("frontier", sa.LargeBinary(), nullable=False),
+        sa.Column("signed", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_checkpoint")),
+    )
+    empty = sha256(b"").hexdigest()
+    op.bulk_insert(checkpoint, [{"id": 1, "size": 0, "root": empty, "frontier": b"", "signed": None}])
 
 
 def _one_of(table: str, name: str, *values: str, nullable: bool = False) -> sa.Column[str]:

@@ -1,0 +1,85 @@
+"""The ledger's Merkle tree in the database: its frontier in one row, full tiles, and the hashes of entries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from sqlalchemy import Connection, select, update
+
+from mailer.database import bulk, table
+from subscribers.ledger.tree import TILE_WIDTH, Frontier, Tree, root_of, split
+from subscribers.models import ConsentEvent, LedgerCheckpoint, LedgerTile
+
+CHECKPOINT = table(LedgerCheckpoint)
+TILE = table(LedgerTile)
+EVENT = table(ConsentEvent)
+
+CACHED_TILES = 64  # of 8 KB each
+
+
+def read_frontier(connection: Connection) -> Frontier:
+    """The tree as the newest append left it. Raises ValueError where its parts do not go together."""
+    row = connection.execute(select(CHECKPOINT.c.size, CHECKPOINT.c.root, CHECKPOINT.c.frontier)).first()
+    if row is None:
+        raise ValueError("there is no checkpoint")
+    frontier = Frontier.decode(row.size, row.frontier)
+    if frontier.root.hex() != row.root:
+        raise ValueError("the frontier does not give the root")
+    return frontier
+
+
+def store(connection: Connection, before: Frontier, hashes: Sequence[bytes]) -> Frontier:
+    """Put these entries' hashes at the end of the tree; returns its new frontier. Needs the ledger's lock."""
+    after = before.extended(hashes)
+    _store_full_tiles(connection, before.size, hashes)
+    values = {"size": after.size, "root": after.root.hex(), "frontier": after.encode()}
+    connection.execute(update(CHECKPOINT).values(values))
+    return after
+
+
+def stored_tree(connection: Connection, size: int) -> Tree:
+    """The tree of the first `size` entries, read from the database as it is needed."""
+
+    @lru_cache(maxsize=CACHED_TILES)
+    def tile(level: int, number: int) -> Sequence[bytes] | None:
+        wanted = select(TILE.c.hashes).where(TILE.c.level == level, TILE.c.number == number)
+        encoded = connection.execute(wanted).scalar_one_or_none()
+        return None if encoded is None else split(encoded)
+
+    return Tree(size, tile, lambda start, end: entry_hashes(connection, start, end))
+
+
+def entry_hashes(connection: Connection, start: int, end: int) -> list[bytes]:
+    """The hashes of the entries from one index up to another; indices count from 0."""
+    wanted = select(EVENT.c.hash).where(EVENT.c.id > start, EVENT.c.id <= end).order_by(EVENT.c.id)
+    return [bytes.fromhex(one) for one in connection.execute(wanted).scalars()]
+
+
+def _store_full_tiles(connection: Connection, size: int, hashes: Sequence[bytes]) -> None:
+    """Store the tiles, at each level, that `hashes` after the first `size` entries fill."""
+    level, added = 0, list(hashes)
+    while added and (size + len(added)) // TILE_WIDTH > size // TILE_WIDTH:
+        first = size // TILE_WIDTH
+        earlier = _partial_tile(connection, level, first, size % TILE_WIDTH)
+        whole = earlier + added
+        count = len(whole) // TILE_WIDTH
+        full = [whole[n * TILE_WIDTH : (n + 1) * TILE_WIDTH] for n in range(count)]
+        rows = [
+            {"level": level, "number": first + n, "hashes": b"".join(tile)} for n, tile in enumerate(full)
+        ]
+        bulk.insert(connection, TILE, rows)
+        level, size, added = level + 1, first, [root_of(tile) for tile in full]
+
+
+def _partial_tile(connection: Connection, level: int, number: int, count: int) -> list[bytes]:
+    """The first `count` hashes of a tile that is not full yet."""
+    start = number * TILE_WIDTH
+    if level == 0:
+        return entry_hashes(connection, start, start + count)
+    below = (
+        select(TILE.c.hashes)
+        .where(TILE.c.level == level - 1, TILE.c.number >= start, TILE.c.number < start + count)
+        .order_by(TILE.c.number)
+    )
+    return [root_of(split(encoded)) for encoded in connection.execute(below).scalars()]
