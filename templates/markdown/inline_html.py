@@ -26,6 +26,7 @@ _STYLED = {
     "u": "ins",
     "summary": "strong",
 }
+_MARKER = re.compile(r"<[a-zA-Z][a-zA-Z0-9]*-[^>]*/>")  # as release tools leave them: <csr-id-0123/>
 _TRANSPARENT = frozenset({"details", "p", "div", "span", "center", "picture", "source", "font"})
 _VOID = frozenset({"br", "img", "source"})
 
@@ -90,8 +91,13 @@ def _tokens_for(source: str, opening: str | None) -> list[Token]:
 
 
 def _is_invisible(source: str, name: str, attributes: Mapping[str, str]) -> bool:
-    """Whether a tag is dropped and its content kept: comments, containers and anchors."""
-    return source.startswith("<!--") or name in _TRANSPARENT or (name == "a" and bool(attributes))
+    """Whether a tag is dropped and its content kept: comments, containers, anchors, and empty elements of a tool's own."""
+    return (
+        source.startswith("<!--")
+        or bool(_MARKER.fullmatch(source))
+        or name in _TRANSPARENT
+        or (name == "a" and bool(attributes))
+    )
 
 
 def _open_or_close(kind: str, tag: str, source: str, href: str | None = None) -> list[Token]:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
+from cmarkgfm import github_flavored_markdown_to_html
+from cmarkgfm.cmark import Options
 
 from campaigns.notes import Changelog, Release, Status
 from mailer.errors import InvalidInput
+from templates.markdown import expand_shortcodes, parse_notes, write_html
 from tests.corpus.fetch import Unavailable, fetch
 from tests.corpus.simple_reader import sections
+from tests.support.rendered import PIXELS, notes
 
 SECONDS = 45
 NEWEST = 12  # releases of each changelog; `python -m tests.corpus` reads them all
+RENDERED = 4  # of these; their content is judged by cmark-gfm
 FEWEST = 120
 LARGEST = 60_000
 
@@ -86,6 +94,40 @@ def test_each_refusal_names_lines_and_what_to_do(corpus: list[Read]) -> None:
                 continue
             assert re.search(r"\blines? \d+", str(refused)), str(refused)
             assert refused.hint, str(refused)
+
+
+def test_each_mail_says_what_cmark_gfm_reads(corpus: list[Read]) -> None:
+    judged = 0
+    different = []
+    for one in corpus:
+        for release in one.accepted[:RENDERED]:
+            source = replace(
+                notes("-", base_url="https://example.com/", remote_images="link"),
+                body=one.changelog.with_definitions(release),
+            )
+            document = parse_notes(source)
+            html = write_html(document, dict.fromkeys(document.local_images(), PIXELS))
+            ours, theirs = words(html), words(_by_cmark(source.body))
+            # Tags that no mail knows are shown as they are; GitHub's renderer drops them.
+            tags = words(" ".join(re.findall(r"<([^>]*)>", source.body)))
+            if theirs - ours or ours - theirs - tags:
+                different.append(f"{one.path.name}, line {release.line}")
+            judged += 1
+    assert judged > 3 * FEWEST
+    assert different == []
+
+
+def _by_cmark(body: str) -> str:
+    html = github_flavored_markdown_to_html(
+        expand_shortcodes(body), options=Options.CMARK_OPT_UNSAFE | Options.CMARK_OPT_FOOTNOTES
+    )
+    return re.sub(r'<img[^>]*alt="([^"]*)"[^>]*>', r"\1", html)
+
+
+def words(html: str) -> Counter[str]:
+    """The words that HTML shows."""
+    text = BeautifulSoup(f"<div>{html.replace('<wbr/>', '')}</div>", "html.parser").get_text(" ")
+    return Counter(re.findall(r"\w+", text))
 
 
 def refusal(changelog: Changelog, release: Release) -> InvalidInput | None:

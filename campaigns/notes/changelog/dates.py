@@ -31,6 +31,7 @@ _MONTH_TIME_YEAR = re.compile(
     rf"(?:{_WEEKDAY})?\b([^\W\d_]{{3,}})\.?\s+(\d{{1,2}})\s+\d{{1,2}}:\d{{2}}(?::\d{{2}})?\s+(?:[A-Z]{{2,5}}\s+)?(\d{{4}})\b",
     re.IGNORECASE,
 )
+_HOLDS_A_DATE = re.compile(r"\d{4}|\d[-/]\d\d")
 _MONTH_YEAR = re.compile(r"\b([^\W\d_]{3,})\.?,?\s+(\d{4})\b", re.IGNORECASE)
 
 
@@ -46,6 +47,8 @@ class Written:
 
 def written_dates(text: str) -> list[Written]:
     """The dates in a line, in their order; they do not overlap."""
+    if not _HOLDS_A_DATE.search(text):
+        return []
     found = [written for pattern, read in _FORMS for written in _matches(pattern, read, text)]
     kept: list[Written] = []
     for written in sorted(found, key=lambda one: (one.start, -one.end)):

@@ -16,6 +16,7 @@ from templates.markdown import create_parser
 
 LOWEST = 7  # the level of what only looks like a heading: below all that are one
 _LONGEST = 500  # characters of a line that may be a heading; longer ones are not read word by word
+_MOST_MARKUP = 40  # signs of markup in such a line
 _MARKUP = re.compile(r"[\[*_`<~\\&!:]")
 _BULLET = re.compile(r"[-*+]( {1,4})\S")
 _RULE = re.compile(r"[-*_](?:\s*[-*_]){2,}\s*$")
@@ -71,7 +72,7 @@ def outline(text: str) -> Outline:
 def looking_like_headings(found: Outline) -> tuple[Heading, ...]:
     """Lines that may stand for headings where a file has no better ones: in bold, bare, or as an item of a list."""
     environment: dict[str, Any] = {}
-    markdown = create_parser()
+    markdown = _create_parser()
     markdown.core.ruler.enableOnly(["normalize", "block"])
     tokens = markdown.parse("\n".join(found.lines), environment)
     words = _Words(environment)
@@ -93,9 +94,16 @@ def lines_of(text: str) -> tuple[str, ...]:
 
 def _block_parser() -> MarkdownIt:
     """Blocks only: of a megabyte of changelog few lines are ever read word by word."""
-    markdown = create_parser()
+    markdown = _create_parser()
     markdown.core.ruler.enableOnly(["normalize", "block"])
     markdown.block.ruler.at("list", _skip_list, {"alt": ["paragraph", "reference", "blockquote"]})
+    return markdown
+
+
+def _create_parser() -> MarkdownIt:
+    """A parser that leaves the addresses of links as they are: nothing here uses them."""
+    markdown = create_parser()
+    markdown.normalizeLink = lambda url: url  # type: ignore[method-assign]
     return markdown
 
 
@@ -150,12 +158,12 @@ class _Words:
     """What a line says without its markup, read with the definitions of its file."""
 
     def __init__(self, environment: dict[str, Any]) -> None:
-        self._markdown = create_parser()
+        self._markdown = _create_parser()
         self._references = environment.get("references", {})
 
     def of(self, source: str) -> tuple[str, bool]:
         """The words, and whether they begin struck out."""
-        if len(source) > _LONGEST or not _MARKUP.search(source):
+        if len(source) > _LONGEST or not 0 < len(_MARKUP.findall(source)) <= _MOST_MARKUP:
             return " ".join(source[: 2 * _LONGEST].split()), False
         children = self._markdown.parseInline(source, {"references": self._references})[0].children or []
         struck = bool(children) and children[0].type == "s_open"

@@ -11,6 +11,7 @@ from textwrap import dedent
 from typing import Any
 
 from campaigns.notes.changelog.beginnings import version_lines
+from campaigns.notes.changelog.bounds import refuse_endless
 from campaigns.notes.changelog.outline import LOWEST, Outline, lines_of, outline
 from campaigns.notes.changelog.sections import Section, other_headings, sections
 from campaigns.notes.changelog.versions import Status, Version, key_of, read_title
@@ -53,10 +54,11 @@ class Changelog:
     """A changelog in Markdown, read once. Its `releases` stand in the order of the file; "Unreleased" is none.
 
     `packages` are the names that stand before versions. `product` is the name that stands before every one.
-    `other_headings` name a version and begin no release.
+    `other_headings` name a version and begin no release. Raises InvalidInput for a text that would take long to read.
     """
 
     def __init__(self, text: str, origin: str) -> None:
+        refuse_endless(text, origin)
         self._outline: Outline = outline(text)
         self.origin = origin
         divided = sections(self._outline)

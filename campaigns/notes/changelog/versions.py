@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
+from functools import lru_cache
 
 from campaigns.notes.changelog import words
 from campaigns.notes.changelog.dates import Written, written_dates
@@ -28,6 +29,7 @@ _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|'[^']*'|‘[^’]*’|«[^»]*»
 _BETWEEN_VERSIONS = re.compile(r"\W*(?:through|and|en|resp|t/m)?\W*", re.IGNORECASE)
 _ARROW = re.compile(r"→|->|=>|⇒")
 _SEPARATORS = frozenset("-–—:,|/;·•&\"'“‘(")
+_PLAIN = re.compile(r"[ !-\]_a-~]*")  # ASCII without controls, "^" and "`"
 _SHORTCODE = re.compile(r":[a-z0-9_+-]{2,}:")
 _LONGEST_LEAD, _LONGEST_TITLE = 80, 500  # characters
 _DATE, _STATUS = "\x00", "\x01"
@@ -99,6 +101,7 @@ def key_of(number: str) -> str:
     return re.sub(r"(?<=\d)b(?=\d)", "-beta", plain)
 
 
+@lru_cache(maxsize=10_000)
 def read_title(text: str) -> Title | None:
     """What a heading says about a release; None where it names no version, date or state of release."""
     if len(text) > _LONGEST_TITLE:
@@ -136,13 +139,18 @@ def read_lead(text: str) -> tuple[date | None, Status] | None:
 def _cleaned(text: str) -> str:
     """A heading without emoji, shortcodes and invisible characters; digits of all scripts are kept as they are."""
     line = _SHORTCODE.sub(" ", text)
-    line = "".join(
+    if not _PLAIN.fullmatch(line):
+        line = _without_pictures(line)
+    return " ".join(re.sub(r"[*_]{2,}|~~", " ", line).split()).rstrip(":").strip()
+
+
+def _without_pictures(line: str) -> str:
+    return "".join(
         " "
         if unicodedata.category(one) in {"So", "Sk", "Cf", "Cn", "Co", "Cc", "Zs"} or one == "\ufe0f"
         else one
         for one in line
     )
-    return " ".join(re.sub(r"[*_]{2,}|~~", " ", line).split()).rstrip(":").strip()
 
 
 def _masked(line: str, dates: list[Written]) -> tuple[str, Status]:

@@ -146,6 +146,11 @@ def test_definition_lists_are_shown_in_both_parts():
     assert "Berth _A_\n    A place\n    With `power`\nQuay\n    First\n\n    Second" in rendered.text
 
 
+def test_empty_elements_of_release_tools_are_left_out():
+    assert "csr" not in mail("- a <csr-id-8e74647f/>\n\n<csr-read-only-do-not-edit/>\n").text
+    assert "<my-element>" in mail("Use <my-element> now").text
+
+
 class TestImages:
     def test_a_width_is_kept_and_never_wider_than_the_column(self):
         body = prose(
