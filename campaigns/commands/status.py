@@ -108,9 +108,8 @@ def report_campaign(context: CommandContext, slug: str, as_json: bool) -> None:
         if at
     ]
     if campaign.approved_at:
-        lines.append(
-            f"approved by: {campaign.approved_by or 'nobody named'} (login {campaign.approved_login})"
-        )
+        name = f"{campaign.approved_by}, " if campaign.approved_by else ""
+        lines.append(f"approved by: {name}login {campaign.approved_login}")
     lines += [f"content: sha256 {campaign.content_hash}"] if campaign.content_hash else []
     lines += [_reason_line(reason) for reason in reasons]
     context.report(values, "\n".join(lines), as_json=as_json)

@@ -38,7 +38,8 @@ class OpenSMTPD(RealRelay):
     """
 
     name: ClassVar[str] = "opensmtpd"
-    securities: ClassVar[tuple[str, ...]] = ("none",)  # Debian 12's can't do TLS with OpenSSL 3: "EVP lib"
+    # Debian 12's can do no TLS: its engine for private keys is not made for OpenSSL 3 (OpenSMTPD/OpenSMTPD#1171, #1239).
+    securities: ClassVar[tuple[str, ...]] = ("none",)
 
     def __init__(self, rules: Rules | None = None) -> None:
         super().__init__(rules)
