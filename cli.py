@@ -14,7 +14,12 @@ from mailer.errors import MailerError, exhausted_limit
 from mailer.output import to_json, tolerate_any_text, write_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailer.config import Settings
+    from mailer.database import Database
     from mailer.doctor import ExpectedAnswer
+    from subscribers.ledger import Journal
 
 # Name -> (module and attribute of the command, first line of its help), in the order in which a newcomer needs them.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -31,11 +36,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Create, check, approve, schedule, send and follow campaigns.",
     ),
     "deliveries": ("campaigns.commands:deliveries_group", "Manage single deliveries: list, resolve, skip."),
-    "digests": ("campaigns.commands:digests", "Manage digests of a changelog: create, list, run, delete."),
+    "digests": (
+        "campaigns.commands:digests",
+        "Manage digests of a changelog: create, list, run, delete, resolve.",
+    ),
     "run-due": ("campaigns.commands:run_due", "Send what is due and stop; for cron."),
     "worker": ("campaigns.commands:worker", "Send what is due, until it is stopped."),
     "serve": ("mailer.commands.serve:serve", "Serve the unsubscribe pages."),
+    "backup": ("mailer.commands.backup:backup", "Back up the database, while others use it."),
+    "restore": ("campaigns.commands:restore", "Put a backup in place, and hold its campaigns."),
     "upgrade": ("mailer.commands.upgrade:upgrade", "Bring the database to this version."),
+    "privacy": ("subscribers.commands:privacy", "Carry out the duties of a controller: replay."),
     "deploy": ("mailer.commands.deploy:deploy", "Print files for systemd, cron and reverse proxies."),
     "keys": ("mailer.commands.keys:keys", "Create and rotate secret keys, DKIM keys and access tokens."),
 }
@@ -92,7 +103,10 @@ def mailer(context: click.Context, config: Path | None) -> None:
     from mailer.commands import CommandContext  # noqa: PLC0415
 
     context.obj = CommandContext(
-        config, web_application=WEB_APPLICATION, unknown_link_answer=unknown_link_answer
+        config,
+        web_application=WEB_APPLICATION,
+        unknown_link_answer=unknown_link_answer,
+        keep_journal=keep_journal,
     )
     context.call_on_close(context.obj.close)
 
@@ -103,6 +117,25 @@ def unknown_link_answer() -> ExpectedAnswer:
     from subscribers.web import ROBOTS, UNKNOWN_LINK, UNKNOWN_LINK_STATUS  # noqa: PLC0415
 
     return ExpectedAnswer(UNKNOWN_LINK, UNKNOWN_LINK_STATUS, ROBOTS)
+
+
+def keep_journal(settings: Settings, database: Database) -> Callable[[], None]:
+    """Let the leavers of `database` be written to the journal beside the settings; returns what finishes that."""
+    journals: list[Journal] = []
+
+    def record(noted: list[object]) -> None:
+        from subscribers.ledger import JOURNAL_NAME, Journal  # noqa: PLC0415 - few commands take anybody off a list
+
+        if not journals:
+            journals.append(Journal(settings.beside(JOURNAL_NAME)))
+        journals[0].record(noted)
+
+    def finish() -> None:
+        for journal in journals:
+            journal.close()
+
+    database.after_commit = record
+    return finish
 
 
 def main() -> None:

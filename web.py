@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
@@ -26,10 +27,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from campaigns.notes import brand_of
 from mailer.config import Settings, key_source, load_settings
-from mailer.database import Clock, Database, GroupCommit
+from mailer.database import Clock, Database, GroupCommit, QuietCheckpoint
 from mailer.errors import MailerError
 from mailer.observability import CONTENT_TYPE, Metric, Metrics
-from subscribers.ledger import LedgerHealth
+from subscribers.ledger import JOURNAL_NAME, Journal, LedgerHealth
 from subscribers.models import Consent
 from subscribers.self_service import View, unsubscribe
 from subscribers.web import COUNTED, UnsubscribeEndpoint
@@ -37,6 +38,7 @@ from subscribers.web.api import ConsentApi
 from templates.page import Pages
 
 HEALTH_SECONDS = 5
+CHECKPOINT_LOOK_SECONDS = 0.3
 ANSWERS = "mailer_http_answers_total"
 ANSWER_SECONDS = "mailer_http_answer_seconds"
 
@@ -61,6 +63,8 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._database = Database(settings.database_url.get_secret_value(), settings.folder)
+        self._journal = Journal(settings.beside(JOURNAL_NAME))
+        self._database.after_commit = self._journal.record
         self._commits = GroupCommit(self._database, self._apply)
         self._verifying: asyncio.Task[MailerError | None] | None = None
         self._ledger_problem: str | None = None
@@ -103,10 +107,13 @@ class Application:
         """What was submitted is committed before the application ends."""
         gc.collect()
         gc.freeze()  # else every full collection walks all imported code: 50 ms that every visitor waits
+        checkpointing = asyncio.create_task(self._checkpoint_when_quiet())
         yield
         gc.unfreeze()
+        checkpointing.cancel()
         await self._commits.close()
         await self._api.close()
+        await asyncio.to_thread(self._journal.close)
         if self._verifying is not None:
             await asyncio.wait([self._verifying])
         await self._database.aclose()
@@ -117,6 +124,15 @@ class Application:
 
     def _apply(self, connection: Connection, requests: Sequence[unsubscribe.Request]) -> list[View]:
         return unsubscribe.apply_requests(connection, requests, self._clock())
+
+    async def _checkpoint_when_quiet(self) -> None:
+        """Let SQLite's file be complete, without its log, within a second after the last request was committed."""
+        if not self._database.is_sqlite:
+            return
+        checkpoint = QuietCheckpoint(Path(self._database.url.database or ""))
+        while True:
+            await asyncio.sleep(CHECKPOINT_LOOK_SECONDS)
+            await asyncio.to_thread(checkpoint.look)
 
     async def _health(self, _request: Request) -> Response:
         try:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, insert, select
 from sqlmodel import Session, col
 from sqlmodel import select as select_model
 
-from campaigns import catalogue, schedules, transitions
+from campaigns import catalogue, holds, schedules, transitions
 from campaigns.campaign import Campaign
 from campaigns.lifecycle import Act
 from campaigns.models import Digest, DigestTick
@@ -137,6 +137,22 @@ class Digests:
             found = find_digest(connection, name)
             connection.execute(delete(digest).where(digest.c.id == found.id))
 
+    def resolve(self, name: str, *, resend: bool) -> bool:
+        """Apply the operator's decision about a digest of a restored database; False where it was not held.
+
+        Unless `resend`, all versions that are in the changelog now count as announced.
+        """
+        now = self._clock()
+        with self._database.read() as connection:
+            one = find_digest(connection, name)
+        heard = [] if resend else heard_lines(_read(Path(one.changelog)), None)
+        with self._database.write() as connection:
+            if not holds.release_digest(connection, one.id or 0):
+                return False
+            tick = DigestTick(digest_id=one.id or 0, due_at=now, ran_at=now, versions="\n".join(heard))
+            _write_tick(connection, tick)
+        return True
+
     def run_due(self) -> list[Ticked]:
         """Run the digests whose time has come; returns what this host did, for each is run by one only.
 
@@ -156,6 +172,7 @@ class Digests:
     def run(self, name: str) -> Ticked:
         """Make a digest now, by hand. Raises what reading, rendering and checking the changelog raise."""
         with self._database.read() as connection:
+            holds.refuse(connection)
             one = find_digest(connection, name)
             last = last_tick(connection, one.id or 0)
         now = self._clock()

@@ -32,6 +32,7 @@ class Act(StrEnum):
     CANCEL = "cancel"
     FINISH = "finish"
     REOPEN = "reopen"
+    ASSUME_SENT = "assume-sent"
 
 
 _TRANSITIONS: dict[Act, dict[CampaignState, CampaignState]] = {
@@ -61,6 +62,13 @@ _TRANSITIONS: dict[Act, dict[CampaignState, CampaignState]] = {
     },
     Act.FINISH: {SENDING: FINISHED},
     Act.REOPEN: {FINISHED: SENDING, SENDING: SENDING, PAUSED: PAUSED},
+    Act.ASSUME_SENT: {
+        DRAFT: FINISHED,
+        APPROVED: FINISHED,
+        SCHEDULED: FINISHED,
+        MISSED: FINISHED,
+        PAUSED: FINISHED,
+    },
 }
 
 _NEEDS_APPROVAL = frozenset({Act.SCHEDULE, Act.SEND})
@@ -85,6 +93,7 @@ _PARTICIPLES = {
     Act.CANCEL: "cancelled",
     Act.FINISH: "finished",
     Act.REOPEN: "reopened",
+    Act.ASSUME_SENT: "counted as sent",
 }
 
 

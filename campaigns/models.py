@@ -169,6 +169,32 @@ class DigestTick(SQLModel, table=True):
     skipped_because: str | None = Field(default=None, sa_column=Column(Text))
 
 
+class CampaignHold(SQLModel, table=True):
+    """A campaign of a restored database, held until the operator says whether its open deliveries were sent."""
+
+    __tablename__ = "campaign_hold"
+
+    campaign_id: int = Field(
+        sa_column=Column(
+            BIG, ForeignKey("campaign.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+        )
+    )
+    held_at: datetime
+
+
+class DigestHold(SQLModel, table=True):
+    """A digest of a restored database, held until the operator says whether its releases were announced since."""
+
+    __tablename__ = "digest_hold"
+
+    digest_id: int = Field(
+        sa_column=Column(
+            BIG, ForeignKey("digest.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+        )
+    )
+    held_at: datetime
+
+
 class Worker(SQLModel, table=True):
     """A run that holds claims. Its `id` counts up and is the fencing number of every claim it makes.
 

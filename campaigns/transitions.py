@@ -7,13 +7,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
-from campaigns import deliveries
+from campaigns import deliveries, holds
 from campaigns.campaign import Campaign
 from campaigns.catalogue import campaign as table
 from campaigns.lifecycle import Act, allows, next_state
 from campaigns.models import CampaignState
 from mailer.errors import Refused
 from subscribers import audience
+
+_LEADS_TO_MAIL = frozenset({Act.SEND, Act.SCHEDULE, Act.RESUME, Act.REOPEN})
 
 _CLEARED = (
     *("approved_at", "approved_by", "approved_login", "approved_audience"),
@@ -52,8 +54,11 @@ def change_state(
 ) -> CampaignState:
     """Do `act`; `because` is the reason for a pause. Returns the new state.
 
-    Raises Refused where the state that the database has now does not allow it.
+    Raises Refused where the state that the database has now does not allow it, and what leads to mail while a
+    restored database is held.
     """
+    if act in _LEADS_TO_MAIL:
+        holds.refuse(connection)
     return _apply(connection, campaign, act, _lock(connection, campaign), now, because=because)
 
 
@@ -73,6 +78,21 @@ def finish_if_done(connection: Connection, campaign: Campaign, now: datetime) ->
         return False
     _apply(connection, campaign, Act.FINISH, state, now)
     return True
+
+
+def decide_restored(connection: Connection, campaign: Campaign, now: datetime, *, resend: bool) -> int:
+    """Apply the operator's decision about a campaign of a restored database; returns how many deliveries it is about.
+
+    What is not settled counts as sent, or (`resend`) stays to be sent; what was in doubt is then sent again too.
+    """
+    state = _lock(connection, campaign)
+    holds.release(connection, campaign.id)
+    if resend:
+        deliveries.resolve(connection, campaign.id, resend=True, now=now)
+        return deliveries.count_claimable(connection, campaign.id)
+    resolved = deliveries.assume_sent(connection, campaign.id, now)
+    _apply(connection, campaign, Act.ASSUME_SENT, state, now)
+    return resolved
 
 
 def _lock(connection: Connection, campaign: Campaign) -> CampaignState:
@@ -107,12 +127,13 @@ def _apply(
             values["paused_because"] = because
         case Act.RESUME:
             values["paused_because"] = None
-        case Act.FINISH:
-            values["finished_at"] = now
+        case Act.FINISH | Act.ASSUME_SENT:
+            values |= {"finished_at": now, "paused_because": None}
         case Act.REOPEN if before is not state:
             values["finished_at"] = None
         case Act.CANCEL if before is not state:
             values["finished_at"] = now
+            holds.release(connection, campaign.id)
             deliveries.cancel_open(connection, campaign.id, now)
         case _:
             pass

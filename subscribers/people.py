@@ -100,6 +100,12 @@ def find_all(connection: Connection, address_keys: Collection[str]) -> dict[str,
     return {row.email_normalised: person_from_row(row) for row in rows}
 
 
+def find_by_hashes(connection: Connection, address_hashes: Collection[str]) -> dict[str, Person]:
+    """The people whose addresses have these keyed hashes, by hash. It reads everybody: there is no index."""
+    rows = connection.execute(select(SUBSCRIBER).where(AnyOf(SUBSCRIBER.c.address_hash, address_hashes)))
+    return {row.address_hash: person_from_row(row) for row in rows}
+
+
 def get(connection: Connection, number: int) -> Person | None:
     """The person with this number."""
     row = connection.execute(select(SUBSCRIBER).where(SUBSCRIBER.c.id == number)).first()

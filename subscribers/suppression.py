@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, delete, exists, insert, select
 from mailer.database import AnyOf, table, upsert
 from mailer.errors import ConfigurationError
 from subscribers.address import AddressHasher, HashedAddress
+from subscribers.leaver import Leaver, LeaverKind, note_leaver
 from subscribers.models import Suppression, SuppressionLift, SuppressionReason
 
 SUPPRESSION = Suppression.metadata.tables["suppression"]
@@ -48,6 +49,9 @@ def add(
         "source": source,
     }
     upsert(connection, SUPPRESSION, row, newest_by="since")
+    if reason is not SuppressionReason.BOUNCED:  # they did not leave; a later mail bounces again
+        leaver = Leaver(hashed.hash, hashed.key_id, "*", LeaverKind.SUPPRESSED, since)
+        note_leaver(connection, leaver)
 
 
 def lift(connection: Connection, hashes: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""The commands for the product team and cron: campaigns, deliveries, digests, run-due, worker, demo."""
+"""The commands for the product team and cron: campaigns, deliveries, digests, run-due, worker, restore, demo."""
 
 from campaigns.commands import drafts as drafts  # these four add their commands to the group
 from campaigns.commands import review as review
@@ -10,5 +10,6 @@ from campaigns.commands.demo import demo
 from campaigns.commands.digests import digests
 from campaigns.commands.due import run_due, worker
 from campaigns.commands.options import campaigns
+from campaigns.commands.restore import restore
 
-__all__ = ["campaigns", "deliveries_group", "demo", "digests", "run_due", "worker"]
+__all__ = ["campaigns", "deliveries_group", "demo", "digests", "restore", "run_due", "worker"]

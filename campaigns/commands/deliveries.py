@@ -72,6 +72,8 @@ def resolve(
     The list has their numbers and what happened; the relay's own log, searched by recipient and time, tells
     whether a mail went out.
 
+    In a restored database it decides about the whole campaign: all that was open then counts as sent, or is sent.
+
     \b
     Example:
       mailer deliveries list 2.4.0 --state uncertain

@@ -1,4 +1,4 @@
-"""Commands of recurring digests: create, list, run, delete."""
+"""Commands of recurring digests: create, list, run, delete, resolve."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ name_argument = click.argument("name")
 
 @click.group()
 def digests() -> None:
-    """Manage digests of a changelog: create, list, run, delete.
+    """Manage digests of a changelog: create, list, run, delete, resolve.
 
     \b
     Example:
@@ -159,3 +159,32 @@ def delete(context: CommandContext, name: str, as_json: bool) -> None:
     """
     Digests(context.database, context.settings, context.clock).delete(name)
     context.report({"name": name, "deleted": True}, f"{name}: comes no more", as_json=as_json)
+
+
+@digests.command()
+@name_argument
+@click.option("--resend", "choice", flag_value="resend", help="Announce what is new since the backup.")
+@click.option(
+    "--assume-sent",
+    "choice",
+    flag_value="assume-sent",
+    help="Take all that is in the changelog as announced.",
+)
+@json_option
+@click.pass_obj
+def resolve(context: CommandContext, name: str, choice: str | None, as_json: bool) -> None:
+    """Decide about a digest of a restored database. It is held until then.
+
+    The backup does not know which versions were announced after it.
+
+    \b
+    Example:
+      mailer digests resolve monthly --assume-sent
+    """
+    if choice is None:
+        raise click.UsageError("Say --resend or --assume-sent.")
+    was_held = Digests(context.database, context.settings, context.clock).resolve(
+        name, resend=choice == "resend"
+    )
+    text = f"{name}: {'decided' if was_held else 'it was not held; nothing was changed'}"
+    context.report({"name": name, "resolved": was_held}, text, as_json=as_json)

@@ -118,6 +118,7 @@ def _start_due(context: CommandContext, dispatch: Dispatch, printed: set[str]) -
 
     Refusals are printed unless they are in `printed`, to which they are added.
     """
+    dispatch.require_continuity()
     ticks = Digests(context.database, context.settings, context.clock).run_due()
     refused: list[Refused] = []
     missed = dispatch.start_due(preflight_of(context), refused.append)

@@ -23,6 +23,7 @@ from campaigns.deliveries.gate import Answer, Attempt, Halted, Withheld, attempt
 from campaigns.deliveries.retry import Settlement, next_attempt, settlement_for
 from campaigns.deliveries.settlement import (
     address_hashes,
+    assume_sent,
     resolve,
     settle,
     skip,
@@ -41,6 +42,7 @@ __all__ = [
     "Settlement",
     "Withheld",
     "address_hashes",
+    "assume_sent",
     "attempt",
     "campaign",
     "cancel_open",

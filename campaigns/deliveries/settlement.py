@@ -21,6 +21,7 @@ from sqlalchemy import (
     cast,
     column,
     func,
+    or_,
     select,
     update,
 )
@@ -157,6 +158,19 @@ def skip(connection: Connection, campaign_id: int, only: Collection[int], now: d
         .returning(delivery.c.id)
     )
     return list(connection.execute(statement).scalars())
+
+
+def assume_sent(connection: Connection, campaign_id: int, now: datetime) -> int:
+    """Take all deliveries that are not settled, or in doubt, as accepted; returns how many."""
+    statement = (
+        update(delivery)
+        .where(
+            delivery.c.campaign_id == campaign_id,
+            or_(CLAIMABLE, delivery.c.state == DeliveryState.UNCERTAIN),
+        )
+        .values(state=DeliveryState.ACCEPTED, completed_at=now, reason=None)
+    )
+    return connection.execute(statement).rowcount
 
 
 def resolve(

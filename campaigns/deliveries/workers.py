@@ -86,6 +86,11 @@ def find_dead(
     ]
 
 
+def unretired(connection: Connection) -> list[int]:
+    """All workers that are not retired, dead or not."""
+    return list(connection.execute(select(worker.c.id).where(worker.c.retired_at.is_(None))).scalars())
+
+
 def any_at_work(connection: Connection, now: datetime) -> bool:
     """Whether a worker holds a valid lease."""
     statement = select(worker.c.id).where(worker.c.retired_at.is_(None), worker.c.lease_until >= now)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from campaigns import catalogue, deliveries, transitions
 from campaigns.campaign import Campaign
 from campaigns.deliveries import recovery, workers
+from campaigns.holds import Continuity
 from campaigns.sending.compose import Composer
 from campaigns.sending.pacing import Pacing
 from campaigns.sending.recorder import Recorder
@@ -23,6 +24,7 @@ from mailer.errors import MailerError
 from mailer.limits import Throttle
 from mailer.smtp.relays import Relays
 
+BEAT_SECONDS = 1.0
 WINDOW_CHECK_SECONDS = 0.5  # between two looks at the send window
 
 Watch = Callable[[Sender], contextlib.AbstractAsyncContextManager[None]]
@@ -31,8 +33,9 @@ Watch = Callable[[Sender], contextlib.AbstractAsyncContextManager[None]]
 class CampaignRuns:
     """Runs campaigns on one database, with one set of settings and one clock."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+    def __init__(self, database: Database, settings: Settings, clock: Clock, continuity: Continuity) -> None:
         self._database, self._settings, self._clock = database, settings, clock
+        self._continuity = continuity
         self._lease = timedelta(seconds=settings.lease_seconds)
         relays = {name: relay.limits for name, relay in settings.every_relay.items()}
         self._throttle = Throttle(relays, settings.providers, settings.zone)
@@ -95,10 +98,31 @@ class CampaignRuns:
                 sender = Sender(
                     recorder, relays, composer, self._clock, lease=self._lease, retry=self._settings.retry
                 )
-                async with watch(sender), self._stopping_with(window, sender):
+                async with watch(sender), self._stopping_with(window, sender), self._beating():
                     return await sender.run()
         finally:
             await recorder.close()
+
+    @contextlib.asynccontextmanager
+    async def _beating(self) -> AsyncIterator[None]:
+        """Count the seconds in which mail is sent, so that a database from before is recognised."""
+
+        async def beat_each_second() -> None:
+            while True:
+                await self._beat()
+                await asyncio.sleep(BEAT_SECONDS)
+
+        beating = asyncio.create_task(beat_each_second())
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+            await self._beat(is_last=True)
+
+    async def _beat(self, *, is_last: bool = False) -> None:
+        with contextlib.suppress(MailerError):  # the recorder reports a database that fails
+            await asyncio.to_thread(self._continuity.beat, is_last=is_last)
 
     @contextlib.asynccontextmanager
     async def _stopping_with(self, window: SendWindow | None, sender: Sender) -> AsyncIterator[None]:

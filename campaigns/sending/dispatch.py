@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from campaigns import catalogue, deliveries, schedules, transitions
+from campaigns import catalogue, deliveries, holds, schedules, transitions
 from campaigns.campaign import Campaign
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState
@@ -39,7 +39,8 @@ class Dispatch:
     def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
         self._database, self._settings, self._clock = database, settings, clock
         self._preparation = Preparation(database, settings, clock)
-        self._runs = CampaignRuns(database, settings, clock)
+        self._continuity = holds.Continuity(database, settings, clock)
+        self._runs = CampaignRuns(database, settings, clock, self._continuity)
 
     def rendered(self, slug: str) -> RenderedNotes:
         """A campaign's mail with open slots: as it was frozen, or as it would be now."""
@@ -129,6 +130,7 @@ class Dispatch:
         What `preflight` refuses leaves the campaign as it was.
         """
         own_window = self._parse_window(window)
+        self._continuity.require()
         LedgerHealth.of(self._database).refuse_if_damaged(check_now=True)
         campaign, rendered = self._check(slug, Act.SEND, preflight)
         with self._database.write() as connection:
@@ -140,8 +142,9 @@ class Dispatch:
     async def run(self, slug: str, watch: Watch) -> Tally:
         """Send what is due of a campaign that is being sent. See `CampaignRuns.run`.
 
-        Raises Refused where the ledger is damaged.
+        Raises Refused where the ledger is damaged, and where the database was restored.
         """
+        self._continuity.require()
         LedgerHealth.of(self._database).refuse_if_damaged()
         return await self._runs.run(slug, watch)
 
@@ -152,6 +155,8 @@ class Dispatch:
         """
         with self._database.write() as connection:
             campaign, now = catalogue.find(connection, slug), self._clock()
+            if holds.is_held(connection, campaign.id):
+                return self._decide_restored(connection, campaign, now, resend=resend, only=only)
             resolved = deliveries.resolve(connection, campaign.id, resend=resend, now=now, only=only)
             if missing := sorted(set(only).difference(resolved)):
                 numbers = ", ".join(map(str, missing))
@@ -163,6 +168,17 @@ class Dispatch:
             if resend and resolved:
                 transitions.change_state(connection, campaign, Act.REOPEN, now)
             return len(resolved)
+
+    def _decide_restored(
+        self, connection: Connection, campaign: Campaign, now: datetime, *, resend: bool, only: Sequence[int]
+    ) -> int:
+        if only:
+            raise InvalidInput(
+                f"{campaign.slug} is of a restored database, so all of it is decided at once",
+                where="--id",
+                hint="Leave --id out. Nothing was changed.",
+            )
+        return transitions.decide_restored(connection, campaign, now, resend=resend)
 
     def skip(self, slug: str, only: Sequence[int]) -> int:
         """Give up pending or deferred deliveries; returns how many. Where no other is left, the campaign finishes.
@@ -202,8 +218,10 @@ class Dispatch:
     ) -> list[Missed]:
         """Start the scheduled campaigns that are due; returns those that are too late, once.
 
-        A campaign that `preflight` refuses stays scheduled, and `on_refusal` is told why.
+        A campaign that `preflight` refuses stays scheduled, and `on_refusal` is told why. Raises Refused where the
+        database was restored.
         """
+        self._continuity.require()
         missed = []
         with self._database.read() as connection:
             slugs = schedules.slugs_due(connection, self._clock())
@@ -220,6 +238,9 @@ class Dispatch:
                 if late := schedules.start_if_due(connection, slug, self._clock()):
                     missed.append(late)
         return missed
+
+    def require_continuity(self) -> None:
+        self._continuity.require()
 
     def due(self) -> list[str]:
         """The campaigns that have something to send now; finishes those that have nothing left."""

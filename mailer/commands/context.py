@@ -22,8 +22,9 @@ class CommandContext:
     """One for each command (`@click.pass_obj`); everything in it is made at first use.
 
     `config` is the settings file that was asked for, or None for mailer.toml in the working directory. The
-    other two describe the web application, which this package does not know: `web_application` is the name of
-    its factory for uvicorn, `unknown_link_answer` tells how it answers an unsubscribe link that is not ours.
+    others describe what this package does not know: `web_application` is the name of the web application's factory
+    for uvicorn, `unknown_link_answer` tells how it answers an unsubscribe link that is not ours, and `keep_journal`
+    lets a database write the leavers' journal; it returns what finishes that.
     """
 
     def __init__(
@@ -32,10 +33,13 @@ class CommandContext:
         *,
         web_application: str,
         unknown_link_answer: Callable[[], ExpectedAnswer],
+        keep_journal: Callable[[Settings, Database], Callable[[], None]],
     ) -> None:
         self.config = config
         self.web_application = web_application
         self.unknown_link_answer = unknown_link_answer
+        self._keep_journal = keep_journal
+        self._close_journal: Callable[[], None] | None = None
 
     @property
     def new_config_path(self) -> Path:
@@ -55,7 +59,9 @@ class CommandContext:
     @cached_property
     def database(self) -> Database:
         """The database that the settings name; it connects at its first transaction."""
-        return Database(self.settings.database_url.get_secret_value(), self.settings.folder)
+        database = Database(self.settings.database_url.get_secret_value(), self.settings.folder)
+        self._close_journal = self._keep_journal(self.settings, database)
+        return database
 
     @cached_property
     def clock(self) -> Clock:
@@ -78,6 +84,8 @@ class CommandContext:
         write_line(to_json(values) if as_json else text.rstrip("\n"))
 
     def close(self) -> None:
-        """Close the database's connections."""
+        """Finish the journal and close the database's connections."""
+        if self._close_journal is not None:
+            self._close_journal()
         if "database" in self.__dict__:
             self.database.close()

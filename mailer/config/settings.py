@@ -163,6 +163,10 @@ class Settings(BaseSettings):
             return self.unsubscribe_check
         return "warn" if all(_is_loopback(relay.host) for relay in self.every_relay.values()) else "require"
 
+    def beside(self, name: str) -> Path | None:
+        """The file `name` beside the settings; None where they come from no file."""
+        return self.folder / name if self.folder.is_absolute() else None
+
     def per_sender(self) -> dict[str, Self]:
         """A copy of these settings for each relay that has a sender or return path of its own, with those in place."""
         copies = {}

@@ -7,6 +7,7 @@ it is needed, for it is slow to import.
 
 from __future__ import annotations
 
+from mailer.database.after_commit import note
 from mailer.database.any_of import AnyOf
 from mailer.database.bulk import Row, insert
 from mailer.database.columns import BIG, one_of, table
@@ -21,6 +22,7 @@ from mailer.database.dialect import (
 from mailer.database.engine import Clock, Database
 from mailer.database.erasure import erase_deleted
 from mailer.database.group_commit import GroupCommit
+from mailer.database.heartbeat import Heartbeat, Kind, beat, count_beats, heartbeats
 from mailer.database.installation import Installation, installation_id
 from mailer.database.prepared import Prepared, pipelined
 from mailer.database.signing_key import (
@@ -30,6 +32,7 @@ from mailer.database.signing_key import (
     record_signing_key,
     require_signing_key,
 )
+from mailer.database.sqlite_file import QuietCheckpoint
 
 __all__ = [
     "BIG",
@@ -37,19 +40,26 @@ __all__ = [
     "Clock",
     "Database",
     "GroupCommit",
+    "Heartbeat",
     "Installation",
+    "Kind",
     "Prepared",
+    "QuietCheckpoint",
     "Row",
     "SigningKey",
     "WrongSecretKeys",
     "analyze",
+    "beat",
+    "count_beats",
     "erase_deleted",
+    "heartbeats",
     "insert",
     "insert_if_absent",
     "installation_id",
     "is_postgresql",
     "last_signing_key_id",
     "lock_table",
+    "note",
     "one_of",
     "pipelined",
     "record_signing_key",

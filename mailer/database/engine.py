@@ -7,11 +7,10 @@ transaction, through `Database.write` or `Database.read`.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -22,12 +21,13 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from mailer.database import postgresql_setup, sqlite_setup
+from mailer.database import postgresql_setup, sqlite_file, sqlite_setup
+from mailer.database.after_commit import take_notes
 from mailer.database.driver_errors import translated_errors
 from mailer.database.prepared import driver_errors
 from mailer.database.schema_version import SchemaState, is_current, read_state, wrong_version
 from mailer.database.url import parse_url
-from mailer.errors import ConfigurationError, Locked
+from mailer.errors import Locked
 
 Clock = Callable[[], datetime]
 
@@ -36,13 +36,15 @@ class Database:
     """One SQLite file or one PostgreSQL database.
 
     `url` is SQLAlchemy's: ``sqlite:///mailer.db`` (relative to `folder`) or ``postgresql://...``.
-    Raises ConfigurationError for any other.
+    Raises ConfigurationError for any other. `after_commit` is called with what a committed transaction noted
+    (`note`); it must not wait.
     """
 
     def __init__(self, url: str, folder: Path = Path()) -> None:
         self.url = parse_url(url, folder)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._version_was_checked = False
+        self.after_commit: Callable[[list[Any]], None] | None = None
 
     @cached_property
     def engine(self) -> Engine:
@@ -76,7 +78,10 @@ class Database:
         with translated_errors(self.url), self.engine.begin() as connection:
             if checked:
                 self._check_version(connection)
+            take_notes(connection)  # of a transaction that was rolled back
             yield connection
+            noted = take_notes(connection)
+        self._pass_on(noted)
 
     @contextmanager
     def write_at_once(self) -> Iterator[Connection]:
@@ -88,12 +93,19 @@ class Database:
         with translated_errors(self.url):
             connection, driver = self._begin_at_once()
             try:
+                take_notes(connection)
                 yield connection
+                noted = take_notes(connection)
                 with driver_errors(connection):
                     driver.commit()
             except BaseException:
                 self._roll_back(driver)
                 raise
+        self._pass_on(noted)
+
+    def _pass_on(self, noted: list[Any]) -> None:
+        if noted and self.after_commit is not None:
+            self.after_commit(noted)
 
     def _begin_at_once(self) -> tuple[Connection, sqlite3.Connection]:
         try:
@@ -154,7 +166,7 @@ class Database:
         """
         if self.is_sqlite and self.url.database:
             with suppress(FileExistsError):  # also when another process creates it at this moment
-                _create_private(Path(self.url.database))
+                sqlite_file.create_private(Path(self.url.database))
         from mailer.database import schema  # noqa: PLC0415 - Alembic is slow to import, and most commands never need it
 
         with translated_errors(self.url), self.engine.connect() as connection:
@@ -209,20 +221,9 @@ class Database:
             return postgresql_setup.durability_problem(connection)
 
     def copy_file(self, target: Path) -> None:
-        """Copy a SQLite database, consistently also while others write, to a new file for its owner only.
-
-        Raises ConfigurationError where there is such a file already, or where it can't be created.
-        """
-        try:
-            _create_private(target)
-        except FileExistsError:
-            raise ConfigurationError(f"{target} exists already.") from None
-        with (
-            translated_errors(self.url),
-            self.engine.connect() as connection,
-            closing(sqlite3.connect(target)) as copy,
-        ):
-            cast("sqlite3.Connection", connection.connection.driver_connection).backup(copy)
+        """Copy a SQLite database to a new file, see `sqlite_file.copy`."""
+        with translated_errors(self.url), self.engine.connect() as connection:
+            sqlite_file.copy(cast("sqlite3.Connection", connection.connection.driver_connection), target)
 
     def _check_version(self, connection: Connection) -> None:
         if not is_current(connection):
@@ -276,13 +277,3 @@ class Database:
 def _elapsed() -> float:
     """Seconds since an arbitrary moment, including suspended time: a lease expires while its machine sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-def _create_private(path: Path) -> None:
-    """Raises FileExistsError, ConfigurationError where the file can't be created for another reason."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise ConfigurationError(f"{path} can't be created: {error.strerror}.") from None

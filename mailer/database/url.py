@@ -55,3 +55,9 @@ def _has_raw_at_sign(url: str) -> bool:
 def display_name(url: URL) -> str:
     """The database as an error names it: without the password, also where it is in the query string."""
     return f"The database {url.set(query={}).render_as_string(hide_password=True)}"
+
+
+def pg_dump_name(url: URL) -> str:
+    """The database as PostgreSQL's own programs take it: without the password, which they read from ~/.pgpass."""
+    query = {name: value for name, value in url.query.items() if name != "password"}
+    return url.set(password=None, query=query).render_as_string(hide_password=False)

@@ -2,6 +2,7 @@
 
 from subscribers.commands.consent import consent
 from subscribers.commands.people import subscribers
+from subscribers.commands.privacy import privacy
 from subscribers.commands.suppression import lift, suppress
 
-__all__ = ["consent", "lift", "subscribers", "suppress"]
+__all__ = ["consent", "lift", "privacy", "subscribers", "suppress"]

@@ -29,6 +29,7 @@ from subscribers.ledger.events import (
     status_after,
 )
 from subscribers.ledger.health import LedgerHealth
+from subscribers.ledger.journal import JOURNAL_NAME, Journal, read_journal
 from subscribers.ledger.ledger import (
     CONSENT,
     EVENT,
@@ -46,6 +47,7 @@ from subscribers.ledger.ledger import (
     entries_by_subscriber,
     entry,
     erase_notes,
+    head,
     history,
     lock,
     notes_of,
@@ -69,6 +71,7 @@ __all__ = [
     "DAMAGE",
     "EVENT",
     "EVERY_TOPIC",
+    "JOURNAL_NAME",
     "LONGEST_LANGUAGE",
     "LONGEST_VERSION",
     "LONGEST_WORDING",
@@ -78,6 +81,7 @@ __all__ = [
     "Appended",
     "BrokenLink",
     "ConsentStatus",
+    "Journal",
     "LedgerEntry",
     "LedgerHealth",
     "NewEvent",
@@ -99,6 +103,7 @@ __all__ = [
     "entry",
     "erase_notes",
     "fresh_nonce",
+    "head",
     "history",
     "is_to_record",
     "latest_moment",
@@ -109,6 +114,7 @@ __all__ = [
     "parse_note",
     "prove",
     "read",
+    "read_journal",
     "rectification_note",
     "status_after",
     "statuses",

@@ -22,6 +22,7 @@ from subscribers.commitments import (
     fresh_nonce,
     text_hash,
 )
+from subscribers.leaver import Leaver, LeaverKind, note_leaver
 from subscribers.ledger.events import (
     BrokenLink,
     ConsentStatus,
@@ -48,6 +49,9 @@ Statuses: TypeAlias = dict[tuple[int, str], ConsentStatus]
 TAKING_AWAY = frozenset(
     {ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, ConsentKind.ERASED, ConsentKind.SUPPRESSED}
 )
+
+# Suppressions are noted where they are made, for they may concern nobody on file.
+_LEAVING = TAKING_AWAY - {ConsentKind.SUPPRESSED}
 
 # In an entry about somebody of whom a damaged database tells nothing: it leads to nobody.
 UNKNOWN_SUBJECT = "0" * 64
@@ -93,6 +97,7 @@ def append(
         return Appended({}, 0)
     lock(connection)
     gives = any(event.kind not in TAKING_AWAY for event in events)
+    note_leavers(connection, events)
     end = _intact_end(connection) if gives else _end(connection)
     people = {event.subscriber_id for event in events if event.subscriber_id is not None}
     before = statuses(connection, people.difference(new_people))
@@ -103,6 +108,21 @@ def append(
     _write(connection, end, appended)
     _store(connection, before, after)
     return Appended(after, appended[0].id)
+
+
+def note_leavers(connection: Connection, events: Sequence[NewEvent]) -> None:
+    """Let the leavers' journal have those of `events` by which somebody leaves."""
+    leaving = [event for event in events if event.kind in _LEAVING]
+    if not leaving:
+        return
+    of_people = AnyOf(SUBSCRIBER.c.id, {event.subscriber_id for event in leaving})
+    found = select(SUBSCRIBER.c.id, SUBSCRIBER.c.address_hash, SUBSCRIBER.c.key_id).where(of_people)
+    hashed = {row.id: row for row in connection.execute(found)}
+    for event in leaving:
+        if (row := hashed.get(event.subscriber_id)) is not None:
+            kind = LeaverKind(event.kind.value)
+            leaver = Leaver(row.address_hash, row.key_id, event.topic, kind, event.occurred_at)
+            note_leaver(connection, leaver)
 
 
 def append_unchecked(connection: Connection, events: Sequence[NewEvent], now: datetime) -> None:
@@ -291,6 +311,21 @@ def _one_by_one(connection: Connection, statement: Select[Any]) -> Generator[Led
             yield _entry_from_row(connection.execute(select(EVENT).where(EVENT.c.id == number)).one())
         except UNREADABLE_ROW_ERRORS:
             raise BrokenLink(number, "it was altered; its fields can't be read") from None
+
+
+class Head(NamedTuple):
+    """The ledger's last entry: its number and hash; 0 and nothing for an empty ledger."""
+
+    size: int
+    hash: str
+
+
+def head(connection: Connection, size: int | None = None) -> Head:
+    """The last entry as it is stored, now or when the ledger had `size` entries; empty where that entry is missing."""
+    last = select(EVENT.c.id, EVENT.c.hash)
+    last = last.order_by(EVENT.c.id.desc()).limit(1) if size is None else last.where(EVENT.c.id == size)
+    row = connection.execute(last).first()
+    return Head(row.id, str(row.hash)[:64]) if row else Head(0, "")
 
 
 def _entry_from_row(row: Row[Any]) -> LedgerEntry:

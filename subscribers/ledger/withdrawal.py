@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from mailer.errors import MailerError
 from subscribers.ledger.events import ConsentStatus, NewEvent
-from subscribers.ledger.ledger import CONSENT, EVENT, UNREADABLE_ROW_ERRORS, append_unchecked
+from subscribers.ledger.ledger import CONSENT, EVENT, UNREADABLE_ROW_ERRORS, append_unchecked, note_leavers
 from subscribers.models import Channel, ConsentKind
 
 DAMAGE: tuple[type[Exception], ...] = (*UNREADABLE_ROW_ERRORS, DBAPIError, MailerError)
@@ -68,6 +68,7 @@ def withdraw_from_damaged(connection: Connection, event: NewEvent, now: datetime
     The consent table and the ledger are written apart, each in a savepoint, so that one takes it where the other
     can't.
     """
+    _attempt(connection, _note_leaver, event, now)
     ended = _attempt(connection, _end_consent, event, now)
     appended = _attempt(connection, _append_once, event, now)
     return ended or appended
@@ -84,6 +85,11 @@ def _attempt(
             return step(connection, event, now)
     except DAMAGE:
         return False
+
+
+def _note_leaver(connection: Connection, event: NewEvent, _now: datetime) -> bool:
+    note_leavers(connection, [event])
+    return True
 
 
 def _end_consent(connection: Connection, event: NewEvent, now: datetime) -> bool:

@@ -18,11 +18,13 @@ from subscribers.rights.disk import erase_on_disk
 from subscribers.rights.erasure import erase
 from subscribers.rights.opt_out import Suppressions, count_agreed, lift, suppress_all
 from subscribers.rights.rectification import Correction, rectify
+from subscribers.rights.replay import Replayed, replay
 from subscribers.rights.withdrawal import withdraw
 
 __all__ = [
     "Correction",
     "ListedPerson",
+    "Replayed",
     "SubjectRecord",
     "Suppressions",
     "count_agreed",
@@ -35,6 +37,7 @@ __all__ = [
     "list_people",
     "look_up",
     "rectify",
+    "replay",
     "suppress_all",
     "withdraw",
 ]

@@ -55,6 +55,23 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("key_id", name=op.f("pk_signing_key")),
     )
     op.create_table(
+        "heartbeat",
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("host", sa.String(length=64), nullable=False),
+        sa.Column("beats", sa.Integer(), nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("kind", "host", name=op.f("pk_heartbeat")),
+    )
+    op.create_table(
+        "restoration",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("found_at", INSTANT, nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("replayed_at", INSTANT, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_restoration")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "campaign",
         sa.Column("id", BIG, nullable=False),
         sa.Column("slug", sa.String(length=100), nullable=False),
@@ -289,6 +306,19 @@ def _create_tables() -> None:
         ),
         sa.PrimaryKeyConstraint("digest_id", "due_at", name=op.f("pk_digest_tick")),
     )
+    for held in ("campaign", "digest"):
+        op.create_table(
+            f"{held}_hold",
+            sa.Column(f"{held}_id", BIG, nullable=False),
+            sa.Column("held_at", INSTANT, nullable=False),
+            sa.ForeignKeyConstraint(
+                [f"{held}_id"],
+                [f"{held}.id"],
+                name=op.f(f"fk_{held}_hold_{held}_id_{held}"),
+                ondelete="CASCADE",
+            ),
+            sa.PrimaryKeyConstraint(f"{held}_id", name=op.f(f"pk_{held}_hold")),
+        )
     op.create_table(
         "consent",
         sa.Column("subscriber_id", BIG, nullable=False),

@@ -1,0 +1,73 @@
+"""mailer restore: put a backup in place, and hold its campaigns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from campaigns import holds
+from campaigns.commands.options import confirm, yes_option
+from mailer.commands import CommandContext, json_option
+from mailer.errors import MailerError
+
+
+@click.command()
+@click.argument(
+    "file", required=False, type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+)
+@yes_option
+@json_option
+@click.pass_obj
+def restore(context: CommandContext, file: Path | None, yes: bool, as_json: bool) -> None:
+    """Put a backup in place, and hold its campaigns.
+
+    Nothing is sent afterwards until those who left since have been applied, and until you have said for each campaign
+    whether what was open counts as sent. The former database is kept beside it. `mailer serve` may go on running.
+
+    Without FILE it holds the database as it is: use that after pg_restore, or after you copied a file by hand.
+
+    \b
+    Example:
+      mailer restore backups/mailer-2026-11-28.db
+      mailer restore
+    """
+    from mailer import backup as backups  # noqa: PLC0415 - --help needs no database
+
+    database = context.database
+    if file is not None and not database.is_sqlite:
+        raise MailerError(
+            "A PostgreSQL database is restored by its own program.",
+            hint="Run: pg_restore --clean --if-exists --single-transaction --no-owner --dbname=... FILE\n"
+            "then `mailer restore` without a file, which holds its campaigns.",
+        )
+    if not yes:
+        confirm(
+            f"Replace the database by {file}?"
+            if file
+            else "Hold all campaigns as those of a restored database?",
+            "Nothing was changed.",
+        )
+    now = context.now()
+    former = None
+    if file is not None:
+        done = backups.restore(database, file, holds.hold_for(f"from {file.name}", now), now)
+        former = done.former
+        if not done.is_verified:
+            context.console.print(f"{file} has no checksum beside it; it was checked for damage only.")
+    else:
+        with database.write() as connection:
+            holds.hold(connection, "by another program", now)
+    holds.Continuity(database, context.settings, context.clock).rebase()
+    with database.read() as connection:
+        values = {
+            "restored": file,
+            "former": former,
+            "campaigns": holds.held_slugs(connection),
+            "digests": holds.held_digests(connection),
+        }
+        problem = holds.problem(connection)
+    lines = [f"{file}: in place." if file else "Held."]
+    lines += [f"The former database is {former}."] if former else []
+    lines += [str(problem)] if problem else []
+    context.report(values, "\n".join(lines), as_json=as_json)

@@ -1,0 +1,82 @@
+"""The marker file beside the secrets: how far the database had come when it was last looked at.
+
+A database that has come less far is an older one: restored, rolled back, or a standby that lacked the last commits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mailer.errors import ConfigurationError
+
+HEAD_NAME = "mailer.head"
+MIN_SECONDS_BETWEEN = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a database has come.
+
+    `entries` and `last_hash` are the ledger's size and the hash of its last entry, `seconds_sent` counts the seconds
+    in which mail was sent.
+    """
+
+    installation: str
+    entries: int
+    last_hash: str
+    seconds_sent: int
+
+
+class Marker:
+    """The file at `path`; without one nothing is remembered. Written at most once a second."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._written_at = -MIN_SECONDS_BETWEEN
+        self._written: Position | None = None
+
+    def read(self) -> Position | None:
+        """What was written last; None where nothing was. Raises ConfigurationError for a file that can't be read."""
+        if self._path is None:
+            return None
+        try:
+            values = json.loads(self._path.read_text(encoding="ascii"))
+            return Position(
+                str(values["installation"]),
+                int(values["entries"]),
+                str(values["last_hash"]),
+                int(values["seconds_sent"]),
+            )
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is damaged"
+            raise ConfigurationError(
+                f"{self._path} can't be read: {reason}.",
+                hint="It tells whether the database is older than it was. Restore the file, or, where you know that the "
+                "database was not restored, delete it.",
+            ) from None
+
+    def write(self, position: Position, *, at_once: bool = False) -> None:
+        """Remember `position`. A file that can't be written stops nothing: an older position is remembered then."""
+        elapsed = time.monotonic() - self._written_at
+        if self._path is None or position == self._written or (elapsed < MIN_SECONDS_BETWEEN and not at_once):
+            return
+        partial = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        try:
+            descriptor = os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(json.dumps(asdict(position)) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self._path)
+        except OSError:
+            with suppress(OSError):
+                partial.unlink()
+            return
+        self._written_at, self._written = time.monotonic(), position

@@ -1,0 +1,48 @@
+"""The record in a database that it was restored: nothing is sent until the people who left since have been applied."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, Text, exists, insert, select, update
+from sqlmodel import Field, SQLModel
+
+from mailer.database import BIG
+
+
+class Restoration(SQLModel, table=True):
+    """One restoration: when it was noticed, how, and when the leavers' journal was applied."""
+
+    __tablename__ = "restoration"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
+    found_at: datetime
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    replayed_at: datetime | None = None
+
+
+_TABLE = SQLModel.metadata.tables["restoration"]
+
+
+def record(connection: Connection, reason: str, now: datetime) -> None:
+    """Record that the database was restored; `reason` says how that is known."""
+    connection.execute(insert(_TABLE).values(found_at=now, reason=reason))
+
+
+def awaits_replay(connection: Connection) -> bool:
+    """Whether the leavers' journal has yet to be applied."""
+    return bool(
+        connection.execute(select(exists(select(_TABLE.c.id).where(_TABLE.c.replayed_at.is_(None))))).scalar()
+    )
+
+
+def mark_replayed(connection: Connection, now: datetime) -> None:
+    """Record that the leavers' journal was applied."""
+    connection.execute(update(_TABLE).where(_TABLE.c.replayed_at.is_(None)).values(replayed_at=now))
+
+
+def newest_reason(connection: Connection) -> str:
+    """How the newest restoration is known; empty where there was none."""
+    found = select(_TABLE.c.reason).order_by(_TABLE.c.id.desc()).limit(1)
+    return connection.execute(found).scalar_one_or_none() or ""

@@ -1,0 +1,129 @@
+"""Put a backup of a SQLite database in place of the current one, also while other processes have that one open."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import URL, Connection
+
+from mailer.backup.snapshot import checksum_file, hash_of, make_standalone
+from mailer.database import Database
+from mailer.database.schema_version import SchemaState
+from mailer.errors import InvalidInput, MailerError
+
+_BUSY_SECONDS = 60
+_BESIDE = ("", "-wal", "-shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was done: where the former database is kept, if there was one, and whether the checksum was compared."""
+
+    former: Path | None
+    is_verified: bool
+
+
+def restore(database: Database, backup: Path, hold: Callable[[Connection], None], now: datetime) -> Restored:
+    """Replace the database by `backup`; `hold` is called in the first transaction on it.
+
+    Whoever has the database open sees the former one or the restored and held one, nothing in between. The former is
+    kept beside it. Raises InvalidInput where the backup is not what its checksum says, MailerError where it is damaged.
+    """
+    is_verified = _verify(backup)
+    path = Path(database.url.database or "")
+    prepared = path.with_name(f"{path.name}.restoring")
+    _remove(prepared)
+    try:
+        _prepare(backup, prepared, hold)
+        former = _keep_former(database, path, now)
+        _put_in_place(prepared, path, former)
+    finally:
+        _remove(prepared)
+    return Restored(former if former.exists() else None, is_verified)
+
+
+def _verify(backup: Path) -> bool:
+    checksum = checksum_file(backup)
+    try:
+        noted = checksum.read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        noted = []
+    if not noted or noted[0] != hash_of(backup):
+        raise InvalidInput(
+            f"it is not the file whose SHA-256 is in {checksum.name}",
+            where=str(backup),
+            hint="It was changed or copied in part. Use another backup.",
+        )
+    return True
+
+
+def _prepare(backup: Path, prepared: Path, hold: Callable[[Connection], None]) -> None:
+    prepared.touch(mode=0o600, exist_ok=False)
+    for suffix in _BESIDE[:2]:  # somebody's plain copy has a log of its own
+        with suppress(FileNotFoundError):
+            shutil.copyfile(f"{backup}{suffix}", f"{prepared}{suffix}")
+    make_standalone(prepared)
+    url = URL.create("sqlite", database=str(prepared.absolute())).render_as_string()
+    copy = Database(url)
+    try:
+        if copy.schema_state() is SchemaState.OLDER:
+            copy.upgrade()
+        copy.require_current()
+        with copy.write() as connection:
+            hold(connection)
+    finally:
+        copy.close()
+    make_standalone(prepared)
+
+
+def _keep_former(database: Database, path: Path, now: datetime) -> Path:
+    """Copy the current database aside, or move it where it is damaged; returns where it is, if there was one."""
+    former = path.with_name(f"{path.name}.before-restore-{now:%Y%m%dT%H%M%S.%fZ}")
+    if not path.exists():
+        return former
+    if _is_intact(path):
+        database.copy_file(former)
+        return former
+    for suffix in _BESIDE:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(former.with_name(former.name + suffix))
+    return former
+
+
+def _is_intact(path: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _put_in_place(prepared: Path, path: Path, former: Path) -> None:
+    """Copy into the file that others have open, in one transaction; where there is none, the copy becomes it."""
+    if not path.exists():
+        prepared.rename(path)
+        return
+    try:
+        with (
+            closing(sqlite3.connect(prepared)) as source,
+            closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as target,
+        ):
+            source.backup(target)
+    except sqlite3.Error as error:
+        raise MailerError(
+            f"{path} can't be written: {error}.",
+            hint=f"Stop all processes that use it. Its content is kept in {former}.",
+        ) from None
+
+
+def _remove(path: Path) -> None:
+    for suffix in _BESIDE:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

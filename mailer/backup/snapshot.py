@@ -1,0 +1,126 @@
+"""A backup of a SQLite database: one consistent file, taken while others read and write, and its checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailer.config import CONFIG_NAME, SECRETS_NAME, Settings
+from mailer.database import Database
+from mailer.database.url import pg_dump_name
+from mailer.errors import ConfigurationError, MailerError
+
+PARTIAL = ".part"
+CHECKSUM = ".sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A backup: the file, its checksum file, the SHA-256 (hex) and the size in bytes."""
+
+    path: Path
+    checksum: Path
+    sha256: str
+    size: int
+
+
+def take(database: Database, target: Path) -> Snapshot:
+    """Write a backup of a SQLite database to `target`, a new file for its owner only, and its SHA-256 beside it.
+
+    Both appear whole or not at all. Raises ConfigurationError where there is such a file already, MailerError where it
+    can't be written.
+    """
+    checksum = checksum_file(target)
+    for path in (target, checksum):
+        if path.exists():
+            raise ConfigurationError(
+                f"{path} exists already.",
+                hint="Give each backup a name of its own, such as one with the date.",
+            )
+    partial = target.with_name(target.name + PARTIAL)
+    partial.unlink(missing_ok=True)  # of a backup that was interrupted
+    try:
+        database.copy_file(partial)
+        make_standalone(partial)
+        sha256 = hash_of(partial)
+        _write_private(checksum, f"{sha256}  {target.name}\n")
+        _sync(partial)
+        partial.rename(target)
+        _sync(target.parent)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        if not target.exists():
+            checksum.unlink(missing_ok=True)
+        raise
+    return Snapshot(target, checksum, sha256, target.stat().st_size)
+
+
+def checksum_file(backup: Path) -> Path:
+    """Where the checksum of a backup stands; `sha256sum --check` reads it."""
+    return backup.with_name(backup.name + CHECKSUM)
+
+
+def hash_of(path: Path) -> str:
+    """The SHA-256 (hex) of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def make_standalone(path: Path) -> None:
+    """Check a copy, and let it need no file beside it. Raises MailerError where it is damaged."""
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+            [(problem,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.Error as error:
+        problem = str(error)
+    if problem != "ok":
+        raise MailerError(
+            f"{path} is damaged: {problem}.", hint="Keep it, stop sending, and restore an earlier backup."
+        )
+
+
+def files_to_keep(settings: Settings, config: Path) -> Iterator[tuple[Path, str]]:
+    """What a backup of the database does not hold and must be kept as well: each file, and what is lost without it."""
+    kept = {
+        config: "the settings",
+        config.with_name(SECRETS_NAME): "the secret keys: without them the links in sent mails stop working",
+    }
+    for name in sorted(settings.folder.glob("mailer.*")) if settings.folder.is_absolute() else []:
+        if name.name in {CONFIG_NAME, SECRETS_NAME} or name.suffix not in {".head", ".journal"}:
+            continue
+        kept[name] = {
+            ".head": "how far the database has come; keep it outside the backup",
+            ".journal": "who left; without it a restored backup mails them again",
+        }[name.suffix]
+    for key in (settings.dkim.key_file, settings.dkim.ed25519_key_file):
+        if key is not None:
+            kept[key] = "a DKIM key: without it mails are not signed"
+    yield from ((path, why) for path, why in kept.items() if path.exists())
+
+
+def pg_dump_command(database: Database, target: Path) -> str:
+    """The command that makes a consistent backup of a PostgreSQL database while others use it."""
+    return f"pg_dump --format=custom --file={target} '{pg_dump_name(database.url)}'"
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

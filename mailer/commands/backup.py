@@ -1,0 +1,53 @@
+"""mailer backup: a copy of the database, taken while others use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mailer.commands.context import CommandContext
+from mailer.commands.options import json_option
+from mailer.errors import MailerError
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@json_option
+@click.pass_obj
+def backup(context: CommandContext, file: Path, as_json: bool) -> None:
+    """Back up the database, while others use it.
+
+    FILE is new, for its owner only, and needs no other file beside it; FILE.sha256 has its checksum. Lists what else
+    must be kept. A PostgreSQL database is backed up by pg_dump: the command prints how, and ends with 1.
+
+    \b
+    Example:
+      mailer backup backups/mailer-2026-11-28.db
+    """
+    from mailer import backup as backups  # noqa: PLC0415 - --help needs no database
+
+    database = context.database
+    keep = list(backups.files_to_keep(context.settings, context.config_path.absolute()))
+    if not database.is_sqlite:
+        raise MailerError(
+            "Nothing was written: a PostgreSQL database is backed up by its own program.",
+            hint="\n".join(
+                [f"Run: {backups.pg_dump_command(database, file)}", *_keep_lines(keep)],
+            ),
+        )
+    database.require_current()
+    taken = backups.take(database, file)
+    values = {
+        "backup": taken.path,
+        "checksum": taken.checksum,
+        "sha256": taken.sha256,
+        "bytes": taken.size,
+        "keep": [{"file": path, "why": why} for path, why in keep],
+    }
+    lines = [f"{taken.path}: {taken.size:,} bytes, SHA-256 in {taken.checksum}", *_keep_lines(keep)]
+    context.report(values, "\n".join(lines), as_json=as_json)
+
+
+def _keep_lines(keep: list[tuple[Path, str]]) -> list[str]:
+    return ["Not in it; keep these as well:", *(f"  {path}: {why}" for path, why in keep)]

@@ -1,0 +1,70 @@
+"""When each kind of process was last at work, on which host: cron's run-due, workers, serve, and sending itself."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Column, Connection, Integer, String, func, select, update
+from sqlmodel import Field, SQLModel
+
+import mailer.database.columns  # noqa: F401 - names the constraints
+from mailer.database.dialect import insert_if_absent
+
+LONGEST_HOST = 64
+
+
+class Kind(StrEnum):
+    """What was at work."""
+
+    RUN_DUE = "run-due"
+    WORKER = "worker"
+    SERVE = "serve"
+    SEND = "send"
+
+
+class HeartbeatRow(SQLModel, table=True):
+    """The last sign of life of one kind of process on one host, and how many there were."""
+
+    __tablename__ = "heartbeat"
+
+    kind: str = Field(sa_column=Column(String(16), primary_key=True))
+    host: str = Field(sa_column=Column(String(LONGEST_HOST), primary_key=True))
+    beats: int = Field(sa_column=Column(Integer, nullable=False))
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A row as it was read."""
+
+    kind: Kind
+    host: str
+    at: datetime
+
+
+_TABLE = SQLModel.metadata.tables["heartbeat"]
+
+
+def beat(connection: Connection, kind: Kind, now: datetime) -> None:
+    """Record that `kind` is at work on this host."""
+    key = {"kind": kind.value, "host": socket.gethostname()[:LONGEST_HOST]}
+    of_key = (_TABLE.c.kind == key["kind"], _TABLE.c.host == key["host"])
+    counted = update(_TABLE).where(*of_key).values(beats=_TABLE.c.beats + 1, at=now)
+    if not connection.execute(counted).rowcount:
+        insert_if_absent(connection, _TABLE, key | {"beats": 1, "at": now})
+
+
+def heartbeats(connection: Connection) -> Sequence[Heartbeat]:
+    """All signs of life, the newest first."""
+    rows = connection.execute(select(_TABLE.c.kind, _TABLE.c.host, _TABLE.c.at).order_by(_TABLE.c.at.desc()))
+    return [Heartbeat(Kind(row.kind), row.host, row.at) for row in rows]
+
+
+def count_beats(connection: Connection, kind: Kind) -> int:
+    """How often `kind` has beaten, on all hosts. It never falls, unless the database is replaced by an older one."""
+    total = select(func.coalesce(func.sum(_TABLE.c.beats), 0)).where(_TABLE.c.kind == kind.value)
+    return int(connection.execute(total).scalar_one())

@@ -1,0 +1,75 @@
+"""A SQLite database as a file: made for its owner only, copied while in use, complete without its log."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from mailer.errors import ConfigurationError, MailerError
+
+CHECKPOINT_BUSY_SECONDS = 0.1
+
+
+def create_private(path: Path) -> None:
+    """Create an empty file for its owner only.
+
+    Raises FileExistsError, and ConfigurationError where it can't be created for another reason.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be created: {error.strerror}.") from None
+
+
+def copy(source: sqlite3.Connection, target: Path) -> None:
+    """Copy a database, consistently also while others write, to a new file for its owner only.
+
+    Raises ConfigurationError where there is such a file already, MailerError where it can't be written.
+    """
+    try:
+        create_private(target)
+    except FileExistsError:
+        raise ConfigurationError(f"{target} exists already.") from None
+    try:
+        with closing(sqlite3.connect(target)) as copied:
+            source.backup(copied)
+    except sqlite3.Error as error:
+        raise MailerError(
+            f"{target} can't be written: {error}.",
+            hint="Is the database intact, and is there room on the disk?",
+        ) from None
+
+
+class QuietCheckpoint:
+    """Copies the write-ahead log into the database's file once nobody has written for a moment.
+
+    So whoever copies the file alone, although `mailer backup` is there for that, loses as little as can be.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._log = path.with_name(path.name + "-wal")
+        self._seen = self._copied = self._version()
+
+    def look(self) -> None:
+        """Call it a few times a second: what was written before the last call, and nothing since, is copied."""
+        version = self._version()
+        is_quiet, self._seen = version == self._seen, version
+        if is_quiet and version is not None and version != self._copied:
+            try:
+                with closing(sqlite3.connect(self._path, timeout=CHECKPOINT_BUSY_SECONDS)) as connection:
+                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            except sqlite3.Error:
+                return  # the next look tries again
+            self._copied = version
+
+    def _version(self) -> tuple[int, int] | None:
+        try:
+            found = self._log.stat()
+        except OSError:
+            return None
+        return found.st_size, found.st_mtime_ns

@@ -1,0 +1,60 @@
+"""Commands about the duties of the controller: replay."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from mailer import backup
+from mailer.commands import CommandContext, json_option
+from mailer.errors import Refused
+from subscribers import rights
+from subscribers.commands.options import file_type, hasher_of
+from subscribers.ledger import JOURNAL_NAME, read_journal
+
+
+@click.group()
+def privacy() -> None:
+    """Carry out the duties of a controller: replay.
+
+    \b
+    Example:
+      mailer privacy replay
+    """
+
+
+@privacy.command()
+@click.argument("files", nargs=-1, type=file_type)
+@click.option("--lost", is_flag=True, help="There is no journal: who left after the backup is mailed again.")
+@json_option
+@click.pass_obj
+def replay(context: CommandContext, files: tuple[Path, ...], lost: bool, as_json: bool) -> None:
+    """Apply the leavers' journal to a restored database.
+
+    Those who withdrew, objected, were suppressed or erased after the backup was taken do so again. FILES are the
+    journals, one of each host; by default the one beside the settings. Safe to repeat: what is known changes nothing.
+
+    \b
+    Example:
+      mailer privacy replay
+      mailer privacy replay mailer.journal other-host.journal
+    """
+    own = context.settings.folder / JOURNAL_NAME
+    paths = files or ((own,) if own.exists() else ())
+    if not paths and not lost:
+        raise Refused(
+            f"There is no {own}, so nobody knows who left after the backup was taken.",
+            hint="Name the journals of all hosts that ran `mailer serve`. Where there are none, --lost goes on without.",
+        )
+    leavers = [leaver for path in paths for leaver in read_journal(path)]
+    with context.database.write() as connection:
+        now = context.now()
+        done = rights.replay(connection, leavers, hasher=hasher_of(context), now=now)
+        backup.mark_replayed(connection, now)
+    text = (
+        f"{done.read:,} lines: {done.withdrawn:,} consents withdrawn, {done.suppressed:,} addresses suppressed, "
+        f"{done.erased:,} people erased."
+    )
+    context.report(dataclasses.asdict(done), text, as_json=as_json)

@@ -1,0 +1,91 @@
+"""Apply the leavers' journal to a database that was restored: who left since does not come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from subscribers import ledger, people, suppression
+from subscribers.address import AddressHasher, HashedAddress, normalise
+from subscribers.leaver import Leaver, LeaverKind
+from subscribers.ledger import EVERY_TOPIC, NewEvent
+from subscribers.models import Channel, ConsentKind, SuppressionReason
+from subscribers.people import Person
+from subscribers.rights.erasure import erase
+
+SOURCE = "leavers' journal"
+_AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """How many lines were read, and what they changed."""
+
+    read: int
+    withdrawn: int
+    suppressed: int
+    erased: int
+
+
+def replay(
+    connection: Connection, leavers: Iterable[Leaver], *, hasher: AddressHasher, now: datetime
+) -> Replayed:
+    """Apply `leavers`; what the database knows already, or what a later consent undid, changes nothing.
+
+    Who is not on file is suppressed, so that no import brings them in. Needs a writing transaction. Safe to repeat.
+    """
+    ledger.lock(connection)
+    in_order = sorted(leavers, key=lambda one: one.at)
+    known = people.find_by_hashes(connection, {one.address_hash for one in in_order})
+    withdrawn = suppressed = erased = 0
+    for leaver in in_order:
+        hashed = HashedAddress(leaver.address_hash, leaver.key_id)
+        person = known.get(hashed.hash)
+        if person is None:
+            suppressed += _suppress(connection, hashed, leaver)
+        elif leaver.kind is LeaverKind.ERASED:
+            if person.created_at <= leaver.at:
+                address = normalise(person.email)
+                erase(connection, address, hasher=hasher, source=SOURCE, now=now)
+                erased += 1
+                del known[hashed.hash]
+        else:
+            ended = _withdraw(connection, person, leaver, now)
+            withdrawn += ended
+            if leaver.kind is LeaverKind.SUPPRESSED and (ended or not _agrees(connection, person)):
+                suppressed += _suppress(connection, hashed, leaver)
+    return Replayed(len(in_order), withdrawn, suppressed, erased)
+
+
+def _withdraw(connection: Connection, person: Person, leaver: Leaver, now: datetime) -> int:
+    """Withdraw what the person agreed to before they left; returns how many consents that were."""
+    kind = ConsentKind.OBJECTED if leaver.kind is LeaverKind.OBJECTED else ConsentKind.WITHDRAWN
+    events = [
+        NewEvent(person.id, topic, kind, leaver.at, Channel.COMMAND)
+        for (_, topic), status in ledger.statuses(connection, [person.id]).items()
+        if leaver.topic in {topic, EVERY_TOPIC} and status.state in _AGREED and status.since <= leaver.at
+    ]
+    if events:
+        note = ledger.store_note(connection, SOURCE, person.id)
+        ledger.append(connection, [replace(event, note=note) for event in events], now)
+    return len(events)
+
+
+def _agrees(connection: Connection, person: Person) -> bool:
+    return any(status.state in _AGREED for status in ledger.statuses(connection, [person.id]).values())
+
+
+def _suppress(connection: Connection, hashed: HashedAddress, leaver: Leaver) -> bool:
+    if suppression.since_by_hash(connection, hashed.hash) is not None:
+        return False
+    reason = {
+        LeaverKind.WITHDRAWN: SuppressionReason.WITHDRAWN,
+        LeaverKind.OBJECTED: SuppressionReason.OBJECTED,
+        LeaverKind.SUPPRESSED: SuppressionReason.OPTED_OUT,
+        LeaverKind.ERASED: SuppressionReason.ERASED,
+    }[leaver.kind]
+    suppression.add(connection, hashed, reason, leaver.at, source=SOURCE)
+    return True

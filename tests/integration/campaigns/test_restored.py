@@ -1,0 +1,209 @@
+"""A backup is put back: nobody gets two mails, and nobody who left gets one, whenever it was taken."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from campaigns import holds
+from campaigns.lifecycle import Act
+from campaigns.models import CampaignState
+from mailer import backup
+from mailer.database import Database
+from mailer.errors import Refused
+from subscribers import rights
+from subscribers.address import AddressHasher, normalise
+from subscribers.ledger import JOURNAL_NAME, Journal, read_journal
+from tests.support.archive import Archive
+from tests.support.campaign import (
+    NOTES,
+    SECRET,
+    counts,
+    dispatch_for,
+    draft,
+    send,
+    settings_for,
+    subscribe,
+    unwatched,
+)
+from tests.support.relay import FaultyRelay
+
+PEOPLE = 100
+MOMENTS = 20
+HASHER = AddressHasher([SECRET.encode()])
+
+
+@pytest.fixture
+def archive(database: Database, tmp_path: Path) -> Archive:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    return Archive(database, folder)
+
+
+@pytest.fixture
+def journal(database: Database, tmp_path: Path) -> Iterator[Journal]:
+    kept = Journal(tmp_path / JOURNAL_NAME)
+    database.after_commit = kept.record
+    yield kept
+    kept.close()
+
+
+def leave(database: Database, number: int) -> str:
+    """Withdraw, by the command's own use case; returns the address."""
+    address = normalise(f"person{number}@example.com")
+    with database.write() as connection:
+        rights.withdraw(
+            connection, address, NOTES.topic, hasher=HASHER, source="test", now=database.clock()()
+        )
+    return address.spelling
+
+
+def replay(database: Database, folder: Path) -> None:
+    with database.write() as connection:
+        rights.replay(connection, read_journal(folder / JOURNAL_NAME), hasher=HASHER, now=database.clock()())
+        backup.mark_replayed(connection, database.clock()())
+
+
+@pytest.mark.slow
+async def test_a_backup_of_any_moment_put_back_mails_nobody_twice_and_nobody_who_left(
+    archive: Archive, journal: Journal, tmp_path: Path
+) -> None:
+    database = archive.database
+    subscribe(database, PEOPLE)
+    draft(database)
+    archive.take()
+    left: set[str] = set()
+    async with FaultyRelay(pipelining=True) as relay:
+        relay.slowness = 0.005
+        settings = settings_for(relay.port, folder=tmp_path)
+        running = asyncio.create_task(send(dispatch_for(database, settings)))
+        for moment in range(1, MOMENTS - 1):
+            await relay.taken(moment * PEOPLE // MOMENTS)
+            await asyncio.to_thread(archive.take)
+            left.add(await asyncio.to_thread(leave, database, PEOPLE + 1 - moment))
+        assert (await running).error is None
+        archive.take()
+        left.add(leave(database, 1))
+        relay.slowness = 0
+        journal.close()
+        assert len(archive.taken) == MOMENTS
+        first = Counter(mail.recipient for mail in relay.accepted)
+        assert max(first.values()) == 1
+        for taken in archive.taken:
+            relay.accepted.clear()
+            archive.put_back(taken)
+            dispatch = dispatch_for(database, settings)
+            with pytest.raises(Refused):
+                dispatch.start_due()
+            with pytest.raises(Refused):
+                await dispatch.run("notes", unwatched)
+            replay(database, tmp_path)
+            if counts(database).state is not CampaignState.FINISHED:
+                dispatch.resolve("notes", resend=False)
+            dispatch.start_due()
+            assert dispatch.due() == []
+            assert relay.accepted == []
+            assert counts(database).state is CampaignState.FINISHED
+            draft(database, "next")
+            assert (await send(dispatch, "next")).error is None
+            mailed = Counter(mail.recipient for mail in relay.accepted)
+            assert max(mailed.values()) == 1
+            assert mailed.keys().isdisjoint(left), taken
+            assert len(mailed) == PEOPLE - len(left)
+
+
+async def test_an_older_database_copied_into_place_is_noticed_and_held(
+    archive: Archive, tmp_path: Path
+) -> None:
+    database = archive.database
+    subscribe(database, 40)
+    draft(database)
+    async with FaultyRelay(pipelining=True) as relay:
+        relay.slowness = 0.01
+        settings = settings_for(relay.port, folder=tmp_path)
+        running = asyncio.create_task(send(dispatch_for(database, settings)))
+        await relay.taken(5)
+        await asyncio.to_thread(archive.take)
+        await running
+        mailed = len(relay.accepted)
+        for _ in range(2):  # the second time it is older than the first
+            archive.replace(archive.taken[0])
+            dispatch = dispatch_for(database, settings)
+            with pytest.raises(Refused, match=r"mailer\.head"):
+                dispatch.start_due()
+        assert counts(database).state is CampaignState.PAUSED
+        with pytest.raises(Refused, match="restored"):
+            dispatch_for(database, settings).start("notes")
+    assert len(relay.accepted) == mailed
+
+
+async def test_a_database_that_goes_on_is_not_held(archive: Archive, tmp_path: Path) -> None:
+    database = archive.database
+    subscribe(database, 5)
+    draft(database)
+    async with FaultyRelay() as relay:
+        settings = settings_for(relay.port, folder=tmp_path)
+        await send(dispatch_for(database, settings))
+        archive.take()
+        archive.replace(archive.taken[0])
+        dispatch_for(database, settings).start_due()
+        leave(database, 1)
+        dispatch_for(database, settings).start_due()
+
+
+def test_a_ledger_that_took_another_way_is_noticed(sqlite_database: Database, tmp_path: Path) -> None:
+    database = sqlite_database
+    settings = settings_for(25, folder=tmp_path)
+    subscribe(database, 5)
+    before = tmp_path / "before"
+    database.copy_file(before)
+    leave(database, 1)
+    dispatch_for(database, settings).start_due()
+    Archive(database, tmp_path).replace(before)
+    leave(database, 2)
+    leave(database, 3)
+    with pytest.raises(Refused, match=r"mailer\.head"):
+        dispatch_for(database, settings).start_due()
+
+
+def test_another_installation_beside_the_marker_is_not_held(
+    sqlite_database: Database, sqlite_template: Path, tmp_path: Path
+) -> None:
+    settings = settings_for(25, folder=tmp_path)
+    subscribe(sqlite_database, 5)
+    dispatch_for(sqlite_database, settings).start_due()
+    other = Database(f"sqlite:///{shutil.copyfile(sqlite_template, tmp_path / 'other.db')}")
+    with other.engine.begin() as connection:
+        connection.execute(text("UPDATE installation SET id = 'another'"))
+    dispatch_for(other, settings).start_due()
+    other.close()
+
+
+async def test_a_campaign_that_is_to_be_sent_again_is_sent_after_all_is_decided(
+    archive: Archive, tmp_path: Path
+) -> None:
+    database = archive.database
+    subscribe(database, 4)
+    draft(database)
+    draft(database, "other")
+    async with FaultyRelay() as relay:
+        settings = settings_for(relay.port, folder=tmp_path)
+        dispatch = dispatch_for(database, settings)
+        dispatch.start("notes")
+        with database.write() as connection:
+            holds.hold(connection, "test", database.clock()())
+            backup.mark_replayed(connection, database.clock()())
+        assert dispatch.resolve("notes", resend=True) == 4
+        with pytest.raises(Refused, match="restored"):
+            dispatch.start("other")
+        assert dispatch.resolve("other", resend=False) == 0
+        dispatch.act("notes", Act.RESUME)
+        await dispatch.run("notes", unwatched)
+        assert len(relay.accepted) == 4
+        assert counts(database, "other").state is CampaignState.FINISHED
