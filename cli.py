@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Manage subscribers: import, list, show, rectify, erase, export.",
     ),
     "consent": ("subscribers.commands:consent", "Record, withdraw, show, prove and verify consent."),
+    "webhooks": ("subscribers.commands:webhooks", "Tell other systems of each change to a consent."),
     "campaigns": (
         "campaigns.commands:campaigns",
         "Create, check, approve, schedule, send and follow campaigns.",

@@ -30,15 +30,18 @@ from mailer.config import Settings, key_source, load_settings
 from mailer.database import Clock, Database, GroupCommit, QuietCheckpoint
 from mailer.errors import MailerError
 from mailer.observability import CONTENT_TYPE, Metric, Metrics
+from mailer.webhooks import Reach
 from subscribers.ledger import JOURNAL_NAME, Journal, LedgerHealth
 from subscribers.models import Consent
 from subscribers.self_service import View, unsubscribe
 from subscribers.web import COUNTED, UnsubscribeEndpoint
 from subscribers.web.api import ConsentApi
+from subscribers.webhooks.delivery import WebhookDelivery
 from templates.page import Pages
 
 HEALTH_SECONDS = 5
 CHECKPOINT_LOOK_SECONDS = 0.3
+WEBHOOK_CALLS = "mailer_webhook_calls_total"
 ANSWERS = "mailer_http_answers_total"
 ANSWER_SECONDS = "mailer_http_answer_seconds"
 
@@ -70,7 +73,12 @@ class Application:
         self._ledger_problem: str | None = None
         self.metrics = Metrics(
             COUNTED
-            | {ANSWERS: Metric("Answers over HTTP, by route and status.", {"route": (), "status": ()})},
+            | {
+                ANSWERS: Metric("Answers over HTTP, by route and status.", {"route": (), "status": ()}),
+                WEBHOOK_CALLS: Metric(
+                    "Webhook calls, by whether they were accepted.", {"accepted": ("yes", "no")}
+                ),
+            },
             {
                 ANSWER_SECONDS: Metric(
                     "Seconds from a request to the end of its answer, by route.", {"route": ()}
@@ -108,7 +116,10 @@ class Application:
         gc.collect()
         gc.freeze()  # else every full collection walks all imported code: 50 ms that every visitor waits
         checkpointing = asyncio.create_task(self._checkpoint_when_quiet())
+        calling = asyncio.create_task(self._call_webhooks())
         yield
+        calling.cancel()
+        await asyncio.wait([calling])
         gc.unfreeze()
         checkpointing.cancel()
         await self._commits.close()
@@ -117,6 +128,16 @@ class Application:
         if self._verifying is not None:
             await asyncio.wait([self._verifying])
         await self._database.aclose()
+
+    async def _call_webhooks(self) -> None:
+        allowed = self._settings.webhooks
+        delivery = WebhookDelivery(
+            self._database,
+            key_source(self._settings),
+            Reach(allowed.allow_private, allowed.allow_http),
+            lambda accepted: self.metrics.count(WEBHOOK_CALLS, accepted="yes" if accepted else "no"),
+        )
+        await delivery.run()
 
     @cached_property
     def _clock(self) -> Clock:

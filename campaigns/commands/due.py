@@ -15,7 +15,11 @@ from campaigns.digests import Digests, Ticked
 from campaigns.sending import Dispatch
 from campaigns.timing import Missed
 from mailer.commands import CommandContext, json_option
+from mailer.config import KeySource, key_source
+from mailer.database import Database
 from mailer.errors import MailerError, Refused
+from mailer.webhooks import Reach
+from subscribers import webhooks
 
 
 @click.command("run-due")
@@ -34,9 +38,11 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
       */5 * * * *  cd /srv/mailer && /opt/release-mailer/.venv/bin/mailer run-due
     """
     dispatch = dispatch_of(context)
+    webhooks.call_due(*_webhook_parts(context))
     with stop_signals() as stop:
         started = _start_due(context, dispatch, set())
         results = run_due_campaigns(context, dispatch, processes, stop)
+    webhooks.call_due(*_webhook_parts(context))
     # Cron starts a run each minute; that an earlier one is still at work is not worth a mail.
     own = [result for result in results if not result.by_another_run]
     if as_json:
@@ -74,7 +80,7 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
     _ = context.settings  # invalid settings end it here
     printed = problem = None
     refusals: set[str] = set()
-    with stop_signals() as stop:
+    with stop_signals() as stop, webhooks.calling(*_webhook_parts(context)):
         while not stop.requested:
             try:
                 _work_once(context, processes, stop, refusals)
@@ -97,6 +103,15 @@ def _work_once(context: CommandContext, processes: int, stop: StopSignals, print
         context.report({}, result.status.line(), as_json=False)
         if result.message:
             context.console.print(result.message, style="yellow", markup=False)
+
+
+def _webhook_parts(context: CommandContext) -> tuple[Database, KeySource, Reach]:
+    allowed = context.settings.webhooks
+    return (
+        context.database,
+        key_source(context.settings),
+        Reach(allowed.allow_private, allowed.allow_http),
+    )
 
 
 @dataclass(frozen=True, slots=True)

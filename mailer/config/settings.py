@@ -73,6 +73,13 @@ class DkimSettings(Section):
     ed25519_key_file: Path | None = None
 
 
+class WebhookSettings(Section):
+    """What outgoing webhooks may do beyond calling public addresses by HTTPS; for trying things out."""
+
+    allow_private: bool = False
+    allow_http: bool = False
+
+
 UnsubscribeCheck = Literal["require", "warn", "off"]
 
 
@@ -112,6 +119,7 @@ class Settings(BaseSettings):
     brand: BrandSettings = BrandSettings()
     retry: RetrySettings = RetrySettings()
     dkim: DkimSettings = DkimSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     folder: Path = Path()
 
     @field_validator("public_url")

@@ -19,7 +19,6 @@ from subscribers.account.requests import (
     Withdraw,
     problem,
 )
-from subscribers.account.wordings import list_all as list_wordings
 
 __all__ = [
     "AccountRequests",
@@ -34,6 +33,5 @@ __all__ = [
     "Submission",
     "Withdraw",
     "consents_of",
-    "list_wordings",
     "problem",
 ]

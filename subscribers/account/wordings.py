@@ -1,31 +1,97 @@
-"""The wording that a consent names by the SHA-256 of its text."""
+"""The texts that people are shown when they are asked for consent; a consent names one by its SHA-256."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from subscribers.ledger import WORDING
+from mailer.errors import NotFound, Refused
+from subscribers import ledger
+from subscribers.ledger import WORDING, text_hash
+
+SHORTEST_PREFIX = 8
+# A language, and perhaps a script or a country (BCP 47).
+LANGUAGE_PATTERN = "^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 
 
 class RegisteredWording(NamedTuple):
-    """A text that was shown, with its language and version."""
+    """A text that was shown, with what it is about, its language and its version."""
 
-    text: str
+    sha256: str
     language: str
     version: str
+    topic: str
+    text: str
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Everything but the text."""
+        return {
+            "sha256": self.sha256,
+            "language": self.language,
+            "version": self.version,
+            "topic": self.topic,
+        }
+
+
+_COLUMNS = [WORDING.c[name] for name in RegisteredWording._fields]
 
 
 def find(connection: Connection, sha256: str, topic: str) -> RegisteredWording | None:
-    """The wording with this hash for `topic`; None where it is not registered."""
-    columns = WORDING.c.text, WORDING.c.language, WORDING.c.version
-    registered = select(*columns).where(WORDING.c.sha256 == sha256, WORDING.c.topic == topic)
+    """The wording with this hash for `topic`; None where it is not registered.
+
+    Imports may have stored one text under several languages or versions; the newest counts.
+    """
+    registered = select(*_COLUMNS).where(WORDING.c.sha256 == sha256, WORDING.c.topic == topic)
     row = connection.execute(registered.order_by(WORDING.c.first_used_at.desc()).limit(1)).first()
     return RegisteredWording(*row) if row else None
 
 
-def list_all(connection: Connection) -> list[dict[str, str]]:
-    """The registered wordings, without their texts."""
-    columns = WORDING.c.sha256, WORDING.c.language, WORDING.c.version, WORDING.c.topic
-    return [dict(row) for row in connection.execute(select(*columns)).mappings()]
+def register(
+    connection: Connection, text: str, now: datetime, *, topic: str, language: str, version: str
+) -> RegisteredWording:
+    """Register a text, once. Needs a writing transaction.
+
+    Raises Refused where the text would have two names on the topic, or the name two texts: a consent must lead to one
+    text. Raises InvalidInput for a text that is empty or too long.
+    """
+    same_topic = select(*_COLUMNS).where(WORDING.c.topic == topic)
+    for row in connection.execute(same_topic):
+        known = RegisteredWording(*row)
+        has_same_name = (known.language, known.version) == (language, version)
+        has_same_text = known.sha256 == text_hash(text)
+        if has_same_text and has_same_name:
+            return known
+        if has_same_text and (known.language or known.version):
+            raise Refused(
+                f"The text is registered for {topic} already, with language {known.language or 'none'!r} "
+                f"and version {known.version!r}.",
+                hint="It needs no second registration.",
+            )
+        if has_same_name and not has_same_text:
+            raise Refused(
+                f"Another text is registered for {topic} with this language and version.",
+                hint="Give the new text a version of its own.",
+            )
+    ledger.store_wording(connection, text, now, topic=topic, language=language, version=version)
+    return RegisteredWording(text_hash(text), language, version, topic, text)
+
+
+def list_all(connection: Connection) -> list[RegisteredWording]:
+    """All registered wordings, oldest first."""
+    statement = select(*_COLUMNS).order_by(WORDING.c.first_used_at, WORDING.c.commitment)
+    return [RegisteredWording(*row) for row in connection.execute(statement)]
+
+
+def find_by_prefix(connection: Connection, prefix: str) -> RegisteredWording:
+    """The wording whose hash begins so, at least 8 digits. Raises NotFound, also where there are two texts."""
+    if len(prefix) >= SHORTEST_PREFIX and prefix.isalnum():
+        statement = select(*_COLUMNS).where(WORDING.c.sha256.startswith(prefix.lower(), autoescape=True))
+        rows = [RegisteredWording(*row) for row in connection.execute(statement)]
+        if len({row.sha256 for row in rows}) == 1:
+            return rows[0]
+    raise NotFound(
+        "No single text has a SHA-256 that begins so.", hint="List them: `mailer consent wording list`."
+    )

@@ -12,6 +12,7 @@ from mailer.commands import CommandContext, json_option
 from mailer.errors import InvalidInput, Refused
 from subscribers import ledger, rights
 from subscribers.commands import reporting
+from subscribers.commands.changes import changes
 from subscribers.commands.options import (
     address_of,
     email_argument,
@@ -25,6 +26,7 @@ from subscribers.commands.options import (
     version_option,
     wording_option,
 )
+from subscribers.commands.wording import wording as wording_group
 from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission, parse_consent_time
 from subscribers.ledger import BrokenLink, parse_note
 from subscribers.models import Channel
@@ -41,6 +43,10 @@ def consent() -> None:
     Example:
       mailer consent prove jan@example.com
     """
+
+
+consent.add_command(wording_group)
+consent.add_command(changes)
 
 
 @consent.command()

@@ -23,7 +23,6 @@ from subscribers.web.api.service import Service
 
 Writes = Annotated[Token, Depends(require(Scope.CONSENTS_WRITE))]
 Rights = Annotated[Token, Depends(require(Scope.RIGHTS_WRITE))]
-WritesWordings = Annotated[Token, Depends(require(Scope.WORDINGS_WRITE))]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -120,6 +119,20 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
     async def list_wordings() -> Response:
         """The registered texts."""
         return JSONResponse({"wordings": await service.wordings()})
+
+    @router.post(
+        "/wordings",
+        response_model=schemas.Wording,
+        responses=conflict(),
+        dependencies=[Depends(require(Scope.WORDINGS_WRITE))],
+    )
+    async def register_wording(body: schemas.NewWording) -> Response:
+        """Register a text that people are shown, so that consents can cite it. Repeating it changes nothing."""
+        return _answer(
+            await service.register_wording(
+                body.text, topic=body.topic, language=body.language, version=body.version
+            )
+        )
 
     return router
 

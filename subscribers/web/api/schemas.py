@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from mailer.config import TOPIC_PATTERN
+from subscribers.account.wordings import LANGUAGE_PATTERN
 from subscribers.ledger import LONGEST_LANGUAGE, LONGEST_VERSION, LONGEST_WORDING
 from subscribers.people import LONGEST_NAME
 from subscribers.public_ids import CHANGE_PATTERN, SUBSCRIBER_PATTERN
@@ -136,9 +137,7 @@ class NewWording(Body):
     """A text that people are shown when they are asked for consent."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_WORDING)]
-    language: Annotated[
-        str, StringConstraints(max_length=LONGEST_LANGUAGE, pattern="^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
-    ]
+    language: Annotated[str, StringConstraints(max_length=LONGEST_LANGUAGE, pattern=LANGUAGE_PATTERN)]
     version: Annotated[str, StringConstraints(max_length=LONGEST_VERSION, pattern=LINE_PATTERN)] = ""
     topic: TopicName
 

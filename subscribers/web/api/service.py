@@ -15,9 +15,9 @@ from mailer.access import KnownTokens, Token
 from mailer.access.store import note_use
 from mailer.config import KeySource
 from mailer.database import Clock, Database, GroupCommit, installation_id
-from mailer.errors import Refused
+from mailer.errors import InvalidInput, Refused
 from subscribers import account, changes, rights
-from subscribers.account import IdempotencyKeys, Mark, Outcome, Submission
+from subscribers.account import IdempotencyKeys, Mark, Outcome, Submission, problem, wordings
 from subscribers.account.requests import Who
 from subscribers.address import AddressHasher
 from subscribers.public_ids import PublicIds
@@ -106,7 +106,24 @@ class Service:
 
     async def wordings(self) -> list[dict[str, str]]:
         """The registered texts."""
-        return await self._read(account.list_wordings)
+        return [each.values for each in await self._read(wordings.list_all)]
+
+    async def register_wording(self, text: str, *, topic: str, language: str, version: str) -> Outcome:
+        """Register a text."""
+
+        def write() -> Outcome:
+            try:
+                with self._database.write() as connection:
+                    found = wordings.register(
+                        connection, text, self.now(), topic=topic, language=language, version=version
+                    )
+            except Refused as error:
+                return problem(409, "wording-taken", f"{error.message} {error.hint}")
+            except InvalidInput as error:
+                return problem(422, "invalid-request", error.message, field="text")
+            return Outcome(200, found.values)
+
+        return await asyncio.to_thread(write)
 
     async def note_use(self, token: Token) -> None:
         """Note the day on which a token was used."""

@@ -22,7 +22,8 @@ from sqlmodel import SQLModel
 import campaigns.models  # noqa: F401 - registers its tables
 import mailer.access.models  # noqa: F401
 import subscribers.account.idempotency
-import subscribers.models  # noqa: F401
+import subscribers.models
+import subscribers.webhooks.models  # noqa: F401
 from campaigns.deliveries import workers
 from cli import mailer as command
 from mailer.database import Database, schema, schema_version

@@ -254,6 +254,7 @@ async def test_a_token_does_what_its_scope_allows_and_nothing_else(sqlite_api: A
         (Scope.CHANGES_READ, "GET", "changes"),
         (Scope.RIGHTS_WRITE, "POST", "rectifications"),
         (Scope.RIGHTS_WRITE, "POST", "erasures"),
+        (Scope.WORDINGS_WRITE, "POST", "wordings"),
     ]
     for needed, method, path in requests:
         answer = await sqlite_api.client.request(
@@ -272,6 +273,7 @@ VALID: dict[str, Any] = {
     "consents/query": {"email": "jan@example.com"},
     "rectifications": {"email": "jan@example.com"},
     "erasures": {"email": "jan@example.com"},
+    "wordings": {"text": "Yes.", "language": "en", "topic": TOPIC},
 }
 
 

@@ -366,6 +366,25 @@ def _create_api_tables() -> None:
     )
     op.create_index("ix_idempotent_request_subscriber_id", "idempotent_request", ["subscriber_id"])
     op.create_index("ix_idempotent_request_answered_at", "idempotent_request", ["answered_at"])
+    op.create_table(
+        "webhook_endpoint",
+        sa.Column("id", sa.String(length=16), nullable=False),
+        sa.Column("url", sa.String(length=2000), nullable=False),
+        sa.Column("key_id", sa.String(length=16), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("former_key_id", sa.String(length=16), nullable=True),
+        sa.Column("rotated_at", INSTANT, nullable=True),
+        sa.Column("cursor", BIG, nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("next_attempt_at", INSTANT, nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failing_since", INSTANT, nullable=True),
+        sa.Column("parked_at", INSTANT, nullable=True),
+        sa.Column("last_answer", sa.String(length=200), nullable=False),
+        sa.Column("lease", sa.String(length=32), nullable=True),
+        sa.Column("lease_until", INSTANT, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_endpoint")),
+    )
 
 
 def _create_ledger() -> None:

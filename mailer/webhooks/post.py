@@ -1,0 +1,87 @@
+"""Post a webhook: to the address that was looked up and checked, under the name of its URL."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import httpx
+
+from mailer.webhooks.destination import Destination, Reach, Unreachable, resolve
+
+TOTAL_SECONDS = 10.0
+LARGEST_ANSWER = 8 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a call: the HTTP status, or None and what went wrong. `detail` names no address or URL."""
+
+    status: int | None
+    detail: str
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the receiver took it."""
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the receiver wants no more calls (410)."""
+        return self.status == 410
+
+
+async def post(destination: Destination, body: bytes, headers: Mapping[str, str], reach: Reach) -> Answer:
+    """Make one call, of at most 10 seconds in all. A redirect is not followed; 8 KB of the answer are read."""
+    try:
+        async with asyncio.timeout(TOTAL_SECONDS):
+            return await _post(destination, body, headers, reach)
+    except TimeoutError:
+        return Answer(None, "no answer within 10 seconds")
+    except Unreachable as error:
+        return Answer(None, error.message)
+    except ssl.SSLError:
+        return Answer(None, "the TLS certificate is not valid for the name")
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        reason = "the TLS certificate is not valid for the name" if "CERTIFICATE" in str(error) else None
+        return Answer(None, reason or f"no answer ({type(error).__name__})")
+
+
+async def _post(destination: Destination, body: bytes, headers: Mapping[str, str], reach: Reach) -> Answer:
+    address = await resolve(destination, reach)
+    literal = f"[{address}]" if address.version == 6 else str(address)
+    url = f"{destination.scheme}://{literal}:{destination.port}{destination.path}"
+    async with httpx.AsyncClient(
+        verify=_tls(), trust_env=False, follow_redirects=False, timeout=TOTAL_SECONDS, http2=False
+    ) as client:
+        request = client.build_request(
+            "POST",
+            url,
+            content=body,
+            headers={
+                "Host": destination.host_header,
+                "Content-Type": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": "release-mailer",
+                **headers,
+            },
+            extensions={"sni_hostname": destination.host},
+        )
+        response = await client.send(request, stream=True)
+        try:
+            read = 0
+            async for chunk in response.aiter_raw():
+                read += len(chunk)
+                if read >= LARGEST_ANSWER:
+                    break
+        finally:
+            await response.aclose()
+    return Answer(response.status_code, f"HTTP {response.status_code}")
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()

@@ -1,0 +1,221 @@
+"""mailer webhooks: who is told of changes to consents."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+import click
+
+from mailer.commands import CommandContext, json_option
+from mailer.config import key_ring, key_source
+from mailer.database import installation_id
+from mailer.errors import InvalidInput, MailerError
+from mailer.webhooks import Reach, parse_destination
+from subscribers import webhooks as endpoints
+from subscribers.public_ids import PublicIds
+from subscribers.webhooks import Endpoint
+
+id_argument = click.argument("endpoint_id", metavar="ID")
+
+
+@click.group()
+def webhooks() -> None:
+    """Tell other systems of each change to a consent.
+
+    Each URL is called with up to 100 changes at a time, in order, signed by Standard Webhooks. A call that fails is made
+    again, for two days; then the URL is parked. Nothing is lost: `mailer webhooks resume` goes on where it stopped.
+
+    \b
+    Example:
+      mailer webhooks add https://portal.example.com/hooks/mailer
+    """
+
+
+@webhooks.command()
+@click.argument("url")
+@click.option(
+    "--from-start", is_flag=True, help="Tell it all changes that there ever were, not only new ones."
+)
+@json_option
+@click.pass_obj
+def add(context: CommandContext, url: str, from_start: bool, as_json: bool) -> None:
+    """Tell a URL of each change from now on.
+
+    Prints the secret that signs the calls.
+
+    \b
+    Example:
+      mailer webhooks add https://portal.example.com/hooks/mailer
+    """
+    try:
+        parse_destination(url, _reach(context))
+    except InvalidInput as error:
+        raise InvalidInput(f"{error.reason}.", where="URL") from None
+    ring, now = key_ring(context.settings), context.now()
+    with context.database.write() as connection:
+        endpoint = endpoints.add(connection, url, ring, now, from_start=from_start)
+    [secret] = endpoints.secrets_of(endpoint, ring, now)
+    context.report(
+        {"id": endpoint.id, "secret": secret},
+        f"Webhook {endpoint.id}. The receiver checks calls with this secret:\n{secret}",
+        as_json=as_json,
+    )
+
+
+@webhooks.command("list")
+@json_option
+@click.pass_obj
+def list_(context: CommandContext, as_json: bool) -> None:
+    """List the webhooks, with what waits and the last answer.
+
+    \b
+    Example:
+      mailer webhooks list
+    """
+    with context.database.read() as connection:
+        found = endpoints.list_all(connection)
+        newest = endpoints.newest_number(connection)
+    lines = [
+        f"{each.id}  {each.url}  {_state(each, newest)}  {each.last_answer or 'not called yet'}"
+        for each in found
+    ]
+    values = [_values(each, newest) for each in found]
+    context.report({"webhooks": values}, "\n".join(lines) or "There are no webhooks.", as_json=as_json)
+
+
+@webhooks.command()
+@id_argument
+@json_option
+@click.pass_obj
+def remove(context: CommandContext, endpoint_id: str, as_json: bool) -> None:
+    """Call a URL no more.
+
+    \b
+    Example:
+      mailer webhooks remove 4f1d0c2a9b7e
+    """
+    with context.database.write() as connection:
+        endpoints.remove(connection, endpoint_id)
+    context.report({"id": endpoint_id, "removed": True}, "Removed.", as_json=as_json)
+
+
+@webhooks.command()
+@id_argument
+@json_option
+@click.pass_obj
+def rotate(context: CommandContext, endpoint_id: str, as_json: bool) -> None:
+    """Make a new secret. For a day the former one signs as well.
+
+    \b
+    Example:
+      mailer webhooks rotate 4f1d0c2a9b7e
+    """
+    ring, now = key_ring(context.settings), context.now()
+    with context.database.write() as connection:
+        endpoint = endpoints.rotate(connection, endpoint_id, ring, now)
+    secret = endpoints.secrets_of(endpoint, ring, now)[0]
+    context.report({"id": endpoint_id, "secret": secret}, secret, as_json=as_json)
+
+
+@webhooks.command()
+@id_argument
+@json_option
+@click.pass_obj
+def resume(context: CommandContext, endpoint_id: str, as_json: bool) -> None:
+    """Call a parked URL again, from where it stopped.
+
+    \b
+    Example:
+      mailer webhooks resume 4f1d0c2a9b7e
+    """
+    with context.database.write() as connection:
+        endpoints.resume(connection, endpoint_id, context.now())
+    context.report({"id": endpoint_id, "resumed": True}, "It is called again.", as_json=as_json)
+
+
+@webhooks.command()
+@id_argument
+@click.option("--after", metavar="CURSOR", help="The id of a change; without it, everything from the start.")
+@json_option
+@click.pass_obj
+def replay(context: CommandContext, endpoint_id: str, after: str | None, as_json: bool) -> None:
+    """Tell a URL again what came after a change, or everything.
+
+    \b
+    Example:
+      mailer webhooks replay 4f1d0c2a9b7e
+    """
+    with context.database.write() as connection:
+        number = 0
+        if after is not None:
+            try:
+                number = PublicIds(installation_id(connection)).read_change(after)
+            except InvalidInput as error:
+                raise InvalidInput(f"{error.reason}.", where="--after") from None
+        endpoints.replay(connection, endpoint_id, number, context.now())
+    context.report({"id": endpoint_id, "replayed": True}, "It is told again.", as_json=as_json)
+
+
+@webhooks.command()
+@id_argument
+@json_option
+@click.pass_obj
+def test(context: CommandContext, endpoint_id: str, as_json: bool) -> None:
+    """Call a URL once with no changes, and print what it answered.
+
+    Ends with 1 unless that is 2xx.
+
+    \b
+    Example:
+      mailer webhooks test 4f1d0c2a9b7e
+    """
+    from subscribers.webhooks.delivery import call  # noqa: PLC0415 - httpx is slow to import
+
+    with context.database.read() as connection:
+        endpoint = endpoints.find(connection, endpoint_id)
+    now = context.now()
+    values = {"type": "consent.changes", "timestamp": now.isoformat(), "data": {"changes": []}}
+    answer = asyncio.run(
+        call(
+            endpoint,
+            f"msg_test_{secrets.token_hex(8)}",
+            values,
+            keys=key_source(context.settings),
+            reach=_reach(context),
+            now=now,
+        )
+    )
+    context.report(
+        {"id": endpoint_id, "accepted": answer.is_accepted, "answer": answer.detail},
+        answer.detail,
+        as_json=as_json,
+    )
+    if not answer.is_accepted:
+        raise click.exceptions.Exit(MailerError.exit_code)
+
+
+def _reach(context: CommandContext) -> Reach:
+    chosen = context.settings.webhooks
+    return Reach(chosen.allow_private, chosen.allow_http)
+
+
+def _state(endpoint: Endpoint, newest: int) -> str:
+    if endpoint.parked_at is not None:
+        return f"parked since {endpoint.parked_at:%Y-%m-%d %H:%M} UTC"
+    waiting = max(newest - endpoint.cursor, 0)
+    failing = f", failing since {endpoint.failing_since:%Y-%m-%d %H:%M} UTC" if endpoint.failing_since else ""
+    return f"{waiting} waiting{failing}"
+
+
+def _values(endpoint: Endpoint, newest: int) -> dict[str, object]:
+    return {
+        "id": endpoint.id,
+        "url": endpoint.url,
+        "waiting": max(newest - endpoint.cursor, 0),
+        "failures": endpoint.failures,
+        "failing_since": endpoint.failing_since,
+        "next_attempt_at": endpoint.next_attempt_at,
+        "parked_at": endpoint.parked_at,
+        "last_answer": endpoint.last_answer,
+    }

@@ -1,0 +1,42 @@
+"""Webhooks: each endpoint is a cursor in the change feed, and is told what comes after it.
+
+`models` is the table, `endpoints` adds, lists, replays and removes, `backoff` decides what a failed call means (core),
+`delivery` makes the calls, and `background` starts it where there are endpoints at all.
+"""
+
+from __future__ import annotations
+
+from subscribers.changes import newest_number
+from subscribers.webhooks.background import call_due, calling
+from subscribers.webhooks.backoff import PARKED_AFTER, Failure, after_failure
+from subscribers.webhooks.endpoints import (
+    Endpoint,
+    add,
+    find,
+    list_all,
+    remove,
+    replay,
+    resume,
+    rotate,
+    secrets_of,
+)
+from subscribers.webhooks.models import WebhookEndpoint
+
+__all__ = [
+    "PARKED_AFTER",
+    "Endpoint",
+    "Failure",
+    "WebhookEndpoint",
+    "add",
+    "after_failure",
+    "call_due",
+    "calling",
+    "find",
+    "list_all",
+    "newest_number",
+    "remove",
+    "replay",
+    "resume",
+    "rotate",
+    "secrets_of",
+]

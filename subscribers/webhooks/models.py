@@ -1,0 +1,36 @@
+"""The table of webhook endpoints. It names systems, no people, and holds no secret."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Column, Integer, String
+from sqlmodel import Field, SQLModel
+
+from mailer.database import BIG
+
+
+class WebhookEndpoint(SQLModel, table=True):
+    """A URL that is told the changes after number `cursor`.
+
+    Its secret is derived from the secret key `key_id`, its id and `generation`. `lease` is the claim of the process that
+    is calling it, `parked_at` since when it is no longer called.
+    """
+
+    __tablename__ = "webhook_endpoint"
+
+    id: str = Field(sa_column=Column(String(16), primary_key=True))
+    url: str = Field(sa_column=Column(String(2000), nullable=False))
+    key_id: str = Field(sa_column=Column(String(16), nullable=False))
+    generation: int = Field(sa_column=Column(Integer, nullable=False))
+    former_key_id: str | None = Field(default=None, sa_column=Column(String(16), nullable=True))
+    rotated_at: datetime | None = None
+    cursor: int = Field(sa_column=Column(BIG, nullable=False))
+    created_at: datetime
+    next_attempt_at: datetime
+    failures: int = Field(sa_column=Column(Integer, nullable=False))
+    failing_since: datetime | None = None
+    parked_at: datetime | None = None
+    last_answer: str = Field(default="", sa_column=Column(String(200), nullable=False))
+    lease: str | None = Field(default=None, sa_column=Column(String(32), nullable=True))
+    lease_until: datetime | None = None

@@ -1,0 +1,59 @@
+"""A receiver of webhooks: it keeps what it was sent, and answers as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from standardwebhooks import Webhook
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tests.support.web_server import serving
+
+
+@dataclass
+class Receiver:
+    """`secret` checks the signature of each call; `answer` makes the answer of the nth call. It waits for `released`."""
+
+    url: str = ""
+    secret: str = ""
+    answer: Callable[[int], Response] = lambda _number: Response(status_code=204)
+    calls: list[Any] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    released: asyncio.Event | None = None
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def take(self, request: Request) -> Response:
+        body = await request.body()
+        if self.released is not None:
+            await self.released.wait()
+        self.calls.append(Webhook(self.secret).verify(body, dict(request.headers)))
+        self.ids.append(request.headers["webhook-id"])
+        self._arrived.set()
+        return self.answer(len(self.calls))
+
+    @property
+    def changes(self) -> list[Any]:
+        return [change for call in self.calls for change in call["data"]["changes"]]
+
+    async def wait_for(self, count: int) -> None:
+        """Until so many changes have come."""
+        async with asyncio.timeout(20):
+            while len(self.changes) < count:
+                self._arrived.clear()
+                await self._arrived.wait()
+
+
+@asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    app = Starlette(routes=[Route("/hook", receiver.take, methods=["POST"])])
+    async with serving(app) as address:
+        receiver.url = f"{address}/hook"
+        yield receiver
