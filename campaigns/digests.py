@@ -60,7 +60,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class DigestContent:
     """The releases that a digest takes up, the mail that tells of them, and what counts as heard of from then on."""
 
     versions: tuple[str, ...]
@@ -71,7 +71,7 @@ class Gathered:
 
 
 @dataclass(frozen=True, slots=True)
-class Ticked:
+class DigestRun:
     """What became of one turn of a digest: a campaign, or why there is none."""
 
     name: str
@@ -103,11 +103,11 @@ class Digests:
     def create(self, plan: Plan) -> Digest:
         """Put a digest on file. What is in the changelog now, or up to `since`, counts as heard of.
 
-        Raises InvalidInput for a name that does not do or is taken, NotFound for an unknown `since`.
+        Raises InvalidInput for a name that is not valid or is taken, NotFound for an unknown `since`.
         """
         if not catalogue.SLUG.fullmatch(plan.name) or len(plan.name) > LONGEST_NAME:
             raise InvalidInput(
-                f"{plan.name!r} does not do as a name", where="NAME", hint="Use a-z, 0-9, dots and dashes."
+                f"{plan.name!r} is not a valid name", where="NAME", hint="Use a-z, 0-9, dots and dashes."
             )
         heard = heard_lines(_read(plan.changelog), plan.since)
         now = self._clock()
@@ -153,7 +153,7 @@ class Digests:
             _write_tick(connection, tick)
         return True
 
-    def run_due(self) -> list[Ticked]:
+    def run_due(self) -> list[DigestRun]:
         """Run the digests whose time has come; returns what this host did, for each is run by one only.
 
         A turn that fails is not tried again: its releases come with the next one. A digest for which it is too
@@ -165,11 +165,11 @@ class Digests:
         for one, last in found:
             now = self._clock()
             due = cadence_of(one).latest(last.due_at, now)
-            if due is not None and (done := self._turn(one, last, due, now)):
+            if due is not None and (done := self._run_if_due(one, last, due, now)):
                 ticked.append(done)
         return ticked
 
-    def run(self, name: str) -> Ticked:
+    def run(self, name: str) -> DigestRun:
         """Make a digest now, by hand. Raises what reading, rendering and checking the changelog raise."""
         with self._database.read() as connection:
             holds.refuse(connection)
@@ -178,10 +178,10 @@ class Digests:
         now = self._clock()
         gathered = self._gather(one)
         if gathered is None:
-            return Ticked(name)
-        return self._store(one, last, now, gathered, None) or Ticked(name)
+            return DigestRun(name)
+        return self._store(one, last, now, gathered, None) or DigestRun(name)
 
-    def _turn(self, one: Digest, last: DigestTick, due: datetime, now: datetime) -> Ticked | None:
+    def _run_if_due(self, one: Digest, last: DigestTick, due: datetime, now: datetime) -> DigestRun | None:
         problem, gathered = None, None
         if now > due + timedelta(seconds=one.max_lateness_seconds):
             when = due.astimezone(ZoneInfo(one.zone))
@@ -195,7 +195,7 @@ class Digests:
                 problem = f"could not be made. {error}"
         return self._store(one, last, due, gathered, problem)
 
-    def _gather(self, one: Digest) -> Gathered | None:
+    def _gather(self, one: Digest) -> DigestContent | None:
         """What is new, rendered and checked; None where nothing is."""
         with self._database.read() as connection:
             heard = versions_heard(connection, one.id or 0)
@@ -217,11 +217,16 @@ class Digests:
         refuse_unsendable(one.name, one.topic, rendered, self._settings, self._clock())
         versions = tuple(changelog.label(release) for release in found)
         heard_now = [str(version) for release in found for version in release.versions]
-        return Gathered(versions, (*heard_now, *passed_over(changelog)), notes, images, rendered)
+        return DigestContent(versions, (*heard_now, *passed_over(changelog)), notes, images, rendered)
 
     def _store(
-        self, one: Digest, last: DigestTick, due: datetime, gathered: Gathered | None, problem: str | None
-    ) -> Ticked | None:
+        self,
+        one: Digest,
+        last: DigestTick,
+        due: datetime,
+        gathered: DigestContent | None,
+        problem: str | None,
+    ) -> DigestRun | None:
         """Write the tick and its campaign, unless another host was first."""
         number, now = one.id or 0, self._clock()
         with self._database.write() as connection:
@@ -230,14 +235,14 @@ class Digests:
             tick = DigestTick(digest_id=number, due_at=due, ran_at=now, versions="", skipped_because=problem)
             if gathered is None:
                 _write_tick(connection, tick)
-                return Ticked(one.name, problem=problem)
+                return DigestRun(one.name, problem=problem)
             record = self._make_campaign(connection, one, due, now, gathered)
             tick.campaign_id, tick.versions = record.id, "\n".join(gathered.heard)
             _write_tick(connection, tick)
-        return Ticked(one.name, record.slug, gathered.versions, self._settings.require_approval)
+        return DigestRun(one.name, record.slug, gathered.versions, self._settings.require_approval)
 
     def _make_campaign(
-        self, connection: Connection, one: Digest, due: datetime, now: datetime, gathered: Gathered
+        self, connection: Connection, one: Digest, due: datetime, now: datetime, gathered: DigestContent
     ) -> Campaign:
         """A draft that waits for approval where the settings ask for that, else a campaign that is due."""
         slug = _free_slug(connection, one, due)

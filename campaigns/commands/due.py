@@ -11,7 +11,7 @@ import click
 from campaigns.commands.options import dispatch_of, preflight_of
 from campaigns.commands.runs import exit_with, processes_option, run_due_campaigns
 from campaigns.commands.stop_signals import StopSignals, stop_signals
-from campaigns.digests import Digests, Ticked
+from campaigns.digests import DigestRun, Digests
 from campaigns.sending import Dispatch
 from campaigns.timing import Missed
 from mailer.commands import CommandContext, json_option
@@ -118,7 +118,7 @@ def _webhook_parts(context: CommandContext) -> tuple[Database, KeySource, Reach]
 class _Started:
     """What became of the schedules and digests that were due, beside the campaigns that started."""
 
-    digests: Sequence[Ticked]
+    digests: Sequence[DigestRun]
     missed: Sequence[Missed]
     refused: Sequence[Refused]
 

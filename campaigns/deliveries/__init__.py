@@ -9,7 +9,7 @@ attempt. `held_back`, `recovery` and `workers` hold functions that are called by
 
 from __future__ import annotations
 
-from campaigns.deliveries.cancellation import cancel_open, discard, drop_cancelled
+from campaigns.deliveries.cancellation import cancel_leftovers, cancel_open, discard
 from campaigns.deliveries.claims import (
     ClaimContext,
     claim,
@@ -25,9 +25,9 @@ from campaigns.deliveries.settlement import (
     address_hashes,
     assume_sent,
     resolve,
+    return_to_claimed,
     settle,
     skip,
-    take_back,
     take_back_rejected,
 )
 from campaigns.deliveries.tables import CLAIMABLE, HELD, campaign, delivery, subscriber
@@ -45,22 +45,22 @@ __all__ = [
     "assume_sent",
     "attempt",
     "campaign",
+    "cancel_leftovers",
     "cancel_open",
     "claim",
     "count_claimable",
     "delivery",
     "discard",
-    "drop_cancelled",
     "enrol",
     "has_due",
     "is_being_sent",
     "is_open",
     "next_attempt",
     "resolve",
+    "return_to_claimed",
     "settle",
     "settlement_for",
     "skip",
     "subscriber",
-    "take_back",
     "take_back_rejected",
 ]

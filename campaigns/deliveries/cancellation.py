@@ -29,9 +29,9 @@ def discard(connection: Connection, campaign_id: int) -> bool:
     return True
 
 
-def drop_cancelled(connection: Connection, now: datetime) -> None:
+def cancel_leftovers(connection: Connection, now: datetime) -> None:
     """Cancel what was in flight when its campaign was cancelled, and would otherwise be tried again."""
-    connection.execute(_DROP_CANCELLED, {"now": now})
+    connection.execute(_CANCEL_LEFTOVERS, {"now": now})
 
 
 def cancel_open(connection: Connection, campaign_id: int, now: datetime) -> None:
@@ -40,7 +40,7 @@ def cancel_open(connection: Connection, campaign_id: int, now: datetime) -> None
 
 
 def _cancellation(*conditions: ColumnElement[bool]) -> Update:
-    """Skip what a worker has locked: the gate stops it, and `drop_cancelled` finds it when the worker ends.
+    """Skip what a worker has locked: the gate stops it, and `cancel_leftovers` finds it when the worker ends.
 
     Waiting for the worker could deadlock: it may be waiting for what is locked here.
     """
@@ -52,7 +52,7 @@ def _cancellation(*conditions: ColumnElement[bool]) -> Update:
     )
 
 
-_DROP_CANCELLED = _cancellation(
+_CANCEL_LEFTOVERS = _cancellation(
     delivery.c.campaign_id.in_(select(campaign.c.id).where(campaign.c.state == CampaignState.CANCELLED)),
     CLAIMABLE,
 )

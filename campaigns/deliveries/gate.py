@@ -54,7 +54,7 @@ Answer = Attempt | Withheld | Halted
 def attempt(
     connection: Connection, context: ClaimContext, delivery_ids: Sequence[int], now: datetime
 ) -> dict[int, Answer]:
-    """THE GATE. Re-read consent and record the attempts, in one statement; nothing else leads to a relay.
+    """THE GATE. Re-read consent and record the attempts, in one statement. Every mail passes it before it is offered.
 
     The content of an Attempt may be offered to a relay, once, after the transaction has committed.
     """

@@ -25,7 +25,7 @@ def retire(connection: Connection, worker_ids: Sequence[int], now: datetime) -> 
     """
     free = _lock_held(connection, worker_ids)
     _abandon(connection, free, now)
-    deliveries.drop_cancelled(connection, now)
+    deliveries.cancel_leftovers(connection, now)
     for worker_id in free:
         workers.retire(connection, worker_id, now)
 

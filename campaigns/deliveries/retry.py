@@ -9,7 +9,7 @@ from campaigns.models import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
 from mailer.smtp import Accepted, Deferred, Outcome, Rejected, Scope, Uncertain, says_no_such_address
 
-JITTER = 0.2  # of a wait, at most
+MAX_JITTER = 0.2  # of a wait
 QUICK_RETRIES = 3
 SERVICE_CLOSING = 421  # RFC 5321 section 3.8
 
@@ -39,12 +39,12 @@ def settlement_for(
     first_attempted_at: datetime,
     now: datetime,
     policy: RetrySettings,
-    luck: float,
-    elsewhere: bool = False,
+    jitter: float,
+    has_other_relay: bool = False,
 ) -> Settlement:
-    """What to record for `outcome` of attempt number `attempts`. `luck` is a random number from 0 to 1.
+    """What to record for `outcome` of attempt number `attempts`. `jitter` is a random number from 0 to 1.
 
-    `elsewhere`: there is another relay, which may accept at once what this one defers for reasons of its own.
+    `has_other_relay`: there is another relay, which may accept at once what this one defers for reasons of its own.
     """
     if isinstance(outcome, Accepted):
         reply = outcome.reply
@@ -64,12 +64,12 @@ def settlement_for(
         case Deferred(scope=Scope.CONNECTION):
             state, next_attempt_at = DeliveryState.PENDING, now
         case Deferred(scope=Scope.RELAY) if (
-            elsewhere or _was_cut_off(outcome)
+            has_other_relay or _was_cut_off(outcome)
         ) and attempts <= QUICK_RETRIES:
             state, next_attempt_at = DeliveryState.PENDING, now
         case Deferred():
             state = DeliveryState.DEFERRED
-            next_attempt_at = next_attempt(attempts, first_attempted_at, now, policy, luck)
+            next_attempt_at = next_attempt(attempts, first_attempted_at, now, policy, jitter)
             if next_attempt_at is None:
                 state, reason = DeliveryState.REJECTED, DeliveryReason.GIVEN_UP
         case _:
@@ -89,15 +89,15 @@ def settlement_for(
 
 
 def next_attempt(
-    attempts: int, first_attempted_at: datetime, now: datetime, policy: RetrySettings, luck: float
+    attempts: int, first_attempted_at: datetime, now: datetime, policy: RetrySettings, jitter: float
 ) -> datetime | None:
     """The time of the next attempt after `attempts` deferred ones, or None when it is time to give up.
 
-    The wait doubles from `first_seconds` up to `longest_seconds` (RFC 5321 section 4.5.4.1). `luck` lengthens it by
+    The wait doubles from `first_seconds` up to `longest_seconds` (RFC 5321 section 4.5.4.1). `jitter` lengthens it by
     up to a fifth, so that mails deferred together are not all tried at the same moment; it never shortens it.
     """
     doubled = policy.first_seconds * 2 ** min(max(attempts - 1, 0), 32)
-    wait = min(doubled, policy.longest_seconds) * (1 + JITTER * luck)
+    wait = min(doubled, policy.longest_seconds) * (1 + MAX_JITTER * jitter)
     due = now + timedelta(seconds=wait)
     return due if due <= first_attempted_at + timedelta(seconds=policy.give_up_seconds) else None
 

@@ -52,7 +52,7 @@ def settle(
                 _SETTLE_TOGETHER.run(connection, values | shared)
 
 
-def take_back(connection: Connection, context: ClaimContext, delivery_ids: Sequence[int]) -> None:
+def return_to_claimed(connection: Connection, context: ClaimContext, delivery_ids: Sequence[int]) -> None:
     """Turn attempts of this worker into claims again, where it knows that their content was never offered."""
     if delivery_ids:
         connection.execute(

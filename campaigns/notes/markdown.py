@@ -42,7 +42,7 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
     """Notes from a Markdown file with front matter (title, version, date, locale, topic, preheader, base_url).
 
     All keys may be left out; a leading ``# Heading`` stands in for the title. `origin` is the file's name.
-    Raises InvalidInput, with file and line, for a key that is unknown or a value that does not do.
+    Raises InvalidInput, with file and line, for a key that is unknown or a value that is not valid.
     """
     if len(text) > 4 * MAX_BODY_CHARACTERS:
         raise InvalidInput(

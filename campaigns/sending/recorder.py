@@ -139,7 +139,7 @@ class Recorder:
 
     def _apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[Committed]:
         now, renewed = self._clock(), self._renewed
-        # A claim always renews the lease: made after the worker was retired, nobody would give it back.
+        # Renew before each claim: nothing would release a claim that a retired worker makes.
         if now > renewed + self._lease * RENEWAL_SHARE or any(isinstance(item, MoreClaims) for item in items):
             if not workers.renew(connection, self._context.worker_id, now, self._lease):
                 return [Committed(Halted(), renewed)] * len(items)
@@ -157,7 +157,7 @@ class Recorder:
                         retried.append(item.next_delivery_id)
         deliveries.settle(connection, self._context, outcomes, now)
         self._suppress(connection, [one.delivery_id for one in outcomes if one.suppress], now)
-        deliveries.take_back(connection, self._context, retried)
+        deliveries.return_to_claimed(connection, self._context, retried)
         answers = self._pacing.attempt(connection, self._context, relays, now)
         return [Committed(self._result(connection, item, answers, now), renewed) for item in items]
 

@@ -175,8 +175,8 @@ class Sender:
             first_attempted_at=attempt.first_attempted_at,
             now=self._clock(),
             policy=self._retry,
-            luck=random.random(),  # noqa: S311 - spreads retries, keeps no secret
-            elsewhere=self._relays.several,
+            jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
+            has_other_relay=self._relays.several,
         )
         self._count(outcome, settlement)
         return settlement

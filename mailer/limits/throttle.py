@@ -1,7 +1,7 @@
 """The limits of relays and providers, kept by all processes and hosts on one database together.
 
 The usage of each limited relay and provider is a row. It is locked, read and written in the transaction that records
-the attempts, so a limit costs no further transaction, and no limit costs nothing. A mail is let through a little
+the attempts, so a limit needs no extra transaction, and without limits there is no cost. A mail is let through a little
 ahead of its time and waits for that time, so that neither commits nor many workers disturb the pace.
 """
 
@@ -19,7 +19,7 @@ from mailer.limits.budget import SECOND, Budget, Limit
 from mailer.limits.models import ThrottleState
 from mailer.limits.rates import ProviderLimits, RelayLimits, providers_by_domain
 
-# How early a mail is let through; so long a pause or a withdrawal may find it on its way.
+# How early a mail is let through. A pause or a withdrawal within this time can't stop it.
 LOOKAHEAD_MICROSECONDS = SECOND // 2
 # How long the queue for a provider may be; a delivery that finds it longer comes back after that time.
 MAX_QUEUE_MICROSECONDS = 300 * SECOND

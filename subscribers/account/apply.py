@@ -25,7 +25,7 @@ from subscribers.account.requests import (
 )
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.intake import Applicant, Candidate, Decision, Evidence, admit
-from subscribers.ledger import DAMAGE, EVERY_TOPIC, ConsentStatus
+from subscribers.ledger import DAMAGE_ERRORS, EVERY_TOPIC, ConsentStatus
 from subscribers.models import Channel, ConsentKind
 from subscribers.people import Person
 from subscribers.public_ids import PublicIds
@@ -66,7 +66,7 @@ class AccountRequests:
         try:
             with connection.begin_nested():
                 return self._apply(connection, submissions, now)
-        except DAMAGE:
+        except DAMAGE_ERRORS:
             if len(submissions) > 1:
                 return [self.apply(connection, [each], now)[0] for each in submissions]
             return [UNAVAILABLE]

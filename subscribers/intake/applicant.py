@@ -33,7 +33,7 @@ class Applicant(NamedTuple):
     consented_at: datetime
 
 
-class NoRow(NamedTuple):
+class OptOutRow(NamedTuple):
     """A row that says no. `said_at` is None where it has no date that can be read: then it counts from now on."""
 
     address: EmailAddress
@@ -118,7 +118,7 @@ class ApplicantReader:
         told = [f"{header}: {said}" for header, said in zip(columns, problems.values(), strict=True)]
         return Refusal(record.row, " + ".join(columns), "; ".join(told))
 
-    def read_no(self, record: Record | Malformed) -> NoRow | None:
+    def read_no(self, record: Record | Malformed) -> OptOutRow | None:
         """The row, where it says no and names an address."""
         if isinstance(record, Malformed):
             return None
@@ -130,9 +130,9 @@ class ApplicantReader:
         except InvalidInput:
             return None
         try:
-            return NoRow(address, parse_consent_time(cells[self._opted_in_at], self._zone, self._now))
+            return OptOutRow(address, parse_consent_time(cells[self._opted_in_at], self._zone, self._now))
         except InvalidInput:
-            return NoRow(address, None)
+            return OptOutRow(address, None)
 
     def repeated(self, applicant: Applicant, first: int) -> Refusal:
         """The refusal of someone who was in the file before, in row `first`."""

@@ -90,7 +90,7 @@ class Malformed:
 
 
 class PeopleCsv:
-    """A file of people, opened by `encoding.as_text`, to be walked once. Raises InvalidInput if its header does not do.
+    """A file of people, opened by `encoding.as_text`, to be walked once. Raises InvalidInput if its header is not valid.
 
     `delimiter` is what stands between cells. `columns` says where each field stands, `headers` how the file calls it, `dropped` which columns are not read.
     """

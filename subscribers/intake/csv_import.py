@@ -79,7 +79,7 @@ class Import:
     def run(self, text: TextIO, name: str) -> ImportReport:
         """Import what `csv_file.as_text` opened, called `name` in messages; it is read more than once.
 
-        The rows that say no come first. Raises InvalidInput if its header does not do, ConfigurationError if a
+        The rows that say no come first. Raises InvalidInput if its header is not valid, ConfigurationError if a
         suppression can't be recognised, and what `confirm` raises; then nothing of the file was applied.
         """
         file = PeopleCsv(text, name)
@@ -102,7 +102,7 @@ class Import:
         opt_outs.read((row for record in file if (row := reader.read_no(record))), self.database, BATCH)
         if opt_outs.ending:
             found = map(reader.read, _reopen(text, name))
-            opt_outs.leave_out_outdone(one for one in found if isinstance(one, Applicant))
+            opt_outs.drop_overridden(one for one in found if isinstance(one, Applicant))
             if not self.dry_run:
                 self._ask(opt_outs)
         return opt_outs
@@ -145,7 +145,7 @@ class Import:
             if isinstance(found, Applicant) and (first := seen.first_row(found.hashed.hash, found.row)):
                 found = reader.repeated(found, first)
             match found:
-                case Applicant() if opt_outs.outdo(found):
+                case Applicant() if opt_outs.overrides(found):
                     report.still_withdrawn += 1
                 case Applicant():
                     yield found

@@ -1,4 +1,4 @@
-"""The rows of a file that say no: whom they withdraw, and which rows of the same file they outdo.
+"""The rows of a file that say no: whom they withdraw, and which rows of the same file they overrides.
 
 A no about somebody on file is a withdrawal, unless it is dated strictly before the consent on file: exports keep the
 old date, so one of the same date withdraws. Within a file the later row counts; a no without a date is later than any
@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from mailer.database import Database
 from subscribers import ledger, people
 from subscribers.address import AddressHasher
-from subscribers.intake.applicant import Applicant, NoRow
+from subscribers.intake.applicant import Applicant, OptOutRow
 from subscribers.intake.duplicates import AddressTable
 from subscribers.ledger import ConsentStatus, NewEvent
 from subscribers.models import Channel, ConsentKind
@@ -39,7 +39,7 @@ class OptOut(NamedTuple):
 
 
 class OptOuts:
-    """What the noes of one file do to one topic."""
+    """The rows of one file that say no to one topic."""
 
     def __init__(self, topic: str, hasher: AddressHasher) -> None:
         self._topic = topic
@@ -56,7 +56,7 @@ class OptOuts:
         """Whether so many people withdraw, of those who `agreed`, that it may be a mistake in the file."""
         return self.ending > MAX_UNCONFIRMED_PEOPLE and self.ending > MAX_UNCONFIRMED_SHARE * agreed
 
-    def read(self, rows: Iterable[NoRow], database: Database, batch: int) -> None:
+    def read(self, rows: Iterable[OptOutRow], database: Database, batch: int) -> None:
         """Take in the rows that say no, and find the people on file among them."""
         rows = iter(rows)
         while some := list(islice(rows, batch)):
@@ -66,14 +66,14 @@ class OptOuts:
             with database.read() as connection:
                 self._find(connection, some)
 
-    def leave_out_outdone(self, applicants: Iterable[Applicant]) -> None:
-        """Leave out those noes after which the same file says yes."""
+    def drop_overridden(self, applicants: Iterable[Applicant]) -> None:
+        """Leave out each no that is followed by a later yes in the same file."""
         for applicant in applicants:
             found = self.on_file.get(applicant.address.key)
             if found is not None and found.said_at is not None and applicant.consented_at > found.said_at:
                 del self.on_file[applicant.address.key]
 
-    def outdo(self, applicant: Applicant) -> bool:
+    def overrides(self, applicant: Applicant) -> bool:
         """Whether the same file says no to this yes, at the same time or later."""
         said_at = self._latest.get(applicant.hashed.hash) if len(self._latest) else None
         return said_at is not None and _instant(applicant.consented_at) <= said_at
@@ -84,7 +84,7 @@ class OptOuts:
         while some := list(islice(every, size)):
             yield some
 
-    def _find(self, connection: Connection, rows: Sequence[NoRow]) -> None:
+    def _find(self, connection: Connection, rows: Sequence[OptOutRow]) -> None:
         for key, status in _statuses(connection, [row.address.key for row in rows], self._topic).items():
             latest = self._latest.get(self._hasher.newest(key).hash)
             said_at = None if latest in {None, _UNDATED} else _EPOCH + timedelta(microseconds=latest or 0)

@@ -59,7 +59,7 @@ from subscribers.ledger.ledger import (
 from subscribers.ledger.proof import Proof, ShownWording, prove
 from subscribers.ledger.verification import Verified, verify
 from subscribers.ledger.withdrawal import (
-    DAMAGE,
+    DAMAGE_ERRORS,
     is_to_record,
     latest_moment,
     newest_entry,
@@ -68,7 +68,7 @@ from subscribers.ledger.withdrawal import (
 
 __all__ = [
     "CONSENT",
-    "DAMAGE",
+    "DAMAGE_ERRORS",
     "EVENT",
     "EVERY_TOPIC",
     "JOURNAL_NAME",

@@ -1,6 +1,6 @@
 """Withdraw a consent, also where the ledger or the consent table is damaged.
 
-No check of ours may stand between a person and the way out (GDPR art. 7(3)). Damage stops sending instead.
+No integrity check may block a withdrawal (GDPR art. 7(3)). Damage stops sending instead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from subscribers.ledger.events import ConsentStatus, NewEvent
 from subscribers.ledger.ledger import CONSENT, EVENT, UNREADABLE_ROW_ERRORS, append_unchecked, note_leavers
 from subscribers.models import Channel, ConsentKind
 
-DAMAGE: tuple[type[Exception], ...] = (*UNREADABLE_ROW_ERRORS, DBAPIError, MailerError)
+DAMAGE_ERRORS: tuple[type[Exception], ...] = (*UNREADABLE_ROW_ERRORS, DBAPIError, MailerError)
 """What an operation on a damaged ledger or consent table raises."""
 
 _ENDED = frozenset({ConsentKind.WITHDRAWN.value, ConsentKind.OBJECTED.value})
@@ -83,7 +83,7 @@ def _attempt(
     try:
         with connection.begin_nested():
             return step(connection, event, now)
-    except DAMAGE:
+    except DAMAGE_ERRORS:
         return False
 
 
@@ -118,6 +118,6 @@ def latest_moment(connection: Connection, subscriber_ids: Sequence[int], now: da
         try:
             with connection.begin_nested():
                 moments += [moment for row in connection.execute(statement) for moment in row]
-        except DAMAGE:
+        except DAMAGE_ERRORS:
             continue  # what can't be read does not keep anybody from leaving
     return max(moment for moment in moments if isinstance(moment, datetime))

@@ -45,6 +45,6 @@ def _record(connection: Connection, person_id: int, channel: Channel, source: st
             ledger.erase_notes(connection, person_id)
             note = ledger.store_note(connection, source, person_id)
             ledger.append(connection, [replace(event, note=note)], now)
-    except ledger.DAMAGE:
-        with suppress(*ledger.DAMAGE), connection.begin_nested():
+    except ledger.DAMAGE_ERRORS:
+        with suppress(*ledger.DAMAGE_ERRORS), connection.begin_nested():
             ledger.append_unchecked(connection, [event], now)

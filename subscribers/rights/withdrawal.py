@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from subscribers import ledger, suppression
 from subscribers.address import AddressHasher, EmailAddress
-from subscribers.ledger import DAMAGE, NewEvent
+from subscribers.ledger import DAMAGE_ERRORS, NewEvent
 from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.people import Person
 from subscribers.rights.access import find
@@ -39,7 +39,7 @@ def withdraw(
     try:
         with connection.begin_nested():
             return _withdraw(connection, event, person.id, source, now)
-    except DAMAGE:
+    except DAMAGE_ERRORS:
         if not ledger.withdraw_from_damaged(connection, event, now):
             _suppress(connection, person, now, source)
         return True

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, select
 
 from mailer.database import table
 from subscribers import ledger, suppression
-from subscribers.ledger import DAMAGE, ConsentStatus, NewEvent, status_after
+from subscribers.ledger import DAMAGE_ERRORS, ConsentStatus, NewEvent, status_after
 from subscribers.models import Channel, ConsentKind, Subscriber, Suppression, SuppressionReason
 from subscribers.self_service.links import Target
 
@@ -64,7 +64,7 @@ class View:
 
     subscription: Subscription
     email: str | None = None
-    can_undo: int | None = None
+    undoable_entry_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def apply_requests(connection: Connection, requests: Sequence[Request], now: dat
     try:
         with connection.begin_nested():
             return _apply(connection, requests, now)
-    except DAMAGE:
+    except DAMAGE_ERRORS:
         if len(requests) > 1:
             return [view for request in requests for view in apply_requests(connection, [request], now)]
         [request] = requests
@@ -113,7 +113,7 @@ def look_up(connection: Connection, target: Target) -> View:
         return View(Subscription.OFF if is_off else Subscription.ON)
     try:
         status = ledger.statuses(connection, {target.subscriber_id}).get((target.subscriber_id, target.topic))
-    except DAMAGE:
+    except DAMAGE_ERRORS:
         return View(Subscription.ON)  # the button must be there
     return View(subscription_of(status, contact), contact.email if contact else None)
 
@@ -162,7 +162,7 @@ def _event_for(
     contact: Contact | None,
     now: datetime,
 ) -> NewEvent | None:
-    """What `request` adds to the ledger; None where it is so already, or where it does not apply."""
+    """What `request` adds to the ledger; None if it changes nothing, or is not allowed here."""
     target = request.target
     match request:
         case Withdrawal(channel=channel):
@@ -216,11 +216,11 @@ def _view(connection: Connection, applied: _Applied, appended: ledger.Appended, 
         return View(Subscription.OFF, contact.email)
     status = appended.statuses.get(key) or ledger.statuses(connection, {key[0]}).get(key)
     subscription = subscription_of(status, contact)
-    can_undo = None
+    undoable_entry_id = None
     if on_page and status is not None and status.state is ConsentKind.WITHDRAWN and not contact.is_suppressed:
         entry_id = status.event_id if index is None else appended.first_entry_id + index
-        can_undo = entry_id if index is not None or _can_undo(connection, entry_id, now) else None
-    return View(subscription, contact.email, can_undo)
+        undoable_entry_id = entry_id if index is not None or _can_undo(connection, entry_id, now) else None
+    return View(subscription, contact.email, undoable_entry_id)
 
 
 def _leads_to(target: Target, contact: Contact | None) -> bool:
@@ -245,7 +245,7 @@ def _withdraw_from_damaged(connection: Connection, request: Withdrawal, now: dat
     try:
         with connection.begin_nested():
             _suppress(connection, target, now)
-    except DAMAGE:
+    except DAMAGE_ERRORS:
         return False
     return True
 

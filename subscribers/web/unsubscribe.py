@@ -156,7 +156,11 @@ class UnsubscribeEndpoint:
             case "withdraw":
                 view = await self._submit(Withdrawal(target, Channel.PAGE))
                 self._metrics.count(WITHDRAWALS, door="page")
-                undo_code = links.undo_code(token, view.can_undo) if view.can_undo is not None else None
+                undo_code = (
+                    links.undo_code(token, view.undoable_entry_id)
+                    if view.undoable_entry_id is not None
+                    else None
+                )
                 return self._view(Page.UNSUBSCRIBED, target, view, undo_code)
             case "resubscribe":
                 return await self._undo(links, token, target, form.get("undo", ""))

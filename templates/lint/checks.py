@@ -121,7 +121,7 @@ def _check_fetched_urls(
         elif parts.scheme != "https" or parts.hostname not in hosts:
             yield _error(
                 "foreign-host",
-                f"{_shorten(url)} would be fetched when the mail is read_mail_html, so its host would learn who reads it. "
+                f"{_shorten(url)} would be fetched when the mail is opened, so its host would learn who reads it. "
                 "Enclose it, or add the host to image_hosts.",
                 "HTML",
             )

@@ -30,9 +30,9 @@ _EMPTY_WORDS = re.compile(
 
 
 def extract_preheader(document: Document, limit: int) -> str:
-    """The first words of the notes that say something, in at most `limit` characters.
+    """The first sentence of the notes with content, in at most `limit` characters.
 
-    Dates, bare links, ranges of commits and names of sections say nothing. Where all is like that, the result is empty.
+    Dates, bare links, ranges of commits and names of sections are skipped. If nothing else is left, it is empty.
     """
     said = (
         text for inline in _inlines(document.tokens) if (text := _words(inline)) and _says_something(text)

@@ -49,9 +49,9 @@ class SentCampaign:
         with self.database.write() as connection:
             deliveries.settle(connection, context, settlements, now or self.now)
 
-    def take_back(self, context: ClaimContext, ids: Sequence[int]) -> None:
+    def return_to_claimed(self, context: ClaimContext, ids: Sequence[int]) -> None:
         with self.database.write() as connection:
-            deliveries.take_back(connection, context, ids)
+            deliveries.return_to_claimed(connection, context, ids)
 
     def renew(self, context: ClaimContext, now: datetime | None = None) -> bool:
         with self.database.write() as connection:

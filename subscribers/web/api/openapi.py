@@ -25,7 +25,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     403: _problem("The token lacks the scope."),
     413: _problem("The body is too large."),
     415: _problem("The body is not application/json."),
-    422: _problem("A member of the request does not do; `errors` names it."),
+    422: _problem("A member of the request is not valid; `errors` names it."),
     429: _problem("Too many requests.", _RETRY_AFTER),
     503: _problem("The database or the ledger can't take it now.", _RETRY_AFTER),
 }

@@ -45,7 +45,7 @@ class Trouble(Exception):
 
 
 def in_field(field: str, detail: str) -> Trouble:
-    """A member of the request does not do."""
+    """A member of the request is not valid."""
     return Trouble(
         422, "invalid-request", f"{field}: {detail}.", errors=[{"field": field, "detail": f"{detail}."}]
     )

@@ -302,7 +302,7 @@ def test_many_withdrawals_and_the_gate_never_stop_each_other(postgresql_database
                 views = unsubscribe.apply_requests(connection, left, NOW)
             with scene.database.write() as connection:
                 back = [
-                    Resubscribe(each, view.can_undo or 0, "Yes.")
+                    Resubscribe(each, view.undoable_entry_id or 0, "Yes.")
                     for each, view in zip(some, views, strict=True)
                 ]
                 unsubscribe.apply_requests(connection, back, NOW)

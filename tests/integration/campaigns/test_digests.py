@@ -279,7 +279,7 @@ def test_names_are_unique_and_a_deleted_digest_comes_no_more(team: Team) -> None
     team.create()
     with pytest.raises(InvalidInput, match="already"):
         team.create()
-    with pytest.raises(InvalidInput, match="does not do"):
+    with pytest.raises(InvalidInput, match="is not a valid name"):
         team.digests().create(team.plan(name="Every Month"))
     team.digests().delete("monthly")
     with team.database.read() as connection:

@@ -18,7 +18,7 @@ def test_an_attempt_is_taken_back_by_the_worker_that_made_it(database: Database)
     context = campaign.worker()
     claimed = campaign.claim(context)
     campaign.attempt(context, claimed)
-    campaign.take_back(context, claimed)
+    campaign.return_to_claimed(context, claimed)
     assert campaign.states() == [DeliveryState.CLAIMED]
     assert isinstance(campaign.attempt(context, claimed)[claimed[0]], Attempt)
 
@@ -29,7 +29,7 @@ def test_no_worker_takes_back_the_attempt_of_another(database: Database) -> None
     owner, other = campaign.worker(), campaign.worker()
     claimed = campaign.claim(owner)
     campaign.attempt(owner, claimed)
-    campaign.take_back(other, claimed)
+    campaign.return_to_claimed(other, claimed)
     assert campaign.states() == [DeliveryState.ATTEMPTING]
 
 
@@ -39,7 +39,7 @@ def test_an_outcome_is_not_taken_back(database: Database) -> None:
     (claimed,) = campaign.claim(context)
     campaign.attempt(context, [claimed])
     campaign.retire_dead(campaign.now + 2 * LEASE)
-    campaign.take_back(context, [claimed])
+    campaign.return_to_claimed(context, [claimed])
     assert campaign.states() == [DeliveryState.UNCERTAIN]
 
 

@@ -27,7 +27,7 @@ def test_an_attempt_is_written_with_its_time(database: Database) -> None:
     assert (row["state"], row["attempts"]) == (DeliveryState.ATTEMPTING, 1)
     assert (row["attempted_at"], row["first_attempted_at"]) == (campaign.now, campaign.now)
     later = campaign.now + timedelta(minutes=1)
-    campaign.take_back(context, [claimed])
+    campaign.return_to_claimed(context, [claimed])
     campaign.attempt(context, [claimed], later)
     row = campaign.row(claimed)
     assert (row["attempts"], row["attempted_at"], row["first_attempted_at"]) == (2, later, campaign.now)

@@ -50,14 +50,14 @@ def test_only_the_deliveries_that_have_an_outcome_are_settled(database: Database
 def test_no_outcome_changes_nothing(database: Database) -> None:
     campaign, context, _ = _attempted(database, 1)
     campaign.settle(context)
-    campaign.take_back(context, [])
+    campaign.return_to_claimed(context, [])
     assert campaign.states() == [DeliveryState.ATTEMPTING]
 
 
 @pytest.mark.parametrize("attempt", [1, 3])
 def test_an_outcome_of_another_attempt_changes_nothing(database: Database, attempt: int) -> None:
     campaign, context, [attempted] = _attempted(database, 1)
-    campaign.take_back(context, [attempted])
+    campaign.return_to_claimed(context, [attempted])
     campaign.attempt(context, [attempted])
     campaign.settle(context, Settlement(attempted, attempt, DeliveryState.REJECTED))
     assert campaign.states() == [DeliveryState.ATTEMPTING]
@@ -73,14 +73,14 @@ def test_a_claim_has_no_outcome(database: Database) -> None:
 
 def test_only_the_attempts_that_are_named_are_taken_back(database: Database) -> None:
     campaign, context, attempted = _attempted(database, 2)
-    campaign.take_back(context, attempted[:1])
+    campaign.return_to_claimed(context, attempted[:1])
     assert campaign.states() == [DeliveryState.CLAIMED, DeliveryState.ATTEMPTING]
 
 
 def test_an_outcome_that_this_worker_recorded_is_not_taken_back(database: Database) -> None:
     campaign, context, attempted = _attempted(database, 1)
     campaign.settle(context, Settlement(attempted[0], 1, DeliveryState.ACCEPTED))
-    campaign.take_back(context, attempted)
+    campaign.return_to_claimed(context, attempted)
     assert campaign.states() == [DeliveryState.ACCEPTED]
 
 

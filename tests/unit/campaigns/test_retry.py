@@ -24,8 +24,8 @@ def settled(
     *,
     attempts: int = 1,
     first: datetime = NOW,
-    luck: float = 0,
-    elsewhere: bool = False,
+    jitter: float = 0,
+    has_other_relay: bool = False,
 ) -> Settlement:
     return settlement_for(
         7,
@@ -34,8 +34,8 @@ def settled(
         first_attempted_at=first,
         now=NOW,
         policy=POLICY,
-        luck=luck,
-        elsewhere=elsewhere,
+        jitter=jitter,
+        has_other_relay=has_other_relay,
     )
 
 
@@ -112,20 +112,20 @@ def test_a_cut_connection_is_tried_again_at_once_three_times(outcome: Deferred) 
 
 
 def test_what_a_relay_puts_off_is_tried_elsewhere_at_once_three_times() -> None:
-    found = [settled(BUSY, attempts=attempts, elsewhere=True) for attempts in range(1, 5)]
+    found = [settled(BUSY, attempts=attempts, has_other_relay=True) for attempts in range(1, 5)]
     assert [one.state for one in found] == [DeliveryState.PENDING] * 3 + [DeliveryState.DEFERRED]
     assert [one.next_attempt_at for one in found[:3]] == [NOW] * 3
 
 
 def test_what_the_only_relay_puts_off_waits() -> None:
     found = settlement_for(
-        7, BUSY, attempts=1, first_attempted_at=NOW, now=NOW, policy=POLICY, luck=0
+        7, BUSY, attempts=1, first_attempted_at=NOW, now=NOW, policy=POLICY, jitter=0
     )  # where nothing is said of another relay there is none
     assert found.state is DeliveryState.DEFERRED
 
 
 def test_a_greylisted_mail_waits_also_where_there_is_another_relay() -> None:
-    assert settled(GREYLISTED, elsewhere=True) == settled(GREYLISTED)
+    assert settled(GREYLISTED, has_other_relay=True) == settled(GREYLISTED)
 
 
 def test_what_a_full_connection_puts_off_is_tried_at_once_on_the_next_however_often() -> None:
@@ -140,12 +140,12 @@ def test_a_delay_that_names_nobody_still_waits(code: int) -> None:
     assert settled(delay).next_attempt_at == NOW + HALF_HOUR
 
 
-@given(attempts=st.integers(1, 1000), luck=st.floats(0, 1), hours=st.floats(0, 200))
+@given(attempts=st.integers(1, 1000), jitter=st.floats(0, 1), hours=st.floats(0, 200))
 def test_a_retry_comes_no_sooner_than_the_first_wait_and_within_the_time_to_give_up(
-    attempts: int, luck: float, hours: float
+    attempts: int, jitter: float, hours: float
 ) -> None:
     first = NOW - timedelta(hours=hours)
-    due = next_attempt(attempts, first, NOW, POLICY, luck)
+    due = next_attempt(attempts, first, NOW, POLICY, jitter)
     if due is None:
         longest = timedelta(seconds=POLICY.longest_seconds * 1.2)
         assert NOW + longest > first + timedelta(seconds=POLICY.give_up_seconds)
@@ -168,7 +168,7 @@ def test_each_wait_is_twice_the_one_before_up_to_the_longest() -> None:
 
 
 def test_luck_lengthens_a_wait_by_up_to_a_fifth() -> None:
-    waits = [next_attempt(1, NOW, NOW, POLICY, luck) for luck in (0, 0.5, 1)]
+    waits = [next_attempt(1, NOW, NOW, POLICY, jitter) for jitter in (0, 0.5, 1)]
     assert waits == [NOW + timedelta(minutes=minutes) for minutes in (30, 33, 36)]
 
 
