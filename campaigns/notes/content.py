@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -13,6 +12,7 @@ from pathlib import Path
 from campaigns.notes.formats import as_markdown
 from mailer.config import BrandSettings, Settings
 from mailer.errors import InvalidInput
+from mailer.files import read_file
 from mailer.message import InlineImage
 from templates.brand import Brand
 from templates.markdown import parse_notes
@@ -45,16 +45,11 @@ def read_text(path: Path) -> str:
     can't be read. Controls of the direction of text are left out.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise InvalidInput("is not a file with text in it", where=str(path))
-        if found.st_size > LARGEST_TEXT:
-            raise InvalidInput(
-                f"has {found.st_size:,} bytes; the limit is {LARGEST_TEXT:,}",
-                where=str(path),
-                hint="Give the notes as a file of their own.",
-            )
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_file(path, LARGEST_TEXT).decode("utf-8-sig")
+    except InvalidInput as error:
+        raise InvalidInput(
+            error.reason, where=error.where, hint="Give the notes as a file of their own."
+        ) from None
     except UnicodeDecodeError as error:
         raise InvalidInput(
             f"byte {error.start} is not UTF-8", where=str(path), hint="Save the file as UTF-8."

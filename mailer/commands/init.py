@@ -9,7 +9,7 @@ import click
 from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
 from mailer.config import SECRETS_NAME
-from mailer.config.init_files import InitOptions, write_files
+from mailer.config.init_files import InitOptions, is_unfinished, write_files
 from mailer.database import last_signing_key_id
 from mailer.errors import ConfigurationError
 
@@ -64,7 +64,10 @@ def init(
 
 def _refuse_to_replace_lost_keys(context: CommandContext, config: Path) -> None:
     """Raise ConfigurationError where the secrets file is gone and the database was used with its keys."""
-    if not config.exists() or config.with_name(SECRETS_NAME).exists() or context.settings.secret_keys:
+    secrets = config.with_name(SECRETS_NAME)
+    if not config.exists() or is_unfinished(config) or (secrets.exists() and not is_unfinished(secrets)):
+        return
+    if context.settings.secret_keys:
         return
     database = context.database
     if database.is_sqlite and not Path(database.url.database or "").exists():
@@ -75,7 +78,7 @@ def _refuse_to_replace_lost_keys(context: CommandContext, config: Path) -> None:
         key = last_signing_key_id(connection)
     if key is not None:
         raise ConfigurationError(
-            f"{config.with_name(SECRETS_NAME)} is missing, and this database was used with its key {key}.",
+            f"{secrets} is missing or empty, and this database was used with its key {key}.",
             hint="Restore the file from your copy. If it is lost for good, --new-key makes new keys: links in mails "
             "already sent stop working, and suppressed addresses are no longer recognised.",
         )

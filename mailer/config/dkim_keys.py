@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from mailer.config.settings import DkimSettings
-from mailer.errors import ConfigurationError
+from mailer.errors import ConfigurationError, InvalidInput
+from mailer.files import locked_folder, read_file, write_file
 from mailer.message import dkim
+
+_LARGEST = 100_000  # bytes
 
 
 def read(settings: DkimSettings) -> tuple[dkim.DkimKey, ...]:
@@ -22,13 +24,13 @@ def read(settings: DkimSettings) -> tuple[dkim.DkimKey, ...]:
 def write(key: dkim.DkimKey, path: Path) -> None:
     """Keep the key in a new file with mode 0600. Raises ConfigurationError where there is one already."""
     try:
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(key.pem())
-    except FileExistsError:
-        raise ConfigurationError(
-            f"{path} is there already.",
-            hint="A published key is not replaced: make a new one with another --selector.",
-        ) from None
+        with locked_folder(path):
+            if path.exists():
+                raise ConfigurationError(
+                    f"{path} is there already.",
+                    hint="A published key is not replaced: make a new one with another --selector.",
+                )
+            write_file(path, key.pem(), 0o600)
     except OSError as error:
         raise ConfigurationError(f"{path} can't be created: {error.strerror}.") from None
 
@@ -37,7 +39,9 @@ def _read(domain: str | None, selector: str | None, path: Path | None) -> dkim.D
     if domain is None or selector is None or path is None:
         raise ConfigurationError("[dkim] needs domain, selector and key file together.")
     try:
-        pem = path.read_bytes()
+        pem = read_file(path, _LARGEST)
+    except InvalidInput as error:
+        raise ConfigurationError(f"The DKIM key {path} {error.reason}.") from None
     except OSError as error:
         raise ConfigurationError(
             f"The DKIM key {path} can't be read: {error.strerror}.", hint="Make one with `mailer keys dkim`."

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
 from mailer.config.settings import CONFIG_NAME, SECRETS_NAME, Settings
-from mailer.errors import ConfigurationError
+from mailer.errors import ConfigurationError, InvalidInput
+from mailer.files import read_file
 
+LARGEST_SETTINGS = 1_000_000  # bytes
 AnySection = TypeVar("AnySection", bound=BaseModel)
 
 
@@ -80,13 +82,20 @@ def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     """The values in a TOML file, with or without a byte order mark; none where there is no file."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(read_settings_file(path))
     except FileNotFoundError:
         return {}
+    except InvalidInput as error:
+        raise ConfigurationError(f"{path} {error.reason}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
     except OSError as error:
         raise ConfigurationError(f"{path} can't be read: {error.strerror}.") from None
+
+
+def read_settings_file(path: Path) -> str:
+    """The text of a settings or secrets file. Raises OSError, UnicodeDecodeError, InvalidInput as `read_file` does."""
+    return read_file(path, LARGEST_SETTINGS).decode("utf-8-sig")
 
 
 def _with_absolute_paths(section: AnySection, folder: Path) -> AnySection:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailer.config.files import parse_settings
+from mailer.config.files import parse_settings, read_settings_file
 from mailer.config.secret_keys import fresh_key
 from mailer.config.settings import SECRETS_NAME, Settings
 from mailer.database.url import has_password
-from mailer.errors import ConfigurationError, InvalidInput
+from mailer.errors import InvalidInput
+from mailer.files import locked_folder, write_file
 from mailer.message import Mailbox
 
 _CONFIG = """\
@@ -22,6 +22,9 @@ _CONFIG = """\
 # What recipients see as From. DKIM, SPF and DMARC of its domain must allow the relay.
 sender = {sender}
 # reply_to = "Support <support@example.com>"
+
+# Who gets `mailer campaigns proof`.
+# proof_recipients = ["team@example.com"]
 
 # Where `mailer serve` is reached from outside; unsubscribe links start with it. HTTPS, except on this machine.
 public_url = {public_url}
@@ -45,6 +48,7 @@ port = {port}
 security = {security}
 # username = "release-mailer"      # its password goes into the secrets file: [smtp] password = "..."
 # [smtp.oauth2] has a token in place of a password, as Microsoft 365 and Google want it: docs/relays.md.
+# ca_file = "relay-ca.pem"          # the authorities to trust, in place of the system's
 connections = {connections}
 
 # How fast, in any second, minute, hour or day, for all processes together. Several relays with weights are named
@@ -91,8 +95,8 @@ class InitOptions:
 def write_files(config: Path, options: InitOptions) -> list[Path]:
     """Write the settings file and its secrets file, each only where there is none yet; returns the files made.
 
-    A database URL with a password goes to the secrets file. Raises ConfigurationError for an invalid option, and
-    then writes nothing.
+    A file that was begun and not finished counts as none. A database URL with a password goes to the secrets file.
+    Raises ConfigurationError for an invalid option, and then writes nothing.
     """
     secret = options.database_url is not None and has_password(options.database_url)
     made = []
@@ -100,11 +104,24 @@ def write_files(config: Path, options: InitOptions) -> list[Path]:
         (config, config_text(options, with_database=not secret), 0o644),
         (config.with_name(SECRETS_NAME), secrets_text(options, with_database=secret), 0o600),
     ):
-        if not path.exists():
-            parse_settings(tomllib.loads(text), path)
-            _create(path, text, mode)
-            made.append(path)
+        parse_settings(tomllib.loads(text), path)
+        with locked_folder(path):
+            if not path.exists() or is_unfinished(path):
+                write_file(path, text.encode(), mode)
+                made.append(path)
     return made
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a settings or secrets file was begun and holds no setting yet: it is empty, or ends within the comments
+    or the first words that `mailer init` writes.
+    """
+    try:
+        begun = read_settings_file(path).strip()
+    except (OSError, UnicodeDecodeError, InvalidInput):
+        return False  # it is reported where it is read
+    starts = (_CONFIG.partition("{sender}")[0].format(secrets=SECRETS_NAME), _SECRETS.partition("{key}")[0])
+    return any(start.startswith(begun) for start in starts)
 
 
 def config_text(options: InitOptions, *, with_database: bool = True) -> str:
@@ -150,13 +167,3 @@ def _sender_name(sender: str | None) -> str:
 
 def _toml(value: str) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _create(path: Path, text: str, mode: int) -> None:
-    try:
-        with os.fdopen(
-            os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "w", encoding="utf-8"
-        ) as file:
-            file.write(text)
-    except OSError as error:
-        raise ConfigurationError(f"{path} can't be created: {error.strerror}.") from None

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from mailer.config.files import read_settings_file
 from mailer.config.settings import MIN_SECRET_LENGTH, SECRETS_NAME, Settings
+from mailer.errors import InvalidInput
 
 RECHECK_SECONDS = 1.0
 
@@ -80,7 +82,7 @@ class KeysOfFile:
             self._version, self._read_at = version, now
             try:
                 self._ring = _read(self._path) or self._ring
-            except (OSError, ValueError):
+            except (OSError, ValueError, InvalidInput):
                 return  # it is being edited: what was valid stays in force
 
 
@@ -104,13 +106,13 @@ def key_source(settings: Settings) -> KeySource:
 def _has_keys(path: Path) -> bool:
     try:
         return _read(path) is not None
-    except (OSError, ValueError):
+    except (OSError, ValueError, InvalidInput):
         return False
 
 
 def _read(path: Path) -> KeyRing | None:
-    """The keys in a secrets file; None where it has none. Raises OSError or ValueError."""
-    values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    """The keys in a secrets file; None where it has none. Raises OSError, ValueError or InvalidInput."""
+    values = tomllib.loads(read_settings_file(path))
     keys, prepared = values.get("secret_keys", []), values.get("next_secret_key")
     if not keys:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,9 @@ from tomlkit import TOMLDocument
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array
 
-from mailer.errors import ConfigurationError
+from mailer.config.files import read_settings_file
+from mailer.errors import ConfigurationError, InvalidInput
+from mailer.files import locked_folder, write_file
 from mailer.keyed_hash import created_at, key_id
 
 _PREPARED = "next_secret_key"
@@ -32,14 +33,15 @@ def rotate(path: Path) -> int:
     Everything else in the file stays as it is, comments too. A reader sees either the old file or the new one.
     Raises ConfigurationError, with the file unchanged, where it has no such list, or where a key is prepared.
     """
-    document, keys = _read(path)
-    if _PREPARED in document:
-        raise ConfigurationError(
-            f"{path} has a prepared key already.", hint="Sign with it: `mailer keys rotate --activate`."
-        )
-    keys.add_line(_newer_key(keys), indent="  ", newline=True)
-    _replace(path, tomlkit.dumps(document))
-    return len(keys)
+    with locked_folder(path):
+        document, keys = _read(path)
+        if _PREPARED in document:
+            raise ConfigurationError(
+                f"{path} has a prepared key already.", hint="Sign with it: `mailer keys rotate --activate`."
+            )
+        keys.add_line(_newer_key(keys), indent="  ", newline=True)
+        _replace(path, document)
+        return len(keys)
 
 
 def prepare(path: Path) -> bool:
@@ -47,12 +49,13 @@ def prepare(path: Path) -> bool:
 
     Raises ConfigurationError like `rotate`.
     """
-    document, keys = _read(path)
-    if _PREPARED in document:
-        return False
-    document.add(_PREPARED, tomlkit.string(_newer_key(keys)))
-    _replace(path, tomlkit.dumps(document))
-    return True
+    with locked_folder(path):
+        document, keys = _read(path)
+        if _PREPARED in document:
+            return False
+        document.add(_PREPARED, tomlkit.string(_newer_key(keys)))
+        _replace(path, document)
+        return True
 
 
 def activate(path: Path) -> int:
@@ -60,14 +63,15 @@ def activate(path: Path) -> int:
 
     Raises ConfigurationError like `rotate`, and where no key is prepared.
     """
-    document, keys = _read(path)
-    if _PREPARED not in document:
-        raise ConfigurationError(
-            f"{path} has no prepared key.", hint="Make one: `mailer keys rotate --prepare`."
-        )
-    keys.add_line(str(document.pop(_PREPARED)), indent="  ", newline=True)
-    _replace(path, tomlkit.dumps(document))
-    return len(keys)
+    with locked_folder(path):
+        document, keys = _read(path)
+        if _PREPARED not in document:
+            raise ConfigurationError(
+                f"{path} has no prepared key.", hint="Make one: `mailer keys rotate --prepare`."
+            )
+        keys.add_line(str(document.pop(_PREPARED)), indent="  ", newline=True)
+        _replace(path, document)
+        return len(keys)
 
 
 def _newer_key(keys: Array) -> str:
@@ -78,7 +82,9 @@ def _newer_key(keys: Array) -> str:
 
 def _read(path: Path) -> tuple[TOMLDocument, Array]:
     try:
-        document = tomlkit.parse(path.read_text(encoding="utf-8-sig"))
+        document = tomlkit.parse(read_settings_file(path))
+    except InvalidInput as error:
+        raise ConfigurationError(f"{path} {error.reason}.") from None
     except (OSError, UnicodeDecodeError, TOMLKitError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not valid TOML"
         raise ConfigurationError(f"{path} can't be read: {reason}.", hint="Run `mailer init`.") from None
@@ -91,16 +97,5 @@ def _read(path: Path) -> tuple[TOMLDocument, Array]:
     return document, keys
 
 
-def _replace(path: Path, text: str) -> None:
-    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(
-            os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8"
-        ) as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except OSError as error:
-        new.unlink(missing_ok=True)
-        raise ConfigurationError(f"{path} can't be written: {error.strerror}.") from None
+def _replace(path: Path, document: TOMLDocument) -> None:
+    write_file(path, tomlkit.dumps(document).encode(), 0o600)

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mailer.config import SECRETS_NAME, Settings
+from mailer.config.files import read_settings_file
 from mailer.database import Database, WrongSecretKeys, require_signing_key
 from mailer.database.url import has_password
 from mailer.doctor.findings import Finding, Level, failure
@@ -158,7 +159,7 @@ def public_address(settings: Settings, expected: ExpectedAnswer) -> Finding:
 
 def holds_secrets(config: Path) -> bool:
     """Whether a readable settings file has a key in it that belongs in the secrets file."""
-    values = tomllib.loads(config.read_text(encoding="utf-8"))
+    values = tomllib.loads(read_settings_file(config))
     relays = [values.get("smtp", {}), *values.get("relays", {}).values()]
     return (
         "secret_keys" in values

@@ -9,10 +9,13 @@ import click
 from mailer.commands import CommandContext
 from mailer.config import key_ring
 from mailer.errors import InvalidInput
+from mailer.files import read_file
 from subscribers import rights
 from subscribers.address import AddressHasher, EmailAddress, normalise
 from subscribers.rights import SubjectRecord
 from subscribers.topic import Topic, parse_topic
+
+LARGEST_WORDING = 1_000_000  # bytes
 
 file_type = click.Path(exists=True, dir_okay=False, path_type=Path)
 email_argument = click.argument("email")
@@ -50,9 +53,11 @@ def address_of(email: str, where: str = "EMAIL") -> EmailAddress:
 def read_wording(path: Path) -> str:
     """The text as it was shown, to the letter: line ends and all."""
     try:
-        wording = path.read_bytes().decode("utf-8-sig")
+        wording = read_file(path, LARGEST_WORDING).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidInput("the wording is not UTF-8 text.", where=str(path)) from None
+    except OSError as error:
+        raise InvalidInput(f"the wording can't be read: {error.strerror}.", where=str(path)) from None
     if not wording.strip():
         raise InvalidInput(
             "the wording is empty.", where=str(path), hint="Save the text that people saw in it."

@@ -51,8 +51,12 @@ def test_a_file_without_a_list_of_keys_is_left_alone(text: str, tmp_path: Path) 
     assert path.read_text(encoding="utf-8") == text
 
 
-def test_the_new_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("before", "after"), [(0o600, 0o600), (0o640, 0o640), (0o644, 0o640), (0o666, 0o660)]
+)
+def test_the_new_file_keeps_its_mode_and_is_closed_to_others(before: int, after: int, tmp_path: Path) -> None:
     path = tmp_path / "mailer.secrets.toml"
     path.write_text(f'secret_keys = ["{"k" * 32}"]', encoding="utf-8")
+    path.chmod(before)
     secret_keys.rotate(path)
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_mode & 0o777 == after

@@ -1,0 +1,124 @@
+"""Files that matter: judged before they are read, and written whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mailer.errors import ConfigurationError, InvalidInput
+
+_READ_AT_ONCE = 65_536
+
+
+def read_file(path: Path, largest: int) -> bytes:
+    """The content of a regular file of at most `largest` bytes. A device, a pipe or a folder is not read.
+
+    Raises OSError where it can't be opened, and InvalidInput, which names the file, for what must not be read.
+    """
+    # Without blocking: opening a pipe would wait for somebody to write to it.
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode):
+            raise InvalidInput("is not a regular file", where=str(path))
+        content = bytearray()
+        while len(content) <= largest and (part := os.read(file, _READ_AT_ONCE)):
+            content += part
+    finally:
+        os.close(file)
+    if len(content) > largest:
+        size = max(found.st_size, len(content))
+        raise InvalidInput(f"has {size:,} bytes; the limit is {largest:,}", where=str(path))
+    return bytes(content)
+
+
+@contextmanager
+def locked_folder(path: Path) -> Iterator[None]:
+    """Hold the lock of the folder that the file `path` lies in, links followed: one process at a time writes in it.
+
+    What a killed process left half-written for this file is removed. On a file system without locks there is none.
+    """
+    target = _target(path)
+    try:
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigurationError(f"{target.parent} can't be opened: {error.strerror}.") from None
+    try:
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        _remove_leftovers(target)
+        yield
+    finally:
+        os.close(folder)
+
+
+def write_file(path: Path, content: bytes, mode: int) -> None:
+    """Write a new file with `mode`, or replace the one that is there, whose owner, group and mode stay; but a file that
+    others may not read by `mode` is closed to them.
+
+    A reader sees the old content or the new one, also after a crash. A symbolic link stays, and the file it leads to is
+    replaced. Hold `locked_folder` meanwhile. Raises ConfigurationError; the old file then stays.
+    """
+    target = _target(path)
+    new = target.with_name(f"{target.name}.{secrets.token_hex(4)}.new")
+    try:
+        old = target.stat() if target.exists() else None
+        with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            if old:
+                _keep_owner(file.fileno(), old)
+            os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode) & (0o770 | mode) if old else mode & ~_umask())
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        with suppress(OSError):
+            new.unlink()
+        verb = "can't be written" if target.exists() else "can't be created"
+        raise ConfigurationError(f"{path} {verb}: {error.strerror}.") from None
+
+
+def _target(path: Path) -> Path:
+    """The file itself, where `path` is a symbolic link to it."""
+    return Path(os.path.realpath(path))
+
+
+def _keep_owner(file: int, old: os.stat_result) -> None:
+    """Raises PermissionError where the file belongs to somebody else, and this process may not give it to them."""
+    made = os.fstat(file)
+    if made.st_uid != old.st_uid:
+        os.fchown(file, old.st_uid, old.st_gid)
+    elif made.st_gid != old.st_gid:
+        with suppress(PermissionError):
+            os.fchown(file, -1, old.st_gid)
+
+
+def _umask() -> int:
+    """The process's mask. It can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable; file systems that can't sync a folder do it by themselves."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):
+            os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _remove_leftovers(target: Path) -> None:
+    name = re.compile(re.escape(target.name) + r"\.[0-9a-f]{8}\.new")
+    for path in target.parent.iterdir():
+        if name.fullmatch(path.name):
+            path.unlink(missing_ok=True)
