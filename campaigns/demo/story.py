@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import uvicorn
 from rich.console import Console
 
+from campaigns.demo.account import EMAIL, Account
+from campaigns.demo.processes import LOOPBACK, PATIENCE, environment, free_port, wait_until_up
 from mailer.catcher import Catcher, Caught, inbox_app
 from mailer.errors import MailerError, Refused
 
-LOOPBACK = "127.0.0.1"
 MARKER = ".mailer-demo"
-PATIENCE = 30  # seconds for a server to be up
 FIRST, SECOND = "2.4.0.nl", "2.5.0.en"
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 
@@ -41,6 +38,10 @@ locale = "nl"
 host = "{host}"
 port = {smtp_port}
 security = "none"
+
+[webhooks]
+allow_private = true
+allow_http = true
 
 [brand]
 name = "Kadeplan"
@@ -84,13 +85,21 @@ def play(folder: Path, console: Console, *, stay: bool) -> Summary:
     with _inbox(folder) as (catcher, inbox):
         stage = Stage(folder, catcher, console, inbox)
         stage.set_up()
-        with stage.serving():
+        with stage.serving(), Account(folder, stage.web_url, stage.run).serving() as account:
+            if stay:
+                stage.wait(f"Open the settings of Mila's account at {account.url} and tick the box.")
+            else:
+                account.tick()
             stage.release(FIRST)
             first = stage.mails()
             if stay:
-                stage.wait(f"Read the mails at {inbox} and click unsubscribe in one of them.")
+                stage.wait(
+                    f"Read the mails at {inbox} and click unsubscribe in Mila's: the box in her account unticks itself.",
+                    then="version 2.5.0 goes to those who are left",
+                )
             else:
-                stage.click(first[0])
+                stage.click(next(mail for mail in first if mail.recipients[0] == EMAIL))
+                account.wait_until_unticked()
             stage.release(SECOND)
             summary = stage.summary(first)
             if stay:
@@ -103,24 +112,25 @@ class Stage:
 
     def __init__(self, folder: Path, catcher: Catcher, console: Console, inbox: str) -> None:
         self._folder, self._catcher, self._console, self._inbox = folder, catcher, console, inbox
-        self._web_port = _free_port()
+        self._web_port = free_port()
+        self.web_url = f"http://{LOOPBACK}:{self._web_port}"
 
     def set_up(self) -> None:
         """Settings, database, and the people who said yes."""
         config = _CONFIG.format(host=LOOPBACK, web_port=self._web_port, smtp_port=self._catcher.port)
         (self._folder / "mailer.toml").write_text(config, encoding="utf-8")
         shutil.copytree(EXAMPLES, self._folder, dirs_exist_ok=True)
-        self._run("init")
-        self._run(
+        self.run("init")
+        self.run(
             *("subscribers", "import", "people.csv"),
             *("--source", "account settings, export of 1 November", "--wording", "wording.nl.txt"),
         )
 
     def release(self, notes: str) -> None:
         """Create a campaign from release notes, lint it, send it."""
-        self._run("campaigns", "create", f"release-notes/{notes}.md", "--slug", notes)
-        self._run("campaigns", "lint", notes)
-        self._run("campaigns", "send", notes, "--yes")
+        self.run("campaigns", "create", f"release-notes/{notes}.md", "--slug", notes)
+        self.run("campaigns", "lint", notes)
+        self.run("campaigns", "send", notes, "--yes")
 
     def mails(self) -> list[Caught]:
         """Everything that was caught so far."""
@@ -142,9 +152,9 @@ class Stage:
             raise MailerError("The second release went to somebody who did not get the first.")
         return Summary(self._folder, len(got_first), len(got_first - got_second), len(got_second))
 
-    def wait(self, what: str) -> None:
+    def wait(self, what: str, *, then: str = "version 2.4.0 is sent") -> None:
         """Let the person at the terminal do something first."""
-        self._say(f"{what}\nThen press Enter here, and version 2.5.0 goes to those who are left.")
+        self._say(f"{what}\nThen press Enter here, and {then}.")
         with suppress(EOFError):
             input()
 
@@ -160,22 +170,31 @@ class Stage:
         command = ("serve", "--host", LOOPBACK, "--port", str(self._web_port))
         self._announce(*command)
         process = subprocess.Popen(  # noqa: S603 - our own command
-            _command(*command), cwd=self._folder, env=_environment(), stderr=subprocess.DEVNULL
+            _command(*command), cwd=self._folder, env=environment(), stderr=subprocess.DEVNULL
         )
         try:
-            _wait_until_up(f"http://{LOOPBACK}:{self._web_port}/healthz")
+            wait_until_up(f"http://{LOOPBACK}:{self._web_port}/healthz")
             yield
         finally:
             process.terminate()
             process.wait()
 
-    def _run(self, *words: str) -> None:
+    def run(self, *words: str) -> str:
+        """Run a command of ours; returns what it printed. Raises MailerError where it fails."""
         self._announce(*words)
         done = subprocess.run(  # noqa: S603 - our own command
-            _command(*words), cwd=self._folder, env=_environment(), stdout=sys.stderr, check=False
+            _command(*words),
+            cwd=self._folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            check=False,
+            encoding="utf-8",
         )
+        if "--json" not in words:  # what it prints there may be a secret
+            sys.stderr.write(done.stdout)
         if done.returncode:
             raise MailerError(f"`mailer {' '.join(words)}` ended with {done.returncode}.")
+        return done.stdout
 
     def _announce(self, *words: str) -> None:
         shown = subprocess.list2cmdline(words)
@@ -202,7 +221,7 @@ def _inbox(folder: Path) -> Iterator[tuple[Catcher, str]]:
     thread = threading.Thread(target=asyncio.run, args=(host(),), daemon=True)
     thread.start()
     address = f"http://{LOOPBACK}:{listener.getsockname()[1]}/"
-    _wait_until_up(address)
+    wait_until_up(address)
     try:
         yield catcher, address
     finally:
@@ -220,27 +239,3 @@ def _prepare(folder: Path) -> None:
 
 def _command(*words: str) -> list[str]:
     return [sys.executable, "-P", "-c", "from cli import main; main()", *words]
-
-
-def _environment() -> dict[str, str]:
-    """The demo has settings of its own: this machine's do not reach into it."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")}
-
-
-def _wait_until_up(url: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            urlopen(url, timeout=PATIENCE).close()  # noqa: S310 - a server of our own on loopback
-        except (URLError, ConnectionError):
-            if time.monotonic() > deadline:
-                raise MailerError(f"The server at {url} did not come up.") from None
-            time.sleep(0.05)
-        else:
-            return
-
-
-def _free_port() -> int:
-    with socket.create_server((LOOPBACK, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -1,0 +1,40 @@
+"""What the demo's processes share: ports, an environment without settings, and waiting."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from mailer.errors import MailerError
+
+LOOPBACK = "127.0.0.1"
+PATIENCE = 30  # seconds for a server to be up
+
+
+def environment() -> dict[str, str]:
+    """The demo has settings of its own: this machine's do not reach into it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")}
+
+
+def wait_until_up(url: str) -> None:
+    """Until a server answers there. Raises MailerError after PATIENCE seconds."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            urlopen(url, timeout=PATIENCE).close()  # noqa: S310 - a server of our own on loopback
+        except (URLError, ConnectionError):
+            if time.monotonic() > deadline:
+                raise MailerError(f"The server at {url} did not come up.") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
