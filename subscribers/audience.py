@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
 from subscribers.address import HashedAddress
+from subscribers.commitments import commit_to_subject
 from subscribers.models import Consent, ConsentKind, Subscriber, Suppression
 
 CONSENT = Consent.metadata.tables["consent"]
@@ -19,7 +20,10 @@ SUPPRESSION = Suppression.metadata.tables["suppression"]
 
 
 class ConsentedRecipient(NamedTuple):
-    """A person whose consent was read in the transaction that recorded the attempt to mail them."""
+    """A person whose consent was read in the transaction that recorded the attempt to mail them.
+
+    `subject` is the ledger's commitment to the person who agreed, which `nonce` opens.
+    """
 
     delivery_id: int
     subscriber_id: int
@@ -28,6 +32,18 @@ class ConsentedRecipient(NamedTuple):
     surname: str
     email: str
     address: HashedAddress
+    nonce: bytes
+    subject: str | None
+
+    def is_committed(self) -> bool:
+        """Whether the address is the one that the ledger commits to; it takes some 1 µs.
+
+        The address on file is normalised but for the local part's case.
+        """
+        try:
+            return commit_to_subject(self.nonce, self.email.lower()) == self.subject
+        except (AttributeError, TypeError):  # SQLite keeps text in a column of octets
+            return False
 
 
 def consented(topic: ColumnElement[str] | str, subscriber_id: ColumnElement[int]) -> ColumnElement[bool]:

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    String,
     bindparam,
     case,
     func,
     select,
+    type_coerce,
     update,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -24,6 +26,7 @@ from campaigns.models import CampaignState, DeliveryState
 from mailer.database import AnyOf, Prepared, is_postgresql, pipelined
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient, consented
+from subscribers.ledger import newest_subject
 
 
 class Attempt(NamedTuple):
@@ -76,6 +79,8 @@ def attempt(
             row.surname,
             row.email,
             HashedAddress(row.address_hash, row.key_id),
+            row.nonce,
+            row.subject,
         )
         answers[row.delivery_id] = Attempt(recipient, row.attempts, row.first_attempted_at or now)
     if stopped := [number for number in delivery_ids if number not in answers]:
@@ -98,6 +103,8 @@ class _PassedRow(NamedTuple):
     email: str
     address_hash: str
     key_id: str
+    nonce: bytes
+    subject: str | None
 
 
 def _passed_column(field: str) -> ColumnElement[Any]:
@@ -108,6 +115,11 @@ def _passed_column(field: str) -> ColumnElement[Any]:
             return delivery.c.id
         case "first_attempted_at":
             return case((delivery.c.attempts > 1, delivery.c.first_attempted_at))  # NULL means now
+        case "nonce":  # as the driver gives it: a damaged one stops this mail, not the run
+            nonce = type_coerce(subscriber.c.nonce, String)
+            return select(nonce).where(subscriber.c.id == delivery.c.subscriber_id).scalar_subquery()
+        case "subject":
+            return newest_subject(delivery.c.subscriber_id)
         case _:
             person = select(subscriber.c[field]).where(subscriber.c.id == delivery.c.subscriber_id)
             return person.scalar_subquery()

@@ -20,7 +20,7 @@ from campaigns.sending.sender import Sender, Tally
 from campaigns.timing import ALWAYS, SendWindow
 from mailer.config import Settings
 from mailer.database import Clock, Database, installation_id, record_signing_key
-from mailer.errors import MailerError
+from mailer.errors import MailerError, Refused
 from mailer.limits import Throttle
 from mailer.smtp.relays import Relays
 
@@ -66,7 +66,9 @@ class CampaignRuns:
             self._end_worker(worker_id)
         with contextlib.suppress(MailerError), self._database.write() as connection:
             now = self._clock()
-            if tally.refusal:
+            if isinstance(tally.error, Refused):
+                transitions.pause_because(connection, campaign, tally.error.message, now)
+            elif tally.refusal:
                 transitions.pause_because(connection, campaign, tally.refusal, now)
                 deliveries.take_back_rejected(connection, tally.wrongly_rejected, now)
             transitions.finish_if_done(connection, campaign, now)

@@ -26,7 +26,7 @@ from mailer.errors import InvalidInput, Refused
 from mailer.message import Content
 from mailer.smtp import Accepted, Envelope
 from mailer.smtp.relays import Relays
-from subscribers.ledger import LedgerHealth
+from subscribers.ledger import refuse_freezing_if_unsafe, refuse_run_if_unsafe
 from templates.lint import Finding
 from templates.notes import RenderedNotes
 
@@ -131,7 +131,7 @@ class Dispatch:
         """
         own_window = self._parse_window(window)
         self._continuity.require()
-        LedgerHealth.of(self._database).refuse_if_damaged(check_now=True)
+        refuse_freezing_if_unsafe(self._database)
         campaign, rendered = self._check(slug, Act.SEND, preflight)
         with self._database.write() as connection:
             transitions.change_state(connection, campaign, Act.SEND, self._clock())
@@ -145,7 +145,7 @@ class Dispatch:
         Raises Refused where the ledger is damaged, and where the database was restored.
         """
         self._continuity.require()
-        LedgerHealth.of(self._database).refuse_if_damaged()
+        refuse_run_if_unsafe(self._database)
         return await self._runs.run(slug, watch)
 
     def resolve(self, slug: str, *, resend: bool, only: Sequence[int] = ()) -> int:
@@ -227,7 +227,7 @@ class Dispatch:
             slugs = schedules.slugs_due(connection, self._clock())
         for slug in slugs:
             try:
-                LedgerHealth.of(self._database).refuse_if_damaged()
+                refuse_freezing_if_unsafe(self._database)
                 if preflight is not None and not self._is_too_late(slug):
                     preflight.check_start(self._find(slug))
             except Refused as error:

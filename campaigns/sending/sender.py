@@ -22,7 +22,7 @@ from campaigns.sending.pacing import HeldBack, NotYet
 from campaigns.sending.recorder import Recorder, Submission
 from mailer.config import RetrySettings
 from mailer.database import Clock
-from mailer.errors import InvalidInput, MailerError, RelayUnavailable
+from mailer.errors import InvalidInput, MailerError, Refused, RelayUnavailable
 from mailer.smtp import Accepted, Deferred, Outcome, Rejected, Scope, is_policy_refusal
 from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
@@ -151,6 +151,8 @@ class Sender:
         recovered the delivery.
         """
         recipient = attempt.recipient
+        if not recipient.is_committed():
+            return self._withhold(attempt)
         try:
             composer = self._composer.through(connection.relay)
             envelope, message = composer.compose(recipient, self._clock())
@@ -180,6 +182,17 @@ class Sender:
         )
         self._count(outcome, settlement)
         return settlement
+
+    def _withhold(self, attempt: Attempt) -> Settlement:
+        """Offer nothing to an address that the consent ledger does not commit to, and stop."""
+        problem = "the address on file is not the one that the consent ledger commits to"
+        recipient = attempt.recipient
+        hint = "Keep this database as it is. `mailer consent verify` says more."
+        self._fail(
+            Refused(f"The campaign is paused: of subscriber {recipient.subscriber_id} {problem}.", hint=hint)
+        )
+        self.tally.states[DeliveryState.WITHHELD] += 1
+        return Settlement(recipient.delivery_id, attempt.attempts, DeliveryState.WITHHELD, diagnostic=problem)
 
     def _count(self, outcome: Outcome, settlement: Settlement) -> None:
         """Count an outcome, and stop where it concerns more than this mail."""

@@ -28,7 +28,7 @@ from subscribers.ledger.events import (
     rectification_note,
     status_after,
 )
-from subscribers.ledger.health import LedgerHealth
+from subscribers.ledger.health import LedgerHealth, refuse_freezing_if_unsafe, refuse_run_if_unsafe
 from subscribers.ledger.journal import JOURNAL_NAME, Journal, read_journal
 from subscribers.ledger.ledger import (
     CONSENT,
@@ -50,6 +50,7 @@ from subscribers.ledger.ledger import (
     head,
     history,
     lock,
+    newest_subject,
     notes_of,
     read,
     statuses,
@@ -110,12 +111,15 @@ __all__ = [
     "lock",
     "make_entry",
     "newest_entry",
+    "newest_subject",
     "notes_of",
     "parse_note",
     "prove",
     "read",
     "read_journal",
     "rectification_note",
+    "refuse_freezing_if_unsafe",
+    "refuse_run_if_unsafe",
     "status_after",
     "statuses",
     "store_note",

@@ -6,12 +6,12 @@ altered, taken out, put in or moved without another root.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring as json_string
-from typing import NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from mailer.errors import InvalidInput, LedgerBroken
 from subscribers.ledger.tree import leaf_hash
@@ -153,13 +153,43 @@ def encode(entry_id: int, event: NewEvent, recorded_at: datetime) -> bytes:
 
     Put together by hand, in a fifth of json.dumps' time. Raises TypeError and ValueError for what no entry holds.
     """
-    subscriber = "null" if event.subscriber_id is None else int(event.subscriber_id)
+    fields = (
+        entry_id,
+        event.subscriber_id,
+        event.subject,
+        event.previous,
+        event.topic,
+        event.kind,
+        instant_text(event.occurred_at),
+        instant_text(recorded_at),
+        event.channel,
+        event.note,
+        event.wording,
+    )
+    return encode_fields(fields)
+
+
+def encode_fields(fields: Sequence[Any]) -> bytes:
+    """The same, of the fields in the order of the table's columns, with instants as they stand in an entry."""
+    (
+        entry_id,
+        subscriber_id,
+        subject,
+        previous,
+        topic,
+        kind,
+        occurred_at,
+        recorded_at,
+        channel,
+        note,
+        wording,
+    ) = fields
+    subscriber = "null" if subscriber_id is None else int(subscriber_id)
     return (
-        f'{{"channel":{json_string(event.channel)},"format":{FORMAT},"id":{int(entry_id)},'
-        f'"kind":{json_string(event.kind)},"note":{_string(event.note)},'
-        f'"occurred_at":"{_instant(event.occurred_at)}","previous":{_string(event.previous)},'
-        f'"recorded_at":"{_instant(recorded_at)}","subject":{_string(event.subject)},'
-        f'"subscriber":{subscriber},"topic":{json_string(event.topic)},"wording":{_string(event.wording)}}}'
+        f'{{"channel":{json_string(channel)},"format":{FORMAT},"id":{int(entry_id)},"kind":{json_string(kind)},'
+        f'"note":{_string(note)},"occurred_at":"{occurred_at}","previous":{_string(previous)},'
+        f'"recorded_at":"{recorded_at}","subject":{_string(subject)},"subscriber":{subscriber},'
+        f'"topic":{json_string(topic)},"wording":{_string(wording)}}}'
     ).encode()
 
 
@@ -197,5 +227,6 @@ def _string(value: str | None) -> str:
 
 # Events that are recorded together are recorded at the same moment.
 @lru_cache(maxsize=1000)
-def _instant(moment: datetime) -> str:
+def instant_text(moment: datetime) -> str:
+    """An instant as it stands in an entry: UTC with microseconds."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"

