@@ -6,7 +6,9 @@ import logging
 import os
 import signal
 from contextlib import ExitStack, suppress
+from functools import partial
 from importlib import import_module
+from ipaddress import ip_network
 from typing import cast
 
 import click
@@ -16,9 +18,12 @@ from mailer.commands.context import CommandContext
 from mailer.config import load_settings
 from mailer.database import Database
 from mailer.web_server import (
+    BoundedProtocol,
+    Door,
     DrainingServer,
     ReloadableApplication,
     address_of,
+    connection_limit,
     inherited_sockets,
     listen,
     raise_file_limit,
@@ -58,6 +63,7 @@ def serve(context: CommandContext, host: str, port: int, fd: int | None, access_
         level=logging.INFO if access_log else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
     )
     raise_file_limit()
+    door = Door([ip_network(one) for one in context.settings.trusted_proxies], connection_limit())
     application = ReloadableApplication(lambda: _create(context.web_application))
     with ExitStack() as stack:
         listeners = [socket_of(fd)] if fd is not None else inherited_sockets() or [listen(host, port)]
@@ -66,6 +72,8 @@ def serve(context: CommandContext, host: str, port: int, fd: int | None, access_
             context.console.print(f"Listening on {address_of(listener)} for {context.settings.public_url}")
         config = uvicorn.Config(
             application,
+            http=partial(BoundedProtocol, door),  # type: ignore[arg-type]  # whatever makes a protocol does
+            ws="none",
             lifespan="on",
             log_level="warning",
             access_log=False,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     zone: Zone = "Europe/Amsterdam"
     require_approval: bool = False
     digest_pre_releases: bool = False
+    trusted_proxies: Words = ("127.0.0.1", "::1")
     image_hosts: Words = ()
     assets_dir: Path | None = None
     remote_images: Literal["refuse", "link", "omit"] = "refuse"
@@ -131,6 +132,16 @@ class Settings(BaseSettings):
         if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
             raise ValueError("must be https:// (RFC 8058 section 3.1); http:// is for loopback only")
         return value.rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            try:
+                ip_network(one)
+            except ValueError:
+                raise ValueError(f'{one!r} is no address or network; write it as "10.0.0.0/8"') from None
+        return value
 
     @field_validator("secret_keys")
     @classmethod

@@ -1,19 +1,23 @@
 """How `mailer serve` runs the web application.
 
 `sockets` takes a listening socket from whoever started the process, or opens one. `reloading` replaces the application
-while it serves. `server` is uvicorn's server with an orderly end and SIGHUP.
+while it serves. `connections` bounds them. `server` is uvicorn's server with an orderly end and SIGHUP.
 """
 
 from __future__ import annotations
 
+from mailer.web_server.connections import BoundedProtocol, Door
 from mailer.web_server.reloading import ReloadableApplication
-from mailer.web_server.server import DrainingServer, raise_file_limit
+from mailer.web_server.server import DrainingServer, connection_limit, raise_file_limit
 from mailer.web_server.sockets import address_of, inherited_sockets, listen, socket_of
 
 __all__ = [
+    "BoundedProtocol",
+    "Door",
     "DrainingServer",
     "ReloadableApplication",
     "address_of",
+    "connection_limit",
     "inherited_sockets",
     "listen",
     "raise_file_limit",

@@ -17,11 +17,13 @@ from typing import Any
 import uvicorn
 
 from mailer.errors import MailerError
+from mailer.web_server.connections import MAX_CONNECTIONS
 from mailer.web_server.reloading import ReloadableApplication
 
 FIRST_REQUEST_SECONDS = 2.0  # how long a connection that was accepted may take to send its request
 LOOK_SECONDS = 0.02
 QUIET_SECONDS = 60.0
+SPARE_FILES = 100  # for the database, logs and modules
 MAX_OPEN_FILES = 65_536
 
 log = logging.getLogger("mailer.web")
@@ -105,6 +107,16 @@ def raise_file_limit() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):  # a sandbox may forbid it; the soft limit then stays
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def connection_limit() -> int:
+    """How many connections there may be at once: MAX_CONNECTIONS, or what the limit of open files leaves for them."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (
+        MAX_CONNECTIONS
+        if soft == resource.RLIM_INFINITY
+        else max(min(MAX_CONNECTIONS, soft - SPARE_FILES), 16)
+    )
 
 
 def _can_open_files() -> bool:

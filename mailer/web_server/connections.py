@@ -1,0 +1,242 @@
+"""Bounds on connections: in total, for each address, and in the size and time of what they send.
+
+uvicorn has no such bounds with httptools: a peer could send headers without end, or keep thousands of connections open
+and send nothing. A connection from which no whole request has come is the first to go; one whose request is being
+answered is never closed. Peers in `trusted_proxies` speak for many people: for them the address counts that they name
+in X-Forwarded-For.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+Network = IPv4Network | IPv6Network
+
+MAX_HEADER_BYTES = 16_384
+HEADER_SECONDS = 10.0  # for the headers of a request, counted from its first byte, or from the connection
+BODY_SECONDS = 30.0
+MAX_CONNECTIONS = 1_000
+MAX_PER_ADDRESS = 200
+QUIET_SECONDS = 60.0  # after which it is logged again
+
+log = logging.getLogger("mailer.web")
+
+
+class Door:
+    """Who is connected. One for each server; all connections know it."""
+
+    def __init__(self, trusted: Sequence[Network], most: int = MAX_CONNECTIONS) -> None:
+        self._trusted, self._most = trusted, most
+        self._connections: dict[BoundedProtocol, None] = {}  # the oldest first
+        self._addresses: Counter[str] = Counter()
+        self._requests: Counter[str] = Counter()
+        self._last_refusal = float("-inf")
+
+    def enter(self, connection: BoundedProtocol) -> bool:
+        """Take a new connection; False where there are too many, and none of the others can go for it."""
+        address = connection.address
+        if self._addresses[address] >= MAX_PER_ADDRESS and not self.trusts(address):
+            has_room = self._evict({address})
+        elif len(self._connections) >= self._most:
+            has_room = self._evict({name for name, _ in self._addresses.most_common(1)}) or self._evict(None)
+        else:
+            has_room = True
+        if has_room:
+            self._connections[connection] = None
+            self._addresses[address] += 1
+        return has_room
+
+    def leave(self, connection: BoundedProtocol) -> None:
+        """Forget a connection."""
+        if self._connections.pop(connection, True) is None:
+            _release(self._addresses, connection.address)
+
+    def begin(self, address: str) -> bool:
+        """Count a request that came through a proxy from `address`; False where it has too many at once."""
+        if self._requests[address] >= MAX_PER_ADDRESS:
+            self._say_once()
+            return False
+        self._requests[address] += 1
+        return True
+
+    def finish(self, address: str) -> None:
+        """Forget such a request."""
+        _release(self._requests, address)
+
+    def trusts(self, address: str) -> bool:
+        """Whether the peer is a proxy of ours. A Unix socket is."""
+        if not address:
+            return True
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return False
+        found = getattr(found, "ipv4_mapped", None) or found
+        return any(found in network for network in self._trusted)
+
+    def _evict(self, addresses: Collection[str] | None) -> bool:
+        """Close the oldest connection, of some addresses or of all, from which no whole request has come."""
+        self._say_once()
+        waiting = (
+            one
+            for one in self._connections
+            if (addresses is None or one.address in addresses) and one.is_waiting()
+        )
+        if (oldest := next(waiting, None)) is None:
+            return False
+        self.leave(oldest)
+        oldest.transport.abort()
+        return True
+
+    def _say_once(self) -> None:
+        now = time.monotonic()
+        if now - self._last_refusal > QUIET_SECONDS:
+            log.warning("There are too many connections: those that send no request are closed.")
+        self._last_refusal = now
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with bounds on the size and the time of headers, and on the time of bodies."""
+
+    def __init__(self, door: Door, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._door = door
+        self._unread = 0  # bytes that were neither a body nor the end of a request's headers
+        self._deadline: asyncio.TimerHandle | None = None
+        self._in_headers = True
+        self._forwarded = ""
+        self.address = ""
+
+    def is_waiting(self) -> bool:
+        """Whether no whole request is there to be answered."""
+        return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """As uvicorn, unless there are too many connections."""
+        super().connection_made(transport)
+        self.address = self.client[0] if self.client else ""
+        if self._door.enter(self):
+            self._expect(HEADER_SECONDS)
+        else:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As uvicorn."""
+        self._door.leave(self)
+        self._finish()
+        self._expect(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """As uvicorn; closes the connection after too many bytes that are no body."""
+        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
+            self._expect(HEADER_SECONDS)
+        self._unread += len(data)
+        super().data_received(data)
+        if self._unread > MAX_HEADER_BYTES and not self.transport.is_closing():
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """As uvicorn."""
+        self._in_headers = True
+        self._expect(HEADER_SECONDS)
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """As uvicorn, without trailers, which nothing reads."""
+        if self._in_headers:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """As uvicorn, unless the headers are too large or the address behind the proxy asks for too much."""
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        self._in_headers, self._unread = False, 0
+        self._expect(BODY_SECONDS)
+        application = self.app
+        self._finish()
+        forwarded = self._address_behind_proxy()
+        if size > MAX_HEADER_BYTES:
+            self.app = _headers_too_large
+        elif forwarded and not self._door.begin(forwarded):
+            self.app = _too_many_requests
+        else:
+            self._forwarded = forwarded
+        super().on_headers_complete()
+        self.app = application
+
+    def on_body(self, body: bytes) -> None:
+        """As uvicorn."""
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """As uvicorn."""
+        self._unread = 0
+        self._expect(None)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn."""
+        self._finish()
+        super().on_response_complete()
+
+    def _address_behind_proxy(self) -> str:
+        if not self._door.trusts(self.address):
+            return ""
+        named = [value for name, value in self.headers if name == b"x-forwarded-for"]
+        addresses = b",".join(named).decode("latin-1").split(",")
+        return next(
+            (
+                one.strip()
+                for one in reversed(addresses)
+                if one.strip() and not self._door.trusts(one.strip())
+            ),
+            "",
+        )
+
+    def _finish(self) -> None:
+        if self._forwarded:
+            self._door.finish(self._forwarded)
+            self._forwarded = ""
+
+    def _expect(self, seconds: float | None) -> None:
+        """Close the connection after some seconds, unless it is called again before; None means no bound."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        self.transport.abort()
+
+
+def _release(counts: Counter[str], address: str) -> None:
+    counts[address] -= 1
+    if counts[address] <= 0:
+        del counts[address]
+
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+
+
+async def _headers_too_large(_scope: Message, _receive: object, send: Send) -> None:
+    await _refuse(send, 431)
+
+
+async def _too_many_requests(_scope: Message, _receive: object, send: Send) -> None:
+    await _refuse(send, 429)
+
+
+async def _refuse(send: Send, status: int) -> None:
+    headers = [(b"content-length", b"0"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
