@@ -151,7 +151,8 @@ class AccountRequests:
             Applicant(0, each.names, each.address, self.hasher.newest(each.address.key), each.given_at)
             for each in grants
         ]
-        candidates = admit(connection, applicants, evidence, self.hasher, now)
+        own_notes = {each.address.key: each.source for each in grants}
+        candidates = admit(connection, applicants, evidence, self.hasher, now, own_notes=own_notes)
         known = people.find_all(connection, [each.address.key for each in grants])
         statuses = ledger.statuses(connection, [person.id for person in known.values()])
         return [
@@ -261,7 +262,7 @@ def _address(person: Person) -> EmailAddress:
 def _runs(submissions: Sequence[Submission], indexes: Sequence[int]) -> list[list[int]]:
     """The indexes in their order: grants that can be recorded together in one list, every other one by itself."""
     runs: list[list[int]] = []
-    shared: tuple[str, str, str] | None = None
+    shared: tuple[str, str] | None = None
     keys: set[str] = set()
     for index in indexes:
         request = submissions[index].request
@@ -269,7 +270,7 @@ def _runs(submissions: Sequence[Submission], indexes: Sequence[int]) -> list[lis
             runs.append([index])
             shared = None
             continue
-        common, key = (request.topic, request.wording, request.source), request.address.key
+        common, key = (request.topic, request.wording), request.address.key
         if common == shared and key not in keys:
             runs[-1].append(index)
         else:

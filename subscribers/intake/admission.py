@@ -108,17 +108,20 @@ def admit(
     evidence: Evidence,
     hasher: AddressHasher,
     now: datetime,
+    *,
+    own_notes: Mapping[str, str] | None = None,
 ) -> list[Candidate]:
     """Record the consents of these people, none named twice, and put on file whoever is new.
 
-    Needs a writing transaction. Returns what was decided on each.
+    `own_notes` are the notes of those whose consent has another than `evidence.source`, by address key; erasing such a
+    person erases it. Needs a writing transaction. Returns what was decided on each.
     """
     ledger.lock(connection)
     candidates = decide_all(connection, applicants, evidence.topic, hasher)
     admitted = [candidate for candidate in candidates if candidate.decision is Decision.GRANTED]
     if admitted:
         new_people = _put_on_file(connection, admitted, now)
-        events = _events(connection, admitted, new_people, evidence, now)
+        events = _events(connection, admitted, new_people, evidence, own_notes or {}, now=now)
         ledger.append(connection, events, now, new_people=[each.id for each in new_people.values()])
     return candidates
 
@@ -144,6 +147,8 @@ def _events(
     admitted: Sequence[Candidate],
     new_people: Mapping[str, OnFile],
     evidence: Evidence,
+    own_notes: Mapping[str, str],
+    *,
     now: datetime,
 ) -> list[NewEvent]:
     wording = ledger.store_wording(
@@ -154,7 +159,7 @@ def _events(
         language=evidence.language,
         version=evidence.version,
     )
-    note = ledger.store_note(connection, evidence.source, _only_person(admitted, new_people))
+    notes = _store_notes(connection, admitted, new_people, evidence, own_notes)
     events = []
     for candidate in admitted:
         applicant = candidate.applicant
@@ -174,7 +179,7 @@ def _events(
                 applicant.consented_at,
                 evidence.channel,
                 wording,
-                note,
+                notes[applicant.address.key],
                 subject,
             )
         )
@@ -189,9 +194,26 @@ def _rectification(
     return NewEvent(person_id, EVERY_TOPIC, ConsentKind.RECTIFIED, now, evidence.channel, note=note)
 
 
-def _only_person(admitted: Sequence[Candidate], new_people: Mapping[str, OnFile]) -> int | None:
-    """The one whom the note is about, where there is only one."""
-    if len(admitted) != 1:
-        return None
-    person = admitted[0].person
-    return person.id if person else new_people[admitted[0].applicant.address.key].id
+def _store_notes(
+    connection: Connection,
+    admitted: Sequence[Candidate],
+    new_people: Mapping[str, OnFile],
+    evidence: Evidence,
+    own_notes: Mapping[str, str],
+) -> dict[str, str]:
+    """The commitments to the notes, by address key. A note that belongs to one person is erased with them."""
+    numbers = {
+        each.applicant.address.key: each.person.id
+        if each.person
+        else new_people[each.applicant.address.key].id
+        for each in admitted
+    }
+    own = {key: own_notes[key] for key in numbers if key in own_notes}
+    found = dict(
+        zip(own, ledger.store_notes(connection, [(own[key], numbers[key]) for key in own]), strict=True)
+    )
+    shared = [key for key in numbers if key not in own]
+    if shared:
+        only = numbers[shared[0]] if len(shared) == 1 else None
+        found |= dict.fromkeys(shared, ledger.store_note(connection, evidence.source, only))
+    return found

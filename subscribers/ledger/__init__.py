@@ -55,6 +55,7 @@ from subscribers.ledger.ledger import (
     read,
     statuses,
     store_note,
+    store_notes,
     store_wording,
 )
 from subscribers.ledger.proof import Proof, ShownWording, prove
@@ -123,6 +124,7 @@ __all__ = [
     "status_after",
     "statuses",
     "store_note",
+    "store_notes",
     "store_wording",
     "text_hash",
     "verify",

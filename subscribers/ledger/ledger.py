@@ -20,7 +20,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    insert,
     select,
     update,
 )
@@ -32,7 +31,7 @@ from subscribers.commitments import (
     commit_to_note,
     commit_to_subject,
     commit_to_wording,
-    fresh_nonce,
+    fresh_nonces,
     text_hash,
 )
 from subscribers.leaver import Leaver, LeaverKind, note_leaver
@@ -264,15 +263,20 @@ def store_note(connection: Connection, note: str, subscriber_id: int | None = No
 
     `subscriber_id` is the one person that it is about: erasing them erases it.
     """
-    salt = fresh_nonce()
-    row = {
-        "commitment": commit_to_note(salt, note),
-        "salt": salt,
-        "text": note,
-        "subscriber_id": subscriber_id,
-    }
-    connection.execute(insert(NOTE), row)
-    return str(row["commitment"])
+    [commitment] = store_notes(connection, [(note, subscriber_id)])
+    return commitment
+
+
+def store_notes(connection: Connection, notes: Sequence[tuple[str, int | None]]) -> list[str]:
+    """Store free texts, each with the person that it is about; returns their commitments."""
+    salts = fresh_nonces(len(notes))
+    commitments = [commit_to_note(salt, text) for salt, (text, _) in zip(salts, notes, strict=True)]
+    rows = [
+        {"commitment": commitment, "salt": salt, "text": text, "subscriber_id": subscriber_id}
+        for commitment, salt, (text, subscriber_id) in zip(commitments, salts, notes, strict=True)
+    ]
+    bulk.insert(connection, NOTE, rows)
+    return commitments
 
 
 def erase_notes(connection: Connection, subscriber_id: int) -> None:
