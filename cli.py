@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("mailer.commands.doctor:doctor", "Check settings, secrets, database, relay and DNS."),
     "subscribers": (
         "subscribers.commands:subscribers",
-        "Manage subscribers: import, list, show, rectify, erase, export.",
+        "Manage subscribers: import, sync, list, show, rectify, erase, export.",
     ),
     "consent": ("subscribers.commands:consent", "Record, withdraw, show, prove and verify consent."),
     "webhooks": ("subscribers.commands:webhooks", "Tell other systems of each change to a consent."),

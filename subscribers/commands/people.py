@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
 
 import click
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from mailer.commands import CommandContext, json_option
 from mailer.errors import InvalidInput
 from subscribers import people, rights
 from subscribers.commands import reporting
 from subscribers.commands.confirmation import confirm_many
+from subscribers.commands.files import progress, seekable
 from subscribers.commands.options import (
     address_of,
     email_argument,
@@ -33,25 +29,27 @@ from subscribers.commands.options import (
     version_option,
     wording_option,
 )
+from subscribers.commands.sync import sync
 from subscribers.intake import Evidence, Import, PeopleCsv, Refusals, as_text, encoding_name
 from subscribers.ledger import parse_note
 from subscribers.models import ConsentKind
 from subscribers.people import parse_name
 from subscribers.rights import Correction
 
-_MEMORY_BYTES = 64 * 1024 * 1024
-
 STATES = (ConsentKind.GRANTED, ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, ConsentKind.REQUESTED)
 
 
 @click.group()
 def subscribers() -> None:
-    """Manage subscribers: import, list, show, rectify, erase, export.
+    """Manage subscribers: import, sync, list, show, rectify, erase, export.
 
     \b
     Example:
       mailer subscribers import people.csv --source "fair, May 2026" --wording wording.txt
     """
+
+
+subscribers.add_command(sync)
 
 
 @subscribers.command("import")
@@ -114,8 +112,8 @@ def import_(
     began = time.monotonic()
     with (
         Refusals(target) as refused,
-        _progress(context, file) as on_progress,
-        as_text(_seekable(file), encoding) as text,
+        progress(context, file) as on_progress,
+        as_text(seekable(file), encoding) as text,
     ):
         refused.delimiter = PeopleCsv(text, file.name).delimiter
         refused.encoding = text.encoding.removesuffix("-sig")
@@ -282,18 +280,6 @@ def _report_left(context: CommandContext, left: Sequence[str]) -> None:
         context.console.print(f"Still on disk: {place}", markup=False)
 
 
-def _seekable(file: Path) -> BinaryIO:
-    """The file, which is read more than once; what comes through a pipe is kept in memory or a nameless file."""
-    stream = file.open("rb")
-    if stream.seekable():
-        return stream
-    with stream:
-        copy = SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
-        shutil.copyfileobj(stream, copy)
-    copy.seek(0)
-    return cast("BinaryIO", copy)
-
-
 def _confirm(context: CommandContext, withdrawn: int, agreed: int, *, yes: bool) -> None:
     if not yes:
         confirm_many(context, f"The file would withdraw the consent of {withdrawn:,} of {agreed:,} people.")
@@ -304,13 +290,3 @@ def _name(option: str, value: str | None) -> str | None:
         return None if value is None else parse_name(value)
     except InvalidInput as error:
         raise InvalidInput(f"{error.reason}.", where=option) from None
-
-
-@contextmanager
-def _progress(context: CommandContext, file: Path) -> Iterator[Callable[[int], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=context.console, disable=not context.console.is_terminal, transient=True
-    ) as progress:
-        task = progress.add_task(escape(file.name), total=file.stat().st_size)
-        yield lambda read: progress.update(task, completed=read)

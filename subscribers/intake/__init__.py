@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from subscribers.intake.account_sync import AccountSync, SyncReport
 from subscribers.intake.address_list import read_addresses
 from subscribers.intake.admission import Candidate, Decision, Evidence, admit, decide, decide_all
 from subscribers.intake.applicant import Applicant, ApplicantReader, Refusal, parse_answer
@@ -19,6 +20,7 @@ from subscribers.intake.refusals import Refusals
 __all__ = [
     "FORMS",
     "MAX_UNCONFIRMED_PEOPLE",
+    "AccountSync",
     "Applicant",
     "ApplicantReader",
     "Candidate",
@@ -34,6 +36,7 @@ __all__ = [
     "Refusal",
     "Refusals",
     "SeenAddresses",
+    "SyncReport",
     "admit",
     "as_text",
     "decide",

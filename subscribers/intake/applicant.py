@@ -134,6 +134,15 @@ class ApplicantReader:
         except InvalidInput:
             return OptOutRow(address, None)
 
+    def address_in(self, record: Record | Malformed) -> EmailAddress | None:
+        """The address of a row, whatever else it says; None where it can't be read."""
+        if isinstance(record, Malformed):
+            return None
+        try:
+            return _parse_address(record.cells[self._email])
+        except InvalidInput:
+            return None
+
     def repeated(self, applicant: Applicant, first: int) -> Refusal:
         """The refusal of someone who was in the file before, in row `first`."""
         header = self._headers[Field.EMAIL]

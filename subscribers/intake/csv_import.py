@@ -118,7 +118,12 @@ class Import:
         for batch in opt_outs.batches(BATCH):
             with self.database.write() as connection:
                 ended += withdraw_all(
-                    connection, batch, self.evidence.topic, self.evidence.source, self.clock()
+                    connection,
+                    batch,
+                    self.evidence.topic,
+                    self.evidence.source,
+                    self.clock(),
+                    channel=self.evidence.channel,
                 )
         return ended
 

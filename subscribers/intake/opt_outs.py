@@ -30,6 +30,11 @@ MAX_UNCONFIRMED_PEOPLE = 20
 MAX_UNCONFIRMED_SHARE = 0.05
 
 
+def need_confirmation(ending: int, agreed: int) -> bool:
+    """Whether so many of those who `agreed` would withdraw that it may be a mistake in a file."""
+    return ending > MAX_UNCONFIRMED_PEOPLE and ending > MAX_UNCONFIRMED_SHARE * agreed
+
+
 class OptOut(NamedTuple):
     """Somebody on file about whom a file says no. `ends_consent`: it does more than date a withdrawal later."""
 
@@ -54,7 +59,7 @@ class OptOuts:
 
     def need_confirmation(self, agreed: int) -> bool:
         """Whether so many people withdraw, of those who `agreed`, that it may be a mistake in the file."""
-        return self.ending > MAX_UNCONFIRMED_PEOPLE and self.ending > MAX_UNCONFIRMED_SHARE * agreed
+        return need_confirmation(self.ending, agreed)
 
     def read(self, rows: Iterable[OptOutRow], database: Database, batch: int) -> None:
         """Take in the rows that say no, and find the people on file among them."""
@@ -95,7 +100,13 @@ class OptOuts:
 
 
 def withdraw_all(
-    connection: Connection, opt_outs: Sequence[OptOut], topic: str, source: str, now: datetime
+    connection: Connection,
+    opt_outs: Sequence[OptOut],
+    topic: str,
+    source: str,
+    now: datetime,
+    *,
+    channel: Channel = Channel.IMPORT,
 ) -> int:
     """Record the withdrawals of these people; returns how many consents end. Needs a writing transaction."""
     ledger.lock(connection)
@@ -112,7 +123,7 @@ def withdraw_all(
             continue
         ended += status.state in _AGREED
         events.append(
-            NewEvent(person.id, topic, ConsentKind.WITHDRAWN, one.said_at or now, Channel.IMPORT, note=note)
+            NewEvent(person.id, topic, ConsentKind.WITHDRAWN, one.said_at or now, channel, note=note)
         )
     ledger.append(connection, events, now)
     return ended

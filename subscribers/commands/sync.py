@@ -1,0 +1,147 @@
+"""mailer subscribers sync: an account's full list is the truth."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from mailer.commands import CommandContext, json_option
+from mailer.errors import InvalidInput
+from subscribers.commands import reporting
+from subscribers.commands.confirmation import confirm_many
+from subscribers.commands.files import progress, seekable
+from subscribers.commands.options import (
+    hasher_of,
+    language_option,
+    read_wording,
+    topic_option,
+    topic_or_default,
+    version_option,
+    wording_option,
+)
+from subscribers.intake import (
+    FORMS,
+    AccountSync,
+    Evidence,
+    Import,
+    PeopleCsv,
+    Refusals,
+    as_text,
+    encoding_name,
+    parse_consent_time,
+)
+from subscribers.ledger import parse_note
+from subscribers.models import Channel
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--source", required=True, help="Which system's list it is; goes into the ledger.")
+@wording_option
+@topic_option
+@language_option
+@version_option
+@click.option(
+    "--as-of", metavar="TIME", help=f"When the list was made; by default the file's own time. {FORMS}."
+)
+@click.option(
+    "--refusals",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where refused rows are listed; FILE.refused.csv by default.",
+)
+@click.option("--encoding", help="How the file is encoded, such as cp1252; by default found out.")
+@click.option(
+    "--apply", "apply_", is_flag=True, help="Apply the differences; without it they are only shown."
+)
+@click.option("--yes", is_flag=True, help="Do not ask, also where many consents end.")
+@json_option
+@click.pass_obj
+def sync(
+    context: CommandContext,
+    file: Path,
+    source: str,
+    wording: Path,
+    topic: str | None,
+    language: str,
+    wording_version: str,
+    as_of: str | None,
+    refusals: Path | None,
+    encoding: str | None,
+    apply_: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Take an account's full list as the truth.
+
+    The columns and the rules are those of `mailer subscribers import`. In addition, whoever agreed before the list was
+    made and is in none of its rows is withdrawn; who signed up without an account stays. A consent that is older than a
+    withdrawal brings nobody back. Without --apply the differences are only shown.
+
+    It is a safety net beside the API: run it now and then, and look why there are differences.
+
+    \b
+    Example:
+      mailer subscribers sync accounts.csv --source "accounts of the portal" --wording wording.txt
+    """
+    evidence = Evidence(
+        topic_or_default(context, topic),
+        parse_note(source),
+        read_wording(wording),
+        language.strip(),
+        wording_version.strip(),
+        Channel.SYNC,
+    )
+    target = refusals or Path("stdin.refused.csv" if str(file) == "-" else file.with_suffix(".refused.csv"))
+    made_at = _made_at(context, file, as_of)
+    file = Path("/dev/stdin") if str(file) == "-" else file
+    if target.resolve() in {file.resolve(), wording.resolve()}:
+        raise InvalidInput("the refusals would overwrite what is read.", where=str(target))
+
+    def confirm(withdrawn: int, agreed: int) -> None:
+        if not yes:
+            confirm_many(
+                context, f"The list would withdraw the consent of {withdrawn:,} of {agreed:,} people."
+            )
+
+    with (
+        Refusals(target) as refused,
+        progress(context, file) as on_progress,
+        as_text(seekable(file), encoding) as text,
+    ):
+        refused.delimiter = PeopleCsv(text, file.name).delimiter
+        refused.encoding = text.encoding.removesuffix("-sig")
+        text.seek(0)
+        job = Import(
+            database=context.database,
+            evidence=evidence,
+            hasher=hasher_of(context),
+            zone=context.settings.tz,
+            clock=context.clock,
+            on_refusal=refused.write,
+            on_progress=on_progress,
+            dry_run=not apply_,
+        )
+        report = AccountSync(job, made_at, confirm).run(text, file.name)
+        encoded = encoding_name(text)
+    told = reporting.of_import(report.rows, target, encoded, dry_run=not apply_)
+    missing = f"{report.missing:9,}  missing from the list, {'withdrawn' if apply_ else 'to be withdrawn'}"
+    hint = "" if apply_ else "\nNothing was changed. Apply it with --apply."
+    context.report(
+        report.values() | {"refusals_file": target if report.rows.refused else None},
+        f"{told}\n{missing}{hint}",
+        as_json=as_json,
+    )
+
+
+def _made_at(context: CommandContext, file: Path, as_of: str | None) -> datetime:
+    now = context.now()
+    if as_of is not None:
+        try:
+            return parse_consent_time(as_of, context.settings.tz, now)
+        except InvalidInput as error:
+            raise InvalidInput(f"{error.reason}.", where="--as-of") from None
+    if str(file) == "-":
+        return now
+    return min(datetime.fromtimestamp(file.stat().st_mtime, UTC), now)
