@@ -12,6 +12,7 @@ from mailer.database import Database, bulk
 from subscribers.people import SUBSCRIBER
 
 COLUMNS = SUBSCRIBER.columns.keys()
+NONCE = bytes(range(16))
 MOMENT = datetime(2026, 5, 1, 10, 0, tzinfo=timezone(timedelta(hours=2)))
 
 
@@ -22,7 +23,7 @@ def named(row: tuple[object, ...]) -> bulk.Row:
 @pytest.mark.parametrize("moment", [MOMENT, MOMENT.astimezone(UTC), MOMENT + timedelta(microseconds=5)])
 def test_a_row_is_stored_to_the_letter_as_core_stores_it(database: Database, moment: datetime) -> None:
     names = 'tab\there, back\\slash, "quote", \\N, newline\n, ŁÜ', "", "'t Hooft"
-    row = (*names, "a@example.com", "a@example.com", "hash", "key", moment)
+    row = (*names, "a@example.com", "a@example.com", "hash", "key", NONCE, moment)
     with database.write() as connection:
         bulk.insert(connection, SUBSCRIBER, [named((1, *row))])
         [stored] = connection.execute(text("SELECT * FROM subscriber")).all()
@@ -35,7 +36,18 @@ def test_a_row_is_stored_to_the_letter_as_core_stores_it(database: Database, mom
 @pytest.mark.parametrize("people", [bulk.AT_ONCE - 1, bulk.AT_ONCE, 2 * bulk.AT_ONCE + 3])
 def test_however_many_the_rows_each_is_stored_with_its_own_values(database: Database, people: int) -> None:
     rows = [
-        (n, "Ms", "Zoë", f"{n}", f"{n}@x.nl", f"{n}@x.nl", "hash", "key", MOMENT + timedelta(seconds=n))
+        (
+            n,
+            "Ms",
+            "Zoë",
+            f"{n}",
+            f"{n}@x.nl",
+            f"{n}@x.nl",
+            "hash",
+            "key",
+            NONCE,
+            MOMENT + timedelta(seconds=n),
+        )
         for n in range(1, people + 1)
     ]
     with database.write() as connection:
@@ -45,7 +57,7 @@ def test_however_many_the_rows_each_is_stored_with_its_own_values(database: Data
 
 
 def test_what_the_database_refuses_is_an_error_like_any_other(database: Database) -> None:
-    row = (1, "", "", "", "a@example.com", "a@example.com", "hash", "key", MOMENT)
+    row = (1, "", "", "", "a@example.com", "a@example.com", "hash", "key", NONCE, MOMENT)
     with pytest.raises(DBAPIError), database.engine.begin() as connection:
         bulk.insert(connection, SUBSCRIBER, [named(row)] * 2)
 

@@ -19,12 +19,12 @@ from mailer.database import Database
 from mailer.database.postgresql_setup import IDLE_IN_TRANSACTION_SECONDS
 from mailer.errors import ConfigurationError, InvalidInput, Locked, MailerError, TryAgainLater
 
-INSERT = text("INSERT INTO wording VALUES (:name, '', '', '', '2026-01-01 00:00:00+00:00')")
+INSERT = text("INSERT INTO throttle (name, usage_log) VALUES (:name, '{}')")
 
 
 def names(database: Database) -> Sequence[str]:
     with database.read() as connection:
-        return connection.execute(text("SELECT sha256 FROM wording ORDER BY sha256")).scalars().all()
+        return connection.execute(text("SELECT name FROM throttle ORDER BY name")).scalars().all()
 
 
 def test_a_migrated_database_is_current(database: Database) -> None:
@@ -50,7 +50,7 @@ def test_an_error_rolls_everything_back(database: Database) -> None:
 
 def test_a_reader_sees_one_state_and_blocks_no_writer(database: Database) -> None:
     with database.read() as reader:
-        count = text("SELECT count(*) FROM wording")
+        count = text("SELECT count(*) FROM throttle")
         assert reader.execute(count).scalar_one() == 0
         with database.write() as writer:
             writer.execute(INSERT, {"name": "a"})

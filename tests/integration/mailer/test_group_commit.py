@@ -12,8 +12,8 @@ from sqlalchemy import Connection, text
 from mailer.database import Database, GroupCommit
 from mailer.errors import MailerError
 
-INSERT = text("INSERT INTO wording VALUES (:name, '', '', '', '2026-01-01 00:00:00+00:00')")
-NAMES = text("SELECT sha256 FROM wording ORDER BY sha256")
+INSERT = text("INSERT INTO throttle (name, usage_log) VALUES (:name, '{}')")
+NAMES = text("SELECT name FROM throttle ORDER BY name")
 
 
 class Recorder:
