@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # `make test TESTS=tests/unit` or `make test PYTEST_FLAGS="-n 0 -x"`
 TESTS ?= tests
-PYTEST_FLAGS ?= -n 2 --dist worksteal
+# More processes than cores: many tests wait for servers.
+PYTEST_FLAGS ?= -n 3 --dist worksteal
 SOURCES := pyproject.toml
 
 .DEFAULT_GOAL := help
