@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mailer.config import Settings
     from mailer.database import Database
-    from mailer.doctor import ExpectedAnswer
+    from mailer.doctor import ExpectedAnswer, Finding
     from subscribers.ledger import Journal
 
 # Name -> (module and attribute of the command, first line of its help), in the order in which a newcomer needs them.
@@ -42,6 +42,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Manage digests of a changelog: create, list, run, delete, resolve.",
     ),
     "run-due": ("campaigns.commands:run_due", "Send what is due and stop; for cron."),
+    "status": (
+        "campaigns.commands:status_of_all",
+        "Show what is at work, what is being sent, and what needs attention.",
+    ),
     "worker": ("campaigns.commands:worker", "Send what is due, until it is stopped."),
     "serve": ("mailer.commands.serve:serve", "Serve the unsubscribe pages."),
     "backup": ("mailer.commands.backup:backup", "Back up the database, while others use it."),
@@ -108,6 +112,7 @@ def mailer(context: click.Context, config: Path | None) -> None:
         web_application=WEB_APPLICATION,
         unknown_link_answer=unknown_link_answer,
         keep_journal=keep_journal,
+        find_unattended=find_unattended,
     )
     context.call_on_close(context.obj.close)
 
@@ -118,6 +123,24 @@ def unknown_link_answer() -> ExpectedAnswer:
     from subscribers.web import ROBOTS, UNKNOWN_LINK, UNKNOWN_LINK_STATUS  # noqa: PLC0415
 
     return ExpectedAnswer(UNKNOWN_LINK, UNKNOWN_LINK_STATUS, ROBOTS)
+
+
+def find_unattended(database: Database) -> list[Finding]:
+    """What needs attention in the database, as findings of `mailer doctor`; nothing where it can't be read."""
+    from campaigns import reports  # noqa: PLC0415 - as above
+    from mailer.doctor import Finding, Level  # noqa: PLC0415
+
+    levels = {reports.Severity.FAILURE: Level.FAIL, reports.Severity.WARNING: Level.WARN}
+    try:
+        now = database.clock()()
+        with database.read() as connection:
+            found = reports.overview(connection, now)
+    except MailerError:
+        return []  # the check of the database says why
+    return [
+        Finding("attention", levels[one.severity], one.message.rstrip("."), one.next_step)
+        for one in found.problems
+    ] or [Finding("attention", Level.OK, "nothing waits for a person")]
 
 
 def keep_journal(settings: Settings, database: Database) -> Callable[[], None]:

@@ -13,34 +13,27 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
-from sqlmodel import select
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from campaigns.notes import brand_of
+from campaigns.web import FIGURES, Monitoring
 from mailer.config import Settings, key_source, load_settings
-from mailer.database import Clock, Database, GroupCommit, QuietCheckpoint
-from mailer.errors import MailerError
-from mailer.observability import CONTENT_TYPE, Metric, Metrics
+from mailer.database import Clock, Database, GroupCommit
+from mailer.observability import Metric, Metrics
 from mailer.webhooks import Reach
-from subscribers.ledger import JOURNAL_NAME, Journal, LedgerHealth
-from subscribers.models import Consent
+from subscribers.ledger import JOURNAL_NAME, Journal
 from subscribers.self_service import View, unsubscribe
 from subscribers.web import COUNTED, UnsubscribeEndpoint
 from subscribers.web.api import ConsentApi
 from subscribers.webhooks.delivery import WebhookDelivery
 from templates.page import Pages
 
-HEALTH_SECONDS = 5
-CHECKPOINT_LOOK_SECONDS = 0.3
 WEBHOOK_CALLS = "mailer_webhook_calls_total"
 ANSWERS = "mailer_http_answers_total"
 ANSWER_SECONDS = "mailer_http_answer_seconds"
@@ -69,8 +62,6 @@ class Application:
         self._journal = Journal(settings.beside(JOURNAL_NAME))
         self._database.after_commit = self._journal.record
         self._commits = GroupCommit(self._database, self._apply)
-        self._verifying: asyncio.Task[MailerError | None] | None = None
-        self._ledger_problem: str | None = None
         self.metrics = Metrics(
             COUNTED
             | {
@@ -84,7 +75,9 @@ class Application:
                     "Seconds from a request to the end of its answer, by route.", {"route": ()}
                 )
             },
+            FIGURES,
         )
+        self._monitoring = Monitoring(self._database, self.metrics)
         self._unsubscribe = UnsubscribeEndpoint(
             self._database,
             self._commits,
@@ -106,8 +99,7 @@ class Application:
         return [
             *public,
             *([Mount(path, routes=public)] if path else []),
-            Route("/healthz", self._health, name="health"),
-            Route("/metrics", self._metrics, name="metrics"),
+            *self._monitoring.routes,
         ]
 
     @asynccontextmanager
@@ -115,18 +107,16 @@ class Application:
         """What was submitted is committed before the application ends."""
         gc.collect()
         gc.freeze()  # else every full collection walks all imported code: 50 ms that every visitor waits
-        checkpointing = asyncio.create_task(self._checkpoint_when_quiet())
         calling = asyncio.create_task(self._call_webhooks())
+        self._monitoring.start()
         yield
         calling.cancel()
         await asyncio.wait([calling])
         gc.unfreeze()
-        checkpointing.cancel()
         await self._commits.close()
         await self._api.close()
         await asyncio.to_thread(self._journal.close)
-        if self._verifying is not None:
-            await asyncio.wait([self._verifying])
+        await self._monitoring.close()
         await self._database.aclose()
 
     async def _call_webhooks(self) -> None:
@@ -145,41 +135,6 @@ class Application:
 
     def _apply(self, connection: Connection, requests: Sequence[unsubscribe.Request]) -> list[View]:
         return unsubscribe.apply_requests(connection, requests, self._clock())
-
-    async def _checkpoint_when_quiet(self) -> None:
-        """Let SQLite's file be complete, without its log, within a second after the last request was committed."""
-        if not self._database.is_sqlite:
-            return
-        checkpoint = QuietCheckpoint(Path(self._database.url.database or ""))
-        while True:
-            await asyncio.sleep(CHECKPOINT_LOOK_SECONDS)
-            await asyncio.to_thread(checkpoint.look)
-
-    async def _health(self, _request: Request) -> Response:
-        try:
-            async with asyncio.timeout(HEALTH_SECONDS), self._database.session() as session:
-                await session.exec(select(Consent.subscriber_id).limit(1))
-        except (MailerError, TimeoutError) as error:
-            log.warning("The database does not answer: %s", error)
-            return PlainTextResponse("The database does not answer.\n", 503)
-        if problem := await self._find_ledger_problem():
-            return PlainTextResponse(f"{problem} Withdrawals are still taken; nothing is sent.\n", 503)
-        return PlainTextResponse("ok\n")
-
-    async def _find_ledger_problem(self) -> str | None:
-        """What the last verification of the ledger found; a new one runs in the background, where it is due."""
-        task = self._verifying
-        if task is None or task.done():
-            health = LedgerHealth.of(self._database)
-            task = self._verifying = asyncio.create_task(asyncio.to_thread(health.problem))
-        done, _ = await asyncio.wait([task], timeout=HEALTH_SECONDS)
-        if done:
-            problem = task.result()
-            self._ledger_problem = problem.message if problem else None
-        return self._ledger_problem
-
-    async def _metrics(self, _request: Request) -> Response:
-        return Response(self.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
 class _AnswerLog:

@@ -195,6 +195,15 @@ class DigestHold(SQLModel, table=True):
     held_at: datetime
 
 
+class Notice(SQLModel, table=True):
+    """What `run-due` has printed, by a hash of the text, or a lasting condition by its name."""
+
+    __tablename__ = "notice"
+
+    key: str = Field(sa_column=Column(String(64), primary_key=True))
+    printed_at: datetime
+
+
 class Worker(SQLModel, table=True):
     """A run that holds claims. Its `id` counts up and is the fencing number of every claim it makes.
 
@@ -237,6 +246,12 @@ class Delivery(SQLModel, table=True):
             "worker_id",
             sqlite_where=text("state IN ('claimed', 'attempting')"),
             postgresql_where=text("state IN ('claimed', 'attempting')"),
+        ),
+        Index(
+            "ix_delivery_uncertain",
+            "campaign_id",
+            sqlite_where=text("state = 'uncertain'"),
+            postgresql_where=text("state = 'uncertain'"),
         ),
         {"sqlite_autoincrement": True},
     )

@@ -10,6 +10,16 @@ from campaigns.commands.demo import demo
 from campaigns.commands.digests import digests
 from campaigns.commands.due import run_due, worker
 from campaigns.commands.options import campaigns
+from campaigns.commands.overview import status_of_all
 from campaigns.commands.restore import restore
 
-__all__ = ["campaigns", "deliveries_group", "demo", "digests", "restore", "run_due", "worker"]
+__all__ = [
+    "campaigns",
+    "deliveries_group",
+    "demo",
+    "digests",
+    "restore",
+    "run_due",
+    "status_of_all",
+    "worker",
+]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from campaigns import catalogue, reports
 from campaigns.commands.options import dispatch_of, slug_argument
 from campaigns.models import DeliveryState
-from mailer.commands import CommandContext, format_table, json_option
+from mailer.commands import CommandContext, json_option, write_table
 
 
 @click.group("deliveries")
@@ -38,23 +41,23 @@ def list_deliveries(context: CommandContext, slug: str, state: str | None, as_js
     wanted = DeliveryState(state) if state else None
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
-        rows = [row._asdict() for row in reports.list_deliveries(connection, campaign.id, wanted)]
-    if as_json:
-        context.report({"slug": slug, "deliveries": rows}, "", as_json=True)
-        return
-    zone = context.settings.tz
-    cells = []
-    for row in rows:
-        last, due = (
-            row["attempted_at"],
-            row["next_attempt_at"] if row["state"] is DeliveryState.DEFERRED else None,
-        )
-        times = [f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" if at else "" for at in (last, due)]
-        reply = " ".join(str(part) for part in (row["reason"], row["smtp_phase"], row["diagnostic"]) if part)
-        email = row["email"] or "(erased)"
-        cells.append((str(row["id"]), email, row["state"], str(row["attempts"]), *times, reply))
-    table = format_table(("id", "email", "state", "attempts", "last", "due", "reply"), cells)
-    context.report({}, table, as_json=False)
+        rows = (row._asdict() for row in reports.list_deliveries(connection, campaign.id, wanted))
+        if as_json:
+            context.report({"slug": slug, "deliveries": list(rows)}, "", as_json=True)
+            return
+        write_table(_TITLES, (_cells(row, context.settings.tz) for row in rows), widths=_WIDTHS)
+
+
+_TITLES = ("id", "email", "state", "attempts", "last", "due", "reply")
+_WIDTHS = (7, 40, 10, 8, 24, 24, 0)
+
+
+def _cells(row: Mapping[str, Any], zone: ZoneInfo) -> tuple[str, ...]:
+    due = row["next_attempt_at"] if row["state"] is DeliveryState.DEFERRED else None
+    times = [f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" if at else "" for at in (row["attempted_at"], due)]
+    reply = " ".join(str(part) for part in (row["reason"], row["smtp_phase"], row["diagnostic"]) if part)
+    email = row["email"] or "(erased)"
+    return (str(row["id"]), email, row["state"], str(row["attempts"]), *times, reply)
 
 
 @deliveries_group.command()

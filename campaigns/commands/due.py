@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
+from campaigns import notices, reports
 from campaigns.commands.options import dispatch_of, preflight_of
 from campaigns.commands.runs import exit_with, processes_option, run_due_campaigns
 from campaigns.commands.stop_signals import StopSignals, stop_signals
 from campaigns.digests import DigestRun, Digests
-from campaigns.sending import Dispatch
+from campaigns.sending import Dispatch, RunResult
 from campaigns.timing import Missed
 from mailer.commands import CommandContext, json_option
 from mailer.config import KeySource, key_source
-from mailer.database import Database
+from mailer.database import Database, Kind, beat
 from mailer.errors import MailerError, Refused
 from mailer.webhooks import Reach
 from subscribers import webhooks
+
+WORKER_BEAT_SECONDS = 60.0
 
 
 @click.command("run-due")
@@ -31,17 +35,25 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
 
     Makes the digests and starts the scheduled campaigns that are due, tries deferred mails again, and continues
     what a dead run left. Several at once share the work. Prints nothing when there is nothing to do, or when another
-    run is sending the rest; missed campaigns, and those that wait for approval, are printed once.
+    run is sending the rest; missed campaigns, and those that wait for approval, are printed once. What needs a person,
+    such as uncertain mails or a paused campaign, is printed again each hour; a relay that is away, once.
 
     \b
     Example:
       */5 * * * *  cd /srv/mailer && /opt/release-mailer/.venv/bin/mailer run-due
     """
+    _beat(context, Kind.RUN_DUE)
     dispatch = dispatch_of(context)
     webhooks.call_due(*_webhook_parts(context))
-    with stop_signals() as stop:
-        started = _start_due(context, dispatch, set())
-        results = run_due_campaigns(context, dispatch, processes, stop)
+    try:
+        with stop_signals() as stop:
+            started = _start_due(context, dispatch, set())
+            results = run_due_campaigns(context, dispatch, processes, stop)
+    except Refused as error:
+        if as_json:
+            raise
+        _print_new(context, [str(error)])
+        raise click.exceptions.Exit(error.exit_code) from None
     webhooks.call_due(*_webhook_parts(context))
     # Cron starts a run each minute; that an earlier one is still at work is not worth a mail.
     own = [result for result in results if not result.by_another_run]
@@ -56,7 +68,53 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
     else:
         for result in own:
             context.report({}, result.status.line(), as_json=False)
+    own = _without_known_outage(context, own)
+    _print_new(context, _attention(context, own))
     exit_with(context, own, started.exit_code)
+
+
+def _attention(context: CommandContext, own: Sequence[RunResult]) -> list[str]:
+    """What needs a person, with the folder, the campaign and the next command; not what this run prints anyway."""
+    with context.database.read() as connection:
+        found = reports.overview(connection, context.now())
+    printed = {result.status.slug for result in own if result.message}
+    return [
+        f"{context.settings.folder}: {problem.message}\nNext: {problem.next_step}"
+        for problem in found.problems
+        if problem.slug is not None and problem.slug not in printed
+    ]
+
+
+def _print_new(context: CommandContext, messages: Sequence[str]) -> None:
+    """Print what was not printed within the last hour."""
+    if messages:
+        with context.database.write() as connection:
+            messages = notices.select_new(connection, messages, context.now())
+    for message in messages:
+        context.console.print(message, style="yellow", markup=False)
+
+
+def _without_known_outage(context: CommandContext, results: Sequence[RunResult]) -> list[RunResult]:
+    """Print once that the relay is away, and once that it is back."""
+    is_away = any(result.relay_away for result in results)
+    accepted = any(not result.relay_away and not result.message for result in results)
+    if not is_away and not accepted:
+        return list(results)
+    with context.database.write() as connection:
+        if is_away:
+            is_news = notices.begin(connection, notices.RELAY_AWAY, context.now())
+        else:
+            is_news = notices.end(connection, notices.RELAY_AWAY)
+    if not is_away and is_news:
+        context.console.print("The relay is back.", style="yellow")
+    return [
+        replace(result, message=None) if result.relay_away and not is_news else result for result in results
+    ]
+
+
+def _beat(context: CommandContext, kind: Kind) -> None:
+    with context.database.write() as connection:
+        beat(connection, kind, context.now())
 
 
 @click.command()
@@ -79,10 +137,14 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
     """
     _ = context.settings  # invalid settings end it here
     printed = problem = None
+    beaten = -WORKER_BEAT_SECONDS
     refusals: set[str] = set()
     with stop_signals() as stop, webhooks.calling(*_webhook_parts(context)):
         while not stop.requested:
             try:
+                if time.monotonic() - beaten >= WORKER_BEAT_SECONDS:
+                    _beat(context, Kind.WORKER)
+                    beaten = time.monotonic()
                 _work_once(context, processes, stop, refusals)
                 problem = None
             except MailerError as error:

@@ -30,11 +30,12 @@ from campaigns.deliveries.settlement import (
     skip,
     take_back_rejected,
 )
-from campaigns.deliveries.tables import CLAIMABLE, HELD, campaign, delivery, subscriber
+from campaigns.deliveries.tables import CLAIMABLE, HELD, UNCERTAIN, campaign, delivery, subscriber
 
 __all__ = [
     "CLAIMABLE",
     "HELD",
+    "UNCERTAIN",
     "Answer",
     "Attempt",
     "ClaimContext",

@@ -30,6 +30,7 @@ suppression = table(Suppression)
 
 # Literals, not parameters: both engines need them to see that the partial index applies.
 CLAIMABLE: ColumnElement[bool] = literal_column("delivery.state IN ('pending', 'deferred')")
+UNCERTAIN: ColumnElement[bool] = literal_column("delivery.state = 'uncertain'")
 HELD: ColumnElement[bool] = literal_column("delivery.state IN ('claimed', 'attempting')")
 
 

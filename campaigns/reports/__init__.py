@@ -1,7 +1,15 @@
-"""A campaign's counts, the reasons for failures, and its deliveries. Reads only."""
+"""A campaign's counts, the reasons for failures, its deliveries, and what needs attention. Reads only."""
 
 from __future__ import annotations
 
+from campaigns.reports.overview import (
+    Overview,
+    Problem,
+    Severity,
+    count_campaigns,
+    count_open_deliveries,
+    overview,
+)
 from campaigns.reports.status import (
     Status,
     campaign_status,
@@ -11,4 +19,17 @@ from campaigns.reports.status import (
     reasons,
 )
 
-__all__ = ["Status", "campaign_status", "count_by_state", "list_deliveries", "next_due", "reasons"]
+__all__ = [
+    "Overview",
+    "Problem",
+    "Severity",
+    "Status",
+    "campaign_status",
+    "count_by_state",
+    "count_campaigns",
+    "count_open_deliveries",
+    "list_deliveries",
+    "next_due",
+    "overview",
+    "reasons",
+]

@@ -8,7 +8,7 @@ from datetime import datetime
 from campaigns.models import CampaignState
 from campaigns.reports import Status
 from campaigns.sending.sender import Tally
-from mailer.errors import MailerError, TryAgainLater
+from mailer.errors import MailerError, RelayUnavailable, TryAgainLater
 
 DONE_WITH_LOSSES = 3  # the exit code where some were rejected or are uncertain
 
@@ -17,13 +17,14 @@ DONE_WITH_LOSSES = 3  # the exit code where some were rejected or are uncertain
 class RunResult:
     """The campaign's counts after a run, the exit code, and a message where there is one.
 
-    `by_another_run`: another run is sending the rest, so this one is done.
+    `by_another_run`: another run is sending the rest, so this one is done. `relay_away`: no connection could be made.
     """
 
     status: Status
     exit_code: int
     message: str | None = None
     by_another_run: bool = False
+    relay_away: bool = False
 
 
 def judge_run(
@@ -40,7 +41,10 @@ def judge_run(
     """
     slug, unsent = status.slug, status.pending + status.in_flight
     if tally.error:
-        return RunResult(status, tally.error.exit_code, str(tally.error))
+        is_away = (
+            isinstance(tally.error, RelayUnavailable) and tally.error.exit_code == TryAgainLater.exit_code
+        )
+        return RunResult(status, tally.error.exit_code, str(tally.error), relay_away=is_away)
     if tally.refusal:
         hint = f"The campaign is paused. Remove the cause, then `mailer campaigns resume {slug}`."
         return RunResult(

@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
-from mailer.commands.tables import format_table
+from mailer.commands.tables import format_table, write_table
 
-__all__ = ["CommandContext", "format_table", "json_option"]
+__all__ = ["CommandContext", "format_table", "json_option", "write_table"]

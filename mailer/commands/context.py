@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from mailer.output import to_json, write_line
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mailer.doctor import ExpectedAnswer
+    from mailer.doctor import ExpectedAnswer, Finding
 
 
 class CommandContext:
@@ -24,7 +24,8 @@ class CommandContext:
     `config` is the settings file that was asked for, or None for mailer.toml in the working directory. The
     others describe what this package does not know: `web_application` is the name of the web application's factory
     for uvicorn, `unknown_link_answer` tells how it answers an unsubscribe link that is not ours, and `keep_journal`
-    lets a database write the leavers' journal; it returns what finishes that.
+    lets a database write the leavers' journal and returns what finishes that, and `find_unattended` lists for
+    `mailer doctor` what needs attention in the database.
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class CommandContext:
         web_application: str,
         unknown_link_answer: Callable[[], ExpectedAnswer],
         keep_journal: Callable[[Settings, Database], Callable[[], None]],
+        find_unattended: Callable[[Database], Iterable[Finding]],
     ) -> None:
         self.config = config
         self.web_application = web_application
         self.unknown_link_answer = unknown_link_answer
+        self.find_unattended = find_unattended
         self._keep_journal = keep_journal
         self._close_journal: Callable[[], None] | None = None
 

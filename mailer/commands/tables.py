@@ -6,6 +6,9 @@ import io
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from mailer.output import write_line
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f]+")
 _GAP = "  "
@@ -31,6 +34,21 @@ def format_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     written = io.StringIO()
     Console(file=written, width=Console().width).print(table)
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
+
+
+def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, widths: Sequence[int]) -> None:
+    """Write the rows below their titles: in a terminal as `format_table`, elsewhere each row as soon as it is known.
+
+    Columns have at least the given `widths`, for the widest value is not known then.
+    """
+    if sys.stdout.isatty():
+        write_line(format_table(titles, rows))
+        return
+    for row in chain([titles], rows):
+        cells = [cell if cell.isprintable() else _SPACE.sub(" ", cell) for cell in row]
+        line = _GAP.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        sys.stdout.write(line.rstrip() + "\n")
+    sys.stdout.flush()
 
 
 def _plain_columns(rows: Sequence[Sequence[str]]) -> str:

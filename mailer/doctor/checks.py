@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import tomllib
 import urllib.error
@@ -23,6 +24,7 @@ from mailer.smtp.sasl import PASSWORD_METHODS, Method
 
 _PATIENCE = 5.0
 _MICROSOFT = (".office365.com", ".office365.us", ".outlook.com", ".outlook.cn")
+MIN_FREE_BYTES, LITTLE_FREE_BYTES = 1_000_000, 100_000_000
 _SECRETS = ("password", "client_secret", "refresh_token")
 
 
@@ -60,12 +62,26 @@ def database(base: Database) -> Iterator[Finding]:
         yield failure("database", error)
         return
     path = Path(base.url.database or "")
+    if base.is_sqlite:
+        yield from disk(path)
     if base.is_sqlite and open_to_others(path):
         yield Finding("database", Level.WARN, f"{path} can be read by other users", f"Run: chmod 600 {path}")
     elif problem:
         yield Finding("database", Level.WARN, problem, "See docs/postgresql.md.")
     else:
         yield Finding("database", Level.OK, f"{base.url.get_backend_name()}, tables are current")
+
+
+def disk(path: Path) -> Iterator[Finding]:
+    """Whether the disk of the file `path` has room."""
+    usage = shutil.disk_usage(path.absolute().parent)
+    free = f"{usage.free / 1e6:,.0f} MB of {usage.total / 1e6:,.0f} MB are free"
+    if usage.free < MIN_FREE_BYTES:
+        yield Finding(
+            "disk", Level.FAIL, free, "Free some space: no withdrawal can be written on a full disk."
+        )
+    elif usage.free < LITTLE_FREE_BYTES:
+        yield Finding("disk", Level.WARN, free, "Free some space before it is full.")
 
 
 def signing_key(settings: Settings, base: Database) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     disable_created_metrics,
     generate_latest,
@@ -33,13 +34,16 @@ class Metric:
 
 
 class Metrics:
-    """The metrics of one process. `counters` and `histograms` (of seconds) list them all by name.
+    """The metrics of one process. `counters`, `histograms` (of seconds) and `gauges` list them all by name.
 
     Every series whose label values are all known is there from the start, at zero.
     """
 
     def __init__(
-        self, counters: Mapping[str, Metric], histograms: Mapping[str, Metric] | None = None
+        self,
+        counters: Mapping[str, Metric],
+        histograms: Mapping[str, Metric] | None = None,
+        gauges: Mapping[str, Metric] | None = None,
     ) -> None:
         self._registry = CollectorRegistry()
         self._counters = {
@@ -50,6 +54,10 @@ class Metrics:
             name: Histogram(name, metric.help, tuple(metric.labels), registry=self._registry)
             for name, metric in (histograms or {}).items()
         }
+        self._gauges = {
+            name: Gauge(name, metric.help, tuple(metric.labels), registry=self._registry)
+            for name, metric in (gauges or {}).items()
+        }
         # Looking a series up by its labels costs the library more than counting.
         self._counter_series: dict[tuple[object, ...], Counter] = {}
         self._histogram_series: dict[tuple[object, ...], Histogram] = {}
@@ -57,6 +65,9 @@ class Metrics:
             if metric.labels:
                 for values in product(*metric.labels.values()):
                     self._counters[name].labels(*values)
+        for name, metric in (gauges or {}).items():
+            for values in product(*metric.labels.values()):
+                self._gauges[name].labels(*values)
 
     def count(self, name: str, **labels: str) -> None:
         """One more of `name`."""
@@ -73,6 +84,10 @@ class Metrics:
             histogram = self._histograms[name]
             self._histogram_series[key] = histogram.labels(**labels) if labels else histogram
         self._histogram_series[key].observe(seconds)
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        """Set the gauge `name`."""
+        self._gauges[name].labels(**labels).set(value)
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -63,6 +63,12 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("kind", "host", name=op.f("pk_heartbeat")),
     )
     op.create_table(
+        "notice",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("printed_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_notice")),
+    )
+    op.create_table(
         "restoration",
         sa.Column("id", BIG, nullable=False),
         sa.Column("found_at", INSTANT, nullable=False),
@@ -250,6 +256,13 @@ def _create_tables() -> None:
         ["worker_id"],
         sqlite_where=sa.text("state IN ('claimed', 'attempting')"),
         postgresql_where=sa.text("state IN ('claimed', 'attempting')"),
+    )
+    op.create_index(
+        "ix_delivery_uncertain",
+        "delivery",
+        ["campaign_id"],
+        sqlite_where=sa.text("state = 'uncertain'"),
+        postgresql_where=sa.text("state = 'uncertain'"),
     )
 
     op.create_table(

@@ -1,0 +1,159 @@
+"""What needs a person's attention, over all campaigns: one screen for operators and monitoring. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import Connection, func, select
+
+from campaigns import catalogue, holds, schedules
+from campaigns.campaign import Campaign
+from campaigns.deliveries import UNCERTAIN, delivery, workers
+from campaigns.deliveries import campaign as campaign_table
+from campaigns.models import CampaignState, DeliveryState
+from campaigns.reports.status import Status, campaign_status, next_due
+from mailer.database import Heartbeat, Kind, heartbeats
+
+# Cron runs `run-due` every five minutes in the documentation.
+RUN_DUE_STALE = timedelta(minutes=20)
+SERVE_STALE = timedelta(minutes=2)
+OVERDUE = timedelta(minutes=15)  # after which somebody should have begun what is due
+
+_OPEN = (CampaignState.SCHEDULED, CampaignState.MISSED, CampaignState.SENDING, CampaignState.PAUSED)
+
+
+class Severity(StrEnum):
+    """How bad it is: a failure breaks a promise while nobody acts, a warning is for a person to judge."""
+
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, and the command or act that leads on. `slug` is the campaign's, if it concerns one."""
+
+    severity: Severity
+    message: str
+    next_step: str
+    slug: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The last signs of life, the campaigns that are not over or in doubt, and what needs attention, worst first."""
+
+    heartbeats: Sequence[Heartbeat]
+    campaigns: Sequence[Status]
+    problems: Sequence[Problem]
+
+
+def overview(connection: Connection, now: datetime) -> Overview:
+    """The state of everything at `now`."""
+    uncertain = count_uncertain(connection)
+    listed = [
+        one
+        for one in reversed(catalogue.all_campaigns(connection))
+        if one.state in _OPEN or one.slug in uncertain
+    ]
+    beats = heartbeats(connection)
+    found = [*_held(connection), *_silent(beats, now)]
+    at_work = workers.any_at_work(connection, now)
+    for one in listed:
+        found += _of_campaign(connection, one, now, at_work=at_work)
+    found += [_of_uncertain(slug, number) for slug, number in uncertain.items()]
+    found.sort(key=lambda problem: problem.severity is not Severity.FAILURE)
+    return Overview(beats, [campaign_status(connection, one) for one in listed], found)
+
+
+def count_uncertain(connection: Connection) -> dict[str, int]:
+    """How many deliveries are in doubt, by campaign."""
+    statement = (
+        select(campaign_table.c.slug, func.count())
+        .join(delivery, delivery.c.campaign_id == campaign_table.c.id)
+        .where(UNCERTAIN)
+        .group_by(campaign_table.c.slug)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def count_campaigns(connection: Connection) -> Mapping[CampaignState, int]:
+    """How many campaigns are in each state."""
+    statement = select(campaign_table.c.state, func.count()).group_by(campaign_table.c.state)
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def count_open_deliveries(connection: Connection) -> Mapping[DeliveryState, int]:
+    """How many deliveries are in each state, of campaigns that are being sent or paused; uncertain ones of all."""
+    being_sent = select(campaign_table.c.id).where(
+        campaign_table.c.state.in_([CampaignState.SENDING, CampaignState.PAUSED])
+    )
+    statement = (
+        select(delivery.c.state, func.count())
+        .where(delivery.c.campaign_id.in_(being_sent))
+        .group_by(delivery.c.state)
+    )
+    counts = {row[0]: row[1] for row in connection.execute(statement)}
+    return counts | {DeliveryState.UNCERTAIN: sum(count_uncertain(connection).values())}
+
+
+def _held(connection: Connection) -> Iterator[Problem]:
+    refusal = holds.problem(connection)
+    if refusal is not None:
+        yield Problem(Severity.FAILURE, refusal.message, refusal.hint or "")
+
+
+def _silent(beats: Sequence[Heartbeat], now: datetime) -> Iterator[Problem]:
+    """Processes that were at work once and no longer are."""
+    sending = [one.at for one in beats if one.kind in {Kind.RUN_DUE, Kind.WORKER}]
+    if sending and now - max(sending) > RUN_DUE_STALE:
+        yield Problem(
+            Severity.FAILURE,
+            f"Neither run-due nor a worker has run since {_moment(max(sending))}.",
+            "See whether cron, the timer or the worker is running: systemctl list-timers, crontab -l",
+        )
+    serving = [one.at for one in beats if one.kind is Kind.SERVE]
+    if serving and now - max(serving) > SERVE_STALE:
+        yield Problem(
+            Severity.FAILURE,
+            f"mailer serve has not been at work since {_moment(max(serving))}: nobody can unsubscribe.",
+            "systemctl status release-mailer",
+        )
+
+
+def _of_campaign(connection: Connection, one: Campaign, now: datetime, *, at_work: bool) -> Iterator[Problem]:
+    match one.state:
+        case CampaignState.PAUSED:
+            because = f": {one.paused_because}" if one.paused_because else ""
+            severity = Severity.FAILURE if one.paused_because else Severity.WARNING
+            yield Problem(
+                severity, f"{one.slug} is paused{because}", f"mailer campaigns resume {one.slug}", one.slug
+            )
+        case CampaignState.MISSED:
+            step = f'mailer campaigns schedule {one.slug} --at "..."'
+            yield Problem(Severity.FAILURE, f"{one.slug} missed its time.", step, one.slug)
+        case CampaignState.SCHEDULED:
+            due = schedules.due_at(connection, one)
+            if due is not None and now - due > OVERDUE:
+                message = f"{one.slug} was due at {_moment(due)} and has not been started."
+                yield Problem(Severity.FAILURE, message, "mailer run-due", one.slug)
+        case CampaignState.SENDING if not at_work:
+            due = next_due(connection, one.id)
+            if due is not None and now - due > OVERDUE:
+                message = f"{one.slug} is being sent, and nobody is working on it."
+                yield Problem(Severity.FAILURE, message, "mailer run-due", one.slug)
+        case _:
+            return
+
+
+def _of_uncertain(slug: str, number: int) -> Problem:
+    mails = "1 mail is" if number == 1 else f"{number:,} mails are"
+    step = f"mailer deliveries list {slug} --state uncertain, then mailer deliveries resolve {slug}"
+    return Problem(Severity.FAILURE, f"{slug}: {mails} in doubt.", step, slug)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,180 @@
+"""/healthz and /metrics: whether the database takes writes and the ledger is intact, and what there is to do.
+
+Requests only read. What they report of writing comes from the heartbeat that the application itself writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from sqlmodel import select
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from campaigns import reports
+from campaigns.models import CampaignState, DeliveryState
+from campaigns.reports import Severity
+from mailer.database import Clock, Database, Kind, QuietCheckpoint, beat
+from mailer.errors import MailerError
+from mailer.observability import CONTENT_TYPE, Metric, Metrics
+from subscribers.ledger import LedgerHealth
+from subscribers.models import Consent
+
+HEALTH_SECONDS = 5.0
+BEAT_SECONDS = 10.0
+CHECKPOINT_LOOK_SECONDS = 0.3
+FIGURES_SECONDS = 15.0  # for which figures from the database are shown again
+MIN_FREE_BYTES = 1_000_000
+
+DELIVERIES = "mailer_deliveries"
+CAMPAIGNS = "mailer_campaigns"
+LAST_BEAT = "mailer_last_heartbeat_timestamp_seconds"
+PROBLEMS = "mailer_problems"
+FIGURES = {
+    DELIVERIES: Metric(
+        "Deliveries of campaigns that are being sent or paused, by state; uncertain ones of all campaigns.",
+        {"state": tuple(DeliveryState)},
+    ),
+    CAMPAIGNS: Metric("Campaigns by state.", {"state": tuple(CampaignState)}),
+    LAST_BEAT: Metric(
+        "When each kind of process was last at work, in seconds since 1970; 0 for never.",
+        {"kind": tuple(Kind)},
+    ),
+    PROBLEMS: Metric(
+        "What `mailer status` says needs attention, by severity.", {"severity": tuple(Severity)}
+    ),
+}
+
+log = logging.getLogger("mailer.web")
+
+
+class Monitoring:
+    """The routes for monitoring, and the tasks that keep what they report up to date."""
+
+    def __init__(self, database: Database, metrics: Metrics) -> None:
+        self._database, self._metrics = database, metrics
+        self._verifying: asyncio.Task[MailerError | None] | None = None
+        self._ledger_problem: str | None = None
+        self._write_problem: str | None = None
+        self._has_beaten = asyncio.Event()
+        self._gathered_at = -FIGURES_SECONDS
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def routes(self) -> list[Route]:
+        """/healthz and /metrics."""
+        return [
+            Route("/healthz", self._health, name="health"),
+            Route("/metrics", self._show_metrics, name="metrics"),
+        ]
+
+    def start(self) -> None:
+        """Begin the tasks; needs a running event loop."""
+        self._tasks = [asyncio.create_task(self._beat_on())]
+        if self._database.is_sqlite:
+            self._tasks.append(asyncio.create_task(self._checkpoint_when_quiet()))
+
+    async def close(self) -> None:
+        """End the tasks."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._verifying is not None:
+            await asyncio.wait([self._verifying])
+
+    @cached_property
+    def _clock(self) -> Clock:
+        return self._database.clock()
+
+    async def _beat_on(self) -> None:
+        while True:
+            self._write_problem = await asyncio.to_thread(self._beat)
+            self._has_beaten.set()
+            await asyncio.sleep(BEAT_SECONDS)
+
+    def _beat(self) -> str | None:
+        """Write a sign of life; why that is not possible, or None."""
+        try:
+            with self._database.write() as connection:
+                beat(connection, Kind.SERVE, self._clock())
+        except MailerError as error:
+            log.warning("The database takes no writes: %s", error.message)
+            return "The database takes no writes."
+        return None
+
+    async def _checkpoint_when_quiet(self) -> None:
+        """Let SQLite's file be complete, without its log, within a second after the last request was committed."""
+        checkpoint = QuietCheckpoint(Path(self._database.url.database or ""))
+        while True:
+            await asyncio.sleep(CHECKPOINT_LOOK_SECONDS)
+            await asyncio.to_thread(checkpoint.look)
+
+    async def _health(self, _request: Request) -> Response:
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS), self._database.session() as session:
+                await session.exec(select(Consent.subscriber_id).limit(1))
+        except (MailerError, TimeoutError) as error:
+            log.warning("The database does not answer: %s", error)
+            return PlainTextResponse("The database does not answer.\n", 503)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._has_beaten.wait(), HEALTH_SECONDS)
+        if problem := self._write_problem or find_full_disk(self._database):
+            return PlainTextResponse(f"{problem} Nobody can unsubscribe.\n", 503)
+        if problem := await self._find_ledger_problem():
+            return PlainTextResponse(f"{problem} Withdrawals are still taken; nothing is sent.\n", 503)
+        return PlainTextResponse("ok\n")
+
+    async def _find_ledger_problem(self) -> str | None:
+        """What the last verification of the ledger found; a new one runs in the background, where it is due."""
+        task = self._verifying
+        if task is None or task.done():
+            health = LedgerHealth.of(self._database)
+            task = self._verifying = asyncio.create_task(asyncio.to_thread(health.problem))
+        done, _ = await asyncio.wait([task], timeout=HEALTH_SECONDS)
+        if done:
+            problem = task.result()
+            self._ledger_problem = problem.message if problem else None
+        return self._ledger_problem
+
+    async def _show_metrics(self, _request: Request) -> Response:
+        if time.monotonic() - self._gathered_at >= FIGURES_SECONDS:
+            self._gathered_at = time.monotonic()
+            with suppress(MailerError):  # /healthz tells; the counters are shown all the same
+                await asyncio.to_thread(self._gather)
+        return Response(self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+    def _gather(self) -> None:
+        now = datetime.now(UTC)
+        with self._database.read() as connection:
+            found = reports.overview(connection, now)
+            deliveries = reports.count_open_deliveries(connection)
+            campaigns = reports.count_campaigns(connection)
+        for state in DeliveryState:
+            self._metrics.set(DELIVERIES, deliveries.get(state, 0), state=state)
+        for campaign_state in CampaignState:
+            self._metrics.set(CAMPAIGNS, campaigns.get(campaign_state, 0), state=campaign_state)
+        for kind in Kind:
+            last = max((one.at.timestamp() for one in found.heartbeats if one.kind is kind), default=0)
+            self._metrics.set(LAST_BEAT, last, kind=kind)
+        for severity in Severity:
+            number = sum(problem.severity is severity for problem in found.problems)
+            self._metrics.set(PROBLEMS, number, severity=severity)
+
+
+def find_full_disk(database: Database) -> str | None:
+    """Whether the disk of a SQLite file is full; an update in place may still succeed then, an unsubscribe does not."""
+    if not database.is_sqlite:
+        return None
+    try:
+        free = shutil.disk_usage(Path(database.url.database or "").absolute().parent).free
+    except OSError:
+        return None
+    return "The disk is full." if free < MIN_FREE_BYTES else None

@@ -1,0 +1,161 @@
+"""What needs attention: named once, with the campaign and the command, and an exit code for monitoring."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import text, update
+
+from campaigns import holds, reports
+from campaigns.deliveries import campaign, delivery
+from campaigns.lifecycle import Act
+from campaigns.models import CampaignState, DeliveryState
+from campaigns.reports import Severity
+from campaigns.timing import DueTime
+from cli import mailer as command
+from mailer.database import Database, Kind, beat
+from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, write_config
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def home(sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with settings and three people; its relay is away."""
+    write_config(tmp_path, 1)
+    monkeypatch.chdir(tmp_path)
+    subscribe(sqlite_database, 3)
+    draft(sqlite_database)
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(command, arguments)
+
+
+def messages(database: Database, now: datetime = NOW) -> list[str]:
+    with database.read() as connection:
+        return [one.message for one in reports.overview(connection, now).problems]
+
+
+def test_nothing_needs_attention_in_a_new_database(database: Database) -> None:
+    subscribe(database, 3)
+    draft(database)
+    assert messages(database) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "after", "word"),
+    [(Kind.RUN_DUE, 21, "run-due"), (Kind.WORKER, 21, "worker"), (Kind.SERVE, 3, "serve")],
+)
+def test_what_was_at_work_and_fell_silent_is_named(
+    sqlite_database: Database, kind: Kind, after: int, word: str
+) -> None:
+    with sqlite_database.write() as connection:
+        beat(connection, kind, NOW)
+    assert messages(sqlite_database, NOW + timedelta(minutes=1)) == []
+    [message] = messages(sqlite_database, NOW + timedelta(minutes=after))
+    assert word in message
+
+
+def test_a_worker_takes_the_place_of_cron(sqlite_database: Database) -> None:
+    with sqlite_database.write() as connection:
+        beat(connection, Kind.RUN_DUE, NOW - timedelta(days=1))
+        beat(connection, Kind.WORKER, NOW)
+    assert messages(sqlite_database) == []
+
+
+def test_a_campaign_that_is_sent_by_nobody_is_named(database: Database) -> None:
+    subscribe(database, 3)
+    draft(database)
+    dispatch_for(database, settings_for(1)).start("notes")
+    assert messages(database) == []
+    [message] = messages(database, NOW + timedelta(minutes=20))
+    assert message == "notes is being sent, and nobody is working on it."
+
+
+def test_an_overdue_schedule_a_missed_and_a_paused_campaign_are_named(database: Database) -> None:
+    subscribe(database, 3)
+    for slug in ("late", "missed", "paused"):
+        draft(database, slug)
+    dispatch = dispatch_for(database, settings_for(1))
+    dispatch.schedule("late", DueTime(NOW, "now", "UTC", NOW + timedelta(days=1)))
+    dispatch.start("paused")
+    dispatch.act("paused", Act.PAUSE)
+    with database.write() as connection:
+        missed = update(campaign).where(campaign.c.slug == "missed")
+        connection.execute(missed.values(state=CampaignState.MISSED))
+    found = messages(database, NOW + timedelta(minutes=20))
+    assert len(found) == 3
+    assert found[-1] == "paused is paused"  # as the operator wanted it: the least of the three
+
+
+def test_uncertain_mails_of_a_finished_campaign_are_named_with_the_command(
+    sqlite_database: Database, home: Path
+) -> None:
+    make_uncertain(sqlite_database)
+    done = run("status", "--json")
+    assert done.exit_code == 1
+    [problem] = json.loads(done.stdout)["problems"]
+    assert problem["slug"] == "notes"
+    assert problem["severity"] == Severity.FAILURE
+    assert "mailer deliveries resolve notes" in problem["next_step"]
+    assert "1 mail is in doubt" in run("status").stdout
+
+
+def test_the_exit_code_is_that_of_the_worst(sqlite_database: Database, home: Path) -> None:
+    assert run("status").exit_code == 0
+    dispatch = dispatch_for(sqlite_database, settings_for(1))
+    dispatch.start("notes")
+    dispatch.act("notes", Act.PAUSE)
+    assert run("status").exit_code == 3
+    make_uncertain(sqlite_database)
+    assert run("status").exit_code == 1
+
+
+def test_doctor_fails_where_something_waits_for_a_person(sqlite_database: Database, home: Path) -> None:
+    make_uncertain(sqlite_database)
+    done = run("doctor", "--offline", "--json")
+    assert done.exit_code == 1
+    found = [one for one in json.loads(done.stdout)["findings"] if one["check"] == "attention"]
+    assert [one["level"] for one in found] == ["fail"]
+
+
+def test_a_held_database_is_the_first_of_all(sqlite_database: Database, home: Path) -> None:
+    with sqlite_database.write() as connection:
+        holds.hold(connection, "test", NOW)
+    assert "mailer privacy replay" in run("status").stdout
+
+
+def test_run_due_names_folder_campaign_and_command_once_an_hour(
+    sqlite_database: Database, home: Path
+) -> None:
+    make_uncertain(sqlite_database)
+    first = run("run-due")
+    assert str(home) in first.stderr
+    assert "mailer deliveries resolve notes" in first.stderr
+    assert run("run-due").stderr == ""
+    with sqlite_database.engine.begin() as connection:
+        connection.execute(text("UPDATE notice SET printed_at = '2026-01-01 00:00:00.000000'"))
+    assert run("run-due").stderr == first.stderr
+
+
+def test_run_due_says_once_that_the_relay_is_away(sqlite_database: Database, home: Path) -> None:
+    dispatch_for(sqlite_database, settings_for(1)).start("notes")
+    first, second = run("run-due"), run("run-due")
+    assert (first.exit_code, second.exit_code) == (75, 75)
+    assert "127.0.0.1:1" in first.stderr
+    assert second.stderr == ""
+
+
+def make_uncertain(database: Database) -> None:
+    """A finished campaign with one mail in doubt."""
+    with database.write() as connection:
+        connection.execute(update(campaign).values(state=CampaignState.FINISHED, started_at=NOW))
+        values = {"campaign_id": 1, "subscriber_id": 1, "state": DeliveryState.UNCERTAIN, "attempts": 1}
+        connection.execute(delivery.delete())
+        connection.execute(delivery.insert().values(values | {"next_attempt_at": NOW}))
