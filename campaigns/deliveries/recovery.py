@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, case, literal, select, update
+from sqlalchemy import Connection, bindparam, case, func, literal, select, update
 
 from campaigns import deliveries
 from campaigns.deliveries import workers
 from campaigns.deliveries.tables import HELD, delivery, instant
 from campaigns.models import DeliveryReason, DeliveryState
+from mailer.database import AnyOf
 
 
 def release(connection: Connection, worker_id: int) -> None:
@@ -72,3 +73,28 @@ _ABANDON = (
         worker_id=None,
     )
 )
+
+
+def accept_forgotten(
+    connection: Connection, accepted: Mapping[int, int], offered: Mapping[int, int], now: datetime
+) -> list[int]:
+    """Take as accepted what was mailed and what the database, which has gone back, does not know.
+
+    Both have the attempt by delivery: of `accepted` ones the outcome was recorded, of `offered` ones the attempt. For
+    PostgreSQL. Returns the deliveries that had not come as far.
+    """
+    found = select(delivery.c.id, delivery.c.attempts, delivery.c.state)
+    found = found.where(AnyOf(delivery.c.id, accepted.keys() | offered.keys())).with_for_update()
+    forgotten = [
+        row.id
+        for row in connection.execute(found)
+        if row.attempts < max(accepted.get(row.id, 0), offered.get(row.id, 0))
+        or (row.state is DeliveryState.ATTEMPTING and row.attempts == accepted.get(row.id))
+        or (row.state is DeliveryState.UNCERTAIN and row.attempts == offered.get(row.id))
+    ]
+    if forgotten:
+        accept = update(delivery).where(AnyOf(delivery.c.id, forgotten))
+        attempts = func.greatest(delivery.c.attempts, 1)
+        values = {"state": DeliveryState.ACCEPTED, "attempts": attempts, "completed_at": now}
+        connection.execute(accept.values(values | {"worker_id": None, "reason": None}))
+    return forgotten

@@ -101,7 +101,9 @@ class CampaignRuns:
                     recorder, relays, composer, self._clock, lease=self._lease, retry=self._settings.retry
                 )
                 async with watch(sender), self._stopping_with(window, sender), self._beating():
-                    return await sender.run()
+                    tally = await sender.run()
+                    tally.error = recorder.hindsight.error() or tally.error
+                    return tally
         finally:
             await recorder.close()
 

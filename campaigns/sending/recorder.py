@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from campaigns import deliveries
 from campaigns.deliveries import Attempt, ClaimContext, Halted, Settlement, held_back, workers
+from campaigns.sending.hindsight import Hindsight
 from campaigns.sending.pacing import PacedAnswer, Pacing
 from mailer.database import Clock, Database, GroupCommit
 from mailer.errors import MailerError
@@ -75,6 +76,7 @@ class Recorder:
             database, self._apply, expected=lambda: self._in_flight, max_concurrent=MAX_CONCURRENT
         )
         self._in_flight = 0
+        self.hindsight = Hindsight(is_needed=not database.is_sqlite)
         self._renewed = clock() - lease
         self._valid_until = self._renewed
         self.database_error: MailerError | None = None  # while the database fails and is tried again
@@ -91,6 +93,8 @@ class Recorder:
         if submission.outcome is not None:
             self._in_flight -= 1
         answer = cast("PacedAnswer | None", await self._commit(submission))
+        if submission.outcome is not None:
+            self.hindsight.remember(submission.outcome)
         if isinstance(answer, Attempt):
             self._in_flight += 1
         return answer
@@ -126,6 +130,7 @@ class Recorder:
                 if self._clock() >= give_up_at:
                     raise
                 self.database_error = error
+                self.hindsight.doubt()
                 # The commit may have happened although its answer was lost. Outcomes can be recorded again; the
                 # next delivery may be an attempt by now, and only we know that it was never offered.
                 item = item._replace(is_retry=True) if isinstance(item, Submission) else item
@@ -139,6 +144,8 @@ class Recorder:
 
     def _apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[Committed]:
         now, renewed = self._clock(), self._renewed
+        if self.hindsight.is_doubtful and self._has_gone_back(connection, items, now):
+            return [Committed(Halted(), renewed)] * len(items)
         # Renew before each claim: nothing would release a claim that a retired worker makes.
         if now > renewed + self._lease * RENEWAL_SHARE or any(isinstance(item, MoreClaims) for item in items):
             if not workers.renew(connection, self._context.worker_id, now, self._lease):
@@ -160,6 +167,15 @@ class Recorder:
         deliveries.return_to_claimed(connection, self._context, retried)
         answers = self._pacing.attempt(connection, self._context, relays, now)
         return [Committed(self._result(connection, item, answers, now), renewed) for item in items]
+
+    def _has_gone_back(self, connection: Connection, items: Sequence[Item], now: datetime) -> bool:
+        outcomes = [
+            item.outcome for item in items if isinstance(item, Submission) and item.outcome is not None
+        ]
+        deliveries.settle(
+            connection, self._context, outcomes, now
+        )  # as far as the database knows the attempts
+        return self.hindsight.has_gone_back(connection, outcomes, now)
 
     def _result(
         self, connection: Connection, item: Item, answers: Mapping[int, PacedAnswer], now: datetime

@@ -37,6 +37,11 @@ class Pair:
         self.run("pg_ctl", "-D", self.primary, "-m", "immediate", "-w", "stop")
         self.run("pg_ctl", "-D", self.standby, "-w", "promote")
 
+    def cut_off(self) -> None:
+        """Let the standby receive nothing more, while the primary goes on."""
+        for statement in ("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()"):
+            self.run("psql", "-h", self.standby, "-U", "postgres", "-c", statement)
+
     def run(self, program: str, *arguments: str | Path) -> None:
         """One of PostgreSQL's programs, as the user that owns the data."""
         owner = self.primary.stat().st_uid

@@ -1,0 +1,64 @@
+"""Notices that the database has gone back during a run, as a standby does that lacked the last commits.
+
+Such a database would have people mailed again. The run remembers whom it mailed, and compares after each outage.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from campaigns import holds
+from campaigns.deliveries import Settlement, recovery
+from campaigns.models import DeliveryState
+from mailer.errors import MailerError
+
+REMEMBERED = 100_000  # deliveries; a standby lags by seconds
+MAX_NAMED = 50
+
+
+class Hindsight:
+    """Whom a run has mailed, compared with what the database knows of it."""
+
+    def __init__(self, *, is_needed: bool) -> None:
+        self._is_needed = is_needed  # SQLite's file does not go back under a process
+        self._mailed: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
+        self.is_doubtful = False
+        self.forgotten: set[int] = set()
+
+    def remember(self, outcome: Settlement) -> None:
+        """An outcome is durable, as far as the database says."""
+        if self._is_needed and outcome.state is DeliveryState.ACCEPTED:
+            self._mailed.append((outcome.delivery_id, outcome.attempt))
+
+    def doubt(self) -> None:
+        """The database failed: what answers next may be another one."""
+        self.is_doubtful = self._is_needed
+
+    def has_gone_back(self, connection: Connection, outcomes: Iterable[Settlement], now: datetime) -> bool:
+        """Whether the database lacks what it had; then what was mailed counts as accepted, and all campaigns are held.
+
+        `outcomes` are about to be recorded. After an outage it compares once, and after a difference always.
+        """
+        offered = {one.delivery_id: one.attempt for one in outcomes if one.state is DeliveryState.ACCEPTED}
+        forgotten = recovery.accept_forgotten(connection, dict(self._mailed.copy()), offered, now)
+        if forgotten and not self.forgotten:
+            holds.hold(connection, "it went back while mail was sent", now)
+        self.forgotten |= set(forgotten)
+        self.is_doubtful = bool(self.forgotten)
+        return self.is_doubtful
+
+    def error(self) -> MailerError | None:
+        """Names what the database had forgotten; None where it had not."""
+        if not self.forgotten:
+            return None
+        named = ", ".join(map(str, sorted(self.forgotten)[:MAX_NAMED]))
+        more = f" and {len(self.forgotten) - MAX_NAMED:,} more" if len(self.forgotten) > MAX_NAMED else ""
+        return MailerError(
+            f"The database went back: it had lost {len(self.forgotten):,} mails that were accepted by the relay. They "
+            f"count as accepted again: deliveries {named}{more}.",
+            hint="All campaigns are held, because other changes are lost too. Next: mailer status",
+        )
