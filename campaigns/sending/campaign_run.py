@@ -111,17 +111,20 @@ class CampaignRuns:
     async def _beating(self) -> AsyncIterator[None]:
         """Count the seconds in which mail is sent, so that a database from before is recognised."""
 
+        ended = asyncio.Event()
+
         async def beat_each_second() -> None:
-            while True:
+            while not ended.is_set():
                 await self._beat()
-                await asyncio.sleep(BEAT_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), BEAT_SECONDS)
 
         beating = asyncio.create_task(beat_each_second())
         try:
             yield
         finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            ended.set()
+            await beating
             await self._beat(is_last=True)
 
     async def _beat(self, *, is_last: bool = False) -> None:

@@ -64,7 +64,7 @@ class Monitoring:
         self._verifying: asyncio.Task[MailerError | None] | None = None
         self._ledger_problem: str | None = None
         self._write_problem: str | None = None
-        self._has_beaten = asyncio.Event()
+        self._has_beaten, self._closing = asyncio.Event(), asyncio.Event()
         self._gathered_at = -FIGURES_SECONDS
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -83,10 +83,9 @@ class Monitoring:
             self._tasks.append(asyncio.create_task(self._checkpoint_when_quiet()))
 
     async def close(self) -> None:
-        """End the tasks."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """End the tasks, and wait for what they have begun."""
+        self._closing.set()
+        await asyncio.gather(*self._tasks)
         if self._verifying is not None:
             await asyncio.wait([self._verifying])
 
@@ -95,10 +94,10 @@ class Monitoring:
         return self._database.clock()
 
     async def _beat_on(self) -> None:
-        while True:
+        while not self._closing.is_set():
             self._write_problem = await asyncio.to_thread(self._beat)
             self._has_beaten.set()
-            await asyncio.sleep(BEAT_SECONDS)
+            await self._rest(BEAT_SECONDS)
 
     def _beat(self) -> str | None:
         """Write a sign of life; why that is not possible, or None."""
@@ -113,9 +112,13 @@ class Monitoring:
     async def _checkpoint_when_quiet(self) -> None:
         """Let SQLite's file be complete, without its log, within a second after the last request was committed."""
         checkpoint = QuietCheckpoint(Path(self._database.url.database or ""))
-        while True:
-            await asyncio.sleep(CHECKPOINT_LOOK_SECONDS)
+        while not self._closing.is_set():
+            await self._rest(CHECKPOINT_LOOK_SECONDS)
             await asyncio.to_thread(checkpoint.look)
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
 
     async def _health(self, _request: Request) -> Response:
         try:

@@ -73,8 +73,9 @@ def test_a_campaign_that_is_sent_by_nobody_is_named(database: Database) -> None:
     subscribe(database, 3)
     draft(database)
     dispatch_for(database, settings_for(1)).start("notes")
-    assert messages(database) == []
-    [message] = messages(database, NOW + timedelta(minutes=20))
+    now = datetime.now(UTC)
+    assert messages(database, now) == []
+    [message] = messages(database, now + timedelta(minutes=20))
     assert message == "notes is being sent, and nobody is working on it."
 
 
