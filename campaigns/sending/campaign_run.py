@@ -110,7 +110,6 @@ class CampaignRuns:
     @contextlib.asynccontextmanager
     async def _beating(self) -> AsyncIterator[None]:
         """Count the seconds in which mail is sent, so that a database from before is recognised."""
-
         ended = asyncio.Event()
 
         async def beat_each_second() -> None:
