@@ -10,7 +10,7 @@ import click
 from mailer.commands.access_tokens import api
 from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
-from mailer.config import SECRETS_NAME, dkim_keys, secret_keys
+from mailer.config import SECRETS_NAME, dkim_keys, ledger_key, secret_keys
 from mailer.errors import ConfigurationError
 from mailer.message import dkim, headers
 
@@ -69,6 +69,27 @@ def rotate(context: CommandContext, prepare: bool, activate: bool, as_json: bool
         f"{path}: {count} keys, the newest signs. Keep a copy of the file in a safe place.",
         as_json=as_json,
     )
+
+
+@keys.command()
+@json_option
+@click.pass_obj
+def ledger(context: CommandContext, as_json: bool) -> None:
+    """Print the consent ledger's public key; make it if there is none.
+
+    Publish it where others find it: whoever checks a proof of consent compares it. Keep a copy of the key's file,
+    mailer.ledger.key beside the secrets.
+
+    \b
+    Example:
+      mailer keys ledger
+    """
+    path = context.settings.ledger_key_file
+    key = ledger_key.read(path)
+    if key is None:
+        key = ledger_key.fresh(headers.ascii_domain(context.settings.sender.domain))
+        ledger_key.write(key, path)
+    context.report({"vkey": key.vkey}, key.vkey, as_json=as_json)
 
 
 @keys.command("dkim")

@@ -2,7 +2,7 @@
 
 `settings` declares what can be set, `files` reads mailer.toml, the secrets file and MAILER_* variables, `init_files` writes
 the first ones. `secret_keys` rotates the keys in the secrets file, `dkim_keys` reads and writes DKIM's private key
-files; import these three by name.
+files, `ledger_key` the key that signs the consent ledger; import these four by name.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ from mailer.message import Mailbox
 
 CONFIG_NAME = "mailer.toml"
 SECRETS_NAME = "mailer.secrets.toml"
+LEDGER_KEY_NAME = "mailer.ledger.key"
 MIN_SECRET_LENGTH = 32
 
 # It stands between angle brackets in a header: no user or password, no space, nothing beyond ASCII.
@@ -121,6 +122,7 @@ class Settings(BaseSettings):
     retry: RetrySettings = RetrySettings()
     dkim: DkimSettings = DkimSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    ledger_key_file: Path = Path(LEDGER_KEY_NAME)
     folder: Path = Path()
 
     @field_validator("public_url")

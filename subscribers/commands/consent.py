@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from pathlib import Path
+from zipfile import ZipFile
 
 import click
 
 from mailer.commands import CommandContext, json_option
-from mailer.errors import InvalidInput, Refused
+from mailer.config import ledger_key
+from mailer.errors import ConfigurationError, InvalidInput, Refused
 from subscribers import ledger, rights
 from subscribers.commands import reporting
 from subscribers.commands.changes import changes
@@ -29,6 +31,7 @@ from subscribers.commands.options import (
 from subscribers.commands.wording import wording as wording_group
 from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission, parse_consent_time
 from subscribers.ledger import BrokenLink, parse_note
+from subscribers.ledger.bundle import make_bundle
 from subscribers.models import Channel
 from subscribers.people import Names, parse_name
 
@@ -150,16 +153,28 @@ def history(context: CommandContext, email: str, as_json: bool) -> None:
 @consent.command()
 @email_argument
 @topic_option
+@click.option(
+    "--bundle",
+    metavar="FILE.zip",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a proof that others can check.",
+)
 @json_option
 @click.pass_obj
-def prove(context: CommandContext, email: str, topic: str | None, as_json: bool) -> None:
+def prove(context: CommandContext, email: str, topic: str | None, bundle: Path | None, as_json: bool) -> None:
     """Prove a consent: when, how, and to which text (article 7).
+
+    A bundle holds the ledger's entry with what leads from it to a signed root, and a page to read. Anyone can check it
+    with examples/verify_consent.py and the ledger's public key (`mailer keys ledger`). Making it hashes all entries.
 
     \b
     Example:
       mailer consent prove jan@example.com
+      mailer consent prove jan@example.com --bundle jan.zip
     """
     about = topic_or_default(context, topic)
+    if bundle is not None:
+        _write_bundle(context, email, about, bundle)
     with context.database.read() as connection:
         person = rights.find(connection, address_of(email), hasher_of(context))
         proof = ledger.prove(connection, person.id, about)
@@ -198,6 +213,25 @@ def verify(context: CommandContext, noted: str | None, as_json: bool) -> None:
     values = {"intact": True, "events": verified.events, "head": verified.head}
     text = f"The ledger is intact: {verified.events} events, head {verified.head}."
     context.report(values, text, as_json=as_json)
+
+
+def _write_bundle(context: CommandContext, email: str, topic: str, file: Path) -> None:
+    key = ledger_key.read(context.settings.ledger_key_file)
+    if key is None:
+        raise ConfigurationError(
+            f"There is no {context.settings.ledger_key_file}, which signs the ledger.",
+            hint="Make it: `mailer keys ledger`.",
+        )
+    with context.database.write() as connection:
+        person = rights.find(connection, address_of(email), hasher_of(context))
+        proof = ledger.prove(connection, person.id, topic)
+        made = make_bundle(connection, proof, person, key, context.settings.locale)
+    try:
+        with ZipFile(file, "x") as archive:
+            archive.writestr("proof.json", made.proof)
+            archive.writestr("page.html", made.page)
+    except OSError as error:
+        raise InvalidInput(f"it can't be created: {error.strerror}.", where=str(file)) from None
 
 
 def _time(context: CommandContext, at: str, now: datetime) -> datetime:

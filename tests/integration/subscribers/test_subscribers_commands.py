@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from click.testing import CliRunner, Result
@@ -254,3 +255,20 @@ def test_verify_tells_the_head_and_misses_one_that_is_not_there(keyboard: Keyboa
     keyboard("consent", "verify", "--noted", str(verified["head"]))
     broken = keyboard.json("consent", "verify", "--noted", "0" * 64, code=1)
     assert broken["intact"] is False
+
+
+def test_a_bundle_wants_the_ledger_s_key_and_names_it(
+    keyboard: Keyboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAILER_LEDGER_KEY_FILE", str(tmp_path / "mailer.ledger.key"))
+    keyboard.import_()
+    email = keyboard("subscribers", "list").stdout.split("\t")[0]
+    command = ("consent", "prove", email, "--bundle", tmp_path / "jan.zip")
+    assert "mailer keys ledger" in str(keyboard(*command, code=1).exception)
+    vkey = keyboard.json("keys", "ledger")["vkey"]
+    assert keyboard.json("keys", "ledger")["vkey"] == vkey
+    keyboard(*command)
+    with ZipFile(tmp_path / "jan.zip") as bundle:
+        assert bundle.namelist() == ["proof.json", "page.html"]
+        assert json.loads(bundle.read("proof.json"))["key"] == vkey
+    assert "can't be created" in str(keyboard(*command, code=1).exception)

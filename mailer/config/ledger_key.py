@@ -1,0 +1,96 @@
+"""The Ed25519 key that signs the consent ledger's checkpoints, in a file beside the secrets.
+
+Keys and signed texts are those of C2SP signed-note: a private key is a line `PRIVATE+KEY+NAME+ID+BASE64`, a public one
+(vkey) `NAME+ID+BASE64`. Whoever has only the database can't sign.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from mailer.errors import ConfigurationError
+from mailer.files import locked_folder, write_file
+
+_ED25519 = b"\x01"
+_START = "PRIVATE+KEY+"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerKey:
+    """A signing key: its name, which is the ledger's origin as well, and its 32 secret octets."""
+
+    name: str
+    seed: bytes
+
+    @property
+    def public(self) -> bytes:
+        """The public key's 32 octets."""
+        return Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
+
+    @property
+    def id(self) -> bytes:
+        """The four octets that tell a signature's key."""
+        return sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:4]
+
+    @property
+    def vkey(self) -> str:
+        """The public key as it is published."""
+        return f"{self.name}+{self.id.hex()}+{base64.b64encode(_ED25519 + self.public).decode()}"
+
+    def sign(self, text: str) -> str:
+        """The signed note of `text`, which ends with a line break."""
+        signature = Ed25519PrivateKey.from_private_bytes(self.seed).sign(text.encode())
+        return f"{text}\n\u2014 {self.name} {base64.b64encode(self.id + signature).decode()}\n"
+
+    def open(self, note: str) -> str | None:
+        """The text of a note that this key signed; None for any other note."""
+        text, _, line = note.partition("\n\n")
+        text += "\n"
+        try:
+            signature = base64.b64decode(line.split(" ")[-1].strip(), validate=True)[4:]
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text.encode())
+        except (binascii.Error, InvalidSignature, ValueError):
+            return None
+        return text
+
+
+def fresh(domain: str) -> LedgerKey:
+    """A new key, for a ledger of `domain`."""
+    return LedgerKey(f"{domain}/consent-ledger/{secrets.token_hex(4)}", secrets.token_bytes(32))
+
+
+def write(key: LedgerKey, path: Path) -> None:
+    """Keep the key in a new file with mode 0600. Raises ConfigurationError where there is one already."""
+    line = f"{_START}{key.name}+{key.id.hex()}+{base64.b64encode(_ED25519 + key.seed).decode()}\n"
+    with locked_folder(path):
+        if path.exists():
+            raise ConfigurationError(f"{path} is there already.", hint="A published key is not replaced.")
+        write_file(path, line.encode(), 0o600)
+
+
+def read(path: Path) -> LedgerKey | None:
+    """The key in the file; None where there is no file. Raises ConfigurationError where it can't be read."""
+    try:
+        line = path.read_text(encoding="ascii").strip()
+        name, _, seed = line.removeprefix(_START).split("+", 2)
+        octets = base64.b64decode(seed, validate=True)
+        if line.startswith(_START) and len(octets) == 33 and octets.startswith(_ED25519):
+            return LedgerKey(name, octets[1:])
+        reason = "it holds no Ed25519 key"
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        reason = f"{error.strerror}"
+    except ValueError:
+        reason = "it holds no Ed25519 key"
+    raise ConfigurationError(
+        f"The ledger's key {path} can't be read: {reason}.", hint="Restore the file from your copy."
+    )

@@ -1,0 +1,195 @@
+"""A proof of consent that a stranger can check, and that can't be made of anything else."""
+
+from __future__ import annotations
+
+import json
+import random
+import runpy
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+from sqlalchemy import text
+
+from mailer.config import ledger_key
+from mailer.config.ledger_key import LedgerKey
+from mailer.database import Database
+from mailer.errors import ConfigurationError, MailerError, Refused
+from subscribers import ledger, people, rights
+from subscribers.address import AddressHasher, normalise
+from subscribers.ledger import BrokenLink
+from subscribers.ledger.bundle import Bundle, make_bundle
+from subscribers.rights import Correction
+from tests.support.campaign import SECRET, TOPIC, subscribe, withdraw
+
+SCRIPT = Path(__file__).parents[3] / "examples" / "verify_consent.py"
+KEY = ledger_key.fresh("example.com")
+Check = Callable[..., None]
+
+
+def bundle_of(database: Database, email: str, key: LedgerKey = KEY, language: str = "en") -> Bundle:
+    with database.write() as connection:
+        person = people.find(connection, normalise(email))
+        assert person is not None
+        proof = ledger.prove(connection, person.id, TOPIC)
+        return make_bundle(connection, proof, person, key, language)
+
+
+@pytest.fixture
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
+    """Runs the script on a bundle; raises what the script ends with."""
+
+    def run(proof: str, page: str, *options: str) -> None:
+        file = tmp_path / "proof.zip"
+        with ZipFile(file, "w") as archive:
+            archive.writestr("proof.json", proof)
+            archive.writestr("page.html", page)
+        monkeypatch.setattr(sys, "argv", ["verify_consent.py", str(file), *options])
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+
+    return run
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 300])
+def test_a_proof_is_verified_in_a_ledger_of_any_size(
+    sqlite_database: Database, check: Check, size: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subscribe(sqlite_database, size)
+    for number in {1, (size + 1) // 2, size}:
+        made = bundle_of(sqlite_database, f"person{number}@example.com")
+        check(made.proof, made.page, "--key", KEY.vkey)
+        assert f"Proved: person{number}@example.com" in capsys.readouterr().out
+
+
+def test_a_proof_is_verified_on_both_databases_also_after_a_withdrawal(
+    database: Database, check: Check
+) -> None:
+    people_on_file = subscribe(database, 2)
+    withdraw(database, people_on_file[0])
+    made = bundle_of(database, "person1@example.com", language="nl")
+    check(made.proof, made.page, "--key", KEY.vkey)
+    assert "niet is ingetrokken" in made.page
+
+
+def test_without_a_key_the_script_says_which_one_to_compare(
+    sqlite_database: Database, check: Check, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subscribe(sqlite_database, 2)
+    made = bundle_of(sqlite_database, "person1@example.com")
+    check(made.proof, made.page)
+    assert f"Compare this key with the published one: {KEY.vkey}" in capsys.readouterr().out
+
+
+def test_a_bundle_holds_nothing_of_anybody_else(sqlite_database: Database) -> None:
+    subscribe(sqlite_database, 40)
+    made = bundle_of(sqlite_database, "person7@example.com")
+    told = made.proof + made.page
+    assert told.count("person7@example.com") == 2
+    assert told.count("person") == 2
+    assert "de Vries" not in told
+
+
+def values_in(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    if isinstance(tree, dict):
+        return [one for key, value in tree.items() for one in values_in(value, (*path, key))]
+    if isinstance(tree, list):
+        return [one for key, value in enumerate(tree) for one in values_in(value, (*path, key))]
+    return [path]
+
+
+def mutated(value: Any, luck: random.Random) -> Any:
+    if not isinstance(value, str) or not value:
+        return luck.choice([value + 1 if isinstance(value, int) else 1, "x", not value])
+    at = luck.randrange(len(value))
+    return luck.choice(
+        [
+            value[:at] + chr(luck.choice([*range(32, 127), 10, 233])) + value[at + 1 :],
+            value[:at] + value[at + 1 :],
+            value + luck.choice(["0", " ", "\n", "="]),
+            value.upper(),
+            value[::-1],
+        ]
+    )
+
+
+def test_no_mutation_of_any_value_is_accepted(sqlite_database: Database, check: Check) -> None:
+    subscribe(sqlite_database, 9)
+    made = bundle_of(sqlite_database, "person4@example.com")
+    check(made.proof, made.page, "--key", KEY.vkey)
+    luck = random.Random(7)
+    paths = values_in(json.loads(made.proof))
+    for number in range(1500):
+        proof = json.loads(made.proof)
+        *parents, last = paths[number % len(paths)]
+        place = proof
+        for key in parents:
+            place = place[key]
+        before = place[last]
+        place[last] = mutated(before, luck)
+        if place[last] == before and type(place[last]) is type(before):
+            continue
+        with pytest.raises((SystemExit, Exception)):
+            check(json.dumps(proof), made.page, "--key", KEY.vkey)
+
+
+def test_a_bundle_signed_with_another_key_and_another_page_are_refused(
+    sqlite_database: Database, check: Check
+) -> None:
+    subscribe(sqlite_database, 3)
+    other = bundle_of(sqlite_database, "person2@example.com", ledger_key.fresh("example.com"))
+    with pytest.raises(SystemExit, match="another key"):
+        check(other.proof, other.page, "--key", KEY.vkey)
+    with pytest.raises(SystemExit, match="the page"):
+        check(other.proof, other.page + " ")
+
+
+def test_no_proof_is_made_of_a_ledger_that_was_rewritten_since_it_was_signed(
+    sqlite_database: Database,
+) -> None:
+    subscribe(sqlite_database, 3)
+    bundle_of(sqlite_database, "person1@example.com")
+    with sqlite_database.write() as connection:
+        signed = connection.execute(text("SELECT signed FROM ledger_checkpoint")).scalar_one()
+        forged = signed.replace("\n3\n", "\n2\n")
+        connection.execute(text("UPDATE ledger_checkpoint SET signed = :forged"), {"forged": forged})
+    with pytest.raises(BrokenLink, match="another key, or altered"):
+        bundle_of(sqlite_database, "person1@example.com")
+
+
+def test_no_proof_is_made_for_an_address_that_was_corrected_after_the_consent(
+    sqlite_database: Database,
+) -> None:
+    subscribe(sqlite_database, 1)
+    with sqlite_database.write() as connection:
+        rights.rectify(
+            connection,
+            normalise("person1@example.com"),
+            Correction(email=normalise("new@example.com")),
+            hasher=AddressHasher([SECRET.encode()]),
+            source="by phone",
+            now=datetime.now(UTC),
+        )
+    with pytest.raises(Refused, match="corrected after this consent"):
+        bundle_of(sqlite_database, "new@example.com")
+
+
+def test_the_key_is_kept_in_a_file_of_its_owner(tmp_path: Path) -> None:
+    path = tmp_path / "mailer.ledger.key"
+    assert ledger_key.read(path) is None
+    ledger_key.write(KEY, path)
+    assert ledger_key.read(path) == KEY
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(ConfigurationError, match="there already"):
+        ledger_key.write(KEY, path)
+
+
+@pytest.mark.parametrize("content", ["", "PRIVATE+KEY+x", "PRIVATE+KEY+x+00000000+AAAA", "x+y+z", "é"])
+def test_a_file_that_holds_no_key_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "mailer.ledger.key"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(MailerError, match="holds no Ed25519 key"):
+        ledger_key.read(path)
