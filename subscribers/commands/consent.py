@@ -31,7 +31,7 @@ from subscribers.commands.options import (
 from subscribers.commands.wording import wording as wording_group
 from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission, parse_consent_time
 from subscribers.ledger import BrokenLink, parse_note
-from subscribers.ledger.bundle import make_bundle
+from subscribers.ledger.bundle import check_signed, make_bundle
 from subscribers.models import Channel
 from subscribers.people import Names, parse_name
 
@@ -201,17 +201,19 @@ def verify(context: CommandContext, noted: str | None, as_json: bool) -> None:
     """
     if noted is not None and not _HASH.fullmatch(noted):
         raise click.BadParameter("a head is 64 characters of 0-9 and a-f.", param_hint="--noted")
+    key = ledger_key.read(context.settings.ledger_key_file)
     try:
         with context.database.read() as connection:
             verified = ledger.verify(connection, noted=noted, hasher=hasher_of(context))
+            signed = check_signed(connection, key) if key is not None else 0
     except BrokenLink as error:
         if as_json:
             context.report(
                 {"intact": False, "line": error.line_id, "problem": error.problem}, "", as_json=True
             )
         raise
-    values = {"intact": True, "events": verified.events, "head": verified.head}
-    text = f"The ledger is intact: {verified.events} events, head {verified.head}."
+    values = {"intact": True, "events": verified.events, "head": verified.head, "signed": signed}
+    text = f"The ledger is intact: {verified.events} events, {signed} of them signed, head {verified.head}."
     context.report(values, text, as_json=as_json)
 
 

@@ -50,22 +50,30 @@ def sign_checkpoint(connection: Connection, key: LedgerKey) -> str:
     Raises BrokenLink where they do not, and where the ledger no longer holds what was signed last.
     """
     check_before_freezing(connection)
+    check_signed(connection, key)
     frontier = read_frontier(connection)
-    before = connection.execute(select(CHECKPOINT.c.signed)).scalar_one()
-    if before is not None:
-        text = key.open(before)
-        if text is None:
-            raise BrokenLink(frontier.size, "its checkpoint was signed by another key, or altered")
-        _, size, root, *_ = text.split("\n")
-        earlier = int(size)
-        tree = stored_tree(connection, frontier.size)
-        if earlier > frontier.size or base64.b64encode(tree.root(earlier)).decode() != root:
-            raise BrokenLink(
-                min(earlier, frontier.size), "the entries up to it are not those that were signed"
-            )
     note = key.sign(f"{key.name}\n{frontier.size}\n{base64.b64encode(frontier.root).decode()}\n")
     connection.execute(update(CHECKPOINT).values(signed=note))
     return note
+
+
+def check_signed(connection: Connection, key: LedgerKey) -> int:
+    """Compare the ledger with the newest checkpoint that was signed; returns its size, 0 where there is none.
+
+    Raises BrokenLink where the ledger no longer holds what was signed.
+    """
+    size = read_frontier(connection).size
+    note = connection.execute(select(CHECKPOINT.c.signed)).scalar_one()
+    if note is None:
+        return 0
+    text = key.open(note)
+    if text is None:
+        raise BrokenLink(size, "its checkpoint was signed by another key, or altered")
+    _, digits, root, *_ = text.split("\n")
+    signed = int(digits)
+    if signed > size or base64.b64encode(stored_tree(connection, size).root(signed)).decode() != root:
+        raise BrokenLink(min(signed, size), "the entries up to it are not those that were signed")
+    return signed
 
 
 def make_bundle(

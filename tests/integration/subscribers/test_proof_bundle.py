@@ -7,6 +7,7 @@ import random
 import runpy
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from mailer.errors import ConfigurationError, MailerError, Refused
 from subscribers import ledger, people, rights
 from subscribers.address import AddressHasher, normalise
 from subscribers.ledger import BrokenLink
-from subscribers.ledger.bundle import Bundle, make_bundle
+from subscribers.ledger.bundle import Bundle, check_signed, make_bundle
+from subscribers.ledger.tree import EMPTY
+from subscribers.models import Channel
 from subscribers.rights import Correction
 from tests.support.campaign import SECRET, TOPIC, subscribe, withdraw
 
@@ -157,6 +160,36 @@ def test_no_proof_is_made_of_a_ledger_that_was_rewritten_since_it_was_signed(
         forged = signed.replace("\n3\n", "\n2\n")
         connection.execute(text("UPDATE ledger_checkpoint SET signed = :forged"), {"forged": forged})
     with pytest.raises(BrokenLink, match="another key, or altered"):
+        bundle_of(sqlite_database, "person1@example.com")
+
+
+def test_a_ledger_written_anew_with_its_tree_is_not_the_one_that_was_signed(
+    sqlite_database: Database,
+) -> None:
+    """Without the key nothing else tells: entries, hashes and root fit."""
+    subscribe(sqlite_database, 3)
+    bundle_of(sqlite_database, "person1@example.com")
+    with sqlite_database.write() as connection:
+        assert check_signed(connection, KEY) == 3
+        connection.execute(text("DROP TRIGGER consent_event_no_update"))
+        entries = [
+            ledger.make_entry(one.id, replace(one.event, channel=Channel.API), one.recorded_at)
+            for one in ledger.entries(connection)
+        ]
+        for one in entries:
+            forged = {"id": one.id, "hash": one.hash}
+            connection.execute(
+                text("UPDATE consent_event SET channel = 'api', hash = :hash WHERE id = :id"), forged
+            )
+        frontier = EMPTY.extended([bytes.fromhex(one.hash) for one in entries])
+        connection.execute(
+            text("UPDATE ledger_checkpoint SET root = :root, frontier = :roots"),
+            {"root": frontier.root.hex(), "roots": frontier.encode()},
+        )
+        assert ledger.verify(connection).events == 3
+        with pytest.raises(BrokenLink, match="not those that were signed"):
+            check_signed(connection, KEY)
+    with pytest.raises(BrokenLink, match="not those that were signed"):
         bundle_of(sqlite_database, "person1@example.com")
 
 
