@@ -38,7 +38,7 @@ def restore(context: CommandContext, file: Path | None, yes: bool, as_json: bool
     if file is not None and not database.is_sqlite:
         raise MailerError(
             "A PostgreSQL database is restored by its own program.",
-            hint="Run: pg_restore --clean --if-exists --single-transaction --no-owner --dbname=... FILE\n"
+            hint=f"Run: {backups.pg_restore_command(database, file)}\n"
             "then `mailer restore` without a file, which holds its campaigns.",
         )
     if not yes:

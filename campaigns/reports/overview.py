@@ -103,7 +103,8 @@ def count_open_deliveries(connection: Connection) -> Mapping[DeliveryState, int]
 def _held(connection: Connection) -> Iterator[Problem]:
     refusal = holds.problem(connection)
     if refusal is not None:
-        yield Problem(Severity.FAILURE, refusal.message, refusal.hint or "")
+        steps = (refusal.hint or "").partition("Next:\n")[2]
+        yield Problem(Severity.FAILURE, refusal.message, steps)
 
 
 def _silent(beats: Sequence[Heartbeat], now: datetime) -> Iterator[Problem]:

@@ -9,7 +9,14 @@ from __future__ import annotations
 from mailer.backup.marker import HEAD_NAME, Marker, Position
 from mailer.backup.restoration import Restoration, awaits_replay, mark_replayed, newest_reason, record
 from mailer.backup.restore import Restored, restore
-from mailer.backup.snapshot import Snapshot, checksum_file, files_to_keep, pg_dump_command, take
+from mailer.backup.snapshot import (
+    Snapshot,
+    checksum_file,
+    files_to_keep,
+    pg_dump_command,
+    pg_restore_command,
+    take,
+)
 
 __all__ = [
     "HEAD_NAME",
@@ -24,6 +31,7 @@ __all__ = [
     "mark_replayed",
     "newest_reason",
     "pg_dump_command",
+    "pg_restore_command",
     "record",
     "restore",
     "take",

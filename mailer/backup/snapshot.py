@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailer.config import CONFIG_NAME, SECRETS_NAME, Settings
+from mailer.config import SECRETS_NAME, Settings
 from mailer.database import Database
 from mailer.database.url import pg_dump_name
 from mailer.errors import ConfigurationError, MailerError
@@ -92,13 +92,14 @@ def files_to_keep(settings: Settings, config: Path) -> Iterator[tuple[Path, str]
         config: "the settings",
         config.with_name(SECRETS_NAME): "the secret keys: without them the links in sent mails stop working",
     }
-    for name in sorted(settings.folder.glob("mailer.*")) if settings.folder.is_absolute() else []:
-        if name.name in {CONFIG_NAME, SECRETS_NAME} or name.suffix not in {".head", ".journal"}:
-            continue
-        kept[name] = {
-            ".head": "how far the database has come; keep it outside the backup",
-            ".journal": "who left; without it a restored backup mails them again",
-        }[name.suffix]
+    reasons = {
+        ".head": "how far the database has come; keep it apart from the backups",
+        ".journal": "who left; without it a restored backup mails them again",
+        ".key": "a key: without it nothing can be signed with it any more",
+    }
+    for path in sorted(settings.folder.glob("mailer.*")) if settings.folder.is_absolute() else []:
+        if path.suffix in reasons:
+            kept[path] = reasons[path.suffix]
     for key in (settings.dkim.key_file, settings.dkim.ed25519_key_file):
         if key is not None:
             kept[key] = "a DKIM key: without it mails are not signed"
@@ -108,6 +109,12 @@ def files_to_keep(settings: Settings, config: Path) -> Iterator[tuple[Path, str]
 def pg_dump_command(database: Database, target: Path) -> str:
     """The command that makes a consistent backup of a PostgreSQL database while others use it."""
     return f"pg_dump --format=custom --file={target} '{pg_dump_name(database.url)}'"
+
+
+def pg_restore_command(database: Database, backup: Path) -> str:
+    """The command that puts a backup of a PostgreSQL database back, wholly or not at all."""
+    options = "--clean --if-exists --single-transaction --no-owner"
+    return f"pg_restore {options} --dbname='{pg_dump_name(database.url)}' {backup}"
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -59,5 +59,5 @@ def display_name(url: URL) -> str:
 
 def pg_dump_name(url: URL) -> str:
     """The database as PostgreSQL's own programs take it: without the password, which they read from ~/.pgpass."""
-    query = {name: value for name, value in url.query.items() if name != "password"}
-    return url.set(password=None, query=query).render_as_string(hide_password=False)
+    without = url.difference_update_query(["password"])._replace(password=None)  # `set` would keep it
+    return without.render_as_string(hide_password=False)

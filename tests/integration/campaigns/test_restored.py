@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import text
 
 from campaigns import holds
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState
+from cli import mailer as command
 from mailer import backup
 from mailer.database import Database
-from mailer.errors import Refused
+from mailer.errors import MailerError, Refused
 from subscribers import rights
 from subscribers.address import AddressHasher, normalise
 from subscribers.ledger import JOURNAL_NAME, Journal, read_journal
@@ -31,6 +33,7 @@ from tests.support.campaign import (
     settings_for,
     subscribe,
     unwatched,
+    write_config,
 )
 from tests.support.relay import FaultyRelay
 
@@ -207,3 +210,18 @@ async def test_a_campaign_that_is_to_be_sent_again_is_sent_after_all_is_decided(
         await dispatch.run("notes", unwatched)
         assert len(relay.accepted) == 4
         assert counts(database, "other").state is CampaignState.FINISHED
+
+
+def test_the_commands_name_postgresqls_own_programs_without_the_password(
+    postgresql_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgresql_database.url.set(password="Geheim-77-password").render_as_string(hide_password=False)
+    write_config(tmp_path, 25, database_url=url)
+    monkeypatch.chdir(tmp_path)
+    taken = CliRunner().invoke(command, ["backup", "copy.dump"])
+    assert isinstance(taken.exception, MailerError)
+    assert "pg_dump --format=custom --file=copy.dump 'postgresql://" in str(taken.exception)
+    (tmp_path / "copy.dump").touch()
+    restored = CliRunner().invoke(command, ["restore", "copy.dump", "--yes"])
+    assert "pg_restore --clean" in str(restored.exception)
+    assert "Geheim" not in f"{taken.exception}{restored.exception}"
