@@ -1,7 +1,8 @@
 """The consent ledger: append-only events, the leaves of a Merkle tree, and the current consent derived from them.
 
-`events`, `commitments` and `tree` are the core: values and rules without I/O. `tiles` keeps the tree, `ledger`
-appends and reads, `verification` checks the whole ledger, `proof` shows one person's consent.
+`events`, `commitments` and `tree` are the core: values and rules without I/O. `tiles` keeps the tree, `texts`
+the wordings and notes; `ledger` appends, `reading` reads, `verification` checks the whole ledger, `safety` what sending
+rests on. `proof` shows one person's consent, `bundle` proves it to others.
 """
 
 from __future__ import annotations
@@ -30,35 +31,34 @@ from subscribers.ledger.events import (
 )
 from subscribers.ledger.health import LedgerHealth, refuse_freezing_if_unsafe, refuse_run_if_unsafe
 from subscribers.ledger.journal import JOURNAL_NAME, Journal, read_journal
-from subscribers.ledger.ledger import (
+from subscribers.ledger.ledger import Appended, append, append_unchecked, lock
+from subscribers.ledger.proof import Proof, ShownWording, prove
+from subscribers.ledger.reading import (
     CONSENT,
     EVENT,
-    LONGEST_LANGUAGE,
-    LONGEST_VERSION,
-    LONGEST_WORDING,
     READ_AHEAD,
     SUBSCRIBER,
     WORDING,
-    Appended,
     Statuses,
-    append,
-    append_unchecked,
     entries,
     entries_by_subscriber,
     entry,
-    erase_notes,
     head,
     history,
-    lock,
     newest_subject,
-    notes_of,
     read,
     statuses,
+)
+from subscribers.ledger.texts import (
+    LONGEST_LANGUAGE,
+    LONGEST_VERSION,
+    LONGEST_WORDING,
+    erase_notes,
+    notes_of,
     store_note,
     store_notes,
     store_wording,
 )
-from subscribers.ledger.proof import Proof, ShownWording, prove
 from subscribers.ledger.verification import Verified, verify
 from subscribers.ledger.withdrawal import (
     DAMAGE_ERRORS,

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from mailer.database import Database
 from mailer.errors import MailerError, Refused
 from subscribers.ledger.events import BrokenLink
-from subscribers.ledger.ledger import UNREADABLE_ROW_ERRORS
+from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.safety import check_before_freezing, check_before_run
 from subscribers.ledger.verification import verify
 

@@ -1,21 +1,17 @@
-"""The consent ledger in the database: append to it, read it, prove a consent from it.
+"""Append to the consent ledger.
 
 Appending writes the event and derives the current `Consent` in one transaction, which the caller owns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    Row,
-    ScalarSelect,
-    Select,
     and_,
     bindparam,
     delete,
@@ -25,38 +21,31 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from mailer.database import AnyOf, bulk, insert_if_absent, lock_table
-from mailer.errors import InvalidInput
+from mailer.database import AnyOf, bulk, lock_table
 from subscribers.commitments import (
-    commit_to_note,
     commit_to_subject,
-    commit_to_wording,
-    fresh_nonces,
-    text_hash,
 )
 from subscribers.leaver import Leaver, LeaverKind, note_leaver
 from subscribers.ledger.events import (
     BrokenLink,
-    ConsentStatus,
     LedgerEntry,
     NewEvent,
     check_entry,
     make_entry,
     status_after,
 )
+from subscribers.ledger.reading import (
+    CONSENT,
+    EVENT,
+    SUBSCRIBER,
+    UNREADABLE_ROW_ERRORS,
+    Statuses,
+    read,
+    statuses,
+)
 from subscribers.ledger.tiles import read_frontier, store
 from subscribers.ledger.tree import Frontier
-from subscribers.models import Consent, ConsentEvent, ConsentKind, ConsentNote, Subscriber, Wording
-
-CONSENT = Consent.metadata.tables["consent"]
-EVENT = ConsentEvent.metadata.tables["consent_event"]
-NOTE = ConsentNote.metadata.tables["consent_note"]
-SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
-WORDING = Wording.metadata.tables["wording"]
-
-Statuses: TypeAlias = dict[tuple[int, str], ConsentStatus]
-"""Where people stand, by (subscriber id, topic)."""
-
+from subscribers.models import ConsentKind
 
 TAKING_AWAY = frozenset(
     {ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, ConsentKind.ERASED, ConsentKind.SUPPRESSED}
@@ -74,17 +63,6 @@ class Appended(NamedTuple):
 
     statuses: Statuses
     first_entry_id: int
-
-
-LONGEST_WORDING = 100_000
-LONGEST_LANGUAGE = 35
-LONGEST_VERSION = 100
-
-# Rows that a cursor brings at a time: a walk over millions of lines stays within a few megabytes.
-READ_AHEAD = 2000
-
-# What reading a row raises that holds what its columns never should: another kind, no instant, bytes for a text.
-UNREADABLE_ROW_ERRORS = (AttributeError, LookupError, TypeError, ValueError)
 
 
 def lock(connection: Connection) -> None:
@@ -220,159 +198,12 @@ def _with_subjects(connection: Connection, events: Sequence[NewEvent]) -> Sequen
     ]
 
 
-def newest_subject(subscriber_id: ColumnElement[int]) -> ScalarSelect[str]:
-    """The commitment to a person in their newest entry, for a statement that gives `subscriber_id`."""
-    # SQLAlchemy writes columns without their tables into RETURNING on SQLite; so these have names of their own.
-    entry = select(
-        EVENT.c.id.label("entry_id"), EVENT.c.subscriber_id.label("entry_subscriber_id"), EVENT.c.subject
-    ).subquery()
-    newest = select(entry.c.subject).where(entry.c.entry_subscriber_id == subscriber_id)
-    return newest.order_by(entry.c.entry_id.desc()).limit(1).scalar_subquery()
-
-
 def _subjects_on_file(
     connection: Connection, subscriber_ids: Collection[int | None]
 ) -> dict[int | None, str]:
     on_file = select(SUBSCRIBER.c.id, SUBSCRIBER.c.nonce, SUBSCRIBER.c.email_normalised)
     rows = connection.execute(on_file.where(AnyOf(SUBSCRIBER.c.id, subscriber_ids)))
     return {number: commit_to_subject(nonce, key) for number, nonce, key in rows}
-
-
-def store_wording(
-    connection: Connection, wording: str, now: datetime, *, topic: str, language: str = "", version: str = ""
-) -> str:
-    """Store the verbatim text that was shown, once; returns the commitment by which events name it."""
-    if not wording.strip() or "\0" in wording:
-        raise InvalidInput("The wording is empty or not text.", hint="Give the text that people agreed to.")
-    if len(wording) > LONGEST_WORDING:
-        raise InvalidInput(f"The wording is longer than {LONGEST_WORDING} characters.")
-    if len(language) > LONGEST_LANGUAGE or len(version) > LONGEST_VERSION:
-        raise InvalidInput(
-            f"A wording's language has at most {LONGEST_LANGUAGE} characters, its version {LONGEST_VERSION}."
-        )
-    sha256 = text_hash(wording)
-    names = {"language": language, "topic": topic, "version": version}
-    commitment = commit_to_wording(sha256, **names)
-    row = {"commitment": commitment, "sha256": sha256, "text": wording, "first_used_at": now} | names
-    insert_if_absent(connection, WORDING, row)
-    return commitment
-
-
-def store_note(connection: Connection, note: str, subscriber_id: int | None = None) -> str:
-    """Store a free text beside the ledger; returns the commitment by which events name it.
-
-    `subscriber_id` is the one person that it is about: erasing them erases it.
-    """
-    [commitment] = store_notes(connection, [(note, subscriber_id)])
-    return commitment
-
-
-def store_notes(connection: Connection, notes: Sequence[tuple[str, int | None]]) -> list[str]:
-    """Store free texts, each with the person that it is about; returns their commitments."""
-    salts = fresh_nonces(len(notes))
-    commitments = [commit_to_note(salt, text) for salt, (text, _) in zip(salts, notes, strict=True)]
-    rows = [
-        {"commitment": commitment, "salt": salt, "text": text, "subscriber_id": subscriber_id}
-        for commitment, salt, (text, subscriber_id) in zip(commitments, salts, notes, strict=True)
-    ]
-    bulk.insert(connection, NOTE, rows)
-    return commitments
-
-
-def erase_notes(connection: Connection, subscriber_id: int) -> None:
-    """Erase the notes about one person."""
-    connection.execute(delete(NOTE).where(NOTE.c.subscriber_id == subscriber_id))
-
-
-def notes_of(connection: Connection, entries: Iterable[LedgerEntry]) -> dict[str, str]:
-    """The notes of these entries, by commitment; those that were erased are left out."""
-    named = {entry.event.note for entry in entries} - {None}
-    rows = connection.execute(select(NOTE.c.commitment, NOTE.c.text).where(AnyOf(NOTE.c.commitment, named)))
-    return dict(rows.all())
-
-
-def statuses(connection: Connection, subscriber_ids: Collection[int]) -> Statuses:
-    """Where these people stand, on every topic there is a consent for."""
-    rows = connection.execute(select(CONSENT).where(AnyOf(CONSENT.c.subscriber_id, subscriber_ids)))
-    return {(row.subscriber_id, row.topic): ConsentStatus(row.state, row.since, row.event_id) for row in rows}
-
-
-def history(connection: Connection, subscriber_id: int) -> list[LedgerEntry]:
-    """Everything the ledger says of one person, oldest first."""
-    of_person = select(EVENT).where(EVENT.c.subscriber_id == subscriber_id)
-    return list(read(connection, of_person.order_by(EVENT.c.id)))
-
-
-def entry(connection: Connection, entry_id: int) -> LedgerEntry | None:
-    """The ledger entry with this number. Raises BrokenLink where it can't be read."""
-    return next(read(connection, select(EVENT).where(EVENT.c.id == entry_id)), None)
-
-
-def entries(connection: Connection) -> Generator[LedgerEntry]:
-    """The whole ledger from its first line, read as it is walked."""
-    return read(connection, select(EVENT).order_by(EVENT.c.id))
-
-
-def entries_by_subscriber(connection: Connection) -> Generator[LedgerEntry]:
-    """The whole ledger, person by person, read as it is walked."""
-    by_person = select(EVENT).order_by(EVENT.c.subscriber_id, EVENT.c.id)
-    return read(connection, by_person)
-
-
-def read(connection: Connection, statement: Select[Any]) -> Generator[LedgerEntry]:
-    """The lines that a selection of the ledger's columns yields.
-
-    Raises BrokenLink at a line that no `append` can have written, such as one of an unknown kind.
-    """
-    passed = 0
-    try:
-        with connection.execute(statement.execution_options(yield_per=READ_AHEAD)) as rows:
-            for row in rows:
-                line = _entry_from_row(row)
-                passed += 1
-                yield line
-    except UNREADABLE_ROW_ERRORS:
-        yield from _one_by_one(connection, statement.offset(passed))
-
-
-def _one_by_one(connection: Connection, statement: Select[Any]) -> Generator[LedgerEntry]:
-    """A cursor fails for all the rows that it brings at a time; so the one that is to blame is found."""
-    numbers = connection.execute(statement.with_only_columns(EVENT.c.id)).scalars().all()
-    for number in numbers:
-        try:
-            yield _entry_from_row(connection.execute(select(EVENT).where(EVENT.c.id == number)).one())
-        except UNREADABLE_ROW_ERRORS:
-            raise BrokenLink(number, "it was altered; its fields can't be read") from None
-
-
-class Head(NamedTuple):
-    """The ledger's last entry: its number and hash; 0 and nothing for an empty ledger."""
-
-    size: int
-    hash: str
-
-
-def head(connection: Connection, size: int | None = None) -> Head:
-    """The last entry as it is stored, now or when the ledger had `size` entries; empty where that entry is missing."""
-    last = select(EVENT.c.id, EVENT.c.hash)
-    last = last.order_by(EVENT.c.id.desc()).limit(1) if size is None else last.where(EVENT.c.id == size)
-    row = connection.execute(last).first()
-    return Head(row.id, str(row.hash)[:64]) if row else Head(0, "")
-
-
-def _entry_from_row(row: Row[Any]) -> LedgerEntry:
-    event = NewEvent(
-        row.subscriber_id,
-        row.topic,
-        row.kind,
-        row.occurred_at,
-        row.channel,
-        row.wording,
-        row.note,
-        row.subject,
-        row.previous,
-    )
-    return LedgerEntry(row.id, event, row.recorded_at, row.hash)
 
 
 def _row_of(entry: LedgerEntry) -> bulk.Row:

@@ -16,11 +16,8 @@ from subscribers.ledger.events import (
     check_entry,
     status_after,
 )
-from subscribers.ledger.ledger import (
-    WORDING,
-    history,
-    notes_of,
-)
+from subscribers.ledger.reading import WORDING, history
+from subscribers.ledger.texts import notes_of
 from subscribers.models import ConsentKind
 
 

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, String, and_, exists, func, or_, select, type
 
 from mailer.database import is_postgresql
 from subscribers.ledger.events import BrokenLink, encode_fields, instant_text
-from subscribers.ledger.ledger import CONSENT, EVENT, UNREADABLE_ROW_ERRORS, check_end
+from subscribers.ledger.ledger import check_end
+from subscribers.ledger.reading import CONSENT, EVENT, UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tiles import read_frontier
 from subscribers.ledger.tree import EMPTY, leaf_hash
 from subscribers.ledger.verification import check_wordings

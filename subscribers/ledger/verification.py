@@ -20,7 +20,9 @@ from subscribers.ledger.events import (
     LedgerEntry,
     check_order,
 )
-from subscribers.ledger.ledger import (
+from subscribers.ledger.ledger import apply_entry
+from subscribers.ledger.proof import is_intact
+from subscribers.ledger.reading import (
     CONSENT,
     EVENT,
     NOTE,
@@ -29,11 +31,9 @@ from subscribers.ledger.ledger import (
     UNREADABLE_ROW_ERRORS,
     WORDING,
     Statuses,
-    apply_entry,
     entries,
     entries_by_subscriber,
 )
-from subscribers.ledger.proof import is_intact
 from subscribers.ledger.tiles import TILE, read_frontier
 from subscribers.ledger.tree import EMPTY, TILE_WIDTH, Frontier
 

@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from mailer.errors import MailerError
 from subscribers.ledger.events import ConsentStatus, NewEvent
-from subscribers.ledger.ledger import CONSENT, EVENT, UNREADABLE_ROW_ERRORS, append_unchecked, note_leavers
+from subscribers.ledger.ledger import append_unchecked, note_leavers
+from subscribers.ledger.reading import CONSENT, EVENT, UNREADABLE_ROW_ERRORS
 from subscribers.models import Channel, ConsentKind
 
 DAMAGE_ERRORS: tuple[type[Exception], ...] = (*UNREADABLE_ROW_ERRORS, DBAPIError, MailerError)

@@ -52,6 +52,8 @@ TARGETS = (
         "subscribers/ledger/events.py", ("tests/unit/subscribers/test_ledger_events.py",), ("mailer.config",)
     ),
     _ledger("ledger", "test_ledger_entries"),
+    _ledger("reading", "test_ledger_entries"),
+    _ledger("texts", "test_ledger_entries"),
     _ledger("proof"),
     _ledger("verification", "test_ledger_verification"),
     Target(

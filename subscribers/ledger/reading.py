@@ -1,0 +1,121 @@
+"""Read the consent ledger, and where people stand by it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator
+from typing import Any, NamedTuple, TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, select
+
+from mailer.database import AnyOf
+from subscribers.ledger.events import BrokenLink, ConsentStatus, LedgerEntry, NewEvent
+from subscribers.models import Consent, ConsentEvent, ConsentNote, Subscriber, Wording
+
+CONSENT = Consent.metadata.tables["consent"]
+EVENT = ConsentEvent.metadata.tables["consent_event"]
+NOTE = ConsentNote.metadata.tables["consent_note"]
+SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
+WORDING = Wording.metadata.tables["wording"]
+
+Statuses: TypeAlias = dict[tuple[int, str], ConsentStatus]
+"""Where people stand, by (subscriber id, topic)."""
+
+# Rows that a cursor brings at a time: a walk over millions of lines stays within a few megabytes.
+READ_AHEAD = 2000
+
+# What reading a row raises that holds what its columns never should: another kind, no instant, bytes for a text.
+UNREADABLE_ROW_ERRORS = (AttributeError, LookupError, TypeError, ValueError)
+
+
+def newest_subject(subscriber_id: ColumnElement[int]) -> ScalarSelect[str]:
+    """The commitment to a person in their newest entry, for a statement that gives `subscriber_id`."""
+    # SQLAlchemy writes columns without their tables into RETURNING on SQLite; so these have names of their own.
+    entry = select(
+        EVENT.c.id.label("entry_id"), EVENT.c.subscriber_id.label("entry_subscriber_id"), EVENT.c.subject
+    ).subquery()
+    newest = select(entry.c.subject).where(entry.c.entry_subscriber_id == subscriber_id)
+    return newest.order_by(entry.c.entry_id.desc()).limit(1).scalar_subquery()
+
+
+def statuses(connection: Connection, subscriber_ids: Collection[int]) -> Statuses:
+    """Where these people stand, on every topic there is a consent for."""
+    rows = connection.execute(select(CONSENT).where(AnyOf(CONSENT.c.subscriber_id, subscriber_ids)))
+    return {(row.subscriber_id, row.topic): ConsentStatus(row.state, row.since, row.event_id) for row in rows}
+
+
+def history(connection: Connection, subscriber_id: int) -> list[LedgerEntry]:
+    """Everything the ledger says of one person, oldest first."""
+    of_person = select(EVENT).where(EVENT.c.subscriber_id == subscriber_id)
+    return list(read(connection, of_person.order_by(EVENT.c.id)))
+
+
+def entry(connection: Connection, entry_id: int) -> LedgerEntry | None:
+    """The ledger entry with this number. Raises BrokenLink where it can't be read."""
+    return next(read(connection, select(EVENT).where(EVENT.c.id == entry_id)), None)
+
+
+def entries(connection: Connection) -> Generator[LedgerEntry]:
+    """The whole ledger from its first line, read as it is walked."""
+    return read(connection, select(EVENT).order_by(EVENT.c.id))
+
+
+def entries_by_subscriber(connection: Connection) -> Generator[LedgerEntry]:
+    """The whole ledger, person by person, read as it is walked."""
+    by_person = select(EVENT).order_by(EVENT.c.subscriber_id, EVENT.c.id)
+    return read(connection, by_person)
+
+
+def read(connection: Connection, statement: Select[Any]) -> Generator[LedgerEntry]:
+    """The lines that a selection of the ledger's columns yields.
+
+    Raises BrokenLink at a line that no `append` can have written, such as one of an unknown kind.
+    """
+    passed = 0
+    try:
+        with connection.execute(statement.execution_options(yield_per=READ_AHEAD)) as rows:
+            for row in rows:
+                line = _entry_from_row(row)
+                passed += 1
+                yield line
+    except UNREADABLE_ROW_ERRORS:
+        yield from _one_by_one(connection, statement.offset(passed))
+
+
+def _one_by_one(connection: Connection, statement: Select[Any]) -> Generator[LedgerEntry]:
+    """A cursor fails for all the rows that it brings at a time; so the one that is to blame is found."""
+    numbers = connection.execute(statement.with_only_columns(EVENT.c.id)).scalars().all()
+    for number in numbers:
+        try:
+            yield _entry_from_row(connection.execute(select(EVENT).where(EVENT.c.id == number)).one())
+        except UNREADABLE_ROW_ERRORS:
+            raise BrokenLink(number, "it was altered; its fields can't be read") from None
+
+
+class Head(NamedTuple):
+    """The ledger's last entry: its number and hash; 0 and nothing for an empty ledger."""
+
+    size: int
+    hash: str
+
+
+def head(connection: Connection, size: int | None = None) -> Head:
+    """The last entry as it is stored, now or when the ledger had `size` entries; empty where that entry is missing."""
+    last = select(EVENT.c.id, EVENT.c.hash)
+    last = last.order_by(EVENT.c.id.desc()).limit(1) if size is None else last.where(EVENT.c.id == size)
+    row = connection.execute(last).first()
+    return Head(row.id, str(row.hash)[:64]) if row else Head(0, "")
+
+
+def _entry_from_row(row: Row[Any]) -> LedgerEntry:
+    event = NewEvent(
+        row.subscriber_id,
+        row.topic,
+        row.kind,
+        row.occurred_at,
+        row.channel,
+        row.wording,
+        row.note,
+        row.subject,
+        row.previous,
+    )
+    return LedgerEntry(row.id, event, row.recorded_at, row.hash)
