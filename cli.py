@@ -16,6 +16,8 @@ from mailer.output import to_json, tolerate_any_text, write_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy import Connection
+
     from mailer.config import Settings
     from mailer.database import Database
     from mailer.doctor import ExpectedAnswer, Finding
@@ -135,12 +137,14 @@ def find_unattended(database: Database) -> list[Finding]:
         now = database.clock()()
         with database.read() as connection:
             found = reports.overview(connection, now)
+            failing = _webhook_findings(connection)
     except MailerError:
         return []  # the check of the database says why
-    return [
+    attention = [
         Finding("attention", levels[one.severity], one.message.rstrip("."), one.next_step)
         for one in found.problems
-    ] or [Finding("attention", Level.OK, "nothing waits for a person")]
+    ]
+    return [*attention, *failing] or [Finding("attention", Level.OK, "nothing waits for a person")]
 
 
 def keep_journal(settings: Settings, database: Database) -> Callable[[], None]:
@@ -160,6 +164,25 @@ def keep_journal(settings: Settings, database: Database) -> Callable[[], None]:
 
     database.after_commit = record
     return finish
+
+
+def _webhook_findings(connection: Connection) -> list[Finding]:
+    """The webhooks that fail, and those that are called no more."""
+    from mailer.doctor import Finding, Level  # noqa: PLC0415 - as above
+    from subscribers import webhooks  # noqa: PLC0415
+
+    return [
+        Finding(
+            "webhooks",
+            Level.FAIL if each.parked_at else Level.WARN,
+            f"{each.id} is parked: {each.last_answer}"
+            if each.parked_at
+            else f"{each.id} fails since {each.failing_since:%Y-%m-%d %H:%M} UTC: {each.last_answer}",
+            f"Mend the receiver, then run `mailer webhooks resume {each.id}`. Nothing is lost.",
+        )
+        for each in webhooks.list_all(connection)
+        if each.parked_at or each.failing_since
+    ]
 
 
 def main() -> None:

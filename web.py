@@ -31,7 +31,7 @@ from subscribers.ledger import JOURNAL_NAME, Journal
 from subscribers.self_service import View, unsubscribe
 from subscribers.web import COUNTED, UnsubscribeEndpoint
 from subscribers.web.api import ConsentApi
-from subscribers.webhooks.delivery import WebhookDelivery
+from subscribers.webhooks.delivery import Result, WebhookDelivery
 from templates.page import Pages
 
 WEBHOOK_CALLS = "mailer_webhook_calls_total"
@@ -66,9 +66,7 @@ class Application:
             COUNTED
             | {
                 ANSWERS: Metric("Answers over HTTP, by route and status.", {"route": (), "status": ()}),
-                WEBHOOK_CALLS: Metric(
-                    "Webhook calls, by whether they were accepted.", {"accepted": ("yes", "no")}
-                ),
+                WEBHOOK_CALLS: Metric("Webhook calls, by result.", {"result": tuple(Result)}),
             },
             {
                 ANSWER_SECONDS: Metric(
@@ -125,7 +123,7 @@ class Application:
             self._database,
             key_source(self._settings),
             Reach(allowed.allow_private, allowed.allow_http),
-            lambda accepted: self.metrics.count(WEBHOOK_CALLS, accepted="yes" if accepted else "no"),
+            lambda result: self.metrics.count(WEBHOOK_CALLS, result=result.value),
         )
         await delivery.run()
 

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
@@ -38,6 +39,14 @@ LOOK_SECONDS = 0.25
 log = logging.getLogger(__name__)
 
 
+class Result(StrEnum):
+    """What became of a call. A parked endpoint is called no more until an operator resumes it."""
+
+    ACCEPTED = "accepted"
+    FAILED = "failed"
+    PARKED = "parked"
+
+
 @dataclass(frozen=True, slots=True)
 class _Claimed:
     """An endpoint that this process calls, what it is told, and the lease."""
@@ -49,12 +58,12 @@ class _Claimed:
 
 @dataclass(slots=True)
 class WebhookDelivery:
-    """Calls the endpoints of one installation. `on_call` hears of each call whether it was accepted."""
+    """Calls the endpoints of one installation. `on_call` hears of each call's result."""
 
     database: Database
     keys: KeySource
     reach: Reach
-    on_call: Callable[[bool], None] = lambda _accepted: None
+    on_call: Callable[[Result], None] = lambda _result: None
     _calling: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _public_ids: PublicIds | None = None
     _clock: Clock | None = None
@@ -111,8 +120,7 @@ class WebhookDelivery:
         if claimed is None:
             return False
         answer = await self._call(claimed)
-        await asyncio.to_thread(self._settle, claimed, answer)
-        self.on_call(answer.is_accepted)
+        self.on_call(await asyncio.to_thread(self._settle, claimed, answer))
         return answer.is_accepted and claimed.told.more
 
     def _claim(self, endpoint_id: str) -> _Claimed | None:
@@ -157,9 +165,10 @@ class WebhookDelivery:
             now=now,
         )
 
-    def _settle(self, claimed: _Claimed, answer: Answer) -> None:
+    def _settle(self, claimed: _Claimed, answer: Answer) -> Result:
         endpoint, now = claimed.endpoint, self._now()
         values: dict[str, Any] = {"last_answer": answer.detail[:200]}
+        result = Result.ACCEPTED if answer.is_accepted else Result.FAILED
         if answer.is_accepted:
             values |= {
                 "cursor": claimed.told.next,
@@ -176,6 +185,7 @@ class WebhookDelivery:
                 "parked_at": now if failed.is_parked else None,
             }
             if failed.is_parked:
+                result = Result.PARKED
                 log.warning(
                     "Webhook %s is parked: %s. Nothing is lost; `mailer webhooks resume %s` goes on.",
                     endpoint.id,
@@ -184,6 +194,7 @@ class WebhookDelivery:
                 )
         with self.database.write() as connection:
             _release(connection, claimed.lease, values)
+        return result
 
 
 async def call(

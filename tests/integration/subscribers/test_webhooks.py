@@ -6,12 +6,15 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import update
 from starlette.responses import RedirectResponse, Response
 
 import mailer.webhooks.post as posting
+from cli import mailer as command
 from mailer.config import FixedKeys, KeyRing
 from mailer.database import Database
 from mailer.webhooks import Reach, parse_destination
@@ -108,6 +111,20 @@ async def test_after_two_days_of_failures_an_endpoint_is_parked_and_resumes_wher
         webhooks.resume(connection, endpoint_id, datetime.now(UTC))
     await delivery_of(sqlite_database).run_once()
     assert len(receiver.changes) == 4
+
+
+async def test_doctor_names_a_parked_endpoint_and_what_to_do(
+    sqlite_database: Database, receiver: Receiver, tmp_path: Path
+) -> None:
+    endpoint_id = add(sqlite_database, receiver)
+    make_due(sqlite_database, parked_at=datetime.now(UTC), last_answer="HTTP 500")
+    config = tmp_path / "mailer.toml"
+    config.write_text('sender = "Acme <news@acme.example>"\n')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAILER_DATABASE_URL", sqlite_database.url.render_as_string(hide_password=False))
+        done = CliRunner().invoke(command, ["--config", str(config), "doctor", "--offline"])
+    assert f"fail  webhooks    {endpoint_id} is parked: HTTP 500" in done.output
+    assert f"mailer webhooks resume {endpoint_id}" in done.output
 
 
 async def test_a_replay_tells_everything_again(sqlite_database: Database, receiver: Receiver) -> None:
