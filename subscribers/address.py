@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import idna
 from email_validator import EmailNotValidError, validate_email
 
 from mailer.errors import InvalidInput
@@ -118,3 +119,12 @@ def _ascii_domain(domain: str) -> str | None:
     except EmailNotValidError:
         return None
     return validated.ascii_domain.lower()
+
+
+def readable_address(email: str) -> str:
+    """The address with its domain as people write it, such as ann@bücher.example; one that can't be is left as it is."""
+    local, at, domain = email.rpartition("@")
+    try:
+        return f"{local}{at}{idna.decode(domain)}" if "xn--" in domain else email
+    except idna.IDNAError:
+        return email

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -15,12 +16,29 @@ from campaigns import catalogue, reports
 from campaigns.models import CampaignState
 from campaigns.sending import Dispatch, Preflight
 from mailer.commands import CommandContext
-from mailer.config import duration
-from mailer.errors import Refused
+from mailer.config import duration, load_settings
+from mailer.database import Database
+from mailer.errors import MailerError, Refused
 
 Value = TypeVar("Value")
 
-slug_argument = click.argument("slug")
+
+def complete_slug(ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+    """The slugs that begin so, for the shell's completion; none where they can't be read."""
+    with suppress(MailerError):
+        # Completion parses the options of `mailer` and runs nothing, so there is no context of a command yet.
+        settings = load_settings(ctx.find_root().params.get("config"))
+        database = Database(settings.database_url.get_secret_value(), settings.folder)
+        database.require_current()
+        try:
+            with database.read() as connection:
+                return [one.slug for one in catalogue.all_campaigns(connection) if one.slug.startswith(begun)]
+        finally:
+            database.close()
+    return []
+
+
+slug_argument = click.argument("slug", shell_complete=complete_slug)
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 window_option = click.option(
     "--window",
@@ -55,7 +73,8 @@ def campaigns() -> None:
     """
 
 
-def report_status(context: CommandContext, slug: str, *, as_json: bool) -> None:
+def report_status(context: CommandContext, slug: str, *, as_json: bool, next_step: str = "") -> None:
+    """Report a campaign's state. `next_step` is what to do now, for people."""
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         found = reports.campaign_status(connection, campaign)
@@ -69,6 +88,8 @@ def report_status(context: CommandContext, slug: str, *, as_json: bool) -> None:
         text += f"\nsend window opens: {opens_at.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}"
     if found.next_due_at and found.next_due_at > context.now():
         text += f"\nnext: {found.next_due_at.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}"
+    if next_step:
+        text += f"\nNext: {next_step}"
     context.report(dataclasses.asdict(found), text, as_json=as_json)
 
 

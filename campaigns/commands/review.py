@@ -10,7 +10,14 @@ from pathlib import Path
 
 import click
 
-from campaigns.commands.options import campaigns, dispatch_of, report_status, run, slug_argument
+from campaigns.commands.options import (
+    campaigns,
+    complete_slug,
+    dispatch_of,
+    report_status,
+    run,
+    slug_argument,
+)
 from campaigns.notes import render_notes
 from campaigns.preview import write_preview
 from campaigns.sending import DONE_WITH_LOSSES, Dispatch
@@ -26,7 +33,7 @@ MAX_NAME_LENGTH = 200
 
 
 @campaigns.command()
-@click.argument("slug", metavar="SLUG|FILE")
+@click.argument("slug", metavar="SLUG|FILE", shell_complete=complete_slug)
 @click.option("--version", "version", help="Of a changelog: which version's section.")
 @json_option
 @click.pass_obj
@@ -156,7 +163,8 @@ def approve(context: CommandContext, slug: str, name: str | None, as_json: bool)
     if name is not None and (not name.strip() or len(name) > MAX_NAME_LENGTH or not name.isprintable()):
         raise click.UsageError(f"--as takes a name of up to {MAX_NAME_LENGTH} characters on one line.")
     dispatch_of(context).approve(slug, Approver(name and name.strip(), _find_login()))
-    report_status(context, slug, as_json=as_json)
+    step = f'mailer campaigns send {slug}, or: mailer campaigns schedule {slug} --at "..."'
+    report_status(context, slug, as_json=as_json, next_step=step)
 
 
 def _find_login() -> str | None:

@@ -82,7 +82,13 @@ def resume(context: CommandContext, slug: str, as_json: bool) -> None:
     Example:
       mailer campaigns resume 2.4.0
     """
-    _do(context, slug, Act.RESUME, as_json=as_json)
+    _do(
+        context,
+        slug,
+        Act.RESUME,
+        as_json=as_json,
+        next_step=f"mailer campaigns send {slug}, or wait for mailer run-due",
+    )
 
 
 @campaigns.command()
@@ -108,9 +114,9 @@ def cancel(context: CommandContext, slug: str, yes: bool, as_json: bool) -> None
     _do(context, slug, Act.CANCEL, as_json=as_json)
 
 
-def _do(context: CommandContext, slug: str, act: Act, *, as_json: bool) -> None:
+def _do(context: CommandContext, slug: str, act: Act, *, as_json: bool, next_step: str = "") -> None:
     dispatch_of(context).act(slug, act)
-    report_status(context, slug, as_json=as_json)
+    report_status(context, slug, as_json=as_json, next_step=next_step)
 
 
 def _ask(context: CommandContext, slug: str) -> None:

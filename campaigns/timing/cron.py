@@ -14,11 +14,20 @@ from cronsim import CronSim, CronSimError
 from mailer.errors import InvalidInput
 
 FIELDS = 5
+_NICKNAMES = {  # crontab(5)
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """A cron expression with five fields, read by the wall clock of `zone`.
+    """A cron expression with five fields, or a nickname such as @weekly, read by the wall clock of `zone`.
 
     Where clocks change it does as Debian's cron: a time that they skip comes right after the gap, and of a time
     that comes twice the first counts. (An expression with a star for minute or hour simply follows the clock.)
@@ -34,12 +43,13 @@ class Cadence:
             raise InvalidInput(
                 f"unknown zone {zone!r}", where="--tz", hint='Write an IANA name such as "Europe/Amsterdam".'
             )
-        cadence = cls(" ".join(expression.split()), zone)
+        fields = _NICKNAMES.get(expression.strip().lower(), expression).split()
+        cadence = cls(" ".join(fields), zone)
         try:
-            if len(expression.split()) == FIELDS:
+            if len(fields) == FIELDS:
                 cadence.next(now)
                 return cadence
-            reason = f"has {len(expression.split())} fields, not {FIELDS}"
+            reason = f"has {len(fields)} fields, not {FIELDS}"
         except CronSimError as error:
             reason = f"is no cron expression: {str(error)[:1].lower()}{str(error)[1:]}"
         except StopIteration:

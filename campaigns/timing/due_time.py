@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 from mailer.errors import InvalidInput
 
-EXAMPLE = '"2026-12-01 09:00"'
+_DUTCH = re.compile(r"(\d{1,2})-(\d{1,2})-(\d{4})(?:,? (\d{1,2}):(\d\d)(?::(\d\d))?)?", re.ASCII)
+EXAMPLE = '"2026-12-01 09:00" or "1-12-2026 09:00"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,9 @@ class Missed:
 
 
 def parse_due_time(wall_time: str, zone: str, now: datetime, max_lateness: timedelta) -> DueTime:
-    """Read `wall_time` (ISO 8601, without an offset) in `zone`; `max_lateness` after it, it is too late.
+    """Read `wall_time` in `zone`; `max_lateness` after it, it is too late.
+
+    It is ISO 8601, with an offset or without, or Dutch (day-month-year), as `parse_consent_time` reads it too.
 
     Where clocks go forward over it, it is moved on by as much as they are (02:30 becomes 03:30); where they go
     back and it comes twice, the first one counts (PEP 495, fold=0).
@@ -52,18 +56,24 @@ def parse_due_time(wall_time: str, zone: str, now: datetime, max_lateness: timed
             f"unknown zone {zone!r}", where="--tz", hint='Write an IANA name such as "Europe/Amsterdam".'
         )
     try:
-        naive = datetime.fromisoformat(wall_time.strip())
-        at = naive.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC)
+        written = _read(wall_time.strip())
+        local = written if written.tzinfo else written.replace(tzinfo=ZoneInfo(zone), fold=0)
+        at = local.astimezone(UTC)
+        naive = at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) if written.tzinfo else written
     except (ValueError, OverflowError):
         raise InvalidInput(
             f"can't read the time {wall_time!r}", where="--at", hint=f"Write {EXAMPLE}."
         ) from None
-    if naive.tzinfo is not None:
-        raise InvalidInput(
-            "the time has an offset of its own", where="--at", hint=f"Write {EXAMPLE} and --tz."
-        )
     if at <= now:
         raise InvalidInput(
             f"{wall_time} {zone} is past", where="--at", hint="Send it now: `mailer campaigns send`."
         )
     return DueTime(at, naive.isoformat(sep=" ", timespec="minutes"), zone, at + max_lateness)
+
+
+def _read(raw: str) -> datetime:
+    """Raises ValueError. With slashes a date could be American just as well, so it is not guessed at."""
+    if dutch := _DUTCH.fullmatch(raw):
+        day, month, year, hour, minute, second = (int(part or 0) for part in dutch.groups())
+        return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - the caller reads the zone
+    return datetime.fromisoformat(raw)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
+import sys
 from collections.abc import Iterator
 
 import click
@@ -13,6 +15,8 @@ from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
 from mailer.doctor import dns
 from mailer.errors import ConfigurationError, MailerError
+
+_COLOURS = {checks.Level.OK: "green", checks.Level.WARN: "yellow", checks.Level.FAIL: "red"}
 
 
 @click.command()
@@ -31,7 +35,9 @@ def doctor(context: CommandContext, offline: bool, as_json: bool) -> None:
     findings = list(_findings(context, offline=offline))
     failed = any(finding.level is checks.Level.FAIL for finding in findings)
     values = {"healthy": not failed, "findings": [dataclasses.asdict(finding) for finding in findings]}
-    context.report(values, "\n".join(_line(finding) for finding in findings), as_json=as_json)
+    in_colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    lines = [_line(finding, in_colour=in_colour) for finding in findings]
+    context.report(values, "\n".join(lines), as_json=as_json)
     if failed:
         raise click.exceptions.Exit(MailerError.exit_code)
 
@@ -55,6 +61,9 @@ def _findings(context: CommandContext, *, offline: bool) -> Iterator[checks.Find
         yield checks.public_address(settings, context.unknown_link_answer())
 
 
-def _line(finding: checks.Finding) -> str:
+def _line(finding: checks.Finding, *, in_colour: bool) -> str:
+    level = f"{finding.level:<5}"
+    if in_colour:
+        level = click.style(level, fg=_COLOURS[finding.level], bold=finding.level is checks.Level.FAIL)
     hint = f"\n{'':18}{finding.hint}" if finding.hint else ""
-    return f"{finding.level:<5} {finding.check:<11} {finding.message}{hint}"
+    return f"{level} {finding.check:<11} {finding.message}{hint}"

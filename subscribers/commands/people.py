@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, json_option, write_table
 from mailer.errors import InvalidInput
 from subscribers import people, rights
 from subscribers.commands import reporting
@@ -37,6 +37,8 @@ from subscribers.people import parse_name
 from subscribers.rights import Correction
 
 STATES = (ConsentKind.GRANTED, ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, ConsentKind.REQUESTED)
+
+SUPPRESSED = "suppressed"  # whatever they agreed to, they get nothing
 
 
 @click.group()
@@ -142,7 +144,9 @@ def import_(
 
 @subscribers.command("list")
 @topic_option
-@click.option("--state", type=click.Choice([each.value for each in STATES]), help="Only these.")
+@click.option(
+    "--state", type=click.Choice([*(each.value for each in STATES), SUPPRESSED]), help="Only these."
+)
 @json_option
 @click.pass_obj
 def list_(context: CommandContext, topic: str | None, state: str | None, as_json: bool) -> None:
@@ -153,17 +157,25 @@ def list_(context: CommandContext, topic: str | None, state: str | None, as_json
       mailer subscribers list --state withdrawn
     """
     about = topic_or_default(context, topic)
-    wanted = ConsentKind(state) if state else None
+    suppressed = state == SUPPRESSED
+    wanted = ConsentKind(state) if state and not suppressed else None
     with (
         context.database.read() as connection,
-        closing(rights.list_people(connection, about, wanted)) as found,
+        closing(rights.list_people(connection, about, wanted, suppressed=suppressed)) as found,
     ):
         if as_json:
             rows = [reporting.listed_values(each) for each in found]
             context.report({"topic": about, "subscribers": rows}, "", as_json=True)
             return
-        for each in found:
-            click.echo(reporting.of_listed(each, context.settings.tz))
+        total = 0
+
+        def listed() -> Iterator[Sequence[str]]:
+            nonlocal total
+            for total, each in enumerate(found, 1):  # noqa: B007 - the last one is the total
+                yield reporting.listed_cells(each, context.settings.tz)
+
+        write_table(("email", "name", "state", "since"), listed(), widths=(32, 24, 9, 10))
+    click.echo(f"\n{total:,} subscriber{'' if total == 1 else 's'}")
 
 
 @subscribers.command()

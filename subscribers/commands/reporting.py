@@ -10,6 +10,7 @@ from textwrap import indent
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from subscribers.address import readable_address
 from subscribers.intake import ImportReport
 from subscribers.ledger import EVERY_TOPIC, LedgerEntry, Proof
 from subscribers.models import ConsentKind
@@ -36,11 +37,11 @@ def of_import(report: ImportReport, refusals: Path, encoding: str, *, dry_run: b
     return "\n".join(lines)
 
 
-def of_listed(listed: ListedPerson, zone: ZoneInfo) -> str:
-    """A person in one line, with tabs between."""
+def listed_cells(listed: ListedPerson, zone: ZoneInfo) -> tuple[str, str, str, str]:
+    """A person as the cells of a row: the address readable, the name, the state, the day of it in `zone`."""
     since = f"{listed.since.astimezone(zone):%Y-%m-%d}" if listed.since else ""
     state = _state(listed.state, mailable=listed.mailable)
-    return "\t".join((listed.person.email, _full(listed.person.names), state, since))
+    return readable_address(listed.person.email), _full(listed.person.names), state, since
 
 
 def listed_values(listed: ListedPerson) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import CONSENT, READ_AHEAD, WORDING, ConsentStatus, LedgerEntry
 from subscribers.models import ConsentKind, SuppressionReason
 from subscribers.people import SUBSCRIBER, Person
-from subscribers.suppression import Suppressed
+from subscribers.suppression import SUPPRESSION, Suppressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class ListedPerson:
 
 
 def list_people(
-    connection: Connection, topic: str, state: ConsentKind | None = None
+    connection: Connection, topic: str, state: ConsentKind | None = None, *, suppressed: bool = False
 ) -> Generator[ListedPerson]:
-    """Everyone on file in the order they came, or those in one state, read as they are walked."""
+    """Everyone on file in the order they came, or those in one state, or those `suppressed`, read as they are walked."""
     on_topic = and_(CONSENT.c.subscriber_id == SUBSCRIBER.c.id, CONSENT.c.topic == topic)
     mailable = audience.consented(topic, SUBSCRIBER.c.id).label("mailable")
     statement = (
@@ -62,6 +62,8 @@ def list_people(
     )
     if state is not None:
         statement = statement.where(CONSENT.c.state == state)
+    if suppressed:
+        statement = statement.where(SUBSCRIBER.c.address_hash.in_(select(SUPPRESSION.c.address_hash)))
     with connection.execute(statement) as rows:
         for row in rows:
             yield ListedPerson(people.person_from_row(row), row.state, row.since, bool(row.mailable))

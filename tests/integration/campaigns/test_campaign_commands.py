@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
 from campaigns.sending import Dispatch
+from cli import mailer
 from mailer.config import Settings
 from mailer.database import Database
 from tests.support.keyboard import Keyboard
@@ -126,3 +128,24 @@ def test_a_delivery_is_one_whole_line_where_no_terminal_is(keyboard: Keyboard) -
 def test_a_report_tells_times_in_the_settings_zone(keyboard: Keyboard) -> None:
     keyboard("campaigns", "create", "notes.md")
     assert "CE" in keyboard("campaigns", "report", "notes").stdout.partition("created: ")[2]
+
+
+def test_the_shell_completes_slugs(
+    keyboard: Keyboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = ShellComplete(mailer, {}, "mailer", "_MAILER_COMPLETE")
+    keyboard("campaigns", "create", "notes.md", "--slug", "spring")
+    keyboard("campaigns", "create", "notes.md", "--slug", "summer")
+    for command in ("send", "approve", "lint", "status"):
+        found = [one.value for one in shell.get_completions(["campaigns", command], "sp")]
+        assert found == ["spring"]
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert shell.get_completions(["campaigns", "send"], "") == []
+
+
+def test_what_to_do_next_is_named_after_an_approval(keyboard: Keyboard) -> None:
+    keyboard("campaigns", "create", "notes.md")
+    said = keyboard("campaigns", "approve", "notes").stdout
+    assert "Next: mailer campaigns send notes, or: mailer campaigns schedule notes --at" in said
+    assert "next_step" not in keyboard.json("campaigns", "approve", "notes")

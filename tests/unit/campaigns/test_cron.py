@@ -60,7 +60,7 @@ def test_of_many_times_that_were_passed_over_only_the_last_is_due() -> None:
         ("0 0 9 1 * *", AMSTERDAM, "has 6 fields"),
         ("0 25 1 * *", AMSTERDAM, "bad hour"),
         ("0 9 30 2 *", AMSTERDAM, "bad day-of-month"),
-        ("@monthly", AMSTERDAM, "has 1 fields"),
+        ("@fortnightly", AMSTERDAM, "has 1 fields"),
         ("0 9 1 * *", "Amsterdam", "unknown zone"),
     ],
 )
@@ -96,3 +96,12 @@ def test_the_latest_time_is_the_last_of_the_next_ones(
         assert one.next(after) > now
     else:
         assert after < latest <= now < one.next(latest)
+
+
+@pytest.mark.parametrize(
+    ("nickname", "fields"),
+    [("@weekly", "0 0 * * 0"), ("@Daily", "0 0 * * *"), ("@monthly", "0 0 1 * *"), ("@hourly", "0 * * * *"), ("@yearly", "0 0 1 1 *")],
+)  # fmt: skip
+def test_a_nickname_of_cron_stands_for_its_fields(nickname: str, fields: str) -> None:
+    now = datetime(2026, 11, 28, tzinfo=UTC)
+    assert Cadence.parse(nickname, AMSTERDAM, now) == Cadence.parse(fields, AMSTERDAM, now)

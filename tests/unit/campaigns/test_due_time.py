@@ -62,7 +62,8 @@ def test_of_a_time_that_comes_twice_the_first_counts() -> None:
     [
         ("tomorrow", AMSTERDAM, "can't read"),
         ("2026-13-01 09:00", AMSTERDAM, "can't read"),
-        ("2026-12-01 09:00+01:00", AMSTERDAM, "offset"),
+        ("1/12/2026 09:00", AMSTERDAM, "can't read"),
+        ("31-2-2027 09:00", AMSTERDAM, "can't read"),
         ("2025-12-31 09:00", AMSTERDAM, "past"),
         ("2026-12-01 09:00", "Amsterdam", "unknown zone"),
         ("2026-12-01 09:00", "../etc/passwd", "unknown zone"),
@@ -88,3 +89,13 @@ def test_the_instant_shows_the_wall_time_that_was_asked_for_unless_clocks_skip_i
     due = parse_due_time(wall.isoformat(), zone, NOW, LATENESS)
     shown = due.at.astimezone(ZoneInfo(zone)).replace(tzinfo=None, fold=0)
     assert shown in {wall, wall + timedelta(hours=1), wall + timedelta(minutes=30)}
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-12-01 09:00", "2026-12-01T09:00:00", "1-12-2026 09:00", "01-12-2026, 9:00", "2026-12-01T08:00Z", "2026-12-01 09:00+01:00"],
+)  # fmt: skip
+def test_a_time_may_be_written_as_an_import_takes_it(written: str) -> None:
+    due = parse_due_time(written, AMSTERDAM, datetime(2026, 11, 1, tzinfo=UTC), timedelta(hours=6))
+    assert due.at == datetime(2026, 12, 1, 8, tzinfo=UTC)
+    assert due.wall_time == "2026-12-01 09:00"

@@ -257,3 +257,7 @@ def test_a_line_that_is_too_long_ends_in_an_ellipsis() -> None:
 
 def test_an_empty_local_part_masks_nothing() -> None:
     assert presentable("no such user - sorry", ("",)) == "no such user - sorry"
+
+
+def test_a_word_of_the_protocol_is_no_name() -> None:
+    assert read_reply(250, b"2.0.0 OK: queued as 1F, jan", ("ok", "jan")).text == "OK: queued as 1F, " + MASK
