@@ -19,6 +19,19 @@ from subscribers.web.api import schemas
 from subscribers.web.api.problems import Trouble, in_field
 from subscribers.web.api.service import Service
 
+_AN_INSTANT = "Write a date, a time and a zone, such as 2026-11-28T09:30:00+01:00."
+_ONE_LINE = "It is to be one line, without control characters."
+# What a member that does not follow its pattern is to be.
+_PATTERNS = {
+    "given_at": _AN_INSTANT,
+    "at": _AN_INSTANT,
+    "topic": "A topic is named with letters, digits, dots, hyphens and underscores, such as release-notes.",
+    "wording": "It is the SHA-256 of the text that was shown: 64 digits, 0-9 and a-f.",
+    "subscriber": "It is an id from an earlier answer: sub_ and 32 digits.",
+    "language": "Write a language tag, such as nl or en-GB.",
+    **dict.fromkeys(("salutation", "first_name", "surname", "note", "version"), _ONE_LINE),
+}
+
 # Another system's clock may be ahead of ours.
 CLOCK_TOLERANCE = timedelta(minutes=2)
 
@@ -95,6 +108,10 @@ def _reason(error: Any) -> str:
     """Pydantic's message, which names the rule and not the value."""
     if error["type"] == "json_invalid":
         return "It is not JSON."
+    if error["type"] == "extra_forbidden":
+        return "There is no such member; nothing else about a person is stored."
+    if error["type"] == "string_pattern_mismatch" and error["loc"][-1] in _PATTERNS:
+        return _PATTERNS[error["loc"][-1]]
     message = str(error["msg"]).removeprefix("Value error, ")
     return message[:1].upper() + message[1:] + "."
 
