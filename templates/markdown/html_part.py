@@ -31,6 +31,7 @@ _CHANGE_KINDS = {
 }
 
 _CELL_CHARACTERS, _MIN_CELL_CHARACTERS = 30, 4  # in a row, and in a cell, on a phone of 360 pixels
+_DENSE_COLUMNS = 5  # from here on a table has small letters and little room between them
 _COLUMN_PIXELS = 520  # the width between the margins; Outlook ignores max-width
 
 
@@ -94,7 +95,8 @@ class _Writer(RendererHTML):
         row = tokens[idx : next(i for i in range(idx, len(tokens)) if tokens[i].type == "tr_close")]
         columns = sum(token.type in {"th_open", "td_open"} for token in row)
         env["longest_in_cell"] = max(_CELL_CHARACTERS // max(columns, 1), _MIN_CELL_CHARACTERS)
-        return '<div class="scroll"><table>\n'
+        dense = ' class="dense"' if columns >= _DENSE_COLUMNS else ""
+        return f'<div class="scroll"><table{dense}>\n'
 
     def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
         env.pop("longest_in_cell", None)

@@ -15,7 +15,7 @@ from templates.brand import contrast_ratio
 from templates.notes import ReleaseNotes
 from templates.render import render
 from tests.support.browser import chromium
-from tests.support.rendered import BRAND
+from tests.support.rendered import BRAND, mail
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = [
@@ -80,3 +80,24 @@ def test_a_mail_fits_the_screen_has_contrast_and_fetches_nothing(browser, path, 
         assert contrast_ratio(hexadecimal(ink), hexadecimal(ground)) >= 4.5, element
     assert [url for url in requests if not url.startswith("cid:")] == []
     page.close()
+
+
+@pytest.mark.parametrize("rules", ["all rules", "no rules of overflow"])
+def test_long_cells_and_many_columns_keep_the_width_of_a_phone(browser, rules):
+    """Some mail programs drop the rules that break words or let a table scroll."""
+    rendered = mail(
+        f"| file | checksum |\n| --- | --- |\n| a.tar.gz | {'8909e96a' * 16} |\n| b | `{'x' * 64}` |\n\n"
+        "| version | operating system | released | supported until | checked | remarks |\n"
+        "| --- | --- | --- | --- | --- | --- |\n"
+        "| 2.4.0-rc.1 | Debian-GNU/Linux | 2026-11-01 | November | automatically | incompatibilities |\n\n"
+        "Berth[^1] and H~2~O\n: a place to moor\n\n[^1]: As in the harbour's own list.\n"
+    )
+    html = rendered.html
+    if rules != "all rules":
+        html = re.sub(r"(?:overflow(?:-[xy]|-wrap)?|word-break|word-wrap) *: *[\w-]+;?", "", html)
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    try:
+        page.set_content(html)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    finally:
+        page.close()
