@@ -111,7 +111,7 @@ class Sender:
         """Use one connection after another. An error stops the run, but cancels no mail in flight."""
         try:
             while not self._done():
-                if seconds := self._relays.resting_for():
+                if seconds := self._relays.seconds_until_available():
                     await self._rest(self._clock() + timedelta(seconds=seconds))
                     continue
                 async with self._relays.connection() as connection:
@@ -122,7 +122,7 @@ class Sender:
     async def _work(self, connection: Connection) -> None:
         settlement: Settlement | None = None
         while True:
-            ready = connection.has_turn and not self._stopping
+            ready = connection.has_quota and not self._stopping
             next_id = await self._next_claim(wait=settlement is None) if ready else None
             if settlement is None and next_id is None:
                 return
@@ -137,7 +137,7 @@ class Sender:
                     self.stop()
                 case NotYet(until) if next_id is not None:
                     self._claims.appendleft(next_id)
-                    self._relays.rest(connection.relay, (until - self._clock()).total_seconds())
+                    self._relays.suspend(connection.relay, (until - self._clock()).total_seconds())
                     return
                 case HeldBack() | NotYet() | None:
                     pass

@@ -109,7 +109,7 @@ async def relay(settings: Settings, name: str = "smtp") -> Finding:
     except MailerError as error:
         return failure(check, error)
     ready.transport.close()
-    how = {"none": "in clear", "starttls": "STARTTLS", "tls": "TLS"}[smtp.security]
+    how = {"none": "unencrypted", "starttls": "STARTTLS", "tls": "TLS"}[smtp.security]
     who = f"logged in with {ready.method.upper()}" if ready.method else "without login"
     message = f"{smtp.host}:{smtp.port}, {how}, {who}"
     if smtp.security == "none" and not _is_here(smtp.host):

@@ -1,7 +1,8 @@
 """Hand mail to SMTP relays: connections, pools, several relays, and what a relay's replies mean.
 
-`transaction`, `replies` and `sasl` are the protocol without I/O; `pipeline`, `handshake` and `login` are its transport; `oauth2`
-fetches tokens for a login; `failure` says why there is no connection; `pool` keeps the connections of one relay, `relays` chooses among several. Those two are imported by name: a linter contract lists who may.
+`transaction`, `replies` and `sasl` are the protocol without I/O. `pipeline`, `handshake` and `login` are its
+transport. `oauth2` fetches tokens for a login. `failure` says why there is no connection. `pool` holds the connections
+of one relay, and `relays` chooses among several. Import those two by name: a linter contract lists their importers.
 """
 
 from __future__ import annotations

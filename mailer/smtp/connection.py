@@ -1,4 +1,4 @@
-"""One SMTP connection, on which one message after the other is sent."""
+"""One SMTP connection, which sends one message after the other."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from mailer.smtp.outcome import Deferred, Outcome, Phase, Reply, Scope, Uncertai
 from mailer.smtp.pipeline import Pipeline
 from mailer.smtp.transaction import Capabilities, Envelope, SessionState, transact
 
-GOODBYE = 2.0  # seconds that a relay has to answer QUIT
+QUIT_TIMEOUT = 2.0  # seconds to wait for the answer to QUIT
 
 
 class Connection:
-    """A connection on which one message after the other is sent.
+    """A connection that sends one message after the other.
 
-    `usable` is False once it is broken, worn (messages_per_connection) or was idle for too long (idle_seconds):
-    close it and take another. `relay` is the name of the relay, `sent` counts the messages that were sent on it,
-    and `served` those of which the relay decided what becomes of them.
+    `usable` is False once it is broken, has sent all its messages (messages_per_connection) or was idle for too long
+    (idle_seconds): close it and take another. `relay` is the name of the relay. `sent` counts the messages that were
+    sent on it, and `served` those that the relay accepted, deferred or rejected.
 
-    `full` is set once the relay has refused one more message on it after it had served some, and `refuses_bdat` once
-    the relay has refused a command that it offers. Both concern the connection: the message goes by another one.
+    `full` is set once the relay refused one more message after it had served some, and `refuses_bdat` once the relay
+    refused BDAT although it offers CHUNKING. Both concern the connection: another one can send the message.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class Connection:
         self.sent = self.served = 0
         self.full = self.refuses_bdat = False
         self._pipeline = pipeline
-        self._most = min(settings.messages_per_connection, capabilities.mailmax or sys.maxsize)
-        self._turn_ends = self._most
-        self._longest_idle = settings.idle_seconds
+        self._max_messages = min(settings.messages_per_connection, capabilities.mailmax or sys.maxsize)
+        self._quota_end = self._max_messages
+        self._max_idle_seconds = settings.idle_seconds
         self._loop = asyncio.get_running_loop()
-        self._used = self._loop.time()
-        self._debt = SessionState.NONE
+        self._last_used = self._loop.time()
+        self._state = SessionState.NONE
 
     @classmethod
     async def open(
@@ -56,44 +56,44 @@ class Connection:
     ) -> Self:
         """Connect, encrypt, greet and log in.
 
-        `tls` saves reading the authorities' certificates again, and `tokens` asking for another access token; by
-        default both are made from the settings.
-        Raises ConnectionFailed (a RelayUnavailable), which says in which phase and why; ConfigurationError
-        where ca_file can't be read or a password would go in clear.
+        With `tls` the certificates of the authorities are not read again, and with `tokens` an access token is shared;
+        by default both are made from the settings.
+        Raises ConnectionFailed (a RelayUnavailable), which names the phase and the reason; ConfigurationError where
+        ca_file can't be read or a password would be sent unencrypted.
         """
-        ready = await connect(settings, tls or tls_context(settings), tokens)
-        pipeline = Pipeline(_limits(settings.timeouts), ready.acknowledge)
-        pipeline.take_over(ready.transport)
-        return cls(pipeline, ready.capabilities, settings, relay)
+        session = await connect(settings, tls or tls_context(settings), tokens)
+        pipeline = Pipeline(_timeouts(settings.timeouts), session.acknowledge)
+        pipeline.take_over(session.transport)
+        return cls(pipeline, session.capabilities, settings, relay)
 
     @property
     def usable(self) -> bool:
-        """May another message be sent on it?"""
-        idle = self._loop.time() - self._used
-        spent = self.full or self.sent >= self._most
-        return self._pipeline.broken is None and not spent and idle < self._longest_idle
+        """Whether another message may be sent on it."""
+        idle = self._loop.time() - self._last_used
+        used_up = self.full or self.sent >= self._max_messages
+        return self._pipeline.broken is None and not used_up and idle < self._max_idle_seconds
 
     @property
-    def has_turn(self) -> bool:
-        """May another message be sent on it before others have their turn?"""
-        return self.sent < self._turn_ends and self.usable
+    def has_quota(self) -> bool:
+        """Whether another message may be sent on it before it is given back."""
+        return self.sent < self._quota_end and self.usable
 
-    def keep_to(self, messages: int) -> None:
-        """Have no more than so many messages sent on it in all."""
-        self._most = min(self._most, messages)
+    def limit_messages(self, messages: int) -> None:
+        """Send at most `messages` on it in all."""
+        self._max_messages = min(self._max_messages, messages)
 
     def avoid_bdat(self) -> None:
         """Send the content with DATA from now on."""
         self.capabilities = replace(self.capabilities, chunking=False)
 
-    def begin_turn(self, messages: int | None) -> None:
-        """Let so many messages be sent before others have their turn; None: as many as it bears."""
-        self._turn_ends = self._most if messages is None else self.sent + messages
+    def set_quota(self, messages: int | None) -> None:
+        """Let `messages` more be sent before it is given back; None: as many as the connection may have."""
+        self._quota_end = self._max_messages if messages is None else self.sent + messages
 
     @property
-    def turned_away(self) -> bool:
-        """Did the relay close it with a 421 before it had served?"""
-        return self._pipeline.turned_away and not self.served
+    def closed_unserved(self) -> bool:
+        """Whether the relay closed it with a 421 before it had served a message."""
+        return self._pipeline.closed_by_relay and not self.served
 
     async def send(
         self,
@@ -101,12 +101,12 @@ class Connection:
         message: Content | bytes,
         may_offer: Callable[[], bool] | None = None,
     ) -> Outcome:
-        """Offer `message` (7-bit, CRLF, complete) to one recipient. Nothing that a relay does raises.
+        """Offer `message` (7-bit, CRLF, complete) to one recipient. No failure of the relay raises an error.
 
-        `may_offer` is asked when the dialogue has come to the content; if it says no, nothing is offered, the
+        `may_offer` is called right before the content is offered. If it returns False, nothing is offered, the
         connection is closed, and the outcome is Deferred.
 
-        Cancelling it closes the connection; whether the relay has taken the message is then unknown.
+        Cancelling it closes the connection; it is then unknown whether the relay has taken the message.
         Raises ValueError for bytes that are not 7-bit or do not end with CRLF, RuntimeError where the
         connection is already sending.
         """
@@ -114,24 +114,24 @@ class Connection:
             return Deferred(Phase.MAIL, Scope.RELAY, None, self._pipeline.broken)
         content = message if isinstance(message, Content) else Content.of(message)
         verdict = await self._pipeline.run(
-            transact(envelope, content, self.capabilities, self._debt), may_offer
+            transact(envelope, content, self.capabilities, self._state), may_offer
         )
-        self._debt = verdict.debt
-        self._used = self._loop.time()
-        outcome = self._of_connection(cast("Outcome", verdict.outcome))
+        self._state = verdict.state
+        self._last_used = self._loop.time()
+        outcome = self._narrow_scope(cast("Outcome", verdict.outcome))
         match outcome:
             case Deferred(scope=Scope.CONNECTION):
                 return outcome
             case Uncertain() | Deferred(scope=Scope.RELAY):
                 self.sent += 1
-                self._turn_ends = self.sent
+                self._quota_end = self.sent
             case _:
                 self.sent += 1
                 self.served += 1
         return outcome
 
-    def _of_connection(self, outcome: Outcome) -> Outcome:
-        """The same outcome, but of the connection where the relay refuses it one more message (RFC 5321: 4yz)."""
+    def _narrow_scope(self, outcome: Outcome) -> Outcome:
+        """Narrow the scope to the connection where the relay refuses one more message on it (RFC 5321: 4yz)."""
         match outcome:
             case Deferred(phase=Phase.FINAL, scope=Scope.CONNECTION):
                 self.refuses_bdat = True
@@ -143,13 +143,13 @@ class Connection:
         return outcome
 
     async def close(self) -> None:
-        """Say QUIT, for up to two seconds, and close. Where that is not possible just close."""
-        if self._debt is SessionState.DOT_AND_RESET:
+        """Send QUIT and close, after two seconds at most. Where QUIT is not possible, close at once."""
+        if self._state is SessionState.DOT_AND_RESET:
             self._pipeline.abort("closed")
-        await self._pipeline.quit(GOODBYE)
+        await self._pipeline.quit(QUIT_TIMEOUT)
 
 
-def _limits(timeouts: TimeoutSettings) -> dict[Phase, float]:
+def _timeouts(timeouts: TimeoutSettings) -> dict[Phase, float]:
     return {
         Phase.MAIL: timeouts.mail,
         Phase.RCPT: timeouts.rcpt,

@@ -1,4 +1,4 @@
-"""Why there is no connection, in words for the operator. No message repeats a secret that the relay repeats."""
+"""Why there is no connection, in words for the operator. Secrets that the relay repeats are masked."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mailer.smtp.outcome import Phase, presentable
 
 
 class ConnectionFailed(RelayUnavailable):
-    """A connection did not come to the point where mail can be offered.
+    """A connection failed before mail could be offered.
 
-    `phase` says how far it came and `code` what the relay replied, if it did. `lasting` says that trying again is
-    pointless until somebody has mended something.
+    `phase` is where it failed, and `code` the code of the relay's reply, if there was one. `lasting`: trying again is
+    pointless until somebody has corrected the cause.
     """
 
     lasting: ClassVar[bool] = False
@@ -31,14 +31,14 @@ class ConnectionFailed(RelayUnavailable):
 
 
 class ConnectionRefused(ConnectionFailed):
-    """The relay does not let us in, and time does not mend that: a wrong password, an untrusted certificate, a 5yz."""
+    """The relay refuses us, and will again: a wrong password, an untrusted certificate, a 5yz reply."""
 
     exit_code = MailerError.exit_code
     lasting = True
 
 
 def explain(error: Exception, phase: Phase, settings: RelaySettings) -> ConnectionFailed:
-    """An error of the network, of TLS or of aiosmtplib."""
+    """The ConnectionFailed for an error of the network, of TLS or of aiosmtplib."""
     relay = name_of(settings)
     if (tls := _find(error, ssl.SSLError)) is not None:
         return _explain_tls(relay, tls)
@@ -50,14 +50,14 @@ def explain(error: Exception, phase: Phase, settings: RelaySettings) -> Connecti
         reason = getattr(error, "strerror", None) or str(error)
         hint = "Check [smtp] host and port; is it running?"
         return ConnectionFailed(f"{relay} can't be reached: {reason}.", phase=phase, hint=hint)
-    what = "hung up" if isinstance(error, ConnectionError) else "said something that can't be read"
+    what = "hung up" if isinstance(error, ConnectionError) else "sent a reply that can't be read"
     return ConnectionFailed(f"{relay} {what} ({phase}).", phase=phase)
 
 
 def explain_reply(
     code: int, text: str, phase: Phase, settings: RelaySettings, secrets: tuple[str, ...] = ()
 ) -> ConnectionFailed:
-    """A reply that ends the connection: 5yz lasts, anything else may pass. `secrets` are masked in it."""
+    """The ConnectionFailed for a reply that ends the connection: a 5yz is lasting. `secrets` are masked in it."""
     relay = name_of(settings)
     reply = f"{code} {presentable(text, (*secrets_of(settings), *secrets))}".strip()
     kind = ConnectionRefused if code // 100 == 5 else ConnectionFailed
@@ -73,7 +73,7 @@ def name_of(settings: RelaySettings) -> str:
 
 
 def secrets_of(settings: RelaySettings) -> tuple[str, ...]:
-    """The password in every form in which a login says it, for a relay may repeat what it heard."""
+    """The password in each form in which a login sends it: a relay may repeat it in a reply."""
     if settings.password is None:
         return ()
     password = settings.password.get_secret_value()
@@ -86,7 +86,7 @@ def _explain_tls(relay: str, error: ssl.SSLError) -> ConnectionFailed:
         return ConnectionRefused(
             f"{relay} shows a certificate that can't be trusted: {error.verify_message}.",
             phase=Phase.STARTTLS,
-            hint="Is [smtp] host the name in its certificate? For an authority of one's own set [smtp] ca_file.",
+            hint="Is [smtp] host the name in its certificate? For an authority of your own set [smtp] ca_file.",
         )
     return ConnectionFailed(
         f"{relay} and we can't agree on TLS: {error.reason or error}.",

@@ -1,7 +1,7 @@
-"""From an address to a connection that is ready for mail: dial, TLS, EHLO, login, through aiosmtplib.
+"""Open a connection that is ready for mail: TCP, TLS, EHLO and login, through aiosmtplib.
 
-Nothing is ever sent in clear that was meant to be encrypted: with ``starttls`` a relay that does not offer it is
-unavailable, certificates are always verified, and a password goes over an unencrypted line to loopback only.
+There is no fallback to an unencrypted connection: with ``starttls`` a relay that does not offer it is unavailable.
+Certificates are always verified. A password is sent unencrypted to loopback only.
 """
 
 from __future__ import annotations
@@ -27,17 +27,16 @@ from mailer.smtp.outcome import Phase
 from mailer.smtp.sasl import Method
 from mailer.smtp.transaction import Capabilities
 
-_NO_SUCH_COMMAND = (500, 501, 502, 504)
+_UNKNOWN_COMMAND = (500, 501, 502, 504)
 _SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 section 4
-
 _MAILMAX = re.compile(r"\bMAILMAX=([1-9][0-9]{0,5})\b", re.IGNORECASE)  # RFC 9422 section 4.1
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A transport on which the relay waits for MAIL, and what it offers.
+    """A transport on which the relay waits for MAIL, and the extensions that it offers.
 
-    `acknowledge` acknowledges at once what it has sent; `method` is how we logged in, if we did.
+    `acknowledge` acknowledges received data at once; `method` is the login method, or None without login.
     """
 
     transport: asyncio.Transport
@@ -65,9 +64,9 @@ def tls_context(settings: RelaySettings) -> ssl.SSLContext | None:
 async def connect(
     settings: RelaySettings, tls: ssl.SSLContext | None, tokens: TokenSource | None = None
 ) -> Session:
-    """Open a connection up to the point where MAIL is next. `tokens` are shared by the connections to a relay.
+    """Open a connection on which MAIL is next. All connections to a relay share `tokens`.
 
-    Raises ConnectionFailed, and ConfigurationError where a password would go in clear.
+    Raises ConnectionFailed, and ConfigurationError where a password would be sent unencrypted.
     """
     handshake = _Handshake(settings, tls, tokens or token_source(settings))
     try:
@@ -77,7 +76,7 @@ async def connect(
 
 
 class _Handshake:
-    """Knows in which phase it is, for the sake of whoever has to explain an error."""
+    """Opens one connection. `phase` is the current one, for the text of an error."""
 
     def __init__(
         self, settings: RelaySettings, tls: ssl.SSLContext | None, tokens: TokenSource | None
@@ -117,7 +116,7 @@ class _Handshake:
             self.phase = Phase.STARTTLS
             if not client.supports_extension("starttls"):
                 raise self._refuse(
-                    "offers no STARTTLS, and nothing is sent in clear",
+                    "offers no STARTTLS, and mail is not sent unencrypted",
                     'Check host and port (587 is usual); security = "tls" is for port 465.',
                 )
             await client.starttls(timeout=limits.tls)
@@ -127,16 +126,16 @@ class _Handshake:
             self.method = await log_in(client, self._settings, self._tokens)
 
     async def _greet(self, client: aiosmtplib.SMTP) -> None:
-        """EHLO, said aloud: aiosmtplib forgets what was offered at STARTTLS and would not ask again.
+        """Send EHLO explicitly: aiosmtplib forgets the extensions at STARTTLS and does not ask for them again.
 
-        A relay that does not know it is greeted with HELO (RFC 5321 section 3.2), and then offers nothing.
+        A relay that does not know EHLO gets HELO (RFC 5321 section 3.2), and then offers no extensions.
         """
         self.phase = Phase.EHLO
         limit = self._settings.timeouts.ehlo
         try:
             await client.ehlo(timeout=limit)
         except aiosmtplib.SMTPHeloError as error:
-            if error.code not in _NO_SUCH_COMMAND:
+            if error.code not in _UNKNOWN_COMMAND:
                 raise
             await client.helo(timeout=limit)
 
@@ -144,18 +143,18 @@ class _Handshake:
         return ConnectionRefused(f"{name_of(self._settings)} {what}.", phase=self.phase, hint=hint)
 
 
-async def _dial(host: str, port: int, patience: float) -> socket.socket:
-    """A TCP connection to the first of the host's addresses that answers; `patience` seconds for them all."""
+async def _dial(host: str, port: int, timeout_seconds: float) -> socket.socket:
+    """A TCP connection to the first of the host's addresses that answers, within `timeout_seconds` in all."""
     loop = asyncio.get_running_loop()
     failure: OSError = OSError(f"{host} has no address")
-    async with asyncio.timeout(patience):
+    async with asyncio.timeout(timeout_seconds):
         addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     for family, kind, protocol, _, address in addresses:
         sock = socket.socket(family, kind, protocol)
         try:
             sock.settimeout(0)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            async with asyncio.timeout(patience / len(addresses)):
+            async with asyncio.timeout(timeout_seconds / len(addresses)):
                 await loop.sock_connect(sock, address)
         except OSError as error:  # TimeoutError is one
             sock.close()
@@ -169,7 +168,7 @@ async def _dial(host: str, port: int, patience: float) -> socket.socket:
 
 
 def _own_name(sock: socket.socket) -> str:
-    """Our name for EHLO: the host's, or else our address as a literal (RFC 5321 section 4.1.4)."""
+    """Our name for EHLO: the host's full name, or else our address as a literal (RFC 5321 section 4.1.4)."""
     name = socket.gethostname()
     if "." in name and name.isascii():
         return name
@@ -178,7 +177,7 @@ def _own_name(sock: socket.socket) -> str:
 
 
 def _capabilities(extensions: dict[str, str], *, chunking: bool) -> Capabilities:
-    """What of an EHLO reply is used; without `chunking` not that."""
+    """The extensions of an EHLO reply that we use. `chunking`: whether CHUNKING may be one of them."""
     size = extensions.get("size")
     if size is not None:
         size = size.strip() or "0"

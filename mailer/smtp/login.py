@@ -1,4 +1,4 @@
-"""Logging in: which mechanism is used, and its dialogue with the relay (RFC 4954)."""
+"""Log in to a relay: choose a mechanism and run its dialogue (RFC 4954)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from mailer.smtp.oauth2 import TokenFailed, TokenSource
 from mailer.smtp.outcome import Phase
 from mailer.smtp.sasl import Credentials, Method
 
-GO_ON, DONE, CANCEL = 334, 235, b"*"
+CONTINUE, DONE, CANCEL = 334, 235, b"*"
 _OAUTH2_HINT = "Check [smtp.oauth2], and that the application may send mail for [smtp] username."
 
 
 async def log_in(client: aiosmtplib.SMTP, settings: RelaySettings, tokens: TokenSource | None) -> Method:
     """Log in as the settings say, by password or by a token of `tokens`; returns the mechanism that was used.
 
-    A token that the relay refuses is renewed once, for it may have been revoked.
-    Raises ConnectionFailed; ConfigurationError where a secret would cross the network in clear.
+    A token that the relay refuses is renewed once, because it may have been revoked.
+    Raises ConnectionFailed; ConfigurationError where a secret would be sent unencrypted.
     """
     username = settings.username or ""
     if settings.security == "none" and not _is_loopback(client):
         raise ConfigurationError(
-            f"The password for {settings.host}:{settings.port} would cross the network in clear.",
+            f"The password for {settings.host}:{settings.port} would be sent unencrypted.",
             hint='Set [smtp] security to "starttls" or "tls".',
         )
     method = sasl.choose(client.server_auth_methods, settings.auth, oauth2=tokens is not None)
@@ -37,7 +37,7 @@ async def log_in(client: aiosmtplib.SMTP, settings: RelaySettings, tokens: Token
         await _log_in_with_token(client, settings, tokens)
     else:
         password = settings.password.get_secret_value() if settings.password else ""
-        code, text = await _converse(client, settings, method, Credentials(username, password))
+        code, text = await _authenticate(client, settings, method, Credentials(username, password))
         if code != DONE:
             raise explain_reply(code, text, Phase.AUTH, settings)
     return method
@@ -53,40 +53,44 @@ async def _log_in_with_token(client: aiosmtplib.SMTP, settings: RelaySettings, t
             message = f"The token endpoint of {settings.host} gives no token: {error}."
             raise kind(message, phase=Phase.AUTH, hint=_OAUTH2_HINT) from None
         credentials = Credentials(settings.username or "", token)
-        code, text = await _converse(client, settings, "xoauth2", credentials)
+        code, text = await _authenticate(client, settings, "xoauth2", credentials)
         if code == DONE:
             return
         if code // 100 != 5 or refused is not None:
-            refusal = explain_reply(code, text, Phase.AUTH, settings, (token, *sasl.spelled(credentials)))
+            refusal = explain_reply(code, text, Phase.AUTH, settings, (token, *sasl.wire_forms(credentials)))
             refusal.hint = _OAUTH2_HINT
             raise refusal
         refused = token
 
 
-async def _converse(
+async def _authenticate(
     client: aiosmtplib.SMTP, settings: RelaySettings, method: Method, credentials: Credentials
 ) -> tuple[int, str]:
-    """The relay's last word on a login: code and text. A challenge that asks for something else cancels it."""
+    """Run the login; returns code and text of the relay's last reply. An unexpected challenge cancels the login."""
     limit = settings.timeouts.auth
     dialogue = sasl.begin(method, credentials)
     initial = next(dialogue)
     command = b"AUTH " + method.upper().encode()
-    said = await client.execute_command(
+    reply = await client.execute_command(
         command if initial is None else command + b" " + sasl.encode(initial), timeout=limit
     )
-    while said.code == GO_ON:
+    while reply.code == CONTINUE:
         try:
-            answer = dialogue.send(sasl.decode(said.message))
+            answer = dialogue.send(sasl.decode(reply.message))
         except (sasl.UnexpectedChallenge, StopIteration) as error:
             await client.execute_command(CANCEL, timeout=limit)
-            what = str(error) if isinstance(error, sasl.UnexpectedChallenge) else "it asks for one thing more"
+            what = (
+                str(error)
+                if isinstance(error, sasl.UnexpectedChallenge)
+                else "it asks for more than the method has"
+            )
             raise ConnectionRefused(
                 f"{name_of(settings)} does not follow AUTH {method.upper()}: {what}; the login was cancelled.",
                 phase=Phase.AUTH,
                 hint='Set [smtp] auth to another method that it offers: "plain", "login" or "cram-md5".',
             ) from None
-        said = await client.execute_command(sasl.encode(answer or b""), timeout=limit)
-    return said.code, said.message
+        reply = await client.execute_command(sasl.encode(answer or b""), timeout=limit)
+    return reply.code, reply.message
 
 
 def _no_method(offered: list[str], settings: RelaySettings) -> ConnectionRefused:
@@ -94,9 +98,11 @@ def _no_method(offered: list[str], settings: RelaySettings) -> ConnectionRefused
     if settings.oauth2 is not None:
         wanted = ["xoauth2"]
     names = ", ".join(name.upper() for name in wanted)
-    has = ", ".join(sorted(name.upper() for name in offered if name.isascii() and name.isprintable())[:10])
+    names_offered = ", ".join(
+        sorted(name.upper() for name in offered if name.isascii() and name.isprintable())[:10]
+    )
     return ConnectionRefused(
-        f"{name_of(settings)} offers no login that we know ({names}). It offers: {has or 'none'}.",
+        f"{name_of(settings)} offers no login that we know ({names}). It offers: {names_offered or 'none'}.",
         phase=Phase.AUTH,
         hint="Leave [smtp] username out if the relay knows us by our address; [smtp] auth names another method.",
     )

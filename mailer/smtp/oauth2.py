@@ -1,4 +1,4 @@
-"""Access tokens for XOAUTH2, fetched from a token endpoint over HTTPS and renewed before they end (RFC 6749).
+"""Access tokens for XOAUTH2, fetched from a token endpoint over HTTPS and renewed before they expire (RFC 6749).
 
 client credentials   RFC 6749 section 4.4, for an application that mails in its own name
 refresh token        RFC 6749 section 6, for a mailbox whose owner agreed once
@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from mailer.config import OAuth2Settings, RelaySettings
 from mailer.smtp.outcome import presentable
 
-MARGIN = 120.0  # seconds before its end at which a token is renewed; at most a quarter of its life
-ASSUMED_LIFE = 300.0  # seconds that a token lives where the answer does not say (RFC 6749 section 5.1)
+RENEWAL_MARGIN = (
+    120.0  # seconds before a token expires at which it is renewed; at most a quarter of its lifetime
+)
+DEFAULT_LIFETIME = 300.0  # seconds; where the answer does not state it (RFC 6749 section 5.1)
 
 
 class TokenFailed(Exception):
-    """No token was given. `lasting` is set where asking again is pointless: the client or its grant is refused."""
+    """There is no token. `lasting`: asking again is pointless, because the client or its grant is refused."""
 
     def __init__(self, message: str, *, lasting: bool) -> None:
         super().__init__(message)
@@ -28,15 +30,15 @@ class TokenFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A bearer token, and from when on it is renewed, on the clock that `read_token` was given."""
+    """A bearer token. From `renew_at` on it is renewed: seconds on the clock of `read_token`'s `now`."""
 
     value: str = field(repr=False)
     renew_at: float
     refresh_token: str | None = field(default=None, repr=False)
 
 
-def form(settings: OAuth2Settings, refresh_token: str | None) -> dict[str, str]:
-    """What to ask the token endpoint for; with a refresh token that grant, else the client's own."""
+def request_fields(settings: OAuth2Settings, refresh_token: str | None) -> dict[str, str]:
+    """The form fields of a token request: the grant of the refresh token if there is one, else the client's own."""
     fields = {"client_id": settings.client_id}
     if settings.client_secret is not None:
         fields["client_secret"] = settings.client_secret.get_secret_value()
@@ -52,7 +54,7 @@ def read_token(answer: bytes, now: float) -> AccessToken:
     try:
         values = json.loads(answer)
         value, kind = values["access_token"], values.get("token_type", "Bearer")
-        life = float(values.get("expires_in", ASSUMED_LIFE))
+        lifetime = float(values.get("expires_in", DEFAULT_LIFETIME))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise TokenFailed("its answer holds no access token", lasting=False) from None
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
@@ -61,24 +63,26 @@ def read_token(answer: bytes, now: float) -> AccessToken:
         raise TokenFailed("its token is not of the type Bearer", lasting=True)
     renewed = values.get("refresh_token")
     return AccessToken(
-        value, now + life - min(MARGIN, life / 4), renewed if isinstance(renewed, str) else None
+        value,
+        now + lifetime - min(RENEWAL_MARGIN, lifetime / 4),
+        renewed if isinstance(renewed, str) else None,
     )
 
 
 def read_refusal(status: int, answer: bytes, secrets: tuple[str, ...]) -> TokenFailed:
-    """Why an endpoint gave no token (RFC 6749 section 5.2). What it repeats of `secrets` is masked."""
+    """Why an endpoint gave no token (RFC 6749 section 5.2). `secrets` that it repeats are masked."""
     try:
         values = json.loads(answer)
-        words = [str(values[name]) for name in ("error", "error_description") if values.get(name)]
+        parts = [str(values[name]) for name in ("error", "error_description") if values.get(name)]
     except (ValueError, AttributeError, TypeError):
-        words = []
-    said = presentable(": ".join(words), secrets)
-    lasting = status in (400, 401, 403) and not said.startswith("temporarily_unavailable")
-    return TokenFailed(f"it answers {status}{' ' + said if said else ''}", lasting=lasting)
+        parts = []
+    description = presentable(": ".join(parts), secrets)
+    lasting = status in (400, 401, 403) and not description.startswith("temporarily_unavailable")
+    return TokenFailed(f"it answers {status}{' ' + description if description else ''}", lasting=lasting)
 
 
 class TokenSource:
-    """The access token of one relay, for all of its connections. Times are of the event loop's clock."""
+    """The access token of one relay, for all its connections. Times are those of the event loop's clock."""
 
     def __init__(self, settings: OAuth2Settings) -> None:
         self._settings = settings
@@ -88,7 +92,7 @@ class TokenSource:
         self._fetching = asyncio.Lock()
 
     async def token(self, *, refused: str | None = None) -> str:
-        """A token that has not ended; a new one where the relay `refused` the one at hand. Raises TokenFailed."""
+        """A token that has not expired; a new one if the relay `refused` the current one. Raises TokenFailed."""
         async with self._fetching:
             now = asyncio.get_running_loop().time()
             known = self._token
@@ -100,7 +104,7 @@ class TokenSource:
     async def _fetch(self, now: float) -> AccessToken:
         from mailer.smtp import token_request  # noqa: PLC0415 - slow to import, and most relays take a password
 
-        fields = form(self._settings, self._refresh_token)
+        fields = request_fields(self._settings, self._refresh_token)
         try:
             status, answer = await asyncio.to_thread(token_request.post, self._settings, fields)
         except OSError as error:
@@ -113,5 +117,5 @@ class TokenSource:
 
 
 def token_source(settings: RelaySettings) -> TokenSource | None:
-    """Where the tokens of a relay come from; None where it takes a password."""
+    """The source of a relay's tokens; None where it takes a password."""
     return TokenSource(settings.oauth2) if settings.oauth2 is not None else None

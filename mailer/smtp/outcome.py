@@ -1,12 +1,12 @@
-"""What became of one SMTP transaction, as the relay's replies tell it.
+"""The outcome of one SMTP transaction, from the relay's replies.
 
-    Accepted     the relay has taken the message and answers for it
+    Accepted     the relay has taken the message and is responsible for it
     Deferred     not taken; the same message may be offered again later (4yz, or nothing was offered)
-    Rejected     not taken, and offering it again will not help (5yz)
-    Uncertain    the content was offered and no reply came: taken or not, nobody can tell
+    Rejected     not taken; it is useless to offer it again (5yz)
+    Uncertain    the content was offered and no reply came: it is unknown whether the relay has taken it
 
-The line between Deferred and Uncertain is what keeps anybody from getting a mail twice. RFC 5321 has no
-exactly-once: a relay may have taken a message although its reply never arrived (RFC 1047).
+The difference between Deferred and Uncertain prevents that a person gets a mail twice. SMTP can't deliver exactly once:
+a relay may have taken a message although its reply never arrived (RFC 1047).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
-LONGEST_TEXT = 300
+MAX_TEXT_LENGTH = 300
 MASK = "***"
 NO_SUCH_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.4.4"})
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)")
 
 
 class Phase(StrEnum):
-    """Where in the dialogue something happened. BDAT's reply is FINAL's: both answer for the content."""
+    """A phase of the dialogue. The reply to BDAT belongs to FINAL, like the reply to the final dot."""
 
     CONNECT = "connect"
     GREETING = "greeting"
@@ -38,18 +38,18 @@ class Phase(StrEnum):
 
 
 class Scope(StrEnum):
-    """Whom the outcome is about, and so what else it should stop."""
+    """What the outcome concerns, and so what else it should stop."""
 
     RECIPIENT = "recipient"  # this delivery alone
-    SENDER = "sender"  # our address, our standing or our policy: the whole campaign
-    RELAY = "relay"  # this relay or this connection; another one may take the message at once
-    CONNECTION = "connection"  # this connection alone: another one to the same relay may take it at once
+    SENDER = "sender"  # our address, reputation or policy: the whole campaign
+    RELAY = "relay"  # this relay: another relay may take the message at once
+    CONNECTION = "connection"  # this connection: another one to the same relay may take it at once
 
 
 class Reply(NamedTuple):
-    """A relay's reply, fit for the operator's eyes: one line, bounded, with every address masked.
+    """A relay's reply as the operator sees it: one line of limited length, in which addresses are masked.
 
-    `enhanced` is the RFC 3463 status such as ``5.1.1``, where the relay gave one of the code's own class.
+    `enhanced` is the RFC 3463 status such as ``5.1.1``; None without one, or where its class is not the code's.
     """
 
     code: int
@@ -68,7 +68,7 @@ class Accepted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Not taken; may be offered again. `reply` is None where the connection failed before the content."""
+    """Not taken; it may be offered again. `reply` is None where the connection failed before the content."""
 
     phase: Phase
     scope: Scope
@@ -78,7 +78,7 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Not taken, for good. `reply` is None where we knew beforehand (over the relay's SIZE)."""
+    """Not taken, permanently. `reply` is None where it was not offered: it exceeds the relay's SIZE."""
 
     phase: Phase
     scope: Scope
@@ -88,7 +88,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Uncertain:
-    """The content was offered and nothing that can be trusted came back."""
+    """The content was offered, and no valid reply came."""
 
     phase: Phase
     reason: str
@@ -100,36 +100,34 @@ Outcome: TypeAlias = Accepted | Deferred | Rejected | Uncertain
 def classify(phase: Phase, reply: Reply) -> Outcome:
     """The outcome of a transaction that `reply` ended in `phase` (RFC 5321 section 4.2.1).
 
-    A positive reply ends a transaction only in FINAL. A reply that has no business in its phase leaves
-    the message unoffered (Deferred) or, in FINAL, in doubt (Uncertain).
+    A positive reply ends a transaction only in FINAL. After a reply that is not allowed in its phase the message is
+    not offered (Deferred); in FINAL it is Uncertain.
     """
     match reply.code // 100:
         case 2 if phase is Phase.FINAL:
             return Accepted(reply)
         case 4:
-            return Deferred(phase, _scope_of_delay(phase, reply.code), reply, str(reply))
+            return Deferred(phase, _scope_of_deferral(phase, reply.code), reply, str(reply))
         case 5 if phase is Phase.RCPT and reply.code == 552:
             return Deferred(phase, Scope.RECIPIENT, reply, str(reply))
         case 5:
             return Rejected(phase, _scope_of_refusal(phase, reply), reply, str(reply))
         case _ if phase is Phase.FINAL:
-            return Uncertain(phase, f"the reply to the content makes no sense: {reply}")
+            return Uncertain(phase, f"the reply to the content is invalid: {reply}")
         case _:
-            return Deferred(
-                phase, Scope.RELAY, reply, f"the reply to {phase.upper()} makes no sense: {reply}"
-            )
+            return Deferred(phase, Scope.RELAY, reply, f"the reply to {phase.upper()} is invalid: {reply}")
 
 
-def _scope_of_delay(phase: Phase, code: int) -> Scope:
+def _scope_of_deferral(phase: Phase, code: int) -> Scope:
     closing = code == 421
-    named_nobody = phase not in (Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL)
-    return Scope.RELAY if closing or named_nobody else Scope.RECIPIENT
+    before_recipient = phase not in (Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL)
+    return Scope.RELAY if closing or before_recipient else Scope.RECIPIENT
 
 
 def _scope_of_refusal(phase: Phase, reply: Reply) -> Scope:
-    """530, 534, 535 and 538 are authentication (RFC 4954); 500, 502 and 503 speak of the command (RFC 5321)."""
-    named_nobody = phase not in (Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL)
-    if named_nobody or reply.code in (530, 534, 535, 538):
+    """530, 534, 535 and 538 concern the login (RFC 4954); 500, 502 and 503 concern the command (RFC 5321)."""
+    before_recipient = phase not in (Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL)
+    if before_recipient or reply.code in (530, 534, 535, 538):
         return Scope.SENDER
     return Scope.RELAY if reply.code in (500, 502, 503) else Scope.RECIPIENT
 
@@ -137,7 +135,7 @@ def _scope_of_refusal(phase: Phase, reply: Reply) -> Scope:
 def is_policy_refusal(outcome: Outcome) -> bool:
     """Whether one recipient was refused for a reason of policy (5.7.x, RFC 3463 section 3.8).
 
-    It may be that recipient's policy, or the relay's towards us: which one, other recipients show.
+    It may be the recipient's policy, or the relay's towards us. The outcomes for other recipients show which.
     """
     match outcome:
         case Rejected(scope=Scope.RECIPIENT, reply=Reply(enhanced=str(status))):
@@ -147,9 +145,9 @@ def is_policy_refusal(outcome: Outcome) -> bool:
 
 
 def says_no_such_address(outcome: Outcome) -> bool:
-    """Whether the relay said, before any content, that there is no such mailbox or domain to deliver to.
+    """Whether the relay replied, before any content, that the mailbox or domain does not exist.
 
-    It counts as a bounce does (RFC 3463 sections 3.2 and 3.5): the address is not to be mailed again.
+    It counts as a bounce (RFC 3463 sections 3.2 and 3.5): the address must not be mailed again.
     """
     match outcome:
         case Rejected(phase=Phase.RCPT, reply=Reply(enhanced=status)):
@@ -184,21 +182,21 @@ _REPLY_WORDS = frozenset(
 
 
 def read_reply(code: int, text: bytes, secrets: tuple[str, ...] = ()) -> Reply:
-    """Make a raw reply presentable: `text` is its lines, without the code, joined by line feeds.
+    """The Reply of a raw reply: `text` is its lines, without the code, joined by line feeds.
 
-    Words with an @ and the `secrets` (local parts of the envelope's addresses) are masked, control and
-    formatting characters are dropped, and the rest is cut at LONGEST_TEXT characters.
+    Words with an @ and the `secrets` (local parts of the envelope's addresses) are masked. Control and formatting
+    characters are removed. The text is cut after MAX_TEXT_LENGTH characters.
     """
-    said = text.decode("utf-8", "replace")
+    message = text.decode("utf-8", "replace")
     enhanced = None
-    if (found := _ENHANCED.match(said)) and int(found[1]) == code // 100:
+    if (found := _ENHANCED.match(message)) and int(found[1]) == code // 100:
         enhanced = found[0]
-        said = "\n".join([line.removeprefix(enhanced) for line in said.split("\n")])
-    return Reply(code, enhanced, presentable(said, secrets))
+        message = "\n".join([line.removeprefix(enhanced) for line in message.split("\n")])
+    return Reply(code, enhanced, presentable(message, secrets))
 
 
 def presentable(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """`text` from outside as one bounded line that names nobody; see `read_reply`."""
+    """`text` from outside as one line of limited length that names nobody; see `read_reply`."""
     words = text.split()
     if "@" in text:
         words = [MASK if "@" in word else word for word in words]
@@ -211,4 +209,4 @@ def presentable(text: str, secrets: tuple[str, ...] = ()) -> str:
         if secret and secret.casefold() in folded and secret.casefold() not in _REPLY_WORDS:
             whole_word = rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])"
             line = re.sub(whole_word, MASK, line, flags=re.IGNORECASE)
-    return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1] + "…"
+    return line if len(line) <= MAX_TEXT_LENGTH else line[: MAX_TEXT_LENGTH - 1] + "…"

@@ -1,4 +1,4 @@
-"""The transport's end of a dialogue: an asyncio.Protocol that writes groups and pairs replies with commands."""
+"""The transport of a dialogue: an asyncio.Protocol that writes groups and pairs replies with commands."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ CLOSING = 421
 
 
 class Pipeline(asyncio.Protocol):
-    """Runs one dialogue at a time over a transport that greeted, TLS and login have prepared.
+    """Runs one dialogue at a time over a transport on which greeting, TLS and login are done.
 
-    The next group is written from within `data_received`: a task waits once a dialogue, not once a reply.
-    `broken` says why nothing more can be sent, where that is so: the connection is lost, the relay said 421,
-    a reply did not come in time, could not be read or answers no command.
+    `data_received` writes the next group itself: a task waits once for a dialogue, not once for each reply.
+    `broken` is None, or says why nothing more can be sent: the connection is lost, the relay replied 421, or a reply
+    was late, unreadable or belongs to no command.
 
-    `limits` are seconds to wait for each phase's reply; CONTENT's is how long the sending may stand still.
-    `acknowledge` is called when some of a group's replies have come: the relay may wait for that with the others.
+    `limits` are the seconds to wait for each phase's reply; CONTENT's is how long the transfer may make no progress.
+    `acknowledge` is called when only some of a group's replies have arrived: the relay may hold back the others
+    until then.
     """
 
     def __init__(self, limits: Mapping[Phase, float], acknowledge: Callable[[], None] = lambda: None) -> None:
@@ -32,21 +33,21 @@ class Pipeline(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._lost = self._loop.create_future()
         self.broken: str | None = None
-        self.turned_away = False
+        self.closed_by_relay = False
 
         self._dialogue: Dialogue | None = None
         self._done: asyncio.Future[Verdict] | None = None
         self._phases: tuple[Phase, ...] = ()
         self._replies: list[RawReply] = []
         self._offered = False
-        self._may_offer = _always
+        self._may_offer = _permit
 
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._unsent = 0
 
     def take_over(self, transport: asyncio.Transport) -> None:
-        """Become the transport's protocol; what arrives from here on is ours."""
+        """Become the transport's protocol: from now on the pipeline receives its data."""
         transport.set_protocol(self)
         self._transport = transport
         if transport.is_closing():
@@ -54,22 +55,21 @@ class Pipeline(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """Is a dialogue under way?"""
+        """Whether a dialogue is running."""
         return self._dialogue is not None
 
     async def run(self, dialogue: Dialogue, may_offer: Callable[[], bool] | None = None) -> Verdict:
-        """Hold `dialogue` to its end. Cancelling it closes the connection.
+        """Run `dialogue` to its end. Cancelling it closes the connection.
 
-        `may_offer` is asked at the moment in which content would be offered; if it says no, the connection is
-        closed instead.
+        `may_offer` is called right before content is offered. If it returns False, the connection is closed instead.
 
-        The verdict's outcome is never None here: where the dialogue could not decide because the connection
-        failed, it is Deferred before content was offered and Uncertain after.
+        The verdict's outcome is never None here. Where the dialogue can't decide because the connection failed, it is
+        Deferred before content was offered and Uncertain after.
         """
         if self.busy:
-            raise RuntimeError("a connection holds one dialogue at a time")
+            raise RuntimeError("a connection runs one dialogue at a time")
         self._dialogue, self._done, self._offered = dialogue, self._loop.create_future(), False
-        self._may_offer = may_offer or _always
+        self._may_offer = may_offer or _permit
         self._phases = (Phase.MAIL,)
         self._advance(None)
         try:
@@ -81,7 +81,7 @@ class Pipeline(asyncio.Protocol):
             self._dialogue = self._done = None
 
     def abort(self, reason: str) -> None:
-        """Close the connection at once, and end the dialogue under way with what is known by now."""
+        """Close the connection at once, and end a running dialogue with the replies received so far."""
         if self.broken is None:
             self.broken = reason
         if self._timer is not None:
@@ -92,17 +92,17 @@ class Pipeline(asyncio.Protocol):
         if self._waiting:
             self._advance(self._replies)
 
-    async def quit(self, patience: float) -> None:
-        """Say QUIT and close when the relay answers or `patience` seconds have passed.
+    async def quit(self, timeout_seconds: float) -> None:
+        """Send QUIT and close when the relay answers, or after `timeout_seconds`.
 
-        Where it is not the relay's turn to hear a command, the connection is closed without a word.
+        Where the relay does not wait for a command, the connection is closed without QUIT.
         """
         if self.broken is None and self._transport is not None and not self.busy:
             self._transport.write(b"QUIT\r\n")
-            await asyncio.wait([self._lost], timeout=patience)
+            await asyncio.wait([self._lost], timeout=timeout_seconds)
         self.abort("closed")
         if self._transport is not None:
-            await asyncio.wait([self._lost], timeout=patience)
+            await asyncio.wait([self._lost], timeout=timeout_seconds)
 
     @property
     def _waiting(self) -> bool:
@@ -114,10 +114,10 @@ class Pipeline(asyncio.Protocol):
             group = next(dialogue) if replies is None else dialogue.send(replies)
         except StopIteration as stop:
             verdict: Verdict = stop.value
-            done.set_result(verdict if verdict.outcome else Verdict(self._failure(), verdict.debt))
-            if verdict.debt is SessionState.HOPELESS:
+            done.set_result(verdict if verdict.outcome else Verdict(self._failure(), verdict.state))
+            if verdict.state is SessionState.OUT_OF_STEP:
                 self.abort("the relay's replies did not match the commands")
-        except Exception as error:  # noqa: BLE001 - a wrong argument, for the caller who waits to see
+        except Exception as error:  # noqa: BLE001 - a wrong argument: it is the caller's, who awaits `_done`
             done.set_exception(error)
         else:
             self._write(group)
@@ -141,54 +141,54 @@ class Pipeline(asyncio.Protocol):
         return Deferred(self._awaited, Scope.RELAY, None, reason)
 
     def data_received(self, data: bytes) -> None:
-        """Pair what arrived with what was asked; hand complete groups to the dialogue."""
+        """Pair replies with commands; send the replies of a complete group to the dialogue."""
         reader = self._reader
         missing = len(self._phases) - len(self._replies) if self._waiting else 0
-        came = reader.feed(data)
-        self._replies += came[:missing]
-        for reply in came:
-            self.turned_away = self.turned_away or reply.code == CLOSING
+        received = reader.feed(data)
+        self._replies += received[:missing]
+        for reply in received:
+            self.closed_by_relay = self.closed_by_relay or reply.code == CLOSING
         if reader.fault:
             self.abort(reader.fault)
-        elif self.turned_away:
+        elif self.closed_by_relay:
             self.abort("the relay closes the connection (421)")
-        elif len(came) > missing or (len(came) == missing and reader.midway):
+        elif len(received) > missing or (len(received) == missing and reader.midway):
             self.abort("the relay sent a reply that answers no command")
-        elif len(came) == missing:
+        elif len(received) == missing:
             self._advance(self._replies)
         else:
             self._acknowledge()
-            if came:
+            if received:
                 self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Nothing more will come: what is under way ends with what is known."""
+        """End a running dialogue with the replies received so far."""
         if not self._lost.done():
             self._lost.set_result(None)
         self.abort("the relay hung up")
 
     def pause_writing(self) -> None:
-        """A large message is leaving: what counts from here is that it keeps moving."""
-        self._unsent = self._left()
+        """The write buffer is full: from now on the transfer of the content must make progress."""
+        self._unsent = self._buffered()
         self._watch()
 
     def resume_writing(self) -> None:
-        """The message has left, all but a last piece: the relay's reply is what to wait for."""
+        """The write buffer is nearly empty: from now on the relay's reply is awaited."""
         self._unsent = 0
         self._watch()
 
-    def _left(self) -> int:
+    def _buffered(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     @property
     def _awaited(self) -> Phase:
-        """What has to happen next: that the content moves on, or a reply to this command."""
+        """The phase that is awaited: the transfer of the content, or the reply to a command."""
         return Phase.CONTENT if self._unsent else self._phases[len(self._replies)]
 
     def _watch(self) -> None:
-        """Give what is awaited its full time from now.
+        """Restart the time limit of the awaited phase.
 
-        The timer is touched only where it would ring too late, so hardly ever.
+        The timer is replaced only where it would fire too late, which is rare.
         """
         if not self._waiting:
             return
@@ -196,15 +196,15 @@ class Pipeline(asyncio.Protocol):
         if self._timer is None or self._timer.when() > deadline:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(deadline, self._ring)
+            self._timer = self._loop.call_at(deadline, self._check_deadline)
 
-    def _ring(self) -> None:
+    def _check_deadline(self) -> None:
         self._timer = None
         if not self._waiting:
             return
-        left = self._left()
+        left = self._buffered()
         if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._ring)
+            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
         elif left < self._unsent:
             self._unsent = left
             self._watch()
@@ -213,5 +213,5 @@ class Pipeline(asyncio.Protocol):
             self.abort(f"no answer in {self._awaited} within {limit:g} seconds")
 
 
-def _always() -> bool:
+def _permit() -> bool:
     return True

@@ -1,11 +1,11 @@
-"""Sending through an SMTP relay: a connection, and the relay as a pool of them.
+"""The connections of one SMTP relay.
 
-    async with Relay(settings.smtp) as relay:
-        async with relay.connection() as connection:      # one worker's; waits until the relay has room
+    async with RelayPool(settings.smtp) as pool:
+        async with pool.connection() as connection:      # waits until the pool has a connection to give
             while connection.usable and (mail := ...):
                 outcome = await connection.send(envelope, message)
 
-Run as many workers as `relay.ceiling`; the relay decides how many of them have a connection at a time.
+Run as many tasks as `pool.ceiling`; the pool decides how many of them have a connection at a time.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from mailer.smtp.failure import ConnectionFailed
 from mailer.smtp.handshake import tls_context
 from mailer.smtp.oauth2 import token_source
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between attempts to connect, each varied by up to half
+INITIAL_PAUSE, MAX_PAUSE = 0.2, 5.0  # seconds between attempts to connect, each varied by up to half
 
 
 class RelayPool:
-    """An SMTP relay: opens connections as they are wanted, keeps them for the next one, and closes them.
+    """The connections of an SMTP relay: opened on demand, used again, and closed.
 
-    It begins with a few, adds more while that raises the rate, and goes down to what the relay serves when one
-    is refused (421, or no connection). `patience` is for how many seconds it tries when there is none at all.
-    `turn` is how many messages may go out on a connection before it is given back; None: as many as it bears.
+    It begins with a few, adds more while that raises the rate, and goes down to the number that the relay serves when
+    one is refused (421, or no connection). `retry_seconds` is how long it tries while there is no connection at all.
+    `quota` is the most messages on a connection before it is given back; None: as many as the connection may have.
 
-    Two connections on which the relay refused one more message after the same number are taken for its limit, which
-    all keep to from then on; one alone may be a whim. A relay that refuses BDAT gets DATA.
+    Where the relay refuses one more message on two connections after the same number of messages, that number is its
+    limit for all connections; after one refusal the number is not certain. A relay that refuses BDAT gets DATA.
     """
 
     def __init__(
-        self, settings: RelaySettings, *, name: str = "", patience: float = 5.0, turn: int | None = None
+        self, settings: RelaySettings, *, name: str = "", retry_seconds: float = 5.0, quota: int | None = None
     ) -> None:
         self._settings = settings
-        self._name, self._turn = name, turn
-        self._patience = patience
+        self._name, self._quota = name, quota
+        self._retry_seconds = retry_seconds
         self._tls = tls_context(settings)
         self._tokens = token_source(settings)
         self._concurrency = Concurrency(settings.connections)
@@ -51,29 +51,29 @@ class RelayPool:
         self._failure: ConnectionFailed | None = None
         self._free: list[Connection] = []
         self._busy: set[Connection] = set()
-        self._turns = 0
-        self._wanted = 0
+        self._permits = 0
+        self._waiting = 0
         self._finished = 0
-        self._full_at: int | None = None
-        self._most: int | None = None
+        self._refused_after: int | None = None
+        self._max_messages: int | None = None
         self._changed = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
-        self._pulse: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def ceiling(self) -> int:
-        """The most connections that there will be."""
+        """The most connections that may be open."""
         return self._concurrency.ceiling
 
     @property
     def limit(self) -> int:
-        """How many of them may be in use just now."""
+        """How many connections may be in use at the moment."""
         return self._concurrency.limit
 
     @property
     def has_room(self) -> bool:
-        """Whether there are fewer who have or wait for a connection than there may be connections."""
-        return self._turns + self._wanted < self._concurrency.ceiling
+        """Whether fewer tasks have or await a connection than there may be connections."""
+        return self._permits + self._waiting < self._concurrency.ceiling
 
     async def __aenter__(self) -> Self:
         self._observe()
@@ -82,9 +82,9 @@ class RelayPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pulse is not None:
-            self._pulse.cancel()
-            self._pulse = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for connection in (*self._free, *self._busy):
             self._close(connection)
         self._free.clear()
@@ -92,82 +92,82 @@ class RelayPool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A usable connection of one's own, as soon as there is room for one more.
+        """A usable connection for the caller alone; waits until the limit allows one more.
 
         Raises ConnectionFailed (a RelayUnavailable) where there is none and none can be opened within
-        `patience` seconds, or at once where trying again would not help; ConfigurationError as `open` does.
+        `retry_seconds`, or at once where trying again would not help; ConfigurationError as `Connection.open` does.
         """
-        connection = await self._take()
+        connection = await self._acquire()
         try:
             yield connection
         finally:
-            self._give_back(connection)
+            self._release(connection)
 
-    async def _take(self) -> Connection:
+    async def _acquire(self) -> Connection:
         while True:
-            await self._take_turn()
+            await self._acquire_permit()
             try:
                 connection = self._reuse() or await self._open()
             except BaseException:
-                self._end_turn()
+                self._release_permit()
                 raise
             if connection is not None:
-                connection.begin_turn(self._turn)
+                connection.set_quota(self._quota)
                 self._busy.add(connection)
-                self._announce()
+                self._notify()
                 return connection
-            self._end_turn()
+            self._release_permit()
 
-    def _give_back(self, connection: Connection) -> None:
+    def _release(self, connection: Connection) -> None:
         self._busy.discard(connection)
-        if connection.turned_away:
+        if connection.closed_unserved:
             self._lower()
         if connection.refuses_bdat:
             self._avoid_bdat()
         if connection.full:
             self._note_limit(connection.sent)
-        if connection.usable and self._pulse is not None:
+        if connection.usable and self._timer is not None:
             self._free.append(connection)
         else:
             self._close(connection)
-        self._end_turn()
+        self._release_permit()
 
     def _avoid_bdat(self) -> None:
-        """The relay refused BDAT on one connection: the others need not try it."""
+        """Use DATA on all connections: the relay refused BDAT on one of them."""
         self._settings = self._settings.model_copy(update={"chunking": False})
         for connection in (*self._busy, *self._free):
             connection.avoid_bdat()
 
     def _note_limit(self, messages: int) -> None:
-        """The relay refused one more on a connection that had `messages`."""
-        if messages == self._full_at:
-            self._most = min(messages, self._most or messages)
+        """Record that the relay refused one more message on a connection after `messages`."""
+        if messages == self._refused_after:
+            self._max_messages = min(messages, self._max_messages or messages)
             for connection in (*self._busy, *self._free):
-                connection.keep_to(self._most)
-        self._full_at = messages
+                connection.limit_messages(self._max_messages)
+        self._refused_after = messages
 
-    async def _take_turn(self) -> None:
-        self._wanted += 1
+    async def _acquire_permit(self) -> None:
+        self._waiting += 1
         before = self._failure
         try:
-            while self._turns >= self._room():
+            while self._permits >= self._max_permits():
                 await self._changed.wait()
                 if self._failure is not None and self._failure is not before:
-                    raise self._failure  # who went ahead found it away
+                    raise self._failure  # the task that tried first found no relay
         finally:
-            self._wanted -= 1
-        self._turns += 1
+            self._waiting -= 1
+        self._permits += 1
 
-    def _room(self) -> int:
-        """While none is open, one goes ahead: it waits for a relay that is away, and the others wait for it."""
+    def _max_permits(self) -> int:
+        """How many tasks may have a connection. While none is open, one task tries and the others wait for it."""
         return self._concurrency.limit if self._busy or self._free else 1
 
-    def _end_turn(self) -> None:
-        self._turns -= 1
-        self._announce()
+    def _release_permit(self) -> None:
+        self._permits -= 1
+        self._notify()
 
-    def _announce(self) -> None:
-        """Let all who wait look again."""
+    def _notify(self) -> None:
+        """Wake all waiting tasks, so that each checks again."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -180,37 +180,37 @@ class RelayPool:
         return None
 
     async def _open(self) -> Connection | None:
-        """A new connection, or None where the relay refuses one more but serves those that there are."""
+        """A new connection, or None where the relay refuses one more but serves the others."""
         loop = asyncio.get_running_loop()
-        pause = FIRST_PAUSE
+        pause = INITIAL_PAUSE
         while True:
             started = loop.time()
             try:
                 connection = await Connection.open(self._settings, self._tls, self._name, self._tokens)
-                if self._most is not None:
-                    connection.keep_to(self._most)
+                if self._max_messages is not None:
+                    connection.limit_messages(self._max_messages)
             except ConnectionFailed as error:
-                if self._others():
+                if self._count_others():
                     self._lower()
                     return None
                 if self._away_since is None:
                     self._away_since = started
-                if error.lasting or loop.time() + pause > self._away_since + self._patience:
+                if error.lasting or loop.time() + pause > self._away_since + self._retry_seconds:
                     self._failure = error
                     raise
             else:
                 self._away_since = None
                 return connection
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - so that not all come back at once
-            pause = min(pause * 2, LONGEST_PAUSE)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads the attempts of many tasks
+            pause = min(pause * 2, MAX_PAUSE)
 
-    def _others(self) -> int:
-        """How many connections there are, or may soon be, beside the caller's."""
-        return self._turns - 1 + sum(connection.usable for connection in self._free)
+    def _count_others(self) -> int:
+        """How many connections there are, or may soon be, besides the caller's."""
+        return self._permits - 1 + sum(connection.usable for connection in self._free)
 
     def _lower(self) -> None:
-        if others := self._others():
-            self._concurrency.lower(asyncio.get_running_loop().time(), others)
+        if count := self._count_others():
+            self._concurrency.lower(asyncio.get_running_loop().time(), count)
 
     def _close(self, connection: Connection) -> None:
         self._finished += connection.sent
@@ -219,15 +219,15 @@ class RelayPool:
         closing.add_done_callback(self._closing.discard)
 
     def _observe(self) -> None:
-        """Four times a second: let the number of connections follow the rate, and close those that idle."""
+        """Four times a second: adjust the number of connections to the rate, and close idle ones."""
         loop = asyncio.get_running_loop()
         before = self._concurrency.limit
         finished = self._finished + sum(connection.sent for connection in (*self._busy, *self._free))
-        saturated = self._wanted > 0 and len(self._busy) >= before
+        saturated = self._waiting > 0 and len(self._busy) >= before
         self._concurrency.observe(loop.time(), finished, saturated=saturated)
-        for worn in [connection for connection in self._free if not connection.usable]:
-            self._free.remove(worn)
-            self._close(worn)
+        for unusable in [connection for connection in self._free if not connection.usable]:
+            self._free.remove(unusable)
+            self._close(unusable)
         if self._concurrency.limit > before:
-            self._announce()
-        self._pulse = loop.call_later(WINDOW, self._observe)
+            self._notify()
+        self._timer = loop.call_later(WINDOW, self._observe)

@@ -1,11 +1,11 @@
-"""Several relays behind one face: each its share of the mail, and who is ill or full leaves it to the others.
+"""The relays of the settings as one: each gets its share of the mail; unhealthy or rate-limited ones are skipped.
 
     async with Relays(settings.every_relay) as relays:
         async with relays.connection() as connection:       # to one of them: connection.relay says which
-            while connection.has_turn and (mail := ...):
+            while connection.has_quota and (mail := ...):
                 outcome = await connection.send(envelope, message)
 
-With one relay it is that relay: its connections are held until they are worn, and its errors are raised at once.
+With one relay, each connection is used for as many messages as it may have, and errors are raised at once.
 """
 
 from __future__ import annotations
@@ -23,63 +23,65 @@ from mailer.smtp.connection import Connection
 from mailer.smtp.failure import ConnectionFailed
 from mailer.smtp.pool import RelayPool
 
-TURN = 20  # messages on a connection before the next choice, where there is a choice
-PATIENCE = 5.0  # seconds without any relay that serves
+QUOTA = 20  # messages on a connection before a relay is chosen again, where there are several
+RETRY_SECONDS = 5.0  # how long to try while no relay serves
 
 
 class Relays:
-    """The relays of the settings. Each is chosen by weight among those that are well and have room.
+    """The relays of the settings. Each is chosen by weight among those that are healthy and have room.
 
-    A weight is a share of the mail; who is slower than its share asks for leaves the rest to the others. A relay
-    that fails three times in a row, or whose connection fails for good, is left alone and then probed with one
-    connection. `several` says whether what one did not take can be offered to another.
+    A weight is a share of the mail; mail that a relay is too slow for goes to the others. A relay that fails three
+    times in a row, or whose connection fails permanently, is not used for a while and then probed with one connection.
+    `several`: a message that one relay did not take can be offered to another.
     """
 
     def __init__(self, settings: Mapping[str, NamedRelay]) -> None:
         self.several = len(settings) > 1
-        patience = 0.0 if self.several else PATIENCE
+        retry_seconds = 0.0 if self.several else RETRY_SECONDS
         self._relays = {
-            name: RelayPool(one, name=name, patience=patience, turn=TURN if self.several else None)
+            name: RelayPool(
+                one, name=name, retry_seconds=retry_seconds, quota=QUOTA if self.several else None
+            )
             for name, one in settings.items()
         }
         self._breakers = {name: Breaker() for name in settings}
-        self._resting = dict.fromkeys(settings, float("-inf"))
+        self._suspended_until = dict.fromkeys(settings, float("-inf"))
         self._weights = {name: one.weight for name, one in settings.items()}
-        self._shares = WeightedRoundRobin(self._weights)
-        self._open = AsyncExitStack()
+        self._round_robin = WeightedRoundRobin(self._weights)
+        self._stack = AsyncExitStack()
 
     @property
     def ceiling(self) -> int:
-        """The most connections that are of use, to all relays together: as many as their weights can fill."""
+        """The most connections, to all relays together, that mail divided by the weights can use."""
         total = sum(self._weights.values())
         full = min(relay.ceiling * total // self._weights[name] for name, relay in self._relays.items())
         return max(len(self._relays), min(full, sum(relay.ceiling for relay in self._relays.values())))
 
     async def __aenter__(self) -> Self:
         for relay in self._relays.values():
-            await self._open.enter_async_context(relay)
+            await self._stack.enter_async_context(relay)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._open.aclose()
+        await self._stack.aclose()
 
-    def rest(self, name: str, seconds: float) -> None:
-        """Leave a relay alone for so long: its limits are reached. Of several such words the shortest holds."""
+    def suspend(self, name: str, seconds: float) -> None:
+        """Do not use a relay for `seconds`: its limits are reached. Of several such calls the shortest time holds."""
         now = asyncio.get_running_loop().time()
-        before = self._resting[name]
-        self._resting[name] = min(before, now + seconds) if before > now else now + seconds
+        current = self._suspended_until[name]
+        self._suspended_until[name] = min(current, now + seconds) if current > now else now + seconds
 
-    def resting_for(self) -> float:
+    def seconds_until_available(self) -> float:
         """How many seconds it is until a relay has room; 0 while one has."""
-        return max(0.0, min(self._resting.values()) - asyncio.get_running_loop().time())
+        return max(0.0, min(self._suspended_until.values()) - asyncio.get_running_loop().time())
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A usable connection to the relay whose turn it is, as soon as that has room for one more.
+        """A usable connection to the relay that is next by weight; waits until that has room for one more.
 
-        Raises ConnectionFailed where no relay serves (of several: for PATIENCE seconds); ConfigurationError as
+        Raises ConnectionFailed where no relay serves (of several: within RETRY_SECONDS); ConfigurationError as
         `Connection.open` does.
         """
         async with AsyncExitStack() as stack:
@@ -97,13 +99,13 @@ class Relays:
 
     async def _connect(self, stack: AsyncExitStack) -> Connection:
         loop = asyncio.get_running_loop()
-        give_up = loop.time() + PATIENCE
+        deadline = loop.time() + RETRY_SECONDS
         failure: ConnectionFailed | None = None
         while True:
             if (name := self._choose(loop.time())) is None:
-                if loop.time() >= give_up:
+                if loop.time() >= deadline:
                     raise failure or RelayUnavailable(
-                        "No relay serves.", hint="`mailer doctor` looks at each."
+                        "No relay serves.", hint="`mailer doctor` tries each of them."
                     )
                 await asyncio.sleep(0.1)
                 continue
@@ -121,30 +123,31 @@ class Relays:
                 raise
 
     def _choose(self, now: float) -> str | None:
-        """The next relay of those that are well; one that has room, if any has."""
+        """The next of the healthy relays; one that has room, if any has."""
         if not self.several:
             return next(iter(self._relays))
-        well = [name for name, breaker in self._breakers.items() if breaker.allows(now)]
-        able = [name for name in well if self._resting[name] <= now and self._relays[name].has_room]
-        return self._shares.pick(able or well) if well else None
+        healthy = [name for name, breaker in self._breakers.items() if breaker.allows(now)]
+        available = [
+            name for name in healthy if self._suspended_until[name] <= now and self._relays[name].has_room
+        ]
+        return self._round_robin.pick(available or healthy) if healthy else None
 
 
 class WeightedRoundRobin:
-    """Turns by weight, evenly mixed: of 3 and 1, every fourth turn is the other's.
+    """Smooth weighted round-robin, as nginx has it: with weights 3 and 1, each fourth choice is the second name.
 
-    This is smooth weighted round-robin, as nginx does it. Who could not take its turns does not make up for them
-    afterwards.
+    A name that was not a candidate for a while gets no more than its share afterwards.
     """
 
     def __init__(self, weights: Mapping[str, int]) -> None:
         self._weights = dict(weights)
-        self._claims = dict.fromkeys(weights, 0)
+        self._credits = dict.fromkeys(weights, 0)
 
-    def pick(self, able: Collection[str]) -> str:
-        """Whose turn it is, of those that are `able` to take it (one at least)."""
-        present = [name for name in self._weights if name in able]
-        for name in present:
-            self._claims[name] += self._weights[name]
-        chosen = max(present, key=self._claims.__getitem__)
-        self._claims[chosen] -= sum(self._weights[name] for name in present)
+    def pick(self, available: Collection[str]) -> str:
+        """The next name, of those that are `available` (one at least)."""
+        candidates = [name for name in self._weights if name in available]
+        for name in candidates:
+            self._credits[name] += self._weights[name]
+        chosen = max(candidates, key=self._credits.__getitem__)
+        self._credits[chosen] -= sum(self._weights[name] for name in candidates)
         return chosen

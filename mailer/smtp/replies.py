@@ -1,26 +1,26 @@
-"""SMTP replies, read from whatever pieces the network delivers them in (RFC 5321 section 4.2)."""
+"""Read SMTP replies from the pieces in which the network delivers them (RFC 5321 section 4.2)."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-LONGEST_LINE = 4096  # RFC 5321 says 512; relays are known to say more
-MOST_LINES = 100
+MAX_LINE_LENGTH = 4096  # RFC 5321 says 512; some relays send longer lines
+MAX_LINES = 100
 _CODES = {b"%d" % code: code for code in range(200, 600)}
 
 
 class RawReply(NamedTuple):
-    """One reply as it came: `text` is its lines, without code and line ends, joined by line feeds."""
+    """One reply as received: `text` is its lines, without code and line ends, joined by line feeds."""
 
     code: int
     text: bytes
 
 
 class ReplyReader:
-    """Turns bytes into replies. How the bytes are split makes no difference to what is read.
+    """Turns bytes into replies. The result does not depend on how the bytes are split.
 
-    After a line that can't be part of a reply, `fault` says why and nothing more is read: what follows could
-    not be paired with its command.
+    After a line that can't be part of a reply, `fault` says why, and nothing more is read: later replies could not be
+    paired with their commands.
     """
 
     __slots__ = ("_code", "_lines", "_rest", "fault")
@@ -33,7 +33,7 @@ class ReplyReader:
 
     @property
     def midway(self) -> bool:
-        """Has a reply begun that is not complete?"""
+        """Whether a reply has begun and is not complete."""
         return bool(self._rest or self._lines)
 
     def feed(self, data: bytes) -> list[RawReply]:
@@ -45,19 +45,19 @@ class ReplyReader:
         self._rest = lines.pop()
         for line in lines:
             code = _CODES.get(line[:3])
-            if code and line[3:4] == b" " and not self._lines and len(line) <= LONGEST_LINE:
-                replies.append(RawReply(code, line[4:].rstrip(b"\r")))  # as nearly all replies are
+            if code and line[3:4] == b" " and not self._lines and len(line) <= MAX_LINE_LENGTH:
+                replies.append(RawReply(code, line[4:].rstrip(b"\r")))  # the form of nearly all replies
             elif (reply := self._read(line)) is not None:
                 replies.append(reply)
             elif self.fault:
                 return replies
-        if len(self._rest) > LONGEST_LINE:
+        if len(self._rest) > MAX_LINE_LENGTH:
             self.fault = "a reply line is too long"
         return replies
 
     def _read(self, line: bytes) -> RawReply | None:
         code, separator, text = line[:3], line[3:4], line[4:].rstrip(b"\r")
-        if len(line) > LONGEST_LINE:
+        if len(line) > MAX_LINE_LENGTH:
             self.fault = "a reply line is too long"
         elif code not in _CODES or separator not in (b" ", b"-", b"\r", b""):
             self.fault = "a reply can't be read"
@@ -68,7 +68,7 @@ class ReplyReader:
                 text = b"\n".join((*self._lines, text))
                 self._lines = []
             return RawReply(_CODES[code], text)
-        elif len(self._lines) >= MOST_LINES:
+        elif len(self._lines) >= MAX_LINES:
             self.fault = "a reply has too many lines"
         else:
             self._code = code

@@ -1,12 +1,12 @@
 """SASL mechanisms as dialogues: each yields a response to the challenge that the relay sent (RFC 4954).
 
     PLAIN       RFC 4616, with an initial response
-    LOGIN       draft-murchison-sasl-login-00: answers what is asked, by the challenge's text
+    LOGIN       draft-murchison-sasl-login-00; the text of a challenge says what it asks for
     CRAM-MD5    RFC 2195
     XOAUTH2     Google's and Microsoft's form of a bearer token; a refusal comes as a challenge
 
-A mechanism never answers a challenge that asks for something else: it raises UnexpectedChallenge, and the caller
-cancels the login. So a password is never sent where a user name is asked for.
+A mechanism raises UnexpectedChallenge for a challenge that asks for something else, and the caller cancels the login.
+So a password is never sent where a user name is asked for.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Literal, TypeAlias
 Method = Literal["plain", "login", "cram-md5", "xoauth2"]
 PASSWORD_METHODS: tuple[Method, ...] = ("plain", "login", "cram-md5")
 
-# Receives challenges (decoded), yields responses (not encoded). What it yields first is the initial response, or None
-# where the mechanism waits for a challenge. It ends after its last response.
+# Receives challenges (decoded), yields responses (not encoded). The first yield is the initial response, or None where
+# the mechanism waits for a challenge. It ends after its last response.
 Dialogue: TypeAlias = Generator[bytes | None, bytes, None]
 
 
 class UnexpectedChallenge(Exception):
-    """The relay asks for what this mechanism does not say at this point."""
+    """The relay asks for something that this mechanism does not send at this point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,15 @@ class Credentials:
 
 
 def choose(offered: Iterable[str], wanted: Method | Literal["auto"], *, oauth2: bool) -> Method | None:
-    """The method to log in with, of those that the relay offered; None where none of them will do.
+    """The method to log in with, of those that the relay offers; None where none is usable.
 
-    ``auto`` is XOAUTH2 where a token can be had, else the first of PASSWORD_METHODS that is offered.
+    ``auto`` is XOAUTH2 where there are tokens (`oauth2`), else the first of PASSWORD_METHODS that is offered.
     """
     names = {name.lower() for name in offered}
-    able: tuple[Method, ...] = (wanted,) if wanted != "auto" else ("xoauth2",) if oauth2 else PASSWORD_METHODS
-    return next((method for method in able if method in names), None)
+    usable: tuple[Method, ...] = (
+        (wanted,) if wanted != "auto" else ("xoauth2",) if oauth2 else PASSWORD_METHODS
+    )
+    return next((method for method in usable if method in names), None)
 
 
 def begin(method: Method, credentials: Credentials) -> Dialogue:
@@ -53,18 +55,18 @@ def begin(method: Method, credentials: Credentials) -> Dialogue:
     return _DIALOGUES[method](credentials)
 
 
-def spelled(credentials: Credentials) -> tuple[str, ...]:
-    """How XOAUTH2 says the credentials on the wire, for a relay may repeat what it heard."""
+def wire_forms(credentials: Credentials) -> tuple[str, ...]:
+    """The credentials in the form in which XOAUTH2 sends them: a relay may repeat it in a reply."""
     return (encode(_bearer(credentials)).decode(),)
 
 
 def encode(response: bytes) -> bytes:
-    """A response as it stands on a line."""
+    """A response in base64, as it is sent."""
     return b2a_base64(response, newline=False)
 
 
 def decode(challenge: str) -> bytes:
-    """What a relay asked; text that is not base64 is taken as it is, for some relays do not encode it."""
+    """The decoded challenge; text that is not base64 is returned as it is, because some relays do not encode it."""
     try:
         return a2b_base64(challenge.strip(), strict_mode=True)
     except ValueError:
@@ -79,7 +81,7 @@ def _plain(credentials: Credentials) -> Dialogue:
 
 
 def _login(credentials: Credentials) -> Dialogue:
-    challenge = yield None  # a relay may ignore an initial response, and ask for the user name all the same
+    challenge = yield None  # a relay may ignore an initial response and still ask for the user name
     if _asks_for_password(challenge):
         raise UnexpectedChallenge("it asks for the password first")
     challenge = yield credentials.username.encode()
@@ -100,7 +102,7 @@ def _xoauth2(credentials: Credentials) -> Dialogue:
     message = _bearer(credentials)
     if not (yield message):
         yield message  # the relay ignored the initial response and asks for it
-    yield b""  # the challenge was a refusal: the reply to this says so
+    yield b""  # the challenge was a refusal; the relay then sends the error reply
 
 
 def _bearer(credentials: Credentials) -> bytes:

@@ -11,19 +11,17 @@ from http.client import HTTPException
 
 from mailer.config import OAuth2Settings
 
-PATIENCE = 20.0  # seconds for the endpoint to answer
-LARGEST = 1 << 20  # bytes of an answer that are read
+TIMEOUT = 20.0  # seconds for the endpoint to answer
+MAX_ANSWER_BYTES = 1 << 20
 
 
 def post(settings: OAuth2Settings, fields: Mapping[str, str]) -> tuple[int, bytes]:
-    """The status and the body of the endpoint's answer. No redirect is followed: it would carry the secrets elsewhere.
+    """The status and the body of the endpoint's answer. Redirects are not followed: they would send the secrets elsewhere.
 
-    Raises OSError where it can't be asked, an ssl.SSLCertVerificationError among others.
+    Raises OSError where the request fails, such as an ssl.SSLCertVerificationError.
     """
     tls = ssl.create_default_context(cafile=settings.ca_file)
-    opener = (
-        urllib.request.OpenerDirector()
-    )  # without the handlers that follow redirects and raise for a status
+    opener = urllib.request.OpenerDirector()  # it has no handlers for redirects and error statuses
     for handler in (urllib.request.ProxyHandler(), urllib.request.HTTPSHandler(context=tls)):
         opener.add_handler(handler)
     request = urllib.request.Request(  # noqa: S310 - the settings take https:// only
@@ -32,8 +30,8 @@ def post(settings: OAuth2Settings, fields: Mapping[str, str]) -> tuple[int, byte
         headers={"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"},
     )
     try:
-        with opener.open(request, timeout=PATIENCE) as answer:
-            return answer.status, answer.read(LARGEST)
+        with opener.open(request, timeout=TIMEOUT) as answer:
+            return answer.status, answer.read(MAX_ANSWER_BYTES)
     except urllib.error.URLError as error:
         raise error.reason if isinstance(error.reason, OSError) else OSError(str(error.reason)) from None
     except HTTPException as error:

@@ -1,4 +1,4 @@
-"""One message's dialogue with a relay, without any I/O: which commands to send, and what the replies come to.
+"""One message's dialogue with a relay, without any I/O: which commands to send, and what the replies mean.
 
     CHUNKING + PIPELINING   RSET?, [MAIL RCPT BDAT content]           one round trip
     PIPELINING              RSET?, [MAIL RCPT DATA] [content .]       two
@@ -31,13 +31,9 @@ from mailer.smtp.outcome import (
 )
 from mailer.smtp.replies import RawReply
 
-LONGEST_PATH = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
-_COMMAND_REFUSED = (
-    500,
-    502,
-    503,
-    504,
-)  # they speak of the command, not of the message (RFC 5321 section 4.2.1)
+MAX_PATH_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
+# These codes refuse the command, not the message (RFC 5321 section 4.2.1).
+_NOT_IMPLEMENTED = (500, 502, 503, 504)
 _PATH = re.compile(r"[!#-;=?A-Z\[\]-~]+@[!#-;=?A-Z\[\]-~]+")  # printable ASCII, without <>"\\ and the @
 
 
@@ -45,8 +41,9 @@ _PATH = re.compile(r"[!#-;=?A-Z\[\]-~]+@[!#-;=?A-Z\[\]-~]+")  # printable ASCII,
 class Envelope:
     """SMTP sender (empty for the null return path) and the one recipient.
 
-    Raises InvalidInput, which does not repeat the address, where one can't stand in a command: anything but
-    printable ASCII, a space, an angle bracket, a quote, a backslash, no @, or over 254 characters.
+    Raises InvalidInput, which does not repeat the address, where an address can't be written in a command: it has
+    other characters than printable ASCII, a space, an angle bracket, a quote or a backslash, no @, or more than 254
+    characters.
     """
 
     sender: str
@@ -59,12 +56,12 @@ class Envelope:
 
     @property
     def local_parts(self) -> tuple[str, ...]:
-        """What a reply must not repeat to the operator."""
+        """The parts of both addresses that are masked in a reply."""
         return self.recipient.rpartition("@")[0], self.sender.rpartition("@")[0]
 
 
 def _check_path(role: str, address: str) -> None:
-    if len(address) > LONGEST_PATH or not _PATH.fullmatch(address):
+    if len(address) > MAX_PATH_LENGTH or not _PATH.fullmatch(address):
         raise InvalidInput(
             f"The {role}'s address can't be written in an SMTP command.",
             hint="An envelope address is plain ASCII, name@domain, without spaces, quotes or angle brackets.",
@@ -73,9 +70,10 @@ def _check_path(role: str, address: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What the relay's EHLO reply offers of what we use.
+    """The extensions in the relay's EHLO reply that we use.
 
-    `size` is 0 where it states no limit; `mailmax` is how many messages a connection may have (RFC 9422).
+    `size` is the most bytes of a message, 0 where the relay states no limit. `mailmax` is the most messages of a
+    connection (RFC 9422).
     """
 
     pipelining: bool = False
@@ -85,24 +83,24 @@ class Capabilities:
 
 
 class SessionState(Enum):
-    """What a transaction that failed leaves to be said before the next one may begin."""
+    """The commands that a failed transaction requires before the next one may begin."""
 
     NONE = b""
     RESET = b"RSET\r\n"
-    DOT_AND_RESET = b".\r\nRSET\r\n"  # DATA was accepted although no recipient was (RFC 2920 section 3.1)
-    HOPELESS = b"QUIT\r\n"  # replies and commands no longer match: the connection has to go
+    DOT_AND_RESET = b".\r\nRSET\r\n"  # DATA was accepted without a recipient (RFC 2920 section 3.1)
+    OUT_OF_STEP = b"QUIT\r\n"  # replies no longer match commands: close the connection
 
 
 class Group(NamedTuple):
-    """Commands that are written in one go, and the phase that each of their replies belongs to."""
+    """Commands that are written together, and the phase of each of their replies. `offers`: the content is in it."""
 
     data: tuple[bytes, ...]
     phases: tuple[Phase, ...]
     offers: bool = False
 
 
-def _hundreds(phase: Phase) -> int:
-    """What a positive reply begins with."""
+def _positive_class(phase: Phase) -> int:
+    """The first digit of a positive reply."""
     return 3 if phase is Phase.DATA else 2
 
 
@@ -110,29 +108,30 @@ _MAIL, _RCPT, _DATA, _FINAL = (Phase.MAIL,), (Phase.RCPT,), (Phase.DATA,), (Phas
 _OPENING = (Phase.MAIL, Phase.RCPT, Phase.DATA)
 _ALL = (Phase.MAIL, Phase.RCPT, Phase.FINAL)
 _POSITIVE: dict[tuple[Phase, ...], list[int]] = {
-    phases: [_hundreds(phase) for phase in phases] for phases in (_MAIL, _RCPT, _DATA, _FINAL, _OPENING, _ALL)
+    phases: [_positive_class(phase) for phase in phases]
+    for phases in (_MAIL, _RCPT, _DATA, _FINAL, _OPENING, _ALL)
 }
 
 
 class Verdict(NamedTuple):
-    """How a transaction ended. `outcome` is None where replies are missing and those that came don't decide."""
+    """How a transaction ended. `outcome` is None where replies are missing and the others do not decide."""
 
     outcome: Outcome | None
-    debt: SessionState
+    state: SessionState
 
 
 Dialogue: TypeAlias = Generator[Group, list[RawReply], Verdict]
 
 
-def transact(envelope: Envelope, content: Content, offered: Capabilities, debt: SessionState) -> Dialogue:
+def transact(envelope: Envelope, content: Content, offered: Capabilities, state: SessionState) -> Dialogue:
     """The dialogue for one message: yields groups, is sent the replies to each, returns the verdict.
 
-    It must be sent fewer replies than a group has phases only when the connection is lost.
+    Send it fewer replies than a group has phases only when the connection is lost.
     """
     if offered.size and content.size > offered.size:
         reason = f"the message has {content.size} bytes and the relay takes at most {offered.size}"
-        return Verdict(Rejected(Phase.MAIL, Scope.SENDER, None, reason), debt)
-    if debt is not SessionState.NONE and (refused := (yield from _pay(debt))):
+        return Verdict(Rejected(Phase.MAIL, Scope.SENDER, None, reason), state)
+    if state is not SessionState.NONE and (refused := (yield from _reset(state))):
         return refused
     for group in _groups(envelope, content, offered):
         replies = yield group
@@ -141,17 +140,17 @@ def transact(envelope: Envelope, content: Content, offered: Capabilities, debt: 
     return Verdict(Accepted(read_reply(*replies[-1], envelope.local_parts)), SessionState.NONE)
 
 
-def _pay(debt: SessionState) -> Generator[Group, list[RawReply], Verdict | None]:
-    group = Group((debt.value,), (Phase.MAIL,) * debt.value.count(b"\r\n"))
+def _reset(state: SessionState) -> Generator[Group, list[RawReply], Verdict | None]:
+    group = Group((state.value,), (Phase.MAIL,) * state.value.count(b"\r\n"))
     replies = yield group
     if len(replies) < len(group.phases):
         return Verdict(None, SessionState.NONE)
-    reset = replies[-1]
-    if _positive(Phase.MAIL, reset.code):
+    last = replies[-1]
+    if _positive(Phase.MAIL, last.code):
         return None
-    reply = read_reply(*reset)
+    reply = read_reply(*last)
     return Verdict(
-        Deferred(Phase.MAIL, Scope.RELAY, reply, f"RSET was refused: {reply}"), SessionState.HOPELESS
+        Deferred(Phase.MAIL, Scope.RELAY, reply, f"RSET was refused: {reply}"), SessionState.OUT_OF_STEP
     )
 
 
@@ -172,7 +171,7 @@ def _groups(envelope: Envelope, content: Content, offered: Capabilities) -> tupl
 
 
 def _positive(phase: Phase, code: int) -> bool:
-    return code // 100 == _hundreds(phase)
+    return code // 100 == _positive_class(phase)
 
 
 def _all_positive(group: Group, replies: Sequence[RawReply]) -> bool:
@@ -182,8 +181,8 @@ def _all_positive(group: Group, replies: Sequence[RawReply]) -> bool:
 def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope, *, bdat: bool) -> Verdict:
     """The verdict on replies of which some are missing or not positive.
 
-    The first reply that is not positive decides, for whatever follows it in its group follows from it. `bdat` says
-    that the content goes with BDAT. A relay that does not know that command takes the content for more commands.
+    The first reply that is not positive decides: the later replies of its group follow from it. `bdat`: the content
+    was sent with BDAT. A relay that does not know that command reads the content as more commands.
     """
     taken = [_positive(phase, raw.code) for phase, raw in zip(group.phases, replies, strict=False)]
     if all(taken):
@@ -191,18 +190,20 @@ def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope, *, bda
     decisive = taken.index(False)
     phase = group.phases[decisive]
     reply = read_reply(*replies[decisive], envelope.local_parts)
-    senseless = reply.code // 100 not in (4, 5)
+    unexpected = reply.code // 100 not in (4, 5)
     contradicted = taken[decisive:] == [False, True, True]
-    if group.offers and phase is not Phase.FINAL and (senseless or contradicted):
+    if group.offers and phase is not Phase.FINAL and (unexpected or contradicted):
         reason = f"the content was offered and the replies do not match the commands: {reply}"
-        return Verdict(Uncertain(phase, reason), SessionState.HOPELESS)
-    if bdat and phase is Phase.FINAL and reply.code in _COMMAND_REFUSED:
+        return Verdict(Uncertain(phase, reason), SessionState.OUT_OF_STEP)
+    if bdat and phase is Phase.FINAL and reply.code in _NOT_IMPLEMENTED:
         reason = f"the relay offers CHUNKING and refuses BDAT: {reply}"
-        return Verdict(Deferred(phase, Scope.CONNECTION, reply, reason), SessionState.HOPELESS)
-    return Verdict(classify(phase, reply), SessionState.HOPELESS if senseless else _debt(group, taken))
+        return Verdict(Deferred(phase, Scope.CONNECTION, reply, reason), SessionState.OUT_OF_STEP)
+    return Verdict(
+        classify(phase, reply), SessionState.OUT_OF_STEP if unexpected else _state_after(group, taken)
+    )
 
 
-def _debt(group: Group, taken: Sequence[bool]) -> SessionState:
-    """RFC 2920 section 3.1: a relay may accept DATA in a group in which it refused MAIL or RCPT."""
+def _state_after(group: Group, taken: Sequence[bool]) -> SessionState:
+    """The state after a refusal. A relay may accept DATA after it refused MAIL or RCPT (RFC 2920 section 3.1)."""
     waits_for_content = len(taken) == len(group.phases) and group.phases[-1] is Phase.DATA and taken[-1]
     return SessionState.DOT_AND_RESET if waits_for_content else SessionState.RESET

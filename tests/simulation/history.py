@@ -159,7 +159,7 @@ class PlayedRelay:
     def connection(self) -> PlayedConnection:
         return PlayedConnection(self._history, self._worker_id)
 
-    def resting_for(self) -> float:
+    def seconds_until_available(self) -> float:
         return 0.0
 
     def through(self, _relay: str) -> PlayedRelay:
@@ -175,20 +175,20 @@ class PlayedConnection:
     relay = "played"
 
     def __init__(self, history: History, worker_id: int) -> None:
-        self._history, self._worker_id, self.has_turn = history, worker_id, True
+        self._history, self._worker_id, self.has_quota = history, worker_id, True
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.has_turn = False
+        self.has_quota = False
 
     async def send(self, person: Any, _message: bytes, may_offer: Any) -> Outcome:
         history, luck = self._history, self._history.luck
         await asyncio.sleep(luck.expovariate(1.0))
         trouble = luck.random() if history.in_trouble else 1.0
         if trouble < 0.15 or not may_offer():
-            self.has_turn = False
+            self.has_quota = False
             return Deferred(Phase.MAIL, Scope.RELAY, None, "hung up")
         if trouble < 0.2:
             return Deferred(Phase.RCPT, Scope.RECIPIENT, Reply(450, "4.2.0", "later"), "450 later")
@@ -200,7 +200,7 @@ class PlayedConnection:
         history.offered(person.subscriber_id, self._worker_id, taken=taken)
         await asyncio.sleep(luck.expovariate(1.0))
         if trouble < 0.35:
-            self.has_turn = False
+            self.has_quota = False
             return Uncertain(Phase.FINAL, "hung up after the content")
         return Accepted(Reply(250, "2.0.0", "ok"))
 

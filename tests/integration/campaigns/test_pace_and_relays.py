@@ -247,7 +247,7 @@ async def test_a_relay_at_its_limit_leaves_the_rest_to_the_other(database: Datab
 async def test_a_relay_that_comes_back_gets_its_share_again(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailer.smtp.breaker.FIRST_REST", 0.2)
+    monkeypatch.setattr("mailer.smtp.breaker.FIRST_COOLDOWN", 0.2)
     subscribe(sqlite_database, 600)
     draft(sqlite_database)
     async with FaultyRelay(pipelining=True) as b:

@@ -99,7 +99,7 @@ async def test_a_421_lowers_the_number_of_connections() -> None:
 
 
 async def test_a_relay_that_is_away_is_unavailable_after_a_bounded_time() -> None:
-    async with RelayPool(in_clear(free_port()), patience=0.5) as relay:
+    async with RelayPool(in_clear(free_port()), retry_seconds=0.5) as relay:
         with pytest.raises(ConnectionFailed, match="can't be reached") as caught:
             async with asyncio.timeout(20):
                 await _send_all(relay, 1, workers=20)
@@ -122,7 +122,7 @@ async def test_patience_begins_anew_each_time_that_the_relay_goes_away() -> None
     gone = {Point.GREETING: Fault.HANG_UP}
     async with (
         FaultyRelay([gone, {}, {}, gone]) as server,
-        RelayPool(in_clear(server.port, messages_per_connection=1), patience=1) as relay,
+        RelayPool(in_clear(server.port, messages_per_connection=1), retry_seconds=1) as relay,
     ):
         assert await _send_all(relay, 1, workers=1) == [Accepted]
         await asyncio.sleep(1.1)
@@ -132,7 +132,7 @@ async def test_patience_begins_anew_each_time_that_the_relay_goes_away() -> None
 async def test_a_relay_that_comes_back_in_time_gets_the_mail() -> None:
     server = FaultyRelay()
     server.port = free_port()
-    async with RelayPool(in_clear(server.port), patience=30) as relay:
+    async with RelayPool(in_clear(server.port), retry_seconds=30) as relay:
         sending = asyncio.create_task(_send_all(relay, 5, workers=2))
         await asyncio.sleep(0.3)
         async with server:
@@ -142,7 +142,7 @@ async def test_a_relay_that_comes_back_in_time_gets_the_mail() -> None:
 async def test_wrong_credentials_are_not_tried_again_and_again() -> None:
     async with (
         FaultyRelay(login=("mailer", "correct horse")) as server,
-        RelayPool(with_login(server.port, password="wrong", security="none"), patience=30) as relay,
+        RelayPool(with_login(server.port, password="wrong", security="none"), retry_seconds=30) as relay,
     ):
         with pytest.raises(ConnectionFailed, match="refused the login"):
             await _send_all(relay, 1, workers=1)
@@ -151,6 +151,6 @@ async def test_wrong_credentials_are_not_tried_again_and_again() -> None:
 
 async def test_a_host_name_that_nobody_knows_is_unavailable() -> None:
     settings = RelaySettings(host="relay.invalid", security="none")
-    async with RelayPool(settings, patience=0.1) as relay:
+    async with RelayPool(settings, retry_seconds=0.1) as relay:
         with pytest.raises(ConnectionFailed, match="can't be reached"):
             await _send_all(relay, 1, workers=1)

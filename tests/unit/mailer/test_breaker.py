@@ -5,18 +5,18 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.smtp.breaker import FAILURES, FIRST_REST, LONGEST_REST, Breaker
+from mailer.smtp.breaker import FAILURE_THRESHOLD, FIRST_COOLDOWN, MAX_COOLDOWN, Breaker
 
 
 def test_it_opens_after_failures_in_a_row() -> None:
-    breaker = broken(FAILURES - 1)
+    breaker = broken(FAILURE_THRESHOLD - 1)
     assert breaker.allows(0)
     breaker.failed(0)
     assert not breaker.allows(0)
 
 
 def test_a_success_in_between_begins_the_count_anew() -> None:
-    breaker = broken(FAILURES - 1)
+    breaker = broken(FAILURE_THRESHOLD - 1)
     breaker.succeeded()
     breaker.failed(0)
     assert breaker.allows(0)
@@ -30,19 +30,19 @@ def test_a_lasting_failure_opens_it_at_once() -> None:
 
 def test_when_it_has_rested_one_may_probe_and_nobody_else() -> None:
     breaker = broken()
-    assert not breaker.allows(FIRST_REST - 0.01)
-    assert breaker.allows(FIRST_REST)
-    breaker.enter(FIRST_REST)
-    assert not breaker.allows(FIRST_REST + 100)
+    assert not breaker.allows(FIRST_COOLDOWN - 0.01)
+    assert breaker.allows(FIRST_COOLDOWN)
+    breaker.enter(FIRST_COOLDOWN)
+    assert not breaker.allows(FIRST_COOLDOWN + 100)
 
 
 def test_a_probe_that_succeeds_closes_it() -> None:
     breaker = broken()
-    breaker.enter(FIRST_REST)
+    breaker.enter(FIRST_COOLDOWN)
     breaker.succeeded()
-    assert breaker.allows(FIRST_REST)
-    breaker.enter(FIRST_REST)
-    assert breaker.allows(FIRST_REST)
+    assert breaker.allows(FIRST_COOLDOWN)
+    breaker.enter(FIRST_COOLDOWN)
+    assert breaker.allows(FIRST_COOLDOWN)
 
 
 def test_a_probe_that_fails_doubles_the_rest() -> None:
@@ -57,15 +57,15 @@ def test_a_probe_that_fails_doubles_the_rest() -> None:
 
 def test_a_probe_that_tried_nothing_leaves_it_to_the_next() -> None:
     breaker = broken()
-    breaker.enter(FIRST_REST)
+    breaker.enter(FIRST_COOLDOWN)
     breaker.undecided()
-    assert breaker.allows(FIRST_REST)
+    assert breaker.allows(FIRST_COOLDOWN)
 
 
 def test_who_went_in_before_it_opened_does_not_prolong_the_rest() -> None:
     breaker = broken()
-    breaker.failed(FIRST_REST - 1)
-    assert breaker.allows(FIRST_REST)
+    breaker.failed(FIRST_COOLDOWN - 1)
+    assert breaker.allows(FIRST_COOLDOWN)
 
 
 @given(
@@ -78,10 +78,10 @@ def test_it_is_never_closed_to_all_for_longer_than_the_longest_rest(steps: list[
         if breaker.allows(now):
             breaker.enter(now)
             breaker.failed(now) if end == "failed" else getattr(breaker, end)()
-        assert breaker.allows(now + LONGEST_REST)
+        assert breaker.allows(now + MAX_COOLDOWN)
 
 
-def broken(failures: int = FAILURES) -> Breaker:
+def broken(failures: int = FAILURE_THRESHOLD) -> Breaker:
     breaker = Breaker()
     for _ in range(failures):
         breaker.enter(0)

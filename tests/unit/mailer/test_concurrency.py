@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.smtp.concurrency import REST, WINDOW, Concurrency
+from mailer.smtp.concurrency import GROWTH_PAUSE, WINDOW, Concurrency
 
 
 class _Campaign:
@@ -33,7 +33,7 @@ def test_it_grows_to_the_ceiling_where_each_connection_brings_more() -> None:
 
 
 def test_it_stops_growing_where_that_brings_nothing() -> None:
-    assert _Campaign(1000, lambda connections: 100.0 * min(connections, 16)).send_for(REST) == 40
+    assert _Campaign(1000, lambda connections: 100.0 * min(connections, 16)).send_for(GROWTH_PAUSE) == 40
 
 
 def test_slow_relays_are_given_the_time_that_a_measurement_takes() -> None:
@@ -52,9 +52,9 @@ def test_it_does_not_grow_where_nobody_waits_for_a_connection() -> None:
 def test_a_refused_connection_lowers_it_and_growth_rests() -> None:
     campaign = _Campaign(50, lambda connections: 100.0 * connections)
     campaign.send_for(5)
-    campaign.concurrency.lower(campaign.now, alive=7)
-    assert campaign.send_for(REST - WINDOW) == 7
-    assert campaign.send_for(REST) > 7
+    campaign.concurrency.lower(campaign.now, open_connections=7)
+    assert campaign.send_for(GROWTH_PAUSE - WINDOW) == 7
+    assert campaign.send_for(GROWTH_PAUSE) > 7
 
 
 @given(st.integers(1, 1000), st.lists(st.tuples(st.booleans(), st.integers(0, 2000), st.booleans())))

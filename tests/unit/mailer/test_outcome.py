@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mailer.smtp import Accepted, Deferred, Outcome, Phase, Rejected, Scope, Uncertain
 from mailer.smtp.outcome import (
-    LONGEST_TEXT,
     MASK,
+    MAX_TEXT_LENGTH,
     Reply,
     classify,
     is_policy_refusal,
@@ -162,7 +162,7 @@ def test_a_refusal_of_one_recipient_may_be_one_of_policy(outcome: Outcome, polic
 def test_a_senseless_reply_is_shown_with_the_command_that_it_answers() -> None:
     outcome = classify(Phase.MAIL, _reply(354))
     assert isinstance(outcome, Deferred)
-    assert outcome.reason == "the reply to MAIL makes no sense: 354 text"
+    assert outcome.reason == "the reply to MAIL is invalid: 354 text"
 
 
 def _scope(phase: Phase, code: int) -> Scope:
@@ -241,13 +241,13 @@ def test_the_local_part_never_shows_as_a_word(local: str, before: str, after: st
 @given(st.text())
 def test_what_is_shown_is_one_bounded_printable_line(text: str) -> None:
     shown = presentable(text)
-    assert len(shown) <= LONGEST_TEXT
+    assert len(shown) <= MAX_TEXT_LENGTH
     assert shown.isprintable()
 
 
 def test_a_mask_is_never_cut_open() -> None:
     """Cutting first would leave the beginning of an address."""
-    assert "anna" not in presentable("x" * (LONGEST_TEXT - 6) + " anna.de.vries@example.org")
+    assert "anna" not in presentable("x" * (MAX_TEXT_LENGTH - 6) + " anna.de.vries@example.org")
 
 
 def test_a_line_that_is_too_long_ends_in_an_ellipsis() -> None:

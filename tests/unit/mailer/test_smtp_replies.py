@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mailer.errors import InvalidInput
 from mailer.message import Content
 from mailer.smtp import Accepted, Capabilities, Deferred, Envelope, Outcome, Phase, Rejected, Scope, Uncertain
-from mailer.smtp.replies import LONGEST_LINE, MOST_LINES, RawReply, ReplyReader
+from mailer.smtp.replies import MAX_LINE_LENGTH, MAX_LINES, RawReply, ReplyReader
 from mailer.smtp.transaction import Group, SessionState, Verdict, transact
 
 ENVELOPE = Envelope("news@example.com", "anna@example.org")
@@ -70,9 +70,9 @@ def test_any_bytes_are_read_the_same_however_they_are_split(data: bytes, cuts: l
         b"\r\n",
         "²50 Ok\r\n".encode(),
         b"250-first\r\n251 second\r\n",
-        b"250 " + b"x" * LONGEST_LINE + b"\r\n",
-        b"x" * (LONGEST_LINE + 1),
-        b"250-more\r\n" * (MOST_LINES + 1),
+        b"250 " + b"x" * MAX_LINE_LENGTH + b"\r\n",
+        b"x" * (MAX_LINE_LENGTH + 1),
+        b"250-more\r\n" * (MAX_LINES + 1),
     ],
 )
 def test_what_is_no_reply_is_a_fault_and_ends_the_reading(data: bytes) -> None:
@@ -97,10 +97,10 @@ def _talk(
     offered: Capabilities,
     *groups: Iterable[int],
     message: bytes = MESSAGE,
-    debt: SessionState = SessionState.NONE,
+    state: SessionState = SessionState.NONE,
 ) -> tuple[list[Group], Verdict | None]:
     """Feed each group's reply codes to a dialogue; its groups, and its verdict once it has one."""
-    dialogue = transact(ENVELOPE, Content.of(message), offered, debt)
+    dialogue = transact(ENVELOPE, Content.of(message), offered, state)
     asked: list[Group] = []
     try:
         asked.append(next(dialogue))
@@ -166,29 +166,29 @@ def test_a_message_that_is_not_7_bit_lines_is_a_mistake_of_ours(message: bytes) 
 def test_the_first_refusal_decides_whatever_follows_from_it(offered: Capabilities) -> None:
     _, verdict = _talk(offered, [250, 550, 503])
     assert isinstance(verdict.outcome, Rejected)
-    assert (verdict.outcome.phase, verdict.debt) == (Phase.RCPT, SessionState.RESET)
+    assert (verdict.outcome.phase, verdict.state) == (Phase.RCPT, SessionState.RESET)
 
 
 def test_data_accepted_without_a_recipient_is_owed_a_lone_dot() -> None:
     """RFC 2920 section 3.1; the relay's 250 for the empty message does not make it accepted."""
     _, verdict = _talk(PIPELINING, [250, 550, 354])
     assert isinstance(verdict.outcome, Rejected)
-    assert verdict.debt is SessionState.DOT_AND_RESET
+    assert verdict.state is SessionState.DOT_AND_RESET
 
 
-@pytest.mark.parametrize("debt", [SessionState.RESET, SessionState.DOT_AND_RESET])
-def test_a_debt_is_paid_before_the_next_message_is_offered(debt: SessionState) -> None:
-    replies = [250] * debt.value.count(b"\r\n")
-    asked, _ = _talk(CHUNKING, replies, [250, 250, 250], debt=debt)
-    assert asked[0].data == (debt.value,)
+@pytest.mark.parametrize("state", [SessionState.RESET, SessionState.DOT_AND_RESET])
+def test_a_session_is_reset_before_the_next_message_is_offered(state: SessionState) -> None:
+    replies = [250] * state.value.count(b"\r\n")
+    asked, _ = _talk(CHUNKING, replies, [250, 250, 250], state=state)
+    assert asked[0].data == (state.value,)
     assert not asked[0].offers
     assert asked[1].offers
 
 
 def test_a_refused_reset_gives_the_connection_up_before_content_is_offered() -> None:
-    _, verdict = _talk(CHUNKING, [500], debt=SessionState.RESET)
+    _, verdict = _talk(CHUNKING, [500], state=SessionState.RESET)
     assert isinstance(verdict.outcome, Deferred)
-    assert (verdict.outcome.scope, verdict.debt) == (Scope.RELAY, SessionState.HOPELESS)
+    assert (verdict.outcome.scope, verdict.state) == (Scope.RELAY, SessionState.OUT_OF_STEP)
 
 
 def test_a_refused_recipient_decides_although_the_content_went_unanswered() -> None:
@@ -205,14 +205,14 @@ def test_silence_after_the_content_is_left_to_the_transport() -> None:
 def test_a_relay_that_refuses_the_sender_and_then_takes_the_content_leaves_it_in_doubt() -> None:
     _, verdict = _talk(CHUNKING, [450, 250, 250])
     assert isinstance(verdict.outcome, Uncertain)
-    assert verdict.debt is SessionState.HOPELESS
+    assert verdict.state is SessionState.OUT_OF_STEP
 
 
 @pytest.mark.parametrize("codes", [[354], [250, 354], [250, 354, 250]])
 def test_senseless_replies_to_an_offered_message_leave_it_in_doubt(codes: list[int]) -> None:
     _, verdict = _talk(CHUNKING, codes)
     assert isinstance(verdict.outcome, Uncertain)
-    assert verdict.debt is SessionState.HOPELESS
+    assert verdict.state is SessionState.OUT_OF_STEP
 
 
 def test_an_empty_message_that_is_taken_for_nobody_does_not_count() -> None:
