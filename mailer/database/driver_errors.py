@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from mailer.database.url import display_name
-from mailer.errors import ConfigurationError, InvalidInput, MailerError, TryAgainLater
+from mailer.errors import ConfigurationError, InvalidInput, MailerError, TryAgainLater, exhausted_limit
 
 
 class _Symptom(NamedTuple):
@@ -26,10 +27,18 @@ class _Symptom(NamedTuple):
 _PROTOCOL_VIOLATION = "08P01"  # what PgBouncer says of a mode that it does not serve
 _LEAST_MASKED = 4  # characters; replacing fewer would only garble the text
 
+_SQLITE_FILES = 3  # the database, its WAL and the WAL's index
+
 _NO_TABLES = "has no tables of this version"
 _FULL = "is on a disk that is full or failing"
 _FULL_HINT = "What was committed is safe. Free some space and run the command again."
 
+_NOT_OPENED = _Symptom(
+    ("unable to open",),
+    ConfigurationError,
+    "can't be opened",
+    "Run `mailer init`, or go to the folder with your mailer.toml first.",
+)
 _SQLITE = (
     _Symptom(
         ("no such table", "no such column"),
@@ -37,12 +46,7 @@ _SQLITE = (
         _NO_TABLES,
         "Run `mailer init` in this folder.",
     ),
-    _Symptom(
-        ("unable to open",),
-        ConfigurationError,
-        "can't be opened",
-        "Run `mailer init`, or go to the folder with your mailer.toml first.",
-    ),
+    _NOT_OPENED,
     _Symptom(
         ("readonly",), MailerError, "is read-only", "Nothing was changed. Check the file's owner and mode."
     ),
@@ -110,6 +114,8 @@ def _explain(url: URL, error: DBAPIError) -> MailerError:
     for symptom in _POSTGRESQL if sqlstate else _SQLITE:
         said = sqlstate or str(error.orig)
         if any(said.startswith(one) if sqlstate else one in said for one in symptom.says):
+            if symptom is _NOT_OPENED and (used_up := _used_up_files()):
+                return used_up
             return symptom.kind(f"{name} {symptom.meaning}.", hint=symptom.hint)
     if isinstance(error, OperationalError) or error.connection_invalidated:
         if sqlstate == "53300":
@@ -118,6 +124,20 @@ def _explain(url: URL, error: DBAPIError) -> MailerError:
             return _explain_connecting(name, url, str(error.orig))
         return TryAgainLater(f"{name} is away or busy.", hint="Nothing is lost; run the command again later.")
     return MailerError(f"{name} refused a statement: {type(error.orig).__name__}.")
+
+
+def _used_up_files() -> MailerError | None:
+    """The error to report where this process can't open as many files as SQLite needs, which SQLite does not say."""
+    opened: list[int] = []
+    try:
+        while len(opened) < _SQLITE_FILES:
+            opened.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return exhausted_limit(error)
+    finally:
+        for number in opened:
+            os.close(number)
+    return None
 
 
 def _explain_connecting(name: str, url: URL, said: str) -> MailerError:
