@@ -151,7 +151,7 @@ def refuse(connection: Connection) -> None:
 
 def _position(connection: Connection) -> Position:
     head = ledger.head(connection)
-    return Position(installation_id(connection), head.size, head.hash, count_beats(connection, Kind.SEND))
+    return Position(installation_id(connection), head.size, head.root, count_beats(connection, Kind.SEND))
 
 
 def _is_behind(connection: Connection, noted: Position) -> bool:
@@ -160,4 +160,4 @@ def _is_behind(connection: Connection, noted: Position) -> bool:
         return False
     if count_beats(connection, Kind.SEND) < noted.seconds_sent:
         return True
-    return ledger.head(connection, noted.entries).hash != noted.last_hash
+    return ledger.head(connection, noted.entries).root != noted.root

@@ -22,13 +22,12 @@ MIN_SECONDS_BETWEEN = 1.0
 class Position:
     """How far a database has come.
 
-    `entries` and `last_hash` are the ledger's size and the hash of its last entry, `seconds_sent` counts the seconds
-    in which mail was sent.
+    `entries` and `root` are the ledger's size and root, `seconds_sent` counts the seconds in which mail was sent.
     """
 
     installation: str
     entries: int
-    last_hash: str
+    root: str
     seconds_sent: int
 
 
@@ -49,7 +48,7 @@ class Marker:
             return Position(
                 str(values["installation"]),
                 int(values["entries"]),
-                str(values["last_hash"]),
+                str(values["root"]),
                 int(values["seconds_sent"]),
             )
         except FileNotFoundError:

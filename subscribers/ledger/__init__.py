@@ -43,7 +43,6 @@ from subscribers.ledger.reading import (
     entries,
     entries_by_subscriber,
     entry,
-    head,
     history,
     newest_subject,
     read,
@@ -59,6 +58,7 @@ from subscribers.ledger.texts import (
     store_notes,
     store_wording,
 )
+from subscribers.ledger.tiles import head
 from subscribers.ledger.verification import Verified, verify
 from subscribers.ledger.withdrawal import (
     DAMAGE_ERRORS,

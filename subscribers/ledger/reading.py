@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, select
 
@@ -89,21 +89,6 @@ def _one_by_one(connection: Connection, statement: Select[Any]) -> Generator[Led
             yield _entry_from_row(connection.execute(select(EVENT).where(EVENT.c.id == number)).one())
         except UNREADABLE_ROW_ERRORS:
             raise BrokenLink(number, "it was altered; its fields can't be read") from None
-
-
-class Head(NamedTuple):
-    """The ledger's last entry: its number and hash; 0 and nothing for an empty ledger."""
-
-    size: int
-    hash: str
-
-
-def head(connection: Connection, size: int | None = None) -> Head:
-    """The last entry as it is stored, now or when the ledger had `size` entries; empty where that entry is missing."""
-    last = select(EVENT.c.id, EVENT.c.hash)
-    last = last.order_by(EVENT.c.id.desc()).limit(1) if size is None else last.where(EVENT.c.id == size)
-    row = connection.execute(last).first()
-    return Head(row.id, str(row.hash)[:64]) if row else Head(0, "")
 
 
 def _entry_from_row(row: Row[Any]) -> LedgerEntry:

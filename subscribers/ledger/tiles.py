@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
+from typing import NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from mailer.database import bulk, table
+from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tree import TILE_WIDTH, Frontier, Tree, root_of, split
 from subscribers.models import ConsentEvent, LedgerCheckpoint, LedgerTile
 
@@ -48,6 +51,29 @@ def stored_tree(connection: Connection, size: int) -> Tree:
         return None if encoded is None else split(encoded)
 
     return Tree(size, tile, lambda start, end: entry_hashes(connection, start, end))
+
+
+class Head(NamedTuple):
+    """The ledger's size and root (hexadecimal)."""
+
+    size: int
+    root: str
+
+
+def head(connection: Connection, size: int | None = None) -> Head:
+    """The newest size and root; or the root when the ledger had `size` entries.
+
+    The root is empty where it can't be told: the ledger has fewer entries, or is damaged.
+    """
+    if size is None:
+        row = connection.execute(select(CHECKPOINT.c.size, CHECKPOINT.c.root)).first()
+        return Head(row.size, row.root) if row else Head(0, "")
+    entries = connection.execute(select(func.max(EVENT.c.id))).scalar_one() or 0
+    if size > entries:
+        return Head(size, "")
+    with suppress(*UNREADABLE_ROW_ERRORS):
+        return Head(size, stored_tree(connection, size).root().hex())
+    return Head(size, "")
 
 
 def entry_hashes(connection: Connection, start: int, end: int) -> list[bytes]:

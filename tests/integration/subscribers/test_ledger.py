@@ -299,3 +299,22 @@ def change_behind_the_keys(database: Database, statement: str) -> None:
         connection.execute(text(statement))
         connection.commit()
     database.engine.dispose()
+
+
+@pytest.mark.parametrize("people", [1, 300])
+def test_an_earlier_root_can_be_told_again_and_covers_all_entries(database: Database, people: int) -> None:
+    numbers = subscribe(database, people)
+    with database.write() as connection:
+        before = ledger.head(connection)
+        ledger.append(connection, [event(numbers[0], ConsentKind.WITHDRAWN, NOW)], NOW)
+        after = ledger.head(connection)
+    with database.read() as connection:
+        assert (before.size, after.size) == (people, people + 1)
+        assert ledger.head(connection, before.size) == before
+        assert ledger.head(connection, after.size) == after
+        assert ledger.head(connection, after.size + 1).root == ""
+
+
+def test_an_empty_ledger_has_a_root(database: Database) -> None:
+    with database.read() as connection:
+        assert ledger.head(connection) == ledger.head(connection, 0)
