@@ -14,7 +14,7 @@ from mailer.config import KeyRing
 from mailer.errors import InvalidInput
 from mailer.keyed_hash import created_at, key_id
 from subscribers.address import HashedAddress
-from subscribers.self_service import InvalidToken, Links, NewerKey, Target, mask_email
+from subscribers.self_service import NO_ADDRESS, InvalidToken, Links, NewerKey, Target, mask_email
 from subscribers.topic import Topic
 from templates.language import LOCALES
 from tests.support.links import INSTALLATION, links_of
@@ -52,6 +52,16 @@ def test_a_link_is_plain_ascii_that_no_mail_program_breaks(target: Target) -> No
     url = LINKS.url(target.subscriber_id, target.address, target.topic, target.locale)
     assert re.fullmatch(r"https://mail\.example\.com/news/u/[A-Za-z0-9_.-]+", url)
     assert len(url) < 400
+
+
+def test_a_link_carries_sixteen_bytes_of_signature() -> None:
+    assert len(token_of(TARGET).partition(".")[2]) == 22  # base64 without padding
+
+
+def test_a_link_that_belongs_to_nobody_is_as_long_as_others() -> None:
+    nobody = replace(TARGET, subscriber_id=1000, address=NO_ADDRESS)
+    assert len(token_of(nobody)) == len(token_of(TARGET))
+    assert LINKS.read(token_of(nobody)) == nobody
 
 
 @given(TARGETS, st.data())
