@@ -11,10 +11,8 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
 from mailer.access import Scope, Token
-from subscribers import changes
 from subscribers.account import Mark, Outcome, Submission
 from subscribers.account.idempotency import LONGEST_KEY
-from subscribers.public_ids import CHANGE_PATTERN
 from subscribers.web.api import parsing, schemas
 from subscribers.web.api.authentication import any_token, require
 from subscribers.web.api.openapi import ERRORS, conflict, not_found
@@ -90,14 +88,9 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
         responses=conflict(),
         dependencies=[Depends(require(Scope.CHANGES_READ))],
     )
-    async def read_changes(
-        after: Annotated[
-            str | None, Query(pattern=CHANGE_PATTERN, description="The cursor of an earlier answer.")
-        ] = None,
-        limit: Annotated[int, Query(ge=1, le=changes.MOST_AT_ONCE)] = 100,
-    ) -> Response:
+    async def read_changes(query: Annotated[schemas.ChangesQuery, Query()]) -> Response:
         """Each change to a consent, by whatever door, in order."""
-        return _answer(await service.changes(parsing.cursor(after, service), limit))
+        return _answer(await service.changes(parsing.cursor(query.after, service), query.limit))
 
     @router.post("/rectifications", response_model=schemas.Rectified, responses=not_found() | conflict())
     async def rectify(

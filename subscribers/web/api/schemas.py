@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from mailer.config import TOPIC_PATTERN
 from subscribers.account.wordings import LANGUAGE_PATTERN
+from subscribers.changes import MOST_AT_ONCE
 from subscribers.ledger import LONGEST_LANGUAGE, LONGEST_VERSION, LONGEST_WORDING
 from subscribers.people import LONGEST_NAME
 from subscribers.public_ids import CHANGE_PATTERN, SUBSCRIBER_PATTERN
@@ -109,6 +110,17 @@ class Withdrawal(Someone):
 
 class Query(Someone):
     """Of whom the consents are asked."""
+
+
+class ChangesQuery(Body):
+    """Which changes are read."""
+
+    after: Annotated[
+        str | None,
+        StringConstraints(pattern=CHANGE_PATTERN),
+        Field(description="The cursor of an earlier answer."),
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] = 100
 
 
 class Batch(Body):
