@@ -87,7 +87,7 @@ async def test_a_backup_of_any_moment_put_back_mails_nobody_twice_and_nobody_who
         settings = settings_for(relay.port, folder=tmp_path)
         running = asyncio.create_task(send(dispatch_for(database, settings)))
         for moment in range(1, MOMENTS - 1):
-            await relay.taken(moment * PEOPLE // MOMENTS)
+            await relay.taken(moment * (PEOPLE - MOMENTS) // MOMENTS)  # those who leave may get none
             await asyncio.to_thread(archive.take)
             left.add(await asyncio.to_thread(leave, database, PEOPLE + 1 - moment))
         assert (await running).error is None
