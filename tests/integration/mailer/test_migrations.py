@@ -195,7 +195,12 @@ def test_the_revisions_that_are_known_without_alembic_are_alembics() -> None:
 
 
 @pytest.fixture
-def second_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def second_migration(
+    sqlite_template: Path,
+    postgresql_template: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A program that is one migration ahead of the database."""
     folder = tmp_path / "migrations"
     shutil.copytree(schema.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
