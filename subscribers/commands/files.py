@@ -5,14 +5,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from mailer.commands import CommandContext
+from mailer.errors import InvalidInput
+from subscribers.intake import PeopleCsv, Refusal, Refusals, as_text
 
 _MEMORY_BYTES = 64 * 1024 * 1024
 
@@ -27,6 +30,39 @@ def seekable(file: Path) -> BinaryIO:
         shutil.copyfileobj(stream, copy)
     copy.seek(0)
     return cast("BinaryIO", copy)
+
+
+class PeopleFile(NamedTuple):
+    """A CSV file of people that is open to be read; `refusals` is where refused rows go."""
+
+    text: TextIOWrapper
+    name: str
+    refusals: Path
+    on_refusal: Callable[[Refusal], None]
+    on_progress: Callable[[int], None]
+
+
+@contextmanager
+def opened_people(
+    context: CommandContext, file: Path, encoding: str | None, *, refusals: Path | None, wording: Path
+) -> Iterator[PeopleFile]:
+    """Open a CSV file of people, `-` for standard input; its refusals are written in its own dialect.
+
+    Raises InvalidInput where the refusals would overwrite the file or the wording.
+    """
+    target = refusals or Path("stdin.refused.csv" if str(file) == "-" else file.with_suffix(".refused.csv"))
+    file = Path("/dev/stdin") if str(file) == "-" else file
+    if target.resolve() in {file.resolve(), wording.resolve()}:
+        raise InvalidInput("the refusals would overwrite what is read.", where=str(target))
+    with (
+        Refusals(target) as refused,
+        progress(context, file) as on_progress,
+        as_text(seekable(file), encoding) as text,
+    ):
+        refused.delimiter = PeopleCsv(text, file.name).delimiter
+        refused.encoding = text.encoding.removesuffix("-sig")
+        text.seek(0)
+        yield PeopleFile(text, file.name, target, refused.write, on_progress)
 
 
 @contextmanager

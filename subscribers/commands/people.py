@@ -15,7 +15,7 @@ from mailer.errors import InvalidInput
 from subscribers import people, rights
 from subscribers.commands import reporting
 from subscribers.commands.confirmation import confirm_many
-from subscribers.commands.files import progress, seekable
+from subscribers.commands.files import opened_people
 from subscribers.commands.options import (
     address_of,
     email_argument,
@@ -30,7 +30,7 @@ from subscribers.commands.options import (
     wording_option,
 )
 from subscribers.commands.sync import sync
-from subscribers.intake import Evidence, Import, PeopleCsv, Refusals, as_text, encoding_name
+from subscribers.intake import Evidence, Import, encoding_name
 from subscribers.ledger import parse_note
 from subscribers.models import ConsentKind
 from subscribers.people import parse_name
@@ -89,9 +89,10 @@ def import_(
 
     The columns are salutation, first_name, surname, email, opted_in and opted_in_at, or in Dutch aanhef,
     voornaam, tussenvoegsel, achternaam, e-mailadres, toestemming and toestemming_op; others are dropped. Comma,
-    semicolon and tab do, and so do UTF-8, UTF-16 and Windows-1252. A row that says no withdraws the consent of somebody on file, unless it is dated before that consent; others who say no are
-    not stored. Bad rows are listed by number in the refusals file, good rows go in. Nobody who withdrew comes
-    back, unless by a consent given later. Refused rows do not make the command fail.
+    semicolon and tab do, and so do UTF-8, UTF-16 and Windows-1252. A row that says no withdraws the consent of
+    somebody on file, unless it is dated before that consent; others who say no are not stored. Bad rows are
+    listed by number in the refusals file, good rows go in. Nobody who withdrew comes back, unless by a consent
+    given later. Refused rows do not make the command fail.
 
     A file that would withdraw the consent of more than 20 people, and of more than 5 % of those who agreed, is
     applied only after a question, or with --yes.
@@ -107,39 +108,30 @@ def import_(
         language.strip(),
         wording_version.strip(),
     )
-    target = refusals or Path("stdin.refused.csv" if str(file) == "-" else file.with_suffix(".refused.csv"))
-    file = Path("/dev/stdin") if str(file) == "-" else file
-    if target.resolve() in {file.resolve(), wording.resolve()}:
-        raise InvalidInput("the refusals would overwrite what is read.", where=str(target))
     began = time.monotonic()
-    with (
-        Refusals(target) as refused,
-        progress(context, file) as on_progress,
-        as_text(seekable(file), encoding) as text,
-    ):
-        refused.delimiter = PeopleCsv(text, file.name).delimiter
-        refused.encoding = text.encoding.removesuffix("-sig")
-        text.seek(0)
+    with opened_people(context, file, encoding, refusals=refusals, wording=wording) as opened:
         job = Import(
             database=context.database,
             evidence=evidence,
             hasher=hasher_of(context),
             zone=context.settings.tz,
             clock=context.clock,
-            on_refusal=refused.write,
-            on_progress=on_progress,
+            on_refusal=opened.on_refusal,
+            on_progress=opened.on_progress,
             dry_run=dry_run,
             confirm=lambda withdrawn, agreed: _confirm(context, withdrawn, agreed, yes=yes),
         )
-        report = job.run(text, file.name)
-        encoded = encoding_name(text)
+        report = job.run(opened.text, opened.name)
+        encoded = encoding_name(opened.text)
     values = asdict(report) | {
         "encoding": encoded,
-        "refusals_file": target if report.refused else None,
+        "refusals_file": opened.refusals if report.refused else None,
         "dry_run": dry_run,
         "seconds": round(time.monotonic() - began, 2),
     }
-    context.report(values, reporting.of_import(report, target, encoded, dry_run=dry_run), as_json=as_json)
+    context.report(
+        values, reporting.of_import(report, opened.refusals, encoded, dry_run=dry_run), as_json=as_json
+    )
 
 
 @subscribers.command("list")

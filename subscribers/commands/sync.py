@@ -11,7 +11,7 @@ from mailer.commands import CommandContext, json_option
 from mailer.errors import InvalidInput
 from subscribers.commands import reporting
 from subscribers.commands.confirmation import confirm_many
-from subscribers.commands.files import progress, seekable
+from subscribers.commands.files import opened_people
 from subscribers.commands.options import (
     hasher_of,
     language_option,
@@ -26,9 +26,6 @@ from subscribers.intake import (
     AccountSync,
     Evidence,
     Import,
-    PeopleCsv,
-    Refusals,
-    as_text,
     encoding_name,
     parse_consent_time,
 )
@@ -93,11 +90,7 @@ def sync(
         wording_version.strip(),
         Channel.SYNC,
     )
-    target = refusals or Path("stdin.refused.csv" if str(file) == "-" else file.with_suffix(".refused.csv"))
     made_at = _made_at(context, file, as_of)
-    file = Path("/dev/stdin") if str(file) == "-" else file
-    if target.resolve() in {file.resolve(), wording.resolve()}:
-        raise InvalidInput("the refusals would overwrite what is read.", where=str(target))
 
     def confirm(withdrawn: int, agreed: int) -> None:
         if not yes:
@@ -105,31 +98,24 @@ def sync(
                 context, f"The list would withdraw the consent of {withdrawn:,} of {agreed:,} people."
             )
 
-    with (
-        Refusals(target) as refused,
-        progress(context, file) as on_progress,
-        as_text(seekable(file), encoding) as text,
-    ):
-        refused.delimiter = PeopleCsv(text, file.name).delimiter
-        refused.encoding = text.encoding.removesuffix("-sig")
-        text.seek(0)
+    with opened_people(context, file, encoding, refusals=refusals, wording=wording) as opened:
         job = Import(
             database=context.database,
             evidence=evidence,
             hasher=hasher_of(context),
             zone=context.settings.tz,
             clock=context.clock,
-            on_refusal=refused.write,
-            on_progress=on_progress,
+            on_refusal=opened.on_refusal,
+            on_progress=opened.on_progress,
             dry_run=not apply_,
         )
-        report = AccountSync(job, made_at, confirm).run(text, file.name)
-        encoded = encoding_name(text)
-    told = reporting.of_import(report.rows, target, encoded, dry_run=not apply_)
+        report = AccountSync(job, made_at, confirm).run(opened.text, opened.name)
+        encoded = encoding_name(opened.text)
+    told = reporting.of_import(report.rows, opened.refusals, encoded, dry_run=not apply_)
     missing = f"{report.missing:9,}  missing from the list, {'withdrawn' if apply_ else 'to be withdrawn'}"
     hint = "" if apply_ else "\nNothing was changed. Apply it with --apply."
     context.report(
-        report.values() | {"refusals_file": target if report.rows.refused else None},
+        report.values() | {"refusals_file": opened.refusals if report.rows.refused else None},
         f"{told}\n{missing}{hint}",
         as_json=as_json,
     )
