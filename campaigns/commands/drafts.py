@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from campaigns import catalogue, reports, transitions
+from campaigns import catalogue
 from campaigns.commands.options import (
     campaigns,
-    confirm,
+    confirm_act,
     dispatch_of,
     report_status,
     slug_argument,
@@ -163,11 +163,6 @@ def delete(context: CommandContext, slug: str, yes: bool, as_json: bool) -> None
       mailer campaigns delete 2.4.0 --yes
     """
     if not yes:
-        with context.database.read() as connection:
-            campaign = catalogue.find(connection, slug)
-            status = reports.campaign_status(connection, campaign)
-        transitions.check(campaign, Act.DELETE, approval_required=False)
-        context.console.print(status.line(), markup=False)
-        confirm(f"Delete {slug}?", "Nothing was deleted.")
+        confirm_act(context, slug, Act.DELETE, f"Delete {slug}?", "Nothing was deleted.")
     dispatch_of(context).delete(slug)
     context.report({"slug": slug, "deleted": True}, f"{slug}: deleted", as_json=as_json)

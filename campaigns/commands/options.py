@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import click
 import uvloop
 
-from campaigns import catalogue, reports
+from campaigns import catalogue, reports, transitions
+from campaigns.lifecycle import Act
 from campaigns.models import CampaignState
 from campaigns.sending import Dispatch, Preflight
 from mailer.commands import CommandContext
@@ -114,6 +115,16 @@ def confirm(question: str, refusal: str) -> None:
     except click.Abort:
         click.echo(err=True)
     raise Refused(refusal, hint="In a script, give --yes.")
+
+
+def confirm_act(context: CommandContext, slug: str, act: Act, question: str, refusal: str) -> None:
+    """Show where a campaign stands and ask whether to do `act`. Raises Refused, without a question where it can't be done."""
+    with context.database.read() as connection:
+        campaign = catalogue.find(connection, slug)
+        status = reports.campaign_status(connection, campaign)
+    transitions.check(campaign, act, approval_required=False)
+    context.console.print(status.line(), markup=False)
+    confirm(question, refusal)
 
 
 def run(work: Coroutine[Any, Any, Value]) -> Value:

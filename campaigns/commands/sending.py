@@ -10,6 +10,7 @@ from campaigns import catalogue, reports, transitions
 from campaigns.commands.options import (
     campaigns,
     confirm,
+    confirm_act,
     dispatch_of,
     preflight_of,
     report_status,
@@ -105,12 +106,7 @@ def cancel(context: CommandContext, slug: str, yes: bool, as_json: bool) -> None
       mailer campaigns cancel 2.4.0 --yes
     """
     if not yes:
-        with context.database.read() as connection:
-            campaign = catalogue.find(connection, slug)
-            status = reports.campaign_status(connection, campaign)
-        transitions.check(campaign, Act.CANCEL, approval_required=False)
-        context.console.print(status.line(), markup=False)
-        confirm(f"Cancel {slug} for good?", "Nothing was cancelled.")
+        confirm_act(context, slug, Act.CANCEL, f"Cancel {slug} for good?", "Nothing was cancelled.")
     _do(context, slug, Act.CANCEL, as_json=as_json)
 
 
