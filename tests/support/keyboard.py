@@ -5,10 +5,33 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from cli import mailer
+from mailer.database import Database
 from mailer.errors import MailerError
+
+
+def keyboard_for(relay_port: int, folder: Path, monkeypatch: pytest.MonkeyPatch, notes: str) -> Keyboard:
+    """A keyboard in `folder`, with settings for a relay on loopback, a database, and a campaign of `notes`."""
+    monkeypatch.chdir(folder)
+    for name, value in {
+        "MAILER_SECRET_KEYS": "k" * 32,
+        "MAILER_SENDER": "Acme <notes@example.com>",
+        "MAILER_UNSUBSCRIBE_CHECK": "off",
+        "MAILER_SMTP__HOST": "127.0.0.1",
+        "MAILER_SMTP__PORT": str(relay_port),
+        "MAILER_SMTP__SECURITY": "none",
+    }.items():
+        monkeypatch.setenv(name, value)
+    Path("notes.md").write_text(notes, encoding="utf-8")
+    database = Database("sqlite:///mailer.db", folder)
+    database.create()
+    database.close()
+    keyboard = Keyboard()
+    keyboard("campaigns", "create", "notes.md")
+    return keyboard
 
 
 class Keyboard:

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from mailer.config import load_settings
-from mailer.database import Database
 from tests.support.campaign import threaded
-from tests.support.keyboard import Keyboard
+from tests.support.keyboard import Keyboard, keyboard_for
 from tests.support.relay import FaultyRelay
 from tests.support.web_server import serving_in_thread
 from web import create_app
@@ -29,24 +28,9 @@ def relay() -> Iterator[FaultyRelay]:
 
 @pytest.fixture
 def keyboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relay: FaultyRelay) -> Keyboard:
-    monkeypatch.chdir(tmp_path)
-    for name, value in {
-        "MAILER_SECRET_KEYS": "k" * 32,
-        "MAILER_SENDER": "Acme <notes@example.com>",
-        "MAILER_UNSUBSCRIBE_CHECK": "off",
-        "MAILER_SMTP__HOST": "127.0.0.1",
-        "MAILER_SMTP__PORT": str(relay.port),
-        "MAILER_SMTP__SECURITY": "none",
-    }.items():
-        monkeypatch.setenv(name, value)
-    Path("notes.md").write_text(NOTES, encoding="utf-8")
+    keyboard = keyboard_for(relay.port, tmp_path, monkeypatch, NOTES)
     Path("CHANGELOG.md").write_text(CHANGELOG, encoding="utf-8")
-    database = Database("sqlite:///mailer.db", tmp_path)
-    database.create()
-    database.close()
-    keyboard = Keyboard()
     keyboard.subscribe("a@example.com")
-    keyboard("campaigns", "create", "notes.md")
     return keyboard
 
 

@@ -16,7 +16,7 @@ from campaigns.sending.unsubscribe_check import find_problem
 from mailer.config import load_settings
 from mailer.database import Database
 from tests.support.campaign import threaded
-from tests.support.keyboard import Keyboard
+from tests.support.keyboard import Keyboard, keyboard_for
 from tests.support.relay import FaultyRelay
 from tests.support.web_server import serving_in_thread
 from web import create_app
@@ -34,23 +34,7 @@ def relay() -> Iterator[FaultyRelay]:
 
 @pytest.fixture
 def keyboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relay: FaultyRelay) -> Keyboard:
-    monkeypatch.chdir(tmp_path)
-    for name, value in {
-        "MAILER_SECRET_KEYS": "k" * 32,
-        "MAILER_SENDER": "Acme <notes@example.com>",
-        "MAILER_UNSUBSCRIBE_CHECK": "off",
-        "MAILER_SMTP__HOST": "127.0.0.1",
-        "MAILER_SMTP__PORT": str(relay.port),
-        "MAILER_SMTP__SECURITY": "none",
-    }.items():
-        monkeypatch.setenv(name, value)
-    Path("notes.md").write_text(NOTES, encoding="utf-8")
-    database = Database("sqlite:///mailer.db", tmp_path)
-    database.create()
-    database.close()
-    keyboard = Keyboard()
-    keyboard("campaigns", "create", "notes.md")
-    return keyboard
+    return keyboard_for(relay.port, tmp_path, monkeypatch, NOTES)
 
 
 def trace(keyboard: Keyboard) -> tuple[object, object, object]:
