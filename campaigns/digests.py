@@ -161,13 +161,13 @@ class Digests:
         """
         with self._database.read() as connection:
             found = [(one, last_tick(connection, one.id or 0)) for one in all_digests(connection)]
-        ticked = []
+        done_runs = []
         for one, last in found:
             now = self._clock()
             due = cadence_of(one).latest(last.due_at, now)
             if due is not None and (done := self._run_if_due(one, last, due, now)):
-                ticked.append(done)
-        return ticked
+                done_runs.append(done)
+        return done_runs
 
     def run(self, name: str) -> DigestRun:
         """Make a digest now, by hand. Raises what reading, rendering and checking the changelog raise."""
