@@ -33,6 +33,7 @@ from mailer.database.signing_key import (
     require_signing_key,
 )
 from mailer.database.sqlite_file import QuietCheckpoint
+from mailer.database.threads import in_thread
 
 __all__ = [
     "BIG",
@@ -53,6 +54,7 @@ __all__ = [
     "count_beats",
     "erase_deleted",
     "heartbeats",
+    "in_thread",
     "insert",
     "insert_if_absent",
     "installation_id",

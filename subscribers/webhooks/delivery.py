@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, func, or_, select, update
 
 from mailer.config import KeySource
-from mailer.database import Clock, Database, installation_id
+from mailer.database import Clock, Database, in_thread, installation_id
 from mailer.errors import MailerError
 from mailer.webhooks import Reach, parse_destination, signed_headers
 from mailer.webhooks.post import Answer, post
@@ -95,7 +95,7 @@ class WebhookDelivery:
 
     async def _start_due(self) -> None:
         self._calling = {name: task for name, task in self._calling.items() if not task.done()}
-        for endpoint_id in await asyncio.to_thread(self._due):
+        for endpoint_id in await in_thread(self._due):
             if endpoint_id not in self._calling:
                 self._calling[endpoint_id] = asyncio.create_task(self._tell_all(endpoint_id))
 
@@ -116,11 +116,11 @@ class WebhookDelivery:
 
     async def _tell(self, endpoint_id: str) -> bool:
         """Make one call; returns whether there is more to tell now."""
-        claimed = await asyncio.to_thread(self._claim, endpoint_id)
+        claimed = await in_thread(self._claim, endpoint_id)
         if claimed is None:
             return False
         answer = await self._call(claimed)
-        self.on_call(await asyncio.to_thread(self._settle, claimed, answer))
+        self.on_call(await in_thread(self._settle, claimed, answer))
         return answer.is_accepted and claimed.told.more
 
     def _claim(self, endpoint_id: str) -> _Claimed | None:
