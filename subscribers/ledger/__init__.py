@@ -62,6 +62,7 @@ from subscribers.ledger.tiles import head
 from subscribers.ledger.verification import Verified, verify
 from subscribers.ledger.withdrawal import (
     DAMAGE_ERRORS,
+    NewestEntry,
     is_to_record,
     latest_moment,
     newest_entry,
@@ -87,6 +88,7 @@ __all__ = [
     "LedgerEntry",
     "LedgerHealth",
     "NewEvent",
+    "NewestEntry",
     "Proof",
     "ShownWording",
     "Statuses",

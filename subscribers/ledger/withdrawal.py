@@ -27,7 +27,6 @@ _ENDED = frozenset({ConsentKind.WITHDRAWN.value, ConsentKind.OBJECTED.value})
 class NewestEntry(NamedTuple):
     """The newest ledger entry about one subscriber and topic, as it is stored: nothing of it is checked."""
 
-    id: int
     kind: str
     channel: str
 
@@ -35,7 +34,7 @@ class NewestEntry(NamedTuple):
 def newest_entry(connection: Connection, subscriber_id: int | None, topic: str) -> NewestEntry | None:
     """The newest ledger entry about this subscriber and topic, whether or not it is intact."""
     statement = (
-        select(EVENT.c.id, type_coerce(EVENT.c.kind, String), type_coerce(EVENT.c.channel, String))
+        select(type_coerce(EVENT.c.kind, String), type_coerce(EVENT.c.channel, String))
         .where(EVENT.c.subscriber_id == subscriber_id, EVENT.c.topic == topic)
         .order_by(EVENT.c.id.desc())
         .limit(1)

@@ -124,6 +124,7 @@ def _apply(connection: Connection, requests: Sequence[Request], now: datetime) -
     contacts = _find_contacts(connection, ids)
     statuses: dict[tuple[int, str], ConsentStatus | None] = {**ledger.statuses(connection, ids)}
     events: list[NewEvent] = []
+    newest: dict[tuple[int, str], NewEvent] = {}  # of those that this group appends
     index_of_event: list[int | None] = []
     for request in requests:
         target = request.target
@@ -131,12 +132,13 @@ def _apply(connection: Connection, requests: Sequence[Request], now: datetime) -
         contact, status = contacts.get(target.subscriber_id), statuses.get(key)
         event = None
         if _leads_to(target, contact):
-            event = _event_for(connection, request, status, contact, now)
+            event = _event_for(connection, request, status, contact, now, newest=newest.get(key))
         elif isinstance(request, Withdrawal) and not target.is_nobody:
             _suppress(connection, target, now)
         if event is not None:
             statuses[key] = status_after(status, event, _provisional_entry_id(events))
             events.append(event)
+            newest[key] = event
         index_of_event.append(len(events) - 1 if event is not None else None)
     appended = ledger.append(connection, events, now)
     return [
@@ -161,20 +163,23 @@ def _event_for(
     status: ConsentStatus | None,
     contact: Contact | None,
     now: datetime,
+    *,
+    newest: NewEvent | None,
 ) -> NewEvent | None:
-    """What `request` adds to the ledger; None if it changes nothing, or is not allowed here."""
+    """What `request` adds to the ledger; None if it changes nothing, or is not allowed here.
+
+    `newest` is the event that this group appends about the same person and topic, if any.
+    """
     target = request.target
     match request:
         case Withdrawal(channel=channel):
-            if status is not None and status.event_id < 0:  # decided on in this group
-                recorded = status.state in {ConsentKind.GRANTED, ConsentKind.REQUESTED}
-                recorded = recorded or (status.state is ConsentKind.WITHDRAWN and channel is not Channel.PAGE)
-            else:
-                recorded = ledger.is_to_record(
-                    status,
-                    lambda: ledger.newest_entry(connection, target.subscriber_id, target.topic),
-                    channel,
-                )
+
+            def newest_entry() -> ledger.NewestEntry | None:
+                if newest is not None:
+                    return ledger.NewestEntry(newest.kind.value, newest.channel.value)
+                return ledger.newest_entry(connection, target.subscriber_id, target.topic)
+
+            recorded = ledger.is_to_record(status, newest_entry, channel)
             kind, occurred_at, wording = ConsentKind.WITHDRAWN, now, None
         case Resubscribe(entry_id=entry_id):
             recorded = contact is not None and not contact.is_suppressed and status is not None

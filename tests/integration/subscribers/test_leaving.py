@@ -18,12 +18,12 @@ from mailer.database import Database
 from subscribers import audience, ledger, rights
 from subscribers.address import AddressHasher, HashedAddress, normalise
 from subscribers.intake import Applicant, Evidence, admission
-from subscribers.models import ConsentKind
+from subscribers.models import Channel, ConsentKind
 from subscribers.people import Names
-from subscribers.self_service import NO_ADDRESS, unsubscribe
+from subscribers.self_service import NO_ADDRESS, Withdrawal, unsubscribe
 from subscribers.topic import Topic
 from tests.support.campaign import SECRET, TOPIC, subscribe
-from tests.support.links import address_of, links_in
+from tests.support.links import address_of, links_in, target_of
 from tests.support.web_server import serving
 
 ONE_CLICK = b"List-Unsubscribe=One-Click"
@@ -256,3 +256,27 @@ async def test_the_link_of_a_proof_changes_nothing(visitor: Visitor) -> None:
     with visitor.database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM suppression")).scalar_one() == 0
     assert visitor.mailable() == 2
+
+
+@pytest.mark.parametrize(
+    ("channels", "recorded"),
+    [
+        ([Channel.ONE_CLICK] * 3, [Channel.ONE_CLICK]),
+        ([Channel.PAGE] * 3, [Channel.PAGE]),
+        ([Channel.ONE_CLICK, Channel.PAGE], [Channel.ONE_CLICK]),
+        ([Channel.PAGE, Channel.ONE_CLICK, Channel.ONE_CLICK], [Channel.PAGE, Channel.ONE_CLICK]),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one group", "one by one"])
+def test_requests_for_one_person_are_recorded_alike_in_one_group_and_one_by_one(
+    database: Database, channels: list[Channel], recorded: list[Channel], at_once: bool
+) -> None:
+    subscribe(database, 1)
+    requests = [Withdrawal(target_of(database, 1), channel) for channel in channels]
+    for group in [requests] if at_once else [[request] for request in requests]:
+        with database.write() as connection:
+            unsubscribe.apply_requests(connection, group, database.clock()())
+    with database.read() as connection:
+        entries = ledger.history(connection, 1)
+    withdrawn = [one.event.channel for one in entries if one.event.kind is ConsentKind.WITHDRAWN]
+    assert withdrawn == recorded
