@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mailer.config import Settings
     from mailer.database import Database
-    from mailer.doctor import ExpectedAnswer, Finding
+    from mailer.doctor import CheckResult, ExpectedAnswer
     from subscribers.ledger import Journal
 
 # Name -> (module and attribute of the command, first line of its help), in the order in which a newcomer needs them.
@@ -127,12 +127,15 @@ def unknown_link_answer() -> ExpectedAnswer:
     return ExpectedAnswer(UNKNOWN_LINK, UNKNOWN_LINK_STATUS, ROBOTS)
 
 
-def find_unattended(database: Database) -> list[Finding]:
+def find_unattended(database: Database) -> list[CheckResult]:
     """What needs attention in the database, as findings of `mailer doctor`; nothing where it can't be read."""
     from campaigns import reports  # noqa: PLC0415 - as above
-    from mailer.doctor import Finding, Level  # noqa: PLC0415
+    from mailer.doctor import CheckLevel, CheckResult  # noqa: PLC0415
 
-    levels = {reports.Severity.FAILURE: Level.FAIL, reports.Severity.WARNING: Level.WARN}
+    levels = {
+        reports.ProblemSeverity.FAILURE: CheckLevel.FAIL,
+        reports.ProblemSeverity.WARNING: CheckLevel.WARN,
+    }
     try:
         now = database.clock()()
         with database.read() as connection:
@@ -141,10 +144,10 @@ def find_unattended(database: Database) -> list[Finding]:
     except MailerError:
         return []  # the check of the database says why
     attention = [
-        Finding("attention", levels[one.severity], one.message.rstrip("."), one.next_step)
+        CheckResult("attention", levels[one.severity], one.message.rstrip("."), one.next_step)
         for one in found.problems
     ]
-    return [*attention, *failing] or [Finding("attention", Level.OK, "nothing waits for a person")]
+    return [*attention, *failing] or [CheckResult("attention", CheckLevel.OK, "nothing waits for a person")]
 
 
 def keep_journal(settings: Settings, database: Database) -> Callable[[], None]:
@@ -166,15 +169,15 @@ def keep_journal(settings: Settings, database: Database) -> Callable[[], None]:
     return finish
 
 
-def _webhook_findings(connection: Connection) -> list[Finding]:
+def _webhook_findings(connection: Connection) -> list[CheckResult]:
     """The webhooks that fail, and those that are called no more."""
-    from mailer.doctor import Finding, Level  # noqa: PLC0415 - as above
+    from mailer.doctor import CheckLevel, CheckResult  # noqa: PLC0415 - as above
     from subscribers import webhooks  # noqa: PLC0415
 
     return [
-        Finding(
+        CheckResult(
             "webhooks",
-            Level.FAIL if each.parked_at else Level.WARN,
+            CheckLevel.FAIL if each.parked_at else CheckLevel.WARN,
             f"{each.id} is parked: {each.last_answer}"
             if each.parked_at
             else f"{each.id} fails since {each.failing_since:%Y-%m-%d %H:%M} UTC: {each.last_answer}",

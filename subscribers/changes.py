@@ -1,4 +1,4 @@
-"""The change feed: each change to a consent, by whatever door, in the order of the ledger.
+"""The change feed: all changes to consents, through every channel, in the order of the ledger.
 
 Appends are serialised and numbered without gaps, so the ledger's order is the order of commits: who has read up to a
 number has missed nothing before it.

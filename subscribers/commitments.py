@@ -42,7 +42,7 @@ def commit_to_note(salt: bytes, note: str) -> str:
 
 
 def text_hash(wording: str) -> str:
-    """The SHA-256 of a wording's text, by which doors name it."""
+    """The SHA-256 of a wording's text. Commands and API requests name a wording by it."""
     return sha256(wording.encode()).hexdigest()
 
 

@@ -81,8 +81,8 @@ class Subscriber(SQLModel, table=True):
 class Wording(SQLModel, table=True):
     """The verbatim text that was shown when consent was asked.
 
-    `commitment` binds the text with language, version and topic; entries name the wording by it, doors by the
-    SHA-256 of its text.
+    `commitment` binds the text with language, version and topic. Ledger entries name a wording by its commitment,
+    commands and API requests by the SHA-256 of its text.
     """
 
     __tablename__ = "wording"

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 import click
 
 from campaigns import reports
-from campaigns.reports import Overview, Severity
+from campaigns.reports import Overview, ProblemSeverity
 from mailer.commands import CommandContext, json_option
 
-EXIT_CODES = {Severity.WARNING: 3, Severity.FAILURE: 1}
+EXIT_CODES = {ProblemSeverity.WARNING: 3, ProblemSeverity.FAILURE: 1}
 
 
 @click.command("status")

@@ -7,7 +7,7 @@ from typing import NamedTuple, assert_never
 
 from campaigns.models import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
-from mailer.smtp import Accepted, Deferred, Outcome, Rejected, Scope, Uncertain, says_no_such_address
+from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Rejected, Uncertain, says_no_such_address
 
 MAX_JITTER = 0.2  # of a wait
 QUICK_RETRIES = 3
@@ -56,14 +56,14 @@ def settlement_for(
     match outcome:
         case Uncertain():
             state = DeliveryState.UNCERTAIN
-        case Rejected(scope=Scope.RECIPIENT):
+        case Rejected(scope=FailureScope.RECIPIENT):
             state = DeliveryState.REJECTED
         case Rejected():
             # The relay refuses us, not the subscriber: the campaign pauses and this mail waits.
             state, next_attempt_at = DeliveryState.PENDING, now
-        case Deferred(scope=Scope.CONNECTION):
+        case Deferred(scope=FailureScope.CONNECTION):
             state, next_attempt_at = DeliveryState.PENDING, now
-        case Deferred(scope=Scope.RELAY) if (
+        case Deferred(scope=FailureScope.RELAY) if (
             has_other_relay or _was_cut_off(outcome)
         ) and attempts <= QUICK_RETRIES:
             state, next_attempt_at = DeliveryState.PENDING, now

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 from urllib.request import Request, urlopen
 
-from campaigns.demo.processes import LOOPBACK, PATIENCE, environment, free_port, wait_until_up
+from campaigns.demo.processes import LOOPBACK, TIMEOUT_SECONDS, environment, free_port, wait_until_up
 from mailer.errors import MailerError
 
 EMAIL = "mila@example.org"
@@ -59,7 +59,7 @@ class Account:
     def tick(self) -> None:
         """Tick the box, as the page's form does. Raises MailerError where it stays unticked."""
         request = Request(self.url, data=b"box=on", method="POST")  # noqa: S310 - a page of our own on loopback
-        urlopen(request, timeout=PATIENCE).close()  # noqa: S310
+        urlopen(request, timeout=TIMEOUT_SECONDS).close()  # noqa: S310
         if not self._is_ticked():
             raise MailerError("The box in the account stayed unticked.")
 
@@ -72,6 +72,6 @@ class Account:
             time.sleep(0.05)
 
     def _is_ticked(self) -> bool:
-        with urlopen(f"{self.url}state", timeout=PATIENCE) as answer:  # noqa: S310 - as above
+        with urlopen(f"{self.url}state", timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - as above
             ticked: bool = json.load(answer)["ticked"]
         return ticked

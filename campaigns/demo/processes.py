@@ -11,7 +11,7 @@ from urllib.request import urlopen
 from mailer.errors import MailerError
 
 LOOPBACK = "127.0.0.1"
-PATIENCE = 30  # seconds for a server to be up
+TIMEOUT_SECONDS = 30  # seconds for a server to be up
 
 
 def environment() -> dict[str, str]:
@@ -21,10 +21,10 @@ def environment() -> dict[str, str]:
 
 def wait_until_up(url: str) -> None:
     """Until a server answers there. Raises MailerError after PATIENCE seconds."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
-            urlopen(url, timeout=PATIENCE).close()  # noqa: S310 - a server of our own on loopback
+            urlopen(url, timeout=TIMEOUT_SECONDS).close()  # noqa: S310 - a server of our own on loopback
         except (URLError, ConnectionError):
             if time.monotonic() > deadline:
                 raise MailerError(f"The server at {url} did not come up.") from None

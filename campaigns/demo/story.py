@@ -18,7 +18,7 @@ import uvicorn
 from rich.console import Console
 
 from campaigns.demo.account import EMAIL, Account
-from campaigns.demo.processes import LOOPBACK, PATIENCE, environment, free_port, wait_until_up
+from campaigns.demo.processes import LOOPBACK, TIMEOUT_SECONDS, environment, free_port, wait_until_up
 from mailer.catcher import Catcher, Caught, inbox_app
 from mailer.errors import MailerError, Refused
 
@@ -141,7 +141,7 @@ class Stage:
         url = mail.unsubscribe_url() or ""
         self._say("One person clicks unsubscribe in their mail program.")
         request = Request(url, data=ONE_CLICK, method="POST")  # noqa: S310 - our own server's URL
-        with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
+        with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             self._console.print(f"POST {url[:40]}… {answer.status}", style="dim", markup=False)
 
     def summary(self, first: list[Caught]) -> Summary:
@@ -166,7 +166,7 @@ class Stage:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """The web door, as a process of its own."""
+        """Run `mailer serve` as a process of its own."""
         command = ("serve", "--host", LOOPBACK, "--port", str(self._web_port))
         self._announce(*command)
         process = subprocess.Popen(  # noqa: S603 - our own command

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from campaigns.notes.changelog import Changelog, Release, Status
+from campaigns.notes.changelog import Changelog, Release, ReleaseStatus
 from campaigns.notes.content import (
     brand_of,
     content_hash,
@@ -21,7 +21,7 @@ __all__ = [
     "Defaults",
     "Frame",
     "Release",
-    "Status",
+    "ReleaseStatus",
     "announced",
     "brand_of",
     "content_hash",

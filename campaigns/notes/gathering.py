@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from campaigns.notes.changelog import Changelog, Release, Status, Version, lines_of, outline
+from campaigns.notes.changelog import Changelog, Release, ReleaseStatus, Version, lines_of, outline
 from templates.language import Locale, load_texts
 from templates.notes import ReleaseNotes, RemoteImages
 
@@ -41,7 +41,7 @@ def heard_lines(changelog: Changelog, since: str | None = None) -> tuple[str, ..
     if since is not None:
         last = changelog.find(since)
         newest = next(index for index, release in enumerate(ordered) if release.line == last.line)
-    released = [release for release in ordered[newest:] if release.status is not Status.UNRELEASED]
+    released = [release for release in ordered[newest:] if release.status is not ReleaseStatus.UNRELEASED]
     versions = [str(version) for release in released for version in release.versions]
     return (*versions, *(f"{_HEADING}{heading}" for heading in changelog.other_headings))
 
@@ -57,7 +57,7 @@ def unheard(
     found = [
         release
         for release in changelog.releases
-        if release.status is Status.RELEASED
+        if release.status is ReleaseStatus.RELEASED
         and release.body
         and release.heading not in headings
         and not any(map(versions.include, release.versions))
@@ -73,8 +73,8 @@ def passed_over(changelog: Changelog) -> tuple[str, ...]:
     unannounced = [
         release.heading
         for release in changelog.releases
-        if release.status is Status.WITHDRAWN
-        or (release.status is Status.RELEASED and release.versions[0].is_pre_release)
+        if release.status is ReleaseStatus.WITHDRAWN
+        or (release.status is ReleaseStatus.RELEASED and release.versions[0].is_pre_release)
     ]
     return tuple(f"{_HEADING}{heading}" for heading in (*unannounced, *changelog.other_headings))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from campaigns.reports.overview import (
     Overview,
     Problem,
-    Severity,
+    ProblemSeverity,
     count_campaigns,
     count_open_deliveries,
     overview,
 )
 from campaigns.reports.status import (
-    Status,
+    CampaignStatus,
     campaign_status,
     count_by_state,
     list_deliveries,
@@ -20,10 +20,10 @@ from campaigns.reports.status import (
 )
 
 __all__ = [
+    "CampaignStatus",
     "Overview",
     "Problem",
-    "Severity",
-    "Status",
+    "ProblemSeverity",
     "campaign_status",
     "count_by_state",
     "count_campaigns",

@@ -14,7 +14,7 @@ from campaigns.campaign import Campaign
 from campaigns.deliveries import UNCERTAIN, delivery, workers
 from campaigns.deliveries import campaign as campaign_table
 from campaigns.models import CampaignState, DeliveryState
-from campaigns.reports.status import Status, campaign_status, next_due
+from campaigns.reports.status import CampaignStatus, campaign_status, next_due
 from mailer.database import Heartbeat, Kind, heartbeats
 
 # Cron runs `run-due` every five minutes in the documentation.
@@ -25,7 +25,7 @@ OVERDUE = timedelta(minutes=15)  # after which somebody should have begun what i
 _OPEN = (CampaignState.SCHEDULED, CampaignState.MISSED, CampaignState.SENDING, CampaignState.PAUSED)
 
 
-class Severity(StrEnum):
+class ProblemSeverity(StrEnum):
     """How bad it is: a failure breaks a promise while nobody acts, a warning is for a person to judge."""
 
     WARNING = "warning"
@@ -36,7 +36,7 @@ class Severity(StrEnum):
 class Problem:
     """What is wrong, and the command or act that leads on. `slug` is the campaign's, if it concerns one."""
 
-    severity: Severity
+    severity: ProblemSeverity
     message: str
     next_step: str
     slug: str | None = None
@@ -47,7 +47,7 @@ class Overview:
     """The last signs of life, the campaigns that are not over or in doubt, and what needs attention, worst first."""
 
     heartbeats: Sequence[Heartbeat]
-    campaigns: Sequence[Status]
+    campaigns: Sequence[CampaignStatus]
     problems: Sequence[Problem]
 
 
@@ -65,7 +65,7 @@ def overview(connection: Connection, now: datetime) -> Overview:
     for one in listed:
         found += _of_campaign(connection, one, now, at_work=at_work)
     found += [_of_uncertain(slug, number) for slug, number in uncertain.items()]
-    found.sort(key=lambda problem: problem.severity is not Severity.FAILURE)
+    found.sort(key=lambda problem: problem.severity is not ProblemSeverity.FAILURE)
     return Overview(beats, [campaign_status(connection, one) for one in listed], found)
 
 
@@ -104,7 +104,7 @@ def _held(connection: Connection) -> Iterator[Problem]:
     refusal = holds.problem(connection)
     if refusal is not None:
         steps = (refusal.hint or "").partition("Next:\n")[2]
-        yield Problem(Severity.FAILURE, refusal.message, steps)
+        yield Problem(ProblemSeverity.FAILURE, refusal.message, steps)
 
 
 def _silent(beats: Sequence[Heartbeat], now: datetime) -> Iterator[Problem]:
@@ -112,14 +112,14 @@ def _silent(beats: Sequence[Heartbeat], now: datetime) -> Iterator[Problem]:
     sending = [one.at for one in beats if one.kind in {Kind.RUN_DUE, Kind.WORKER}]
     if sending and now - max(sending) > RUN_DUE_STALE:
         yield Problem(
-            Severity.FAILURE,
+            ProblemSeverity.FAILURE,
             f"Neither run-due nor a worker has run since {_moment(max(sending))}.",
             "See whether cron, the timer or the worker is running: systemctl list-timers, crontab -l",
         )
     serving = [one.at for one in beats if one.kind is Kind.SERVE]
     if serving and now - max(serving) > SERVE_STALE:
         yield Problem(
-            Severity.FAILURE,
+            ProblemSeverity.FAILURE,
             f"mailer serve has not been at work since {_moment(max(serving))}: nobody can unsubscribe.",
             "systemctl status release-mailer",
         )
@@ -129,23 +129,23 @@ def _of_campaign(connection: Connection, one: Campaign, now: datetime, *, at_wor
     match one.state:
         case CampaignState.PAUSED:
             because = f": {one.paused_because}" if one.paused_because else ""
-            severity = Severity.FAILURE if one.paused_because else Severity.WARNING
+            severity = ProblemSeverity.FAILURE if one.paused_because else ProblemSeverity.WARNING
             yield Problem(
                 severity, f"{one.slug} is paused{because}", f"mailer campaigns resume {one.slug}", one.slug
             )
         case CampaignState.MISSED:
             step = f'mailer campaigns schedule {one.slug} --at "..."'
-            yield Problem(Severity.FAILURE, f"{one.slug} missed its time.", step, one.slug)
+            yield Problem(ProblemSeverity.FAILURE, f"{one.slug} missed its time.", step, one.slug)
         case CampaignState.SCHEDULED:
             due = schedules.due_at(connection, one)
             if due is not None and now - due > OVERDUE:
                 message = f"{one.slug} was due at {_moment(due)} and has not been started."
-                yield Problem(Severity.FAILURE, message, "mailer run-due", one.slug)
+                yield Problem(ProblemSeverity.FAILURE, message, "mailer run-due", one.slug)
         case CampaignState.SENDING if not at_work:
             due = next_due(connection, one.id)
             if due is not None and now - due > OVERDUE:
                 message = f"{one.slug} is being sent, and nobody is working on it."
-                yield Problem(Severity.FAILURE, message, "mailer run-due", one.slug)
+                yield Problem(ProblemSeverity.FAILURE, message, "mailer run-due", one.slug)
         case _:
             return
 
@@ -153,7 +153,7 @@ def _of_campaign(connection: Connection, one: Campaign, now: datetime, *, at_wor
 def _of_uncertain(slug: str, number: int) -> Problem:
     mails = "1 mail is" if number == 1 else f"{number:,} mails are"
     step = f"mailer deliveries list {slug} --state uncertain, then mailer deliveries resolve {slug}"
-    return Problem(Severity.FAILURE, f"{slug}: {mails} in doubt.", step, slug)
+    return Problem(ProblemSeverity.FAILURE, f"{slug}: {mails} in doubt.", step, slug)
 
 
 def _moment(at: datetime) -> str:

@@ -16,7 +16,7 @@ from subscribers import audience
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class CampaignStatus:
     """The counts of a campaign. They add up to `audience`, which before the start is who agrees today.
 
     `next_due_at` is when `mailer run-due` has something to do for it: start it as scheduled, or try again.
@@ -57,12 +57,12 @@ class Status:
         return f"{', '.join(parts)}, of {self.audience:,}"
 
 
-def campaign_status(connection: Connection, campaign: Campaign) -> Status:
+def campaign_status(connection: Connection, campaign: Campaign) -> CampaignStatus:
     """The counts as they are at this moment."""
     campaign_id = campaign.id
     found = count_by_state(connection, campaign_id)
     started = campaign.started_at is not None
-    return Status(
+    return CampaignStatus(
         slug=campaign.slug,
         state=campaign.state,
         audience=sum(found.values()) if started else audience.count(connection, campaign.topic),

@@ -30,7 +30,7 @@ from templates.language import Locale, greet
 from templates.notes import RenderedNotes
 
 
-class Person(Protocol):
+class Addressee(Protocol):
     """The four fields."""
 
     @property
@@ -109,7 +109,7 @@ class Composer:
         return self._compose(0, 0, NO_ADDRESS, replace(person, email=email or person.email), now)
 
     def _compose(
-        self, delivery_id: int, subscriber_id: int, address: HashedAddress, person: Person, now: datetime
+        self, delivery_id: int, subscriber_id: int, address: HashedAddress, person: Addressee, now: datetime
     ) -> tuple[Envelope, Content]:
         name = " ".join(filter(None, (person.first_name, person.surname)))
         personal = RecipientValues(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from campaigns.models import CampaignState
-from campaigns.reports import Status
+from campaigns.reports import CampaignStatus
 from campaigns.sending.sender import Tally
 from mailer.errors import MailerError, RelayUnavailable, TryAgainLater
 
@@ -20,7 +20,7 @@ class RunResult:
     `by_another_run`: another run is sending the rest, so this one is done. `relay_away`: no connection could be made.
     """
 
-    status: Status
+    status: CampaignStatus
     exit_code: int
     message: str | None = None
     by_another_run: bool = False
@@ -28,7 +28,7 @@ class RunResult:
 
 
 def judge_run(
-    status: Status,
+    status: CampaignStatus,
     tally: Tally,
     *,
     at_work_elsewhere: bool,
@@ -60,7 +60,9 @@ def judge_run(
     return RunResult(status, DONE_WITH_LOSSES if status.rejected + status.uncertain else 0)
 
 
-def _why_held(status: Status, closed_until: datetime | None, limited_until: datetime | None) -> str | None:
+def _why_held(
+    status: CampaignStatus, closed_until: datetime | None, limited_until: datetime | None
+) -> str | None:
     """Why nothing more goes out for now, although nothing is wrong."""
     if status.state is CampaignState.PAUSED:
         return f"Paused; `mailer campaigns resume {status.slug}` continues it."

@@ -23,7 +23,7 @@ from campaigns.sending.recorder import Recorder, Submission
 from mailer.config import RetrySettings
 from mailer.database import Clock
 from mailer.errors import InvalidInput, MailerError, Refused, RelayUnavailable
-from mailer.smtp import Accepted, Deferred, Outcome, Rejected, Scope, is_policy_refusal
+from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Rejected, is_policy_refusal
 from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
 
@@ -199,14 +199,14 @@ class Sender:
         if settlement.state is not DeliveryState.PENDING:
             self.tally.states[settlement.state] += 1
         match outcome:
-            case Rejected(scope=Scope.SENDER | Scope.RELAY):
+            case Rejected(scope=FailureScope.SENDER | FailureScope.RELAY):
                 self.tally.refusal = outcome.reason
                 self.stop()
             case Rejected() if is_policy_refusal(outcome):
                 self._count_policy_refusal(settlement.delivery_id, outcome.reason)
-            case Deferred(scope=Scope.CONNECTION):
+            case Deferred(scope=FailureScope.CONNECTION):
                 pass
-            case Deferred(scope=Scope.RELAY):
+            case Deferred(scope=FailureScope.RELAY):
                 self._cut_offs += 1
                 if self._cut_offs >= MAX_CUT_OFFS * self._relays.ceiling:
                     self._fail(RelayUnavailable(f"The relay accepts no mail: {outcome.reason}."))

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from campaigns import reports
 from campaigns.models import CampaignState, DeliveryState
-from campaigns.reports import Severity
+from campaigns.reports import ProblemSeverity
 from mailer.database import Clock, Database, Kind, QuietCheckpoint, beat
 from mailer.errors import MailerError
 from mailer.observability import CONTENT_TYPE, Metric, Metrics
@@ -49,7 +49,7 @@ FIGURES = {
         {"kind": tuple(Kind)},
     ),
     PROBLEMS: Metric(
-        "What `mailer status` says needs attention, by severity.", {"severity": tuple(Severity)}
+        "What `mailer status` says needs attention, by severity.", {"severity": tuple(ProblemSeverity)}
     ),
 }
 
@@ -167,7 +167,7 @@ class Monitoring:
         for kind in Kind:
             last = max((one.at.timestamp() for one in found.heartbeats if one.kind is kind), default=0)
             self._metrics.set(LAST_BEAT, last, kind=kind)
-        for severity in Severity:
+        for severity in ProblemSeverity:
             number = sum(problem.severity is severity for problem in found.problems)
             self._metrics.set(PROBLEMS, number, severity=severity)
 

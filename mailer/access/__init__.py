@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from mailer.access.models import AccessToken
+from mailer.access.models import AccessTokenRow
 from mailer.access.rate import RequestRate
 from mailer.access.store import KnownTokens, create, list_all, revoke
 from mailer.access.tokens import Scope, Token, hash_of, new_secret
 
 __all__ = [
-    "AccessToken",
+    "AccessTokenRow",
     "KnownTokens",
     "RequestRate",
     "Scope",

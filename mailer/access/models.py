@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 import mailer.database.columns  # noqa: F401 - names the constraints
 
 
-class AccessToken(SQLModel, table=True):
+class AccessTokenRow(SQLModel, table=True):
     """A token that a system shows: its SHA-256 (hex), what it may do, until when, and the day it was last used."""
 
     __tablename__ = "access_token"

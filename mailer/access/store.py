@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
-from mailer.access.models import AccessToken
+from mailer.access.models import AccessTokenRow
 from mailer.access.tokens import Scope, Token, hash_of, new_secret
 from mailer.database import Clock, Database, table
 from mailer.errors import NotFound
 
 REFRESH_SECONDS = 1.0
-TOKEN = table(AccessToken)
+TOKEN = table(AccessTokenRow)
 
 
 def create(

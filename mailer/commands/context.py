@@ -15,7 +15,7 @@ from mailer.output import to_json, write_line
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mailer.doctor import ExpectedAnswer, Finding
+    from mailer.doctor import CheckResult, ExpectedAnswer
 
 
 class CommandContext:
@@ -35,7 +35,7 @@ class CommandContext:
         web_application: str,
         unknown_link_answer: Callable[[], ExpectedAnswer],
         keep_journal: Callable[[Settings, Database], Callable[[], None]],
-        find_unattended: Callable[[Database], Iterable[Finding]],
+        find_unattended: Callable[[Database], Iterable[CheckResult]],
     ) -> None:
         self.config = config
         self.web_application = web_application

@@ -16,7 +16,7 @@ from mailer.commands.options import json_option
 from mailer.doctor import dns
 from mailer.errors import ConfigurationError, MailerError
 
-_COLOURS = {checks.Level.OK: "green", checks.Level.WARN: "yellow", checks.Level.FAIL: "red"}
+_COLOURS = {checks.CheckLevel.OK: "green", checks.CheckLevel.WARN: "yellow", checks.CheckLevel.FAIL: "red"}
 
 
 @click.command()
@@ -33,7 +33,7 @@ def doctor(context: CommandContext, offline: bool, as_json: bool) -> None:
       mailer doctor
     """
     findings = list(_findings(context, offline=offline))
-    failed = any(finding.level is checks.Level.FAIL for finding in findings)
+    failed = any(finding.level is checks.CheckLevel.FAIL for finding in findings)
     values = {"healthy": not failed, "findings": [dataclasses.asdict(finding) for finding in findings]}
     in_colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     lines = [_line(finding, in_colour=in_colour) for finding in findings]
@@ -42,14 +42,14 @@ def doctor(context: CommandContext, offline: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(MailerError.exit_code)
 
 
-def _findings(context: CommandContext, *, offline: bool) -> Iterator[checks.Finding]:
+def _findings(context: CommandContext, *, offline: bool) -> Iterator[checks.CheckResult]:
     try:
         settings = context.settings
         base = context.database
     except ConfigurationError as error:
         yield checks.failure("settings", error)
         return
-    yield checks.Finding("settings", checks.Level.OK, str(context.config_path))
+    yield checks.CheckResult("settings", checks.CheckLevel.OK, str(context.config_path))
     yield from checks.secrets(settings, context.config_path)
     yield from checks.database(base)
     yield from checks.signing_key(settings, base)
@@ -61,9 +61,9 @@ def _findings(context: CommandContext, *, offline: bool) -> Iterator[checks.Find
         yield checks.public_address(settings, context.unknown_link_answer())
 
 
-def _line(finding: checks.Finding, *, in_colour: bool) -> str:
+def _line(finding: checks.CheckResult, *, in_colour: bool) -> str:
     level = f"{finding.level:<5}"
     if in_colour:
-        level = click.style(level, fg=_COLOURS[finding.level], bold=finding.level is checks.Level.FAIL)
+        level = click.style(level, fg=_COLOURS[finding.level], bold=finding.level is checks.CheckLevel.FAIL)
     hint = f"\n{'':18}{finding.hint}" if finding.hint else ""
     return f"{level} {finding.check:<11} {finding.message}{hint}"

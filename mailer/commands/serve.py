@@ -19,7 +19,7 @@ from mailer.config import load_settings
 from mailer.database import Database
 from mailer.web_server import (
     BoundedProtocol,
-    Door,
+    ConnectionLimits,
     DrainingServer,
     ReloadableApplication,
     address_of,
@@ -63,7 +63,9 @@ def serve(context: CommandContext, host: str, port: int, fd: int | None, access_
         level=logging.INFO if access_log else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
     )
     raise_file_limit()
-    door = Door([ip_network(one) for one in context.settings.trusted_proxies], connection_limit())
+    limits = ConnectionLimits(
+        [ip_network(one) for one in context.settings.trusted_proxies], connection_limit()
+    )
     application = ReloadableApplication(lambda: _create(context.web_application))
     with ExitStack() as stack:
         listeners = [socket_of(fd)] if fd is not None else inherited_sockets() or [listen(host, port)]
@@ -72,7 +74,7 @@ def serve(context: CommandContext, host: str, port: int, fd: int | None, access_
             context.console.print(f"Listening on {address_of(listener)} for {context.settings.public_url}")
         config = uvicorn.Config(
             application,
-            http=partial(BoundedProtocol, door),  # type: ignore[arg-type]  # whatever makes a protocol does
+            http=partial(BoundedProtocol, limits),  # type: ignore[arg-type]  # whatever makes a protocol does
             ws="none",
             lifespan="on",
             log_level="warning",

@@ -15,7 +15,7 @@ from mailer.errors import ConfigurationError, InvalidInput
 from mailer.files import read_file
 
 LARGEST_SETTINGS = 1_000_000  # bytes
-AnySection = TypeVar("AnySection", bound=BaseModel)
+AnySettingsSection = TypeVar("AnySettingsSection", bound=BaseModel)
 
 
 def new_config_path(config: Path | None = None) -> Path:
@@ -98,7 +98,7 @@ def read_settings_file(path: Path) -> str:
     return read_file(path, LARGEST_SETTINGS).decode("utf-8-sig")
 
 
-def _with_absolute_paths(section: AnySection, folder: Path) -> AnySection:
+def _with_absolute_paths(section: AnySettingsSection, folder: Path) -> AnySettingsSection:
     updates: dict[str, object] = {}
     for name, value in section:
         match value:

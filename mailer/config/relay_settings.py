@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 
-from mailer.config.value_types import Line, OptionalMailboxLine, Section, Security
+from mailer.config.value_types import Line, OptionalMailboxLine, Security, SettingsSection
 from mailer.limits import RelayLimits
 
 Auth = Literal["auto", "plain", "login", "cram-md5", "xoauth2"]
 
 
-class TimeoutSettings(Section):
+class TimeoutSettings(SettingsSection):
     """Seconds a phase may take; the defaults are RFC 5321 section 4.5.3.2's, where it names one."""
 
     connect: PositiveFloat = 30
@@ -29,7 +29,7 @@ class TimeoutSettings(Section):
     final: PositiveFloat = 600
 
 
-class OAuth2Settings(Section):
+class OAuth2Settings(SettingsSection):
     """Where access tokens for XOAUTH2 come from: with `refresh_token` that grant, else client credentials."""
 
     token_url: Line
@@ -48,7 +48,7 @@ class OAuth2Settings(Section):
         return value
 
 
-class RelaySettings(Section):
+class RelaySettings(SettingsSection):
     """The SMTP server that we hand mail to.
 
     `security` is never weakened: with ``starttls`` a relay that does not offer it gets no mail. Without `chunking` the

@@ -26,7 +26,7 @@ from mailer.config.value_types import (
     OptionalMailboxLine,
     RelayName,
     Secrets,
-    Section,
+    SettingsSection,
     Topic,
     Words,
     Zone,
@@ -44,7 +44,7 @@ MIN_SECRET_LENGTH = 32
 _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
 
 
-class BrandSettings(Section):
+class BrandSettings(SettingsSection):
     """What a mail and a page show of the sender. `logo` is a local PNG, JPEG or GIF that is put into the mail."""
 
     name: Line = "Release Mailer"
@@ -56,7 +56,7 @@ class BrandSettings(Section):
     logo: Path | None = None
 
 
-class RetrySettings(Section):
+class RetrySettings(SettingsSection):
     """When a deferred delivery is tried again (RFC 5321 section 4.5.4.1): first, then doubling up to the longest."""
 
     first_seconds: PositiveFloat = 30 * 60
@@ -64,7 +64,7 @@ class RetrySettings(Section):
     give_up_seconds: PositiveFloat = 4 * 24 * 60 * 60
 
 
-class DkimSettings(Section):
+class DkimSettings(SettingsSection):
     """Signing keys. Without any the mail leaves unsigned, for a relay that signs."""
 
     domain: Line | None = None
@@ -74,7 +74,7 @@ class DkimSettings(Section):
     ed25519_key_file: Path | None = None
 
 
-class WebhookSettings(Section):
+class WebhookSettings(SettingsSection):
     """What outgoing webhooks may do beyond calling public addresses by HTTPS; for trying things out."""
 
     allow_private: bool = False

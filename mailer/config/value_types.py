@@ -17,7 +17,7 @@ from mailer.message import Mailbox
 TOPIC_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """A section of the settings: unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

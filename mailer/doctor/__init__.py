@@ -12,12 +12,12 @@ from mailer.doctor.checks import (
     secrets,
     signing_key,
 )
-from mailer.doctor.findings import Finding, Level, failure
+from mailer.doctor.results import CheckLevel, CheckResult, failure
 
 __all__ = [
+    "CheckLevel",
+    "CheckResult",
     "ExpectedAnswer",
-    "Finding",
-    "Level",
     "database",
     "failure",
     "open_to_others",

@@ -7,20 +7,20 @@ from functools import cache
 
 from mailer.config import Settings, dkim_keys
 from mailer.doctor import dmarc, dns, spf
-from mailer.doctor.findings import Finding, Level, failure
+from mailer.doctor.results import CheckLevel, CheckResult, failure
 from mailer.errors import MailerError
 from mailer.message import dkim, headers
 
 Lookup = Callable[[str], tuple[str, ...]]
 
 
-def sender(settings: Settings, lookup: Lookup | None = dns.txt_records) -> Iterator[Finding]:
+def sender(settings: Settings, lookup: Lookup | None = dns.txt_records) -> Iterator[CheckResult]:
     """Whether SPF, DKIM and DMARC line up with the From domain; without `lookup`, DNS is left alone."""
     domain = _domain(settings.sender.email)
     if domain in {"", "example.com"}:
-        yield Finding(
+        yield CheckResult(
             "sender",
-            Level.FAIL,
+            CheckLevel.FAIL,
             "the sender is still the example's",
             'Set sender = "Your news <news@your.domain>".',
         )
@@ -36,40 +36,42 @@ def _domain(email: str) -> str:
     return headers.ascii_domain(email.rpartition("@")[2].lower())
 
 
-def _signature(settings: Settings, domain: str, lookup: Lookup | None) -> Iterator[Finding]:
+def _signature(settings: Settings, domain: str, lookup: Lookup | None) -> Iterator[CheckResult]:
     try:
         keys = dkim_keys.read(settings.dkim)
     except MailerError as error:
         yield failure("dkim", error)
         return
     if not keys:
-        yield Finding(
+        yield CheckResult(
             "dkim",
-            Level.WARN,
+            CheckLevel.WARN,
             "mail leaves unsigned",
             f"Fine where the relay signs for {domain}; else run `mailer keys dkim`.",
         )
     for key in keys:
         yield _alignment(key, domain, lookup) or (
-            Finding("dkim", Level.OK, f"{key.dns_name}, {key.algorithm}")
+            CheckResult("dkim", CheckLevel.OK, f"{key.dns_name}, {key.algorithm}")
             if lookup is None
             else _published(key, lookup)
         )
 
 
-def _alignment(key: dkim.DkimKey, domain: str, lookup: Lookup | None) -> Finding | None:
+def _alignment(key: dkim.DkimKey, domain: str, lookup: Lookup | None) -> CheckResult | None:
     """What is wrong with the key's domain beside that of From; None where DMARC counts its signature."""
     if lookup is None:
         if key.domain == domain or not _may_align(key.domain, domain):
             return None if key.domain == domain else _not_aligned(key, domain)
         message = f"{key.dns_name}: without DNS it can't be said whether it signs for {domain}"
-        return Finding("dkim", Level.WARN, message, "Run `mailer doctor` without --offline.")
+        return CheckResult("dkim", CheckLevel.WARN, message, "Run `mailer doctor` without --offline.")
     try:
         record = dmarc.policy_record(domain, lookup)
         strict = record is not None and record.is_strict("adkim")
         return None if dmarc.aligned(key.domain, domain, lookup, strict=strict) else _not_aligned(key, domain)
     except dns.LookupFailed as error:
-        return Finding("dkim", Level.WARN, f"{key.domain} can't be looked up ({error})", "Try again later.")
+        return CheckResult(
+            "dkim", CheckLevel.WARN, f"{key.domain} can't be looked up ({error})", "Try again later."
+        )
 
 
 def _may_align(one: str, other: str) -> bool:
@@ -77,60 +79,68 @@ def _may_align(one: str, other: str) -> bool:
     return one.lower().split(".")[-2:] == other.lower().split(".")[-2:]
 
 
-def _not_aligned(key: dkim.DkimKey, domain: str) -> Finding:
-    return Finding(
+def _not_aligned(key: dkim.DkimKey, domain: str) -> CheckResult:
+    return CheckResult(
         "dkim",
-        Level.FAIL,
+        CheckLevel.FAIL,
         f"{key.dns_name} does not sign for {domain}, so DMARC ignores it",
         f'Set [dkim] domain = "{domain}" and make a key for it.',
     )
 
 
-def _published(key: dkim.DkimKey, lookup: Lookup) -> Finding:
+def _published(key: dkim.DkimKey, lookup: Lookup) -> CheckResult:
     record = dkim.dns_record(key)
     wanted = record.text.rpartition("p=")[2]
     try:
         found = "".join(lookup(record.name)).replace(" ", "")
     except dns.LookupFailed as error:
-        return Finding("dkim", Level.WARN, f"{record.name} can't be looked up ({error})", "Try again later.")
+        return CheckResult(
+            "dkim", CheckLevel.WARN, f"{record.name} can't be looked up ({error})", "Try again later."
+        )
     if f"p={wanted}" in found:
-        return Finding("dkim", Level.OK, f"{record.name}, {key.algorithm}, published")
+        return CheckResult("dkim", CheckLevel.OK, f"{record.name}, {key.algorithm}, published")
     problem = "is not this key's record" if found else "is not published"
-    return Finding("dkim", Level.FAIL, f"{record.name} {problem}", f"Publish: {record.zone_line}")
+    return CheckResult("dkim", CheckLevel.FAIL, f"{record.name} {problem}", f"Publish: {record.zone_line}")
 
 
-def _sender_policy(domain: str, lookup: Lookup) -> Finding:
+def _sender_policy(domain: str, lookup: Lookup) -> CheckResult:
     """SPF of the return path's domain (RFC 7208)."""
     hint = f"Publish which servers send for {domain}, the relay among them (RFC 7208)."
     try:
         found = spf.check(domain, lookup)
     except dns.LookupFailed as error:
-        return Finding("spf", Level.WARN, f"{domain} can't be looked up ({error})", "Try again later.")
+        return CheckResult(
+            "spf", CheckLevel.WARN, f"{domain} can't be looked up ({error})", "Try again later."
+        )
     if found.text is None:
-        return Finding("spf", Level.WARN, f"{domain} has no v=spf1 record", hint)
+        return CheckResult("spf", CheckLevel.WARN, f"{domain} has no v=spf1 record", hint)
     if found.problem:
-        return Finding("spf", Level.FAIL, f"receivers can't use it: {found.problem}", hint)
+        return CheckResult("spf", CheckLevel.FAIL, f"receivers can't use it: {found.problem}", hint)
     count = f"{found.lookups} of {spf.MOST_LOOKUPS} look-ups"
     if found.lookups > spf.MOST_LOOKUPS:
         hint = "Leave out what sends no mail for you, or name addresses (ip4:, ip6:) instead (RFC 7208 section 4.6.4)."
-        return Finding("spf", Level.FAIL, f"{domain}: receivers can't use it, it takes {count}", hint)
-    return Finding("spf", Level.OK, f"{domain}: {found.text} ({count})")
+        return CheckResult(
+            "spf", CheckLevel.FAIL, f"{domain}: receivers can't use it, it takes {count}", hint
+        )
+    return CheckResult("spf", CheckLevel.OK, f"{domain}: {found.text} ({count})")
 
 
-def _dmarc_policy(domain: str, lookup: Lookup) -> Finding:
+def _dmarc_policy(domain: str, lookup: Lookup) -> CheckResult:
     """The DMARC record that holds for From, its own or one from higher up (RFC 9989)."""
     try:
         record = dmarc.policy_record(domain, lookup)
     except dns.LookupFailed as error:
-        return Finding("dmarc", Level.WARN, f"{domain} can't be looked up ({error})", "Try again later.")
+        return CheckResult(
+            "dmarc", CheckLevel.WARN, f"{domain} can't be looked up ({error})", "Try again later."
+        )
     if record is None:
         hint = (
             f'Google, Yahoo and Microsoft ask for one; start with TXT "v=DMARC1; p=none" at _dmarc.{domain}.'
         )
-        return Finding(
-            "dmarc", Level.WARN, f"_dmarc.{domain} has no v=DMARC1 record, and no domain above it", hint
+        return CheckResult(
+            "dmarc", CheckLevel.WARN, f"_dmarc.{domain} has no v=DMARC1 record, and no domain above it", hint
         )
     if record.domain == domain:
-        return Finding("dmarc", Level.OK, f"_dmarc.{domain}: {record.text}")
+        return CheckResult("dmarc", CheckLevel.OK, f"_dmarc.{domain}: {record.text}")
     message = f"{domain}: {record.subdomain_policy}, by _dmarc.{record.domain}: {record.text}"
-    return Finding("dmarc", Level.OK, message)
+    return CheckResult("dmarc", CheckLevel.OK, message)

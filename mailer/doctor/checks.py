@@ -17,18 +17,18 @@ from mailer.config import SECRETS_NAME, Settings
 from mailer.config.files import read_settings_file
 from mailer.database import Database, WrongSecretKeys, require_signing_key
 from mailer.database.url import has_password
-from mailer.doctor.findings import Finding, Level, failure
+from mailer.doctor.results import CheckLevel, CheckResult, failure
 from mailer.errors import ConfigurationError, MailerError
 from mailer.smtp import connect, tls_context
 from mailer.smtp.sasl import PASSWORD_METHODS, Method
 
-_PATIENCE = 5.0
+_TIMEOUT_SECONDS = 5.0
 _MICROSOFT = (".office365.com", ".office365.us", ".outlook.com", ".outlook.cn")
 MIN_FREE_BYTES, LITTLE_FREE_BYTES = 1_000_000, 100_000_000
 _SECRETS = ("password", "client_secret", "refresh_token")
 
 
-def secrets(settings: Settings, config: Path) -> Iterator[Finding]:
+def secrets(settings: Settings, config: Path) -> Iterator[CheckResult]:
     """Whether there are keys, and whether only their owner can read them."""
     try:
         count = len(settings.keys())
@@ -38,21 +38,23 @@ def secrets(settings: Settings, config: Path) -> Iterator[Finding]:
     keys = "1 key" if count == 1 else f"{count} keys"
     path = config.with_name(SECRETS_NAME)
     if config.exists() and open_to_others(config) and holds_secrets(config):
-        yield Finding(
+        yield CheckResult(
             "secrets",
-            Level.FAIL,
+            CheckLevel.FAIL,
             f"{config} holds a secret and can be read by other users",
             f"Move passwords, tokens and keys to {path}, which has mode 0600.",
         )
     if not path.exists():
-        yield Finding("secrets", Level.OK, keys)
+        yield CheckResult("secrets", CheckLevel.OK, keys)
     elif open_to_others(path):
-        yield Finding("secrets", Level.FAIL, f"{path} can be read by other users", f"Run: chmod 600 {path}")
+        yield CheckResult(
+            "secrets", CheckLevel.FAIL, f"{path} can be read by other users", f"Run: chmod 600 {path}"
+        )
     else:
-        yield Finding("secrets", Level.OK, f"{keys}, readable by their owner only")
+        yield CheckResult("secrets", CheckLevel.OK, f"{keys}, readable by their owner only")
 
 
-def database(base: Database) -> Iterator[Finding]:
+def database(base: Database) -> Iterator[CheckResult]:
     """Whether it can be reached and written, has this version's tables, keeps commits and is closed to others."""
     try:
         base.require_current()
@@ -65,26 +67,28 @@ def database(base: Database) -> Iterator[Finding]:
     if base.is_sqlite:
         yield from disk(path)
     if base.is_sqlite and open_to_others(path):
-        yield Finding("database", Level.WARN, f"{path} can be read by other users", f"Run: chmod 600 {path}")
+        yield CheckResult(
+            "database", CheckLevel.WARN, f"{path} can be read by other users", f"Run: chmod 600 {path}"
+        )
     elif problem:
-        yield Finding("database", Level.WARN, problem, "See docs/postgresql.md.")
+        yield CheckResult("database", CheckLevel.WARN, problem, "See docs/postgresql.md.")
     else:
-        yield Finding("database", Level.OK, f"{base.url.get_backend_name()}, tables are current")
+        yield CheckResult("database", CheckLevel.OK, f"{base.url.get_backend_name()}, tables are current")
 
 
-def disk(path: Path) -> Iterator[Finding]:
+def disk(path: Path) -> Iterator[CheckResult]:
     """Whether the disk of the file `path` has room."""
     usage = shutil.disk_usage(path.absolute().parent)
     free = f"{usage.free / 1e6:,.0f} MB of {usage.total / 1e6:,.0f} MB are free"
     if usage.free < MIN_FREE_BYTES:
-        yield Finding(
-            "disk", Level.FAIL, free, "Free some space: no withdrawal can be written on a full disk."
+        yield CheckResult(
+            "disk", CheckLevel.FAIL, free, "Free some space: no withdrawal can be written on a full disk."
         )
     elif usage.free < LITTLE_FREE_BYTES:
-        yield Finding("disk", Level.WARN, free, "Free some space before it is full.")
+        yield CheckResult("disk", CheckLevel.WARN, free, "Free some space before it is full.")
 
 
-def signing_key(settings: Settings, base: Database) -> Iterator[Finding]:
+def signing_key(settings: Settings, base: Database) -> Iterator[CheckResult]:
     """Whether the secret keys are those that the database was used with; nothing where that can't be told."""
     try:
         keys = settings.keys()
@@ -96,12 +100,14 @@ def signing_key(settings: Settings, base: Database) -> Iterator[Finding]:
         return  # other checks report that there are no keys, or no database
 
 
-async def relay(settings: Settings, name: str = "smtp") -> Finding:
+async def relay(settings: Settings, name: str = "smtp") -> CheckResult:
     """Whether it lets us in: connection, certificate, EHLO, login. No mail is offered."""
     smtp, check = settings.every_relay[name], "relay" if name == "smtp" else name
     patient = smtp.model_copy(
         update={
-            "timeouts": smtp.timeouts.model_copy(update={"connect": _PATIENCE, "greeting": 4 * _PATIENCE})
+            "timeouts": smtp.timeouts.model_copy(
+                update={"connect": _TIMEOUT_SECONDS, "greeting": 4 * _TIMEOUT_SECONDS}
+            )
         }
     )
     try:
@@ -113,20 +119,20 @@ async def relay(settings: Settings, name: str = "smtp") -> Finding:
     who = f"logged in with {ready.method.upper()}" if ready.method else "without login"
     message = f"{smtp.host}:{smtp.port}, {how}, {who}"
     if smtp.security == "none" and not _is_here(smtp.host):
-        return Finding(
+        return CheckResult(
             check,
-            Level.WARN,
+            CheckLevel.WARN,
             f"{message}: mail crosses the network unencrypted",
             'Set security = "starttls".',
         )
     if takes_passwords_no_longer(smtp.host, ready.method):
-        return Finding(
+        return CheckResult(
             check,
-            Level.WARN,
+            CheckLevel.WARN,
             f"{message}: Microsoft ends logins by password at the end of December 2026",
             f"Set [{'smtp' if name == 'smtp' else f'relays.{name}'}.oauth2]; docs/relays.md says how.",
         )
-    return Finding(check, Level.OK, message)
+    return CheckResult(check, CheckLevel.OK, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,34 +149,34 @@ def takes_passwords_no_longer(host: str, method: Method | None) -> bool:
     return method in PASSWORD_METHODS and f".{host.lower().rstrip('.')}".endswith(_MICROSOFT)
 
 
-def public_address(settings: Settings, expected: ExpectedAnswer) -> Finding:
+def public_address(settings: Settings, expected: ExpectedAnswer) -> CheckResult:
     """Whether the public URL leads to our web application, which gives the `expected` answer."""
     url = settings.public_url
     if urlsplit(url).scheme != "https":
-        return Finding(
+        return CheckResult(
             "public_url",
-            Level.WARN,
+            CheckLevel.WARN,
             f"{url} reaches no further than this machine",
             "Fine for trying things out. For real mail set the HTTPS address of `mailer serve`.",
         )
     page = f"{url}{expected.path}"
     hint = f"Is `mailer serve` running, and does the reverse proxy pass {url}/u/ on to it?"
     try:
-        with urllib.request.urlopen(page, timeout=_PATIENCE):  # noqa: S310 - https, see above
+        with urllib.request.urlopen(page, timeout=_TIMEOUT_SECONDS):  # noqa: S310 - https, see above
             pass
     except urllib.error.HTTPError as error:
         with error:
             same = all(error.headers[name] == value for name, value in expected.headers.items())
             ours = error.code == expected.status and same
         if ours:
-            return Finding("public_url", Level.OK, f"{url} reaches the unsubscribe page")
-        return Finding(
-            "public_url", Level.WARN, f"{page} answers {error.code}, but not as our page would", hint
+            return CheckResult("public_url", CheckLevel.OK, f"{url} reaches the unsubscribe page")
+        return CheckResult(
+            "public_url", CheckLevel.WARN, f"{page} answers {error.code}, but not as our page would", hint
         )
     except OSError as error:
         reason = getattr(error, "reason", error)
-        return Finding("public_url", Level.WARN, f"{page} does not answer ({reason})", hint)
-    return Finding("public_url", Level.WARN, f"{page} answers, but not as our page would", hint)
+        return CheckResult("public_url", CheckLevel.WARN, f"{page} does not answer ({reason})", hint)
+    return CheckResult("public_url", CheckLevel.WARN, f"{page} answers, but not as our page would", hint)
 
 
 def holds_secrets(config: Path) -> bool:

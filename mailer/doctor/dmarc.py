@@ -11,7 +11,7 @@ MOST_QUERIES = 8  # RFC 9989 section 4.10: no walk takes more
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class DmarcRecord:
     """A DMARC policy record, and the domain at whose `_dmarc` it stands. Tags are lower case."""
 
     domain: str
@@ -33,17 +33,17 @@ class Record:
         return self.tags.get(tag, "r").lower() == "s"
 
 
-def parse(domain: str, text: str) -> Record | None:
+def parse(domain: str, text: str) -> DmarcRecord | None:
     """A TXT record as a DMARC record; None where it is something else (section 4.7)."""
     first, *rest = (part.strip() for part in text.split(";"))
     name, _, value = first.partition("=")
     if name.strip() != "v" or value.strip() != "DMARC1":
         return None
     pairs = (part.partition("=") for part in rest if "=" in part)
-    return Record(domain, {key.strip().lower(): value.strip() for key, _, value in pairs}, text)
+    return DmarcRecord(domain, {key.strip().lower(): value.strip() for key, _, value in pairs}, text)
 
 
-def walk(domain: str, lookup: Lookup) -> Iterator[Record]:
+def walk(domain: str, lookup: Lookup) -> Iterator[DmarcRecord]:
     """The records found on the way up from `domain`, `domain`'s own first (section 4.10).
 
     A name with several records counts as one without. Raises what `lookup` raises.
@@ -69,7 +69,7 @@ def organisational_domain(domain: str, lookup: Lookup) -> str:
     return _organisational(domain, list(walk(domain, lookup)))
 
 
-def _organisational(domain: str, records: list[Record]) -> str:
+def _organisational(domain: str, records: list[DmarcRecord]) -> str:
     domain = domain.lower().rstrip(".")
     for record in records:
         kind = record.tags.get("psd", "u").lower()
@@ -81,7 +81,7 @@ def _organisational(domain: str, records: list[Record]) -> str:
     return records[-1].domain if records else domain
 
 
-def policy_record(domain: str, lookup: Lookup) -> Record | None:
+def policy_record(domain: str, lookup: Lookup) -> DmarcRecord | None:
     """The record whose policy applies to mail from `domain`: its own, the organisation's, or the public suffix's."""
     records = list(walk(domain, lookup))
     own = {record.domain: record for record in records}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dns.exception import DNSException
 from dns.resolver import NXDOMAIN, NoAnswer, Resolver
 
-_PATIENCE = 4.0
+_TIMEOUT_SECONDS = 4.0
 
 
 class LookupFailed(Exception):
@@ -19,7 +19,7 @@ def txt_records(name: str) -> tuple[str, ...]:
     """
     try:
         resolver = Resolver()
-        resolver.lifetime = _PATIENCE
+        resolver.lifetime = _TIMEOUT_SECONDS
         answer = resolver.resolve(name, "TXT")
     except (NXDOMAIN, NoAnswer):
         return ()

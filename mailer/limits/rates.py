@@ -38,11 +38,11 @@ def _domain(value: str) -> str:
     return value.lower().lstrip("@")
 
 
-class _Section(BaseModel):
+class _LimitsSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Rates(_Section):
+class Rates(_LimitsSection):
     """The most mails in any second, minute, hour or day; None is no limit."""
 
     per_second: PositiveInt | None = None
@@ -57,7 +57,7 @@ class Rates(_Section):
                 yield Limit(name, most, span)
 
 
-class WarmUp(_Section):
+class WarmUp(_LimitsSection):
     """`first_day` mails on the day `start`, `growth` times as many on each next one, for `days` days."""
 
     start: date

@@ -13,7 +13,7 @@ from mailer.config import RelaySettings, TimeoutSettings
 from mailer.message import Content
 from mailer.smtp.handshake import connect, tls_context
 from mailer.smtp.oauth2 import TokenSource
-from mailer.smtp.outcome import Deferred, Outcome, Phase, Reply, Scope, Uncertain
+from mailer.smtp.outcome import Deferred, FailureScope, Outcome, Phase, Reply, Uncertain
 from mailer.smtp.pipeline import Pipeline
 from mailer.smtp.transaction import Capabilities, Envelope, SessionState, transact
 
@@ -111,7 +111,7 @@ class Connection:
         connection is already sending.
         """
         if self._pipeline.broken is not None:
-            return Deferred(Phase.MAIL, Scope.RELAY, None, self._pipeline.broken)
+            return Deferred(Phase.MAIL, FailureScope.RELAY, None, self._pipeline.broken)
         content = message if isinstance(message, Content) else Content.of(message)
         verdict = await self._pipeline.run(
             transact(envelope, content, self.capabilities, self._state), may_offer
@@ -120,9 +120,9 @@ class Connection:
         self._last_used = self._loop.time()
         outcome = self._narrow_scope(cast("Outcome", verdict.outcome))
         match outcome:
-            case Deferred(scope=Scope.CONNECTION):
+            case Deferred(scope=FailureScope.CONNECTION):
                 return outcome
-            case Uncertain() | Deferred(scope=Scope.RELAY):
+            case Uncertain() | Deferred(scope=FailureScope.RELAY):
                 self.sent += 1
                 self._quota_end = self.sent
             case _:
@@ -133,13 +133,13 @@ class Connection:
     def _narrow_scope(self, outcome: Outcome) -> Outcome:
         """Narrow the scope to the connection where the relay refuses one more message on it (RFC 5321: 4yz)."""
         match outcome:
-            case Deferred(phase=Phase.FINAL, scope=Scope.CONNECTION):
+            case Deferred(phase=Phase.FINAL, scope=FailureScope.CONNECTION):
                 self.refuses_bdat = True
-            case Deferred(phase=Phase.MAIL, scope=Scope.RELAY, reply=Reply(code=code)) if (
+            case Deferred(phase=Phase.MAIL, scope=FailureScope.RELAY, reply=Reply(code=code)) if (
                 self.served and code // 100 == 4
             ):
                 self.full = True
-                return replace(outcome, scope=Scope.CONNECTION)
+                return replace(outcome, scope=FailureScope.CONNECTION)
         return outcome
 
     async def close(self) -> None:

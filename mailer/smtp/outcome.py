@@ -37,7 +37,7 @@ class Phase(StrEnum):
     FINAL = "final"
 
 
-class Scope(StrEnum):
+class FailureScope(StrEnum):
     """What the outcome concerns, and so what else it should stop."""
 
     RECIPIENT = "recipient"  # this delivery alone
@@ -71,7 +71,7 @@ class Deferred:
     """Not taken; it may be offered again. `reply` is None where the connection failed before the content."""
 
     phase: Phase
-    scope: Scope
+    scope: FailureScope
     reply: Reply | None
     reason: str
 
@@ -81,7 +81,7 @@ class Rejected:
     """Not taken, permanently. `reply` is None where it was not offered: it exceeds the relay's SIZE."""
 
     phase: Phase
-    scope: Scope
+    scope: FailureScope
     reply: Reply | None
     reason: str
 
@@ -109,27 +109,29 @@ def classify(phase: Phase, reply: Reply) -> Outcome:
         case 4:
             return Deferred(phase, _scope_of_deferral(phase, reply.code), reply, str(reply))
         case 5 if phase is Phase.RCPT and reply.code == 552:
-            return Deferred(phase, Scope.RECIPIENT, reply, str(reply))
+            return Deferred(phase, FailureScope.RECIPIENT, reply, str(reply))
         case 5:
             return Rejected(phase, _scope_of_refusal(phase, reply), reply, str(reply))
         case _ if phase is Phase.FINAL:
             return Uncertain(phase, f"the reply to the content is invalid: {reply}")
         case _:
-            return Deferred(phase, Scope.RELAY, reply, f"the reply to {phase.upper()} is invalid: {reply}")
+            return Deferred(
+                phase, FailureScope.RELAY, reply, f"the reply to {phase.upper()} is invalid: {reply}"
+            )
 
 
-def _scope_of_deferral(phase: Phase, code: int) -> Scope:
+def _scope_of_deferral(phase: Phase, code: int) -> FailureScope:
     closing = code == 421
     before_recipient = phase not in (Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL)
-    return Scope.RELAY if closing or before_recipient else Scope.RECIPIENT
+    return FailureScope.RELAY if closing or before_recipient else FailureScope.RECIPIENT
 
 
-def _scope_of_refusal(phase: Phase, reply: Reply) -> Scope:
+def _scope_of_refusal(phase: Phase, reply: Reply) -> FailureScope:
     """530, 534, 535 and 538 concern the login (RFC 4954); 500, 502 and 503 concern the command (RFC 5321)."""
     before_recipient = phase not in (Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL)
     if before_recipient or reply.code in (530, 534, 535, 538):
-        return Scope.SENDER
-    return Scope.RELAY if reply.code in (500, 502, 503) else Scope.RECIPIENT
+        return FailureScope.SENDER
+    return FailureScope.RELAY if reply.code in (500, 502, 503) else FailureScope.RECIPIENT
 
 
 def is_policy_refusal(outcome: Outcome) -> bool:
@@ -138,7 +140,7 @@ def is_policy_refusal(outcome: Outcome) -> bool:
     It may be the recipient's policy, or the relay's towards us. The outcomes for other recipients show which.
     """
     match outcome:
-        case Rejected(scope=Scope.RECIPIENT, reply=Reply(enhanced=str(status))):
+        case Rejected(scope=FailureScope.RECIPIENT, reply=Reply(enhanced=str(status))):
             return status.startswith("5.7.")
         case _:
             return False

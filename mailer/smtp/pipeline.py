@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from mailer.smtp.outcome import Deferred, Outcome, Phase, Scope, Uncertain
+from mailer.smtp.outcome import Deferred, FailureScope, Outcome, Phase, Uncertain
 from mailer.smtp.replies import RawReply, ReplyReader
 from mailer.smtp.transaction import Dialogue, Group, SessionState, Verdict
 
@@ -138,7 +138,7 @@ class Pipeline(asyncio.Protocol):
         reason = self.broken or "there is no connection"
         if self._offered:
             return Uncertain(self._awaited, reason)
-        return Deferred(self._awaited, Scope.RELAY, None, reason)
+        return Deferred(self._awaited, FailureScope.RELAY, None, reason)
 
     def data_received(self, data: bytes) -> None:
         """Pair replies with commands; send the replies of a complete group to the dialogue."""

@@ -21,10 +21,10 @@ from mailer.message import Content
 from mailer.smtp.outcome import (
     Accepted,
     Deferred,
+    FailureScope,
     Outcome,
     Phase,
     Rejected,
-    Scope,
     Uncertain,
     classify,
     read_reply,
@@ -130,7 +130,7 @@ def transact(envelope: Envelope, content: Content, offered: Capabilities, state:
     """
     if offered.size and content.size > offered.size:
         reason = f"the message has {content.size} bytes and the relay takes at most {offered.size}"
-        return Verdict(Rejected(Phase.MAIL, Scope.SENDER, None, reason), state)
+        return Verdict(Rejected(Phase.MAIL, FailureScope.SENDER, None, reason), state)
     if state is not SessionState.NONE and (refused := (yield from _reset(state))):
         return refused
     for group in _groups(envelope, content, offered):
@@ -150,7 +150,8 @@ def _reset(state: SessionState) -> Generator[Group, list[RawReply], Verdict | No
         return None
     reply = read_reply(*last)
     return Verdict(
-        Deferred(Phase.MAIL, Scope.RELAY, reply, f"RSET was refused: {reply}"), SessionState.OUT_OF_STEP
+        Deferred(Phase.MAIL, FailureScope.RELAY, reply, f"RSET was refused: {reply}"),
+        SessionState.OUT_OF_STEP,
     )
 
 
@@ -197,7 +198,7 @@ def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope, *, bda
         return Verdict(Uncertain(phase, reason), SessionState.OUT_OF_STEP)
     if bdat and phase is Phase.FINAL and reply.code in _NOT_IMPLEMENTED:
         reason = f"the relay offers CHUNKING and refuses BDAT: {reply}"
-        return Verdict(Deferred(phase, Scope.CONNECTION, reply, reason), SessionState.OUT_OF_STEP)
+        return Verdict(Deferred(phase, FailureScope.CONNECTION, reply, reason), SessionState.OUT_OF_STEP)
     return Verdict(
         classify(phase, reply), SessionState.OUT_OF_STEP if unexpected else _state_after(group, taken)
     )

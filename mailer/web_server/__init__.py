@@ -6,14 +6,14 @@ while it serves. `connections` bounds them. `server` is uvicorn's server with an
 
 from __future__ import annotations
 
-from mailer.web_server.connections import BoundedProtocol, Door
+from mailer.web_server.connections import BoundedProtocol, ConnectionLimits
 from mailer.web_server.reloading import ReloadableApplication
 from mailer.web_server.server import DrainingServer, connection_limit, raise_file_limit
 from mailer.web_server.sockets import address_of, inherited_sockets, listen, socket_of
 
 __all__ = [
     "BoundedProtocol",
-    "Door",
+    "ConnectionLimits",
     "DrainingServer",
     "ReloadableApplication",
     "address_of",

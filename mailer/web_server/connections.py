@@ -1,8 +1,8 @@
-"""Bounds on connections: in total, for each address, and in the size and time of what they send.
+"""Limits on connections: in total, for each address, and in the size and time of requests.
 
-uvicorn has no such bounds with httptools: a peer could send headers without end, or keep thousands of connections open
-and send nothing. A connection from which no whole request has come is the first to go; one whose request is being
-answered is never closed. Peers in `trusted_proxies` speak for many people: for them the address counts that they name
+uvicorn has no such limits with httptools: a peer could send endless headers, or keep thousands of connections open and
+send nothing. Connections without a whole request are closed first. A connection whose request is being answered is
+never closed. Peers in `trusted_proxies` forward the requests of many people: their requests are counted by the address
 in X-Forwarded-For.
 """
 
@@ -30,8 +30,8 @@ QUIET_SECONDS = 60.0  # after which it is logged again
 log = logging.getLogger("mailer.web")
 
 
-class Door:
-    """Who is connected. One for each server; all connections know it."""
+class ConnectionLimits:
+    """Counts the connections of a server, and closes some when there are too many. All connections share one."""
 
     def __init__(self, trusted: Sequence[Network], most: int = MAX_CONNECTIONS) -> None:
         self._trusted, self._most = trusted, most
@@ -41,7 +41,7 @@ class Door:
         self._last_refusal = float("-inf")
 
     def enter(self, connection: BoundedProtocol) -> bool:
-        """Take a new connection; False where there are too many, and none of the others can go for it."""
+        """Count a new connection. False where there are too many and none of them can be closed."""
         address = connection.address
         if self._addresses[address] >= MAX_PER_ADDRESS and not self.trusts(address):
             has_room = self._evict({address})
@@ -55,24 +55,24 @@ class Door:
         return has_room
 
     def leave(self, connection: BoundedProtocol) -> None:
-        """Forget a connection."""
+        """Count a connection no longer."""
         if self._connections.pop(connection, True) is None:
             _release(self._addresses, connection.address)
 
     def begin(self, address: str) -> bool:
-        """Count a request that came through a proxy from `address`; False where it has too many at once."""
+        """Count a request that a proxy forwarded from `address`. False where the address has too many at once."""
         if self._requests[address] >= MAX_PER_ADDRESS:
-            self._say_once()
+            self._warn_once()
             return False
         self._requests[address] += 1
         return True
 
     def finish(self, address: str) -> None:
-        """Forget such a request."""
+        """Count such a request no longer."""
         _release(self._requests, address)
 
     def trusts(self, address: str) -> bool:
-        """Whether the peer is a proxy of ours. A Unix socket is."""
+        """Whether the peer is a trusted proxy. A Unix socket always is."""
         if not address:
             return True
         try:
@@ -83,8 +83,8 @@ class Door:
         return any(found in network for network in self._trusted)
 
     def _evict(self, addresses: Collection[str] | None) -> bool:
-        """Close the oldest connection, of some addresses or of all, from which no whole request has come."""
-        self._say_once()
+        """Close the oldest connection without a whole request, of these addresses or of all."""
+        self._warn_once()
         waiting = (
             one
             for one in self._connections
@@ -96,19 +96,19 @@ class Door:
         oldest.transport.abort()
         return True
 
-    def _say_once(self) -> None:
+    def _warn_once(self) -> None:
         now = time.monotonic()
         if now - self._last_refusal > QUIET_SECONDS:
-            log.warning("There are too many connections: those that send no request are closed.")
+            log.warning("There are too many connections. Connections that send no request are closed.")
         self._last_refusal = now
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with bounds on the size and the time of headers, and on the time of bodies."""
 
-    def __init__(self, door: Door, *args: Any, **options: Any) -> None:
+    def __init__(self, limits: ConnectionLimits, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._door = door
+        self._limits = limits
         self._unread = 0  # bytes that were neither a body nor the end of a request's headers
         self._deadline: asyncio.TimerHandle | None = None
         self._in_headers = True
@@ -123,14 +123,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """As uvicorn, unless there are too many connections."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
-        if self._door.enter(self):
+        if self._limits.enter(self):
             self._expect(HEADER_SECONDS)
         else:
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """As uvicorn."""
-        self._door.leave(self)
+        self._limits.leave(self)
         self._finish()
         self._expect(None)
         super().connection_lost(exc)
@@ -165,7 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
         forwarded = self._address_behind_proxy()
         if size > MAX_HEADER_BYTES:
             self.app = _headers_too_large
-        elif forwarded and not self._door.begin(forwarded):
+        elif forwarded and not self._limits.begin(forwarded):
             self.app = _too_many_requests
         else:
             self._forwarded = forwarded
@@ -189,7 +189,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def _address_behind_proxy(self) -> str:
-        if not self._door.trusts(self.address):
+        if not self._limits.trusts(self.address):
             return ""
         named = [value for name, value in self.headers if name == b"x-forwarded-for"]
         addresses = b",".join(named).decode("latin-1").split(",")
@@ -197,14 +197,14 @@ class BoundedProtocol(HttpToolsProtocol):
             (
                 one.strip()
                 for one in reversed(addresses)
-                if one.strip() and not self._door.trusts(one.strip())
+                if one.strip() and not self._limits.trusts(one.strip())
             ),
             "",
         )
 
     def _finish(self) -> None:
         if self._forwarded:
-            self._door.finish(self._forwarded)
+            self._limits.finish(self._forwarded)
             self._forwarded = ""
 
     def _expect(self, seconds: float | None) -> None:

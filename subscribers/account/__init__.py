@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from subscribers.account.apply import AccountRequests
-from subscribers.account.idempotency import IdempotencyKeys, IdempotentRequest, Mark
+from subscribers.account.idempotency import IdempotencyKeys, IdempotentRequest, RequestFingerprint
 from subscribers.account.overview import consents_of
 from subscribers.account.requests import (
     Erase,
@@ -15,7 +15,7 @@ from subscribers.account.requests import (
     Outcome,
     Rectify,
     Request,
-    Submission,
+    SubmittedRequest,
     Withdraw,
     problem,
 )
@@ -26,11 +26,11 @@ __all__ = [
     "Grant",
     "IdempotencyKeys",
     "IdempotentRequest",
-    "Mark",
     "Outcome",
     "Rectify",
     "Request",
-    "Submission",
+    "RequestFingerprint",
+    "SubmittedRequest",
     "Withdraw",
     "consents_of",
     "problem",

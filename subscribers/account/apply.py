@@ -19,7 +19,7 @@ from subscribers.account.requests import (
     Outcome,
     Rectify,
     Request,
-    Submission,
+    SubmittedRequest,
     Withdraw,
     problem,
 )
@@ -57,7 +57,7 @@ class AccountRequests:
     _purge_at: datetime | None = None
 
     def apply(
-        self, connection: Connection, submissions: Sequence[Submission], now: datetime
+        self, connection: Connection, submissions: Sequence[SubmittedRequest], now: datetime
     ) -> list[Outcome]:
         """Apply `submissions` in their order. Needs a writing transaction.
 
@@ -72,33 +72,33 @@ class AccountRequests:
             return [UNAVAILABLE]
 
     def _apply(
-        self, connection: Connection, submissions: Sequence[Submission], now: datetime
+        self, connection: Connection, submissions: Sequence[SubmittedRequest], now: datetime
     ) -> list[Outcome]:
         ledger.lock(connection)
         self._purge(connection, now)
-        marks = [each.mark for each in submissions if each.mark is not None]
-        answered = idempotency.find(connection, marks, now)
+        fingerprints = [each.fingerprint for each in submissions if each.fingerprint is not None]
+        answered = idempotency.find(connection, fingerprints, now)
         done: dict[int, _Done] = {}
         first_of: dict[str, int] = {}
         again: dict[int, int] = {}
         fresh = []
         for index, submission in enumerate(submissions):
-            mark = submission.mark
-            if mark is not None and (before := answered.get(mark.key_hash)) is not None:
-                outcome = Outcome(before.status, before.values) if before.is_of(mark) else REUSED_KEY
+            fingerprint = submission.fingerprint
+            if fingerprint is not None and (before := answered.get(fingerprint.key_hash)) is not None:
+                outcome = Outcome(before.status, before.values) if before.is_of(fingerprint) else REUSED_KEY
                 done[index] = _Done(outcome, None)
-            elif mark is not None and mark.key_hash in first_of:
-                again[index] = first_of[mark.key_hash]
+            elif fingerprint is not None and fingerprint.key_hash in first_of:
+                again[index] = first_of[fingerprint.key_hash]
             else:
-                if mark is not None:
-                    first_of[mark.key_hash] = index
+                if fingerprint is not None:
+                    first_of[fingerprint.key_hash] = index
                 fresh.append(index)
         for run in _runs(submissions, fresh):
             requests = [submissions[index].request for index in run]
             done |= zip(run, self._apply_run(connection, requests, now), strict=True)
         self._remember(connection, submissions, {index: done[index] for index in fresh}, now)
         for index, first in again.items():
-            same = submissions[index].mark == submissions[first].mark
+            same = submissions[index].fingerprint == submissions[first].fingerprint
             done[index] = _Done(done[first].outcome if same else REUSED_KEY, None)
         return [done[index].outcome for index in range(len(submissions))]
 
@@ -109,12 +109,12 @@ class AccountRequests:
 
     @staticmethod
     def _remember(
-        connection: Connection, submissions: Sequence[Submission], done: dict[int, _Done], now: datetime
+        connection: Connection, submissions: Sequence[SubmittedRequest], done: dict[int, _Done], now: datetime
     ) -> None:
         answers = [
-            (mark, each.outcome.status, each.outcome.values, each.subscriber_id)
+            (fingerprint, each.outcome.status, each.outcome.values, each.subscriber_id)
             for index, each in done.items()
-            if (mark := submissions[index].mark) is not None and each.outcome is not UNAVAILABLE
+            if (fingerprint := submissions[index].fingerprint) is not None and each.outcome is not UNAVAILABLE
         ]
         idempotency.remember(connection, answers, now)
 
@@ -259,7 +259,7 @@ def _address(person: Person) -> EmailAddress:
     return EmailAddress(person.email, person.email_normalised)
 
 
-def _runs(submissions: Sequence[Submission], indexes: Sequence[int]) -> list[list[int]]:
+def _runs(submissions: Sequence[SubmittedRequest], indexes: Sequence[int]) -> list[list[int]]:
     """The indexes in their order: grants that can be recorded together in one list, every other one by itself."""
     runs: list[list[int]] = []
     shared: tuple[str, str] | None = None

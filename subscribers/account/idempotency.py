@@ -45,44 +45,51 @@ class IdempotentRequest(SQLModel, table=True):
 REQUEST = table(IdempotentRequest)
 
 
-class Mark(NamedTuple):
-    """By what a request is known: the keyed hashes (hex) of its key and of its body."""
+class RequestFingerprint(NamedTuple):
+    """Identifies a repeated request: the keyed hashes (hex) of its Idempotency-Key and of its body."""
 
     key_hash: str
     body_hash: str
 
 
 class Answered(NamedTuple):
-    """What was answered to a request."""
+    """The stored answer to a request."""
 
     body_hash: str
     status: int
     values: Mapping[str, Any]
 
-    def is_of(self, mark: Mark) -> bool:
+    def is_of(self, fingerprint: RequestFingerprint) -> bool:
         """Whether the request had the same body."""
-        return hmac.compare_digest(self.body_hash, mark.body_hash)
+        return hmac.compare_digest(self.body_hash, fingerprint.body_hash)
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKeys:
-    """Makes marks. They are made with the oldest secret key, which a rotation leaves in place."""
+    """Makes fingerprints with the oldest secret key, which a rotation keeps."""
 
     keys: KeySource
 
-    def mark(self, token_id: str, route: str, key: str, body: bytes, index: int = 0) -> Mark:
-        """The mark of a request to `route`, or of item `index` of a batch."""
+    def fingerprint(
+        self, token_id: str, route: str, key: str, body: bytes, index: int = 0
+    ) -> RequestFingerprint:
+        """The fingerprint of a request to `route`, or of item `index` of a batch."""
         hashed = KeyedHash(self.keys.current().keys[0], _PURPOSE)
         name = "\0".join((token_id, route, str(index), key))
-        return Mark(hashed.digest(b"key\0" + name.encode()).hex(), hashed.digest(b"body\0" + body).hex())
+        return RequestFingerprint(
+            hashed.digest(b"key\0" + name.encode()).hex(), hashed.digest(b"body\0" + body).hex()
+        )
 
 
-def find(connection: Connection, marks: Collection[Mark], now: datetime) -> dict[str, Answered]:
-    """What was answered to requests with these keys within a day, by the key's hash."""
-    if not marks:
+def find(
+    connection: Connection, fingerprints: Collection[RequestFingerprint], now: datetime
+) -> dict[str, Answered]:
+    """The stored answers to requests with these keys within a day, by the key's hash."""
+    if not fingerprints:
         return {}
     recent = select(REQUEST).where(
-        AnyOf(REQUEST.c.key_hash, [mark.key_hash for mark in marks]), REQUEST.c.answered_at > now - KEPT_FOR
+        AnyOf(REQUEST.c.key_hash, [fingerprint.key_hash for fingerprint in fingerprints]),
+        REQUEST.c.answered_at > now - KEPT_FOR,
     )
     return {
         row.key_hash: Answered(row.body_hash, row.status, json.loads(row.answer))
@@ -92,24 +99,24 @@ def find(connection: Connection, marks: Collection[Mark], now: datetime) -> dict
 
 def remember(
     connection: Connection,
-    answers: Collection[tuple[Mark, int, Mapping[str, Any], int | None]],
+    answers: Collection[tuple[RequestFingerprint, int, Mapping[str, Any], int | None]],
     now: datetime,
 ) -> None:
-    """Keep these answers: mark, status, values, and the number of the subscriber whom it is about."""
+    """Store answers: fingerprint, status, values, and the id of the subscriber whom the request is about."""
     if not answers:
         return
-    outdated = AnyOf(REQUEST.c.key_hash, [mark.key_hash for mark, *_ in answers])
+    outdated = AnyOf(REQUEST.c.key_hash, [fingerprint.key_hash for fingerprint, *_ in answers])
     connection.execute(delete(REQUEST).where(outdated))
     rows = [
         {
-            "key_hash": mark.key_hash,
-            "body_hash": mark.body_hash,
+            "key_hash": fingerprint.key_hash,
+            "body_hash": fingerprint.body_hash,
             "status": status,
             "answer": json.dumps(values, ensure_ascii=False),
             "subscriber_id": subscriber_id,
             "answered_at": now,
         }
-        for mark, status, values, subscriber_id in answers
+        for fingerprint, status, values, subscriber_id in answers
     ]
     insert(connection, REQUEST, rows)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from subscribers.account.idempotency import Mark
+from subscribers.account.idempotency import RequestFingerprint
 from subscribers.address import EmailAddress
 from subscribers.people import Names
 from subscribers.rights import Correction
@@ -59,11 +59,11 @@ Request: TypeAlias = Grant | Withdraw | Rectify | Erase
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
-    """A request, and by what it is known where it comes again."""
+class SubmittedRequest:
+    """A request, and its fingerprint where it has an Idempotency-Key."""
 
     request: Request
-    mark: Mark | None = None
+    fingerprint: RequestFingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True)

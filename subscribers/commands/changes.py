@@ -25,7 +25,7 @@ from subscribers.public_ids import PublicIds
 @json_option
 @click.pass_obj
 def changes(context: CommandContext, after: str | None, limit: int, as_json: bool) -> None:
-    """List the changes to consents in order, by whatever door they came.
+    """List the changes to consents, through every channel, in order.
 
     The last line is the cursor for the next call. `GET /api/v1/changes` tells the same.
 

@@ -44,7 +44,8 @@ WITHDRAWALS = "mailer_withdrawals_total"
 UNDONE = "mailer_withdrawals_undone_total"
 COUNTED = {
     WITHDRAWALS: Metric(
-        "Requests to withdraw that were honoured, by one-click or page.", {"door": ("one-click", "page")}
+        "Requests to withdraw that were honoured, by channel.",
+        {"channel": (Channel.ONE_CLICK.value, Channel.PAGE.value)},
     ),
     UNDONE: Metric("Withdrawals undone on the page."),
 }
@@ -150,12 +151,12 @@ class UnsubscribeEndpoint:
             return self._page(Page.PROOF, target.locale)
         if _is_one_click(form):
             await self._submit(Withdrawal(target, Channel.ONE_CLICK))
-            self._metrics.count(WITHDRAWALS, door="one-click")
+            self._metrics.count(WITHDRAWALS, channel=Channel.ONE_CLICK.value)
             return PlainTextResponse("Unsubscribed.\n", headers=self._headers)
         match form.get("action"):
             case "withdraw":
                 view = await self._submit(Withdrawal(target, Channel.PAGE))
-                self._metrics.count(WITHDRAWALS, door="page")
+                self._metrics.count(WITHDRAWALS, channel=Channel.PAGE.value)
                 undo_code = (
                     links.undo_code(token, view.undoable_entry_id)
                     if view.undoable_entry_id is not None

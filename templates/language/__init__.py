@@ -9,11 +9,20 @@ from templates.language.greeting import greet
 from templates.language.texts import (
     LOCALES,
     Locale,
-    Section,
     Texts,
+    TextSection,
     format_long_date,
     load_texts,
     parse_locale,
 )
 
-__all__ = ["LOCALES", "Locale", "Section", "Texts", "format_long_date", "greet", "load_texts", "parse_locale"]
+__all__ = [
+    "LOCALES",
+    "Locale",
+    "TextSection",
+    "Texts",
+    "format_long_date",
+    "greet",
+    "load_texts",
+    "parse_locale",
+]

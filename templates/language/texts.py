@@ -21,7 +21,7 @@ Locale: TypeAlias = Literal["nl", "en"]
 LOCALES: tuple[Locale, ...] = get_args(Locale)
 
 
-class Section(Mapping[str, str]):
+class TextSection(Mapping[str, str]):
     """One table of a language file. A missing key raises TemplateError with the name of the file."""
 
     def __init__(self, locale: Locale, name: str, entries: Mapping[str, str]) -> None:
@@ -42,14 +42,14 @@ class Section(Mapping[str, str]):
         return len(self._entries)
 
 
-class Texts(Mapping[str, Section]):
+class Texts(Mapping[str, TextSection]):
     """All texts of a language file, by section."""
 
     def __init__(self, locale: Locale, sections: Mapping[str, Mapping[str, str]]) -> None:
         self._locale = locale
-        self._sections = {name: Section(locale, name, entries) for name, entries in sections.items()}
+        self._sections = {name: TextSection(locale, name, entries) for name, entries in sections.items()}
 
-    def __getitem__(self, name: str) -> Section:
+    def __getitem__(self, name: str) -> TextSection:
         try:
             return self._sections[name]
         except KeyError:

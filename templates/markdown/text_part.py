@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from markdown_it.tree import SyntaxTreeNode
 
-from templates.language import Section, load_texts
+from templates.language import TextSection, load_texts
 from templates.markdown.parse import SLOT_PREFIX, TOP_HEADING, Document, slot_prefix_error
 
 WIDTH = 72  # characters
@@ -44,7 +44,7 @@ def _plain(node: SyntaxTreeNode) -> str:
 class _Writer:
     """Writes a tree of blocks, with one method for each kind of block."""
 
-    def __init__(self, texts: Section) -> None:
+    def __init__(self, texts: TextSection) -> None:
         self._texts = texts
         self._writers: dict[str, Callable[[SyntaxTreeNode, int], str]] = {
             "heading": self._heading,

@@ -30,7 +30,7 @@ from tests.support.relay import FaultyRelay, Mail
 PEOPLE = int(os.environ.get("MAILER_TESTS_HOSTS_DELIVERIES", "600"))
 HOSTS = 3
 SLOWNESS = 0.05 if PEOPLE <= 10_000 else 0.005  # so that even a short campaign meets some faults
-PATIENCE = 120 + PEOPLE / 50  # seconds
+TIMEOUT_SECONDS = 120 + PEOPLE / 50  # seconds
 
 
 class ForgetfulRelay(FaultyRelay):
@@ -56,7 +56,7 @@ def places(request: pytest.FixtureRequest, postgresql_database: Database) -> Ite
         yield places
 
 
-@pytest.mark.timeout(PATIENCE + 120)
+@pytest.mark.timeout(TIMEOUT_SECONDS + 120)
 def test_three_hosts_that_are_killed_frozen_and_cut_off_repeat_nobody_and_lose_nobody(
     mailer: InstalledMailer, postgresql_database: Database, places: list[Place], tmp_path: Path
 ) -> None:
@@ -70,7 +70,7 @@ def test_three_hosts_that_are_killed_frozen_and_cut_off_repeat_nobody_and_lose_n
         began = time.monotonic()
         with _hosts(mailer, tmp_path, places, relay.port) as hosts:
             with _disrupting(hosts, seed) as faults:
-                _wait(lambda: _is_over(database), PATIENCE)
+                _wait(lambda: _is_over(database), TIMEOUT_SECONDS)
                 seconds = time.monotonic() - began
             time.sleep(1)  # for a host that has just continued to show what it would do
     where = "in namespaces" if places[0].within else "on loopback addresses"

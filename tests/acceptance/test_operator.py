@@ -32,12 +32,12 @@ from tests.support.installed import InstalledMailer
 from tests.support.relay import FaultyRelay
 from tests.support.small_disk import fill, small_disk
 
-PATIENCE = 60  # seconds for what should take one
+TIMEOUT_SECONDS = 60  # seconds for what should take one
 CONNECTIONS = 4
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come about"
         time.sleep(0.01)
@@ -103,11 +103,11 @@ def test_after_sigterm_mails_that_do_not_land_in_time_are_uncertain_and_the_rest
 ) -> None:
     with threaded(FaultyRelay(pipelining=True)) as relay:
         begin(sqlite_database, tmp_path, relay, 200, "drain_seconds = 0.5\n")
-        relay.slowness = 10 * PATIENCE  # the relay has the content and never answers
+        relay.slowness = 10 * TIMEOUT_SECONDS  # the relay has the content and never answers
         with running(mailer, tmp_path, "campaigns", "send", "notes", "--yes", "--json") as process:
             until(lambda: counts(sqlite_database).in_flight == CONNECTIONS, "a mail on each connection")
             process.terminate()
-            out, errors = process.communicate(timeout=PATIENCE)
+            out, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     status = json.loads(out)
     assert process.returncode == 75, errors
     assert (status["uncertain"], status["pending"]) == (CONNECTIONS, 200 - CONNECTIONS)
@@ -118,15 +118,15 @@ def test_a_second_sigterm_ends_it_at_once_and_the_next_run_names_what_is_in_doub
     mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
 ) -> None:
     with threaded(FaultyRelay(pipelining=True)) as relay:
-        begin(sqlite_database, tmp_path, relay, 50, f"drain_seconds = {10 * PATIENCE}\n")
-        relay.slowness = 10 * PATIENCE
+        begin(sqlite_database, tmp_path, relay, 50, f"drain_seconds = {10 * TIMEOUT_SECONDS}\n")
+        relay.slowness = 10 * TIMEOUT_SECONDS
         with running(mailer, tmp_path, "campaigns", "send", "notes", "--yes") as process:
             until(lambda: counts(sqlite_database).in_flight == CONNECTIONS, "a mail on each connection")
             process.terminate()
             assert process.stderr is not None
             assert "Stopping" in process.stderr.readline()
             process.terminate()
-            assert process.wait(PATIENCE) == -signal.SIGTERM
+            assert process.wait(TIMEOUT_SECONDS) == -signal.SIGTERM
         relay.slowness = 0
         done = mailer.run("campaigns", "send", "notes", "--yes", "--json", cwd=tmp_path, check=False)
     status = json.loads(done.stdout)
@@ -144,7 +144,7 @@ def test_sigterm_stops_the_processes_beside_as_well(
         with running(mailer, tmp_path, *arguments) as process:
             until(lambda: len(relay.open) > CONNECTIONS and len(relay.accepted) > 50, "the work of two")
             process.terminate()
-            process.communicate(timeout=PATIENCE)
+            process.communicate(timeout=TIMEOUT_SECONDS)
         status = counts(sqlite_database)
     assert process.returncode == 75
     assert status.accepted == len(relay.accepted) < 5000
@@ -182,7 +182,7 @@ def test_a_worker_goes_on_by_itself_when_postgresql_is_stopped_and_started(
             relay.slowness = 0
             until(lambda: counts(database).state is CampaignState.FINISHED, "the end")
             worker.terminate()
-            _, errors = worker.communicate(timeout=PATIENCE)
+            _, errors = worker.communicate(timeout=TIMEOUT_SECONDS)
     assert worker.returncode == 0, errors
     assert "away or busy" in errors
     assert "Waiting for it." in errors
@@ -209,7 +209,7 @@ def test_a_worker_goes_on_by_itself_when_a_full_disk_has_room_again(
             relay.slowness = 0
             until(lambda: counts(database).state is CampaignState.FINISHED, "the end")
             worker.terminate()
-            _, errors = worker.communicate(timeout=PATIENCE)
+            _, errors = worker.communicate(timeout=TIMEOUT_SECONDS)
         assert worker.returncode == 0, errors
         assert "disk that is full" in errors
         status = counts(database)

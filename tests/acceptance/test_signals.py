@@ -32,7 +32,7 @@ from tests.support.campaign import (
 from tests.support.installed import InstalledMailer
 from tests.support.relay import FaultyRelay
 
-PATIENCE = 60  # seconds for what should take one
+TIMEOUT_SECONDS = 60  # seconds for what should take one
 CONNECTIONS = 4
 PEOPLE = 2500  # more than one process claims ahead
 
@@ -40,7 +40,7 @@ both_signals = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM]
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come about"
         time.sleep(0.01)
@@ -123,7 +123,7 @@ def test_the_first_signal_lets_the_mails_in_flight_finish(  # noqa: PLR0917 - fi
             at_least = 1 + (processes - 1) * CONNECTIONS
             until(lambda: counts(sqlite_database).in_flight >= at_least, "mails in flight")
             process.send_signal(number)
-            _, errors = process.communicate(timeout=PATIENCE)
+            _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
         status = counts(sqlite_database)
     assert (process.returncode, status.in_flight, status.uncertain) == (exit_code, 0, 0), errors
     assert at_least <= status.accepted == len(relay.accepted) < PEOPLE
@@ -141,7 +141,7 @@ def test_a_terminals_ctrl_c_reaches_the_process_group_and_loses_nothing(
         with running(mailer, tmp_path, "campaigns", "send", "notes", "--yes", "--processes", "2") as process:
             until(lambda: counts(sqlite_database).in_flight > CONNECTIONS, "mails in flight")
             os.killpg(process.pid, number)
-            process.communicate(timeout=PATIENCE)
+            process.communicate(timeout=TIMEOUT_SECONDS)
         status = counts(sqlite_database)
     assert (process.returncode, status.in_flight, status.uncertain) == (75, 0, 0)
 
@@ -156,7 +156,7 @@ def test_run_due_does_not_begin_the_next_campaign_after_a_signal(
         with running(mailer, tmp_path, "run-due", "--json") as process:
             until(lambda: counts(sqlite_database, "first").in_flight == CONNECTIONS, "mails in flight")
             process.send_signal(number)
-            out, _ = process.communicate(timeout=PATIENCE)
+            out, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     reported = {status["slug"]: status for status in json.loads(out)["campaigns"]}
     assert process.returncode == 75
     assert reported["first"]["accepted"] >= CONNECTIONS
@@ -168,7 +168,7 @@ def test_the_second_signal_ends_it_at_once_with_the_processes_beside_it(
     mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, number: signal.Signals
 ) -> None:
     with threaded(FaultyRelay(pipelining=True)) as relay:
-        relay.slowness = 10 * PATIENCE
+        relay.slowness = 10 * TIMEOUT_SECONDS
         begin(sqlite_database, tmp_path, relay, "notes")
         with running(mailer, tmp_path, "campaigns", "send", "notes", "--yes", "--processes", "2") as process:
             until(lambda: counts(sqlite_database).in_flight == 2 * CONNECTIONS, "mails in flight")
@@ -176,7 +176,7 @@ def test_the_second_signal_ends_it_at_once_with_the_processes_beside_it(
             assert process.stderr is not None
             assert "Stopping" in process.stderr.readline()
             process.send_signal(number)
-            assert process.wait(PATIENCE) == -number
+            assert process.wait(TIMEOUT_SECONDS) == -number
         relay.slowness = 0
         dispatch = dispatch_for(sqlite_database, settings_for(relay.port))
 
@@ -199,7 +199,7 @@ def test_a_signal_while_a_worker_waits_for_work_ends_it_at_once(
         until(lambda: catches(process, signal.SIGTERM), "the worker's handlers")
         time.sleep(1)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=PATIENCE)
+        _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     assert (process.returncode, errors) == (0, "")
 
 
@@ -222,7 +222,7 @@ def test_digests_run_makes_the_whole_campaign_or_nothing(
             assert process.poll() is None
             process.send_signal(number)
             time.sleep(0.2)
-        _, errors = process.communicate(timeout=PATIENCE)
+        _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     assert "Traceback" not in errors
     assert process.returncode != 0
     assert json.loads(mailer.run("campaigns", "list", "--json", cwd=tmp_path).stdout)["campaigns"] == []

@@ -131,7 +131,7 @@ def free_port() -> int:
 
 
 @dataclass
-class House:
+class Workspace:
     """A folder in which `mailer init` was run, with its relay and its web application."""
 
     mailer: InstalledMailer
@@ -173,7 +173,7 @@ def wait_for(port: int) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def house(request: pytest.FixtureRequest, mailer: InstalledMailer, tmp_path: Path) -> Iterator[House]:
+def workspace(request: pytest.FixtureRequest, mailer: InstalledMailer, tmp_path: Path) -> Iterator[Workspace]:
     with relay() as (inboxes, port):
         environment = {
             "MAILER_PUBLIC_URL": f"http://127.0.0.1:{free_port()}",
@@ -189,61 +189,61 @@ def house(request: pytest.FixtureRequest, mailer: InstalledMailer, tmp_path: Pat
         if request.param == "postgresql":
             database = request.getfixturevalue("postgresql_database")
             environment["MAILER_DATABASE_URL"] = database.url.render_as_string(hide_password=False)
-        house = House(mailer, tmp_path, inboxes, environment)
-        house.run("init")
+        workspace = Workspace(mailer, tmp_path, inboxes, environment)
+        workspace.run("init")
         (tmp_path / "people.csv").write_text(PEOPLE, encoding="utf-8")
         (tmp_path / "wording.txt").write_text("Ja, mail mij over nieuwe versies.\n", encoding="utf-8")
         (tmp_path / "notes.md").write_text(NOTES, encoding="utf-8")
-        yield house
+        yield workspace
 
 
-def test_the_story(house: House) -> None:
+def test_the_story(workspace: Workspace) -> None:
     """Import, create, send, click, send again: who gets what, to the byte."""
     source = ("--source", "account settings", "--wording", "wording.txt")
-    imported = house.run("subscribers", "import", "people.csv", *source)
+    imported = workspace.run("subscribers", "import", "people.csv", *source)
     assert imported["read"] == 6
     assert (imported["granted"], imported["without_consent"], imported["refused"]) == (3, 1, 2)
     assert imported["dropped_columns"] == ["Telefoon"]
 
-    assert house.run("campaigns", "create", "notes.md", "--slug", "v240")["slug"] == "v240"
-    assert house.run("campaigns", "lint", "v240")["errors"] == 0
-    sent = house.run("campaigns", "send", "v240", "--yes")
+    assert workspace.run("campaigns", "create", "notes.md", "--slug", "v240")["slug"] == "v240"
+    assert workspace.run("campaigns", "lint", "v240")["errors"] == 0
+    sent = workspace.run("campaigns", "send", "v240", "--yes")
     assert {name: sent[name] for name in ("audience", "accepted", "pending", "uncertain")} == {
         "audience": 3,
         "accepted": 3,
         "pending": 0,
         "uncertain": 0,
     }
-    assert sorted(who for _, who, _ in house.inboxes.mails) == sorted(GREETINGS)
-    for envelope_sender, who, content in house.inboxes.mails:
+    assert sorted(who for _, who, _ in workspace.inboxes.mails) == sorted(GREETINGS)
+    for envelope_sender, who, content in workspace.inboxes.mails:
         assert envelope_sender == "nieuws@acme.example"
-        check_mail(house, who, content)
+        check_mail(workspace, who, content)
 
-    with house.serving():
-        link = one_click_link(house.inboxes.to("sam@example.net")[0])
+    with workspace.serving():
+        link = one_click_link(workspace.inboxes.to("sam@example.net")[0])
         with httpx.Client(timeout=30) as client:
             assert client.get(link).status_code == client.head(link).status_code == 200
-            assert house.run("consent", "history", "sam@example.net")["events"][-1]["kind"] == "granted"
+            assert workspace.run("consent", "history", "sam@example.net")["events"][-1]["kind"] == "granted"
             for _ in range(2):
                 answer = client.post(link, data={"List-Unsubscribe": "One-Click"})
                 assert (answer.status_code, "set-cookie" in answer.headers) == (200, False)
             assert 400 <= client.post(link[:-2], data={"List-Unsubscribe": "One-Click"}).status_code < 500
-    assert [event["kind"] for event in house.run("consent", "history", "sam@example.net")["events"]] == [
+    assert [event["kind"] for event in workspace.run("consent", "history", "sam@example.net")["events"]] == [
         "granted",
         "withdrawn",
     ]
 
-    house.run("campaigns", "create", "notes.md", "--slug", "v250")
-    assert house.run("campaigns", "send", "v250", "--yes")["accepted"] == 2
-    assert len(house.inboxes.to("sam@example.net")) == 1
-    assert len(house.inboxes.to("zoe@example.com")) == 2
-    assert house.run("consent", "verify")
+    workspace.run("campaigns", "create", "notes.md", "--slug", "v250")
+    assert workspace.run("campaigns", "send", "v250", "--yes")["accepted"] == 2
+    assert len(workspace.inboxes.to("sam@example.net")) == 1
+    assert len(workspace.inboxes.to("zoe@example.com")) == 2
+    assert workspace.run("consent", "verify")
 
-    again = house.run("subscribers", "import", "people.csv", *source)
+    again = workspace.run("subscribers", "import", "people.csv", *source)
     assert (again["granted"], again["unchanged"], again["still_withdrawn"]) == (0, 2, 1)
 
 
-def check_mail(house: House, who: str, content: bytes) -> None:
+def check_mail(workspace: Workspace, who: str, content: bytes) -> None:
     """One mail as it arrived, against what it must be."""
     assert content.isascii()
     assert content.count(b"\n") == content.count(b"\r\n") == content.count(b"\r")
@@ -272,7 +272,7 @@ def check_mail(house: House, who: str, content: bytes) -> None:
 
     plain, rich = (part.get_content().replace("\r\n", "\n") for part in message.iter_parts())
     assert plain == TEXT.format(greeting=greeting, email=who, link=link)
-    assert rich == filled(frozen_html(house, "v240"), greeting, who, link)
+    assert rich == filled(frozen_html(workspace, "v240"), greeting, who, link)
     assert 'href="https://app.example.com/planbord?week=48&amp;jaar=2026"' in rich
     assert "<tekens>" not in rich
 
@@ -284,14 +284,14 @@ def filled(frozen: str, greeting: str, who: str, link: str) -> str:
     return frozen if frozen.endswith("\n") else frozen + "\n"
 
 
-def frozen_html(house: House, slug: str) -> str:
-    if url := house.environment.get("MAILER_DATABASE_URL"):
+def frozen_html(workspace: Workspace, slug: str) -> str:
+    if url := workspace.environment.get("MAILER_DATABASE_URL"):
         import psycopg  # noqa: PLC0415
 
         with psycopg.connect(url) as connection:
             row = connection.execute("SELECT html FROM campaign WHERE slug = %s", [slug]).fetchone()
     else:
-        with sqlite3.connect(house.folder / "mailer.db") as connection:
+        with sqlite3.connect(workspace.folder / "mailer.db") as connection:
             row = connection.execute("SELECT html FROM campaign WHERE slug = ?", [slug]).fetchone()
     assert row is not None
     return str(row[0]).replace("\r\n", "\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from campaigns.notes import Changelog, Status
+from campaigns.notes import Changelog, ReleaseStatus
 from mailer.errors import InvalidInput
 from tests.corpus.fetch import fetch
 from tests.corpus.simple_reader import sections
@@ -14,7 +14,7 @@ if __name__ == "__main__":
         changelog, found = Changelog(text, path.name), sections(text)
         files += bool(changelog.releases)
         for release in changelog.releases:
-            if release.status is not Status.RELEASED or not release.body:
+            if release.status is not ReleaseStatus.RELEASED or not release.body:
                 continue
             releases += 1
             try:

@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from cmarkgfm import github_flavored_markdown_to_html
 from cmarkgfm.cmark import Options
 
-from campaigns.notes import Changelog, Release, Status
+from campaigns.notes import Changelog, Release, ReleaseStatus
 from mailer.errors import InvalidInput
 from templates.markdown import expand_shortcodes, parse_notes, write_html
 from tests.corpus.fetch import Unavailable, fetch
@@ -41,7 +41,9 @@ class Read:
         ]
 
     def releases(self) -> Iterator[Release]:
-        released = [one for one in self.changelog.releases if one.status is Status.RELEASED and one.body]
+        released = [
+            one for one in self.changelog.releases if one.status is ReleaseStatus.RELEASED and one.body
+        ]
         yield from self.changelog.newest_first(released)[:NEWEST]
 
 

@@ -31,7 +31,7 @@ from campaigns.sending.recorder import MARGIN
 from mailer.config import Settings
 from mailer.database import Database, table
 from mailer.errors import Locked, Refused, TryAgainLater
-from mailer.smtp import Accepted, Deferred, Outcome, Phase, Rejected, Scope, Uncertain
+from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Phase, Rejected, Uncertain
 from mailer.smtp.outcome import Reply
 from subscribers.models import Consent, ConsentKind
 from tests.simulation.loop import PROCESS, Killed, SimulatedLoop, SimulatedProcess
@@ -41,7 +41,7 @@ CAMPAIGN = 1
 PEOPLE, HOSTS, LANES = 5, 2, 2
 LEASE = 6.0  # seconds
 TROUBLE = 18.0  # seconds, after which everything behaves, so that a history comes to its end
-PATIENCE = 2000.0
+TIMEOUT_SECONDS = 2000.0
 EPOCH = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SETTINGS: Settings = settings_for(
     25, lease_seconds=LEASE, retry={"first_seconds": 2, "longest_seconds": 4, "give_up_seconds": 3600}
@@ -189,13 +189,13 @@ class PlayedConnection:
         trouble = luck.random() if history.in_trouble else 1.0
         if trouble < 0.15 or not may_offer():
             self.has_quota = False
-            return Deferred(Phase.MAIL, Scope.RELAY, None, "hung up")
+            return Deferred(Phase.MAIL, FailureScope.RELAY, None, "hung up")
         if trouble < 0.2:
-            return Deferred(Phase.RCPT, Scope.RECIPIENT, Reply(450, "4.2.0", "later"), "450 later")
+            return Deferred(Phase.RCPT, FailureScope.RECIPIENT, Reply(450, "4.2.0", "later"), "450 later")
         if trouble < 0.23:
-            return Rejected(Phase.RCPT, Scope.RECIPIENT, Reply(550, "5.1.1", "unknown"), "550 unknown")
+            return Rejected(Phase.RCPT, FailureScope.RECIPIENT, Reply(550, "5.1.1", "unknown"), "550 unknown")
         if trouble < 0.24:
-            return Rejected(Phase.MAIL, Scope.SENDER, Reply(550, "5.7.1", "policy"), "550 policy")
+            return Rejected(Phase.MAIL, FailureScope.SENDER, Reply(550, "5.7.1", "policy"), "550 policy")
         taken = trouble > 0.3
         history.offered(person.subscriber_id, self._worker_id, taken=taken)
         await asyncio.sleep(luck.expovariate(1.0))
@@ -238,7 +238,9 @@ class History:
             for number in range(HOSTS):
                 self._start_host(number)
             self.loop.spawn(SimulatedProcess("world"), self._world())
-            self.loop.run(until=lambda: bool(self._over or self.broken or self.loop.failures), limit=PATIENCE)
+            self.loop.run(
+                until=lambda: bool(self._over or self.broken or self.loop.failures), limit=TIMEOUT_SECONDS
+            )
         except TimeoutError as error:
             self.promise(False, f"{error}; the states are {self._states()}")
         finally:

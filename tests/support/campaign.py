@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert
 
 from campaigns import catalogue, reports
 from campaigns.campaign import Campaign
-from campaigns.reports import Status
+from campaigns.reports import CampaignStatus
 from campaigns.sending import Dispatch, Sender, Tally
 from mailer.config import Settings
 from mailer.database import Database, table
@@ -133,7 +133,7 @@ async def unwatched(_sender: Sender) -> Any:
     yield
 
 
-def counts(database: Database, slug: str = "notes") -> Status:
+def counts(database: Database, slug: str = "notes") -> CampaignStatus:
     with database.read() as connection:
         return reports.campaign_status(connection, catalogue.find(connection, slug))
 

@@ -6,6 +6,6 @@ by one principle (`sections`), and given out or refused (`selection`).
 
 from campaigns.notes.changelog.outline import lines_of, outline
 from campaigns.notes.changelog.selection import Changelog, Release
-from campaigns.notes.changelog.versions import Status, Version
+from campaigns.notes.changelog.versions import ReleaseStatus, Version
 
-__all__ = ["Changelog", "Release", "Status", "Version", "lines_of", "outline"]
+__all__ = ["Changelog", "Release", "ReleaseStatus", "Version", "lines_of", "outline"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from campaigns.notes.changelog import words
-from campaigns.notes.changelog.beginnings import Mark, beginnings, marks, version_lines
+from campaigns.notes.changelog.beginnings import TitledHeading, beginnings, titled_headings, version_lines
 from campaigns.notes.changelog.outline import LOWEST, Heading, Outline
 from campaigns.notes.changelog.versions import Title, Version
 
@@ -43,9 +43,9 @@ class _Relation(Enum):
 
 def sections(found: Outline) -> tuple[Section, ...]:
     """All sections that begin with a version or with "Unreleased", in the order of the file."""
-    marked = marks(found)
+    marked = titled_headings(found)
     begun = beginnings(marked)
-    if not any(mark.version for mark in begun):
+    if not any(titled.version for titled in begun):
         begun = version_lines(found) or begun
     return tuple(_Divider(found, marked, begun).sections())
 
@@ -54,7 +54,9 @@ def other_headings(found: Outline, divided: Sequence[Section]) -> tuple[str, ...
     """The headings that name a version and begin no section, as they are written."""
     begun = {section.heading.start for section in divided}
     return tuple(
-        mark.heading.text for mark in marks(found) if mark.heading.start not in begun and mark.version
+        titled.heading.text
+        for titled in titled_headings(found)
+        if titled.heading.start not in begun and titled.version
     )
 
 
@@ -63,100 +65,100 @@ class _Divider:
     """Where each section ends, and what is doubtful about it."""
 
     found: Outline
-    marks: Sequence[Mark]
-    beginnings: Sequence[Mark]
+    titled_headings: Sequence[TitledHeading]
+    beginnings: Sequence[TitledHeading]
     _doubts: dict[int, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._starts = [heading.start for heading in self.found.headings]
-        self._begun = {mark.heading.start for mark in self.beginnings}
+        self._begun = {titled.heading.start for titled in self.beginnings}
         self._by_rank = _levels_follow_rank(self.beginnings)
-        self._marked = {mark.heading.start: mark for mark in self.marks}
+        self._marked = {titled.heading.start: titled for titled in self.titled_headings}
 
     def sections(self) -> Iterator[Section]:
         ends: dict[int, int] = {}
         parts: set[int] = set()
-        for index, mark in enumerate(self.beginnings):
+        for index, titled in enumerate(self.beginnings):
             end = len(self.found.lines)
-            if mark.heading.start not in parts:
+            if titled.heading.start not in parts:
                 end, below = self._end_at_versions(index)
                 parts |= below
-            ends[mark.heading.start] = self._end_at_others(mark, end)
-        for mark in self.beginnings:
-            if mark.heading.start not in parts:
-                yield self._section(mark, ends[mark.heading.start])
+            ends[titled.heading.start] = self._end_at_others(titled, end)
+        for titled in self.beginnings:
+            if titled.heading.start not in parts:
+                yield self._section(titled, ends[titled.heading.start])
 
     def _end_at_versions(self, index: int) -> tuple[int, set[int]]:
         """The line of the next version, and the headings before it that are part of this section."""
-        mark = self.beginnings[index]
+        titled = self.beginnings[index]
         parts: set[int] = set()
         for other in self.beginnings[index + 1 :]:
-            if other.heading.level <= mark.heading.level:
+            if other.heading.level <= titled.heading.level:
                 return other.heading.start, parts
-            match self._relation(mark, other):
+            match self._relation(titled, other):
                 case _Relation.SIBLING:
-                    self._doubt_series(mark, other)
+                    self._doubt_series(titled, other)
                     return other.heading.start, parts
                 case _Relation.PART:
                     parts.add(other.heading.start)
                 case _Relation.UNCLEAR:
                     doubt = (
                         f"it is unclear whether {_quoted(other)} on line {other.heading.line} is part of "
-                        f"{_quoted(mark)} on line {mark.heading.line} or a release of its own"
+                        f"{_quoted(titled)} on line {titled.heading.line} or a release of its own"
                     )
-                    self._doubt(mark, doubt)
+                    self._doubt(titled, doubt)
                     self._doubt(other, doubt)
         return len(self.found.lines), parts
 
-    def _relation(self, mark: Mark, deeper: Mark) -> _Relation:
-        upper, lower = mark.version, deeper.version
-        if upper is None or lower is None or not deeper.title.is_bare or mark.keys & deeper.keys:
+    def _relation(self, titled: TitledHeading, deeper: TitledHeading) -> _Relation:
+        upper, lower = titled.version, deeper.version
+        if upper is None or lower is None or not deeper.title.is_bare or titled.keys & deeper.keys:
             return _Relation.PART
         if lower.package and lower.package != upper.package and not (upper.package and self._by_rank):
             return _Relation.PART
-        is_dated = mark.title.is_dated and deeper.title.is_dated
+        is_dated = titled.title.is_dated and deeper.title.is_dated
         return (
             _Relation.SIBLING if is_dated or self._by_rank or _is_series(upper, lower) else _Relation.UNCLEAR
         )
 
-    def _doubt_series(self, mark: Mark, other: Mark) -> None:
+    def _doubt_series(self, titled: TitledHeading, other: TitledHeading) -> None:
         """What stands between "2.0" and the "2.0.1" below it may be about either."""
-        is_series = mark.version and other.version and _is_series(mark.version, other.version)
-        between = self.found.lines[mark.heading.end : other.heading.start]
+        is_series = titled.version and other.version and _is_series(titled.version, other.version)
+        between = self.found.lines[titled.heading.end : other.heading.start]
         if is_series and any(line.strip() for line in between):
             self._doubt(
-                mark,
-                f"{_quoted(mark)} on line {mark.heading.line} stands above {_quoted(other)} on line "
+                titled,
+                f"{_quoted(titled)} on line {titled.heading.line} stands above {_quoted(other)} on line "
                 f"{other.heading.line}, which may be part of it",
             )
 
-    def _end_at_others(self, mark: Mark, end: int) -> int:
+    def _end_at_others(self, titled: TitledHeading, end: int) -> int:
         """An end before that, at a heading that stands above the section and begins something else."""
         is_last = self.beginnings[-1].heading.start < end
-        first, last = (bisect_left(self._starts, line) for line in (mark.heading.end, end))
+        first, last = (bisect_left(self._starts, line) for line in (titled.heading.end, end))
         for heading in self.found.headings[first:last]:
             if heading.start in self._begun or not heading.text:
                 continue
-            if mark.heading.level < LOWEST and heading.level <= mark.heading.level:
+            if titled.heading.level < LOWEST and heading.level <= titled.heading.level:
                 other = self._marked.get(heading.start)
-                if other and not other.keys <= mark.keys:
+                if other and not other.keys <= titled.keys:
                     self._doubt(
-                        mark,
-                        f"it is unclear whether {_said(heading)} on line {heading.line} is part of {_quoted(mark)} on "
-                        f"line {mark.heading.line} or begins something else",
+                        titled,
+                        f"it is unclear whether {_said(heading)} on line {heading.line} is part of {_quoted(titled)} on "
+                        f"line {titled.heading.line} or begins something else",
                     )
                     continue
             text = heading.text.strip(" .:!").lower()
-            if heading.level <= mark.heading.level and (
+            if heading.level <= titled.heading.level and (
                 words.OLDER.fullmatch(text) or words.SERIES.fullmatch(text)
             ):
                 return heading.start
-            if heading.level < mark.heading.level < LOWEST:
+            if heading.level < titled.heading.level < LOWEST:
                 if self._holds_text(heading, end) and (not is_last or words.IS_A_CHANGE.fullmatch(text)):
                     self._doubt(
-                        mark,
-                        f"{_said(heading)} on line {heading.line} stands above {_quoted(mark)} on line "
-                        f"{mark.heading.line}; it is unclear whether it is part of it",
+                        titled,
+                        f"{_said(heading)} on line {heading.line} stands above {_quoted(titled)} on line "
+                        f"{titled.heading.line}; it is unclear whether it is part of it",
                     )
                     continue
                 return heading.start
@@ -165,22 +167,22 @@ class _Divider:
     def _holds_text(self, heading: Heading, end: int) -> bool:
         return any(line.strip() for line in self.found.lines[heading.end : end])
 
-    def _doubt(self, mark: Mark, doubt: str) -> None:
-        doubts = self._doubts.setdefault(mark.heading.start, [])
+    def _doubt(self, titled: TitledHeading, doubt: str) -> None:
+        doubts = self._doubts.setdefault(titled.heading.start, [])
         if len(doubts) < _MOST_DOUBTS:
             doubts.append(doubt)
 
-    def _section(self, mark: Mark, end: int) -> Section:
-        lines, start = self.found.lines, mark.heading.end
+    def _section(self, titled: TitledHeading, end: int) -> Section:
+        lines, start = self.found.lines, titled.heading.end
         while start < end and not lines[start].strip():
             start += 1
-        if mark.heading.level > LOWEST:  # an item of a list ends where the list does
+        if titled.heading.level > LOWEST:  # an item of a list ends where the list does
             end = next((line for line in range(start, end) if lines[line][:1].strip()), end)
         while end > start and not lines[end - 1].strip():
             end -= 1
         end = _before_opened_details(lines, start, end)
-        doubts = tuple(self._doubts.get(mark.heading.start, ()))
-        return Section(mark.heading, mark.title, start, end, doubts)
+        doubts = tuple(self._doubts.get(titled.heading.start, ()))
+        return Section(titled.heading, titled.title, start, end, doubts)
 
 
 def _before_opened_details(lines: Sequence[str], start: int, end: int) -> int:
@@ -198,8 +200,8 @@ def _is_series(upper: Version, lower: Version) -> bool:
     return len(upper.parts) < len(lower.parts) and lower.parts[: len(upper.parts)] == upper.parts
 
 
-def _quoted(mark: Mark) -> str:
-    return _said(mark.heading)
+def _quoted(titled: TitledHeading) -> str:
+    return _said(titled.heading)
 
 
 def _said(heading: Heading) -> str:
@@ -207,18 +209,18 @@ def _said(heading: Heading) -> str:
     return f"“{text}”"
 
 
-def _levels_follow_rank(marks: Sequence[Mark]) -> bool:
+def _levels_follow_rank(titled_headings: Sequence[TitledHeading]) -> bool:
     """Whether, in the whole file, major or minor releases stand on a level above the others (semantic-release does so)."""
     levels: dict[int, set[int]] = {}
-    package = next((mark.version.package for mark in marks if mark.version), None)
+    package = next((titled.version.package for titled in titled_headings if titled.version), None)
     numbered = [
-        (mark.heading.level, mark.version.parts)
-        for mark in marks
-        if mark.title.is_bare
-        and mark.version
-        and mark.version.package == package
-        and len(mark.version.parts) >= 3
-        and not mark.version.is_pre_release
+        (titled.heading.level, titled.version.parts)
+        for titled in titled_headings
+        if titled.title.is_bare
+        and titled.version
+        and titled.version.package == package
+        and len(titled.version.parts) >= 3
+        and not titled.version.is_pre_release
     ]
     for level, (_, minor, patch, *_) in numbered:
         levels.setdefault(2 if patch else 1 if minor else 0, set()).add(level)

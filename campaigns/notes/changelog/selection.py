@@ -14,7 +14,7 @@ from campaigns.notes.changelog.beginnings import version_lines
 from campaigns.notes.changelog.bounds import refuse_endless
 from campaigns.notes.changelog.outline import LOWEST, Outline, lines_of, outline
 from campaigns.notes.changelog.sections import Section, other_headings, sections
-from campaigns.notes.changelog.versions import Status, Version, key_of, read_title
+from campaigns.notes.changelog.versions import ReleaseStatus, Version, key_of, read_title
 from mailer.errors import InvalidInput, NotFound
 from templates.markdown import create_parser
 
@@ -37,7 +37,7 @@ class Release:
 
     versions: tuple[Version, ...]
     date: date | None
-    status: Status
+    status: ReleaseStatus
     heading: str
     line: int
     first_line: int
@@ -172,7 +172,7 @@ class Changelog:
         if len(found) > 1:
             problems.append(f"version {wanted} has {len(found)} sections, on lines {_lines(found)}")
         for release in found:
-            if release.status is not Status.RELEASED:
+            if release.status is not ReleaseStatus.RELEASED:
                 problems.append(
                     f"version {release.version} on line {release.line} is marked as {release.status.value}"
                 )
@@ -225,9 +225,9 @@ def _is_ascending(found: Sequence[Release]) -> bool:
 
 
 def _hint(found: Sequence[Release]) -> str:
-    if any(release.status is Status.WITHDRAWN for release in found):
+    if any(release.status is ReleaseStatus.WITHDRAWN for release in found):
         return "Nobody should be invited to install it. To say so, write notes in a file of their own."
-    if any(release.status is Status.UNRELEASED for release in found):
+    if any(release.status is ReleaseStatus.UNRELEASED for release in found):
         return "Give the heading its date once it is released, or give the notes as a file of their own."
     if len(found) > 1:
         return "Leave one section for each version, or give the notes as a file of their own."

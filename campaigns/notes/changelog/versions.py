@@ -35,7 +35,7 @@ _LONGEST_LEAD, _LONGEST_TITLE = 80, 500  # characters
 _DATE, _STATUS = "\x00", "\x01"
 
 
-class Status(Enum):
+class ReleaseStatus(Enum):
     """Whether a version was released."""
 
     RELEASED = "released"
@@ -86,7 +86,7 @@ class Title:
 
     versions: tuple[Version, ...]
     date: date | None
-    status: Status
+    status: ReleaseStatus
     certainty: Certainty
     form: str = ""
     is_dated: bool = False
@@ -123,7 +123,7 @@ def read_title(text: str) -> Title | None:
     return _without_versions(line, masked, dates, status)
 
 
-def read_lead(text: str) -> tuple[date | None, Status] | None:
+def read_lead(text: str) -> tuple[date | None, ReleaseStatus] | None:
     """The date and status in the line below a heading; None where the line says anything else."""
     if not text or len(text) > _LONGEST_LEAD:
         return None
@@ -131,7 +131,7 @@ def read_lead(text: str) -> tuple[date | None, Status] | None:
     dates = written_dates(line)
     masked, status = _masked(line, dates)
     rest = " ".join(re.findall(r"[^\W_]+", masked.replace(_DATE, " ").replace(_STATUS, " ")))
-    if (not dates and status is Status.RELEASED) or not words.LEAD.fullmatch(rest):
+    if (not dates and status is ReleaseStatus.RELEASED) or not words.LEAD.fullmatch(rest):
         return None
     return next((one.date for one in dates if one.date), None), status
 
@@ -153,20 +153,23 @@ def _without_pictures(line: str) -> str:
     )
 
 
-def _masked(line: str, dates: list[Written]) -> tuple[str, Status]:
+def _masked(line: str, dates: list[Written]) -> tuple[str, ReleaseStatus]:
     """The line with a mark for each date and each word of status, and the status."""
     for written in reversed(dates):
         line = f"{line[: written.start]} {_DATE} {line[written.end :]}"
-    status = Status.RELEASED
-    for pattern, meaning in ((words.WITHDRAWN, Status.WITHDRAWN), (words.UNRELEASED, Status.UNRELEASED)):
+    status = ReleaseStatus.RELEASED
+    for pattern, meaning in (
+        (words.WITHDRAWN, ReleaseStatus.WITHDRAWN),
+        (words.UNRELEASED, ReleaseStatus.UNRELEASED),
+    ):
         line, count = pattern.subn(f" {_STATUS} ", line)
-        if count and status is Status.RELEASED:
+        if count and status is ReleaseStatus.RELEASED:
             status = meaning
     return line, status
 
 
 def _with_versions(
-    line: str, matches: list[re.Match[str]], when: date | None, status: Status, *, is_dated: bool
+    line: str, matches: list[re.Match[str]], when: date | None, status: ReleaseStatus, *, is_dated: bool
 ) -> Title | None:
     named = [matches[0]]
     for match in matches[1:]:
@@ -185,11 +188,11 @@ def _with_versions(
             return None
         certainty = Certainty.POSSIBLE
     versions = tuple(_version(line, match, package) for match in named)
-    if status is Status.RELEASED and (
+    if status is ReleaseStatus.RELEASED and (
         any(_NOT_RELEASED.search(match["version"]) for match in named)
         or words.UNRELEASED_BESIDE_A_VERSION.search(line)
     ):
-        status = Status.UNRELEASED
+        status = ReleaseStatus.UNRELEASED
     is_bare = not re.search(r"[^\W\d_]{2,}", words.VERSION.sub("", before))
     return Title(versions, when, status, certainty, form or loose, is_dated, is_bare)
 
@@ -255,16 +258,16 @@ def _without_brackets(text: str) -> str:
     return shorter if shorter == text else _without_brackets(shorter)
 
 
-def _without_versions(line: str, masked: str, dates: list[Written], status: Status) -> Title | None:
+def _without_versions(line: str, masked: str, dates: list[Written], status: ReleaseStatus) -> Title | None:
     """A state alone ("Unreleased"), a date alone, or a number alone."""
     rest = masked.replace(_DATE, " ").replace(_STATUS, " ")
     left = " ".join(re.findall(r"[^\W_][\w'’.-]*", rest)).lower()
-    if status is Status.UNRELEASED and (
+    if status is ReleaseStatus.UNRELEASED and (
         not left or words.RELEASE.fullmatch(left) or words.BRANCH.fullmatch(left)
     ):
         return Title((), None, status, Certainty.CERTAIN)
     if words.NEXT.fullmatch(left) and not dates:
-        return Title((), None, Status.UNRELEASED, Certainty.POSSIBLE, "next")
+        return Title((), None, ReleaseStatus.UNRELEASED, Certainty.POSSIBLE, "next")
     if dates and dates[0].date and (not left or words.RELEASE.fullmatch(left)):
         return Title(
             (Version(line[dates[0].start : dates[0].end]),),
@@ -280,7 +283,9 @@ def _without_versions(line: str, masked: str, dates: list[Written], status: Stat
     return None
 
 
-def _with_number(line: str, number: re.Match[str], dates: list[Written], status: Status) -> Title | None:
+def _with_number(
+    line: str, number: re.Match[str], dates: list[Written], status: ReleaseStatus
+) -> Title | None:
     """A version of one number: "Version 42", "Build 1234", "42 (2024-02-14)"."""
     before = " ".join(re.findall(r"[^\W_][\w'’.-]*", line[: number.start()])).lower()
     certainty, loose = _after(line[number.end() :], is_dated=bool(dates))

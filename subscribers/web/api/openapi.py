@@ -14,7 +14,7 @@ _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"t
 
 
 def _problem(description: str, headers: dict[str, Any] | None = None) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Problem"}
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
     answer: dict[str, Any] = {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
     return answer | ({"headers": headers} if headers else {})
 
@@ -53,7 +53,7 @@ def describe(app: FastAPI, server: str) -> dict[str, Any]:
         servers=[{"url": server}],
     )
     components = document["components"]["schemas"]
-    problem = schemas.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    problem = schemas.ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
     components |= problem.pop("$defs", {}) | {"Problem": problem}
     grant = schemas.Grant.model_json_schema(ref_template="#/components/schemas/{model}")
     components.setdefault("Grant", grant)

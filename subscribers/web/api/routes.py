@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
 from mailer.access import Scope, Token
-from subscribers.account import Mark, Outcome, Submission
+from subscribers.account import Outcome, RequestFingerprint, SubmittedRequest
 from subscribers.account.idempotency import LONGEST_KEY
 from subscribers.web.api import parsing, schemas
 from subscribers.web.api.authentication import any_token, require
@@ -37,29 +37,29 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
     """The routes, answered by `service`."""
     router = APIRouter(responses=ERRORS)
 
-    async def submit(submission: Submission) -> Response:
+    async def submit(submission: SubmittedRequest) -> Response:
         return _answer(await service.submit(submission))
 
-    async def mark_of(request: Request, token: Token, key: str | None) -> Mark | None:
+    async def fingerprint_of(request: Request, token: Token, key: str | None) -> RequestFingerprint | None:
         if key is None:
             return None
-        return service.mark(token.id, request.url.path.rpartition("/")[2], key, await request.body())
+        return service.fingerprint(token.id, request.url.path.rpartition("/")[2], key, await request.body())
 
-    @router.post("/consents", response_model=schemas.Standing)
+    @router.post("/consents", response_model=schemas.SubscriberConsent)
     async def record_consent(
         request: Request, body: schemas.Grant, token: Writes, key: IdempotencyKey = None
     ) -> Response:
         """Record a consent. One that is older than the person's withdrawal changes nothing: `state` tells."""
         grant = parsing.grant(body, token, service)
-        return await submit(Submission(grant, await mark_of(request, token, key)))
+        return await submit(SubmittedRequest(grant, await fingerprint_of(request, token, key)))
 
-    @router.post("/withdrawals", response_model=schemas.Standing, responses=not_found())
+    @router.post("/withdrawals", response_model=schemas.SubscriberConsent, responses=not_found())
     async def withdraw_consent(
         request: Request, body: schemas.Withdrawal, token: Writes, key: IdempotencyKey = None
     ) -> Response:
         """Withdraw a consent. It takes effect at once, also in a campaign that is being sent."""
         withdrawal = parsing.withdrawal(body, token, service)
-        return await submit(Submission(withdrawal, await mark_of(request, token, key)))
+        return await submit(SubmittedRequest(withdrawal, await fingerprint_of(request, token, key)))
 
     @router.post(
         "/consents/query",
@@ -76,11 +76,13 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
         request: Request, body: schemas.Batch, token: Writes, key: IdempotencyKey = None
     ) -> Response:
         """Record up to 1,000 consents; each item has a result of its own, and good items go in."""
-        marks: list[Mark | None] = [None] * len(body.items)
+        fingerprints: list[RequestFingerprint | None] = [None] * len(body.items)
         if key is not None:
             raw = await request.body()
-            marks = [service.mark(token.id, "batch", key, raw, index) for index in range(len(body.items))]
-        return await _batch(service, token, body.items, marks)
+            fingerprints = [
+                service.fingerprint(token.id, "batch", key, raw, index) for index in range(len(body.items))
+            ]
+        return await _batch(service, token, body.items, fingerprints)
 
     @router.get(
         "/changes",
@@ -89,7 +91,7 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
         dependencies=[Depends(require(Scope.CHANGES_READ))],
     )
     async def read_changes(query: Annotated[schemas.ChangesQuery, Query()]) -> Response:
-        """Each change to a consent, by whatever door, in order."""
+        """All changes to consents, through every channel, in order."""
         return _answer(await service.changes(parsing.cursor(query.after, service), query.limit))
 
     @router.post("/rectifications", response_model=schemas.Rectified, responses=not_found() | conflict())
@@ -98,7 +100,7 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
     ) -> Response:
         """Correct what is on file about a person. The consents stay."""
         rectification = parsing.rectification(body, token, service)
-        return await submit(Submission(rectification, await mark_of(request, token, key)))
+        return await submit(SubmittedRequest(rectification, await fingerprint_of(request, token, key)))
 
     @router.post("/erasures", status_code=204, response_class=Response, responses=not_found())
     async def erase(
@@ -106,7 +108,7 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
     ) -> Response:
         """Take a person off file for good."""
         erasure = parsing.erasure(body, token, service)
-        return await submit(Submission(erasure, await mark_of(request, token, key)))
+        return await submit(SubmittedRequest(erasure, await fingerprint_of(request, token, key)))
 
     @router.get("/wordings", response_model=schemas.Wordings, dependencies=[Depends(any_token)])
     async def list_wordings() -> Response:
@@ -131,10 +133,10 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
 
 
 async def _batch(
-    service: Service, token: Token, items: list[dict[str, Any]], marks: list[Mark | None]
+    service: Service, token: Token, items: list[dict[str, Any]], fingerprints: list[RequestFingerprint | None]
 ) -> Response:
     results: list[Mapping[str, Any] | None] = [None] * len(items)
-    submissions: dict[int, Submission] = {}
+    submissions: dict[int, SubmittedRequest] = {}
     for index, item in enumerate(items):
         try:
             grant = parsing.grant(schemas.Grant.model_validate(item), token, service)
@@ -143,9 +145,9 @@ async def _batch(
         except Trouble as trouble:
             results[index] = trouble.problem
         else:
-            submissions[index] = Submission(grant, marks[index])
+            submissions[index] = SubmittedRequest(grant, fingerprints[index])
     pending = list(submissions.items())
-    if pending and pending[0][1].mark is not None:
+    if pending and pending[0][1].fingerprint is not None:
         # A key that was used for another batch is found out before anything of this one is recorded.
         index, submission = pending.pop(0)
         first = await service.submit_item(submission)

@@ -64,13 +64,13 @@ Sha256 = Annotated[
 ]
 
 
-class Body(BaseModel):
+class RequestBody(BaseModel):
     """A JSON object whose members are all known."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Someone(Body):
+class Someone(RequestBody):
     """A person, by `email` or by `subscriber`: exactly one of the two."""
 
     model_config = ConfigDict(
@@ -87,7 +87,7 @@ class Someone(Body):
         return self
 
 
-class Grant(Body):
+class Grant(RequestBody):
     """A consent that a person gave: to what, when, and the text that was shown."""
 
     email: Email
@@ -112,7 +112,7 @@ class Query(Someone):
     """Of whom the consents are asked."""
 
 
-class ChangesQuery(Body):
+class ChangesQuery(RequestBody):
     """Which changes are read."""
 
     after: Annotated[
@@ -123,7 +123,7 @@ class ChangesQuery(Body):
     limit: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] = 100
 
 
-class Batch(Body):
+class Batch(RequestBody):
     """Up to 1,000 consents."""
 
     items: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MOST_ITEMS)]
@@ -145,7 +145,7 @@ class Erasure(Someone):
     note: Note = ""
 
 
-class NewWording(Body):
+class NewWording(RequestBody):
     """A text that people are shown when they are asked for consent."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_WORDING)]
@@ -157,8 +157,8 @@ class NewWording(Body):
 State = Literal["granted", "requested", "withdrawn", "objected", "suppressed", "none"]
 
 
-class Standing(BaseModel):
-    """Where a person stands on a topic. `subscriber` is null for somebody of whom nothing is kept but a suppression."""
+class SubscriberConsent(BaseModel):
+    """A person's consent to one topic. `subscriber` is null where only a suppression of the address is on file."""
 
     subscriber: str | None
     topic: str
@@ -168,7 +168,7 @@ class Standing(BaseModel):
 
 
 class Consent(BaseModel):
-    """Where a person stands on one topic."""
+    """The state of the consent to one topic."""
 
     topic: str
     state: State
@@ -177,7 +177,7 @@ class Consent(BaseModel):
 
 
 class Consents(BaseModel):
-    """Where a person stands. `suppressed_since`: the address gets no mail, whatever the consents say."""
+    """A person's consents. Where `suppressed_since` is set the address gets no mail, although consents are granted."""
 
     subscriber: str
     consents: list[Consent]
@@ -261,7 +261,7 @@ class ErrorField(BaseModel):
     detail: str
 
 
-class Problem(BaseModel):
+class ProblemDetails(BaseModel):
     """An error (RFC 9457). `code` names its kind for programs, `detail` explains it to people."""
 
     type: str

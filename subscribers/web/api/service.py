@@ -17,7 +17,14 @@ from mailer.config import KeySource
 from mailer.database import Clock, Database, GroupCommit, installation_id
 from mailer.errors import InvalidInput, Refused
 from subscribers import account, changes, rights
-from subscribers.account import IdempotencyKeys, Mark, Outcome, Submission, problem, wordings
+from subscribers.account import (
+    IdempotencyKeys,
+    Outcome,
+    RequestFingerprint,
+    SubmittedRequest,
+    problem,
+    wordings,
+)
 from subscribers.account.requests import Who
 from subscribers.address import AddressHasher
 from subscribers.public_ids import PublicIds
@@ -38,8 +45,8 @@ class Service:
         self._keys = keys
         self.zone = zone
         self._marks = IdempotencyKeys(keys)
-        self._commits: GroupCommit[Submission, Outcome] = GroupCommit(database, self._apply)
-        self._items: GroupCommit[Submission, Outcome] = GroupCommit(
+        self._commits: GroupCommit[SubmittedRequest, Outcome] = GroupCommit(database, self._apply)
+        self._items: GroupCommit[SubmittedRequest, Outcome] = GroupCommit(
             database, self._apply, max_batch=ITEMS_AT_ONCE
         )
 
@@ -68,11 +75,13 @@ class Service:
         """The time, by the clock that all hosts share."""
         return self.clock()
 
-    def mark(self, token_id: str, route: str, key: str, body: bytes, index: int = 0) -> Mark:
+    def fingerprint(
+        self, token_id: str, route: str, key: str, body: bytes, index: int = 0
+    ) -> RequestFingerprint:
         """By what a request is known where it comes again."""
-        return self._marks.mark(token_id, route, key, body, index)
+        return self._marks.fingerprint(token_id, route, key, body, index)
 
-    async def submit(self, submission: Submission) -> Outcome:
+    async def submit(self, submission: SubmittedRequest) -> Outcome:
         """Apply one request, durably. What it takes off file is erased on disk as well."""
         async with asyncio.timeout(ANSWER_SECONDS):
             outcome = await self._commits.submit(submission)
@@ -80,7 +89,7 @@ class Service:
             await asyncio.to_thread(rights.erase_on_disk, self._database, outcome.former)
         return outcome
 
-    async def submit_item(self, submission: Submission) -> Outcome:
+    async def submit_item(self, submission: SubmittedRequest) -> Outcome:
         """Apply one item of a batch, durably."""
         return await self._items.submit(submission)
 
@@ -147,7 +156,7 @@ class Service:
     def _requests(self) -> account.AccountRequests:
         return account.AccountRequests(self._hasher(), self.public_ids)
 
-    def _apply(self, connection: Connection, submissions: Sequence[Submission]) -> list[Outcome]:
+    def _apply(self, connection: Connection, submissions: Sequence[SubmittedRequest]) -> list[Outcome]:
         requests = self._requests
         requests.hasher = self._hasher()
         return requests.apply(connection, submissions, self.now())

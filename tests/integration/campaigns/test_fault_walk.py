@@ -17,7 +17,7 @@ import pytest
 
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
-from campaigns.reports import Status
+from campaigns.reports import CampaignStatus
 from campaigns.sending import Dispatch
 from mailer.database import Clock, Database
 from subscribers import ledger
@@ -120,11 +120,11 @@ class Walk:
         smtp = self.case.settings(self.relay.port, connections=1).model_dump(exclude_unset=True)
         return Dispatch(self.database, settings_for(self.relay.port, smtp=smtp), clock)
 
-    def _status(self) -> Status:
+    def _status(self) -> CampaignStatus:
         return counts(self.database, self.slug)
 
 
-def _surprises(case: Case, status: Status, relay: FaultyRelay) -> list[str]:
+def _surprises(case: Case, status: CampaignStatus, relay: FaultyRelay) -> list[str]:
     problems = []
     if (ended := _state(status)) not in ENDS[case.expected]:
         problems.append(f"{ended} instead of {case.expected}")
@@ -137,7 +137,7 @@ def _surprises(case: Case, status: Status, relay: FaultyRelay) -> list[str]:
     return problems
 
 
-def _incomplete(case: Case, status: Status, relay: FaultyRelay) -> list[str]:
+def _incomplete(case: Case, status: CampaignStatus, relay: FaultyRelay) -> list[str]:
     problems = []
     lasting = case.expected == "rejected"
     wanted = DeliveryState.REJECTED if lasting else DeliveryState.ACCEPTED
@@ -149,7 +149,7 @@ def _incomplete(case: Case, status: Status, relay: FaultyRelay) -> list[str]:
     return problems
 
 
-def _state(status: Status) -> DeliveryState | None:
+def _state(status: CampaignStatus) -> DeliveryState | None:
     """The state of the one delivery; None while it is in a worker's hands."""
     states = (
         DeliveryState.PENDING,

@@ -14,7 +14,7 @@ from campaigns import holds, reports
 from campaigns.deliveries import campaign, delivery
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
-from campaigns.reports import Severity
+from campaigns.reports import ProblemSeverity
 from campaigns.timing import DueTime
 from cli import mailer as command
 from mailer.database import Database, Kind, beat
@@ -103,7 +103,7 @@ def test_uncertain_mails_of_a_finished_campaign_are_named_with_the_command(
     assert done.exit_code == 1
     [problem] = json.loads(done.stdout)["problems"]
     assert problem["slug"] == "notes"
-    assert problem["severity"] == Severity.FAILURE
+    assert problem["severity"] == ProblemSeverity.FAILURE
     assert "mailer deliveries resolve notes" in problem["next_step"]
     assert "1 mail is in doubt" in run("status").stdout
 

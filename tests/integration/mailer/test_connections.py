@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from mailer.web_server import BoundedProtocol, Door, raise_file_limit
+from mailer.web_server import BoundedProtocol, ConnectionLimits, raise_file_limit
 from mailer.web_server import connections as bounds
 from mailer.web_server.sockets import listen
 
@@ -34,11 +34,11 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 @asynccontextmanager
 async def serving(*trusted: str, most: int = bounds.MAX_CONNECTIONS, app: Any = answer) -> AsyncIterator[int]:
     raise_file_limit()
-    door = Door([ip_network(one) for one in trusted], most)
+    limits = ConnectionLimits([ip_network(one) for one in trusted], most)
     with listen("0.0.0.0", 0) as listener:  # noqa: S104 - 127.0.0.1 and 127.0.0.2
         config = uvicorn.Config(
             app,
-            http=partial(BoundedProtocol, door),  # type: ignore[arg-type]
+            http=partial(BoundedProtocol, limits),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,
@@ -98,7 +98,7 @@ async def test_a_visitor_is_answered_in_under_a_second_while_another_address_hol
         for one in opened:
             one.close()
     assert [record.message for record in caplog.records if "too many connections" in record.message] == [
-        "There are too many connections: those that send no request are closed."
+        "There are too many connections. Connections that send no request are closed."
     ]
 
 
@@ -205,9 +205,9 @@ class TestProxies:
             assert (await ask(port, request(b"192.0.2.1"))).endswith(b"ok")  # nothing stays counted
 
     async def test_a_stranger_names_no_address(self) -> None:
-        door = Door([ip_network("10.0.0.0/8")])
-        assert door.trusts("10.1.2.3")
-        assert door.trusts("::ffff:10.1.2.3")
-        assert door.trusts("")  # a Unix socket
-        assert not door.trusts("192.0.2.1")
-        assert not door.trusts("unknown")
+        limits = ConnectionLimits([ip_network("10.0.0.0/8")])
+        assert limits.trusts("10.1.2.3")
+        assert limits.trusts("::ffff:10.1.2.3")
+        assert limits.trusts("")  # a Unix socket
+        assert not limits.trusts("192.0.2.1")
+        assert not limits.trusts("unknown")

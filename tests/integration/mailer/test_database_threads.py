@@ -10,7 +10,7 @@ from sqlalchemy import QueuePool
 
 from mailer.database import Database, in_thread
 
-PATIENCE = 10
+TIMEOUT_SECONDS = 10
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -20,12 +20,12 @@ async def test_a_cancelled_caller_waits_until_the_connection_is_back(database: D
     def work() -> None:
         with database.read():
             begun.set()
-            may_end.wait(PATIENCE)
+            may_end.wait(TIMEOUT_SECONDS)
             if fails:
                 raise ValueError
 
     caller = asyncio.create_task(in_thread(work))
-    await asyncio.to_thread(begun.wait, PATIENCE)
+    await asyncio.to_thread(begun.wait, TIMEOUT_SECONDS)
     caller.cancel()
     await asyncio.wait([caller], timeout=0.05)
     assert not caller.done()

@@ -16,7 +16,7 @@ from cli import unknown_link_answer
 from mailer import doctor
 from mailer.config import Settings, dkim_keys
 from mailer.database import Database, record_signing_key
-from mailer.doctor import Finding, Level
+from mailer.doctor import CheckLevel, CheckResult
 from mailer.doctor.checks import takes_passwords_no_longer
 from mailer.doctor.dns import LookupFailed
 from mailer.errors import ConfigurationError
@@ -36,22 +36,24 @@ def zone(records: Mapping[str, str]) -> Callable[[str], tuple[str, ...]]:
     return lambda name: (records[name],) if name in records else ()
 
 
-def by_check(findings: list[Finding]) -> dict[str, Finding]:
+def by_check(findings: list[CheckResult]) -> dict[str, CheckResult]:
     return {finding.check: finding for finding in findings}
 
 
 class TestSecrets:
-    @pytest.mark.parametrize(("mode", "level"), [(0o600, Level.OK), (0o640, Level.FAIL), (0o604, Level.FAIL)])
-    def test_only_the_owner_may_read_them(self, tmp_path: Path, mode: int, level: Level) -> None:
+    @pytest.mark.parametrize(
+        ("mode", "level"), [(0o600, CheckLevel.OK), (0o640, CheckLevel.FAIL), (0o604, CheckLevel.FAIL)]
+    )
+    def test_only_the_owner_may_read_them(self, tmp_path: Path, mode: int, level: CheckLevel) -> None:
         (tmp_path / "mailer.secrets.toml").touch()
         (tmp_path / "mailer.secrets.toml").chmod(mode)
         (finding,) = doctor.secrets(settings(), tmp_path / "mailer.toml")
         assert finding.level is level
-        assert (finding.hint or "").startswith("Run: chmod 600" if level is Level.FAIL else "")
+        assert (finding.hint or "").startswith("Run: chmod 600" if level is CheckLevel.FAIL else "")
 
     def test_without_keys_it_fails(self, tmp_path: Path) -> None:
         (finding,) = doctor.secrets(settings(secret_keys=()), tmp_path / "mailer.toml")
-        assert finding.level is Level.FAIL
+        assert finding.level is CheckLevel.FAIL
         assert "mailer init" in (finding.hint or "")
 
     @pytest.mark.parametrize(
@@ -69,7 +71,10 @@ class TestSecrets:
         config = tmp_path / "mailer.toml"
         config.write_text(text, encoding="utf-8")
         config.chmod(0o644)
-        assert [finding.level for finding in doctor.secrets(settings(), config)] == [Level.FAIL, Level.OK]
+        assert [finding.level for finding in doctor.secrets(settings(), config)] == [
+            CheckLevel.FAIL,
+            CheckLevel.OK,
+        ]
 
 
 class TestDatabase:
@@ -78,15 +83,15 @@ class TestDatabase:
             Path(database.url.database or "").chmod(0o600)
         (finding,) = doctor.database(database)
         if database.is_sqlite:
-            assert finding.level is Level.OK
+            assert finding.level is CheckLevel.OK
         else:  # the tests' server runs without fsync
-            assert (finding.level, "fsync" in finding.message) == (Level.WARN, True)
+            assert (finding.level, "fsync" in finding.message) == (CheckLevel.WARN, True)
 
     def test_a_file_that_can_not_be_written_fails(self, sqlite_database: Database) -> None:
         read_only = Database(f"{sqlite_database.url}?mode=ro")
         (finding,) = doctor.database(read_only)
         read_only.close()
-        assert (finding.level, "read-only" in finding.message) == (Level.FAIL, True)
+        assert (finding.level, "read-only" in finding.message) == (CheckLevel.FAIL, True)
 
     def test_a_database_that_takes_no_writes_fails(self, postgresql_database: Database) -> None:
         name = postgresql_database.url.database
@@ -95,7 +100,7 @@ class TestDatabase:
         read_only = Database(postgresql_database.url.render_as_string(hide_password=False))
         (finding,) = doctor.database(read_only)
         read_only.close()
-        assert (finding.level, "standby" in (finding.hint or "")) == (Level.FAIL, True)
+        assert (finding.level, "standby" in (finding.hint or "")) == (CheckLevel.FAIL, True)
 
     def test_a_role_that_may_only_read_fails(self, postgresql_database: Database) -> None:
         with postgresql_database.engine.begin() as connection:
@@ -114,7 +119,7 @@ class TestDatabase:
         with postgresql_database.engine.begin() as connection:
             connection.execute(text("DROP OWNED BY reader"))
             connection.execute(text("DROP ROLE reader"))
-        assert levels == [Level.FAIL, Level.FAIL]
+        assert levels == [CheckLevel.FAIL, CheckLevel.FAIL]
 
     def test_writing_to_see_whether_it_works_leaves_nothing_behind(self, database: Database) -> None:
         database.require_writable()
@@ -126,7 +131,7 @@ class TestDatabase:
 class TestSigningKey:
     NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
-    def findings(self, database: Database, *keys: str) -> list[Finding]:
+    def findings(self, database: Database, *keys: str) -> list[CheckResult]:
         return list(doctor.signing_key(settings(secret_keys=list(keys)), database))
 
     def test_the_keys_that_the_database_was_used_with_are_fine_and_so_is_a_rotation(
@@ -144,7 +149,7 @@ class TestSigningKey:
         with database.write() as connection:
             record_signing_key(connection, [b"a" * 32], self.NOW)
         (finding,) = self.findings(database, "b" * 32)
-        assert (finding.level, "secrets file" in (finding.hint or "")) == (Level.FAIL, True)
+        assert (finding.level, "secrets file" in (finding.hint or "")) == (CheckLevel.FAIL, True)
         with pytest.raises(ConfigurationError, match="missing"), database.write() as connection:
             record_signing_key(connection, [b"b" * 32], self.NOW)
         assert "b" * 32 not in str(finding)
@@ -152,11 +157,11 @@ class TestSigningKey:
     def test_a_file_that_others_can_read_is_found(self, sqlite_database: Database) -> None:
         Path(sqlite_database.url.database or "").chmod(0o644)
         (finding,) = doctor.database(sqlite_database)
-        assert finding.level is Level.WARN
+        assert finding.level is CheckLevel.WARN
 
     def test_one_that_is_not_there_fails(self, tmp_path: Path) -> None:
         (finding,) = doctor.database(Database(f"sqlite:///{tmp_path / 'nowhere.db'}"))
-        assert finding.level is Level.FAIL
+        assert finding.level is CheckLevel.FAIL
         assert "mailer init" in (finding.hint or "")
 
 
@@ -172,7 +177,7 @@ class TestRelay:
             }
             finding = await doctor.relay(settings(smtp=smtp))
         assert (finding.level, finding.message) == (
-            Level.OK,
+            CheckLevel.OK,
             f"127.0.0.1:{relay.port}, STARTTLS, logged in with PLAIN",
         )
         assert relay.contents == []
@@ -201,48 +206,48 @@ class TestRelay:
                 "password": "hunter2",
             }
             finding = await doctor.relay(settings(smtp=smtp))
-        assert finding.level is Level.FAIL
+        assert finding.level is CheckLevel.FAIL
         assert "hunter2" not in str(finding)
 
     async def test_a_relay_without_starttls_fails(self) -> None:
         async with FaultyRelay() as relay:
             finding = await doctor.relay(settings(smtp={"host": "127.0.0.1", "port": relay.port}))
-        assert finding.level is Level.FAIL
+        assert finding.level is CheckLevel.FAIL
         assert "STARTTLS" in finding.message
 
     async def test_a_relay_that_is_away_fails(self) -> None:
         finding = await doctor.relay(settings(smtp={"host": "127.0.0.1", "port": 1}))
-        assert finding.level is Level.FAIL
+        assert finding.level is CheckLevel.FAIL
 
 
 class TestSender:
     def test_the_example_s_sender_will_not_do(self) -> None:
         (finding,) = doctor.sender(Settings(), None)
-        assert finding.level is Level.FAIL
+        assert finding.level is CheckLevel.FAIL
 
     def test_unsigned_mail_is_for_a_person_to_judge(self) -> None:
         (finding,) = doctor.sender(settings(), None)
-        assert (finding.check, finding.level) == ("dkim", Level.WARN)
+        assert (finding.check, finding.level) == ("dkim", CheckLevel.WARN)
 
     @pytest.mark.parametrize(
         ("signing", "levels"),
         [
-            ("acme.example", {Level.OK}),
-            ("mail.acme.example", {Level.WARN}),
-            ("acme.example.org", {Level.FAIL}),
+            ("acme.example", {CheckLevel.OK}),
+            ("mail.acme.example", {CheckLevel.WARN}),
+            ("acme.example.org", {CheckLevel.FAIL}),
         ],
     )
     def test_without_dns_only_the_same_domain_is_known_to_align(
-        self, signing: str, levels: set[Level], tmp_path: Path
+        self, signing: str, levels: set[CheckLevel], tmp_path: Path
     ) -> None:
         key = dkim.generate(dkim.Algorithm.ED25519_SHA256, domain=signing, selector="s")
         assert {finding.level for finding in doctor.sender(self.signed(key, tmp_path), None)} == levels
 
     @pytest.mark.parametrize(
-        ("tags", "level"), [("", Level.OK), ("; adkim=r", Level.OK), ("; adkim=s", Level.FAIL)]
+        ("tags", "level"), [("", CheckLevel.OK), ("; adkim=r", CheckLevel.OK), ("; adkim=s", CheckLevel.FAIL)]
     )
     def test_a_sister_domain_signs_where_the_organisation_allows_it(
-        self, tags: str, level: Level, tmp_path: Path
+        self, tags: str, level: CheckLevel, tmp_path: Path
     ) -> None:
         key = dkim.generate(dkim.Algorithm.ED25519_SHA256, domain="mail.acme.example", selector="s")
         records = {
@@ -264,13 +269,13 @@ class TestSender:
             "_dmarc.acme.example": "v=DMARC1; p=none",
         }
         found = by_check(list(doctor.sender(settings(), zone(records))))
-        assert (found["spf"].level, "12 of 10 look-ups" in found["spf"].message) == (Level.FAIL, True)
+        assert (found["spf"].level, "12 of 10 look-ups" in found["spf"].message) == (CheckLevel.FAIL, True)
 
     def test_everything_published_is_fine(self, tmp_path: Path) -> None:
         key = dkim.generate(dkim.Algorithm.ED25519_SHA256, domain="acme.example", selector="s")
         found = by_check(list(doctor.sender(self.signed(key, tmp_path), zone(self.records(key)))))
         assert {check: finding.level for check, finding in found.items()} == dict.fromkeys(
-            ("dkim", "spf", "dmarc"), Level.OK
+            ("dkim", "spf", "dmarc"), CheckLevel.OK
         )
 
     def test_another_key_s_record_fails(self, tmp_path: Path) -> None:
@@ -279,22 +284,22 @@ class TestSender:
             for _ in range(2)
         )
         found = by_check(list(doctor.sender(self.signed(key, tmp_path), zone(self.records(other)))))
-        assert found["dkim"].level is Level.FAIL
+        assert found["dkim"].level is CheckLevel.FAIL
         assert dkim.dns_record(key).text in (found["dkim"].hint or "")
 
     def test_nothing_published_says_what_to_publish(self, tmp_path: Path) -> None:
         key = dkim.generate(dkim.Algorithm.ED25519_SHA256, domain="acme.example", selector="s")
         found = by_check(list(doctor.sender(self.signed(key, tmp_path), zone({}))))
         assert [found[check].level for check in ("dkim", "spf", "dmarc")] == [
-            Level.FAIL,
-            Level.WARN,
-            Level.WARN,
+            CheckLevel.FAIL,
+            CheckLevel.WARN,
+            CheckLevel.WARN,
         ]
 
     def test_a_key_of_another_domain_fails(self, tmp_path: Path) -> None:
         key = dkim.generate(dkim.Algorithm.ED25519_SHA256, domain="other.example", selector="s")
         found = by_check(list(doctor.sender(self.signed(key, tmp_path), None)))
-        assert found["dkim"].level is Level.FAIL
+        assert found["dkim"].level is CheckLevel.FAIL
 
     def test_no_answer_from_dns_is_no_verdict(self, tmp_path: Path) -> None:
         def away(_: str) -> tuple[str, ...]:
@@ -302,7 +307,7 @@ class TestSender:
 
         key = dkim.generate(dkim.Algorithm.ED25519_SHA256, domain="acme.example", selector="s")
         found = list(doctor.sender(self.signed(key, tmp_path), away))
-        assert [finding.level for finding in found] == [Level.WARN] * 3
+        assert [finding.level for finding in found] == [CheckLevel.WARN] * 3
 
     @staticmethod
     def signed(key: dkim.DkimKey, folder: Path) -> Settings:
@@ -320,7 +325,7 @@ class TestSender:
 
 
 def test_a_loopback_address_is_for_trying_things_out() -> None:
-    assert doctor.public_address(settings(), unknown_link_answer()).level is Level.WARN
+    assert doctor.public_address(settings(), unknown_link_answer()).level is CheckLevel.WARN
 
 
 class Door(BaseHTTPRequestHandler):
@@ -339,10 +344,10 @@ class Door(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize(
-    ("headers", "level"), [({"X-Robots-Tag": "noindex, nofollow"}, Level.OK), ({}, Level.WARN)]
+    ("headers", "level"), [({"X-Robots-Tag": "noindex, nofollow"}, CheckLevel.OK), ({}, CheckLevel.WARN)]
 )
 def test_the_public_address_must_lead_to_our_page(
-    headers: dict[str, str], level: Level, monkeypatch: pytest.MonkeyPatch
+    headers: dict[str, str], level: CheckLevel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificates = loopback_certificates()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca_file))
@@ -360,5 +365,5 @@ def test_the_public_address_must_lead_to_our_page(
 
 def test_an_address_that_does_not_answer_is_found() -> None:
     finding = doctor.public_address(settings(public_url="https://127.0.0.1:1"), unknown_link_answer())
-    assert finding.level is Level.WARN
+    assert finding.level is CheckLevel.WARN
     assert "mailer serve" in (finding.hint or "")

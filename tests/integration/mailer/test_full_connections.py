@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailer.smtp import Accepted, Deferred, Envelope, Outcome, Phase, Scope
+from mailer.smtp import Accepted, Deferred, Envelope, FailureScope, Outcome, Phase
 from mailer.smtp.connection import Connection
 from mailer.smtp.pool import RelayPool
 from tests.support.loopback import in_clear
@@ -36,7 +36,7 @@ async def _send_all(pool: RelayPool, count: int) -> list[Outcome]:
                 while connection.usable and waiting:
                     number = waiting.pop(0)
                     outcome = await connection.send(_envelope(number), MESSAGE)
-                    if isinstance(outcome, Deferred) and outcome.scope is Scope.CONNECTION:
+                    if isinstance(outcome, Deferred) and outcome.scope is FailureScope.CONNECTION:
                         waiting.append(number)
                     outcomes.append(outcome)
 
@@ -45,7 +45,7 @@ async def _send_all(pool: RelayPool, count: int) -> list[Outcome]:
 
 
 def _full(outcomes: list[Outcome]) -> int:
-    return sum(isinstance(one, Deferred) and one.scope is Scope.CONNECTION for one in outcomes)
+    return sum(isinstance(one, Deferred) and one.scope is FailureScope.CONNECTION for one in outcomes)
 
 
 @pytest.mark.parametrize("reply", FULL, ids=["452", "450", "421"])
@@ -105,7 +105,7 @@ async def test_a_4yz_to_the_first_message_of_a_connection_is_the_relays() -> Non
         connection = await Connection.open(in_clear(relay.port))
         outcome = await connection.send(_envelope(1), MESSAGE)
         assert isinstance(outcome, Deferred)
-        assert (outcome.phase, outcome.scope) == (Phase.MAIL, Scope.RELAY)
+        assert (outcome.phase, outcome.scope) == (Phase.MAIL, FailureScope.RELAY)
         assert connection.usable
         await connection.close()
 

@@ -15,7 +15,16 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from mailer.config import TimeoutSettings
 from mailer.errors import ConfigurationError
-from mailer.smtp import Accepted, ConnectionFailed, Deferred, Envelope, Phase, Rejected, Scope, Uncertain
+from mailer.smtp import (
+    Accepted,
+    ConnectionFailed,
+    Deferred,
+    Envelope,
+    FailureScope,
+    Phase,
+    Rejected,
+    Uncertain,
+)
 from mailer.smtp.connection import Connection
 from mailer.smtp.pool import RelayPool
 from tests.support.certificates import loopback_certificates
@@ -95,7 +104,7 @@ async def test_the_operator_sees_why_but_not_who() -> None:
     refuses = {"anna@example.org": b"550-5.1.1 <anna@example.org>:\r\n550 5.1.1 user Anna is unknown\r\n"}
     async with FaultyRelay(pipelining=True, refuses=refuses) as relay, _connected(relay) as connection:
         outcome = await connection.send(ENVELOPE, MESSAGE)
-    assert outcome == Rejected(Phase.RCPT, Scope.RECIPIENT, outcome.reply, outcome.reason)
+    assert outcome == Rejected(Phase.RCPT, FailureScope.RECIPIENT, outcome.reply, outcome.reason)
     assert outcome.reason == "550 5.1.1 *** user *** is unknown"
 
 
@@ -104,7 +113,7 @@ async def test_a_message_over_the_relays_size_is_rejected_before_it_is_offered()
         outcome = await connection.send(ENVELOPE, MESSAGE)
         assert connection.usable
     assert isinstance(outcome, Rejected)
-    assert outcome.scope is Scope.SENDER
+    assert outcome.scope is FailureScope.SENDER
     assert not any(line.startswith(b"MAIL") for line in relay.commands)
 
 
@@ -126,7 +135,7 @@ async def test_a_cancelled_send_leaves_the_connection_closed(
             await sending
         assert not connection.usable
         outcome = await connection.send(ENVELOPE, MESSAGE)
-    assert outcome == Deferred(Phase.MAIL, Scope.RELAY, None, "the sending was cancelled")
+    assert outcome == Deferred(Phase.MAIL, FailureScope.RELAY, None, "the sending was cancelled")
     assert relay.accepted == []
 
 
@@ -146,7 +155,7 @@ async def test_nothing_is_offered_to_a_connection_of_which_only_the_transport_kn
         transport.abort()
         outcome = await connection.send(ENVELOPE, MESSAGE)
     assert isinstance(outcome, Deferred)
-    assert outcome.scope is Scope.RELAY
+    assert outcome.scope is FailureScope.RELAY
 
 
 async def test_a_relay_that_hangs_up_between_messages_costs_no_doubt() -> None:
@@ -157,7 +166,7 @@ async def test_a_relay_that_hangs_up_between_messages_costs_no_doubt() -> None:
         await _until(lambda: not connection.usable)
         outcome = await connection.send(ENVELOPE, MESSAGE)
     assert isinstance(outcome, Deferred)
-    assert outcome.scope is Scope.RELAY
+    assert outcome.scope is FailureScope.RELAY
 
 
 @pytest.mark.parametrize(
@@ -198,7 +207,7 @@ async def test_content_is_not_offered_after_a_go_ahead_with_half_a_reply_behind_
     async with _saying(b"250 Ok\r\n250 Ok\r\n354 Go\r\n25") as connection:
         outcome = await connection.send(ENVELOPE, MESSAGE)
     assert outcome == Deferred(
-        Phase.FINAL, Scope.RELAY, None, "the relay sent a reply that answers no command"
+        Phase.FINAL, FailureScope.RELAY, None, "the relay sent a reply that answers no command"
     )
 
 

@@ -8,7 +8,16 @@ from typing import assert_never
 import pytest
 import uvloop
 
-from mailer.smtp import Accepted, ConnectionFailed, Deferred, Envelope, Outcome, Rejected, Scope, Uncertain
+from mailer.smtp import (
+    Accepted,
+    ConnectionFailed,
+    Deferred,
+    Envelope,
+    FailureScope,
+    Outcome,
+    Rejected,
+    Uncertain,
+)
 from mailer.smtp.connection import Connection
 from tests.support.fault_table import Case, Mode, cases
 from tests.support.relay import FaultyRelay
@@ -89,11 +98,11 @@ def _word(outcome: Outcome) -> str:
     match outcome:
         case Accepted():
             return "accepted"
-        case Deferred(scope=Scope.RELAY):
+        case Deferred(scope=FailureScope.RELAY):
             return "relay"
         case Deferred():
             return "deferred"
-        case Rejected(scope=Scope.SENDER):
+        case Rejected(scope=FailureScope.SENDER):
             return "sender"
         case Rejected():
             return "rejected"

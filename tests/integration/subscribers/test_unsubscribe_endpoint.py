@@ -35,8 +35,8 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
 @dataclass
-class House:
-    """A served application, two people who agreed, and a view of the ledger."""
+class ServedSite:
+    """The served application, two people who agreed, and their entries in the ledger."""
 
     database: Database
     settings: Settings
@@ -82,12 +82,12 @@ def settings_for(database: Database, public_url: str = "https://mail.example.com
 
 
 @pytest.fixture
-async def house(database: Database) -> AsyncIterator[House]:
+async def site(database: Database) -> AsyncIterator[ServedSite]:
     subscribe(database, 2)
     settings = settings_for(database)
     async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
         client.timeout = 60
-        yield House(database, settings, client)
+        yield ServedSite(database, settings, client)
 
 
 def rename_tables(database: Database, old: str, new: str) -> None:
@@ -110,15 +110,15 @@ def heading(response: httpx.Response) -> str:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_opening_the_link_changes_nothing(house: House, method: str) -> None:
+async def test_opening_the_link_changes_nothing(site: ServedSite, method: str) -> None:
     for _ in range(3):
-        response = await house.client.request(method, house.path)
+        response = await site.client.request(method, site.path)
         assert response.status_code == 200
-    assert house.kinds() == [ConsentKind.GRANTED]
+    assert site.kinds() == [ConsentKind.GRANTED]
 
 
-async def test_the_page_is_in_the_mail_s_language_and_masks_the_address(house: House) -> None:
-    response = await house.client.get(house.path)
+async def test_the_page_is_in_the_mail_s_language_and_masks_the_address(site: ServedSite) -> None:
+    response = await site.client.get(site.path)
     assert heading(response) == "Uitschrijven?"
     assert '<html lang="nl">' in response.text
     assert "p…@example.com" in response.text
@@ -126,54 +126,54 @@ async def test_the_page_is_in_the_mail_s_language_and_masks_the_address(house: H
 
 
 @pytest.mark.parametrize("form", [{"data": ONE_CLICK}, {"files": {"List-Unsubscribe": (None, "One-Click")}}])
-async def test_one_click_withdraws_without_cookie_or_redirect(house: House, form: dict[str, Any]) -> None:
-    response = await house.client.post(house.path, **form)
+async def test_one_click_withdraws_without_cookie_or_redirect(site: ServedSite, form: dict[str, Any]) -> None:
+    response = await site.client.post(site.path, **form)
     assert response.status_code == 200
     assert len(response.content) < 50
     assert "location" not in response.headers
     assert "set-cookie" not in response.headers
-    last = house.history()[-1].event
+    last = site.history()[-1].event
     assert (last.kind, last.channel) == (ConsentKind.WITHDRAWN, Channel.ONE_CLICK)
-    assert house.state(ZOE) is ConsentKind.GRANTED
+    assert site.state(ZOE) is ConsentKind.GRANTED
 
 
-async def test_repeating_it_is_fine_and_recorded_once(house: House) -> None:
+async def test_repeating_it_is_fine_and_recorded_once(site: ServedSite) -> None:
     for _ in range(3):
-        assert (await house.client.post(house.path, data=ONE_CLICK)).status_code == 200
-    assert house.kinds() == [ConsentKind.GRANTED, ConsentKind.WITHDRAWN]
+        assert (await site.client.post(site.path, data=ONE_CLICK)).status_code == 200
+    assert site.kinds() == [ConsentKind.GRANTED, ConsentKind.WITHDRAWN]
 
 
-async def test_two_hundred_at_once_for_one_person_are_one_withdrawal(house: House) -> None:
-    answers = await asyncio.gather(*(house.client.post(house.path, data=ONE_CLICK) for _ in range(200)))
+async def test_two_hundred_at_once_for_one_person_are_one_withdrawal(site: ServedSite) -> None:
+    answers = await asyncio.gather(*(site.client.post(site.path, data=ONE_CLICK) for _ in range(200)))
     assert {answer.status_code for answer in answers} == {200}
-    assert house.kinds() == [ConsentKind.GRANTED, ConsentKind.WITHDRAWN]
-    with house.database.read() as connection:
+    assert site.kinds() == [ConsentKind.GRANTED, ConsentKind.WITHDRAWN]
+    with site.database.read() as connection:
         assert len(list(ledger.entries(connection))) == 3
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_trailing_slash_is_the_same_link_and_no_redirect(house: House, method: str) -> None:
-    response = await house.client.request(method, house.path + "/", data=ONE_CLICK)
+async def test_a_trailing_slash_is_the_same_link_and_no_redirect(site: ServedSite, method: str) -> None:
+    response = await site.client.request(method, site.path + "/", data=ONE_CLICK)
     assert response.status_code == 200
 
 
-async def test_the_page_s_button_withdraws_and_the_next_one_undoes_it(house: House) -> None:
-    done = await house.client.post(house.path, data={"action": "withdraw"})
+async def test_the_page_s_button_withdraws_and_the_next_one_undoes_it(site: ServedSite) -> None:
+    done = await site.client.post(site.path, data={"action": "withdraw"})
     assert (done.status_code, heading(done)) == (200, "U bent uitgeschreven")
-    assert house.state() is ConsentKind.WITHDRAWN
-    assert heading(await house.client.get(house.path)) == "U staat niet op de lijst"
+    assert site.state() is ConsentKind.WITHDRAWN
+    assert heading(await site.client.get(site.path)) == "U staat niet op de lijst"
 
-    back = await house.client.post(house.path, data=undo_on(done))
+    back = await site.client.post(site.path, data=undo_on(done))
     assert (back.status_code, heading(back)) == (200, "U staat weer op de lijst")
-    assert house.state() is ConsentKind.GRANTED
-    assert heading(await house.client.get(house.path)) == "Uitschrijven?"
+    assert site.state() is ConsentKind.GRANTED
+    assert heading(await site.client.get(site.path)) == "Uitschrijven?"
 
 
-async def test_undoing_is_a_consent_to_the_words_that_the_page_showed(house: House) -> None:
-    done = await house.client.post(house.path, data={"action": "withdraw"})
+async def test_undoing_is_a_consent_to_the_words_that_the_page_showed(site: ServedSite) -> None:
+    done = await site.client.post(site.path, data={"action": "withdraw"})
     shown = BeautifulSoup(done.text, "html.parser").find(id="consent").get_text()
-    await house.client.post(house.path, data=undo_on(done))
-    with house.database.read() as connection:
+    await site.client.post(site.path, data=undo_on(done))
+    with site.database.read() as connection:
         proof = ledger.prove(connection, JAN, TOPIC)
     assert proof.wording.text == shown
     assert proof.grant.event.channel is Channel.PAGE
@@ -182,79 +182,79 @@ async def test_undoing_is_a_consent_to_the_words_that_the_page_showed(house: Hou
     assert "…" not in proof.wording.text
 
 
-async def test_there_is_nothing_to_undo_for_somebody_who_did_not_withdraw(house: House) -> None:
-    response = await house.client.post(house.path, data={"action": "resubscribe"})
+async def test_there_is_nothing_to_undo_for_somebody_who_did_not_withdraw(site: ServedSite) -> None:
+    response = await site.client.post(site.path, data={"action": "resubscribe"})
     assert response.status_code == 200
-    assert house.kinds() == [ConsentKind.GRANTED]
+    assert site.kinds() == [ConsentKind.GRANTED]
 
 
-async def test_who_objected_is_not_put_back(house: House) -> None:
-    house.record(JAN, ConsentKind.OBJECTED)
-    page = await house.client.post(house.path, data={"action": "resubscribe"})
+async def test_who_objected_is_not_put_back(site: ServedSite) -> None:
+    site.record(JAN, ConsentKind.OBJECTED)
+    page = await site.client.post(site.path, data={"action": "resubscribe"})
     assert "<button" not in page.text
-    assert house.state() is ConsentKind.OBJECTED
+    assert site.state() is ConsentKind.OBJECTED
 
 
-async def test_an_address_that_bounced_is_not_put_back(house: House) -> None:
-    done = await house.client.post(house.path, data={"action": "withdraw"})
+async def test_an_address_that_bounced_is_not_put_back(site: ServedSite) -> None:
+    done = await site.client.post(site.path, data={"action": "withdraw"})
     subscriber = table(Subscriber)
     columns = subscriber.c.address_hash, subscriber.c.key_id
-    with house.database.write() as connection:
+    with site.database.write() as connection:
         known = connection.execute(select(*columns).where(subscriber.c.id == JAN)).one()
         row = {"reason": SuppressionReason.BOUNCED, "since": datetime.now(UTC), **known._mapping}
         connection.execute(insert(table(Suppression)), [row | {"source": ""}])
-    page = await house.client.post(house.path, data=undo_on(done))
+    page = await site.client.post(site.path, data=undo_on(done))
     assert "<button" not in page.text
-    assert house.state() is ConsentKind.WITHDRAWN
+    assert site.state() is ConsentKind.WITHDRAWN
 
 
-async def test_a_link_of_somebody_erased_is_answered_kindly_and_records_nothing(house: House) -> None:
-    with house.database.write() as connection:
-        hasher = AddressHasher(house.settings.keys())
+async def test_a_link_of_somebody_erased_is_answered_kindly_and_records_nothing(site: ServedSite) -> None:
+    with site.database.write() as connection:
+        hasher = AddressHasher(site.settings.keys())
         rights.erase(
             connection, normalise("person1@example.com"), hasher=hasher, source="test", now=datetime.now(UTC)
         )
-    before = house.kinds()
-    page = await house.client.get(house.path)
+    before = site.kinds()
+    page = await site.client.get(site.path)
     assert (page.status_code, heading(page)) == (200, "U staat niet op de lijst")
     assert "<button" not in page.text
     for form in (ONE_CLICK, {"action": "withdraw"}, {"action": "resubscribe"}):
-        assert (await house.client.post(house.path, data=form)).status_code == 200
-    assert house.kinds() == before
+        assert (await site.client.post(site.path, data=form)).status_code == 200
+    assert site.kinds() == before
 
 
-async def test_another_topic_is_left_alone(house: House) -> None:
-    other = f"/u/{house.token_of(JAN, 'beta')}"
-    assert (await house.client.post(other, data=ONE_CLICK)).status_code == 200
-    assert house.kinds() == [ConsentKind.GRANTED]
+async def test_another_topic_is_left_alone(site: ServedSite) -> None:
+    other = f"/u/{site.token_of(JAN, 'beta')}"
+    assert (await site.client.post(other, data=ONE_CLICK)).status_code == 200
+    assert site.kinds() == [ConsentKind.GRANTED]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 async def test_a_token_that_is_not_ours_gets_a_clear_404_and_changes_nothing(
-    house: House, method: str
+    site: ServedSite, method: str
 ) -> None:
-    token = house.token
-    foreign = links_in(house.database, [b"another key, of the same length or so"]).url(
-        JAN, address_of(house.database, JAN), TOPIC, "nl"
+    token = site.token
+    foreign = links_in(site.database, [b"another key, of the same length or so"]).url(
+        JAN, address_of(site.database, JAN), TOPIC, "nl"
     )
     bad = [token[:-1], token[1:], token + "A", token.swapcase(), token.partition(".")[0], "x" * 5000, ""]
     bad += [foreign.rpartition("/")[2], "..%2F..%2Fetc%2Fpasswd", "%00", "%F0%9F%98%88"]
     for broken in bad:
-        response = await house.client.request(method, f"/u/{broken}", data=ONE_CLICK)
+        response = await site.client.request(method, f"/u/{broken}", data=ONE_CLICK)
         assert response.status_code == 404
         assert "set-cookie" not in response.headers
         assert method == "HEAD" or heading(response) == "This link does not work"
-    assert house.kinds() == [ConsentKind.GRANTED]
+    assert site.kinds() == [ConsentKind.GRANTED]
 
 
-async def test_a_line_break_in_the_address_makes_no_header(house: House) -> None:
-    for path in ("/u/a%0D%0ASet-Cookie:%20a=b", house.path + "%0D%0ASet-Cookie:%20a=b"):
-        response = await house.client.get(path)
+async def test_a_line_break_in_the_address_makes_no_header(site: ServedSite) -> None:
+    for path in ("/u/a%0D%0ASet-Cookie:%20a=b", site.path + "%0D%0ASet-Cookie:%20a=b"):
+        response = await site.client.get(path)
         assert response.status_code == 404
         assert "set-cookie" not in response.headers
 
 
-async def test_a_post_that_asks_for_nothing_is_a_400_and_changes_nothing(house: House) -> None:
+async def test_a_post_that_asks_for_nothing_is_a_400_and_changes_nothing(site: ServedSite) -> None:
     urlencoded = {"Content-Type": "application/x-www-form-urlencoded"}
     attempts: list[dict[str, Any]] = [
         {},
@@ -270,15 +270,15 @@ async def test_a_post_that_asks_for_nothing_is_a_400_and_changes_nothing(house: 
         {"data": {"action": "withdraw" * 500}},
     ]
     for attempt in attempts:
-        response = await house.client.post(house.path, **attempt)
+        response = await site.client.post(site.path, **attempt)
         assert (response.status_code, heading(response)) == (400, "Er ging iets mis")
-    assert house.kinds() == [ConsentKind.GRANTED]
+    assert site.kinds() == [ConsentKind.GRANTED]
 
 
-async def test_the_query_of_an_address_is_no_request(house: House) -> None:
-    response = await house.client.post(house.path + "?List-Unsubscribe=One-Click&action=withdraw")
+async def test_the_query_of_an_address_is_no_request(site: ServedSite) -> None:
+    response = await site.client.post(site.path + "?List-Unsubscribe=One-Click&action=withdraw")
     assert response.status_code == 400
-    assert house.kinds() == [ConsentKind.GRANTED]
+    assert site.kinds() == [ConsentKind.GRANTED]
 
 
 async def _chunks() -> AsyncIterator[bytes]:
@@ -286,55 +286,55 @@ async def _chunks() -> AsyncIterator[bytes]:
         yield b"List-Unsubscribe=One-Click&" * 100
 
 
-async def test_a_body_that_is_too_large_is_refused_however_it_comes(house: House) -> None:
+async def test_a_body_that_is_too_large_is_refused_however_it_comes(site: ServedSite) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     for body in (b"x=" + b"y" * 20_000, _chunks()):
-        response = await house.client.post(house.path, content=body, headers=form)
+        response = await site.client.post(site.path, content=body, headers=form)
         assert response.status_code in {400, 413}
-    assert house.kinds() == [ConsentKind.GRANTED]
+    assert site.kinds() == [ConsentKind.GRANTED]
 
 
-async def test_a_body_that_never_ends_is_a_400(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_never_ends_is_a_400(site: ServedSite, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscribers.web.form, "BODY_SECONDS", 0.2)
-    address = urlsplit(str(house.client.base_url))
+    address = urlsplit(str(site.client.base_url))
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    head = f"POST {house.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 26\r\n"
+    head = f"POST {site.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 26\r\n"
     head += "Content-Type: application/x-www-form-urlencoded\r\n\r\nList-Unsub"
     writer.write(head.encode())
     assert (await reader.readline()).startswith(b"HTTP/1.1 400")
     writer.close()
-    assert house.kinds() == [ConsentKind.GRANTED]
+    assert site.kinds() == [ConsentKind.GRANTED]
 
 
 async def test_a_visitor_who_hangs_up_half_way_changes_nothing(
-    house: House, caplog: pytest.LogCaptureFixture
+    site: ServedSite, caplog: pytest.LogCaptureFixture
 ) -> None:
-    address = urlsplit(str(house.client.base_url))
+    address = urlsplit(str(site.client.base_url))
     _, writer = await asyncio.open_connection(address.hostname, address.port)
-    head = f"POST {house.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 26\r\n"
+    head = f"POST {site.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 26\r\n"
     writer.write((head + "Content-Type: application/x-www-form-urlencoded\r\n\r\nList").encode())
     await writer.drain()
     writer.close()
-    assert (await house.client.get("/healthz")).status_code == 200
-    assert house.kinds() == [ConsentKind.GRANTED]
+    assert (await site.client.get("/healthz")).status_code == 200
+    assert site.kinds() == [ConsentKind.GRANTED]
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
-async def test_other_methods_are_refused(house: House, method: str) -> None:
-    response = await house.client.request(method, house.path)
+async def test_other_methods_are_refused(site: ServedSite, method: str) -> None:
+    response = await site.client.request(method, site.path)
     assert response.status_code == 405
     assert set(response.headers["allow"].replace(" ", "").split(",")) == {"GET", "HEAD", "POST"}
-    assert house.kinds() == [ConsentKind.GRANTED]
+    assert site.kinds() == [ConsentKind.GRANTED]
 
 
-async def test_every_answer_keeps_the_token_to_itself(house: House) -> None:
+async def test_every_answer_keeps_the_token_to_itself(site: ServedSite) -> None:
     """No referrer, no cache, no cookie, no index, and a policy that loads nothing."""
     answers = [
-        await house.client.get(house.path),
-        await house.client.post(house.path, data=ONE_CLICK),
-        await house.client.post(house.path),
-        await house.client.get(house.path[:-1]),
+        await site.client.get(site.path),
+        await site.client.post(site.path, data=ONE_CLICK),
+        await site.client.post(site.path),
+        await site.client.get(site.path[:-1]),
     ]
     for answer in answers:
         assert answer.headers["referrer-policy"] == "no-referrer"
@@ -343,7 +343,7 @@ async def test_every_answer_keeps_the_token_to_itself(house: House) -> None:
         assert "noindex" in answer.headers["x-robots-tag"]
         assert answer.headers["content-security-policy"].startswith("default-src 'none';")
         assert "set-cookie" not in answer.headers
-        assert house.token not in answer.text
+        assert site.token not in answer.text
 
 
 async def test_tokens_are_never_logged_whole_or_in_part(
@@ -356,17 +356,17 @@ async def test_tokens_are_never_logged_whole_or_in_part(
     subscribe(sqlite_database, 2)
     settings = settings_for(sqlite_database)
     async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
-        house = House(sqlite_database, settings, client)
-        await client.get(house.path)
-        await client.head(house.path)
-        await client.post(house.path, data=ONE_CLICK)
-        await client.post(house.path)
-        await client.get(house.path[:-1])
+        site = ServedSite(sqlite_database, settings, client)
+        await client.get(site.path)
+        await client.head(site.path)
+        await client.post(site.path, data=ONE_CLICK)
+        await client.post(site.path)
+        await client.get(site.path[:-1])
         rename_tables(sqlite_database, "{table}", "{table}_elsewhere")
-        assert (await client.post(house.path, data=ONE_CLICK)).status_code == 503
+        assert (await client.post(site.path, data=ONE_CLICK)).status_code == 503
     said = caplog.text + "".join(capfd.readouterr())
     assert "POST unsubscribe 503" in said
-    for part in house.token.split("."):
+    for part in site.token.split("."):
         assert part not in said
         assert part[:12] not in said
 
@@ -377,19 +377,19 @@ async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(
     subscribe(sqlite_database, 2)
     settings = settings_for(sqlite_database)
     async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
-        house = House(sqlite_database, settings, client)
+        site = ServedSite(sqlite_database, settings, client)
         rename_tables(sqlite_database, "{table}", "{table}_elsewhere")
         for answer in (
-            await client.get(house.path),
-            await client.post(house.path, data=ONE_CLICK),
-            await client.post(house.path, data={"action": "withdraw"}),
+            await client.get(site.path),
+            await client.post(site.path, data=ONE_CLICK),
+            await client.post(site.path, data={"action": "withdraw"}),
         ):
             assert (answer.status_code, heading(answer)) == (503, "Tijdelijk niet beschikbaar")
             assert int(answer.headers["retry-after"]) > 0
         assert (await client.get("/healthz")).status_code == 503
         rename_tables(sqlite_database, "{table}_elsewhere", "{table}")
-        assert (await client.post(house.path, data=ONE_CLICK)).status_code == 200
-    assert house.state() is ConsentKind.WITHDRAWN
+        assert (await client.post(site.path, data=ONE_CLICK)).status_code == 200
+    assert site.state() is ConsentKind.WITHDRAWN
 
 
 async def test_a_database_that_is_busy_too_long_is_a_503_and_the_withdrawal_still_counts(
@@ -399,10 +399,10 @@ async def test_a_database_that_is_busy_too_long_is_a_503_and_the_withdrawal_stil
     subscribe(sqlite_database, 2)
     settings = settings_for(sqlite_database)
     async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
-        house = House(sqlite_database, settings, client)
+        site = ServedSite(sqlite_database, settings, client)
         with sqlite_database.write():
-            assert (await client.post(house.path, data=ONE_CLICK)).status_code == 503
-    assert house.state() is ConsentKind.WITHDRAWN
+            assert (await client.post(site.path, data=ONE_CLICK)).status_code == 503
+    assert site.state() is ConsentKind.WITHDRAWN
 
 
 @pytest.mark.parametrize("prefix", ["/news", "/news/letters"])
@@ -424,18 +424,18 @@ async def test_it_answers_below_the_public_path_and_at_the_root(
             assert (await client.post(path, data=ONE_CLICK)).status_code == 200
 
 
-async def test_health_and_metrics_tell_no_personal_data(house: House) -> None:
-    await house.client.post(house.path, data=ONE_CLICK)
-    done = await house.client.post(f"/u/{house.token_of(ZOE)}", data={"action": "withdraw"})
-    await house.client.post(f"/u/{house.token_of(ZOE)}", data=undo_on(done))
-    assert (await house.client.get("/healthz")).text == "ok\n"
-    metrics = (await house.client.get("/metrics")).text
-    assert 'mailer_withdrawals_total{door="one-click"} 1.0' in metrics
-    assert 'mailer_withdrawals_total{door="page"} 1.0' in metrics
+async def test_health_and_metrics_tell_no_personal_data(site: ServedSite) -> None:
+    await site.client.post(site.path, data=ONE_CLICK)
+    done = await site.client.post(f"/u/{site.token_of(ZOE)}", data={"action": "withdraw"})
+    await site.client.post(f"/u/{site.token_of(ZOE)}", data=undo_on(done))
+    assert (await site.client.get("/healthz")).text == "ok\n"
+    metrics = (await site.client.get("/metrics")).text
+    assert 'mailer_withdrawals_total{channel="one_click"} 1.0' in metrics
+    assert 'mailer_withdrawals_total{channel="page"} 1.0' in metrics
     assert "mailer_withdrawals_undone_total 1.0" in metrics
     assert 'mailer_http_answers_total{route="unsubscribe",status="200"} 3.0' in metrics
     assert 'mailer_http_answer_seconds_count{route="unsubscribe"} 3.0' in metrics
-    assert house.token[:12] not in metrics
+    assert site.token[:12] not in metrics
     assert "example" not in metrics
 
 
@@ -454,7 +454,9 @@ async def test_health_and_metrics_tell_no_personal_data(house: House) -> None:
     ),
     frame=st.booleans(),
 )
-async def test_no_body_whatever_is_a_500(sqlite_house: House, body: bytes, kind: str, frame: bool) -> None:
+async def test_no_body_whatever_is_a_500(
+    sqlite_house: ServedSite, body: bytes, kind: str, frame: bool
+) -> None:
     if frame:
         part = b'--x\r\nContent-Disposition: form-data; name="action"\r\n\r\n'
         body = part + body + b"\r\n--x--\r\n"
@@ -464,8 +466,8 @@ async def test_no_body_whatever_is_a_500(sqlite_house: House, body: bytes, kind:
 
 
 @pytest.fixture
-async def sqlite_house(sqlite_database: Database) -> AsyncIterator[House]:
+async def sqlite_house(sqlite_database: Database) -> AsyncIterator[ServedSite]:
     subscribe(sqlite_database, 2)
     settings = settings_for(sqlite_database)
     async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
-        yield House(sqlite_database, settings, client)
+        yield ServedSite(sqlite_database, settings, client)

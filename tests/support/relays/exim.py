@@ -13,7 +13,7 @@ from typing import ClassVar
 from tests.support.relays import programs
 from tests.support.relays.server import (
     LOGIN,
-    PATIENCE,
+    TIMEOUT_SECONDS,
     RealRelay,
     Rules,
     descendants,
@@ -150,7 +150,7 @@ class Exim(RealRelay):
             serving = descendants(self._process.pid)
             for process in (self._process.pid, *serving):
                 send_signal(process, signal.SIGTERM)
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT_SECONDS)
             wait_for(lambda: not any(is_running(process) for process in serving))
             self._process = None
 

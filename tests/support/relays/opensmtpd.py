@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from tests.support.relays import programs
 from tests.support.relays.server import (
-    PATIENCE,
+    TIMEOUT_SECONDS,
     RealRelay,
     Rules,
     descendants,
@@ -94,7 +94,7 @@ class OpenSMTPD(RealRelay):
         if self._process is not None:
             serving = descendants(self._process.pid)
             send_signal(self._process.pid, signal.SIGTERM)
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT_SECONDS)
             wait_for(lambda: not any(is_running(process) for process in serving))
             self._process = None
 

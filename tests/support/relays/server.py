@@ -21,7 +21,7 @@ from tests.support.certificates import loopback_certificates
 from tests.support.loopback import free_port
 
 LOGIN = ("mailer", "correct horse")
-PATIENCE = 30.0  # seconds for a server to start, to stop, or to write its log
+TIMEOUT_SECONDS = 30.0  # seconds for a server to start, to stop, or to write its log
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class RealRelay(ABC):
             raise RuntimeError(f"{self.name} does not listen. Its log ends with:\n{self.read_log()[-2000:]}")
 
 
-def wait_for(condition: Callable[[], bool], patience: float = PATIENCE) -> bool:
+def wait_for(condition: Callable[[], bool], patience: float = TIMEOUT_SECONDS) -> bool:
     """Whether `condition` came true within `patience` seconds."""
     deadline = time.monotonic() + patience
     while not condition():

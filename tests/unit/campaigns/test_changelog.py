@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from campaigns.notes.changelog import Changelog, Status
+from campaigns.notes.changelog import Changelog, ReleaseStatus
 from mailer.errors import InvalidInput, NotFound
 
 
@@ -360,7 +360,7 @@ class TestStatus:
 
     def test_pre_releases_are_found_when_named(self):
         release = changelog("## 2.0.0-rc.1\n\n- x\n").find("2.0.0-rc.1")
-        assert release.status is Status.RELEASED
+        assert release.status is ReleaseStatus.RELEASED
         assert release.versions[0].is_pre_release
         assert not changelog("## 2.0.0-1\n\n- x\n").find("2.0.0-1").versions[0].is_pre_release
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from campaigns.deliveries import Settlement, next_attempt, settlement_for
 from campaigns.models import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
-from mailer.smtp import Accepted, Deferred, Outcome, Phase, Rejected, Scope, Uncertain
+from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Phase, Rejected, Uncertain
 from mailer.smtp.outcome import Reply
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -40,10 +40,10 @@ def settled(
 
 
 OK = Reply(250, "2.0.0", "queued as 1A2B")
-GREYLISTED = Deferred(Phase.RCPT, Scope.RECIPIENT, Reply(450, "4.2.0", "later"), "450 4.2.0 later")
-CUT_OFF = Deferred(Phase.MAIL, Scope.RELAY, None, "the relay hung up")
-CLOSING = Deferred(Phase.MAIL, Scope.RELAY, Reply(421, "4.3.2", "closing"), "421 4.3.2 closing")
-BUSY = Deferred(Phase.MAIL, Scope.RELAY, Reply(451, "4.3.0", "busy"), "451 4.3.0 busy")
+GREYLISTED = Deferred(Phase.RCPT, FailureScope.RECIPIENT, Reply(450, "4.2.0", "later"), "450 4.2.0 later")
+CUT_OFF = Deferred(Phase.MAIL, FailureScope.RELAY, None, "the relay hung up")
+CLOSING = Deferred(Phase.MAIL, FailureScope.RELAY, Reply(421, "4.3.2", "closing"), "421 4.3.2 closing")
+BUSY = Deferred(Phase.MAIL, FailureScope.RELAY, Reply(451, "4.3.0", "busy"), "451 4.3.0 busy")
 
 
 def test_an_accepted_mail_keeps_the_relays_words() -> None:
@@ -82,7 +82,7 @@ def test_a_mail_that_is_deferred_for_four_days_is_given_up_as_rejected() -> None
 
 
 def test_a_rejected_address_is_rejected() -> None:
-    refusal = Rejected(Phase.RCPT, Scope.RECIPIENT, Reply(550, "5.1.1", "who?"), "550 5.1.1 who?")
+    refusal = Rejected(Phase.RCPT, FailureScope.RECIPIENT, Reply(550, "5.1.1", "who?"), "550 5.1.1 who?")
     assert settled(refusal).state is DeliveryState.REJECTED
 
 
@@ -90,12 +90,12 @@ def test_a_rejected_address_is_rejected() -> None:
 def test_an_unknown_address_is_suppressed_where_it_is_refused_before_the_content(
     phase: Phase, suppress: bool
 ) -> None:
-    refusal = Rejected(phase, Scope.RECIPIENT, Reply(550, "5.1.1", "who?"), "550 5.1.1 who?")
+    refusal = Rejected(phase, FailureScope.RECIPIENT, Reply(550, "5.1.1", "who?"), "550 5.1.1 who?")
     assert settled(refusal).suppress is suppress
 
 
 def test_a_rejected_sender_leaves_the_delivery_pending() -> None:
-    refusal = Rejected(Phase.MAIL, Scope.SENDER, Reply(550, "5.7.1", "no"), "550 5.7.1 no")
+    refusal = Rejected(Phase.MAIL, FailureScope.SENDER, Reply(550, "5.7.1", "no"), "550 5.7.1 no")
     assert settled(refusal).state is DeliveryState.PENDING
 
 
@@ -129,14 +129,14 @@ def test_a_greylisted_mail_waits_also_where_there_is_another_relay() -> None:
 
 
 def test_what_a_full_connection_puts_off_is_tried_at_once_on_the_next_however_often() -> None:
-    full = Deferred(Phase.MAIL, Scope.CONNECTION, Reply(452, "4.5.3", "full"), "452 4.5.3 full")
+    full = Deferred(Phase.MAIL, FailureScope.CONNECTION, Reply(452, "4.5.3", "full"), "452 4.5.3 full")
     found = settled(full, attempts=100)
     assert (found.state, found.next_attempt_at) == (DeliveryState.PENDING, NOW)
 
 
 @pytest.mark.parametrize("code", [450, 451, 452])
 def test_a_delay_that_names_nobody_still_waits(code: int) -> None:
-    delay = Deferred(Phase.MAIL, Scope.RELAY, Reply(code, None, "full"), "full")
+    delay = Deferred(Phase.MAIL, FailureScope.RELAY, Reply(code, None, "full"), "full")
     assert settled(delay).next_attempt_at == NOW + HALF_HOUR
 
 

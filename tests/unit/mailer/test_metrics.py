@@ -19,25 +19,25 @@ def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], f
 
 def test_counters_count_by_their_labels() -> None:
     metrics = Metrics(
-        {"mails_total": Metric("Mails.", {"door": (), "status": ()}), "bells_total": Metric("Bells.")}
+        {"mails_total": Metric("Mails.", {"channel": (), "status": ()}), "bells_total": Metric("Bells.")}
     )
-    for door in ("page", "page", "one-click"):
-        metrics.count("mails_total", door=door, status="200")
+    for channel in ("page", "page", "one_click"):
+        metrics.count("mails_total", channel=channel, status="200")
     metrics.count("bells_total")
     assert samples(metrics) == {
-        ("mails_total", (("door", "one-click"), ("status", "200"))): 1,
-        ("mails_total", (("door", "page"), ("status", "200"))): 2,
+        ("mails_total", (("channel", "one_click"), ("status", "200"))): 1,
+        ("mails_total", (("channel", "page"), ("status", "200"))): 2,
         ("bells_total", ()): 1,
     }
 
 
 def test_every_known_series_is_there_from_the_start() -> None:
     metrics = Metrics(
-        {"mails_total": Metric("Mails.", {"door": ("page", "api")}), "bells_total": Metric("B.")}
+        {"mails_total": Metric("Mails.", {"channel": ("page", "api")}), "bells_total": Metric("B.")}
     )
     assert samples(metrics) == {
-        ("mails_total", (("door", "page"),)): 0,
-        ("mails_total", (("door", "api"),)): 0,
+        ("mails_total", (("channel", "page"),)): 0,
+        ("mails_total", (("channel", "api"),)): 0,
         ("bells_total", ()): 0,
     }
 
@@ -53,6 +53,6 @@ def test_a_histogram_has_the_number_and_the_sum_of_seconds() -> None:
 
 
 def test_a_label_that_was_not_declared_is_an_error() -> None:
-    metrics = Metrics({"mails_total": Metric("Mails.", {"door": ()})})
+    metrics = Metrics({"mails_total": Metric("Mails.", {"channel": ()})})
     with pytest.raises(ValueError, match="label"):
         metrics.count("mails_total", email="zoe@example.org")

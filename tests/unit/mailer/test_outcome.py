@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.smtp import Accepted, Deferred, Outcome, Phase, Rejected, Scope, Uncertain
+from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Phase, Rejected, Uncertain
 from mailer.smtp.outcome import (
     MASK,
     MAX_TEXT_LENGTH,
@@ -45,7 +45,7 @@ def test_5yz_is_rejected_in_every_phase(phase: Phase) -> None:
 def test_552_for_a_recipient_counts_as_452() -> None:
     """RFC 5321 section 4.5.3.1.10."""
     outcome = classify(Phase.RCPT, _reply(552))
-    assert (type(outcome), outcome.scope) == (Deferred, Scope.RECIPIENT)
+    assert (type(outcome), outcome.scope) == (Deferred, FailureScope.RECIPIENT)
 
 
 def test_552_for_the_content_is_a_rejection() -> None:
@@ -55,32 +55,32 @@ def test_552_for_the_content_is_a_rejection() -> None:
 @pytest.mark.parametrize("phase", ENVELOPE_PHASES)
 def test_421_is_about_the_relay_in_every_phase(phase: Phase) -> None:
     outcome = classify(phase, _reply(421))
-    assert (type(outcome), outcome.scope) == (Deferred, Scope.RELAY)
+    assert (type(outcome), outcome.scope) == (Deferred, FailureScope.RELAY)
 
 
 @pytest.mark.parametrize(
     ("phase", "reply", "scope"),
     [
-        (Phase.MAIL, _reply(550), Scope.SENDER),
-        (Phase.MAIL, _reply(530, "5.7.0"), Scope.SENDER),
-        (Phase.RCPT, _reply(550, "5.1.1"), Scope.RECIPIENT),
-        (Phase.RCPT, _reply(550), Scope.RECIPIENT),
-        (Phase.RCPT, _reply(554, "5.7.1"), Scope.RECIPIENT),
-        (Phase.RCPT, _reply(530), Scope.SENDER),
-        (Phase.DATA, _reply(554), Scope.RECIPIENT),
-        (Phase.FINAL, _reply(554, "5.7.26"), Scope.RECIPIENT),
-        (Phase.FINAL, _reply(554, "5.6.0"), Scope.RECIPIENT),
-        (Phase.RCPT, _reply(501), Scope.RECIPIENT),
-        (Phase.RCPT, _reply(504, "5.5.2"), Scope.RECIPIENT),
+        (Phase.MAIL, _reply(550), FailureScope.SENDER),
+        (Phase.MAIL, _reply(530, "5.7.0"), FailureScope.SENDER),
+        (Phase.RCPT, _reply(550, "5.1.1"), FailureScope.RECIPIENT),
+        (Phase.RCPT, _reply(550), FailureScope.RECIPIENT),
+        (Phase.RCPT, _reply(554, "5.7.1"), FailureScope.RECIPIENT),
+        (Phase.RCPT, _reply(530), FailureScope.SENDER),
+        (Phase.DATA, _reply(554), FailureScope.RECIPIENT),
+        (Phase.FINAL, _reply(554, "5.7.26"), FailureScope.RECIPIENT),
+        (Phase.FINAL, _reply(554, "5.6.0"), FailureScope.RECIPIENT),
+        (Phase.RCPT, _reply(501), FailureScope.RECIPIENT),
+        (Phase.RCPT, _reply(504, "5.5.2"), FailureScope.RECIPIENT),
         *(
-            (phase, _reply(code), Scope.RELAY)
+            (phase, _reply(code), FailureScope.RELAY)
             for phase in (Phase.RCPT, Phase.DATA)
             for code in (500, 502, 503)
         ),
     ],
 )
 def test_a_refused_sender_login_or_command_is_our_fault_and_the_rest_is_the_recipients(
-    phase: Phase, reply: Reply, scope: Scope
+    phase: Phase, reply: Reply, scope: FailureScope
 ) -> None:
     outcome = classify(phase, reply)
     assert isinstance(outcome, Rejected)
@@ -106,10 +106,10 @@ def test_other_refusals_of_a_recipient_say_nothing_about_the_address(status: str
 @pytest.mark.parametrize(
     "outcome",
     [
-        Deferred(Phase.RCPT, Scope.RECIPIENT, _reply(450, "5.1.1"), "later"),
+        Deferred(Phase.RCPT, FailureScope.RECIPIENT, _reply(450, "5.1.1"), "later"),
         Uncertain(Phase.FINAL, "the relay hung up"),
         Accepted(_reply(250, "5.1.1")),
-        Rejected(Phase.RCPT, Scope.RECIPIENT, None, "too large"),
+        Rejected(Phase.RCPT, FailureScope.RECIPIENT, None, "too large"),
     ],
 )
 def test_nothing_but_a_refusal_says_that_there_is_no_such_address(outcome: Outcome) -> None:
@@ -124,23 +124,23 @@ def test_whether_an_address_exists_is_answered_with_yes_or_no() -> None:
 @pytest.mark.parametrize("code", [530, 534, 535, 538])
 def test_a_recipient_refused_for_want_of_authentication_is_our_fault(code: int) -> None:
     """RFC 4954 section 6."""
-    assert _scope(Phase.RCPT, code) is Scope.SENDER
+    assert _scope(Phase.RCPT, code) is FailureScope.SENDER
 
 
 @pytest.mark.parametrize("code", [500, 502, 503])
 def test_a_recipient_refused_for_the_command_is_about_the_relay(code: int) -> None:
-    assert _scope(Phase.RCPT, code) is Scope.RELAY
+    assert _scope(Phase.RCPT, code) is FailureScope.RELAY
 
 
 @pytest.mark.parametrize("code", [501, 504, 529, 531, 533, 536, 537, 539, 550, 554])
 def test_any_other_refusal_of_a_recipient_is_about_the_recipient(code: int) -> None:
-    assert _scope(Phase.RCPT, code) is Scope.RECIPIENT
+    assert _scope(Phase.RCPT, code) is FailureScope.RECIPIENT
 
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_a_delay_is_about_the_recipient_once_one_was_named(phase: Phase) -> None:
     named = phase in {Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL}
-    assert _scope(phase, 451) is (Scope.RECIPIENT if named else Scope.RELAY)
+    assert _scope(phase, 451) is (FailureScope.RECIPIENT if named else FailureScope.RELAY)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_delay_is_about_the_recipient_once_one_was_named(phase: Phase) -> None
         (classify(Phase.RCPT, _reply(550)), False),
         (classify(Phase.MAIL, _reply(550, "5.7.1")), False),
         (classify(Phase.RCPT, _reply(450, "4.7.1")), False),
-        (Rejected(Phase.RCPT, Scope.RECIPIENT, None, "too large"), False),
+        (Rejected(Phase.RCPT, FailureScope.RECIPIENT, None, "too large"), False),
     ],
 )
 def test_a_refusal_of_one_recipient_may_be_one_of_policy(outcome: Outcome, policy: bool) -> None:
@@ -165,7 +165,7 @@ def test_a_senseless_reply_is_shown_with_the_command_that_it_answers() -> None:
     assert outcome.reason == "the reply to MAIL is invalid: 354 text"
 
 
-def _scope(phase: Phase, code: int) -> Scope:
+def _scope(phase: Phase, code: int) -> FailureScope:
     outcome = classify(phase, _reply(code))
     assert isinstance(outcome, Deferred | Rejected)
     return outcome.scope
@@ -173,7 +173,7 @@ def _scope(phase: Phase, code: int) -> Scope:
 
 def test_greylisting_is_about_the_recipient_even_where_it_says_policy() -> None:
     outcome = classify(Phase.RCPT, _reply(450, "4.7.1"))
-    assert (type(outcome), outcome.scope) == (Deferred, Scope.RECIPIENT)
+    assert (type(outcome), outcome.scope) == (Deferred, FailureScope.RECIPIENT)
 
 
 def test_a_senseless_reply_leaves_the_content_in_doubt_once_it_was_offered() -> None:
@@ -182,7 +182,7 @@ def test_a_senseless_reply_leaves_the_content_in_doubt_once_it_was_offered() -> 
 
 def test_a_senseless_reply_before_the_content_defers() -> None:
     outcome = classify(Phase.MAIL, _reply(354))
-    assert (type(outcome), outcome.scope) == (Deferred, Scope.RELAY)
+    assert (type(outcome), outcome.scope) == (Deferred, FailureScope.RELAY)
 
 
 @given(st.sampled_from(ENVELOPE_PHASES), st.integers(200, 599), st.none() | st.just("5.1.1"))

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from mailer.errors import InvalidInput
 from mailer.message import Content
-from mailer.smtp import Accepted, Capabilities, Deferred, Envelope, Outcome, Phase, Rejected, Scope, Uncertain
+from mailer.smtp import (
+    Accepted,
+    Capabilities,
+    Deferred,
+    Envelope,
+    FailureScope,
+    Outcome,
+    Phase,
+    Rejected,
+    Uncertain,
+)
 from mailer.smtp.replies import MAX_LINE_LENGTH, MAX_LINES, RawReply, ReplyReader
 from mailer.smtp.transaction import Group, SessionState, Verdict, transact
 
@@ -153,7 +163,7 @@ def test_a_message_over_the_relays_limit_is_not_even_offered() -> None:
     asked, verdict = _talk(Capabilities(size=19))
     assert asked == []
     assert isinstance(verdict.outcome, Rejected)
-    assert verdict.outcome.scope is Scope.SENDER
+    assert verdict.outcome.scope is FailureScope.SENDER
 
 
 @pytest.mark.parametrize("message", ["é\r\n".encode(), b"no line end", b""])
@@ -188,7 +198,7 @@ def test_a_session_is_reset_before_the_next_message_is_offered(state: SessionSta
 def test_a_refused_reset_gives_the_connection_up_before_content_is_offered() -> None:
     _, verdict = _talk(CHUNKING, [500], state=SessionState.RESET)
     assert isinstance(verdict.outcome, Deferred)
-    assert (verdict.outcome.scope, verdict.state) == (Scope.RELAY, SessionState.OUT_OF_STEP)
+    assert (verdict.outcome.scope, verdict.state) == (FailureScope.RELAY, SessionState.OUT_OF_STEP)
 
 
 def test_a_refused_recipient_decides_although_the_content_went_unanswered() -> None:

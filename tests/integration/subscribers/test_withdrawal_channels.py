@@ -1,4 +1,4 @@
-"""The doors by which a consent ends, and what each of them does: the same, whichever it is."""
+"""A withdrawal has the same effects through every channel: in the ledger, at the gate, in the feed, in webhooks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EMAIL, STAYS = "person1@example.com", "person2@example.com"
 HASHER = AddressHasher([SECRET.encode()])
 RING = KeyRing((SECRET.encode(),))
 
-Door = Callable[[Api], Awaitable[None]]
+Withdraw = Callable[[Api], Awaitable[None]]
 
 
 async def one_click(api: Api) -> None:
@@ -69,7 +69,7 @@ async def synced_as_missing(api: Api) -> None:
     AccountSync(job_of(api.database, Channel.SYNC), datetime.now(UTC)).run(rows, "people.csv")
 
 
-DOORS = [
+CHANNELS = [
     (one_click, Channel.ONE_CLICK),
     (page, Channel.PAGE),
     (by_api, Channel.API),
@@ -82,9 +82,9 @@ DOORS = [
 ]
 
 
-@pytest.mark.parametrize(("door", "channel"), DOORS)
-async def test_every_door_has_the_same_effects(
-    sqlite_database: Database, door: Door, channel: Channel, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("withdraw", "channel"), CHANNELS)
+async def test_a_withdrawal_has_the_same_effects_through_every_channel(
+    sqlite_database: Database, withdraw: Withdraw, channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ALLOW_PRIVATE", "ALLOW_HTTP"):
         monkeypatch.setenv(f"MAILER_WEBHOOKS__{name}", "true")
@@ -95,18 +95,20 @@ async def test_every_door_has_the_same_effects(
             now = datetime.now(UTC)
             endpoint = webhooks.add(connection, receiver.url, RING, now, from_start=False)
         [receiver.secret] = webhooks.secrets_of(endpoint, RING, now)
-        await door(api)
-        told = [each for each in (await api.changes(after=cursor))["changes"] if each["kind"] == "withdrawn"]
+        await withdraw(api)
+        published = [
+            each for each in (await api.changes(after=cursor))["changes"] if each["kind"] == "withdrawn"
+        ]
         await receiver.wait_for(1)
     with sqlite_database.read() as connection:
         newest = [each for each in ledger.history(connection, 1) if each.event.topic == TOPIC][-1]
         left = audience.count(connection, TOPIC)
     assert (newest.event.kind, newest.event.channel) == (ConsentKind.WITHDRAWN, channel)  # the ledger's entry
     assert left == 1  # the gate: the other one alone
-    assert [(each["email"], each["topic"], each["channel"]) for each in told] == [
+    assert [(each["email"], each["topic"], each["channel"]) for each in published] == [
         (EMAIL, TOPIC, channel.value)
     ]
-    assert [each for each in receiver.changes if each["kind"] == "withdrawn"] == told  # the webhook
+    assert [each for each in receiver.changes if each["kind"] == "withdrawn"] == published  # the webhook
 
 
 def link(api: Api) -> str:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from mailer.errors import MailerError
 
 
-class Level(StrEnum):
+class CheckLevel(StrEnum):
     """How bad it is: `fail` stops a campaign or breaks a promise, `warn` is for a person to judge."""
 
     OK = "ok"
@@ -17,15 +17,15 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One line: what was looked at, what was found, and what to do about it."""
 
     check: str
-    level: Level
+    level: CheckLevel
     message: str
     hint: str | None = None
 
 
-def failure(check: str, error: MailerError) -> Finding:
+def failure(check: str, error: MailerError) -> CheckResult:
     """An error as a finding."""
-    return Finding(check, Level.FAIL, error.message.rstrip("."), error.hint)
+    return CheckResult(check, CheckLevel.FAIL, error.message.rstrip("."), error.hint)
