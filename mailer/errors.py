@@ -1,17 +1,17 @@
-"""One tree of errors.
+"""The errors that the program reports. All are subclasses of MailerError.
 
-    MailerError                 1   a clear error: what, where, what to do
+    MailerError                 1   the root; a message and a hint
     ├── ConfigurationError      1   mailer.toml, a variable or a secret is missing or wrong
     ├── InvalidInput            1   a file, row, form or argument from outside is invalid
-    │   └── NotFound            1   nothing on file by that name
+    │   └── NotFound            1   no record with this name
     ├── TemplateError           1   a template or release note does not render
-    ├── LedgerBroken            1   the chain of consent events is broken
+    ├── LedgerBroken            1   the consent ledger is damaged
     ├── Refused                 4   refused by lint, gate, approval or state
-    └── TryAgainLater          75   relay or database away, or another run is at work
+    └── TryAgainLater          75   relay or database not available, or another run is active
         ├── Locked             75   another connection is writing to the database
-        └── RelayUnavailable   75   no connection to the relay; 1 where time does not mend it
+        └── RelayUnavailable   75   no connection to the relay; 1 where waiting does not help
 
-Each class carries the exit code of the command that ends with it. Messages name no person.
+The number is the exit code of the command. Messages contain no personal data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import ClassVar
 
 
 class MailerError(Exception):
-    """The root. `message` says what is wrong and where; `hint` says what to do about it."""
+    """The root. `message` says what is wrong and where. `hint` says what to do."""
 
     exit_code: ClassVar[int] = 1
 
@@ -35,13 +35,13 @@ class MailerError(Exception):
 
 
 class ConfigurationError(MailerError):
-    """The settings are invalid: a key is missing, wrong or contradicts another."""
+    """The settings are invalid: a key is missing or wrong, or two keys contradict each other."""
 
 
 class InvalidInput(MailerError):
-    """Something from outside (file, row, form, argument) can't be used as it is.
+    """Input from outside (a file, row, form or argument) is invalid.
 
-    `where` is a place a person can go to, such as ``people.csv, row 12, column email``.
+    `where` names the place, such as ``people.csv, row 12, column email``.
     """
 
     def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:
@@ -51,46 +51,46 @@ class InvalidInput(MailerError):
 
 
 class NotFound(InvalidInput):
-    """Nothing on file by that name."""
+    """No record has this name."""
 
 
 class TemplateError(MailerError):
-    """A template or a release note does not render; the message has file and line."""
+    """A template or a release note does not render. The message has file and line."""
 
 
 class LedgerBroken(MailerError):
-    """The consent ledger's hash chain is broken; the message names the first broken link."""
+    """The consent ledger is damaged. The message names the first damaged entry."""
 
 
 class Refused(MailerError):
-    """Refused on purpose: by lint, the gate, a missing approval or the state of the campaign."""
+    """Lint, the gate, a missing approval or the state of the campaign forbids the action."""
 
     exit_code = 4
 
 
 class TryAgainLater(MailerError):
-    """Nothing is lost: the relay or the database is away, or another run is at work."""
+    """The relay or the database is not available, or another run is active. Nothing is lost."""
 
     exit_code = 75
 
 
 class Locked(TryAgainLater):
-    """Another connection is writing to the database, and the caller does not wait."""
+    """Another connection is writing to the database, and the caller does not wait for it."""
 
 
 class RelayUnavailable(TryAgainLater):
-    """No connection to the relay could be made for offering mail."""
+    """No connection to the relay could be made."""
 
 
 def exhausted_limit(error: BaseException) -> MailerError | None:
-    """The error to report where `error` says that memory or open files are used up, or else None."""
+    """The error to report if `error` means that memory or open files are used up; otherwise None."""
     code = error.errno if isinstance(error, OSError) else None
     if code in {errno.EMFILE, errno.ENFILE}:
         return MailerError(
             "The limit of open files is reached.",
             hint="Raise it: LimitNOFILE= in a systemd unit, `ulimit -n` in a shell.",
         )
-    # A shared library that finds no memory makes an ImportError.
+    # Loading a shared library without enough memory raises ImportError.
     unmapped = isinstance(error, ImportError) and "segment" in str(error)
     if isinstance(error, MemoryError) or code == errno.ENOMEM or unmapped:
         return MailerError(

@@ -1,7 +1,7 @@
 """HMAC-SHA256 (RFC 2104) for many short messages under one key.
 
-`hmac.digest` sets up the key for each message, and releases the interpreter's lock meanwhile: the caller then waits
-for other busy threads much longer than a digest takes. A copy of a prepared HMAC does neither.
+`hmac.digest` prepares the key for each message and releases the interpreter's lock. With other busy threads, waiting
+for the lock takes much longer than the digest. Copying a prepared HMAC avoids both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _CREATED = re.compile(rb"(\d{8}T\d{6})Z-")
 
 
 class KeyedHash:
-    """The HMACs of all messages that begin with `purpose`. Threads may share it."""
+    """An HMAC with a prepared key and prefix `purpose`. Threads may share it."""
 
     __slots__ = ("_prepared",)
 
@@ -31,16 +31,16 @@ class KeyedHash:
 
 
 def key_id(key: bytes) -> str:
-    """A short name for a secret key that does not reveal it: 8 hexadecimal digits of a hash, 8 of its creation time.
+    """A short name for a secret key: 8 hexadecimal digits of its hash, then 8 of its creation time.
 
-    The time is in seconds since 1970. It stands at the start of a key (``20261128T091500Z-...``); of a key without
-    one it is 0.
+    It does not reveal the key. The time is in seconds since 1970. It is read from the start of the key
+    (``20261128T091500Z-...``), and is 0 where the key has none.
     """
     return f"{hashlib.sha256(_KEY_ID_PURPOSE + key).hexdigest()[:8]}{_created_at(key):08x}"
 
 
 def created_at(key_id: str) -> int:
-    """When the key with this id was made, in seconds since 1970; 0 where that is not known."""
+    """The creation time of the key with this id, in seconds since 1970; 0 where it is unknown."""
     return int(key_id[8:16], 16)
 
 

@@ -1,4 +1,4 @@
-"""The sender as mails and pages show it, and colours with enough contrast to read."""
+"""The sender's brand in mails and pages, and colours with enough contrast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHADES = 25
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """What mails and pages show of the sender. `colour` is ``#rrggbb``. The logo is enclosed in the mail."""
+    """The name, colour, links and logo of the sender. `colour` is ``#rrggbb``. The mail contains the logo."""
 
     name: str
     colour: str

@@ -14,12 +14,12 @@ RemoteImages = Literal["refuse", "link", "omit"]
 
 @dataclass(frozen=True, slots=True)
 class ReleaseNotes:
-    """The notes of one release, as written.
+    """The notes of one release, before rendering.
 
     `body` is Markdown. `origin` names its file, and `first_line` is the number, counted from 1, of the body's
     first line in that file; error messages use both. `base_url` is the web address that relative links start
-    from; without it relative links are refused. `remote_images` says what becomes of images from hosts that
-    are not allowed: the notes are refused, or the image becomes a link, or it is left out.
+    from; without it relative links are refused. `remote_images` is for images from hosts
+    that are not allowed: refuse the notes, replace the image by a link, or omit it.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""`mailer demo`: the whole story on one machine."""
+"""`mailer demo`: import, send, unsubscribe and send again, on one machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example account system beside the demo: its box is ticked by API, and unticked by a webhook."""
+"""The example account system. Ticking its box records consent by API; a withdrawal unticks the box by webhook."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS_TO_UNTICK = 10
 
 
 class Account:
-    """`run` runs a command of ours and returns what it printed; `mailer_url` is where the API is served."""
+    """The account system, as a process. `run` runs a mailer command and returns its output. `mailer_url` has the API."""
 
     def __init__(self, folder: Path, mailer_url: str, run: Callable[..., str]) -> None:
         self._folder, self._mailer_url, self._run = folder, mailer_url, run
@@ -30,7 +30,7 @@ class Account:
 
     @contextmanager
     def serving(self) -> Iterator[Self]:
-        """Register it with a token and a webhook, and serve its page."""
+        """Create its token and webhook, and serve its page."""
         self._run("consent", "wording", "add", WORDING, "--language", "en")
         token = json.loads(
             self._run("keys", "api", "create", "--name", "account", "--scope", "consents:write", "--json")
@@ -57,14 +57,14 @@ class Account:
             process.wait()
 
     def tick(self) -> None:
-        """Tick the box, as the page's form does. Raises MailerError where it stays unticked."""
+        """Tick the box as the form does. Raises MailerError if it stays unticked."""
         request = Request(self.url, data=b"box=on", method="POST")  # noqa: S310 - a page of our own on loopback
         urlopen(request, timeout=TIMEOUT_SECONDS).close()  # noqa: S310
         if not self._is_ticked():
             raise MailerError("The box in the account stayed unticked.")
 
     def wait_until_unticked(self) -> None:
-        """Until the webhook has unticked the box. Raises MailerError where that does not happen."""
+        """Wait until the webhook has unticked the box. Raises MailerError after SECONDS_TO_UNTICK seconds."""
         deadline = time.monotonic() + SECONDS_TO_UNTICK
         while self._is_ticked():
             if time.monotonic() > deadline:

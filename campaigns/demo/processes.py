@@ -1,4 +1,4 @@
-"""What the demo's processes share: ports, an environment without settings, and waiting."""
+"""Start processes for the demo: free ports, the environment, and waiting for servers."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from urllib.request import urlopen
 from mailer.errors import MailerError
 
 LOOPBACK = "127.0.0.1"
-TIMEOUT_SECONDS = 30  # seconds for a server to be up
+TIMEOUT_SECONDS = 30  # for a server to start
 
 
 def environment() -> dict[str, str]:
-    """The demo has settings of its own: this machine's do not reach into it."""
+    """The environment without MAILER_* variables: the demo has its own settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")}
 
 
 def wait_until_up(url: str) -> None:
-    """Until a server answers there. Raises MailerError after PATIENCE seconds."""
+    """Wait until a server answers at `url`. Raises MailerError after TIMEOUT_SECONDS."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
             urlopen(url, timeout=TIMEOUT_SECONDS).close()  # noqa: S310 - a server of our own on loopback
         except (URLError, ConnectionError):
             if time.monotonic() > deadline:
-                raise MailerError(f"The server at {url} did not come up.") from None
+                raise MailerError(f"The server at {url} did not start.") from None
             time.sleep(0.05)
         else:
             return
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on."""
+    """A port on loopback that no process listens on."""
     with socket.create_server((LOOPBACK, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -1,4 +1,4 @@
-"""The whole story on one machine: the real commands, a mail catcher, and a click on an unsubscribe link."""
+"""The demo: real commands, a mail catcher, an account system, and a click on an unsubscribe link."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ support_email = "help@kadeplan.example"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How the story went: mails of the first release, clicks on a link, mails of the second."""
+    """The result: mails of the first release, withdrawals, mails of the second release."""
 
     folder: Path
     first: int
@@ -63,11 +63,11 @@ class Summary:
     second: int
 
     def values(self) -> dict[str, object]:
-        """For ``--json``."""
+        """The values for ``--json``."""
         return asdict(self)
 
     def text(self) -> str:
-        """For people."""
+        """The text for the terminal."""
         left = {0: "nobody left", 1: "1 person left"}.get(self.withdrawn, f"{self.withdrawn} people left")
         return (
             f"Version 2.4.0 went to {self.first} people who said yes, {left}, "
@@ -76,10 +76,10 @@ class Summary:
 
 
 def play(folder: Path, console: Console, *, stay: bool) -> Summary:
-    """Play the story in `folder`, which is emptied first if it is an earlier demo's.
+    """Run the demo in `folder`. Files of an earlier demo are removed first.
 
-    With `stay` the clicking is left to the person at the terminal. Raises Refused for a folder with other things
-    in it, MailerError where a step fails.
+    With `stay` the person at the terminal clicks, and the demo waits. Raises Refused if the folder contains something
+    else, MailerError if a step fails.
     """
     _prepare(folder)
     with _inbox(folder) as (catcher, inbox):
@@ -108,7 +108,7 @@ def play(folder: Path, console: Console, *, stay: bool) -> Summary:
 
 
 class Stage:
-    """Where the story plays: a folder with settings of its own, the catcher, and the terminal."""
+    """The installation of the demo: a folder with its settings, the catcher, and the terminal."""
 
     def __init__(self, folder: Path, catcher: Catcher, console: Console, inbox: str) -> None:
         self._folder, self._catcher, self._console, self._inbox = folder, catcher, console, inbox
@@ -116,7 +116,7 @@ class Stage:
         self.web_url = f"http://{LOOPBACK}:{self._web_port}"
 
     def set_up(self) -> None:
-        """Settings, database, and the people who said yes."""
+        """Write the settings, create the database, import the people who consented."""
         config = _CONFIG.format(host=LOOPBACK, web_port=self._web_port, smtp_port=self._catcher.port)
         (self._folder / "mailer.toml").write_text(config, encoding="utf-8")
         shutil.copytree(EXAMPLES, self._folder, dirs_exist_ok=True)
@@ -133,11 +133,11 @@ class Stage:
         self.run("campaigns", "send", notes, "--yes")
 
     def mails(self) -> list[Caught]:
-        """Everything that was caught so far."""
+        """All mails that the catcher has."""
         return self._catcher.messages()
 
     def click(self, mail: Caught) -> None:
-        """Unsubscribe as a mail provider does on its user's behalf (RFC 8058 section 3.2)."""
+        """Send the one-click request that a mail provider sends for its user (RFC 8058 section 3.2)."""
         url = mail.unsubscribe_url() or ""
         self._say("One person clicks unsubscribe in their mail program.")
         request = Request(url, data=ONE_CLICK, method="POST")  # noqa: S310 - our own server's URL
@@ -145,7 +145,7 @@ class Stage:
             self._console.print(f"POST {url[:40]}… {answer.status}", style="dim", markup=False)
 
     def summary(self, first: list[Caught]) -> Summary:
-        """Compare who got the first release and who the second. Raises MailerError where they don't add up."""
+        """Compare the recipients of both releases. Raises MailerError if the second has a new recipient."""
         got_first = {mail.recipients[0] for mail in first}
         got_second = {mail.recipients[0] for mail in self.mails()[len(first) :]}
         if not got_second <= got_first:
@@ -153,14 +153,14 @@ class Stage:
         return Summary(self._folder, len(got_first), len(got_first - got_second), len(got_second))
 
     def wait(self, what: str, *, then: str = "version 2.4.0 is sent") -> None:
-        """Let the person at the terminal do something first."""
+        """Ask the person at the terminal to do something, and wait for Enter."""
         self._say(f"{what}\nThen press Enter here, and {then}.")
         with suppress(EOFError):
             input()
 
     def stay(self, summary: Summary) -> None:
-        """Keep the inbox and the pages up until Ctrl-C."""
-        self._say(f"{summary.text()}\nThe inbox stays up at {self._inbox} until you press Ctrl-C.")
+        """Serve the inbox and the pages until Ctrl-C."""
+        self._say(f"{summary.text()}\nThe inbox at {self._inbox} works until you press Ctrl-C.")
         with suppress(KeyboardInterrupt):
             threading.Event().wait()
 
@@ -180,7 +180,7 @@ class Stage:
             process.wait()
 
     def run(self, *words: str) -> str:
-        """Run a command of ours; returns what it printed. Raises MailerError where it fails."""
+        """Run a mailer command; returns its output. Raises MailerError if it fails."""
         self._announce(*words)
         done = subprocess.run(  # noqa: S603 - our own command
             _command(*words),
@@ -190,7 +190,7 @@ class Stage:
             check=False,
             encoding="utf-8",
         )
-        if "--json" not in words:  # what it prints there may be a secret
+        if "--json" not in words:  # the output may contain a secret
             sys.stderr.write(done.stdout)
         if done.returncode:
             raise MailerError(f"`mailer {' '.join(words)}` ended with {done.returncode}.")
@@ -206,7 +206,7 @@ class Stage:
 
 @contextmanager
 def _inbox(folder: Path) -> Iterator[tuple[Catcher, str]]:
-    """The catcher and its page, in a thread of their own; yields the page's address as well."""
+    """Run the catcher and its page in a thread; yields the catcher and the URL of the page."""
     catcher = Catcher(folder / "Maildir")
     listener = socket.create_server((LOOPBACK, 0))
     config = uvicorn.Config(
@@ -231,7 +231,7 @@ def _inbox(folder: Path) -> Iterator[tuple[Catcher, str]]:
 
 def _prepare(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
-        raise Refused(f"{folder} has something else in it.", hint="Give the demo a --folder of its own.")
+        raise Refused(f"{folder} contains files that are not from a demo.", hint="Choose another --folder.")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / MARKER).touch()

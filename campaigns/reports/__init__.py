@@ -1,4 +1,4 @@
-"""A campaign's counts, the reasons for failures, its deliveries, and what needs attention. Reads only."""
+"""Read the counts of a campaign, the reasons for failures, its deliveries, and the problems of all campaigns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What needs a person's attention, over all campaigns: one screen for operators and monitoring. Reads only."""
+"""Find problems that need a person, in all campaigns and processes. For `mailer status`, doctor and metrics."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from campaigns.models import CampaignState, DeliveryState
 from campaigns.reports.status import CampaignStatus, campaign_status, next_due
 from mailer.database import Heartbeat, Kind, heartbeats
 
-# Cron runs `run-due` every five minutes in the documentation.
+# The documentation lets cron run `run-due` every five minutes.
 RUN_DUE_STALE = timedelta(minutes=20)
 SERVE_STALE = timedelta(minutes=2)
-OVERDUE = timedelta(minutes=15)  # after which somebody should have begun what is due
+OVERDUE = timedelta(minutes=15)  # after the due time, a delivery or campaign counts as overdue
 
 _OPEN = (CampaignState.SCHEDULED, CampaignState.MISSED, CampaignState.SENDING, CampaignState.PAUSED)
 
 
 class ProblemSeverity(StrEnum):
-    """How bad it is: a failure breaks a promise while nobody acts, a warning is for a person to judge."""
+    """A failure needs action. A warning needs a look."""
 
     WARNING = "warning"
     FAILURE = "failure"
@@ -34,7 +34,7 @@ class ProblemSeverity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong, and the command or act that leads on. `slug` is the campaign's, if it concerns one."""
+    """A problem, and the next step: a command or an instruction. `slug` names the campaign, if the problem is in one."""
 
     severity: ProblemSeverity
     message: str
@@ -44,7 +44,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The last signs of life, the campaigns that are not over or in doubt, and what needs attention, worst first."""
+    """The latest heartbeats, the campaigns that are open or have uncertain deliveries, and the problems, failures first."""
 
     heartbeats: Sequence[Heartbeat]
     campaigns: Sequence[CampaignStatus]
@@ -52,7 +52,7 @@ class Overview:
 
 
 def overview(connection: Connection, now: datetime) -> Overview:
-    """The state of everything at `now`."""
+    """The overview at `now`."""
     uncertain = count_uncertain(connection)
     listed = [
         one
@@ -60,7 +60,7 @@ def overview(connection: Connection, now: datetime) -> Overview:
         if one.state in _OPEN or one.slug in uncertain
     ]
     beats = heartbeats(connection)
-    found = [*_held(connection), *_silent(beats, now)]
+    found = [*_held(connection), *_stopped(beats, now)]
     at_work = workers.any_at_work(connection, now)
     for one in listed:
         found += _of_campaign(connection, one, now, at_work=at_work)
@@ -70,7 +70,7 @@ def overview(connection: Connection, now: datetime) -> Overview:
 
 
 def count_uncertain(connection: Connection) -> dict[str, int]:
-    """How many deliveries are in doubt, by campaign."""
+    """The number of uncertain deliveries, by slug of the campaign."""
     statement = (
         select(campaign_table.c.slug, func.count())
         .join(delivery, delivery.c.campaign_id == campaign_table.c.id)
@@ -81,13 +81,13 @@ def count_uncertain(connection: Connection) -> dict[str, int]:
 
 
 def count_campaigns(connection: Connection) -> Mapping[CampaignState, int]:
-    """How many campaigns are in each state."""
+    """The number of campaigns in each state."""
     statement = select(campaign_table.c.state, func.count()).group_by(campaign_table.c.state)
     return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def count_open_deliveries(connection: Connection) -> Mapping[DeliveryState, int]:
-    """How many deliveries are in each state, of campaigns that are being sent or paused; uncertain ones of all."""
+    """The number of deliveries in each state, in campaigns that are being sent or paused. Uncertain: in all campaigns."""
     being_sent = select(campaign_table.c.id).where(
         campaign_table.c.state.in_([CampaignState.SENDING, CampaignState.PAUSED])
     )
@@ -107,8 +107,8 @@ def _held(connection: Connection) -> Iterator[Problem]:
         yield Problem(ProblemSeverity.FAILURE, refusal.message, steps)
 
 
-def _silent(beats: Sequence[Heartbeat], now: datetime) -> Iterator[Problem]:
-    """Processes that were at work once and no longer are."""
+def _stopped(beats: Sequence[Heartbeat], now: datetime) -> Iterator[Problem]:
+    """Problems of processes whose heartbeats have stopped."""
     sending = [one.at for one in beats if one.kind in {Kind.RUN_DUE, Kind.WORKER}]
     if sending and now - max(sending) > RUN_DUE_STALE:
         yield Problem(

@@ -1,4 +1,4 @@
-"""A campaign's counts, the reasons for failures, and its deliveries. Reads only."""
+"""Read the counts of a campaign, the reasons for failures, and its deliveries."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from subscribers import audience
 
 @dataclass(frozen=True, slots=True)
 class CampaignStatus:
-    """The counts of a campaign. They add up to `audience`, which before the start is who agrees today.
+    """The counts of a campaign. Their sum is `audience`. Before the start, `audience` is the current number of consents.
 
-    `next_due_at` is when `mailer run-due` has something to do for it: start it as scheduled, or try again.
+    `next_due_at` is when `mailer run-due` must act: start the campaign, or retry deliveries.
     """
 
     slug: str
@@ -42,7 +42,7 @@ class CampaignStatus:
         return f"{self.slug}: {self.state}, {self.counts()}"
 
     def counts(self) -> str:
-        """The counts in words; those that are zero are left out."""
+        """The counts in words, without those that are zero."""
         numbers = {
             "accepted": self.accepted,
             "pending": self.pending + self.in_flight,
@@ -58,7 +58,7 @@ class CampaignStatus:
 
 
 def campaign_status(connection: Connection, campaign: Campaign) -> CampaignStatus:
-    """The counts as they are at this moment."""
+    """The current counts."""
     campaign_id = campaign.id
     found = count_by_state(connection, campaign_id)
     started = campaign.started_at is not None
@@ -81,7 +81,7 @@ def campaign_status(connection: Connection, campaign: Campaign) -> CampaignStatu
 
 
 def count_by_state(connection: Connection, campaign_id: int) -> dict[DeliveryState, int]:
-    """How many deliveries are in each state; absent states have none."""
+    """The number of deliveries in each state that occurs."""
     statement = (
         select(delivery.c.state, func.count().label("number"))
         .where(delivery.c.campaign_id == campaign_id)
@@ -91,7 +91,7 @@ def count_by_state(connection: Connection, campaign_id: int) -> dict[DeliverySta
 
 
 def next_due(connection: Connection, campaign_id: int) -> datetime | None:
-    """When the next claimable delivery is due, or None when there is none."""
+    """When the next claimable delivery is due; None if there is none."""
     statement = select(func.min(delivery.c.next_attempt_at)).where(
         delivery.c.campaign_id == campaign_id, CLAIMABLE
     )
@@ -100,7 +100,7 @@ def next_due(connection: Connection, campaign_id: int) -> datetime | None:
 
 
 def reasons(connection: Connection, campaign_id: int, most: int = 20) -> list[dict[str, object]]:
-    """Why deliveries were not accepted, the most frequent first: state, SMTP phase, reason, reply and how many."""
+    """Why deliveries were not accepted: state, SMTP phase, reason, reply and number, the most frequent first."""
     statement = (
         select(
             delivery.c.state,
@@ -124,7 +124,7 @@ def reasons(connection: Connection, campaign_id: int, most: int = 20) -> list[di
 def list_deliveries(
     connection: Connection, campaign_id: int, state: DeliveryState | None = None
 ) -> Iterator[Row[tuple[object, ...]]]:
-    """The deliveries of a campaign with the address each went to, where the person is still on file."""
+    """The deliveries of a campaign, each with the address if the person is still on file."""
     statement = (
         select(delivery, subscriber.c.email)
         .outerjoin(subscriber, subscriber.c.id == delivery.c.subscriber_id)

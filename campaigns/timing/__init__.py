@@ -1,4 +1,4 @@
-"""When mail goes out: due times, send windows, recurring times. Pure functions of aware datetimes."""
+"""Due times, send windows and recurring times. Pure functions of aware datetimes."""
 
 from __future__ import annotations
 

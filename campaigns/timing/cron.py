@@ -1,4 +1,4 @@
-"""Recurring times: a cron expression in an IANA zone -> instants."""
+"""Recurring times: a cron expression in an IANA zone, and the instants that it means."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _NICKNAMES = {  # crontab(5)
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """A cron expression with five fields, or a nickname such as @weekly, read by the wall clock of `zone`.
+    """A cron expression with five fields, or a nickname such as @weekly. It means wall-clock times in `zone`.
 
-    Where clocks change it does as Debian's cron: a time that they skip comes right after the gap, and of a time
-    that comes twice the first counts. (An expression with a star for minute or hour simply follows the clock.)
+    When clocks change it follows Debian's cron: a skipped time moves to the end of the gap, and of a repeated time
+    only the first counts. An expression with a star for minute or hour follows the clock without these rules.
     """
 
     expression: str
@@ -38,7 +38,7 @@ class Cadence:
 
     @classmethod
     def parse(cls, expression: str, zone: str, now: datetime) -> Self:
-        """Raises InvalidInput for what is no cron expression, for one that never comes, and for unknown zones."""
+        """Read a cron expression. Raises InvalidInput if it is invalid or never due, and for an unknown zone."""
         if zone not in available_timezones():
             raise InvalidInput(
                 f"unknown zone {zone!r}", where="--tz", hint='Write an IANA name such as "Europe/Amsterdam".'
@@ -53,7 +53,7 @@ class Cadence:
         except CronSimError as error:
             reason = f"is no cron expression: {str(error)[:1].lower()}{str(error)[1:]}"
         except StopIteration:
-            reason = "never comes"
+            reason = "is never due"
         raise InvalidInput(
             f"{expression!r} {reason}",
             where="--every",
@@ -65,7 +65,7 @@ class Cadence:
         return next(self._times(after))
 
     def latest(self, after: datetime, now: datetime) -> datetime | None:
-        """The last time after `after` and up to `now`, in UTC; those before it are passed over."""
+        """The last time that is after `after` and not after `now`, in UTC; None if there is none."""
         found = None
         for found in takewhile(lambda time: time <= now, self._times(after)):  # noqa: B007 - the last one
             pass
@@ -74,5 +74,5 @@ class Cadence:
     def _times(self, after: datetime) -> Iterator[datetime]:
         for time in CronSim(self.expression, after.astimezone(ZoneInfo(self.zone))):
             instant = time.astimezone(UTC)
-            if instant > after:  # in the hour that comes twice, the first one may be past
+            if instant > after:  # in a repeated hour the first time may be past
                 yield instant

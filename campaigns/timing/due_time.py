@@ -1,4 +1,4 @@
-"""When a scheduled campaign is due: a wall-clock time in an IANA zone -> an instant."""
+"""The due time of a scheduled campaign: a wall-clock time in an IANA zone, and its instant."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXAMPLE = '"2026-12-01 09:00" or "1-12-2026 09:00"'
 
 @dataclass(frozen=True, slots=True)
 class DueTime:
-    """An instant (UTC), the wall-clock time and zone that were asked for, and when it is too late."""
+    """A due time: the instant (UTC), the requested wall-clock time and zone, and the latest start."""
 
     at: datetime
     wall_time: str
@@ -29,7 +29,7 @@ class DueTime:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A scheduled campaign whose time passed, by more than its lateness, while nobody ran `run-due`."""
+    """A scheduled campaign that `run-due` found later than its permitted lateness."""
 
     slug: str
     wall_time: str
@@ -37,19 +37,18 @@ class Missed:
 
     def __str__(self) -> str:
         return (
-            f"{self.slug}: missed; it was due {self.wall_time} {self.zone}, which is too long ago to begin now.\n"
-            f'Give it a new time: mailer campaigns schedule {self.slug} --at "..."; or: mailer campaigns send {self.slug}'
+            f"{self.slug}: missed. It was due {self.wall_time} {self.zone}, which is too long ago to start now.\n"
+            f'Schedule it again: mailer campaigns schedule {self.slug} --at "..."; or send it: mailer campaigns send {self.slug}'
         )
 
 
 def parse_due_time(wall_time: str, zone: str, now: datetime, max_lateness: timedelta) -> DueTime:
-    """Read `wall_time` in `zone`; `max_lateness` after it, it is too late.
+    """Read `wall_time` in `zone`. The campaign may start until `max_lateness` after it.
 
-    It is ISO 8601, with an offset or without, or Dutch (day-month-year), as `parse_consent_time` reads it too.
+    The form is ISO 8601, with or without an offset, or Dutch (day-month-year), as in `parse_consent_time`.
 
-    Where clocks go forward over it, it is moved on by as much as they are (02:30 becomes 03:30); where they go
-    back and it comes twice, the first one counts (PEP 495, fold=0).
-    Raises InvalidInput for a time that can't be read or is past, and for an unknown zone.
+    A time that the clocks skip is moved forward by the same amount (02:30 becomes 03:30). Of a repeated time the first
+    counts (PEP 495, fold=0). Raises InvalidInput for an unreadable or past time, and for an unknown zone.
     """
     if zone not in available_timezones():
         raise InvalidInput(
@@ -72,7 +71,7 @@ def parse_due_time(wall_time: str, zone: str, now: datetime, max_lateness: timed
 
 
 def _read(raw: str) -> datetime:
-    """Raises ValueError. With slashes a date could be American just as well, so it is not guessed at."""
+    """Raises ValueError. A date with slashes is refused: it could be American or European."""
     if dutch := _DUTCH.fullmatch(raw):
         day, month, year, hour, minute, second = (int(part or 0) for part in dutch.groups())
         return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - the caller reads the zone

@@ -1,4 +1,4 @@
-"""When mail may go out: "weekdays 08:00 to 18:00 Europe/Amsterdam"."""
+"""The send window, such as "weekdays 08:00 to 18:00 Europe/Amsterdam"."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _SETS = {"daily": range(7), "weekdays": range(5), "weekends": range(5, 7)}
 _FORM = re.compile(
     r"(?P<days>\S+)\s+(?P<opens>\d\d:\d\d)\s+to\s+(?P<closes>\d\d:\d\d)(?:\s+(?P<zone>\S+))?", re.IGNORECASE
 )
-_LOOK_AHEAD = 15  # days; a week, and another for one whose only opening the clocks skip
+_LOOK_AHEAD = 15  # days: two weeks, because a change of clocks can skip the only opening of a week
 
 
 @dataclass(frozen=True, slots=True)
 class SendWindow:
-    """Wall-clock hours on days of the week in one zone, again each week.
+    """Wall-clock hours on days of the week, in one zone.
 
-    It opens when the clock first shows `opens` on one of `days` (0 is Monday), and closes when the clock first
-    shows `closes`; that is on the next day where `closes` is not after `opens`. A time that the clocks skip comes
-    as much later as they skip (PEP 495, fold=0), so an opening that is skipped whole does not take place.
+    It opens when the clock first shows `opens` on one of `days` (0 is Monday). It closes when the clock first shows
+    `closes`, on the next day if `closes` is not after `opens`. A time that the clocks skip is moved forward by the same
+    amount (PEP 495, fold=0), so a window that is skipped as a whole does not open.
     """
 
     days: frozenset[int]
@@ -38,10 +38,10 @@ class SendWindow:
 
     @classmethod
     def parse(cls, text: str, zone: str, where: str = "--window") -> Self | None:
-        """Read ``DAYS HH:MM to HH:MM [ZONE]``; None for "always". `zone` holds where the text names none.
+        """Read ``DAYS HH:MM to HH:MM [ZONE]``; None for "always". `zone` is the default zone.
 
         Days are "daily", "weekdays", "weekends", or names and ranges such as "mon-thu,sat".
-        Raises InvalidInput, with `where`, saying what is wrong.
+        Raises InvalidInput with `where`.
         """
         words = " ".join(text.split())
         if words.lower() == ALWAYS:
@@ -68,18 +68,18 @@ class SendWindow:
         return f"{days} {self.opens:%H:%M} to {closes} {self.zone}"
 
     def next_open(self, now: datetime) -> datetime:
-        """The first instant, from `now` on, at which mail may go out: `now` itself while the window is open."""
+        """The first instant, not before `now`, at which the window is open. Raises InvalidInput if there is none."""
         for opening, closing in self._openings(now):
             if now < closing:
                 return max(now, opening)
         raise InvalidInput(f"the send window {self} does not open within {_LOOK_AHEAD} days", hint=HINT)
 
     def is_open(self, now: datetime) -> bool:
-        """Whether mail may go out at `now`."""
+        """Whether the window is open at `now`."""
         return any(opening <= now < closing for opening, closing in self._openings(now))
 
     def _openings(self, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """The openings around and after `now`, in order, as instants in UTC."""
+        """The openings near and after `now`, in order: instants (UTC) of opening and closing."""
         today = now.astimezone(ZoneInfo(self.zone)).date()
         for ahead in range(-2, _LOOK_AHEAD):
             day = today + timedelta(days=ahead)

@@ -1,4 +1,4 @@
-"""A mail catcher for trying things out: an SMTP server on loopback that keeps every mail, and a page to read them."""
+"""A mail catcher for the demo and for tests: an SMTP server on loopback that stores all mails, and a web page of them."""
 
 from __future__ import annotations
 

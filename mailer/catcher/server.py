@@ -1,7 +1,6 @@
-"""A mail catcher: an SMTP server on loopback that accepts every mail and relays none.
+"""The catcher's SMTP server. It accepts every mail and relays none.
 
-For the demo and for trying things out. Mails are stored in a Maildir, byte for byte as they came. They may be hostile,
-so each is shown in a frame without scripts, forms or origin, which loads nothing from anywhere.
+It stores each mail unchanged in a Maildir.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ NEWEST = 200
 
 
 class Caught:
-    """One mail as it came: `data` has CRLF lines; `sender` and `recipients` are the envelope's."""
+    """A caught mail. `data` is its content with CRLF lines; `sender` and `recipients` are from the envelope."""
 
     def __init__(self, key: str, kept: bytes) -> None:
         envelope, _, rest = kept.partition(b"\r\nReturn-Path: <")
@@ -40,45 +39,45 @@ class Caught:
 
     @staticmethod
     def kept_as(sender: str, recipients: Sequence[str], data: bytes) -> bytes:
-        """How a mail stands in the Maildir: below the envelope's fields, as a mailbox delivery puts them."""
+        """The content of the mail's file in the Maildir: the envelope as header fields, then the mail."""
         lines = [f"Delivered-To: {recipient}" for recipient in recipients]
         return "\r\n".join([*lines, f"Return-Path: <{sender}>\r\n"]).encode() + data
 
     @property
     def received_at(self) -> datetime:
-        """When it came, by the name that it has in the Maildir."""
+        """The time of arrival, which is part of the file name in the Maildir."""
         return datetime.fromtimestamp(int(self.key.partition(".")[0]), UTC)
 
     @cached_property
     def message(self) -> EmailMessage:
-        """The mail, parsed."""
+        """The parsed mail."""
         return message_from_bytes(self.data, policy=policy.default)
 
     def header(self, name: str) -> str:
-        """A header as a reader sees it; one that can't be parsed, as it came."""
+        """The decoded header; the raw value where it can't be parsed."""
         try:
             value = str(self.message.get(name, ""))
-        except Exception:  # noqa: BLE001 - the parser raises nearly anything at a hostile header
+        except Exception:  # noqa: BLE001 - a hostile header can make the parser raise almost any error
             value = next((raw for key, raw in self.message.raw_items() if key.lower() == name.lower()), "")
         return value.encode("utf-8", "replace").decode()
 
     def headers(self) -> list[tuple[str, str]]:
-        """All headers as they came, in their order, with their folds."""
+        """The raw headers in their order, with folds."""
         head = _decode_utf8(self.data.partition(b"\r\n\r\n")[0])
         fields = (field.partition(":") for field in re.split(r"\r\n(?![ \t])", head))
         return [(name, value.strip()) for name, _, value in fields]
 
     def source(self) -> str:
-        """The mail as it came."""
+        """The raw mail as text."""
         return _decode_utf8(self.data)
 
     def text(self, kind: str) -> str:
-        """The first part of type `kind`, decoded; empty where there is none."""
+        """The decoded text of the first part of type `kind`; empty where there is none."""
         part = next((part for part in self.message.walk() if part.get_content_type() == kind), None)
         return _decode_text(part) if part is not None else ""
 
     def html(self) -> str:
-        """The HTML part with the pictures that it brings along put into it, and links that open a new page."""
+        """The HTML part. Inline images become data URLs, and links open a new page."""
         document = self.text("text/html")
         for part in self.message.walk():
             name, kind = str(part.get("Content-ID", "")).strip("<> "), part.get_content_type()
@@ -96,9 +95,9 @@ class Caught:
 
 
 class Catcher:
-    """The SMTP server, open during the ``async with``. Mails stay in `folder`, a Maildir, afterwards.
+    """The SMTP server, open during the ``async with``. `folder` is a Maildir, which is kept afterwards.
 
-    Port 0 takes a free port, which `port` then holds.
+    With port 0 the system chooses a free port; `port` then holds its number.
     """
 
     def __init__(self, folder: Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -125,7 +124,7 @@ class Catcher:
             await self._server.wait_closed()
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """Keep a mail (aiosmtpd calls this by its name)."""
+        """Store a mail. aiosmtpd calls this method by its name."""
         kept = Caught.kept_as(envelope.mail_from or "", envelope.rcpt_tos, envelope.original_content or b"")
         seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
         name = f"{seconds}.M{nanoseconds // 1000:06}P{os.getpid()}Q{next(self._numbers):06}.catcher"
@@ -134,17 +133,17 @@ class Catcher:
         return "250 2.0.0 Caught"
 
     def messages(self, newest: int | None = None) -> list[Caught]:
-        """What was caught, oldest first; with `newest`, at most so many from the end."""
+        """The caught mails, oldest first. With `newest`, at most that many of the newest."""
         paths = self._paths()
         keys = sorted(paths)[-newest:] if newest else sorted(paths)
         return [Caught(key, paths[key].read_bytes()) for key in keys]
 
     def message(self, key: str) -> Caught:
-        """One mail by its key. Raises KeyError."""
+        """The mail with this key. Raises KeyError."""
         return Caught(key, self._paths()[key].read_bytes())
 
     def _paths(self) -> dict[str, Path]:
-        """All mails by key; a mail reader that saw one has moved it to `cur`, with flags after a colon."""
+        """The files of all mails by key. A mail reader moves a read mail to `cur` and adds flags after a colon."""
         folders = (self.folder / "new", self.folder / "cur")
         return {path.name.partition(":")[0]: path for folder in folders for path in folder.iterdir()}
 

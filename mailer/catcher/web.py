@@ -1,4 +1,7 @@
-"""The page to read what the catcher caught."""
+"""The web page of the caught mails.
+
+Mails may be hostile. Each is shown in a frame without scripts, forms or origin, which loads nothing.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,14 @@ from mailer.catcher.server import NEWEST, Catcher, Caught
 
 REFRESH_SECONDS = 5
 
-
 VIEWS = {"html": "HTML", "phone": "Phone", "text": "Text", "headers": "Headers", "source": "Source"}
 
-
-# The mail's own document: its styles and the pictures inside it, nothing else. The sandbox takes its origin
-# away; a click on a link opens a page of its own, which is free of the sandbox again.
+# The frame may use its own styles and data URLs, and load nothing. The sandbox removes its origin. A link opens a
+# new page, which is not sandboxed.
 _FRAME_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
 )
-
 
 _PRIVATE = {
     "Cache-Control": "no-store",
@@ -39,7 +39,7 @@ _PRIVATE = {
 
 
 def inbox_app(catcher: Catcher) -> Starlette:
-    """The page to read what `catcher` caught; its links are relative, so it can be mounted anywhere."""
+    """The web application that shows the mails of `catcher`. Its links are relative, so it can be mounted anywhere."""
     return Starlette(
         routes=[
             Route("/", partial(_list, catcher)),
@@ -61,20 +61,20 @@ def _mail(catcher: Catcher, request: Request) -> Response:
     view = request.path_params["view"]
     if view not in VIEWS:
         raise HTTPException(404)
-    return _page("mail.html.j2", mail=_wanted(catcher, request), view=view, views=VIEWS)
+    return _page("mail.html.j2", mail=_find_or_404(catcher, request), view=view, views=VIEWS)
 
 
 def _frame(catcher: Catcher, request: Request) -> Response:
-    html = _wanted(catcher, request).html()
+    html = _find_or_404(catcher, request).html()
     return HTMLResponse(html, headers=_PRIVATE | {"Content-Security-Policy": _FRAME_POLICY})
 
 
 def _raw(catcher: Catcher, request: Request) -> Response:
-    mail = _wanted(catcher, request)
+    mail = _find_or_404(catcher, request)
     return PlainTextResponse(mail.data, headers=_PRIVATE | {"Content-Security-Policy": _FRAME_POLICY})
 
 
-def _wanted(catcher: Catcher, request: Request) -> Caught:
+def _find_or_404(catcher: Catcher, request: Request) -> Caught:
     try:
         return catcher.message(request.path_params["key"])
     except KeyError:

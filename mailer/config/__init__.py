@@ -1,8 +1,9 @@
 """Settings and the files beside them.
 
-`settings` declares what can be set, `files` reads mailer.toml, the secrets file and MAILER_* variables, `init_files` writes
-the first ones. `secret_keys` rotates the keys in the secrets file, `dkim_keys` reads and writes DKIM's private key
-files, `ledger_key` the key that signs the consent ledger; import these four by name.
+`settings` declares the settings. `files` reads mailer.toml, the secrets file and the MAILER_* variables. `init_files`
+writes the first mailer.toml and secrets file. `secret_keys` rotates the keys in the secrets file. `dkim_keys` reads and
+writes the files of DKIM's private keys. `ledger_key` reads and writes the key that signs the consent ledger. Import the
+last four modules by name.
 """
 
 from __future__ import annotations

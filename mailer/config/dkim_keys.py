@@ -1,4 +1,4 @@
-"""The files that hold DKIM's private keys: made once, readable by their owner only, named in [dkim]."""
+"""The files of DKIM's private keys. [dkim] in the settings names them. Only their owner can read them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LARGEST = 100_000  # bytes
 
 
 def read(settings: DkimSettings) -> tuple[dkim.DkimKey, ...]:
-    """The keys that mail is signed with; none where none is set. Raises ConfigurationError naming what is wrong."""
+    """The keys that sign mail; empty where none is set. Raises ConfigurationError for a missing or invalid key."""
     pairs = (
         (settings.selector, settings.key_file),
         (settings.ed25519_selector, settings.ed25519_key_file),
@@ -22,13 +22,13 @@ def read(settings: DkimSettings) -> tuple[dkim.DkimKey, ...]:
 
 
 def write(key: dkim.DkimKey, path: Path) -> None:
-    """Keep the key in a new file with mode 0600. Raises ConfigurationError where there is one already."""
+    """Write the key to a new file with mode 0600. Raises ConfigurationError if the file exists."""
     try:
         with locked_folder(path):
             if path.exists():
                 raise ConfigurationError(
-                    f"{path} is there already.",
-                    hint="A published key is not replaced: make a new one with another --selector.",
+                    f"{path} exists already.",
+                    hint="A published key is not replaced. Make a new one with another --selector.",
                 )
             write_file(path, key.pem(), 0o600)
     except OSError as error:

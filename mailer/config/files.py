@@ -19,15 +19,15 @@ AnySettingsSection = TypeVar("AnySettingsSection", bound=BaseModel)
 
 
 def new_config_path(config: Path | None = None) -> Path:
-    """Where `mailer init` creates the settings file: `config`, MAILER_CONFIG, or mailer.toml in the working directory."""
+    """The settings file that `mailer init` creates: `config`, MAILER_CONFIG, or mailer.toml in the working directory."""
     return config or Path(os.environ.get("MAILER_CONFIG") or CONFIG_NAME)
 
 
 def config_path(config: Path | None = None) -> Path:
     """The settings file: `config`, MAILER_CONFIG, or mailer.toml in the working directory or the nearest folder above.
 
-    In the folders above, only a file of the same user or of root counts: another user's must not take effect in
-    folders below it. Without any such file it is mailer.toml in the working directory.
+    In the folders above, only a file of the same user or of root counts. Otherwise another user could write a
+    mailer.toml that takes effect here. Without such a file the result is mailer.toml in the working directory.
     """
     if config or os.environ.get("MAILER_CONFIG") or Path(CONFIG_NAME).exists():
         return new_config_path(config)
@@ -45,8 +45,8 @@ def _is_ours(path: Path) -> bool:
 def load_settings(config: Path | None = None) -> Settings:
     """Read the settings from `config`, its secrets file and the environment.
 
-    Without `config` it is the file that `config_path` finds, if there is one. Raises ConfigurationError, which names
-    the file and the key but never a secret's value.
+    Without `config` it reads the file that `config_path` finds, if it exists. Raises ConfigurationError. The message
+    names the file and the key, never the value of a secret.
     """
     path = config_path(config)
     if path != Path(CONFIG_NAME) and not path.exists():
@@ -55,7 +55,7 @@ def load_settings(config: Path | None = None) -> Settings:
 
 
 def parse_settings(values: dict[str, Any], path: Path) -> Settings:
-    """Settings of `values`, as read from `path`, and of the environment; every path in them is absolute.
+    """The settings from `values`, which were read from `path`, and from the environment. All paths become absolute.
 
     Raises ConfigurationError like `load_settings`.
     """
@@ -70,7 +70,7 @@ def parse_settings(values: dict[str, Any], path: Path) -> Settings:
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Both files' keys. A section in both is merged too, and `over` wins key by key."""
+    """The keys of both files. Sections are merged key by key; the value in `over` wins."""
     return under | {
         key: _merged(under[key], value)
         if isinstance(value, dict) and isinstance(under.get(key), dict)
@@ -80,7 +80,7 @@ def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The values in a TOML file, with or without a byte order mark; none where there is no file."""
+    """The values in a TOML file, with or without a byte order mark; empty where the file does not exist."""
     try:
         return tomllib.loads(read_settings_file(path))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The files that `mailer init` makes: mailer.toml, and the secrets file, which only its owner can read."""
+"""The files that `mailer init` writes: mailer.toml, and the secrets file, which only its owner can read."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ secret_keys = [
 
 @dataclass(frozen=True, slots=True)
 class InitOptions:
-    """The options of the command; None leaves the default."""
+    """The options of `mailer init`. None means the default."""
 
     sender: str | None = None
     public_url: str | None = None
@@ -93,10 +93,10 @@ class InitOptions:
 
 
 def write_files(config: Path, options: InitOptions) -> list[Path]:
-    """Write the settings file and its secrets file, each only where there is none yet; returns the files made.
+    """Write the settings file and the secrets file, each only if it does not exist; returns the written files.
 
-    A file that was begun and not finished counts as none. A database URL with a password goes to the secrets file.
-    Raises ConfigurationError for an invalid option, and then writes nothing.
+    An unfinished file is replaced. A database URL with a password goes to the secrets file. Raises
+    ConfigurationError for an invalid option, before anything is written.
     """
     secret = options.database_url is not None and has_password(options.database_url)
     made = []
@@ -113,19 +113,20 @@ def write_files(config: Path, options: InitOptions) -> list[Path]:
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether a settings or secrets file was begun and holds no setting yet: it is empty, or ends within the comments
-    or the first words that `mailer init` writes.
+    """Whether a settings or secrets file has no setting because `mailer init` was interrupted while writing it.
+
+    Such a file is empty or ends within the text before the first setting.
     """
     try:
         begun = read_settings_file(path).strip()
     except (OSError, UnicodeDecodeError, InvalidInput):
-        return False  # it is reported where it is read
+        return False  # `load_settings` reports the error
     starts = (_CONFIG.partition("{sender}")[0].format(secrets=SECRETS_NAME), _SECRETS.partition("{key}")[0])
     return any(start.startswith(begun) for start in starts)
 
 
 def config_text(options: InitOptions, *, with_database: bool = True) -> str:
-    """A commented settings file with the options, and with the defaults for the rest."""
+    """The text of a commented settings file with these options and the defaults."""
     fields = Settings.model_fields
     smtp, brand = fields["smtp"].default, fields["brand"].default
     return _CONFIG.format(
@@ -146,7 +147,7 @@ def config_text(options: InitOptions, *, with_database: bool = True) -> str:
 
 
 def secrets_text(options: InitOptions, *, with_database: bool = False) -> str:
-    """A secrets file with one fresh key."""
+    """The text of a secrets file with one new key."""
     return _SECRETS.format(
         key=_toml(fresh_key()),
         database_url=_database_line(options) if with_database else "",

@@ -1,4 +1,4 @@
-"""The secret keys: which of them sign, which only verify, and how a running process notices a rotation."""
+"""The secret keys in use: the key that signs, the keys that only verify, and how a process notices a rotation."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ RECHECK_SECONDS = 1.0
 class KeyRing:
     """The secret keys at one moment.
 
-    `keys` are listed oldest to newest; the newest signs, each verifies. `prepared` verifies only: other hosts may
-    sign with it already.
+    `keys` are in order, oldest first. The newest signs; all verify. `prepared` only verifies, because other hosts may
+    already sign with it.
     """
 
     keys: tuple[bytes, ...]
@@ -36,15 +36,15 @@ class KeyRing:
 
 
 class KeySource(Protocol):
-    """Where the secret keys come from."""
+    """A source of the secret keys: a file or a variable."""
 
     def current(self, *, look_now: bool = False) -> KeyRing:
-        """The keys now. `look_now` looks for a change even where one was looked for a moment ago."""
+        """The current keys. `look_now` checks for a change even if the last check is less than a second ago."""
 
 
 @dataclass(frozen=True, slots=True)
 class FixedKeys:
-    """Keys that do not change while the process runs, such as those of a variable."""
+    """Keys that do not change while the process runs, such as keys in a variable."""
 
     ring: KeyRing
 
@@ -54,9 +54,9 @@ class FixedKeys:
 
 
 class KeysOfFile:
-    """The keys in the secrets file `path`, which is read again when it has changed, at most once a second.
+    """The keys in the secrets file `path`. It is read again when it has changed, at most once a second.
 
-    Until then, and where the changed file is invalid, the keys are those of `ring`. Threads may share it.
+    The first keys are those of `ring`. An invalid file changes nothing. Threads may share this object.
     """
 
     def __init__(self, path: Path, ring: KeyRing) -> None:
@@ -67,7 +67,7 @@ class KeysOfFile:
         self._lock = threading.Lock()
 
     def current(self, *, look_now: bool = False) -> KeyRing:
-        """The keys now; `look_now` looks for a change even where one was looked for less than a second ago."""
+        """The current keys. `look_now` checks for a change even if the last check is less than a second ago."""
         now = time.monotonic()
         if look_now or now - self._looked_at >= RECHECK_SECONDS:
             self._look(now)
@@ -83,19 +83,19 @@ class KeysOfFile:
             try:
                 self._ring = _read(self._path) or self._ring
             except (OSError, ValueError, InvalidInput):
-                return  # it is being edited: what was valid stays in force
+                return  # somebody is editing the file; the former keys stay in use
 
 
 def key_ring(settings: Settings) -> KeyRing:
-    """The keys of `settings`. Raises ConfigurationError where there are none."""
+    """The keys in `settings`. Raises ConfigurationError if there are none."""
     prepared = settings.next_secret_key
     return KeyRing(settings.keys(), prepared.get_secret_value().encode() if prepared else None)
 
 
 def key_source(settings: Settings) -> KeySource:
-    """The keys of `settings`, and those of the secrets file once it changes.
+    """A source of the keys in `settings`, which follows changes of the secrets file.
 
-    A variable wins over the file, and does not change. Raises ConfigurationError where there are no keys.
+    A variable overrides the file and does not change. Raises ConfigurationError if there are no keys.
     """
     ring, path = key_ring(settings), settings.folder / SECRETS_NAME
     if os.environ.get("MAILER_SECRET_KEYS") or not _has_keys(path):
@@ -111,7 +111,7 @@ def _has_keys(path: Path) -> bool:
 
 
 def _read(path: Path) -> KeyRing | None:
-    """The keys in a secrets file; None where it has none. Raises OSError, ValueError or InvalidInput."""
+    """The keys in a secrets file; None if it has none. Raises OSError, ValueError or InvalidInput."""
     values = tomllib.loads(read_settings_file(path))
     keys, prepared = values.get("secret_keys", []), values.get("next_secret_key")
     if not keys:

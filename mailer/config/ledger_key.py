@@ -1,7 +1,7 @@
 """The Ed25519 key that signs the consent ledger's checkpoints, in a file beside the secrets.
 
-Keys and signed texts are those of C2SP signed-note: a private key is a line `PRIVATE+KEY+NAME+ID+BASE64`, a public one
-(vkey) `NAME+ID+BASE64`. Whoever has only the database can't sign.
+Keys and signed texts have the format of C2SP signed-note: a private key is a line `PRIVATE+KEY+NAME+ID+BASE64`, a
+public key (vkey) is `NAME+ID+BASE64`. The database alone is not enough to sign.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _START = "PRIVATE+KEY+"
 
 @dataclass(frozen=True, slots=True)
 class LedgerKey:
-    """A signing key: its name, which is the ledger's origin as well, and its 32 secret octets."""
+    """A signing key. `name` is also the ledger's origin. `seed` has 32 secret octets."""
 
     name: str
     seed: bytes
@@ -37,12 +37,12 @@ class LedgerKey:
 
     @property
     def id(self) -> bytes:
-        """The four octets that tell a signature's key."""
+        """The four octets that name the key in a signature."""
         return sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:4]
 
     @property
     def vkey(self) -> str:
-        """The public key as it is published."""
+        """The public key in its published form."""
         return f"{self.name}+{self.id.hex()}+{base64.b64encode(_ED25519 + self.public).decode()}"
 
     def sign(self, text: str) -> str:
@@ -68,11 +68,11 @@ def fresh(domain: str) -> LedgerKey:
 
 
 def write(key: LedgerKey, path: Path) -> None:
-    """Keep the key in a new file with mode 0600. Raises ConfigurationError where there is one already."""
+    """Write the key to a new file with mode 0600. Raises ConfigurationError if the file exists."""
     line = f"{_START}{key.name}+{key.id.hex()}+{base64.b64encode(_ED25519 + key.seed).decode()}\n"
     with locked_folder(path):
         if path.exists():
-            raise ConfigurationError(f"{path} is there already.", hint="A published key is not replaced.")
+            raise ConfigurationError(f"{path} exists already.", hint="A published key is not replaced.")
         write_file(path, line.encode(), 0o600)
 
 

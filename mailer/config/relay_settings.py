@@ -15,7 +15,7 @@ Auth = Literal["auto", "plain", "login", "cram-md5", "xoauth2"]
 
 
 class TimeoutSettings(SettingsSection):
-    """Seconds a phase may take; the defaults are RFC 5321 section 4.5.3.2's, where it names one."""
+    """The time-out of each phase, in seconds. The defaults are from RFC 5321 section 4.5.3.2, where it has one."""
 
     connect: PositiveFloat = 30
     greeting: PositiveFloat = 300
@@ -30,7 +30,9 @@ class TimeoutSettings(SettingsSection):
 
 
 class OAuth2Settings(SettingsSection):
-    """Where access tokens for XOAUTH2 come from: with `refresh_token` that grant, else client credentials."""
+    """How to get access tokens for XOAUTH2: with the refresh token grant if `refresh_token` is set, else with client
+    credentials.
+    """
 
     token_url: Line
     client_id: Line
@@ -49,11 +51,11 @@ class OAuth2Settings(SettingsSection):
 
 
 class RelaySettings(SettingsSection):
-    """The SMTP server that we hand mail to.
+    """An SMTP server that accepts our mail.
 
-    `security` is never weakened: with ``starttls`` a relay that does not offer it gets no mail. Without `chunking` the
-    content goes with DATA also where the relay offers CHUNKING. `auth` is how to log in: ``auto`` takes XOAUTH2 where
-    `oauth2` is set, else what the relay offers of PLAIN, LOGIN and CRAM-MD5, in this order.
+    `security` is never weakened: with ``starttls``, a relay that does not offer STARTTLS gets no mail. Without
+    `chunking` the content is sent with DATA even if the relay offers CHUNKING. `auth` is the login method: ``auto`` uses
+    XOAUTH2 if `oauth2` is set, else the first of PLAIN, LOGIN and CRAM-MD5 that the relay offers.
     """
 
     host: Line = "localhost"
@@ -84,7 +86,7 @@ class RelaySettings(SettingsSection):
 
 
 class NamedRelay(RelaySettings):
-    """One of several relays: its share of the mail, and a sender and return path of its own where it needs them."""
+    """One of several relays. `weight` is its share of the mail. It may have its own sender and return path."""
 
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
     sender: OptionalMailboxLine = None

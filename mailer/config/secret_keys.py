@@ -1,4 +1,4 @@
-"""The keys in the secrets file: a list, oldest first, whose last one signs, and one that may be prepared to follow."""
+"""Rotate the keys in the secrets file. It has a list, oldest first, whose last key signs, and perhaps a prepared key."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _PREPARED = "next_secret_key"
 
 
 def fresh_key(now: datetime | None = None) -> str:
-    """A key of 256 random bits after its creation time, in characters that need no escape in TOML or in a variable.
+    """A new key: its creation time and 256 random bits, in characters that TOML and variables need not escape.
 
-    `key_id` carries the time, so that a process recognises a key that is newer than its own.
+    `key_id` contains the time, so a process recognises a key that is newer than its own.
     """
     return f"{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_urlsafe(32)}"
 
 
 def rotate(path: Path) -> int:
-    """Add a fresh key at the end of the list in the secrets file `path`; returns how many there are now.
+    """Append a new key to the list in the secrets file `path`; returns the number of keys.
 
-    Everything else in the file stays as it is, comments too. A reader sees either the old file or the new one.
-    Raises ConfigurationError, with the file unchanged, where it has no such list, or where a key is prepared.
+    The rest of the file does not change, including comments. Readers see the old file or the new one. Raises
+    ConfigurationError if the file has no list or has a prepared key; the file is then unchanged.
     """
     with locked_folder(path):
         document, keys = _read(path)
@@ -45,7 +45,7 @@ def rotate(path: Path) -> int:
 
 
 def prepare(path: Path) -> bool:
-    """Put a fresh key into the secrets file that verifies and does not sign yet; False where there is one already.
+    """Add a key to the secrets file that verifies and does not sign yet; False if there is one already.
 
     Raises ConfigurationError like `rotate`.
     """
@@ -59,9 +59,9 @@ def prepare(path: Path) -> bool:
 
 
 def activate(path: Path) -> int:
-    """Sign with the prepared key from now on; returns how many keys there are now.
+    """Append the prepared key to the list, so that it signs; returns the number of keys.
 
-    Raises ConfigurationError like `rotate`, and where no key is prepared.
+    Raises ConfigurationError like `rotate`, and if no key is prepared.
     """
     with locked_folder(path):
         document, keys = _read(path)
@@ -75,7 +75,7 @@ def activate(path: Path) -> int:
 
 
 def _newer_key(keys: Array) -> str:
-    """A fresh key whose creation time is later than each other's, also where the clock is behind."""
+    """A new key. Its creation time is later than that of all others, even if the clock is behind."""
     newest = max((created_at(key_id(str(key).encode())) for key in keys), default=0)
     return fresh_key(max(datetime.now(UTC), datetime.fromtimestamp(newest + 1, UTC)))
 

@@ -1,7 +1,7 @@
-"""Everything that can be set, typed and checked.
+"""The settings, with their types and checks.
 
-A variable wins over the secrets file, which wins over mailer.toml. Nested keys take two underscores:
-``MAILER_SMTP__HOST`` is ``[smtp] host``. Relative paths are read from the folder of the configuration file.
+A variable overrides the secrets file, which overrides mailer.toml. Two underscores separate section and key:
+``MAILER_SMTP__HOST`` is ``[smtp] host``. Relative paths start at the folder of the settings file.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ SECRETS_NAME = "mailer.secrets.toml"
 LEDGER_KEY_NAME = "mailer.ledger.key"
 MIN_SECRET_LENGTH = 32
 
-# It stands between angle brackets in a header: no user or password, no space, nothing beyond ASCII.
+# The URL is written between angle brackets in a header: no user, password or space, and only ASCII.
 _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
 
 
 class BrandSettings(SettingsSection):
-    """What a mail and a page show of the sender. `logo` is a local PNG, JPEG or GIF that is put into the mail."""
+    """How mails and pages present the sender. `logo` is a local PNG, JPEG or GIF; the mail contains it."""
 
     name: Line = "Release Mailer"
     colour: Colour = "#1f5fbf"
@@ -57,7 +57,7 @@ class BrandSettings(SettingsSection):
 
 
 class RetrySettings(SettingsSection):
-    """When a deferred delivery is tried again (RFC 5321 section 4.5.4.1): first, then doubling up to the longest."""
+    """The times between attempts of a deferred delivery (RFC 5321 section 4.5.4.1): they double, up to the longest."""
 
     first_seconds: PositiveFloat = 30 * 60
     longest_seconds: PositiveFloat = 4 * 60 * 60
@@ -65,7 +65,7 @@ class RetrySettings(SettingsSection):
 
 
 class DkimSettings(SettingsSection):
-    """Signing keys. Without any the mail leaves unsigned, for a relay that signs."""
+    """Signing keys. Without keys the mail is not signed here; the relay may sign it."""
 
     domain: Line | None = None
     selector: Line | None = None
@@ -75,7 +75,7 @@ class DkimSettings(SettingsSection):
 
 
 class WebhookSettings(SettingsSection):
-    """What outgoing webhooks may do beyond calling public addresses by HTTPS; for trying things out."""
+    """Exceptions for tests: webhooks normally call only public addresses, by HTTPS."""
 
     allow_private: bool = False
     allow_http: bool = False
@@ -85,7 +85,7 @@ UnsubscribeCheck = Literal["require", "warn", "off"]
 
 
 class Settings(BaseSettings):
-    """Everything that can be set, typed and checked. Secrets never show in `repr`."""
+    """The settings. `repr` does not show secrets."""
 
     model_config = SettingsConfigDict(
         env_prefix="MAILER_", env_nested_delimiter="__", extra="forbid", frozen=True
@@ -169,27 +169,27 @@ class Settings(BaseSettings):
 
     @property
     def tz(self) -> ZoneInfo:
-        """The zone in which times without a zone are read."""
+        """The time zone of times that name none."""
         return ZoneInfo(self.zone)
 
     @property
     def every_relay(self) -> dict[str, NamedRelay]:
-        """All relays by name; the one in [smtp] is named smtp."""
+        """All relays by name. The relay in [smtp] has the name smtp."""
         return self.relays or {"smtp": NamedRelay(**dict(self.smtp))}
 
     @property
     def unsubscribe_check_mode(self) -> UnsubscribeCheck:
-        """Whether the unsubscribe page must answer before mail is sent; by default only where mail leaves this machine."""
+        """Whether sending requires that the unsubscribe page answers. The default is "warn" if all relays are on loopback."""
         if self.unsubscribe_check is not None:
             return self.unsubscribe_check
         return "warn" if all(_is_loopback(relay.host) for relay in self.every_relay.values()) else "require"
 
     def beside(self, name: str) -> Path | None:
-        """The file `name` beside the settings; None where they come from no file."""
+        """The file `name` in the folder of the settings file; None where the settings come from no file."""
         return self.folder / name if self.folder.is_absolute() else None
 
     def per_sender(self) -> dict[str, Self]:
-        """A copy of these settings for each relay that has a sender or return path of its own, with those in place."""
+        """For each relay with its own sender or return path, a copy of the settings with these values."""
         copies = {}
         for name, relay in self.relays.items():
             own = {"sender": relay.sender, "return_path": relay.return_path}
@@ -219,7 +219,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Variables win over what the files gave (`init_settings`)."""
+        """Variables override the values of the files (`init_settings`)."""
         return (env_settings, init_settings)
 
 

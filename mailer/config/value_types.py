@@ -1,4 +1,4 @@
-"""The types of single settings: text on one line, mailboxes, durations, lists of words."""
+"""The types of settings: text on one line, mailboxes, durations, lists of words."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pydantic_settings import NoDecode
 from mailer.errors import InvalidInput
 from mailer.message import Mailbox
 
-# The grammar of a topic's name; `subscribers.topic` uses it too.
+# The grammar of a topic's name. `subscribers.topic` uses it too.
 TOPIC_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 
 
 class SettingsSection(BaseModel):
-    """A section of the settings: unknown keys are refused."""
+    """A section of the settings. It refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def duration(text: str) -> timedelta:
-    """Read 45s, 90m, 6h or 2d. Raises ValueError, which tells how to write it."""
+    """Read 45s, 90m, 6h or 2d. Raises ValueError; the message shows the form."""
     found = re.fullmatch(r"\s*([1-9]\d{0,5})\s*([smhd])\s*", text)
     if not found:
         raise ValueError(f'{text!r} is not a duration; write it as "90m", "6h" or "2d"')
@@ -64,7 +64,7 @@ def _parse_duration(value: object) -> object:
 
 
 def _split_words(value: object) -> object:
-    """A variable holds a list as words between commas or spaces; TOML holds it as an array."""
+    """Commas or spaces separate the words of a list in a variable. In TOML a list is an array."""
     return [word for word in re.split(r"[,\s]+", value) if word] if isinstance(value, str) else value
 
 

@@ -1,6 +1,6 @@
-"""How fast mail may go out: rates of relays and of recipients' providers, kept by all processes together.
+"""Limits on the rate of mails: per relay, and per provider of the recipients, for all processes together.
 
-`rates` holds the settings, `budget` the arithmetic, `throttle` the shared state in the database.
+`rates` has the settings, `budget` the arithmetic, `throttle` the shared state in the database.
 """
 
 from __future__ import annotations

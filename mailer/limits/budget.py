@@ -1,6 +1,6 @@
-"""How many mails a set of limits still lets through, and when the next one may go.
+"""How many more mails some limits allow, and when they allow the next one.
 
-Times are whole microseconds, so that no rounding errors add up.
+Times are integers in microseconds, so rounding errors do not add up.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from typing import Self
 
 SECOND = 1_000_000  # microseconds
-GRAINS = 100  # parts into which a span is divided; all usage in a part counts as of its last moment
+GRAINS = 100  # A span has this many parts. All usage in a part counts from the last moment of that part.
 
-Log = list[tuple[int, int]]  # a moment, and the usage since the moment before it; oldest first
+Log = list[tuple[int, int]]  # moments, oldest first, each with the usage since the previous moment
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `most` in any `span` of microseconds, whenever it begins."""
+    """At most `most` mails in any interval of `span` microseconds."""
 
     name: str
     most: int
     span: int
 
     def next(self, log: Log, now: int) -> int:
-        """The first moment, from `now` on, that has room for one more."""
+        """The first moment, not before `now`, that allows one more."""
         left = self.most
         for at, count in reversed(log):
             left -= count
@@ -34,7 +34,7 @@ class Limit:
         return now
 
     def spend(self, log: Log, at: int) -> None:
-        """Record one more at `at`, and drop what no longer counts."""
+        """Record one more at `at`, and drop usage that no longer counts."""
         grain = max(1, self.span // GRAINS)
         if log and log[-1][0] // grain == at // grain:
             log[-1] = (at, log[-1][1] + 1)
@@ -47,8 +47,8 @@ class Limit:
 class Budget:
     """Several limits on one relay or provider, and the usage of each.
 
-    Usage is recorded in grains of a hundredth of a span. So a mail may wait up to a hundredth of the span longer than
-    it must, and is never let through too early.
+    Usage is recorded in parts of a hundredth of a span. A mail may therefore wait up to a hundredth of the span
+    longer than necessary, but never goes too early.
     """
 
     def __init__(self, limits: Sequence[Limit], spent: Mapping[str, Log] | None = None) -> None:
@@ -57,22 +57,22 @@ class Budget:
 
     @classmethod
     def from_json(cls, limits: Sequence[Limit], text: str, latest: int) -> Self:
-        """A budget from what `to_json` returned. Moments after `latest` come from a clock that was set back since."""
+        """The budget that `to_json` wrote. A moment after `latest` (the clock was set back) counts as `latest`."""
         logs = json.loads(text)
         return cls(
             limits, {name: [(min(at, latest), count) for at, count in log] for name, log in logs.items()}
         )
 
     def to_json(self) -> str:
-        """The usage, as JSON."""
+        """The usage as JSON."""
         return json.dumps(self._spent, separators=(",", ":"))
 
     def copy(self) -> Budget:
-        """A copy, to spend from without changing this one."""
+        """An independent copy."""
         return Budget(self._limits, self._spent)
 
     def next(self, now: int) -> int:
-        """The first moment, from `now` on, at which all limits let one more through."""
+        """The first moment, not before `now`, at which all limits allow one more."""
         at = now
         for limit in self._limits:
             log = self._spent[limit.name]
@@ -80,7 +80,7 @@ class Budget:
         return at
 
     def take(self, now: int) -> int:
-        """Spend one at the first moment that has room; returns that moment."""
+        """Record one more at the first moment that allows it; returns that moment."""
         at = self.next(now)
         for limit in self._limits:
             limit.spend(self._spent[limit.name], at)

@@ -1,4 +1,4 @@
-"""The table of limits. It names relays and providers, no people."""
+"""The table of limits. It contains no personal data."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import mailer.database.columns  # noqa: F401 - names the constraints
 class ThrottleState(SQLModel, table=True):
     """The usage of a relay's or a provider's limits, as JSON (`mailer.limits.budget`).
 
-    `name` is "relay NAME" or "provider NAME", both words from the settings: never a domain, which may be one
-    person's own.
+    `name` is "relay NAME" or "provider NAME", with a name from the settings. It is never a domain, because a domain may
+    belong to one person.
     """
 
     __tablename__ = "throttle"

@@ -1,4 +1,4 @@
-"""The settings of limits: each relay, its warm-up, and the providers of recipients."""
+"""The settings of limits: for relays, their warm-up, and providers of recipients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mailer.limits.budget import SECOND, Limit
 
 SPANS = {"second": SECOND, "minute": 60 * SECOND, "hour": 3600 * SECOND, "day": 86400 * SECOND}
 
-# Domains whose mail one company takes. Larger than a person, so they may be named in the database.
+# The domains of large providers. They identify no person, so the database may contain their names.
 PROVIDERS: Mapping[str, tuple[str, ...]] = {
     "gmail": ("gmail.com", "googlemail.com"),
     "microsoft": (
@@ -43,7 +43,7 @@ class _LimitsSection(BaseModel):
 
 
 class Rates(_LimitsSection):
-    """The most mails in any second, minute, hour or day; None is no limit."""
+    """The maximum number of mails in any second, minute, hour or day; None means no limit."""
 
     per_second: PositiveInt | None = None
     per_minute: PositiveInt | None = None
@@ -58,7 +58,7 @@ class Rates(_LimitsSection):
 
 
 class WarmUp(_LimitsSection):
-    """`first_day` mails on the day `start`, `growth` times as many on each next one, for `days` days."""
+    """A maximum of `first_day` mails on the day `start`, and `growth` times more on each next day, for `days` days."""
 
     start: date
     first_day: PositiveInt = 500
@@ -66,13 +66,13 @@ class WarmUp(_LimitsSection):
     days: int = Field(default=10, ge=1, le=365)
 
     def most(self, today: date) -> int | None:
-        """How many may go out on `today`; None after the warm-up. Before `start` it is as many as on `start`."""
+        """The maximum on `today`; None after the warm-up. Before `start` it is that of `start`."""
         passed = max(0, (today - self.start).days)
         return int(self.first_day * self.growth**passed) if passed < self.days else None
 
 
 class RelayLimits(Rates):
-    """The limits of a relay. The mails of a second are spread evenly over it."""
+    """The limits of a relay. `per_second` also spaces the mails evenly."""
 
     warm_up: WarmUp | None = None
 
@@ -82,7 +82,7 @@ class RelayLimits(Rates):
         return self != RelayLimits()
 
     def at(self, now: datetime, zone: str) -> tuple[Limit, ...]:
-        """The limits that hold at `now`; the days of a warm-up are those of `zone`."""
+        """The limits at `now`. The days of a warm-up begin at midnight in `zone`."""
         found = {limit.name: limit for limit in self.limits()}
         if self.per_second is not None:
             found["second"] = Limit("second", 1, -(-SECOND // self.per_second))
@@ -91,7 +91,7 @@ class RelayLimits(Rates):
         return tuple(found.values())
 
     def next_change(self, now: datetime, zone: str) -> datetime | None:
-        """When the warm-up next lets more through; None without a warm-up, or after it."""
+        """The time of the next increase of the warm-up; None without a warm-up, or after it."""
         local = now.astimezone(ZoneInfo(zone))
         if self.warm_up is None or self.warm_up.most(local.date()) is None:
             return None
@@ -100,9 +100,9 @@ class RelayLimits(Rates):
 
 
 class ProviderLimits(Rates):
-    """The limits of a provider of recipients: rates, and how many mails to it may be in flight at once.
+    """The limits of a provider of recipients: rates, and the number of mails to it in flight at once.
 
-    `domains` can be left out for the built-in providers.
+    The built-in providers need no `domains`.
     """
 
     domains: tuple[Annotated[str, AfterValidator(_domain)], ...] = ()
@@ -110,16 +110,16 @@ class ProviderLimits(Rates):
 
 
 def providers_by_domain(providers: Mapping[str, ProviderLimits]) -> dict[str, str]:
-    """The provider of each domain, for all providers that are limited.
+    """The provider of each domain, for all providers with limits.
 
-    Raises ConfigurationError for a provider without domains that is not built in, and for a domain of two providers.
+    Raises ConfigurationError if a provider has no domains and is not built in, or if two providers have one domain.
     """
     found: dict[str, str] = {}
     for name, limits in providers.items():
         domains = limits.domains or PROVIDERS.get(name, ())
         if not domains:
             raise ConfigurationError(
-                f"[providers.{name}] names no domains, and no provider of that name is built in.",
+                f"[providers.{name}] has no domains, and no built-in provider has this name.",
                 hint=f'Give it domains = ["example.com"]. Built in are {", ".join(PROVIDERS)}.',
             )
         for domain in domains:

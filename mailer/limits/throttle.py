@@ -1,8 +1,9 @@
-"""The limits of relays and providers, kept by all processes and hosts on one database together.
+"""Apply the limits of relays and providers, for all processes and hosts with one database.
 
-The usage of each limited relay and provider is a row. It is locked, read and written in the transaction that records
-the attempts, so a limit needs no extra transaction, and without limits there is no cost. A mail is let through a little
-ahead of its time and waits for that time, so that neither commits nor many workers disturb the pace.
+Each relay and provider with limits has a row with its usage. The transaction that records the attempts locks, reads
+and writes the row, so limits need no extra transaction, and cost nothing where there are none. A mail is admitted
+shortly before its time and then waits for that time. So neither the duration of commits nor the number of workers
+changes the rate.
 """
 
 from __future__ import annotations
@@ -19,22 +20,22 @@ from mailer.limits.budget import SECOND, Budget, Limit
 from mailer.limits.models import ThrottleState
 from mailer.limits.rates import ProviderLimits, RelayLimits, providers_by_domain
 
-# How early a mail is let through. A pause or a withdrawal within this time can't stop it.
+# How long before its time a mail is admitted. A pause or a withdrawal in between does not stop it.
 LOOKAHEAD_MICROSECONDS = SECOND // 2
-# How long the queue for a provider may be; a delivery that finds it longer comes back after that time.
+# The longest queue for a provider. If the queue is longer, a delivery asks again after this time.
 MAX_QUEUE_MICROSECONDS = 300 * SECOND
-# How much later than its place in the queue a delivery may come back, and how much earlier it may go.
+# How much later than its place in the queue a delivery may ask again, and how much earlier it may go.
 TOLERANCE_MICROSECONDS = 50_000
-QUEUE_RATE_PER_CONNECTION = 50  # a second: how fast the queue moves where only connections are limited
+QUEUE_RATE_PER_CONNECTION = 50  # mails a second, where only the number of connections is limited
 
 throttle = table(ThrottleState)
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionRequest:
-    """A delivery that is to go out through `relay` to an address at `domain`.
+    """A delivery through `relay` to an address at `domain` asks for admission.
 
-    `has_place`: its place in the provider's queue is due about now.
+    `has_place`: the delivery has a place in the provider's queue, which is due about now.
     """
 
     delivery_id: int
@@ -45,23 +46,23 @@ class AdmissionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """The delivery may go out, not before `at`."""
+    """The delivery is admitted, not before `at`."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class RelayFull:
-    """The relay's limit lets nothing more through before `until`."""
+    """The relay's limits allow nothing more before `until`."""
 
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderFull:
-    """The provider's limit lets nothing more through for now; the delivery comes back at `until`.
+    """The provider's limits allow nothing more now. The delivery asks again at `until`.
 
-    `has_place`: it has a place in the provider's queue then.
+    `has_place`: it then has a place in the provider's queue.
     """
 
     until: datetime
@@ -72,7 +73,7 @@ Admission = Reservation | RelayFull | ProviderFull
 
 
 class Throttle:
-    """Decides what may go out when, through which relay, to which provider."""
+    """Decides when deliveries may go through which relay to which provider."""
 
     def __init__(
         self, relays: Mapping[str, RelayLimits], providers: Mapping[str, ProviderLimits], zone: str
@@ -82,7 +83,7 @@ class Throttle:
 
     @property
     def is_open(self) -> bool:
-        """Whether there are no limits at all, so that no request is needed."""
+        """Whether there are no limits, so that no delivery needs admission."""
         return not (self._providers or any(limits.any_is_set for limits in self._relays.values()))
 
     @property
@@ -102,12 +103,12 @@ class Throttle:
         now: datetime,
         in_flight: Callable[[], Iterable[str]] = tuple,
     ) -> dict[int, Admission]:
-        """Let through what the limits allow. `in_flight` finds the domains of the mails in flight.
+        """Admit what the limits allow. `in_flight` finds the domains of the mails in flight.
 
-        The usage is recorded when the transaction commits; until then every other process waits for the rows.
+        The usage is recorded when the transaction commits. Until then other processes wait for the rows.
         """
         admissions = _Admissions(self._budgets(connection, requests, now), _to_microseconds(now))
-        # After the rows are locked: a transaction that held them may have added mails in flight.
+        # Read after the rows are locked: a transaction that held the lock may have added mails in flight.
         in_flight_at = Counter(self._provider_of.get(domain) for domain in in_flight())
         admitted: dict[int, Admission] = {}
         for request in requests:
@@ -124,7 +125,7 @@ class Throttle:
         return admitted
 
     def opens_at(self, connection: Connection, now: datetime) -> datetime:
-        """When the limits of a relay next let a mail through: `now` while any does. Locks and changes nothing."""
+        """When a relay next allows a mail; `now` if one allows it now. Locks and changes nothing."""
         rows = {
             row.name: row.usage_log
             for row in connection.execute(select(throttle.c.name, throttle.c.usage_log))
@@ -165,10 +166,10 @@ class Throttle:
 
 
 class _Admissions:
-    """The budgets of one transaction. Each provider has a second one for its queue.
+    """The budgets in one transaction. Each provider has a second budget for its queue.
 
-    A delivery that finds its provider full takes a place in the queue and comes back when that is due. A delivery
-    without a place goes behind the queue; one with a place does not.
+    If a provider is full, a delivery reserves a place in its queue and asks again when that is due. A delivery
+    without a place must wait for the queue; a delivery with a place need not.
     """
 
     def __init__(self, budgets: Mapping[str, Budget], now: int) -> None:
@@ -178,7 +179,7 @@ class _Admissions:
         self._changed: set[str] = set()
 
     def admit(self, relay: str, earliest: int | None = None) -> Admission:
-        """Decide about a delivery by the relay's limits alone."""
+        """Decide about a delivery by the limits of the relay only."""
         at = self._next(relay, earliest or self._now)
         if at > self._now + LOOKAHEAD_MICROSECONDS:
             return RelayFull(_from_microseconds(self._next_after_refusals(relay) - LOOKAHEAD_MICROSECONDS))
@@ -186,7 +187,7 @@ class _Admissions:
         return Reservation(_from_microseconds(at))
 
     def admit_to(self, provider: str, request: AdmissionRequest) -> Admission:
-        """Decide about a delivery to a limited provider: both the provider and the relay must have room."""
+        """Decide about a delivery by the limits of the provider and of the relay."""
         at = self._next(_relay(request.relay), self._now)
         opening = self._next(provider, at)
         if not request.has_place:
@@ -203,7 +204,7 @@ class _Admissions:
         return admission
 
     def enqueue(self, provider: str) -> ProviderFull:
-        """A place in the queue, unless the queue is too long."""
+        """Reserve a place in the provider's queue, unless the queue is too long."""
         opening = self._next(provider, self._now)
         place = self._next(_queue(provider), opening)
         if place > self._now + MAX_QUEUE_MICROSECONDS:
@@ -214,7 +215,7 @@ class _Admissions:
         return ProviderFull(_from_microseconds(place + TOLERANCE_MICROSECONDS), has_place=True)
 
     def changed(self) -> dict[str, str]:
-        """The usage that changed, by name, as JSON."""
+        """The changed usage as JSON, by name."""
         return {name: self._budgets[name].to_json() for name in self._changed}
 
     def _next(self, name: str, at: int) -> int:
@@ -226,14 +227,14 @@ class _Admissions:
             self._changed.add(name)
 
     def _next_after_refusals(self, name: str) -> int:
-        """When one more would be let through after those refused here, so that not all come back at once."""
+        """When the limits allow one more after those refused here, so that these do not all ask again at once."""
         if name not in self._refused:
             self._refused[name] = self._budgets[name].copy()
         return self._refused[name].take(self._now)
 
 
 def _lock_usage(connection: Connection, names: Iterable[str]) -> dict[str, str]:
-    """The usage by name, locked until commit; always in the same order, so that no two transactions deadlock."""
+    """The usage by name. The rows are locked until commit, always in the same order, so transactions do not deadlock."""
     wanted = sorted(names)
     rows = select(throttle).where(throttle.c.name.in_(wanted)).order_by(throttle.c.name).with_for_update()
     found = {row.name: row.usage_log for row in connection.execute(rows)}

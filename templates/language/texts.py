@@ -82,5 +82,5 @@ def parse_locale(value: str, *, where: str | None = None) -> Locale:
 
 
 def format_long_date(day: date, locale: Locale) -> str:
-    """The day with the month in words, as the language writes it: ``1 november 2026``, ``1 November 2026``."""
+    """The day with the month in words, in this language: ``1 november 2026``, ``1 November 2026``."""
     return format_date(day, format="long", locale=load_texts(locale)["format"]["dates"])

@@ -1,4 +1,4 @@
-"""Reads the HTML of a mail like a mail program: its links, its images, what it fetches and what it runs."""
+"""Reads the HTML of a mail: links, images, fetched URLs and active content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of notes as they are written: markup of other dialects, which a reader would see as it stands."""
+"""Checks of the notes' Markdown. Markup of other dialects would reach the reader unchanged, so it is a warning."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MAX_SHOWN_CHARACTERS = 40
 
 
 def lint_notes(notes: ReleaseNotes) -> tuple[Finding, ...]:
-    """The warnings about the notes' source, in their order, each with file and line. Code is left alone."""
+    """The warnings about the notes' Markdown, in order, each with file and line. Code is not checked."""
     return tuple(_findings(notes))
 
 
@@ -53,7 +53,7 @@ def _findings(notes: ReleaseNotes) -> Iterator[Finding]:
 
 
 def _unsupported(line: str) -> Iterator[tuple[str, str]]:
-    """The markup in a line that is not understood, and what it is."""
+    """The unsupported markup in a line, each with a description."""
     yield from ((line, what) for pattern, what in _BLOCKS if pattern.match(line))
     for pattern, what in _SPANS:
         yield from ((found[0], what) for found in pattern.finditer(line))

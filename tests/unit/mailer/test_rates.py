@@ -82,7 +82,7 @@ class TestProviders:
         assert all(domain == domain.lower() for domain in domains)
 
     def test_an_unknown_one_without_domains_is_an_error(self) -> None:
-        with pytest.raises(ConfigurationError, match="names no domains"):
+        with pytest.raises(ConfigurationError, match="has no domains"):
             providers_by_domain({"acme": ProviderLimits(per_second=1)})
 
     def test_a_domain_of_two_is_an_error(self) -> None:
