@@ -1,4 +1,4 @@
-"""Bounds on markup, counted before anything is parsed: some of it costs a parser the square of its length."""
+"""Limits on markup, checked before parsing: the time to parse some markup grows with the square of its length."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mailer.errors import InvalidInput
 
-# Real notes stay far below all of these.
+# Real notes have far less of each.
 _MOST = {
     "[": 4_000,
     "![": 1_000,

@@ -31,7 +31,7 @@ _CHANGE_KINDS = {
 }
 
 _CELL_CHARACTERS, _MIN_CELL_CHARACTERS = 30, 4  # in a row, and in a cell, on a phone of 360 pixels
-_DENSE_COLUMNS = 5  # from here on a table has small letters and little room between them
+_DENSE_COLUMNS = 5  # a table with this many columns gets small letters and narrow gaps
 _COLUMN_PIXELS = 520  # the width between the margins; Outlook ignores max-width
 
 
@@ -52,7 +52,7 @@ def write_html(document: Document, images: Mapping[str, InlineImage]) -> str:
 
 
 def classify_heading(heading: str) -> str | None:
-    """The kind of change that a heading announces, or None. Emoji and punctuation around it are ignored."""
+    """The kind of change that a heading names, or None. Emoji and punctuation are ignored."""
     words = re.sub(r"^\W+|\W+$", "", heading).casefold()
     return next((kind for kind, pattern in _CHANGE_KINDS.items() if re.fullmatch(pattern, words)), None)
 

@@ -1,4 +1,4 @@
-"""HTML inside Markdown: a closed set of tags is understood, every other tag is shown as text.
+"""HTML inside Markdown: a closed set of tags is supported, all other tags are shown as text.
 
 Attributes are dropped, except a link's address and an image's address, description and width. So no markup that an
 author pastes reaches the mail unchanged.
@@ -26,7 +26,7 @@ _STYLED = {
     "u": "ins",
     "summary": "strong",
 }
-_MARKER = re.compile(r"<[a-zA-Z][a-zA-Z0-9]*-[^>]*/>")  # as release tools leave them: <csr-id-0123/>
+_MARKER = re.compile(r"<[a-zA-Z][a-zA-Z0-9]*-[^>]*/>")  # release tools write such tags: <csr-id-0123/>
 _TRANSPARENT = frozenset({"details", "p", "div", "span", "center", "picture", "source", "font"})
 _VOID = frozenset({"br", "img", "source"})
 
@@ -65,7 +65,7 @@ def _pair_tags(children: list[Token]) -> dict[int, str]:
             unclosed.append((index, ""))
         elif token.nesting == -1:
             while unclosed and unclosed.pop()[1]:
-                pass  # a tag that is left open inside a Markdown element has no pair
+                pass  # a tag that is not closed inside its Markdown element has no pair
         elif token.content.startswith("</") and name:
             if unclosed and unclosed[-1][1] == name:
                 opening, _ = unclosed.pop()

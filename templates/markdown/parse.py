@@ -27,7 +27,7 @@ from templates.notes import ReleaseNotes
 
 MAX_BODY_CHARACTERS = 100_000
 MAX_NESTING = 40
-SLOT_PREFIX = "__slot_"  # how the markers of `mailer.message.Slot` begin
+SLOT_PREFIX = "__slot_"  # the start of the markers of `mailer.message.Slot`
 TOP_HEADING = 2  # the mail's title is the one h1
 _FOOTNOTE = re.compile(r" {0,3}\[\^([^\]\s]+)\]:")
 _ALERTS = frozenset({"note", "tip", "important", "warning", "caution"})
@@ -49,7 +49,7 @@ class Document:
                 yield str(token.attrs["src"]), where
 
     def local_images(self) -> dict[str, str]:
-        """The images that are files beside the notes: the file name as written, and its place in the file."""
+        """The images that are files beside the notes: the file name, and its place in the notes."""
         return {unquote(source): where for source, where in self.images() if not urlsplit(source).scheme}
 
     def inline_tokens(self) -> Iterator[tuple[Token, str]]:
@@ -134,7 +134,7 @@ def _refuse_slot_prefix(notes: ReleaseNotes) -> None:
 
 
 def slot_prefix_error(where: str) -> InvalidInput:
-    """The error for notes that contain a slot marker, as written or after rendering."""
+    """The error for notes that contain a slot marker, before or after rendering."""
     return InvalidInput(
         f'the text contains "{SLOT_PREFIX}", which marks the place of a recipient\'s data in a mail.',
         where=where,
@@ -143,7 +143,7 @@ def slot_prefix_error(where: str) -> InvalidInput:
 
 
 def _refuse_lost_footnotes(document: Document, environment: dict[str, Any]) -> None:
-    """Refuse footnotes that nothing refers to, and those with one label: Markdown shows neither."""
+    """Refuse footnotes without a reference, and footnotes that share a label: Markdown would omit both."""
     found = [
         (match[1], number)
         for number, line in enumerate(document.notes.body.split("\n"))

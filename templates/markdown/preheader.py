@@ -1,4 +1,4 @@
-"""The line that an inbox shows after the subject, taken from notes that give none."""
+"""Derive the preheader, the line that an inbox shows after the subject, from the notes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from templates.markdown.html_part import classify_heading
 from templates.markdown.parse import Document
 
 _HOLDERS = frozenset({"paragraph_open", "td_open"})
-# Commits, ranges of them, versions, numbers of issues, mentions: they tell a reader nothing.
+# Commits, ranges, versions, issue numbers, mentions: they say nothing to a reader.
 _MARKS = re.compile(
     r"(?<![\w/])(?:[0-9a-f]{6,40}|v?\d[\w.-]*|[#!]\d+|@[\w-]+)(?:\.{2,3}\S+)?(?![\w/])|https?://\S+",
     re.IGNORECASE,
@@ -41,14 +41,14 @@ def extract_preheader(document: Document, limit: int) -> str:
 
 
 def _inlines(tokens: list[Token]) -> Iterator[Token]:
-    """Paragraphs and cells; those that are nothing but links come last."""
+    """Paragraphs and cells; those that contain only links come last."""
     found = [inline for holder, inline in pairwise(tokens) if holder.type in _HOLDERS and inline.children]
     yield from (inline for inline in found if not _is_link(inline))
     yield from (inline for inline in found if _is_link(inline))
 
 
 def _is_link(inline: Token) -> bool:
-    """Whether there are no words but those of links."""
+    """Whether all words are in links."""
     depth = 0
     for child in inline.children or ():
         depth += child.nesting if child.type.startswith("link_") else 0
@@ -73,7 +73,7 @@ def _says_something(text: str) -> bool:
     rest = _month_names().sub(" ", _MARKS.sub(" ", text))
     if re.search(r"[^\W\d_]{2,}", _EMPTY_WORDS.sub(" ", rest)):
         return True
-    # "Added new features" is made of empty words only, and is a sentence all the same.
+    # "Added new features" has only empty words, but it is a sentence.
     return len(re.findall(r"[^\W\d_]{2,}", rest)) > 3 and text.endswith((".", "!"))
 
 

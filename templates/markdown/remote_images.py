@@ -1,4 +1,4 @@
-"""Images from hosts that may not be fetched from: they become links, or are left out."""
+"""Replace images from hosts that are not allowed by links, or omit them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from markdown_it.token import Token
 
 
 def replace_remote_images(tokens: list[Token], image_hosts: Collection[str], *, as_link: bool) -> None:
-    """Replace such images in place. A paragraph that held nothing else stays, empty."""
+    """Replace these images in place. A paragraph with nothing else becomes empty."""
     for token in tokens:
         if token.children:
             token.children = list(_replaced(token.children, image_hosts, as_link=as_link))
@@ -29,7 +29,7 @@ def _replaced(children: list[Token], image_hosts: Collection[str], *, as_link: b
                 or source
             )
             text = Token("text", "", 0, content=words)
-            # Inside a link the words alone stay: links don't nest.
+            # Inside a link only the words remain: links can't be nested.
             yield from (
                 [text]
                 if depth

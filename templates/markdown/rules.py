@@ -1,4 +1,4 @@
-"""Rules for markdown-it-py: syntax that release notes use and that it does not read by itself."""
+"""Rules for markdown-it-py: syntax of release notes that it does not support."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ def _comment(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # 
         return False
     finish = state.src.find("-->", begin)
     if finish < 0:
-        state.env[_NO_COMMENT_ENDS_AFTER] = begin  # or each further one would search to the end in vain
+        state.env[_NO_COMMENT_ENDS_AFTER] = (
+            begin  # otherwise each further comment would search to the end again
+        )
         return False
     closing = bisect_left(state.eMarks, finish + 3, start, end)
     if closing == end or state.src[finish + 3 : state.eMarks[closing]].strip():

@@ -13,7 +13,7 @@ from templates.language import TextSection, load_texts
 from templates.markdown.parse import SLOT_PREFIX, TOP_HEADING, Document, slot_prefix_error
 
 WIDTH = 72  # characters
-_MIN_WIDTH = 24  # characters, however deep a list is nested
+_MIN_WIDTH = 24  # characters, at any depth of nested lists
 _GLUE = "\0"  # keeps a link on the line of its last word; the Markdown parser replaces NUL in its input
 _BREAKS = {"softbreak": " ", "hardbreak": "\n"}
 _SCRIPTS = {
@@ -141,7 +141,7 @@ class _Writer:
 
 
 def _is_inside(node: SyntaxTreeNode, kind: str) -> bool:
-    """Whether an element of the same kind is around it: bold words in bold ones get no marks of their own."""
+    """Whether an element of the same kind contains the node. Bold words inside bold words get no second marks."""
     above = node.parent
     while above is not None and above.type != kind:
         above = above.parent
@@ -161,7 +161,7 @@ def _write_row_as_lines(names: list[str], row: list[str], width: int) -> str:
 
 
 def _link(words: str, href: str) -> str:
-    """The words and the address; the address alone if the words repeat it."""
+    """The words and the address; only the address if the words repeat it."""
     if unquote(href).removeprefix("mailto:") == unquote(words):
         return href.removeprefix("mailto:")
     return f"{words}{_GLUE}<{href}>" if words else f"<{href}>"

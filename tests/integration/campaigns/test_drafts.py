@@ -208,7 +208,7 @@ def test_a_proof_is_marked_names_its_recipients_and_its_page_says_so(
         mail = content(relay.accepted[0].content)
         assert f"Subject: {mark} Version 2.4" in mail
         page, answer = visit(unsubscribe_url(mail))
-    assert {"en": "This is a proof", "nl": "Dit is een proef"}[locale] in page
+    assert {"en": "This is a proof", "nl": "Dit is een proefbericht"}[locale] in page
     assert "nothing was changed" in answer
     assert [found.recipient for found in relay.accepted] == ["one@example.com", "two@example.com"]
 
