@@ -1,6 +1,6 @@
 """`python -m benchmarks [--quick] [--only PART] [--recipients N] [--large N]`: measure, and write RESULTS.md.
 
-Everything is measured in turns with its peers, in one go; medians and ratios count. A part that fails is reported,
+All programs are measured alternately in one run; medians and ratios count. A part that fails is reported,
 and the others go on. The whole takes a quarter of an hour, --quick some two minutes. smtp-source and smtp-sink are
 from Debian's package postfix.
 """

@@ -77,11 +77,11 @@ def make(
         [*profiled(profile), mailer, "subscribers", "import", "people.csv", *consent], cwd=folder, extra=extra
     )
     (folder / "people.csv").unlink()
-    told = json.loads(imported.output)
-    assert told["granted"] == people, told
+    report = json.loads(imported.output)
+    assert report["granted"] == people, report
     run([mailer, "campaigns", "create", "notes.md", "--slug", SLUG], cwd=folder, extra=extra)
     run([mailer, "campaigns", "approve", SLUG], cwd=folder, extra=extra)
-    return Audience(folder, people, imported, told["seconds"], database_url)
+    return Audience(folder, people, imported, report["seconds"], database_url)
 
 
 @contextmanager

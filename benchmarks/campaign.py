@@ -116,8 +116,8 @@ def send(
     extra: dict[str, str] | None = None,
 ) -> Sent:
     """Send the campaign to `audience`. Raises Failed if not everybody got it."""
-    told = {"MAILER_SMTP__PORT": str(port), "MAILER_SMTP__CONNECTIONS": str(connections)}
-    variables = environment(audience.environment | told | (extra or {}))
+    given = {"MAILER_SMTP__PORT": str(port), "MAILER_SMTP__CONNECTIONS": str(connections)}
+    variables = environment(audience.environment | given | (extra or {}))
     command = [PYTHON, "-m", "benchmarks.campaign"]
     profiling = ["--profile", str(profile)] if profile else []
     with contextlib.ExitStack() as stack:

@@ -1,6 +1,6 @@
 """A proxy that delays: `python -m benchmarks.delay_proxy PORT TO ROUND_TRIP_SECONDS CONTROL_PORT`.
 
-It hands on what comes, half a round trip later in each direction, and counts the turns: how often a client
+It forwards data half a round trip later in each direction, and counts the round trips: how often a client
 went on after it had waited for an answer, EHLO and QUIT apart. CONTROL_PORT tells the count over HTTP, and
 begins a new one.
 """
@@ -24,7 +24,7 @@ class Line:
     def __init__(self, target: int, round_trip: float) -> None:
         self.target = target
         self.delay = round_trip / 2
-        self.turns = 0
+        self.round_trips = 0
         self.tasks: set[asyncio.Task[None]] = set()
 
     def accept(self) -> NearEnd:
@@ -33,7 +33,7 @@ class Line:
     async def tell(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer a request with the number of round trips."""
         if await reader.readline():
-            body, self.turns = b"%d" % self.turns, 0
+            body, self.round_trips = b"%d" % self.round_trips, 0
             writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
         writer.close()
 
@@ -84,7 +84,7 @@ class NearEnd(_End):
 
     def data_received(self, data: bytes) -> None:
         if self._answered and not data.startswith(COURTESIES):
-            self.line.turns += 1
+            self.line.round_trips += 1
         self._answered = False
         super().data_received(data)
 
@@ -101,8 +101,8 @@ class NearEnd(_End):
 async def main(port: int, target: int, round_trip: float, control: int) -> None:
     line = Line(target, round_trip)
     near = await asyncio.get_running_loop().create_server(line.accept, HOST, port, backlog=512)
-    told = await asyncio.start_server(line.tell, HOST, control)
-    await asyncio.gather(near.serve_forever(), told.serve_forever())
+    counter = await asyncio.start_server(line.tell, HOST, control)
+    await asyncio.gather(near.serve_forever(), counter.serve_forever())
 
 
 if __name__ == "__main__":

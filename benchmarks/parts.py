@@ -135,9 +135,9 @@ def round_trips(bench: Bench) -> Section:
         with sink() as port:
             for milliseconds in (0, 20, 100):
                 with relays.far_away(port, milliseconds / 1000) as far:
-                    far.turns()
+                    far.round_trips()
                     seconds = _wire(far.port, messages, CONNECTIONS)
-                    counted.append(far.turns() / messages)
+                    counted.append(far.round_trips() / messages)
                 rows.append((name, milliseconds, f"{messages / seconds:,.0f}", f"{counted[-1]:.2f}"))
         what = f"round trips a message on a warm connection: {name}, counted by the proxy"
         section.rows.append(Row(what, Goal(goal, at_most=True), max(counted), counted))

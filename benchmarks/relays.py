@@ -56,7 +56,7 @@ class FarAway:
     port: int
     control: int
 
-    def turns(self) -> int:
+    def round_trips(self) -> int:
         """How often a sender has waited for the relay since the last call."""
         with urllib.request.urlopen(f"http://{HOST}:{self.control}", timeout=10) as answer:
             return int(json.load(answer))

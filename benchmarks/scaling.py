@@ -3,7 +3,7 @@
 A discrete-event simulation in which each connection goes round its loop: wait for a group commit, have the mail
 put together and signed, hand it to the relay, and again. What it waits for are resources with a capacity, and
 the one that is busy nearly always is the one that gives way first. `python -m benchmarks.scaling` prints the
-tables of docs/scaling.md, `--help` lists the costs that it can be told.
+tables of docs/scaling.md, `--help` lists the costs that can be given.
 """
 
 from __future__ import annotations

@@ -92,13 +92,13 @@ def main(names: Sequence[str]) -> int:
             continue
         say(f"\n== {part.name}: {part.about}")
         began = time.monotonic()
-        code, told = run(part)
+        code, lines = run(part)
         if code:
             say(
                 f"\n== {part.name} FAILED; nothing after it was run. To run it again: make soak ARGS={part.name}"
             )
             return code
-        figures += [f"{part.name}, {(time.monotonic() - began) / 60:.1f} minutes:", *told]
+        figures += [f"{part.name}, {(time.monotonic() - began) / 60:.1f} minutes:", *lines]
     say("\n== All of it holds.", *figures)
     return 0
 

@@ -142,8 +142,8 @@ class AccountRequests:
         first = grants[0]
         wording = wordings.find(connection, first.wording, first.topic)
         if wording is None:
-            told = "No text with this SHA-256 is registered for the topic. Register it first."
-            return [_Done(problem(422, "unknown-wording", told, field="wording"), None)] * len(grants)
+            detail = "No text with this SHA-256 is registered for the topic. Register it first."
+            return [_Done(problem(422, "unknown-wording", detail, field="wording"), None)] * len(grants)
         evidence = Evidence(
             first.topic, first.source, wording.text, wording.language, wording.version, Channel.API
         )

@@ -111,12 +111,12 @@ def sync(
         )
         report = AccountSync(job, made_at, confirm).run(opened.text, opened.name)
         encoded = encoding_name(opened.text)
-    told = reporting.of_import(report.rows, opened.refusals, encoded, dry_run=not apply_)
+    summary = reporting.of_import(report.rows, opened.refusals, encoded, dry_run=not apply_)
     missing = f"{report.missing:9,}  missing from the list, {'withdrawn' if apply_ else 'to be withdrawn'}"
     hint = "" if apply_ else "\nNothing was changed. Apply it with --apply."
     context.report(
         report.values() | {"refusals_file": opened.refusals if report.rows.refused else None},
-        f"{told}\n{missing}{hint}",
+        f"{summary}\n{missing}{hint}",
         as_json=as_json,
     )
 

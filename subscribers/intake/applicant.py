@@ -115,8 +115,8 @@ class ApplicantReader:
         if len(problems) == 1:
             return Refusal(record.row, self._headers[first], reason)
         columns = [self._headers[field] for field in problems]
-        told = [f"{header}: {said}" for header, said in zip(columns, problems.values(), strict=True)]
-        return Refusal(record.row, " + ".join(columns), "; ".join(told))
+        reasons = [f"{header}: {said}" for header, said in zip(columns, problems.values(), strict=True)]
+        return Refusal(record.row, " + ".join(columns), "; ".join(reasons))
 
     def read_no(self, record: Record | Malformed) -> OptOutRow | None:
         """The row, where it says no and names an address."""

@@ -86,7 +86,7 @@ class Import:
         report = ImportReport(dropped_columns=file.dropped)
         with _paused_garbage_collection():
             opt_outs = self._read_opt_outs(file, text, name)
-            report.withdrawn = opt_outs.ending if self.dry_run else self._withdraw(opt_outs)
+            report.withdrawn = opt_outs.withdrawals if self.dry_run else self._withdraw(opt_outs)
             applicants = self._applicants(_reopen(text, name), text, report, opt_outs)
             batches = iter(lambda: list(islice(applicants, BATCH)), [])
             for decisions in map(self._admit, batches):
@@ -100,7 +100,7 @@ class Import:
         opt_outs = OptOuts(self.evidence.topic, self.hasher)
         reader = ApplicantReader(file, self.hasher, self.zone, self.clock())
         opt_outs.read((row for record in file if (row := reader.read_no(record))), self.database, BATCH)
-        if opt_outs.ending:
+        if opt_outs.withdrawals:
             found = map(reader.read, _reopen(text, name))
             opt_outs.drop_overridden(one for one in found if isinstance(one, Applicant))
             if not self.dry_run:
@@ -111,7 +111,7 @@ class Import:
         with self.database.read() as connection:
             agreed = audience.count(connection, self.evidence.topic)
         if opt_outs.need_confirmation(agreed):
-            self.confirm(opt_outs.ending, agreed)
+            self.confirm(opt_outs.withdrawals, agreed)
 
     def _withdraw(self, opt_outs: OptOuts) -> int:
         ended = 0

@@ -30,9 +30,9 @@ MAX_UNCONFIRMED_PEOPLE = 20
 MAX_UNCONFIRMED_SHARE = 0.05
 
 
-def need_confirmation(ending: int, agreed: int) -> bool:
+def need_confirmation(withdrawals: int, agreed: int) -> bool:
     """Whether so many of those who `agreed` would withdraw that it may be a mistake in a file."""
-    return ending > MAX_UNCONFIRMED_PEOPLE and ending > MAX_UNCONFIRMED_SHARE * agreed
+    return withdrawals > MAX_UNCONFIRMED_PEOPLE and withdrawals > MAX_UNCONFIRMED_SHARE * agreed
 
 
 class OptOut(NamedTuple):
@@ -53,13 +53,13 @@ class OptOuts:
         self.on_file: dict[str, OptOut] = {}
 
     @property
-    def ending(self) -> int:
-        """How many people's consent ends."""
+    def withdrawals(self) -> int:
+        """The number of people whose consent these rows withdraw."""
         return sum(one.ends_consent for one in self.on_file.values())
 
     def need_confirmation(self, agreed: int) -> bool:
         """Whether so many people withdraw, of those who `agreed`, that it may be a mistake in the file."""
-        return need_confirmation(self.ending, agreed)
+        return need_confirmation(self.withdrawals, agreed)
 
     def read(self, rows: Iterable[OptOutRow], database: Database, batch: int) -> None:
         """Take in the rows that say no, and find the people on file among them."""

@@ -110,13 +110,13 @@ def make_bundle(
 
 
 def _page(proof: Proof, person: Person, language: str) -> str:
-    title, told, limits = _PAGES[language]
+    title, statement, limits = _PAGES[language]
     event = proof.grant.event
-    told = told.format(
+    statement = statement.format(
         address=person.email_normalised, given=f"{event.occurred_at:%Y-%m-%d %H:%M:%S %Z}", topic=event.topic
     )
     return (
         f'<!DOCTYPE html>\n<html lang="{language}">\n<head><meta charset="utf-8"><title>{title}</title></head>\n'
-        f"<body>\n<main>\n<h1>{title}</h1>\n<p>{escape(told)}</p>\n<pre>{escape(proof.wording.text)}</pre>\n"
+        f"<body>\n<main>\n<h1>{title}</h1>\n<p>{escape(statement)}</p>\n<pre>{escape(proof.wording.text)}</pre>\n"
         f"<p>{escape(limits)}</p>\n<p>verify_consent.py, proof.json, {proof.grant.hash}</p>\n</main>\n</body>\n</html>\n"
     )

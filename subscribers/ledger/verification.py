@@ -69,7 +69,7 @@ def verify(
     if not found:
         raise BrokenLink(frontier.size, "up to here no root is the one that was noted")
     _check_checkpoint(connection, frontier)
-    _check_standings(connection)
+    _check_consent_table(connection)
     _check_people(connection, hasher)
     _check_notes(connection)
     return Verified(frontier.size, frontier.root.hex())
@@ -157,15 +157,15 @@ def _check_notes(connection: Connection) -> None:
     raise BrokenLink(connection.execute(users).scalar_one() or 0, "its note was altered")
 
 
-def _check_standings(connection: Connection) -> None:
-    """Compare, person by person, where the ledger puts them with where the consent table does."""
+def _check_consent_table(connection: Connection) -> None:
+    """Compare the consent table with the status of each person in the ledger."""
     with (
-        closing(_statuses_in_ledger(connection)) as told_by_ledger,
-        closing(_statuses_in_table(connection)) as kept_in_table,
+        closing(_statuses_in_ledger(connection)) as ledger_statuses,
+        closing(_statuses_in_table(connection)) as table_statuses,
     ):
-        for told, kept in zip_longest(told_by_ledger, kept_in_table):
-            if told != kept:
-                raise _contradiction(*(each for each in (told, kept) if each))
+        for in_ledger, in_table in zip_longest(ledger_statuses, table_statuses):
+            if in_ledger != in_table:
+                raise _contradiction(*(each for each in (in_ledger, in_table) if each))
 
 
 def _contradiction(*placed: Placed) -> BrokenLink:

@@ -52,7 +52,7 @@ class _Claimed:
     """An endpoint that this process calls, what it is told, and the lease."""
 
     endpoint: Endpoint
-    told: Changes
+    pending: Changes
     lease: str
 
 
@@ -121,7 +121,7 @@ class WebhookDelivery:
             return False
         answer = await self._call(claimed)
         self.on_call(await in_thread(self._settle, claimed, answer))
-        return answer.is_accepted and claimed.told.more
+        return answer.is_accepted and claimed.pending.more
 
     def _claim(self, endpoint_id: str) -> _Claimed | None:
         lease, now = secrets.token_hex(16), self._now()
@@ -136,12 +136,12 @@ class WebhookDelivery:
             endpoint = find(connection, endpoint_id)
             if self._public_ids is None:
                 self._public_ids = PublicIds(installation_id(connection))
-            told = self._read_changes(connection, endpoint)
-            if not told.changes:
+            pending = self._read_changes(connection, endpoint)
+            if not pending.changes:
                 # Entries that are no changes of a consent: nothing to tell.
-                _release(connection, lease, {"cursor": told.next})
+                _release(connection, lease, {"cursor": pending.next})
                 return None
-        return _Claimed(endpoint, told, lease)
+        return _Claimed(endpoint, pending, lease)
 
     @staticmethod
     def _read_changes(connection: Connection, endpoint: Endpoint) -> Changes:
@@ -152,8 +152,8 @@ class WebhookDelivery:
     async def _call(self, claimed: _Claimed) -> Answer:
         endpoint, now = claimed.endpoint, self._now()
         assert self._public_ids is not None  # noqa: S101 - set by the claim
-        values = [changes.values_of(each, self._public_ids) for each in claimed.told.changes]
-        first, last = claimed.told.changes[0].number, claimed.told.changes[-1].number
+        values = [changes.values_of(each, self._public_ids) for each in claimed.pending.changes]
+        first, last = claimed.pending.changes[0].number, claimed.pending.changes[-1].number
         # The same changes have the same id, so that a receiver recognises a call that comes again.
         name = sha256(f"{endpoint.id}.{first}.{last}".encode()).hexdigest()[:32]
         return await call(
@@ -171,7 +171,7 @@ class WebhookDelivery:
         result = Result.ACCEPTED if answer.is_accepted else Result.FAILED
         if answer.is_accepted:
             values |= {
-                "cursor": claimed.told.next,
+                "cursor": claimed.pending.next,
                 "failures": 0,
                 "failing_since": None,
                 "next_attempt_at": now,

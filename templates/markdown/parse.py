@@ -120,8 +120,8 @@ def _check_addresses(document: Document, image_hosts: Collection[str]) -> None:
     if problems:
         first, *others = problems
         hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
-        told = [f"{other.where}: {other.reason}" for other in others[:_MAX_PROBLEMS]]
-        raise InvalidInput("\n".join([first.reason, *told]), where=first.where, hint="\n".join(hints))
+        further = [f"{other.where}: {other.reason}" for other in others[:_MAX_PROBLEMS]]
+        raise InvalidInput("\n".join([first.reason, *further]), where=first.where, hint="\n".join(hints))
 
 
 def _refuse_slot_prefix(notes: ReleaseNotes) -> None:

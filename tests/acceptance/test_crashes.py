@@ -58,9 +58,9 @@ def kills_and_doubts(
         write_config(folder, relay.port, database_url=url, connections=CONNECTIONS)
         dispatch_for(database, settings_for(relay.port)).start("notes")
         landed, seed = 0, random.randrange(2**32)
-        luck = random.Random(seed)
+        rng = random.Random(seed)
         for _ in range(kills):
-            landed += kill_once(mailer, folder, relay, luck)
+            landed += kill_once(mailer, folder, relay, rng)
         relay.slowness = 0
         last = mailer.run("campaigns", "send", "notes", "--yes", "--json", cwd=folder, check=False)
         status = json.loads(last.stdout)
@@ -88,7 +88,7 @@ def kills_and_doubts(
         assert {mail.recipient for mail in relay.accepted} == everyone
 
 
-def kill_once(mailer: InstalledMailer, folder: Path, relay: FaultyRelay, luck: random.Random) -> bool:
+def kill_once(mailer: InstalledMailer, folder: Path, relay: FaultyRelay, rng: random.Random) -> bool:
     """Start a run, let it send a few, kill it at a random moment. Was it at work?"""
     before = len(relay.accepted)
     process = subprocess.Popen(
@@ -101,7 +101,7 @@ def kill_once(mailer: InstalledMailer, folder: Path, relay: FaultyRelay, luck: r
     deadline = time.monotonic() + 30
     while len(relay.accepted) == before and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
-    time.sleep(luck.uniform(0, 0.15))
+    time.sleep(rng.uniform(0, 0.15))
     process.send_signal(signal.SIGKILL)
     process.wait(30)
     return len(relay.accepted) > before

@@ -84,17 +84,17 @@ def assert_promise_held(
     mailed = Counter(mail.recipient for mail in relay.accepted)
     repeated = sum(number > 1 for number in mailed.values())
     lost = everyone() - mailed.keys() - in_doubt(database)
-    told = (
+    figures = (
         f"{status.line()}; the relay took {len(relay.accepted):,}, {repeated} of them twice; {len(lost)} lost; "
         f"{faults.total()} faults {dict(sorted(faults.items()))}; {circumstances}"
     )
-    report_figures(told)
-    assert status.state is CampaignState.FINISHED, told
-    assert not repeated, told
-    assert not lost, told
-    assert status.accepted + status.uncertain == PEOPLE, told
-    assert status.uncertain <= faults.total() * CONNECTIONS, told
-    assert faults.total() >= 3, f"too few faults to have seen anything; {told}"
+    report_figures(figures)
+    assert status.state is CampaignState.FINISHED, figures
+    assert not repeated, figures
+    assert not lost, figures
+    assert status.accepted + status.uncertain == PEOPLE, figures
+    assert status.uncertain <= faults.total() * CONNECTIONS, figures
+    assert faults.total() >= 3, f"too few faults to have seen anything; {figures}"
 
 
 @pytest.mark.timeout(300)

@@ -59,7 +59,7 @@ def test_every_block_runs_on_a_bare_machine(tmp_path: Path) -> None:
         body = f"export REPOSITORY=/tmp/tree\nset -eux\n{block}"
         who = "bash -c" if user == "root" else f"su --login mailer --whitelist-environment {KEPT} -c"
         script.append(f"{who} {shlex.quote(body)} </dev/null")
-        if "adduser" in block:  # the tree belongs to whoever runs the tests
+        if "adduser" in block:  # the checkout belongs to the user who runs the tests
             script.append("su --login mailer -c 'git config --global --add safe.directory \"*\"'")
     job = CRON_LINE.removeprefix("*/5 * * * *  ")
     script.append(CHECKS.format(cron_line=shlex.quote(CRON_LINE), job=shlex.quote(job)))

@@ -42,6 +42,8 @@ def test_a_run_that_finds_another_at_work_is_silent_and_done(
         ]
         reports = [run.communicate(timeout=240) for run in runs]
     assert [run.returncode for run in runs] == [0, 0, 0], reports
-    told = [(out, errors) for out, errors in reports if out or errors]
-    assert all(f"{PEOPLE} accepted" in out.replace(",", "") and not errors for out, errors in told), reports
+    outputs = [(out, errors) for out, errors in reports if out or errors]
+    assert all(f"{PEOPLE} accepted" in out.replace(",", "") and not errors for out, errors in outputs), (
+        reports
+    )
     assert Counter(Counter(mail.recipient for mail in relay.accepted).values()) == {1: PEOPLE}

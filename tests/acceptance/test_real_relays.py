@@ -36,8 +36,8 @@ pytestmark = pytest.mark.timeout(300 + PEOPLE // 10)
 def running(name: str, rules: Rules | None = None) -> RealRelay:
     """A server of that name; skips the test where this machine can't run one, or fails it where it must."""
     if reason := programs.why_not(name):
-        told = f"No real {name}: {reason}."
-        pytest.fail(told) if os.environ.get("MAILER_TESTS_REQUIRE_RELAYS") else pytest.skip(told)
+        message = f"No real {name}: {reason}."
+        pytest.fail(message) if os.environ.get("MAILER_TESTS_REQUIRE_RELAYS") else pytest.skip(message)
     return SERVERS[name](rules)
 
 

@@ -117,7 +117,7 @@ def test_a_digest_is_made_and_sent_by_run_due_and_only_when_something_is_new(
 
 
 def turn_back(database: Database, *, hours: int) -> None:
-    """Let the digest have been made, and have had its turns, so much earlier."""
+    """Move the creation and the runs of the digest that far into the past."""
     with database.write() as connection:
         ticks = select(digest_tick.c.due_at).order_by(digest_tick.c.due_at)
         for due_at in connection.execute(ticks).scalars().all():

@@ -1,6 +1,6 @@
 """People who leave while a campaign is being sent: nobody is attempted after their withdrawal was committed.
 
-A twentieth of the audience leaves, most of them just as their turn comes. `MAILER_TESTS_WITHDRAWALS` says how many;
+A twentieth of the audience leaves, most of them just before their mail is sent. `MAILER_TESTS_WITHDRAWALS` says how many;
 `make soak` takes 1,000.
 """
 
@@ -42,7 +42,7 @@ TO_EACH = 20  # deliveries for one withdrawal
 FASTEST = (
     0.005  # seconds for a mail, so that a withdrawal that waits for the database does not miss the campaign
 )
-NEAR = range(-10, 40)  # deliveries before and behind the one whose turn it is
+NEAR = range(-10, 40)  # deliveries before and after the one that is attempted
 SECONDS = 120 + WITHDRAWALS // 2
 
 FLAVOURS: dict[str, dict[str, Any]] = {

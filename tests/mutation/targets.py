@@ -43,7 +43,9 @@ def _ledger(module: str, *tests: str) -> Target:
 TARGETS = (
     _deliveries("gate", f"{_CAMPAIGNS}/test_gate.py", *DELIVERIES),
     _deliveries("claims", f"{_CAMPAIGNS}/test_claims.py", *DELIVERIES),
-    _deliveries("cancellation", f"{_CAMPAIGNS}/test_recovery.py", *DELIVERIES),
+    _deliveries(
+        "cancellation", f"{_CAMPAIGNS}/test_cancellation.py", f"{_CAMPAIGNS}/test_recovery.py", *DELIVERIES
+    ),
     _deliveries("settlement", f"{_CAMPAIGNS}/test_settlements.py", *DELIVERIES),
     _deliveries("workers", f"{_CAMPAIGNS}/test_workers.py", *DELIVERIES),
     _deliveries("recovery", f"{_CAMPAIGNS}/test_recovery.py", *DELIVERIES),

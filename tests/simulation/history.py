@@ -1,6 +1,6 @@
 """One random history of a campaign: real campaigns code, with everything around it played by a seed.
 
-Real are the ledger of deliveries, the gate, leases and burials, retries, the Sender with its lanes, group commit,
+Real are the deliveries, the gate, leases and recovery, retries, the Sender with its connection loops, group commit,
 and SQLite with all tables. Played are the hosts and their schedule, the fate of each commit, the relay, the clock,
 people who leave and the operator's hand.
 """
@@ -142,7 +142,7 @@ class SimulatedDatabase(Database):
     @contextmanager
     def write_at_once(self) -> Iterator[Connection]:
         """Now and then. Mostly somebody else is writing, so that the commit takes its time, in a thread."""
-        if self.history.luck.random() < 0.8:
+        if self.history.rng.random() < 0.8:
             raise Locked("Somebody else is writing.")
         with self.write() as connection:
             yield connection
@@ -184,9 +184,9 @@ class PlayedConnection:
         self.has_quota = False
 
     async def send(self, person: Any, _message: bytes, may_offer: Any) -> Outcome:
-        history, luck = self._history, self._history.luck
-        await asyncio.sleep(luck.expovariate(1.0))
-        trouble = luck.random() if history.in_trouble else 1.0
+        history, rng = self._history, self._history.rng
+        await asyncio.sleep(rng.expovariate(1.0))
+        trouble = rng.random() if history.in_trouble else 1.0
         if trouble < 0.15 or not may_offer():
             self.has_quota = False
             return Deferred(Phase.MAIL, FailureScope.RELAY, None, "hung up")
@@ -198,7 +198,7 @@ class PlayedConnection:
             return Rejected(Phase.MAIL, FailureScope.SENDER, Reply(550, "5.7.1", "policy"), "550 policy")
         taken = trouble > 0.3
         history.offered(person.subscriber_id, self._worker_id, taken=taken)
-        await asyncio.sleep(luck.expovariate(1.0))
+        await asyncio.sleep(rng.expovariate(1.0))
         if trouble < 0.35:
             self.has_quota = False
             return Uncertain(Phase.FINAL, "hung up after the content")
@@ -209,10 +209,10 @@ class History:
     """What happens to one campaign, as `seed` has it. `log` tells it; BrokenPromise is raised where it went wrong."""
 
     def __init__(self, template: Template, seed: int) -> None:
-        self.seed, self.luck = seed, random.Random(seed)
+        self.seed, self.rng = seed, random.Random(seed)
         self.database, self.people = template.simulated, template.people
         self.campaign = template.campaign
-        self.loop = SimulatedLoop(self.luck)
+        self.loop = SimulatedLoop(self.rng)
         self.log: list[str] = []
         # By subscriber: the mails that the relay took; how many there may be, one more each time it is resent.
         self.copies: Counter[int] = Counter()
@@ -262,12 +262,12 @@ class History:
     def fate(self) -> Fate:
         if not self.in_trouble or PROCESS.get().name == "world":
             return Fate.WELL
-        return self.luck.choices(tuple(Fate), FATES)[0]
+        return self.rng.choices(tuple(Fate), FATES)[0]
 
     # -- hosts ---------------------------------------------------------------------------------------------------
 
     def _start_host(self, number: int) -> None:
-        process = SimulatedProcess(f"host {number}", lag=self.luck.uniform(0, LEASE * MARGIN))
+        process = SimulatedProcess(f"host {number}", lag=self.rng.uniform(0, LEASE * MARGIN))
         self.loop.spawn(process, self._host())
         self._hosts = [one for one in self._hosts if one.alive] + [process]
 
@@ -280,7 +280,7 @@ class History:
                 await self._look(dispatch, process)
             except TryAgainLater:
                 self.note("finds the database away")
-            await asyncio.sleep(self.luck.uniform(2, 7))
+            await asyncio.sleep(self.rng.uniform(2, 7))
 
     async def _look(self, dispatch: Dispatch, process: SimulatedProcess) -> None:
         dispatch.retire_dead()
@@ -325,16 +325,16 @@ class History:
             self._cancel,
         )
         while self.in_trouble:
-            await asyncio.sleep(self.luck.expovariate(0.4))
-            self.luck.choices(doings, (4, 4, 3, 2, 3, 2, 0.1))[0]()
+            await asyncio.sleep(self.rng.expovariate(0.4))
+            self.rng.choices(doings, (4, 4, 3, 2, 3, 2, 0.1))[0]()
         while not self._is_over():
             self._resume()
             await asyncio.sleep(5)
         self._over = True
 
     def _leave(self) -> None:
-        person = self.luck.choice(self.people)
-        kind = self.luck.choice((ConsentKind.WITHDRAWN, ConsentKind.OBJECTED))
+        person = self.rng.choice(self.people)
+        kind = self.rng.choice((ConsentKind.WITHDRAWN, ConsentKind.OBJECTED))
         with self.database.write() as connection:
             connection.execute(
                 update(consent).where(consent.c.subscriber_id == person).values(state=kind.value)
@@ -343,12 +343,12 @@ class History:
         self.note(f"subscriber {person} has {kind}")
 
     def _freeze(self) -> None:
-        host = self.luck.choice(self._hosts)
-        host.thaws_at = self.loop.time() + self.luck.uniform(0.5, 3 * LEASE)
+        host = self.rng.choice(self._hosts)
+        host.thaws_at = self.loop.time() + self.rng.uniform(0.5, 3 * LEASE)
         self.note(f"freezes {host.name} until {host.thaws_at:.2f}")
 
     def _kill(self) -> None:
-        host = self.luck.choice(self._hosts)
+        host = self.rng.choice(self._hosts)
         host.kill()
         self.note(f"kills {host.name}")
 
@@ -370,7 +370,7 @@ class History:
             self.note(f"the operator: {act}; {state}")
 
     def _resolve(self) -> None:
-        resend = self.luck.random() < 0.6
+        resend = self.rng.random() < 0.6
         rows = self.database.raw.execute("SELECT subscriber_id FROM delivery WHERE state = 'uncertain'")
         uncertain = [person for (person,) in rows]
         if not uncertain:

@@ -37,10 +37,10 @@ PROCESS: ContextVar[SimulatedProcess] = ContextVar("process")
 
 
 class SimulatedLoop(asyncio.AbstractEventLoop):
-    """Runs callbacks one by one; within a process in order, among processes as `luck` has it."""
+    """Runs callbacks one by one: in order within a process; `rng` chooses the process."""
 
-    def __init__(self, luck: Random) -> None:
-        self.luck = luck
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
         self.failures: list[dict[str, Any]] = []
         self._now = 0.0
         self._processes: list[SimulatedProcess] = []
@@ -77,7 +77,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
                 process.ready.append(handle)
         able = [one for one in self._processes if one.ready and one.thaws_at <= self._now]
         if able:
-            handle = (able[0] if len(able) == 1 else self.luck.choice(able)).ready.popleft()
+            handle = (able[0] if len(able) == 1 else self.rng.choice(able)).ready.popleft()
             if not handle.cancelled():
                 handle._run()
             return True
@@ -142,9 +142,9 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
                 arrive = (future.set_exception, error)
             else:
                 arrive = (future.set_result, result)
-            self.call_later(self.luck.uniform(0, 0.2), *arrive)
+            self.call_later(self.rng.uniform(0, 0.2), *arrive)
 
-        self.call_later(self.luck.uniform(0, 0.2), work)
+        self.call_later(self.rng.uniform(0, 0.2), work)
         return future
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:

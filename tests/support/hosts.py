@@ -88,10 +88,10 @@ class Host:
         self._signal(signal.SIGKILL)
         self._process.wait(30)
 
-    def disrupt(self, luck: random.Random) -> str:
+    def disrupt(self, rng: random.Random) -> str:
         """Cause a random fault for up to two leases, then end it; returns the kind of fault."""
-        fault = luck.choice(("killed", "frozen", *self._place.cuts))
-        away = luck.uniform(0.3, 2) * LEASE
+        fault = rng.choice(("killed", "frozen", *self._place.cuts))
+        away = rng.uniform(0.3, 2) * LEASE
         match fault:
             case "killed":
                 self.kill()
@@ -106,13 +106,13 @@ class Host:
                 self._place.mend()
         return fault
 
-    def disrupt_until(self, over: threading.Event, luck: random.Random) -> Counter[str]:
+    def disrupt_until(self, over: threading.Event, rng: random.Random) -> Counter[str]:
         """Cause one fault after another until `over`, up to two leases apart; returns the number of each
         kind.
         """
         faults: Counter[str] = Counter()
-        while not over.wait(luck.uniform(0, 2) * LEASE):
-            faults[self.disrupt(luck)] += 1
+        while not over.wait(rng.uniform(0, 2) * LEASE):
+            faults[self.disrupt(rng)] += 1
         return faults
 
     def is_running(self) -> bool:

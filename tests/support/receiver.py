@@ -1,4 +1,4 @@
-"""A receiver of webhooks: it keeps what it was sent, and answers as it is told."""
+"""A receiver of webhooks. It stores the calls, and answers as a test sets it."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class FaultyRelay:
     """A relay whose n-th connection has the faults of `plan[n]`; later connections have none.
 
     `accepted` has the mails that it accepted, `contents` each content that arrived in full, `commands` the
-    command lines, `connections` the number of connections, and `turns` the number of round trips.
+    command lines, `connections` the number of connections, and `round_trips` the number of round trips.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class FaultyRelay:
         self.host, self.port = host, 0
         self.pause_between_reads = pause_between_reads
         self.writers: set[asyncio.StreamWriter] = set()
-        self.turns = 0
+        self.round_trips = 0
         self.open: set[asyncio.Task[None]] = set()
         self.refused: set[asyncio.Task[None]] = set()
 
@@ -402,7 +402,7 @@ class Session:
 
     async def flush(self) -> None:
         if self.out:
-            self.relay.turns += 1
+            self.relay.round_trips += 1
             self.writer.write(self.out)
             self.out = b""
             await self.writer.drain()

@@ -1,6 +1,6 @@
 """Real reverse proxies on loopback, with the files that `mailer deploy` prints and nothing of the machine's own.
 
-What a proxy would be told on a real host is replaced: its ports, its certificate, where its logs go.
+The tests replace what differs on a real host: ports, certificate and log files.
 """
 
 from __future__ import annotations

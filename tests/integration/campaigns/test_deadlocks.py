@@ -1,7 +1,7 @@
 """Transactions of several hosts at the same deliveries, on PostgreSQL: none waits for one that waits for it.
 
 PostgreSQL finds two that wait for each other after a second, and breaks one off. Nothing is lost by that, but an
-operator would be told to try again later, and a host would stand still for that second.
+operator would have to try again later, and a host would not send for that second.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def test_a_burial_and_a_worker_that_wakes_up_do_not_wait_for_each_other(
         context, claims = _begun(database, dispatch, slug)
         _at_once(partial(_go_round, database, context, claims), later.retire_dead)
         status = counts(database, slug)
-        assert status.in_flight == 0, "it went on after its burial"
+        assert status.in_flight == 0, "it sent after it was retired"
         assert status.accepted + status.uncertain + status.pending == PEOPLE
 
 

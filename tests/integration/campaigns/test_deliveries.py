@@ -1,4 +1,4 @@
-"""The delivery ledger on both engines: claims, the gate, outcomes, leases and burials."""
+"""The delivery ledger on both engines: claims, the gate, outcomes, leases and recovery."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.links import target_of
 
 LEASE = timedelta(seconds=60)
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-ELSEWHERE = Process("another machine", "1:1")
+ANOTHER_MACHINE = Process("another machine", "1:1")
 
 
 class Scene:
@@ -42,7 +42,7 @@ class Scene:
 
     def worker(self, now: datetime = NOW) -> ClaimContext:
         with self.database.write() as connection:
-            number = workers.register(connection, ELSEWHERE, now, LEASE)
+            number = workers.register(connection, ANOTHER_MACHINE, now, LEASE)
         return ClaimContext(number, self.campaign.id, TOPIC)
 
     def claim(self, context: ClaimContext, limit: int = 100, now: datetime = NOW) -> list[int]:
@@ -97,7 +97,7 @@ def test_the_gate_lets_consent_through_and_hands_out_the_four_fields(database: D
     assert scene.counts() == {DeliveryState.ATTEMPTING: 1}
 
 
-def test_the_gate_withholds_who_withdrew_after_the_claim(database: Database) -> None:
+def test_the_gate_withholds_a_person_who_withdrew_after_the_claim(database: Database) -> None:
     scene = Scene(database, 3)
     context = scene.worker()
     claimed = scene.claim(context)
@@ -183,7 +183,7 @@ def test_of_a_dead_worker_claims_become_pending_and_attempts_uncertain(database:
     assert scene.counts() == {DeliveryState.PENDING: 3, DeliveryState.UNCERTAIN: 2}
 
 
-def test_a_buried_worker_can_renew_attempt_and_record_nothing(database: Database) -> None:
+def test_a_retired_worker_can_renew_attempt_and_record_nothing(database: Database) -> None:
     scene = Scene(database, 2)
     context = scene.worker()
     first, second = scene.claim(context)
@@ -196,7 +196,7 @@ def test_a_buried_worker_can_renew_attempt_and_record_nothing(database: Database
     assert scene.counts() == {DeliveryState.PENDING: 1, DeliveryState.UNCERTAIN: 1}
 
 
-def test_a_worker_that_renews_is_not_buried(database: Database) -> None:
+def test_a_worker_that_renews_is_not_retired(database: Database) -> None:
     scene = Scene(database, 1)
     context = scene.worker()
     with database.write() as connection:
@@ -215,7 +215,7 @@ def test_a_lease_is_never_shortened(database: Database) -> None:
     assert scene.retire(NOW + 2 * LEASE) == []
 
 
-def test_a_worker_of_this_machine_whose_process_is_gone_is_buried_at_once(database: Database) -> None:
+def test_a_worker_of_this_machine_whose_process_is_gone_is_retired_at_once(database: Database) -> None:
     scene = Scene(database, 1)
     gone = Process(Process.current().host, "999999999:1")
     with database.write() as connection:
@@ -249,7 +249,7 @@ def test_a_run_that_ends_in_good_order_gives_its_claims_back(database: Database)
     assert scene.counts() == {DeliveryState.PENDING: 3, DeliveryState.ATTEMPTING: 1}
 
 
-def test_cancelling_leaves_mails_in_the_air_alone(database: Database) -> None:
+def test_cancelling_changes_no_mail_in_flight(database: Database) -> None:
     scene = Scene(database, 3)
     context = scene.worker()
     claimed = scene.claim(context)

@@ -78,7 +78,7 @@ async def _walk(database: Database, table: dict[str, Case]) -> list[str]:
             await stack.enter_async_context(walk.relay)
         clock = database.clock()
         await _all(walk.go_wrong(clock) for walk in walks)
-        # An hour later for all at once, for to that clock whoever has not ended yet is dead.
+        # All cases at once, an hour later: by that clock every worker that has not ended is dead.
         await _all(walk.complete(lambda: clock() + LATER) for walk in walks)
         return [f"{walk.case}: {problem}" for walk in walks for problem in walk.problems]
 
@@ -128,7 +128,7 @@ def _surprises(case: Case, status: CampaignStatus, relay: FaultyRelay) -> list[s
     problems = []
     if (ended := _state(status)) not in ENDS[case.expected]:
         problems.append(f"{ended} instead of {case.expected}")
-    if case.expected in {"deferred", "uncertain"} and not relay.turns:
+    if case.expected in {"deferred", "uncertain"} and not relay.round_trips:
         problems.append("the relay was never asked")
     if (status.state is CampaignState.PAUSED) != (case.expected == "sender"):
         problems.append(f"the campaign is {status.state}: {status.paused_because}")

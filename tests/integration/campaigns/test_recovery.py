@@ -111,17 +111,6 @@ def test_claims_of_a_dead_worker_at_a_cancelled_campaign_are_cancelled(database:
     assert other.states() == [DeliveryState.PENDING]
 
 
-def test_cancelling_frees_and_dates_what_was_claimed(database: Database) -> None:
-    campaign = SentCampaign(database, 1)
-    other = SentCampaign(database, 0, "other")
-    (claimed,) = campaign.claim(campaign.worker())
-    dispatch_for(database, settings_for(25)).act("notes", Act.CANCEL)
-    row = campaign.row(claimed)
-    assert (row["state"], row["worker_id"]) == (DeliveryState.CANCELLED, None)
-    assert row["completed_at"] >= campaign.now
-    assert other.states() == [DeliveryState.PENDING]
-
-
 def test_a_worker_that_sleeps_in_a_transaction_is_left_to_the_next_look(
     postgresql_database: Database,
 ) -> None:
@@ -152,18 +141,6 @@ def test_a_living_worker_does_not_wait_for_the_recovery_of_a_dead_one(postgresql
         recovery.retire(recovering, [dead.worker_id], campaign.now)
         other.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
         assert list(deliveries.attempt(other, alive, claimed, campaign.now)) == claimed
-
-
-def test_cancelling_waits_for_no_worker(postgresql_database: Database) -> None:
-    """PostgreSQL: what a worker has locked is passed by."""
-    campaign = SentCampaign(postgresql_database, 2)
-    locked, free = sorted(campaign.rows())
-    with postgresql_database.write() as other:
-        other.exec_driver_sql(f"UPDATE delivery SET attempts = 0 WHERE id = {locked}")
-        with postgresql_database.write() as connection:
-            connection.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
-            deliveries.cancel_open(connection, campaign.id, campaign.now)
-    assert (campaign.state(locked), campaign.state(free)) == (DeliveryState.PENDING, DeliveryState.CANCELLED)
 
 
 def _worker(campaign: SentCampaign, worker_id: int) -> RowMapping:

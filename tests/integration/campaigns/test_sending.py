@@ -229,7 +229,7 @@ async def test_a_process_frozen_past_its_lease_offers_nothing(
 
 
 async def test_an_answer_that_is_lost_repeats_nobody(sqlite_database: Database) -> None:
-    """The outcome of an attempt that is over changes nothing of the next attempt, which is in the air."""
+    """The outcome of an earlier attempt does not change the next attempt, which is in flight."""
     subscribe(sqlite_database, 1)
     draft(sqlite_database)
     clock = sqlite_database.clock()

@@ -106,6 +106,7 @@ def test_an_uncertain_delivery_that_is_assumed_sent_is_accepted(database: Databa
     assert _resolve(campaign, resend=False) == [uncertain]
     row = campaign.row(uncertain)
     assert (row["state"], row["completed_at"]) == (DeliveryState.ACCEPTED, campaign.now + 5 * LEASE)
+    assert row["reason"] is None
 
 
 def test_only_the_uncertain_deliveries_that_are_named_are_resolved(database: Database) -> None:
@@ -139,6 +140,29 @@ def test_what_the_relay_refused_wrongly_waits_for_the_paused_campaign(database: 
     assert campaign.states() == [DeliveryState.PENDING, DeliveryState.REJECTED, DeliveryState.ACCEPTED]
     row = campaign.row(rejected[0])
     assert (row["completed_at"], row["next_attempt_at"]) == (None, campaign.now + MINUTE)
+
+
+def test_what_an_operator_assumes_sent_is_accepted(database: Database) -> None:
+    campaign = SentCampaign(database, 5)
+    other = SentCampaign(database, 0, "other")
+    context = campaign.worker()
+    deferred, uncertain, rejected, attempted = campaign.claim(context, 4)
+    campaign.attempt(context, [deferred, uncertain, rejected, attempted])
+    campaign.settle(
+        context,
+        Settlement(deferred, 1, DeliveryState.DEFERRED, reason=DeliveryReason.LIMIT),
+        Settlement(uncertain, 1, DeliveryState.UNCERTAIN, reason=DeliveryReason.CRASH),
+        Settlement(rejected, 1, DeliveryState.REJECTED, reason=DeliveryReason.GIVEN_UP),
+    )
+    (pending,) = campaign.rows().keys() - {deferred, uncertain, rejected, attempted}
+    before, later = campaign.rows(), campaign.now + MINUTE
+    with database.write() as connection:
+        assert deliveries.assume_sent(connection, campaign.id, later) == 3
+    for number in (deferred, uncertain, pending):
+        row = campaign.row(number)
+        assert (row["state"], row["completed_at"], row["reason"]) == (DeliveryState.ACCEPTED, later, None)
+    assert [campaign.row(number) for number in (rejected, attempted)] == [before[rejected], before[attempted]]
+    assert set(other.states()) == {DeliveryState.PENDING}
 
 
 def test_what_an_operator_skips_is_done(database: Database) -> None:

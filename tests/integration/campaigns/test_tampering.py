@@ -153,18 +153,18 @@ VALUES = {
 }
 
 
-def random_change(luck: random.Random) -> list[str]:
+def random_change(rng: random.Random) -> list[str]:
     """Statements that alter one to three fields of random rows."""
     statements = []
-    for _ in range(luck.randint(1, 3)):
-        table = luck.choice(list(FIELDS))
-        field = luck.choice(FIELDS[table])
+    for _ in range(rng.randint(1, 3)):
+        table = rng.choice(list(FIELDS))
+        field = rng.choice(FIELDS[table])
         key = {"subscriber": "id", "consent": "event_id", "consent_event": "id"}.get(table)
-        row = f" WHERE {key} = {luck.randint(1, 5)}" if key else ""
-        borrowed = f"(SELECT {field} FROM {table} AS other ORDER BY 1 LIMIT 1 OFFSET {luck.randint(0, 3)})"
-        value = repr(luck.choice(VALUES[field])) if field in VALUES else borrowed
+        row = f" WHERE {key} = {rng.randint(1, 5)}" if key else ""
+        borrowed = f"(SELECT {field} FROM {table} AS other ORDER BY 1 LIMIT 1 OFFSET {rng.randint(0, 3)})"
+        value = repr(rng.choice(VALUES[field])) if field in VALUES else borrowed
         if field in {"text", "language", "version", "sha256", "root", "previous", "note"}:
-            value = f"'{luck.randbytes(32).hex()}'"
+            value = f"'{rng.randbytes(32).hex()}'"
         if field in {"occurred_at", "recorded_at"}:
             value = "'2020-01-01 00:00:00.000000'"
         statements.append(f"UPDATE {table} SET {field} = {value}{row}")
@@ -188,9 +188,9 @@ async def test_no_altered_field_has_anybody_mailed_who_did_not_agree_and_verify_
     withdraw(database, people[1])
     draft(database)
     before = evidence(database)
-    luck = random.Random(seed)
+    rng = random.Random(seed)
     with suppress(DBAPIError):
-        tamper(database, *random_change(luck))
+        tamper(database, *random_change(rng))
     changed = evidence(database) != before
     recipients, _ = await mailed(database)
     assert recipients <= {AGREED, "person3@example.com"}

@@ -32,7 +32,7 @@ async def sending(dispatch: Dispatch, relay: FaultyRelay) -> asyncio.Task[Tally]
 
 
 async def hold_still(relay: FaultyRelay) -> None:
-    """Wait until what was in the air has landed, and see that nothing more is offered."""
+    """Wait until the mails in flight have outcomes, and check that nothing more is offered."""
     await asyncio.sleep(1)
     held = len(relay.accepted)
     await asyncio.sleep(0.5)

@@ -1,4 +1,4 @@
-"""Database work in a thread is over before whoever waits for it is."""
+"""A task that waits for database work in a thread ends after the work."""
 
 from __future__ import annotations
 

@@ -329,7 +329,7 @@ def test_a_loopback_address_is_for_trying_things_out() -> None:
 
 
 class Door(BaseHTTPRequestHandler):
-    """Answers as the web door does, or, with other headers, as somebody else's server."""
+    """Answers like `mailer serve`, or, with other headers, like another server."""
 
     headers_sent: ClassVar[dict[str, str]] = {}
 

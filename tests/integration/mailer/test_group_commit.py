@@ -1,4 +1,4 @@
-"""Group commit: many waiting tasks, few transactions, and nobody is told "done" before it is durable."""
+"""Group commit: many waiting tasks share few transactions, and a task continues only when its work is durable."""
 
 from __future__ import annotations
 

@@ -74,10 +74,10 @@ async def test_a_message_takes_as_few_round_trips_as_the_relay_allows(
     offers: dict[str, Any], round_trips: int
 ) -> None:
     async with FaultyRelay(**offers) as relay, _connected(relay) as connection:
-        before = relay.turns
+        before = relay.round_trips
         for _ in range(10):
             await connection.send(ENVELOPE, MESSAGE)
-        assert relay.turns - before == 10 * round_trips
+        assert relay.round_trips - before == 10 * round_trips
 
 
 @modes

@@ -20,7 +20,7 @@ OFFER = b"250-relay\r\n250 STARTTLS\r\n"
 
 
 async def test_replies_put_in_before_tls_are_not_taken_for_the_relays_own() -> None:
-    """CVE-2011-0411 and its kin: whoever sits on the line adds a reply that is read after the handshake."""
+    """CVE-2011-0411 and similar: an attacker on the network adds a reply, which would be read after the handshake."""
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 relay\r\n")

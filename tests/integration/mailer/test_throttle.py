@@ -104,14 +104,14 @@ def test_a_provider_that_is_full_for_today_is_left_alone_until_tomorrow(database
 
 
 def test_who_is_held_back_comes_back_about_once(sqlite_database: Database) -> None:
-    """By a clock of its own: 200 mails at 10 a second, each asking when it was told to, some a little late."""
+    """With a simulated clock: 200 mails at 10 a second. Each asks again at its time, some slightly later."""
     throttle = Throttle({"smtp": RelayLimits()}, {"gmail": ProviderLimits(per_second=10)}, "UTC")
-    luck = random.Random(4)
+    rng = random.Random(4)
     waiting = [(NOON, number, False) for number in range(200)]
     asked, sent, now = 0, [], NOON
     while waiting:
         due, number, has_place = heapq.heappop(waiting)
-        now = max(now, due) + luck.choice([0, 0, 0, 20]) * MILLISECOND
+        now = max(now, due) + rng.choice([0, 0, 0, 20]) * MILLISECOND
         (answer,) = admit(
             sqlite_database, throttle, [AdmissionRequest(number, "smtp", "gmail.com", has_place)], now=now
         ).values()

@@ -27,7 +27,7 @@ from mailer.errors import ConfigurationError, InvalidInput
 from mailer.files import locked_folder, read_file, write_file
 
 COMMAND = Path(sys.executable).with_name("mailer")
-# What changes a file or a folder. The database's own writes are SQLite's concern and tested elsewhere.
+# What changes a file or a folder. SQLite writes the database itself; other tests cover that.
 WRITING = "write,pwrite64,openat,rename,renameat,renameat2,link,linkat,unlink,unlinkat,fsync,fdatasync,fchmod,ftruncate,mkdir"
 
 

@@ -117,8 +117,8 @@ async def test_changes_come_in_order_page_by_page_and_lose_the_address_at_an_era
     first = await api.changes(limit=3)
     rest = await api.changes(limit=3, after=first["next"])
     assert (first["more"], rest["more"]) == (True, False)
-    told = [(each["kind"], each["email"], each["topic"]) for each in first["changes"] + rest["changes"]]
-    assert told == [
+    listed = [(each["kind"], each["email"], each["topic"]) for each in first["changes"] + rest["changes"]]
+    assert listed == [
         ("granted", None, TOPIC),
         ("granted", "zoe@example.com", TOPIC),
         ("withdrawn", None, TOPIC),

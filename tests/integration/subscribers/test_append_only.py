@@ -1,4 +1,4 @@
-"""The ledger and its wordings can be added to and nothing else, whoever asks."""
+"""Rows of the ledger and of its wordings can only be added, by any connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A proof of consent that a stranger can check, and that can't be made of anything else."""
+"""Third parties can check a proof of consent, and only a real consent gives a valid proof."""
 
 from __future__ import annotations
 
@@ -90,10 +90,10 @@ def test_without_a_key_the_script_says_which_one_to_compare(
 def test_a_bundle_holds_nothing_of_anybody_else(sqlite_database: Database) -> None:
     subscribe(sqlite_database, 40)
     made = bundle_of(sqlite_database, "person7@example.com")
-    told = made.proof + made.page
-    assert told.count("person7@example.com") == 2
-    assert told.count("person") == 2
-    assert "de Vries" not in told
+    content = made.proof + made.page
+    assert content.count("person7@example.com") == 2
+    assert content.count("person") == 2
+    assert "de Vries" not in content
 
 
 def values_in(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -104,15 +104,15 @@ def values_in(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path]
 
 
-def mutated(value: Any, luck: random.Random) -> Any:
+def mutated(value: Any, rng: random.Random) -> Any:
     if not isinstance(value, str) or not value:
-        return luck.choice([value + 1 if isinstance(value, int) else 1, "x", not value])
-    at = luck.randrange(len(value))
-    return luck.choice(
+        return rng.choice([value + 1 if isinstance(value, int) else 1, "x", not value])
+    at = rng.randrange(len(value))
+    return rng.choice(
         [
-            value[:at] + chr(luck.choice([*range(32, 127), 10, 233])) + value[at + 1 :],
+            value[:at] + chr(rng.choice([*range(32, 127), 10, 233])) + value[at + 1 :],
             value[:at] + value[at + 1 :],
-            value + luck.choice(["0", " ", "\n", "="]),
+            value + rng.choice(["0", " ", "\n", "="]),
             value.upper(),
             value[::-1],
         ]
@@ -123,7 +123,7 @@ def test_no_mutation_of_any_value_is_accepted(sqlite_database: Database, check: 
     subscribe(sqlite_database, 9)
     made = bundle_of(sqlite_database, "person4@example.com")
     check(made.proof, made.page, "--key", KEY.vkey)
-    luck = random.Random(7)
+    rng = random.Random(7)
     paths = values_in(json.loads(made.proof))
     for number in range(1500):
         proof = json.loads(made.proof)
@@ -132,7 +132,7 @@ def test_no_mutation_of_any_value_is_accepted(sqlite_database: Database, check: 
         for key in parents:
             place = place[key]
         before = place[last]
-        place[last] = mutated(before, luck)
+        place[last] = mutated(before, rng)
         if place[last] == before and type(place[last]) is type(before):
             continue
         with pytest.raises((SystemExit, Exception)):

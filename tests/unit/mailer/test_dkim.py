@@ -127,8 +127,8 @@ def test_an_altered_message_fails(forge: Callable[[bytes], bytes]):
 
 
 def test_another_key_in_dns_fails():
-    stranger = dkim.generate(Algorithm.ED25519_SHA256, domain="example.org", selector="e2026")
-    assert verdicts(signed([ED25519]), (stranger,)) == [False]
+    other_key = dkim.generate(Algorithm.ED25519_SHA256, domain="example.org", selector="e2026")
+    assert verdicts(signed([ED25519]), (other_key,)) == [False]
 
 
 def test_the_signature_covers_the_whole_body_and_names_what_it_covers():

@@ -122,5 +122,5 @@ def test_an_address_has_another_hash_under_another_key() -> None:
 
 def test_the_hash_is_the_hmac_of_a_purpose_and_the_address() -> None:
     """Purpose is part of what is hashed, so that a value made for one purpose serves no other."""
-    told = hmac.digest(NEW, b"release-mailer address 1\0jan@example.com", "sha256").hex()
-    assert AddressHasher([NEW]).newest("jan@example.com").hash == told
+    expected = hmac.digest(NEW, b"release-mailer address 1\0jan@example.com", "sha256").hex()
+    assert AddressHasher([NEW]).newest("jan@example.com").hash == expected
