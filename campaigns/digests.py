@@ -1,7 +1,7 @@
-"""Recurring digests: what came into a changelog since the last one becomes a campaign, or nothing does.
+"""Recurring digests: a digest makes a campaign of the releases that are new in a changelog, if there are any.
 
-Each turn of a digest is a row, its tick. The digest's own row is locked while a tick is written, so of all the
-hosts that run `run-due` one makes the campaign, in the same transaction.
+The digest's row is locked while a tick is written. So only one of the hosts that run `run-due` makes the campaign, in
+the same transaction.
 """
 
 from __future__ import annotations
@@ -12,11 +12,20 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, delete, insert, select
-from sqlmodel import Session, col
-from sqlmodel import select as select_model
 
 from campaigns import catalogue, holds, schedules, transitions
 from campaigns.campaign import Campaign
+from campaigns.digest_catalogue import (
+    all_digests,
+    cadence_of,
+    digest,
+    find_digest,
+    free_slug,
+    is_newest_tick,
+    last_tick,
+    versions_heard,
+    write_tick,
+)
 from campaigns.lifecycle import Act
 from campaigns.models import Digest, DigestTick
 from campaigns.notes import (
@@ -33,21 +42,18 @@ from campaigns.notes import (
 from campaigns.sending import refuse_unsendable
 from campaigns.timing import Cadence, DueTime
 from mailer.config import Settings
-from mailer.database import Clock, Database, table
-from mailer.errors import InvalidInput, MailerError, NotFound
+from mailer.database import Clock, Database
+from mailer.errors import InvalidInput, MailerError
 from mailer.message import InlineImage
 from templates.language import Locale, parse_locale
 from templates.notes import ReleaseNotes, RenderedNotes
-
-digest = table(Digest)
-digest_tick = table(DigestTick)
 
 LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a digest is to be. `since` is the last version that people have heard of; None for all there are."""
+    """A digest to create. `since` is the last version that people know; None means all versions in the changelog."""
 
     name: str
     changelog: Path
@@ -61,7 +67,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class DigestContent:
-    """The releases that a digest takes up, the mail that tells of them, and what counts as heard of from then on."""
+    """The releases that a digest announces, the rendered mail, and the lines that count as heard afterwards."""
 
     versions: tuple[str, ...]
     heard: tuple[str, ...]
@@ -72,7 +78,7 @@ class DigestContent:
 
 @dataclass(frozen=True, slots=True)
 class DigestRun:
-    """What became of one turn of a digest: a campaign, or why there is none."""
+    """The result of one run of a digest: a campaign, or why there is none."""
 
     name: str
     slug: str | None = None
@@ -101,9 +107,9 @@ class Digests:
         self._database, self._settings, self._clock = database, settings, clock
 
     def create(self, plan: Plan) -> Digest:
-        """Put a digest on file. What is in the changelog now, or up to `since`, counts as heard of.
+        """Create a digest. The versions in the changelog now, or up to `since`, count as heard.
 
-        Raises InvalidInput for a name that is not valid or is taken, NotFound for an unknown `since`.
+        Raises InvalidInput for an invalid or existing name, NotFound for an unknown `since`.
         """
         if not catalogue.SLUG.fullmatch(plan.name) or len(plan.name) > LONGEST_NAME:
             raise InvalidInput(
@@ -126,21 +132,21 @@ class Digests:
                 "created_at": now,
             }
             number = connection.execute(insert(digest).values(values).returning(digest.c.id)).scalar_one()
-            _write_tick(
+            write_tick(
                 connection, DigestTick(digest_id=number, due_at=now, ran_at=now, versions="\n".join(heard))
             )
             return find_digest(connection, plan.name)
 
     def delete(self, name: str) -> None:
-        """End a digest; the campaigns that it made stay. Raises NotFound."""
+        """Delete a digest. Its campaigns remain. Raises NotFound."""
         with self._database.write() as connection:
             found = find_digest(connection, name)
             connection.execute(delete(digest).where(digest.c.id == found.id))
 
     def resolve(self, name: str, *, resend: bool) -> bool:
-        """Apply the operator's decision about a digest of a restored database; False where it was not held.
+        """Apply the operator's decision about a digest that a restore held; False if it was not held.
 
-        Unless `resend`, all versions that are in the changelog now count as announced.
+        Without `resend`, all versions in the changelog count as announced.
         """
         now = self._clock()
         with self._database.read() as connection:
@@ -150,14 +156,14 @@ class Digests:
             if not holds.release_digest(connection, one.id or 0):
                 return False
             tick = DigestTick(digest_id=one.id or 0, due_at=now, ran_at=now, versions="\n".join(heard))
-            _write_tick(connection, tick)
+            write_tick(connection, tick)
         return True
 
     def run_due(self) -> list[DigestRun]:
-        """Run the digests whose time has come; returns what this host did, for each is run by one only.
+        """Run the digests that are due; returns the runs of this host. Only one host runs a digest.
 
-        A turn that fails is not tried again: its releases come with the next one. A digest for which it is too
-        late is missed, in the same way.
+        A failed run is not repeated: the next run announces its releases. The same holds for a digest that is
+        more than its permitted lateness behind.
         """
         with self._database.read() as connection:
             found = [(one, last_tick(connection, one.id or 0)) for one in all_digests(connection)]
@@ -170,7 +176,7 @@ class Digests:
         return done_runs
 
     def run(self, name: str) -> DigestRun:
-        """Make a digest now, by hand. Raises what reading, rendering and checking the changelog raise."""
+        """Run a digest now. Raises the errors of reading, rendering and checking the changelog."""
         with self._database.read() as connection:
             holds.refuse(connection)
             one = find_digest(connection, name)
@@ -196,7 +202,7 @@ class Digests:
         return self._store(one, last, due, gathered, problem)
 
     def _gather(self, one: Digest) -> DigestContent | None:
-        """What is new, rendered and checked; None where nothing is."""
+        """The new releases, rendered and checked; None if there are none."""
         with self._database.read() as connection:
             heard = versions_heard(connection, one.id or 0)
         path = Path(one.changelog)
@@ -227,25 +233,25 @@ class Digests:
         gathered: DigestContent | None,
         problem: str | None,
     ) -> DigestRun | None:
-        """Write the tick and its campaign, unless another host was first."""
+        """Write the tick and its campaign, unless another host has written a tick since."""
         number, now = one.id or 0, self._clock()
         with self._database.write() as connection:
-            if not _is_ours(connection, number, last):
+            if not is_newest_tick(connection, number, last):
                 return None
             tick = DigestTick(digest_id=number, due_at=due, ran_at=now, versions="", skipped_because=problem)
             if gathered is None:
-                _write_tick(connection, tick)
+                write_tick(connection, tick)
                 return DigestRun(one.name, problem=problem)
             record = self._make_campaign(connection, one, due, now, gathered)
             tick.campaign_id, tick.versions = record.id, "\n".join(gathered.heard)
-            _write_tick(connection, tick)
+            write_tick(connection, tick)
         return DigestRun(one.name, record.slug, gathered.versions, self._settings.require_approval)
 
     def _make_campaign(
         self, connection: Connection, one: Digest, due: datetime, now: datetime, gathered: DigestContent
     ) -> Campaign:
-        """A draft that waits for approval where the settings ask for that, else a campaign that is due."""
-        slug = _free_slug(connection, one, due)
+        """Create a draft if the settings require approval; otherwise a scheduled campaign."""
+        slug = free_slug(connection, one, due)
         record = catalogue.create(connection, slug, gathered.notes, gathered.images, now)
         campaign_id = record.id
         if not self._settings.require_approval:
@@ -257,59 +263,5 @@ class Digests:
         return record
 
 
-def cadence_of(one: Digest) -> Cadence:
-    """When a digest comes."""
-    return Cadence(one.cron, one.zone)
-
-
-def all_digests(connection: Connection) -> list[Digest]:
-    """All digests, by name."""
-    with Session(connection, expire_on_commit=False) as session:
-        return list(session.exec(select_model(Digest).order_by(col(Digest.name))))
-
-
-def find_digest(connection: Connection, name: str) -> Digest:
-    """The digest of that name. Raises NotFound."""
-    with Session(connection, expire_on_commit=False) as session:
-        found = session.exec(select_model(Digest).where(Digest.name == name)).first()
-    if found is None:
-        raise NotFound(f"There is no digest {name!r}.", hint="`mailer digests list` shows what there is.")
-    return found
-
-
-def last_tick(connection: Connection, digest_id: int) -> DigestTick:
-    """The newest tick of a digest; there is always one, from when it was made."""
-    with Session(connection, expire_on_commit=False) as session:
-        ticks = select_model(DigestTick).where(DigestTick.digest_id == digest_id)
-        return session.exec(ticks.order_by(col(DigestTick.due_at).desc()).limit(1)).one()
-
-
-def versions_heard(connection: Connection, digest_id: int) -> frozenset[str]:
-    """The lines for what a digest has taken up, and for what stood in the changelog before its time."""
-    written = connection.execute(select(digest_tick.c.versions).where(digest_tick.c.digest_id == digest_id))
-    return frozenset(line for lines in written.scalars() for line in lines.split("\n") if line)
-
-
 def _read(path: Path) -> Changelog:
     return Changelog(read_text(path), path.name)
-
-
-def _is_ours(connection: Connection, digest_id: int, seen: DigestTick) -> bool:
-    """Whether nobody wrote a tick since `seen`; nobody else can until commit."""
-    locked = select(digest.c.id).where(digest.c.id == digest_id).with_for_update()
-    if connection.execute(locked).first() is None:
-        return False
-    return last_tick(connection, digest_id).due_at == seen.due_at
-
-
-def _write_tick(connection: Connection, tick: DigestTick) -> None:
-    connection.execute(insert(digest_tick).values(tick.model_dump()))
-
-
-def _free_slug(connection: Connection, one: Digest, due: datetime) -> str:
-    """The digest's name and day, and where it comes more often than daily, the time in UTC."""
-    slug = f"{one.name}-{due.astimezone(ZoneInfo(one.zone)):%Y-%m-%d}"
-    taken = connection.execute(
-        select(catalogue.campaign.c.id).where(catalogue.campaign.c.slug == slug)
-    ).first()
-    return f"{slug}-{due:%H%M}z" if taken else slug

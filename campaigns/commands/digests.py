@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from campaigns.commands.options import Duration
-from campaigns.digests import Digests, Plan, all_digests, cadence_of, last_tick
+from campaigns.digest_catalogue import all_digests, cadence_of, last_tick
+from campaigns.digests import Digests, Plan
 from campaigns.models import Digest, DigestTick
 from campaigns.notes import announced
 from campaigns.timing import Cadence

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, update
 
 from campaigns import schedules
-from campaigns.digests import digest_tick
+from campaigns.digest_catalogue import digest_tick
 from mailer.database import Database
 from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
 from tests.support.faults import Fault, Point

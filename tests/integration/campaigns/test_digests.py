@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from campaigns import catalogue
-from campaigns.digests import Digests, Plan, all_digests
+from campaigns.digest_catalogue import all_digests
+from campaigns.digests import Digests, Plan
 from campaigns.models import CampaignState
 from campaigns.notes import load_notes
 from campaigns.sending import Dispatch
