@@ -214,7 +214,7 @@ def test_a_dkim_key_is_never_overwritten(folder: Path) -> None:
     run("init")
     run("keys", "dkim")
     before = (folder / "dkim-mailer.pem").read_bytes()
-    with pytest.raises(ConfigurationError, match="there already"):
+    with pytest.raises(ConfigurationError, match="exists already"):
         run("keys", "dkim")
     assert (folder / "dkim-mailer.pem").read_bytes() == before
 

@@ -216,7 +216,7 @@ def test_the_key_is_kept_in_a_file_of_its_owner(tmp_path: Path) -> None:
     ledger_key.write(KEY, path)
     assert ledger_key.read(path) == KEY
     assert path.stat().st_mode & 0o777 == 0o600
-    with pytest.raises(ConfigurationError, match="there already"):
+    with pytest.raises(ConfigurationError, match="exists already"):
         ledger_key.write(KEY, path)
 
 
