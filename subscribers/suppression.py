@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, insert, select
+from sqlalchemy import Connection, Row, delete, exists, insert, select, update
 
 from mailer.database import AnyOf, table, upsert
 from mailer.errors import ConfigurationError
@@ -52,6 +52,23 @@ def add(
     if reason is not SuppressionReason.BOUNCED:  # they did not leave; a later mail bounces again
         leaver = Leaver(hashed.hash, hashed.key_id, "*", LeaverKind.SUPPRESSED, since)
         note_leaver(connection, leaver)
+
+
+def date_later(connection: Connection, hasher: AddressHasher, said_no_at: Mapping[str, datetime]) -> int:
+    """Date suppressions no earlier than when the person said no again; returns how many were dated later.
+
+    `said_no_at` goes by address key; an address that is not suppressed stays so. A consent that is older than the
+    newest no then brings nobody back.
+    """
+    dated = 0
+    for key, suppressed in find_recognisable(connection, hasher, said_no_at).items():
+        at = said_no_at[key]
+        if suppressed.since < at:
+            of_address = SUPPRESSION.c.address_hash == suppressed.hashed.hash
+            connection.execute(update(SUPPRESSION).where(of_address).values(since=at))
+            note_leaver(connection, Leaver(*suppressed.hashed, "*", LeaverKind.SUPPRESSED, at))
+            dated += 1
+    return dated
 
 
 def lift(connection: Connection, hashes: Collection[str]) -> None:

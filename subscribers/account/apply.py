@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, assert_never
 from sqlalchemy import Connection
 
 from mailer.errors import Refused
-from subscribers import ledger, people, rights
+from subscribers import ledger, people, rights, suppression
 from subscribers.account import idempotency, wordings
 from subscribers.account.overview import find_person, not_on_file
 from subscribers.account.requests import (
@@ -20,6 +20,7 @@ from subscribers.account.requests import (
     Rectify,
     Request,
     SubmittedRequest,
+    Who,
     Withdraw,
     problem,
 )
@@ -194,6 +195,7 @@ class AccountRequests:
     def _withdraw(self, connection: Connection, request: Withdraw, now: datetime) -> _Done:
         person = find_person(connection, request.who)
         if person is None:
+            self._date_suppression(connection, request.who, request.at or now)
             return _Done(not_on_file(request.who), None)
         topics = [request.topic]
         if request.topic == EVERY_TOPIC:
@@ -242,6 +244,7 @@ class AccountRequests:
     def _erase(self, connection: Connection, request: Erase, now: datetime) -> _Done:
         person = find_person(connection, request.who)
         if person is None:
+            self._date_suppression(connection, request.who, now)
             return _Done(not_on_file(request.who), None)
         rights.erase(
             connection,
@@ -253,6 +256,11 @@ class AccountRequests:
         )
         idempotency.forget_subscriber(connection, person.id)
         return _Done(Outcome(204, {}, (person.email, person.email_normalised)), None)
+
+    def _date_suppression(self, connection: Connection, who: Who, at: datetime) -> None:
+        """Somebody who is not on file says no again: no older consent may bring them back."""
+        if isinstance(who, EmailAddress):
+            suppression.date_later(connection, self.hasher, {who.key: at})
 
 
 def _address(person: Person) -> EmailAddress:

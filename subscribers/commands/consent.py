@@ -17,6 +17,7 @@ from subscribers.commands import reporting
 from subscribers.commands.changes import changes
 from subscribers.commands.options import (
     address_of,
+    dating_suppression,
     email_argument,
     hasher_of,
     language_option,
@@ -120,11 +121,11 @@ def withdraw(context: CommandContext, email: str, source: str, topic: str | None
     Example:
       mailer consent withdraw jan@example.com --source "asked by phone"
     """
-    about = topic_or_default(context, topic)
-    with context.database.write() as connection:
+    about, address = topic_or_default(context, topic), address_of(email)
+    with dating_suppression(context, address), context.database.write() as connection:
         changed = rights.withdraw(
             connection,
-            address_of(email),
+            address,
             about,
             hasher=hasher_of(context),
             source=parse_note(source),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from mailer.commands import CommandContext
 from mailer.config import key_ring
-from mailer.errors import InvalidInput
+from mailer.errors import InvalidInput, NotFound
 from mailer.files import read_file
-from subscribers import rights
+from subscribers import rights, suppression
 from subscribers.address import AddressHasher, EmailAddress, normalise
 from subscribers.rights import SubjectRecord
 from subscribers.topic import Topic, parse_topic
@@ -41,6 +43,20 @@ def topic_or_default(context: CommandContext, topic: str | None) -> Topic:
 def hasher_of(context: CommandContext) -> AddressHasher:
     ring = key_ring(context.settings)
     return AddressHasher(ring.keys, ring.prepared)
+
+
+@contextmanager
+def dating_suppression(context: CommandContext, address: EmailAddress) -> Iterator[None]:
+    """Within it somebody says no. Where they are not on file, their suppression is dated now, if they have one.
+
+    So no older consent brings them back. The NotFound is raised all the same.
+    """
+    try:
+        yield
+    except NotFound:
+        with context.database.write() as connection:
+            suppression.date_later(connection, hasher_of(context), {address.key: context.now()})
+        raise
 
 
 def address_of(email: str, where: str = "EMAIL") -> EmailAddress:

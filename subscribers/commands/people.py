@@ -18,6 +18,7 @@ from subscribers.commands.confirmation import confirm_many
 from subscribers.commands.files import opened_people
 from subscribers.commands.options import (
     address_of,
+    dating_suppression,
     email_argument,
     hasher_of,
     language_option,
@@ -252,7 +253,7 @@ def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: 
     address = address_of(email)
     if not yes:
         click.confirm("Erase this person? It can't be undone.", abort=True, err=True)
-    with context.database.write() as connection:
+    with dating_suppression(context, address), context.database.write() as connection:
         former = people.find(connection, address)
         rights.erase(
             connection, address, hasher=hasher_of(context), source=parse_note(source), now=context.now()

@@ -1,7 +1,8 @@
 """Import: rows of a file become subscribers, where each row's own consent says so.
 
-A row that says no withdraws the consent of somebody on file; of others nothing is kept. A bad row is refused with its
-number, column and reason, never with its content. Nobody who withdrew comes back, unless by a later consent.
+A row that says no withdraws the consent of somebody on file, and dates a suppression later; of others nothing is kept.
+A bad row is refused with its number, column and reason, never with its content. Nobody who withdrew comes back, unless
+by a later consent.
 """
 
 from __future__ import annotations
@@ -125,6 +126,9 @@ class Import:
                     self.clock(),
                     channel=self.evidence.channel,
                 )
+        if opt_outs.suppressed:
+            with self.database.write() as connection:
+                opt_outs.date_suppressions(connection, self.clock())
         return ended
 
     def _admit(self, batch: Sequence[Applicant]) -> list[Decision]:

@@ -1,6 +1,6 @@
-"""The rows of a file that say no: whom they withdraw, and which rows of the same file they overrides.
+"""The rows of a file that say no: whom they withdraw, and which rows of the same file they override.
 
-A no about somebody on file is a withdrawal, unless it is dated strictly before the consent on file: exports keep the
+A no about a suppressed address dates the suppression later. A no about somebody on file is a withdrawal, unless it is dated strictly before the consent on file: exports keep the
 old date, so one of the same date withdraws. Within a file the later row counts; a no without a date is later than any
 yes.
 """
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from mailer.database import Database
-from subscribers import ledger, people
+from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher
 from subscribers.intake.applicant import Applicant, OptOutRow
 from subscribers.intake.duplicates import AddressTable
@@ -51,6 +51,7 @@ class OptOuts:
         self._hasher = hasher
         self._latest = AddressTable("q")
         self.on_file: dict[str, OptOut] = {}
+        self.suppressed: dict[str, datetime | None] = {}
 
     @property
     def withdrawals(self) -> int:
@@ -89,14 +90,28 @@ class OptOuts:
         while some := list(islice(every, size)):
             yield some
 
+    def date_suppressions(self, connection: Connection, now: datetime) -> None:
+        """Date the suppressions of those who say no again. Needs a writing transaction."""
+        said_no_at = {key: said_at or now for key, said_at in self.suppressed.items()}
+        suppression.date_later(connection, self._hasher, said_no_at)
+
     def _find(self, connection: Connection, rows: Sequence[OptOutRow]) -> None:
-        for key, status in _statuses(connection, [row.address.key for row in rows], self._topic).items():
-            latest = self._latest.get(self._hasher.newest(key).hash)
-            said_at = None if latest in {None, _UNDATED} else _EPOCH + timedelta(microseconds=latest or 0)
+        keys = [row.address.key for row in rows]
+        for key, suppressed in suppression.find_recognisable(connection, self._hasher, keys).items():
+            said_at = self._said_at(key)
+            if said_at is None or said_at > suppressed.since:
+                self.suppressed[key] = said_at
+        for key, status in _statuses(connection, keys, self._topic).items():
+            said_at = self._said_at(key)
             ends_consent = status.state in _AGREED and (said_at is None or said_at >= status.since)
             dates_later = status.state not in _AGREED and said_at is not None and said_at > status.since
             if ends_consent or dates_later:
                 self.on_file[key] = OptOut(key, said_at, ends_consent)
+
+    def _said_at(self, key: str) -> datetime | None:
+        """When the file's latest row about this address says no; None where that has no date."""
+        latest = self._latest.get(self._hasher.newest(key).hash)
+        return None if latest in {None, _UNDATED} else _EPOCH + timedelta(microseconds=latest or 0)
 
 
 def withdraw_all(

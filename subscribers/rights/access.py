@@ -77,8 +77,8 @@ def find(connection: Connection, address: EmailAddress, hasher: AddressHasher) -
     suppressed = suppression.find_recognisable(connection, hasher, [address.key]).get(address.key)
     if suppressed is not None and suppressed.reason is SuppressionReason.ERASED:
         raise NotFound(
-            f"Nobody with this address is on file: it was erased on {suppressed.since:%Y-%m-%d}, "
-            "or changed for another that day; only a keyed hash of it is left."
+            "Nobody with this address is on file: it was erased, or changed for another, on or before "
+            f"{suppressed.since:%Y-%m-%d}; only a keyed hash of it is left."
         )
     raise NotFound(
         "Nobody with this address is on file.",

@@ -54,15 +54,16 @@ def suppress_all(
         if status.state in _AGREED
     ]
     ledger.append(connection, events, now)
-    suppressed = 0
+    standing = suppression.find_recognisable(connection, hasher, [address.key for address in addresses])
     for address in addresses:
-        person = known.get(address.key)
-        hashed = person.hashed if person else hasher.newest(address.key)
+        person, before = known.get(address.key), standing.get(address.key)
+        if person is not None:
+            hashed = person.hashed
+        else:
+            hashed = before.hashed if before else hasher.newest(address.key)
         since = ledger.latest_moment(connection, [person.id], now) if person else now
-        before = suppression.since_by_hash(connection, hashed.hash)
-        suppressed += before is None
         suppression.add(connection, hashed, SuppressionReason.OPTED_OUT, since, source=source)
-    return Suppressions(suppressed, len(events))
+    return Suppressions(len(addresses) - len(standing), len(events))
 
 
 def lift(

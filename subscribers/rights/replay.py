@@ -79,7 +79,8 @@ def _agrees(connection: Connection, person: Person) -> bool:
 
 
 def _suppress(connection: Connection, hashed: HashedAddress, leaver: Leaver) -> bool:
-    if suppression.since_by_hash(connection, hashed.hash) is not None:
+    since = suppression.since_by_hash(connection, hashed.hash)
+    if since is not None and since >= leaver.at:
         return False
     reason = {
         LeaverKind.WITHDRAWN: SuppressionReason.WITHDRAWN,
@@ -88,4 +89,4 @@ def _suppress(connection: Connection, hashed: HashedAddress, leaver: Leaver) -> 
         LeaverKind.ERASED: SuppressionReason.ERASED,
     }[leaver.kind]
     suppression.add(connection, hashed, reason, leaver.at, source=SOURCE)
-    return True
+    return since is None

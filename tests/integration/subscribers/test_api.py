@@ -92,6 +92,19 @@ async def test_an_erased_person_comes_back_by_a_later_consent_only(sqlite_api: A
     assert new.json()["state"] == "granted"
 
 
+@pytest.mark.parametrize("path", ["withdrawals", "erasures"])
+async def test_an_erased_person_who_says_no_again_is_not_brought_back_by_a_consent_from_between(
+    sqlite_api: Api, path: str
+) -> None:
+    await sqlite_api.post("consents", grant())
+    await sqlite_api.post("erasures", {"email": "jan@example.com"})
+    between = datetime.now(UTC).isoformat()
+    again = await sqlite_api.post(path, WITHDRAWAL if path == "withdrawals" else {"email": "jan@example.com"})
+    assert again.status_code == 404
+    answer = await sqlite_api.post("consents", grant(given_at=between))
+    assert answer.json()["state"] == "suppressed"
+
+
 async def test_a_correction_takes_the_consents_along(api: Api) -> None:
     given = (await api.post("consents", grant())).json()
     body = {"subscriber": given["subscriber"], "surname": "de Vries", "new_email": "devries@example.com"}

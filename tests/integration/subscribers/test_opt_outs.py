@@ -15,6 +15,7 @@ from mailer.errors import ConfigurationError, NotFound, Refused
 from subscribers import audience, ledger, rights, suppression
 from subscribers.address import AddressHasher, normalise
 from subscribers.intake import Evidence, Import, ImportReport, Refusal, as_text, csv_import, read_addresses
+from subscribers.leaver import Leaver, LeaverKind
 from subscribers.models import ConsentKind
 from subscribers.people import SUBSCRIBER, find
 from subscribers.suppression import SUPPRESSION
@@ -266,3 +267,55 @@ def test_a_list_of_addresses_is_read_with_or_without_a_header(content: str, expe
     with as_text(io.BytesIO(content.encode())) as text:
         found = list(read_addresses(text, "left.csv"))
     assert [one.row if isinstance(one, Refusal) else one.key for one in found] == expected
+
+
+def by_file(office: Office) -> None:
+    office.load("ann@example.org,no,2026-06-01")
+
+
+def by_file_without_a_date(office: Office) -> None:
+    office.load("ann@example.org,no,")
+
+
+def by_list(office: Office) -> None:
+    assert office.suppress("ann@example.org") == (0, 0)
+
+
+def by_replay(office: Office) -> None:
+    hashed = office.hasher.newest("ann@example.org")
+    left = Leaver(*hashed, "*", LeaverKind.WITHDRAWN, datetime(2026, 6, 1, tzinfo=UTC))
+    with office.database.write() as connection:
+        assert rights.replay(connection, [left], hasher=office.hasher, now=NOW).suppressed == 0
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+@pytest.mark.parametrize("says_no", [by_file, by_file_without_a_date, by_list, by_replay])
+def test_somebody_erased_who_says_no_again_is_not_brought_back_by_a_yes_from_between(
+    office: Office, says_no: Callable[[Office], None], *, rotated: bool
+) -> None:
+    office.load("ann@example.org,yes,2025-01-01")
+    office.now = datetime(2026, 1, 1, tzinfo=UTC)
+    office.erase()
+    office.now = NOW
+    if rotated and says_no is not by_replay:  # the journal knows the hash of before alone
+        office.hasher = AddressHasher([KEY, NEW_KEY])
+    says_no(office)
+    assert office.load("ann@example.org,yes,2026-03-01").still_withdrawn == 1
+    office.now = NOW + timedelta(days=2)
+    assert office.load("ann@example.org,yes,2026-11-23").granted == 1
+
+
+def test_a_no_dated_before_the_suppression_and_a_dry_run_date_nothing(office: Office) -> None:
+    office.suppress("ann@example.org")
+    office.load("ann@example.org,no,2026-06-01")
+    office.now = NOW + timedelta(days=30)
+    office.load("ann@example.org,no,", dry_run=True)
+    with office.database.read() as connection:
+        assert connection.execute(select(SUPPRESSION.c.since)).scalar_one() == NOW
+
+
+def test_a_no_of_somebody_who_is_neither_on_file_nor_suppressed_keeps_nothing(office: Office) -> None:
+    office.suppress("ann@example.org")
+    office.load("never@example.org,no,2026-06-01")
+    with office.database.read() as connection:
+        assert len(connection.execute(select(SUPPRESSION)).all()) == 1

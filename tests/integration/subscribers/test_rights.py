@@ -117,7 +117,7 @@ def test_an_erased_person_leaves_a_keyed_hash_and_lines_that_lead_to_nobody(on_f
         assert kinds == [ConsentKind.GRANTED, ConsentKind.ERASED]
         assert audience.count(connection, TOPIC) == 0
         ledger.verify(connection)
-        with pytest.raises(NotFound, match="erased on 2026-11-22"):
+        with pytest.raises(NotFound, match="on or before 2026-11-22"):
             rights.find(connection, JAN, HASHER)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -261,7 +262,20 @@ def test_rectify_erase_and_export(keyboard: Keyboard) -> None:
     assert json.loads(keyboard("subscribers", "export", "jan@example.com").stdout)["first_name"] == "Johan"
     keyboard("subscribers", "erase", "jan@example.com", code=1, words="n\n")
     keyboard("subscribers", "erase", "jan@example.com", "--yes")
-    assert "erased on" in str(keyboard("subscribers", "show", "jan@example.com", code=1).exception)
+    assert "erased, or changed" in str(keyboard("subscribers", "show", "jan@example.com", code=1).exception)
+
+
+@pytest.mark.parametrize("command", [("subscribers", "erase", "--yes"), ("consent", "withdraw")])
+def test_an_erased_person_who_says_no_again_is_not_brought_back_by_a_consent_from_between(
+    keyboard: Keyboard, command: tuple[str, ...]
+) -> None:
+    keyboard.import_()
+    keyboard("subscribers", "erase", "jan@example.com", "--yes")
+    between = datetime.now(UTC).isoformat()
+    keyboard(*command, "jan@example.com", code=1)
+    people = keyboard.folder / "people.csv"
+    people.write_text(f"email,opted_in,opted_in_at\njan@example.com,yes,{between}\n", encoding="utf-8")
+    assert keyboard.import_(people)["still_withdrawn"] == 1
 
 
 @pytest.mark.parametrize("command", ["show", "export", "rectify", "erase"])
