@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete
 
 from campaigns.models import Notice
 from mailer.database import insert_if_absent, table
@@ -36,10 +36,7 @@ def end(connection: Connection, key: str) -> bool:
 
 
 def _insert(connection: Connection, key: str, now: datetime) -> bool:
-    if connection.execute(select(notice.c.key).where(notice.c.key == key)).first() is not None:
-        return False
-    insert_if_absent(connection, notice, {"key": key, "printed_at": now})
-    return True
+    return insert_if_absent(connection, notice, {"key": key, "printed_at": now}) > 0
 
 
 def _key(message: str) -> str:

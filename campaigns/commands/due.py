@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import click
@@ -36,7 +36,8 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
     Makes the digests and starts the scheduled campaigns that are due, tries deferred mails again, and continues
     what a dead run left. Several at once share the work. Prints nothing when there is nothing to do, or when another
     run is sending the rest; missed campaigns, and those that wait for approval, are printed once. What needs a person,
-    such as uncertain mails or a paused campaign, is printed again each hour; a relay that is away, once.
+    such as uncertain mails, a paused campaign or one that can't be started, is printed again each hour; a relay that
+    is away, once.
 
     \b
     Example:
@@ -47,7 +48,7 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
     webhooks.call_due(*_webhook_parts(context))
     try:
         with stop_signals() as stop:
-            started = _start_due(context, dispatch, set())
+            started = _start_due(context, dispatch, lambda message: _print_new(context, [message]))
             results = run_due_campaigns(context, dispatch, processes, stop)
     except Refused as error:
         if as_json:
@@ -69,8 +70,13 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
         for result in own:
             context.report({}, result.status.line(), as_json=False)
     own = _without_known_outage(context, own)
-    _print_new(context, _attention(context, own))
-    exit_with(context, own, started.exit_code)
+    again = [result for result in own if not result.relay_away]
+    _print_new(context, [*(result.message for result in again if result.message), *_attention(context, own)])
+    exit_with(
+        context,
+        [replace(result, message=None) if result in again else result for result in own],
+        started.exit_code,
+    )
 
 
 def _attention(context: CommandContext, own: Sequence[RunResult]) -> list[str]:
@@ -138,14 +144,20 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
     _ = context.settings  # invalid settings end it here
     printed = problem = None
     beaten = -WORKER_BEAT_SECONDS
-    refusals: set[str] = set()
+    known: set[str] = set()
+
+    def print_once(message: str) -> None:
+        if message not in known:
+            known.add(message)
+            context.console.print(message, style="yellow", markup=False)
+
     with stop_signals() as stop, webhooks.calling(*_webhook_parts(context)):
         while not stop.requested:
             try:
                 if time.monotonic() - beaten >= WORKER_BEAT_SECONDS:
                     _beat(context, Kind.WORKER)
                     beaten = time.monotonic()
-                _work_once(context, processes, stop, refusals)
+                _work_once(context, processes, stop, print_once)
                 problem = None
             except MailerError as error:
                 problem = str(error)
@@ -155,10 +167,12 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
             stop.wait(every)
 
 
-def _work_once(context: CommandContext, processes: int, stop: StopSignals, printed: set[str]) -> None:
+def _work_once(
+    context: CommandContext, processes: int, stop: StopSignals, say: Callable[[str], None]
+) -> None:
     # A new clock each time: over weeks, this host's would drift from the database's.
     dispatch = Dispatch(context.database, context.settings, context.database.clock())
-    _start_due(context, dispatch, printed)
+    _start_due(context, dispatch, say)
     for result in run_due_campaigns(context, dispatch, processes, stop):
         if result.by_another_run:
             continue
@@ -190,20 +204,17 @@ class _Started:
         return Refused.exit_code if failed else 0
 
 
-def _start_due(context: CommandContext, dispatch: Dispatch, printed: set[str]) -> _Started:
+def _start_due(context: CommandContext, dispatch: Dispatch, say: Callable[[str], None]) -> _Started:
     """Start what is due, and print what was missed or waits; only the run that recorded it prints it.
 
-    Refusals are printed unless they are in `printed`, to which they are added.
+    `say` gets warnings, refusals and problems: what each run finds again until a person acts.
     """
     dispatch.require_continuity()
     ticks = Digests(context.database, context.settings, context.clock).run_due()
     refused: list[Refused] = []
-    missed = dispatch.start_due(preflight_of(context), refused.append)
-    started = _Started(ticks, missed, refused)
-    for item in (*(tick for tick in ticks if tick.slug or tick.problem), *missed):
+    missed = dispatch.start_due(preflight_of(context, say), refused.append)
+    for item in (*(tick for tick in ticks if tick.slug and not tick.problem), *missed):
         context.console.print(str(item), style="yellow", markup=False)
-    for refusal in map(str, refused):
-        if refusal not in printed:
-            printed.add(refusal)
-            context.console.print(refusal, style="yellow", markup=False)
-    return started
+    for message in (*(tick for tick in ticks if tick.problem), *refused):
+        say(str(message))
+    return _Started(ticks, missed, refused)

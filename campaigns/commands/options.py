@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -98,13 +98,13 @@ def dispatch_of(context: CommandContext) -> Dispatch:
     return Dispatch(context.database, context.settings, context.clock)
 
 
-def preflight_of(context: CommandContext) -> Preflight:
-    """The checks before the first mail; their warnings go to stderr."""
+def preflight_of(context: CommandContext, warn: Callable[[str], None] | None = None) -> Preflight:
+    """The checks before the first mail; `warn` gets their warnings, which by default go to stderr."""
 
-    def warn(message: str) -> None:
+    def print_warning(message: str) -> None:
         context.console.print(message, style="yellow", markup=False)
 
-    return Preflight(context.database, context.settings, warn)
+    return Preflight(context.database, context.settings, warn or print_warning)
 
 
 def confirm(question: str, refusal: str) -> None:

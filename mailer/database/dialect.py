@@ -16,9 +16,14 @@ def is_postgresql(connection: Connection) -> bool:
 
 def insert_if_absent(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]] | Mapping[str, Any]
-) -> None:
-    """Insert each row whose key is not in the table yet; leave existing rows as they are."""
-    connection.execute(_insert(connection)(table).on_conflict_do_nothing(), rows)
+) -> int:
+    """Insert each row whose key is not in the table yet, and leave existing rows as they are; how many were inserted.
+
+    Of two connections that insert the same row at once one inserts it.
+    """
+    statement = _insert(connection)(table).on_conflict_do_nothing()
+    counted = statement.execution_options(preserve_rowcount=True)
+    return connection.execute(counted, rows).rowcount
 
 
 def upsert(connection: Connection, table: Table, row: Mapping[str, Any], *, newest_by: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text, update
 
-from campaigns import holds, reports
+from campaigns import holds, notices, reports
 from campaigns.deliveries import campaign, delivery
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
@@ -18,7 +19,8 @@ from campaigns.reports import ProblemSeverity
 from campaigns.timing import DueTime
 from cli import mailer as command
 from mailer.database import Database, Kind, beat
-from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, write_config
+from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
+from tests.support.relay import FaultyRelay
 
 NOW = datetime.now(UTC)
 
@@ -145,12 +147,62 @@ def test_run_due_names_folder_campaign_and_command_once_an_hour(
     assert run("run-due").stderr == first.stderr
 
 
-def test_run_due_says_once_that_the_relay_is_away(sqlite_database: Database, home: Path) -> None:
+def test_run_due_says_once_that_the_relay_is_away_and_once_that_it_is_back(
+    sqlite_database: Database, home: Path
+) -> None:
     dispatch_for(sqlite_database, settings_for(1)).start("notes")
     first, second = run("run-due"), run("run-due")
     assert (first.exit_code, second.exit_code) == (75, 75)
     assert "127.0.0.1:1" in first.stderr
     assert second.stderr == ""
+    make_due(sqlite_database)
+    relay = FaultyRelay()
+    with threaded(relay):
+        write_config(home, relay.port)
+        back = run("run-due")
+        assert (back.exit_code, back.stderr) == (0, "The relay is back.\n")
+        draft(sqlite_database, "next")
+        dispatch_for(sqlite_database, settings_for(1)).start("next")
+        assert (run("run-due").stderr, len(relay.accepted)) == ("", 6)
+    with sqlite_database.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM notice")).scalar_one() == 0
+
+
+@pytest.mark.parametrize(("check", "said"), [("warn", 1), ("require", 2)])
+def test_run_due_warns_and_refuses_once_an_hour(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: str, said: int
+) -> None:
+    """Each refusal names its campaign; the warning is the same for all."""
+    relay = FaultyRelay()
+    with threaded(relay):
+        url = database.url.render_as_string(hide_password=False)
+        write_config(tmp_path, relay.port, database_url=url)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("MAILER_UNSUBSCRIBE_CHECK", check)
+        monkeypatch.setenv("MAILER_PUBLIC_URL", "http://127.0.0.1:1")
+        subscribe(database, 1)
+        for slug in ("one", "two"):
+            draft(database, slug)
+            due = DueTime(NOW, "now", "UTC", NOW + timedelta(days=1))
+            dispatch_for(database, settings_for(1)).schedule(slug, due)
+        printed = [run("run-due").stderr.count("Nobody could unsubscribe") for _ in range(2)]
+    assert printed == [said, 0]
+
+
+def test_of_two_that_print_the_same_at_once_one_does(database: Database) -> None:
+    with ThreadPoolExecutor(4) as threads:
+
+        def select_new(_: int) -> list[str]:
+            with database.write() as connection:
+                return notices.select_new(connection, ["It is so."], NOW)
+
+        assert sorted(threads.map(select_new, range(4))) == [[], [], [], ["It is so."]]
+
+
+def make_due(database: Database) -> None:
+    """Mails that were put off are due."""
+    with database.write() as connection:
+        connection.execute(update(delivery).values(next_attempt_at=NOW))
 
 
 def make_uncertain(database: Database) -> None:
