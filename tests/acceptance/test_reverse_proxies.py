@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
+from mailer.access import Scope
 from mailer.config import SECRETS_NAME
 from mailer.database import Database
+from tests.support.api import new_token
 from tests.support.campaign import SECRET, TOPIC, subscribe
 from tests.support.certificates import loopback_certificates
 from tests.support.installed import InstalledMailer
@@ -44,6 +49,15 @@ def token(home: Path) -> str:
     url = links.url(person, address_of(database, person), TOPIC, "en")
     database.close()
     return url.removeprefix("/u/")
+
+
+@pytest.fixture
+def tokens(home: Path, token: str) -> tuple[str, str]:
+    """The token of a link, and one of an account system."""
+    database = Database(f"sqlite:///{home / 'mailer.db'}")
+    _, secret = new_token(database, [Scope.CONSENTS_WRITE])
+    database.close()
+    return token, secret
 
 
 @pytest.fixture
@@ -86,7 +100,7 @@ def serve(mailer: InstalledMailer, home: Path, port: int) -> Iterator[subprocess
 def client(proxy: ReverseProxy) -> Iterator[httpx.Client]:
     context = ssl.create_default_context(cafile=loopback_certificates().ca_file)
     with httpx.Client(
-        base_url=f"https://localhost:{proxy.port}/mail/u/", verify=context, timeout=30, trust_env=False
+        base_url=f"https://localhost:{proxy.port}/mail/", verify=context, timeout=30, trust_env=False
     ) as found:
         yield found
 
@@ -109,7 +123,7 @@ def answers(proxy: ReverseProxy, token: str) -> dict[str, int]:
             if content:
                 headers["Content-Type"] = "application/x-www-form-urlencoded"
             with suppress(httpx.TransportError):
-                found[name] = web.request(method, path, content=content, headers=headers).status_code
+                found[name] = web.request(method, f"u/{path}", content=content, headers=headers).status_code
     return found
 
 
@@ -136,28 +150,86 @@ def odd_requests(proxy: ReverseProxy, token: str) -> None:
         httpx.get(f"http://localhost:{proxy.plain_port}/mail/u/{token}", timeout=10, follow_redirects=False)
 
 
-def assert_no_log_holds(proxy: ReverseProxy, token: str) -> None:
+def call_api(proxy: ReverseProxy, api_token: str) -> dict[str, int]:
+    """The status of each kind of request to the API; 0 where the connection was closed without one."""
+    consent = {
+        "email": "jan@example.com",
+        "topic": TOPIC,
+        "given_at": "2026-05-01T10:00:00Z",
+        "wording": "0" * 64,
+    }
+    requests = {
+        "wordings": ("GET", "wordings", None),
+        "batch": ("POST", "consents/batch", json.dumps({"items": [consent] * 1000}).encode()),
+        "too large": ("POST", "consents/batch", b"x" * 3_000_000),
+        "no such": ("DELETE", "consents", None),
+        "long header": ("GET", "changes", None),
+    }
+    found = dict.fromkeys(requests, 0)
+    with client(proxy) as web:
+        for name, (method, path, content) in requests.items():
+            headers = {"Authorization": f"Bearer {api_token}", "Content-Type": "application/json"}
+            if name == "long header":
+                headers["Authorization"] += "y" * 9000
+            with suppress(httpx.TransportError):
+                answer = web.request(method, f"api/v1/{path}", content=content, headers=headers)
+                found[name] = answer.status_code
+    return found
+
+
+def assert_no_log_holds(proxy: ReverseProxy, *tokens: str) -> None:
     logs = proxy.logs()
-    for part in (token[:20], token[-20:], *token.split(".")):
-        assert part not in logs, logs
+    for token in tokens:
+        for part in (token[:20], token[-20:], *token.split(".")):
+            assert part not in logs, logs
+    assert "jan@example.com" not in logs
 
 
-def test_a_link_works_and_no_log_holds_it(
-    mailer: InstalledMailer, home: Path, upstream: int, proxy: ReverseProxy, token: str
+def test_links_and_the_api_work_and_no_log_holds_a_token(
+    mailer: InstalledMailer, home: Path, upstream: int, proxy: ReverseProxy, tokens: tuple[str, str]
 ) -> None:
+    token, api_token = tokens
     with serve(mailer, home, upstream):
         found = answers(proxy, token)
         odd_requests(proxy, token)
+        of_api = call_api(proxy, api_token)
     assert (found["page"], found["one-click"], found["altered"]) == (200, 200, 404)
     assert found["too large"] in {0, 413, 502}
-    assert_no_log_holds(proxy, token)
+    assert (of_api["wordings"], of_api["batch"], of_api["no such"]) == (200, 200, 405)
+    assert of_api["too large"] in {0, 413, 502}
+    assert_no_log_holds(proxy, token, api_token)
 
 
-def test_no_log_holds_a_link_while_serve_is_down(proxy: ReverseProxy, token: str) -> None:
+def test_no_log_holds_a_token_while_serve_is_down(
+    proxy: ReverseProxy, upstream: int, tokens: tuple[str, str]
+) -> None:
+    token, api_token = tokens
     found = answers(proxy, token)
     odd_requests(proxy, token)
     assert found["page"] in {502, 503, 504}
-    assert_no_log_holds(proxy, token)
+    assert call_api(proxy, api_token)["wordings"] in {502, 503, 504}
+    assert_no_log_holds(proxy, token, api_token)
+    assert_serve_is_told_the_visitor_s_address(proxy, upstream)
+
+
+def assert_serve_is_told_the_visitor_s_address(proxy: ReverseProxy, upstream: int) -> None:
+    """Else all visitors would share the proxy's address, and no bound on one of them would hold."""
+    with (
+        socket.create_server(("127.0.0.1", upstream)) as listener,
+        ThreadPoolExecutor(1) as thread,
+        client(proxy) as web,
+    ):
+        listener.settimeout(20)
+        for path in ("u/x", "api/v1/wordings"):
+            sent = thread.submit(web.get, path, headers={"X-Forwarded-For": "192.0.2.1"})
+            connection, _ = listener.accept()
+            with connection:
+                head = connection.recv(65536).decode().lower()
+                connection.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+            assert sent.result().status_code == 204
+            forwarded = re.search(r"^x-forwarded-for: (.*)\r$", head, re.MULTILINE)
+            assert forwarded is not None, head
+            assert forwarded[1].endswith("127.0.0.1")
 
 
 def test_no_log_holds_a_link_while_serve_goes_and_comes(
