@@ -9,7 +9,7 @@ last four modules by name.
 from __future__ import annotations
 
 from mailer.config.files import config_path, load_settings, new_config_path, parse_settings
-from mailer.config.key_ring import FixedKeys, KeyRing, KeysOfFile, KeySource, key_ring, key_source
+from mailer.config.key_ring import FixedKeys, KeyRing, KeysOfFiles, KeySource, key_ring, key_source
 from mailer.config.relay_settings import NamedRelay, OAuth2Settings, RelaySettings, TimeoutSettings
 from mailer.config.settings import (
     CONFIG_NAME,
@@ -32,7 +32,7 @@ __all__ = [
     "FixedKeys",
     "KeyRing",
     "KeySource",
-    "KeysOfFile",
+    "KeysOfFiles",
     "NamedRelay",
     "OAuth2Settings",
     "RelaySettings",

@@ -66,7 +66,9 @@ def parse_settings(values: dict[str, Any], path: Path) -> Settings:
         raise ConfigurationError(f"A MAILER_* variable is invalid: {error}.") from None
     except ValidationError as error:
         raise ConfigurationError(_explain(error, path)) from None
-    return _with_absolute_paths(settings, folder).model_copy(update={"folder": folder})
+    return _with_absolute_paths(settings, folder).model_copy(
+        update={"folder": folder, "file": folder / path.name}
+    )
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -53,16 +54,17 @@ class FixedKeys:
         return self.ring
 
 
-class KeysOfFile:
-    """The keys in the secrets file `path`. It is read again when it has changed, at most once a second.
+class KeysOfFiles:
+    """The keys in the settings file and the secrets file. They are read again when one has changed.
 
-    The first keys are those of `ring`. An invalid file changes nothing. Threads may share this object.
+    `paths` are the two files; the later one overrides the earlier. They are examined at most once a second. The first
+    keys are those of `ring`. An invalid file changes nothing. Threads may share this object.
     """
 
-    def __init__(self, path: Path, ring: KeyRing) -> None:
-        self._path = path
+    def __init__(self, paths: Sequence[Path], ring: KeyRing) -> None:
+        self._paths = tuple(paths)
         self._ring = ring
-        self._version = _version(path)
+        self._versions = _versions(self._paths)
         self._looked_at = self._read_at = time.monotonic()
         self._lock = threading.Lock()
 
@@ -76,12 +78,12 @@ class KeysOfFile:
     def _look(self, now: float) -> None:
         with self._lock:
             self._looked_at = now
-            version = _version(self._path)
-            if version == self._version or now - self._read_at < RECHECK_SECONDS:
+            versions = _versions(self._paths)
+            if versions == self._versions or now - self._read_at < RECHECK_SECONDS:
                 return
-            self._version, self._read_at = version, now
+            self._versions, self._read_at = versions, now
             try:
-                self._ring = _read(self._path) or self._ring
+                self._ring = _read(self._paths) or self._ring
             except (OSError, ValueError, InvalidInput):
                 return  # somebody is editing the file; the former keys stay in use
 
@@ -93,26 +95,29 @@ def key_ring(settings: Settings) -> KeyRing:
 
 
 def key_source(settings: Settings) -> KeySource:
-    """A source of the keys in `settings`, which follows changes of the secrets file.
+    """A source of the keys in `settings`, which follows changes of its files.
 
-    A variable overrides the file and does not change. Raises ConfigurationError if there are no keys.
+    A variable overrides the files and does not change. Raises ConfigurationError if there are no keys.
     """
-    ring, path = key_ring(settings), settings.folder / SECRETS_NAME
-    if os.environ.get("MAILER_SECRET_KEYS") or not _has_keys(path):
+    ring, paths = key_ring(settings), (settings.file, settings.folder / SECRETS_NAME)
+    if os.environ.get("MAILER_SECRET_KEYS") or not _have_keys(paths):
         return FixedKeys(ring)
-    return KeysOfFile(path, ring)
+    return KeysOfFiles(paths, ring)
 
 
-def _has_keys(path: Path) -> bool:
+def _have_keys(paths: Sequence[Path]) -> bool:
     try:
-        return _read(path) is not None
+        return _read(paths) is not None
     except (OSError, ValueError, InvalidInput):
         return False
 
 
-def _read(path: Path) -> KeyRing | None:
-    """The keys in a secrets file; None if it has none. Raises OSError, ValueError or InvalidInput."""
-    values = tomllib.loads(read_settings_file(path))
+def _read(paths: Sequence[Path]) -> KeyRing | None:
+    """The keys in the files; None if they have none. Raises OSError, ValueError or InvalidInput."""
+    values: dict[str, Any] = {}
+    for path in paths:
+        with suppress(FileNotFoundError):
+            values |= tomllib.loads(read_settings_file(path))
     keys, prepared = values.get("secret_keys", []), values.get("next_secret_key")
     if not keys:
         return None
@@ -124,6 +129,10 @@ def _checked(keys: Sequence[Any]) -> tuple[bytes, ...]:
     if not all(isinstance(key, str) and len(key) >= MIN_SECRET_LENGTH for key in keys):
         raise ValueError("a key is too short")
     return tuple(key.encode() for key in keys)
+
+
+def _versions(paths: Sequence[Path]) -> list[tuple[int, int, int] | None]:
+    return [_version(path) for path in paths]
 
 
 def _version(path: Path) -> tuple[int, int, int] | None:

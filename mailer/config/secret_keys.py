@@ -92,7 +92,7 @@ def _read(path: Path) -> tuple[TOMLDocument, Array]:
     if not isinstance(keys, Array):
         raise ConfigurationError(
             f"{path} has no list of secret_keys to add a key to.",
-            hint='Write it as: secret_keys = ["oldest", "newest"]',
+            hint='Write it as: secret_keys = ["oldest", "newest"]. Where the keys are in the settings file, move them.',
         )
     return document, keys
 

@@ -124,6 +124,7 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     ledger_key_file: Path = Path(LEDGER_KEY_NAME)
     folder: Path = Path()
+    file: Path = Path(CONFIG_NAME)
 
     @field_validator("public_url")
     @classmethod
