@@ -41,12 +41,11 @@ class Continuity:
         noted = self._marker.read()
         with self._database.read() as connection:
             is_older = noted is not None and _is_behind(connection, noted)
+            position, refusal = _position(connection), problem(connection)
         if is_older:
             with self._database.write() as connection:
                 hold(connection, OLDER, self._clock())
-        with self._database.read() as connection:
-            position = _position(connection)
-            refusal = problem(connection)
+                position, refusal = _position(connection), problem(connection)
         self._marker.write(position, at_once=is_older)
         if refusal is not None:
             raise refusal
