@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from mailer.database import Database
@@ -59,13 +60,61 @@ DAMAGES = [
 # What takes consents away, or concerns one address: the others may be mailed.
 HARMLESS = {
     "UPDATE consent SET since = 'once'": {1, 2, 3, 4},
+    "UPDATE consent SET since = 'infinity'": {1, 2, 3, 4},
     "DELETE FROM consent WHERE subscriber_id <> 4": {4},
     "UPDATE subscriber SET nonce = (SELECT nonce FROM subscriber WHERE id = 2) WHERE id = 1": {2, 3, 4},
 }
 
+# PostgreSQL's columns have types, so some damages of SQLite can't be made there; others can.
+POSTGRESQL_DAMAGES = [
+    "UPDATE consent_event SET channel = 'invented' WHERE id = 4",
+    "UPDATE consent_event SET hash = subject WHERE id = 4",
+    "UPDATE consent_event SET recorded_at = '-infinity'",
+    "UPDATE consent_event SET subscriber_id = 99 WHERE id = 1",
+    "UPDATE ledger_checkpoint SET size = -1",
+    "UPDATE ledger_checkpoint SET root = 'x'",
+    "DROP TABLE ledger_checkpoint CASCADE",
+    "UPDATE subscriber SET nonce = NULL",
+    "DELETE FROM consent_event",
+    "DROP TABLE consent_event CASCADE",
+    "UPDATE consent SET state = 'invented'",
+    "UPDATE consent SET since = 'infinity'",
+    "UPDATE consent SET event_id = NULL",
+    "DROP TABLE consent CASCADE",
+    "DROP TABLE wording CASCADE",
+]
+
 
 def damage(database: Database, statement: str) -> None:
     """Run `statement` as somebody with all rights could, or a failing disk."""
+    if database.is_sqlite:
+        _damage_sqlite(database, statement)
+    else:
+        _damage_postgresql(database, statement)
+    database.engine.dispose()
+
+
+def _damage_postgresql(database: Database, statement: str) -> None:
+    checks = (
+        "SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM pg_constraint "
+        "WHERE contype = 'c' AND connamespace = 'public'::regnamespace"
+    )
+    required = (
+        "SELECT format('ALTER TABLE %I ALTER %I DROP NOT NULL', table_name, column_name) "
+        "FROM information_schema.columns WHERE table_schema = 'public' AND is_nullable = 'NO' "
+        "AND column_name IN ('nonce', 'event_id')"
+    )
+    with database.engine.begin() as connection:
+        connection.execute(
+            text("SET LOCAL session_replication_role = 'replica'")
+        )  # no triggers, no foreign keys
+        for made in (checks, required):
+            for (change,) in connection.execute(text(made)).all():
+                connection.execute(text(change))
+        connection.execute(text(statement))
+
+
+def _damage_sqlite(database: Database, statement: str) -> None:
     with database.engine.connect() as connection:
         driver = connection.connection
         driver.execute("PRAGMA foreign_keys=OFF")
@@ -76,7 +125,6 @@ def damage(database: Database, statement: str) -> None:
             connection.execute(text(f"DROP TRIGGER {name}"))
         connection.execute(text(statement))
         connection.commit()
-    database.engine.dispose()
 
 
 @pytest.fixture(params=DAMAGES)
@@ -106,10 +154,14 @@ def is_recorded(database: Database, person: int) -> bool:
 
 
 async def test_every_way_out_is_open(damaged: Database) -> None:
+    await assert_every_way_out_is_open(damaged)
+
+
+async def assert_every_way_out_is_open(damaged: Database) -> None:
     """One click, the page's button, and the command; each recorded, each as often as it is tried."""
     one_click, page, by_command, _ = ({person: address_of(damaged, person)} for person in (1, 2, 3, 4))
     settings = sending_settings(1).model_copy(
-        update={"database_url": sending_settings(1).database_url.__class__(str(damaged.url))}
+        update={"database_url": SecretStr(damaged.url.render_as_string(hide_password=False))}
     )
     links = links_in(damaged, settings.keys())
     async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
@@ -139,7 +191,21 @@ async def test_every_way_out_is_open(damaged: Database) -> None:
 async def test_nobody_is_mailed_whose_consent_is_in_doubt(
     damaged: Database, request: pytest.FixtureRequest
 ) -> None:
-    allowed = HARMLESS.get(request.node.callspec.params["damaged"], set())
+    await assert_only_these_are_mailed(damaged, HARMLESS.get(request.node.callspec.params["damaged"], set()))
+
+
+@pytest.mark.parametrize("statement", POSTGRESQL_DAMAGES)
+async def test_on_postgresql_nobody_is_mailed_and_every_way_out_is_open(
+    postgresql_database: Database, statement: str
+) -> None:
+    subscribe(postgresql_database, 4)
+    draft(postgresql_database)
+    damage(postgresql_database, statement)
+    await assert_only_these_are_mailed(postgresql_database, HARMLESS.get(statement, set()))
+    await assert_every_way_out_is_open(postgresql_database)
+
+
+async def assert_only_these_are_mailed(damaged: Database, allowed: set[int]) -> None:
     async with FaultyRelay() as relay:
         dispatch = dispatch_for(damaged, sending_settings(relay.port))
         refused = False
