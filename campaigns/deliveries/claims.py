@@ -12,11 +12,13 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    String,
     bindparam,
     func,
     insert,
     literal,
     select,
+    type_coerce,
     update,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -63,7 +65,9 @@ def claim_statement(*conditions: ColumnElement[bool]) -> ReturningUpdate[Any]:
         update(delivery)
         .where(delivery.c.id.in_(due.scalar_subquery()), CLAIMABLE)
         .values(state=DeliveryState.CLAIMED, worker_id=bindparam("worker"))
-        .returning(delivery.c.next_attempt_at, delivery.c.id)
+        .returning(
+            type_coerce(delivery.c.next_attempt_at, String), delivery.c.id
+        )  # as stored: only to sort by
     )
 
 
@@ -80,8 +84,8 @@ def run_claim(
     Returns their ids, oldest due first: what the relay put off or refused comes after what was never tried.
     """
     values = {"campaign": context.campaign_id, "worker": context.worker_id, "now": now, "most": limit}
-    rows = sorted(tuple(row) for row in connection.execute(statement, values | more))
-    return [number for _, number in rows]
+    rows = connection.execute(statement, values | more).all()
+    return [number for _, number in sorted(map(tuple, rows))]
 
 
 def has_due(connection: Connection, campaign_id: int, now: datetime) -> bool:

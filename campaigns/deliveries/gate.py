@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from campaigns.deliveries.claims import ClaimContext
-from campaigns.deliveries.tables import campaign, consent, delivery, instant, subscriber
+from campaigns.deliveries.tables import CLAIMED, campaign, consent, delivery, instant, subscriber
 from campaigns.models import CampaignState, DeliveryState
 from mailer.database import AnyOf, Prepared, is_postgresql, pipelined
 from subscribers.address import HashedAddress
@@ -135,7 +135,7 @@ def _gate() -> ReturningUpdate[Any]:
         .where(
             AnyOf(delivery.c.id, "ids"),
             delivery.c.worker_id == bindparam("worker"),
-            delivery.c.state == DeliveryState.CLAIMED,
+            CLAIMED,
             sending.exists(),
             consented(bindparam("topic"), delivery.c.subscriber_id),
         )
@@ -169,7 +169,7 @@ _WITHHOLD = (
     .where(
         delivery.c.id.in_(bindparam("ids", expanding=True)),
         delivery.c.worker_id == bindparam("worker"),
-        delivery.c.state == DeliveryState.CLAIMED,
+        CLAIMED,
         ~consented(bindparam("topic"), delivery.c.subscriber_id),
     )
     .values(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from campaigns.deliveries.claims import ClaimContext, claim_statement, run_claim
-from campaigns.deliveries.tables import CLAIMABLE, HELD, delivery, instant, subscriber
+from campaigns.deliveries.tables import ATTEMPTING, CLAIMABLE, CLAIMED, HELD, delivery, instant, subscriber
 from campaigns.models import DeliveryReason, DeliveryState
 from mailer.limits import ProviderFull
 
@@ -52,7 +52,7 @@ def destinations(
 
 def domains_in_flight(connection: Connection) -> list[str]:
     """The domains of all mails that any worker is offering now."""
-    statement = _DOMAINS.where(HELD, delivery.c.state == DeliveryState.ATTEMPTING)
+    statement = _DOMAINS.where(HELD, ATTEMPTING)
     return [_domain(row.email) for row in connection.execute(statement)]
 
 
@@ -75,7 +75,7 @@ _HOLD_BACK = (
     .where(
         delivery.c.id == bindparam("delivery"),
         delivery.c.worker_id == bindparam("worker"),
-        delivery.c.state == DeliveryState.CLAIMED,
+        CLAIMED,
     )
     .values(
         state=DeliveryState.PENDING,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, case, func, literal, select, updat
 
 from campaigns import deliveries
 from campaigns.deliveries import workers
-from campaigns.deliveries.tables import HELD, delivery, instant
+from campaigns.deliveries.tables import ATTEMPTING, CLAIMED, HELD, delivery, instant
 from campaigns.models import DeliveryReason, DeliveryState
 from mailer.database import AnyOf
 
@@ -50,11 +50,10 @@ def _abandon(connection: Connection, worker_ids: Sequence[int], now: datetime) -
 
 
 _OF_WORKERS = delivery.c.worker_id.in_(bindparam("workers", expanding=True))
-_IS_ATTEMPTING = delivery.c.state == DeliveryState.ATTEMPTING
 
 _RELEASE = (
     update(delivery)
-    .where(delivery.c.worker_id == bindparam("worker"), HELD, delivery.c.state == DeliveryState.CLAIMED)
+    .where(delivery.c.worker_id == bindparam("worker"), HELD, CLAIMED)
     .values(state=DeliveryState.PENDING, worker_id=None)
 )
 _HELD_BY = select(delivery.c.id, delivery.c.worker_id).where(_OF_WORKERS, HELD)
@@ -64,12 +63,12 @@ _ABANDON = (
     .where(_OF_WORKERS, HELD)
     .values(
         state=case(
-            (_IS_ATTEMPTING, literal(DeliveryState.UNCERTAIN, delivery.c.state.type)),
+            (ATTEMPTING, literal(DeliveryState.UNCERTAIN, delivery.c.state.type)),
             else_=literal(DeliveryState.PENDING, delivery.c.state.type),
         ),
-        completed_at=case((_IS_ATTEMPTING, instant("now")), else_=None),
+        completed_at=case((ATTEMPTING, instant("now")), else_=None),
         smtp_phase=None,
-        reason=case((_IS_ATTEMPTING, literal(DeliveryReason.CRASH, delivery.c.reason.type)), else_=None),
+        reason=case((ATTEMPTING, literal(DeliveryReason.CRASH, delivery.c.reason.type)), else_=None),
         worker_id=None,
     )
 )

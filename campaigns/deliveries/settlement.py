@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeEngine
 
 from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.retry import Settlement
-from campaigns.deliveries.tables import CLAIMABLE, campaign, delivery, instant, subscriber
+from campaigns.deliveries.tables import ATTEMPTING, CLAIMABLE, campaign, delivery, instant, subscriber
 from campaigns.models import CampaignState, DeliveryState
 from mailer.database import AnyOf, Prepared, is_postgresql, pipelined
 from subscribers.address import HashedAddress
@@ -60,7 +60,7 @@ def return_to_claimed(connection: Connection, context: ClaimContext, delivery_id
             .where(
                 delivery.c.id.in_(delivery_ids),
                 delivery.c.worker_id == context.worker_id,
-                delivery.c.state == DeliveryState.ATTEMPTING,
+                ATTEMPTING,
             )
             .values(state=DeliveryState.CLAIMED)
         )
@@ -90,7 +90,7 @@ def _settlement_update(values: Mapping[str, ColumnElement[Any]]) -> Update:
         .where(
             delivery.c.id == values["settled_delivery_id"],
             delivery.c.worker_id == bindparam("worker"),
-            delivery.c.state == DeliveryState.ATTEMPTING,
+            ATTEMPTING,
             delivery.c.attempts == values["settled_attempt"],
         )
         .values(

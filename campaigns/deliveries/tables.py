@@ -28,10 +28,13 @@ consent = table(Consent)
 subscriber = table(Subscriber)
 suppression = table(Suppression)
 
-# Literals, not parameters: both engines need them to see that the partial index applies.
+# Literals, not parameters: both engines need them to see that the partial index applies. And SQLite plans a statement
+# anew each time it is run where a parameter stands beside a column that a partial index names.
 CLAIMABLE: ColumnElement[bool] = literal_column("delivery.state IN ('pending', 'deferred')")
 UNCERTAIN: ColumnElement[bool] = literal_column("delivery.state = 'uncertain'")
 HELD: ColumnElement[bool] = literal_column("delivery.state IN ('claimed', 'attempting')")
+CLAIMED: ColumnElement[bool] = literal_column("delivery.state = 'claimed'")
+ATTEMPTING: ColumnElement[bool] = literal_column("delivery.state = 'attempting'")
 
 
 def instant(name: str) -> BindParameter[datetime]:

@@ -30,6 +30,27 @@ WHOLE_TABLES = (
 
 
 @contextmanager
+def planned() -> Iterator[list[str]]:
+    """The columns of deliveries that a statement changes, once each time that SQLite plans one, on connections to come."""
+    columns: list[str] = []
+
+    def authorize(action: int, table: str | None, column: str | None, *_: object) -> int:
+        if action == sqlite3.SQLITE_UPDATE and table == "delivery" and column is not None:
+            columns.append(column)
+        return sqlite3.SQLITE_OK
+
+    def watch(connection: Any, _record: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.set_authorizer(authorize)
+
+    event.listen(Pool, "connect", watch)
+    try:
+        yield columns
+    finally:
+        event.remove(Pool, "connect", watch)
+
+
+@contextmanager
 def recorded() -> Iterator[set[str]]:
     """The statements of all connections that are opened meanwhile, with their values."""
     statements: set[str] = set()
@@ -72,6 +93,19 @@ async def test_sending_looks_deliveries_and_people_up_by_their_keys(sqlite_datab
     of_mails = {statement for statement in statements if "FROM consent LEFT OUTER JOIN" not in statement}
     assert len(of_mails) < len(statements)
     assert scans(sqlite_database, of_mails) == []
+
+
+async def test_sqlite_plans_the_statements_of_each_mail_once_a_run(sqlite_database: Database) -> None:
+    subscribe(sqlite_database, 30)
+    draft(sqlite_database)
+    async with FaultyRelay(pipelining=True) as relay:
+        dispatch = dispatch_for(sqlite_database, settings_for(relay.port, smtp={"connections": 1}))
+        dispatch.start("notes")
+        sqlite_database.close()
+        with planned() as columns:
+            await dispatch.run("notes", unwatched)
+    assert columns.count("attempted_at") == 1  # the gate's
+    assert columns.count("reply_code") == 1  # the settlements'
 
 
 def test_a_withdrawal_looks_the_person_up_by_their_key(sqlite_database: Database) -> None:
