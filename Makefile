@@ -9,7 +9,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # `make test TESTS=tests/unit` or `make test PYTEST_FLAGS="-n 0 -x"`
 TESTS ?= tests
 # More processes than cores: many tests wait for servers.
-PYTEST_FLAGS ?= -n 3 --dist worksteal
+PYTEST_FLAGS ?= -n 4 --dist worksteal
 SOURCES := pyproject.toml
 
 .DEFAULT_GOAL := help

@@ -103,7 +103,6 @@ class Application:
     @asynccontextmanager
     async def open(self, _app: Starlette) -> AsyncIterator[None]:
         """What was submitted is committed before the application ends."""
-        gc.collect()
         gc.freeze()  # else every full collection walks all imported code: 50 ms that every visitor waits
         calling = asyncio.create_task(self._call_webhooks())
         self._monitoring.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -47,10 +48,11 @@ class ConsentApi:
         app.add_exception_handler(HTTPException, _answer_http)
         app.add_exception_handler(MailerError, _answer_unavailable)
         app.add_exception_handler(TimeoutError, _answer_unavailable)
-        document = describe(app, f"{public_url}{PATH}")
+        # Made when somebody asks: it takes longer than all else in the start of `serve`.
+        document = cache(lambda: JSONResponse(describe(app, f"{public_url}{PATH}")).body)
 
         async def openapi(_request: Request) -> Response:
-            return JSONResponse(document)
+            return Response(document(), media_type=JSONResponse.media_type)
 
         app.add_route(DESCRIPTION, openapi, name="openapi", include_in_schema=False)
         guarded = Authentication(app, lambda: self._service.tokens, self._service.note_use, DESCRIPTION)
