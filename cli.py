@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from mailer.config import Settings
     from mailer.database import Database
     from mailer.doctor import CheckResult, ExpectedAnswer
-    from subscribers.ledger import Journal
 
 # Name -> (module and attribute of the command, first line of its help), in the order in which a newcomer needs them.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -114,7 +113,7 @@ def mailer(context: click.Context, config: Path | None) -> None:
         config,
         web_application=WEB_APPLICATION,
         unknown_link_answer=unknown_link_answer,
-        keep_journal=keep_journal,
+        keep_outside_files=keep_outside_files,
         find_unattended=find_unattended,
     )
     context.call_on_close(context.obj.close)
@@ -154,23 +153,11 @@ def find_unattended(database: Database) -> list[CheckResult]:
     return [*attention, *failing] or [CheckResult("attention", CheckLevel.OK, "nothing waits for a person")]
 
 
-def keep_journal(settings: Settings, database: Database) -> Callable[[], None]:
-    """Let the leavers of `database` be written to the journal beside the settings; returns what finishes that."""
-    journals: list[Journal] = []
+def keep_outside_files(settings: Settings, database: Database) -> Callable[[], None]:
+    """Let the ledger of `database` keep its files beside the settings; returns what finishes that."""
+    from subscribers.ledger import OutsideFiles  # noqa: PLC0415 - as above
 
-    def record(noted: list[object]) -> None:
-        from subscribers.ledger import JOURNAL_NAME, Journal  # noqa: PLC0415 - few commands take anybody off a list
-
-        if not journals:
-            journals.append(Journal(settings.beside(JOURNAL_NAME)))
-        journals[0].record(noted)
-
-    def finish() -> None:
-        for journal in journals:
-            journal.close()
-
-    database.after_commit = record
-    return finish
+    return OutsideFiles(database, settings).close
 
 
 def _webhook_findings(connection: Connection) -> list[CheckResult]:

@@ -27,7 +27,7 @@ from mailer.config import Settings, key_source, load_settings
 from mailer.database import Clock, Database, GroupCommit
 from mailer.observability import Metric, Metrics
 from mailer.webhooks import Reach
-from subscribers.ledger import JOURNAL_NAME, Journal
+from subscribers.ledger import OutsideFiles
 from subscribers.self_service import View, unsubscribe
 from subscribers.web import COUNTED, UnsubscribeEndpoint
 from subscribers.web.api import ConsentApi
@@ -59,8 +59,7 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._database = Database(settings.database_url.get_secret_value(), settings.folder)
-        self._journal = Journal(settings.beside(JOURNAL_NAME))
-        self._database.after_commit = self._journal.record
+        self._outside = OutsideFiles(self._database, settings)
         self._commits = GroupCommit(self._database, self._apply)
         self.metrics = Metrics(
             COUNTED
@@ -112,7 +111,7 @@ class Application:
         gc.unfreeze()
         await self._commits.close()
         await self._api.close()
-        await asyncio.to_thread(self._journal.close)
+        await asyncio.to_thread(self._outside.close)
         await self._monitoring.close()
         await self._database.aclose()
 

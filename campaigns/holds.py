@@ -14,11 +14,11 @@ from sqlalchemy import Connection, delete, exists, insert, literal, select, upda
 from campaigns.deliveries import campaign, recovery, workers
 from campaigns.models import CampaignHold, CampaignState, Digest, DigestHold
 from mailer import backup
-from mailer.backup import HEAD_NAME, Marker, Position
+from mailer.backup import HEAD_NAME
 from mailer.config import Settings
-from mailer.database import Clock, Database, Kind, beat, count_beats, installation_id, table
+from mailer.database import Clock, Database, Kind, beat, table
 from mailer.errors import Refused
-from subscribers import ledger
+from subscribers.ledger import HeadFile
 
 campaign_hold = table(CampaignHold)
 digest_hold = table(DigestHold)
@@ -30,43 +30,35 @@ _MAX_NAMED = 20
 
 
 class Continuity:
-    """Watches whether the database goes back: compares it with the marker file, and keeps that up to date."""
+    """Watches whether the database goes back: compares it with the head file, and keeps that up to date."""
 
     def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
         self._database, self._clock = database, clock
-        self._marker = Marker(settings.beside(HEAD_NAME))
+        self._head = HeadFile(database, settings.beside(HEAD_NAME))
 
     def require(self) -> None:
         """Raise Refused while the database is held, and hold it where it is older than it was."""
-        noted = self._marker.read()
         with self._database.read() as connection:
-            is_older = noted is not None and _is_behind(connection, noted)
-            position, refusal = _position(connection), problem(connection)
+            is_older, refusal = self._head.is_ahead(connection), problem(connection)
+            if not is_older:
+                self._head.remember(connection)
         if is_older:
             with self._database.write() as connection:
                 hold(connection, OLDER, self._clock())
-                position, refusal = _position(connection), problem(connection)
-        self._marker.write(position, at_once=is_older)
+                refusal = problem(connection)
+            self._head.rebase()
         if refusal is not None:
             raise refusal
-
-    def note(self, *, at_once: bool = False) -> None:
-        """Remember how far the database has come, unless it has gone back; at most once a second, or `at_once`."""
-        noted = self._marker.read()
-        with self._database.read() as connection:
-            if noted is None or not _is_behind(connection, noted):
-                self._marker.write(_position(connection), at_once=at_once)
 
     def beat(self, *, is_last: bool = False) -> None:
         """Count a second in which mail was sent, and remember it. Call it each second while mail is sent, and after."""
         with self._database.write() as connection:
             beat(connection, Kind.SEND, self._clock())
-        self.note(at_once=is_last)
+        self._head.note(at_once=is_last)
 
     def rebase(self) -> None:
         """Take the database as it is now for its newest state."""
-        with self._database.read() as connection:
-            self._marker.write(_position(connection), at_once=True)
+        self._head.rebase()
 
 
 def hold(connection: Connection, reason: str, now: datetime) -> None:
@@ -146,17 +138,3 @@ def refuse(connection: Connection) -> None:
     """Raise Refused while anything is held."""
     if (found := problem(connection)) is not None:
         raise found
-
-
-def _position(connection: Connection) -> Position:
-    head = ledger.head(connection)
-    return Position(installation_id(connection), head.size, head.root, count_beats(connection, Kind.SEND))
-
-
-def _is_behind(connection: Connection, noted: Position) -> bool:
-    """Whether the database has come less far than `noted`, or along another way. Another installation's says nothing."""
-    if installation_id(connection) != noted.installation:
-        return False
-    if count_beats(connection, Kind.SEND) < noted.seconds_sent:
-        return True
-    return ledger.head(connection, noted.entries).root != noted.root

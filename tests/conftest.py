@@ -15,6 +15,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 
 from mailer.database import Database
 from tests.support.installed import InstalledMailer, install
+from tests.support.signed import signed
 
 # No deadlines: a shared machine may stall for seconds, and a property is about values.
 hypothesis.settings.register_profile("steady", deadline=None)
@@ -40,7 +41,7 @@ def database(request: pytest.FixtureRequest) -> Database:
 def sqlite_database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
     path = tmp_path / "mailer.db"
     shutil.copyfile(sqlite_template, path)
-    database = Database(f"sqlite:///{path}")
+    database = signed(Database(f"sqlite:///{path}"))
     yield database
     database.close()
 
@@ -51,7 +52,7 @@ def postgresql_database(postgresql_template: str) -> Iterator[Database]:
     name = f"test_{next(_numbers)}"
     with _maintenance(postgresql_template) as connection:
         connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template.database}"))
-    database = Database(template.set(database=name).render_as_string(hide_password=False))
+    database = signed(Database(template.set(database=name).render_as_string(hide_password=False)))
     yield database
     database.close()
     with _maintenance(postgresql_template) as connection:

@@ -22,13 +22,15 @@ MIN_SECONDS_BETWEEN = 1.0
 class Position:
     """How far a database has come.
 
-    `entries` and `root` are the ledger's size and root, `seconds_sent` counts the seconds in which mail was sent.
+    `entries` and `root` are the ledger's size and root, `checkpoint` the two signed (a C2SP signed note; empty without a
+    key). `seconds_sent` counts the seconds in which mail was sent.
     """
 
     installation: str
     entries: int
     root: str
     seconds_sent: int
+    checkpoint: str = ""
 
 
 class Marker:
@@ -38,6 +40,11 @@ class Marker:
         self._path = path
         self._written_at = -MIN_SECONDS_BETWEEN
         self._written: Position | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file."""
+        return self._path
 
     def read(self) -> Position | None:
         """What was written last; None where nothing was. Raises ConfigurationError for a file that can't be read."""
@@ -50,6 +57,7 @@ class Marker:
                 int(values["entries"]),
                 str(values["root"]),
                 int(values["seconds_sent"]),
+                str(values.get("checkpoint", "")),
             )
         except FileNotFoundError:
             return None

@@ -23,8 +23,8 @@ class CommandContext:
 
     `config` is the settings file that was asked for, or None for mailer.toml in the working directory. The
     others describe what this package does not know: `web_application` is the name of the web application's factory
-    for uvicorn, `unknown_link_answer` tells how it answers an unsubscribe link that is not ours, and `keep_journal`
-    lets a database write the leavers' journal and returns what finishes that, and `find_unattended` lists for
+    for uvicorn, `unknown_link_answer` tells how it answers an unsubscribe link that is not ours, and `keep_outside_files`
+    lets a database's ledger keep its files outside and returns what finishes that, and `find_unattended` lists for
     `mailer doctor` what needs attention in the database.
     """
 
@@ -34,15 +34,15 @@ class CommandContext:
         *,
         web_application: str,
         unknown_link_answer: Callable[[], ExpectedAnswer],
-        keep_journal: Callable[[Settings, Database], Callable[[], None]],
+        keep_outside_files: Callable[[Settings, Database], Callable[[], None]],
         find_unattended: Callable[[Database], Iterable[CheckResult]],
     ) -> None:
         self.config = config
         self.web_application = web_application
         self.unknown_link_answer = unknown_link_answer
         self.find_unattended = find_unattended
-        self._keep_journal = keep_journal
-        self._close_journal: Callable[[], None] | None = None
+        self._keep_outside_files = keep_outside_files
+        self._close_outside_files: Callable[[], None] | None = None
 
     @property
     def new_config_path(self) -> Path:
@@ -63,7 +63,7 @@ class CommandContext:
     def database(self) -> Database:
         """The database that the settings name; it connects at its first transaction."""
         database = Database(self.settings.database_url.get_secret_value(), self.settings.folder)
-        self._close_journal = self._keep_journal(self.settings, database)
+        self._close_outside_files = self._keep_outside_files(self.settings, database)
         return database
 
     @cached_property
@@ -87,8 +87,8 @@ class CommandContext:
         write_line(to_json(values) if as_json else text.rstrip("\n"))
 
     def close(self) -> None:
-        """Finish the journal and close the database's connections."""
-        if self._close_journal is not None:
-            self._close_journal()
+        """Finish the ledger's files outside, and close the database's connections."""
+        if self._close_outside_files is not None:
+            self._close_outside_files()
         if "database" in self.__dict__:
             self.database.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mailer.commands.context import CommandContext
+from mailer.commands.ledger_keys import make_ledger_key
 from mailer.commands.options import json_option
 from mailer.config import SECRETS_NAME
 from mailer.config.init_files import InitOptions, is_unfinished, write_files
@@ -18,9 +19,7 @@ from mailer.errors import ConfigurationError
 @click.option("--sender", metavar="ADDRESS", help='What recipients see as From: "Name <address>".')
 @click.option("--public-url", metavar="URL", help="Where `mailer serve` is reached from outside.")
 @click.option("--database-url", metavar="URL", help="sqlite:///mailer.db or postgresql://user@host/database.")
-@click.option(
-    "--new-key", is_flag=True, help="Make new secret keys though this database was used with others."
-)
+@click.option("--new-key", is_flag=True, help="Make new keys though this database was used with others.")
 @json_option
 @click.pass_obj
 def init(
@@ -32,6 +31,8 @@ def init(
     as_json: bool,
 ) -> None:
     """Create the settings, the secrets and the database.
+
+    Beside the secrets it makes mailer.ledger.key, which signs the consent ledger. Keep a copy of both.
 
     Safe to repeat: files that exist are left as they are, and a database with tables of this version is kept.
 
@@ -48,6 +49,11 @@ def init(
             f"{config} was there already and is left as it is; edit it to change a setting."
         )
     created = context.database.create()
+    key = context.settings.ledger_key_file
+    if key.parent == config.parent.absolute():
+        key = config.with_name(key.name)
+    if make_ledger_key(context, replace_lost=new_key):
+        made.append(key)
     secrets = config.with_name(SECRETS_NAME)
     values = {
         "config": config,
@@ -55,7 +61,10 @@ def init(
         "made": [str(path) for path in made],
         "database": "migrated" if created else "unchanged",
     }
-    lines = [f"{path}: {'made' if path in made else 'kept'}" for path in (config, secrets)]
+    lines = [
+        f"{path}: {'made' if path in made else 'kept'}"
+        for path in (config, secrets, context.settings.ledger_key_file)
+    ]
     lines.append(f"database: {'ready' if created else 'up to date'}")
     if made:
         lines += ["", f"Next: look through {config}, then run `mailer doctor`."]

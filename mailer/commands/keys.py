@@ -9,6 +9,7 @@ import click
 
 from mailer.commands.access_tokens import api
 from mailer.commands.context import CommandContext
+from mailer.commands.ledger_keys import make_ledger_key
 from mailer.commands.options import json_option
 from mailer.config import SECRETS_NAME, dkim_keys, ledger_key, secret_keys
 from mailer.errors import ConfigurationError
@@ -84,12 +85,10 @@ def ledger(context: CommandContext, as_json: bool) -> None:
     Example:
       mailer keys ledger
     """
-    path = context.settings.ledger_key_file
-    key = ledger_key.read(path)
-    if key is None:
-        key = ledger_key.fresh(headers.ascii_domain(context.settings.sender.domain))
-        ledger_key.write(key, path)
-    context.report({"vkey": key.vkey}, key.vkey, as_json=as_json)
+    make_ledger_key(context)
+    key = ledger_key.read(context.settings.ledger_key_file)
+    vkey = key.vkey if key is not None else ""
+    context.report({"vkey": vkey}, vkey, as_json=as_json)
 
 
 @keys.command("dkim")

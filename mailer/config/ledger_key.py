@@ -10,6 +10,7 @@ import base64
 import binascii
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -33,12 +34,12 @@ class LedgerKey:
     @property
     def public(self) -> bytes:
         """The public key's 32 octets."""
-        return Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
+        return _private_key(self.seed).public_key().public_bytes_raw()
 
     @property
     def id(self) -> bytes:
         """The four octets that name the key in a signature."""
-        return sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:4]
+        return _key_id(self.name, self.seed)
 
     @property
     def vkey(self) -> str:
@@ -47,7 +48,7 @@ class LedgerKey:
 
     def sign(self, text: str) -> str:
         """The signed note of `text`, which ends with a line break."""
-        signature = Ed25519PrivateKey.from_private_bytes(self.seed).sign(text.encode())
+        signature = _private_key(self.seed).sign(text.encode())
         return f"{text}\n\u2014 {self.name} {base64.b64encode(self.id + signature).decode()}\n"
 
     def open(self, note: str) -> str | None:
@@ -55,11 +56,24 @@ class LedgerKey:
         text, _, line = note.partition("\n\n")
         text += "\n"
         try:
-            signature = base64.b64decode(line.split(" ")[-1].strip(), validate=True)[4:]
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text.encode())
+            octets = base64.b64decode(
+                line.removeprefix(f"\u2014 {self.name} ").removesuffix("\n"), validate=True
+            )
+            Ed25519PublicKey.from_public_bytes(self.public).verify(octets[4:], text.encode())
         except (binascii.Error, InvalidSignature, ValueError):
             return None
-        return text
+        return text if octets[:4] == self.id else None
+
+
+@lru_cache(maxsize=8)
+def _private_key(seed: bytes) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+@lru_cache(maxsize=8)
+def _key_id(name: str, seed: bytes) -> bytes:
+    public = _private_key(seed).public_key().public_bytes_raw()
+    return sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:4]
 
 
 def fresh(domain: str) -> LedgerKey:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from mailer.database.after_commit import note
 from mailer.database.any_of import AnyOf
+from mailer.database.attachment import attached
 from mailer.database.bulk import Row, insert
 from mailer.database.columns import BIG, one_of, table
 from mailer.database.dialect import (
@@ -28,6 +29,7 @@ from mailer.database.prepared import Prepared, pipelined
 from mailer.database.signing_key import (
     SigningKey,
     WrongSecretKeys,
+    is_ledger_signed,
     last_signing_key_id,
     record_signing_key,
     require_signing_key,
@@ -50,6 +52,7 @@ __all__ = [
     "SigningKey",
     "WrongSecretKeys",
     "analyze",
+    "attached",
     "beat",
     "count_beats",
     "erase_deleted",
@@ -58,6 +61,7 @@ __all__ = [
     "insert",
     "insert_if_absent",
     "installation_id",
+    "is_ledger_signed",
     "is_postgresql",
     "last_signing_key_id",
     "lock_table",

@@ -23,6 +23,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from mailer.database import postgresql_setup, sqlite_file, sqlite_setup
 from mailer.database.after_commit import take_notes
+from mailer.database.attachment import hand_over
 from mailer.database.driver_errors import translated_errors
 from mailer.database.prepared import driver_errors
 from mailer.database.schema_version import SchemaState, is_current, read_state, wrong_version
@@ -45,6 +46,11 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._version_was_checked = False
         self.after_commit: Callable[[list[Any]], None] | None = None
+        self._attached: dict[type[Any], Any] = {}
+
+    def attach(self, value: object) -> None:
+        """Let code that has only a connection find `value` by its type (`attached`), in place of an earlier one."""
+        self._attached[type(value)] = value
 
     @cached_property
     def engine(self) -> Engine:
@@ -79,6 +85,7 @@ class Database:
             if checked:
                 self._check_version(connection)
             take_notes(connection)  # of a transaction that was rolled back
+            hand_over(connection, self._attached)
             yield connection
             noted = take_notes(connection)
         self._pass_on(noted)
@@ -94,6 +101,7 @@ class Database:
             connection, driver = self._begin_at_once()
             try:
                 take_notes(connection)
+                hand_over(connection, self._attached)
                 yield connection
                 noted = take_notes(connection)
                 with driver_errors(connection):
@@ -137,6 +145,7 @@ class Database:
         ):
             if not self._version_was_checked:
                 self._check_version(connection)
+            hand_over(connection, self._attached)
             yield connection
 
     @asynccontextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, String, select
+from sqlalchemy import Column, Connection, String, column, select
+from sqlalchemy import table as named_table
 from sqlmodel import Field, SQLModel
 
 import mailer.database.columns  # noqa: F401 - names the constraints
@@ -55,3 +56,9 @@ def last_signing_key_id(connection: Connection) -> str | None:
     newest_first = select(_TABLE.c.key_id).order_by(_TABLE.c.used_at.desc()).limit(1)
     found: str | None = connection.execute(newest_first).scalar_one_or_none()
     return found
+
+
+def is_ledger_signed(connection: Connection) -> bool:
+    """Whether the consent ledger's checkpoint was ever signed: then its key must not be made anew."""
+    checkpoint = named_table("ledger_checkpoint", column("signed"))
+    return connection.execute(select(checkpoint.c.signed)).scalar() is not None

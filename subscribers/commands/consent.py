@@ -1,17 +1,18 @@
-"""Commands of consent: grant, withdraw, history, prove, verify."""
+"""Commands of consent: grant, withdraw, history, prove, verify, sign."""
 
 from __future__ import annotations
 
 import re
+import sys
 from datetime import datetime
 from pathlib import Path
 from zipfile import ZipFile
 
 import click
 
+from mailer.backup import HEAD_NAME
 from mailer.commands import CommandContext, json_option
-from mailer.config import ledger_key
-from mailer.errors import ConfigurationError, InvalidInput, Refused
+from mailer.errors import InvalidInput, Refused
 from subscribers import ledger, rights
 from subscribers.commands import reporting
 from subscribers.commands.changes import changes
@@ -31,8 +32,8 @@ from subscribers.commands.options import (
 )
 from subscribers.commands.wording import wording as wording_group
 from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission, parse_consent_time
-from subscribers.ledger import BrokenLink, parse_note
-from subscribers.ledger.bundle import check_signed, make_bundle
+from subscribers.ledger import BrokenLink, HeadFile, parse_note
+from subscribers.ledger.bundle import make_bundle
 from subscribers.models import Channel
 from subscribers.people import Names, parse_name
 
@@ -188,47 +189,91 @@ def prove(context: CommandContext, email: str, topic: str | None, bundle: Path |
 @click.option(
     "--noted", metavar="HASH", help="A head that was noted earlier, which must still be in the ledger."
 )
+@click.option(
+    "--quick", is_flag=True, help="Look at the signature, the head file, the tree and some entries only."
+)
 @json_option
 @click.pass_obj
-def verify(context: CommandContext, noted: str | None, as_json: bool) -> None:
+def verify(context: CommandContext, noted: str | None, quick: bool, as_json: bool) -> None:
     """Verify the whole ledger and name the first broken entry.
 
-    Note the head that it prints somewhere else now and then: nobody can rewrite the ledger and keep that.
+    The ledger is compared with its signature and with the head file, mailer.head, which the database's writers can't
+    reach. Note the head that it prints somewhere else now and then, for the case that both are rolled back.
 
     \b
     Example:
       mailer consent verify
+      mailer consent verify --quick
       mailer consent verify --noted 3f5a...
     """
+    if noted is not None and quick:
+        raise click.UsageError("Use --noted without --quick: it needs all entries.")
     if noted is not None and not _HASH.fullmatch(noted):
         raise click.BadParameter("a head is 64 characters of 0-9 and a-f.", param_hint="--noted")
-    key = ledger_key.read(context.settings.ledger_key_file)
+    head_file = HeadFile(context.database, context.settings.beside(HEAD_NAME))
     try:
         with context.database.read() as connection:
-            verified = ledger.verify(connection, noted=noted, hasher=hasher_of(context))
-            signed = check_signed(connection, key) if key is not None else 0
+            covered = head_file.check(connection)
+            if quick:
+                verified = ledger.verify_quickly(connection)
+            else:
+                verified = ledger.verify(connection, noted=noted, hasher=hasher_of(context))
     except BrokenLink as error:
         if as_json:
             context.report(
                 {"intact": False, "line": error.line_id, "problem": error.problem}, "", as_json=True
             )
         raise
-    values = {"intact": True, "events": verified.events, "head": verified.head, "signed": signed}
-    text = f"The ledger is intact: {verified.events} events, {signed} of them signed, head {verified.head}."
+    values = {
+        "intact": True,
+        "events": verified.events,
+        "head": verified.head,
+        "signed": verified.signed,
+        "in_head_file": covered,
+        "quick": quick,
+    }
+    text = f"The ledger is intact: {verified.events} events, {verified.signed} of them signed, head {verified.head}."
+    if quick:
+        text += f"\nOnly its end, its tree and {verified.looked_at} entries were looked at; without --quick all are."
+    text += (
+        "\nThere is no head file to compare it with."
+        if covered is None
+        else f"\nThe head file beside the settings covers {covered} of them."
+    )
     context.report(values, text, as_json=as_json)
 
 
-def _write_bundle(context: CommandContext, email: str, topic: str, file: Path) -> None:
-    key = ledger_key.read(context.settings.ledger_key_file)
-    if key is None:
-        raise ConfigurationError(
-            f"There is no {context.settings.ledger_key_file}, which signs the ledger.",
-            hint="Make it: `mailer keys ledger`.",
-        )
+@consent.command()
+@click.option("--anew", is_flag=True, help="Replace the signature of a key that was lost.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_obj
+def sign(context: CommandContext, anew: bool, yes: bool, as_json: bool) -> None:
+    """Sign a ledger that was made before its key, as it is now.
+
+    All entries, the tree and the consents are compared first. It is needed once: each later entry is signed when it is
+    recorded.
+
+    \b
+    Example:
+      mailer consent sign
+    """
+    if anew and not yes:
+        if not sys.stdin.isatty():
+            raise Refused("Nothing was signed.", hint="Say --yes: it replaces what was signed before.")
+        click.confirm("Sign the ledger as it is, whatever was signed before?", abort=True, err=True)
+    head_file = HeadFile(context.database, context.settings.beside(HEAD_NAME))
     with context.database.write() as connection:
+        size = ledger.sign_as_it_is(connection, head_file, anew=anew)
+    head_file.rebase()
+    context.report({"signed": size}, f"Signed: {size} entries.", as_json=as_json)
+
+
+def _write_bundle(context: CommandContext, email: str, topic: str, file: Path) -> None:
+    with context.database.read() as connection:
         person = rights.find(connection, address_of(email), hasher_of(context))
         proof = ledger.prove(connection, person.id, topic)
-        made = make_bundle(connection, proof, person, key, context.settings.locale)
+        made = make_bundle(connection, proof, person, context.settings.locale)
     try:
         with ZipFile(file, "x") as archive:
             archive.writestr("proof.json", made.proof)

@@ -2,7 +2,8 @@
 
 `events`, `commitments` and `tree` are the core: values and rules without I/O. `tiles` keeps the tree, `texts`
 the wordings and notes; `ledger` appends, `reading` reads, `verification` checks the whole ledger, `safety` what sending
-rests on. `proof` shows one person's consent, `bundle` proves it to others.
+rests on. `checkpoint` signs the tree, `head_file` keeps the newest checkpoint outside the database, `journal` who left,
+`outside` holds both. `proof` shows one person's consent, `bundle` proves it to others.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from subscribers.commitments import (
     fresh_nonce,
     text_hash,
 )
+from subscribers.ledger.checkpoint import LedgerSigner, signer_of
 from subscribers.ledger.events import (
     EVERY_TOPIC,
     BrokenLink,
@@ -29,10 +31,13 @@ from subscribers.ledger.events import (
     rectification_note,
     status_after,
 )
+from subscribers.ledger.head_file import HeadFile
 from subscribers.ledger.health import LedgerHealth, refuse_freezing_if_unsafe, refuse_run_if_unsafe
 from subscribers.ledger.journal import JOURNAL_NAME, Journal, read_journal
 from subscribers.ledger.ledger import Appended, append, append_unchecked, lock
+from subscribers.ledger.outside import OutsideFiles
 from subscribers.ledger.proof import Proof, ShownWording, prove
+from subscribers.ledger.quick import verify_quickly
 from subscribers.ledger.reading import (
     CONSENT,
     EVENT,
@@ -48,6 +53,7 @@ from subscribers.ledger.reading import (
     read,
     statuses,
 )
+from subscribers.ledger.signing import sign_as_it_is
 from subscribers.ledger.texts import (
     LONGEST_LANGUAGE,
     LONGEST_VERSION,
@@ -84,11 +90,14 @@ __all__ = [
     "Appended",
     "BrokenLink",
     "ConsentStatus",
+    "HeadFile",
     "Journal",
     "LedgerEntry",
     "LedgerHealth",
+    "LedgerSigner",
     "NewEvent",
     "NewestEntry",
+    "OutsideFiles",
     "Proof",
     "ShownWording",
     "Statuses",
@@ -123,6 +132,8 @@ __all__ = [
     "rectification_note",
     "refuse_freezing_if_unsafe",
     "refuse_run_if_unsafe",
+    "sign_as_it_is",
+    "signer_of",
     "status_after",
     "statuses",
     "store_note",
@@ -130,5 +141,6 @@ __all__ = [
     "store_wording",
     "text_hash",
     "verify",
+    "verify_quickly",
     "withdraw_from_damaged",
 ]

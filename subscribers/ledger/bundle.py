@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection
 
-from mailer.config.ledger_key import LedgerKey
 from mailer.errors import Refused
 from subscribers.commitments import commit_to_subject
-from subscribers.ledger.events import BrokenLink, encode
+from subscribers.ledger.checkpoint import signer_of
+from subscribers.ledger.events import encode
 from subscribers.ledger.proof import Proof
 from subscribers.ledger.safety import check_before_freezing
-from subscribers.ledger.tiles import CHECKPOINT, read_frontier, stored_tree
+from subscribers.ledger.tiles import read_stored, stored_tree
 from subscribers.people import Person
 
 FORMAT = "release-mailer proof of consent 1"
@@ -44,50 +43,24 @@ class Bundle:
     page: str
 
 
-def sign_checkpoint(connection: Connection, key: LedgerKey) -> str:
-    """Sign the ledger's size and root (C2SP tlog-checkpoint) once all entries fit them; needs a writing transaction.
-
-    Raises BrokenLink where they do not, and where the ledger no longer holds what was signed last.
-    """
-    check_before_freezing(connection)
-    check_signed(connection, key)
-    frontier = read_frontier(connection)
-    note = key.sign(f"{key.name}\n{frontier.size}\n{base64.b64encode(frontier.root).decode()}\n")
-    connection.execute(update(CHECKPOINT).values(signed=note))
-    return note
-
-
-def check_signed(connection: Connection, key: LedgerKey) -> int:
-    """Compare the ledger with the newest checkpoint that was signed; returns its size, 0 where there is none.
-
-    Raises BrokenLink where the ledger no longer holds what was signed.
-    """
-    size = read_frontier(connection).size
-    note = connection.execute(select(CHECKPOINT.c.signed)).scalar_one()
-    if note is None:
-        return 0
-    text = key.open(note)
-    if text is None:
-        raise BrokenLink(size, "its checkpoint was signed by another key, or altered")
-    _, digits, root, *_ = text.split("\n")
-    signed = int(digits)
-    if signed > size or base64.b64encode(stored_tree(connection, size).root(signed)).decode() != root:
-        raise BrokenLink(min(signed, size), "the entries up to it are not those that were signed")
-    return signed
-
-
-def make_bundle(
-    connection: Connection, proof: Proof, person: Person, key: LedgerKey, language: str
-) -> Bundle:
+def make_bundle(connection: Connection, proof: Proof, person: Person, language: str) -> Bundle:
     """The files that prove a person's consent; nothing of anybody else is in them.
 
-    Raises BrokenLink for a damaged ledger, Refused where the address was corrected after the consent.
+    Raises BrokenLink for a damaged ledger, Refused where the address was corrected after the consent, and where the
+    ledger is not signed.
     """
     grant = proof.grant
     if commit_to_subject(person.nonce, person.email_normalised) != grant.event.subject:
         raise Refused("The address was corrected after this consent, which commits to the former one.")
-    note = sign_checkpoint(connection, key)
-    tree = stored_tree(connection, read_frontier(connection).size)
+    check_before_freezing(connection)
+    stored, signer = read_stored(connection), signer_of(connection)
+    key = signer.key if signer is not None else None
+    signed = signer.open(stored.signed) if signer is not None and stored.signed is not None else None
+    if key is None or signed is None or signed.size < grant.id:
+        raise Refused(
+            "The ledger is not signed.", hint="Run `mailer keys ledger`, then `mailer consent sign`."
+        )
+    tree = stored_tree(connection, signed.size)
     page = _page(proof, person, language)
     wording = proof.wording
     values: dict[str, Any] = {
@@ -102,7 +75,7 @@ def make_bundle(
             "version": wording.version,
         },
         "path": [one.hex() for one in tree.inclusion_path(grant.id - 1)],
-        "checkpoint": note,
+        "checkpoint": stored.signed,
         "key": key.vkey,
         "page_sha256": sha256(page.encode()).hexdigest(),
     }

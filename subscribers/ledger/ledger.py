@@ -5,6 +5,7 @@ Appending writes the event and derives the current `Consent` in one transaction,
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -21,11 +22,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from mailer.database import AnyOf, bulk, lock_table
+from mailer.database import AnyOf, bulk, lock_table, note
+from mailer.errors import MailerError
 from subscribers.commitments import (
     commit_to_subject,
 )
 from subscribers.leaver import Leaver, LeaverKind, note_leaver
+from subscribers.ledger.checkpoint import TAKING_AWAY, check_signed, signer_of
 from subscribers.ledger.events import (
     BrokenLink,
     LedgerEntry,
@@ -43,19 +46,23 @@ from subscribers.ledger.reading import (
     read,
     statuses,
 )
-from subscribers.ledger.tiles import read_frontier, store
+from subscribers.ledger.tiles import read_stored, store
 from subscribers.ledger.tree import Frontier
 from subscribers.models import ConsentKind
-
-TAKING_AWAY = frozenset(
-    {ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, ConsentKind.ERASED, ConsentKind.SUPPRESSED}
-)
 
 # Suppressions are noted where they are made, for they may concern nobody on file.
 _LEAVING = TAKING_AWAY - {ConsentKind.SUPPRESSED}
 
+log = logging.getLogger("mailer.ledger")
+
 # In an entry about somebody of whom a damaged database tells nothing: it leads to nobody.
 UNKNOWN_SUBJECT = "0" * 64
+
+
+class Grown(NamedTuple):
+    """Noted by each append for what is done after the commit: the ledger has new entries."""
+
+    last_id: int
 
 
 class Appended(NamedTuple):
@@ -130,14 +137,21 @@ def append_unchecked(connection: Connection, events: Sequence[NewEvent], now: da
 
 
 class _End(NamedTuple):
-    """Where the ledger ends: its last entry's number, and the tree's frontier unless that is damaged."""
+    """Where the ledger ends: its last entry's number, and the tree's frontier unless that is damaged.
+
+    Only what `is_intact` is signed.
+    """
 
     last_id: int
     frontier: Frontier | None
+    is_intact: bool = False
 
 
 def check_end(connection: Connection) -> None:
-    """Raise BrokenLink where the last entry or the checkpoint was tampered with, or where they do not go together."""
+    """Raise BrokenLink where the last entry or the checkpoint was tampered with, or where they do not go together.
+
+    Raises ConfigurationError where the key that signed the checkpoint is missing.
+    """
     _intact_end(connection)
 
 
@@ -147,24 +161,30 @@ def _intact_end(connection: Connection) -> _End:
         check_entry(last)
     last_id = last.id if last else 0
     try:
-        frontier = read_frontier(connection)
+        stored = read_stored(connection)
     except UNREADABLE_ROW_ERRORS as error:
         raise BrokenLink(last_id, f"its checkpoint was altered: {error}") from None
+    frontier = stored.frontier
     if frontier.size != last_id:
         raise BrokenLink(
             min(last_id, frontier.size) + 1,
             f"the checkpoint has {frontier.size} entries, the ledger {last_id}",
         )
-    return _End(last_id, frontier)
+    signed = check_signed(connection, stored)
+    if signed < last_id and (signer := signer_of(connection)) is not None and signer.key is not None:
+        log.warning(
+            "The ledger's entries %d to %d, recorded without its key, are signed now.", signed + 1, last_id
+        )
+    return _End(last_id, frontier, is_intact=True)
 
 
 def _end(connection: Connection) -> _End:
     try:
         return _intact_end(connection)
-    except (*UNREADABLE_ROW_ERRORS, BrokenLink):
+    except (*UNREADABLE_ROW_ERRORS, MailerError):
         last_id = _last_id(connection)
         try:
-            frontier = read_frontier(connection)
+            frontier = read_stored(connection).frontier
         except UNREADABLE_ROW_ERRORS:
             return _End(last_id, None)
         return _End(last_id, frontier if frontier.size == last_id else None)
@@ -179,9 +199,16 @@ def _make_entries(end: _End, events: Sequence[NewEvent], now: datetime) -> list[
 
 
 def _write(connection: Connection, end: _End, entries: Sequence[LedgerEntry]) -> None:
+    signer = signer_of(connection) if end.is_intact else None
+    sign = signer.sign if signer is not None else _not_signed
     if end.frontier is not None:
-        store(connection, end.frontier, [bytes.fromhex(entry.hash) for entry in entries])
+        store(connection, end.frontier, [bytes.fromhex(entry.hash) for entry in entries], sign)
     bulk.insert(connection, EVENT, [_row_of(entry) for entry in entries])
+    note(connection, Grown(end.last_id + len(entries)))
+
+
+def _not_signed(_size: int, _root: bytes) -> None:
+    return None
 
 
 def _with_subjects(connection: Connection, events: Sequence[NewEvent]) -> Sequence[NewEvent]:

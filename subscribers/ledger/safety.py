@@ -17,7 +17,7 @@ from mailer.database import is_postgresql
 from subscribers.ledger.events import BrokenLink, encode_fields, instant_text
 from subscribers.ledger.ledger import check_end
 from subscribers.ledger.reading import CONSENT, EVENT, UNREADABLE_ROW_ERRORS
-from subscribers.ledger.tiles import read_frontier
+from subscribers.ledger.tiles import read_stored
 from subscribers.ledger.tree import EMPTY, leaf_hash
 from subscribers.ledger.verification import check_wordings
 from subscribers.models import ConsentKind
@@ -97,7 +97,7 @@ def check_entries(connection: Connection, topic_of_wording: Mapping[str, str]) -
                 raise BrokenLink(expected, "its wording is missing")
         frontier = frontier.extended(hashes)
     try:
-        stored = read_frontier(connection)
+        stored = read_stored(connection).frontier
     except UNREADABLE_ROW_ERRORS as error:
         raise BrokenLink(expected, f"its checkpoint was altered: {error}") from None
     if stored != frontier:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
@@ -21,24 +21,42 @@ EVENT = table(ConsentEvent)
 CACHED_TILES = 64  # of 8 KB each
 
 
-def read_frontier(connection: Connection) -> Frontier:
-    """The tree as the newest append left it. Raises ValueError where its parts do not go together."""
-    row = connection.execute(select(CHECKPOINT.c.size, CHECKPOINT.c.root, CHECKPOINT.c.frontier)).first()
+class Stored(NamedTuple):
+    """The tree as the newest append left it, and the newest checkpoint that was signed."""
+
+    frontier: Frontier
+    signed: str | None
+
+
+def read_stored(connection: Connection) -> Stored:
+    """The tree in the database. Raises ValueError where its parts do not go together."""
+    columns = CHECKPOINT.c.size, CHECKPOINT.c.root, CHECKPOINT.c.frontier, CHECKPOINT.c.signed
+    row = connection.execute(select(*columns)).first()
     if row is None:
         raise ValueError("there is no checkpoint")
     frontier = Frontier.decode(row.size, row.frontier)
     if frontier.root.hex() != row.root:
         raise ValueError("the frontier does not give the root")
-    return frontier
+    return Stored(frontier, row.signed)
 
 
-def store(connection: Connection, before: Frontier, hashes: Sequence[bytes]) -> Frontier:
-    """Put these entries' hashes at the end of the tree; returns its new frontier. Needs the ledger's lock."""
+def store(
+    connection: Connection,
+    before: Frontier,
+    hashes: Sequence[bytes],
+    sign: Callable[[int, bytes], str | None],
+) -> None:
+    """Put these entries' hashes at the end of the tree, and sign its size and root. Needs the ledger's lock.
+
+    Where `sign` gives nothing, the checkpoint that was signed before stays.
+    """
     after = before.extended(hashes)
     _store_full_tiles(connection, before.size, hashes)
-    values = {"size": after.size, "root": after.root.hex(), "frontier": after.encode()}
+    root = after.root
+    values: dict[str, object] = {"size": after.size, "root": root.hex(), "frontier": after.encode()}
+    if (signed := sign(after.size, root)) is not None:
+        values["signed"] = signed
     connection.execute(update(CHECKPOINT).values(values))
-    return after
 
 
 def stored_tree(connection: Connection, size: int) -> Tree:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, func, select
 from mailer.errors import InvalidInput
 from subscribers.address import AddressHasher, normalise
 from subscribers.commitments import commit_to_note, commit_to_subject
+from subscribers.ledger.checkpoint import check_signed, signer_of
 from subscribers.ledger.events import (
     BrokenLink,
     ConsentStatus,
@@ -34,7 +35,7 @@ from subscribers.ledger.reading import (
     entries,
     entries_by_subscriber,
 )
-from subscribers.ledger.tiles import TILE, read_frontier
+from subscribers.ledger.tiles import TILE, read_stored
 from subscribers.ledger.tree import EMPTY, TILE_WIDTH, Frontier
 
 Placed: TypeAlias = tuple[int, dict[str, ConsentStatus]]
@@ -43,10 +44,15 @@ Placed: TypeAlias = tuple[int, dict[str, ConsentStatus]]
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """An intact ledger: how many entries it has, and its root (hex), to be noted elsewhere."""
+    """An intact ledger: how many entries it has, and its root (hex), to be noted elsewhere.
+
+    `signed` entries are covered by the signature, `looked_at` were hashed anew.
+    """
 
     events: int
     head: str
+    signed: int
+    looked_at: int
 
 
 def verify(
@@ -69,10 +75,11 @@ def verify(
     if not found:
         raise BrokenLink(frontier.size, "up to here no root is the one that was noted")
     _check_checkpoint(connection, frontier)
+    signed = check_all_signed(connection)
     _check_consent_table(connection)
     _check_people(connection, hasher)
     _check_notes(connection)
-    return Verified(frontier.size, frontier.root.hex())
+    return Verified(frontier.size, frontier.root.hex(), signed, frontier.size)
 
 
 class _TileCheck:
@@ -109,7 +116,7 @@ class _TileCheck:
 
 def _check_checkpoint(connection: Connection, walked: Frontier) -> None:
     try:
-        stored = read_frontier(connection)
+        stored = read_stored(connection).frontier
     except UNREADABLE_ROW_ERRORS as error:
         raise BrokenLink(walked.size, f"its checkpoint was altered: {error}") from None
     if stored.size > walked.size:
@@ -119,6 +126,19 @@ def _check_checkpoint(connection: Connection, walked: Frontier) -> None:
     if stored != walked:
         first = walked.size - walked.size % TILE_WIDTH + 1
         raise BrokenLink(min(first, walked.size), "it, or one after it, does not give the checkpoint's root")
+
+
+def check_all_signed(connection: Connection) -> int:
+    """Compare the ledger with its signed checkpoint; returns how many entries are signed: all, or none without a key.
+
+    Raises BrokenLink and ConfigurationError like `check_signed`, and BrokenLink for each entry that is not signed.
+    """
+    stored = read_stored(connection)
+    signed = check_signed(connection, stored)
+    signer = signer_of(connection)
+    if signed < stored.frontier.size and signer is not None and signer.key is not None:
+        raise BrokenLink(signed + 1, "it was recorded without the key that signs the ledger")
+    return signed
 
 
 def check_wordings(connection: Connection) -> dict[str, str]:

@@ -67,7 +67,8 @@ def test_a_backup_is_private_complete_and_has_a_checksum(mailer: InstalledMailer
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
     assert (home / "copy.db.sha256").read_text() == f"{done['sha256']}  copy.db\n"
     assert states(home / "copy.db") == ["granted"] * 3
-    assert {Path(kept["file"]).name for kept in done["keep"]} == {"mailer.toml", "mailer.secrets.toml"}
+    kept = {Path(one["file"]).name for one in done["keep"]}
+    assert kept == {"mailer.toml", "mailer.secrets.toml", "mailer.ledger.key"}
     assert sorted(path.name for path in home.glob("copy*")) == ["copy.db", "copy.db.sha256"]
 
 

@@ -30,6 +30,7 @@ from tests.support.campaign import (
 )
 from tests.support.installed import InstalledMailer
 from tests.support.relay import FaultyRelay
+from tests.support.signed import signed
 from tests.support.small_disk import fill, small_disk
 
 TIMEOUT_SECONDS = 60  # seconds for what should take one
@@ -64,6 +65,7 @@ def running(mailer: InstalledMailer, folder: Path, *args: str) -> Iterator[subpr
 
 def begin(database: Database, folder: Path, relay: FaultyRelay, people: int, settings: str = "") -> None:
     """A campaign that is being sent, and the settings for it."""
+    signed(database)
     subscribe(database, people)
     draft(database)
     dispatch_for(database, settings_for(relay.port)).start("notes")

@@ -24,6 +24,7 @@ from subscribers.ledger import NewEvent
 from subscribers.models import Channel, ConsentKind, Subscriber
 from templates.notes import ReleaseNotes
 from tests.support.relay import FaultyRelay
+from tests.support.signed import sign_as_commands_do, write_key
 
 SECRET = "a-secret-key-that-is-long-enough-for-tests"
 TOPIC = "release-notes"
@@ -76,6 +77,7 @@ def subscribe(
                 "created_at": now,
             }
         )
+    sign_as_commands_do(database)
     with database.write() as connection:
         subscriber = table(Subscriber)
         numbers = list(
@@ -89,6 +91,7 @@ def subscribe(
 
 def agree(database: Database, *numbers: int, topic: str = TOPIC) -> None:
     """Let people on file agree to another topic."""
+    sign_as_commands_do(database)
     with database.write() as connection:
         _grant(connection, numbers, topic, datetime.now(UTC))
 
@@ -105,6 +108,7 @@ def _grant(connection: Connection, numbers: Sequence[int], topic: str, now: date
 def withdraw(database: Database, *numbers: int, topic: str = TOPIC) -> None:
     """Withdraw consents, as the unsubscribe page does."""
     now = datetime.now(UTC)
+    sign_as_commands_do(database)
     with database.write() as connection:
         events = [
             NewEvent(number, topic, ConsentKind.WITHDRAWN, now, Channel.ONE_CLICK) for number in numbers
@@ -157,7 +161,8 @@ def threaded(relay: Relay) -> Iterator[Relay]:
 def write_config(
     folder: Path, port: int, *, database_url: str = "sqlite:///mailer.db", connections: int = 4
 ) -> None:
-    """Write a mailer.toml for the installed command, with a relay on loopback."""
+    """Write a mailer.toml for the installed command, with a relay on loopback, and the ledger's key."""
+    write_key(folder)
     (folder / "mailer.toml").write_text(
         f"""
 database_url = "{database_url}"

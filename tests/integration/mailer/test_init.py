@@ -16,7 +16,7 @@ from cli import mailer
 from mailer.config import Settings, config_path, load_settings
 from mailer.config.init_files import InitOptions, config_text, write_files
 from mailer.database import Database, record_signing_key
-from mailer.errors import ConfigurationError
+from mailer.errors import ConfigurationError, MailerError
 from mailer.message import Mailbox
 
 
@@ -38,11 +38,12 @@ def test_init_makes_settings_secrets_and_a_current_database(folder: Path) -> Non
     assert json.loads(result.stdout) == {
         "config": "mailer.toml",
         "secrets": "mailer.secrets.toml",
-        "made": ["mailer.toml", "mailer.secrets.toml"],
+        "made": ["mailer.toml", "mailer.secrets.toml", "mailer.ledger.key"],
         "database": "migrated",
     }
     assert sorted(path.name for path in folder.iterdir()) == [
         "mailer.db",
+        "mailer.ledger.key",
         "mailer.secrets.toml",
         "mailer.toml",
     ]
@@ -56,7 +57,7 @@ def test_secrets_and_people_are_readable_by_their_owner_only(folder: Path) -> No
     finally:
         os.umask(previous)
     modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
-    assert modes["mailer.secrets.toml"] == modes["mailer.db"] == 0o600
+    assert modes["mailer.secrets.toml"] == modes["mailer.db"] == modes["mailer.ledger.key"] == 0o600
 
 
 def test_what_init_writes_are_the_defaults(folder: Path) -> None:
@@ -253,3 +254,20 @@ def test_settings_of_another_user_do_not_count_in_folders_below(
     else:
         monkeypatch.setattr(os, "geteuid", lambda: 4242)
     assert config_path() == Path("mailer.toml")
+
+
+def test_init_makes_no_new_key_for_a_ledger_that_was_signed(folder: Path) -> None:
+    run("init")
+    (folder / "wording.txt").write_text("Yes.", encoding="utf-8")
+    run("consent", "grant", "jan@example.com", "--source", "by phone", "--wording", "wording.txt")
+    (folder / "mailer.ledger.key").unlink()
+    with pytest.raises(ConfigurationError, match="ledger was signed with it"):
+        run("init")
+    with pytest.raises(ConfigurationError, match="ledger was signed with it"):
+        run("keys", "ledger")
+    run("init", "--new-key")
+    with pytest.raises(MailerError, match="signed by another key"):
+        run("consent", "verify")
+    run("consent", "sign", "--anew", "--yes")
+    assert json.loads(run("consent", "verify", "--quick", "--json").stdout)["signed"] == 1
+    assert json.loads(run("consent", "verify", "--json").stdout)["in_head_file"] == 1

@@ -43,12 +43,12 @@ def broken(database: Database, noted: str | None = None) -> tuple[int, str]:
 
 
 def test_a_whole_ledger_tells_its_length_and_head(database: Database) -> None:
-    assert verify(database) == ledger.Verified(0, EMPTY.root.hex())
+    assert verify(database) == ledger.Verified(0, EMPTY.root.hex(), 0, 0)
     people = subscribe(database, 3)
     withdraw(database, people[1])
     with database.read() as connection:
         hashes = [bytes.fromhex(entry.hash) for entry in ledger.entries(connection)]
-    assert verify(database) == ledger.Verified(4, root_of(hashes).hex())
+    assert verify(database) == ledger.Verified(4, root_of(hashes).hex(), 4, 4)
 
 
 def test_a_head_that_was_noted_is_found_wherever_it_stands(database: Database) -> None:
@@ -158,6 +158,6 @@ def test_people_without_any_line_show_that_the_end_is_missing(database: Database
         database,
         "DELETE FROM consent",
         "DELETE FROM consent_event",
-        f"UPDATE ledger_checkpoint SET size = 0, root = '{root}', frontier = ''",
+        f"UPDATE ledger_checkpoint SET size = 0, root = '{root}', frontier = '', signed = NULL",
     )
     assert broken(database) == (1, "it is missing; subscriber 1 is on file without any line")

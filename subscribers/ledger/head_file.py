@@ -1,0 +1,150 @@
+"""The head file beside the secrets: the newest signed checkpoint that was seen, which the database must still hold.
+
+A database that is older, or went along another way, was restored or rolled back. Entries that came after the head file
+was written last, at most a second before, are covered by the checkpoint in the database alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from mailer.backup import Marker, Position
+from mailer.backup.marker import MIN_SECONDS_BETWEEN
+from mailer.database import Database, Kind, count_beats, installation_id
+from mailer.errors import MailerError
+from subscribers.ledger.checkpoint import signer_of
+from subscribers.ledger.events import BrokenLink
+from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
+from subscribers.ledger.tiles import head, read_stored
+
+CLOSE_SECONDS = 5.0
+
+log = logging.getLogger("mailer.ledger")
+
+
+class HeadFile:
+    """The head file at `path`; without a path nothing is remembered."""
+
+    def __init__(self, database: Database, path: Path | None) -> None:
+        self._database = database
+        self._marker = Marker(path)
+
+    def is_ahead(self, connection: Connection) -> bool:
+        """Whether the database has come less far than the file says, or along another way.
+
+        Raises ConfigurationError for a file that can't be read.
+        """
+        noted = self._marker.read()
+        return noted is not None and _is_behind(connection, noted)
+
+    def is_signed(self) -> bool:
+        """Whether the file holds a signed checkpoint."""
+        noted = self._marker.read()
+        return noted is not None and bool(noted.checkpoint)
+
+    def note(self, *, at_once: bool = False) -> None:
+        """Remember how far the database has come, unless it has gone back; at most once a second, or `at_once`."""
+        with self._database.read() as connection:
+            if not self.is_ahead(connection):
+                self.remember(connection, at_once=at_once)
+
+    def rebase(self) -> None:
+        """Take the database as it is now for its newest state."""
+        with self._database.read() as connection:
+            self.remember(connection, at_once=True)
+
+    def check(self, connection: Connection) -> int | None:
+        """Compare the ledger with the file; returns how many entries it covers, None where there is none.
+
+        Raises BrokenLink where they do not agree, ConfigurationError where the file can't be read.
+        """
+        noted = self._marker.read()
+        if noted is None or noted.installation != installation_id(connection):
+            return None
+        signer = signer_of(connection)
+        if noted.checkpoint and signer is not None and signer.key is not None:
+            signed = signer.open(noted.checkpoint)
+            if signed is None or (signed.size, signed.root.hex()) != (noted.entries, noted.root):
+                raise BrokenLink(noted.entries, f"{self._marker.path} was signed by another key, or altered")
+        found = head(connection, noted.entries)
+        if not found.root:
+            raise BrokenLink(noted.entries, f"it is missing; {self._marker.path} has {noted.entries} entries")
+        if found.root != noted.root:
+            raise BrokenLink(noted.entries, f"the entries up to it are not those of {self._marker.path}")
+        return noted.entries
+
+    def remember(self, connection: Connection, *, at_once: bool = False) -> None:
+        """Take the database for its newest state; at most once a second, or `at_once`."""
+        if (position := _position(connection)) is not None:
+            self._marker.write(position, at_once=at_once)
+
+
+class HeadKeeper:
+    """Keeps a head file up to date in a thread of its own: `grown` returns at once, and raises nothing."""
+
+    def __init__(self, file: HeadFile) -> None:
+        self._file = file
+        self._grown, self._closing = threading.Event(), threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def grown(self) -> None:
+        """The ledger has new entries."""
+        self._grown.set()
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._keep, name="head", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """Write what is not written yet, and end the thread."""
+        if self._thread is not None:
+            self._closing.set()
+            self._grown.set()
+            self._thread.join(CLOSE_SECONDS)
+            self._thread = None
+
+    def _keep(self) -> None:
+        while not self._closing.is_set():
+            self._grown.wait()
+            self._grown.clear()
+            self._note()
+            self._closing.wait(MIN_SECONDS_BETWEEN)
+        if self._grown.is_set():
+            self._note()
+
+    def _note(self) -> None:
+        try:
+            self._file.note(at_once=True)
+        except (MailerError, *UNREADABLE_ROW_ERRORS) as error:
+            log.warning("The head file is not up to date: %s", error)
+
+
+def _position(connection: Connection) -> Position | None:
+    """How far the database has come: as far as it is signed, where it is. None where that can't be told."""
+    newest, checkpoint = head(connection), ""
+    signer = signer_of(connection)
+    try:
+        signed = read_stored(connection).signed
+    except UNREADABLE_ROW_ERRORS:
+        return None
+    if signer is not None and signer.key is not None and newest.size:
+        opened = signer.open(signed) if signed is not None else None
+        if signed is None or opened is None:
+            return None
+        newest, checkpoint = newest._replace(size=opened.size, root=opened.root.hex()), signed
+    beats = count_beats(connection, Kind.SEND)
+    return Position(installation_id(connection), newest.size, newest.root, beats, checkpoint)
+
+
+def _is_behind(connection: Connection, noted: Position) -> bool:
+    """Whether the database has come less far than `noted`, or along another way. Another installation's says nothing."""
+    if installation_id(connection) != noted.installation:
+        return False
+    if count_beats(connection, Kind.SEND) < noted.seconds_sent:
+        return True
+    return head(connection, noted.entries).root != noted.root
