@@ -29,15 +29,21 @@ class TimeoutSettings(SettingsSection):
     final: PositiveFloat = 600
 
 
+REFRESH_TOKENS_NAME = "mailer.refresh-tokens.json"
+
+
 class OAuth2Settings(SettingsSection):
     """How to get access tokens for XOAUTH2: with the refresh token grant if `refresh_token` is set, else with client
     credentials.
+
+    A provider may replace the refresh token at each use; the newest is then kept in `refresh_tokens_file`.
     """
 
     token_url: Line
     client_id: Line
     client_secret: SecretStr | None = None
     refresh_token: SecretStr | None = None
+    refresh_tokens_file: Path = Path(REFRESH_TOKENS_NAME)
     scope: Line | None = None
     ca_file: Path | None = None
 

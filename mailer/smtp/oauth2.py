@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from mailer.config import OAuth2Settings, RelaySettings
 from mailer.smtp.outcome import presentable
+from mailer.smtp.refresh_token import RefreshToken
 
 RENEWAL_MARGIN = (
     120.0  # seconds before a token expires at which it is renewed; at most a quarter of its lifetime
@@ -65,7 +66,7 @@ def read_token(answer: bytes, now: float) -> AccessToken:
     return AccessToken(
         value,
         now + lifetime - min(RENEWAL_MARGIN, lifetime / 4),
-        renewed if isinstance(renewed, str) else None,
+        renewed if isinstance(renewed, str) and renewed else None,
     )
 
 
@@ -86,8 +87,7 @@ class TokenSource:
 
     def __init__(self, settings: OAuth2Settings) -> None:
         self._settings = settings
-        refresh = settings.refresh_token
-        self._refresh_token = refresh.get_secret_value() if refresh else None
+        self._refresh_token = RefreshToken(settings)
         self._token: AccessToken | None = None
         self._fetching = asyncio.Lock()
 
@@ -98,13 +98,25 @@ class TokenSource:
             known = self._token
             if known is None or now >= known.renew_at or known.value == refused:
                 known = self._token = await self._fetch(now)
-                self._refresh_token = known.refresh_token or self._refresh_token
             return known.value
 
     async def _fetch(self, now: float) -> AccessToken:
+        refresh_token = await asyncio.to_thread(self._refresh_token.newest)
+        try:
+            token = await self._request(refresh_token, now)
+        except TokenFailed as error:
+            replaced = await asyncio.to_thread(self._refresh_token.newest)
+            if not error.lasting or replaced == refresh_token:
+                raise
+            token = await self._request(replaced, now)  # another process got a new one meanwhile
+        if refresh_token is not None and token.refresh_token not in (None, refresh_token):
+            await asyncio.to_thread(self._refresh_token.replace, token.refresh_token)
+        return token
+
+    async def _request(self, refresh_token: str | None, now: float) -> AccessToken:
         from mailer.smtp import token_request  # noqa: PLC0415 - slow to import, and most relays take a password
 
-        fields = request_fields(self._settings, self._refresh_token)
+        fields = request_fields(self._settings, refresh_token)
         try:
             status, answer = await asyncio.to_thread(token_request.post, self._settings, fields)
         except OSError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -250,6 +252,63 @@ async def test_an_endpoint_that_gives_no_token_is_told_without_secrets(
     assert caught.value.exit_code == code
     assert CLIENT["client_secret"] not in str(caught.value)
     assert relay.heard == []
+
+
+async def test_a_refresh_token_that_the_provider_replaces_is_there_for_the_next_process(
+    endpoint: TokenEndpoint, tmp_path: Path
+) -> None:
+    endpoint.rotates = True
+    async with relay_with("starttls", "XOAUTH2", tokens=lambda: [endpoint.newest]) as relay:
+        settings = with_tokens(relay.port, "starttls", endpoint, **refreshing(tmp_path))
+        for _ in range(3):
+            await send_one(settings)
+    assert [asked["refresh_token"] for asked in endpoint.asked] == [
+        REFRESH_TOKEN, "refresh-token-1", "refresh-token-2",
+    ]  # fmt: skip
+    assert stat.S_IMODE((tmp_path / "tokens.json").stat().st_mode) == 0o600
+
+
+async def test_a_refresh_token_that_another_process_used_up_is_read_again(
+    endpoint: TokenEndpoint, tmp_path: Path
+) -> None:
+    endpoint.rotates, endpoint.life = True, 0.0
+    async with relay_with("starttls", "XOAUTH2", tokens=lambda: [endpoint.newest]) as relay:
+        settings = with_tokens(relay.port, "starttls", endpoint, **refreshing(tmp_path))
+        async with RelayPool(settings.model_copy(update={"messages_per_connection": 1})) as pool:
+            for _ in range(2):
+                async with pool.connection() as connection:
+                    assert isinstance(await connection.send(ENVELOPE, MESSAGE), Accepted)
+                await send_one(settings)
+    assert len(endpoint.asked) == 4
+
+
+async def test_a_refresh_token_that_the_settings_name_anew_is_used(
+    endpoint: TokenEndpoint, tmp_path: Path
+) -> None:
+    endpoint.rotates = True
+    async with relay_with("starttls", "XOAUTH2", tokens=lambda: [endpoint.newest]) as relay:
+        await send_one(with_tokens(relay.port, "starttls", endpoint, **refreshing(tmp_path)))
+        endpoint.refresh_token = "granted-anew"
+        await send_one(
+            with_tokens(relay.port, "starttls", endpoint, **refreshing(tmp_path, endpoint.refresh_token))
+        )
+    assert endpoint.asked[-1]["refresh_token"] == "granted-anew"
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"x": 1}', b"\xff", None], ids=repr)
+async def test_a_file_of_refresh_tokens_that_can_not_be_used_keeps_nobody_from_sending(
+    endpoint: TokenEndpoint, tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "tokens.json"
+    file.mkdir() if content is None else file.write_bytes(content)
+    endpoint.rotates = True
+    async with relay_with("starttls", "XOAUTH2", tokens=lambda: [endpoint.newest]) as relay:
+        await send_one(with_tokens(relay.port, "starttls", endpoint, **refreshing(tmp_path)))
+    assert relay.logins == 1
+
+
+def refreshing(folder: Path, token: str = REFRESH_TOKEN) -> dict[str, Any]:
+    return {"refresh_token": token, "refresh_tokens_file": folder / "tokens.json"}
 
 
 async def test_a_redirect_of_the_endpoint_is_not_followed(endpoint: TokenEndpoint) -> None:

@@ -19,12 +19,15 @@ REFRESH_TOKEN = "the-refresh-token"
 class TokenEndpoint:
     """Gives out `token-1`, `token-2` and on, each for `life` seconds; `asked` has the forms that it was sent.
 
-    `refusal` is an error that it answers with instead, as a status and a body.
+    `refusal` is an error that it answers with instead, as a status and a body. With `rotates`, each answer replaces the
+    refresh token, and the one before it ends.
     """
 
     def __init__(self, *, life: float = 3600.0) -> None:
         self.life = life
         self.asked: list[dict[str, str]] = []
+        self.rotates = False
+        self.refresh_token = REFRESH_TOKEN
         self.refusal: tuple[int, Mapping[str, str]] | None = None
         self.redirect_to: str | None = None
 
@@ -74,6 +77,10 @@ class TokenEndpoint:
             return self.refusal
         if {name: fields.get(name) for name in CLIENT} != CLIENT:
             return 401, {"error": "invalid_client"}
-        if fields["grant_type"] == "refresh_token" and fields["refresh_token"] != REFRESH_TOKEN:
+        if fields["grant_type"] == "refresh_token" and fields["refresh_token"] != self.refresh_token:
             return 400, {"error": "invalid_grant", "error_description": "The refresh token has expired."}
-        return 200, {"token_type": "Bearer", "access_token": self.newest, "expires_in": self.life}
+        answer = {"token_type": "Bearer", "access_token": self.newest, "expires_in": self.life}
+        if self.rotates:
+            self.refresh_token = f"refresh-token-{len(self.asked)}"
+            answer["refresh_token"] = self.refresh_token
+        return 200, answer
