@@ -28,7 +28,9 @@ _MOST = {
     "&": 15_000,
     "\\": 20_000,
     "\n": 10_000,
+    "\n:": 1_000,
 }
+_NAMES = {"\n": "lines", "\n:": 'lines that begin with ":"'}
 
 
 def refuse_costly(body: str, where: Callable[[int], str]) -> None:
@@ -39,7 +41,7 @@ def refuse_costly(body: str, where: Callable[[int], str]) -> None:
     for mark, most in _MOST.items():
         if body.count(mark) > most:
             place = len(mark.join(body.split(mark, most + 1)[: most + 1]))
-            name = "lines" if mark == "\n" else f'times "{mark}"'
+            name = _NAMES.get(mark, f'times "{mark}"')
             raise InvalidInput(
                 f"the text has {body.count(mark):,} {name}; the limit is {most:,}.",
                 where=where(body.count("\n", 0, place)),

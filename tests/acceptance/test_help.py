@@ -17,7 +17,6 @@ from docs.generate_cli import commands
 from tests.support.installed import InstalledMailer
 
 COMMANDS_BY_PATH = {context.command_path: (command, context) for command, context in commands()}
-MAX_CPU_SECONDS = 0.2
 
 
 @pytest.mark.parametrize("path", COMMANDS_BY_PATH)
@@ -74,11 +73,18 @@ def test_every_command_that_scripts_rely_on_exists() -> None:
 
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"]], ids=" ".join)
-def test_help_takes_less_than_a_fifth_of_a_second_of_cpu(
+def test_help_imports_little_more_than_an_interpreter_needs(
     mailer: InstalledMailer, tmp_path: Path, args: list[str]
 ) -> None:
-    """The best of five runs, because other processes can only make it slower."""
-    assert min(_cpu_seconds(mailer, args, tmp_path) for _ in range(5)) < MAX_CPU_SECONDS
+    """A few times the CPU time of a bare interpreter; with the libraries of the database it would be a hundred times.
+
+    The best of three runs of each, because other processes can only make them slower.
+    """
+    bare, help_ = (
+        min(_cpu_seconds(mailer, command, tmp_path) for _ in range(3))
+        for command in ([str(mailer.python), "-c", ""], [str(mailer.command), *args])
+    )
+    assert help_ < 20 * bare
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -130,9 +136,9 @@ def test_with_json_an_error_is_one_json_object_on_stdout(
     assert str(error["message"]) in done.stderr
 
 
-def _cpu_seconds(mailer: InstalledMailer, args: list[str], cwd: Path) -> float:
+def _cpu_seconds(mailer: InstalledMailer, command: list[str], cwd: Path) -> float:
     process = subprocess.Popen(
-        [mailer.command, *args],
+        command,
         cwd=cwd,
         env=mailer.environment(),
         stdout=subprocess.DEVNULL,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from campaigns.notes.changelog import words
+from campaigns.notes.changelog.bounds import refuse_endless
 from campaigns.notes.changelog.outline import LOWEST, Heading, Outline, looking_like_headings
 from campaigns.notes.changelog.versions import Certainty, ReleaseStatus, Title, Version, read_lead, read_title
 
@@ -34,7 +35,7 @@ def titled_headings(found: Outline) -> list[TitledHeading]:
 
 def _title(heading: Heading, found: Outline) -> Title | None:
     """The heading's title, with date and status from the line below where that line holds nothing else."""
-    if not words.MAY_NAME_A_VERSION.search(heading.text):
+    if not words.may_name_a_version(heading.text):
         return None
     title = read_title(heading.text)
     if title is None:
@@ -111,12 +112,16 @@ def _first_form(titled_headings: Sequence[TitledHeading]) -> str:
     return (plain or forms or [""])[0]
 
 
-def version_lines(found: Outline) -> list[TitledHeading]:
-    """The lines that are no headings but hold a version and nothing else: paragraphs, or else items of lists."""
+def version_lines(found: Outline, origin: str) -> list[TitledHeading]:
+    """The lines that are no headings but hold a version and nothing else: paragraphs, or else items of lists.
+
+    Raises InvalidInput, with `origin`, where there are too many lines to read.
+    """
+    refuse_endless("\n".join(found.lines), origin, by_line=True)
     titled_headings = [
         TitledHeading(heading, title)
         for heading in looking_like_headings(found)
-        if words.MAY_NAME_A_VERSION.search(heading.text)
+        if words.may_name_a_version(heading.text)
         and (title := read_title(heading.text))
         and title.versions
         and title.is_bare

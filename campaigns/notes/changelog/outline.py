@@ -12,12 +12,13 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock, list_block
 from markdown_it.token import Token
 
+from campaigns.notes.changelog import words
 from templates.markdown import create_parser
 
 LOWEST = 7  # the level of what only looks like a heading: below all that are one
 _LONGEST = 500  # characters of a line that may be a heading; longer ones are not read word by word
 _MOST_MARKUP = 40  # signs of markup in such a line
-_MARKUP = re.compile(r"[\[*_`<~\\&!:]")
+_MARKUP = "[*_`<~\\&!:"
 _BULLET = re.compile(r"[-*+]( {1,4})\S")
 _RULE = re.compile(r"[-*_](?:\s*[-*_]){2,}\s*$")
 _ATX = re.compile(r"#{1,6}(?:[ \t]|$)")
@@ -59,14 +60,14 @@ def outline(text: str) -> Outline:
     lines = lines_of(text)
     environment: dict[str, Any] = {}
     tokens = _block_parser().parse("\n".join(lines), environment)
-    words = _Words(environment)
-    headings = tuple(_headings(tokens, words))
+    read = _Words(environment)
+    headings = tuple(_headings(tokens, read))
     footnotes = {
         token.meta["label"]: (token.map[0], token.map[1])
         for token in tokens
         if token.type == "footnote_reference_open" and token.map
     }
-    return Outline(lines, headings, _leads(tokens, words), environment.get("references", {}), footnotes)
+    return Outline(lines, headings, _leads(tokens, read), environment.get("references", {}), footnotes)
 
 
 def looking_like_headings(found: Outline) -> tuple[Heading, ...]:
@@ -75,14 +76,14 @@ def looking_like_headings(found: Outline) -> tuple[Heading, ...]:
     markdown = _create_parser()
     markdown.core.ruler.enableOnly(["normalize", "block"])
     tokens = markdown.parse("\n".join(found.lines), environment)
-    words = _Words(environment)
+    read = _Words(environment)
     looking = []
     for opening, inline in pairwise(tokens):
         in_list = opening.level == 2 and opening.type == "paragraph_open"
         if opening.type == "paragraph_open" and opening.map and (opening.level == 0 or in_list):
             start = opening.map[0]
             first = inline.content.split("\n", 1)[0]
-            text, struck = words.of(first)
+            text, struck = read.of(first)
             looking.append(Heading(text, LOWEST + in_list, start, start + 1, struck))
     return tuple(looking)
 
@@ -134,23 +135,25 @@ def _end_of_plain_list(state: StateBlock, start: int, end: int) -> int | None:
     return end
 
 
-def _headings(tokens: Sequence[Token], words: _Words) -> Iterator[Heading]:
+def _headings(tokens: Sequence[Token], read: _Words) -> Iterator[Heading]:
     for opening, inline in pairwise(tokens):
         if opening.type == "heading_open" and opening.level == 0 and opening.map:
-            text, struck = words.of(inline.content)
+            text, struck = read.of(inline.content)
             yield Heading(text, int(opening.tag[1]), opening.map[0], opening.map[1], struck)
 
 
-def _leads(tokens: Sequence[Token], words: _Words) -> dict[int, str]:
-    """The first paragraph under each heading, where it is one line, also where it is quoted."""
+def _leads(tokens: Sequence[Token], read: _Words) -> dict[int, str]:
+    """The first paragraph under each heading that may name a version, where it is one line, also where it is quoted."""
     leads = {}
     for index, token in enumerate(tokens):
         if token.type != "heading_close" or token.level or not (place := tokens[index - 2].map):
             continue
+        if not words.may_name_a_version(tokens[index - 1].content):
+            continue
         below = iter(tokens[index + 1 : index + 4])
         inline = next((one for one in below if one.type not in {"blockquote_open", "paragraph_open"}), None)
         if inline and inline.type == "inline" and "\n" not in inline.content:
-            leads[place[1]] = words.of(inline.content)[0]
+            leads[place[1]] = read.of(inline.content)[0]
     return leads
 
 
@@ -163,7 +166,7 @@ class _Words:
 
     def of(self, source: str) -> tuple[str, bool]:
         """The words, and whether they begin struck out."""
-        if len(source) > _LONGEST or not 0 < len(_MARKUP.findall(source)) <= _MOST_MARKUP:
+        if len(source) > _LONGEST or not 0 < sum(map(source.count, _MARKUP)) <= _MOST_MARKUP:
             return " ".join(source[: 2 * _LONGEST].split()), False
         children = self._markdown.parseInline(source, {"references": self._references})[0].children or []
         struck = bool(children) and children[0].type == "s_open"

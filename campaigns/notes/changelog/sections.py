@@ -41,23 +41,20 @@ class _Relation(Enum):
     UNCLEAR = "either"
 
 
-def sections(found: Outline) -> tuple[Section, ...]:
-    """All sections that begin with a version or with "Unreleased", in the order of the file."""
+def divide(found: Outline, origin: str) -> tuple[tuple[Section, ...], tuple[str, ...]]:
+    """All sections that begin with a version or with "Unreleased", in the order of the file.
+
+    And the headings that name a version and begin no section, as they are written. Raises InvalidInput, with `origin`,
+    where no heading names a version and there are too many lines to look for one.
+    """
     marked = titled_headings(found)
     begun = beginnings(marked)
     if not any(titled.version for titled in begun):
-        begun = version_lines(found) or begun
-    return tuple(_Divider(found, marked, begun).sections())
-
-
-def other_headings(found: Outline, divided: Sequence[Section]) -> tuple[str, ...]:
-    """The headings that name a version and begin no section, as they are written."""
-    begun = {section.heading.start for section in divided}
-    return tuple(
-        titled.heading.text
-        for titled in titled_headings(found)
-        if titled.heading.start not in begun and titled.version
-    )
+        begun = version_lines(found, origin) or begun
+    divided = tuple(_Divider(found, marked, begun).sections())
+    starts = {section.heading.start for section in divided}
+    others = (one.heading.text for one in marked if one.version and one.heading.start not in starts)
+    return divided, tuple(others)
 
 
 @dataclass
@@ -79,11 +76,10 @@ class _Divider:
         ends: dict[int, int] = {}
         parts: set[int] = set()
         for index, titled in enumerate(self.beginnings):
-            end = len(self.found.lines)
             if titled.heading.start not in parts:
                 end, below = self._end_at_versions(index)
                 parts |= below
-            ends[titled.heading.start] = self._end_at_others(titled, end)
+                ends[titled.heading.start] = self._end_at_others(titled, end)
         for titled in self.beginnings:
             if titled.heading.start not in parts:
                 yield self._section(titled, ends[titled.heading.start])

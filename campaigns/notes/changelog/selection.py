@@ -13,7 +13,7 @@ from typing import Any
 from campaigns.notes.changelog.beginnings import version_lines
 from campaigns.notes.changelog.bounds import refuse_endless
 from campaigns.notes.changelog.outline import LOWEST, Outline, lines_of, outline
-from campaigns.notes.changelog.sections import Section, other_headings, sections
+from campaigns.notes.changelog.sections import Section, divide
 from campaigns.notes.changelog.versions import ReleaseStatus, Version, key_of, read_title
 from mailer.errors import InvalidInput, NotFound
 from templates.markdown import create_parser
@@ -61,13 +61,12 @@ class Changelog:
         refuse_endless(text, origin)
         self._outline: Outline = outline(text)
         self.origin = origin
-        divided = sections(self._outline)
+        divided, self.other_headings = divide(self._outline, origin)
         self.releases = tuple(self._release(section) for section in divided if section.title.versions)
         self.packages = frozenset(
             version.package for one in self.releases for version in one.versions if version.package
         )
         self.product = _only_package(self.releases)
-        self.other_headings = other_headings(self._outline, divided)
 
     def find(self, wanted: str) -> Release:
         """The release `wanted`: "1.2.3", "v1.2.3", or of several packages "name@1.2.3". That version comes first in it.
@@ -189,7 +188,7 @@ class Changelog:
         if not _STRAY.search(release.body):
             return
         own = {version.key for version in release.versions}
-        for mark in version_lines(outline(release.body)):
+        for mark in version_lines(outline(release.body), self.origin):
             if mark.heading.level == LOWEST and not own & mark.keys:
                 yield (
                     f"version {mark.title.versions[0].number} may begin on line "

