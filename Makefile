@@ -14,17 +14,17 @@ SOURCES := pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo relays test coverage lint bench soak mutation docs lock clean
+.PHONY: help install bytecode demo relays test coverage lint bench soak mutation docs lock clean
 
 help:  ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-install: $(VENV)/.runtime  ## Install the command into .venv, or upgrade it.
+install: $(VENV)/.runtime bytecode  ## Install the command into .venv, or upgrade it.
 
-demo: $(VENV)/.runtime  ## Install into .venv and play the whole cycle on this machine: import, send, unsubscribe, send again.
+demo: install  ## Install into .venv and play the whole cycle on this machine: import, send, unsubscribe, send again.
 	$(BIN)/mailer demo
 
-test: lint  ## Install what the tests need, then run every check and test.
+test: lint bytecode  ## Install what the tests need, then run every check and test.
 	$(BIN)/pytest $(PYTEST_FLAGS) $(TESTS)
 
 # The floor in pyproject.toml is that of the unit tests alone: quick, and the same on every machine.
@@ -86,6 +86,10 @@ $(VENV)/.runtime: requirements.lock $(SOURCES) | $(BIN)/python
 	$(PIP_INSTALL) --require-hashes --requirement requirements.lock
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# A command starts in two thirds of the time from bytecode. The user of a service may not be allowed to write it.
+bytecode: $(VENV)/.runtime
+	@$(BIN)/python -m compileall -q cli.py web.py mailer templates subscribers campaigns
 
 $(VENV)/.tests: requirements-dev.lock $(SOURCES) | $(BIN)/python
 	$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
