@@ -91,10 +91,12 @@ def kills_and_doubts(
 def kill_once(mailer: InstalledMailer, folder: Path, relay: FaultyRelay, rng: random.Random) -> bool:
     """Start a run, let it send a few, kill it at a random moment. Was it at work?"""
     before = len(relay.accepted)
-    process = subprocess.Popen(
-        [mailer.command, "campaigns", "send", "notes", "--yes"],
+    process = mailer.start(
+        "campaigns",
+        "send",
+        "notes",
+        "--yes",
         cwd=folder,
-        env=mailer.environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -119,17 +121,7 @@ def test_four_runs_at_once_send_each_subscriber_one_mail(
         url = database.url.render_as_string(hide_password=False)
         write_config(tmp_path, relay.port, database_url=url)
         dispatch_for(database, settings_for(relay.port)).start("notes")
-        runs = [
-            subprocess.Popen(
-                [mailer.command, "run-due"],
-                cwd=tmp_path,
-                env=mailer.environment(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(4)
-        ]
+        runs = [mailer.start("run-due", cwd=tmp_path) for _ in range(4)]
         ends = [(*run.communicate(timeout=120), run.returncode) for run in runs]
         assert all(code in {0, 75} for *_, code in ends), ends
         mailer.run("run-due", cwd=tmp_path)
@@ -146,13 +138,8 @@ def test_sigterm_lets_the_mails_in_the_air_land(
         relay.slowness = 0.02
         write_config(tmp_path, relay.port, database_url=sqlite_database.url.render_as_string())
         dispatch_for(sqlite_database, settings_for(relay.port)).start("notes")
-        with subprocess.Popen(
-            [mailer.command, "campaigns", "send", "notes", "--yes", "--json"],
-            cwd=tmp_path,
-            env=mailer.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
+        with mailer.start(
+            "campaigns", "send", "notes", "--yes", "--json", cwd=tmp_path, stderr=subprocess.DEVNULL
         ) as process:
             wait_for_mail(relay, 20, process)
             process.terminate()
@@ -194,14 +181,7 @@ def test_a_worker_sends_what_becomes_due_and_ends_in_order(
     draft(sqlite_database)
     with threaded(FaultyRelay(pipelining=True)) as relay:
         write_config(tmp_path, relay.port, database_url=sqlite_database.url.render_as_string())
-        with subprocess.Popen(
-            [mailer.command, "worker", "--every", "0.2"],
-            cwd=tmp_path,
-            env=mailer.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        with mailer.start("worker", "--every", "0.2", cwd=tmp_path) as process:
             dispatch_for(sqlite_database, settings_for(relay.port)).start("notes")
             wait_for_mail(relay, 50, process)
             process.terminate()

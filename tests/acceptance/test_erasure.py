@@ -49,12 +49,7 @@ def test_no_file_holds_who_was_erased_while_the_pages_are_served(
     log = home / "serve.log"
     with (
         log.open("wb") as output,
-        subprocess.Popen(
-            [mailer.command, "serve", "--port", "0", "--access-log"],
-            cwd=home,
-            env=mailer.environment(),
-            stderr=output,
-        ) as process,
+        mailer.start("serve", "--port", "0", "--access-log", cwd=home, stdout=None, stderr=output) as process,
     ):
         try:
             while b"Listening" not in log.read_bytes():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -41,13 +40,7 @@ def test_no_one_click_request_is_lost_while_the_keys_are_rotated(
     with database.read() as connection:
         links = Links(key_source(settings), installation_id(connection), settings.public_url)
     answers: Counter[int] = Counter()
-    with subprocess.Popen(
-        [mailer.command, "serve", "--port", "0"],
-        cwd=tmp_path,
-        env=mailer.environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with mailer.start("serve", "--port", "0", cwd=tmp_path, stdout=None) as process:
         try:
             assert process.stderr is not None
             address = re.search(r"http://[^ ]+", process.stderr.readline())

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,29 +32,15 @@ from tests.support.installed import InstalledMailer
 from tests.support.relay import FaultyRelay
 from tests.support.signed import signed
 from tests.support.small_disk import fill, small_disk
+from tests.support.waiting import TIMEOUT_SECONDS, until
 
-TIMEOUT_SECONDS = 60  # seconds for what should take one
 CONNECTIONS = 4
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come about"
-        time.sleep(0.01)
 
 
 @contextmanager
 def running(mailer: InstalledMailer, folder: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
     """A command at work; whatever is left of it at the end is killed."""
-    process = subprocess.Popen(
-        [mailer.command, *args],
-        cwd=folder,
-        env=mailer.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = mailer.start(*args, cwd=folder)
     try:
         yield process
     finally:

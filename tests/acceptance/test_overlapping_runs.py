@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -29,17 +28,7 @@ def test_a_run_that_finds_another_at_work_is_silent_and_done(
             connections=1,
         )
         dispatch_for(database, settings_for(relay.port)).start("notes")
-        runs = [
-            subprocess.Popen(
-                [mailer.command, "run-due"],
-                cwd=tmp_path,
-                env=mailer.environment(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(3)
-        ]
+        runs = [mailer.start("run-due", cwd=tmp_path) for _ in range(3)]
         reports = [run.communicate(timeout=240) for run in runs]
     assert [run.returncode for run in runs] == [0, 0, 0], reports
     outputs = [(out, errors) for out, errors in reports if out or errors]

@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,20 +146,28 @@ def test_one_of_nine_is_refused_and_the_eight_others_get_their_mail(
     assert "person4@example.com" not in sent.taken
 
 
+def under_way(
+    campaign: Callable[..., SendCampaign], relay: RealRelay
+) -> tuple[SendCampaign, Callable[[], Sent]]:
+    """A run of which the server has taken a quarter of the mails, and a function that waits for its end."""
+    run = campaign(relay, EVENTFUL, **PACE)
+    began, process = time.perf_counter(), run.start()
+    assert wait_for(lambda: run.taken() >= EVENTFUL // 4)
+    return run, partial(run.finish, process, began)
+
+
 @pytest.mark.parametrize("name", list(SERVERS))
 def test_a_server_that_stops_and_starts_repeats_nobody_and_loses_nobody(
     campaign: Callable[..., SendCampaign], name: str
 ) -> None:
     with running(name) as relay:
-        under_way = campaign(relay, EVENTFUL, **PACE)
-        began, process = time.perf_counter(), under_way.start()
-        assert wait_for(lambda: under_way.taken() >= EVENTFUL // 4)
+        run, finish = under_way(campaign, relay)
         relay.stop()
         relay.start()
-        sent = under_way.finish(process, began)
+        sent = finish()
         for _ in range(5):
             if any(sent.states[state] for state in OPEN):
-                sent = under_way.run()
+                sent = run.run()
     assert_nobody_twice_or_lost(sent, EVENTFUL)
 
 
@@ -167,11 +176,9 @@ def test_a_server_that_reads_its_configuration_again_repeats_nobody_and_loses_no
     campaign: Callable[..., SendCampaign], name: str
 ) -> None:
     with running(name) as relay:
-        under_way = campaign(relay, EVENTFUL, **PACE)
-        began, process = time.perf_counter(), under_way.start()
-        assert wait_for(lambda: under_way.taken() >= EVENTFUL // 4)
+        _, finish = under_way(campaign, relay)
         relay.reload()
-        assert_everybody_once(under_way.finish(process, began), EVENTFUL)
+        assert_everybody_once(finish(), EVENTFUL)
 
 
 @pytest.mark.parametrize("name", list(SERVERS))
@@ -179,13 +186,11 @@ def test_a_server_that_stands_still_for_a_second_repeats_nobody_and_loses_nobody
     campaign: Callable[..., SendCampaign], name: str
 ) -> None:
     with running(name) as relay:
-        under_way = campaign(relay, EVENTFUL, **PACE)
-        began, process = time.perf_counter(), under_way.start()
-        assert wait_for(lambda: under_way.taken() >= EVENTFUL // 4)
+        _, finish = under_way(campaign, relay)
         relay.signal_workers(signal.SIGSTOP)
         time.sleep(1)
         relay.signal_workers(signal.SIGCONT)
-        assert_everybody_once(under_way.finish(process, began), EVENTFUL)
+        assert_everybody_once(finish(), EVENTFUL)
 
 
 @pytest.mark.parametrize("name", ["postfix", "exim"])
@@ -193,14 +198,12 @@ def test_a_server_whose_processes_are_killed_repeats_nobody_and_loses_nobody(
     campaign: Callable[..., SendCampaign], name: str
 ) -> None:
     with running(name) as relay:
-        under_way = campaign(relay, EVENTFUL, **PACE)
-        began, process = time.perf_counter(), under_way.start()
-        assert wait_for(lambda: under_way.taken() >= EVENTFUL // 4)
+        run, finish = under_way(campaign, relay)
         relay.signal_workers(signal.SIGKILL)
-        sent = under_way.finish(process, began)
+        sent = finish()
         for _ in range(5):
             if any(sent.states[state] for state in OPEN):
-                sent = under_way.run()
+                sent = run.run()
     assert_nobody_twice_or_lost(sent, EVENTFUL)
 
 

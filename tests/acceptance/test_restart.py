@@ -85,14 +85,7 @@ def kill(*processes: subprocess.Popen[str]) -> None:
 def start(
     mailer: InstalledMailer, home: Path, *arguments: str, pass_fds: Sequence[int] = ()
 ) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [mailer.command, "serve", *arguments],
-        cwd=home,
-        env=mailer.environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-        pass_fds=pass_fds,
-    )
+    return mailer.start("serve", *arguments, cwd=home, stdout=None, pass_fds=pass_fds)
 
 
 def end(process: subprocess.Popen[str]) -> str:

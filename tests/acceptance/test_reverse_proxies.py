@@ -81,13 +81,7 @@ def proxy(
 
 @contextmanager
 def serve(mailer: InstalledMailer, home: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [mailer.command, "serve", "--port", str(port)],
-        cwd=home,
-        env=mailer.environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with mailer.start("serve", "--port", str(port), cwd=home, stdout=None) as process:
         try:
             assert process.stderr is not None
             assert "Listening" in process.stderr.readline()

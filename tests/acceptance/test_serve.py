@@ -24,13 +24,7 @@ def home(mailer: InstalledMailer, tmp_path: Path) -> Path:
 
 @contextmanager
 def serving(mailer: InstalledMailer, home: Path, *args: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    with subprocess.Popen(
-        [mailer.command, "serve", "--port", "0", *args],
-        cwd=home,
-        env=mailer.environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with mailer.start("serve", "--port", "0", *args, cwd=home, stdout=None) as process:
         try:
             assert process.stderr is not None
             address = re.search(r"http://\S+", process.stderr.readline())

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,19 +31,12 @@ from tests.support.campaign import (
 )
 from tests.support.installed import InstalledMailer
 from tests.support.relay import FaultyRelay
+from tests.support.waiting import TIMEOUT_SECONDS, until
 
-TIMEOUT_SECONDS = 60  # seconds for what should take one
 CONNECTIONS = 4
 PEOPLE = 2500  # more than one process claims ahead
 
 both_signals = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come about"
-        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -70,15 +63,7 @@ def holds_open(process: subprocess.Popen[str], name: str) -> bool:
 @contextmanager
 def running(mailer: InstalledMailer, folder: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
     """A command at work, in a process group of its own; what is left of it at the end is killed."""
-    process = subprocess.Popen(
-        [mailer.command, *args],
-        cwd=folder,
-        env=mailer.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-    )
+    process = mailer.start(*args, cwd=folder, process_group=0)
     try:
         yield process
     finally:

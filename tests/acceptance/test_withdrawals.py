@@ -143,13 +143,8 @@ def _sending(mailer: InstalledMailer, database: Database, folder: Path, relay: F
     """A process that sends the campaign, and has come to its end afterwards."""
     url = database.url.render_as_string(hide_password=False)
     write_config(folder, relay.port, database_url=url)
-    with subprocess.Popen(
-        [mailer.command, "campaigns", "send", "notes", "--yes"],
-        cwd=folder,
-        env=mailer.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
+    with mailer.start(
+        "campaigns", "send", "notes", "--yes", cwd=folder, stdout=subprocess.DEVNULL
     ) as process:
         try:
             yield

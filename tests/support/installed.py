@@ -7,18 +7,17 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
 class InstalledMailer:
-    """The installed `mailer` command. It sees neither the source tree nor the MAILER_* variables of the test
-    run.
-    """
+    """The installed `mailer` command. It sees neither the source tree nor the MAILER_* variables of the test run."""
 
     wheel: Path
     venv: Path
@@ -38,13 +37,35 @@ class InstalledMailer:
             return archive.namelist()
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment for `subprocess.Popen([mailer.command, ...], env=mailer.environment())`."""
+        """The clean environment, and `extra`."""
         kept = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("MAILER_", "PYTHON", "COV_"))
         }
         return kept | {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "100"} | dict(extra or {})
+
+    def start(
+        self,
+        *args: str | Path,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        stdout: int | IO[bytes] | None = subprocess.PIPE,
+        stderr: int | IO[bytes] | None = subprocess.PIPE,
+        process_group: int | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> subprocess.Popen[str]:
+        """Start `mailer ARGS` in `cwd`; `env` is added to the clean environment."""
+        return subprocess.Popen(
+            [self.command, *args],
+            cwd=cwd,
+            env=self.environment(env),
+            stdout=stdout,
+            stderr=stderr,
+            process_group=process_group,
+            pass_fds=pass_fds,
+            encoding="utf-8",
+        )
 
     def run(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,6 +14,7 @@ from campaigns.models import DeliveryReason, DeliveryState
 from mailer.database import Database
 from tests.support.campaign import dispatch_for, settings_for
 from tests.support.deliveries import SentCampaign
+from tests.support.waiting import until
 
 
 def test_deliveries_without_an_attempt_are_deleted_with_their_campaign_only(database: Database) -> None:
@@ -62,13 +62,12 @@ def test_deleting_waits_for_an_attempt_that_is_being_recorded(postgresql_databas
 def wait_for_a_lock(database: Database) -> None:
     """Wait until a connection waits for the lock of another."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
+
+    def is_waiting() -> bool:
         with database.read() as connection:
-            if connection.exec_driver_sql(waiting).scalar_one():
-                return
-        time.sleep(0.01)
-    raise AssertionError("nobody waits")
+            return bool(connection.exec_driver_sql(waiting).scalar_one())
+
+    until(is_waiting, "waiting for a lock")
 
 
 def test_cancelling_frees_and_dates_what_was_claimed_and_clears_its_reason(database: Database) -> None:

@@ -73,14 +73,7 @@ class SendCampaign:
 
     def start(self) -> subprocess.Popen[str]:
         """The command, under way."""
-        return subprocess.Popen(
-            [self._mailer.command, "campaigns", "send", "notes", "--yes", "--json"],
-            cwd=self._folder,
-            env=self._mailer.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return self._mailer.start("campaigns", "send", "notes", "--yes", "--json", cwd=self._folder)
 
     def run(self) -> Sent:
         """The command, to its end."""
