@@ -81,6 +81,18 @@ def test_a_worker_is_at_work_until_its_lease_has_passed_or_it_is_retired(databas
     assert not _any_at_work(campaign, timedelta(0))
 
 
+def test_unretired_workers_are_those_at_work_and_the_dead(database: Database) -> None:
+    campaign = SentCampaign(database, 0)
+    dead, retired, alive = (
+        campaign.worker(campaign.now - 2 * LEASE),
+        campaign.worker(),
+        campaign.worker(),
+    )
+    with database.write() as connection:
+        workers.retire(connection, retired.worker_id, campaign.now)
+        assert sorted(workers.unretired(connection)) == [dead.worker_id, alive.worker_id]
+
+
 def test_this_process_is_not_gone() -> None:
     assert not Process.current().is_gone()
     assert Process.current().number.startswith(f"{os.getpid()}:")
