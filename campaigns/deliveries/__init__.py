@@ -1,4 +1,4 @@
-"""One campaign to one subscriber: the statements that change a delivery's state.
+"""The statements that change the state of deliveries. A delivery is one campaign to one subscriber.
 
     pending -> claimed -> attempting -> accepted | deferred (claimable again when due) | rejected | uncertain
                       `-> withheld      (no consent: the gate did not let it through)

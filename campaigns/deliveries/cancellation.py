@@ -19,7 +19,7 @@ from campaigns.models import CampaignState, DeliveryState
 
 
 def discard(connection: Connection, campaign_id: int) -> bool:
-    """Delete a campaign's deliveries, unless one of them was ever attempted; whether they were deleted."""
+    """Delete a campaign's deliveries, unless one was attempted; returns whether they were deleted."""
     rows = connection.execute(
         select(delivery.c.attempts).where(delivery.c.campaign_id == campaign_id).with_for_update()
     )
@@ -30,12 +30,12 @@ def discard(connection: Connection, campaign_id: int) -> bool:
 
 
 def cancel_leftovers(connection: Connection, now: datetime) -> None:
-    """Cancel what was in flight when its campaign was cancelled, and would otherwise be tried again."""
+    """Cancel claimable deliveries of cancelled campaigns. They were in flight when the campaign was cancelled."""
     connection.execute(_CANCEL_LEFTOVERS, {"now": now})
 
 
 def cancel_open(connection: Connection, campaign_id: int, now: datetime) -> None:
-    """Cancel what is not in flight."""
+    """Cancel the campaign's deliveries that are not in flight."""
     connection.execute(_CANCEL_OPEN, {"campaign": campaign_id, "now": now})
 
 

@@ -40,7 +40,7 @@ from subscribers.audience import consented
 
 @dataclass(frozen=True, slots=True)
 class ClaimContext:
-    """One worker at one campaign: whose claims they are, and which consent they need."""
+    """The worker and the campaign of some claims, and the topic of the consent that they need."""
 
     worker_id: int
     campaign_id: int
@@ -81,7 +81,7 @@ def run_claim(
 ) -> list[int]:
     """Claim up to `limit` deliveries; `more` are values of the statement's own conditions.
 
-    Returns their ids, oldest due first: what the relay put off or refused comes after what was never tried.
+    Returns their ids, oldest due first. So deferred deliveries come after those without an attempt.
     """
     values = {"campaign": context.campaign_id, "worker": context.worker_id, "now": now, "most": limit}
     rows = connection.execute(statement, values | more).all()
@@ -101,7 +101,7 @@ def count_claimable(connection: Connection, campaign_id: int) -> int:
 
 
 def enrol(connection: Connection, campaign_id: int, topic: str, now: datetime) -> None:
-    """Make one pending delivery for each person who agrees to `topic` now."""
+    """Create a pending delivery for each person who consents to `topic` now."""
     audience = (
         select(
             literal(campaign_id),
@@ -115,7 +115,7 @@ def enrol(connection: Connection, campaign_id: int, topic: str, now: datetime) -
     )
     columns = ["campaign_id", "subscriber_id", "state", "attempts", "next_attempt_at"]
     connection.execute(insert(delivery).from_select(columns, audience))
-    # With the old statistics PostgreSQL would begin the gate with all consents.
+    # With outdated statistics PostgreSQL would plan the gate with a scan of all consents.
     analyze(connection, campaign, consent, delivery, subscriber, suppression)
 
 
@@ -127,7 +127,7 @@ def is_being_sent(connection: Connection, campaign_id: int) -> bool:
 
 
 def is_open(connection: Connection, campaign_id: int) -> bool:
-    """Whether any delivery may still change by itself: claimable, claimed or in flight."""
+    """Whether any delivery is claimable, claimed or in flight."""
     return any(
         connection.execute(statement, {"campaign": campaign_id}).first() is not None
         for statement in (_ANY_CLAIMABLE, _ANY_HELD)

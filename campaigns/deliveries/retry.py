@@ -1,4 +1,4 @@
-"""From an outcome to a settlement: the delivery's next state, and when it is tried again or given up."""
+"""Decide what follows from an outcome: the delivery's next state, and the time of the next attempt."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def settlement_for(
 ) -> Settlement:
     """What to record for `outcome` of attempt number `attempts`. `jitter` is a random number from 0 to 1.
 
-    `has_other_relay`: there is another relay, which may accept at once what this one defers for reasons of its own.
+    `has_other_relay`: another relay may accept at once what this relay defers for its own reasons.
     """
     if isinstance(outcome, Accepted):
         reply = outcome.reply

@@ -1,4 +1,4 @@
-"""The runs that hold claims: their leases, and which of them are dead.
+"""The workers that hold claims: their leases, and which of them are dead.
 
 A worker renews its lease in the transactions that it makes. A worker whose lease has passed, or whose process on
 this machine is gone, is retired by the next run: in one transaction its claims become pending and its attempts
@@ -26,7 +26,7 @@ worker = table(Worker)
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process of one boot of one machine. `host` is a hash; it names no one outside the machine."""
+    """A process on one machine since its last boot. `host` is a hash, which reveals nothing about the machine."""
 
     host: str
     number: str
@@ -55,7 +55,7 @@ def register(connection: Connection, process: Process, now: datetime, lease: tim
 
 
 def renew(connection: Connection, worker_id: int, now: datetime, lease: timedelta) -> bool:
-    """Prolong the lease; False if the worker is retired and must stop. Nobody can retire it until commit.
+    """Extend the lease; False if the worker is retired and must stop. Nobody can retire it until commit.
 
     The lease is never shortened: where two transactions of a worker renew it, the later one may commit first.
     """
@@ -63,7 +63,7 @@ def renew(connection: Connection, worker_id: int, now: datetime, lease: timedelt
 
 
 def retire(connection: Connection, worker_id: int, now: datetime) -> None:
-    """Mark a worker as retired: none of its claims is valid any more."""
+    """Retire a worker: its claims are no longer valid."""
     connection.execute(_RETIRE, {"worker": worker_id, "now": now})
 
 

@@ -1,4 +1,4 @@
-"""Release notes as teams write them: Markdown with front matter, or one version of a changelog."""
+"""Read release notes: Markdown with front matter, or one version of a changelog."""
 
 from __future__ import annotations
 

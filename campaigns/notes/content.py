@@ -1,4 +1,4 @@
-"""The content of a campaign: notes and pictures as they are kept, rendered, checked and frozen."""
+"""The content of a campaign: read notes and images, store, render and hash them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from templates.brand import Brand
 from templates.markdown import parse_notes
 from templates.notes import ReleaseNotes, RenderedNotes
 
-# Embeddings, overrides and isolates: they make a text read otherwise than it is written.
+# Embeddings, overrides and isolates change the order in which text is displayed.
 _DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 LARGEST_IMAGE = 1_000_000  # bytes
 LARGEST_IMAGES = 3_000_000  # bytes, of all images of a mail
@@ -27,7 +27,7 @@ _MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GI
 
 
 def dump_notes(notes: ReleaseNotes) -> str:
-    """Notes as JSON, for the database."""
+    """The notes as JSON, for the database."""
     values = asdict(notes)
     return json.dumps(values | {"date": notes.date.isoformat() if notes.date else None}, ensure_ascii=False)
 
@@ -39,7 +39,7 @@ def load_notes(document: str) -> ReleaseNotes:
 
 
 def read_text(path: Path) -> str:
-    """A file of notes as Markdown. Its size is judged before it is opened: a device or a pipe would never end.
+    """Read a file of notes as Markdown. The size is checked before opening: a device or a pipe would never end.
 
     Raises InvalidInput, which names the file, where it is too large, not UTF-8, in a format that can't be mailed, or
     can't be read. Controls of the direction of text are left out.
@@ -60,7 +60,7 @@ def read_text(path: Path) -> str:
 
 
 def read_images(notes: ReleaseNotes, folder: Path, settings: Settings) -> dict[str, InlineImage]:
-    """The pictures beside the notes, or in the settings' assets_dir, by their source in the Markdown.
+    """Read the images beside the notes, or in the settings' assets_dir. The key is the source in the Markdown.
 
     Raises InvalidInput with file and line for one that is missing, elsewhere, too large or not a PNG, JPEG or GIF,
     and for pictures that are too large together.
@@ -81,7 +81,7 @@ def read_images(notes: ReleaseNotes, folder: Path, settings: Settings) -> dict[s
 
 
 def _inside(folders: Sequence[Path], source: str, where: str) -> Path:
-    """The file of an image, in one of the folders once links and ".." are resolved; there first where it exists."""
+    """The path of an image inside one of the folders, after links and ".." are resolved. An existing file is preferred."""
     try:
         found = [
             path
@@ -100,7 +100,7 @@ def _inside(folders: Sequence[Path], source: str, where: str) -> Path:
 
 
 def read_image(path: Path, where: str) -> InlineImage:
-    """A picture from a file, named after its content. Raises InvalidInput, with `where`."""
+    """Read an image. Its content id is derived from its content. Raises InvalidInput with `where`."""
     try:
         size = path.stat().st_size
         # A device or a pipe is not opened: it would never end.
@@ -122,7 +122,7 @@ def read_image(path: Path, where: str) -> InlineImage:
 
 
 def brand_of(settings: Settings) -> Brand:
-    """The brand as the settings describe it, its logo read from its file."""
+    """The brand in the settings, with the logo read from its file."""
     brand: BrandSettings = settings.brand
     logo = read_image(brand.logo, "[brand] logo") if brand.logo else None
     return Brand(
@@ -137,7 +137,7 @@ def brand_of(settings: Settings) -> Brand:
 
 
 def render_notes(notes: ReleaseNotes, images: Mapping[str, InlineImage], settings: Settings) -> RenderedNotes:
-    """The notes as a mail with open slots. Raises InvalidInput or TemplateError with file and line."""
+    """Render the notes as a mail with open slots. Raises InvalidInput or TemplateError with file and line."""
     from templates.render import render  # noqa: PLC0415 - Jinja2 and MJML are slow to import, and frozen mail needs neither
 
     return render(
@@ -150,7 +150,7 @@ def render_notes(notes: ReleaseNotes, images: Mapping[str, InlineImage], setting
 
 
 def content_hash(rendered: RenderedNotes) -> str:
-    """SHA-256 (hex) over everything of the content that recipients get."""
+    """The SHA-256 (hex) of the whole content that recipients get."""
     parts = [rendered.subject, rendered.html, rendered.text]
     parts += [
         f"{image.content_id} {image.content_type} {hashlib.sha256(image.data).hexdigest()}"

@@ -1,4 +1,4 @@
-"""In which format a file of notes is written. All that is not Markdown is converted or refused: no reader gets raw markup."""
+"""Detect the format of a file of notes. Formats other than Markdown are converted or refused, so no mail has raw markup."""
 
 from __future__ import annotations
 

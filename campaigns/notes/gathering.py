@@ -1,7 +1,7 @@
-"""What came into a changelog since people last heard of it, as one set of notes.
+"""Make one set of notes from the releases in a changelog that were not announced yet.
 
-What people heard of is kept as lines: versions, and behind a "#" the headings of what is never announced (yanked
-releases, headings that begin none). So nothing that stood in the file before counts as new, also where an edit makes
+Announced releases are stored as lines: versions, and after a "#" the headings that are never announced (yanked
+releases, headings without a release). So nothing that stood in the file before counts as new, also where an edit makes
 it readable as a release. What is unreleased is not kept: it is new once it is released.
 """
 
@@ -22,7 +22,7 @@ _DEEPEST = 6
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the gathered notes say about themselves."""
+    """The front matter of the gathered notes."""
 
     locale: Locale
     topic: str
@@ -32,7 +32,7 @@ class Frame:
 
 
 def heard_lines(changelog: Changelog, since: str | None = None) -> tuple[str, ...]:
-    """The lines for all that stands in a changelog now, or for what is not newer than the version `since`.
+    """The lines of everything in a changelog, or of everything up to the version `since`.
 
     Raises what `Changelog.find` raises for `since`.
     """
@@ -49,7 +49,7 @@ def heard_lines(changelog: Changelog, since: str | None = None) -> tuple[str, ..
 def unheard(
     changelog: Changelog, heard: Collection[str], *, pre_releases: bool = False
 ) -> tuple[Release, ...]:
-    """The releases that are not among the `heard` lines, newest first. Only what is released and says something.
+    """The releases that are not among the `heard` lines, newest first. They are released and not empty.
 
     Raises InvalidInput, as `Changelog.find` does, where it is unclear what belongs to one of them.
     """
@@ -69,7 +69,7 @@ def unheard(
 
 
 def passed_over(changelog: Changelog) -> tuple[str, ...]:
-    """The lines for what a digest saw and did not announce: pre-releases, yanked releases, and headings of neither."""
+    """The lines of everything that a digest does not announce: pre-releases, yanked releases, and other headings."""
     unannounced = [
         release.heading
         for release in changelog.releases
@@ -80,7 +80,7 @@ def passed_over(changelog: Changelog) -> tuple[str, ...]:
 
 
 def announced(lines: Collection[str]) -> list[str]:
-    """The versions among the lines."""
+    """The versions in the lines."""
     return [line for line in lines if not line.startswith(_HEADING)]
 
 
@@ -123,7 +123,7 @@ def gather_notes(changelog: Changelog, found: Sequence[Release], frame: Frame) -
 
 
 class _Heard:
-    """The versions among the heard lines, compared without regard to how they are written."""
+    """The versions in the heard lines. Comparison ignores different spellings of a version."""
 
     def __init__(self, lines: Collection[str]) -> None:
         self._packages: dict[str, set[str]] = {}
@@ -132,7 +132,7 @@ class _Heard:
             self._packages.setdefault(_plain(Version(number)), set()).add(package.lower())
 
     def include(self, version: Version) -> bool:
-        """Whether it was heard of, of this package or of one that was not named on one of the two occasions."""
+        """Whether the version is among them, for the same package or where either does not name a package."""
         packages = self._packages.get(_plain(version), set())
         return bool(packages) and (
             version.package is None or version.package.lower() in packages or "" in packages
@@ -140,12 +140,12 @@ class _Heard:
 
 
 def _plain(version: Version) -> str:
-    """A version without zeros at its end: 1.2 and 1.2.0 are one."""
+    """A version without zeros at its end: 1.2 and 1.2.0 are equal."""
     return re.sub(r"(?:\.0)+(?=$|-)", "", version.key)
 
 
 def _below(body: str) -> str:
-    """The body with its headings in their order of rank below the heading of their release."""
+    """The body, with its headings moved to the levels below the heading of the release."""
     found = outline(body)
     lines = list(lines_of(body))
     highest = min((heading.level for heading in found.headings), default=_TOP)

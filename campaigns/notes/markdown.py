@@ -1,4 +1,4 @@
-"""Release notes from what teams already write: Markdown with front matter, or a changelog's section."""
+"""Read release notes from Markdown with front matter, or from a section of a changelog."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FENCE = "---"
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What holds where the notes do not say: from the settings, or from the command line."""
+    """Default values for the front matter, from the settings or the command line."""
 
     locale: Locale
     topic: str
@@ -39,9 +39,9 @@ class _Entry:
 
 
 def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
-    """Notes from a Markdown file with front matter (title, version, date, locale, topic, preheader, base_url).
+    """Read notes from a Markdown file with front matter (title, version, date, locale, topic, preheader, base_url).
 
-    All keys may be left out; a leading ``# Heading`` stands in for the title. `origin` is the file's name.
+    All keys are optional; without a title a leading ``# Heading`` is the title. `origin` is the file's name.
     Raises InvalidInput, with file and line, for a key that is unknown or a value that is not valid.
     """
     if len(text) > 4 * MAX_BODY_CHARACTERS:
@@ -99,7 +99,7 @@ def read_changelog(
     title: str | None = None,
     preheader: str | None = None,
 ) -> ReleaseNotes:
-    """Notes from the section of `version` in a changelog in Markdown, such as Keep a Changelog's.
+    """Read notes from the section of `version` in a changelog in Markdown, such as Keep a Changelog's.
 
     Reference links that are defined elsewhere in the file come along.
     Raises what `Changelog.find` raises.
@@ -140,7 +140,7 @@ def _front_matter(lines: Sequence[str], origin: str) -> tuple[dict[str, _Entry],
 
 
 def _entries(source: str, origin: str) -> Iterator[tuple[str, _Entry]]:
-    """Keys and values as they are written: YAML's own types would turn version 2.10 into 2.1."""
+    """The keys and values as text: YAML's types would change version 2.10 into 2.1."""
     try:
         node = yaml.compose(source, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -195,7 +195,7 @@ def _leading_heading(lines: Sequence[str], start: int) -> tuple[str | None, int]
 
 
 def _subject(entry: _Entry) -> str:
-    """A line that may stand in a header and in an inbox."""
+    """The title as the subject of a mail: one line, and not too long."""
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in entry.value):
         raise InvalidInput(
             "there is a control character in it.", where=entry.where, hint="Type the line anew."

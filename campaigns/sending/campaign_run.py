@@ -41,7 +41,7 @@ class CampaignRuns:
         self._throttle = Throttle(relays, settings.providers, settings.zone)
 
     async def run(self, slug: str, watch: Watch) -> Tally:
-        """Send what is due of a campaign that is being sent; `watch` is open while mails go out.
+        """Send the due deliveries of a campaign; `watch` is open while mails go out.
 
         Outside its send window nothing is sent, and a run stops in order when the window closes.
         Errors of relay and database during the run are not raised: the tally says why a run ended early.
@@ -75,19 +75,19 @@ class CampaignRuns:
         return tally
 
     def retire_dead(self) -> None:
-        """Recover what dead workers left."""
+        """Retire dead workers and recover their deliveries."""
         with self._database.write() as connection:
             now = self._clock()
             if dead := workers.find_dead(connection, now):
                 recovery.retire(connection, dead, now)
 
     def opens_at(self, campaign: Campaign) -> datetime:
-        """When mails of a campaign may go out: now, or when its send window opens next."""
+        """When the campaign's send window is open: now, or its next opening."""
         window, now = self._window(campaign), self._clock()
         return window.next_open(now) if window else now
 
     def may_send_at(self, connection: Connection, campaign: Campaign) -> datetime:
-        """When window and limits let the campaign's next mail through: now, or later."""
+        """When the send window and the limits allow the campaign's next mail: now, or later."""
         return max(self.opens_at(campaign), self._throttle.opens_at(connection, self._clock()))
 
     async def _send(
@@ -109,7 +109,7 @@ class CampaignRuns:
 
     @contextlib.asynccontextmanager
     async def _beating(self) -> AsyncIterator[None]:
-        """Count the seconds in which mail is sent, so that a database from before is recognised."""
+        """Count the seconds of sending in the database, so that an older copy of the database is recognised."""
         ended = asyncio.Event()
 
         async def beat_each_second() -> None:
@@ -150,7 +150,7 @@ class CampaignRuns:
             watching.cancel()
 
     def _end_worker(self, worker_id: int) -> None:
-        """Give back its claims and retire it. Where the database takes nothing, the lease expires by itself."""
+        """Release the claims of a worker and retire it. If the database accepts no write, the lease expires by itself."""
         with contextlib.suppress(MailerError), self._database.write() as connection:
             recovery.release(connection, worker_id)
             recovery.retire(connection, [worker_id], self._clock())

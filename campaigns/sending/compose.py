@@ -31,7 +31,7 @@ from templates.notes import RenderedNotes
 
 
 class Addressee(Protocol):
-    """The four fields."""
+    """The four fields of a recipient."""
 
     @property
     def salutation(self) -> str: ...
@@ -45,7 +45,7 @@ class Addressee(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An invented person, to look at a mail with."""
+    """A fictitious recipient for previews and proofs."""
 
     salutation: str
     first_name: str
@@ -54,15 +54,15 @@ class Example:
 
 
 def example(locale: Locale) -> Example:
-    """The person that previews and proofs are addressed to."""
+    """The fictitious recipient in a language."""
     salutation = {"nl": "mevrouw", "en": "Ms"}[locale]
     return Example(salutation, "Zoë", "de Vries", "zoe@example.com")
 
 
 class Composer:
-    """Puts the mails of one campaign together. What all of them share is made once, here.
+    """Composes the mails of one campaign. The parts that all mails share are made once, here.
 
-    Raises what `compile_skeleton` raises, and ConfigurationError for sender, keys or addresses that don't do.
+    Raises what `compile_skeleton` raises, and ConfigurationError for an invalid sender, key or address.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Composer:
         }
 
     def through(self, relay: str) -> Composer:
-        """What puts the mails together that go through `relay`, which may have an identity of its own."""
+        """The skeleton for mails through `relay`, which may have its own sender."""
         return self._through.get(relay, self)
 
     def compose(self, recipient: ConsentedRecipient, now: datetime) -> tuple[Envelope, Content]:
@@ -104,7 +104,7 @@ class Composer:
         )
 
     def proof(self, now: datetime, email: str | None = None) -> tuple[Envelope, Content]:
-        """The mail as an invented person would get it, for the team's own eyes; its link belongs to nobody."""
+        """A proof: the mail to a fictitious recipient, for the team. Its link belongs to nobody."""
         person = example(self._locale)
         return self._compose(0, 0, NO_ADDRESS, replace(person, email=email or person.email), now)
 
@@ -124,7 +124,7 @@ class Composer:
 
 
 def campaign_mail(slug: str, topic: str, rendered: RenderedNotes, settings: Settings) -> MailTemplate:
-    """What all mails of a campaign have in common, as the assembly wants it."""
+    """The template that all mails of a campaign share."""
     domain = settings.sender.domain
     return MailTemplate(
         sender=settings.sender,

@@ -43,15 +43,15 @@ class Dispatch:
         self._runs = CampaignRuns(database, settings, clock, self._continuity)
 
     def rendered(self, slug: str) -> RenderedNotes:
-        """A campaign's mail with open slots: as it was frozen, or as it would be now."""
+        """The campaign's mail with open slots: the frozen content, or else the current content."""
         return self._preparation.rendered(slug)
 
     def findings(self, slug: str) -> tuple[Finding, ...]:
-        """What lint finds in a campaign's mail."""
+        """The findings of lint about the campaign's mail."""
         return self._preparation.findings(slug)
 
     def composer(self, slug: str, *, is_proof: bool = False) -> Composer:
-        """Composes a campaign's mails, with its content as it is now; the subject of a proof says that it is one."""
+        """A composer with the campaign's current content. With `is_proof` the subject says that the mail is a proof."""
         return self._preparation.composer(slug, is_proof=is_proof)
 
     def source_change(self, slug: str) -> str | None:
@@ -59,7 +59,7 @@ class Dispatch:
         return self._preparation.source_change(slug)
 
     def act(self, slug: str, act: Act) -> CampaignState:
-        """Pause, resume or cancel a campaign, whichever host is sending it."""
+        """Pause, resume or cancel a campaign. It may be sent by any host."""
         with self._database.write() as connection:
             campaign = catalogue.find(connection, slug)
             return transitions.change_state(connection, campaign, act, self._clock())
@@ -75,9 +75,9 @@ class Dispatch:
     def schedule(
         self, slug: str, due: DueTime, window: str | None = None, preflight: Preflight | None = None
     ) -> CampaignState:
-        """Freeze the content and leave the campaign to `start_due`; `window` becomes its own send window.
+        """Freeze the content and set the due time, at which `start_due` starts the campaign. `window` overrides the settings.
 
-        What `preflight` refuses leaves the campaign as it was.
+        If `preflight` refuses, the campaign does not change.
         """
         own_window = self._parse_window(window)
         campaign, rendered = self._check(slug, Act.SCHEDULE, preflight)
@@ -89,7 +89,7 @@ class Dispatch:
         return state
 
     def unschedule(self, slug: str) -> CampaignState:
-        """Take back a due time; the campaign is a draft again, or approved where it was."""
+        """Remove the due time. The campaign becomes a draft again, or approved if it was approved."""
         with self._database.write() as connection:
             campaign = catalogue.find(connection, slug)
             state = transitions.change_state(connection, campaign, Act.UNSCHEDULE, self._clock())
@@ -97,9 +97,9 @@ class Dispatch:
         return state
 
     def update(self, slug: str, source: NotesSource | None = None) -> CampaignState:
-        """Read the notes again, from `source` or from where they came; the campaign is a draft again.
+        """Read the notes again, from `source` or from their former source. The campaign becomes a draft again.
 
-        An approval and a due time are void. Raises Refused where a mail was attempted, and where the source is unknown.
+        Approval and due time are removed. Raises Refused if a mail was attempted or the source is unknown.
         """
         campaign = self._find(slug)
         transitions.check(campaign, Act.UPDATE, approval_required=False)
@@ -110,7 +110,7 @@ class Dispatch:
             )
         source = source or NotesSource.load(campaign.source or "")
         notes, images = source.read(self._settings)
-        render_notes(notes, images, self._settings)  # what can't be rendered changes nothing
+        render_notes(notes, images, self._settings)  # notes that can't be rendered change nothing
         with self._database.write() as connection:
             state = transitions.change_state(connection, campaign, Act.UPDATE, self._clock())
             schedules.forget(connection, campaign.id)
@@ -118,16 +118,16 @@ class Dispatch:
         return state
 
     def delete(self, slug: str) -> None:
-        """Delete a campaign of which no mail was attempted; its slug is free again. Raises Refused."""
+        """Delete a campaign without attempted mails. Its slug can be used again. Raises Refused."""
         with self._database.write() as connection:
             campaign = catalogue.find(connection, slug)
             transitions.change_state(connection, campaign, Act.DELETE, self._clock())
             catalogue.remove(connection, campaign.id)
 
     def start(self, slug: str, window: str | None = None, preflight: Preflight | None = None) -> Campaign:
-        """Freeze the content and enrol the audience: from here on the campaign is being sent.
+        """Freeze the content, enrol the audience, and begin sending.
 
-        What `preflight` refuses leaves the campaign as it was.
+        If `preflight` refuses, the campaign does not change.
         """
         own_window = self._parse_window(window)
         self._continuity.require()
@@ -140,7 +140,7 @@ class Dispatch:
         return campaign
 
     async def run(self, slug: str, watch: Watch) -> Tally:
-        """Send what is due of a campaign that is being sent. See `CampaignRuns.run`.
+        """Send the due deliveries of a campaign. See `CampaignRuns.run`.
 
         Raises Refused where the ledger is damaged, and where the database was restored.
         """
@@ -216,9 +216,9 @@ class Dispatch:
     def start_due(
         self, preflight: Preflight | None = None, on_refusal: Callable[[Refused], None] | None = None
     ) -> list[Missed]:
-        """Start the scheduled campaigns that are due; returns those that are too late, once.
+        """Start the scheduled campaigns that are due; returns those that are too late, each only once.
 
-        A campaign that `preflight` refuses stays scheduled, and `on_refusal` is told why. Raises Refused where the
+        A campaign that `preflight` refuses stays scheduled, and `on_refusal` gets the reason. Raises Refused where the
         database was restored.
         """
         self._continuity.require()
@@ -243,7 +243,7 @@ class Dispatch:
         self._continuity.require()
 
     def due(self) -> list[str]:
-        """The campaigns that have something to send now; finishes those that have nothing left."""
+        """The campaigns with due deliveries. Finishes the campaigns without open deliveries."""
         self._runs.retire_dead()
         with self._database.write() as connection:
             now = self._clock()
@@ -257,15 +257,15 @@ class Dispatch:
             return found
 
     def opens_at(self, campaign: Campaign) -> datetime:
-        """When mails of a campaign may go out: now, or when its send window opens next."""
+        """When the campaign's send window is open: now, or its next opening."""
         return self._runs.opens_at(campaign)
 
     def retire_dead(self) -> None:
-        """Recover what dead workers left."""
+        """Retire dead workers and recover their deliveries."""
         self._runs.retire_dead()
 
     def _parse_window(self, window: str | None) -> str | None:
-        """A campaign's own window in full, with its zone, so that later settings do not change it."""
+        """The campaign's window with its zone, so that later changes of the settings do not change it."""
         return window and str(SendWindow.parse(window, self._settings.zone) or ALWAYS)
 
     def _find(self, slug: str) -> Campaign:
@@ -275,7 +275,7 @@ class Dispatch:
     def _check(
         self, slug: str, act: Act, preflight: Preflight | None
     ) -> tuple[Campaign, RenderedNotes | None]:
-        """The campaign and the content to freeze, where nothing stands against `act`."""
+        """The campaign and the content to freeze, after all checks for `act`."""
         campaign = self._find(slug)
         transitions.check(campaign, act, approval_required=self._settings.require_approval)
         rendered = self._preparation.check_content(campaign)

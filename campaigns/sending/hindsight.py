@@ -1,6 +1,6 @@
-"""Notices that the database has gone back during a run, as a standby does that lacked the last commits.
+"""Detects that the database went back during a run: a promoted standby may lack the last commits.
 
-Such a database would have people mailed again. The run remembers whom it mailed, and compares after each outage.
+Such a database would cause a second mail. The run remembers the deliveries, and compares them after each outage.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ MAX_NAMED = 50
 
 
 class Hindsight:
-    """Whom a run has mailed, compared with what the database knows of it."""
+    """The recent attempts and outcomes of a run, to compare with the database."""
 
     def __init__(self, *, is_needed: bool) -> None:
-        self._is_needed = is_needed  # SQLite's file does not go back under a process
+        self._is_needed = is_needed  # a SQLite file does not go back while a process uses it
         self._mailed: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
         self.is_doubtful = False
         self.forgotten: set[int] = set()
 
     def remember(self, outcome: Settlement) -> None:
-        """An outcome is durable, as far as the database says."""
+        """Remember an outcome that the database has committed."""
         if self._is_needed and outcome.state is DeliveryState.ACCEPTED:
             self._mailed.append((outcome.delivery_id, outcome.attempt))
 
     def doubt(self) -> None:
-        """The database failed: what answers next may be another one."""
+        """Note an outage: afterwards another database may answer."""
         self.is_doubtful = self._is_needed
 
     def has_gone_back(self, connection: Connection, outcomes: Iterable[Settlement], now: datetime) -> bool:
-        """Whether the database lacks what it had; then what was mailed counts as accepted, and all campaigns are held.
+        """Whether the database lacks earlier commits. Then mailed deliveries count as accepted, and all campaigns are held.
 
         `outcomes` are about to be recorded. After an outage it compares once, and after a difference always.
         """
@@ -52,7 +52,7 @@ class Hindsight:
         return self.is_doubtful
 
     def error(self) -> MailerError | None:
-        """Names what the database had forgotten; None where it had not."""
+        """The error that names the lost deliveries; None if nothing was lost."""
         if not self.forgotten:
             return None
         named = ", ".join(map(str, sorted(self.forgotten)[:MAX_NAMED]))

@@ -1,4 +1,4 @@
-"""Which deliveries may be attempted now: first the limits decide, then the gate."""
+"""Decide which deliveries may be attempted now: first by the limits, then by the gate."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mailer.limits import Admission, AdmissionRequest, ProviderFull, RelayFull, 
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """A limit on the recipient's provider holds it back; the delivery is pending, and due when the limit allows."""
+    """A limit of the recipient's provider holds the delivery back. It is pending, and due when the limit allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """A limit on the relay allows no mail before `until`; the claim is kept."""
+    """A limit of the relay allows no mail before `until`. The worker keeps the claim."""
 
     until: datetime
 
@@ -30,13 +30,13 @@ PacedAnswer = Answer | HeldBack | NotYet
 
 
 class Pacing:
-    """The throttle and then the gate, in one transaction. Without limits it is the gate alone."""
+    """The throttle and then the gate, in one transaction. Without limits only the gate."""
 
     def __init__(self, throttle: Throttle | None = None) -> None:
         self._throttle = throttle
 
     def claim(self, connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:
-        """Claim up to `limit` deliveries that are due, those with a place in a queue first."""
+        """Claim up to `limit` due deliveries, those with a place in a queue first."""
         if self._throttle is None or not self._throttle.needs_domains:
             return deliveries.claim(connection, context, now, limit)
         first = held_back.claim_held_back(connection, context, now, limit)
@@ -45,7 +45,7 @@ class Pacing:
     def attempt(
         self, connection: Connection, context: ClaimContext, relays: Mapping[int, str], now: datetime
     ) -> Mapping[int, PacedAnswer]:
-        """Pass the gate with those of `relays` (claimed delivery -> its relay) that the limits let through."""
+        """Attempt the claimed deliveries that the limits admit. `relays` has the relay of each delivery."""
         if self._throttle is None or not relays:
             return deliveries.attempt(connection, context, list(relays), now)
         admissions = _admissions(self._throttle, connection, relays, now)

@@ -1,4 +1,4 @@
-"""What must hold before a campaign's first mail is sent. Each check raises Refused, with the way on."""
+"""Checks before the first mail of a campaign. Each check raises Refused with a hint."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MAX_AUDIENCE_GROWTH = 0.1  # of the audience that was approved
 
 
 class Preflight:
-    """The checks on a campaign, on one database and with one set of settings; `warn` gets what is only a warning."""
+    """The checks of a campaign, with one database and one set of settings. `warn` gets the warnings."""
 
     def __init__(self, database: Database, settings: Settings, warn: Callable[[str], None]) -> None:
         self._database, self._settings, self._warn = database, settings, warn
 
     def check_start(self, campaign: Campaign) -> None:
-        """All that must hold before a campaign is scheduled or started."""
+        """Run all checks for scheduling or starting a campaign."""
         self.check_sender()
         with self._database.read() as connection:
             self._check_audience(connection, campaign)

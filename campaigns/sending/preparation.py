@@ -1,4 +1,4 @@
-"""A campaign's mail before it is sent: rendered, checked, frozen."""
+"""Render, check and freeze the content of a campaign."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Preparation:
         return f"{source.path} has changed since. Take the change over with `mailer campaigns update {slug}`."
 
     def rendered(self, slug: str) -> RenderedNotes:
-        """A campaign's mail with open slots: as it was frozen, or as it would be now."""
+        """The campaign's mail with open slots: the frozen content, or else the current content."""
         with self._database.read() as connection:
             campaign = catalogue.find(connection, slug)
             if campaign.frozen_at:
@@ -52,13 +52,13 @@ class Preparation:
         return render_notes(load_notes(campaign.notes), images, self._settings)
 
     def findings(self, slug: str) -> tuple[Finding, ...]:
-        """What lint finds in a campaign's mail."""
+        """The findings of lint about the campaign's mail."""
         with self._database.read() as connection:
             notes = load_notes(catalogue.find(connection, slug).notes)
         return lint(self.rendered(slug), image_hosts=self._settings.image_hosts) + lint_notes(notes)
 
     def composer(self, slug: str, *, is_proof: bool = False) -> Composer:
-        """Composes a campaign's mails, with its content as it is now; the subject of a proof says that it is one."""
+        """A composer with the campaign's current content. With `is_proof` the subject says that the mail is a proof."""
         rendered = self.rendered(slug)
         if is_proof:
             rendered = replace(rendered, subject=f"{PROOF_MARKS[rendered.locale]} {rendered.subject}")
@@ -70,7 +70,7 @@ class Preparation:
         )
 
     def check_content(self, campaign: Campaign) -> RenderedNotes | None:
-        """The content to freeze, rendered and checked; None where it is frozen already.
+        """The rendered and checked content; None if it is frozen already.
 
         Raises TemplateError or InvalidInput with file and line, and Refused where lint finds an error.
         """
@@ -84,13 +84,13 @@ class Preparation:
 def refuse_unsendable(
     slug: str, topic: str, rendered: RenderedNotes, settings: Settings, now: datetime
 ) -> None:
-    """Raise Refused where lint finds an error, and what the composer raises where it can't compose a mail."""
+    """Raise Refused if lint finds an error, or the composer's error if it can't compose a mail."""
     refuse_errors(slug, lint(rendered, image_hosts=settings.image_hosts))
     Composer(0, slug, topic, rendered, settings, installation="").proof(now)  # its link belongs to nobody
 
 
 def refuse_errors(slug: str, findings: tuple[Finding, ...]) -> None:
-    """Raise Refused, naming each error, where lint found any."""
+    """Raise Refused with all errors that lint found, if any."""
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if errors:
         lines = "\n".join(f"  {finding.where}: {finding.message} ({finding.code})" for finding in errors)

@@ -1,4 +1,4 @@
-"""More cores on one machine: further processes of the same command on the same campaign."""
+"""Use more cores of one machine: start more processes of the same command for the same campaign."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @contextmanager
 def joined_by(others: int, slug: str, config: Path | None) -> Iterator[Callable[[], None]]:
-    """Let `others` more processes send `slug` as well; on leaving, wait until they have ended.
+    """Start `others` more processes that send `slug`; at the end wait for them.
 
     Each is a worker of its own, as on another host: they share only the database, and what one of them leaves
     behind, the next run recovers. They have a process group of their own, so that a terminal's Ctrl-C reaches them

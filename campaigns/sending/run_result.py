@@ -1,4 +1,4 @@
-"""How a run ended: the exit code, and the message for the operator."""
+"""The result of a run: the exit code, and a message for the operator."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def judge_run(
 def _why_held(
     status: CampaignStatus, closed_until: datetime | None, limited_until: datetime | None
 ) -> str | None:
-    """Why nothing more goes out for now, although nothing is wrong."""
+    """Why the run waits, without an error: the send window or the limits."""
     if status.state is CampaignState.PAUSED:
         return f"Paused; `mailer campaigns resume {status.slug}` continues it."
     if status.pending and status.state is CampaignState.SENDING and closed_until:

@@ -48,7 +48,7 @@ class Tally:
 
 
 class Sender:
-    """Sends what is due of one campaign, until nothing is, the relay is away, or `stop` is called."""
+    """Sends the due deliveries of one campaign, until there are none, the relay is not available, or `stop` is called."""
 
     def __init__(
         self,
@@ -74,16 +74,16 @@ class Sender:
 
     @property
     def database_error(self) -> MailerError | None:
-        """Why the database commits nothing, while it fails and is tried again."""
+        """The current error of the database, while commits fail and are repeated."""
         return self._recorder.database_error
 
     def stop(self) -> None:
-        """Offer nothing more; mails in flight are finished."""
+        """Stop after the mails in flight. Offer no other mail."""
         self._stopping = True
         self._stopped.set()
 
     def stop_at_once(self) -> None:
-        """Do not wait for the mails in flight either: they become uncertain."""
+        """Stop without waiting for the mails in flight: they become uncertain."""
         self.stop()
         if self._running is not None:
             self._running.cancel()
@@ -195,7 +195,7 @@ class Sender:
         return Settlement(recipient.delivery_id, attempt.attempts, DeliveryState.WITHHELD, diagnostic=problem)
 
     def _count(self, outcome: Outcome, settlement: Settlement) -> None:
-        """Count an outcome, and stop where it concerns more than this mail."""
+        """Count an outcome, and stop the run if the outcome concerns more than this mail."""
         if settlement.state is not DeliveryState.PENDING:
             self.tally.states[settlement.state] += 1
         match outcome:
@@ -216,7 +216,7 @@ class Sender:
             self._refused.clear()
 
     def _count_policy_refusal(self, delivery_id: int, reason: str) -> None:
-        """Stop where the relay refuses one recipient after the other by its policy: then it refuses us."""
+        """Stop the run if the relay refuses several recipients by policy: then it refuses the sender."""
         self._cut_offs = 0
         self._refused.add(delivery_id)
         if len(self._refused) >= MAX_POLICY_REFUSALS:

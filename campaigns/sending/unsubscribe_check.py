@@ -1,4 +1,4 @@
-"""Does the unsubscribe page answer one-click requests through its public address? (RFC 8058 section 3.2)"""
+"""Check that the unsubscribe page answers one-click requests at its public address (RFC 8058 section 3.2)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _UNKNOWN_LINK_STATUS = 404
 
 
 def find_problem(url: str) -> str | None:
-    """What is wrong with the answers to one-click requests at `url`, or None. It takes at most 5 seconds.
+    """The problem with the answers to one-click requests at `url`, or None. It takes at most 5 seconds.
 
     `url` is a link that belongs to nobody, so posting to it changes nothing. The same link with another signature must
-    be refused: that tells our page, with our keys and our installation, from any other server that says yes.
+    be refused: only our page, with our keys and our installation, distinguishes the two.
     """
     found: list[str | None] = ["it does not answer within 5 seconds"]
 

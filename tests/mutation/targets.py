@@ -53,6 +53,9 @@ TARGETS = (
     Target(
         "subscribers/ledger/events.py", ("tests/unit/subscribers/test_ledger_events.py",), ("mailer.config",)
     ),
+    Target("subscribers/ledger/tree.py", ("tests/unit/subscribers/test_ledger_tree.py",), ("mailer.config",)),
+    Target("subscribers/commitments.py", ("tests/unit/subscribers/test_commitments.py",)),
+    _ledger("tiles", "test_ledger_verification"),
     _ledger("ledger", "test_ledger_entries"),
     _ledger("reading", "test_ledger_entries"),
     _ledger("texts", "test_ledger_entries"),

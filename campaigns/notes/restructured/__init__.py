@@ -1,4 +1,4 @@
-"""reStructuredText as Markdown: docutils reads it, `writer` writes it again, each block on its own line of the file."""
+"""Convert reStructuredText to Markdown: docutils parses it, `writer` writes it. Blocks keep their line numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SETTINGS: dict[str, Any] = {
 
 
 def markdown_of(text: str, origin: str) -> str:
-    """The text as Markdown. Sphinx's roles and directives come out as their words.
+    """The text as Markdown. Roles and directives of Sphinx become their words.
 
     Raises InvalidInput where docutils gives up.
     """

@@ -1,4 +1,4 @@
-"""Roles and directives that docutils does not know, such as Sphinx's: they come out as their words."""
+"""Roles and directives that docutils does not know, such as Sphinx's. They are replaced by their words."""
 
 from __future__ import annotations
 

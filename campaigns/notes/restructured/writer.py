@@ -1,4 +1,4 @@
-"""Writes what docutils read as Markdown."""
+"""Writes the nodes of docutils as Markdown."""
 
 from __future__ import annotations
 
