@@ -1,1 +1,1 @@
-"""Who agreed to what, the proof of it, and the gate's predicate."""
+"""People, their consents, the proof of each consent, and the predicate of the gate."""

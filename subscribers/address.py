@@ -1,6 +1,6 @@
-"""Email addresses: what we can mail to, which spellings are one person, and the keyed hash of each.
+"""Email addresses: parsing, the normalised spelling, and keyed hashes.
 
-Reasons for refusal never repeat the address: they end up in reports and logs.
+Error messages do not contain the address, because reports and logs contain the messages.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # Named tuples, because an import makes a million of each.
 class EmailAddress(NamedTuple):
-    """An address as it goes on an envelope, and the key by which its spellings are one person.
+    """An address for the envelope, and its normalised spelling, which identifies a person.
 
-    `spelling` is ASCII: the local part as it was typed, the domain lower-case in its IDNA form. `key` folds the
-    local part's case as well.
+    `spelling` is ASCII: the local part unchanged, the domain in lower case and IDNA form. `key` has the local
+    part in lower case too.
     """
 
     spelling: str
@@ -42,14 +42,14 @@ class EmailAddress(NamedTuple):
 
 
 class HashedAddress(NamedTuple):
-    """What stays of an address after erasure: its HMAC-SHA256 (hex) and the id of the key it was made with."""
+    """The HMAC-SHA256 (hex) of an address, and the id of its key. It remains after an erasure."""
 
     hash: str
     key_id: str
 
 
 class AddressHasher:
-    """Hashes addresses under every secret key, listed oldest to newest: new hashes are made with the newest."""
+    """Hashes addresses with all secret keys, oldest first. New hashes use the newest key."""
 
     def __init__(self, keys: Sequence[bytes], prepared: bytes | None = None) -> None:
         self._keys = [(KeyedHash(key, _PURPOSE), key_id(key)) for key in reversed(keys)]
@@ -75,7 +75,8 @@ class AddressHasher:
 def normalise(raw: str) -> EmailAddress:
     """Parse an address (RFC 5321 dot-string at a domain name; no display name, comment or quoted local part).
 
-    Raises InvalidInput, with a reason that does not repeat the address. The domain's existence is not looked up.
+    Raises InvalidInput, with a reason that does not repeat the address. The domain's existence is not looked
+    up.
     """
     local_part, _, domain = raw.rpartition("@")
     readable = _LOCAL_PART.fullmatch(local_part) and len(domain) <= _LONGEST_RAW_DOMAIN
@@ -122,7 +123,7 @@ def _ascii_domain(domain: str) -> str | None:
 
 
 def readable_address(email: str) -> str:
-    """The address with its domain as people write it, such as ann@bücher.example; one that can't be is left as it is."""
+    """The address with a readable domain, such as ann@bücher.example; unchanged where IDNA can't decode it."""
     local, at, domain = email.rpartition("@")
     try:
         return f"{local}{at}{idna.decode(domain)}" if "xn--" in domain else email

@@ -1,7 +1,8 @@
-"""The gate's predicate: who may be mailed about a topic.
+"""The predicate of the gate: who may get mail about a topic.
 
-It is positive ("has granted and is not suppressed"), lives here once, and is built into the one statement that
-records an attempt. Only that statement's rows become a `ConsentedRecipient`, and the sender takes nothing else.
+It is positive ("has granted and is not suppressed") and exists only here. The one statement that records an
+attempt contains it. Only rows of that statement become a `ConsentedRecipient`, and the sender accepts nothing
+else.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class ConsentedRecipient(NamedTuple):
     subject: str | None
 
     def is_committed(self) -> bool:
-        """Whether the address is the one that the ledger commits to; it takes some 1 µs.
+        """Whether the ledger's commitment is to this address. It takes about 1 µs.
 
         The address on file is normalised but for the local part's case.
         """
@@ -47,9 +48,9 @@ class ConsentedRecipient(NamedTuple):
 
 
 def consented(topic: ColumnElement[str] | str, subscriber_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """Whether the person with `subscriber_id` agrees now to get mail about `topic`.
+    """A condition: the person with `subscriber_id` consents to mail about `topic` now.
 
-    Correlated to the statement it stands in: give it that statement's columns.
+    It is correlated: `subscriber_id` is a column of the enclosing statement.
     """
     # Aliases, so that a statement which reads these tables itself does not capture them.
     consent, person, suppression = CONSENT.alias(), SUBSCRIBER.alias(), SUPPRESSION.alias()
@@ -65,13 +66,13 @@ def consented(topic: ColumnElement[str] | str, subscriber_id: ColumnElement[int]
 
 
 def count(connection: Connection, topic: str) -> int:
-    """How many people agree to get mail about `topic`."""
+    """The number of people who consent to `topic`."""
     people = select(func.count()).select_from(SUBSCRIBER).where(consented(topic, SUBSCRIBER.c.id))
     return connection.execute(people).scalar_one()
 
 
 def count_by_topic(connection: Connection) -> dict[str, int]:
-    """How many people agree to get mail about each topic; topics that nobody agreed to are left out."""
+    """The number of people who consent, by topic; topics without consents are absent."""
     topics = select(CONSENT.c.topic).where(CONSENT.c.state == ConsentKind.GRANTED).distinct()
     names = sorted(connection.execute(topics).scalars())
     return {name: number for name in names if (number := count(connection, name))}

@@ -1,7 +1,7 @@
 """The change feed: all changes to consents, through every channel, in the order of the ledger.
 
-Appends are serialised and numbered without gaps, so the ledger's order is the order of commits: who has read up to a
-number has missed nothing before it.
+Appends are serialised and numbered without gaps, so the order of the ledger is the order of commits. A reader
+who has read up to a number has missed nothing before it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Change(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """Some changes in order, the number after which the next begin, and whether there are more now."""
+    """A page of changes in order, the number after which the next page begins, and whether there are more."""
 
     changes: list[Change]
     next: int
@@ -80,7 +80,7 @@ def read(connection: Connection, after: int, limit: int) -> Changes:
 
 
 def values_of(change: Change, public_ids: PublicIds) -> dict[str, Any]:
-    """A change as it is told outside, in the API, in webhooks and by `mailer consent changes`."""
+    """The JSON values of a change, for the API, webhooks and `mailer consent changes`."""
     return {
         "id": public_ids.of_change(change.number),
         "kind": change.kind.value,

@@ -1,4 +1,4 @@
-"""Somebody who left: what the journal outside the database keeps of a withdrawal, objection, suppression or erasure."""
+"""A leaver: the data of a withdrawal, objection, suppression or erasure in the journal outside the database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mailer.database import note
 
 
 class LeaverKind(StrEnum):
-    """How somebody left."""
+    """The kind of a leaver's entry."""
 
     WITHDRAWN = "withdrawn"
     OBJECTED = "objected"
@@ -21,9 +21,10 @@ class LeaverKind(StrEnum):
 
 
 class Leaver(NamedTuple):
-    """Who left, as the keyed hash of the address under the secret key `key_id`; what, how and when.
+    """An entry about a person: the keyed hash of the address under the secret key `key_id`, topic, kind and
+    time.
 
-    `topic` is "*" where somebody left altogether.
+    `topic` is "*" for all topics.
     """
 
     address_hash: str
@@ -34,5 +35,5 @@ class Leaver(NamedTuple):
 
 
 def note_leaver(connection: Connection, leaver: Leaver) -> None:
-    """Let the journal have it once this transaction is committed."""
+    """Pass a leaver to the journal when this transaction commits."""
     note(connection, leaver)

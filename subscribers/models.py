@@ -1,4 +1,4 @@
-"""Tables of the people: who is on file, what they agreed to, and the proof of it.
+"""The tables of people, their consents, and the ledger.
 
 A person has four fields: salutation, first name, surname, email. Nothing else about a person has a column.
 """
@@ -16,7 +16,7 @@ from mailer.database import BIG, one_of
 
 
 class ConsentKind(StrEnum):
-    """What an event of the ledger says."""
+    """The kinds of ledger events."""
 
     REQUESTED = "requested"
     GRANTED = "granted"
@@ -29,7 +29,7 @@ class ConsentKind(StrEnum):
 
 
 class Channel(StrEnum):
-    """Through what an event came to us."""
+    """The channel of an event."""
 
     IMPORT = "import"
     SYNC = "sync"
@@ -44,7 +44,7 @@ class Channel(StrEnum):
 
 
 class SuppressionReason(StrEnum):
-    """Why an address must not be mailed."""
+    """The reason of a suppression."""
 
     ERASED = "erased"
     BOUNCED = "bounced"
@@ -57,10 +57,10 @@ class SuppressionReason(StrEnum):
 class Subscriber(SQLModel, table=True):
     """A person on file: the four fields.
 
-    `email_normalised` is the email's normalised spelling, by which two spellings are one person; `address_hash` its
-    HMAC-SHA256 under the secret key `key_id`, by which a suppression finds the person. It has no index of its own:
-    it is looked up from the person's side, and a random one would slow an import by a seventh. `nonce` opens the
-    commitments to this person in the ledger; it goes when the person is erased.
+    `email_normalised` identifies the person: all spellings of an address have the same. `address_hash` is its
+    HMAC-SHA256 under the secret key `key_id`; suppressions use it. It has no index: statements find it by the
+    person, and an index on random values would slow an import by a seventh. `nonce` opens the commitments to
+    this person in the ledger; erasure deletes it.
     """
 
     __tablename__ = "subscriber"
@@ -81,8 +81,8 @@ class Subscriber(SQLModel, table=True):
 class Wording(SQLModel, table=True):
     """The verbatim text that was shown when consent was asked.
 
-    `commitment` binds the text with language, version and topic. Ledger entries name a wording by its commitment,
-    commands and API requests by the SHA-256 of its text.
+    `commitment` binds the text with language, version and topic. Ledger entries name a wording by its
+    commitment, commands and API requests by the SHA-256 of its text.
     """
 
     __tablename__ = "wording"
@@ -97,9 +97,10 @@ class Wording(SQLModel, table=True):
 
 
 class ConsentNote(SQLModel, table=True):
-    """A free text beside the ledger: which page, which file. It can be erased; entries hold a salted commitment.
+    """A free text beside the ledger: which page, which file. It can be erased; entries hold a salted
+    commitment.
 
-    `subscriber_id` is the one person that it is about, or None where it is about many.
+    `subscriber_id` is the person that the note concerns, or None if it concerns several.
     """
 
     __tablename__ = "consent_note"
@@ -114,8 +115,9 @@ class ConsentNote(SQLModel, table=True):
 class ConsentEvent(SQLModel, table=True):
     """One entry of the append-only ledger, a leaf of its Merkle tree. Triggers refuse UPDATE and DELETE.
 
-    `id` counts up from 1 without gaps. `subscriber_id` is a number, no reference: the entry outlives the person's
-    data. `subject`, `previous`, `note` and `wording` are commitments, `hash` is the leaf's hash, all in hex.
+    `id` counts up from 1 without gaps. `subscriber_id` is a number, no reference: the entry outlives the
+    person's data. `subject`, `previous`, `note` and `wording` are commitments, `hash` is the leaf's hash, all
+    in hex.
     """
 
     __tablename__ = "consent_event"
@@ -150,7 +152,8 @@ class LedgerTile(SQLModel, table=True):
 class LedgerCheckpoint(SQLModel, table=True):
     """The one row with the ledger's newest size and root (hex), and with the tree's frontier.
 
-    `signed` is the newest checkpoint that was signed, as C2SP tlog-checkpoint writes it; it may be of a smaller size.
+    `signed` is the newest checkpoint that was signed, as C2SP tlog-checkpoint writes it; it may be of a
+    smaller size.
     """
 
     __tablename__ = "ledger_checkpoint"
@@ -177,7 +180,7 @@ class Consent(SQLModel, table=True):
 
 
 class Suppression(SQLModel, table=True):
-    """An address that must not be mailed or brought back by an import, known by its keyed hash alone."""
+    """A suppressed address, stored only as a keyed hash. It gets no mail, and imports do not add it."""
 
     __tablename__ = "suppression"
 
@@ -189,7 +192,9 @@ class Suppression(SQLModel, table=True):
 
 
 class SuppressionLift(SQLModel, table=True):
-    """A suppression that an operator took back: what it was, when and why it was lifted. Of the address nothing."""
+    """A lifted suppression: its reason, and when and why an operator lifted it. It has nothing of the
+    address.
+    """
 
     __tablename__ = "suppression_lift"
     __table_args__ = {"sqlite_autoincrement": True}

@@ -1,4 +1,4 @@
-"""The people on file: their four fields, how they are found, added, changed and taken out."""
+"""The people on file: find, add, change and remove them."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
 LONGEST_NAME = 200
 
 _NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
-# Controls, line and paragraph separators, and the marks that turn the direction of what follows.
+# Controls, line and paragraph separators, and the marks that change the direction of text.
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 class Names(NamedTuple):
-    """What a person is called; each may be empty."""
+    """The names of a person. Each may be empty."""
 
     salutation: str = ""
     first_name: str = ""
     surname: str = ""
 
     def changed(self, other: Names) -> list[str]:
-        """Which of the three differ, by field name."""
+        """The names of the fields that differ."""
         return [field for field, own, its in zip(self._fields, self, other, strict=True) if own != its]
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person on file. `hashed` is the address as a suppression would know it, `nonce` opens its commitment."""
+    """A person on file. `hashed` is the keyed hash of the address. `nonce` opens the commitments to the
+    person.
+    """
 
     id: int
     names: Names
@@ -52,14 +54,14 @@ class Person:
 
 
 class OnFile(NamedTuple):
-    """Somebody who was just put on file: their number, and the ledger's commitment to them."""
+    """A person who was just added: their id, and the ledger's commitment to them."""
 
     id: int
     subject: str
 
 
 class NewPerson(Protocol):
-    """A person about to be put on file."""
+    """A person to add."""
 
     @property
     def names(self) -> Names: ...
@@ -90,7 +92,7 @@ def parse_name(raw: str) -> str:
 
 
 def find(connection: Connection, address: EmailAddress) -> Person | None:
-    """The person with this address, in whatever spelling."""
+    """The person with this address, in any spelling."""
     return find_all(connection, [address.key]).get(address.key)
 
 
@@ -101,7 +103,9 @@ def find_all(connection: Connection, address_keys: Collection[str]) -> dict[str,
 
 
 def find_by_hashes(connection: Connection, address_hashes: Collection[str]) -> dict[str, Person]:
-    """The people whose addresses have these keyed hashes, by hash. It reads everybody: there is no index."""
+    """The people whose addresses have these keyed hashes, by hash. It reads all people, because there is no
+    index.
+    """
     rows = connection.execute(select(SUBSCRIBER).where(AnyOf(SUBSCRIBER.c.address_hash, address_hashes)))
     return {row.address_hash: person_from_row(row) for row in rows}
 
@@ -113,7 +117,7 @@ def get(connection: Connection, number: int) -> Person | None:
 
 
 def add(connection: Connection, new_people: Sequence[NewPerson], now: datetime) -> dict[str, OnFile]:
-    """Put people on file; returns them by address key. Needs the ledger's lock."""
+    """Add people; returns them by address key. Needs the ledger's lock."""
     nonces = fresh_nonces(len(new_people))
     numbers = reserve_ids(connection, SUBSCRIBER, len(new_people))
     rows = [
@@ -139,7 +143,7 @@ def add(connection: Connection, new_people: Sequence[NewPerson], now: datetime) 
 
 
 def change_names(connection: Connection, names: Mapping[int, Names]) -> None:
-    """Change what people are called, by number."""
+    """Change the names of people, by id."""
     if names:
         statement = update(SUBSCRIBER).where(SUBSCRIBER.c.id == bindparam("number"))
         rows = [{"number": number} | wanted._asdict() for number, wanted in names.items()]
@@ -149,7 +153,7 @@ def change_names(connection: Connection, names: Mapping[int, Names]) -> None:
 def change_address(
     connection: Connection, number: int, address: EmailAddress, hashed: HashedAddress, nonce: bytes
 ) -> None:
-    """Change a person's address; a new one comes with a nonce of its own."""
+    """Change a person's address. A new address has a new nonce."""
     statement = update(SUBSCRIBER).where(SUBSCRIBER.c.id == number)
     connection.execute(
         statement.values(
@@ -163,18 +167,18 @@ def change_address(
 
 
 def is_part_of_another(connection: Connection, email: str) -> bool:
-    """Whether the address of somebody on file contains this one, as arjan@example.com contains jan@example.com."""
+    """Whether another address on file contains this one, as arjan@example.com contains jan@example.com."""
     contains = func.lower(SUBSCRIBER.c.email).contains(email.lower(), autoescape=True)
     return connection.execute(select(SUBSCRIBER.c.id).where(contains).limit(1)).first() is not None
 
 
 def remove(connection: Connection, number: int) -> None:
-    """Take a person off file; the consents go with them."""
+    """Delete a person and their consents."""
     connection.execute(delete(SUBSCRIBER).where(SUBSCRIBER.c.id == number))
 
 
 def person_from_row(row: Row[Any]) -> Person:
-    """The person that a row of the subscriber table, or of a join with it, describes."""
+    """The person in a row of the subscriber table or of a join with it."""
     return Person(
         id=row.id,
         names=Names(row.salutation, row.first_name, row.surname),

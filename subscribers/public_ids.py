@@ -1,8 +1,8 @@
-"""Opaque ids for systems outside: of subscribers and of changes.
+"""Opaque ids of subscribers and changes, for other systems.
 
-An id is the number, encrypted: AES-128 (FIPS 197) of one block, eight bytes of zeros and the number. The key is derived
-from the installation's id, so an id of another installation, or one that was altered, is recognised as wrong instead
-of leading to somebody else. It keeps its value for good. It hides how many people there are; it is no secret.
+An id is an encrypted number: AES-128 (FIPS 197) of one block with eight zero bytes and the number. The key is
+derived from the installation's id, so an id of another installation, or an altered one, is recognised as
+invalid. An id never changes. It hides the number of people; it is not a secret.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class PublicIds:
         return self._write("sub", number)
 
     def of_change(self, number: int) -> str:
-        """The id of a change, which is also the cursor after it; 0 stands before the first."""
+        """The id of a change, which is also the cursor after it. The id of 0 is the cursor before the first
+        change.
+        """
         return self._write("chg", number)
 
     def read_subscriber(self, public_id: str) -> int:

@@ -1,4 +1,4 @@
-"""Addresses that must not be mailed, nor be brought back by an import: known by their keyed hashes alone."""
+"""Suppressed addresses, stored as keyed hashes only. They get no mail, and imports do not add them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ SUPPRESSION = Suppression.metadata.tables["suppression"]
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """That an address is suppressed: since when, why, and the hashes by which that is known.
+    """A suppression of an address: since when, why, and its keyed hashes.
 
-    `hashed` is one of them: an address that comes back keeps it, so that links in mails of before still lead to it.
+    `hashed` is one of them: an address that comes back keeps it, so that links in mails of before still lead
+    to it.
     """
 
     since: datetime
@@ -40,7 +41,7 @@ def add(
     *,
     source: str = "",
 ) -> None:
-    """Suppress an address from `since` on. Where it was suppressed already, the later date and its reason stay."""
+    """Suppress an address from `since` on. If it is suppressed already, the later date and its reason remain."""
     row = {
         "address_hash": hashed.hash,
         "key_id": hashed.key_id,
@@ -72,19 +73,19 @@ def date_later(connection: Connection, hasher: AddressHasher, said_no_at: Mappin
 
 
 def lift(connection: Connection, hashes: Collection[str]) -> None:
-    """Let these be mailed again: the person has consented anew."""
+    """Delete the suppressions with these hashes, because the person has consented again."""
     if hashes:
         connection.execute(delete(SUPPRESSION).where(AnyOf(SUPPRESSION.c.address_hash, hashes)))
 
 
 def record_lift(connection: Connection, lifted: Suppressed, source: str, now: datetime) -> None:
-    """Note that an operator took a suppression back, and why; nothing of the address."""
+    """Record that an operator lifted a suppression, and why, without the address."""
     row = {"reason": lifted.reason, "since": lifted.since, "lifted_at": now, "source": source}
     connection.execute(insert(table(SuppressionLift)), row)
 
 
 def since_by_hash(connection: Connection, address_hash: str) -> datetime | None:
-    """Since when the address with this hash is suppressed; None where it is not."""
+    """The start of the suppression of the address with this hash; None if it is not suppressed."""
     found = select(SUPPRESSION.c.since).where(SUPPRESSION.c.address_hash == address_hash)
     since: datetime | None = connection.execute(found).scalar_one_or_none()
     return since
@@ -95,8 +96,8 @@ def find(
 ) -> dict[str, Suppressed]:
     """Which of these addresses are suppressed, by address key, under whichever secret key that was done.
 
-    Raises ConfigurationError where a suppression was made with a key that is no longer in the settings: nobody can
-    tell then whose it is, so nobody may be added.
+    Raises ConfigurationError where a suppression was made with a key that is no longer in the settings:
+    nobody can tell then whose it is, so nobody may be added.
     """
     if not connection.execute(select(exists(select(SUPPRESSION)))).scalar_one():
         return {}
@@ -107,7 +108,9 @@ def find(
 def find_recognisable(
     connection: Connection, hasher: AddressHasher, address_keys: Collection[str]
 ) -> dict[str, Suppressed]:
-    """Like `find`, but without those that only a former key can recognise: to show, not to decide who is added."""
+    """Like `find`, but without those that only a former key can recognise: to show, not to decide who is
+    added.
+    """
     return _find(connection, hasher, address_keys)
 
 

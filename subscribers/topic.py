@@ -1,4 +1,4 @@
-"""Topic: what a person can agree to receive, such as ``release-notes``."""
+"""A topic: something that a person can consent to receive, such as ``release-notes``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _GRAMMAR = re.compile(TOPIC_PATTERN)
 
 @lru_cache(maxsize=1000)
 def is_topic(name: str) -> bool:
-    """Whether `name` follows the grammar: a letter or digit, then letters, digits, dots, hyphens, underscores."""
+    """Whether `name` follows the grammar: a letter or digit, then letters, digits, dots, hyphens,
+    underscores.
+    """
     return _GRAMMAR.fullmatch(name) is not None
 
 

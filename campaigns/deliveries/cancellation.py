@@ -30,7 +30,9 @@ def discard(connection: Connection, campaign_id: int) -> bool:
 
 
 def cancel_leftovers(connection: Connection, now: datetime) -> None:
-    """Cancel claimable deliveries of cancelled campaigns. They were in flight when the campaign was cancelled."""
+    """Cancel claimable deliveries of cancelled campaigns. They were in flight when the campaign was
+    cancelled.
+    """
     connection.execute(_CANCEL_LEFTOVERS, {"now": now})
 
 

@@ -93,8 +93,9 @@ def next_attempt(
 ) -> datetime | None:
     """The time of the next attempt after `attempts` deferred ones, or None when it is time to give up.
 
-    The wait doubles from `first_seconds` up to `longest_seconds` (RFC 5321 section 4.5.4.1). `jitter` lengthens it by
-    up to a fifth, so that mails deferred together are not all tried at the same moment; it never shortens it.
+    The wait doubles from `first_seconds` up to `longest_seconds` (RFC 5321 section 4.5.4.1). `jitter`
+    lengthens it by up to a fifth, so that mails deferred together are not all tried at the same moment; it
+    never shortens it.
     """
     doubled = policy.first_seconds * 2 ** min(max(attempts - 1, 0), 32)
     wait = min(doubled, policy.longest_seconds) * (1 + MAX_JITTER * jitter)

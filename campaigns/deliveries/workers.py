@@ -1,9 +1,9 @@
 """The workers that hold claims: their leases, and which of them are dead.
 
-A worker renews its lease in the transactions that it makes. A worker whose lease has passed, or whose process on
-this machine is gone, is retired by the next run: in one transaction its claims become pending and its attempts
-uncertain. After that it can write nothing, even if it was only frozen: its id, the fencing number of all its
-claims, is no longer valid.
+A worker renews its lease in the transactions that it makes. A worker whose lease has passed, or whose process
+on this machine is gone, is retired by the next run: in one transaction its claims become pending and its
+attempts uncertain. After that it can write nothing, even if it was only frozen: its id, the fencing number of
+all its claims, is no longer valid.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ worker = table(Worker)
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process on one machine since its last boot. `host` is a hash, which reveals nothing about the machine."""
+    """A process on one machine since its last boot. `host` is a hash, which reveals nothing about the
+    machine.
+    """
 
     host: str
     number: str

@@ -39,10 +39,11 @@ def load_notes(document: str) -> ReleaseNotes:
 
 
 def read_text(path: Path) -> str:
-    """Read a file of notes as Markdown. The size is checked before opening: a device or a pipe would never end.
+    """Read a file of notes as Markdown. The size is checked before opening: a device or a pipe would never
+    end.
 
-    Raises InvalidInput, which names the file, where it is too large, not UTF-8, in a format that can't be mailed, or
-    can't be read. Controls of the direction of text are left out.
+    Raises InvalidInput, which names the file, where it is too large, not UTF-8, in a format that can't be
+    mailed, or can't be read. Controls of the direction of text are left out.
     """
     try:
         text = read_file(path, LARGEST_TEXT).decode("utf-8-sig")
@@ -60,10 +61,11 @@ def read_text(path: Path) -> str:
 
 
 def read_images(notes: ReleaseNotes, folder: Path, settings: Settings) -> dict[str, InlineImage]:
-    """Read the images beside the notes, or in the settings' assets_dir. The key is the source in the Markdown.
+    """Read the images beside the notes, or in the settings' assets_dir. The key is the source in the
+    Markdown.
 
-    Raises InvalidInput with file and line for one that is missing, elsewhere, too large or not a PNG, JPEG or GIF,
-    and for pictures that are too large together.
+    Raises InvalidInput with file and line for one that is missing, elsewhere, too large or not a PNG, JPEG or
+    GIF, and for pictures that are too large together.
     """
     places = parse_notes(notes, image_hosts=settings.image_hosts).local_images()
     folders = [one.resolve() for one in (folder, settings.assets_dir) if one]
@@ -81,7 +83,9 @@ def read_images(notes: ReleaseNotes, folder: Path, settings: Settings) -> dict[s
 
 
 def _inside(folders: Sequence[Path], source: str, where: str) -> Path:
-    """The path of an image inside one of the folders, after links and ".." are resolved. An existing file is preferred."""
+    """The path of an image inside one of the folders, after links and ".." are resolved. An existing file is
+    preferred.
+    """
     try:
         found = [
             path

@@ -1,4 +1,6 @@
-"""Detect the format of a file of notes. Formats other than Markdown are converted or refused, so no mail has raw markup."""
+"""Detect the format of a file of notes. Formats other than Markdown are converted or refused, so no mail has
+raw markup.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Make one set of notes from the releases in a changelog that were not announced yet.
 
-Announced releases are stored as lines: versions, and after a "#" the headings that are never announced (yanked
-releases, headings without a release). So nothing that stood in the file before counts as new, also where an edit makes
-it readable as a release. What is unreleased is not kept: it is new once it is released.
+Announced releases are stored as lines: versions, and after a "#" the headings that are never announced
+(yanked releases, headings without a release). So nothing that stood in the file before counts as new, also
+where an edit makes it readable as a release. What is unreleased is not kept: it is new once it is released.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def unheard(
 
 
 def passed_over(changelog: Changelog) -> tuple[str, ...]:
-    """The lines of everything that a digest does not announce: pre-releases, yanked releases, and other headings."""
+    """The lines of everything that a digest does not announce: pre-releases, yanked releases, and other
+    headings.
+    """
     unannounced = [
         release.heading
         for release in changelog.releases
@@ -87,8 +89,8 @@ def announced(lines: Collection[str]) -> list[str]:
 def gather_notes(changelog: Changelog, found: Sequence[Release], frame: Frame) -> ReleaseNotes:
     """One set of notes of some releases, newest first.
 
-    Of several, each gets a heading of its own, with its own headings below; lines in messages are then counted in the
-    gathered text.
+    Of several, each gets a heading of its own, with its own headings below; lines in messages are then
+    counted in the gathered text.
     """
     newest, oldest = found[0], found[-1]
     origin = changelog.origin

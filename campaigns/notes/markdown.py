@@ -39,7 +39,8 @@ class _Entry:
 
 
 def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
-    """Read notes from a Markdown file with front matter (title, version, date, locale, topic, preheader, base_url).
+    """Read notes from a Markdown file with front matter (title, version, date, locale, topic, preheader,
+    base_url).
 
     All keys are optional; without a title a leading ``# Heading`` is the title. `origin` is the file's name.
     Raises InvalidInput, with file and line, for a key that is unknown or a value that is not valid.

@@ -150,7 +150,9 @@ class CampaignRuns:
             watching.cancel()
 
     def _end_worker(self, worker_id: int) -> None:
-        """Release the claims of a worker and retire it. If the database accepts no write, the lease expires by itself."""
+        """Release the claims of a worker and retire it. If the database accepts no write, the lease expires
+        by itself.
+        """
         with contextlib.suppress(MailerError), self._database.write() as connection:
             recovery.release(connection, worker_id)
             recovery.retire(connection, [worker_id], self._clock())

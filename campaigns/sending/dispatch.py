@@ -51,7 +51,9 @@ class Dispatch:
         return self._preparation.findings(slug)
 
     def composer(self, slug: str, *, is_proof: bool = False) -> Composer:
-        """A composer with the campaign's current content. With `is_proof` the subject says that the mail is a proof."""
+        """A composer with the campaign's current content. With `is_proof` the subject says that the mail is a
+        proof.
+        """
         return self._preparation.composer(slug, is_proof=is_proof)
 
     def source_change(self, slug: str) -> str | None:
@@ -75,7 +77,8 @@ class Dispatch:
     def schedule(
         self, slug: str, due: DueTime, window: str | None = None, preflight: Preflight | None = None
     ) -> CampaignState:
-        """Freeze the content and set the due time, at which `start_due` starts the campaign. `window` overrides the settings.
+        """Freeze the content and set the due time, at which `start_due` starts the campaign. `window`
+        overrides the settings.
 
         If `preflight` refuses, the campaign does not change.
         """
@@ -97,7 +100,8 @@ class Dispatch:
         return state
 
     def update(self, slug: str, source: NotesSource | None = None) -> CampaignState:
-        """Read the notes again, from `source` or from their former source. The campaign becomes a draft again.
+        """Read the notes again, from `source` or from their former source. The campaign becomes a draft
+        again.
 
         Approval and due time are removed. Raises Refused if a mail was attempted or the source is unknown.
         """
@@ -149,9 +153,11 @@ class Dispatch:
         return await self._runs.run(slug, watch)
 
     def resolve(self, slug: str, *, resend: bool, only: Sequence[int] = ()) -> int:
-        """Apply the operator's decision about uncertain deliveries; returns how many. A finished campaign reopens.
+        """Apply the operator's decision about uncertain deliveries; returns how many. A finished campaign
+        reopens.
 
-        `only` names some of them; raises InvalidInput, with nothing changed, where one of those is not uncertain.
+        `only` names some of them; raises InvalidInput, with nothing changed, where one of those is not
+        uncertain.
         """
         with self._database.write() as connection:
             campaign, now = catalogue.find(connection, slug), self._clock()
@@ -181,7 +187,8 @@ class Dispatch:
         return transitions.decide_restored(connection, campaign, now, resend=resend)
 
     def skip(self, slug: str, only: Sequence[int]) -> int:
-        """Give up pending or deferred deliveries; returns how many. Where no other is left, the campaign finishes.
+        """Give up pending or deferred deliveries; returns how many. Where no other is left, the campaign
+        finishes.
 
         Raises InvalidInput, with nothing changed, where one of them is neither pending nor deferred.
         """
@@ -218,8 +225,8 @@ class Dispatch:
     ) -> list[Missed]:
         """Start the scheduled campaigns that are due; returns those that are too late, each only once.
 
-        A campaign that `preflight` refuses stays scheduled, and `on_refusal` gets the reason. Raises Refused where the
-        database was restored.
+        A campaign that `preflight` refuses stays scheduled, and `on_refusal` gets the reason. Raises Refused
+        where the database was restored.
         """
         self._continuity.require()
         missed = []

@@ -1,6 +1,7 @@
 """Detects that the database went back during a run: a promoted standby may lack the last commits.
 
-Such a database would cause a second mail. The run remembers the deliveries, and compares them after each outage.
+Such a database would cause a second mail. The run remembers the deliveries, and compares them after each
+outage.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Hindsight:
         self.is_doubtful = self._is_needed
 
     def has_gone_back(self, connection: Connection, outcomes: Iterable[Settlement], now: datetime) -> bool:
-        """Whether the database lacks earlier commits. Then mailed deliveries count as accepted, and all campaigns are held.
+        """Whether the database lacks earlier commits. Then mailed deliveries count as accepted, and all
+        campaigns are held.
 
         `outcomes` are about to be recorded. After an outage it compares once, and after a difference always.
         """

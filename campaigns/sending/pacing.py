@@ -16,7 +16,9 @@ from mailer.limits import Admission, AdmissionRequest, ProviderFull, RelayFull, 
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """A limit of the recipient's provider holds the delivery back. It is pending, and due when the limit allows."""
+    """A limit of the recipient's provider holds the delivery back. It is pending, and due when the limit
+    allows.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,9 @@ class Preparation:
         return lint(self.rendered(slug), image_hosts=self._settings.image_hosts) + lint_notes(notes)
 
     def composer(self, slug: str, *, is_proof: bool = False) -> Composer:
-        """A composer with the campaign's current content. With `is_proof` the subject says that the mail is a proof."""
+        """A composer with the campaign's current content. With `is_proof` the subject says that the mail is a
+        proof.
+        """
         rendered = self.rendered(slug)
         if is_proof:
             rendered = replace(rendered, subject=f"{PROOF_MARKS[rendered.locale]} {rendered.subject}")

@@ -15,8 +15,8 @@ def joined_by(others: int, slug: str, config: Path | None) -> Iterator[Callable[
     """Start `others` more processes that send `slug`; at the end wait for them.
 
     Each is a worker of its own, as on another host: they share only the database, and what one of them leaves
-    behind, the next run recovers. They have a process group of their own, so that a terminal's Ctrl-C reaches them
-    only through us: the function that is yielded sends SIGTERM to each.
+    behind, the next run recovers. They have a process group of their own, so that a terminal's Ctrl-C reaches
+    them only through us: the function that is yielded sends SIGTERM to each.
     """
     options = ["--config", str(config)] if config else []
     command = [sys.executable, "-P", "-c", "from cli import main; main()", *options]

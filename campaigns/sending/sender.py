@@ -1,8 +1,8 @@
 """One run: claim -> gate -> compose -> send -> record.
 
-There is one connection loop for each connection. It submits the outcome of its last mail together with its next
-delivery, as one item of a group commit; composes the mail; offers it. So each loop has at most one mail in flight,
-which is what a crash can leave uncertain, and one fsync serves all loops that wait.
+There is one connection loop for each connection. It submits the outcome of its last mail together with its
+next delivery, as one item of a group commit; composes the mail; offers it. So each loop has at most one mail
+in flight, which is what a crash can leave uncertain, and one fsync serves all loops that wait.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class Tally:
 
 
 class Sender:
-    """Sends the due deliveries of one campaign, until there are none, the relay is not available, or `stop` is called."""
+    """Sends the due deliveries of one campaign, until there are none, the relay is not available, or `stop`
+    is called.
+    """
 
     def __init__(
         self,
@@ -147,8 +149,8 @@ class Sender:
     async def _deliver(self, connection: Connection, attempt: Attempt) -> Settlement:
         """Compose the mail and offer it, once; returns the outcome to record.
 
-        A process that was frozen past its lease, or cut off from the database, offers nothing: another run may have
-        recovered the delivery.
+        A process that was frozen past its lease, or cut off from the database, offers nothing: another run
+        may have recovered the delivery.
         """
         recipient = attempt.recipient
         if not recipient.is_committed():

@@ -20,8 +20,8 @@ _UNKNOWN_LINK_STATUS = 404
 def find_problem(url: str) -> str | None:
     """The problem with the answers to one-click requests at `url`, or None. It takes at most 5 seconds.
 
-    `url` is a link that belongs to nobody, so posting to it changes nothing. The same link with another signature must
-    be refused: only our page, with our keys and our installation, distinguishes the two.
+    `url` is a link that belongs to nobody, so posting to it changes nothing. The same link with another
+    signature must be refused: only our page, with our keys and our installation, distinguishes the two.
     """
     found: list[str | None] = ["it does not answer within 5 seconds"]
 

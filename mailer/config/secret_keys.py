@@ -1,4 +1,6 @@
-"""Rotate the keys in the secrets file. It has a list, oldest first, whose last key signs, and perhaps a prepared key."""
+"""Rotate the keys in the secrets file. It has a list, oldest first, whose last key signs, and perhaps a
+prepared key.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ _PREPARED = "next_secret_key"
 
 
 def fresh_key(now: datetime | None = None) -> str:
-    """A new key: its creation time and 256 random bits, in characters that TOML and variables need not escape.
+    """A new key: its creation time and 256 random bits, in characters that TOML and variables need not
+    escape.
 
     `key_id` contains the time, so a process recognises a key that is newer than its own.
     """

@@ -1,6 +1,7 @@
-"""What an account system asks for: record, withdraw, correct and erase, each once.
+"""Apply the requests of account systems: record, withdraw, correct and erase. A repeated request has no
+second effect.
 
-`requests` are the values, `apply` does them in one transaction for many, `idempotency` remembers what was answered,
+`requests` has the values. `apply` applies many of them in one transaction. `idempotency` stores the answers.
 `wordings` finds the text that a consent names.
 """
 

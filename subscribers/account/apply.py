@@ -1,4 +1,4 @@
-"""Apply the requests of account systems, many in one transaction, in the order in which they came."""
+"""Apply the requests of account systems: many in one transaction, in the order of their arrival."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ REUSED_KEY = problem(
 
 
 class _Done(NamedTuple):
-    """The outcome of a request, and the number of the subscriber whom it was about."""
+    """The outcome of a request, and the id of the subscriber that it concerned."""
 
     outcome: Outcome
     subscriber_id: int | None
@@ -51,7 +51,7 @@ class _Done(NamedTuple):
 
 @dataclass(slots=True)
 class AccountRequests:
-    """Applies requests to one installation, whose people are hashed by `hasher` and named by `public_ids`."""
+    """Applies requests. `hasher` hashes addresses, `public_ids` makes the opaque ids in the answers."""
 
     hasher: AddressHasher
     public_ids: PublicIds
@@ -62,7 +62,7 @@ class AccountRequests:
     ) -> list[Outcome]:
         """Apply `submissions` in their order. Needs a writing transaction.
 
-        What a damaged ledger can't take is refused by itself (503); withdrawals and erasures it takes.
+        A damaged ledger refuses a request with 503, except withdrawals and erasures.
         """
         try:
             with connection.begin_nested():
@@ -268,7 +268,7 @@ def _address(person: Person) -> EmailAddress:
 
 
 def _runs(submissions: Sequence[SubmittedRequest], indexes: Sequence[int]) -> list[list[int]]:
-    """The indexes in their order: grants that can be recorded together in one list, every other one by itself."""
+    """The indexes of the requests, in order. Grants that can be recorded together are in one list."""
     runs: list[list[int]] = []
     shared: tuple[str, str] | None = None
     keys: set[str] = set()

@@ -1,7 +1,7 @@
-"""Idempotency: a request that comes again with the same key gets the answer of the first one, for a day.
+"""Idempotency: for a day, a repeated request with the same key gets the answer of the first.
 
-A row holds keyed hashes of the key and of the body, and an answer without any address. It goes after a day, or when
-the person that it is about is erased.
+A row has keyed hashes of the key and of the body, and an answer without an address. It is deleted after a
+day, or when its person is erased.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PURPOSE = b"release-mailer idempotency 1\0"
 
 
 class IdempotentRequest(SQLModel, table=True):
-    """A request that was answered: keyed hashes of its key and body, the answer, and the subscriber's number."""
+    """A stored answer: keyed hashes of the request's key and body, the answer, and the subscriber's id."""
 
     __tablename__ = "idempotent_request"
     __table_args__ = (

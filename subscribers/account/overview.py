@@ -1,4 +1,4 @@
-"""What is on file about a person's consents, as an account system sees it."""
+"""The consents of a person, for the API."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def find_person(connection: Connection, who: Who) -> Person | None:
 
 
 def not_on_file(who: Who) -> Outcome:
-    """The answer about somebody who is not on file."""
+    """The answer for a person who is not on file."""
     field = "subscriber" if isinstance(who, int) else "email"
     return problem(404, "not-on-file", "Nobody with this id or address is on file.", field=field)
 
 
 def consents_of(connection: Connection, who: Who, hasher: AddressHasher, public_ids: PublicIds) -> Outcome:
-    """Where a person stands on each topic. A suppressed address gets no mail, whatever the consents say."""
+    """The consents of a person by topic. A suppressed address gets no mail, although consents are granted."""
     person = find_person(connection, who)
     if person is None:
         return not_on_file(who)

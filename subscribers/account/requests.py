@@ -1,4 +1,4 @@
-"""What an account system asks for, and what became of it. Values without I/O."""
+"""The requests of account systems, and their outcomes. Values without I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ Who: TypeAlias = EmailAddress | int
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Record a consent. `wording` is the SHA-256 (hex) of the text that was shown, `source` says through what."""
+    """Record a consent. `wording` is the SHA-256 (hex) of the shown text. `source` is free text, such as a
+    page.
+    """
 
     address: EmailAddress
     names: Names
@@ -30,7 +32,9 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Withdraw the consent on `topic`, or on every topic (``*``). `at` is when the person acted; now where None."""
+    """Withdraw the consent on `topic`, or on every topic (``*``). `at` is when the person acted; None means
+    now.
+    """
 
     who: Who
     topic: str
@@ -49,7 +53,7 @@ class Rectify:
 
 @dataclass(frozen=True, slots=True)
 class Erase:
-    """Take a person off file for good."""
+    """Erase a person."""
 
     who: Who
     source: str
@@ -68,9 +72,9 @@ class SubmittedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is answered: an HTTP status, and the values of a JSON object without any address.
+    """An answer: an HTTP status, and the values of a JSON object without an address.
 
-    `former` is the address and its normalised spelling that a correction or an erasure took off file.
+    `former` is the address, and its normalised spelling, that a correction or an erasure removed.
     """
 
     status: int
@@ -79,12 +83,12 @@ class Outcome:
 
     @property
     def is_problem(self) -> bool:
-        """Whether nothing was done."""
+        """Whether the answer is an error."""
         return self.status >= 400
 
 
 def problem(status: int, code: str, detail: str, *, field: str | None = None) -> Outcome:
-    """Why nothing was done (RFC 9457). `code` names the kind, `field` the member of the request that is to blame."""
+    """An error (RFC 9457). `code` names its kind, `field` the invalid member of the request."""
     values: dict[str, Any] = {"code": code, "detail": detail}
     if field is not None:
         values["errors"] = [{"field": field, "detail": detail}]

@@ -1,4 +1,4 @@
-"""The texts that people are shown when they are asked for consent; a consent names one by its SHA-256."""
+"""The texts that ask for consent. A consent names its text by SHA-256."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LANGUAGE_PATTERN = "^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 
 
 class RegisteredWording(NamedTuple):
-    """A text that was shown, with what it is about, its language and its version."""
+    """A registered text with its topic, language and version."""
 
     sha256: str
     language: str
@@ -27,7 +27,7 @@ class RegisteredWording(NamedTuple):
 
     @property
     def values(self) -> dict[str, str]:
-        """Everything but the text."""
+        """All values except the text."""
         return {
             "sha256": self.sha256,
             "language": self.language,
@@ -42,7 +42,7 @@ _COLUMNS = [WORDING.c[name] for name in RegisteredWording._fields]
 def find(connection: Connection, sha256: str, topic: str) -> RegisteredWording | None:
     """The wording with this hash for `topic`; None where it is not registered.
 
-    Imports may have stored one text under several languages or versions; the newest counts.
+    Imports may have stored a text under several languages or versions; then the result is the newest.
     """
     registered = select(*_COLUMNS).where(WORDING.c.sha256 == sha256, WORDING.c.topic == topic)
     row = connection.execute(registered.order_by(WORDING.c.first_used_at.desc()).limit(1)).first()
@@ -54,8 +54,8 @@ def register(
 ) -> RegisteredWording:
     """Register a text, once. Needs a writing transaction.
 
-    Raises Refused where the text would have two names on the topic, or the name two texts: a consent must lead to one
-    text. Raises InvalidInput for a text that is empty or too long.
+    Raises Refused if the text would get a second language and version on the topic, or these a second text.
+    Raises InvalidInput for a text that is empty or too long.
     """
     same_topic = select(*_COLUMNS).where(WORDING.c.topic == topic)
     for row in connection.execute(same_topic):
@@ -86,7 +86,9 @@ def list_all(connection: Connection) -> list[RegisteredWording]:
 
 
 def find_by_prefix(connection: Connection, prefix: str) -> RegisteredWording:
-    """The wording whose hash begins so, at least 8 digits. Raises NotFound, also where there are two texts."""
+    """The wording whose hash begins with at least these 8 digits. Raises NotFound if there is none, or more
+    than one.
+    """
     if len(prefix) >= SHORTEST_PREFIX and prefix.isalnum():
         statement = select(*_COLUMNS).where(WORDING.c.sha256.startswith(prefix.lower(), autoescape=True))
         rows = [RegisteredWording(*row) for row in connection.execute(statement)]

@@ -1,4 +1,4 @@
-"""Asking before consents of many people end."""
+"""Ask before many consents are withdrawn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from mailer.errors import Refused
 
 
 def confirm_many(context: CommandContext, problem: str) -> None:
-    """Ask whether to go on in spite of `problem`. Raise Refused where the answer is no, or nobody can answer."""
+    """Ask whether to continue in spite of `problem`. Raises Refused if the answer is no, or without a
+    terminal.
+    """
     if sys.stdin.isatty():
         context.console.print(problem, markup=False)
         try:

@@ -166,8 +166,9 @@ def history(context: CommandContext, email: str, as_json: bool) -> None:
 def prove(context: CommandContext, email: str, topic: str | None, bundle: Path | None, as_json: bool) -> None:
     """Prove a consent: when, how, and to which text (article 7).
 
-    A bundle holds the ledger's entry with what leads from it to a signed root, and a page to read. Anyone can check it
-    with examples/verify_consent.py and the ledger's public key (`mailer keys ledger`). Making it hashes all entries.
+    A bundle holds the ledger's entry with what leads from it to a signed root, and a page to read. Anyone can
+    check it with examples/verify_consent.py and the ledger's public key (`mailer keys ledger`). Making it
+    hashes all entries.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Reading a file of people: more than once, and with a bar that shows how far it is."""
+"""Open files of people for import and sync, with a progress bar."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MEMORY_BYTES = 64 * 1024 * 1024
 
 
 def seekable(file: Path) -> BinaryIO:
-    """The file, which is read more than once; what comes through a pipe is kept in memory or a nameless file."""
+    """The file, readable more than once. Data from a pipe is stored in memory or an unnamed file."""
     stream = file.open("rb")
     if stream.seekable():
         return stream
@@ -33,7 +33,7 @@ def seekable(file: Path) -> BinaryIO:
 
 
 class PeopleFile(NamedTuple):
-    """A CSV file of people that is open to be read; `refusals` is where refused rows go."""
+    """An open CSV file of people. `refusals` is the file for refused rows."""
 
     text: TextIOWrapper
     name: str
@@ -67,7 +67,7 @@ def opened_people(
 
 @contextmanager
 def progress(context: CommandContext, file: Path) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal; takes the number of bytes read."""
+    """A progress bar on a terminal. It takes the number of bytes read."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(
         *columns, console=context.console, disable=not context.console.is_terminal, transient=True

@@ -1,4 +1,4 @@
-"""What the commands of this room share."""
+"""Options and look-ups that several commands of subscribers share."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def address_of(email: str, where: str = "EMAIL") -> EmailAddress:
 
 
 def read_wording(path: Path) -> str:
-    """The text as it was shown, to the letter: line ends and all."""
+    """The text that was shown, unchanged, including line ends."""
     try:
         wording = read_file(path, LARGEST_WORDING).decode("utf-8-sig")
     except UnicodeDecodeError:

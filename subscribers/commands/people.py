@@ -1,4 +1,4 @@
-"""Commands of the people on file: import, list, show, rectify, erase, export."""
+"""Commands about people on file: import, list, show, rectify, erase, export."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from subscribers.rights import Correction
 
 STATES = (ConsentKind.GRANTED, ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, ConsentKind.REQUESTED)
 
-SUPPRESSED = "suppressed"  # whatever they agreed to, they get nothing
+SUPPRESSED = "suppressed"  # gets no mail, although consents are granted
 
 
 @click.group()
@@ -89,14 +89,15 @@ def import_(
     """Import the people of a CSV file who consented.
 
     The columns are salutation, first_name, surname, email, opted_in and opted_in_at, or in Dutch aanhef,
-    voornaam, tussenvoegsel, achternaam, e-mailadres, toestemming and toestemming_op; others are dropped. Comma,
-    semicolon and tab do, and so do UTF-8, UTF-16 and Windows-1252. A row that says no withdraws the consent of
-    somebody on file, unless it is dated before that consent; others who say no are not stored. Bad rows are
-    listed by number in the refusals file, good rows go in. Nobody who withdrew comes back, unless by a consent
-    given later. Refused rows do not make the command fail.
+    voornaam, tussenvoegsel, achternaam, e-mailadres, toestemming and toestemming_op; other columns are
+    ignored. Cells are separated by comma, semicolon or tab; the encoding is UTF-8, UTF-16 or Windows-1252. A
+    row that says no withdraws the consent of a person on file, unless it is dated before that consent; a no
+    of other people is not stored. Invalid rows are listed by number in the refusals file, valid rows are
+    imported. A person who withdrew is not added again, except by a later consent. Refused rows do not make
+    the command fail.
 
-    A file that would withdraw the consent of more than 20 people, and of more than 5 % of those who agreed, is
-    applied only after a question, or with --yes.
+    A file that would withdraw the consent of more than 20 people, and of more than 5 % of those who agreed,
+    is applied only after a question, or with --yes.
 
     \b
     Example:
@@ -243,8 +244,7 @@ def rectify(
 @json_option
 @click.pass_obj
 def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: bool) -> None:
-    """Erase a person for good (article 17). A keyed hash of the address stays, so that no import adds them
-    again.
+    """Erase a person (article 17). A keyed hash of the address remains, so that no import adds them again.
 
     \b
     Example:
@@ -280,7 +280,7 @@ def export(context: CommandContext, email: str, as_json: bool) -> None:
 
 
 def _report_left(context: CommandContext, left: Sequence[str]) -> None:
-    """Say where erased data may still be read on disk."""
+    """Report where erased data may still be on disk."""
     for place in left:
         context.console.print(f"Still on disk: {place}", markup=False)
 

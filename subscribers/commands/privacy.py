@@ -33,8 +33,9 @@ def privacy() -> None:
 def replay(context: CommandContext, files: tuple[Path, ...], lost: bool, as_json: bool) -> None:
     """Apply the leavers' journal to a restored database.
 
-    Those who withdrew, objected, were suppressed or erased after the backup was taken do so again. FILES are the
-    journals, one of each host; by default the one beside the settings. Safe to repeat: what is known changes nothing.
+    It repeats the withdrawals, objections, suppressions and erasures after the backup. FILES are the
+    journals, one of each host; the default is the journal beside the settings. Repeating the command changes
+    nothing.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""How the people's commands tell what they found: lines for people, plain values for programs."""
+"""The output of the commands of subscribers: lines for people, plain values for programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from subscribers.rights import ListedPerson, SubjectRecord
 
 
 def of_import(report: ImportReport, refusals: Path, encoding: str, *, dry_run: bool) -> str:
-    """What became of a file's rows."""
+    """The result of an import."""
     lines = ["Nothing was written; an import would give:"] if dry_run else []
     lines += [
         f"{report.read:>9,}  rows read",
@@ -54,7 +54,7 @@ def listed_values(listed: ListedPerson) -> dict[str, Any]:
 
 
 def of_file(file: SubjectRecord, zone: ZoneInfo) -> str:
-    """All that is on file about a person."""
+    """Everything on file about a person."""
     lines = [f"{title:<12}{value}" for title, value in _fields(file.person).items()]
     lines.append(f"{'on file':<12}since {_moment(file.person.created_at, zone)}")
     for topic, status in file.statuses.items():
@@ -79,7 +79,7 @@ def _of_entry(entry: LedgerEntry, notes: Mapping[str, str], zone: ZoneInfo) -> s
 
 
 def of_proof(proof: Proof, zone: ZoneInfo) -> str:
-    """A proof of consent, to hand to whoever asks."""
+    """A proof of consent as text."""
     event = proof.grant.event
     status = proof.status
     lines = [
@@ -116,7 +116,7 @@ def proof_values(proof: Proof) -> dict[str, Any]:
 
 
 def as_json(values: dict[str, Any]) -> str:
-    """A person's data for their own eyes: indented JSON."""
+    """A person's data as indented JSON."""
     return json.dumps(values, ensure_ascii=False, indent=2, default=datetime.isoformat) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""mailer subscribers sync: an account's full list is the truth."""
+"""mailer subscribers sync: bring consents in line with the full list of an account system."""
 
 from __future__ import annotations
 
@@ -70,13 +70,14 @@ def sync(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Take an account's full list as the truth.
+    """Bring consents in line with the full list of an account system.
 
-    The columns and the rules are those of `mailer subscribers import`. In addition, whoever agreed before the list was
-    made and is in none of its rows is withdrawn; who signed up without an account stays. A consent that is older than a
-    withdrawal brings nobody back. Without --apply the differences are only shown.
+    The columns and the rules are those of `mailer subscribers import`. In addition, a person who consented
+    before the list was made and is in none of its rows is withdrawn; people who signed up without an account
+    are not changed. A consent that is older than a withdrawal has no effect. Without --apply the differences
+    are only shown.
 
-    It is a safety net beside the API: run it now and then, and look why there are differences.
+    Use it from time to time beside the API, and find the cause of any differences.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""mailer webhooks: who is told of changes to consents."""
+"""mailer webhooks: manage the URLs that receive changes to consents."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ id_argument = click.argument("endpoint_id", metavar="ID")
 
 @click.group()
 def webhooks() -> None:
-    """Tell other systems of each change to a consent.
+    """Send each change to a consent to other systems.
 
-    Each URL is called with up to 100 changes at a time, in order, signed by Standard Webhooks. A call that fails is made
-    again, for two days; then the URL is parked. Nothing is lost: `mailer webhooks resume` goes on where it stopped.
+    A call has up to 100 changes, in order, signed by Standard Webhooks. A failed call is repeated for two
+    days; then the URL is parked. No change is lost: `mailer webhooks resume` continues where the calls
+    stopped.
 
     \b
     Example:
@@ -40,7 +41,7 @@ def webhooks() -> None:
 @json_option
 @click.pass_obj
 def add(context: CommandContext, url: str, from_start: bool, as_json: bool) -> None:
-    """Tell a URL of each change from now on.
+    """Call a URL with each change from now on.
 
     Prints the secret that signs the calls.
 
@@ -89,7 +90,7 @@ def list_(context: CommandContext, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def remove(context: CommandContext, endpoint_id: str, as_json: bool) -> None:
-    """Call a URL no more.
+    """Remove a URL.
 
     \b
     Example:
@@ -105,7 +106,7 @@ def remove(context: CommandContext, endpoint_id: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def rotate(context: CommandContext, endpoint_id: str, as_json: bool) -> None:
-    """Make a new secret. For a day the former one signs as well.
+    """Make a new secret. For a day calls are signed with both.
 
     \b
     Example:
@@ -140,7 +141,7 @@ def resume(context: CommandContext, endpoint_id: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def replay(context: CommandContext, endpoint_id: str, after: str | None, as_json: bool) -> None:
-    """Tell a URL again what came after a change, or everything.
+    """Call a URL again with the changes after one, or with all.
 
     \b
     Example:
@@ -154,7 +155,7 @@ def replay(context: CommandContext, endpoint_id: str, after: str | None, as_json
             except InvalidInput as error:
                 raise InvalidInput(f"{error.reason}.", where="--after") from None
         endpoints.replay(connection, endpoint_id, number, context.now())
-    context.report({"id": endpoint_id, "replayed": True}, "It is told again.", as_json=as_json)
+    context.report({"id": endpoint_id, "replayed": True}, "The changes are sent again.", as_json=as_json)
 
 
 @webhooks.command()
@@ -162,9 +163,9 @@ def replay(context: CommandContext, endpoint_id: str, after: str | None, as_json
 @json_option
 @click.pass_obj
 def test(context: CommandContext, endpoint_id: str, as_json: bool) -> None:
-    """Call a URL once with no changes, and print what it answered.
+    """Call a URL once without changes, and print the answer.
 
-    Ends with 1 unless that is 2xx.
+    The exit code is 1 unless the answer is 2xx.
 
     \b
     Example:

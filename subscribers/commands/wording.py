@@ -1,4 +1,4 @@
-"""mailer consent wording: the texts that people are shown when they are asked for consent."""
+"""mailer consent wording: manage the texts that ask for consent."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def add(
 
     The API and the sign-up form cite it by its SHA-256.
 
-    Repeating it changes nothing. One text has one language and version on a topic, and the other way round.
+    Registering a text again changes nothing. On a topic a text has one language and version, and these have
+    one text.
 
     \b
     Example:
@@ -91,7 +92,7 @@ def list_(context: CommandContext, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show(context: CommandContext, sha256: str, as_json: bool) -> None:
-    """Show a text, verbatim. The first 8 digits of its SHA-256 do.
+    """Show a text, verbatim. The first 8 digits of its SHA-256 are enough.
 
     \b
     Example:

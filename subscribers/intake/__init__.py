@@ -1,6 +1,7 @@
-"""How people come on file: CSV files, each row's own consent, refusals by row.
+"""Add people from CSV files: each row has its own consent, and invalid rows are refused one by one.
 
-`csv_file` reads records, `applicant` reads one row, `admission` decides and writes, `csv_import` runs a whole file.
+`csv_file` reads records, `applicant` reads one row, `admission` decides and writes, `csv_import` imports a
+file.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Sync: an account's full list is the truth. Who is missing from it no longer agrees.
+"""Sync with the full list of an account system: a person who is missing from the list no longer consents.
 
-What the rows say goes by the rules of import. Somebody who agreed and is in no row is withdrawn as of the moment when
-the list was made: a consent that came later stays. Who signed up without an account is not in an account's list, and
-stays as well.
+The rows follow the rules of import. A person who consented and is in no row is withdrawn as of the time of
+the list; a later consent is not changed. People who signed up without an account are not in the list, and are
+not changed either.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from subscribers.people import SUBSCRIBER
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What the rows did or would do, and how many people are `missing`; whether it was `applied`."""
+    """The result of the rows, the number of `missing` people, and whether the sync was `applied`."""
 
     rows: ImportReport
     missing: int
     applied: bool
 
     def values(self) -> dict[str, object]:
-        """For ``--json``."""
+        """The values for ``--json``."""
         return asdict(self.rows) | {"missing": self.missing, "applied": self.applied}
 
 
 @dataclass(frozen=True, slots=True)
 class AccountSync:
-    """A sync. `job` is the import of its rows, whose dry run shows the differences only.
+    """A sync. `job` imports the rows; its dry run only counts the differences.
 
-    `as_of` is when the list was made. `confirm` is asked before many people are withdrawn, by rows and by absence
-    together.
+    `as_of` is the time of the list. `confirm` is called before many people are withdrawn, by rows and by
+    absence together.
     """
 
     job: Import
@@ -54,7 +54,7 @@ class AccountSync:
     def run(self, text: TextIO, name: str) -> SyncReport:
         """Compare, and apply unless the import is a dry run. Raises what `Import.run` and `confirm` raise.
 
-        The rows are read twice: nothing is applied before the whole of it was counted and confirmed.
+        The rows are read twice: all withdrawals are counted and confirmed before the first is applied.
         """
         seen = self._addresses(text, name)
         missing = sum(1 for _ in self._missing(seen))
@@ -71,7 +71,7 @@ class AccountSync:
         return SyncReport(report, self._withdraw(seen), applied=True)
 
     def _addresses(self, text: TextIO, name: str) -> AddressTable:
-        """All addresses in the list, also those of rows that say no or are refused."""
+        """All addresses in the list, including those of rows that say no or are refused."""
         seen = AddressTable("I")
         file = PeopleCsv(text, name)
         reader = ApplicantReader(file, self.job.hasher, self.job.zone, self.job.clock())
@@ -81,7 +81,7 @@ class AccountSync:
         return seen
 
     def _missing(self, seen: AddressTable) -> Iterator[OptOut]:
-        """Those who agree, and are not in the list."""
+        """The people who consent and are not in the list."""
         agreed = (
             select(SUBSCRIBER.c.email_normalised)
             .join(CONSENT, CONSENT.c.subscriber_id == SUBSCRIBER.c.id)

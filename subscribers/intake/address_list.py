@@ -1,4 +1,4 @@
-"""A file of addresses: one a line, or a CSV file whose header names the column that holds them."""
+"""Read a file of addresses: one on each line, or a CSV file with a column of addresses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from subscribers.intake.csv_file import MAX_LINE_LENGTH, Field, field_of
 
 
 def read_addresses(text: TextIO, name: str) -> Iterator[EmailAddress | Refusal]:
-    """The addresses in a file that `csv_file.as_text` opened, called `name` in messages; bad ones as refusals.
+    """The addresses in a file that `csv_file.as_text` opened, called `name` in messages; bad ones as
+    refusals.
 
     Raises InvalidInput where the first line is neither an address nor a header with a column for them.
     """

@@ -1,4 +1,4 @@
-"""Admission: people whose consent is at hand are put on file, unless they took a later decision themselves."""
+"""Record the consents of applicants, unless the person has made a later decision."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from subscribers.suppression import Suppressed
 
 
 class Decision(Enum):
-    """What an applicant's consent does."""
+    """The effect of an applicant's consent."""
 
     GRANTED = auto()
     UNCHANGED = auto()
@@ -29,9 +29,9 @@ class Decision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What people agreed to: the topic, through what, and the verbatim text that was shown.
+    """What people consented to: the topic, the source, and the verbatim text that was shown.
 
-    `source` is a free text; the ledger holds a commitment to it.
+    `source` is free text. The ledger has a commitment to it.
     """
 
     topic: str
@@ -43,7 +43,7 @@ class Evidence:
 
 
 class Candidate(NamedTuple):
-    """An applicant beside what is on file about them."""
+    """An applicant, with the data on file about them and the decision."""
 
     applicant: Applicant
     person: Person | None
@@ -53,10 +53,10 @@ class Candidate(NamedTuple):
 
     @property
     def names(self) -> Names | None:
-        """What the person is called from now on, where that changes.
+        """The new names of the person, if they change.
 
-        Names follow only a consent given later than the one on file, so that an old file undoes no rectification;
-        an empty name takes none away.
+        Only a later consent changes names, so that an old file does not undo a rectification. An empty name
+        changes nothing.
         """
         if self.person is None or self.status is None or self.decision is not Decision.GRANTED:
             return None
@@ -70,10 +70,10 @@ class Candidate(NamedTuple):
 def decide(
     consented_at: datetime, status: ConsentStatus | None, suppressed_since: datetime | None
 ) -> Decision:
-    """What a consent given at `consented_at` does to someone who stands at `status`.
+    """Decide the effect of a consent given at `consented_at` on a person with `status`.
 
-    Only a consent given later than a withdrawal, an objection and a suppression undoes them; one that is no later
-    than a grant says nothing new.
+    A consent undoes a withdrawal, objection or suppression only if it was given later. A consent that is not
+    later than the recorded grant changes nothing.
     """
     taken_back = status is not None and status.state in {ConsentKind.WITHDRAWN, ConsentKind.OBJECTED}
     if status and taken_back and consented_at <= status.since:
@@ -87,7 +87,7 @@ def decide(
 def decide_all(
     connection: Connection, applicants: Sequence[Applicant], topic: str, hasher: AddressHasher
 ) -> list[Candidate]:
-    """Each applicant beside what is on file, with a decision. Writes nothing."""
+    """Find the data on file about each applicant, and decide. Writes nothing."""
     keys = [applicant.address.key for applicant in applicants]
     known = people.find_all(connection, keys)
     statuses = ledger.statuses(connection, [person.id for person in known.values()])
@@ -111,10 +111,10 @@ def admit(
     *,
     own_notes: Mapping[str, str] | None = None,
 ) -> list[Candidate]:
-    """Record the consents of these people, none named twice, and put on file whoever is new.
+    """Record the consents of these people and add the new people. No person may occur twice.
 
-    `own_notes` are the notes of those whose consent has another than `evidence.source`, by address key; erasing such a
-    person erases it. Needs a writing transaction. Returns what was decided on each.
+    `own_notes` has the notes that differ from `evidence.source`, by address key; they are erased with their
+    person. Needs a writing transaction. Returns the candidates with their decisions.
     """
     ledger.lock(connection)
     candidates = decide_all(connection, applicants, evidence.topic, hasher)
@@ -127,7 +127,7 @@ def admit(
 
 
 def _put_on_file(connection: Connection, admitted: Sequence[Candidate], now: datetime) -> dict[str, OnFile]:
-    """Those who are new, by address key."""
+    """Add the new people; returns them by address key."""
     suppression.lift(
         connection, [hashed for each in admitted if each.suppressed for hashed in each.suppressed.hashes]
     )
@@ -189,7 +189,7 @@ def _events(
 def _rectification(
     connection: Connection, person_id: int, changed: Sequence[str], evidence: Evidence, now: datetime
 ) -> NewEvent:
-    """The event of names that follow a later consent."""
+    """The event for names that a later consent changed."""
     note = ledger.store_note(connection, rectification_note(changed, evidence.source), person_id)
     return NewEvent(person_id, EVERY_TOPIC, ConsentKind.RECTIFIED, now, evidence.channel, note=note)
 

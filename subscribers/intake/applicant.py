@@ -1,4 +1,4 @@
-"""One row of a file: someone who agrees to be mailed, someone who does not, or a refusal with its reason."""
+"""Read one row of a file: an applicant, an opt-out, or a refusal with its reason."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from subscribers.intake.csv_file import Field, Malformed, PeopleCsv, Record
 from subscribers.people import Names, parse_name
 
 _NAMED_ADDRESS = re.compile(r"[^<>]*<\s*([^<>\s]+@[^<>\s]+)\s*>")
-# All words that count, in whatever case. Anything else is refused: consent is not guessed at.
+# All accepted words, in any case. Other words are refused, because consent must not be guessed.
 YES = frozenset({"1", "true", "yes", "y", "ja", "j", "waar", "opt-in"})
 NO = frozenset({"", "0", "false", "no", "n", "nee", "onwaar", "opt-out"})
 
 
 class Applicant(NamedTuple):
-    """Someone whose row says that they agreed, and when."""
+    """A person whose row says that they consented, and when."""
 
     row: int
     names: Names
@@ -34,7 +34,7 @@ class Applicant(NamedTuple):
 
 
 class OptOutRow(NamedTuple):
-    """A row that says no. `said_at` is None where it has no date that can be read: then it counts from now on."""
+    """A row that says no. `said_at` is None if the row has no readable date; then the no counts from now."""
 
     address: EmailAddress
     said_at: datetime | None
@@ -42,7 +42,7 @@ class OptOutRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a row does not go in. `column` is the file's own header, or empty where it is about the whole row."""
+    """A refused row. `column` is the header in the file, or empty if the reason concerns the whole row."""
 
     row: int
     column: str
@@ -50,7 +50,7 @@ class Refusal:
 
 
 class ApplicantReader:
-    """Reads a file's records. Times without a zone are in `zone`; none may lie after `now`."""
+    """Reads the records of a file. Times without a zone are in `zone`. No time may be after `now`."""
 
     def __init__(self, file: PeopleCsv, hasher: AddressHasher, zone: ZoneInfo, now: datetime) -> None:
         self._headers = file.headers
@@ -68,7 +68,7 @@ class ApplicantReader:
         self._now = now
 
     def read(self, record: Record | Malformed) -> Applicant | Refusal | None:
-        """None stands for a row that says no; see `read_no`."""
+        """Read a record. None means that the row says no; see `read_no`."""
         if isinstance(record, Malformed):
             return Refusal(record.row, "", record.reason)
         cells = record.cells
@@ -89,7 +89,7 @@ class ApplicantReader:
         return Applicant(record.row, Names(**names), address, hashed, consented_at)
 
     def _name(self, cells: list[str], field: Field, index: int) -> str:
-        """A name as it is written, a surname with what stands before it ("van der")."""
+        """The name in a cell; a surname includes its prefix ("van der")."""
         if field is not Field.SURNAME or self._prefix is None:
             return cells[index]
         prefix, surname = cells[self._prefix].strip(), cells[index].strip()
@@ -119,7 +119,7 @@ class ApplicantReader:
         return Refusal(record.row, " + ".join(columns), "; ".join(reasons))
 
     def read_no(self, record: Record | Malformed) -> OptOutRow | None:
-        """The row, where it says no and names an address."""
+        """The opt-out in a row that says no; None if it has no readable address."""
         if isinstance(record, Malformed):
             return None
         cells = record.cells
@@ -135,7 +135,7 @@ class ApplicantReader:
             return OptOutRow(address, None)
 
     def address_in(self, record: Record | Malformed) -> EmailAddress | None:
-        """The address of a row, whatever else it says; None where it can't be read."""
+        """The address in a row, even if the row is refused; None if it can't be read."""
         if isinstance(record, Malformed):
             return None
         try:
@@ -144,7 +144,7 @@ class ApplicantReader:
             return None
 
     def repeated(self, applicant: Applicant, first: int) -> Refusal:
-        """The refusal of someone who was in the file before, in row `first`."""
+        """The refusal of a person who occurs earlier in the file, in row `first`."""
         header = self._headers[Field.EMAIL]
         return Refusal(
             applicant.row, header, f"the same address is in row {first}, perhaps spelled otherwise"
@@ -152,7 +152,9 @@ class ApplicantReader:
 
 
 def _parse_address(raw: str) -> EmailAddress:
-    """The address in a cell, also as ``Name <address>``. Raises InvalidInput; an invisible character is named as such."""
+    """The address in a cell, also in the form ``Name <address>``. Raises InvalidInput, which names invisible
+    characters.
+    """
     written = raw.strip(" \u00a0")
     if named := _NAMED_ADDRESS.fullmatch(written):
         written = named[1]
@@ -163,7 +165,7 @@ def _parse_address(raw: str) -> EmailAddress:
 
 @lru_cache(maxsize=100)
 def parse_answer(raw: str) -> bool:
-    """Whether a cell says yes. Raises InvalidInput for what is neither a yes nor a no."""
+    """Whether a cell says yes. Raises InvalidInput if it says neither yes nor no."""
     word = raw.strip(" \t\u00a0").lower()
     if word in YES:
         return True

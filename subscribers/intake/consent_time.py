@@ -1,4 +1,4 @@
-"""When a consent was given, as people and programs write it down."""
+"""Read the time of a consent."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FORMS = "2026-05-01T10:00:00+02:00, 2026-05-01 10:00 or 1-5-2026 10:00"
 _ISO = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:[Zz]|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII
 )
-# Dutch: day-month-year. With slashes it could be American just as well, so it is not guessed at.
+# Dutch: day-month-year. A date with slashes is refused: it could be American or European.
 _DUTCH = re.compile(r"(\d{1,2})-(\d{1,2})-(\d{4})(?:,? (\d{1,2}):(\d\d)(?::(\d\d))?)?", re.ASCII)
 
-# Nobody agreed to email release notes before; it is a spreadsheet's empty cell or a slip of the pen.
+# An earlier date is an empty cell of a spreadsheet or a typing error.
 _EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 
@@ -27,10 +27,11 @@ def parse_consent_time(
 ) -> datetime:
     """The instant (UTC) that `raw` names; see FORMS.
 
-    Without a zone it is a wall-clock time in `zone`; of a time that came twice (summer time ended) the first is
-    meant, and one that never was (summer time began) is refused. A date alone means the start of that day. Each
-    choice is the earlier one, so that none can outrun a withdrawal. Another system's clock may be fast by `tolerance`:
-    what it calls the future is now. Raises InvalidInput, also for the future.
+    Without an offset it is a wall-clock time in `zone`. Of a repeated time (end of summer time) the first
+    counts; a skipped time (start of summer time) is refused. A date alone means the start of the day. These
+    rules choose the earliest meaning, so that a consent is never dated after a withdrawal by mistake. A time
+    up to `tolerance` in the future becomes now, because another clock may be fast. Raises InvalidInput, also
+    for later times.
     """
     moment = _parse(raw.strip(), zone)
     if moment > now + tolerance:
@@ -41,7 +42,7 @@ def parse_consent_time(
     return moment
 
 
-# Many rows share a time: what is kept in a spreadsheet has minutes, or only days.
+# Many rows have the same time, because spreadsheets store minutes or days.
 @lru_cache(maxsize=10_000)
 def _parse(raw: str, zone: ZoneInfo) -> datetime:
     if not raw:

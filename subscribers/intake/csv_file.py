@@ -1,7 +1,7 @@
-"""A CSV file of people, read record by record: a malformed one is reported, and the next one is read.
+"""Read a CSV file of people record by record. A malformed record is reported and does not end the reading.
 
-Comma, semicolon or tab, whichever the header uses or a first line `sep=;` says; English or Dutch headers.
-Memory stays the same however long the file is.
+The delimiter is a comma, semicolon or tab, by the header or by a first line such as `sep=;`. Headers are
+English or Dutch. Memory use does not depend on the length of the file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_LINES = 100
 
 
 class Field(StrEnum):
-    """What we read from a file; every other column is dropped."""
+    """The fields that are read. Other columns are ignored."""
 
     SALUTATION = "salutation"
     FIRST_NAME = "first_name"
@@ -69,13 +69,13 @@ _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def field_of(title: str) -> Field | None:
-    """The field that a column with this title holds; None where it is not read."""
+    """The field of a column with this title; None if the column is ignored."""
     return HEADERS.get(_DECORATION.sub("", title).casefold())
 
 
 @dataclass(slots=True)
 class Record:
-    """A row's cells. `row` counts as a spreadsheet does: the header is row 1."""
+    """The cells of a row. `row` is the number in a spreadsheet: the header is row 1."""
 
     row: int
     cells: list[str]
@@ -83,16 +83,18 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A row that is no record of this file, and why."""
+    """A malformed row, and the reason."""
 
     row: int
     reason: str
 
 
 class PeopleCsv:
-    """A file of people, opened by `encoding.as_text`, to be walked once. Raises InvalidInput if its header is not valid.
+    """A file of people, opened by `encoding.as_text`. It can be iterated once. Raises InvalidInput for an
+    invalid header.
 
-    `delimiter` is what stands between cells. `columns` says where each field stands, `headers` how the file calls it, `dropped` which columns are not read.
+    `delimiter` separates cells. `columns` has the index of each field, `headers` its title in the file,
+    `dropped` the ignored columns.
     """
 
     def __init__(self, text: TextIO, name: str) -> None:
@@ -132,7 +134,7 @@ class PeopleCsv:
                     yield self._sized(row, cells)
 
     def _quoted(self, row: int, line: str) -> Record | Malformed:
-        """A record that may go on over several lines; if it does not work out, only `line` is lost."""
+        """Read a record that may have several lines. If that fails, only `line` is malformed."""
         further: list[str] = []
         try:
             cells = next(csv.reader(self._lines(line, further), delimiter=self.delimiter, strict=True))

@@ -1,8 +1,8 @@
-"""Import: rows of a file become subscribers, where each row's own consent says so.
+"""Import a file: each row with a consent becomes a subscriber.
 
-A row that says no withdraws the consent of somebody on file, and dates a suppression later; of others nothing is kept.
-A bad row is refused with its number, column and reason, never with its content. Nobody who withdrew comes back, unless
-by a later consent.
+A row that says no withdraws the consent of a person on file, and dates a suppression later; other people who
+say no are not stored. An invalid row is refused with its number, column and reason, never with its content. A
+person who withdrew is added again only by a later consent.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from subscribers.intake.csv_file import PeopleCsv
 from subscribers.intake.duplicates import SeenAddresses
 from subscribers.intake.opt_outs import OptOuts, withdraw_all
 
-# Large enough that a commit costs little a row, small enough that a click on an unsubscribe link waits little.
+# A larger batch makes a click on an unsubscribe link wait; a smaller one costs more commits.
 BATCH = 5000
 
 
 @dataclass(slots=True)
 class ImportReport:
-    """What became of a file's rows; `read` is the sum of the six after it."""
+    """The counts of an import. `read` is the sum of the next six."""
 
     read: int = 0
     granted: int = 0
@@ -44,14 +44,14 @@ class ImportReport:
     dropped_columns: tuple[str, ...] = ()
 
     def count(self, decisions: Sequence[Decision]) -> None:
-        """As many applicants more, each with its decision."""
+        """Count these decisions."""
         self.granted += decisions.count(Decision.GRANTED)
         self.unchanged += decisions.count(Decision.UNCHANGED)
         self.still_withdrawn += decisions.count(Decision.STILL_WITHDRAWN)
 
 
 def refuse(withdrawn: int, agreed: int) -> None:
-    """Raise Refused: so many withdrawals are to be confirmed, and nobody is there to do so."""
+    """Raise Refused, because many withdrawals need a confirmation and there is no terminal."""
     raise Refused(
         f"The file would withdraw the consent of {withdrawn:,} of {agreed:,} people. Nothing of it was applied.",
         hint="Look whether its opt-in column is right. If it is, say --yes.",
@@ -60,11 +60,11 @@ def refuse(withdrawn: int, agreed: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """An import: what it stands on, and who is told how it goes.
+    """An import, with its callbacks.
 
-    `on_refusal` gets each refused row, `on_progress` the bytes read so far. Each batch of rows is a transaction:
-    what was done before a crash stays done, and the file can be imported again. A dry run writes nothing.
-    `confirm` is asked before a file withdraws many people: it gets their number, and that of those who agreed.
+    `on_refusal` gets each refused row, `on_progress` the number of bytes read. Each batch of rows is a
+    transaction, so that a file can be imported again after a crash. A dry run writes nothing. `confirm` is
+    called before a file withdraws many people, with their number and the number of people who consent.
     """
 
     database: Database
@@ -78,10 +78,11 @@ class Import:
     confirm: Callable[[int, int], None] = refuse
 
     def run(self, text: TextIO, name: str) -> ImportReport:
-        """Import what `csv_file.as_text` opened, called `name` in messages; it is read more than once.
+        """Import `text`, which `encoding.as_text` opened. `name` is for messages. The text is read more than
+        once.
 
-        The rows that say no come first. Raises InvalidInput if its header is not valid, ConfigurationError if a
-        suppression can't be recognised, and what `confirm` raises; then nothing of the file was applied.
+        Rows that say no are applied first. Raises InvalidInput for an invalid header, ConfigurationError if a
+        suppression can't be recognised, and the errors of `confirm`, all before anything is applied.
         """
         file = PeopleCsv(text, name)
         report = ImportReport(dropped_columns=file.dropped)
@@ -143,7 +144,7 @@ class Import:
     def _applicants(
         self, file: PeopleCsv, text: TextIO, report: ImportReport, opt_outs: OptOuts
     ) -> Iterator[Applicant]:
-        """Those who agreed, each once; the others are counted in `report`."""
+        """The applicants, each once. Other rows are counted in `report`."""
         reader = ApplicantReader(file, self.hasher, self.zone, self.clock())
         seen = SeenAddresses()
         for record in file:
@@ -174,9 +175,9 @@ def _reopen(text: TextIO, name: str) -> PeopleCsv:
 
 @contextmanager
 def _paused_garbage_collection() -> Iterator[None]:
-    """Rows make no cycles, yet the garbage collector would walk each batch many times: a quarter of the work.
+    """Pause the garbage collector: rows have no cycles, and it would take a quarter of the time.
 
-    What statements leave behind is young, and collected after each batch.
+    Objects of the statements are collected after each batch.
     """
     was_enabled = gc.isenabled()
     gc.disable()

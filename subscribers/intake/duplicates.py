@@ -1,4 +1,4 @@
-"""What a file said of each address before: a table of some 25 MB for a million of them."""
+"""Remember each address of a file, in about 25 MB for a million addresses."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Literal
 class AddressTable:
     """Maps addresses, known by 64 bits of their keyed hash, to numbers.
 
-    An open-addressing table in two flat arrays: a dict would take 110 bytes for each entry, this takes 18 to 36.
-    Somebody without the secret key can't make two addresses collide. By chance it happens in one import of a million
-    rows out of 37 million.
+    An open-addressing table in two flat arrays: a dict would take 110 bytes for each entry, this takes 18 to
+    36. Without the secret key nobody can make two addresses collide. By chance it happens in one of 37
+    million imports of a million rows.
     """
 
     def __init__(self, typecode: Literal["I", "q"]) -> None:
@@ -23,7 +23,7 @@ class AddressTable:
         return self._count
 
     def get(self, address_hash: str) -> int | None:
-        """The number of this address; None where it has none."""
+        """The number of this address, or None."""
         slot = self._slot(_mark(address_hash))
         return self._values[slot] if self._marks[slot] else None
 
@@ -66,7 +66,7 @@ class SeenAddresses:
         self._rows = AddressTable("I")
 
     def first_row(self, address_hash: str, row: int) -> int | None:
-        """The row in which this address came first, or None: then `row` is it from now on."""
+        """The first row with this address; None if that is `row`."""
         first = self._rows.get(address_hash)
         if first is None:
             self._rows.set(address_hash, row)

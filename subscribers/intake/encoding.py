@@ -1,4 +1,4 @@
-"""In which encoding a CSV file is: a mark or the bytes themselves tell."""
+"""Detect the encoding of a CSV file, by a byte order mark or by its bytes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf
 
 
 def as_text(stream: BinaryIO, encoding: str | None = None) -> TextIOWrapper:
-    """What `PeopleCsv` reads, in `encoding` or in the one that the bytes are in.
+    """The text for `PeopleCsv`, in `encoding` or in the detected encoding.
 
-    Bytes that don't belong to it come through, so that they spoil one cell, not the file. Raises InvalidInput for an
-    encoding that does not exist.
+    Invalid bytes are kept, so that they make one cell invalid and not the file. Raises InvalidInput for an
+    unknown encoding.
     """
     found = encoding or (_detect(stream) if stream.seekable() else "utf-8-sig")
     try:
@@ -33,7 +33,7 @@ def as_text(stream: BinaryIO, encoding: str | None = None) -> TextIOWrapper:
 
 
 def encoding_name(text: TextIOWrapper) -> str:
-    """What people call the encoding of `text`."""
+    """The common name of the encoding of `text`."""
     return _NAMES.get(text.encoding, text.encoding.upper())
 
 
@@ -49,7 +49,7 @@ def _detect(stream: BinaryIO) -> str:
 
 
 def _is_utf_8(stream: BinaryIO) -> bool:
-    """Whether it is all UTF-8, or has characters that only UTF-8 writes so: then the other bytes are slips."""
+    """Whether the bytes are UTF-8, or contain sequences that only UTF-8 has; then other bytes are errors."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         while chunk := stream.read(_CHUNK):

@@ -1,8 +1,8 @@
-"""The rows of a file that say no: whom they withdraw, and which rows of the same file they override.
+"""The rows of a file that say no: the withdrawals that follow, and the rows of the file that they override.
 
-A no about a suppressed address dates the suppression later. A no about somebody on file is a withdrawal, unless it is dated strictly before the consent on file: exports keep the
-old date, so one of the same date withdraws. Within a file the later row counts; a no without a date is later than any
-yes.
+A no about a suppressed address dates the suppression later. A no withdraws the consent of a person on file,
+unless it is dated before that consent. A no with the same date withdraws, because exports keep the date of the
+consent. Within a file the later date counts; a no without a date is later than any yes.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ MAX_UNCONFIRMED_SHARE = 0.05
 
 
 def need_confirmation(withdrawals: int, agreed: int) -> bool:
-    """Whether so many of those who `agreed` would withdraw that it may be a mistake in a file."""
+    """Whether the number of withdrawals is so large, compared with the consents, that the file may be wrong."""
     return withdrawals > MAX_UNCONFIRMED_PEOPLE and withdrawals > MAX_UNCONFIRMED_SHARE * agreed
 
 
 class OptOut(NamedTuple):
-    """Somebody on file about whom a file says no. `ends_consent`: it does more than date a withdrawal later."""
+    """A no about a person on file. `ends_consent`: the person consents now."""
 
     address_key: str
     said_at: datetime | None
@@ -59,11 +59,13 @@ class OptOuts:
         return sum(one.ends_consent for one in self.on_file.values())
 
     def need_confirmation(self, agreed: int) -> bool:
-        """Whether so many people withdraw, of those who `agreed`, that it may be a mistake in the file."""
+        """Whether the number of withdrawals is so large, compared with the consents, that the file may be
+        wrong.
+        """
         return need_confirmation(self.withdrawals, agreed)
 
     def read(self, rows: Iterable[OptOutRow], database: Database, batch: int) -> None:
-        """Take in the rows that say no, and find the people on file among them."""
+        """Read the rows that say no, and find their people on file."""
         rows = iter(rows)
         while some := list(islice(rows, batch)):
             for row in some:
@@ -73,7 +75,7 @@ class OptOuts:
                 self._find(connection, some)
 
     def drop_overridden(self, applicants: Iterable[Applicant]) -> None:
-        """Leave out each no that is followed by a later yes in the same file."""
+        """Drop each no that a later yes in the same file overrides."""
         for applicant in applicants:
             found = self.on_file.get(applicant.address.key)
             if found is not None and found.said_at is not None and applicant.consented_at > found.said_at:
@@ -85,7 +87,7 @@ class OptOuts:
         return said_at is not None and _instant(applicant.consented_at) <= said_at
 
     def batches(self, size: int) -> Iterator[Sequence[OptOut]]:
-        """Those on file, by `size` at a time."""
+        """The opt-outs of people on file, in batches of `size`."""
         every = iter(self.on_file.values())
         while some := list(islice(every, size)):
             yield some
@@ -123,7 +125,7 @@ def withdraw_all(
     *,
     channel: Channel = Channel.IMPORT,
 ) -> int:
-    """Record the withdrawals of these people; returns how many consents end. Needs a writing transaction."""
+    """Record the withdrawals; returns the number of consents that end. Needs a writing transaction."""
     ledger.lock(connection)
     known = people.find_all(connection, [one.address_key for one in opt_outs])
     statuses = ledger.statuses(connection, [person.id for person in known.values()])
@@ -152,5 +154,5 @@ def _statuses(connection: Connection, keys: Sequence[str], topic: str) -> dict[s
 
 
 def _instant(moment: datetime | None) -> int:
-    """Microseconds since 1970; of a no without a date the largest number."""
+    """Microseconds since 1970; the largest number for a no without a date."""
     return _UNDATED if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)

@@ -1,6 +1,6 @@
-"""The file that lists refused rows: number, column and reason, and nothing of what they hold.
+"""The file of refused rows: number, column and reason, without the content of the row.
 
-It is written as the file that was read: in its encoding, and with its delimiter.
+It has the encoding and the delimiter of the imported file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ HEADER = ("row", "column", "reason")
 
 
 class Refusals:
-    """Writes `path` from the first refusal on; without any there is no file, and none of an earlier import.
+    """Writes `path` at the first refusal. Without refusals there is no file; that of an earlier import is
+    removed.
 
     Raises Refused where `path` is a file, but not one of ours.
     """

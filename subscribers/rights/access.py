@@ -1,7 +1,4 @@
-"""What a person may ask of us: to see, correct, take along and erase what is on file about them (AVG/GDPR 15 to 20).
-
-Each act that changes something is a line of the ledger, in the transaction of the change.
-"""
+"""Show and export the data on file about a person (GDPR art. 15 and 20)."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from subscribers.suppression import SUPPRESSION, Suppressed
 
 @dataclass(frozen=True, slots=True)
 class SubjectRecord:
-    """All there is on file about a person: the four fields, the statuses by topic, the ledger's lines.
+    """Everything on file about a person: the four fields, the consents by topic, the ledger entries.
 
     `wordings` holds the verbatim texts that the entries name, by SHA-256, and `wording_names` that SHA-256 by
     commitment; `notes` holds the notes by commitment.
@@ -40,7 +37,7 @@ class SubjectRecord:
 
 @dataclass(frozen=True, slots=True)
 class ListedPerson:
-    """A person and where they stand on a topic. `mailable` is the gate's own answer."""
+    """A person and their consent to a topic. `mailable` is the result of the gate's predicate."""
 
     person: Person
     state: ConsentKind | None
@@ -51,7 +48,9 @@ class ListedPerson:
 def list_people(
     connection: Connection, topic: str, state: ConsentKind | None = None, *, suppressed: bool = False
 ) -> Generator[ListedPerson]:
-    """Everyone on file in the order they came, or those in one state, or those `suppressed`, read as they are walked."""
+    """The people on file in the order of their ids: all, those in one state, or those `suppressed`. Rows are
+    streamed.
+    """
     on_topic = and_(CONSENT.c.subscriber_id == SUBSCRIBER.c.id, CONSENT.c.topic == topic)
     mailable = audience.consented(topic, SUBSCRIBER.c.id).label("mailable")
     statement = (
@@ -70,7 +69,7 @@ def list_people(
 
 
 def find(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> Person:
-    """The person with this address. Raises NotFound, which tells whether the address was erased."""
+    """The person with this address. Raises NotFound, which says whether the address was erased."""
     person = people.find(connection, address)
     if person is not None:
         return person
@@ -87,7 +86,7 @@ def find(connection: Connection, address: EmailAddress, hasher: AddressHasher) -
 
 
 def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> SubjectRecord:
-    """All there is on file about the person with this address. Raises NotFound."""
+    """Everything on file about the person with this address. Raises NotFound."""
     person = find(connection, address, hasher)
     statuses = ledger.statuses(connection, [person.id])
     suppressed = suppression.find_recognisable(connection, hasher, [person.email_normalised]).get(
@@ -109,7 +108,7 @@ def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher
 
 
 def export_values(file: SubjectRecord) -> dict[str, Any]:
-    """A person's own data as plain values, in words they can read (articles 15 and 20)."""
+    """A person's data as plain values with readable names (articles 15 and 20)."""
     return {
         **file.person.names._asdict(),
         "email": file.person.email,

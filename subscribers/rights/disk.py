@@ -1,4 +1,4 @@
-"""Make what was erased or corrected unreadable on disk as well."""
+"""Make erased and corrected data unreadable on disk."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _TABLES = (SUBSCRIBER.name, "consent", "suppression")
 
 
 def erase_on_disk(database: Database, former: Person | tuple[str, str]) -> list[str]:
-    """Make the data of `former`, as they were on file, unreadable; returns what is left, where and why.
+    """Make the data of `former` unreadable in the database's files; returns what remains, where and why.
 
     `former` is the person, or their address and its normalised spelling.
 
-    Call it after the transaction that erased or corrected them. Backups, replicas and PostgreSQL's write-ahead log
-    keep what they hold: docs/consent.md says for how long, and what to do.
+    Call it after the transaction that erased or corrected them. It does not change backups, replicas and
+    PostgreSQL's write-ahead log; docs/consent.md says what to do about them.
     """
     emails = {former.email, former.email_normalised} if isinstance(former, Person) else set(former)
     with database.read() as connection:

@@ -24,10 +24,10 @@ def erase(
     now: datetime,
     channel: Channel = Channel.COMMAND,
 ) -> None:
-    """Take a person off file for good (article 17). Raises NotFound.
+    """Erase a person (article 17). Raises NotFound.
 
-    The ledger keeps its lines, which now lead to nobody, and gets one more. Of the address a keyed hash stays, so
-    that no import brings the person back; a consent they give later does.
+    The ledger's entries remain and no longer lead to a person; it gets an entry of the erasure. A keyed hash
+    of the address remains, so that no import adds the person again. A later consent does.
     """
     ledger.lock(connection)
     person = find(connection, address, hasher)
@@ -38,7 +38,9 @@ def erase(
 
 
 def _record(connection: Connection, person_id: int, channel: Channel, source: str, now: datetime) -> None:
-    """Append to the ledger. A damaged one does not keep anybody from being erased: it takes what it can."""
+    """Append the erasure to the ledger. A damaged ledger does not prevent an erasure: it is recorded as far
+    as possible.
+    """
     event = NewEvent(person_id, EVERY_TOPIC, ConsentKind.ERASED, now, channel)
     try:
         with connection.begin_nested():

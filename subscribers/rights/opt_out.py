@@ -1,4 +1,4 @@
-"""Keep opt-outs of people who are not on file, as keyed hashes only, and take one back."""
+"""Suppress addresses, of people on file or not, and lift a suppression."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
 
 
 class Suppressions(NamedTuple):
-    """How many addresses were suppressed, and how many consents that withdrew."""
+    """The number of suppressed addresses, and of consents withdrawn with them."""
 
     suppressed: int
     withdrawn: int
 
 
 def count_agreed(connection: Connection, addresses: Sequence[EmailAddress]) -> int:
-    """How many of these people are on file and agree to anything."""
+    """The number of these people who are on file with a consent."""
     known = people.find_all(connection, [address.key for address in addresses])
     statuses = ledger.statuses(connection, [person.id for person in known.values()])
     return len({person_id for (person_id, _), status in statuses.items() if status.state in _AGREED})
@@ -39,10 +39,10 @@ def suppress_all(
     source: str,
     now: datetime,
 ) -> Suppressions:
-    """Mail nothing more to these addresses. Needs a writing transaction.
+    """Suppress these addresses. Needs a writing transaction.
 
-    Somebody on file has all consents withdrawn as well. `source` says why. The suppression is dated no earlier than
-    what it takes away, whatever the clock says.
+    It also withdraws all consents of people on file. `source` says why. A suppression is never dated before a
+    consent that it withdraws, even if the clock is wrong.
     """
     ledger.lock(connection)
     known = people.find_all(connection, [address.key for address in addresses])
@@ -69,7 +69,7 @@ def suppress_all(
 def lift(
     connection: Connection, address: EmailAddress, *, hasher: AddressHasher, source: str, now: datetime
 ) -> None:
-    """Take back the suppression of an address; `source` says why. Consents stay as they are. Raises NotFound."""
+    """Lift the suppression of an address; `source` says why. Consents do not change. Raises NotFound."""
     found = suppression.find(connection, hasher, [address.key]).get(address.key)
     if found is None:
         raise NotFound("This address is not suppressed.")

@@ -1,4 +1,4 @@
-"""Correct what is on file about a person (GDPR art. 16)."""
+"""Correct the data on file about a person (GDPR art. 16)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from subscribers.rights.access import find
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What the four fields are to be; None leaves one as it is, an empty name takes it away."""
+    """New values of the four fields. None changes nothing; an empty name removes the name."""
 
     salutation: str | None = None
     first_name: str | None = None
@@ -36,10 +36,10 @@ def rectify(
     now: datetime,
     channel: Channel = Channel.COMMAND,
 ) -> list[str]:
-    """Correct some of the four fields; the consents stay, and so does their proof. Returns the fields that changed.
+    """Correct some of the four fields; returns the changed fields. Consents and their proofs do not change.
 
-    The event names the fields, never what they hold. A former address is suppressed. Raises NotFound, and Refused where the new address is someone
-    else's or suppressed.
+    The event names the fields, never their values. A former address is suppressed. Raises NotFound, and
+    Refused if the new address belongs to another person or is suppressed.
     """
     ledger.lock(connection)
     person = find(connection, address, hasher)
@@ -72,7 +72,9 @@ def rectify(
 def _readdress(
     connection: Connection, person: Person, address: EmailAddress, hasher: AddressHasher, now: datetime
 ) -> tuple[str | None, str | None]:
-    """Change the address; returns the commitments to the new one and the one before, None for another spelling."""
+    """Change the address; returns the commitments to the new and the former address; None for another
+    spelling of it.
+    """
     if address.key == person.email_normalised:
         # Another spelling of the same address keeps the hash by which a suppression may know it.
         people.change_address(connection, person.id, address, person.hashed, person.nonce)
@@ -94,7 +96,9 @@ def _readdress(
 
 
 def _check_commitment(connection: Connection, person: Person) -> None:
-    """Raise BrokenLink where the person's newest entry commits to another address: a correction would hide that."""
+    """Raise BrokenLink if the person's newest entry commits to another address, because a correction would
+    hide that.
+    """
     history = ledger.history(connection, person.id)
     on_file = ledger.commit_to_subject(person.nonce, person.email_normalised)
     if not history or history[-1].event.subject != on_file:

@@ -1,4 +1,4 @@
-"""Apply the leavers' journal to a database that was restored: who left since does not come back."""
+"""Apply the leavers' journal to a restored database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """How many lines were read, and what they changed."""
+    """The number of lines in the journal, and of the changes."""
 
     read: int
     withdrawn: int
@@ -33,9 +33,10 @@ class Replayed:
 def replay(
     connection: Connection, leavers: Iterable[Leaver], *, hasher: AddressHasher, now: datetime
 ) -> Replayed:
-    """Apply `leavers`; what the database knows already, or what a later consent undid, changes nothing.
+    """Apply `leavers`. An entry that the database has, or that a later consent undid, changes nothing.
 
-    Who is not on file is suppressed, so that no import brings them in. Needs a writing transaction. Safe to repeat.
+    People who are not on file are suppressed, so that no import adds them. Needs a writing transaction.
+    Repeatable.
     """
     ledger.lock(connection)
     in_order = sorted(leavers, key=lambda one: one.at)
@@ -61,7 +62,7 @@ def replay(
 
 
 def _withdraw(connection: Connection, person: Person, leaver: Leaver, now: datetime) -> int:
-    """Withdraw what the person agreed to before they left; returns how many consents that were."""
+    """Withdraw the consents from before the person left; returns their number."""
     kind = ConsentKind.OBJECTED if leaver.kind is LeaverKind.OBJECTED else ConsentKind.WITHDRAWN
     events = [
         NewEvent(person.id, topic, kind, leaver.at, Channel.COMMAND)

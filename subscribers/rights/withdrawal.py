@@ -30,9 +30,9 @@ def withdraw(
 ) -> bool:
     """Withdraw a person's consent on `topic`; False where there was none.
 
-    `occurred_at` is when the person acted; now by default. One who consented later than that has not withdrawn.
-    A damaged ledger or consent table does not keep anybody from leaving: the withdrawal is recorded as far as they
-    take it. Raises NotFound.
+    `occurred_at` is when the person acted; now by default. A consent that is later than that is not
+    withdrawn. A damaged ledger or consent table does not prevent a withdrawal: it is recorded as far as
+    possible. Raises NotFound.
     """
     person = find(connection, address, hasher)
     event = NewEvent(person.id, topic, ConsentKind.WITHDRAWN, occurred_at or now, channel)

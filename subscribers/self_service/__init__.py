@@ -1,4 +1,4 @@
-"""What recipients do by themselves: signed links, and what a click on one does."""
+"""Signed unsubscribe links, and the effects of a click on one."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Signed unsubscribe links, and the codes that undo a withdrawal.
 
-A link's token is ``base64url(payload) "." base64url(signature)``. The payload is, one after the other: the id of the
-key that signed (8 bytes), the keyed hash of the address that the mail went to (32 bytes) and the id of its key
-(8 bytes), then ``<subscriber id>.<locale>.<topic>``. The signature is the first half of an HMAC-SHA256 (RFC 2104,
-section 5), which also covers the installation. A token holds no personal data and does not expire. Its holder may
-withdraw; nothing else.
+A link's token is ``base64url(payload) "." base64url(signature)``. The payload is, one after the other: the id
+of the key that signed (8 bytes), the keyed hash of the address that the mail went to (32 bytes) and the id of
+its key (8 bytes), then ``<subscriber id>.<locale>.<topic>``. The signature is the first half of an
+HMAC-SHA256 (RFC 2104, section 5), which also covers the installation. A token holds no personal data and does
+not expire. Its holder may withdraw; nothing else.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SIGNATURE_BYTES = 16
 _KEY_ID_BYTES, _HASH_BYTES = 8, 32
 _TEXT_AT = 2 * _KEY_ID_BYTES + _HASH_BYTES
 _MAX_TOKEN_LENGTH = 400
-# A key id from outside is not signed: only a plausible time makes an unknown key a newer one.
+# The key id is not signed. An unknown key counts as newer only if its time is plausible.
 _CLOCK_ERROR_SECONDS = 24 * 3600
 _MAX_NEWER_KEY_AGE_SECONDS = 90 * 24 * 3600
 _URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
@@ -39,16 +39,16 @@ NO_ADDRESS = HashedAddress("0" * 2 * _HASH_BYTES, "0" * 2 * _KEY_ID_BYTES)
 
 
 class InvalidToken(InvalidInput):
-    """The token is not one that this installation made: altered, cut short, or signed with an unknown key."""
+    """This installation did not make the token: it is altered, incomplete, or signed with an unknown key."""
 
 
 class NewerKey(TryAgainLater):
-    """The token names a key that is newer than each known one. This host learns of it soon."""
+    """The token names a key that is newer than all known keys. This host reads the new key soon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a link is about: a subscriber, the address that the mail went to, a topic, and the mail's language."""
+    """The content of a link: subscriber, hash of the address of the mail, topic, and language of the mail."""
 
     subscriber_id: int
     address: HashedAddress
@@ -71,9 +71,8 @@ class _Key:
 class Links:
     """Makes and reads the unsubscribe links of one installation.
 
-    `keys` tells which secret keys there are: the newest signs, each verifies. `installation` is
-    `mailer.database.installation_id`. `public_url` is where the web application is reached from outside, without a
-    slash at its end.
+    The newest of `keys` signs; all verify. `installation` is `mailer.database.installation_id`. `public_url`
+    is the public URL of the web application, without a slash at its end.
     """
 
     def __init__(
@@ -105,10 +104,10 @@ class Links:
         return self._start + _sign(signing.links, payload).decode()
 
     def read(self, token: str) -> Target:
-        """What `token` is about.
+        """Verify and read a token.
 
-        The token is compared with the only spelling that we would have given it: the other base64 spellings of one
-        signature are not tokens. Raises InvalidToken, and NewerKey where the key is yet to arrive here.
+        The token must have the exact spelling that this class writes; other base64 spellings of the signature
+        are invalid. Raises InvalidToken, and NewerKey if this host does not have the key yet.
         """
         payload, data, key = self._verify(token)
         if not hmac.compare_digest(_sign(key.links, payload), token.encode()):
@@ -119,7 +118,7 @@ class Links:
         return Target(int(subscriber_id), hashed, Topic(topic), parse_locale(locale))
 
     def undo_code(self, token: str, entry_id: int) -> str:
-        """What undoes the withdrawal that is ledger entry `entry_id`, in the hands of who holds `token`."""
+        """A code that lets the holder of `token` undo the withdrawal in ledger entry `entry_id`."""
         _, _, key = self._verify(token)
         return f"{entry_id}.{_base64(self._undo_signature(key, token, entry_id)).decode()}"
 
@@ -135,7 +134,7 @@ class Links:
         return int(number)
 
     def _verify(self, token: str) -> tuple[bytes, bytes, _Key]:
-        """The payload as it is written, as bytes, and the key that it names; its signature is not checked yet."""
+        """The payload as bytes, and the key that it names. The signature is not checked yet."""
         if len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
             raise _invalid()
         payload, dot, _ = token.encode().partition(b".")

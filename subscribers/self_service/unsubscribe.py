@@ -1,4 +1,4 @@
-"""What a click on an unsubscribe link does: withdraw a consent, or undo that within an hour on the same page."""
+"""Withdraw a consent by an unsubscribe link, or undo that on the page within an hour."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNDO_WITHIN = timedelta(hours=1)
 
 
 class Subscription(Enum):
-    """Whether somebody is on a list, as far as the holder of a link is concerned."""
+    """Whether the person is on the list, for the page of a link."""
 
     ON = auto()
     OFF = auto()
@@ -28,7 +28,7 @@ class Subscription(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """Take somebody off a list. `channel` says through what they asked."""
+    """A request to withdraw, with its channel."""
 
     target: Target
     channel: Channel
@@ -36,7 +36,9 @@ class Withdrawal:
 
 @dataclass(frozen=True, slots=True)
 class Resubscribe:
-    """Undo the withdrawal that is ledger entry `entry_id`. `wording` is the text on the page, verbatim."""
+    """A request to undo the withdrawal in ledger entry `entry_id`. `wording` is the verbatim text on the
+    page.
+    """
 
     target: Target
     entry_id: int
@@ -48,7 +50,7 @@ Request: TypeAlias = Withdrawal | Resubscribe
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """The subscriber that a link leads to. `is_suppressed`: the address gets no mail, whatever the consent."""
+    """The subscriber of a link. `is_suppressed`: the address gets no mail, although consents are granted."""
 
     email: str
     address_hash: str
@@ -57,9 +59,10 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a page shows: whether the person is on the list, their address, and the withdrawal that they can undo.
+    """The data of a page: whether the person is on the list, the address, and the withdrawal that can be
+    undone.
 
-    `email` is None where the link does not lead to an address on file.
+    `email` is None if the address of the link is not on file.
     """
 
     subscription: Subscription
@@ -69,7 +72,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class _Applied:
-    """A request that was applied: whom it is about, and which of the group's events it became."""
+    """An applied request: its subscriber, and the index of its event in the group."""
 
     request: Request
     contact: Contact | None
@@ -77,21 +80,21 @@ class _Applied:
 
 
 def mask_email(email: str) -> str:
-    """An address as its owner recognises it and others do not: ``z…@example.com``."""
+    """A masked address that its owner recognises: ``z…@example.com``."""
     local_part, _, domain = str(email).rpartition("@")
     return f"{local_part[:1]}…@{domain}"
 
 
 def subscription_of(status: ConsentStatus | None, contact: Contact | None) -> Subscription:
-    """Whether the holder of a link is on the list."""
+    """Whether the person of a link is on the list."""
     agreed = status is not None and status.state in {ConsentKind.GRANTED, ConsentKind.REQUESTED}
     return Subscription.ON if agreed and contact is not None else Subscription.OFF
 
 
 def apply_requests(connection: Connection, requests: Sequence[Request], now: datetime) -> list[View]:
-    """Apply `requests` in their order; returns what each finds afterwards. Needs a writing transaction.
+    """Apply `requests` in order; returns the data of each page afterwards. Needs a writing transaction.
 
-    A damaged ledger or consent table refuses no withdrawal: it is recorded as far as the tables take it.
+    A damaged ledger or consent table does not prevent a withdrawal: it is recorded as far as possible.
     """
     try:
         with connection.begin_nested():
@@ -106,7 +109,7 @@ def apply_requests(connection: Connection, requests: Sequence[Request], now: dat
 
 
 def look_up(connection: Connection, target: Target) -> View:
-    """What the page of `target` shows."""
+    """The data of the page of `target`."""
     contact = _find_contacts(connection, {target.subscriber_id}).get(target.subscriber_id)
     if not _leads_to(target, contact):
         is_off = target.is_nobody or suppression.since_by_hash(connection, target.address.hash) is not None
@@ -153,7 +156,7 @@ def _apply(connection: Connection, requests: Sequence[Request], now: datetime) -
 
 
 def _provisional_entry_id(events: Sequence[NewEvent]) -> int:
-    """A number for an entry that is about to be appended; negative, as no entry's is."""
+    """A negative number for an entry that is not appended yet."""
     return -1 - len(events)
 
 

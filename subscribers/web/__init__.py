@@ -1,4 +1,4 @@
-"""The pages that recipients and mail providers reach."""
+"""The pages for recipients, and the one-click endpoint for mail providers."""
 
 from __future__ import annotations
 

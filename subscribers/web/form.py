@@ -1,7 +1,7 @@
-"""The small form that a POST to an unsubscribe link holds, whatever its Content-Type says.
+"""Read the small form in a POST to an unsubscribe link, with any Content-Type.
 
-A one-click request that is lost is a person who gets more mail, so the body itself decides how it is read: a body
-that begins with a boundary is multipart/form-data (RFC 7578), any other is urlencoded.
+A one-click request must not be lost because of a wrong Content-Type, so the body decides: a body that begins
+with a boundary is multipart/form-data (RFC 7578), any other is urlencoded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MAX_BOUNDARY_LENGTH = 70  # RFC 2046, section 5.1.1
 
 
 class UnreadableForm(Exception):
-    """The body of a POST is not one of the forms that are understood here."""
+    """The body of a POST is not a supported form."""
 
 
 async def read_form(request: Request) -> Mapping[str, str]:

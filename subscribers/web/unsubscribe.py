@@ -1,7 +1,7 @@
 """The unsubscribe page and the target of mail providers' one-click POST (RFC 8058).
 
-GET and HEAD write nothing, whoever follows a link. A POST needs no cookie and no login, is answered without a
-redirect, and may be repeated.
+GET and HEAD write nothing. A POST needs no cookie and no login, is answered without a redirect, and may be
+repeated.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ COUNTED = {
     UNDONE: Metric("Withdrawals undone on the page."),
 }
 
-# The answer to a link that is not ours. `mailer doctor` asks for it to see that the public URL leads here.
+# An invalid link, and its answer. `mailer doctor` requests it to check that the public URL leads here.
 UNKNOWN_LINK = "/u/doctor"
 UNKNOWN_LINK_STATUS = 404
 ROBOTS = {"X-Robots-Tag": "noindex, nofollow"}
@@ -61,7 +61,7 @@ log = logging.getLogger(__name__)
 class UnsubscribeEndpoint:
     """Answers ``/u/<token>``. Reads go to `database`, writes through `commits`, which groups them.
 
-    `locale` is the language for visitors whose link does not tell theirs.
+    `locale` is the language for links without a language.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class UnsubscribeEndpoint:
         )
 
     async def answer(self, request: Request) -> Response:
-        """The page, or what became of the POST."""
+        """The page, or the answer to a POST."""
         locale = self._locale
         token = request.path_params["token"].rstrip("/")
         try:

@@ -1,7 +1,7 @@
-"""Webhooks: each endpoint is a cursor in the change feed, and is told what comes after it.
+"""Webhooks: each endpoint has a cursor in the change feed, and receives the changes after it.
 
-`models` is the table, `endpoints` adds, lists, replays and removes, `backoff` decides what a failed call means (core),
-`delivery` makes the calls, and `background` starts it where there are endpoints at all.
+`models` is the table. `endpoints` adds, lists, replays and removes endpoints. `backoff` decides after a
+failed call. `delivery` makes the calls, and `background` starts them if there are endpoints.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ LOOK_SECONDS = 1.0
 
 
 def call_due(database: Database, keys: KeySource, reach: Reach) -> None:
-    """Tell everybody who is due everything there is, and return."""
+    """Call all due endpoints with all their changes, and return."""
     if _anything_to_tell(database):
         from subscribers.webhooks.delivery import WebhookDelivery  # noqa: PLC0415 - see above
 

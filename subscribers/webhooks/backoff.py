@@ -1,4 +1,4 @@
-"""When a failed call is made again, and when an endpoint is given up. Values without I/O."""
+"""When a failed call is repeated, and when an endpoint is parked. Values without I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PARKED_AFTER = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What follows from a failed call."""
+    """The state of an endpoint after a failed call."""
 
     failures: int
     failing_since: datetime
@@ -21,9 +21,9 @@ class Failure:
 
 
 def after_failure(failures: int, failing_since: datetime | None, now: datetime, *, gone: bool) -> Failure:
-    """What follows from one more failure after `failures`: a wait that doubles, up to an hour.
+    """The state after one more failure: the wait doubles, up to an hour.
 
-    After two days of failures, or where the receiver says that it is gone, the endpoint is parked.
+    After two days of failures, or if the receiver answers that it is gone, the endpoint is parked.
     """
     since = failing_since or now
     wait = min(FIRST_WAIT * 2 ** min(failures, 20), LONGEST_WAIT)

@@ -1,8 +1,8 @@
-"""Make the calls: claim an endpoint, tell it at most 100 changes, move its cursor.
+"""Make the calls: claim an endpoint, send at most 100 changes, move its cursor.
 
-A claim is a lease, so of all processes one calls an endpoint at a time, and its changes arrive in order. The cursor moves
-after the receiver said 2xx: a crash in between tells the same changes again. Each endpoint is called by itself, so one
-that is slow or down delays nobody else.
+A claim is a lease, so of all processes one calls an endpoint at a time, and its changes arrive in order. The
+cursor moves after the receiver answers 2xx; after a crash in between the same changes are sent again.
+Endpoints are called independently, so a slow endpoint does not delay others.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 class Result(StrEnum):
-    """What became of a call. A parked endpoint is called no more until an operator resumes it."""
+    """The result of a call. A parked endpoint is not called until an operator resumes it."""
 
     ACCEPTED = "accepted"
     FAILED = "failed"
@@ -49,7 +49,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Claimed:
-    """An endpoint that this process calls, what it is told, and the lease."""
+    """An endpoint that this process calls, its pending changes, and the lease."""
 
     endpoint: Endpoint
     pending: Changes
@@ -58,7 +58,7 @@ class _Claimed:
 
 @dataclass(slots=True)
 class WebhookDelivery:
-    """Calls the endpoints of one installation. `on_call` hears of each call's result."""
+    """Calls the endpoints of one installation. `on_call` gets the result of each call."""
 
     database: Database
     keys: KeySource
@@ -69,7 +69,9 @@ class WebhookDelivery:
     _clock: Clock | None = None
 
     async def run(self) -> None:
-        """Call whoever is due, until cancelled; a call in flight is then given up, and made again by the next process."""
+        """Call due endpoints until cancelled. A call in flight is then abandoned, and repeated by the next
+        process.
+        """
         try:
             while True:
                 try:
@@ -84,7 +86,7 @@ class WebhookDelivery:
             await asyncio.gather(*calling, return_exceptions=True)
 
     async def run_once(self) -> None:
-        """Tell everybody who is due everything there is, and return; for cron."""
+        """Call all due endpoints with all their changes, and return; for cron."""
         await self._start_due()
         await asyncio.gather(*self._calling.values())
 
@@ -115,7 +117,7 @@ class WebhookDelivery:
             log.warning("Webhook %s waits: %s", endpoint_id, error)
 
     async def _tell(self, endpoint_id: str) -> bool:
-        """Make one call; returns whether there is more to tell now."""
+        """Make one call; returns whether there are more changes."""
         claimed = await in_thread(self._claim, endpoint_id)
         if claimed is None:
             return False
@@ -138,7 +140,7 @@ class WebhookDelivery:
                 self._public_ids = PublicIds(installation_id(connection))
             pending = self._read_changes(connection, endpoint)
             if not pending.changes:
-                # Entries that are no changes of a consent: nothing to tell.
+                # The entries contain no change of a consent.
                 _release(connection, lease, {"cursor": pending.next})
                 return None
         return _Claimed(endpoint, pending, lease)
@@ -206,7 +208,7 @@ async def call(
     reach: Reach,
     now: datetime,
 ) -> Answer:
-    """Make one signed call. An endpoint that the settings no longer allow, or whose key is gone, has failed."""
+    """Make one signed call. It fails if the settings do not allow the endpoint, or if its key is missing."""
     try:
         destination = parse_destination(endpoint.url, reach)
         signing = secrets_of(endpoint, keys.current(), now)
@@ -226,6 +228,6 @@ def _is_due(now: datetime) -> tuple[Any, ...]:
 
 
 def _release(connection: Connection, lease: str, values: dict[str, Any]) -> None:
-    """End a claim. One that another process has taken over, or a replay has ended, changes nothing."""
+    """End a claim. If another process has the claim, or a replay has ended it, nothing changes."""
     ended = update(ENDPOINT).where(ENDPOINT.c.lease == lease)
     connection.execute(ended.values(lease=None, lease_until=None, **values))

@@ -23,7 +23,7 @@ FORMER_SECRET_SIGNS_FOR = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint on file. `cursor` is the number of the last change that it was told."""
+    """An endpoint. `cursor` is the number of the last change that it received."""
 
     id: str
     url: str
@@ -44,7 +44,7 @@ _COLUMNS = [ENDPOINT.c[name] for name in Endpoint.__slots__]
 
 
 def add(connection: Connection, url: str, ring: KeyRing, now: datetime, *, from_start: bool) -> Endpoint:
-    """A new endpoint, which is told the changes from now on, or all. Needs a writing transaction."""
+    """Add an endpoint, which receives the changes from now on, or all. Needs a writing transaction."""
     endpoint_id = secrets.token_hex(6)
     row = {
         "id": endpoint_id,
@@ -78,13 +78,13 @@ def list_all(connection: Connection) -> list[Endpoint]:
 
 
 def remove(connection: Connection, endpoint_id: str) -> None:
-    """Tell an endpoint nothing more. Raises NotFound."""
+    """Remove an endpoint. Raises NotFound."""
     find(connection, endpoint_id)
     connection.execute(delete(ENDPOINT).where(ENDPOINT.c.id == endpoint_id))
 
 
 def rotate(connection: Connection, endpoint_id: str, ring: KeyRing, now: datetime) -> Endpoint:
-    """Give an endpoint a new secret; the former one signs beside it for a day. Raises NotFound."""
+    """Give an endpoint a new secret. For a day calls are signed with both. Raises NotFound."""
     before = find(connection, endpoint_id)
     values = {
         "key_id": key_id(ring.keys[-1]),
@@ -97,7 +97,7 @@ def rotate(connection: Connection, endpoint_id: str, ring: KeyRing, now: datetim
 
 
 def replay(connection: Connection, endpoint_id: str, after: int, now: datetime) -> None:
-    """Tell an endpoint everything after change number `after` again. Raises NotFound."""
+    """Send an endpoint all changes after number `after` again. Raises NotFound."""
     find(connection, endpoint_id)
     connection.execute(
         update(ENDPOINT)
@@ -133,5 +133,5 @@ def secrets_of(endpoint: Endpoint, ring: KeyRing, now: datetime) -> list[str]:
 
 
 def from_row(row: Row[Any]) -> Endpoint:
-    """The endpoint that a row of `_COLUMNS` describes."""
+    """The endpoint in a row of `_COLUMNS`."""
     return Endpoint(*tuple(row))

@@ -1,4 +1,4 @@
-"""The table of webhook endpoints. It names systems, no people, and holds no secret."""
+"""The table of webhook endpoints. It contains no personal data and no secret."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mailer.database import BIG
 
 
 class WebhookEndpoint(SQLModel, table=True):
-    """A URL that is told the changes after number `cursor`.
+    """A URL that receives the changes after number `cursor`.
 
-    Its secret is derived from the secret key `key_id`, its id and `generation`. `lease` is the claim of the process that
-    is calling it, `parked_at` since when it is no longer called.
+    Its secret is derived from the secret key `key_id`, its id and `generation`. `lease` is the claim of the
+    calling process. `parked_at` is when the calls stopped.
     """
 
     __tablename__ = "webhook_endpoint"

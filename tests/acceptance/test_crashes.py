@@ -1,4 +1,6 @@
-"""The installed command, killed at random moments and started again: nobody twice, nobody lost, doubt is named."""
+"""The installed command, killed at random moments and started again: nobody twice, nobody lost, doubt is
+named.
+"""
 
 from __future__ import annotations
 

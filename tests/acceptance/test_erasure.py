@@ -1,4 +1,6 @@
-"""Erased means erased on disk: with `mailer serve` running, no file of the installation holds the person any more."""
+"""Erased means erased on disk: with `mailer serve` running, no file of the installation holds the person any
+more.
+"""
 
 from __future__ import annotations
 

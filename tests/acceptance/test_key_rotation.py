@@ -1,4 +1,6 @@
-"""A rotation of the secret keys loses no withdrawal: `mailer serve` runs on, 1,000 one-click requests come meanwhile."""
+"""A rotation of the secret keys loses no withdrawal: `mailer serve` runs on, 1,000 one-click requests come
+meanwhile.
+"""
 
 from __future__ import annotations
 

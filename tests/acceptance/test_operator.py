@@ -1,4 +1,6 @@
-"""The operator's hands: pause on all hosts, stop in order or at once, and a database that goes and comes back."""
+"""The operator's hands: pause on all hosts, stop in order or at once, and a database that goes and comes
+back.
+"""
 
 from __future__ import annotations
 

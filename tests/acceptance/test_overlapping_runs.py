@@ -1,4 +1,6 @@
-"""Runs that overlap, as cron's do with a long campaign: nobody gets two mails, and only the run at work says anything."""
+"""Runs that overlap, as cron's do with a long campaign: nobody gets two mails, and only the run at work says
+anything.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The installed command and real mail servers: Postfix, Exim and OpenSMTPD, counted by their own logs.
 
-`MAILER_TESTS_RELAYS_PEOPLE` says how many people there are; `make soak` takes 9,000, and has the table of docs/relays.md
-written (`MAILER_TESTS_RELAYS_TABLE`).
+`MAILER_TESTS_RELAYS_PEOPLE` says how many people there are; `make soak` takes 9,000, and has the table of
+docs/relays.md written (`MAILER_TESTS_RELAYS_TABLE`).
 """
 
 from __future__ import annotations
@@ -208,7 +208,8 @@ def test_a_server_whose_processes_are_killed_repeats_nobody_and_loses_nobody(
 
 
 def assert_nobody_twice_or_lost(sent: Sent, people: int) -> None:
-    """Everybody got one mail, but for those in doubt, one a connection at most, and those that the server put off.
+    """Everybody got one mail, but for those in doubt, one a connection at most, and those that the server put
+    off.
 
     A server that lost one of its processes answers 451; such a mail waits for half an hour.
     """

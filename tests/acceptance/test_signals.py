@@ -41,7 +41,9 @@ both_signals = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM]
 
 @pytest.fixture(autouse=True)
 def signals_reach_children() -> Iterator[None]:
-    """A signal that this process ignores, as one in the background does with SIGINT, its children would ignore too."""
+    """A signal that this process ignores, as one in the background does with SIGINT, its children would
+    ignore too.
+    """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,7 +1,7 @@
 """People who leave while a campaign is being sent: nobody is attempted after their withdrawal was committed.
 
-A twentieth of the audience leaves, most of them just before their mail is sent. `MAILER_TESTS_WITHDRAWALS` says how many;
-`make soak` takes 1,000.
+A twentieth of the audience leaves, most of them just before their mail is sent. `MAILER_TESTS_WITHDRAWALS`
+says how many; `make soak` takes 1,000.
 """
 
 from __future__ import annotations

@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class InstalledMailer:
-    """The installed `mailer` command. It sees neither the source tree nor the MAILER_* variables of the test run."""
+    """The installed `mailer` command. It sees neither the source tree nor the MAILER_* variables of the test
+    run.
+    """
 
     wheel: Path
     venv: Path

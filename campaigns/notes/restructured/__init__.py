@@ -1,4 +1,6 @@
-"""Convert reStructuredText to Markdown: docutils parses it, `writer` writes it. Blocks keep their line numbers."""
+"""Convert reStructuredText to Markdown: docutils parses it, `writer` writes it. Blocks keep their line
+numbers.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The API of account systems, ``/api/v1``: the only package that imports FastAPI.
 
-`schemas` is the contract, `routes` answers, `authentication` knows the callers, `problems` are the errors, and
-`openapi` describes it all.
+`schemas` has the objects of the API, `routes` the operations, `authentication` the tokens, `problems` the
+errors. `openapi` writes the description.
 """
 
 from __future__ import annotations

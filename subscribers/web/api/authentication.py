@@ -1,6 +1,6 @@
-"""Who calls: a bearer token (RFC 6750), its scopes, and how many requests a second it may make.
+"""Authenticate requests: a bearer token (RFC 6750), its scopes, and its number of requests a second.
 
-It stands before the application, so that a stranger's body is not read.
+It runs before the application, so that the body of an unauthenticated request is not read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _bearer = HTTPBearer(auto_error=False, scheme_name="token", description="`mailer
 
 
 class Authentication:
-    """Answers 401 and 429 itself; lets all else through, with the token in ``scope["state"]``."""
+    """Answers 401 and 429. It passes other requests on, with the token in ``scope["state"]``."""
 
     def __init__(
         self,
@@ -103,6 +103,6 @@ def require(scope: Scope) -> Callable[..., Awaitable[Token]]:
 
 
 async def any_token(request: Request, _: object = Security(_bearer)) -> Token:
-    """A dependency: the token, whatever its scopes."""
+    """A dependency: the token, with any scopes."""
     token: Token = request.state.token
     return token

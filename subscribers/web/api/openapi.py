@@ -32,12 +32,12 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 def not_found() -> dict[int | str, dict[str, Any]]:
-    """The answer about somebody who is not on file."""
+    """The answer for a person who is not on file."""
     return {404: _problem("Nobody with this id or address is on file.")}
 
 
 def conflict() -> dict[int | str, dict[str, Any]]:
-    """The answer where what is on file stands against it."""
+    """The answer if the data on file conflict with the request."""
     return {409: _problem("What is on file stands against it.")}
 
 

@@ -1,4 +1,4 @@
-"""From the contract's objects to requests: addresses, names, times and ids become typed values or a 422."""
+"""Parse the objects of the API: addresses, names, times and ids become typed values or a 422."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def erasure(body: schemas.Erasure, token: Token, service: Service) -> account.Er
 
 
 def who(body: schemas.Someone, service: Service) -> Who:
-    """The address or the number of the person that a request names. Raises Trouble."""
+    """The address or the id of the person that a request names. Raises Trouble."""
     if "email" in body.model_fields_set:
         return _address("email", body.email)
     try:
@@ -94,7 +94,7 @@ def cursor(after: str | None, service: Service) -> int:
 
 
 def invalid_request(errors: Sequence[Any]) -> Trouble:
-    """The answer to a request that does not follow the contract. It names members, never what they hold."""
+    """The answer to an invalid request. It names members, never their values."""
     fields = []
     for error in errors:
         place = [str(part) for part in error["loc"] if part not in {"body", "query", "header"}]

@@ -1,4 +1,4 @@
-"""Errors as ``application/problem+json`` (RFC 9457). None of them repeats what was sent."""
+"""Errors as ``application/problem+json`` (RFC 9457). They do not repeat data of the request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 class Trouble(Exception):
-    """A request that is answered with an error. `errors` names members of the request, each with a reason."""
+    """An error to answer a request with. `errors` names members of the request, each with a reason."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The routes: what is asked becomes a request to the account system's use cases, and their outcome an answer."""
+"""The routes. Each parses a request, applies it with `subscribers.account`, and answers with the outcome."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
     async def record_consent(
         request: Request, body: schemas.Grant, token: Writes, key: IdempotencyKey = None
     ) -> Response:
-        """Record a consent. One that is older than the person's withdrawal changes nothing: `state` tells."""
+        """Record a consent. A consent that is older than the person's withdrawal changes nothing; `state`
+        shows that.
+        """
         grant = parsing.grant(body, token, service)
         return await submit(SubmittedRequest(grant, await fingerprint_of(request, token, key)))
 
@@ -68,14 +70,14 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
         dependencies=[Depends(require(Scope.CONSENTS_READ))],
     )
     async def query_consents(body: schemas.Query) -> Response:
-        """Where a person stands on each topic."""
+        """The consents of a person, by topic."""
         return _answer(await service.consents_of(parsing.who(body, service)))
 
     @router.post("/consents/batch", response_model=schemas.BatchResults)
     async def record_consents(
         request: Request, body: schemas.Batch, token: Writes, key: IdempotencyKey = None
     ) -> Response:
-        """Record up to 1,000 consents; each item has a result of its own, and good items go in."""
+        """Record up to 1,000 consents. Each item has its own result, and valid items are recorded."""
         fingerprints: list[RequestFingerprint | None] = [None] * len(body.items)
         if key is not None:
             raw = await request.body()
@@ -98,7 +100,7 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
     async def rectify(
         request: Request, body: schemas.Rectification, token: Rights, key: IdempotencyKey = None
     ) -> Response:
-        """Correct what is on file about a person. The consents stay."""
+        """Correct the data on file about a person. The consents do not change."""
         rectification = parsing.rectification(body, token, service)
         return await submit(SubmittedRequest(rectification, await fingerprint_of(request, token, key)))
 
@@ -106,7 +108,7 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
     async def erase(
         request: Request, body: schemas.Erasure, token: Rights, key: IdempotencyKey = None
     ) -> Response:
-        """Take a person off file for good."""
+        """Erase a person."""
         erasure = parsing.erasure(body, token, service)
         return await submit(SubmittedRequest(erasure, await fingerprint_of(request, token, key)))
 
@@ -122,7 +124,9 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
         dependencies=[Depends(require(Scope.WORDINGS_WRITE))],
     )
     async def register_wording(body: schemas.NewWording) -> Response:
-        """Register a text that people are shown, so that consents can cite it. Repeating it changes nothing."""
+        """Register a text that asks for consent, so that consents can name it. Registering it again changes
+        nothing.
+        """
         return _answer(
             await service.register_wording(
                 body.text, topic=body.topic, language=body.language, version=body.version

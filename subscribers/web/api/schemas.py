@@ -1,4 +1,4 @@
-"""What goes in and out: the contract of the API. Members that are not named here are refused."""
+"""The objects of the API. Unknown members are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INSTANT_PATTERN = (
     r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
     r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
 )
-# One line: no control character, line or paragraph separator, nor a mark that turns the direction of the text.
+# One line: no control character, line or paragraph separator, nor a mark that changes the direction of text.
 LINE_PATTERN = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069\\ufeff]*$"
 
 Email = Annotated[
@@ -65,7 +65,7 @@ Sha256 = Annotated[
 
 
 class RequestBody(BaseModel):
-    """A JSON object whose members are all known."""
+    """A JSON object without unknown members."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -88,7 +88,7 @@ class Someone(RequestBody):
 
 
 class Grant(RequestBody):
-    """A consent that a person gave: to what, when, and the text that was shown."""
+    """A consent of a person: the topic, the time, and the text that was shown."""
 
     email: Email
     salutation: Name = ""
@@ -101,7 +101,7 @@ class Grant(RequestBody):
 
 
 class Withdrawal(Someone):
-    """A consent that a person takes back. `at` is when they did; now where it is left out."""
+    """A withdrawal of a consent. `at` is when the person withdrew; the default is now."""
 
     topic: TopicOrEvery
     at: Instant | None = None
@@ -109,7 +109,7 @@ class Withdrawal(Someone):
 
 
 class Query(Someone):
-    """Of whom the consents are asked."""
+    """The person whose consents are wanted."""
 
 
 class ChangesQuery(RequestBody):
@@ -130,7 +130,7 @@ class Batch(RequestBody):
 
 
 class Rectification(Someone):
-    """What is to be corrected; what is left out stays. An empty name takes the name away."""
+    """The fields to correct. Absent fields do not change. An empty name removes the name."""
 
     salutation: Name | None = None
     first_name: Name | None = None
@@ -140,13 +140,13 @@ class Rectification(Someone):
 
 
 class Erasure(Someone):
-    """Whom to take off file for good."""
+    """The person to erase."""
 
     note: Note = ""
 
 
 class NewWording(RequestBody):
-    """A text that people are shown when they are asked for consent."""
+    """A text that asks for consent."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_WORDING)]
     language: Annotated[str, StringConstraints(max_length=LONGEST_LANGUAGE, pattern=LANGUAGE_PATTERN)]
@@ -158,7 +158,9 @@ State = Literal["granted", "requested", "withdrawn", "objected", "suppressed", "
 
 
 class SubscriberConsent(BaseModel):
-    """A person's consent to one topic. `subscriber` is null where only a suppression of the address is on file."""
+    """A person's consent to one topic. `subscriber` is null where only a suppression of the address is on
+    file.
+    """
 
     subscriber: str | None
     topic: str
@@ -177,7 +179,9 @@ class Consent(BaseModel):
 
 
 class Consents(BaseModel):
-    """A person's consents. Where `suppressed_since` is set the address gets no mail, although consents are granted."""
+    """A person's consents. Where `suppressed_since` is set the address gets no mail, although consents are
+    granted.
+    """
 
     subscriber: str
     consents: list[Consent]
@@ -185,7 +189,7 @@ class Consents(BaseModel):
 
 
 class BatchResult(BaseModel):
-    """What became of one item: the status that it would have had by itself, and that answer's members."""
+    """The result of one item: the status and the members of the answer to a single request."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -193,13 +197,13 @@ class BatchResult(BaseModel):
 
 
 class BatchResults(BaseModel):
-    """A result for each item, in the order of the items."""
+    """The results, in the order of the items."""
 
     results: list[BatchResult]
 
 
 class Rectified(BaseModel):
-    """Which fields changed."""
+    """The changed fields."""
 
     subscriber: str
     changed: list[str]
@@ -255,7 +259,7 @@ class Wordings(BaseModel):
 
 
 class ErrorField(BaseModel):
-    """A member of the request that is to blame, and why."""
+    """An invalid member of the request, and the reason."""
 
     field: str
     detail: str

@@ -1,4 +1,4 @@
-"""What the routes share: the database, the group commits, ids and the clock."""
+"""The service behind the routes: the database, group commits, ids and the clock."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ from subscribers.web.api.problems import Trouble
 
 Result = TypeVar("Result")
 
-# Of a batch in one transaction: few enough that nobody waits long behind it.
+# The items of a batch in one transaction. More would make other requests wait.
 ITEMS_AT_ONCE = 100
 ANSWER_SECONDS = 20
 
 
 class Service:
-    """Answers for the routes. Writes go through group commits: one for single requests, one for items of batches."""
+    """Answers for the routes. Writes go through group commits: one for single requests, one for items of
+    batches.
+    """
 
     def __init__(self, database: Database, keys: KeySource, zone: ZoneInfo) -> None:
         self._database = database
@@ -78,11 +80,11 @@ class Service:
     def fingerprint(
         self, token_id: str, route: str, key: str, body: bytes, index: int = 0
     ) -> RequestFingerprint:
-        """By what a request is known where it comes again."""
+        """The fingerprint of a request with an Idempotency-Key."""
         return self._marks.fingerprint(token_id, route, key, body, index)
 
     async def submit(self, submission: SubmittedRequest) -> Outcome:
-        """Apply one request, durably. What it takes off file is erased on disk as well."""
+        """Apply one request, durably. Data that it removes are also erased on disk."""
         async with asyncio.timeout(ANSWER_SECONDS):
             outcome = await self._commits.submit(submission)
         if outcome.former is not None:
@@ -94,14 +96,14 @@ class Service:
         return await self._items.submit(submission)
 
     async def consents_of(self, who: Who) -> Outcome:
-        """Where a person stands."""
+        """The consents of a person."""
         hasher = self._hasher()
         return await self._read(
             lambda connection: account.consents_of(connection, who, hasher, self.public_ids)
         )
 
     async def changes(self, after: int, limit: int) -> Outcome:
-        """Some changes, in order."""
+        """A page of changes, in order."""
         try:
             found = await self._read(lambda connection: changes.read(connection, after, limit))
         except Refused as error:

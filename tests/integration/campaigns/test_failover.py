@@ -1,4 +1,6 @@
-"""The primary is lost in mid-send and its standby promoted: nobody gets two mails, and what was lost is named."""
+"""The primary is lost in mid-send and its standby promoted: nobody gets two mails, and what was lost is
+named.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ OPEN = ("pending", "deferred")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How a run ended. `states` are the campaign's counts after it, `taken` the server's own count by recipient."""
+    """How a run ended. `states` are the campaign's counts after it, `taken` the server's own count by
+    recipient.
+    """
 
     exit_code: int
     seconds: float
