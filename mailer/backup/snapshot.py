@@ -102,7 +102,9 @@ def files_to_keep(settings: Settings, config: Path) -> Iterator[tuple[Path, str]
             kept[path] = reasons[path.suffix]
     for relay in settings.every_relay.values():
         if relay.oauth2 is not None:
-            kept[relay.oauth2.refresh_tokens_file] = "refresh tokens: without them a relay may refuse the login"
+            kept[relay.oauth2.refresh_tokens_file] = (
+                "refresh tokens: without them a relay may refuse the login"
+            )
     for key in (settings.dkim.key_file, settings.dkim.ed25519_key_file):
         if key is not None:
             kept[key] = "a DKIM key: without it mails are not signed"

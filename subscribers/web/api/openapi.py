@@ -54,7 +54,7 @@ def describe(app: FastAPI, server: str) -> dict[str, Any]:
     )
     components = document["components"]["schemas"]
     problem = schemas.ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-    components |= problem.pop("$defs", {}) | {"Problem": problem}
+    components |= problem.pop("$defs", {}) | {"ProblemDetails": problem}
     grant = schemas.Grant.model_json_schema(ref_template="#/components/schemas/{model}")
     components.setdefault("Grant", grant)
     item = components["Batch"]["properties"]["items"]
