@@ -16,6 +16,7 @@ from campaigns.deliveries import campaign as campaign_table
 from campaigns.models import CampaignState, DeliveryState
 from campaigns.reports.status import CampaignStatus, campaign_status, next_due
 from mailer.database import Heartbeat, Kind, heartbeats
+from mailer.quantity import quantity
 
 # The documentation lets cron run `run-due` every five minutes.
 RUN_DUE_STALE = timedelta(minutes=20)
@@ -151,7 +152,7 @@ def _of_campaign(connection: Connection, one: Campaign, now: datetime, *, at_wor
 
 
 def _of_uncertain(slug: str, number: int) -> Problem:
-    mails = "1 mail is" if number == 1 else f"{number:,} mails are"
+    mails = quantity(number, "mail is", "mails are")
     step = f"mailer deliveries list {slug} --state uncertain, then mailer deliveries resolve {slug}"
     return Problem(ProblemSeverity.FAILURE, f"{slug}: {mails} in doubt.", step, slug)
 

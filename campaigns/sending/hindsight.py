@@ -16,6 +16,7 @@ from campaigns import holds
 from campaigns.deliveries import Settlement, recovery
 from campaigns.models import DeliveryState
 from mailer.errors import MailerError
+from mailer.quantity import quantity
 
 REMEMBERED = 100_000  # deliveries; a standby lags by seconds
 MAX_NAMED = 50
@@ -60,7 +61,7 @@ class Hindsight:
         named = ", ".join(map(str, sorted(self.forgotten)[:MAX_NAMED]))
         more = f" and {len(self.forgotten) - MAX_NAMED:,} more" if len(self.forgotten) > MAX_NAMED else ""
         return MailerError(
-            f"The database went back: it had lost {len(self.forgotten):,} mails that were accepted by the relay. They "
+            f"The database went back: it had lost {quantity(len(self.forgotten), 'mail')} accepted by the relay. They "
             f"count as accepted again: deliveries {named}{more}.",
             hint="All campaigns are held, because other changes are lost too. Next: mailer status",
         )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 from mailer.errors import InvalidInput
+from templates.language import read_written_time
 
-_DUTCH = re.compile(r"(\d{1,2})-(\d{1,2})-(\d{4})(?:,? (\d{1,2}):(\d\d)(?::(\d\d))?)?", re.ASCII)
-EXAMPLE = '"2026-12-01 09:00" or "1-12-2026 09:00"'
+EXAMPLE = '"2026-12-01 09:00", "1-12-2026 09:00" or "1 december 2026 9:00"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Missed:
 def parse_due_time(wall_time: str, zone: str, now: datetime, max_lateness: timedelta) -> DueTime:
     """Read `wall_time` in `zone`. The campaign may start until `max_lateness` after it.
 
-    The form is ISO 8601, with or without an offset, or Dutch (day-month-year), as in `parse_consent_time`.
+    The forms are those of `read_written_time`, as in an import.
 
     A time that the clocks skip is moved forward by the same amount (02:30 becomes 03:30). Of a repeated time the first
     counts (PEP 495, fold=0). Raises InvalidInput for an unreadable or past time, and for an unknown zone.
@@ -55,24 +54,17 @@ def parse_due_time(wall_time: str, zone: str, now: datetime, max_lateness: timed
             f"unknown zone {zone!r}", where="--tz", hint='Write an IANA name such as "Europe/Amsterdam".'
         )
     try:
-        written = _read(wall_time.strip())
+        written = read_written_time(wall_time)
         local = written if written.tzinfo else written.replace(tzinfo=ZoneInfo(zone), fold=0)
         at = local.astimezone(UTC)
         naive = at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) if written.tzinfo else written
-    except (ValueError, OverflowError):
+    except (InvalidInput, OverflowError) as error:
+        reason = f": {error.reason}" if isinstance(error, InvalidInput) else ""
         raise InvalidInput(
-            f"can't read the time {wall_time!r}", where="--at", hint=f"Write {EXAMPLE}."
+            f"can't read the time {wall_time!r}{reason}", where="--at", hint=f"Write {EXAMPLE}."
         ) from None
     if at <= now:
         raise InvalidInput(
             f"{wall_time} {zone} is past", where="--at", hint="Send it now: `mailer campaigns send`."
         )
     return DueTime(at, naive.isoformat(sep=" ", timespec="minutes"), zone, at + max_lateness)
-
-
-def _read(raw: str) -> datetime:
-    """Raises ValueError. A date with slashes is refused: it could be American or European."""
-    if dutch := _DUTCH.fullmatch(raw):
-        day, month, year, hour, minute, second = (int(part or 0) for part in dutch.groups())
-        return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - the caller reads the zone
-    return datetime.fromisoformat(raw)

@@ -14,6 +14,7 @@ from mailer.commands.options import json_option
 from mailer.config import SECRETS_NAME, dkim_keys, ledger_key, secret_keys
 from mailer.errors import ConfigurationError
 from mailer.message import dkim, headers
+from mailer.quantity import quantity
 
 
 @click.group()
@@ -67,7 +68,7 @@ def rotate(context: CommandContext, prepare: bool, activate: bool, as_json: bool
     count = secret_keys.activate(path) if activate else secret_keys.rotate(path)
     context.report(
         {"secrets": path, "keys": count},
-        f"{path}: {count} keys, the newest signs. Keep a copy of the file in a safe place.",
+        f"{path}: {quantity(count, 'key')}, the newest signs. Keep a copy of the file in a safe place.",
         as_json=as_json,
     )
 

@@ -19,6 +19,7 @@ from mailer.database import Database, WrongSecretKeys, require_signing_key
 from mailer.database.url import has_password
 from mailer.doctor.results import CheckLevel, CheckResult, failure
 from mailer.errors import ConfigurationError, MailerError
+from mailer.quantity import quantity
 from mailer.smtp import connect, tls_context
 from mailer.smtp.sasl import PASSWORD_METHODS, Method
 
@@ -35,7 +36,7 @@ def secrets(settings: Settings, config: Path) -> Iterator[CheckResult]:
     except ConfigurationError as error:
         yield failure("secrets", error)
         return
-    keys = "1 key" if count == 1 else f"{count} keys"
+    keys = quantity(count, "key")
     path = config.with_name(SECRETS_NAME)
     if config.exists() and open_to_others(config) and holds_secrets(config):
         yield CheckResult(

@@ -13,6 +13,7 @@ import click
 from mailer.backup import HEAD_NAME
 from mailer.commands import CommandContext, json_option
 from mailer.errors import InvalidInput, Refused
+from mailer.quantity import quantity
 from subscribers import ledger, rights
 from subscribers.commands import reporting
 from subscribers.commands.changes import changes
@@ -233,9 +234,9 @@ def verify(context: CommandContext, noted: str | None, quick: bool, as_json: boo
         "in_head_file": covered,
         "quick": quick,
     }
-    text = f"The ledger is intact: {verified.events} events, {verified.signed} of them signed, head {verified.head}."
+    text = f"The ledger is intact: {quantity(verified.events, 'event')}, {verified.signed:,} of them signed, head {verified.head}."
     if quick:
-        text += f"\nOnly its end, its tree and {verified.looked_at} entries were looked at; without --quick all are."
+        text += f"\nOnly its end, its tree and {quantity(verified.looked_at, 'entry', 'entries')} were looked at; without --quick all are."
     text += (
         "\nThere is no head file to compare it with."
         if covered is None
@@ -267,7 +268,7 @@ def sign(context: CommandContext, anew: bool, yes: bool, as_json: bool) -> None:
     with context.database.write() as connection:
         size = ledger.sign_as_it_is(connection, head_file, anew=anew)
     head_file.rebase()
-    context.report({"signed": size}, f"Signed: {size} entries.", as_json=as_json)
+    context.report({"signed": size}, f"Signed: {quantity(size, 'entry', 'entries')}.", as_json=as_json)
 
 
 def _write_bundle(context: CommandContext, email: str, topic: str, file: Path) -> None:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from mailer.commands import CommandContext
 from mailer.errors import InvalidInput
-from subscribers.intake import PeopleCsv, Refusal, Refusals, as_text
+from subscribers.intake import PeopleCsv, Refusals, as_text
 
 _MEMORY_BYTES = 64 * 1024 * 1024
 
@@ -33,12 +33,11 @@ def seekable(file: Path) -> BinaryIO:
 
 
 class PeopleFile(NamedTuple):
-    """An open CSV file of people. `refusals` is the file for refused rows."""
+    """An open CSV file of people. `refusals` gets the refused rows."""
 
     text: TextIOWrapper
     name: str
-    refusals: Path
-    on_refusal: Callable[[Refusal], None]
+    refusals: Refusals
     on_progress: Callable[[int], None]
 
 
@@ -62,7 +61,7 @@ def opened_people(
         refused.delimiter = PeopleCsv(text, file.name).delimiter
         refused.encoding = text.encoding.removesuffix("-sig")
         text.seek(0)
-        yield PeopleFile(text, file.name, target, refused.write, on_progress)
+        yield PeopleFile(text, file.name, refused, on_progress)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import click
 
 from mailer.commands import CommandContext, json_option, write_table
 from mailer.errors import InvalidInput
+from mailer.quantity import quantity
 from subscribers import people, rights
 from subscribers.commands import reporting
 from subscribers.commands.confirmation import confirm_many
@@ -118,7 +119,7 @@ def import_(
             hasher=hasher_of(context),
             zone=context.settings.tz,
             clock=context.clock,
-            on_refusal=opened.on_refusal,
+            on_refusal=opened.refusals.write,
             on_progress=opened.on_progress,
             dry_run=dry_run,
             confirm=lambda withdrawn, agreed: _confirm(context, withdrawn, agreed, yes=yes),
@@ -127,7 +128,7 @@ def import_(
         encoded = encoding_name(opened.text)
     values = asdict(report) | {
         "encoding": encoded,
-        "refusals_file": opened.refusals if report.refused else None,
+        "refusals_file": opened.refusals.path if report.refused else None,
         "dry_run": dry_run,
         "seconds": round(time.monotonic() - began, 2),
     }
@@ -169,7 +170,7 @@ def list_(context: CommandContext, topic: str | None, state: str | None, as_json
                 yield reporting.listed_cells(each, context.settings.tz)
 
         write_table(("email", "name", "state", "since"), listed(), widths=(32, 24, 9, 10))
-    click.echo(f"\n{total:,} subscriber{'' if total == 1 else 's'}")
+    click.echo(f"\n{quantity(total, 'subscriber')}")
 
 
 @subscribers.command()

@@ -10,6 +10,7 @@ import click
 from mailer import backup
 from mailer.commands import CommandContext, json_option
 from mailer.errors import Refused
+from mailer.quantity import quantity
 from subscribers import rights
 from subscribers.commands.options import file_type, hasher_of
 from subscribers.ledger import JOURNAL_NAME, read_journal
@@ -55,7 +56,7 @@ def replay(context: CommandContext, files: tuple[Path, ...], lost: bool, as_json
         done = rights.replay(connection, leavers, hasher=hasher_of(context), now=now)
         backup.mark_replayed(connection, now)
     text = (
-        f"{done.read:,} lines: {done.withdrawn:,} consents withdrawn, {done.suppressed:,} addresses suppressed, "
-        f"{done.erased:,} people erased."
+        f"{quantity(done.read, 'line')}: {quantity(done.withdrawn, 'consent')} withdrawn, "
+        f"{quantity(done.suppressed, 'address', 'addresses')} suppressed, {quantity(done.erased, 'person', 'people')} erased."
     )
     context.report(dataclasses.asdict(done), text, as_json=as_json)

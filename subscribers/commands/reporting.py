@@ -5,31 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from textwrap import indent
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from mailer.quantity import noun
 from subscribers.address import readable_address
-from subscribers.intake import ImportReport
+from subscribers.intake import ImportReport, Refusals
 from subscribers.ledger import EVERY_TOPIC, LedgerEntry, Proof
 from subscribers.models import ConsentKind
 from subscribers.people import Names, Person
 from subscribers.rights import ListedPerson, SubjectRecord
 
 
-def of_import(report: ImportReport, refusals: Path, encoding: str, *, dry_run: bool) -> str:
-    """The result of an import."""
+def of_import(report: ImportReport, refusals: Refusals, encoding: str, *, dry_run: bool) -> str:
+    """The result of an import, and the commonest reason of a refusal."""
     lines = ["Nothing was written; an import would give:"] if dry_run else []
     lines += [
-        f"{report.read:>9,}  rows read",
-        f"{report.granted:>9,}  consents granted",
+        f"{report.read:>9,}  {noun(report.read, 'row')} read",
+        f"{report.granted:>9,}  {noun(report.granted, 'consent')} granted",
         f"{report.unchanged:>9,}  unchanged",
         f"{report.still_withdrawn:>9,}  still withdrawn",
-        f"{report.withdrawn:>9,}  consents withdrawn",
+        f"{report.withdrawn:>9,}  {noun(report.withdrawn, 'consent')} withdrawn",
         f"{report.without_consent:>9,}  without consent, not stored",
-        f"{report.refused:>9,}  refused" + (f", see {refusals}" if report.refused else ""),
+        f"{report.refused:>9,}  refused" + (f", see {refusals.path}" if report.refused else ""),
     ]
+    if common := refusals.commonest():
+        lines.append(f"{'':>11}{common[1]:,} of them for one reason: {common[0]}")
     if encoding != "UTF-8":
         lines.append(f"The file was read as {encoding}; --encoding names another one.")
     if report.dropped_columns:

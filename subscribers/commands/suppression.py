@@ -9,6 +9,7 @@ import click
 
 from mailer.commands import CommandContext, json_option
 from mailer.errors import InvalidInput
+from mailer.quantity import noun
 from subscribers import rights
 from subscribers.address import EmailAddress
 from subscribers.commands.confirmation import confirm_many
@@ -59,10 +60,10 @@ def suppress(context: CommandContext, file: Path, reason: str, yes: bool, as_jso
         "refused": len(refused),
     }
     lines = [
-        f"{len(found):>9,}  rows read",
-        f"{suppressed:>9,}  addresses suppressed",
+        f"{len(found):>9,}  {noun(len(found), 'row')} read",
+        f"{suppressed:>9,}  {noun(suppressed, 'address', 'addresses')} suppressed",
         f"{len(addresses) - suppressed:>9,}  suppressed already",
-        f"{withdrawn:>9,}  consents withdrawn",
+        f"{withdrawn:>9,}  {noun(withdrawn, 'consent')} withdrawn",
         f"{len(refused):>9,}  refused",
         *(f"           row {one.row}: {one.reason}" for one in refused[:20]),
     ]

@@ -106,7 +106,7 @@ def sync(
             hasher=hasher_of(context),
             zone=context.settings.tz,
             clock=context.clock,
-            on_refusal=opened.on_refusal,
+            on_refusal=opened.refusals.write,
             on_progress=opened.on_progress,
             dry_run=not apply_,
         )
@@ -116,7 +116,7 @@ def sync(
     missing = f"{report.missing:9,}  missing from the list, {'withdrawn' if apply_ else 'to be withdrawn'}"
     hint = "" if apply_ else "\nNothing was changed. Apply it with --apply."
     context.report(
-        report.values() | {"refusals_file": opened.refusals if report.rows.refused else None},
+        report.values() | {"refusals_file": opened.refusals.path if report.rows.refused else None},
         f"{summary}\n{missing}{hint}",
         as_json=as_json,
     )

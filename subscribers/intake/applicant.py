@@ -158,6 +158,8 @@ def _parse_address(raw: str) -> EmailAddress:
     written = raw.strip(" \u00a0")
     if named := _NAMED_ADDRESS.fullmatch(written):
         written = named[1]
+    if written.startswith("'"):
+        raise InvalidInput("it begins with an apostrophe, as a spreadsheet marks text; remove it")
     if invisible := next((one for one in written if category(one) == "Cf"), None):
         raise InvalidInput(f"it has an invisible character (U+{ord(invisible):04X})")
     return normalise(written)
@@ -166,7 +168,7 @@ def _parse_address(raw: str) -> EmailAddress:
 @lru_cache(maxsize=100)
 def parse_answer(raw: str) -> bool:
     """Whether a cell says yes. Raises InvalidInput if it says neither yes nor no."""
-    word = raw.strip(" \t\u00a0").lower()
+    word = raw.strip(" \t\u00a0").removeprefix("'").lower()  # spreadsheets mark text with it
     if word in YES:
         return True
     if word in NO:

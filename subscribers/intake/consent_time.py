@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from mailer.errors import InvalidInput
+from templates.language import TIME_FORMS, read_written_time
 
-FORMS = "2026-05-01T10:00:00+02:00, 2026-05-01 10:00 or 1-5-2026 10:00"
-
-# ISO 8601: a date, with or without a time, with or without a zone.
-_ISO = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:[Zz]|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII
-)
-# Dutch: day-month-year. A date with slashes is refused: it could be American or European.
-_DUTCH = re.compile(r"(\d{1,2})-(\d{1,2})-(\d{4})(?:,? (\d{1,2}):(\d\d)(?::(\d\d))?)?", re.ASCII)
+FORMS = f"2026-05-01T10:00:00+02:00, {TIME_FORMS}"
 
 # An earlier date is an empty cell of a spreadsheet or a typing error.
 _EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
@@ -25,7 +18,7 @@ _EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 def parse_consent_time(
     raw: str, zone: ZoneInfo, now: datetime, *, tolerance: timedelta = timedelta()
 ) -> datetime:
-    """The instant (UTC) that `raw` names; see FORMS.
+    """The instant (UTC) that `raw` names; see FORMS and `read_written_time`.
 
     Without an offset it is a wall-clock time in `zone`. Of a repeated time (end of summer time) the first
     counts; a skipped time (start of summer time) is refused. A date alone means the start of the day. These
@@ -33,7 +26,7 @@ def parse_consent_time(
     up to `tolerance` in the future becomes now, because another clock may be fast. Raises InvalidInput, also
     for later times.
     """
-    moment = _parse(raw.strip(), zone)
+    moment = _parse(raw.strip().removeprefix("'"), zone)  # spreadsheets mark text with it
     if moment > now + tolerance:
         raise InvalidInput("it lies in the future")
     moment = min(moment, now)
@@ -47,23 +40,14 @@ def parse_consent_time(
 def _parse(raw: str, zone: ZoneInfo) -> datetime:
     if not raw:
         raise InvalidInput("it is empty; a consent needs the time it was given")
+    written = read_written_time(raw)
     try:
-        written = _read(raw)
         if written.tzinfo is not None:
             return written.astimezone(UTC)
         local = written.replace(tzinfo=zone)
         moment = local.astimezone(UTC)
-    except (ValueError, OverflowError):
+    except OverflowError:
         raise InvalidInput(f"it is not a time we can read; write {FORMS}") from None
     if moment.astimezone(zone) != local:  # within one zone clocks are compared, not instants
         raise InvalidInput(f"that clock time never was in {zone.key}: summer time began")
     return moment
-
-
-def _read(raw: str) -> datetime:
-    if _ISO.fullmatch(raw):
-        return datetime.fromisoformat(raw)
-    if dutch := _DUTCH.fullmatch(raw):
-        day, month, year, hour, minute, second = (int(part or 0) for part in dutch.groups())
-        return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - the caller reads the zone
-    raise ValueError

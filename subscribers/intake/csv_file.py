@@ -18,6 +18,7 @@ from mailer.errors import InvalidInput
 MAX_LINE_LENGTH = 64 * 1024
 MAX_TITLE_LENGTH = 100
 MAX_LINES = 100
+MAX_TITLES_SHOWN = 12
 
 
 class Field(StrEnum):
@@ -64,6 +65,7 @@ HINT = (
 )
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(\\t|[^"\r\n\w])"?[,;\t]*', re.IGNORECASE)  # Excel's
+_TEXT_FORMULA = re.compile(r'="([^"]*)"')  # keeps a spreadsheet from taking a text for a number
 _DECORATION = re.compile(r"[\W_]")
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -117,7 +119,8 @@ class PeopleCsv:
         for index, title in enumerate(titles):
             self._assign(index, title)
         if missing := [field.value for field in REQUIRED if field not in self.columns]:
-            raise self._header_error(f"there is no column {' or '.join(missing)}", HINT)
+            found = ", ".join([*self.headers.values(), *self.dropped][:MAX_TITLES_SHOWN])
+            raise self._header_error(f"there is no column {' or '.join(missing)}; there are {found}", HINT)
 
     def __iter__(self) -> Iterator[Record | Malformed]:
         row = 1
@@ -138,7 +141,9 @@ class PeopleCsv:
         further: list[str] = []
         try:
             cells = next(csv.reader(self._lines(line, further), delimiter=self.delimiter, strict=True))
-            record = self._sized(row, cells)
+            record = self._sized(
+                row, [_TEXT_FORMULA.sub(r"\1", cell) if cell[:2] == '="' else cell for cell in cells]
+            )
         except csv.Error:
             record = Malformed(row, "a quotation mark is not closed, or text follows a closed one")
         if isinstance(record, Malformed):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import Any, Self
 from mailer.errors import MailerError, Refused
 from subscribers.intake.applicant import Refusal
 
+_MOST_REASONS = 100  # that are counted
 HEADER = ("row", "column", "reason")
 
 
@@ -28,6 +30,7 @@ class Refusals:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.delimiter, self.encoding = ",", "utf-8"
+        self._reasons: Counter[tuple[str, str]] = Counter()
         self._open = ExitStack()
         self._writer: Any = None
 
@@ -50,6 +53,9 @@ class Refusals:
 
     def write(self, refusal: Refusal) -> None:
         """Add a row. Raises MailerError where the file can't be written."""
+        reason = (refusal.column, refusal.reason)
+        if len(self._reasons) < _MOST_REASONS or reason in self._reasons:
+            self._reasons[reason] += 1
         try:
             if self._writer is None:
                 stream = self._open.enter_context(
@@ -60,6 +66,14 @@ class Refusals:
             self._writer.writerow((refusal.row, refusal.column, refusal.reason))
         except OSError as error:
             raise self._unwritable(error) from None
+
+    def commonest(self) -> tuple[str, int] | None:
+        """The reason of the most rows, with its column, and how many those are; None where no two rows share one."""
+        found = next(iter(self._reasons.most_common(1)), None)
+        if found is None or found[1] == 1:
+            return None
+        (column, reason), rows = found
+        return f"{column}: {reason}" if column else reason, rows
 
     def _is_ours(self) -> bool:
         with self.path.open("rb") as stream:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select
 
 from mailer.database import attached
 from mailer.errors import ConfigurationError
+from mailer.quantity import quantity
 from subscribers.ledger.events import BrokenLink
 from subscribers.ledger.reading import EVENT, UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tiles import Stored, stored_tree
@@ -159,7 +160,10 @@ def check_signed(connection: Connection, stored: Stored) -> int:
     if signed is None:
         raise BrokenLink(size, "its checkpoint was signed by another key, or altered")
     if signed.size > size:
-        raise BrokenLink(size + 1, f"it is missing; {signed.size} entries were signed")
+        raise BrokenLink(
+            size + 1,
+            f"it is missing; the newest signature is for {quantity(signed.size, 'entry', 'entries')}",
+        )
     if _root(connection, stored, signed.size) != signed.root:
         raise BrokenLink(signed.size, "the entries up to it are not those that were signed")
     if signed.size < size and (entry_id := _first_that_gives(connection, signed.size)) is not None:

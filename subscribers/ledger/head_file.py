@@ -16,6 +16,7 @@ from mailer.backup import Marker, Position
 from mailer.backup.marker import MIN_SECONDS_BETWEEN
 from mailer.database import Database, Kind, count_beats, installation_id
 from mailer.errors import MailerError
+from mailer.quantity import quantity
 from subscribers.ledger.checkpoint import signer_of
 from subscribers.ledger.events import BrokenLink
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
@@ -72,7 +73,10 @@ class HeadFile:
                 raise BrokenLink(noted.entries, f"{self._marker.path} was signed by another key, or altered")
         found = head(connection, noted.entries)
         if not found.root:
-            raise BrokenLink(noted.entries, f"it is missing; {self._marker.path} has {noted.entries} entries")
+            raise BrokenLink(
+                noted.entries,
+                f"it is missing; {self._marker.path} has {quantity(noted.entries, 'entry', 'entries')}",
+            )
         if found.root != noted.root:
             raise BrokenLink(noted.entries, f"the entries up to it are not those of {self._marker.path}")
         return noted.entries

@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from mailer.database import AnyOf, bulk, lock_table, note
 from mailer.errors import MailerError
+from mailer.quantity import quantity
 from subscribers.commitments import (
     commit_to_subject,
 )
@@ -168,7 +169,7 @@ def _intact_end(connection: Connection) -> _End:
     if frontier.size != last_id:
         raise BrokenLink(
             min(last_id, frontier.size) + 1,
-            f"the checkpoint has {frontier.size} entries, the ledger {last_id}",
+            f"the checkpoint has {quantity(frontier.size, 'entry', 'entries')}, the ledger {last_id}",
         )
     signed = check_signed(connection, stored)
     if signed < last_id and (signer := signer_of(connection)) is not None and signer.key is not None:

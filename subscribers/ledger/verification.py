@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, Row, func, select
 
 from mailer.errors import InvalidInput
+from mailer.quantity import quantity
 from subscribers.address import AddressHasher, normalise
 from subscribers.commitments import commit_to_note, commit_to_subject
 from subscribers.ledger.checkpoint import check_signed, signer_of
@@ -120,9 +121,13 @@ def _check_checkpoint(connection: Connection, walked: Frontier) -> None:
     except UNREADABLE_ROW_ERRORS as error:
         raise BrokenLink(walked.size, f"its checkpoint was altered: {error}") from None
     if stored.size > walked.size:
-        raise BrokenLink(walked.size + 1, f"it is missing; the checkpoint has {stored.size} entries")
+        raise BrokenLink(
+            walked.size + 1, f"it is missing; the checkpoint has {quantity(stored.size, 'entry', 'entries')}"
+        )
     if stored.size < walked.size:
-        raise BrokenLink(stored.size + 1, f"the checkpoint has only {stored.size} entries")
+        raise BrokenLink(
+            stored.size + 1, f"the checkpoint has only {quantity(stored.size, 'entry', 'entries')}"
+        )
     if stored != walked:
         first = walked.size - walked.size % TILE_WIDTH + 1
         raise BrokenLink(min(first, walked.size), "it, or one after it, does not give the checkpoint's root")

@@ -1,4 +1,4 @@
-"""The fixed texts of mails and pages in each language, and the greeting of a mail.
+"""The fixed texts of mails and pages in each language, the greeting of a mail, and times as people write them.
 
 `locale/` has one TOML file for each language, all with the same keys.
 """
@@ -15,14 +15,18 @@ from templates.language.texts import (
     load_texts,
     parse_locale,
 )
+from templates.language.written_time import TIME_FORMS, month_number, read_written_time
 
 __all__ = [
     "LOCALES",
+    "TIME_FORMS",
     "Locale",
     "TextSection",
     "Texts",
     "format_long_date",
     "greet",
     "load_texts",
+    "month_number",
     "parse_locale",
+    "read_written_time",
 ]

@@ -6,11 +6,8 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 
-from babel.dates import get_month_names
-
-from templates.language import LOCALES
+from templates.language import month_number
 
 _WEEKDAY = (
     r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?|(?:maan|dins|woens|donder|vrij|zater|zon)dag"
@@ -87,7 +84,7 @@ def _year_last(match: re.Match[str]) -> tuple[bool, date | None]:
 
 
 def _named_month(year: str, month: str, day: str | None) -> tuple[bool, date | None]:
-    number = _months().get(month.lower())
+    number = month_number(month)
     if number is None:
         return False, None
     return True, _day(int(year), number, int(day)) if day else None
@@ -97,18 +94,6 @@ def _day(year: int, month: int, day: int) -> date | None:
     with suppress(ValueError):
         return date(year, month, day)
     return None
-
-
-@cache
-def _months() -> dict[str, int]:
-    """The names of the months in all languages, whole and shortened."""
-    names = {
-        name.lower().rstrip("."): number
-        for locale in LOCALES
-        for width in ("wide", "abbreviated")
-        for number, name in get_month_names(width, locale=locale).items()
-    }
-    return names | {"sept": 9}
 
 
 _FORMS = (

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from campaigns.timing import parse_due_time
 from mailer.errors import InvalidInput
+from subscribers.intake import parse_consent_time
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATENESS = timedelta(hours=6)
@@ -99,3 +100,13 @@ def test_a_time_may_be_written_as_an_import_takes_it(written: str) -> None:
     due = parse_due_time(written, AMSTERDAM, datetime(2026, 11, 1, tzinfo=UTC), timedelta(hours=6))
     assert due.at == datetime(2026, 12, 1, 8, tzinfo=UTC)
     assert due.wall_time == "2026-12-01 09:00"
+
+
+@pytest.mark.parametrize(
+    "wall_time",
+    ["2026-12-01T09:00:00+01:00", "2026-12-01 09:00", "1-12-2026 9:00", "1 december 2026 09:00", "1.12.2026 9.00", "December 1, 2026 9:00"],
+)  # fmt: skip
+def test_every_form_that_an_import_takes_can_be_scheduled(wall_time: str) -> None:
+    later = datetime(2027, 1, 1, tzinfo=UTC)
+    due = parse_due_time(wall_time, AMSTERDAM, NOW, LATENESS)
+    assert due.at == parse_consent_time(wall_time, ZoneInfo(AMSTERDAM), later)

@@ -133,7 +133,11 @@ class TestRecords:
 
     @given(
         st.lists(
-            st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), min_size=6, max_size=6),
+            st.lists(
+                st.text(st.characters(exclude_categories=["Cs"], exclude_characters="="), max_size=8),
+                min_size=6,
+                max_size=6,
+            ),
             max_size=6,
         ),
         st.sampled_from([",", ";"]),
@@ -264,12 +268,12 @@ class TestTime:
         [
             ("", "is empty"),
             ("yesterday", "not a time"),
-            ("5/1/2026 10:00", "not a time"),
+            ("5/1/2026 10:00", "slashes it is not a time"),
             ("2026-02-30", "not a time"),
             ("31-6-2026", "not a time"),
             ("2026-05-01T25:00", "not a time"),
             ("20260501", "not a time"),
-            ("46143", "not a time"),
+            ("46143", "number by which a spreadsheet counts days"),
             ("٢٠٢٦-٠٥-٠١", "not a time"),
             ("0001-01-01T00:00:00+14:00", "not a time"),
             ("1900-01-00", "not a time"),

@@ -112,3 +112,59 @@ class TestReasons:
     def test_what_only_looks_like_a_yes_is_none(self, word: str) -> None:
         with pytest.raises(InvalidInput):
             parse_answer(word)
+
+
+class TestWhatSpreadsheetsWriteInCells:
+    """As Excel and LibreOffice in Dutch write CSV files."""
+
+    @pytest.mark.parametrize(
+        "date",
+        ["1 mei 2026", "vrijdag 1 mei 2026", "1-mei-2026", "01-05-2026 00:00", "'1-5-2026", '"=""1-5-2026"""', "1-5-2026 0:00:00", "1.5.2026", "May 1, 2026"],
+    )  # fmt: skip
+    def test_dates_in_words_dots_and_formulas_are_read(self, date: str) -> None:
+        [found] = read(DUTCH + ROW.replace("01-05-2026", date))
+        assert isinstance(found, Applicant), found
+        assert found.consented_at == datetime(2026, 4, 30, 22, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        ("date", "what_to_do"),
+        [
+            ("1-5-26", "its year has two digits; give the column the format yyyy-mm-dd"),
+            ("01-05-26 14:30", "its year has two digits"),
+            ("46143", "give the column a date format"),
+            ("46143,604", "give the column a date format"),
+            ("########", "column was too narrow; widen it"),
+            ("#WAARDE!", "error of the spreadsheet"),
+            ("#N/B", "error of the spreadsheet"),
+            ("1/5/2026", "the day comes first"),
+        ],
+    )
+    def test_what_stands_for_a_date_is_refused_with_what_to_do(self, date: str, what_to_do: str) -> None:
+        [found] = read(DUTCH + ROW.replace("01-05-2026", date))
+        assert isinstance(found, Refusal)
+        assert found.column == "toestemming_op"
+        assert what_to_do in found.reason
+
+    @pytest.mark.parametrize(("word", "is_yes"), [("WAAR", True), ("Ja", True), ("'ja", True), ("ONWAAR", False), ("Nee", False)])  # fmt: skip
+    def test_the_words_of_dutch_spreadsheets_are_answers(self, word: str, is_yes: bool) -> None:
+        assert parse_answer(word) is is_yes
+
+    def test_a_formula_around_a_text_is_taken_off(self) -> None:
+        assert names(DUTCH + ROW.replace("Zoë", '"=""Zoë"""')) == ["Zoë van der Meer"]
+
+    def test_an_apostrophe_before_an_address_is_refused_and_one_in_a_name_kept(self) -> None:
+        [address] = read(DUTCH + ROW.replace("zoe@", "'zoe@"))
+        assert isinstance(address, Refusal)
+        assert "apostrophe" in address.reason
+        assert names(DUTCH + ROW.replace("van der;Meer", ";'t Hart")) == ["Zoë 't Hart"]
+
+    def test_a_whole_file_out_of_excel_is_read(self) -> None:
+        header = 'sep=;\r\nAanhef;Voornaam;Tussenvoegsel;Achternaam;"E-mail\r\nadres";Telefoon;Toestemming;Toestemming op;;\r\n'
+        row = 'De heer;André;van der;Meer;André <andre@example.nl>;="06";WAAR;01-05-2026 14:30;;\r\n'
+        assert names((header + ";;;;;;;;;\r\n" + row).encode("cp1252")) == ["André van der Meer"]
+
+    def test_a_header_without_consent_names_what_there_is(self) -> None:
+        with pytest.raises(
+            InvalidInput, match="no column opted_in or opted_in_at; there are Mailadres, Naam"
+        ):
+            read("Naam;Mailadres\nJan;jan@example.nl\n")
