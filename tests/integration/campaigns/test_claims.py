@@ -95,9 +95,10 @@ def test_a_delivery_is_due_from_its_time_on(database: Database) -> None:
 def test_what_is_held_or_done_is_not_due(database: Database) -> None:
     campaign = SentCampaign(database, 1)
     campaign.claim(campaign.worker())
-    SentCampaign(database, 0, "other")
+    other = SentCampaign(database, 0, "other")
     with database.read() as connection:
-        assert not deliveries.has_due(connection, campaign.id, campaign.now)
+        assert not deliveries.has_due(connection, campaign.id, other.now)
+        assert deliveries.has_due(connection, other.id, other.now)
 
 
 def test_pending_and_deferred_deliveries_of_a_campaign_are_counted(database: Database) -> None:

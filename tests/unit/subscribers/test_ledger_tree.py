@@ -50,6 +50,10 @@ def tiles_of(leaves: list[bytes]) -> dict[tuple[int, int], list[bytes]]:
     return tiles
 
 
+LARGE = [leaf_hash(number.to_bytes(4)) for number in range(66_100)]
+LARGE_TILES = tiles_of(LARGE)
+
+
 def test_the_root_of_no_entries_is_the_hash_of_nothing() -> None:
     assert EMPTY.root.hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -83,16 +87,6 @@ def test_a_frontier_extended_in_two_steps_is_that_of_one(data: list[bytes], draw
     assert tree_of(leaves).root(at) == first.root
 
 
-@pytest.mark.parametrize("size", [1, 255, 256, 257, 511, 512, 1000, 65535, 65536, 65537, 66000])
-def test_tiles_and_single_hashes_lead_to_the_same_root_and_paths(size: int) -> None:
-    leaves = [leaf_hash(number.to_bytes(4)) for number in range(size)]
-    tree = tree_of(leaves, tiles_of(leaves))
-    root = EMPTY.extended(leaves).root
-    assert tree.root() == root
-    for index in {0, size // 3, size // 2, size - 1}:
-        assert is_included(leaves[index], index, size, tree.inclusion_path(index), root)
-
-
 @given(st.lists(st.binary(max_size=4), min_size=1, max_size=40), st.data())
 def test_no_altered_proof_is_accepted(data: list[bytes], draw: st.DataObject) -> None:
     leaves = [leaf_hash(entry) for entry in data]
@@ -109,7 +103,43 @@ def test_no_altered_proof_is_accepted(data: list[bytes], draw: st.DataObject) ->
     assert not is_included(leaves[index], len(leaves), len(leaves), path, root)
 
 
-@pytest.mark.parametrize(("size", "encoded"), [(0, b"x" * 32), (1, b""), (3, b"x" * 32), (-1, b"")])
+@pytest.mark.parametrize(("size", "encoded"), [(0, b"x" * 32), (1, b""), (3, b"x" * 32), (-1, b"x" * 32)])
 def test_a_frontier_that_does_not_fit_its_size_is_refused(size: int, encoded: bytes) -> None:
     with pytest.raises(ValueError, match="does not fit"):
         Frontier.decode(size, encoded)
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 511, 600, 65_535, 65_536, 66_100])
+def test_a_tree_reads_full_tiles_of_256_and_single_hashes_only_after_the_last_one(size: int) -> None:
+    leaves = LARGE[:size]
+    tiles = {key: tile for key, tile in LARGE_TILES.items() if (key[1] + 1) * 256 ** (key[0] + 1) <= size}
+
+    def single_hashes(start: int, end: int) -> list[bytes]:
+        assert size - size % 256 <= start < end <= size, "a full tile has these"
+        return leaves[start:end]
+
+    tree = Tree(size, lambda level, index: tiles.get((level, index)), single_hashes)
+    assert tree.root() == EMPTY.extended(leaves).root
+    for index in {0, size // 2, size - 257, size - 1}.intersection(range(size)):
+        assert is_included(leaves[index], index, size, tree.inclusion_path(index), tree.root()) is True
+
+
+@pytest.mark.parametrize("index", [-1, 3, 4])
+def test_there_is_no_path_to_an_entry_outside_the_tree(index: int) -> None:
+    leaves = [leaf_hash(bytes([number])) for number in range(3)]
+    with pytest.raises(ValueError, match="no such entry"):
+        tree_of(leaves).inclusion_path(index)
+    assert is_included(leaves[0], index, 3, tree_of(leaves).inclusion_path(0), root_of(leaves)) is False
+
+
+def test_no_root_is_included_as_an_entry_of_its_own_tree() -> None:
+    root = root_of([leaf_hash(b"0"), leaf_hash(b"1")])
+    assert is_included(root, 0, 2, [], root) is False
+    assert is_included(root, 0, 1, [], root) is True
+
+
+def test_a_path_that_is_too_long_is_refused() -> None:
+    leaves = [leaf_hash(b"0"), leaf_hash(b"1")]
+    path = tree_of(leaves).inclusion_path(0)
+    higher = root_of([root_of(leaves), leaves[0]])
+    assert is_included(leaves[0], 0, 2, [*path, leaves[0]], higher) is False
