@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, insert, select
-from sqlmodel import Session, col
-from sqlmodel import select as select_model
 
 from campaigns import catalogue
-from campaigns.models import Digest, DigestTick
+from campaigns.models import DigestRow, DigestTick
 from campaigns.timing import Cadence
 from mailer.database import table
 from mailer.errors import NotFound
 
-digest = table(Digest)
+digest = table(DigestRow)
 digest_tick = table(DigestTick)
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A digest as the database had it when it was read. `changelog` is the path of a file."""
+
+    id: int
+    name: str
+    changelog: str
+    cron: str
+    zone: str
+    topic: str
+    locale: str
+    base_url: str | None
+    max_lateness_seconds: float
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A run of a digest. `versions` are the lines of what it announced, `skipped_because` why there is no campaign."""
+
+    digest_id: int
+    due_at: datetime
+    ran_at: datetime
+    versions: str = ""
+    campaign_id: int | None = None
+    skipped_because: str | None = None
 
 
 def cadence_of(one: Digest) -> Cadence:
@@ -26,24 +53,23 @@ def cadence_of(one: Digest) -> Cadence:
 
 def all_digests(connection: Connection) -> list[Digest]:
     """All digests, by name."""
-    with Session(connection, expire_on_commit=False) as session:
-        return list(session.exec(select_model(Digest).order_by(col(Digest.name))))
+    rows = connection.execute(select(digest).order_by(digest.c.name)).mappings()
+    return [Digest(**row) for row in rows]
 
 
 def find_digest(connection: Connection, name: str) -> Digest:
     """The digest with this name. Raises NotFound."""
-    with Session(connection, expire_on_commit=False) as session:
-        found = session.exec(select_model(Digest).where(Digest.name == name)).first()
+    found = connection.execute(select(digest).where(digest.c.name == name)).mappings().first()
     if found is None:
         raise NotFound(f"There is no digest {name!r}.", hint="`mailer digests list` shows what there is.")
-    return found
+    return Digest(**found)
 
 
-def last_tick(connection: Connection, digest_id: int) -> DigestTick:
+def last_tick(connection: Connection, digest_id: int) -> Tick:
     """The newest tick of a digest. Creating a digest writes the first."""
-    with Session(connection, expire_on_commit=False) as session:
-        ticks = select_model(DigestTick).where(DigestTick.digest_id == digest_id)
-        return session.exec(ticks.order_by(col(DigestTick.due_at).desc()).limit(1)).one()
+    ticks = select(digest_tick).where(digest_tick.c.digest_id == digest_id)
+    newest = connection.execute(ticks.order_by(digest_tick.c.due_at.desc()).limit(1)).mappings().one()
+    return Tick(**newest)
 
 
 def versions_heard(connection: Connection, digest_id: int) -> frozenset[str]:
@@ -52,7 +78,7 @@ def versions_heard(connection: Connection, digest_id: int) -> frozenset[str]:
     return frozenset(line for lines in written.scalars() for line in lines.split("\n") if line)
 
 
-def is_newest_tick(connection: Connection, digest_id: int, seen: DigestTick) -> bool:
+def is_newest_tick(connection: Connection, digest_id: int, seen: Tick) -> bool:
     """Whether `seen` is still the newest tick. Locks the digest, so no other host writes a tick until commit."""
     locked = select(digest.c.id).where(digest.c.id == digest_id).with_for_update()
     if connection.execute(locked).first() is None:
@@ -60,8 +86,8 @@ def is_newest_tick(connection: Connection, digest_id: int, seen: DigestTick) -> 
     return last_tick(connection, digest_id).due_at == seen.due_at
 
 
-def write_tick(connection: Connection, tick: DigestTick) -> None:
-    connection.execute(insert(digest_tick).values(tick.model_dump()))
+def write_tick(connection: Connection, tick: Tick) -> None:
+    connection.execute(insert(digest_tick).values(asdict(tick)))
 
 
 def free_slug(connection: Connection, one: Digest, due: datetime) -> str:

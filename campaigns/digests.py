@@ -16,6 +16,8 @@ from sqlalchemy import Connection, delete, insert, select
 from campaigns import catalogue, holds, schedules, transitions
 from campaigns.campaign import Campaign
 from campaigns.digest_catalogue import (
+    Digest,
+    Tick,
     all_digests,
     cadence_of,
     digest,
@@ -27,7 +29,6 @@ from campaigns.digest_catalogue import (
     write_tick,
 )
 from campaigns.lifecycle import Act
-from campaigns.models import Digest, DigestTick
 from campaigns.notes import (
     Changelog,
     Frame,
@@ -132,9 +133,7 @@ class Digests:
                 "created_at": now,
             }
             number = connection.execute(insert(digest).values(values).returning(digest.c.id)).scalar_one()
-            write_tick(
-                connection, DigestTick(digest_id=number, due_at=now, ran_at=now, versions="\n".join(heard))
-            )
+            write_tick(connection, Tick(number, now, now, "\n".join(heard)))
             return find_digest(connection, plan.name)
 
     def delete(self, name: str) -> None:
@@ -153,10 +152,9 @@ class Digests:
             one = find_digest(connection, name)
         heard = [] if resend else heard_lines(_read(Path(one.changelog)), None)
         with self._database.write() as connection:
-            if not holds.release_digest(connection, one.id or 0):
+            if not holds.release_digest(connection, one.id):
                 return False
-            tick = DigestTick(digest_id=one.id or 0, due_at=now, ran_at=now, versions="\n".join(heard))
-            write_tick(connection, tick)
+            write_tick(connection, Tick(one.id, now, now, "\n".join(heard)))
         return True
 
     def run_due(self) -> list[DigestRun]:
@@ -166,7 +164,7 @@ class Digests:
         more than its permitted lateness behind.
         """
         with self._database.read() as connection:
-            found = [(one, last_tick(connection, one.id or 0)) for one in all_digests(connection)]
+            found = [(one, last_tick(connection, one.id)) for one in all_digests(connection)]
         done_runs = []
         for one, last in found:
             now = self._clock()
@@ -180,14 +178,14 @@ class Digests:
         with self._database.read() as connection:
             holds.refuse(connection)
             one = find_digest(connection, name)
-            last = last_tick(connection, one.id or 0)
+            last = last_tick(connection, one.id)
         now = self._clock()
         gathered = self._gather(one)
         if gathered is None:
             return DigestRun(name)
         return self._store(one, last, now, gathered, None) or DigestRun(name)
 
-    def _run_if_due(self, one: Digest, last: DigestTick, due: datetime, now: datetime) -> DigestRun | None:
+    def _run_if_due(self, one: Digest, last: Tick, due: datetime, now: datetime) -> DigestRun | None:
         problem, gathered = None, None
         if now > due + timedelta(seconds=one.max_lateness_seconds):
             when = due.astimezone(ZoneInfo(one.zone))
@@ -204,7 +202,7 @@ class Digests:
     def _gather(self, one: Digest) -> DigestContent | None:
         """The new releases, rendered and checked; None if there are none."""
         with self._database.read() as connection:
-            heard = versions_heard(connection, one.id or 0)
+            heard = versions_heard(connection, one.id)
         path = Path(one.changelog)
         changelog = _read(path)
         found = unheard(changelog, heard, pre_releases=self._settings.digest_pre_releases)
@@ -228,23 +226,21 @@ class Digests:
     def _store(
         self,
         one: Digest,
-        last: DigestTick,
+        last: Tick,
         due: datetime,
         gathered: DigestContent | None,
         problem: str | None,
     ) -> DigestRun | None:
         """Write the tick and its campaign, unless another host has written a tick since."""
-        number, now = one.id or 0, self._clock()
+        now = self._clock()
         with self._database.write() as connection:
-            if not is_newest_tick(connection, number, last):
+            if not is_newest_tick(connection, one.id, last):
                 return None
-            tick = DigestTick(digest_id=number, due_at=due, ran_at=now, versions="", skipped_because=problem)
             if gathered is None:
-                write_tick(connection, tick)
+                write_tick(connection, Tick(one.id, due, now, skipped_because=problem))
                 return DigestRun(one.name, problem=problem)
             record = self._make_campaign(connection, one, due, now, gathered)
-            tick.campaign_id, tick.versions = record.id, "\n".join(gathered.heard)
-            write_tick(connection, tick)
+            write_tick(connection, Tick(one.id, due, now, "\n".join(gathered.heard), record.id, problem))
         return DigestRun(one.name, record.slug, gathered.versions, self._settings.require_approval)
 
     def _make_campaign(

@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, exists, insert, literal, select, update
 
 from campaigns.deliveries import campaign, recovery, workers
-from campaigns.models import CampaignHold, CampaignState, Digest, DigestHold
+from campaigns.models import CampaignHold, CampaignState, DigestHold, DigestRow
 from mailer import backup
 from mailer.backup import HEAD_NAME
 from mailer.config import Settings
@@ -22,7 +22,7 @@ from subscribers.ledger import HeadFile
 
 campaign_hold = table(CampaignHold)
 digest_hold = table(DigestHold)
-digest = table(Digest)
+digest = table(DigestRow)
 
 OLDER = "it is older than mailer.head says"
 _OVER = (CampaignState.FINISHED, CampaignState.CANCELLED)

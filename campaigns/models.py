@@ -131,7 +131,7 @@ class Schedule(SQLModel, table=True):
     started_at: datetime | None = None
 
 
-class Digest(SQLModel, table=True):
+class DigestRow(SQLModel, table=True):
     """A recurring campaign: the releases added to a changelog since the last one. `cron` is read in `zone`."""
 
     __tablename__ = "digest"
@@ -150,11 +150,11 @@ class Digest(SQLModel, table=True):
 
 
 class DigestTick(SQLModel, table=True):
-    """One due time of a digest; the unique row elects the host that runs it.
+    """One due time of a digest. The row is unique, so only one host runs the digest.
 
-    `versions` are the releases it announces, one a line; the first tick of a digest, written when the digest is made,
-    holds those that were in the changelog already. A line with
-    "#" is a heading of what is not announced. `skipped_because` says why there is no campaign.
+    `versions` are the lines of the announced releases. The first tick, from the creation of the digest, has the
+    releases that were in the changelog already. A line with "#" is a heading that is not announced.
+    `skipped_because` says why there is no campaign.
     """
 
     __tablename__ = "digest_tick"

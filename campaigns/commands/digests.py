@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from campaigns.commands.options import Duration
-from campaigns.digest_catalogue import all_digests, cadence_of, last_tick
+from campaigns.digest_catalogue import Digest, Tick, all_digests, cadence_of, last_tick
 from campaigns.digests import Digests, Plan
-from campaigns.models import Digest, DigestTick
 from campaigns.notes import announced
 from campaigns.timing import Cadence
 from mailer.commands import CommandContext, json_option
@@ -106,7 +105,7 @@ def list_digests(context: CommandContext, as_json: bool) -> None:
       mailer digests list
     """
     with context.database.read() as connection:
-        found = [(one, last_tick(connection, one.id or 0)) for one in all_digests(connection)]
+        found = [(one, last_tick(connection, one.id)) for one in all_digests(connection)]
     rows = [_row(context, one, tick) for one, tick in found]
     lines = [
         f'{row["name"]}: "{row["every"]}" {row["zone"]}, '
@@ -117,7 +116,7 @@ def list_digests(context: CommandContext, as_json: bool) -> None:
     context.report({"digests": rows}, "\n".join(lines) or "There are no digests.", as_json=as_json)
 
 
-def _row(context: CommandContext, one: Digest, tick: DigestTick) -> dict[str, object]:
+def _row(context: CommandContext, one: Digest, tick: Tick) -> dict[str, object]:
     return {
         "name": one.name,
         "changelog": one.changelog,
