@@ -8,7 +8,12 @@ second effect.
 from __future__ import annotations
 
 from subscribers.account.apply import AccountRequests
-from subscribers.account.idempotency import IdempotencyKeys, IdempotentRequest, RequestFingerprint
+from subscribers.account.idempotency import (
+    IdempotencyKeys,
+    IdempotentRequest,
+    RequestFingerprint,
+    forget_subscriber,
+)
 from subscribers.account.overview import consents_of
 from subscribers.account.requests import (
     Erase,
@@ -34,5 +39,6 @@ __all__ = [
     "SubmittedRequest",
     "Withdraw",
     "consents_of",
+    "forget_subscriber",
     "problem",
 ]

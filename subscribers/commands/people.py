@@ -13,7 +13,7 @@ import click
 from mailer.commands import CommandContext, json_option, write_table
 from mailer.errors import InvalidInput
 from mailer.quantity import quantity
-from subscribers import people, rights
+from subscribers import account, people, rights
 from subscribers.commands import reporting
 from subscribers.commands.confirmation import confirm_many
 from subscribers.commands.files import opened_people
@@ -259,6 +259,8 @@ def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: 
         rights.erase(
             connection, address, hasher=hasher_of(context), source=parse_note(source), now=context.now()
         )
+        if former is not None:
+            account.forget_subscriber(connection, former.id)
     left = rights.erase_on_disk(context.database, former) if former else []
     _report_left(context, left)
     text = "Erased. Only a keyed hash of the address is left."

@@ -10,9 +10,14 @@ from zipfile import ZipFile
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import select
 
 from cli import mailer
+from mailer.database import Database
 from mailer.errors import MailerError
+from subscribers import people
+from subscribers.account import RequestFingerprint, idempotency
+from subscribers.address import EmailAddress
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 KEY = "k" * 32
@@ -49,8 +54,6 @@ class Keyboard:
 def keyboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keyboard:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MAILER_SECRET_KEYS", KEY)
-    from mailer.database import Database  # noqa: PLC0415
-
     database = Database("sqlite:///mailer.db", tmp_path)
     database.create()
     database.close()
@@ -265,6 +268,25 @@ def test_rectify_erase_and_export(keyboard: Keyboard) -> None:
     assert "erased, or changed" in str(keyboard("subscribers", "show", "jan@example.com", code=1).exception)
 
 
+def test_erasing_forgets_the_answers_to_the_account_system_about_that_person(keyboard: Keyboard) -> None:
+    keyboard.import_()
+    database = Database("sqlite:///mailer.db", keyboard.folder)
+    jan = EmailAddress("jan@example.com", "jan@example.com")
+    with database.write() as connection:
+        person = people.find(connection, jan)
+        assert person is not None
+        answers: list[tuple[RequestFingerprint, int, dict[str, object], int | None]] = [
+            (RequestFingerprint("a" * 64, "b" * 64), 200, {}, person.id),
+            (RequestFingerprint("c" * 64, "d" * 64), 200, {}, None),
+        ]
+        idempotency.remember(connection, answers, datetime.now(UTC))
+    keyboard("subscribers", "erase", "jan@example.com", "--yes")
+    with database.read() as connection:
+        left = connection.execute(select(idempotency.REQUEST.c.key_hash)).scalars().all()
+    database.close()
+    assert left == ["c" * 64]
+
+
 @pytest.mark.parametrize("command", [("subscribers", "erase", "--yes"), ("consent", "withdraw")])
 def test_an_erased_person_who_says_no_again_is_not_brought_back_by_a_consent_from_between(
     keyboard: Keyboard, command: tuple[str, ...]
@@ -302,9 +324,11 @@ def test_a_bundle_wants_the_ledger_s_key_and_names_it(
     keyboard.import_()
     email = keyboard.json("subscribers", "list")["subscribers"][0]["email"]
     command = ("consent", "prove", email, "--bundle", tmp_path / "jan.zip")
-    assert "mailer keys ledger" in str(keyboard(*command, code=1).exception)
+    assert isinstance(refused := keyboard(*command, code=4).exception, MailerError)
+    assert "`mailer keys ledger`, then `mailer consent sign`" in str(refused.hint)
     vkey = keyboard.json("keys", "ledger")["vkey"]
     assert keyboard.json("keys", "ledger")["vkey"] == vkey
+    keyboard("consent", "sign")
     keyboard(*command)
     with ZipFile(tmp_path / "jan.zip") as bundle:
         assert bundle.namelist() == ["proof.json", "page.html"]
