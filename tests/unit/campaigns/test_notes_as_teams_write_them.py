@@ -20,7 +20,7 @@ from campaigns.notes import (
 from campaigns.notes.gathering import Frame
 from mailer.errors import InvalidInput
 from templates.lint import lint
-from templates.notes import RenderedNotes
+from templates.notes import RemoteImages, RenderedNotes
 from templates.render import render
 from tests.support.rendered import BRAND, PIXELS
 
@@ -158,7 +158,7 @@ def test_the_width_of_an_image_in_html_is_kept() -> None:
 
 
 @pytest.mark.parametrize(("choice", "link"), [("link", True), ("omit", False)])
-def test_one_option_leaves_avatars_out_or_links_them(choice: str, link: bool) -> None:
+def test_one_option_leaves_avatars_out_or_links_them(choice: RemoteImages, link: bool) -> None:
     source = (
         "## [1.7.9](https://example.com/1.7.9) (2024-12-04)\n\n- fix: a thing\n\n### Contributors\n\n"
         '- <img src="https://avatars.example/u/0?v&#x3D;4&amp;s&#x3D;18" alt="avatar" width="18"/> [Someone](https://example.com/someone)\n'
