@@ -1,1 +1,1 @@
-"""Transport: how mail travels and comes back; settings and database. Knows envelopes, not people."""
+"""Transport of mail, settings and database. It knows envelopes, and does not depend on subscribers."""

@@ -1,4 +1,4 @@
-"""Files that matter: judged before they are read, and written whole or not at all."""
+"""Read files of bounded size, and write files completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _READ_AT_ONCE = 65_536
 def read_file(path: Path, largest: int) -> bytes:
     """The content of a regular file of at most `largest` bytes. A device, a pipe or a folder is not read.
 
-    Raises OSError where it can't be opened, and InvalidInput, which names the file, for what must not be read.
+    Raises OSError where it can't be opened, and InvalidInput, which names the file, for what must not be
+    read.
     """
     # Without blocking: opening a pipe would wait for somebody to write to it.
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -40,9 +41,9 @@ def read_file(path: Path, largest: int) -> bytes:
 
 @contextmanager
 def locked_folder(path: Path) -> Iterator[None]:
-    """Hold the lock of the folder that the file `path` lies in, links followed: one process at a time writes in it.
+    """Lock the folder of the file `path` (links are followed), so that one process at a time writes in it.
 
-    What a killed process left half-written for this file is removed. On a file system without locks there is none.
+    Incomplete files of a killed process are removed. On a file system without locks it locks nothing.
     """
     target = _target(path)
     try:
@@ -59,11 +60,11 @@ def locked_folder(path: Path) -> Iterator[None]:
 
 
 def write_file(path: Path, content: bytes, mode: int) -> None:
-    """Write a new file with `mode`, or replace the one that is there, whose owner, group and mode stay; but a file that
-    others may not read by `mode` is closed to them.
+    """Write a new file with `mode`, or replace the one that is there, whose owner, group and mode stay; but a
+    file that others may not read by `mode` is closed to them.
 
-    A reader sees the old content or the new one, also after a crash. A symbolic link stays, and the file it leads to is
-    replaced. Hold `locked_folder` meanwhile. Raises ConfigurationError; the old file then stays.
+    A reader sees the old content or the new one, even after a crash. A symbolic link remains, and its target
+    is replaced. The caller must hold `locked_folder`. Raises ConfigurationError; the old file then remains.
     """
     target = _target(path)
     new = target.with_name(f"{target.name}.{secrets.token_hex(4)}.new")
@@ -91,7 +92,9 @@ def _target(path: Path) -> Path:
 
 
 def _keep_owner(file: int, old: os.stat_result) -> None:
-    """Raises PermissionError where the file belongs to somebody else, and this process may not give it to them."""
+    """Raises PermissionError where the file belongs to somebody else, and this process may not give it to
+    them.
+    """
     made = os.fstat(file)
     if made.st_uid != old.st_uid:
         os.fchown(file, old.st_uid, old.st_gid)
@@ -108,7 +111,7 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable; file systems that can't sync a folder do it by themselves."""
+    """Make a rename durable. File systems that can't sync a folder do so by themselves."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with suppress(OSError):

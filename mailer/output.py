@@ -1,4 +1,4 @@
-"""Standard output: results as text or JSON, whatever the encoding of the terminal or the pipe."""
+"""Standard output: results as text or JSON, in the encoding of the terminal or pipe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 
 
 def tolerate_any_text() -> None:
-    """Let standard output and standard error show what their encoding lacks as an escape, in place of failing.
+    """Make standard output and standard error escape characters that their encoding lacks, instead of
+    failing.
 
     A report must not fail after the work is done.
     """

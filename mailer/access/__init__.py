@@ -1,6 +1,7 @@
-"""Access tokens: who may use the API, for what, and until when.
+"""Access tokens of the API: their scopes and expiry.
 
-`tokens` is the core; `store` keeps them in the database, as hashes; `rate` holds each token to its number of requests.
+`tokens` is the core. `store` stores tokens in the database, as hashes. `rate` limits the requests of each
+token.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of access tokens. It names systems, no people."""
+"""The table of access tokens. It contains no personal data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import mailer.database.columns  # noqa: F401 - names the constraints
 
 
 class AccessTokenRow(SQLModel, table=True):
-    """A token that a system shows: its SHA-256 (hex), what it may do, until when, and the day it was last used."""
+    """An access token: its SHA-256 (hex), scopes, expiry, and the day of its last use."""
 
     __tablename__ = "access_token"
 

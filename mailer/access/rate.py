@@ -1,4 +1,4 @@
-"""How many requests a second a token may make, in one process: a token bucket that holds one second's worth."""
+"""Limit the requests a second of each token, in one process: a token bucket with the requests of one second."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class RequestRate:
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def take(self, token_id: str, per_second: int) -> float:
-        """Count a request; returns 0, or the seconds until the next one may come."""
+        """Count a request; returns 0 if it is allowed, or else the seconds until the next is."""
         now = self._monotonic()
         left, at = self._buckets.get(token_id, (float(per_second), now))
         left = min(float(per_second), left + (now - at) * per_second)

@@ -44,12 +44,12 @@ def create(
 
 
 def list_all(connection: Connection) -> list[Token]:
-    """All tokens, also those that are revoked or expired, oldest first."""
+    """All tokens, including revoked and expired ones, oldest first."""
     return [_token(row) for row in connection.execute(select(TOKEN).order_by(TOKEN.c.created_at, TOKEN.c.id))]
 
 
 def revoke(connection: Connection, token_id: str, now: datetime) -> None:
-    """End a token now. One that is revoked stays revoked at its time. Raises NotFound."""
+    """Revoke a token now. A revoked token keeps its time. Raises NotFound."""
     if connection.execute(select(TOKEN.c.id).where(TOKEN.c.id == token_id)).first() is None:
         raise NotFound(f"There is no token {token_id[:20]!r}.", hint="List them: `mailer keys api list`.")
     connection.execute(
@@ -58,7 +58,7 @@ def revoke(connection: Connection, token_id: str, now: datetime) -> None:
 
 
 class KnownTokens:
-    """The tokens, read again at most once a second: a revoked one is refused within a second, in each process."""
+    """The tokens, read again once a second. So each process refuses a revoked token within a second."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -69,7 +69,7 @@ class KnownTokens:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether `find` is going to read the database."""
+        """Whether `find` will read the database."""
         return time.monotonic() - self._read_at >= REFRESH_SECONDS
 
     def find(self, secret: str) -> Token | None:
@@ -83,7 +83,7 @@ class KnownTokens:
         return token if token is not None and token.is_valid(self._clock()) else None
 
     def is_to_note(self, token: Token) -> bool:
-        """Whether this process has not noted yet that `token` was used today."""
+        """Whether this process has yet to record that `token` was used today."""
         today = f"{self._clock():%Y-%m-%d}"
         if token.last_used_on == today or (token.id, today) in self._noted:
             return False
@@ -92,7 +92,7 @@ class KnownTokens:
 
 
 def note_use(connection: Connection, token_id: str, now: datetime) -> None:
-    """Note the day on which a token was used. Needs a writing transaction."""
+    """Record the day on which a token was used. Needs a writing transaction."""
     today = f"{now:%Y-%m-%d}"
     is_new = or_(TOKEN.c.last_used_on.is_(None), TOKEN.c.last_used_on < today)
     connection.execute(update(TOKEN).where(TOKEN.c.id == token_id, is_new).values(last_used_on=today))

@@ -1,4 +1,4 @@
-"""An access token: what it may do and until when. Values and rules without I/O."""
+"""An access token with its scopes and expiry. Values and rules without I/O."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
-# Recognisable to those who scan for leaked secrets.
+# Scanners for leaked secrets recognise it.
 PREFIX = "rmt_"
 SECRET_BYTES = 32
 
 
 class Scope(StrEnum):
-    """What a token may do."""
+    """A permission of a token."""
 
     CONSENTS_WRITE = "consents:write"
     CONSENTS_READ = "consents:read"
@@ -25,7 +25,9 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token on file. `last_used_on` is a day (``2026-05-01``), so that it tells no more about a system's users."""
+    """A stored token. `last_used_on` is a day (``2026-05-01``), so that it reveals little about the users of
+    a system.
+    """
 
     id: str
     name: str
@@ -37,15 +39,15 @@ class Token:
     last_used_on: str | None
 
     def is_valid(self, now: datetime) -> bool:
-        """Whether it may be used at all."""
+        """Whether the token is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 def new_secret() -> str:
-    """A token as it is shown once: 256 random bits, so that one round of SHA-256 protects it."""
+    """A new token, which is shown once. It has 256 random bits, so one round of SHA-256 protects it."""
     return PREFIX + secrets.token_urlsafe(SECRET_BYTES)
 
 
 def hash_of(secret: str) -> str:
-    """What is stored of a token."""
+    """The hash of a token, which is stored."""
     return sha256(secret.encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""Backups: take one, put one back, and notice a database that is older than it was.
+"""Backups: take one, restore one, and detect a database that is older than before.
 
-`snapshot` writes a copy of a SQLite database, `restore` puts one in place. `restoration` is the record in the database
-that it was restored. `marker` is the file beside the secrets that says how far the database has come.
+`snapshot` copies a SQLite database. `restore` replaces the database by a copy. `restoration` records a
+restore in the database. `marker` is a file beside the secrets with the position of the database.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The record in a database that it was restored: nothing is sent until the people who left since have been applied."""
+"""The record of a restore in the database. Nothing is sent until the leavers' journal has been applied."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mailer.database import BIG
 
 
 class Restoration(SQLModel, table=True):
-    """One restoration: when it was noticed, how, and when the leavers' journal was applied."""
+    """A restore: when and how it was detected, and when the leavers' journal was applied."""
 
     __tablename__ = "restoration"
     __table_args__ = {"sqlite_autoincrement": True}
@@ -26,12 +26,12 @@ _TABLE = SQLModel.metadata.tables["restoration"]
 
 
 def record(connection: Connection, reason: str, now: datetime) -> None:
-    """Record that the database was restored; `reason` says how that is known."""
+    """Record that the database was restored; `reason` says how that was detected."""
     connection.execute(insert(_TABLE).values(found_at=now, reason=reason))
 
 
 def awaits_replay(connection: Connection) -> bool:
-    """Whether the leavers' journal has yet to be applied."""
+    """Whether the leavers' journal is not applied yet."""
     return bool(
         connection.execute(select(exists(select(_TABLE.c.id).where(_TABLE.c.replayed_at.is_(None))))).scalar()
     )
@@ -43,6 +43,6 @@ def mark_replayed(connection: Connection, now: datetime) -> None:
 
 
 def newest_reason(connection: Connection) -> str:
-    """How the newest restoration is known; empty where there was none."""
+    """The reason of the newest restore; empty if there was none."""
     found = select(_TABLE.c.reason).order_by(_TABLE.c.id.desc()).limit(1)
     return connection.execute(found).scalar_one_or_none() or ""

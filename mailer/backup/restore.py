@@ -1,4 +1,4 @@
-"""Put a backup of a SQLite database in place of the current one, also while other processes have that one open."""
+"""Replace a SQLite database by a backup, even while other processes have it open."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BESIDE = ("", "-wal", "-shm")
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was done: where the former database is kept, if there was one, and whether the checksum was compared."""
+    """The result: the path of the former database, if there was one, and whether the checksum was compared."""
 
     former: Path | None
     is_verified: bool
@@ -32,8 +32,9 @@ class Restored:
 def restore(database: Database, backup: Path, hold: Callable[[Connection], None], now: datetime) -> Restored:
     """Replace the database by `backup`; `hold` is called in the first transaction on it.
 
-    Whoever has the database open sees the former one or the restored and held one, nothing in between. The former is
-    kept beside it. Raises InvalidInput where the backup is not what its checksum says, MailerError where it is damaged.
+    Other processes see the former database or the restored and held one, nothing in between. The former
+    database is kept beside it. Raises InvalidInput if the backup does not match its checksum, MailerError if
+    it is damaged.
     """
     is_verified = _verify(backup)
     path = Path(database.url.database or "")
@@ -67,7 +68,7 @@ def _verify(backup: Path) -> bool:
 
 def _prepare(backup: Path, prepared: Path, hold: Callable[[Connection], None]) -> None:
     prepared.touch(mode=0o600, exist_ok=False)
-    for suffix in _BESIDE[:2]:  # somebody's plain copy has a log of its own
+    for suffix in _BESIDE[:2]:  # a plain copy of the files includes a log
         with suppress(FileNotFoundError):
             shutil.copyfile(f"{backup}{suffix}", f"{prepared}{suffix}")
     make_standalone(prepared)
@@ -85,7 +86,7 @@ def _prepare(backup: Path, prepared: Path, hold: Callable[[Connection], None]) -
 
 
 def _keep_former(database: Database, path: Path, now: datetime) -> Path:
-    """Copy the current database aside, or move it where it is damaged; returns where it is, if there was one."""
+    """Copy the current database aside, or move it if it is damaged; returns its path, if there was one."""
     former = path.with_name(f"{path.name}.before-restore-{now:%Y%m%dT%H%M%S.%fZ}")
     if not path.exists():
         return former
@@ -107,7 +108,7 @@ def _is_intact(path: Path) -> bool:
 
 
 def _put_in_place(prepared: Path, path: Path, former: Path) -> None:
-    """Copy into the file that others have open, in one transaction; where there is none, the copy becomes it."""
+    """Copy into the existing file in one transaction. Without a file, the copy becomes the database."""
     if not path.exists():
         prepared.rename(path)
         return

@@ -1,4 +1,4 @@
-"""A backup of a SQLite database: one consistent file, taken while others read and write, and its checksum."""
+"""Back up a SQLite database while it is used: one consistent file and its checksum."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ class Snapshot:
 
 
 def take(database: Database, target: Path) -> Snapshot:
-    """Write a backup of a SQLite database to `target`, a new file for its owner only, and its SHA-256 beside it.
+    """Write a backup of a SQLite database to `target`, a new file for its owner only, and its SHA-256 beside
+    it.
 
-    Both appear whole or not at all. Raises ConfigurationError where there is such a file already, MailerError where it
-    can't be written.
+    Each file is complete or absent. Raises ConfigurationError if the file exists, MailerError if it can't be
+    written.
     """
     checksum = checksum_file(target)
     for path in (target, checksum):
@@ -43,7 +44,7 @@ def take(database: Database, target: Path) -> Snapshot:
                 hint="Give each backup a name of its own, such as one with the date.",
             )
     partial = target.with_name(target.name + PARTIAL)
-    partial.unlink(missing_ok=True)  # of a backup that was interrupted
+    partial.unlink(missing_ok=True)  # the suffix of an interrupted backup
     try:
         database.copy_file(partial)
         make_standalone(partial)
@@ -62,7 +63,7 @@ def take(database: Database, target: Path) -> Snapshot:
 
 
 def checksum_file(backup: Path) -> Path:
-    """Where the checksum of a backup stands; `sha256sum --check` reads it."""
+    """The path of the checksum of a backup; `sha256sum --check` reads it."""
     return backup.with_name(backup.name + CHECKSUM)
 
 
@@ -73,7 +74,7 @@ def hash_of(path: Path) -> str:
 
 
 def make_standalone(path: Path) -> None:
-    """Check a copy, and let it need no file beside it. Raises MailerError where it is damaged."""
+    """Check a copy, and make it usable without other files. Raises MailerError if it is damaged."""
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode=DELETE").fetchone()
@@ -87,7 +88,7 @@ def make_standalone(path: Path) -> None:
 
 
 def files_to_keep(settings: Settings, config: Path) -> Iterator[tuple[Path, str]]:
-    """What a backup of the database does not hold and must be kept as well: each file, and what is lost without it."""
+    """The files that must be kept besides the database's backup, each with what is lost without it."""
     kept = {
         config: "the settings",
         config.with_name(SECRETS_NAME): "the secret keys: without them the links in sent mails stop working",
@@ -117,7 +118,7 @@ def pg_dump_command(database: Database, target: Path) -> str:
 
 
 def pg_restore_command(database: Database, backup: Path) -> str:
-    """The command that puts a backup of a PostgreSQL database back, wholly or not at all."""
+    """The command that restores a backup of a PostgreSQL database, completely or not at all."""
     options = "--clean --if-exists --single-transaction --no-owner"
     return f"pg_restore {options} --dbname='{pg_dump_name(database.url)}' {backup}"
 

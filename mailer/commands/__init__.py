@@ -1,6 +1,6 @@
-"""The commands init, doctor, serve and keys, and what the commands of all rooms share.
+"""The commands init, doctor, serve, keys, backup, deploy and upgrade, and the parts that all commands share.
 
-Each command is a module of its own, so that none waits for what another imports. `context` holds the settings,
+Each command has its own module, so that a command imports only what it needs. `context` holds the settings,
 database and streams of one command, `options` the shared options.
 """
 

@@ -53,7 +53,7 @@ def api() -> None:
 def create_(
     context: CommandContext, name: str, scopes: tuple[str, ...], days: int, rate: int, as_json: bool
 ) -> None:
-    """Create a token and show it, once: only its hash is stored.
+    """Create a token and print it. Only its hash is stored.
 
     \b
     Example:
@@ -106,7 +106,7 @@ def list_(context: CommandContext, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def revoke_(context: CommandContext, token_id: str, as_json: bool) -> None:
-    """End a token. Processes that serve refuse it within a second.
+    """Revoke a token. All processes refuse it within a second.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""mailer backup: a copy of the database, taken while others use it."""
+"""mailer backup: copy the database while it is used."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from mailer.errors import MailerError
 @json_option
 @click.pass_obj
 def backup(context: CommandContext, file: Path, as_json: bool) -> None:
-    """Back up the database, while others use it.
+    """Back up the database while it is used.
 
-    FILE is new, for its owner only, and needs no other file beside it; FILE.sha256 has its checksum. Lists what else
-    must be kept. A PostgreSQL database is backed up by pg_dump: the command prints how, and ends with 1.
+    FILE must not exist. Only its owner can read it, and it is complete without other files. FILE.sha256 has
+    its checksum. The command lists the other files to keep. For PostgreSQL it prints the pg_dump command and
+    exits with 1.
 
     \b
     Example:

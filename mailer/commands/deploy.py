@@ -1,4 +1,4 @@
-"""mailer deploy: files for systemd, cron and reverse proxies, filled in from the settings."""
+"""mailer deploy: files for systemd, cron and reverse proxies, with values from the settings."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ upstreams_option = click.option(
 def deploy() -> None:
     """Print files for systemd, cron and reverse proxies.
 
-    They are filled in from the settings, and go to standard output.
+    They have values from the settings, and are printed to standard output.
 
     \b
     Example:
@@ -184,7 +184,7 @@ def apache(
 
 
 def _program(context: CommandContext, user: str) -> dict[str, Any]:
-    """What units and crontab say of the program. Raises ConfigurationError without a settings file."""
+    """The values for units and crontab. Raises ConfigurationError without a settings file."""
     config, settings = context.config_path.absolute(), context.settings
     if not config.exists():
         raise ConfigurationError(
@@ -210,7 +210,7 @@ def _program(context: CommandContext, user: str) -> dict[str, Any]:
 def _proxy(
     context: CommandContext, upstreams: tuple[str, ...], certificate: str | None, certificate_key: str | None
 ) -> dict[str, Any]:
-    """What a reverse proxy needs to know. Raises ConfigurationError where `public_url` is not HTTPS."""
+    """The values for a reverse proxy. Raises ConfigurationError if `public_url` is not HTTPS."""
     url = urlsplit(context.settings.public_url)
     if url.scheme != "https":
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""mailer doctor: what is still missing before mail can go out."""
+"""mailer doctor: check everything that sending mail requires."""
 
 from __future__ import annotations
 

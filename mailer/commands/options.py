@@ -1,4 +1,4 @@
-"""What the commands of all rooms share."""
+"""Options that commands of all layers share."""
 
 from __future__ import annotations
 

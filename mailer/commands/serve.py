@@ -45,11 +45,11 @@ from mailer.web_server.reloading import WebApplication
 def serve(context: CommandContext, host: str, port: int, fd: int | None, access_log: bool) -> None:
     """Serve the unsubscribe pages.
 
-    Speaks plain HTTP: put a reverse proxy with HTTPS in front of it, as `mailer deploy` prints. No log of it ever
-    holds a page's address, because that is somebody's token.
+    It uses HTTP without TLS: put a reverse proxy with HTTPS in front of it, as `mailer deploy` prints. Its
+    logs do not contain the address of a page, because the address is a person's token.
 
-    Started by systemd's socket, it accepts on that. SIGHUP reads settings and secrets again; SIGTERM answers what
-    was accepted and ends.
+    If systemd passes a socket, it uses that. SIGHUP reads settings and secrets again. SIGTERM answers the
+    accepted requests and ends.
 
     \b
     Example:

@@ -17,8 +17,8 @@ _GAP = "  "
 def format_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """The rows below their titles.
 
-    In a terminal long values are folded to its width. Elsewhere each row is one line, for grep and for a hundred
-    thousand rows.
+    In a terminal long values are folded to its width. Elsewhere each row is one line, for grep and for a
+    hundred thousand rows.
     """
     if not sys.stdout.isatty():
         return _plain_columns([titles, *rows])
@@ -37,9 +37,10 @@ def format_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, widths: Sequence[int]) -> None:
-    """Write the rows below their titles: in a terminal as `format_table`, elsewhere each row as soon as it is known.
+    """Write the rows below their titles: in a terminal as `format_table`, elsewhere each row as soon as it is
+    known.
 
-    Columns have at least the given `widths`, for the widest value is not known then.
+    Columns have at least the given `widths`, because the widest value is not known yet.
     """
     if sys.stdout.isatty():
         write_line(format_table(titles, rows))

@@ -16,8 +16,8 @@ from mailer.commands.options import json_option
 def upgrade(context: CommandContext, as_json: bool) -> None:
     """Bring the database to this version.
 
-    Stop all other commands that use it first. A SQLite file is copied beside itself before anything changes; of a PostgreSQL
-    database make a dump first, with pg_dump.
+    First stop all other commands that use it. A SQLite file is copied before the upgrade. Back up a
+    PostgreSQL database with pg_dump first.
 
     \b
     Example:

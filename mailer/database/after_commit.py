@@ -1,4 +1,4 @@
-"""What a transaction leaves to be done once it is committed, such as telling a file outside the database."""
+"""Work to do after a transaction commits, such as writing to a file outside the database."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _KEY = "release_mailer_after_commit"
 
 
 def note(connection: Connection, item: object) -> None:
-    """Hand `item` to the database's `after_commit` once this transaction is committed."""
+    """Pass `item` to the database's `after_commit` when this transaction commits."""
     connection.info.setdefault(_KEY, []).append(item)
 
 
 def take_notes(connection: Connection) -> list[Any]:
-    """What was noted on this connection and not taken yet."""
+    """The items noted on this connection since the last call."""
     noted: list[Any] = connection.info.pop(_KEY, [])
     return noted

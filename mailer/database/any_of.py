@@ -1,4 +1,4 @@
-"""A condition that compares a column with a list, where the list is one parameter however long it is."""
+"""A condition that compares a column with a list. A list of any length is one parameter."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sqlalchemy.types import TypeEngine
 class ListOf(TypeDecorator[Collection[Any]]):
     """A list as one parameter: JSON on SQLite, an array on PostgreSQL.
 
-    It is an array from the start, because PostgreSQL would parse an array that is cast from text for each row anew.
+    It is a real array, because PostgreSQL would parse an array cast from text again for each row.
     """
 
     impl = String
@@ -40,14 +40,14 @@ class ListOf(TypeDecorator[Collection[Any]]):
         return dialect.type_descriptor(ARRAY(self.item) if dialect.name == "postgresql" else String())
 
     def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> Any:
-        """The list in the form that the driver takes."""
+        """The list in the form that the driver accepts."""
         if value is None:
             return None
         return list(value) if dialect.name == "postgresql" else json.dumps(list(value))
 
 
 class AnyOf(FunctionElement[bool]):
-    """``column`` is one of `values`; a string names a bound parameter that brings the list at execution."""
+    """``column`` is one of `values`. A string names a bound parameter with the list."""
 
     name = "any_of"
     type = Boolean()

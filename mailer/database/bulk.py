@@ -1,6 +1,6 @@
 """Insert rows by the thousand: many to a statement on SQLite, COPY on PostgreSQL.
 
-SQLAlchemy's own executemany looks at every value of every row, which would take most of the time of an import.
+SQLAlchemy's executemany processes every value of every row, which would take most of the time of an import.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ AT_ONCE = 500
 
 
 def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert `rows`, each with a value for every column by name; an enum by its value."""
+    """Insert `rows`. Each has a value for every column, by name; enums have their values."""
     if not rows:
         return
     cells = list(map(itemgetter(*table.columns.keys()), rows))
@@ -54,7 +54,7 @@ def _statement(table: Table, rows: int) -> str:
 
 
 def _values(table: Table, rows: Sequence[_Cells]) -> list[Any]:
-    """The rows' values one after the other, as SQLite stores them."""
+    """The values of all rows in one list, in SQLite's form."""
     values: list[Any] = list(chain.from_iterable(rows))
     width = len(table.columns)
     for index in _instants(table):
@@ -67,10 +67,10 @@ def _instants(table: Table) -> Sequence[int]:
     return [index for index, column in enumerate(table.columns) if isinstance(column.type, UTCDateTime)]
 
 
-# Few instants are new: rows that are recorded together share one, in several tables.
+# Rows that are recorded together have the same instant, so few are new.
 @lru_cache(maxsize=20_000)
 def _as_text(instant: datetime) -> str:
-    """SQLite has no instants; this is how SQLAlchemy writes them there."""
+    """An instant as text, as SQLAlchemy stores it in SQLite."""
     return instant.astimezone(UTC).isoformat(" ", "microseconds").removesuffix("+00:00")
 
 

@@ -1,4 +1,4 @@
-"""Column types and constraint names that every table shares."""
+"""Column types and constraint names for all tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 
 AnyStrEnum = TypeVar("AnyStrEnum", bound=StrEnum)
 
-# Named constraints, so that a migration can find them again on every engine.
+# Named constraints, so that a migration finds them on both engines.
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -20,15 +20,15 @@ SQLModel.metadata.naming_convention = {
 }
 
 # SQLite counts only INTEGER keys up by itself. Tables with such a key ask for AUTOINCREMENT as well, which
-# never hands out a deleted row's number again: an old unsubscribe link must not come to mean someone else.
+# never reuses the number of a deleted row: an old unsubscribe link must not lead to another person.
 BIG = BigInteger().with_variant(Integer, "sqlite")
 
 
 def one_of(name: str, kind: type[AnyStrEnum], *, nullable: bool = False) -> Column[AnyStrEnum]:
-    """A text column that holds a value of `kind`, comes back as `kind`, and is checked by the database.
+    """A text column for values of the enum `kind`, with a CHECK constraint.
 
-    The check compares with one value after the other. For IN with a list SQLite builds a table at each row that is
-    written, which took a seventh of a delivery's transactions.
+    The constraint compares the values one by one, because for IN SQLite builds a table at each written row.
+    That took a seventh of the time of a delivery's transactions.
     """
     held = Enum(
         kind, native_enum=False, length=16, values_callable=lambda members: [one.value for one in members]
@@ -38,6 +38,6 @@ def one_of(name: str, kind: type[AnyStrEnum], *, nullable: bool = False) -> Colu
 
 
 def table(model: type[SQLModel]) -> Table:
-    """The Core table behind a model, for statements."""
+    """The Core table of a model, for statements."""
     found: Table = model.__table__  # type: ignore[attr-defined]  # SQLModel's stubs leave it out
     return found

@@ -1,4 +1,4 @@
-"""What a database driver raises, turned into errors of ours that name no value of a statement and no password."""
+"""Translate errors of database drivers into MailerErrors without values of statements and without passwords."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mailer.errors import ConfigurationError, InvalidInput, MailerError, TryAgai
 
 
 class _Symptom(NamedTuple):
-    """What a driver says, the class of our error, what it means, and what to do about it."""
+    """A message of a driver, with the class, text and hint of the MailerError."""
 
     says: tuple[str, ...]
     kind: type[MailerError]
@@ -99,7 +99,7 @@ _REFUSED = re.compile(
 
 @contextmanager
 def translated_errors(url: URL) -> Iterator[None]:
-    """Turn what SQLAlchemy and the driver raise into our tree of errors, without the statement and its values."""
+    """Translate errors of SQLAlchemy and the driver into MailerErrors, without the statement and its values."""
     try:
         yield
     except DBAPIError as error:
@@ -127,7 +127,9 @@ def _explain(url: URL, error: DBAPIError) -> MailerError:
 
 
 def _used_up_files() -> MailerError | None:
-    """The error to report where this process can't open as many files as SQLite needs, which SQLite does not say."""
+    """The error to report if this process can't open the files that SQLite needs. SQLite's message does not
+    say so.
+    """
     opened: list[int] = []
     try:
         while len(opened) < _SQLITE_FILES:
@@ -162,7 +164,7 @@ def _too_many_connections(name: str) -> MailerError:
 
 
 def _reason(url: URL, said: str) -> str:
-    """What the driver says, on one line and without the password, should it hold it."""
+    """The driver's message on one line, without the password."""
     _, fatal, after = said.rpartition("FATAL:")
     line = next(
         (line.strip() for line in (after if fatal else said).splitlines() if line.strip()), "no reason given"

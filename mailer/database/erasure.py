@@ -1,7 +1,8 @@
-"""Make deleted rows unreadable on disk: in the database's file and its write-ahead log, or in PostgreSQL's tables.
+"""Make deleted rows unreadable on disk: in the database's file and its write-ahead log, or in PostgreSQL's
+tables.
 
-SQLite overwrites what is deleted (`secure_delete`), but older pages stay in the write-ahead log until a checkpoint
-truncates it, and a page that was split may leave a copy behind, which only VACUUM removes.
+SQLite overwrites deleted rows (`secure_delete`). But older pages remain in the write-ahead log until a
+checkpoint truncates it, and splitting a page may leave a copy, which only VACUUM removes.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ _PAUSE_SECONDS = 0.1
 
 
 def erase_deleted(database: Database, tables: Sequence[str], remains: Iterable[str]) -> list[str]:
-    """Make what was deleted from `tables` unreadable; returns where it may still be read, and why.
+    """Make rows deleted from `tables` unreadable; returns where they may still be readable, and why.
 
-    `remains` are texts that were deleted: on SQLite the files are searched for them. Call it after the transaction
-    that deleted them. On PostgreSQL the tables are vacuumed.
+    On SQLite the files are searched for `remains`, which are deleted texts. On PostgreSQL the tables are
+    vacuumed. Call it after the transaction that deleted the rows.
     """
     if not database.is_sqlite:
         return _vacuum_postgresql(database, tables)
@@ -39,12 +40,12 @@ def erase_deleted(database: Database, tables: Sequence[str], remains: Iterable[s
 
 
 def _truncate_log(database: Database, path: Path) -> list[str]:
-    """Copy the write-ahead log into the file and truncate it, once nobody reads from it any more."""
+    """Copy the write-ahead log into the file and truncate it, when no connection reads from it."""
     deadline = time.monotonic() + CHECKPOINT_SECONDS
     while True:
         with database.engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
-            # While a checkpoint waits for readers it keeps writers out, so it waits only a little at a time.
+            # A checkpoint that waits for readers blocks writers, so it waits only briefly at a time.
             driver.execute(f"PRAGMA busy_timeout={CHECKPOINT_BUSY_MILLISECONDS}")
             busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             connection.invalidate()
@@ -76,7 +77,7 @@ def _vacuum_postgresql(database: Database, tables: Sequence[str]) -> list[str]:
 
 
 def _holds(path: Path, needle: bytes) -> bool:
-    """Whether the file holds `needle`. Raises MailerError where it can't be read."""
+    """Whether the file contains `needle`. Raises MailerError if it can't be read."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return content.find(needle) >= 0

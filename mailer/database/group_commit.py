@@ -1,11 +1,11 @@
 """Group commit: the work of many waiting tasks in one durable transaction.
 
-An fsync costs the same for one row as for fifty. The items that arrive while one transaction commits form the next.
-So groups grow with the load, and a single item never waits for others.
+An fsync costs the same for one row and for fifty. The items that arrive while a transaction commits form the
+next group. So groups grow with the load, and a single item does not wait for others.
 
-On SQLite the event loop itself commits: handing over to a thread would cost more, because the two compete for the
-interpreter. A thread is used where there is something to wait for: another process that writes to the file, or
-PostgreSQL's answers.
+On SQLite the event loop itself commits: handing over to a thread would cost more, because the two compete for
+the interpreter. A thread is used where there is something to wait for: another process that writes to the
+file, or PostgreSQL's answers.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Result = TypeVar("Result")
 class GroupCommit(Generic[Item, Result]):
     """Applies submitted items in groups, each group in one transaction, in order of arrival.
 
-    `apply` gets the open transaction and the items, and returns one result for each item. If it raises, or the commit
-    fails, every task of that group gets the error and nothing of the group is in the database.
+    `apply` gets the open transaction and the items, and returns one result for each item. If it raises, or
+    the commit fails, every task of that group gets the error and nothing of the group is in the database.
 
-    `expected` tells how many submissions are imminent. While there are more than already wait, a group waits for them,
-    at most MAX_WAIT seconds. So tasks that submit in turn form two groups: one commits while the other gathers.
+    `expected` returns how many submissions are imminent. A group waits for them, at most MAX_WAIT seconds. So
+    tasks that submit alternately form two groups: one commits while the other gathers.
 
-    On PostgreSQL, where most of the time is waiting, up to `max_concurrent` transactions are open at once; order is then
-    kept only within each.
+    On PostgreSQL, where most of the time is waiting, up to `max_concurrent` transactions are open at once;
+    order is then kept only within each.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""When each kind of process was last at work, on which host: cron's run-due, workers, serve, and sending itself."""
+"""Heartbeats: when each kind of process last worked, on which host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_HOST = 64
 
 
 class Kind(StrEnum):
-    """What was at work."""
+    """The kind of process."""
 
     RUN_DUE = "run-due"
     WORKER = "worker"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 
 class HeartbeatRow(SQLModel, table=True):
-    """The last sign of life of one kind of process on one host, and how many there were."""
+    """The latest heartbeat of one kind of process on one host, and the number of heartbeats."""
 
     __tablename__ = "heartbeat"
 
@@ -39,7 +39,7 @@ class HeartbeatRow(SQLModel, table=True):
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A row as it was read."""
+    """A heartbeat as it was read."""
 
     kind: Kind
     host: str
@@ -50,7 +50,7 @@ _TABLE = SQLModel.metadata.tables["heartbeat"]
 
 
 def beat(connection: Connection, kind: Kind, now: datetime) -> None:
-    """Record that `kind` is at work on this host."""
+    """Record a heartbeat of `kind` on this host."""
     key = {"kind": kind.value, "host": socket.gethostname()[:LONGEST_HOST]}
     of_key = (_TABLE.c.kind == key["kind"], _TABLE.c.host == key["host"])
     counted = update(_TABLE).where(*of_key).values(beats=_TABLE.c.beats + 1, at=now)
@@ -59,12 +59,14 @@ def beat(connection: Connection, kind: Kind, now: datetime) -> None:
 
 
 def heartbeats(connection: Connection) -> Sequence[Heartbeat]:
-    """All signs of life, the newest first."""
+    """All heartbeats, newest first."""
     rows = connection.execute(select(_TABLE.c.kind, _TABLE.c.host, _TABLE.c.at).order_by(_TABLE.c.at.desc()))
     return [Heartbeat(Kind(row.kind), row.host, row.at) for row in rows]
 
 
 def count_beats(connection: Connection, kind: Kind) -> int:
-    """How often `kind` has beaten, on all hosts. It never falls, unless the database is replaced by an older one."""
+    """The number of heartbeats of `kind`, on all hosts. It never decreases, unless an older database replaces
+    this one.
+    """
     total = select(func.coalesce(func.sum(_TABLE.c.beats), 0)).where(_TABLE.c.kind == kind.value)
     return int(connection.execute(total).scalar_one())

@@ -1,4 +1,4 @@
-"""The installation: one database and the people in it, told apart from others that may share its secret keys."""
+"""The installation: its id distinguishes this database from others with the same secret keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mailer.errors import ConfigurationError
 
 
 class Installation(SQLModel, table=True):
-    """One row with a random id, made with the tables."""
+    """The one row with a random id. It is created with the tables."""
 
     __tablename__ = "installation"
 

@@ -1,4 +1,4 @@
-"""Which version the tables in a database are, found without Alembic, which is slow to import."""
+"""Read the version of the tables in a database, without Alembic, which is slow to import."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OLDEST_TABLES = ("consent_event", "wording", "subscriber", "delivery")
 
 
 class SchemaState(StrEnum):
-    """What stands in the database, compared with what this version needs."""
+    """The tables in the database, compared with those of this version."""
 
     EMPTY = "empty"
     CURRENT = "current"
@@ -46,7 +46,8 @@ def read_state(connection: Connection) -> SchemaState:
 def is_current(connection: Connection) -> bool:
     """Whether the version is this program's, by one statement. A database without a version table has none.
 
-    The statement takes a lock on the version table that `schema.upgrade` waits for, and that waits for an upgrade.
+    The statement takes a lock on the version table that `schema.upgrade` waits for, and that waits for an
+    upgrade.
     """
     try:
         return connection.execute(_SELECT_VERSION).scalar_one_or_none() == REVISIONS[-1]

@@ -1,4 +1,6 @@
-"""A SQLite database as a file: made for its owner only, copied while in use, complete without its log."""
+"""A SQLite database as a file: create it for its owner only, copy it while it is used, and keep its log
+short.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +47,9 @@ def copy(source: sqlite3.Connection, target: Path) -> None:
 
 
 class QuietCheckpoint:
-    """Copies the write-ahead log into the database's file once nobody has written for a moment.
+    """Copies the write-ahead log into the database's file after a moment without writes.
 
-    So whoever copies the file alone, although `mailer backup` is there for that, loses as little as can be.
+    So a copy of the file alone lacks little. `mailer backup` makes a complete copy.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,7 +58,9 @@ class QuietCheckpoint:
         self._seen = self._copied = self._version()
 
     def look(self) -> None:
-        """Call it a few times a second: what was written before the last call, and nothing since, is copied."""
+        """Copy the log if there was a write before the last call and none since. Call it a few times a
+        second.
+        """
         version = self._version()
         is_quiet, self._seen = version == self._seen, version
         if is_quiet and version is not None and version != self._copied:

@@ -1,4 +1,4 @@
-"""Database work beside the event loop."""
+"""Run database work in threads, beside the event loop."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Arguments = TypeVarTuple("Arguments")
 async def in_thread(work: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
     """Run `work` in a thread; returns what it returns.
 
-    A caller that is cancelled waits for the thread: only then its connection is back in the pool. Closing the database
-    earlier would leave that connection open.
+    A caller that is cancelled waits for the thread: only then its connection is back in the pool. Closing the
+    database earlier would leave that connection open.
     """
     running = asyncio.create_task(asyncio.to_thread(work, *arguments))
     try:

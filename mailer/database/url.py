@@ -1,4 +1,4 @@
-"""The database URL of the settings, parsed."""
+"""Parse the database URL of the settings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def parse_url(url: str, folder: Path) -> URL:
 
 
 def has_password(url: str) -> bool:
-    """Whether the URL holds a password, or can't be read, so that it may hold one."""
+    """Whether the URL contains a password, or can't be parsed and so may contain one."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -53,11 +53,13 @@ def _has_raw_at_sign(url: str) -> bool:
 
 
 def display_name(url: URL) -> str:
-    """The database as an error names it: without the password, also where it is in the query string."""
+    """The database's name for error messages: the URL without the password, including one in the query
+    string.
+    """
     return f"The database {url.set(query={}).render_as_string(hide_password=True)}"
 
 
 def pg_dump_name(url: URL) -> str:
-    """The database as PostgreSQL's own programs take it: without the password, which they read from ~/.pgpass."""
+    """The database's URL for PostgreSQL's programs, without the password, which they read from ~/.pgpass."""
     without = url.difference_update_query(["password"])._replace(password=None)  # `set` would keep it
     return without.render_as_string(hide_password=False)

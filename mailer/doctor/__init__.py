@@ -1,4 +1,4 @@
-"""Checks before mail goes out: settings, secrets, database, relay, DNS, the public address."""
+"""The checks of `mailer doctor`: settings, secrets, database, relay, DNS, public address."""
 
 from __future__ import annotations
 

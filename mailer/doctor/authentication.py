@@ -1,4 +1,4 @@
-"""Whether receivers can tell that a mail is ours: DKIM (RFC 6376), SPF (RFC 7208) and DMARC (RFC 9989) of the sender."""
+"""Check the authentication of the sender: DKIM (RFC 6376), SPF (RFC 7208) and DMARC (RFC 9989)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Lookup = Callable[[str], tuple[str, ...]]
 
 
 def sender(settings: Settings, lookup: Lookup | None = dns.txt_records) -> Iterator[CheckResult]:
-    """Whether SPF, DKIM and DMARC line up with the From domain; without `lookup`, DNS is left alone."""
+    """Check SPF, DKIM and DMARC, and their alignment with the From domain. Without `lookup` DNS is not asked."""
     domain = _domain(settings.sender.email)
     if domain in {"", "example.com"}:
         yield CheckResult(
@@ -58,7 +58,7 @@ def _signature(settings: Settings, domain: str, lookup: Lookup | None) -> Iterat
 
 
 def _alignment(key: dkim.DkimKey, domain: str, lookup: Lookup | None) -> CheckResult | None:
-    """What is wrong with the key's domain beside that of From; None where DMARC counts its signature."""
+    """The problem with the alignment of the key's domain; None if DMARC accepts its signature."""
     if lookup is None:
         if key.domain == domain or not _may_align(key.domain, domain):
             return None if key.domain == domain else _not_aligned(key, domain)
@@ -75,7 +75,7 @@ def _alignment(key: dkim.DkimKey, domain: str, lookup: Lookup | None) -> CheckRe
 
 
 def _may_align(one: str, other: str) -> bool:
-    """Whether two domains have so much in common that they may belong to one organisation."""
+    """Whether two domains may belong to one organisation, by their last labels."""
     return one.lower().split(".")[-2:] == other.lower().split(".")[-2:]
 
 

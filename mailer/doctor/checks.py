@@ -1,4 +1,4 @@
-"""`mailer doctor`: what stands between these settings and a delivered mail, one finding a line."""
+"""The checks of settings, secrets, database, relays and the public address. Each yields a result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SECRETS = ("password", "client_secret", "refresh_token")
 
 
 def secrets(settings: Settings, config: Path) -> Iterator[CheckResult]:
-    """Whether there are keys, and whether only their owner can read them."""
+    """Check that there are keys, and that only their owner can read them."""
     try:
         count = len(settings.keys())
     except ConfigurationError as error:
@@ -56,7 +56,7 @@ def secrets(settings: Settings, config: Path) -> Iterator[CheckResult]:
 
 
 def database(base: Database) -> Iterator[CheckResult]:
-    """Whether it can be reached and written, has this version's tables, keeps commits and is closed to others."""
+    """Check that the database can be written, has the tables of this version, keeps commits, and is private."""
     try:
         base.require_current()
         base.require_writable()
@@ -78,7 +78,7 @@ def database(base: Database) -> Iterator[CheckResult]:
 
 
 def disk(path: Path) -> Iterator[CheckResult]:
-    """Whether the disk of the file `path` has room."""
+    """Check that the disk of the file `path` has free space."""
     usage = shutil.disk_usage(path.absolute().parent)
     free = f"{usage.free / 1e6:,.0f} MB of {usage.total / 1e6:,.0f} MB are free"
     if usage.free < MIN_FREE_BYTES:
@@ -90,7 +90,7 @@ def disk(path: Path) -> Iterator[CheckResult]:
 
 
 def signing_key(settings: Settings, base: Database) -> Iterator[CheckResult]:
-    """Whether the secret keys are those that the database was used with; nothing where that can't be told."""
+    """Check that the secret keys are those of this database. No result if that is unknown."""
     try:
         keys = settings.keys()
         with base.read() as connection:
@@ -102,7 +102,7 @@ def signing_key(settings: Settings, base: Database) -> Iterator[CheckResult]:
 
 
 async def relay(settings: Settings, name: str = "smtp") -> CheckResult:
-    """Whether it lets us in: connection, certificate, EHLO, login. No mail is offered."""
+    """Check connection, certificate, EHLO and login of a relay. No mail is offered."""
     smtp, check = settings.every_relay[name], "relay" if name == "smtp" else name
     patient = smtp.model_copy(
         update={
@@ -138,7 +138,7 @@ async def relay(settings: Settings, name: str = "smtp") -> CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedAnswer:
-    """How our own web application answers a GET of `path` below the public URL: status, and some of its headers."""
+    """The answer of our web application to a GET of `path` below the public URL: status, and some headers."""
 
     path: str
     status: int
@@ -146,12 +146,12 @@ class ExpectedAnswer:
 
 
 def takes_passwords_no_longer(host: str, method: Method | None) -> bool:
-    """Whether a login by password at this relay ends: Microsoft 365 takes tokens only, from 2027 on."""
+    """Whether this relay will refuse passwords: Microsoft 365 accepts only tokens from 2027 on."""
     return method in PASSWORD_METHODS and f".{host.lower().rstrip('.')}".endswith(_MICROSOFT)
 
 
 def public_address(settings: Settings, expected: ExpectedAnswer) -> CheckResult:
-    """Whether the public URL leads to our web application, which gives the `expected` answer."""
+    """Check that the public URL leads to our web application, which gives the `expected` answer."""
     url = settings.public_url
     if urlsplit(url).scheme != "https":
         return CheckResult(
@@ -181,7 +181,7 @@ def public_address(settings: Settings, expected: ExpectedAnswer) -> CheckResult:
 
 
 def holds_secrets(config: Path) -> bool:
-    """Whether a readable settings file has a key in it that belongs in the secrets file."""
+    """Whether a readable settings file contains a key that belongs in the secrets file."""
     values = tomllib.loads(read_settings_file(config))
     relays = [values.get("smtp", {}), *values.get("relays", {}).values()]
     return (
@@ -192,7 +192,7 @@ def holds_secrets(config: Path) -> bool:
 
 
 def open_to_others(path: Path) -> bool:
-    """Whether the file's mode lets anyone but its owner in."""
+    """Whether the file's mode gives access to others than its owner."""
     return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
 
 

@@ -1,4 +1,4 @@
-"""What DNS says about the sender's domain: SPF (RFC 7208), DKIM (RFC 6376) and DMARC (RFC 9989)."""
+"""Look up TXT records in DNS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TIMEOUT_SECONDS = 4.0
 
 
 class LookupFailed(Exception):
-    """DNS did not answer; that says nothing about the record."""
+    """DNS did not answer. The record may exist."""
 
 
 def txt_records(name: str) -> tuple[str, ...]:

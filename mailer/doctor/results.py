@@ -1,4 +1,4 @@
-"""What a check found: one line."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mailer.errors import MailerError
 
 
 class CheckLevel(StrEnum):
-    """How bad it is: `fail` stops a campaign or breaks a promise, `warn` is for a person to judge."""
+    """The level of a result: `fail` needs action, `warn` needs a look."""
 
     OK = "ok"
     WARN = "warn"
@@ -18,7 +18,7 @@ class CheckLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One line: what was looked at, what was found, and what to do about it."""
+    """The result of a check: its name, level, message and hint."""
 
     check: str
     level: CheckLevel
@@ -27,5 +27,5 @@ class CheckResult:
 
 
 def failure(check: str, error: MailerError) -> CheckResult:
-    """An error as a finding."""
+    """The result for an error."""
     return CheckResult(check, CheckLevel.FAIL, error.message.rstrip("."), error.hint)

@@ -1,4 +1,4 @@
-"""SPF (RFC 7208): is there one record, can it be read, and does it keep to ten look-ups?"""
+"""Check SPF (RFC 7208): exactly one valid record, with at most ten look-ups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MODIFIER = re.compile(r"([a-z][a-z0-9_.-]*)=(.*)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Spf:
-    """A domain's record, how many look-ups it takes, and why receivers find a permanent error in it, if they do."""
+    """A domain's record, its number of look-ups, and the permanent error that receivers find, if any."""
 
     text: str | None
     lookups: int = 0
@@ -26,7 +26,8 @@ class Spf:
 def check(domain: str, lookup: Lookup) -> Spf:
     """Read a domain's record and those that it includes. Raises what `lookup` raises.
 
-    Counted are the terms that ask DNS. What macros lead to is not followed, nor are the hosts that `mx` names counted.
+    Counted are the terms that ask DNS. What macros lead to is not followed, nor are the hosts that `mx` names
+    counted.
     """
     texts = _records(domain, lookup)
     if not texts:

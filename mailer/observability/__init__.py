@@ -1,4 +1,4 @@
-"""What monitoring systems read: metrics without personal data."""
+"""Metrics for monitoring systems, without personal data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counters and histograms for a monitoring system, kept by prometheus-client. No label ever names a person."""
+"""Metrics with prometheus-client. Labels contain no personal data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series fo
 class Metric:
     """What a metric measures, and its labels, each with its closed list of values.
 
-    A label whose values are not all known before has an empty list; they never come from a request.
+    A label without a closed list of values has an empty list. Values never come from a request.
     """
 
     help: str
@@ -36,7 +36,7 @@ class Metric:
 class Metrics:
     """The metrics of one process. `counters`, `histograms` (of seconds) and `gauges` list them all by name.
 
-    Every series whose label values are all known is there from the start, at zero.
+    Every series with known label values exists from the start, at zero.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Metrics:
             name: Gauge(name, metric.help, tuple(metric.labels), registry=self._registry)
             for name, metric in (gauges or {}).items()
         }
-        # Looking a series up by its labels costs the library more than counting.
+        # In the library, finding a series by its labels costs more than counting.
         self._counter_series: dict[tuple[object, ...], Counter] = {}
         self._histogram_series: dict[tuple[object, ...], Histogram] = {}
         for name, metric in counters.items():
@@ -70,7 +70,7 @@ class Metrics:
                 self._gauges[name].labels(*values)
 
     def count(self, name: str, **labels: str) -> None:
-        """One more of `name`."""
+        """Increase the counter `name`."""
         key = (name, *labels.items())
         if key not in self._counter_series:
             counter = self._counters[name]
@@ -78,7 +78,7 @@ class Metrics:
         self._counter_series[key].inc()
 
     def observe(self, name: str, seconds: float, **labels: str) -> None:
-        """Enter a duration into the histogram `name`."""
+        """Record a duration in the histogram `name`."""
         key = (name, *labels.items())
         if key not in self._histogram_series:
             histogram = self._histograms[name]

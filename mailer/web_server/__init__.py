@@ -1,7 +1,7 @@
-"""How `mailer serve` runs the web application.
+"""The web server of `mailer serve`.
 
-`sockets` takes a listening socket from whoever started the process, or opens one. `reloading` replaces the application
-while it serves. `connections` bounds them. `server` is uvicorn's server with an orderly end and SIGHUP.
+`sockets` inherits or opens a listening socket. `reloading` replaces the application while it serves.
+`connections` limits connections. `server` is uvicorn's server with an orderly end and SIGHUP.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Limits on connections: in total, for each address, and in the size and time of requests.
 
-uvicorn has no such limits with httptools: a peer could send endless headers, or keep thousands of connections open and
-send nothing. Connections without a whole request are closed first. A connection whose request is being answered is
-never closed. Peers in `trusted_proxies` forward the requests of many people: their requests are counted by the address
-in X-Forwarded-For.
+uvicorn has no such limits with httptools: a peer could send endless headers, or keep thousands of connections
+open and send nothing. Connections without a whole request are closed first. A connection whose request is
+being answered is never closed. Peers in `trusted_proxies` forward the requests of many people: their requests
+are counted by the address in X-Forwarded-For.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class ConnectionLimits:
             _release(self._addresses, connection.address)
 
     def begin(self, address: str) -> bool:
-        """Count a request that a proxy forwarded from `address`. False where the address has too many at once."""
+        """Count a request that a proxy forwarded from `address`. False where the address has too many at
+        once.
+        """
         if self._requests[address] >= MAX_PER_ADDRESS:
             self._warn_once()
             return False
@@ -104,7 +106,7 @@ class ConnectionLimits:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with bounds on the size and the time of headers, and on the time of bodies."""
+    """uvicorn's protocol, with limits on the size and time of headers, and on the time of bodies."""
 
     def __init__(self, limits: ConnectionLimits, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -116,7 +118,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.address = ""
 
     def is_waiting(self) -> bool:
-        """Whether no whole request is there to be answered."""
+        """Whether the connection has no whole request."""
         return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -136,7 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """As uvicorn; closes the connection after too many bytes that are no body."""
+        """As uvicorn; closes the connection after too many bytes outside a body."""
         if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
             self._expect(HEADER_SECONDS)
         self._unread += len(data)
@@ -156,7 +158,7 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """As uvicorn, unless the headers are too large or the address behind the proxy asks for too much."""
+        """As uvicorn, unless the headers are too large or the address behind the proxy has too many requests."""
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         self._in_headers, self._unread = False, 0
         self._expect(BODY_SECONDS)
@@ -208,7 +210,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._forwarded = ""
 
     def _expect(self, seconds: float | None) -> None:
-        """Close the connection after some seconds, unless it is called again before; None means no bound."""
+        """Close the connection after some seconds, unless it is called again before. None means no limit."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self._give_up)

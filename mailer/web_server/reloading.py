@@ -18,7 +18,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class Router(Protocol):
-    """The part of an application that knows how it is opened and closed."""
+    """The part of an application that opens and closes it."""
 
     @property
     def lifespan_context(self) -> Callable[[Any], AbstractAsyncContextManager[Any]]:
@@ -26,7 +26,7 @@ class Router(Protocol):
 
 
 class WebApplication(Protocol):
-    """What is served: a Starlette application, or one like it."""
+    """The served application: Starlette's, or a similar one."""
 
     @property
     def router(self) -> Any:
@@ -45,7 +45,7 @@ class _Generation:
 
 
 class ReloadableApplication:
-    """Serves what `create` makes, and after `reload` what it makes then. Raises what `create` raises."""
+    """Serves the application that `create` makes; `reload` makes a new one. Raises the errors of `create`."""
 
     def __init__(self, create: Callable[[], WebApplication]) -> None:
         self._create = create
@@ -71,8 +71,8 @@ class ReloadableApplication:
                 generation.idle.set()
 
     async def reload(self) -> None:
-        """Replace the application. Raises what `create` raises; the old one then stays."""
-        application = await asyncio.to_thread(self._create)  # a database that is away takes its time
+        """Replace the application. Raises the errors of `create`; the old application then remains."""
+        application = await asyncio.to_thread(self._create)  # without a database this takes long
         new = await self._open(application)
         old, self._current = self._current, new
         if old is not None:

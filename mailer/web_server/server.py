@@ -1,4 +1,4 @@
-"""uvicorn's server, with an end that loses no request and a reload on SIGHUP."""
+"""uvicorn's server. At its end it loses no request, and on SIGHUP it reloads."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ log = logging.getLogger("mailer.web")
 
 
 class DrainingServer(uvicorn.Server):
-    """Ends in order: accepts no more, answers what was accepted, and then closes.
+    """At its end it stops accepting, answers the accepted requests, and then closes.
 
-    uvicorn by itself closes connections whose request has not been read yet, which loses it. `hangups` are the SIGHUP
-    signals that came before it began.
+    uvicorn closes connections whose request is not read yet, and so loses requests. `hangups` counts the
+    SIGHUP signals before the start.
     """
 
     def __init__(
@@ -110,7 +110,9 @@ def raise_file_limit() -> None:
 
 
 def connection_limit() -> int:
-    """How many connections there may be at once: MAX_CONNECTIONS, or what the limit of open files leaves for them."""
+    """How many connections there may be at once: MAX_CONNECTIONS, or what the limit of open files leaves for
+    them.
+    """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return (
         MAX_CONNECTIONS

@@ -1,7 +1,7 @@
 """Listening sockets: opened here, or handed over by systemd or another process.
 
-A socket that somebody else holds open survives a restart: connections wait in its queue until the next process
-accepts them.
+A socket that another process keeps open survives a restart: connections wait in its queue until the next
+process accepts them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def inherited_sockets() -> list[socket.socket]:
 
 
 def socket_of(fd: int) -> socket.socket:
-    """The listening socket that is open as descriptor `fd`. Raises ConfigurationError where it is none."""
+    """The listening socket with descriptor `fd`. Raises ConfigurationError if it is not one."""
     try:
         found = socket.socket(fileno=fd)
         listens = bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
@@ -61,7 +61,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address_of(listener: socket.socket) -> str:
-    """The address as people write it: a URL, or the path of a Unix socket."""
+    """The readable address: a URL, or the path of a Unix socket."""
     if listener.family == socket.AF_UNIX:
         return f"unix:{listener.getsockname()}"
     host, port = listener.getsockname()[:2]

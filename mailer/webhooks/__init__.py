@@ -1,7 +1,7 @@
-"""Outgoing webhooks: signed as Standard Webhooks asks, and posted without being led to a place of the receiver's choice.
+"""Sign outgoing webhooks (Standard Webhooks), and post them to permitted addresses only.
 
-`destination` says where a call may go, `signing` signs it, `post` makes it. What it says is the caller's matter.
-`post` imports httpx, which is slow; it is imported by name where a call is made.
+`destination` checks the address, `signing` signs the call, `post` makes it. `post` imports httpx, which is
+slow; import it by name where a call is made.
 """
 
 from __future__ import annotations

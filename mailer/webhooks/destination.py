@@ -1,7 +1,7 @@
-"""Where a webhook may go: an HTTPS URL whose name leads to public addresses only.
+"""The destination of a webhook: an HTTPS URL whose host name leads to public addresses only.
 
-A URL comes from an operator, but its name is resolved by whoever owns the domain: without a check it could lead to
-services inside the network (server-side request forgery).
+An operator gives the URL, but the owner of the domain decides its address. Without a check it could lead to
+services in the internal network (server-side request forgery).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Unreachable(MailerError):
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What the settings allow: addresses inside the network, and HTTP without TLS."""
+    """The exceptions in the settings: internal addresses, and HTTP without TLS."""
 
     allow_private: bool = False
     allow_http: bool = False
@@ -91,7 +91,9 @@ def is_allowed(address: Address, reach: Reach) -> bool:
 
 
 async def resolve(destination: Destination, reach: Reach) -> Address:
-    """The address to connect to, looked up once. Raises Unreachable, also where one of several is not allowed."""
+    """The address to connect to, looked up once. Raises Unreachable, also where one of several is not
+    allowed.
+    """
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(destination.host, destination.port, type=socket.SOCK_STREAM)

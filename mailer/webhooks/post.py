@@ -1,4 +1,4 @@
-"""Post a webhook: to the address that was looked up and checked, under the name of its URL."""
+"""Post a webhook to the checked address, with the host name of its URL."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ LARGEST_ANSWER = 8 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a call: the HTTP status, or None and what went wrong. `detail` names no address or URL."""
+    """The result of a call: the HTTP status, or None and the error. `detail` contains no address or URL."""
 
     status: int | None
     detail: str
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the receiver took it."""
+        """Whether the receiver accepted the call (2xx)."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
