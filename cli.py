@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Manage subscribers: import, sync, list, show, rectify, erase, export.",
     ),
     "consent": ("subscribers.commands:consent", "Record, withdraw, show, prove and verify consent."),
-    "webhooks": ("subscribers.commands:webhooks", "Tell other systems of each change to a consent."),
+    "webhooks": ("subscribers.commands:webhooks", "Send each change to a consent to other systems."),
     "campaigns": (
         "campaigns.commands:campaigns",
         "Create, check, approve, schedule, send and follow campaigns.",
@@ -50,7 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "worker": ("campaigns.commands:worker", "Send what is due, until it is stopped."),
     "serve": ("mailer.commands.serve:serve", "Serve the unsubscribe pages."),
-    "backup": ("mailer.commands.backup:backup", "Back up the database, while others use it."),
+    "backup": ("mailer.commands.backup:backup", "Back up the database while it is used."),
     "restore": ("campaigns.commands:restore", "Put a backup in place, and hold its campaigns."),
     "upgrade": ("mailer.commands.upgrade:upgrade", "Bring the database to this version."),
     "privacy": ("subscribers.commands:privacy", "Carry out the duties of a controller: replay."),
