@@ -6,25 +6,18 @@ agreed to nothing. The address of each recipient is compared when the mail is co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
-from functools import lru_cache
-from typing import Any
+from collections.abc import Mapping
 
 from sqlalchemy import Connection, String, and_, exists, func, or_, select, type_coerce
 
-from mailer.database import is_postgresql
-from subscribers.ledger.events import BrokenLink, encode_fields, instant_text
+from subscribers.ledger.events import BrokenLink
 from subscribers.ledger.ledger import check_end
 from subscribers.ledger.reading import CONSENT, EVENT, UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tiles import read_stored
-from subscribers.ledger.tree import EMPTY, leaf_hash
-from subscribers.ledger.verification import check_wordings
+from subscribers.ledger.tree import EMPTY
+from subscribers.ledger.walk import check_wordings, hashes_of_entries
 from subscribers.models import ConsentKind
 
-_ENTRIES_AT_ONCE = 10_000
-# Places of columns; `recorded_at` follows `occurred_at`, `hash` is the last.
-_OCCURRED_AT, _TOPIC, _WORDING = map(EVENT.columns.keys().index, ("occurred_at", "topic", "wording"))
 _ENDING = (ConsentKind.WITHDRAWN, ConsentKind.OBJECTED)
 
 
@@ -84,51 +77,12 @@ def check_entries(connection: Connection, topic_of_wording: Mapping[str, str]) -
 
     `topic_of_wording` holds the wordings that are on file, by commitment.
     """
-    frontier, expected = EMPTY, 0
-    instant = _stored_instant(connection)
-    while rows := _rows_after(connection, expected):
-        hashes = []
-        for row in rows:
-            expected += 1
-            if row[0] != expected:
-                raise BrokenLink(expected, f"it is missing; line {row[0]} comes instead")
-            hashes.append(_hash_of(row, instant))
-            if row[_WORDING] is not None and topic_of_wording.get(row[_WORDING]) != row[_TOPIC]:
-                raise BrokenLink(expected, "its wording is missing")
+    frontier = EMPTY
+    for hashes in hashes_of_entries(connection, topic_of_wording):
         frontier = frontier.extended(hashes)
     try:
         stored = read_stored(connection).frontier
     except UNREADABLE_ROW_ERRORS as error:
-        raise BrokenLink(expected, f"its checkpoint was altered: {error}") from None
+        raise BrokenLink(frontier.size, f"its checkpoint was altered: {error}") from None
     if stored != frontier:
-        raise BrokenLink(expected, "the entries up to it do not give the checkpoint's root")
-
-
-def _hash_of(row: Any, instant: Callable[[Any], str]) -> bytes:
-    try:
-        instants = instant(row[_OCCURRED_AT]), instant(row[_OCCURRED_AT + 1])
-        leaf = leaf_hash(encode_fields((*row[:_OCCURRED_AT], *instants, *row[_OCCURRED_AT + 2 : -1])))
-        if leaf.hex() == row[-1]:
-            return leaf
-    except UNREADABLE_ROW_ERRORS:
-        pass
-    raise BrokenLink(row[0], "it was altered; its fields do not match its hash")
-
-
-def _rows_after(connection: Connection, entry_id: int) -> Iterable[Any]:
-    """The next entries as the driver gives them: reading them as values would take most of the time."""
-    columns = ", ".join(column.name for column in EVENT.columns)
-    statement = (
-        f"SELECT {columns} FROM consent_event WHERE id > {entry_id} ORDER BY id LIMIT {_ENTRIES_AT_ONCE}"
-    )
-    return connection.exec_driver_sql(statement).fetchall()
-
-
-def _stored_instant(connection: Connection) -> Callable[[Any], str]:
-    """What turns an instant, as the driver gives it, into the one in an entry."""
-    return lru_cache(maxsize=1000)(instant_text if is_postgresql(connection) else _from_sqlite)
-
-
-def _from_sqlite(stored: str) -> str:
-    instant = datetime.fromisoformat(stored)
-    return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond:06}Z"
+        raise BrokenLink(frontier.size, "the entries up to it do not give the checkpoint's root")

@@ -10,7 +10,7 @@ from subscribers.ledger.head_file import HeadFile
 from subscribers.ledger.ledger import lock
 from subscribers.ledger.safety import check_consents, check_entries
 from subscribers.ledger.tiles import CHECKPOINT, read_stored
-from subscribers.ledger.verification import check_wordings
+from subscribers.ledger.walk import check_wordings
 
 
 def sign_as_it_is(connection: Connection, head_file: HeadFile, *, anew: bool = False) -> int:

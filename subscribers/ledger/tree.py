@@ -96,6 +96,7 @@ class Tree:
     ) -> None:
         self.size = size
         self._tile, self._leaves = tile, leaves
+        self._roots: dict[tuple[int, int], bytes] = {}  # of ranges wider than a tile
 
     def root(self, size: int | None = None) -> bytes:
         """The root of the tree, or of its first `size` entries."""
@@ -119,6 +120,14 @@ class Tree:
         return path[::-1]
 
     def _range_root(self, start: int, end: int) -> bytes:
+        if end - start < TILE_WIDTH:
+            return self._hashed(start, end)
+        root = self._roots.get((start, end))
+        if root is None:
+            root = self._roots[start, end] = self._hashed(start, end)
+        return root
+
+    def _hashed(self, start: int, end: int) -> bytes:
         width = end - start
         if width.bit_count() == 1:
             level = (width.bit_length() - 1) // TILE_BITS

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from mailer.errors import InvalidInput
 from mailer.quantity import quantity
@@ -20,10 +20,8 @@ from subscribers.ledger.events import (
     BrokenLink,
     ConsentStatus,
     LedgerEntry,
-    check_order,
 )
 from subscribers.ledger.ledger import apply_entry
-from subscribers.ledger.proof import is_intact
 from subscribers.ledger.reading import (
     CONSENT,
     EVENT,
@@ -31,16 +29,20 @@ from subscribers.ledger.reading import (
     READ_AHEAD,
     SUBSCRIBER,
     UNREADABLE_ROW_ERRORS,
-    WORDING,
     Statuses,
-    entries,
     entries_by_subscriber,
 )
 from subscribers.ledger.tiles import TILE, read_stored
-from subscribers.ledger.tree import EMPTY, TILE_WIDTH, Frontier
+from subscribers.ledger.tree import EMPTY, HASH_BYTES, TILE_WIDTH, Frontier, root_of
+from subscribers.ledger.walk import check_wordings, hashes_of_entries
 
 Placed: TypeAlias = tuple[int, dict[str, ConsentStatus]]
 """A subscriber's id, and where they stand by topic."""
+
+
+_OF_PERSON = [
+    SUBSCRIBER.c[name] for name in ("id", "email", "email_normalised", "address_hash", "key_id", "nonce")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +70,18 @@ def verify(
     topic_of_wording = check_wordings(connection)
     frontier, found = EMPTY, noted is None or noted == EMPTY.root.hex()
     tiles = _TileCheck(connection)
-    with closing(entries(connection)) as walk:
-        for entry in check_order(walk):
-            _check_wording(entry, topic_of_wording)
-            frontier = frontier.extended((tiles.add(entry),))
-            found = found or frontier.root.hex() == noted
+    with closing(hashes_of_entries(connection, topic_of_wording)) as walk:
+        for hashes in walk:
+            tiles.add(hashes)
+            if found:
+                frontier = frontier.extended(hashes)
+                continue
+            for one in hashes:
+                frontier = frontier.extended((one,))
+                found = found or frontier.root.hex() == noted
     if not found:
         raise BrokenLink(frontier.size, "up to here no root is the one that was noted")
+    tiles.check_number()
     _check_checkpoint(connection, frontier)
     signed = check_all_signed(connection)
     _check_consent_table(connection)
@@ -84,35 +91,47 @@ def verify(
 
 
 class _TileCheck:
-    """Compares the hashes of entries, as they are walked, with the tiles at level 0."""
+    """Compares the hashes of entries, as they are walked, with the stored tiles of all levels."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._number = 0
-        self._hashes: list[bytes] = []
+        self._levels: list[list[bytes]] = []  # of each level the hashes that fill no tile yet
+        self._compared: list[int] = []  # of each level how many tiles
 
-    def add(self, entry: LedgerEntry) -> bytes:
-        """Take the next entry's hash in, and return it."""
-        leaf = bytes.fromhex(entry.hash)
-        self._hashes.append(leaf)
-        if len(self._hashes) == TILE_WIDTH:
-            self._compare()
-            self._hashes.clear()
-            self._number += 1
-        return leaf
+    def add(self, hashes: Iterable[bytes], level: int = 0) -> None:
+        """Take the next hashes of a level in."""
+        if level == len(self._levels):
+            self._levels.append([])
+            self._compared.append(0)
+        waiting = self._levels[level]
+        for one in hashes:
+            waiting.append(one)
+            if len(waiting) == TILE_WIDTH:
+                self._compare(level, waiting)
+                self.add((root_of(waiting),), level + 1)
+                waiting.clear()
 
-    def _compare(self) -> None:
-        wanted = select(TILE.c.hashes).where(TILE.c.level == 0, TILE.c.number == self._number)
+    def check_number(self) -> None:
+        """Raise BrokenLink where there are more tiles than the ledger fills."""
+        stored = self._connection.execute(select(func.count()).select_from(TILE)).scalar_one()
+        if stored != sum(self._compared):
+            raise BrokenLink(0, f"its tree has {stored} tiles in place of {sum(self._compared)}")
+
+    def _compare(self, level: int, hashes: Sequence[bytes]) -> None:
+        number = self._compared[level]
+        self._compared[level] += 1
+        wanted = select(TILE.c.hashes).where(TILE.c.level == level, TILE.c.number == number)
         stored = self._connection.execute(wanted).scalar_one_or_none()
-        expected = b"".join(self._hashes)
+        expected = b"".join(hashes)
         if stored == expected:
             return
-        first = self._number * TILE_WIDTH + 1
-        if stored is None:
+        width = TILE_WIDTH**level
+        first = number * TILE_WIDTH * width + 1
+        if not isinstance(stored, bytes):
             raise BrokenLink(first, "the tile of its hash is missing")
-        parts = zip(self._hashes, range(0, len(expected), 32), strict=True)
-        offset = next((n for n, (leaf, at) in enumerate(parts) if stored[at : at + 32] != leaf), 0)
-        raise BrokenLink(first + offset, "it was written anew; the tree has another hash for it")
+        parts = zip(hashes, range(0, len(expected), HASH_BYTES), strict=True)
+        offset = next((n for n, (one, at) in enumerate(parts) if stored[at : at + HASH_BYTES] != one), 0)
+        raise BrokenLink(first + offset * width, "it was written anew; the tree has another hash for it")
 
 
 def _check_checkpoint(connection: Connection, walked: Frontier) -> None:
@@ -144,26 +163,6 @@ def check_all_signed(connection: Connection) -> int:
     if signed < stored.frontier.size and signer is not None and signer.key is not None:
         raise BrokenLink(signed + 1, "it was recorded without the key that signs the ledger")
     return signed
-
-
-def check_wordings(connection: Connection) -> dict[str, str]:
-    """The topics of all wordings, by commitment."""
-    topics = {}
-    for row in connection.execute(select(WORDING)):
-        if not is_intact(row):
-            users = select(func.min(EVENT.c.id)).where(EVENT.c.wording == row.commitment)
-            raise BrokenLink(connection.execute(users).scalar_one() or 0, "its wording was altered")
-        topics[row.commitment] = row.topic
-    return topics
-
-
-def _check_wording(entry: LedgerEntry, topic_of_wording: dict[str, str]) -> None:
-    if entry.event.wording is not None:
-        topic = topic_of_wording.get(entry.event.wording)
-        if topic is None:
-            raise BrokenLink(entry.id, "its wording is missing")
-        if topic != entry.event.topic:
-            raise BrokenLink(entry.id, f"its wording is about {topic!r}")
 
 
 def _check_notes(connection: Connection) -> None:
@@ -249,7 +248,7 @@ def _check_people(connection: Connection, hasher: AddressHasher | None) -> None:
     entry = EVENT.alias()
     newest = select(func.max(EVENT.c.id)).where(EVENT.c.subscriber_id == SUBSCRIBER.c.id).scalar_subquery()
     people = (
-        select(SUBSCRIBER, entry.c.id.label("entry_id"), entry.c.subject)
+        select(*_OF_PERSON, entry.c.id.label("entry_id"), entry.c.subject)
         .select_from(SUBSCRIBER.outerjoin(entry, entry.c.id == newest))
         .order_by(SUBSCRIBER.c.id)
         .execution_options(yield_per=READ_AHEAD)
@@ -265,7 +264,7 @@ def _check_people(connection: Connection, hasher: AddressHasher | None) -> None:
                 )
 
 
-def _problem_of_person(row: Row[Any], hasher: AddressHasher | None) -> str | None:
+def _problem_of_person(row: Any, hasher: AddressHasher | None) -> str | None:
     """What of a person on file does not follow from the address that the newest entry commits to."""
     try:
         key = normalise(row.email).key

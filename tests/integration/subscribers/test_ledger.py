@@ -175,8 +175,8 @@ def tampered(database: Database) -> Database:
         ),
         ("UPDATE wording SET text = 'No.'", 1, "wording was altered"),
         ("DELETE FROM wording", 1, "wording is missing"),
-        ("UPDATE consent_event SET kind = 'rectified' WHERE id = 2", 2, "can't be read"),
-        ("UPDATE consent_event SET wording = NULL WHERE id = 3", 3, "can't be read"),
+        ("UPDATE consent_event SET kind = 'rectified' WHERE id = 2", 2, "do not match its hash"),
+        ("UPDATE consent_event SET wording = NULL WHERE id = 3", 3, "do not match its hash"),
     ],
 )
 def test_verify_names_the_first_line_that_was_tampered_with(
