@@ -29,7 +29,7 @@ from mailer.observability import Metric, Metrics
 from mailer.webhooks import Reach
 from subscribers.ledger import OutsideFiles
 from subscribers.self_service import View, unsubscribe
-from subscribers.web import COUNTED, UnsubscribeEndpoint
+from subscribers.web import COUNTED, UnsubscribeEndpoint, ledger_key_route
 from subscribers.web.api import ConsentApi
 from subscribers.webhooks.delivery import Result, WebhookDelivery
 from templates.page import Pages
@@ -91,7 +91,11 @@ class Application:
     @property
     def routes(self) -> list[BaseRoute]:
         """At the root, and below the path of `public_url` for a reverse proxy that does not take it off."""
-        public: list[BaseRoute] = [self._unsubscribe.route, self._api.route]
+        public: list[BaseRoute] = [
+            self._unsubscribe.route,
+            self._api.route,
+            ledger_key_route(self._outside.signer),
+        ]
         path = urlsplit(self._settings.public_url).path
         return [
             *public,

@@ -8,33 +8,32 @@ def sha(octets):
     return hashlib.sha256(octets).digest()
 def canonical(value):  # RFC 8785
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-options = argparse.ArgumentParser()
-options.add_argument("bundle")
-options.add_argument("--key", help="the published key of the ledger")
-given = options.parse_args()
-files = zipfile.ZipFile(given.bundle)
-proof = json.loads(files.read("proof.json"))
-entry, wording, nonce = proof["entry"], dict(proof["wording"]), bytes.fromhex(proof["nonce"])
-check(proof["format"] == "release-mailer proof of consent 1", "the format is unknown")
-check(given.key in (None, proof["key"]), "it was signed with another key")
-wording["text_sha256"] = sha(wording.pop("text").encode()).hex()
-check(entry["kind"] == "granted" and sha(canonical(wording)).hex() == entry["wording"], "the wording is another one")
-check(nonce.hex() == proof["nonce"], "the nonce is not in its form")
-check(sha(nonce + proof["address"].encode()).hex() == entry["subject"], "the consent is another person's")
-check(sha(files.read("page.html")).hex() == proof["page_sha256"], "the page was altered")
-name, key_id, public = proof["key"].split("+", 2)
-key, (text, line) = base64.b64decode(public), proof["checkpoint"].split("\n\n")
-signed, (origin, size, root) = base64.b64decode(line.split(" ")[2]), text.split("\n")
-check(key_id == sha(name.encode() + b"\n" + key)[:4].hex() and signed[:4].hex() == key_id, "the key is not in its form")
-check(line == f"\u2014 {name} {base64.b64encode(signed).decode()}\n" and origin == name, "the signature is not in its form")
-Ed25519PublicKey.from_public_bytes(key[1:]).verify(signed[4:], f"{text}\n".encode())  # raises InvalidSignature
-node, last, reached = entry["id"] - 1, int(size) - 1, sha(b"\0" + canonical(entry))  # RFC 9162, section 2.1.3.2
-for sibling in map(bytes.fromhex, proof["path"]):
-    reached = sha(b"\1" + (sibling + reached if node & 1 or node == last else reached + sibling))
-    while node == last and not node & 1 and node:
+def verify(proof, page, published=None):
+    entry, wording, nonce = proof["entry"], dict(proof["wording"]), bytes.fromhex(proof["nonce"])
+    check(proof["format"] == "release-mailer proof of consent 1", "the format is unknown")
+    check(published in (None, proof["key"]), "it was signed with another key")
+    wording["text_sha256"] = sha(wording.pop("text").encode()).hex()
+    check(entry["kind"] == "granted" and sha(canonical(wording)).hex() == entry["wording"], "the wording is another one")
+    check(nonce.hex() == proof["nonce"], "the nonce is not in its form")
+    check(sha(nonce + proof["address"].encode()).hex() == entry["subject"], "the consent is another person's")
+    check(sha(page).hex() == proof["page_sha256"], "the page was altered")
+    name, key_id, public = proof["key"].split("+", 2)
+    key, (text, line) = base64.b64decode(public), proof["checkpoint"].split("\n\n")
+    signed, (origin, size, root) = base64.b64decode(line.split(" ")[2]), text.split("\n")
+    check(key_id == sha(name.encode() + b"\n" + key)[:4].hex() == signed[:4].hex(), "the key is not in its form")
+    check(line == f"\u2014 {name} {base64.b64encode(signed).decode()}\n" and origin == name, "the signature is not in its form")
+    Ed25519PublicKey.from_public_bytes(key[1:]).verify(signed[4:], f"{text}\n".encode())  # raises InvalidSignature
+    node, last, reached = entry["id"] - 1, int(size) - 1, sha(b"\0" + canonical(entry))  # RFC 9162, section 2.1.3.2
+    for sibling in map(bytes.fromhex, proof["path"]):
+        reached = sha(b"\1" + (sibling + reached if node & 1 or node == last else reached + sibling))
+        while node == last and not node & 1 and node:
+            node, last = node >> 1, last >> 1
         node, last = node >> 1, last >> 1
-    node, last = node >> 1, last >> 1
-check(all(bytes.fromhex(one).hex() == one for one in proof["path"]) and last == 0, "the path is not in its form")
-check(base64.b64encode(reached).decode() == root, "the entry is not in the signed ledger")
-print(f"Proved: {proof['address']} agreed to {entry['topic']} on {entry['occurred_at']}, ledger {origin}.")
-print("The key is the given one." if given.key else f"Compare this key with the published one: {proof['key']}")
+    check(all(bytes.fromhex(one).hex() == one for one in proof["path"]) and last == 0, "the path is not in its form")
+    check(base64.b64encode(reached).decode() == root, "the entry is not in the signed ledger")
+    print(f"Proved: {proof['address']} agreed to {entry['topic']} on {entry['occurred_at']}, ledger {origin}.")
+    print("The key is the given one." if published else f"Compare this key with the published one: {proof['key']}")
+if __name__ == "__main__":
+    options = argparse.ArgumentParser(description=__doc__); options.add_argument("bundle"); options.add_argument("--key")
+    given = options.parse_args(); files = zipfile.ZipFile(given.bundle)
+    verify(json.loads(files.read("proof.json")), files.read("page.html"), given.key)

@@ -72,6 +72,15 @@ PARTS = (
         },
     ),
     Part(
+        "tamperings",
+        "what is evidence is altered 3,000 times on SQLite and 50 times on PostgreSQL; 100,000 mutations of a proof",
+        [
+            "tests/integration/campaigns/test_tampering_property.py",
+            "tests/integration/subscribers/test_proof_bundle.py",
+        ],
+        {"MAILER_TESTS_TAMPERINGS": "3000", "MAILER_TESTS_BUNDLE_MUTATIONS": "100000"},
+    ),
+    Part(
         "simulation",
         "100,000 histories, and the rare ones that find a missing wall",
         ["tests/simulation", "-n", "2"],

@@ -74,22 +74,31 @@ def rotate(context: CommandContext, prepare: bool, activate: bool, as_json: bool
 
 
 @keys.command()
+@click.argument("act", required=False, type=click.Choice(["rotate"]))
 @json_option
 @click.pass_obj
-def ledger(context: CommandContext, as_json: bool) -> None:
+def ledger(context: CommandContext, act: str | None, as_json: bool) -> None:
     """Print the consent ledger's public key; make it if there is none.
 
-    Publish it where others find it: whoever checks a proof of consent compares it. Keep a copy of the key's file,
-    mailer.ledger.key beside the secrets.
+    Publish it where others find it: whoever checks a proof of consent compares it. `mailer serve` shows it at
+    /.well-known/consent-log-key. Keep a copy of the key's file, mailer.ledger.key beside the secrets.
+
+    With rotate a fresh key signs from now on. The former one signs it, in the same file; what the former one signed stays
+    valid. Copy the file to all hosts.
 
     \b
     Example:
       mailer keys ledger
+      mailer keys ledger rotate
     """
-    make_ledger_key(context)
-    key = ledger_key.read(context.settings.ledger_key_file)
-    vkey = key.vkey if key is not None else ""
-    context.report({"vkey": vkey}, vkey, as_json=as_json)
+    path = context.settings.ledger_key_file
+    if act == "rotate":
+        ledger_key.rotate(path)
+    else:
+        make_ledger_key(context)
+    key = ledger_key.read(path)
+    values = {"vkey": key.vkey, "former": [one.vkey for one in key.former]} if key is not None else {}
+    context.report(values, key.vkey if key is not None else "", as_json=as_json)
 
 
 @keys.command("dkim")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -23,13 +24,27 @@ from mailer.files import locked_folder, write_file
 _ED25519 = b"\x01"
 _START = "PRIVATE+KEY+"
 
+ROTATION = "release-mailer consent ledger: its next key 1"
+
+
+@dataclass(frozen=True, slots=True)
+class FormerKey:
+    """A public key (vkey), and the note that it signed about the key after it."""
+
+    vkey: str
+    note: str
+
 
 @dataclass(frozen=True, slots=True)
 class LedgerKey:
-    """A signing key. `name` is also the ledger's origin. `seed` has 32 secret octets."""
+    """A signing key. `name` is also the ledger's origin. `seed` has 32 secret octets.
+
+    `former` are the keys before it, the newest first. What they signed stays valid.
+    """
 
     name: str
-    seed: bytes
+    seed: bytes = field(repr=False)
+    former: tuple[FormerKey, ...] = ()
 
     @property
     def public(self) -> bytes:
@@ -52,17 +67,36 @@ class LedgerKey:
         return f"{text}\n\u2014 {self.name} {base64.b64encode(self.id + signature).decode()}\n"
 
     def open(self, note: str) -> str | None:
-        """The text of a note that this key signed; None for any other note."""
-        text, _, line = note.partition("\n\n")
-        text += "\n"
-        try:
-            octets = base64.b64decode(
-                line.removeprefix(f"\u2014 {self.name} ").removesuffix("\n"), validate=True
-            )
-            Ed25519PublicKey.from_public_bytes(self.public).verify(octets[4:], text.encode())
-        except (binascii.Error, InvalidSignature, ValueError):
-            return None
-        return text if octets[:4] == self.id else None
+        """The text of a note that this key or a former one signed; None for any other note."""
+        for vkey in (self.vkey, *(one.vkey for one in self.former)):
+            if (text := open_note(note, vkey)) is not None:
+                return text
+        return None
+
+    def rotated(self) -> LedgerKey:
+        """A fresh key of the same name, which this one signs."""
+        fresh = LedgerKey(self.name, secrets.token_bytes(32))
+        former = FormerKey(self.vkey, self.sign(f"{ROTATION}\n{fresh.vkey}\n"))
+        return LedgerKey(fresh.name, fresh.seed, (former, *self.former))
+
+    @property
+    def published(self) -> str:
+        """What is published: the public key, then for each former key its note that names the key after it."""
+        return "\n".join([f"{self.vkey}\n", *(f"{one.vkey}\n{one.note}" for one in self.former)])
+
+
+def open_note(note: str, vkey: str) -> str | None:
+    """The text of a note that the key `vkey` signed; None for any other note."""
+    text, _, line = note.partition("\n\n")
+    text += "\n"
+    try:
+        name, key_id, encoded = vkey.split("+", 2)
+        public = base64.b64decode(encoded, validate=True).removeprefix(_ED25519)
+        octets = base64.b64decode(line.removeprefix(f"\u2014 {name} ").removesuffix("\n"), validate=True)
+        Ed25519PublicKey.from_public_bytes(public).verify(octets[4:], text.encode())
+    except (binascii.Error, InvalidSignature, ValueError):
+        return None
+    return text if octets[:4].hex() == key_id else None
 
 
 @lru_cache(maxsize=8)
@@ -82,28 +116,48 @@ def fresh(domain: str) -> LedgerKey:
 
 
 def write(key: LedgerKey, path: Path) -> None:
-    """Write the key to a new file with mode 0600. Raises ConfigurationError if the file exists."""
-    line = f"{_START}{key.name}+{key.id.hex()}+{base64.b64encode(_ED25519 + key.seed).decode()}\n"
+    """Keep the key in a new file with mode 0600. Raises ConfigurationError where there is one already."""
     with locked_folder(path):
         if path.exists():
             raise ConfigurationError(f"{path} exists already.", hint="A published key is not replaced.")
-        write_file(path, line.encode(), 0o600)
+        write_file(path, _encode(key), 0o600)
+
+
+def rotate(path: Path) -> LedgerKey:
+    """Replace the key in the file by a fresh one, which the former key signs there; returns the fresh one.
+
+    Raises ConfigurationError where there is no key.
+    """
+    with locked_folder(path):
+        key = read(path)
+        if key is None:
+            raise ConfigurationError(f"There is no {path} to rotate.", hint="Make it: `mailer keys ledger`.")
+        fresh = key.rotated()
+        write_file(path, _encode(fresh), 0o600)
+    return fresh
+
+
+def _encode(key: LedgerKey) -> bytes:
+    lines = [f"{_START}{key.name}+{key.id.hex()}+{base64.b64encode(_ED25519 + key.seed).decode()}"]
+    lines += [json.dumps({"vkey": one.vkey, "note": one.note}) for one in key.former]
+    return ("\n".join(lines) + "\n").encode()
 
 
 def read(path: Path) -> LedgerKey | None:
     """The key in the file; None where there is no file. Raises ConfigurationError where it can't be read."""
     try:
-        line = path.read_text(encoding="ascii").strip()
+        line, *others = path.read_text(encoding="ascii").strip().split("\n")
         name, _, seed = line.removeprefix(_START).split("+", 2)
         octets = base64.b64decode(seed, validate=True)
+        former = tuple(FormerKey(**json.loads(one)) for one in others)
         if line.startswith(_START) and len(octets) == 33 and octets.startswith(_ED25519):
-            return LedgerKey(name, octets[1:])
+            return LedgerKey(name, octets[1:], former)
         reason = "it holds no Ed25519 key"
     except FileNotFoundError:
         return None
     except OSError as error:
         reason = f"{error.strerror}"
-    except ValueError:
+    except (TypeError, ValueError):
         reason = "it holds no Ed25519 key"
     raise ConfigurationError(
         f"The ledger's key {path} can't be read: {reason}.", hint="Restore the file from your copy."

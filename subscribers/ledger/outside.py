@@ -19,8 +19,10 @@ class OutsideFiles:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._journal = Journal(settings.beside(JOURNAL_NAME))
         self._head = HeadKeeper(HeadFile(database, settings.beside(HEAD_NAME)))
+        self.signer: LedgerSigner | None = None
         if settings.ledger_key_file.is_absolute():
-            database.attach(LedgerSigner.of_file(settings.ledger_key_file))
+            self.signer = LedgerSigner.of_file(settings.ledger_key_file)
+            database.attach(self.signer)
         database.after_commit = self._record
 
     def close(self) -> None:

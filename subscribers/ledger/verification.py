@@ -9,11 +9,11 @@ from itertools import groupby, zip_longest
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
 from mailer.errors import InvalidInput
 from mailer.quantity import quantity
-from subscribers.address import AddressHasher, normalise
+from subscribers.address import AddressHasher, HashedAddress, normalise
 from subscribers.commitments import commit_to_note, commit_to_subject
 from subscribers.ledger.checkpoint import check_signed, signer_of
 from subscribers.ledger.events import (
@@ -262,6 +262,13 @@ def _check_people(connection: Connection, hasher: AddressHasher | None) -> None:
                 raise BrokenLink(
                     row.entry_id, f"{problem} of subscriber {row.id} is not the one it commits to"
                 )
+    nobody = select(CONSENT.c.event_id, CONSENT.c.subscriber_id).where(
+        ~exists().where(SUBSCRIBER.c.id == CONSENT.c.subscriber_id)
+    )
+    if missing := connection.execute(nobody.limit(1)).first():
+        raise BrokenLink(
+            missing.event_id, f"subscriber {missing.subscriber_id} is not on file and was not erased"
+        )
 
 
 def _problem_of_person(row: Any, hasher: AddressHasher | None) -> str | None:
@@ -270,7 +277,7 @@ def _problem_of_person(row: Any, hasher: AddressHasher | None) -> str | None:
         key = normalise(row.email).key
         if commit_to_subject(row.nonce, key) != row.subject or row.email_normalised != key:
             return "the address"
-        hashes = {one.key_id: one.hash for one in hasher.every(key)} if hasher else {}
-        return None if hashes.get(row.key_id, row.address_hash) == row.address_hash else "the keyed hash"
+        hashed = HashedAddress(row.address_hash, row.key_id)
+        return None if hasher is None or hashed in hasher.every(key) else "the keyed hash"
     except (*UNREADABLE_ROW_ERRORS, InvalidInput):
         return "the address"

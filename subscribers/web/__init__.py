@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from subscribers.web.ledger_key import ledger_key_route
 from subscribers.web.unsubscribe import (
     COUNTED,
     ROBOTS,
@@ -10,4 +11,11 @@ from subscribers.web.unsubscribe import (
     UnsubscribeEndpoint,
 )
 
-__all__ = ["COUNTED", "ROBOTS", "UNKNOWN_LINK", "UNKNOWN_LINK_STATUS", "UnsubscribeEndpoint"]
+__all__ = [
+    "COUNTED",
+    "ROBOTS",
+    "UNKNOWN_LINK",
+    "UNKNOWN_LINK_STATUS",
+    "UnsubscribeEndpoint",
+    "ledger_key_route",
+]

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import re
 import runpy
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from sqlalchemy import text
 
 from mailer.config import ledger_key
+from mailer.config.ledger_key import LedgerKey
 from mailer.database import Database
 from mailer.errors import ConfigurationError, MailerError, Refused
 from subscribers import ledger, people, rights
 from subscribers.address import AddressHasher, normalise
-from subscribers.ledger import HeadFile
+from subscribers.ledger import HeadFile, LedgerSigner
 from subscribers.ledger.bundle import Bundle, make_bundle
 from subscribers.rights import Correction
 from tests.support.campaign import SECRET, TOPIC, subscribe, withdraw
 from tests.support.signed import LEDGER_KEY, signed
 
+MUTATIONS = int(os.environ.get("MAILER_TESTS_BUNDLE_MUTATIONS", "300"))
 SCRIPT = Path(__file__).parents[3] / "examples" / "verify_consent.py"
 Check = Callable[..., None]
 
@@ -86,6 +92,13 @@ def test_a_bundle_holds_nothing_of_anybody_else(sqlite_database: Database) -> No
     subscribe(sqlite_database, 40)
     made = bundle_of(sqlite_database, "person7@example.com")
     content = made.proof + made.page
+    with sqlite_database.read() as connection:
+        others = connection.execute(
+            text("SELECT id, nonce, address_hash FROM subscriber WHERE id <> 7")
+        ).all()
+        subjects = connection.execute(text("SELECT subject FROM consent_event WHERE id <> 7")).scalars().all()
+    assert not any(row.nonce.hex() in content or row.address_hash in content for row in others)
+    assert not any(subject in content for subject in subjects)
     assert content.count("person7@example.com") == 2
     assert content.count("person") == 2
     assert "de Vries" not in content
@@ -114,13 +127,32 @@ def mutated(value: Any, rng: random.Random) -> Any:
     )
 
 
-def test_no_mutation_of_any_value_is_accepted(sqlite_database: Database, check: Check) -> None:
+@pytest.fixture(scope="module")
+def verify() -> Callable[..., None]:
+    """The script's function."""
+    found: Callable[..., None] = runpy.run_path(str(SCRIPT))["verify"]
+    return found
+
+
+def signed_anew(proof: dict[str, Any], key: LedgerKey) -> dict[str, Any]:
+    """The same proof with the signature of another key of the same name."""
+    with suppress(AttributeError, KeyError, TypeError):
+        text = proof["checkpoint"].partition("\n\n")[0] + "\n"
+        return proof | {"checkpoint": key.sign(text), "key": key.vkey}
+    return proof
+
+
+def test_no_mutation_of_any_value_is_accepted_also_when_it_is_signed_with_another_key(
+    sqlite_database: Database, verify: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
     subscribe(sqlite_database, 9)
     made = bundle_of(sqlite_database, "person4@example.com")
-    check(made.proof, made.page, "--key", LEDGER_KEY.vkey)
-    rng = random.Random(7)
-    paths = values_in(json.loads(made.proof))
-    for number in range(1500):
+    original, page = json.loads(made.proof), made.page.encode()
+    verify(original, page, LEDGER_KEY.vkey)
+    assert "Proved" in capsys.readouterr().out
+    rng, paths = random.Random(MUTATIONS), values_in(original)
+    other = LedgerKey(LEDGER_KEY.name, rng.randbytes(32))
+    for number in range(MUTATIONS):
         proof = json.loads(made.proof)
         *parents, last = paths[number % len(paths)]
         place = proof
@@ -128,10 +160,56 @@ def test_no_mutation_of_any_value_is_accepted(sqlite_database: Database, check: 
             place = place[key]
         before = place[last]
         place[last] = mutated(before, rng)
-        if place[last] == before and type(place[last]) is type(before):
+        if rng.random() < 0.2:
+            proof = signed_anew(proof, other)
+        elif place[last] == before and type(place[last]) is type(before):
             continue
         with pytest.raises((SystemExit, Exception)):
-            check(json.dumps(proof), made.page, "--key", LEDGER_KEY.vkey)
+            verify(proof, page, LEDGER_KEY.vkey)
+    assert "Proved" not in capsys.readouterr().out
+
+
+def test_no_alteration_of_the_page_is_accepted(
+    sqlite_database: Database, verify: Callable[..., None]
+) -> None:
+    subscribe(sqlite_database, 2)
+    made = bundle_of(sqlite_database, "person1@example.com")
+    page, rng = made.page.encode(), random.Random(3)
+    for _ in range(50):
+        place = rng.randrange(len(page))
+        altered = page[:place] + bytes([page[place] ^ rng.randrange(1, 256)]) + page[place + 1 :]
+        with pytest.raises(SystemExit, match="the page"):
+            verify(json.loads(made.proof), altered, LEDGER_KEY.vkey)
+
+
+def test_the_script_has_at_most_40_lines_and_opens_nothing_but_the_bundle() -> None:
+    script = SCRIPT.read_text(encoding="utf-8")
+    assert len(script.splitlines()) <= 40
+    assert not re.search(r"urllib|http|socket|requests|open\(", script)
+
+
+def test_a_proof_of_before_a_rotation_is_signed_with_the_former_key_which_signed_the_next(
+    sqlite_database: Database, verify: Callable[..., None], tmp_path: Path
+) -> None:
+    path = tmp_path / "mailer.ledger.key"
+    ledger_key.write(LEDGER_KEY, path)
+    sqlite_database.attach(LedgerSigner.of_file(path))
+    people_on_file = subscribe(sqlite_database, 2)
+    before = bundle_of(sqlite_database, "person1@example.com")
+    fresh = ledger_key.rotate(path)
+    assert ledger_key.read(path) == fresh
+    [former] = fresh.former
+    assert ledger_key.open_note(former.note, LEDGER_KEY.vkey) == f"{ledger_key.ROTATION}\n{fresh.vkey}\n"
+    sqlite_database.attach(LedgerSigner.of_file(path))
+    withdraw(sqlite_database, people_on_file[1])
+    with sqlite_database.read() as connection:
+        assert ledger.verify(connection).signed == 3
+    after = bundle_of(sqlite_database, "person1@example.com")
+    verify(json.loads(before.proof), before.page.encode(), LEDGER_KEY.vkey)
+    verify(json.loads(after.proof), after.page.encode(), fresh.vkey)
+    with pytest.raises(SystemExit, match="another key"):
+        verify(json.loads(after.proof), after.page.encode(), LEDGER_KEY.vkey)
+    assert fresh.published.startswith(fresh.vkey + "\n\n" + LEDGER_KEY.vkey)
 
 
 def test_a_bundle_signed_with_another_key_and_another_page_are_refused(
