@@ -10,7 +10,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from urllib.parse import urlsplit
@@ -47,7 +47,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
     app = Starlette(
         routes=application.routes,
         lifespan=application.open,
-        middleware=[Middleware(_AnswerLog, metrics=application.metrics)],
+        middleware=[
+            Middleware(_AnswerLog, metrics=application.metrics, on_failed_post=application.doubt_database)
+        ],
     )
     app.router.redirect_slashes = False  # a redirect loses the POST (RFC 8058, section 3.2)
     return app
@@ -103,6 +105,10 @@ class Application:
             *self._monitoring.routes,
         ]
 
+    def doubt_database(self) -> None:
+        """A request failed: let /healthz find out soon whether the database takes writes."""
+        self._monitoring.doubt()
+
     @asynccontextmanager
     async def open(self, _app: Starlette) -> AsyncIterator[None]:
         """What was submitted is committed before the application ends."""
@@ -138,11 +144,12 @@ class Application:
 
 
 class _AnswerLog:
-    """Counts and logs each answer by its route."""
+    """Counts and logs each answer by its route, and tells of each POST that fails on our side."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, on_failed_post: Callable[[], None]) -> None:
         self._app = app
         self._metrics = metrics
+        self._on_failed_post = on_failed_post
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -159,6 +166,8 @@ class _AnswerLog:
         try:
             await self._app(scope, receive, send_and_note)
         finally:
+            if status >= 500 and scope["method"] == "POST":
+                self._on_failed_post()
             route = scope.get("route")
             name = route.name if isinstance(route, Route) else "other"
             self._metrics.count(ANSWERS, route=name, status=str(status))

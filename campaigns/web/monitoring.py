@@ -30,6 +30,7 @@ from subscribers.models import Consent
 
 HEALTH_SECONDS = 5.0
 BEAT_SECONDS = 10.0
+MIN_SECONDS_BETWEEN_BEATS = 1.0
 CHECKPOINT_LOOK_SECONDS = 0.3
 FIGURES_SECONDS = 15.0  # for which figures from the database are shown again
 MIN_FREE_BYTES = 1_000_000
@@ -65,6 +66,7 @@ class Monitoring:
         self._ledger_problem: str | None = None
         self._write_problem: str | None = None
         self._has_beaten, self._closing = asyncio.Event(), asyncio.Event()
+        self._doubted = asyncio.Event()
         self._gathered_at = -FIGURES_SECONDS
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -82,9 +84,14 @@ class Monitoring:
         if self._database.is_sqlite:
             self._tasks.append(asyncio.create_task(self._checkpoint_when_quiet()))
 
+    def doubt(self) -> None:
+        """A request failed: find out within a second whether the database takes writes."""
+        self._doubted.set()
+
     async def close(self) -> None:
         """End the tasks, and wait for what they have begun."""
         self._closing.set()
+        self._doubted.set()
         await asyncio.gather(*self._tasks)
         if self._verifying is not None:
             await asyncio.wait([self._verifying])
@@ -95,9 +102,13 @@ class Monitoring:
 
     async def _beat_on(self) -> None:
         while not self._closing.is_set():
+            self._doubted.clear()
             self._write_problem = await asyncio.to_thread(self._beat)
             self._has_beaten.set()
-            await self._rest(BEAT_SECONDS)
+            await self._rest(MIN_SECONDS_BETWEEN_BEATS)
+            if self._write_problem is None and not self._closing.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._doubted.wait(), BEAT_SECONDS - MIN_SECONDS_BETWEEN_BEATS)
 
     def _beat(self) -> str | None:
         """Write a sign of life; why that is not possible, or None."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,8 @@ import pytest
 from campaigns.models import CampaignState, DeliveryState
 from campaigns.web import monitoring
 from mailer.database import Database
-from tests.support.campaign import dispatch_for, draft, settings_for, subscribe
+from tests.support.campaign import TOPIC, dispatch_for, draft, settings_for, subscribe
+from tests.support.links import address_of, links_in
 from tests.support.small_disk import fill, small_disk
 from tests.support.web_server import serving
 from web import create_app
@@ -38,23 +40,53 @@ async def test_health_is_503_on_a_full_disk_and_200_again_with_room(
             assert (await get(address, "/healthz")).status_code == 200
 
 
-async def test_health_is_503_where_the_database_takes_no_writes(
-    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+NOT_WRITABLE = [
+    f"CREATE TRIGGER t{number} BEFORE {act} BEGIN SELECT RAISE(ABORT, 'attempt to write a readonly database'); END"
+    for number, act in enumerate(
+        ("UPDATE ON heartbeat", "UPDATE ON consent", "INSERT ON consent_event", "INSERT ON suppression")
+    )
+]
+
+
+@pytest.mark.parametrize("is_asked", [False, True], ids=["nobody clicks", "somebody clicks"])
+async def test_health_is_503_where_the_database_takes_no_writes_and_200_once_it_does(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, *, is_asked: bool
 ) -> None:
-    monkeypatch.setattr(monitoring, "BEAT_SECONDS", 0.05)
+    """Within BEAT_SECONDS, or as soon as a withdrawal has failed."""
+    monkeypatch.setattr(monitoring, "MIN_SECONDS_BETWEEN_BEATS", 0.05)
+    monkeypatch.setattr(monitoring, "BEAT_SECONDS", 3600 if is_asked else 0.05)
+    [person] = subscribe(sqlite_database, 1)
     path = sqlite_database.url.database
-    async with serving(create_app(settings_for(25, database_url=f"sqlite:///{path}"))) as address:
-        assert (await get(address, "/healthz")).status_code == 200
-        trigger = "CREATE TRIGGER t BEFORE UPDATE ON heartbeat BEGIN SELECT RAISE(ABORT, 'attempt to write a readonly database'); END"
-        connection = sqlite3.connect(str(path))
-        connection.execute(trigger)
-        connection.close()
-        for _ in range(200):
-            answer = await get(address, "/healthz")
-            if answer.status_code == 503:
-                break
-            await asyncio.sleep(0.05)
-        assert "takes no writes" in answer.text
+    settings = settings_for(25, database_url=f"sqlite:///{path}")
+    link = links_in(sqlite_database, settings.keys()).url(
+        person, address_of(sqlite_database, person), TOPIC, "en"
+    )
+    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+        assert (await client.get("/healthz")).status_code == 200
+        change(path, *NOT_WRITABLE)
+        if is_asked:
+            one_click = "/u/" + link.rpartition("/u/")[2]
+            failed = await client.post(one_click, content=b"List-Unsubscribe=One-Click")
+            assert failed.status_code == 503
+        assert "takes no writes" in await health_after(client, 503)
+        change(path, *(f"DROP TRIGGER t{number}" for number in range(len(NOT_WRITABLE))))
+        assert await health_after(client, 200) == "ok\n"
+
+
+def change(path: str | None, *statements: str) -> None:
+    with closing(sqlite3.connect(str(path))) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+async def health_after(client: httpx.AsyncClient, status: int) -> str:
+    """What /healthz says once its status is `status`."""
+    for _ in range(200):
+        answer = await client.get("/healthz")
+        if answer.status_code == status:
+            return answer.text
+        await asyncio.sleep(0.05)
+    return f"never {status}"
 
 
 async def test_metrics_have_every_series_from_the_start_and_figures_from_the_database(
