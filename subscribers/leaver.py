@@ -18,6 +18,7 @@ class LeaverKind(StrEnum):
     OBJECTED = "objected"
     SUPPRESSED = "suppressed"
     ERASED = "erased"
+    BOUNCED = "bounced"  # a relay said that the address does not exist; the person said nothing
 
 
 class Leaver(NamedTuple):

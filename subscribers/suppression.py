@@ -50,9 +50,8 @@ def add(
         "source": source,
     }
     upsert(connection, SUPPRESSION, row, newest_by="since")
-    if reason is not SuppressionReason.BOUNCED:  # they did not leave; a later mail bounces again
-        leaver = Leaver(hashed.hash, hashed.key_id, "*", LeaverKind.SUPPRESSED, since)
-        note_leaver(connection, leaver)
+    kind = LeaverKind.BOUNCED if reason is SuppressionReason.BOUNCED else LeaverKind.SUPPRESSED
+    note_leaver(connection, Leaver(*hashed, "*", kind, since))
 
 
 def date_later(connection: Connection, hasher: AddressHasher, said_no_at: Mapping[str, datetime]) -> int:

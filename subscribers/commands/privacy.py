@@ -34,9 +34,9 @@ def privacy() -> None:
 def replay(context: CommandContext, files: tuple[Path, ...], lost: bool, as_json: bool) -> None:
     """Apply the leavers' journal to a restored database.
 
-    It repeats the withdrawals, objections, suppressions and erasures after the backup. FILES are the
-    journals, one of each host; the default is the journal beside the settings. Repeating the command changes
-    nothing.
+    It repeats the withdrawals, objections, suppressions and erasures after the backup, and suppresses the
+    addresses that bounced after it. FILES are the journals, one of each host; the default is the journal beside
+    the settings. Repeating the command changes nothing.
 
     \b
     Example:

@@ -53,6 +53,9 @@ def replay(
                 erase(connection, address, hasher=hasher, source=SOURCE, now=now)
                 erased += 1
                 del known[hashed.hash]
+        elif leaver.kind is LeaverKind.BOUNCED:
+            if not _agreed_after(connection, person, leaver.at):
+                suppressed += _suppress(connection, hashed, leaver)
         else:
             ended = _withdraw(connection, person, leaver, now)
             withdrawn += ended
@@ -79,6 +82,11 @@ def _agrees(connection: Connection, person: Person) -> bool:
     return any(status.state in _AGREED for status in ledger.statuses(connection, [person.id]).values())
 
 
+def _agreed_after(connection: Connection, person: Person, moment: datetime) -> bool:
+    statuses = ledger.statuses(connection, [person.id]).values()
+    return any(status.state in _AGREED and status.since > moment for status in statuses)
+
+
 def _suppress(connection: Connection, hashed: HashedAddress, leaver: Leaver) -> bool:
     since = suppression.since_by_hash(connection, hashed.hash)
     if since is not None and since >= leaver.at:
@@ -88,6 +96,7 @@ def _suppress(connection: Connection, hashed: HashedAddress, leaver: Leaver) -> 
         LeaverKind.OBJECTED: SuppressionReason.OBJECTED,
         LeaverKind.SUPPRESSED: SuppressionReason.OPTED_OUT,
         LeaverKind.ERASED: SuppressionReason.ERASED,
+        LeaverKind.BOUNCED: SuppressionReason.BOUNCED,
     }[leaver.kind]
     suppression.add(connection, hashed, reason, leaver.at, source=SOURCE)
     return since is None

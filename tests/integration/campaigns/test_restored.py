@@ -19,9 +19,11 @@ from cli import mailer as command
 from mailer import backup
 from mailer.database import Database
 from mailer.errors import MailerError, Refused
-from subscribers import rights
+from subscribers import audience, rights
 from subscribers.address import AddressHasher, normalise
+from subscribers.intake import Applicant, Evidence, admit
 from subscribers.ledger import JOURNAL_NAME, Journal, read_journal
+from subscribers.people import Names
 from tests.support.archive import Archive
 from tests.support.campaign import (
     NOTES,
@@ -65,6 +67,14 @@ def leave(database: Database, number: int) -> str:
             connection, address, NOTES.topic, hasher=HASHER, source="test", now=database.clock()()
         )
     return address.spelling
+
+
+def consent_anew(database: Database, number: int) -> None:
+    """Agree, by the use case of all doors."""
+    address, now = normalise(f"person{number}@example.com"), database.clock()()
+    applicant = Applicant(0, Names(), address, HASHER.newest(address.key), now)
+    with database.write() as connection:
+        admit(connection, [applicant], Evidence(NOTES.topic, "test", "Yes."), HASHER, now)
 
 
 def replay(database: Database, folder: Path) -> None:
@@ -119,6 +129,27 @@ async def test_a_backup_of_any_moment_put_back_mails_nobody_twice_and_nobody_who
             assert max(mailed.values()) == 1
             assert mailed.keys().isdisjoint(left), taken
             assert len(mailed) == PEOPLE - len(left)
+
+
+async def test_an_address_that_bounced_after_the_backup_gets_no_mail_but_for_a_later_consent(
+    archive: Archive, journal: Journal, tmp_path: Path
+) -> None:
+    database = archive.database
+    subscribe(database, 3)
+    draft(database)
+    archive.take()
+    unknown = b"550 5.1.1 No such user\r\n"
+    async with FaultyRelay(refuses={f"person{n}@example.com": unknown for n in (2, 3)}) as relay:
+        settings = settings_for(relay.port, folder=tmp_path)
+        await send(dispatch_for(database, settings))
+        journal.close()
+        archive.put_back(archive.taken[0])
+        consent_anew(database, 3)
+        replay(database, tmp_path)
+        with database.read() as connection:
+            rows = connection.execute(text("SELECT reason FROM suppression")).scalars().all()
+            assert audience.count(connection, NOTES.topic) == 2
+    assert rows == ["bounced"]
 
 
 async def test_an_older_database_copied_into_place_is_noticed_and_held(
