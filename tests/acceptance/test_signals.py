@@ -80,38 +80,49 @@ def begin(database: Database, folder: Path, relay: FaultyRelay, *slugs: str) -> 
     for slug in slugs:
         draft(database, slug, NOTES)
         dispatch_for(database, settings_for(relay.port)).start(slug)
-    write_config(folder, relay.port, connections=CONNECTIONS)
+    url = database.url.render_as_string(hide_password=False)
+    write_config(folder, relay.port, database_url=url, connections=CONNECTIONS)
 
 
-@both_signals
-@pytest.mark.parametrize(
-    ("arguments", "exit_code"),
-    [
-        (("campaigns", "send", "notes", "--yes"), 75),
-        (("campaigns", "send", "notes", "--yes", "--processes", "2"), 75),
-        (("run-due",), 75),
-        (("worker", "--every", "0.2"), 0),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+# Each command on both engines, and with both signals.
+SEND, SEND_TWICE, RUN_DUE, WORKER = (
+    "campaigns send notes --yes",
+    "campaigns send notes --yes --processes 2",
+    "run-due",
+    "worker --every 0.2",
 )
-def test_the_first_signal_lets_the_mails_in_flight_finish(  # noqa: PLR0917 - fixtures
+ENDS = [
+    (SEND, signal.SIGINT, "sqlite"),
+    (SEND, signal.SIGTERM, "postgresql"),
+    (SEND_TWICE, signal.SIGINT, "postgresql"),
+    (SEND_TWICE, signal.SIGTERM, "sqlite"),
+    (RUN_DUE, signal.SIGINT, "sqlite"),
+    (RUN_DUE, signal.SIGTERM, "postgresql"),
+    (WORKER, signal.SIGINT, "postgresql"),
+    (WORKER, signal.SIGTERM, "sqlite"),
+]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: f"{end[0]}-{end[1].name}-{end[2]}")
+def test_the_first_signal_lets_the_mails_in_flight_finish(
     mailer: InstalledMailer,
-    sqlite_database: Database,
+    request: pytest.FixtureRequest,
     tmp_path: Path,
-    arguments: tuple[str, ...],
-    exit_code: int,
-    number: signal.Signals,
+    end: tuple[str, signal.Signals, str],
 ) -> None:
+    command, number, engine = end
+    database: Database = request.getfixturevalue(f"{engine}_database")
     with threaded(FaultyRelay(pipelining=True)) as relay:
         relay.slowness = 0.5
-        begin(sqlite_database, tmp_path, relay, "notes")
-        processes = 2 if "--processes" in arguments else 1
-        with running(mailer, tmp_path, *arguments) as process:
+        begin(database, tmp_path, relay, "notes")
+        processes = 2 if command == SEND_TWICE else 1
+        with running(mailer, tmp_path, *command.split()) as process:
             at_least = 1 + (processes - 1) * CONNECTIONS
-            until(lambda: counts(sqlite_database).in_flight >= at_least, "mails in flight")
+            until(lambda: counts(database).in_flight >= at_least, "mails in flight")
             process.send_signal(number)
             _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
-        status = counts(sqlite_database)
+        status = counts(database)
+    exit_code = 0 if command == WORKER else 75
     assert (process.returncode, status.in_flight, status.uncertain) == (exit_code, 0, 0), errors
     assert at_least <= status.accepted == len(relay.accepted) < PEOPLE
     assert status.pending == PEOPLE - status.accepted
