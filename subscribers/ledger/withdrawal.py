@@ -6,7 +6,7 @@ No integrity check may block a withdrawal (GDPR art. 7(3)). Damage stops sending
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, String, select, type_coerce, update
@@ -20,6 +20,9 @@ from subscribers.models import Channel, ConsentKind
 
 DAMAGE_ERRORS: tuple[type[Exception], ...] = (*UNREADABLE_ROW_ERRORS, DBAPIError, MailerError)
 """What an operation on a damaged ledger or consent table raises."""
+
+REPEATED_AFTER = timedelta(days=1)
+"""Repeats within it, as of a provider that tries again, are not recorded: a link that is called for ever fills no disk."""
 
 _ENDED = frozenset({ConsentKind.WITHDRAWN.value, ConsentKind.OBJECTED.value})
 
@@ -44,12 +47,17 @@ def newest_entry(connection: Connection, subscriber_id: int | None, topic: str) 
 
 
 def is_to_record(
-    status: ConsentStatus | None, newest: Callable[[], NewestEntry | None], channel: Channel
+    status: ConsentStatus | None,
+    newest: Callable[[], NewestEntry | None],
+    channel: Channel,
+    occurred_at: datetime,
 ) -> bool:
     """Whether a withdrawal through `channel` is to be recorded.
 
-    It is not where the ledger and the consent table agree already that there is no consent, with one exception: a
-    withdrawal on the page can be undone there, so one that comes through something else is recorded on top.
+    It is not where the ledger and the consent table agree already that there is no consent, with two exceptions. A
+    withdrawal on the page can be undone there, so one that comes through something else is recorded on top. And one
+    that comes REPEATED_AFTER the one on file, so that no consent from between them brings the person back; but not on
+    the page, where undoing it would give a consent that was not there before.
     """
     if status is not None and status.state in {ConsentKind.GRANTED, ConsentKind.REQUESTED}:
         return True
@@ -58,8 +66,12 @@ def is_to_record(
         return status is not None and status.state not in {ConsentKind.WITHDRAWN, ConsentKind.OBJECTED}
     if entry.kind not in _ENDED:
         return True
+    if channel is Channel.PAGE:
+        return False
+    if status is not None and occurred_at - status.since >= REPEATED_AFTER:
+        return True
     can_be_undone = status is None or status.state is ConsentKind.WITHDRAWN
-    return can_be_undone and entry.channel == Channel.PAGE and channel is not Channel.PAGE
+    return can_be_undone and entry.channel == Channel.PAGE
 
 
 def withdraw_from_damaged(connection: Connection, event: NewEvent, now: datetime) -> bool:

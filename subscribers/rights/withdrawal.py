@@ -52,7 +52,10 @@ def _withdraw(connection: Connection, event: NewEvent, person_id: int, source: s
     if status is not None and event.occurred_at < status.since and status.state in AGREED:
         return False
     to_record = ledger.is_to_record(
-        status, lambda: ledger.newest_entry(connection, person_id, topic), event.channel
+        status,
+        lambda: ledger.newest_entry(connection, person_id, topic),
+        event.channel,
+        event.occurred_at,
     )
     if to_record:
         note = ledger.store_note(connection, source, person_id)

@@ -182,7 +182,7 @@ def _event_for(
                     return ledger.NewestEntry(newest.kind.value, newest.channel.value)
                 return ledger.newest_entry(connection, target.subscriber_id, target.topic)
 
-            recorded = ledger.is_to_record(status, newest_entry, channel)
+            recorded = ledger.is_to_record(status, newest_entry, channel, now)
             kind, occurred_at, wording = ConsentKind.WITHDRAWN, now, None
         case Resubscribe(entry_id=entry_id):
             recorded = contact is not None and not contact.is_suppressed and status is not None

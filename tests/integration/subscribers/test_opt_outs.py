@@ -16,9 +16,11 @@ from subscribers import audience, ledger, rights, suppression
 from subscribers.address import AddressHasher, normalise
 from subscribers.intake import Evidence, Import, ImportReport, Refusal, as_text, csv_import, read_addresses
 from subscribers.leaver import Leaver, LeaverKind
-from subscribers.models import ConsentKind
+from subscribers.models import Channel, ConsentKind
 from subscribers.people import SUBSCRIBER, find
+from subscribers.self_service import Withdrawal, unsubscribe
 from subscribers.suppression import SUPPRESSION
+from tests.support.links import target_of
 
 KEY = b"a secret key, 32 characters or more"
 NEW_KEY = b"a newer secret key, 32 characters.."
@@ -319,3 +321,31 @@ def test_a_no_of_somebody_who_is_neither_on_file_nor_suppressed_keeps_nothing(of
     office.load("never@example.org,no,2026-06-01")
     with office.database.read() as connection:
         assert len(connection.execute(select(SUPPRESSION)).all()) == 1
+
+
+def by_command(office: Office) -> None:
+    with office.database.write() as connection:
+        rights.withdraw(connection, ANN, TOPIC, hasher=office.hasher, source="phone", now=office.now)
+
+
+def by_one_click(office: Office) -> None:
+    click = Withdrawal(target_of(office.database, 1), Channel.ONE_CLICK)
+    with office.database.write() as connection:
+        unsubscribe.apply_requests(connection, [click], office.now)
+
+
+@pytest.mark.parametrize("says_no", [by_command, by_one_click])
+def test_somebody_who_says_no_again_is_not_brought_back_by_a_yes_from_between(
+    office: Office, says_no: Callable[[Office], None]
+) -> None:
+    """A repeat within a day is that of a provider that tries again; it is not recorded."""
+    office.load("ann@example.org,yes,2026-01-05")
+    for day in (datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)):
+        for repeat in range(3):
+            office.now = day + timedelta(minutes=repeat)
+            says_no(office)
+    office.now = NOW
+    assert office.load("ann@example.org,yes,2026-04-01").still_withdrawn == 1
+    with office.database.read() as connection:
+        kinds = [entry.event.kind for entry in ledger.entries(connection)]
+    assert kinds == [ConsentKind.GRANTED, ConsentKind.WITHDRAWN, ConsentKind.WITHDRAWN]
