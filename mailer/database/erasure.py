@@ -7,9 +7,10 @@ checkpoint truncates it, and splitting a page may leave a copy, which only VACUU
 
 from __future__ import annotations
 
+import glob
 import mmap
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ _PAUSE_SECONDS = 0.1
 def erase_deleted(database: Database, tables: Sequence[str], remains: Iterable[str]) -> list[str]:
     """Make rows deleted from `tables` unreadable; returns where they may still be readable, and why.
 
-    On SQLite the files are searched for `remains`, which are deleted texts. On PostgreSQL the tables are
-    vacuumed. Call it after the transaction that deleted the rows.
+    On SQLite the file is searched for `remains`, which are deleted texts, and so are the copies beside it that
+    `mailer restore` and `mailer upgrade` made. On PostgreSQL the tables are vacuumed. Call it after the transaction
+    that deleted the rows.
     """
     if not database.is_sqlite:
         return _vacuum_postgresql(database, tables)
@@ -36,7 +38,17 @@ def erase_deleted(database: Database, tables: Sequence[str], remains: Iterable[s
     problems = _truncate_log(database, path)
     if not problems and any(_holds(path, needle) for needle in needles):
         problems = _vacuum_sqlite(database, path)
-    return problems
+    return [*problems, *_copies_with(path, needles)]
+
+
+def _copies_with(path: Path, needles: Sequence[bytes]) -> Iterator[str]:
+    """The copies beside the file that hold any of `needles`, or can't be searched."""
+    for copy in sorted(path.parent.glob(f"{glob.escape(path.name)}.before-*")):
+        try:
+            if any(_holds(copy, needle) for needle in needles):
+                yield f"{copy}: this copy of the database holds it. Delete it once you need it no more."
+        except MailerError as error:
+            yield error.message
 
 
 def _truncate_log(database: Database, path: Path) -> list[str]:

@@ -46,6 +46,20 @@ def test_a_copy_that_a_page_kept_is_vacuumed(sqlite_database: Database) -> None:
     assert hits(sqlite_database) == 0
 
 
+def test_a_copy_from_before_a_restore_or_an_upgrade_is_named(sqlite_database: Database) -> None:
+    path = Path(sqlite_database.url.database or "")
+    for suffix, content in (
+        ("restore-1", f"...{REMAIN}..."),
+        ("upgrade-1", "nothing of it"),
+        ("restore-2", ""),
+    ):
+        path.with_name(f"{path.name}.before-{suffix}").write_text(content, encoding="utf-8")
+    add_and_delete(sqlite_database)
+    first, second = erase_deleted(sqlite_database, ["throttle"], [REMAIN])
+    assert ".before-restore-1: this copy" in first
+    assert ".before-restore-2 can't be searched" in second
+
+
 def test_a_reader_that_keeps_the_log_is_told_of(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
