@@ -142,43 +142,65 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
       mailer worker --processes 2 --every 1
     """
     _ = context.settings  # invalid settings end it here
-    printed = problem = None
+    news = WorkerNews(
+        lambda line: context.report({}, line, as_json=False),
+        lambda message: context.console.print(message, style="yellow", markup=False),
+    )
     beaten = -WORKER_BEAT_SECONDS
-    known: set[str] = set()
-
-    def print_once(message: str) -> None:
-        if message not in known:
-            known.add(message)
-            context.console.print(message, style="yellow", markup=False)
-
     with stop_signals() as stop, webhooks.calling(*_webhook_parts(context)):
         while not stop.requested:
             try:
                 if time.monotonic() - beaten >= WORKER_BEAT_SECONDS:
                     _beat(context, Kind.WORKER)
                     beaten = time.monotonic()
-                _work_once(context, processes, stop, print_once)
-                problem = None
+                _work_once(context, processes, stop, news)
+                news.report_problem(None)
             except MailerError as error:
-                problem = str(error)
-            if problem and problem != printed:
-                context.console.print(problem, style="yellow", markup=False)
-            printed = problem
+                news.report_problem(str(error))
             stop.wait(every)
 
 
-def _work_once(
-    context: CommandContext, processes: int, stop: StopSignals, say: Callable[[str], None]
-) -> None:
+class WorkerNews:
+    """What a worker prints: what it finds again at each look is printed once.
+
+    `print_line` prints how a run ended, `warn` what a person should know.
+    """
+
+    def __init__(self, print_line: Callable[[str], None], warn: Callable[[str], None]) -> None:
+        self._print_line, self._warn = print_line, warn
+        self._printed: set[str] = set()
+        self._results: dict[str, tuple[str, str | None]] = {}
+        self._problem: str | None = None
+
+    def print_once(self, message: str) -> None:
+        """Print a warning that was not printed before."""
+        if message not in self._printed:
+            self._printed.add(message)
+            self._warn(message)
+
+    def report_problem(self, problem: str | None) -> None:
+        """Print why there is no work, if the look before had another reason."""
+        if problem and problem != self._problem:
+            self._warn(problem)
+        self._problem = problem
+
+    def report_result(self, result: RunResult) -> None:
+        """Print how a run ended, if the campaign's last one ended otherwise."""
+        line = result.status.line()
+        if self._results.get(result.status.slug) != (line, result.message):
+            self._results[result.status.slug] = line, result.message
+            self._print_line(line)
+            if result.message:
+                self._warn(result.message)
+
+
+def _work_once(context: CommandContext, processes: int, stop: StopSignals, news: WorkerNews) -> None:
     # A new clock each time: over weeks, this host's would drift from the database's.
     dispatch = Dispatch(context.database, context.settings, context.database.clock())
-    _start_due(context, dispatch, say)
+    _start_due(context, dispatch, news.print_once)
     for result in run_due_campaigns(context, dispatch, processes, stop):
-        if result.by_another_run:
-            continue
-        context.report({}, result.status.line(), as_json=False)
-        if result.message:
-            context.console.print(result.message, style="yellow", markup=False)
+        if not result.by_another_run:
+            news.report_result(result)
 
 
 def _webhook_parts(context: CommandContext) -> tuple[Database, KeySource, Reach]:

@@ -11,11 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text, update
 
-from campaigns import holds, notices, reports
+from campaigns import catalogue, holds, notices, reports
+from campaigns.commands.due import WorkerNews
 from campaigns.deliveries import campaign, delivery
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
 from campaigns.reports import ProblemSeverity
+from campaigns.sending import RunResult
 from campaigns.timing import DueTime
 from cli import mailer as command
 from mailer.database import Database, Kind, beat
@@ -187,6 +189,26 @@ def test_run_due_warns_and_refuses_once_an_hour(
             dispatch_for(database, settings_for(1)).schedule(slug, due)
         printed = [run("run-due").stderr.count("Nobody could unsubscribe") for _ in range(2)]
     assert printed == [said, 0]
+
+
+def test_a_worker_prints_once_what_it_finds_at_each_look(sqlite_database: Database, home: Path) -> None:
+    dispatch_for(sqlite_database, settings_for(1)).start("notes")
+    with sqlite_database.read() as connection:
+        status = reports.campaign_status(connection, catalogue.find(connection, "notes"))
+    away = RunResult(status, 75, "The relay is away.", relay_away=True)
+    lines: list[str] = []
+    warnings: list[str] = []
+    news = WorkerNews(lines.append, warnings.append)
+    for result in (away, away, RunResult(status, 0), away):
+        news.report_result(result)
+        news.print_once("Nobody could unsubscribe.")
+    for problem in ("The database is away.", "The database is away.", None, "The database is away."):
+        news.report_problem(problem)
+    assert lines == [status.line()] * 3
+    assert warnings == [
+        *("The relay is away.", "Nobody could unsubscribe.", "The relay is away."),
+        *["The database is away."] * 2,
+    ]
 
 
 def test_of_two_that_print_the_same_at_once_one_does(database: Database) -> None:
