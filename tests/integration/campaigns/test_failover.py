@@ -41,6 +41,8 @@ async def sending(*, synchronous: bool) -> AsyncIterator[Run]:
     with replicated(synchronous=synchronous) as pair:
         database = Database(pair.url)
         database.create()
+        warning = database.durability_problem() or ""  # of `mailer doctor`
+        assert ("asynchronous" in warning) == (not synchronous)
         subscribe(database, PEOPLE)
         draft(database)
         async with FaultyRelay(pipelining=True) as relay:
