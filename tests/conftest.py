@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 
 from mailer.database import Database
 from tests.support.installed import InstalledMailer, install
+from tests.support.postgresql_server import server_made_with
 from tests.support.signed import signed
 
 # No deadlines: a shared machine may stall for seconds, and a property is about values.
@@ -83,7 +85,14 @@ def postgresql_template(postgresql_server: str) -> str:
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
-    """The URL of a PostgreSQL server's maintenance database; it runs until the end of this test process."""
+    """The URL of a PostgreSQL server's maintenance database; it runs until the end of this test process.
+
+    MAILER_TESTS_POSTGRESQL names a folder with the programs of another server, such as /usr/lib/postgresql/15/bin.
+    """
+    if programs := os.environ.get("MAILER_TESTS_POSTGRESQL"):
+        with server_made_with(Path(programs)) as url:
+            yield url
+        return
     # Not in pytest's folder: PostgreSQL does not run as root, and its own user can't read that folder.
     folder = Path(tempfile.mkdtemp(prefix="mailer-postgresql-"))
     (

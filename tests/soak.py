@@ -81,6 +81,17 @@ PARTS = (
         {"MAILER_TESTS_TAMPERINGS": "3000", "MAILER_TESTS_BUNDLE_MUTATIONS": "100000"},
     ),
     Part(
+        "postgresql",
+        "the tests of the database, the gate and what people may ask, on Debian's PostgreSQL 15",
+        [
+            *("tests/integration/mailer/test_postgresql.py", "tests/integration/mailer/test_database.py"),
+            *("tests/integration/mailer/test_migrations.py", "tests/integration/campaigns/test_gate.py"),
+            *("tests/integration/campaigns/test_deadlocks.py", "tests/integration/subscribers"),
+            *("-k", "postgresql"),
+        ],
+        {"MAILER_TESTS_POSTGRESQL": "/usr/lib/postgresql/15/bin"},
+    ),
+    Part(
         "simulation",
         "100,000 histories, and the rare ones that find a missing wall",
         ["tests/simulation", "-n", "2"],
