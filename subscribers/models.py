@@ -41,6 +41,7 @@ class Channel(StrEnum):
     RETENTION = "retention"
     BOUNCE = "bounce"
     COMPLAINT = "complaint"
+    REPLAY = "replay"  # of the leavers' journal, after a backup was restored
 
 
 class SuppressionReason(StrEnum):

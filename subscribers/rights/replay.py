@@ -50,7 +50,7 @@ def replay(
         elif leaver.kind is LeaverKind.ERASED:
             if person.created_at <= leaver.at:
                 address = normalise(person.email)
-                erase(connection, address, hasher=hasher, source=SOURCE, now=now)
+                erase(connection, address, hasher=hasher, source=SOURCE, now=now, channel=Channel.REPLAY)
                 erased += 1
                 del known[hashed.hash]
         elif leaver.kind is LeaverKind.BOUNCED:
@@ -68,7 +68,7 @@ def _withdraw(connection: Connection, person: Person, leaver: Leaver, now: datet
     """Withdraw the consents from before the person left; returns their number."""
     kind = ConsentKind.OBJECTED if leaver.kind is LeaverKind.OBJECTED else ConsentKind.WITHDRAWN
     events = [
-        NewEvent(person.id, topic, kind, leaver.at, Channel.COMMAND)
+        NewEvent(person.id, topic, kind, leaver.at, Channel.REPLAY)
         for (_, topic), status in ledger.statuses(connection, [person.id]).items()
         if leaver.topic in {topic, EVERY_TOPIC} and status.state in _AGREED and status.since <= leaver.at
     ]

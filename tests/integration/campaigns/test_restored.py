@@ -17,12 +17,14 @@ from campaigns.lifecycle import Act
 from campaigns.models import CampaignState
 from cli import mailer as command
 from mailer import backup
+from mailer.backup import HEAD_NAME
 from mailer.database import Database
 from mailer.errors import MailerError, Refused
-from subscribers import audience, rights
+from subscribers import audience, ledger, rights
 from subscribers.address import AddressHasher, normalise
 from subscribers.intake import Applicant, Evidence, admit
-from subscribers.ledger import JOURNAL_NAME, Journal, read_journal
+from subscribers.ledger import JOURNAL_NAME, HeadFile, Journal, read_journal
+from subscribers.models import Channel, ConsentKind
 from subscribers.people import Names
 from tests.support.archive import Archive
 from tests.support.campaign import (
@@ -75,6 +77,14 @@ def consent_anew(database: Database, number: int) -> None:
     applicant = Applicant(0, Names(), address, HASHER.newest(address.key), now)
     with database.write() as connection:
         admit(connection, [applicant], Evidence(NOTES.topic, "test", "Yes."), HASHER, now)
+
+
+def erase(database: Database, number: int) -> str:
+    """Erase, by the command's own use case; returns the address."""
+    address = normalise(f"person{number}@example.com")
+    with database.write() as connection:
+        rights.erase(connection, address, hasher=HASHER, source="test", now=database.clock()())
+    return address.spelling
 
 
 def replay(database: Database, folder: Path) -> None:
@@ -175,6 +185,44 @@ async def test_an_older_database_copied_into_place_is_noticed_and_held(
         with pytest.raises(Refused, match="restored"):
             dispatch_for(database, settings).start("notes")
     assert len(relay.accepted) == mailed
+
+
+async def test_of_100_who_withdrew_and_10_who_were_erased_after_the_backup_nobody_is_mailed(
+    archive: Archive, tmp_path: Path
+) -> None:
+    """Two hosts took them off, each with a journal of its own, and the backup was put back without telling anybody."""
+    database = archive.database
+    subscribe(database, 120)
+    archive.take()
+    journals = [Journal(tmp_path / f"{host}.journal") for host in ("one", "two")]
+    left = set()
+    for number in range(1, 111):
+        database.after_commit = journals[number % 2].record
+        left.add(leave(database, number) if number > 10 else erase(database, number))
+    for journal in journals:
+        journal.close()
+    HeadFile(database, tmp_path / HEAD_NAME).note(at_once=True)
+    archive.replace(archive.taken[0])
+    draft(database)
+    async with FaultyRelay(pipelining=True) as relay:
+        dispatch = dispatch_for(database, settings_for(relay.port, folder=tmp_path))
+        with pytest.raises(Refused, match=r"mailer\.head"):
+            dispatch.start("notes")
+        leavers = [leaver for host in ("one", "two") for leaver in read_journal(tmp_path / f"{host}.journal")]
+        with database.write() as connection:
+            done = rights.replay(connection, leavers, hasher=HASHER, now=database.clock()())
+            backup.mark_replayed(connection, database.clock()())
+        assert (done.withdrawn, done.erased) == (100, 10)
+        dispatch.resolve("notes", resend=False)
+        draft(database, "next")
+        assert (await send(dispatch, "next")).error is None
+        mailed = {mail.recipient for mail in relay.accepted}
+    assert mailed == {f"person{number}@example.com" for number in range(111, 121)}
+    assert mailed.isdisjoint(left)
+    with database.read() as connection:
+        replayed = [one.event for one in ledger.entries(connection) if one.event.channel is Channel.REPLAY]
+        assert Counter(one.kind for one in replayed) == {ConsentKind.WITHDRAWN: 100, ConsentKind.ERASED: 10}
+        assert ledger.verify(connection, hasher=HASHER).signed == 230
 
 
 async def test_a_database_that_goes_on_is_not_held(archive: Archive, tmp_path: Path) -> None:

@@ -424,6 +424,7 @@ def _create_ledger() -> None:
             "retention",
             "bounce",
             "complaint",
+            "replay",
         ),
         sa.Column("note", sa.String(length=64), nullable=True),
         sa.Column("wording", sa.String(length=64), nullable=True),
