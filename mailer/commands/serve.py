@@ -64,7 +64,9 @@ def serve(context: CommandContext, host: str, port: int, fd: int | None, access_
     )
     raise_file_limit()
     limits = ConnectionLimits(
-        [ip_network(one) for one in context.settings.trusted_proxies], connection_limit()
+        [ip_network(one) for one in context.settings.trusted_proxies],
+        context.settings.serve,
+        connection_limit(),
     )
     application = ReloadableApplication(lambda: _create(context.web_application))
     with ExitStack() as stack:

@@ -18,6 +18,7 @@ from mailer.config.settings import (
     BrandSettings,
     DkimSettings,
     RetrySettings,
+    ServeSettings,
     Settings,
 )
 from mailer.config.value_types import TOPIC_PATTERN, duration
@@ -37,6 +38,7 @@ __all__ = [
     "OAuth2Settings",
     "RelaySettings",
     "RetrySettings",
+    "ServeSettings",
     "Settings",
     "TimeoutSettings",
     "config_path",

@@ -14,7 +14,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import PositiveFloat, SecretStr, field_validator, model_validator
+from pydantic import PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mailer.config.relay_settings import NamedRelay, RelaySettings
@@ -81,6 +81,19 @@ class WebhookSettings(SettingsSection):
     allow_http: bool = False
 
 
+class ServeSettings(SettingsSection):
+    """The limits of `mailer serve`: connections in total and of one address, size and time of requests.
+
+    `header_seconds` run from the connection or from the first byte of a request.
+    """
+
+    max_connections: PositiveInt = 1_000
+    max_per_address: PositiveInt = 200
+    header_bytes: PositiveInt = 16_384
+    header_seconds: PositiveFloat = 10
+    body_seconds: PositiveFloat = 30
+
+
 UnsubscribeCheck = Literal["require", "warn", "off"]
 
 
@@ -122,6 +135,7 @@ class Settings(BaseSettings):
     retry: RetrySettings = RetrySettings()
     dkim: DkimSettings = DkimSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    serve: ServeSettings = ServeSettings()
     ledger_key_file: Path = Path(LEDGER_KEY_NAME)
     folder: Path = Path()
     file: Path = Path(CONFIG_NAME)

@@ -18,23 +18,27 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from mailer.config import ServeSettings
+
 Network = IPv4Network | IPv6Network
 
-MAX_HEADER_BYTES = 16_384
-HEADER_SECONDS = 10.0  # for the headers of a request, counted from its first byte, or from the connection
-BODY_SECONDS = 30.0
-MAX_CONNECTIONS = 1_000
-MAX_PER_ADDRESS = 200
 QUIET_SECONDS = 60.0  # after which it is logged again
 
 log = logging.getLogger("mailer.web")
 
 
 class ConnectionLimits:
-    """Counts the connections of a server, and closes some when there are too many. All connections share one."""
+    """Counts the connections of a server, and closes some when there are too many. All connections share one.
 
-    def __init__(self, trusted: Sequence[Network], most: int = MAX_CONNECTIONS) -> None:
-        self._trusted, self._most = trusted, most
+    `most` is the maximum in total, where it is lower than the one of the settings.
+    """
+
+    def __init__(
+        self, trusted: Sequence[Network], settings: ServeSettings | None = None, most: int | None = None
+    ) -> None:
+        self.settings = settings or ServeSettings()
+        self._trusted = trusted
+        self._most = min(self.settings.max_connections, most or self.settings.max_connections)
         self._connections: dict[BoundedProtocol, None] = {}  # the oldest first
         self._addresses: Counter[str] = Counter()
         self._requests: Counter[str] = Counter()
@@ -43,7 +47,7 @@ class ConnectionLimits:
     def enter(self, connection: BoundedProtocol) -> bool:
         """Count a new connection. False where there are too many and none of them can be closed."""
         address = connection.address
-        if self._addresses[address] >= MAX_PER_ADDRESS and not self.trusts(address):
+        if self._addresses[address] >= self.settings.max_per_address and not self.trusts(address):
             has_room = self._evict({address})
         elif len(self._connections) >= self._most:
             has_room = self._evict({name for name, _ in self._addresses.most_common(1)}) or self._evict(None)
@@ -60,10 +64,8 @@ class ConnectionLimits:
             _release(self._addresses, connection.address)
 
     def begin(self, address: str) -> bool:
-        """Count a request that a proxy forwarded from `address`. False where the address has too many at
-        once.
-        """
-        if self._requests[address] >= MAX_PER_ADDRESS:
+        """Count a request that a proxy forwarded from `address`. False where the address has too many at once."""
+        if self._requests[address] >= self.settings.max_per_address:
             self._warn_once()
             return False
         self._requests[address] += 1
@@ -126,7 +128,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         if self._limits.enter(self):
-            self._expect(HEADER_SECONDS)
+            self._expect(self._limits.settings.header_seconds)
         else:
             transport.abort()
 
@@ -140,16 +142,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """As uvicorn; closes the connection after too many bytes outside a body."""
         if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
-            self._expect(HEADER_SECONDS)
+            self._expect(self._limits.settings.header_seconds)
         self._unread += len(data)
         super().data_received(data)
-        if self._unread > MAX_HEADER_BYTES and not self.transport.is_closing():
+        if self._unread > self._limits.settings.header_bytes and not self.transport.is_closing():
             self.transport.abort()
 
     def on_message_begin(self) -> None:
         """As uvicorn."""
         self._in_headers = True
-        self._expect(HEADER_SECONDS)
+        self._expect(self._limits.settings.header_seconds)
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -161,11 +163,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """As uvicorn, unless the headers are too large or the address behind the proxy has too many requests."""
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         self._in_headers, self._unread = False, 0
-        self._expect(BODY_SECONDS)
+        self._expect(self._limits.settings.body_seconds)
         application = self.app
         self._finish()
         forwarded = self._address_behind_proxy()
-        if size > MAX_HEADER_BYTES:
+        if size > self._limits.settings.header_bytes:
             self.app = _headers_too_large
         elif forwarded and not self._limits.begin(forwarded):
             self.app = _too_many_requests

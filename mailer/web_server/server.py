@@ -17,7 +17,6 @@ from typing import Any
 import uvicorn
 
 from mailer.errors import MailerError
-from mailer.web_server.connections import MAX_CONNECTIONS
 from mailer.web_server.reloading import ReloadableApplication
 
 FIRST_REQUEST_SECONDS = 2.0  # how long a connection that was accepted may take to send its request
@@ -109,16 +108,10 @@ def raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def connection_limit() -> int:
-    """How many connections there may be at once: MAX_CONNECTIONS, or what the limit of open files leaves for
-    them.
-    """
+def connection_limit() -> int | None:
+    """How many connections the limit of open files allows; None where there is no limit."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return (
-        MAX_CONNECTIONS
-        if soft == resource.RLIM_INFINITY
-        else max(min(MAX_CONNECTIONS, soft - SPARE_FILES), 16)
-    )
+    return None if soft == resource.RLIM_INFINITY else max(soft - SPARE_FILES, 16)
 
 
 def _can_open_files() -> bool:

@@ -83,6 +83,12 @@ class TestSources:
         (folder / name).write_text('topic = "b"', encoding="utf-8-sig")
         assert load_settings(config).topic == "b"
 
+    def test_the_limits_of_serve_are_settings(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        config = write(folder, "[serve]\nmax_per_address = 3")
+        monkeypatch.setenv("MAILER_SERVE__HEADER_SECONDS", "2.5")
+        serve = load_settings(config).serve
+        assert (serve.max_per_address, serve.header_seconds, serve.max_connections) == (3, 2.5, 1_000)
+
     def test_a_section_is_merged_key_by_key_from_all_three(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
