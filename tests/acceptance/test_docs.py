@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from docs.generate_cli import PAGE, commands, page
+from docs.generate_tree import PICTURE, picture
 from mailer.config import Settings
 from tests.support.installed import ROOT
 
@@ -65,6 +66,29 @@ def test_the_map_names_one_package_for_each_of_twenty_changes() -> None:
     for change, package in rows:
         assert re.fullmatch(r"`\w+(/\w+)?`", package), change
         assert (ROOT / package.strip("`")).is_dir(), change
+
+
+PRIVACY = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("named", sorted(set(re.findall(r"`(tests/[^`]+)`", PRIVACY))))
+def test_each_test_that_the_page_on_privacy_names_exists(named: str) -> None:
+    path, *classes, test = named.split("::")
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert re.search(rf"^ *(async )?def {test}\(", text, re.MULTILINE)
+    assert all(re.search(rf"^class {name}\b", text, re.MULTILINE) for name in classes)
+
+
+def test_each_promise_of_the_page_on_privacy_has_a_command_and_a_test_or_says_what_is_missing() -> None:
+    lines = [line for line in PRIVACY.splitlines() if line.startswith("| ")]
+    assert len(lines) >= 30
+    for line in lines:
+        promise, how, test, missing = (cell.strip() for cell in line.strip("|").split("|"))
+        assert (how and test) or missing, promise
+
+
+def test_the_picture_of_the_tree_is_the_one_that_its_script_draws() -> None:
+    assert PICTURE.read_text(encoding="utf-8") == picture(), "run `python docs/generate_tree.py`"
 
 
 def test_the_file_that_ci_runs_calls_the_readme_s_two_commands() -> None:
