@@ -247,7 +247,7 @@ class Simulation:
                 yield Sleep()
             if len(process.waiting) < process.in_the_air:
                 process.rest = Rest(committer, (len(process.waiting) + process.in_the_air + 1) // 2)
-                self.world.wake(self._lose_patience(process, process.rest))
+                self.world.wake(self._stop_waiting(process, process.rest))
                 yield Sleep()
             group, process.waiting = process.waiting, []
             yield Release(process.gathering)
@@ -277,7 +277,7 @@ class Simulation:
         yield from _work(costs.server * group, self.server)
         yield Spend((costs.sync + ROUND_TRIPS_PER_GROUP * costs.distance) * MICRO)
 
-    def _lose_patience(self, process: Process, rest: Rest) -> Step:
+    def _stop_waiting(self, process: Process, rest: Rest) -> Step:
         yield Spend(MAX_WAIT)
         self._rouse(process, rest)
 
@@ -299,8 +299,8 @@ def _work(microseconds: float, *resources: Resource, also: tuple[Resource, ...] 
 
 def forecast(plan: Plan, costs: Costs) -> Forecast:
     """The rate of `plan` with those costs, simulated with enough messages for every connection."""
-    lanes = plan.hosts * plan.processes * plan.connections
-    return Simulation(plan, costs, max(20_000, 20 * lanes)).run()
+    connections = plan.hosts * plan.processes * plan.connections
+    return Simulation(plan, costs, max(20_000, 20 * connections)).run()
 
 
 FAR = Plan("a relay 20 ms away", signed=True, round_trip=20)

@@ -80,11 +80,11 @@ def rotate(context: CommandContext, prepare: bool, activate: bool, as_json: bool
 def ledger(context: CommandContext, act: str | None, as_json: bool) -> None:
     """Print the consent ledger's public key; make it if there is none.
 
-    Publish it where others find it: whoever checks a proof of consent compares it. `mailer serve` shows it at
+    Publish it where others find it: people who check a proof of consent compare it. `mailer serve` shows it at
     /.well-known/consent-log-key. Keep a copy of the key's file, mailer.ledger.key beside the secrets.
 
-    With rotate a fresh key signs from now on. The former one signs it, in the same file; what the former one signed stays
-    valid. Copy the file to all hosts.
+    With `rotate` a new key signs from now on. The former key signs the new one, in the same file; its earlier
+    signatures stay valid. Copy the file to all hosts.
 
     \b
     Example:

@@ -64,7 +64,7 @@ connections = {connections}
 # connections = 5
 
 [brand]
-# What mails and pages show of you; `name` is your product's or company's.
+# How mails and pages present you. `name` is the name of your product or organisation.
 name = {name}
 colour = {colour}
 # website = "https://example.com"

@@ -1,6 +1,6 @@
 """The ledger's checkpoint: its size and root, signed by a key outside the database (C2SP tlog-checkpoint).
 
-Each append signs the new checkpoint after it has compared the former one. So whoever can write to the database and has
+Each append signs the new checkpoint after it has compared the former one. So someone who can write to the database and has
 not the key can add nothing: the next append, `verify` and the check before a send name it.
 """
 

@@ -131,7 +131,7 @@ def test_four_runs_at_once_send_each_subscriber_one_mail(
     assert (len(mailed), set(mailed.values())) == (people, {1})
 
 
-def test_sigterm_lets_the_mails_in_the_air_land(
+def test_sigterm_finishes_the_mails_in_flight(
     mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
 ) -> None:
     subscribe(sqlite_database, 400)

@@ -171,5 +171,5 @@ def _is_over(database: Database) -> bool:
 def _wait(condition: Callable[[], bool], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it does not come about"
+        assert time.monotonic() < deadline, "it does not happen"
         time.sleep(0.2)

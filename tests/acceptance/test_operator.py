@@ -193,7 +193,7 @@ def test_a_worker_goes_on_by_itself_when_a_full_disk_has_room_again(
         with running(mailer, tmp_path, "worker", "--every", "0.2") as worker:
             until(lambda: len(relay.accepted) > 20, "the first mails")
             filler = fill(disk)
-            time.sleep(4)  # longer than the run's patience, so that it ends
+            time.sleep(4)  # longer than the run waits, so that it ends
             assert worker.poll() is None
             filler.unlink()
             relay.slowness = 0

@@ -38,7 +38,7 @@ from tests.simulation.loop import PROCESS, Killed, SimulatedLoop, SimulatedProce
 from tests.support.campaign import TOPIC, draft, settings_for, subscribe
 
 CAMPAIGN = 1
-PEOPLE, HOSTS, LANES = 5, 2, 2
+PEOPLE, HOSTS, CONNECTIONS = 5, 2, 2
 LEASE = 6.0  # seconds
 TROUBLE = 18.0  # seconds, after which everything behaves, so that a history comes to its end
 TIMEOUT_SECONDS = 2000.0
@@ -151,7 +151,7 @@ class SimulatedDatabase(Database):
 class PlayedRelay:
     """Relay and composer in one."""
 
-    ceiling, several = LANES, False
+    ceiling, several = CONNECTIONS, False
 
     def __init__(self, history: History, worker_id: int) -> None:
         self._history, self._worker_id = history, worker_id
@@ -406,7 +406,7 @@ class History:
                 self.note(f"attempts subscriber {person} as worker {worker}, attempt {attempts}")
                 self.promise(person not in self.left, f"subscriber {person} is attempted after withdrawing")
         most = max(in_the_air.values(), default=0)
-        self.promise(most <= LANES, f"a worker has {most} in doubt with {LANES} lanes")
+        self.promise(most <= CONNECTIONS, f"a worker has {most} uncertain with {CONNECTIONS} connections")
 
     def offered(self, person: int, worker: int, *, taken: bool) -> None:
         """Content is offered, and the relay takes it or does not."""

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, text
 
 from mailer.database import Database
 
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Pair:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
         log = self.standby / "log"
@@ -100,7 +100,7 @@ def _wait_for_synchronous(pair: Pair) -> None:
     database = Database(pair.url)
     url = database.url.set(drivername="postgresql+psycopg")
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     with engine.connect() as connection:
         connection.execute(text("ALTER SYSTEM SET synchronous_standby_names = 'standby'"))
         connection.execute(text("SELECT pg_reload_conf()"))

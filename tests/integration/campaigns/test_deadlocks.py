@@ -76,7 +76,7 @@ def test_cancelling_and_a_worker_that_leaves_do_not_wait_for_each_other(
         assert counts(database, slug).cancelled == PEOPLE
 
 
-def test_a_burial_and_a_worker_that_wakes_up_do_not_wait_for_each_other(
+def test_a_retirement_and_a_worker_that_wakes_up_do_not_wait_for_each_other(
     database: Database, dispatch: Dispatch, later: Dispatch
 ) -> None:
     """It was taken for dead in the midst of its work, in transactions that do not look at the lease."""

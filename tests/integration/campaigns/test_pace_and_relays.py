@@ -117,7 +117,7 @@ async def test_a_run_that_waits_for_its_limits_stops_at_once_when_told_to(sqlite
     assert counts(sqlite_database).pending == 5
 
 
-async def test_no_more_mails_to_a_provider_are_in_the_air_than_allowed(database: Database) -> None:
+async def test_no_more_mails_to_a_provider_are_in_flight_than_allowed(database: Database) -> None:
     subscribe(database, 6, domain="busy.example")
     subscribe(database, 20)
     draft(database)

@@ -1,4 +1,4 @@
-"""Whoever can write to the database can't have anybody mailed who did not agree."""
+"""Write access to the database is not enough to have a person mailed who did not consent."""
 
 from __future__ import annotations
 

@@ -328,7 +328,7 @@ def test_a_loopback_address_is_for_trying_things_out() -> None:
     assert doctor.public_address(settings(), unknown_link_answer()).level is CheckLevel.WARN
 
 
-class Door(BaseHTTPRequestHandler):
+class WebApplication(BaseHTTPRequestHandler):
     """Answers like `mailer serve`, or, with other headers, like another server."""
 
     headers_sent: ClassVar[dict[str, str]] = {}
@@ -351,7 +351,7 @@ def test_the_public_address_must_lead_to_our_page(
 ) -> None:
     certificates = loopback_certificates()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca_file))
-    server = HTTPServer(("127.0.0.1", 0), type("Handler", (Door,), {"headers_sent": headers}))
+    server = HTTPServer(("127.0.0.1", 0), type("Handler", (WebApplication,), {"headers_sent": headers}))
     server.socket = certificates.server_context().wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.handle_request)
     thread.start()

@@ -59,7 +59,7 @@ async def test_no_group_is_larger_than_asked_for(database: Database) -> None:
     assert max(map(len, recorder.groups)) == 7
 
 
-async def test_a_lone_item_does_not_wait_for_company(database: Database) -> None:
+async def test_a_single_item_does_not_wait_for_others(database: Database) -> None:
     commits = GroupCommit(database, Recorder())
     for number in range(3):
         assert await asyncio.wait_for(commits.submit(str(number)), 30) == f"{number}!"

@@ -118,7 +118,7 @@ async def test_one_connection_goes_ahead_while_there_is_none() -> None:
         sending.cancel()
 
 
-async def test_patience_begins_anew_each_time_that_the_relay_goes_away() -> None:
+async def test_the_time_limit_begins_anew_each_time_that_the_relay_goes_away() -> None:
     gone = {Point.GREETING: Fault.HANG_UP}
     async with (
         FaultyRelay([gone, {}, {}, gone]) as server,

@@ -126,7 +126,7 @@ def test_who_is_held_back_comes_back_about_once(sqlite_database: Database) -> No
     assert sent[-1] - sent[0] < timedelta(seconds=1.1 * 20)
 
 
-def test_mails_in_the_air_count_against_a_providers_connections(database: Database) -> None:
+def test_mails_in_flight_count_against_a_providers_connections(database: Database) -> None:
     throttle = Throttle({"smtp": RelayLimits()}, {"gmail": ProviderLimits(connections=3)}, "UTC")
     requests = [AdmissionRequest(number, "smtp", "gmail.com") for number in range(3)] + [
         AdmissionRequest(9, "smtp", "example.com")

@@ -201,7 +201,7 @@ def forge(database: Database, entry_id: int, **changes: Any) -> None:
 
 
 def test_verify_finds_an_entry_that_was_written_anew_with_its_own_hash(tampered: Database) -> None:
-    """Whoever can do that must write the tree anew as well, and then lacks the root that was noted."""
+    """An attacker who can do that must also rewrite the tree, and then its root differs from the noted one."""
     forge(tampered, 2, channel=Channel.API)
     with (
         pytest.raises(BrokenLink, match="does not give the checkpoint's root"),

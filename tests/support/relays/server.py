@@ -104,7 +104,7 @@ class RealRelay(ABC):
         """The process id of its parent process."""
 
     def wait_until_taken(self, count: int) -> Counter[str]:
-        """The counts, as soon as they make `count`; or as they are when patience has run out."""
+        """Wait until the counts are `count`, or until the time limit; returns them."""
         wait_for(lambda: self.taken().total() >= count)
         return self.taken()
 
@@ -146,9 +146,9 @@ class RealRelay(ABC):
             raise RuntimeError(f"{self.name} does not listen. Its log ends with:\n{self.read_log()[-2000:]}")
 
 
-def wait_for(condition: Callable[[], bool], patience: float = TIMEOUT_SECONDS) -> bool:
-    """Whether `condition` came true within `patience` seconds."""
-    deadline = time.monotonic() + patience
+def wait_for(condition: Callable[[], bool], seconds: float = TIMEOUT_SECONDS) -> bool:
+    """Whether `condition` came true within `seconds`."""
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False

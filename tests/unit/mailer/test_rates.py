@@ -68,7 +68,7 @@ class TestWarmUp:
 
 
 class TestProviders:
-    def test_domains_of_one_company_are_one_provider(self) -> None:
+    def test_all_domains_of_a_provider_have_its_limits(self) -> None:
         found = providers_by_domain({"gmail": ProviderLimits(per_second=1)})
         assert found == {"gmail.com": "gmail", "googlemail.com": "gmail"}
 
