@@ -118,10 +118,19 @@ def test_a_tree_reads_full_tiles_of_256_and_single_hashes_only_after_the_last_on
         assert size - size % 256 <= start < end <= size, "a full tile has these"
         return leaves[start:end]
 
-    tree = Tree(size, lambda level, index: tiles.get((level, index)), single_hashes)
+    reads = []
+
+    def tile(level: int, index: int) -> list[bytes] | None:
+        reads.append((level, index))
+        return tiles.get((level, index))
+
+    tree = Tree(size, tile, single_hashes)
     assert tree.root() == EMPTY.extended(leaves).root
     for index in {0, size // 2, size - 257, size - 1}.intersection(range(size)):
-        assert is_included(leaves[index], index, size, tree.inclusion_path(index), tree.root()) is True
+        reads.clear()
+        path = tree.inclusion_path(index)
+        assert is_included(leaves[index], index, size, path, tree.root()) is True
+        assert size < 65_536 or len(reads) <= 64, "the tile at level 1 has these"
 
 
 @pytest.mark.parametrize("index", [-1, 3, 4])
