@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from mailer.message import dkim
 from mailer.smtp.sasl import Method
 from tests.support.certificates import loopback_certificates
 from tests.support.relay import FaultyRelay
+from tests.support.small_disk import fill, small_disk
 
 KEY = "k" * 32
 
@@ -92,6 +94,15 @@ class TestDatabase:
         (finding,) = doctor.database(read_only)
         read_only.close()
         assert (finding.level, "read-only" in finding.message) == (CheckLevel.FAIL, True)
+
+    def test_a_full_disk_fails(self, sqlite_template: Path, tmp_path: Path) -> None:
+        with small_disk(tmp_path) as disk:
+            database = Database(f"sqlite:///{shutil.copyfile(sqlite_template, disk / 'mailer.db')}")
+            assert [each.level for each in doctor.database(database)] != [CheckLevel.FAIL]
+            fill(disk)
+            found = list(doctor.database(database))
+            database.close()
+        assert any(each.level is CheckLevel.FAIL for each in found), found
 
     def test_a_database_that_takes_no_writes_fails(self, postgresql_database: Database) -> None:
         name = postgresql_database.url.database
