@@ -17,6 +17,7 @@ PAGE = ROOT / "docs" / "operate.md"
 CRON_LINE = "*/5 * * * *  cd /srv/mailer && /opt/release-mailer/.venv/bin/mailer run-due"
 KEPT = "PIP_INDEX_URL,PIP_CERT,SSL_CERT_FILE,http_proxy,https_proxy,no_proxy,HTTP_PROXY,HTTPS_PROXY,NO_PROXY"
 CERTIFICATE = """
+apt-get install --yes --quiet=2 openssl
 mkdir --parents /etc/letsencrypt/live/acme.example
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=acme.example -keyout \
     /etc/letsencrypt/live/acme.example/privkey.pem -out /etc/letsencrypt/live/acme.example/fullchain.pem
