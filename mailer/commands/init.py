@@ -63,7 +63,7 @@ def init(
     }
     lines = [
         f"{path}: {'made' if path in made else 'kept'}"
-        for path in (config, secrets, context.settings.ledger_key_file)
+        for path in (config, secrets, key)
     ]
     lines.append(f"database: {'ready' if created else 'up to date'}")
     if made:
