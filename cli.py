@@ -130,7 +130,7 @@ def unknown_link_answer() -> ExpectedAnswer:
     return ExpectedAnswer(UNKNOWN_LINK, UNKNOWN_LINK_STATUS, ROBOTS)
 
 
-def find_unattended(database: Database) -> list[CheckResult]:
+def find_unattended(settings: Settings, database: Database) -> list[CheckResult]:
     """What needs attention in the database, as findings of `mailer doctor`; nothing where it can't be read."""
     from campaigns import reports  # noqa: PLC0415 - as above
     from mailer.doctor import CheckLevel, CheckResult  # noqa: PLC0415
@@ -142,7 +142,7 @@ def find_unattended(database: Database) -> list[CheckResult]:
     try:
         now = database.clock()()
         with database.read() as connection:
-            found = reports.overview(connection, now)
+            found = reports.overview(connection, now, settings.tz)
             failing = _webhook_findings(connection)
     except MailerError:
         return []  # the check of the database says why

@@ -82,7 +82,7 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
 def _attention(context: CommandContext, own: Sequence[RunResult]) -> list[str]:
     """What needs a person, with the folder, the campaign and the next command; not what this run prints anyway."""
     with context.database.read() as connection:
-        found = reports.overview(connection, context.now())
+        found = reports.overview(connection, context.now(), context.settings.tz)
     printed = {result.status.slug for result in own if result.message}
     return [
         f"{context.settings.folder}: {problem.message}\nNext: {problem.next_step}"

@@ -12,6 +12,7 @@ import click
 from campaigns import reports
 from campaigns.reports import Overview, ProblemSeverity
 from mailer.commands import CommandContext, json_option
+from mailer.quantity import quantity
 
 EXIT_CODES = {ProblemSeverity.WARNING: 3, ProblemSeverity.FAILURE: 1}
 
@@ -30,7 +31,7 @@ def status_of_all(context: CommandContext, as_json: bool) -> None:
       mailer status
     """
     with context.database.read() as connection:
-        found = reports.overview(connection, context.now())
+        found = reports.overview(connection, context.now(), context.settings.tz)
     worst = max((EXIT_CODES[problem.severity] for problem in found.problems), default=0, key=[0, 3, 1].index)
     values = {
         "healthy": not found.problems,
@@ -62,4 +63,4 @@ def _ago(elapsed: timedelta) -> str:
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"
-    return f"{seconds} seconds"
+    return quantity(seconds, "second")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 
 from sqlalchemy import Connection, func, select
@@ -52,8 +52,8 @@ class Overview:
     problems: Sequence[Problem]
 
 
-def overview(connection: Connection, now: datetime) -> Overview:
-    """The overview at `now`."""
+def overview(connection: Connection, now: datetime, zone: tzinfo = UTC) -> Overview:
+    """The overview at `now`. Its messages name moments in `zone`."""
     uncertain = count_uncertain(connection)
     listed = [
         one
@@ -61,10 +61,10 @@ def overview(connection: Connection, now: datetime) -> Overview:
         if one.state in _OPEN or one.slug in uncertain
     ]
     beats = heartbeats(connection)
-    found = [*_held(connection), *_stopped(beats, now)]
+    found = [*_held(connection), *_stopped(beats, now, zone)]
     at_work = workers.any_at_work(connection, now)
     for one in listed:
-        found += _of_campaign(connection, one, now, at_work=at_work)
+        found += _of_campaign(connection, one, now, zone, at_work=at_work)
     found += [_of_uncertain(slug, number) for slug, number in uncertain.items()]
     found.sort(key=lambda problem: problem.severity is not ProblemSeverity.FAILURE)
     return Overview(beats, [campaign_status(connection, one) for one in listed], found)
@@ -108,25 +108,27 @@ def _held(connection: Connection) -> Iterator[Problem]:
         yield Problem(ProblemSeverity.FAILURE, refusal.message, steps)
 
 
-def _stopped(beats: Sequence[Heartbeat], now: datetime) -> Iterator[Problem]:
+def _stopped(beats: Sequence[Heartbeat], now: datetime, zone: tzinfo) -> Iterator[Problem]:
     """Problems of processes whose heartbeats have stopped."""
     sending = [one.at for one in beats if one.kind in {Kind.RUN_DUE, Kind.WORKER}]
     if sending and now - max(sending) > RUN_DUE_STALE:
         yield Problem(
             ProblemSeverity.FAILURE,
-            f"Neither run-due nor a worker has run since {_moment(max(sending))}.",
+            f"Neither run-due nor a worker has run since {_moment(max(sending), zone)}.",
             "See whether cron, the timer or the worker is running: systemctl list-timers, crontab -l",
         )
     serving = [one.at for one in beats if one.kind is Kind.SERVE]
     if serving and now - max(serving) > SERVE_STALE:
         yield Problem(
             ProblemSeverity.FAILURE,
-            f"mailer serve has not been at work since {_moment(max(serving))}: nobody can unsubscribe.",
+            f"mailer serve has not been at work since {_moment(max(serving), zone)}: nobody can unsubscribe.",
             "systemctl status release-mailer",
         )
 
 
-def _of_campaign(connection: Connection, one: Campaign, now: datetime, *, at_work: bool) -> Iterator[Problem]:
+def _of_campaign(
+    connection: Connection, one: Campaign, now: datetime, zone: tzinfo, *, at_work: bool
+) -> Iterator[Problem]:
     match one.state:
         case CampaignState.PAUSED:
             because = f": {one.paused_because}" if one.paused_because else ""
@@ -140,7 +142,7 @@ def _of_campaign(connection: Connection, one: Campaign, now: datetime, *, at_wor
         case CampaignState.SCHEDULED:
             due = schedules.due_at(connection, one)
             if due is not None and now - due > OVERDUE:
-                message = f"{one.slug} was due at {_moment(due)} and has not been started."
+                message = f"{one.slug} was due at {_moment(due, zone)} and has not been started."
                 yield Problem(ProblemSeverity.FAILURE, message, "mailer run-due", one.slug)
         case CampaignState.SENDING if not at_work:
             due = next_due(connection, one.id)
@@ -157,5 +159,5 @@ def _of_uncertain(slug: str, number: int) -> Problem:
     return Problem(ProblemSeverity.FAILURE, f"{slug}: {mails} in doubt.", step, slug)
 
 
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+def _moment(at: datetime, zone: tzinfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M %Z}"

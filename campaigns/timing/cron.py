@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from cronsim import CronSim, CronSimError
 
 from mailer.errors import InvalidInput
+from mailer.quantity import quantity
 
 FIELDS = 5
 _NICKNAMES = {  # crontab(5)
@@ -49,7 +50,7 @@ class Cadence:
             if len(fields) == FIELDS:
                 cadence.next(now)
                 return cadence
-            reason = f"has {len(fields)} fields, not {FIELDS}"
+            reason = f"has {quantity(len(fields), 'field')}, not {FIELDS}"
         except CronSimError as error:
             reason = f"is no cron expression: {str(error)[:1].lower()}{str(error)[1:]}"
         except StopIteration:

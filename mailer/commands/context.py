@@ -35,7 +35,7 @@ class CommandContext:
         web_application: str,
         unknown_link_answer: Callable[[], ExpectedAnswer],
         keep_outside_files: Callable[[Settings, Database], Callable[[], None]],
-        find_unattended: Callable[[Database], Iterable[CheckResult]],
+        find_unattended: Callable[[Settings, Database], Iterable[CheckResult]],
     ) -> None:
         self.config = config
         self.web_application = web_application

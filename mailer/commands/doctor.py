@@ -53,7 +53,7 @@ def _findings(context: CommandContext, *, offline: bool) -> Iterator[checks.Chec
     yield from checks.secrets(settings, context.config_path)
     yield from checks.database(base)
     yield from checks.signing_key(settings, base)
-    yield from context.find_unattended(base)
+    yield from context.find_unattended(settings, base)
     yield from checks.sender(settings, None if offline else dns.txt_records)
     if not offline:
         for name in settings.every_relay:

@@ -40,7 +40,7 @@ def changes(context: CommandContext, after: str | None, limit: int, as_json: boo
     values = [feed.values_of(each, public_ids) for each in found.changes]
     cursor = public_ids.of_change(found.next)
     lines = [
-        f"{each.at.astimezone(context.settings.tz):%Y-%m-%d %H:%M}  {each.kind.value:<9}  {each.topic}  "
+        f"{each.at.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}  {each.kind.value:<9}  {each.topic}  "
         f"{each.email or '-'}  {each.channel.value}"
         for each in found.changes
     ]

@@ -9,6 +9,7 @@ import click
 
 from mailer.commands import CommandContext, json_option
 from mailer.errors import InvalidInput
+from mailer.quantity import quantity
 from subscribers.commands import reporting
 from subscribers.commands.confirmation import confirm_many
 from subscribers.commands.files import opened_people
@@ -96,7 +97,8 @@ def sync(
     def confirm(withdrawn: int, agreed: int) -> None:
         if not yes:
             confirm_many(
-                context, f"The list would withdraw the consent of {withdrawn:,} of {agreed:,} people."
+                context,
+                f"The list would withdraw the consent of {withdrawn:,} of {quantity(agreed, 'person', 'people')}.",
             )
 
     with opened_people(context, file, encoding, refusals=refusals, wording=wording) as opened:

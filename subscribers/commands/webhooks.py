@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -78,7 +79,7 @@ def list_(context: CommandContext, as_json: bool) -> None:
         found = endpoints.list_all(connection)
         newest = endpoints.newest_number(connection)
     lines = [
-        f"{each.id}  {each.url}  {_state(each, newest)}  {each.last_answer or 'not called yet'}"
+        f"{each.id}  {each.url}  {_state(each, newest, context.settings.tz)}  {each.last_answer or 'not called yet'}"
         for each in found
     ]
     values = [_values(each, newest) for each in found]
@@ -201,11 +202,12 @@ def _reach(context: CommandContext) -> Reach:
     return Reach(chosen.allow_private, chosen.allow_http)
 
 
-def _state(endpoint: Endpoint, newest: int) -> str:
+def _state(endpoint: Endpoint, newest: int, zone: ZoneInfo) -> str:
     if endpoint.parked_at is not None:
-        return f"parked since {endpoint.parked_at:%Y-%m-%d %H:%M} UTC"
+        return f"parked since {endpoint.parked_at.astimezone(zone):%Y-%m-%d %H:%M %Z}"
     waiting = max(newest - endpoint.cursor, 0)
-    failing = f", failing since {endpoint.failing_since:%Y-%m-%d %H:%M} UTC" if endpoint.failing_since else ""
+    since = endpoint.failing_since
+    failing = f", failing since {since.astimezone(zone):%Y-%m-%d %H:%M %Z}" if since else ""
     return f"{waiting} waiting{failing}"
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TextIO
 
 from mailer.errors import InvalidInput
+from mailer.quantity import quantity
 
 MAX_LINE_LENGTH = 64 * 1024
 MAX_TITLE_LENGTH = 100
@@ -161,7 +162,7 @@ class PeopleCsv:
             return Record(row, cells)
         if len(cells) > self._width and not any(map(str.strip, cells[self._width :])):
             return Record(row, cells[: self._width])
-        return Malformed(row, f"it has {len(cells)} cells where the header has {self._width}")
+        return Malformed(row, f"it has {quantity(len(cells), 'cell')} where the header has {self._width}")
 
     def _next_line(self) -> str:
         return self._put_back.pop() if self._put_back else self._text.readline(MAX_LINE_LENGTH)

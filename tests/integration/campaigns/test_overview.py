@@ -6,6 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
@@ -64,6 +65,15 @@ def test_what_was_at_work_and_fell_silent_is_named(
     assert messages(sqlite_database, NOW + timedelta(minutes=1)) == []
     [message] = messages(sqlite_database, NOW + timedelta(minutes=after))
     assert word in message
+
+
+def test_moments_are_told_in_the_given_zone_with_its_name(sqlite_database: Database) -> None:
+    noon = datetime(2026, 7, 1, 10, tzinfo=UTC)
+    with sqlite_database.write() as connection:
+        beat(connection, Kind.RUN_DUE, noon)
+    with sqlite_database.read() as connection:
+        found = reports.overview(connection, noon + timedelta(days=1), ZoneInfo("Europe/Amsterdam"))
+    assert "since 2026-07-01 12:00 CEST" in found.problems[0].message
 
 
 def test_a_worker_takes_the_place_of_cron(sqlite_database: Database) -> None:
