@@ -61,10 +61,7 @@ def init(
         "made": [str(path) for path in made],
         "database": "migrated" if created else "unchanged",
     }
-    lines = [
-        f"{path}: {'made' if path in made else 'kept'}"
-        for path in (config, secrets, key)
-    ]
+    lines = [f"{path}: {'made' if path in made else 'kept'}" for path in (config, secrets, key)]
     lines.append(f"database: {'ready' if created else 'up to date'}")
     if made:
         lines += ["", f"Next: look through {config}, then run `mailer doctor`."]
