@@ -60,7 +60,7 @@ def test_of_many_times_that_were_passed_over_only_the_last_is_due() -> None:
         ("0 0 9 1 * *", AMSTERDAM, "has 6 fields"),
         ("0 25 1 * *", AMSTERDAM, "bad hour"),
         ("0 9 30 2 *", AMSTERDAM, "bad day-of-month"),
-        ("@fortnightly", AMSTERDAM, "has 1 fields"),
+        ("@fortnightly", AMSTERDAM, "has 1 field,"),
         ("0 9 1 * *", "Amsterdam", "unknown zone"),
     ],
 )
