@@ -25,7 +25,7 @@ from mailer.database.erasure import erase_deleted
 from mailer.database.group_commit import GroupCommit
 from mailer.database.heartbeat import Heartbeat, Kind, beat, count_beats, heartbeats
 from mailer.database.installation import Installation, installation_id
-from mailer.database.prepared import Prepared, pipelined
+from mailer.database.prepared import Prepared, pipelined, savepoint
 from mailer.database.signing_key import (
     SigningKey,
     WrongSecretKeys,
@@ -71,6 +71,7 @@ __all__ = [
     "record_signing_key",
     "require_signing_key",
     "reserve_ids",
+    "savepoint",
     "table",
     "upsert",
 ]

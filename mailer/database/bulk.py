@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from mailer.database.dialect import is_postgresql
+from mailer.database.prepared import driver_cursor
 
 Row: TypeAlias = Mapping[str, Any]
 _Cells: TypeAlias = Sequence[Any]
@@ -38,13 +39,12 @@ def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
 
 def _insert(connection: Connection, table: Table, rows: Sequence[_Cells]) -> None:
     whole = len(rows) - len(rows) % AT_ONCE
-    for start in range(0, whole, AT_ONCE):
-        values = _values(table, rows[start : start + AT_ONCE])
-        connection.exec_driver_sql(_statement(table, AT_ONCE), tuple(values))
-    if rest := rows[whole:]:
-        cells = iter(_values(table, rest))
-        one_by_one = list(zip(*[cells] * len(table.columns), strict=True))
-        connection.exec_driver_sql(_statement(table, 1), one_by_one)
+    with driver_cursor(connection) as cursor:
+        for start in range(0, whole, AT_ONCE):
+            cursor.execute(_statement(table, AT_ONCE), _values(table, rows[start : start + AT_ONCE]))
+        if rest := rows[whole:]:
+            cells = iter(_values(table, rest))
+            cursor.executemany(_statement(table, 1), zip(*[cells] * len(table.columns), strict=True))
 
 
 @cache

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Dialect, Select, UpdateBase
+from sqlalchemy import BindParameter, Connection, Dialect, SelectBase, UpdateBase
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
@@ -22,7 +22,7 @@ from mailer.database.dialect import is_postgresql
 
 Processor = Callable[[Any], Any]
 Row = tuple[Any, ...]
-Statement = UpdateBase | Select[Any]
+Statement = UpdateBase | SelectBase
 
 
 class Prepared:
@@ -39,20 +39,20 @@ class Prepared:
     def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Run it once."""
         compiled = self._on(connection.dialect)
-        with _cursor(connection) as cursor:
+        with driver_cursor(connection) as cursor:
             cursor.execute(compiled.sql, compiled.parameters(compiled.converted(values)))
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Row]:
         """Run it once; the rows that it returns."""
         compiled = self._on(connection.dialect)
-        with _cursor(connection) as cursor:
+        with driver_cursor(connection) as cursor:
             cursor.execute(compiled.sql, compiled.parameters(compiled.converted(values)))
             return compiled.read(cursor.fetchall())
 
     def run_each(self, connection: Connection, rows: Sequence[Row], shared: Mapping[str, Any]) -> None:
         """Run it once for each of `rows`, of which there is at least one; `shared` values are the same for all."""
         compiled = self._on(connection.dialect)
-        with _cursor(connection) as cursor:
+        with driver_cursor(connection) as cursor:
             cursor.executemany(compiled.sql, compiled.parameters_each(rows, shared))
 
     def _on(self, dialect: Dialect) -> _Compiled:
@@ -135,8 +135,30 @@ def pipelined(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _cursor(connection: Connection) -> Iterator[Any]:
-    """A cursor of the driver."""
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Undo what was done within where it raises; the transaction goes on, and so does the error.
+
+    SQLAlchemy's own gives each savepoint a name and compiles that, which takes most of its time.
+    """
+    _execute(connection, "SAVEPOINT step")
+    try:
+        yield
+    except BaseException:
+        with suppress(DBAPIError):  # the transaction is lost; the first error says why
+            _execute(connection, "ROLLBACK TO SAVEPOINT step")
+            _execute(connection, "RELEASE SAVEPOINT step")
+        raise
+    _execute(connection, "RELEASE SAVEPOINT step")
+
+
+def _execute(connection: Connection, statement: str) -> None:
+    with driver_cursor(connection) as cursor:
+        cursor.execute(statement)
+
+
+@contextmanager
+def driver_cursor(connection: Connection) -> Iterator[Any]:
+    """A cursor of the driver, whose errors are turned into SQLAlchemy's."""
     cursor = connection.connection.cursor()
     with driver_errors(connection), closing(cursor):
         yield cursor

@@ -64,6 +64,20 @@ class NewEvent:
         if self.kind is ConsentKind.GRANTED and self.wording is None:
             raise ValueError("consent is given to a text; the event names its wording")
 
+    def with_subject(self, subject: str) -> NewEvent:
+        """The same event, with the commitment to its person."""
+        return NewEvent(
+            self.subscriber_id,
+            self.topic,
+            self.kind,
+            self.occurred_at,
+            self.channel,
+            self.wording,
+            self.note,
+            subject,
+            self.previous,
+        )
+
 
 class LedgerEntry(NamedTuple):
     """An event as it stands in the ledger. `recorded_at` is when it was written there, `hash` its leaf (hex)."""

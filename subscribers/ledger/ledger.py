@@ -6,23 +6,19 @@ Appending writes the event and derives the current `Consent` in one transaction,
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import (
     Connection,
-    and_,
-    bindparam,
-    delete,
-    func,
+    String,
     select,
-    update,
+    type_coerce,
 )
 from sqlalchemy.exc import DBAPIError
 
-from mailer.database import AnyOf, bulk, lock_table, note
+from mailer.database import AnyOf, Prepared, bulk, lock_table, note
 from mailer.errors import MailerError
 from mailer.quantity import quantity
 from subscribers.commitments import (
@@ -30,21 +26,21 @@ from subscribers.commitments import (
 )
 from subscribers.leaver import Leaver, LeaverKind, note_leaver
 from subscribers.ledger.checkpoint import TAKING_AWAY, check_signed, signer_of
+from subscribers.ledger.consent_table import apply_entry, store_statuses
 from subscribers.ledger.events import (
     BrokenLink,
     LedgerEntry,
     NewEvent,
     check_entry,
     make_entry,
-    status_after,
 )
 from subscribers.ledger.reading import (
-    CONSENT,
     EVENT,
     SUBSCRIBER,
     UNREADABLE_ROW_ERRORS,
     Statuses,
-    read,
+    last_entry,
+    last_id,
     statuses,
 )
 from subscribers.ledger.tiles import read_stored, store
@@ -83,43 +79,49 @@ def lock(connection: Connection) -> None:
 
 
 def append(
-    connection: Connection, events: Sequence[NewEvent], now: datetime, *, new_people: Iterable[int] = ()
+    connection: Connection,
+    events: Sequence[NewEvent],
+    now: datetime,
+    *,
+    new_people: Iterable[int] = (),
+    before: Statuses | None = None,
 ) -> Appended:
     """Write `events` at the end of the ledger, in order, and derive the consent table from them.
 
     The statuses of `new_people` are not read: they were put on file in this transaction, which must be a writing
-    one. Raises BrokenLink, and writes nothing, where the ledger's end was tampered with; a withdrawal, an
-    objection and an erasure are appended all the same.
+    one. `before` has all statuses of the people that the events name, where they were read under the lock.
+    Raises BrokenLink, and writes nothing, where the ledger's end was tampered with; a withdrawal, an objection and
+    an erasure are appended all the same.
     """
     if not events:
         return Appended({}, 0)
     lock(connection)
     gives = any(event.kind not in TAKING_AWAY for event in events)
-    note_leavers(connection, events)
+    on_file = _people_on_file(connection, events)
+    _note_leavers(connection, events, on_file)
     end = _intact_end(connection) if gives else _end(connection)
-    people = {event.subscriber_id for event in events if event.subscriber_id is not None}
-    before = statuses(connection, people.difference(new_people))
+    if before is None:
+        people = {event.subscriber_id for event in events if event.subscriber_id is not None}
+        before = statuses(connection, people.difference(new_people))
     after = dict(before)
-    appended = _make_entries(end, _with_subjects(connection, events), now)
+    appended = _make_entries(end, _with_subjects(events, on_file), now)
     for entry in appended:
         apply_entry(after, entry)
     _write(connection, end, appended)
-    _store(connection, before, after)
+    store_statuses(connection, before, after)
     return Appended(after, appended[0].id)
 
 
 def note_leavers(connection: Connection, events: Sequence[NewEvent]) -> None:
     """Let the leavers' journal have those of `events` by which somebody leaves."""
-    leaving = [event for event in events if event.kind in _LEAVING]
-    if not leaving:
-        return
-    of_people = AnyOf(SUBSCRIBER.c.id, {event.subscriber_id for event in leaving})
-    found = select(SUBSCRIBER.c.id, SUBSCRIBER.c.address_hash, SUBSCRIBER.c.key_id).where(of_people)
-    hashed = {row.id: row for row in connection.execute(found)}
-    for event in leaving:
-        if (row := hashed.get(event.subscriber_id)) is not None:
+    _note_leavers(connection, events, _people_on_file(connection, events))
+
+
+def _note_leavers(connection: Connection, events: Sequence[NewEvent], on_file: _PeopleOnFile) -> None:
+    for event in events:
+        if event.kind in _LEAVING and (person := on_file.get(event.subscriber_id)) is not None:
             kind = LeaverKind(event.kind.value)
-            leaver = Leaver(row.address_hash, row.key_id, event.topic, kind, event.occurred_at)
+            leaver = Leaver(person.address_hash, person.key_id, event.topic, kind, event.occurred_at)
             note_leaver(connection, leaver)
 
 
@@ -133,8 +135,9 @@ def append_unchecked(connection: Connection, events: Sequence[NewEvent], now: da
         with connection.begin_nested():
             end = _end(connection)
     except DBAPIError:
-        end = _End(_last_id(connection), None)
-    _write(connection, end, _make_entries(end, _with_subjects(connection, events), now))
+        end = _End(last_id(connection), None)
+    with_subjects = _with_subjects(events, _people_on_file(connection, events))
+    _write(connection, end, _make_entries(end, with_subjects, now))
 
 
 class _End(NamedTuple):
@@ -157,42 +160,38 @@ def check_end(connection: Connection) -> None:
 
 
 def _intact_end(connection: Connection) -> _End:
-    last = next(read(connection, select(EVENT).order_by(EVENT.c.id.desc()).limit(1)), None)
+    last = last_entry(connection)
     if last is not None:
         check_entry(last)
-    last_id = last.id if last else 0
+    size = last.id if last else 0
     try:
         stored = read_stored(connection)
     except UNREADABLE_ROW_ERRORS as error:
-        raise BrokenLink(last_id, f"its checkpoint was altered: {error}") from None
+        raise BrokenLink(size, f"its checkpoint was altered: {error}") from None
     frontier = stored.frontier
-    if frontier.size != last_id:
+    if frontier.size != size:
         raise BrokenLink(
-            min(last_id, frontier.size) + 1,
-            f"the checkpoint has {quantity(frontier.size, 'entry', 'entries')}, the ledger {last_id}",
+            min(size, frontier.size) + 1,
+            f"the checkpoint has {quantity(frontier.size, 'entry', 'entries')}, the ledger {size}",
         )
     signed = check_signed(connection, stored)
-    if signed < last_id and (signer := signer_of(connection)) is not None and signer.key is not None:
+    if signed < size and (signer := signer_of(connection)) is not None and signer.key is not None:
         log.warning(
-            "The ledger's entries %d to %d, recorded without its key, are signed now.", signed + 1, last_id
+            "The ledger's entries %d to %d, recorded without its key, are signed now.", signed + 1, size
         )
-    return _End(last_id, frontier, is_intact=True)
+    return _End(size, frontier, is_intact=True)
 
 
 def _end(connection: Connection) -> _End:
     try:
         return _intact_end(connection)
     except (*UNREADABLE_ROW_ERRORS, MailerError):
-        last_id = _last_id(connection)
+        size = last_id(connection)
         try:
             frontier = read_stored(connection).frontier
         except UNREADABLE_ROW_ERRORS:
-            return _End(last_id, None)
-        return _End(last_id, frontier if frontier.size == last_id else None)
-
-
-def _last_id(connection: Connection) -> int:
-    return connection.execute(select(func.max(EVENT.c.id))).scalar_one() or 0
+            return _End(size, None)
+        return _End(size, frontier if frontier.size == size else None)
 
 
 def _make_entries(end: _End, events: Sequence[NewEvent], now: datetime) -> list[LedgerEntry]:
@@ -212,26 +211,48 @@ def _not_signed(_size: int, _root: bytes) -> None:
     return None
 
 
-def _with_subjects(connection: Connection, events: Sequence[NewEvent]) -> Sequence[NewEvent]:
+class _PersonOnFile(NamedTuple):
+    """What the ledger and the leavers' journal say of a person is made of this. `nonce` is as the driver gives it."""
+
+    address_hash: str
+    key_id: str
+    nonce: bytes
+    email_normalised: str
+
+
+_PeopleOnFile: TypeAlias = dict[int | None, _PersonOnFile]
+
+
+def _people_on_file(connection: Connection, events: Sequence[NewEvent]) -> _PeopleOnFile:
+    """The people whose address is needed to record `events`."""
+    ids = {event.subscriber_id for event in events if event.subject is None or event.kind in _LEAVING}
+    if not ids:
+        return {}
+    rows = _PEOPLE_ON_FILE.rows(connection, {"subscribers": list(ids)})
+    return {subscriber_id: _PersonOnFile(*values) for subscriber_id, *values in rows}
+
+
+_PEOPLE_ON_FILE = Prepared(
+    select(
+        SUBSCRIBER.c.id,
+        SUBSCRIBER.c.address_hash,
+        SUBSCRIBER.c.key_id,
+        type_coerce(SUBSCRIBER.c.nonce, String),
+        SUBSCRIBER.c.email_normalised,
+    ).where(AnyOf(SUBSCRIBER.c.id, "subscribers"))
+)
+
+
+def _with_subjects(events: Sequence[NewEvent], on_file: _PeopleOnFile) -> Sequence[NewEvent]:
     """The events, each with the commitment to its person."""
-    lacking = {event.subscriber_id for event in events if event.subject is None}
-    if not lacking:
-        return events
-    known = _subjects_on_file(connection, lacking)
     return [
-        replace(event, subject=known.get(event.subscriber_id, UNKNOWN_SUBJECT))
-        if event.subject is None
-        else event
+        event if event.subject is not None else event.with_subject(_subject(on_file.get(event.subscriber_id)))
         for event in events
     ]
 
 
-def _subjects_on_file(
-    connection: Connection, subscriber_ids: Collection[int | None]
-) -> dict[int | None, str]:
-    on_file = select(SUBSCRIBER.c.id, SUBSCRIBER.c.nonce, SUBSCRIBER.c.email_normalised)
-    rows = connection.execute(on_file.where(AnyOf(SUBSCRIBER.c.id, subscriber_ids)))
-    return {number: commit_to_subject(nonce, key) for number, nonce, key in rows}
+def _subject(person: _PersonOnFile | None) -> str:
+    return UNKNOWN_SUBJECT if person is None else commit_to_subject(person.nonce, person.email_normalised)
 
 
 def _row_of(entry: LedgerEntry) -> bulk.Row:
@@ -250,43 +271,3 @@ def _row_of(entry: LedgerEntry) -> bulk.Row:
         "wording": event.wording,
         "hash": entry.hash,
     }
-
-
-def apply_entry(statuses: Statuses, line: LedgerEntry) -> None:
-    event = line.event
-    if event.kind is ConsentKind.ERASED:
-        for key in [key for key in statuses if key[0] == event.subscriber_id]:
-            del statuses[key]
-    elif event.subscriber_id is not None and event.kind is not ConsentKind.RECTIFIED:
-        key = (event.subscriber_id, event.topic)
-        status = status_after(statuses.get(key), event, line.id)
-        if status is not None:
-            statuses[key] = status
-
-
-def _store(connection: Connection, before: Statuses, after: Statuses) -> None:
-    """Bring the consent table from `before` to `after`; nobody else writes there while the lock is held."""
-    new = [
-        {
-            "subscriber_id": subscriber_id,
-            "topic": topic,
-            "state": status.state.value,
-            "since": status.since,
-            "event_id": status.event_id,
-        }
-        for (subscriber_id, topic), status in after.items()
-        if (subscriber_id, topic) not in before
-    ]
-    bulk.insert(connection, CONSENT, new)
-    # In the order in which the gate holds them on PostgreSQL, so that the two never wait for each other.
-    changed = [
-        {"person": person, "about": topic, "state": now.state, "since": now.since, "event_id": now.event_id}
-        for (person, topic), was in sorted(before.items())
-        if (now := after.get((person, topic), was)) != was
-    ]
-    ended = [{"person": person, "about": topic} for person, topic in before.keys() - after.keys()]
-    of_key = and_(CONSENT.c.subscriber_id == bindparam("person"), CONSENT.c.topic == bindparam("about"))
-    if changed:
-        connection.execute(update(CONSENT).where(of_key), changed)
-    if ended:
-        connection.execute(delete(CONSENT).where(of_key), ended)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, func, select
 
-from mailer.database import AnyOf
+from mailer.database import AnyOf, Prepared
 from subscribers.ledger.events import BrokenLink, ConsentStatus, LedgerEntry, NewEvent
 from subscribers.models import Consent, ConsentEvent, ConsentNote, Subscriber, Wording
 
@@ -39,8 +39,37 @@ def newest_subject(subscriber_id: ColumnElement[int]) -> ScalarSelect[str]:
 
 def statuses(connection: Connection, subscriber_ids: Collection[int]) -> Statuses:
     """Where these people stand, on every topic there is a consent for."""
-    rows = connection.execute(select(CONSENT).where(AnyOf(CONSENT.c.subscriber_id, subscriber_ids)))
-    return {(row.subscriber_id, row.topic): ConsentStatus(row.state, row.since, row.event_id) for row in rows}
+    rows = _STATUSES.rows(connection, {"subscribers": list(subscriber_ids)})
+    return {
+        (subscriber_id, topic): ConsentStatus(state, since, entry_id)
+        for subscriber_id, topic, state, since, entry_id in rows
+    }
+
+
+_STATUSES = Prepared(
+    select(
+        CONSENT.c.subscriber_id, CONSENT.c.topic, CONSENT.c.state, CONSENT.c.since, CONSENT.c.event_id
+    ).where(AnyOf(CONSENT.c.subscriber_id, "subscribers"))
+)
+
+
+def last_entry(connection: Connection) -> LedgerEntry | None:
+    """The last entry of the ledger. Raises BrokenLink where it can't be read."""
+    try:
+        return next(map(_entry_from_row, _LAST.rows(connection, {})), None)
+    except UNREADABLE_ROW_ERRORS:
+        raise BrokenLink(last_id(connection), _UNREADABLE) from None
+
+
+def last_id(connection: Connection) -> int:
+    """The number of the last entry; 0 where there is none."""
+    [(number,)] = _LAST_ID.rows(connection, {})
+    return number or 0
+
+
+_UNREADABLE = "it was altered; its fields can't be read"
+_LAST = Prepared(select(EVENT).order_by(EVENT.c.id.desc()).limit(1))
+_LAST_ID = Prepared(select(func.max(EVENT.c.id)))
 
 
 def history(connection: Connection, subscriber_id: int) -> list[LedgerEntry]:
@@ -88,19 +117,26 @@ def _one_by_one(connection: Connection, statement: Select[Any]) -> Generator[Led
         try:
             yield _entry_from_row(connection.execute(select(EVENT).where(EVENT.c.id == number)).one())
         except UNREADABLE_ROW_ERRORS:
-            raise BrokenLink(number, "it was altered; its fields can't be read") from None
+            raise BrokenLink(number, _UNREADABLE) from None
 
 
-def _entry_from_row(row: Row[Any]) -> LedgerEntry:
+def _entry_from_row(row: Sequence[Any]) -> LedgerEntry:
+    """The entry with these values, in the order of the table's columns."""
+    (
+        number,
+        subscriber_id,
+        subject,
+        previous,
+        topic,
+        kind,
+        occurred_at,
+        recorded_at,
+        channel,
+        note,
+        wording,
+        leaf,
+    ) = row
     event = NewEvent(
-        row.subscriber_id,
-        row.topic,
-        row.kind,
-        row.occurred_at,
-        row.channel,
-        row.wording,
-        row.note,
-        row.subject,
-        row.previous,
+        subscriber_id, topic, kind, occurred_at, channel, wording, note, subject=subject, previous=previous
     )
-    return LedgerEntry(row.id, event, row.recorded_at, row.hash)
+    return LedgerEntry(number, event, recorded_at, leaf)

@@ -7,9 +7,9 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
-from mailer.database import bulk, table
+from mailer.database import Prepared, bulk, table
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tree import TILE_WIDTH, Frontier, Tree, root_of, split
 from subscribers.models import ConsentEvent, LedgerCheckpoint, LedgerTile
@@ -30,14 +30,14 @@ class Stored(NamedTuple):
 
 def read_stored(connection: Connection) -> Stored:
     """The tree in the database. Raises ValueError where its parts do not go together."""
-    columns = CHECKPOINT.c.size, CHECKPOINT.c.root, CHECKPOINT.c.frontier, CHECKPOINT.c.signed
-    row = connection.execute(select(*columns)).first()
-    if row is None:
+    rows = _CHECKPOINT.rows(connection, {})
+    if not rows:
         raise ValueError("there is no checkpoint")
-    frontier = Frontier.decode(row.size, row.frontier)
-    if frontier.root.hex() != row.root:
+    size, root, encoded, signed = rows[0]
+    frontier = Frontier.decode(size, encoded)
+    if frontier.root.hex() != root:
         raise ValueError("the frontier does not give the root")
-    return Stored(frontier, row.signed)
+    return Stored(frontier, signed)
 
 
 def store(
@@ -53,10 +53,26 @@ def store(
     after = before.extended(hashes)
     _store_full_tiles(connection, before.size, hashes)
     root = after.root
-    values: dict[str, object] = {"size": after.size, "root": root.hex(), "frontier": after.encode()}
-    if (signed := sign(after.size, root)) is not None:
-        values["signed"] = signed
-    connection.execute(update(CHECKPOINT).values(values))
+    values = {
+        "new_size": after.size,
+        "new_root": root.hex(),
+        "new_frontier": after.encode(),
+        "new_signed": sign(after.size, root),
+    }
+    _MOVE_CHECKPOINT.run(connection, values)
+
+
+_CHECKPOINT = Prepared(
+    select(CHECKPOINT.c.size, CHECKPOINT.c.root, CHECKPOINT.c.frontier, CHECKPOINT.c.signed)
+)
+_MOVE_CHECKPOINT = Prepared(
+    update(CHECKPOINT).values(
+        size=bindparam("new_size"),
+        root=bindparam("new_root"),
+        frontier=bindparam("new_frontier"),
+        signed=func.coalesce(bindparam("new_signed", type_=CHECKPOINT.c.signed.type), CHECKPOINT.c.signed),
+    )
+)
 
 
 def stored_tree(connection: Connection, size: int) -> Tree:

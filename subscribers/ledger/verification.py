@@ -16,12 +16,12 @@ from mailer.quantity import quantity
 from subscribers.address import AddressHasher, HashedAddress, normalise
 from subscribers.commitments import commit_to_note, commit_to_subject
 from subscribers.ledger.checkpoint import check_signed, signer_of
+from subscribers.ledger.consent_table import apply_entry
 from subscribers.ledger.events import (
     BrokenLink,
     ConsentStatus,
     LedgerEntry,
 )
-from subscribers.ledger.ledger import apply_entry
 from subscribers.ledger.reading import (
     CONSENT,
     EVENT,

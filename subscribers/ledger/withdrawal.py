@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, String, select, type_coerce, update
+from sqlalchemy import Connection, String, bindparam, select, type_coerce, update
 from sqlalchemy.exc import DBAPIError
 
+from mailer.database import Prepared
 from mailer.errors import MailerError
 from subscribers.ledger.events import ConsentStatus, NewEvent
 from subscribers.ledger.ledger import append_unchecked, note_leavers
@@ -36,14 +37,16 @@ class NewestEntry(NamedTuple):
 
 def newest_entry(connection: Connection, subscriber_id: int | None, topic: str) -> NewestEntry | None:
     """The newest ledger entry about this subscriber and topic, whether or not it is intact."""
-    statement = (
-        select(type_coerce(EVENT.c.kind, String), type_coerce(EVENT.c.channel, String))
-        .where(EVENT.c.subscriber_id == subscriber_id, EVENT.c.topic == topic)
-        .order_by(EVENT.c.id.desc())
-        .limit(1)
-    )
-    row = connection.execute(statement).first()
-    return NewestEntry(*row) if row else None
+    rows = _NEWEST_ENTRY.rows(connection, {"subscriber": subscriber_id, "about": topic})
+    return NewestEntry(*rows[0]) if rows else None
+
+
+_NEWEST_ENTRY = Prepared(
+    select(type_coerce(EVENT.c.kind, String), type_coerce(EVENT.c.channel, String))
+    .where(EVENT.c.subscriber_id == bindparam("subscriber"), EVENT.c.topic == bindparam("about"))
+    .order_by(EVENT.c.id.desc())
+    .limit(1)
+)
 
 
 def is_to_record(

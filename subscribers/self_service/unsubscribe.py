@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Any, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
-from mailer.database import table
+from mailer.database import AnyOf, Prepared, savepoint, table
 from subscribers import ledger, suppression
 from subscribers.ledger import DAMAGE_ERRORS, ConsentStatus, NewEvent, status_after
 from subscribers.models import Channel, ConsentKind, Subscriber, Suppression, SuppressionReason
@@ -97,7 +97,7 @@ def apply_requests(connection: Connection, requests: Sequence[Request], now: dat
     A damaged ledger or consent table does not prevent a withdrawal: it is recorded as far as possible.
     """
     try:
-        with connection.begin_nested():
+        with savepoint(connection):
             return _apply(connection, requests, now)
     except DAMAGE_ERRORS:
         if len(requests) > 1:
@@ -125,7 +125,8 @@ def _apply(connection: Connection, requests: Sequence[Request], now: datetime) -
     ledger.lock(connection)
     ids = {request.target.subscriber_id for request in requests}
     contacts = _find_contacts(connection, ids)
-    statuses: dict[tuple[int, str], ConsentStatus | None] = {**ledger.statuses(connection, ids)}
+    before = ledger.statuses(connection, ids)
+    statuses: dict[tuple[int, str], ConsentStatus | None] = {**before}
     events: list[NewEvent] = []
     newest: dict[tuple[int, str], NewEvent] = {}  # of those that this group appends
     index_of_event: list[int | None] = []
@@ -143,7 +144,7 @@ def _apply(connection: Connection, requests: Sequence[Request], now: datetime) -
             events.append(event)
             newest[key] = event
         index_of_event.append(len(events) - 1 if event is not None else None)
-    appended = ledger.append(connection, events, now)
+    appended = ledger.append(connection, events, now, before=before)
     return [
         _view(
             connection,
@@ -259,19 +260,21 @@ def _withdraw_from_damaged(connection: Connection, request: Withdrawal, now: dat
 
 
 def _find_contacts(connection: Connection, ids: Collection[int]) -> dict[int, Contact]:
-    subscriber, suppressed = table(Subscriber), table(Suppression)
-    statement = (
-        select(
-            subscriber.c.id,
-            subscriber.c.email,
-            subscriber.c.address_hash,
-            suppressed.c.address_hash.is_not(None).label("is_suppressed"),
-        )
-        .outerjoin(suppressed, suppressed.c.address_hash == subscriber.c.address_hash)
-        .where(subscriber.c.id.in_(ids))
+    rows = _CONTACTS.rows(connection, {"subscribers": list(ids)})
+    return {
+        subscriber_id: Contact(email, address_hash, bool(is_suppressed))
+        for subscriber_id, email, address_hash, is_suppressed in rows
+    }
+
+
+_SUBSCRIBER, _SUPPRESSION = table(Subscriber), table(Suppression)
+_CONTACTS = Prepared(
+    select(
+        _SUBSCRIBER.c.id,
+        _SUBSCRIBER.c.email,
+        _SUBSCRIBER.c.address_hash,
+        _SUPPRESSION.c.address_hash.is_not(None).label("is_suppressed"),
     )
-    return {row.id: _contact(row) for row in connection.execute(statement)}
-
-
-def _contact(row: Row[Any]) -> Contact:
-    return Contact(row.email, row.address_hash, bool(row.is_suppressed))
+    .outerjoin(_SUPPRESSION, _SUPPRESSION.c.address_hash == _SUBSCRIBER.c.address_hash)
+    .where(AnyOf(_SUBSCRIBER.c.id, "subscribers"))
+)

@@ -1,0 +1,63 @@
+"""The consent table: where each person stands, derived from the ledger's entries."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, and_, bindparam, delete, update
+
+from mailer.database import Prepared, bulk
+from subscribers.ledger.events import LedgerEntry, status_after
+from subscribers.ledger.reading import CONSENT, Statuses
+from subscribers.models import ConsentKind
+
+
+def apply_entry(statuses: Statuses, line: LedgerEntry) -> None:
+    """Bring `statuses` from before an entry to after it."""
+    event = line.event
+    if event.kind is ConsentKind.ERASED:
+        for key in [key for key in statuses if key[0] == event.subscriber_id]:
+            del statuses[key]
+    elif event.subscriber_id is not None and event.kind is not ConsentKind.RECTIFIED:
+        key = (event.subscriber_id, event.topic)
+        status = status_after(statuses.get(key), event, line.id)
+        if status is not None:
+            statuses[key] = status
+
+
+def store_statuses(connection: Connection, before: Statuses, after: Statuses) -> None:
+    """Bring the consent table from `before` to `after`; nobody else writes there while the lock is held."""
+    new = [
+        {
+            "subscriber_id": subscriber_id,
+            "topic": topic,
+            "state": status.state.value,
+            "since": status.since,
+            "event_id": status.event_id,
+        }
+        for (subscriber_id, topic), status in after.items()
+        if (subscriber_id, topic) not in before
+    ]
+    bulk.insert(connection, CONSENT, new)
+    # In the order in which the gate holds them on PostgreSQL, so that the two never wait for each other.
+    changed = [
+        (person, topic, now.state, now.since, now.event_id)
+        for (person, topic), was in sorted(before.items())
+        if (now := after.get((person, topic), was)) != was
+    ]
+    if changed:
+        _CHANGE_CONSENT.run_each(connection, changed, {})
+    if ended := list(before.keys() - after.keys()):
+        _END_CONSENT.run_each(connection, ended, {})
+
+
+_OF_KEY = and_(CONSENT.c.subscriber_id == bindparam("person"), CONSENT.c.topic == bindparam("about"))
+_CHANGE_CONSENT = Prepared(
+    update(CONSENT)
+    .where(_OF_KEY)
+    .values(
+        state=bindparam("new_state", type_=CONSENT.c.state.type),
+        since=bindparam("new_since", type_=CONSENT.c.since.type),
+        event_id=bindparam("new_entry_id"),
+    ),
+    each=["person", "about", "new_state", "new_since", "new_entry_id"],
+)
+_END_CONSENT = Prepared(delete(CONSENT).where(_OF_KEY), each=["person", "about"])
