@@ -15,6 +15,7 @@ from campaigns.deliveries import workers
 from campaigns.deliveries.workers import Process, worker
 from mailer.database import Database
 from tests.support.deliveries import ANOTHER_MACHINE, LEASE, SentCampaign
+from tests.support.waiting import until
 
 SECOND = timedelta(seconds=1)
 
@@ -106,6 +107,22 @@ def test_a_process_is_gone_when_it_has_ended() -> None:
         _wait_until_ended(child)
         assert process.is_gone()  # nobody has asked for its exit code: it is a zombie
     assert process.is_gone()
+
+
+@pytest.mark.parametrize("name", [b"a) Z 1 2", b"\xff\xfe"], ids=["a parenthesis", "not UTF-8"])
+def test_a_process_with_any_name_is_not_gone_until_it_has_ended(name: bytes) -> None:
+    """A process sets its name by itself (prctl(2), PR_SET_NAME), and the kernel writes it into its status."""
+    rename = f"import ctypes; ctypes.CDLL(None).prctl(15, {name!r}, 0, 0, 0); input(); input()"
+    with subprocess.Popen([sys.executable, "-c", rename], stdin=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        comm = Path(f"/proc/{child.pid}/comm")
+        until(lambda: comm.read_bytes().strip() == name, "the new name")
+        started = Path(f"/proc/{child.pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
+        process = Process(Process.current().host, f"{child.pid}:{started}")
+        assert process.is_gone() is False
+        child.kill()
+        _wait_until_ended(child)
+        assert process.is_gone() is True
 
 
 def test_another_process_that_got_the_number_of_one_that_ended_is_not_it() -> None:
