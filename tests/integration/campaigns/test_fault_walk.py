@@ -28,6 +28,7 @@ from tests.support.fault_table import Case, Mode, cases
 from tests.support.relay import FaultyRelay
 
 EVERY = [case for mode in Mode for case in cases(mode)]
+PARTS = 4  # so that processes share them
 AT_ONCE = 16
 LATER = timedelta(hours=1)
 
@@ -45,10 +46,11 @@ ENDS = {
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
 def test_each_fault_leaves_its_delivery_in_the_state_of_the_table_and_a_later_run_completes_it(
-    database: Database,
+    database: Database, part: int
 ) -> None:
-    table = {f"case-{number}": case for number, case in enumerate(EVERY)}
+    table = {f"case-{number}": case for number, case in enumerate(EVERY[part::PARTS])}
     _one_person_for_each(database, list(table))
     assert asyncio.run(_walk(database, table)) == []
 
