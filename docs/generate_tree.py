@@ -7,7 +7,7 @@ from pathlib import Path
 PICTURE = Path(__file__).resolve().parent / "images" / "ledger-tree.svg"
 
 WIDTH, HEIGHT = 720, 400
-BOX = 150, 46
+BOX = 160, 46
 # Boxes: middle, top, two lines of text, kind.
 BOXES = {
     "checkpoint": (360, 16, "signed checkpoint", "size 4, root", "signed"),
@@ -37,10 +37,10 @@ LOOKS = {
     "other": ("#ffffff", "#767676", "5 4"),
 }
 LEGEND = (
-    ("entry", "what the bundle proves"),
-    ("given", "in the bundle"),
-    ("way", "made again by the reader"),
-    ("other", "not in the bundle"),
+    (24, "entry", "what the bundle proves"),
+    (228, "given", "in the bundle"),
+    (366, "way", "made again by the reader"),
+    (574, "other", "not in the bundle"),
 )
 
 
@@ -63,8 +63,7 @@ def picture() -> str:
         parts.append(f'<text x="{x}" y="{middle}" text-anchor="middle" font-weight="bold">{first}</text>')
         if second:
             parts.append(f'<text x="{x}" y="{y + 37}" text-anchor="middle">{second}</text>')
-    for number, (kind, meaning) in enumerate(LEGEND):
-        x = 24 + number * 176
+    for x, kind, meaning in LEGEND:
         parts.append(_box(x, 364, 18, 18, kind))
         parts.append(f'<text x="{x + 24}" y="378" font-size="13">{meaning}</text>')
     return "\n".join([*parts, "</svg>", ""])

@@ -46,6 +46,11 @@ class Marker:
         """The file."""
         return self._path
 
+    @property
+    def written(self) -> Position | None:
+        """What this object wrote last."""
+        return self._written
+
     def read(self) -> Position | None:
         """What was written last; None where nothing was. Raises ConfigurationError for a file that can't be read."""
         if self._path is None:

@@ -53,6 +53,8 @@ def _findings(context: CommandContext, *, offline: bool) -> Iterator[checks.Chec
     yield from checks.secrets(settings, context.config_path)
     yield from checks.database(base)
     yield from checks.signing_key(settings, base)
+    if (signed := checks.signed_ledger(settings, base)) is not None:
+        yield signed
     yield from context.find_unattended(settings, base)
     yield from checks.sender(settings, None if offline else dns.txt_records)
     if not offline:

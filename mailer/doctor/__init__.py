@@ -12,6 +12,7 @@ from mailer.doctor.checks import (
     secrets,
     signing_key,
 )
+from mailer.doctor.ledger_key import signed_ledger
 from mailer.doctor.results import CheckLevel, CheckResult, failure
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "relay",
     "secrets",
     "sender",
+    "signed_ledger",
     "signing_key",
 ]

@@ -20,9 +20,11 @@ from mailer.quantity import quantity
 from subscribers.ledger.checkpoint import signer_of
 from subscribers.ledger.events import BrokenLink
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
-from subscribers.ledger.tiles import head, read_stored
+from subscribers.ledger.tiles import entry_hashes, head, read_stored
+from subscribers.ledger.tree import Frontier
 
 CLOSE_SECONDS = 5.0
+MOST_NEW_ENTRIES = 20_000  # that are hashed to see that the ledger goes on; for more the tiles are quicker
 
 log = logging.getLogger("mailer.ledger")
 
@@ -33,6 +35,7 @@ class HeadFile:
     def __init__(self, database: Database, path: Path | None) -> None:
         self._database = database
         self._marker = Marker(path)
+        self._known: Frontier | None = None  # of the ledger as it was when this object wrote the file
 
     def is_ahead(self, connection: Connection) -> bool:
         """Whether the database has come less far than the file says, or along another way.
@@ -40,7 +43,16 @@ class HeadFile:
         Raises ConfigurationError for a file that can't be read.
         """
         noted = self._marker.read()
-        return noted is not None and _is_behind(connection, noted)
+        if noted is None or installation_id(connection) != noted.installation:
+            return False  # another installation's says nothing
+        if count_beats(connection, Kind.SEND) < noted.seconds_sent:
+            return True
+        if self._known is not None and (self._known.size, self._known.root.hex()) == (
+            noted.entries,
+            noted.root,
+        ):
+            return not _continues(connection, self._known)
+        return head(connection, noted.entries).root != noted.root
 
     def is_signed(self) -> bool:
         """Whether the file holds a signed checkpoint."""
@@ -83,8 +95,12 @@ class HeadFile:
 
     def remember(self, connection: Connection, *, at_once: bool = False) -> None:
         """Take the database for its newest state; at most once a second, or `at_once`."""
-        if (position := _position(connection)) is not None:
-            self._marker.write(position, at_once=at_once)
+        if (position := _position(connection)) is None:
+            return
+        self._marker.write(position, at_once=at_once)
+        if self._marker.written == position:
+            frontier = read_stored(connection).frontier
+            self._known = frontier if frontier.size == position.entries else None
 
 
 class HeadKeeper:
@@ -145,10 +161,12 @@ def _position(connection: Connection) -> Position | None:
     return Position(installation_id(connection), newest.size, newest.root, beats, checkpoint)
 
 
-def _is_behind(connection: Connection, noted: Position) -> bool:
-    """Whether the database has come less far than `noted`, or along another way. Another installation's says nothing."""
-    if installation_id(connection) != noted.installation:
+def _continues(connection: Connection, known: Frontier) -> bool:
+    """Whether the ledger is `known` with more entries. It costs as much as there are new ones, however many came before."""
+    try:
+        stored = read_stored(connection).frontier
+        if stored.size < known.size or stored.size - known.size > MOST_NEW_ENTRIES:
+            return head(connection, known.size).root == known.root.hex()
+        return known.extended(entry_hashes(connection, known.size, stored.size)) == stored
+    except UNREADABLE_ROW_ERRORS:
         return False
-    if count_beats(connection, Kind.SEND) < noted.seconds_sent:
-        return True
-    return head(connection, noted.entries).root != noted.root

@@ -8,6 +8,7 @@ hashes, those at level L + 1 the roots of the tiles at level L.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -81,6 +82,12 @@ def root_of(hashes: Sequence[bytes]) -> bytes:
     return EMPTY.extended(hashes).root
 
 
+@lru_cache(maxsize=300)
+def _tile_root(hashes: tuple[bytes, ...]) -> bytes:
+    """The root over a full tile; a process asks for the same ones again and again."""
+    return root_of(hashes)
+
+
 class Tree:
     """A tree of `size` entries, as far as tiles hold it.
 
@@ -134,7 +141,8 @@ class Tree:
             shift = level * TILE_BITS
             index, offset = divmod(start >> shift, TILE_WIDTH)
             if tile := self._tile(level, index):
-                return root_of(tile[offset : offset + (width >> shift)])
+                hashes = tile[offset : offset + (width >> shift)]
+                return _tile_root(tuple(hashes)) if len(hashes) == TILE_WIDTH else root_of(hashes)
         if width < TILE_WIDTH:
             return root_of(self._leaves(start, end))
         middle = start + _largest_power_below(width)

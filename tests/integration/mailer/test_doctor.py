@@ -23,8 +23,10 @@ from mailer.doctor.dns import LookupFailed
 from mailer.errors import ConfigurationError
 from mailer.message import dkim
 from mailer.smtp.sasl import Method
+from tests.support.campaign import subscribe
 from tests.support.certificates import loopback_certificates
 from tests.support.relay import FaultyRelay
+from tests.support.signed import write_key
 from tests.support.small_disk import fill, small_disk
 
 KEY = "k" * 32
@@ -378,3 +380,27 @@ def test_an_address_that_does_not_answer_is_found() -> None:
     finding = doctor.public_address(settings(public_url="https://127.0.0.1:1"), unknown_link_answer())
     assert finding.level is CheckLevel.WARN
     assert "mailer serve" in (finding.hint or "")
+
+
+class TestLedgerKey:
+    def test_a_key_that_is_missing_open_or_damaged_is_named(
+        self, sqlite_database: Database, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "mailer.ledger.key"
+        at = settings().model_copy(update={"ledger_key_file": path})
+
+        def level_and_message() -> tuple[CheckLevel, str]:
+            found = doctor.signed_ledger(at, sqlite_database)
+            assert found is not None
+            return found.level, found.message
+
+        assert level_and_message()[0] is CheckLevel.WARN
+        subscribe(sqlite_database, 1)
+        assert level_and_message()[0] is CheckLevel.FAIL
+        assert "nothing is sent" in level_and_message()[1]
+        write_key(tmp_path)
+        assert level_and_message() == (CheckLevel.OK, "the consent ledger is signed")
+        path.chmod(0o644)
+        assert "can be read by other users" in level_and_message()[1]
+        path.write_text("rubbish", encoding="ascii")
+        assert level_and_message()[0] is CheckLevel.FAIL

@@ -247,3 +247,21 @@ def test_a_head_file_of_another_hand_is_named(sqlite_database: Database, tmp_pat
         pytest.raises(MailerError, match="signed by another key, or altered"),
     ):
         HeadFile(sqlite_database, path).check(connection)
+
+
+def test_who_wrote_the_head_file_sees_that_the_ledger_goes_on_and_that_it_took_another_way(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    people = subscribe(sqlite_database, 3)
+    head = HeadFile(sqlite_database, tmp_path / "mailer.head")
+    head.note(at_once=True)
+    withdraw(sqlite_database, people[0])
+    with sqlite_database.read() as connection:
+        assert not head.is_ahead(connection)
+    other = EMPTY.extended([bytes([number] * 32) for number in range(5)])
+    run(
+        sqlite_database,
+        f"UPDATE ledger_checkpoint SET size = 5, root = '{other.root.hex()}', frontier = x'{other.encode().hex()}'",
+    )
+    with sqlite_database.read() as connection:
+        assert head.is_ahead(connection)
