@@ -1,4 +1,4 @@
-"""The campaigns on file: create, find, freeze their content."""
+"""Campaigns in the database: create and find them, and freeze their content."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def create(
     *,
     source: NotesSource | None = None,
 ) -> Campaign:
-    """Put a draft on file; `source` says where its notes come from. Raises InvalidInput for a slug that can't be used or is taken."""
+    """Create a draft; `source` says where its notes come from. Raises InvalidInput for a slug that can't be
+    used or is taken.
+    """
     if not SLUG.fullmatch(slug):
         raise InvalidInput(
             f"{slug!r} can't be a slug",
@@ -76,7 +78,7 @@ def replace_notes(
     images: Mapping[str, InlineImage],
     source: NotesSource,
 ) -> None:
-    """Give a campaign other notes; content that was frozen is dropped."""
+    """Replace the notes of a campaign. Frozen content is dropped."""
     values = {
         "topic": notes.topic,
         "locale": notes.locale,
@@ -94,13 +96,13 @@ def replace_notes(
 
 
 def remove(connection: Connection, campaign_id: int) -> None:
-    """Delete a campaign that has no deliveries; its slug is free again. Digests forget that they made it."""
+    """Delete a campaign without deliveries. Its slug can be used again. Digests lose their reference to it."""
     connection.execute(update(tick).where(tick.c.campaign_id == campaign_id).values(campaign_id=None))
     connection.execute(delete(campaign).where(campaign.c.id == campaign_id))
 
 
 def find(connection: Connection, slug: str) -> Campaign:
-    """The campaign with that slug. Raises NotFound."""
+    """The campaign with this slug. Raises NotFound."""
     row = connection.execute(select(*_COLUMNS).where(campaign.c.slug == slug)).mappings().first()
     if row is None:
         raise NotFound(f"There is no campaign {slug!r}.", hint="`mailer campaigns list` shows all campaigns.")
@@ -114,7 +116,7 @@ def all_campaigns(connection: Connection) -> list[Campaign]:
 
 
 def images_of(connection: Connection, campaign_id: int) -> dict[str, InlineImage]:
-    """The pictures of a campaign by their source."""
+    """The images of a campaign, by their source."""
     rows = connection.execute(
         select(image).where(image.c.campaign_id == campaign_id).order_by(image.c.source)
     )
@@ -122,7 +124,7 @@ def images_of(connection: Connection, campaign_id: int) -> dict[str, InlineImage
 
 
 def freeze(connection: Connection, campaign_id: int, rendered: RenderedNotes, now: datetime) -> None:
-    """Write the content once; from here on it is what everybody gets."""
+    """Store the rendered content. All recipients get this content."""
     frozen = connection.execute(
         update(campaign)
         .where(campaign.c.id == campaign_id, campaign.c.frozen_at.is_(None))
@@ -143,9 +145,9 @@ def freeze(connection: Connection, campaign_id: int, rendered: RenderedNotes, no
 
 
 def frozen_content(connection: Connection, found: Campaign) -> RenderedNotes:
-    """The content as it was frozen.
+    """The frozen content.
 
-    Raises Refused where it does not match its hash: somebody changed it behind our back.
+    Raises Refused if it does not match its hash, because somebody changed it in the database.
     """
     rendered = RenderedNotes(
         subject=found.subject or "",

@@ -1,10 +1,10 @@
-"""Which acts are allowed in which state of a campaign, and the state that each leads to.
+"""The acts that each state of a campaign allows, and the state after each.
 
     draft -> approved -> scheduled -> sending <-> paused -> finished | cancelled
                                  `-> missed     (schedule it again, send it now, or cancel it)
 
-Approval is needed only where the settings require it. A finished campaign is never sent again: people who joined
-later get the next one.
+Approval is needed only where the settings require it. A finished campaign is never sent again: people who
+joined later get the next one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DRAFT, APPROVED, SCHEDULED, MISSED, SENDING, PAUSED, FINISHED, CANCELLED = Campa
 
 
 class Act(StrEnum):
-    """What can be done to a campaign."""
+    """An act on a campaign."""
 
     APPROVE = "approve"
     SCHEDULE = "schedule"
@@ -98,16 +98,16 @@ _PARTICIPLES = {
 
 
 def allows(act: Act, state: CampaignState) -> bool:
-    """Whether `act` may be done in `state`."""
+    """Whether `state` allows `act`."""
     return state in _TRANSITIONS[act]
 
 
 def next_state(
     act: Act, state: CampaignState, slug: str, *, approval_required: bool = False
 ) -> CampaignState:
-    """The state that `act` leads to.
+    """The state after `act`.
 
-    Raises Refused, which says why and what to do, where `act` may not be done in `state`.
+    Raises Refused, with reason and hint, if `state` does not allow `act`.
     """
     if approval_required and act in _NEEDS_APPROVAL and state is DRAFT:
         raise Refused(

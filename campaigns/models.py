@@ -28,10 +28,11 @@ class CampaignState(StrEnum):
 
 
 class DeliveryState(StrEnum):
-    """pending -> claimed -> attempting -> accepted | deferred | rejected | uncertain; withheld without consent.
+    """pending -> claimed -> attempting -> accepted | deferred | rejected | uncertain; withheld without
+    consent.
 
-    `cancelled` is a delivery whose campaign was cancelled before it was accepted, `skipped` one that the operator gave
-    up.
+    `cancelled` is a delivery whose campaign was cancelled before it was accepted, `skipped` one that the
+    operator gave up.
     """
 
     PENDING = "pending"
@@ -61,11 +62,11 @@ class DeliveryReason(StrEnum):
 class CampaignRow(SQLModel, table=True):
     """One release note to one topic; `campaigns.campaign.Campaign` is the value that is read from it.
 
-    `notes` holds the release notes as JSON. `subject`, `html` and `text` are the rendered content with recipient
-    slots, and `content_hash` its SHA-256 (hex); all four are written together, when the content is frozen.
-    `send_window` is the campaign's own; where it is NULL, the settings' window is used. `source` says as JSON where the
-    notes come from. `approved_by` is the name that the approver gave, `approved_login` their login on the machine, and
-    `approved_audience` how many people agreed at that time.
+    `notes` holds the release notes as JSON. `subject`, `html` and `text` are the rendered content with
+    recipient slots, and `content_hash` its SHA-256 (hex); all four are written together, when the content is
+    frozen. `send_window` is the campaign's own; where it is NULL, the settings' window is used. `source` says
+    as JSON where the notes come from. `approved_by` is the name that the approver gave, `approved_login`
+    their login on the machine, and `approved_audience` how many people agreed at that time.
     """
 
     __tablename__ = "campaign"
@@ -95,9 +96,10 @@ class CampaignRow(SQLModel, table=True):
 
 
 class CampaignImage(SQLModel, table=True):
-    """A picture that travels inside a campaign's mail, as it was when the campaign was created.
+    """An image inside the campaign's mail, as it was when the campaign was created.
 
-    `source` is how the notes name it; it is empty for the brand's logo, which joins when the content is frozen.
+    `source` is its source in the notes. It is empty for the brand's logo, which is added when the content is
+    frozen.
     """
 
     __tablename__ = "campaign_image"
@@ -112,9 +114,9 @@ class CampaignImage(SQLModel, table=True):
 
 
 class Schedule(SQLModel, table=True):
-    """A campaign's due time: the instant, and the wall-clock time and IANA zone that were asked for.
+    """A campaign's due time: the instant, and the requested wall-clock time and IANA zone.
 
-    After `start_before` it is missed: it is not started any more.
+    After `start_before` it is missed and does not start.
     """
 
     __tablename__ = "schedule"
@@ -152,8 +154,8 @@ class DigestRow(SQLModel, table=True):
 class DigestTick(SQLModel, table=True):
     """One due time of a digest. The row is unique, so only one host runs the digest.
 
-    `versions` are the lines of the announced releases. The first tick, from the creation of the digest, has the
-    releases that were in the changelog already. A line with "#" is a heading that is not announced.
+    `versions` are the lines of the announced releases. The first tick, from the creation of the digest, has
+    the releases that were in the changelog already. A line with "#" is a heading that is not announced.
     `skipped_because` says why there is no campaign.
     """
 
@@ -183,7 +185,9 @@ class CampaignHold(SQLModel, table=True):
 
 
 class DigestHold(SQLModel, table=True):
-    """A digest of a restored database, held until the operator says whether its releases were announced since."""
+    """A digest of a restored database, held until the operator says whether its releases were announced
+    since.
+    """
 
     __tablename__ = "digest_hold"
 
@@ -196,7 +200,7 @@ class DigestHold(SQLModel, table=True):
 
 
 class Notice(SQLModel, table=True):
-    """What `run-due` has printed, by a hash of the text, or a lasting condition by its name."""
+    """A message that `run-due` has printed, by the hash of its text, or a lasting condition by its name."""
 
     __tablename__ = "notice"
 
@@ -207,8 +211,8 @@ class Notice(SQLModel, table=True):
 class Worker(SQLModel, table=True):
     """A run that holds claims. Its `id` counts up and is the fencing number of every claim it makes.
 
-    A worker whose lease has passed, or whose process is gone, is retired by the next one; a retired worker can
-    record nothing more.
+    A worker whose lease has passed, or whose process is gone, is retired by the next one; a retired worker
+    can record nothing more.
     """
 
     __tablename__ = "worker"
@@ -223,11 +227,12 @@ class Worker(SQLModel, table=True):
 
 
 class Delivery(SQLModel, table=True):
-    """One campaign to one subscriber: exactly one row, whatever happens.
+    """One campaign to one subscriber. There is exactly one row for each pair.
 
-    `subscriber_id` is a number, no reference: the row outlives the person's data, and holds none of it.
-    `attempts` counts the times that the gate let it through; `next_attempt_at` is when it may be tried (again).
-    `smtp_phase`, `reply_code` and `diagnostic` say where the last attempt ended and what the relay replied.
+    `subscriber_id` is a number without a foreign key: the row remains after the person is erased, and has no
+    personal data. `attempts` counts the attempts that passed the gate. `next_attempt_at` is the time of the
+    next attempt. `smtp_phase`, `reply_code` and `diagnostic` say where the last attempt ended and what the
+    relay replied.
     """
 
     __tablename__ = "delivery"

@@ -1,4 +1,4 @@
-"""What cron's `run-due` has printed already: the same is printed again after an hour, and not before."""
+"""The messages that `run-due` has printed. It prints the same message again only after an hour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RELAY_AWAY = "relay-away"
 
 
 def select_new(connection: Connection, messages: Sequence[str], now: datetime) -> list[str]:
-    """Those of `messages` that were not printed within the last hour; they count as printed from now on."""
+    """The messages that were not printed within the last hour. They now count as printed."""
     connection.execute(
         delete(notice).where(notice.c.printed_at < now - AGAIN_AFTER, notice.c.key != RELAY_AWAY)
     )
@@ -26,12 +26,12 @@ def select_new(connection: Connection, messages: Sequence[str], now: datetime) -
 
 
 def begin(connection: Connection, key: str, now: datetime) -> bool:
-    """Note that something lasts from now on; False where that is noted already."""
+    """Record the start of a lasting condition; False if it is recorded already."""
     return _insert(connection, key, now)
 
 
 def end(connection: Connection, key: str) -> bool:
-    """Note that something is over; False where it was not noted."""
+    """Record the end of a lasting condition; False if it was not recorded."""
     return connection.execute(delete(notice).where(notice.c.key == key)).rowcount > 0
 
 

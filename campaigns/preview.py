@@ -1,4 +1,4 @@
-"""A mail, as it would be sent, taken apart again for a browser and an editor."""
+"""Write a complete mail as HTML and text files, for a browser and an editor."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mailer.errors import InvalidInput
 
 
 def write_preview(message: bytes, folder: Path, name: str) -> tuple[Path, Path]:
-    """Write the HTML, its pictures inside, and the text of a complete mail; returns both files.
+    """Write the HTML, with its images, and the text of a complete mail; returns both paths.
 
-    Raises InvalidInput where the folder can't be written to.
+    Raises InvalidInput if the folder can't be written.
     """
     parsed = message_from_bytes(message, policy=policy.default)
     html, text = folder / f"{name}.html", folder / f"{name}.txt"

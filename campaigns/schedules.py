@@ -1,4 +1,4 @@
-"""When campaigns are due, and the start of those that are."""
+"""The due times of campaigns, and the start of due campaigns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ schedule = table(Schedule)
 
 
 def plan(connection: Connection, campaign_id: int, due: DueTime) -> None:
-    """Keep when a campaign is due, in place of an earlier time."""
+    """Store the due time of a campaign. It replaces an earlier one."""
     forget(connection, campaign_id)
     connection.execute(
         insert(schedule).values(
@@ -37,7 +37,7 @@ def forget(connection: Connection, campaign_id: int) -> None:
 
 
 def due_at(connection: Connection, found: Campaign) -> datetime | None:
-    """When a scheduled campaign is due; None for one that is not scheduled."""
+    """The due time of a campaign; None if it is not scheduled."""
     if found.state is not CampaignState.SCHEDULED:
         return None
     statement = select(schedule.c.due_at).where(schedule.c.campaign_id == found.id)
@@ -57,7 +57,7 @@ def slugs_due(connection: Connection, now: datetime) -> list[str]:
 
 
 def start_if_due(connection: Connection, slug: str, now: datetime) -> Missed | None:
-    """Start a scheduled campaign that is due; returns it where it is too late for that.
+    """Start a scheduled campaign that is due; returns it if it is too late.
 
     Where several runs do this at once, the row's lock lets one of them start or miss the campaign.
     """
@@ -79,14 +79,14 @@ def start_if_due(connection: Connection, slug: str, now: datetime) -> Missed | N
 
 
 def is_too_late(connection: Connection, campaign_id: int, now: datetime) -> bool:
-    """Whether a scheduled campaign may not start any more."""
+    """Whether it is too late to start a scheduled campaign."""
     statement = select(schedule.c.start_before).where(schedule.c.campaign_id == campaign_id)
     start_before = connection.execute(statement).scalar_one_or_none()
     return start_before is not None and start_before < now
 
 
 def set_window(connection: Connection, campaign_id: int, window: str | None) -> None:
-    """Keep the campaign's own send window, used in place of the settings'; None for theirs."""
+    """Store the campaign's own send window, which overrides the settings; None for the settings' window."""
     connection.execute(update(campaign).where(campaign.c.id == campaign_id).values(send_window=window))
 
 

@@ -1,4 +1,4 @@
-"""Where a campaign's notes come from, so that they can be read again."""
+"""The source of a campaign's notes, to read them again."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from templates.notes import ReleaseNotes, RemoteImages
 
 @dataclass(frozen=True, slots=True)
 class NotesSource:
-    """A file of notes, and what the operator asked for when the campaign was created.
+    """A file of notes, and the options with which the campaign was created.
 
-    `version` names a changelog's section; without it `path` is a Markdown file of its own. The other options win over
-    what the file says.
+    `version` names a changelog's section; without it `path` is a Markdown file of its own. The other options
+    override the file.
     """
 
     path: str
@@ -43,7 +43,7 @@ class NotesSource:
         return json.dumps(asdict(self), ensure_ascii=False)
 
     def read(self, settings: Settings) -> tuple[ReleaseNotes, dict[str, InlineImage]]:
-        """The notes and their images as they are on disk now. Raises InvalidInput with file and line."""
+        """Read the notes and their images from disk. Raises InvalidInput with file and line."""
         path = Path(self.path)
         locale = parse_locale(self.locale) if self.locale else None
         topic = parse_topic(self.topic) if self.topic is not None else None

@@ -1,4 +1,4 @@
-"""Change a campaign's state, and do in the same transaction what belongs to the change."""
+"""Change the state of a campaign, with all consequences in the same transaction."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _CLEARED = (
 
 
 def check(campaign: Campaign, act: Act, *, approval_required: bool) -> None:
-    """Raise Refused where `act` may not be done, before the work that precedes it."""
+    """Raise Refused if `act` is not allowed. Call it before work that `act` would need."""
     next_state(act, campaign.state, campaign.slug, approval_required=approval_required)
 
 
 @dataclass(frozen=True, slots=True)
 class Approver:
-    """Who approves: the name that they gave, and their login on this machine."""
+    """The approver: the given name, and the login on this machine."""
 
     name: str | None
     login: str | None
 
 
 def approve(connection: Connection, campaign: Campaign, approver: Approver, now: datetime) -> CampaignState:
-    """Approve a campaign for the people who agree now; an earlier approval is replaced."""
+    """Approve a campaign for the current audience. It replaces an earlier approval."""
     state = change_state(connection, campaign, Act.APPROVE, now)
     values = {
         "approved_at": now,
@@ -63,14 +63,14 @@ def change_state(
 
 
 def pause_because(connection: Connection, campaign: Campaign, reason: str, now: datetime) -> None:
-    """Pause a campaign where it is being sent, and keep the reason for the operator."""
+    """Pause a campaign that is being sent, and store the reason."""
     state = _lock(connection, campaign)
     if allows(Act.PAUSE, state):
         _apply(connection, campaign, Act.PAUSE, state, now, because=reason)
 
 
 def finish_if_done(connection: Connection, campaign: Campaign, now: datetime) -> bool:
-    """Finish a campaign where it is being sent and no delivery can change by itself any more; whether it did."""
+    """Finish a campaign that is being sent and has no open delivery; returns whether it did."""
     if deliveries.is_open(connection, campaign.id):
         return False
     state = _lock(connection, campaign)
@@ -81,9 +81,10 @@ def finish_if_done(connection: Connection, campaign: Campaign, now: datetime) ->
 
 
 def decide_restored(connection: Connection, campaign: Campaign, now: datetime, *, resend: bool) -> int:
-    """Apply the operator's decision about a campaign of a restored database; returns how many deliveries it is about.
+    """Apply the operator's decision about a campaign that a restore held; returns the number of its
+    deliveries.
 
-    What is not settled counts as sent, or (`resend`) stays to be sent; what was in doubt is then sent again too.
+    Open deliveries count as sent, or with `resend` are sent later, uncertain ones too.
     """
     state = _lock(connection, campaign)
     holds.release(connection, campaign.id)
@@ -96,7 +97,7 @@ def decide_restored(connection: Connection, campaign: Campaign, now: datetime, *
 
 
 def _lock(connection: Connection, campaign: Campaign) -> CampaignState:
-    """The state as the database has it; nobody else can change it until commit."""
+    """The state in the database, locked until commit."""
     statement = select(table.c.state).where(table.c.id == campaign.id).with_for_update()
     state: CampaignState = connection.execute(statement).scalar_one()
     return state
@@ -142,7 +143,9 @@ def _apply(
 
 
 def _discard_deliveries(connection: Connection, campaign: Campaign) -> None:
-    """Delete the deliveries. Raises Refused where one of them was attempted: a campaign keeps what it has mailed."""
+    """Delete the deliveries. Raises Refused if one was attempted, because the record of sent mails must
+    remain.
+    """
     if not deliveries.discard(connection, campaign.id):
         raise Refused(
             f"Campaign {campaign.slug!r} has offered mails to the relay, so its content and its slug stay.",

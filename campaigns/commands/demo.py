@@ -24,9 +24,9 @@ from mailer.commands import CommandContext, json_option
 def demo(context: CommandContext, folder: Path, stay: bool | None, as_json: bool) -> None:
     """Show the whole cycle on this machine.
 
-    In a folder of its own: people are imported, a box is ticked in an account system, release notes are sent to a mail
-    catcher on this machine, and an unsubscribe link is clicked, after which the box is unticked and the second release
-    leaves that person out.
+    It works in its own folder. It imports people, ticks a box in an account system, and sends release notes
+    to a mail catcher on this machine. Then it clicks an unsubscribe link, which unticks the box, and sends a
+    second release, which that person does not get.
 
     \b
     Example:

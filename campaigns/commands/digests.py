@@ -70,8 +70,8 @@ def create(
 ) -> None:
     """Create a recurring campaign of a changelog's new versions.
 
-    `mailer run-due` makes it when its time has come and sends it; when nothing came in, nothing is sent.
-    Where the settings require approval it stays a draft until it is approved.
+    `mailer run-due` creates and sends it when it is due. Without new versions it sends nothing. If the
+    settings require approval, the campaign stays a draft until it is approved.
 
     \b
     Example:

@@ -33,11 +33,11 @@ WORKER_BEAT_SECONDS = 60.0
 def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
     """Send what is due and stop; for cron.
 
-    Makes the digests and starts the scheduled campaigns that are due, tries deferred mails again, and continues
-    what a dead run left. Several at once share the work. Prints nothing when there is nothing to do, or when another
-    run is sending the rest; missed campaigns, and those that wait for approval, are printed once. What needs a person,
-    such as uncertain mails, a paused campaign or one that can't be started, is printed again each hour; a relay that
-    is away, once.
+    Makes the digests and starts the scheduled campaigns that are due, tries deferred mails again, and
+    continues what a dead run left. Several at once share the work. Prints nothing when there is nothing to
+    do, or when another run is sending the rest; missed campaigns, and those that wait for approval, are
+    printed once. What needs a person, such as uncertain mails, a paused campaign or one that can't be
+    started, is printed again each hour; a relay that is away, once.
 
     \b
     Example:
@@ -80,7 +80,9 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
 
 
 def _attention(context: CommandContext, own: Sequence[RunResult]) -> list[str]:
-    """What needs a person, with the folder, the campaign and the next command; not what this run prints anyway."""
+    """The problems that need a person, with folder, campaign and next command, except those that this run
+    prints itself.
+    """
     with context.database.read() as connection:
         found = reports.overview(connection, context.now(), context.settings.tz)
     printed = {result.status.slug for result in own if result.message}
@@ -92,7 +94,7 @@ def _attention(context: CommandContext, own: Sequence[RunResult]) -> list[str]:
 
 
 def _print_new(context: CommandContext, messages: Sequence[str]) -> None:
-    """Print what was not printed within the last hour."""
+    """Print the messages that were not printed within the last hour."""
     if messages:
         with context.database.write() as connection:
             messages = notices.select_new(connection, messages, context.now())
@@ -101,7 +103,7 @@ def _print_new(context: CommandContext, messages: Sequence[str]) -> None:
 
 
 def _without_known_outage(context: CommandContext, results: Sequence[RunResult]) -> list[RunResult]:
-    """Print once that the relay is away, and once that it is back."""
+    """Print once that the relay is not available, and once that it is available again."""
     is_away = any(result.relay_away for result in results)
     accepted = any(not result.relay_away and not result.message for result in results)
     if not is_away and not accepted:
@@ -133,8 +135,8 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
     """Send what is due, until it is stopped.
 
     It takes the place of cron, on any number of hosts. The first SIGTERM or Ctrl-C ends it after the mails in
-    flight, at most the settings' drain_seconds later; the second ends it at once. It waits while the relay or the
-    database is away, and while the database is locked, full or read-only.
+    flight, at most the settings' drain_seconds later; the second ends it at once. It waits while the relay or
+    the database is away, and while the database is locked, full or read-only.
 
     \b
     Example:

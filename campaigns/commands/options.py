@@ -1,4 +1,4 @@
-"""What the commands of this room share."""
+"""Options and functions that several commands of campaigns share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 
 
 def complete_slug(ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
-    """The slugs that begin so, for the shell's completion; none where they can't be read."""
+    """The slugs with this prefix, for the shell's completion; none if they can't be read."""
     with suppress(MailerError):
         # Completion parses the options of `mailer` and runs nothing, so there is no context of a command yet.
         settings = load_settings(ctx.find_root().params.get("config"))
@@ -75,7 +75,7 @@ def campaigns() -> None:
 
 
 def report_status(context: CommandContext, slug: str, *, as_json: bool, next_step: str = "") -> None:
-    """Report a campaign's state. `next_step` is what to do now, for people."""
+    """Report the state of a campaign. `next_step` tells people what to do."""
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         found = reports.campaign_status(connection, campaign)
@@ -108,7 +108,7 @@ def preflight_of(context: CommandContext, warn: Callable[[str], None] | None = N
 
 
 def confirm(question: str, refusal: str) -> None:
-    """Ask; raises Refused with `refusal` where the answer is not yes, or where nobody can answer."""
+    """Ask the question. Raises Refused with `refusal` if the answer is not yes, or without a terminal."""
     try:
         if click.confirm(question, err=True):
             return
@@ -118,7 +118,9 @@ def confirm(question: str, refusal: str) -> None:
 
 
 def confirm_act(context: CommandContext, slug: str, act: Act, question: str, refusal: str) -> None:
-    """Show where a campaign stands and ask whether to do `act`. Raises Refused, without a question where it can't be done."""
+    """Show where a campaign stands and ask whether to do `act`. Raises Refused, without a question where it
+    can't be done.
+    """
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         status = reports.campaign_status(connection, campaign)

@@ -1,4 +1,4 @@
-"""mailer status: everything that needs attention, on one screen."""
+"""mailer status: all problems that need attention, on one screen."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ EXIT_CODES = {ProblemSeverity.WARNING: 3, ProblemSeverity.FAILURE: 1}
 def status_of_all(context: CommandContext, as_json: bool) -> None:
     """Show what is at work, what is being sent, and what needs attention.
 
-    For monitoring, the exit code is that of the worst: 0 all is well, 3 something for a person to judge, 1 something
-    that breaks a promise until somebody acts. Each line names the command to run.
+    For monitoring, the exit code is that of the worst: 0 all is well, 3 something for a person to judge, 1
+    something that breaks a promise until somebody acts. Each line names the command to run.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""A progress bar while mails go out: how many, how fast, how much longer."""
+"""A progress bar for a run: number, rate and remaining time."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ async def progress(
 ) -> AsyncIterator[None]:
     """Show how many of `total` mails `sender` has sent; without a terminal nothing is drawn.
 
-    The first signal ends the run after the mails in flight; those that are not finished after `drain_seconds` are
-    given up. The second ends the process at once. Both are safe: mails that were in flight are then uncertain.
+    The first signal ends the run after the mails in flight; those that are not finished after `drain_seconds`
+    are given up. The second ends the process at once. Both are safe: mails that were in flight are then
+    uncertain.
     """
     bar = Progress(
         SpinnerColumn(),
@@ -72,7 +73,7 @@ async def _follow(sender: Sender, bar: Progress, task: object) -> None:
 
 
 async def _warn(sender: Sender, console: Console) -> None:
-    """Print when the database begins to fail, and when it is back."""
+    """Print when the database fails, and when it works again."""
     printed: MailerError | None = None
     while True:
         if sender.database_error and not printed:

@@ -1,4 +1,4 @@
-"""Run a campaign from a command: progress, signals, further processes, and how the run ended."""
+"""Run a campaign from a command, with progress bar, signals and further processes, and report the result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ processes_option = click.option(
 def run_campaign(
     context: CommandContext, dispatch: Dispatch, slug: str, processes: int, stop: StopSignals
 ) -> Tally:
-    """Send what is due of a campaign that is being sent."""
+    """Send the due deliveries of a campaign."""
     from campaigns.commands.progress import progress  # noqa: PLC0415 - slow to import, and mostly nothing is due
 
     with context.database.read() as connection:
@@ -45,7 +45,7 @@ def run_campaign(
 def run_due_campaigns(
     context: CommandContext, dispatch: Dispatch, processes: int, stop: StopSignals
 ) -> list[RunResult]:
-    """Send what is due of all campaigns. After a signal the remaining ones are not begun."""
+    """Send the due deliveries of all campaigns. After a signal no other campaign is started."""
     return [
         judge(
             context,
@@ -68,7 +68,7 @@ def _try(context: CommandContext, dispatch: Dispatch, slug: str, processes: int,
 
 
 def judge(context: CommandContext, dispatch: Dispatch, slug: str, tally: Tally) -> RunResult:
-    """Read the campaign's counts after a run, and say how it ended."""
+    """Read the campaign's counts after a run, and judge the run."""
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         status = reports.campaign_status(connection, campaign)

@@ -43,8 +43,8 @@ def schedule(
     """Schedule a campaign and freeze its content. `mailer run-due` sends it when it is due.
 
     Where run-due comes too late (see --max-lateness), the campaign is missed: nothing is sent until it gets a
-    new time. Scheduling it again changes the time. A time that the clocks skip comes as much later as they skip; of a time that comes twice, the first
-    one counts.
+    new time. Scheduling it again changes the time. A time that the clocks skip is moved forward by the same
+    amount. Of a repeated time the first counts.
 
     \b
     Example:
@@ -71,7 +71,7 @@ def schedule(
 @json_option
 @click.pass_obj
 def unschedule(context: CommandContext, slug: str, as_json: bool) -> None:
-    """Take back a campaign's due time. Its content and its approval stay.
+    """Remove a campaign's due time. Its content and its approval do not change.
 
     \b
     Example:

@@ -37,9 +37,9 @@ def send(
 ) -> None:
     """Send a campaign now, or continue one that was interrupted.
 
-    The first Ctrl-C or SIGTERM ends it after the mails in flight; the second ends it at once. Exit code 0: done
-    (deferred mails wait for `mailer run-due`); 3: done, but some were rejected or are uncertain; 75: the relay or
-    the database is away, or it was stopped: run it again later.
+    The first Ctrl-C or SIGTERM ends it after the mails in flight; the second ends it at once. Exit code 0:
+    done (deferred mails wait for `mailer run-due`); 3: done, but some were rejected or are uncertain; 75: the
+    relay or the database is away, or it was stopped: run it again later.
 
     \b
     Example:
@@ -116,7 +116,7 @@ def _do(context: CommandContext, slug: str, act: Act, *, as_json: bool, next_ste
 
 
 def _ask(context: CommandContext, slug: str) -> None:
-    """Show what is about to happen and ask; no answer is a no."""
+    """Show what will be sent, and ask for confirmation."""
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         status = reports.campaign_status(connection, campaign)

@@ -1,4 +1,4 @@
-"""What monitoring asks of the web application: its health, and figures from the database."""
+"""Monitoring of the web application: its health, and figures from the database."""
 
 from __future__ import annotations
 
