@@ -51,9 +51,7 @@ class Dispatch:
         return self._preparation.findings(slug)
 
     def composer(self, slug: str, *, is_proof: bool = False) -> Composer:
-        """A composer with the campaign's current content. With `is_proof` the subject says that the mail is a
-        proof.
-        """
+        """A composer with the campaign's current content. `is_proof` marks the subject as a proof."""
         return self._preparation.composer(slug, is_proof=is_proof)
 
     def source_change(self, slug: str) -> str | None:
@@ -77,8 +75,7 @@ class Dispatch:
     def schedule(
         self, slug: str, due: DueTime, window: str | None = None, preflight: Preflight | None = None
     ) -> CampaignState:
-        """Freeze the content and set the due time, at which `start_due` starts the campaign. `window`
-        overrides the settings.
+        """Freeze the content and set the due time. `window` overrides the settings.
 
         If `preflight` refuses, the campaign does not change.
         """
@@ -100,8 +97,7 @@ class Dispatch:
         return state
 
     def update(self, slug: str, source: NotesSource | None = None) -> CampaignState:
-        """Read the notes again, from `source` or from their former source. The campaign becomes a draft
-        again.
+        """Read the notes again, from `source` or their former source. The campaign becomes a draft.
 
         Approval and due time are removed. Raises Refused if a mail was attempted or the source is unknown.
         """
@@ -153,8 +149,7 @@ class Dispatch:
         return await self._runs.run(slug, watch)
 
     def resolve(self, slug: str, *, resend: bool, only: Sequence[int] = ()) -> int:
-        """Apply the operator's decision about uncertain deliveries; returns how many. A finished campaign
-        reopens.
+        """Apply the decision about uncertain deliveries; returns how many. A finished campaign reopens.
 
         `only` names some of them; raises InvalidInput, with nothing changed, where one of those is not
         uncertain.
@@ -187,8 +182,7 @@ class Dispatch:
         return transitions.decide_restored(connection, campaign, now, resend=resend)
 
     def skip(self, slug: str, only: Sequence[int]) -> int:
-        """Give up pending or deferred deliveries; returns how many. Where no other is left, the campaign
-        finishes.
+        """Give up open deliveries; returns how many. A campaign without others finishes.
 
         Raises InvalidInput, with nothing changed, where one of them is neither pending nor deferred.
         """
