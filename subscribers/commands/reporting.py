@@ -31,7 +31,7 @@ def of_import(report: ImportReport, refusals: Refusals, encoding: str, *, dry_ru
         f"{report.refused:>9,}  refused" + (f", see {refusals.path}" if report.refused else ""),
     ]
     if common := refusals.commonest():
-        lines.append(f"{'':>11}{common[1]:,} of them for one reason: {common[0]}")
+        lines.append(f"{'':>11}{common[1]:,} for this reason: {common[0]}")
     if encoding != "UTF-8":
         lines.append(f"The file was read as {encoding}; --encoding names another one.")
     if report.dropped_columns:

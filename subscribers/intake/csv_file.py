@@ -66,6 +66,8 @@ HINT = (
 )
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(\\t|[^"\r\n\w])"?[,;\t]*', re.IGNORECASE)  # Excel's
+# The first characters of files of Excel and LibreOffice, read as Windows-1252 or as UTF-8.
+_WORKBOOKS = ("PK\x03\x04", "ÐÏ\x11à", "\udcd0\udccf\x11")
 _TEXT_FORMULA = re.compile(r'="([^"]*)"')  # keeps a spreadsheet from taking a text for a number
 _DECORATION = re.compile(r"[\W_]")
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -119,6 +121,11 @@ class PeopleCsv:
         self.dropped: tuple[str, ...] = ()
         for index, title in enumerate(titles):
             self._assign(index, title)
+        if len(titles) == 1 and any(mark in titles[0] for mark in ",;\t"):
+            raise self._header_error(
+                "the whole line stands in quotation marks, so that it is one cell",
+                "Open the file in a spreadsheet, split the column into several, and save it again.",
+            )
         if missing := [field.value for field in REQUIRED if field not in self.columns]:
             found = ", ".join([*self.headers.values(), *self.dropped][:MAX_TITLES_SHOWN])
             raise self._header_error(f"there is no column {' or '.join(missing)}; there are {found}", HINT)
@@ -174,6 +181,10 @@ class PeopleCsv:
     def _titles(self, header: str) -> list[str]:
         if not header.strip():
             raise self._header_error("the header is missing", HINT)
+        if header.startswith(_WORKBOOKS):
+            raise self._header_error(
+                "it is a spreadsheet's own file, not CSV", 'Open it there and save it as "CSV UTF-8".'
+            )
         if "\0" in header or _LONE_SURROGATE.search(header):
             raise self._header_error("it is not text", "Save the file as CSV UTF-8, or name its --encoding.")
         try:

@@ -68,9 +68,11 @@ class Refusals:
             raise self._unwritable(error) from None
 
     def commonest(self) -> tuple[str, int] | None:
-        """The reason of the most rows, with its column, and how many those are; None where no two rows share one."""
+        """The reason of the most rows, with its column, and how many those are; None where there are several and no two rows share
+        one.
+        """
         found = next(iter(self._reasons.most_common(1)), None)
-        if found is None or found[1] == 1:
+        if found is None or (found[1] == 1 and len(self._reasons) > 1):
             return None
         (column, reason), rows = found
         return f"{column}: {reason}" if column else reason, rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,6 +17,7 @@ from subscribers.intake import (
     ApplicantReader,
     PeopleCsv,
     Refusal,
+    Refusals,
     as_text,
     encoding_name,
     parse_answer,
@@ -168,3 +170,24 @@ class TestWhatSpreadsheetsWriteInCells:
             InvalidInput, match="no column opted_in or opted_in_at; there are Mailadres, Naam"
         ):
             read("Naam;Mailadres\nJan;jan@example.nl\n")
+
+    @pytest.mark.parametrize("start", [b"PK\x03\x04\x14\0\x06\0", bytes.fromhex("d0cf11e0a1b11ae1")])
+    def test_a_workbook_is_named_as_such(self, start: bytes) -> None:
+        with pytest.raises(InvalidInput, match="own file, not CSV") as refused:
+            read(start + bytes(range(256)) * 20)
+        assert "CSV UTF-8" in (refused.value.hint or "")
+
+    def test_a_header_in_one_cell_is_named_as_such(self) -> None:
+        with pytest.raises(InvalidInput, match="whole line stands in quotation marks"):
+            read('"e-mailadres;toestemming;toestemming_op"\n"jan@example.nl;ja;1-5-2026"\n')
+
+
+def test_the_commonest_reason_of_refusals_is_told_with_its_column(tmp_path: Path) -> None:
+    with Refusals(tmp_path / "refused.csv") as refusals:
+        assert refusals.commonest() is None
+        refusals.write(Refusal(2, "Datum", "it is empty"))
+        assert refusals.commonest() == ("Datum: it is empty", 1)
+        refusals.write(Refusal(3, "", "it has 1 cell where the header has 6"))
+        assert refusals.commonest() is None
+        refusals.write(Refusal(4, "Datum", "it is empty"))
+        assert refusals.commonest() == ("Datum: it is empty", 2)
