@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from benchmarks import assembly, audience, campaign, programs, relays, scaling, unsubscribe
+from benchmarks import account_api, assembly, audience, campaign, programs, relays, scaling, unsubscribe
 from benchmarks.audience import copied
 from benchmarks.bench import CONNECTIONS, Bench
 from benchmarks.campaign import Sent
@@ -242,9 +242,9 @@ def unsubscribes(bench: Bench) -> Section:
         Row(f"{what}: p99", Goal(100, "ms", at_most=True), median(tails), tails),
     ]
     section.table(
-        ("round", "POSTs/s", "median, ms", "p99, ms"),
+        ("round", "POSTs/s", "median, ms", "p99, ms", "CPU of the server a POST, µs"),
         [
-            (number, f"{each.rate:,.0f}", f"{each.median_ms:.1f}", f"{each.p99_ms:.1f}")
+            (number, f"{each.rate:,.0f}", f"{each.median_ms:.1f}", f"{each.p99_ms:.1f}", f"{each.cpu_us:.0f}")
             for number, each in enumerate(found, 1)
         ],
     )
@@ -252,6 +252,37 @@ def unsubscribes(bench: Bench) -> Section:
     folder.mkdir()
     unsubscribe.measure(folder, bench.sizes.profiled, 100, profile=profile)
     section.profile(f"Where the server's time goes, for {bench.sizes.profiled:,} POSTs", [profile])
+    return section
+
+
+def consents(bench: Bench) -> Section:
+    """Consents through the API, one request each."""
+    section = Section("Consents through the API")
+    lines = []
+    for at_once, goal in ((1, None), (20, Goal(500, "/s"))):
+        found = []
+        for number in range(bench.sizes.rounds):
+            folder = bench.folder / f"account-api-{at_once}-{number}"
+            folder.mkdir()
+            found.append(account_api.measure(folder, bench.sizes.posts // 10, at_once))
+        rates, tails = [each.rate for each in found], [each.p99_ms for each in found]
+        if goal is not None:
+            what = f"consents by API, {at_once} at a time, one process, SQLite"
+            section.rows += [
+                Row(what, goal, median(rates), rates),
+                Row(f"{what}: p99", Goal(100, "ms", at_most=True), median(tails), tails),
+            ]
+        lines += [
+            (
+                at_once,
+                f"{each.rate:,.0f}",
+                f"{each.median_ms:.1f}",
+                f"{each.p99_ms:.1f}",
+                f"{each.cpu_us:.0f}",
+            )
+            for each in found
+        ]
+    section.table(("at a time", "POSTs/s", "median, ms", "p99, ms", "CPU of the server a POST, µs"), lines)
     return section
 
 
@@ -304,6 +335,7 @@ PARTS = (
     Part("real-relays", real_relays),
     Part("large", large),
     Part("unsubscribe", unsubscribes),
+    Part("api", consents),
     Part("start-up", start_up),
     Part("model", model),
     Part("audience-sizes", audience_sizes),

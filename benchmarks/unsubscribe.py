@@ -1,25 +1,20 @@
 """How many unsubscribe requests per second one process answers, 100 at a time, on SQLite.
 
 The server is a process of its own, as `mailer serve` runs it. Each POST withdraws somebody else's consent, and
-all of them are looked up afterwards. The load comes from one plain asyncio process with warm connections.
-"""
+all of them are looked up afterwards."""
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import statistics
-import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import Popen
 
-import uvloop
 from pydantic import SecretStr
 from sqlalchemy import func, insert, select
 
+from benchmarks.http_load import Load, post, request
 from benchmarks.programs import HOST, free_port, profiled, serving
 from mailer.config import Settings, key_source
 from mailer.database import Database, installation_id, table
@@ -34,16 +29,7 @@ KEY = "a-key-for-as-long-as-this-benchmark-runs"
 FORM = b"List-Unsubscribe=One-Click"
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawals:
-    """The results: requests per second, and each request's milliseconds."""
-
-    rate: float
-    median_ms: float
-    p99_ms: float
-
-
-def measure(folder: Path, requests: int, at_once: int, *, profile: Path | None = None) -> Withdrawals:
+def measure(folder: Path, requests: int, at_once: int, *, profile: Path | None = None) -> Load:
     """Withdraw `requests` people, `at_once` at a time; `profile` gets the profile of the server's event loop."""
     port = free_port()
     settings = Settings(folder=folder, public_url=f"http://{HOST}:{port}", secret_keys=(SecretStr(KEY),))
@@ -54,16 +40,16 @@ def measure(folder: Path, requests: int, at_once: int, *, profile: Path | None =
         links = Links(key_source(settings), installation_id(connection), settings.public_url)
     urls = [links.url(number, address(number), TOPIC, "en") for number in range(1, requests + 1)]
     paths = [url.removeprefix(settings.public_url) for url in urls]
-    with server(folder, settings, port, profile):
-        seconds, latencies = uvloop.run(post_all(port, paths, at_once))
+    posts = [request(path, FORM, "Content-Type: application/x-www-form-urlencoded") for path in paths]
+    with server(folder, settings, port, profile) as process:
+        load = post(port, process.pid, posts, at_once)
     with database.read() as connection:
         withdrawn = connection.execute(
             select(func.count()).where(table(Consent).c.state == ConsentKind.WITHDRAWN)
         ).scalar_one()
     assert withdrawn == requests, f"{withdrawn} of {requests} were withdrawn"
     database.close()
-    percentiles = statistics.quantiles(latencies, n=100)
-    return Withdrawals(requests / seconds, percentiles[49] * 1000, percentiles[98] * 1000)
+    return load
 
 
 def enrol(database: Database, people: int) -> None:
@@ -106,28 +92,3 @@ def server(
         "MAILER_DATABASE_URL": f"sqlite:///{folder / 'mailer.db'}",
     }
     return serving(command, port, extra=variables, stop=signal.SIGINT if profile else signal.SIGTERM)
-
-
-async def post_all(port: int, paths: list[str], at_once: int) -> tuple[float, list[float]]:
-    """POST each path once over `at_once` connections; returns the seconds, and each request's."""
-    waiting, latencies = iter(paths), []
-
-    async def client() -> None:
-        reader, writer = await asyncio.open_connection(HOST, port)
-        for path in waiting:
-            began = time.perf_counter()
-            writer.write(
-                b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n"
-                b"Content-Type: application/x-www-form-urlencoded\r\n\r\n%b"
-                % (path.encode(), len(FORM), FORM)
-            )
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200"), head
-            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-            await reader.readexactly(length)
-            latencies.append(time.perf_counter() - began)
-        writer.close()
-
-    began = time.perf_counter()
-    await asyncio.gather(*(client() for _ in range(at_once)))
-    return time.perf_counter() - began, latencies
