@@ -95,11 +95,12 @@ def serving(
     command: Sequence[str | Path],
     port: int,
     *,
+    cwd: Path = ROOT,
     extra: Mapping[str, str] | None = None,
     stop: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server; yields once it listens on `port`. Raises Failed if it does not."""
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(extra))
+    process = subprocess.Popen(command, cwd=cwd, env=environment(extra))
     try:
         deadline = time.monotonic() + 30
         while not _listens(port):

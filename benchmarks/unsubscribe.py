@@ -91,4 +91,6 @@ def server(
         "MAILER_PUBLIC_URL": settings.public_url,
         "MAILER_DATABASE_URL": f"sqlite:///{folder / 'mailer.db'}",
     }
-    return serving(command, port, extra=variables, stop=signal.SIGINT if profile else signal.SIGTERM)
+    return serving(
+        command, port, cwd=folder, extra=variables, stop=signal.SIGINT if profile else signal.SIGTERM
+    )
