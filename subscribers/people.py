@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
-from mailer.database import AnyOf, bulk, reserve_ids
+from mailer.database import AnyOf, Prepared, bulk, reserve_ids
 from mailer.errors import InvalidInput
 from subscribers.address import EmailAddress, HashedAddress
 from subscribers.commitments import commit_to_subject, fresh_nonces
@@ -98,8 +98,11 @@ def find(connection: Connection, address: EmailAddress) -> Person | None:
 
 def find_all(connection: Connection, address_keys: Collection[str]) -> dict[str, Person]:
     """The people with these addresses, by address key."""
-    rows = connection.execute(select(SUBSCRIBER).where(AnyOf(SUBSCRIBER.c.email_normalised, address_keys)))
-    return {row.email_normalised: person_from_row(row) for row in rows}
+    people = map(_person, _FIND.rows(connection, {"keys": list(address_keys)}))
+    return {person.email_normalised: person for person in people}
+
+
+_FIND = Prepared(select(SUBSCRIBER).where(AnyOf(SUBSCRIBER.c.email_normalised, "keys")))
 
 
 def find_by_hashes(connection: Connection, address_hashes: Collection[str]) -> dict[str, Person]:
@@ -175,6 +178,15 @@ def is_part_of_another(connection: Connection, email: str) -> bool:
 def remove(connection: Connection, number: int) -> None:
     """Delete a person and their consents."""
     connection.execute(delete(SUBSCRIBER).where(SUBSCRIBER.c.id == number))
+
+
+def _person(values: Sequence[Any]) -> Person:
+    """The person with these values, in the order of the table's columns."""
+    number, salutation, first_name, surname, email, normalised, address_hash, key_id, nonce, created_at = (
+        values
+    )
+    names, hashed = Names(salutation, first_name, surname), HashedAddress(address_hash, key_id)
+    return Person(number, names, email, normalised, hashed, nonce, created_at)
 
 
 def person_from_row(row: Row[Any]) -> Person:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, exists, insert, select, update
 
-from mailer.database import AnyOf, table, upsert
+from mailer.database import AnyOf, Prepared, table, upsert
 from mailer.errors import ConfigurationError
 from subscribers.address import AddressHasher, HashedAddress
 from subscribers.leaver import Leaver, LeaverKind, note_leaver
@@ -98,10 +98,14 @@ def find(
     Raises ConfigurationError where a suppression was made with a key that is no longer in the settings:
     nobody can tell then whose it is, so nobody may be added.
     """
-    if not connection.execute(select(exists(select(SUPPRESSION)))).scalar_one():
+    [(are_any,)] = _ARE_ANY.rows(connection, {})
+    if not are_any:
         return {}
     _check_keys(connection, hasher)
     return _find(connection, hasher, address_keys)
+
+
+_ARE_ANY = Prepared(select(exists(select(SUPPRESSION))))
 
 
 def find_recognisable(

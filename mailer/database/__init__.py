@@ -10,14 +10,13 @@ from __future__ import annotations
 from mailer.database.after_commit import note
 from mailer.database.any_of import AnyOf
 from mailer.database.attachment import attached
-from mailer.database.bulk import Row, insert
+from mailer.database.bulk import Row, insert, reserve_ids
 from mailer.database.columns import BIG, one_of, table
 from mailer.database.dialect import (
     analyze,
     insert_if_absent,
     is_postgresql,
     lock_table,
-    reserve_ids,
     upsert,
 )
 from mailer.database.engine import Clock, Database

@@ -12,7 +12,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.sqltypes import UTCDateTime
 
@@ -35,6 +35,17 @@ def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
         _copy(connection, table, cells)
     else:
         _insert(connection, table, cells)
+
+
+def reserve_ids(connection: Connection, table: Table, count: int) -> Sequence[int]:
+    """`count` numbers for the table's ``id`` that were never used before. It needs a lock against other writers."""
+    if is_postgresql(connection):
+        drawn = text("SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)")
+        return connection.execute(drawn, {"name": table.name, "count": count}).scalars().all()
+    with driver_cursor(connection) as cursor:
+        row = cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,)).fetchone()
+    last = row[0] if row else 0
+    return range(last + 1, last + 1 + count)
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[_Cells]) -> None:

@@ -39,16 +39,6 @@ def upsert(connection: Connection, table: Table, row: Mapping[str, Any], *, newe
     )
 
 
-def reserve_ids(connection: Connection, table: Table, count: int) -> Sequence[int]:
-    """`count` numbers for the table's ``id`` that were never used before. It needs a lock against other writers."""
-    if is_postgresql(connection):
-        drawn = text("SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)")
-        return connection.execute(drawn, {"name": table.name, "count": count}).scalars().all()
-    used = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
-    last = connection.execute(used, {"name": table.name}).scalar_one_or_none() or 0
-    return range(last + 1, last + 1 + count)
-
-
 def lock_table(connection: Connection, table: Table) -> None:
     """Wait until no other transaction writes to `table`, and keep others from writing until this one ends.
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, assert_never
 
 from sqlalchemy import Connection
 
+from mailer.database import savepoint
 from mailer.errors import Refused
 from subscribers import ledger, people, rights, suppression
 from subscribers.account import idempotency, wordings
@@ -65,7 +66,7 @@ class AccountRequests:
         A damaged ledger refuses a request with 503, except withdrawals and erasures.
         """
         try:
-            with connection.begin_nested():
+            with savepoint(connection):
                 return self._apply(connection, submissions, now)
         except DAMAGE_ERRORS:
             if len(submissions) > 1:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, Index, Integer, String, Text, delete, select
+from sqlalchemy import Column, Connection, Index, Integer, String, Text, bindparam, delete, select
 from sqlmodel import Field, SQLModel
 
 from mailer.config import KeySource
-from mailer.database import BIG, AnyOf, insert, table
+from mailer.database import BIG, AnyOf, Prepared, insert, table
 from mailer.keyed_hash import KeyedHash
 
 KEPT_FOR = timedelta(days=1)
@@ -87,14 +87,20 @@ def find(
     """The stored answers to requests with these keys within a day, by the key's hash."""
     if not fingerprints:
         return {}
-    recent = select(REQUEST).where(
-        AnyOf(REQUEST.c.key_hash, [fingerprint.key_hash for fingerprint in fingerprints]),
-        REQUEST.c.answered_at > now - KEPT_FOR,
-    )
+    hashes = [fingerprint.key_hash for fingerprint in fingerprints]
+    rows = _FIND.rows(connection, {"keys": hashes, "after": now - KEPT_FOR})
     return {
-        row.key_hash: Answered(row.body_hash, row.status, json.loads(row.answer))
-        for row in connection.execute(recent)
+        key_hash: Answered(body_hash, status, json.loads(answer))
+        for key_hash, body_hash, status, answer in rows
     }
+
+
+_FIND = Prepared(
+    select(REQUEST.c.key_hash, REQUEST.c.body_hash, REQUEST.c.status, REQUEST.c.answer).where(
+        AnyOf(REQUEST.c.key_hash, "keys"), REQUEST.c.answered_at > bindparam("after")
+    )
+)
+_FORGET = Prepared(delete(REQUEST).where(AnyOf(REQUEST.c.key_hash, "keys")))
 
 
 def remember(
@@ -105,8 +111,7 @@ def remember(
     """Store answers: fingerprint, status, values, and the id of the subscriber whom the request is about."""
     if not answers:
         return
-    outdated = AnyOf(REQUEST.c.key_hash, [fingerprint.key_hash for fingerprint, *_ in answers])
-    connection.execute(delete(REQUEST).where(outdated))
+    _FORGET.run(connection, {"keys": [fingerprint.key_hash for fingerprint, *_ in answers]})
     rows = [
         {
             "key_hash": fingerprint.key_hash,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
+from mailer.database import Prepared
 from mailer.errors import NotFound, Refused
 from subscribers import ledger
 from subscribers.ledger import WORDING, text_hash
@@ -44,9 +45,16 @@ def find(connection: Connection, sha256: str, topic: str) -> RegisteredWording |
 
     Imports may have stored a text under several languages or versions; then the result is the newest.
     """
-    registered = select(*_COLUMNS).where(WORDING.c.sha256 == sha256, WORDING.c.topic == topic)
-    row = connection.execute(registered.order_by(WORDING.c.first_used_at.desc()).limit(1)).first()
-    return RegisteredWording(*row) if row else None
+    rows = _FIND.rows(connection, {"hash": sha256, "about": topic})
+    return RegisteredWording(*rows[0]) if rows else None
+
+
+_FIND = Prepared(
+    select(*_COLUMNS)
+    .where(WORDING.c.sha256 == bindparam("hash"), WORDING.c.topic == bindparam("about"))
+    .order_by(WORDING.c.first_used_at.desc())
+    .limit(1)
+)
 
 
 def register(

@@ -160,7 +160,7 @@ def _parse_address(raw: str) -> EmailAddress:
         written = named[1]
     if written.startswith("'"):
         raise InvalidInput("it begins with an apostrophe, as a spreadsheet marks text; remove it")
-    if invisible := next((one for one in written if category(one) == "Cf"), None):
+    if not written.isascii() and (invisible := next((one for one in written if category(one) == "Cf"), None)):
         raise InvalidInput(f"it has an invisible character (U+{ord(invisible):04X})")
     return normalise(written)
 

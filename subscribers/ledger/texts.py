@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
-from mailer.database import AnyOf, bulk, insert_if_absent
+from mailer.database import AnyOf, Prepared, bulk, insert_if_absent
 from mailer.errors import InvalidInput
 from subscribers.commitments import commit_to_note, commit_to_wording, fresh_nonces, text_hash
 from subscribers.ledger.events import LedgerEntry
@@ -33,9 +33,13 @@ def store_wording(
     sha256 = text_hash(wording)
     names = {"language": language, "topic": topic, "version": version}
     commitment = commit_to_wording(sha256, **names)
-    row = {"commitment": commitment, "sha256": sha256, "text": wording, "first_used_at": now} | names
-    insert_if_absent(connection, WORDING, row)
+    if not _IS_STORED.rows(connection, {"named": commitment}):
+        row = {"commitment": commitment, "sha256": sha256, "text": wording, "first_used_at": now} | names
+        insert_if_absent(connection, WORDING, row)
     return commitment
+
+
+_IS_STORED = Prepared(select(WORDING.c.commitment).where(WORDING.c.commitment == bindparam("named")))
 
 
 def store_note(connection: Connection, note: str, subscriber_id: int | None = None) -> str:

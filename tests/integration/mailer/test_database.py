@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
 from campaigns.models import CampaignRow
-from mailer.database import Database
+from mailer.database import Database, savepoint
 from mailer.database.postgresql_setup import IDLE_IN_TRANSACTION_SECONDS
 from mailer.errors import ConfigurationError, InvalidInput, Locked, MailerError, TryAgainLater
 
@@ -46,6 +47,20 @@ def test_an_error_rolls_everything_back(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert names(database) == []
+
+
+def test_a_step_that_raises_is_undone_and_its_transaction_goes_on(database: Database) -> None:
+    def add(connection: Connection, *added: str) -> None:
+        with savepoint(connection):
+            for name in added:
+                connection.execute(INSERT, {"name": name})
+
+    with database.write() as connection:
+        add(connection, "first")
+        with pytest.raises(DBAPIError):
+            add(connection, "second", "first")
+        add(connection, "third")
+    assert names(database) == ["first", "third"]
 
 
 def test_a_reader_sees_one_state_and_blocks_no_writer(database: Database) -> None:
