@@ -15,6 +15,7 @@ from mailer.database import Database
 from tests.support.campaign import SECRET, draft, subscribe
 from tests.support.installed import InstalledMailer
 from tests.support.relays.server import LOGIN, RealRelay
+from tests.support.signed import write_key
 
 OPEN = ("pending", "deferred")
 
@@ -56,6 +57,7 @@ class SendCampaign:
         self._before = relay.taken()
         subscribe(database, people)
         draft(database)
+        write_key(folder)
         url = database.url.render_as_string(hide_password=False)
         settings: dict[str, object] = {
             "host": "localhost",
