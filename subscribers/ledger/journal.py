@@ -1,6 +1,6 @@
 """The leavers' journal: a file outside the database that says who left, so that a restored backup does not forget them.
 
-It also says whose address does not exist. Decision 013 says why nothing is taken out of it.
+It also says whose address does not exist. Decision 014 says why nothing is taken out of it.
 
 One JSON object a line: the keyed hash of the address, topic, kind and time. A file that can't be written delays nobody
 and keeps nobody from leaving.
