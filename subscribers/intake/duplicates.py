@@ -30,7 +30,18 @@ class AddressTable:
     def set(self, address_hash: str, value: int) -> None:
         """Give this address a number."""
         mark = _mark(address_hash)
+        self._put(self._slot(mark), mark, value)
+
+    def add(self, address_hash: str, value: int) -> int | None:
+        """Give a new address a number; returns the number of one that has one already."""
+        mark = _mark(address_hash)
         slot = self._slot(mark)
+        if self._marks[slot]:
+            return self._values[slot]
+        self._put(slot, mark, value)
+        return None
+
+    def _put(self, slot: int, mark: int, value: int) -> None:
         self._count += not self._marks[slot]
         self._marks[slot] = mark
         self._values[slot] = value
@@ -67,10 +78,7 @@ class SeenAddresses:
 
     def first_row(self, address_hash: str, row: int) -> int | None:
         """The first row with this address; None if that is `row`."""
-        first = self._rows.get(address_hash)
-        if first is None:
-            self._rows.set(address_hash, row)
-        return first
+        return self._rows.add(address_hash, row)
 
 
 def _mark(address_hash: str) -> int:
