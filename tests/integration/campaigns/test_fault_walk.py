@@ -46,10 +46,15 @@ ENDS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    ("engine", "part"),
+    # The engine makes no difference to most faults: PostgreSQL gets every second one.
+    [("sqlite", 0), ("sqlite", 1), ("sqlite", 2), ("sqlite", 3), ("postgresql", 0), ("postgresql", 2)],
+)
 def test_each_fault_leaves_its_delivery_in_the_state_of_the_table_and_a_later_run_completes_it(
-    database: Database, part: int
+    request: pytest.FixtureRequest, engine: str, part: int
 ) -> None:
+    database: Database = request.getfixturevalue(f"{engine}_database")
     table = {f"case-{number}": case for number, case in enumerate(EVERY[part::PARTS])}
     _one_person_for_each(database, list(table))
     assert asyncio.run(_walk(database, table)) == []
