@@ -78,6 +78,7 @@ class UnsubscribeEndpoint:
         self._keys = keys
         self._public_url = public_url
         self._links: Links | None = None
+        self._reading_installation = asyncio.Lock()  # the first visitor reads it; the others wait for that
         self._database = database
         self._commits = commits
         self._pages = pages
@@ -128,11 +129,15 @@ class UnsubscribeEndpoint:
     async def _get_links(self) -> Links:
         """The links of this installation, whose id is in the database."""
         if self._links is None:
-            async with asyncio.timeout(ANSWER_SECONDS), self._database.session() as session:
-                connection = await session.connection()
-                installation = await connection.run_sync(installation_id)
-            self._links = Links(self._keys, installation, self._public_url)
+            async with asyncio.timeout(ANSWER_SECONDS), self._reading_installation:
+                self._links = self._links or await self._read_links()
         return self._links
+
+    async def _read_links(self) -> Links:
+        async with self._database.session() as session:
+            connection = await session.connection()
+            installation = await connection.run_sync(installation_id)
+        return Links(self._keys, installation, self._public_url)
 
     async def _show(self, target: Target) -> Response:
         if target.is_nobody:
