@@ -39,6 +39,15 @@ def read_file(path: Path, largest: int) -> bytes:
     return bytes(content)
 
 
+def file_version(path: Path) -> tuple[int, int, int] | None:
+    """What differs once a file is replaced or written: inode, size, time of the change in ns. None without a file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 @contextmanager
 def locked_folder(path: Path) -> Iterator[None]:
     """Lock the folder of the file `path` (links are followed), so that one process at a time writes in it.

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from mailer.config.files import read_settings_file
 from mailer.config.settings import MIN_SECRET_LENGTH, SECRETS_NAME, Settings
 from mailer.errors import InvalidInput
+from mailer.files import file_version
 
 RECHECK_SECONDS = 1.0
 
@@ -64,7 +65,7 @@ class KeysOfFiles:
     def __init__(self, paths: Sequence[Path], ring: KeyRing) -> None:
         self._paths = tuple(paths)
         self._ring = ring
-        self._versions = _versions(self._paths)
+        self._versions = [file_version(path) for path in self._paths]
         self._looked_at = self._read_at = time.monotonic()
         self._lock = threading.Lock()
 
@@ -78,7 +79,7 @@ class KeysOfFiles:
     def _look(self, now: float) -> None:
         with self._lock:
             self._looked_at = now
-            versions = _versions(self._paths)
+            versions = [file_version(path) for path in self._paths]
             if versions == self._versions or now - self._read_at < RECHECK_SECONDS:
                 return
             self._versions, self._read_at = versions, now
@@ -129,15 +130,3 @@ def _checked(keys: Sequence[Any]) -> tuple[bytes, ...]:
     if not all(isinstance(key, str) and len(key) >= MIN_SECRET_LENGTH for key in keys):
         raise ValueError("a key is too short")
     return tuple(key.encode() for key in keys)
-
-
-def _versions(paths: Sequence[Path]) -> list[tuple[int, int, int] | None]:
-    return [_version(path) for path in paths]
-
-
-def _version(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns

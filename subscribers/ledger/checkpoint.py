@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select
 
 from mailer.database import attached
 from mailer.errors import ConfigurationError
+from mailer.files import file_version
 from mailer.quantity import quantity
 from subscribers.ledger.events import BrokenLink
 from subscribers.ledger.reading import EVENT, UNREADABLE_ROW_ERRORS
@@ -86,7 +87,7 @@ class LedgerSigner:
 
             return ledger_key.read(path)
 
-        return cls(find_key, lambda: _version(path))
+        return cls(find_key, lambda: file_version(path))
 
     @property
     def key(self) -> LedgerKey | None:
@@ -184,11 +185,3 @@ def _first_that_gives(connection: Connection, size: int) -> int | None:
     found = select(EVENT.c.id).where(EVENT.c.id > size, EVENT.c.kind.not_in(TAKING_AWAY))
     entry_id: int | None = connection.execute(found.order_by(EVENT.c.id).limit(1)).scalar_one_or_none()
     return entry_id
-
-
-def _version(path: Path) -> object:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
