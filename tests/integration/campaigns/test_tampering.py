@@ -15,6 +15,7 @@ from subscribers.ledger import BrokenLink
 from subscribers.models import ConsentKind
 from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, unwatched, withdraw
 from tests.support.relay import FaultyRelay
+from tests.support.tampering import tamper
 
 AGREED, LEFT = "person1@example.com", "person2@example.com"
 
@@ -26,22 +27,6 @@ def office(database: Database) -> Database:
     withdraw(database, people[1])
     draft(database)
     return database
-
-
-def tamper(database: Database, *statements: str) -> None:
-    """Run statements as somebody with all rights."""
-    with database.engine.connect() as connection:
-        if database.is_sqlite:
-            connection.connection.execute("PRAGMA foreign_keys=OFF")
-            triggers = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
-            for (name,) in triggers.all():
-                connection.execute(text(f"DROP TRIGGER {name}"))
-        else:
-            connection.execute(text("SET session_replication_role = replica"))
-        for statement in statements:
-            connection.execute(text(statement))
-        connection.commit()
-    database.engine.dispose()
 
 
 async def mailed(database: Database) -> tuple[set[str], MailerError | None]:

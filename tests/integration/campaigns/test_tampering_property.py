@@ -38,6 +38,7 @@ from tests.support.campaign import (
 )
 from tests.support.relay import FaultyRelay
 from tests.support.signed import signed
+from tests.support.tampering import with_all_rights
 
 EXAMPLES = int(os.environ.get("MAILER_TESTS_TAMPERINGS", "60"))
 HASHER = AddressHasher([SECRET.encode()])
@@ -122,23 +123,12 @@ def rows(database: Database) -> Rows:
 def tamper(database: Database, rng: random.Random) -> list[str]:
     """Alter, swap or delete one to three values or rows, as somebody with all rights on the database does."""
     told = []
-    with database.engine.connect() as connection:
-        if database.is_sqlite:
-            connection.connection.execute("PRAGMA foreign_keys=OFF")
-            connection.connection.execute("PRAGMA ignore_check_constraints=ON")
-            for (name,) in connection.execute(
-                text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-            ).all():
-                connection.execute(text(f"DROP TRIGGER {name}"))
-        else:
-            connection.execute(text("SET session_replication_role = replica"))
+    with with_all_rights(database) as connection:
         for _ in range(rng.randint(1, 3)):
             table = rng.choice(list(EVIDENCE))
             act = rng.choice((_alter, _alter, _alter, _swap, _delete))
             with suppress(DBAPIError), connection.begin_nested():
                 told.append(act(connection, table, rng))
-        connection.commit()
-    database.engine.dispose()
     return told
 
 

@@ -17,6 +17,7 @@ from tests.support.campaign import SECRET, TOPIC, dispatch_for, draft, subscribe
 from tests.support.campaign import settings_for as sending_settings
 from tests.support.links import address_of, links_in, target_of
 from tests.support.relay import FaultyRelay
+from tests.support.tampering import tamper
 from tests.support.web_server import serving
 from web import create_app
 
@@ -79,7 +80,7 @@ POSTGRESQL_DAMAGES = [
 def damage(database: Database, statement: str) -> None:
     """Run `statement` as somebody with all rights could, or a failing disk."""
     if database.is_sqlite:
-        _damage_sqlite(database, statement)
+        tamper(database, statement)
     else:
         _damage_postgresql(database, statement)
     database.engine.dispose()
@@ -103,19 +104,6 @@ def _damage_postgresql(database: Database, statement: str) -> None:
             for (change,) in connection.execute(text(made)).all():
                 connection.execute(text(change))
         connection.execute(text(statement))
-
-
-def _damage_sqlite(database: Database, statement: str) -> None:
-    with database.engine.connect() as connection:
-        driver = connection.connection
-        driver.execute("PRAGMA foreign_keys=OFF")
-        driver.execute("PRAGMA ignore_check_constraints=ON")
-        for (name,) in connection.execute(
-            text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-        ).all():
-            connection.execute(text(f"DROP TRIGGER {name}"))
-        connection.execute(text(statement))
-        connection.commit()
 
 
 @pytest.fixture(params=DAMAGES)

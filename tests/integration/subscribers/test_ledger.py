@@ -17,6 +17,7 @@ from subscribers import audience, ledger
 from subscribers.ledger import EVERY_TOPIC, BrokenLink, NewEvent
 from subscribers.models import Channel, ConsentKind, Subscriber, SuppressionReason
 from tests.support.campaign import subscribe
+from tests.support.tampering import tamper
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TOPIC = "release-notes"
@@ -182,7 +183,7 @@ def tampered(database: Database) -> Database:
 def test_verify_names_the_first_line_that_was_tampered_with(
     tampered: Database, statement: str, line: int, problem: str
 ) -> None:
-    change_behind_the_keys(tampered, statement)
+    tamper(tampered, statement)
     with pytest.raises(BrokenLink, match=problem) as broken, tampered.read() as connection:
         ledger.verify(connection)
     assert broken.value.line_id == line
@@ -195,9 +196,7 @@ def forge(database: Database, entry_id: int, **changes: Any) -> None:
     assert entry is not None
     forged = ledger.make_entry(entry_id, replace(entry.event, **changes), entry.recorded_at)
     columns = ", ".join(f"{name} = '{value}'" for name, value in changes.items())
-    change_behind_the_keys(
-        database, f"UPDATE consent_event SET {columns}, hash = '{forged.hash}' WHERE id = {entry_id}"
-    )
+    tamper(database, f"UPDATE consent_event SET {columns}, hash = '{forged.hash}' WHERE id = {entry_id}")
 
 
 def test_verify_finds_an_entry_that_was_written_anew_with_its_own_hash(tampered: Database) -> None:
@@ -241,7 +240,7 @@ def test_verify_names_the_first_line_with_what_its_column_never_holds(
         for name in ("jan", "piet", "els", "an"):
             grant(connection, add_person(connection, name))
         unlock_ledger(connection)
-    change_behind_the_keys(sqlite_database, statement)
+    tamper(sqlite_database, statement)
     with pytest.raises(BrokenLink) as broken, sqlite_database.read() as connection:
         ledger.verify(connection)
     assert broken.value.line_id == line
@@ -251,7 +250,7 @@ def test_verify_names_the_first_line_with_what_its_column_never_holds(
     "statement", ["UPDATE wording SET text = 'Yes, sell my data.'", "DELETE FROM wording"]
 )
 def test_nothing_is_proved_with_a_wording_that_was_tampered_with(tampered: Database, statement: str) -> None:
-    change_behind_the_keys(tampered, statement)
+    tamper(tampered, statement)
     with pytest.raises(BrokenLink, match="line 1: its wording"), tampered.read() as connection:
         ledger.prove(connection, 1, TOPIC)
 
@@ -284,21 +283,6 @@ def test_appends_from_several_connections_form_one_ledger(database: Database) ->
         list(threads.map(often, people))
     with database.read() as connection:
         assert ledger.verify(connection).events == 40
-
-
-def change_behind_the_keys(database: Database, statement: str) -> None:
-    """Run `statement` as someone with all rights, without the references between tables."""
-    with database.engine.connect() as connection:
-        if database.is_sqlite:
-            connection.connection.execute("PRAGMA foreign_keys=OFF")
-            connection.connection.execute("PRAGMA ignore_check_constraints=ON")
-            connection.execute(text("DROP TRIGGER IF EXISTS wording_no_update"))
-            connection.execute(text("DROP TRIGGER IF EXISTS wording_no_delete"))
-        else:
-            connection.execute(text("SET session_replication_role = replica"))
-        connection.execute(text(statement))
-        connection.commit()
-    database.engine.dispose()
 
 
 @pytest.mark.parametrize("people", [1, 300])

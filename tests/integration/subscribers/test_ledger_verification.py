@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import text
 
 from mailer.database import Database
 from subscribers import ledger
@@ -13,27 +12,12 @@ from subscribers.ledger import BrokenLink
 from subscribers.ledger.tree import EMPTY, root_of
 from subscribers.models import Channel, ConsentKind
 from tests.support.campaign import TOPIC, agree, subscribe, withdraw
+from tests.support.tampering import tamper
 
 
 def verify(database: Database, noted: str | None = None) -> ledger.Verified:
     with database.read() as connection:
         return ledger.verify(connection, noted=noted)
-
-
-def change(database: Database, *statements: str) -> None:
-    """Run statements as someone with all rights, without triggers and references."""
-    with database.engine.connect() as connection:
-        if database.is_sqlite:
-            connection.connection.execute("PRAGMA foreign_keys=OFF")
-            for table in ("consent_event", "wording"):
-                for act in ("update", "delete"):
-                    connection.execute(text(f"DROP TRIGGER IF EXISTS {table}_no_{act}"))
-        else:
-            connection.execute(text("SET session_replication_role = replica"))
-        for statement in statements:
-            connection.execute(text(statement))
-        connection.commit()
-    database.engine.dispose()
 
 
 def broken(database: Database, noted: str | None = None) -> tuple[int, str]:
@@ -71,7 +55,7 @@ def test_the_first_line_that_cites_an_altered_wording_is_named(database: Databas
     with database.write() as connection:
         name = ledger.store_wording(connection, "Another text.", now, topic=TOPIC)
     agree(database, people[1], topic="security")
-    change(database, f"UPDATE wording SET text = 'Mail me all.' WHERE commitment <> '{name}'")
+    tamper(database, f"UPDATE wording SET text = 'Mail me all.' WHERE commitment <> '{name}'")
     assert broken(database) == (1, "its wording was altered")
 
 
@@ -80,14 +64,14 @@ def test_an_altered_wording_that_no_line_cites_is_named_by_no_line(database: Dat
     with database.write() as connection:
         name = ledger.store_wording(connection, "Another text.", datetime.now(UTC), topic=TOPIC)
     assert verify(database).events == 1
-    change(database, f"UPDATE wording SET text = 'Mail me all.' WHERE commitment = '{name}'")
+    tamper(database, f"UPDATE wording SET text = 'Mail me all.' WHERE commitment = '{name}'")
     assert broken(database) == (0, "its wording was altered")
 
 
 def test_the_first_line_whose_wording_is_missing_is_named(database: Database) -> None:
     people = subscribe(database, 2)
     withdraw(database, people[0])
-    change(database, "DELETE FROM wording")
+    tamper(database, "DELETE FROM wording")
     assert broken(database) == (1, "its wording is missing")
 
 
@@ -108,7 +92,7 @@ def test_the_last_line_about_a_person_whose_consent_was_changed_is_named(
     first, second, _ = subscribe(database, 3)
     withdraw(database, first)
     agree(database, second, topic="security")
-    change(database, statement)
+    tamper(database, statement)
     named, problem = broken(database)
     assert (named, problem) == (
         line,
@@ -130,7 +114,7 @@ def test_an_unreadable_consent_is_named_by_the_last_line_and_the_person_before(
     sqlite_database: Database,
 ) -> None:
     subscribe(sqlite_database, 3)
-    change(
+    tamper(
         sqlite_database,
         "PRAGMA ignore_check_constraints=ON",
         "UPDATE consent SET since = 'once' WHERE subscriber_id = 3",
@@ -142,7 +126,7 @@ def test_an_unreadable_consent_is_named_by_the_last_line_and_the_person_before(
 
 def test_a_ledger_whose_end_was_cut_off_lacks_the_entries_of_its_checkpoint(database: Database) -> None:
     subscribe(database, 3)
-    change(
+    tamper(
         database,
         "DELETE FROM consent WHERE subscriber_id >= 2",
         "DELETE FROM consent_event WHERE subscriber_id >= 2",
@@ -154,7 +138,7 @@ def test_a_ledger_whose_end_was_cut_off_lacks_the_entries_of_its_checkpoint(data
 def test_people_without_any_line_show_that_the_end_is_missing(database: Database) -> None:
     subscribe(database, 3)
     root = EMPTY.root.hex()
-    change(
+    tamper(
         database,
         "DELETE FROM consent",
         "DELETE FROM consent_event",

@@ -20,6 +20,7 @@ from subscribers.ledger.tree import EMPTY
 from subscribers.models import Channel, ConsentKind
 from tests.support.campaign import TOPIC, agree, subscribe, withdraw
 from tests.support.signed import LEDGER_KEY, signed
+from tests.support.tampering import tamper
 
 
 def problem(database: Database, check: Callable[..., object] = ledger.verify) -> tuple[int, str]:
@@ -32,21 +33,6 @@ def checkpoint(database: Database) -> str | None:
     with database.read() as connection:
         note: str | None = connection.execute(text("SELECT signed FROM ledger_checkpoint")).scalar_one()
     return note
-
-
-def run(database: Database, *statements: str) -> None:
-    """As somebody with all rights."""
-    with database.engine.connect() as connection:
-        if database.is_sqlite:
-            connection.connection.execute("PRAGMA foreign_keys=OFF")
-            for act in ("update", "delete"):
-                connection.execute(text(f"DROP TRIGGER IF EXISTS consent_event_no_{act}"))
-        else:
-            connection.execute(text("SET session_replication_role = replica"))
-        for statement in statements:
-            connection.execute(text(statement))
-        connection.commit()
-    database.engine.dispose()
 
 
 def is_ahead(database: Database, folder: Path) -> bool:
@@ -104,7 +90,7 @@ def test_a_ledger_written_anew_with_its_tree_is_not_the_one_that_was_signed(
             for one in ledger.entries(connection)
         ]
     frontier = EMPTY.extended([bytes.fromhex(one.hash) for one in entries])
-    run(
+    tamper(
         sqlite_database,
         *(
             f"UPDATE consent_event SET channel = 'api', hash = '{one.hash}' WHERE id = {one.id}"
@@ -121,7 +107,7 @@ def test_entries_that_were_cut_off_with_their_checkpoint_are_missing(sqlite_data
     with sqlite_database.read() as connection:
         frontier = connection.execute(text("SELECT size, root, hex(frontier) FROM ledger_checkpoint")).one()
     withdraw(sqlite_database, people[2])
-    run(
+    tamper(
         sqlite_database,
         "DELETE FROM consent_event WHERE id = 4",
         "UPDATE consent SET state = 'granted', event_id = 3 WHERE subscriber_id = 3",
@@ -142,7 +128,7 @@ def test_entries_that_were_cut_off_with_their_checkpoint_are_missing(sqlite_data
 )
 def test_a_checkpoint_without_its_signature_is_none(sqlite_database: Database, change: str) -> None:
     people = subscribe(sqlite_database, 1)
-    run(sqlite_database, f"UPDATE ledger_checkpoint SET signed = {change}")
+    tamper(sqlite_database, f"UPDATE ledger_checkpoint SET signed = {change}")
     for check in (ledger.verify, ledger.verify_quickly):
         assert "sign" in problem(sqlite_database, check)[1]
     with pytest.raises(BrokenLink):
@@ -192,7 +178,7 @@ def test_a_ledger_of_before_its_key_is_signed_once_by_command(
     head.note()
     with sqlite_database.read() as connection:
         assert ledger.verify(connection).signed == 2
-    run(sqlite_database, "UPDATE ledger_checkpoint SET signed = NULL")
+    tamper(sqlite_database, "UPDATE ledger_checkpoint SET signed = NULL")
     with sqlite_database.write() as connection, pytest.raises(Refused, match="signed before"):
         ledger.sign_as_it_is(connection, head)
 
@@ -231,7 +217,7 @@ def test_the_head_file_never_holds_what_was_added_without_the_key(
     head.note(at_once=True)
     with sqlite_database.read() as connection:
         assert head.check(connection) == 2
-    run(sqlite_database, "UPDATE ledger_checkpoint SET signed = NULL")
+    tamper(sqlite_database, "UPDATE ledger_checkpoint SET signed = NULL")
     head.note(at_once=True)
     with sqlite_database.read() as connection:
         assert head.check(connection) == 2
@@ -259,7 +245,7 @@ def test_who_wrote_the_head_file_sees_that_the_ledger_goes_on_and_that_it_took_a
     with sqlite_database.read() as connection:
         assert not head.is_ahead(connection)
     other = EMPTY.extended([bytes([number] * 32) for number in range(5)])
-    run(
+    tamper(
         sqlite_database,
         f"UPDATE ledger_checkpoint SET size = 5, root = '{other.root.hex()}', frontier = x'{other.encode().hex()}'",
     )
