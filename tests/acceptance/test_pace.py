@@ -2,6 +2,7 @@
 
 `MAILER_TESTS_PACE_SECONDS` says for how long it is measured; `make soak` takes a minute, on a quiet machine. On a busy
 one the processes may fall behind, and a relay that stands still for a moment then counts more mails in the next second.
+So there the test only says that no mail comes too early.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PER_SECOND = 50
 WORKERS = 3
 SECONDS = int(os.environ.get("MAILER_TESTS_PACE_SECONDS", "10"))
 IS_QUIET = "MAILER_TESTS_PACE_SECONDS" in os.environ
-SLOWEST, LARGEST_CROWD = (0.95, 1.2) if IS_QUIET else (0.3, 1.5)  # of the limit
+SLOWEST, LARGEST_CROWD = 0.95, 1.2  # of the limit
 
 
 class TimedRelay(FaultyRelay):
@@ -56,6 +57,7 @@ def test_three_workers_together_keep_the_pace_of_one_relay(
         with (tmp_path / "mailer.toml").open("a", encoding="utf-8") as config:
             config.write(f"[smtp.limits]\nper_second = {PER_SECOND}\n")
         dispatch_for(database, settings_for(relay.port)).start("notes")
+        began = time.monotonic()
         command: list[str | Path] = [mailer.command, "campaigns", "send", "notes", "--yes"]
         runs = [
             subprocess.Popen(
@@ -76,5 +78,10 @@ def test_three_workers_together_keep_the_pace_of_one_relay(
     sent = bisect_left(moments, begin + SECONDS) - bisect_left(moments, begin)
     crowd = max(bisect_left(moments, moment + 1) - number for number, moment in enumerate(moments))
     report_figures(f"{engine}: {sent / SECONDS:.2f} a second for {SECONDS} s, at most {crowd} in any second")
-    assert SLOWEST * PER_SECOND <= sent / SECONDS <= 1.05 * PER_SECOND
-    assert crowd <= LARGEST_CROWD * PER_SECOND
+    too_early = [
+        n for n, moment in enumerate(moments) if n - PER_SECOND > 1.02 * PER_SECOND * (moment - began)
+    ]
+    assert not too_early
+    if IS_QUIET:
+        assert SLOWEST * PER_SECOND <= sent / SECONDS <= 1.05 * PER_SECOND
+        assert crowd <= LARGEST_CROWD * PER_SECOND

@@ -141,7 +141,7 @@ def odd_requests(proxy: ReverseProxy, token: str) -> None:
             if "half" not in text:
                 secure.recv(100)
     with suppress(httpx.TransportError):
-        httpx.get(f"http://localhost:{proxy.plain_port}/mail/u/{token}", timeout=10, follow_redirects=False)
+        httpx.get(f"http://localhost:{proxy.plain_port}/mail/u/{token}", timeout=60, follow_redirects=False)
 
 
 def call_api(proxy: ReverseProxy, api_token: str) -> dict[str, int]:

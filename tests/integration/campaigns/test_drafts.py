@@ -225,9 +225,9 @@ def visit(url: str) -> tuple[str, str]:
     """The page, and the answer to a one-click request."""
     from urllib.request import Request, urlopen  # noqa: PLC0415 - only here
 
-    with urlopen(url, timeout=10) as got:  # noqa: S310
+    with urlopen(url, timeout=60) as got:  # noqa: S310
         page = got.read().decode()
-    with urlopen(Request(url, data=b"List-Unsubscribe=One-Click"), timeout=10) as posted:  # noqa: S310
+    with urlopen(Request(url, data=b"List-Unsubscribe=One-Click"), timeout=60) as posted:  # noqa: S310
         return page, posted.read().decode()
 
 
