@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -286,6 +287,25 @@ def consents(bench: Bench) -> Section:
     return section
 
 
+def breach(bench: Bench) -> Section:
+    """The documents of a breach of the large audience's database."""
+    people = bench.audience(bench.sizes.large)
+    done = programs.run(
+        [programs.find("mailer", "none: it is this project's own"), "privacy", "breach",
+         "--since", "2025-01-01", "--output", "breach", "--json"],
+        cwd=people.folder,
+    )  # fmt: skip
+    shutil.rmtree(people.folder / "breach")
+    section = Section("The documents of a breach")
+    what = f"all documents of a breach that concerns {people.people:,} people"
+    section.rows += [
+        Row(what, Goal(60, "s", at_most=True), done.seconds),
+        Row(f"{what}: peak memory", Goal(150, "MB", at_most=True), done.peak_bytes / 1e6),
+    ]
+    section.lines.append(f"{done.cpu_seconds:.1f} s of CPU.")
+    return section
+
+
 def start_up(_bench: Bench) -> Section:
     """The cost of `mailer --help`."""
     mailer = programs.find("mailer", "none: it is this project's own")
@@ -333,6 +353,7 @@ PARTS = (
     Part("signed", signed),
     Part("round-trips", round_trips),
     Part("real-relays", real_relays),
+    Part("breach", breach),
     Part("large", large),
     Part("unsubscribe", unsubscribes),
     Part("api", consents),

@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -93,6 +94,27 @@ def write_file(path: Path, content: bytes, mode: int) -> None:
             new.unlink()
         verb = "can't be written" if target.exists() else "can't be created"
         raise ConfigurationError(f"{path} {verb}: {error.strerror}.") from None
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Fill a new folder, for its owner only: it gets its name at the end, with everything in it, or not at all.
+
+    Raises InvalidInput where `path` exists already or can't be made.
+    """
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    if path.exists():
+        raise InvalidInput("it exists already; name a new folder.", where=str(path))
+    try:
+        partial.mkdir(0o700)
+    except OSError as error:
+        raise InvalidInput(f"it can't be created: {error.strerror}.", where=str(path)) from None
+    try:
+        yield partial
+        partial.rename(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def _target(path: Path) -> Path:

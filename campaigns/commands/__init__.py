@@ -1,6 +1,7 @@
 """The commands for the product team and cron: campaigns, deliveries, digests, run-due, worker, restore, demo."""
 
-from campaigns.commands import drafts as drafts  # these four add their commands to the group
+from campaigns.commands import breach as breach  # these five add their commands to the groups
+from campaigns.commands import drafts as drafts
 from campaigns.commands import review as review
 from campaigns.commands import schedule as schedule
 from campaigns.commands import sending as sending
@@ -12,12 +13,14 @@ from campaigns.commands.due import run_due, worker
 from campaigns.commands.options import campaigns
 from campaigns.commands.overview import status_of_all
 from campaigns.commands.restore import restore
+from subscribers.commands import privacy
 
 __all__ = [
     "campaigns",
     "deliveries_group",
     "demo",
     "digests",
+    "privacy",
     "restore",
     "run_due",
     "status_of_all",

@@ -20,6 +20,7 @@ from campaigns.deliveries.claims import (
     is_open,
 )
 from campaigns.deliveries.gate import Answer, Attempt, Halted, Withheld, attempt
+from campaigns.deliveries.mailed import count_mails, mailed_between
 from campaigns.deliveries.retry import Settlement, next_attempt, settlement_for
 from campaigns.deliveries.settlement import (
     address_hashes,
@@ -50,12 +51,14 @@ __all__ = [
     "cancel_open",
     "claim",
     "count_claimable",
+    "count_mails",
     "delivery",
     "discard",
     "enrol",
     "has_due",
     "is_being_sent",
     "is_open",
+    "mailed_between",
     "next_attempt",
     "resolve",
     "return_to_claimed",

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from mailer.config.privacy_settings import PrivacySettings
 from mailer.config.relay_settings import NamedRelay, RelaySettings
 from mailer.config.value_types import (
     Colour,
@@ -136,6 +137,7 @@ class Settings(BaseSettings):
     dkim: DkimSettings = DkimSettings()
     webhooks: WebhookSettings = WebhookSettings()
     serve: ServeSettings = ServeSettings()
+    privacy: PrivacySettings = PrivacySettings()
     ledger_key_file: Path = Path(LEDGER_KEY_NAME)
     folder: Path = Path()
     file: Path = Path(CONFIG_NAME)

@@ -1,4 +1,4 @@
-"""Commands about the duties of the controller: replay."""
+"""Commands about the duties of the controller: replay. The layer above adds those that need deliveries."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from subscribers.ledger import JOURNAL_NAME, read_journal
 
 @click.group()
 def privacy() -> None:
-    """Carry out the duties of a controller: replay.
+    """Carry out the duties of a controller: breach, replay.
 
     \b
     Example:
-      mailer privacy replay
+      mailer privacy breach --since "2026-11-27 18:00" --output breach
     """
 
 

@@ -1,0 +1,143 @@
+"""mailer privacy breach: the documents of a data breach. It joins the group of the layer below."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from campaigns import deliveries
+from mailer.commands import CommandContext, json_option
+from mailer.errors import InvalidInput
+from mailer.files import new_folder
+from mailer.quantity import quantity
+from subscribers.commands.privacy import privacy
+from subscribers.intake import FORMS, parse_consent_time
+from subscribers.rights import breach as breaches
+from subscribers.rights.breach import Category, Incident, Mailed, Scope
+from subscribers.rights.breach_documents import PEOPLE_NAME, Breach, write_documents, write_people
+
+
+@privacy.command()
+@click.option("--since", required=True, metavar="TIME", help=f"From when data could be read: {FORMS}.")
+@click.option("--until", metavar="TIME", help="Until when; now by default.")
+@click.option(
+    "--scope",
+    type=click.Choice([scope.value for scope in Scope]),
+    default=Scope.DATABASE.value,
+    show_default=True,
+    help="What could be read: the database, mail on its way, the pages and the API, or a file.",
+)
+@click.option(
+    "--noticed", metavar="TIME", help="When it was noticed, from which the periods run; now by default."
+)
+@click.option(
+    "--output",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The new folder that gets the documents.",
+)
+@json_option
+@click.pass_obj
+def breach(
+    context: CommandContext,
+    since: str,
+    until: str | None,
+    scope: str,
+    noticed: str | None,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Write the documents of a data breach (articles 33, 34).
+
+    They say whose data were concerned, which and how many, by when to tell whom. The new folder gets controllers.txt, the report to the controllers in the settings; authority.txt, the fields of
+    the notification to the authority; letter.en.txt and letter.nl.txt; people.csv, the people concerned, with
+    language and greeting; and facts.json. What only you know stands in [square brackets] in them. The letters are
+    written and not sent. The folder holds personal data: delete it when it is no longer needed.
+
+    Everyone on file is concerned where the database or a file, such as a backup, could be read; of mail the
+    recipients of the period; of the pages and the API those whose consent came or ended through them.
+
+    \b
+    Example:
+      mailer privacy breach --since "2026-11-27 18:00" --until "2026-11-28 09:30" --output breach
+    """
+    now = context.now()
+    incident = Incident(
+        Scope(scope),
+        _time(context, since, now, "--since"),
+        _time(context, until, now, "--until"),
+        _time(context, noticed, now, "--noticed"),
+    )
+    if incident.since >= incident.until:
+        raise InvalidInput("it is not before --until.", where="--since")
+    with new_folder(output) as folder:
+        found = _assess(context, incident, folder)
+        names = write_documents(folder, found, context.settings)
+    values = found.values(context.settings) | {
+        "folder": output,
+        "files": [PEOPLE_NAME, *names],
+        "letters_sent": False,
+    }
+    context.report(values, _summary(context, found, output), as_json=as_json)
+
+
+def _assess(context: CommandContext, incident: Incident, folder: Path) -> Breach:
+    """Find what the breach concerns, and write who is concerned."""
+    is_relay = incident.scope is Scope.RELAY
+    with context.database.read() as connection:
+        mailed = Mailed(
+            deliveries.mailed_between(incident.since, incident.until),
+            deliveries.count_mails(connection, incident.since if is_relay else None, incident.until),
+        )
+        people = breaches.concerned_people(connection, incident, mailed)
+        by_language = write_people(folder, people, context.settings.locale)
+        total = by_language.total()
+        return Breach(
+            incident,
+            total,
+            dict(by_language.most_common()),
+            breaches.count_gone(connection, incident, mailed),
+            breaches.count_records(connection, incident, mailed, total),
+        )
+
+
+def _summary(context: CommandContext, found: Breach, output: Path) -> str:
+    settings, incident = context.settings, found.incident
+    languages = ", ".join(f"{language} {number:,}" for language, number in found.by_language.items())
+    lines = [
+        f"{quantity(found.people, 'person', 'people')} on file"
+        + (f" ({languages})" if languages else "")
+        + f"; {found.gone:,} no longer on file.",
+        *(f"  {number:>12,}  {_label(category)}" for category, number in found.records.items()),
+        "",
+    ]
+    told = ", ".join(controller.name for controller in settings.privacy.controllers)
+    moments = {
+        f"Tell the controllers ({told or 'none are in the settings: [[privacy.controllers]]'})": (
+            incident.tell_controllers_by(settings.privacy)
+        ),
+        f"Notify {settings.privacy.authority}": incident.notify_authority_by(settings.privacy),
+    }
+    lines += [
+        f"{act} by {moment.astimezone(settings.tz):%Y-%m-%d %H:%M %Z}." for act, moment in moments.items()
+    ]
+    lines.append(
+        f"{output} has the documents. The letters are written and not sent; fill in what stands in [brackets]."
+    )
+    return "\n".join(lines)
+
+
+def _label(category: Category) -> str:
+    return category.value.replace("_", " ")
+
+
+def _time(context: CommandContext, written: str | None, now: datetime, option: str) -> datetime:
+    if written is None:
+        return now
+    try:
+        return parse_consent_time(written, context.settings.tz, now)
+    except InvalidInput as error:
+        raise InvalidInput(f"{error.reason}.", where=option) from None
