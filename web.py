@@ -29,12 +29,14 @@ from mailer.observability import Metric, Metrics
 from mailer.webhooks import Reach
 from subscribers.ledger import OutsideFiles
 from subscribers.self_service import View, unsubscribe
+from subscribers.service_mails import delivery as service_mails
 from subscribers.web import COUNTED, UnsubscribeEndpoint, ledger_key_route
 from subscribers.web.api import ConsentApi
 from subscribers.webhooks.delivery import Result, WebhookDelivery
 from templates.page import Pages
 
 WEBHOOK_CALLS = "mailer_webhook_calls_total"
+SERVICE_MAILS = "mailer_service_mails_total"
 ANSWERS = "mailer_http_answers_total"
 ANSWER_SECONDS = "mailer_http_answer_seconds"
 
@@ -68,6 +70,9 @@ class Application:
             | {
                 ANSWERS: Metric("Answers over HTTP, by route and status.", {"route": (), "status": ()}),
                 WEBHOOK_CALLS: Metric("Webhook calls, by result.", {"result": tuple(Result)}),
+                SERVICE_MAILS: Metric(
+                    "Service mails, by result of the attempt.", {"result": tuple(service_mails.Result)}
+                ),
             },
             {
                 ANSWER_SECONDS: Metric(
@@ -76,11 +81,12 @@ class Application:
             },
             FIGURES,
         )
+        self._brand = brand_of(settings)
         self._monitoring = Monitoring(self._database, self.metrics)
         self._unsubscribe = UnsubscribeEndpoint(
             self._database,
             self._commits,
-            Pages(brand_of(settings), settings.templates_dir),
+            Pages(self._brand, settings.templates_dir),
             self.metrics,
             keys=key_source(settings),
             public_url=settings.public_url,
@@ -114,10 +120,13 @@ class Application:
         """What was submitted is committed before the application ends."""
         gc.freeze()  # else every full collection walks all imported code: 50 ms that every visitor waits
         calling = asyncio.create_task(self._call_webhooks())
+        delivery = self._service_mails()
+        mailing = asyncio.create_task(delivery.run())
         self._monitoring.start()
         yield
         calling.cancel()
         await asyncio.wait([calling])
+        await delivery.finish(mailing)
         gc.unfreeze()
         await self._commits.close()
         await self._api.close()
@@ -134,6 +143,15 @@ class Application:
             lambda result: self.metrics.count(WEBHOOK_CALLS, result=result.value),
         )
         await delivery.run()
+
+    def _service_mails(self) -> service_mails.ServiceMailDelivery:
+        return service_mails.ServiceMailDelivery(
+            self._database,
+            self._settings,
+            lambda: self._brand,
+            key_source(self._settings),
+            lambda result: self.metrics.count(SERVICE_MAILS, result=result.value),
+        )
 
     @cached_property
     def _clock(self) -> Clock:

@@ -129,3 +129,9 @@ def readable_address(email: str) -> str:
         return f"{local}{at}{idna.decode(domain)}" if "xn--" in domain else email
     except idna.IDNAError:
         return email
+
+
+def mask_email(email: str) -> str:
+    """A masked address that its owner recognises: ``z…@example.com``."""
+    local_part, _, domain = str(email).rpartition("@")
+    return f"{local_part[:1]}…@{domain}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NewType
 
-from mailer.config import TOPIC_PATTERN
+from mailer.config import TOPIC_PATTERN, TopicSettings
 from mailer.errors import InvalidInput
+from templates.language import Locale
 
 Topic = NewType("Topic", str)
 """A topic's name, as `parse_topic` returns it."""
@@ -33,3 +35,12 @@ def parse_topic(name: str, *, where: str | None = None) -> Topic:
             "such as release-notes.",
         )
     return Topic(name)
+
+
+def title_of(topics: Mapping[str, TopicSettings], topic: str, locale: Locale) -> str:
+    """The title of a topic in a language, as the settings have it; else in the other one, else its name."""
+    found = topics.get(topic)
+    if found is None:
+        return topic
+    in_language = {"nl": found.nl, "en": found.en}
+    return in_language[locale] or found.nl or found.en or topic

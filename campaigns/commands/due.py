@@ -14,14 +14,16 @@ from campaigns.commands.options import dispatch_of, preflight_of
 from campaigns.commands.runs import exit_with, processes_option, run_due_campaigns
 from campaigns.commands.stop_signals import StopSignals, stop_signals
 from campaigns.digests import DigestRun, Digests
+from campaigns.notes import brand_of
 from campaigns.sending import Dispatch, RunResult
 from campaigns.timing import Missed
 from mailer.commands import CommandContext, json_option
-from mailer.config import KeySource, key_source
+from mailer.config import KeySource, Settings, key_source
 from mailer.database import Database, Kind, beat
 from mailer.errors import MailerError, Refused
 from mailer.webhooks import Reach
-from subscribers import webhooks
+from subscribers import service_mails, webhooks
+from templates.brand import Brand
 
 WORKER_BEAT_SECONDS = 60.0
 
@@ -48,6 +50,7 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
     webhooks.call_due(*_webhook_parts(context))
     try:
         with stop_signals() as stop:
+            _send_service_mails(context)
             started = _start_due(context, dispatch, lambda message: _print_new(context, [message]))
             results = run_due_campaigns(context, dispatch, processes, stop)
     except Refused as error:
@@ -149,7 +152,11 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
         lambda message: context.console.print(message, style="yellow", markup=False),
     )
     beaten = -WORKER_BEAT_SECONDS
-    with stop_signals() as stop, webhooks.calling(*_webhook_parts(context)):
+    with (
+        stop_signals() as stop,
+        webhooks.calling(*_webhook_parts(context)),
+        service_mails.sending(*_service_mail_parts(context)),
+    ):
         while not stop.requested:
             try:
                 if time.monotonic() - beaten >= WORKER_BEAT_SECONDS:
@@ -212,6 +219,17 @@ def _webhook_parts(context: CommandContext) -> tuple[Database, KeySource, Reach]
         key_source(context.settings),
         Reach(allowed.allow_private, allowed.allow_http),
     )
+
+
+def _service_mail_parts(context: CommandContext) -> tuple[Database, Settings, Callable[[], Brand], KeySource]:
+    settings = context.settings
+    return context.database, settings, lambda: brand_of(settings), key_source(settings)
+
+
+def _send_service_mails(context: CommandContext) -> None:
+    """Send the service mails that are due; those that wait for the relay are sent by a later run."""
+    if (problem := service_mails.send_due(*_service_mail_parts(context))) is not None:
+        _print_new(context, [f"Service mails wait: {problem}"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from mailer.config.settings import (
     RetrySettings,
     ServeSettings,
     Settings,
+    TopicSettings,
 )
 from mailer.config.value_types import TOPIC_PATTERN, duration
 
@@ -41,6 +42,7 @@ __all__ = [
     "ServeSettings",
     "Settings",
     "TimeoutSettings",
+    "TopicSettings",
     "config_path",
     "duration",
     "key_ring",

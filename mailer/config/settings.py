@@ -95,6 +95,13 @@ class ServeSettings(SettingsSection):
     body_seconds: PositiveFloat = 30
 
 
+class TopicSettings(SettingsSection):
+    """How pages and mails call a topic, in each language."""
+
+    nl: Line | None = None
+    en: Line | None = None
+
+
 UnsubscribeCheck = Literal["require", "warn", "off"]
 
 
@@ -138,6 +145,7 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     serve: ServeSettings = ServeSettings()
     privacy: PrivacySettings = PrivacySettings()
+    topics: dict[Topic, TopicSettings] = {}
     ledger_key_file: Path = Path(LEDGER_KEY_NAME)
     folder: Path = Path()
     file: Path = Path(CONFIG_NAME)

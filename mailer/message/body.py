@@ -43,7 +43,7 @@ def assemble(mail: MailTemplate) -> Body:
     parts: list[bytes | OpenSlot] = []
     opening: bytes | None = None
     static = bytearray()
-    for part in _parts(mail):
+    for part in _parts(mail.text, mail.html, mail.images, mail.boundary_seed):
         if not isinstance(part, OpenSlot):
             static += part
             continue
@@ -57,19 +57,27 @@ def assemble(mail: MailTemplate) -> Body:
     return Body(opening or b"", parts)
 
 
-def _parts(mail: MailTemplate) -> Iterator[bytes | OpenSlot]:
-    outer, inner = boundaries(mail.boundary_seed)
+def assemble_letter(text: str, html: str, images: Sequence[InlineImage], boundary_seed: str) -> bytes:
+    """Encode a body without slots for transfer."""
+    parts = _parts(text, html, images, boundary_seed)
+    return b"".join(part for part in parts if not isinstance(part, OpenSlot))
+
+
+def _parts(
+    text: str, html: str, images: Sequence[InlineImage], boundary_seed: str
+) -> Iterator[bytes | OpenSlot]:
+    outer, inner = boundaries(boundary_seed)
     yield f"--{outer}\r\n".encode()
-    yield from _text_part("plain", mail.text)
+    yield from _text_part("plain", text)
     yield f"\r\n--{outer}\r\n".encode()
-    if mail.images:
+    if images:
         yield f'Content-Type: multipart/related; type="text/html";\r\n boundary="{inner}"\r\n'.encode()
         yield f"\r\n--{inner}\r\n".encode()
-    yield from _text_part("html", mail.html)
-    for image in mail.images:
+    yield from _text_part("html", html)
+    for image in images:
         yield f"\r\n--{inner}\r\n".encode()
         yield _image_part(image)
-    if mail.images:
+    if images:
         yield f"\r\n--{inner}--\r\n".encode()
     yield f"\r\n--{outer}--\r\n".encode()
 

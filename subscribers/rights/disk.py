@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from mailer.database import Database, erase_deleted
 from subscribers import people
+from subscribers.pending_requests import PENDING_REQUEST
 from subscribers.people import SUBSCRIBER, Person
 
-_TABLES = (SUBSCRIBER.name, "consent", "suppression")
+_TABLES = (SUBSCRIBER.name, "consent", "suppression", PENDING_REQUEST.name)
 
 
 def erase_on_disk(database: Database, former: Person | tuple[str, str]) -> list[str]:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from subscribers import ledger, people, suppression
+from subscribers import ledger, pending_requests, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import EVERY_TOPIC, NewEvent
 from subscribers.models import Channel, ConsentKind, SuppressionReason
@@ -34,6 +34,7 @@ def erase(
     since = ledger.latest_moment(connection, [person.id], now)
     _record(connection, person.id, channel, source, now)
     people.remove(connection, person.id)
+    pending_requests.remove_of_address(connection, person.email_normalised)
     suppression.add(connection, person.hashed, SuppressionReason.ERASED, since)
 
 

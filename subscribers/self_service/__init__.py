@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from subscribers.address import mask_email
 from subscribers.self_service.links import NO_ADDRESS, InvalidToken, Links, NewerKey, Target
 from subscribers.self_service.unsubscribe import (
     UNDO_WITHIN,
@@ -12,7 +13,6 @@ from subscribers.self_service.unsubscribe import (
     Withdrawal,
     apply_requests,
     look_up,
-    mask_email,
     subscription_of,
 )
 

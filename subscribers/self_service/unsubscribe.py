@@ -79,12 +79,6 @@ class _Applied:
     index: int | None
 
 
-def mask_email(email: str) -> str:
-    """A masked address that its owner recognises: ``z…@example.com``."""
-    local_part, _, domain = str(email).rpartition("@")
-    return f"{local_part[:1]}…@{domain}"
-
-
 def subscription_of(status: ConsentStatus | None, contact: Contact | None) -> Subscription:
     """Whether the person of a link is on the list."""
     agreed = status is not None and status.state in {ConsentKind.GRANTED, ConsentKind.REQUESTED}

@@ -23,6 +23,7 @@ import campaigns.models  # noqa: F401 - registers its tables
 import mailer.access.models  # noqa: F401
 import subscribers.account.idempotency
 import subscribers.models
+import subscribers.service_mails
 import subscribers.webhooks.models  # noqa: F401
 from campaigns.deliveries import workers
 from cli import mailer as command

@@ -38,6 +38,7 @@ REPLACED = {
 def upgrade() -> None:
     _create_tables()
     _create_api_tables()
+    _create_request_tables()
     _make_append_only()
 
 
@@ -398,6 +399,57 @@ def _create_api_tables() -> None:
         sa.Column("lease_until", INSTANT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_endpoint")),
     )
+
+
+def _create_request_tables() -> None:
+    op.create_table(
+        "pending_request",
+        sa.Column("id", BIG, nullable=False),
+        _one_of("pending_request", "kind", "own_data", "new_address", "topic", "sign_up"),
+        sa.Column("subscriber_id", BIG, nullable=True),
+        sa.Column("topic", sa.String(length=100), nullable=False),
+        sa.Column("locale", sa.String(length=16), nullable=False),
+        sa.Column("salutation", sa.String(length=200), nullable=False),
+        sa.Column("first_name", sa.String(length=200), nullable=False),
+        sa.Column("surname", sa.String(length=200), nullable=False),
+        sa.Column("email", sa.String(length=320), nullable=False),
+        sa.Column("wording", sa.String(length=64), nullable=True),
+        sa.Column("requested_at", INSTANT, nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
+        sa.Column("spent_at", INSTANT, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_pending_request_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["wording"], ["wording.commitment"], name=op.f("fk_pending_request_wording_wording")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pending_request")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_pending_request_subscriber_id", "pending_request", ["subscriber_id"])
+    op.create_index("ix_pending_request_expires_at", "pending_request", ["expires_at"])
+    op.create_table(
+        "service_mail",
+        sa.Column("id", BIG, nullable=False),
+        _one_of("service_mail", "kind", "own_data", "new_address", "address_notice", "topic", "sign_up"),
+        sa.Column("request_id", BIG, nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
+        sa.Column("next_attempt_at", INSTANT, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("attempted_at", INSTANT, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["pending_request.id"],
+            name=op.f("fk_service_mail_request_id_pending_request"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_service_mail")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_service_mail_request_id", "service_mail", ["request_id"])
 
 
 def _create_ledger() -> None:

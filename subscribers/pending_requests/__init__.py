@@ -1,0 +1,40 @@
+"""Requests that wait until the person confirms them by a link in a mail: nothing changes before that.
+
+`models` is the table and `requests` its statements. `links` makes and reads the links. A request has an expiry
+and is spent once. What confirming it does is with those who made it.
+"""
+
+from __future__ import annotations
+
+from subscribers.pending_requests.links import LinkTarget, RequestLinks
+from subscribers.pending_requests.models import RequestKind
+from subscribers.pending_requests.requests import (
+    LIFETIMES,
+    PENDING_REQUEST,
+    RequestedPerson,
+    StoredRequest,
+    add,
+    find_open,
+    is_any_over,
+    purge,
+    remove_of_address,
+    request_times,
+    spend,
+)
+
+__all__ = [
+    "LIFETIMES",
+    "PENDING_REQUEST",
+    "LinkTarget",
+    "RequestKind",
+    "RequestLinks",
+    "RequestedPerson",
+    "StoredRequest",
+    "add",
+    "find_open",
+    "is_any_over",
+    "purge",
+    "remove_of_address",
+    "request_times",
+    "spend",
+]

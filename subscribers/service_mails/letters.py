@@ -1,0 +1,114 @@
+"""Write a service mail when it is sent: to the address that is on file then, or that the request stated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from sqlalchemy import Connection
+
+from mailer.config import KeySource, Settings, dkim_keys
+from mailer.message import Content, Letter, Mailbox, compose_letter
+from mailer.message.dkim import Signer
+from mailer.smtp import Envelope
+from subscribers import ledger, pending_requests, people, suppression
+from subscribers.address import AddressHasher, mask_email
+from subscribers.models import ConsentKind, SuppressionReason
+from subscribers.pending_requests import LinkTarget, RequestLinks, StoredRequest
+from subscribers.people import Person
+from subscribers.service_mails.outbox import Claim
+from subscribers.topic import title_of
+from templates.brand import Brand
+from templates.language import greet
+from templates.service_letter import render_service_mail
+from templates.service_mail import ServiceMailKind, ServiceMailValues
+
+_NO_MORE_MAIL = frozenset({SuppressionReason.OBJECTED, SuppressionReason.COMPLAINED})
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A claimed mail, the request that it is about, and to whom it goes. `person` is its owner, if known."""
+
+    kind: ServiceMailKind
+    request: StoredRequest
+    email: str
+    person: Person | None
+
+
+def find_due(connection: Connection, claimed: Claim, hasher: AddressHasher, now: datetime) -> Due | None:
+    """What a claimed mail is about; None where there is no reason to send it any more.
+
+    That is so where the request is spent, expired or gone with its person. Who complained or objected is not
+    asked for a consent, whatever a form says.
+    """
+    request = pending_requests.find_open(connection, claimed.request_id, now)
+    if request is None:
+        return None
+    person = people.get(connection, request.subscriber_id) if request.subscriber_id is not None else None
+    kind = claimed.kind
+    if person is None and kind is not ServiceMailKind.SIGN_UP:
+        return None
+    to_stranger = person is None or kind is ServiceMailKind.NEW_ADDRESS
+    email = request.stated.email if to_stranger or person is None else person.email
+    asks_consent = kind in {ServiceMailKind.TOPIC, ServiceMailKind.SIGN_UP}
+    if asks_consent and _objected(connection, email.lower(), request.topic, hasher):
+        return None
+    return Due(kind, request, email, None if to_stranger else person)
+
+
+def _objected(connection: Connection, address_key: str, topic: str, hasher: AddressHasher) -> bool:
+    """Whether the owner of an address complained, or objected to mail about this topic."""
+    found = suppression.find_recognisable(connection, hasher, [address_key]).get(address_key)
+    if found is not None and found.reason in _NO_MORE_MAIL:
+        return True
+    person = people.find_all(connection, [address_key]).get(address_key)
+    if person is None:
+        return False
+    status = ledger.statuses(connection, [person.id]).get((person.id, topic))
+    return status is not None and status.state is ConsentKind.OBJECTED
+
+
+class Letters:
+    """Writes service mails for one installation. `brand` is that of the settings."""
+
+    def __init__(self, settings: Settings, brand: Brand, keys: KeySource, installation: str) -> None:
+        self._settings, self._brand = settings, brand
+        self._links = RequestLinks(keys, installation, settings.public_url)
+
+    @cached_property
+    def _signers(self) -> list[Signer]:
+        return [Signer(key) for key in dkim_keys.read(self._settings.dkim)]
+
+    def write(self, due: Due, now: datetime, relay: str = "") -> tuple[Envelope, Content]:
+        """The mail, complete and signed. `relay` may have a sender of its own.
+
+        Raises TemplateError, and InvalidInput where an address can't be sent to.
+        """
+        request, locale = due.request, due.request.locale
+        has_link = due.kind is not ServiceMailKind.ADDRESS_NOTICE
+        names = due.person.names if due.person else None
+        values = ServiceMailValues(
+            url=self._links.url(LinkTarget(request.id, request.kind, locale)) if has_link else "",
+            greeting=greet(locale, *names) if names else "",
+            wording=request.wording or "",
+            topic=title_of(self._settings.topics, request.topic, locale),
+            new_address=mask_email(request.stated.email) if request.stated.email else "",
+        )
+        rendered = render_service_mail(
+            due.kind, locale, self._brand, values, templates_dir=self._settings.templates_dir
+        )
+        settings = self._settings.per_sender().get(relay, self._settings)
+        letter = Letter(
+            settings.sender,
+            Mailbox("", due.email),
+            rendered.subject,
+            rendered.text,
+            rendered.html,
+            locale,
+            settings.reply_to,
+            rendered.images,
+        )
+        envelope = Envelope(settings.return_path or settings.sender.email, due.email)
+        return envelope, compose_letter(letter, now, self._signers)
