@@ -55,8 +55,8 @@ class ApplicantReader:
     def __init__(self, file: PeopleCsv, hasher: AddressHasher, zone: ZoneInfo, now: datetime) -> None:
         self._headers = file.headers
         self._names = [
-            (field, field.value, file.columns[field])
-            for field in (Field.SALUTATION, Field.FIRST_NAME, Field.SURNAME)
+            (field, place, file.columns[field])
+            for place, field in enumerate((Field.SALUTATION, Field.FIRST_NAME, Field.SURNAME))
             if field in file.columns
         ]
         self._prefix = file.columns.get(Field.PREFIX)
@@ -80,13 +80,13 @@ class ApplicantReader:
             consented_at = parse_consent_time(cells[self._opted_in_at], self._zone, self._now)
             field = Field.EMAIL
             address = _parse_address(cells[self._email])
-            names = {}
-            for field, key, index in self._names:
-                names[key] = parse_name(self._name(cells, field, index))
+            names = ["", "", ""]
+            for field, place, index in self._names:
+                names[place] = parse_name(self._name(cells, field, index))
         except InvalidInput as error:
             return self._refuse(record, field, error.reason)
         hashed = self._hasher.newest(address.key)
-        return Applicant(record.row, Names(**names), address, hashed, consented_at)
+        return Applicant(record.row, Names(*names), address, hashed, consented_at)
 
     def _name(self, cells: list[str], field: Field, index: int) -> str:
         """The name in a cell; a surname includes its prefix ("van der")."""
@@ -156,7 +156,7 @@ def _parse_address(raw: str) -> EmailAddress:
     characters.
     """
     written = raw.strip(" \u00a0")
-    if named := _NAMED_ADDRESS.fullmatch(written):
+    if written.endswith(">") and (named := _NAMED_ADDRESS.fullmatch(written)):
         written = named[1]
     if written.startswith("'"):
         raise InvalidInput("it begins with an apostrophe, as a spreadsheet marks text; remove it")

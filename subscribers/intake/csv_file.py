@@ -132,7 +132,8 @@ class PeopleCsv:
 
     def __iter__(self) -> Iterator[Record | Malformed]:
         row = 1
-        while line := self._next_line():
+        read, put_back, delimiter, width = self._text.readline, self._put_back, self.delimiter, self._width
+        while line := put_back.pop() if put_back else read(MAX_LINE_LENGTH):
             row += 1
             if len(line) == MAX_LINE_LENGTH:
                 self._skip_line(line)
@@ -140,9 +141,9 @@ class PeopleCsv:
             elif '"' in line:
                 yield self._quoted(row, line)
             elif not line.isspace():
-                cells = line.rstrip("\r\n").split(self.delimiter)
-                if any(map(str.strip, cells)):
-                    yield self._sized(row, cells)
+                cells = line.rstrip("\r\n").split(delimiter)
+                if cells[0].strip() or any(map(str.strip, cells)):
+                    yield Record(row, cells) if len(cells) == width else self._sized(row, cells)
 
     def _quoted(self, row: int, line: str) -> Record | Malformed:
         """Read a record that may have several lines. If that fails, only `line` is malformed."""
