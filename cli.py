@@ -53,7 +53,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("mailer.commands.backup:backup", "Back up the database while it is used."),
     "restore": ("campaigns.commands:restore", "Put a backup in place, and hold its campaigns."),
     "upgrade": ("mailer.commands.upgrade:upgrade", "Bring the database to this version."),
-    "privacy": ("campaigns.commands:privacy", "Carry out the duties of a controller: breach, replay."),
+    "privacy": (
+        "campaigns.commands:privacy",
+        "Carry out the duties of a controller: breach, disclose, log, replay.",
+    ),
     "deploy": ("mailer.commands.deploy:deploy", "Print files for systemd, cron and reverse proxies."),
     "keys": ("mailer.commands.keys:keys", "Create and rotate secret keys, DKIM keys and access tokens."),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from campaigns import deliveries
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, json_option, recorded_act
 from mailer.errors import InvalidInput
 from mailer.files import new_folder
 from mailer.quantity import quantity
@@ -73,9 +73,10 @@ def breach(
     )
     if incident.since >= incident.until:
         raise InvalidInput("it is not before --until.", where="--since")
-    with new_folder(output) as folder:
+    with recorded_act(context) as act, new_folder(output) as folder:
         found = _assess(context, incident, folder)
         names = write_documents(folder, found, context.settings)
+        act.number = found.people
     values = found.values(context.settings) | {
         "folder": output,
         "files": [PEOPLE_NAME, *names],

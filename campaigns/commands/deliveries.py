@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ import click
 from campaigns import catalogue, reports
 from campaigns.commands.options import dispatch_of, slug_argument
 from campaigns.models import DeliveryState
-from mailer.commands import CommandContext, json_option, write_table
+from mailer.commands import CommandContext, json_option, recorded_act, write_table
 
 
 @click.group("deliveries")
@@ -41,11 +41,17 @@ def list_deliveries(context: CommandContext, slug: str, state: str | None, as_js
     wanted = DeliveryState(state) if state else None
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
-        rows = (row._asdict() for row in reports.list_deliveries(connection, campaign.id, wanted))
+    with recorded_act(context) as act, context.database.read() as connection:
+        act.number = 0
+
+        def listed() -> Iterator[Mapping[str, Any]]:
+            for act.number, row in enumerate(reports.list_deliveries(connection, campaign.id, wanted), 1):
+                yield row._asdict()
+
         if as_json:
-            context.report({"slug": slug, "deliveries": list(rows)}, "", as_json=True)
+            context.report({"slug": slug, "deliveries": list(listed())}, "", as_json=True)
             return
-        write_table(_TITLES, (_cells(row, context.settings.tz) for row in rows), widths=_WIDTHS)
+        write_table(_TITLES, (_cells(row, context.settings.tz) for row in listed()), widths=_WIDTHS)
 
 
 _TITLES = ("id", "email", "state", "attempts", "last", "due", "reply")
@@ -85,7 +91,9 @@ def resolve(
     """
     if choice is None:
         raise click.UsageError("Say --resend or --assume-sent.")
-    resolved = dispatch_of(context).resolve(slug, resend=choice == "resend", only=only)
+    with recorded_act(context) as act:
+        resolved = dispatch_of(context).resolve(slug, resend=choice == "resend", only=only)
+        act.number = resolved
     with context.database.read() as connection:
         found = reports.campaign_status(connection, catalogue.find(connection, slug))
     values = {"resolved": resolved} | dataclasses.asdict(found)
@@ -110,7 +118,9 @@ def skip(context: CommandContext, slug: str, only: tuple[int, ...], as_json: boo
       mailer deliveries list 2.4.0 --state pending
       mailer deliveries skip 2.4.0 --id 17
     """
-    given_up = dispatch_of(context).skip(slug, only)
+    with recorded_act(context) as act:
+        given_up = dispatch_of(context).skip(slug, only)
+        act.number = given_up
     with context.database.read() as connection:
         found = reports.campaign_status(connection, catalogue.find(connection, slug))
     values = {"given_up": given_up} | dataclasses.asdict(found)

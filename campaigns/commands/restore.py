@@ -8,8 +8,9 @@ import click
 
 from campaigns import holds
 from campaigns.commands.options import confirm, yes_option
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, json_option, record_act
 from mailer.errors import MailerError
+from mailer.operator_log import everybody
 
 
 @click.command()
@@ -58,6 +59,8 @@ def restore(context: CommandContext, file: Path | None, yes: bool, as_json: bool
     else:
         with database.write() as connection:
             holds.hold(connection, "by another program", now)
+    with database.write() as connection:
+        record_act(context, everybody(connection), connection=connection)
     holds.Continuity(database, context.settings, context.clock).rebase()
     with database.read() as connection:
         values = {

@@ -7,6 +7,7 @@ from datetime import timedelta
 import click
 
 from mailer.access import Scope, Token, create, list_all, revoke
+from mailer.commands.acts import record_act
 from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
 from mailer.errors import InvalidInput
@@ -73,6 +74,7 @@ def create_(
             expires_at=expires_at,
             now=now,
         )
+        record_act(context, (), connection=connection)
     context.report(
         {"id": token_id, "token": secret, "name": name, "scopes": sorted(scopes), "expires_at": expires_at},
         f"{secret}\n\nThis is token {token_id}, valid until {expires_at:%Y-%m-%d}. It is not shown again.",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mailer.commands.acts import recorded_act
 from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
 from mailer.errors import MailerError
@@ -27,6 +28,7 @@ def backup(context: CommandContext, file: Path, as_json: bool) -> None:
       mailer backup backups/mailer-2026-11-28.db
     """
     from mailer import backup as backups  # noqa: PLC0415 - --help needs no database
+    from mailer.operator_log import everybody  # noqa: PLC0415 - as above
 
     database = context.database
     keep = list(backups.files_to_keep(context.settings, context.config_path.absolute()))
@@ -38,7 +40,10 @@ def backup(context: CommandContext, file: Path, as_json: bool) -> None:
             ),
         )
     database.require_current()
-    taken = backups.take(database, file)
+    with recorded_act(context) as act:
+        taken = backups.take(database, file)
+        with database.read() as connection:
+            act.number = everybody(connection).number
     values = {
         "backup": taken.path,
         "checksum": taken.checksum,

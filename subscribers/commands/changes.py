@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, json_option, record_act
 from mailer.database import installation_id
 from mailer.errors import InvalidInput
 from subscribers import changes as feed
@@ -37,6 +37,7 @@ def changes(context: CommandContext, after: str | None, limit: int, as_json: boo
         public_ids = PublicIds(installation_id(connection))
         number = _number(public_ids, after) if after is not None else 0
         found = feed.read(connection, number, limit)
+    record_act(context, {each.subscriber_id for each in found.changes if each.email is not None})
     values = [feed.values_of(each, public_ids) for each in found.changes]
     cursor = public_ids.of_change(found.next)
     lines = [

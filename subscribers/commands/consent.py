@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from zipfile import ZipFile
 
 import click
+from sqlalchemy import Connection
 
 from mailer.backup import HEAD_NAME
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, json_option, record_act, record_leaving
 from mailer.errors import InvalidInput, Refused
+from mailer.operator_log import PeopleConcerned
 from mailer.quantity import quantity
-from subscribers import ledger, rights
+from subscribers import ledger, people, rights
+from subscribers.address import EmailAddress
 from subscribers.commands import reporting
 from subscribers.commands.changes import changes
 from subscribers.commands.options import (
@@ -34,7 +38,7 @@ from subscribers.commands.options import (
 from subscribers.commands.wording import wording as wording_group
 from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission, parse_consent_time
 from subscribers.ledger import BrokenLink, HeadFile, parse_note
-from subscribers.ledger.bundle import make_bundle
+from subscribers.ledger.bundle import Bundle, make_bundle
 from subscribers.models import Channel
 from subscribers.people import Names, parse_name
 
@@ -100,6 +104,7 @@ def grant(
         given = _time(context, at, now) if at is not None else now
         applicant = Applicant(0, names, address, hasher.newest(address.key), given)
         [candidate] = admission.admit(connection, [applicant], evidence, hasher, now)
+        _record_about(context, connection, address)
     if candidate.decision is Decision.STILL_WITHDRAWN:
         raise Refused(
             "The person took back their consent, or was erased, after this one was given.",
@@ -133,6 +138,9 @@ def withdraw(context: CommandContext, email: str, source: str, topic: str | None
             source=parse_note(source),
             now=context.now(),
         )
+        with suppress(*ledger.DAMAGE_ERRORS):
+            person = people.find(connection, address)
+            record_leaving(context, connection, [person.id] if person else [])
     text = "Withdrawn." if changed else "There was no consent to withdraw; nothing was changed."
     context.report({"topic": about, "changed": changed}, text, as_json=as_json)
 
@@ -177,11 +185,13 @@ def prove(context: CommandContext, email: str, topic: str | None, bundle: Path |
       mailer consent prove jan@example.com --bundle jan.zip
     """
     about = topic_or_default(context, topic)
-    if bundle is not None:
-        _write_bundle(context, email, about, bundle)
     with context.database.read() as connection:
         person = rights.find(connection, address_of(email), hasher_of(context))
         proof = ledger.prove(connection, person.id, about)
+        made = make_bundle(connection, proof, person, context.settings.locale) if bundle is not None else None
+    record_act(context, [person.id])
+    if bundle is not None and made is not None:
+        _write_bundle(bundle, made)
     context.report(
         reporting.proof_values(proof), reporting.of_proof(proof, context.settings.tz), as_json=as_json
     )
@@ -271,11 +281,12 @@ def sign(context: CommandContext, anew: bool, yes: bool, as_json: bool) -> None:
     context.report({"signed": size}, f"Signed: {quantity(size, 'entry', 'entries')}.", as_json=as_json)
 
 
-def _write_bundle(context: CommandContext, email: str, topic: str, file: Path) -> None:
-    with context.database.read() as connection:
-        person = rights.find(connection, address_of(email), hasher_of(context))
-        proof = ledger.prove(connection, person.id, topic)
-        made = make_bundle(connection, proof, person, context.settings.locale)
+def _record_about(context: CommandContext, connection: Connection, address: EmailAddress) -> None:
+    person = people.find(connection, address)
+    record_act(context, [person.id] if person else PeopleConcerned(1), connection=connection)
+
+
+def _write_bundle(file: Path, made: Bundle) -> None:
     try:
         with ZipFile(file, "x") as archive:
             archive.writestr("proof.json", made.proof)

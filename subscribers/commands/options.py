@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mailer.commands import CommandContext
+from mailer.commands import CommandContext, record_act
 from mailer.config import key_ring
 from mailer.errors import InvalidInput, NotFound
 from mailer.files import read_file
@@ -82,5 +82,12 @@ def read_wording(path: Path) -> str:
 
 
 def look_up(context: CommandContext, email: str) -> SubjectRecord:
+    """Everything on file about a person, to be shown: it is in the operator's log from now on."""
+    file = look_up_unrecorded(context, email)
+    record_act(context, [file.person.id])
+    return file
+
+
+def look_up_unrecorded(context: CommandContext, email: str) -> SubjectRecord:
     with context.database.read() as connection:
         return rights.look_up(connection, address_of(email), hasher_of(context))

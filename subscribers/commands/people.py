@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from mailer.commands import CommandContext, json_option, write_table
+from mailer.commands import (
+    CommandContext,
+    json_option,
+    record_act,
+    record_leaving,
+    recorded_act,
+    write_table,
+)
 from mailer.errors import InvalidInput
+from mailer.operator_log import PeopleConcerned
 from mailer.quantity import quantity
 from subscribers import account, people, rights
 from subscribers.commands import reporting
@@ -124,7 +132,9 @@ def import_(
             dry_run=dry_run,
             confirm=lambda withdrawn, agreed: _confirm(context, withdrawn, agreed, yes=yes),
         )
-        report = job.run(opened.text, opened.name)
+        with recorded_act(context) if not dry_run else nullcontext(PeopleConcerned()) as act:
+            report = job.run(opened.text, opened.name)
+            act.number = report.granted + report.withdrawn
         encoded = encoding_name(opened.text)
     values = asdict(report) | {
         "encoding": encoded,
@@ -155,22 +165,23 @@ def list_(context: CommandContext, topic: str | None, state: str | None, as_json
     suppressed = state == SUPPRESSED
     wanted = ConsentKind(state) if state and not suppressed else None
     with (
+        recorded_act(context) as act,
         context.database.read() as connection,
         closing(rights.list_people(connection, about, wanted, suppressed=suppressed)) as found,
     ):
         if as_json:
             rows = [reporting.listed_values(each) for each in found]
+            act.number = len(rows)
             context.report({"topic": about, "subscribers": rows}, "", as_json=True)
             return
-        total = 0
+        act.number = 0
 
         def listed() -> Iterator[Sequence[str]]:
-            nonlocal total
-            for total, each in enumerate(found, 1):  # noqa: B007 - the last one is the total
+            for act.number, each in enumerate(found, 1):
                 yield reporting.listed_cells(each, context.settings.tz)
 
         write_table(("email", "name", "state", "since"), listed(), widths=(32, 24, 9, 10))
-    click.echo(f"\n{quantity(total, 'subscriber')}")
+    click.echo(f"\n{quantity(act.number, 'subscriber')}")
 
 
 @subscribers.command()
@@ -232,6 +243,7 @@ def rectify(
             source=parse_note(source),
             now=context.now(),
         )
+        record_act(context, [former.id] if former else [], connection=connection)
     text = f"Corrected: {', '.join(changed)}." if changed else "It was so already; nothing was changed."
     left = rights.erase_on_disk(context.database, former) if former and changed else []
     _report_left(context, left)
@@ -261,6 +273,7 @@ def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: 
         )
         if former is not None:
             account.forget_subscriber(connection, former.id)
+            record_leaving(context, connection, [former.id])
     left = rights.erase_on_disk(context.database, former) if former else []
     _report_left(context, left)
     text = "Erased. Only a keyed hash of the address is left."

@@ -1,4 +1,4 @@
-"""Commands about the duties of the controller: replay. The layer above adds those that need deliveries."""
+"""Commands about the duties of the controller: disclose, log, replay. The layer above adds those that need deliveries."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ from pathlib import Path
 import click
 
 from mailer import backup
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, json_option, record_leaving
 from mailer.errors import Refused
+from mailer.operator_log import PeopleConcerned
 from mailer.quantity import quantity
 from subscribers import rights
+from subscribers.commands.disclosures import disclose, show_log
 from subscribers.commands.options import file_type, hasher_of
 from subscribers.ledger import JOURNAL_NAME, read_journal
 
 
 @click.group()
 def privacy() -> None:
-    """Carry out the duties of a controller: breach, replay.
+    """Carry out the duties of a controller: breach, disclose, log, replay.
 
     \b
     Example:
       mailer privacy breach --since "2026-11-27 18:00" --output breach
+      mailer privacy log
     """
+
+
+privacy.add_command(disclose)
+privacy.add_command(show_log)
 
 
 @privacy.command()
@@ -55,6 +62,7 @@ def replay(context: CommandContext, files: tuple[Path, ...], lost: bool, as_json
         now = context.now()
         done = rights.replay(connection, leavers, hasher=hasher_of(context), now=now)
         backup.mark_replayed(connection, now)
+        record_leaving(context, connection, PeopleConcerned(done.withdrawn + done.suppressed + done.erased))
     text = (
         f"{quantity(done.read, 'line')}: {quantity(done.withdrawn, 'consent')} withdrawn, "
         f"{quantity(done.suppressed, 'address', 'addresses')} suppressed, {quantity(done.erased, 'person', 'people')} erased."

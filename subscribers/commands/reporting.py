@@ -64,6 +64,10 @@ def of_file(file: SubjectRecord, zone: ZoneInfo) -> str:
     if file.suppressed:
         since = _moment(file.suppressed.since, zone)
         lines.append(f"suppressed ({file.suppressed.reason}) since {since}: gets no mail")
+    lines += [
+        f"disclosed to {act.disclosed_to} on {_moment(act.at, zone)}: {act.ground}"
+        for act in file.disclosures
+    ]
     return "\n".join([*lines, "", of_entries(file, zone)])
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, json_option, record_act, recorded_act
 from mailer.errors import InvalidInput
+from mailer.operator_log import PeopleConcerned
 from mailer.quantity import noun
 from subscribers import rights
 from subscribers.address import EmailAddress
@@ -48,10 +49,12 @@ def suppress(context: CommandContext, file: Path, reason: str, yes: bool, as_jso
         confirm_many(context, f"The file would withdraw the consent of {agreed:,} people.")
     suppressed = withdrawn = 0
     remaining = iter(addresses)
-    while some := list(islice(remaining, _BATCH)):
-        with context.database.write() as connection:
-            done = rights.suppress_all(connection, some, hasher=hasher, source=source, now=context.now())
-        suppressed, withdrawn = suppressed + done.suppressed, withdrawn + done.withdrawn
+    with recorded_act(context, is_leaving=True) as act:
+        while some := list(islice(remaining, _BATCH)):
+            with context.database.write() as connection:
+                done = rights.suppress_all(connection, some, hasher=hasher, source=source, now=context.now())
+            suppressed, withdrawn = suppressed + done.suppressed, withdrawn + done.withdrawn
+        act.number = len(addresses)
     values = {
         "read": len(found),
         "suppressed": suppressed,
@@ -92,4 +95,5 @@ def lift(context: CommandContext, email: str, reason: str, as_json: bool) -> Non
             source=parse_note(reason),
             now=context.now(),
         )
+        record_act(context, PeopleConcerned(1), connection=connection)
     context.report({"lifted": True}, "Lifted.", as_json=as_json)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, json_option, recorded_act
 from mailer.errors import InvalidInput
+from mailer.operator_log import PeopleConcerned
 from mailer.quantity import quantity
 from subscribers.commands import reporting
 from subscribers.commands.confirmation import confirm_many
@@ -112,7 +114,9 @@ def sync(
             on_progress=opened.on_progress,
             dry_run=not apply_,
         )
-        report = AccountSync(job, made_at, confirm).run(opened.text, opened.name)
+        with recorded_act(context) if apply_ else nullcontext(PeopleConcerned()) as act:
+            report = AccountSync(job, made_at, confirm).run(opened.text, opened.name)
+            act.number = report.rows.granted + report.rows.withdrawn + report.missing
         encoded = encoding_name(opened.text)
     summary = reporting.of_import(report.rows, opened.refusals, encoded, dry_run=not apply_)
     missing = f"{report.missing:9,}  missing from the list, {'withdrawn' if apply_ else 'to be withdrawn'}"

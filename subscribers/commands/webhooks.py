@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, json_option, record_act
 from mailer.config import key_ring, key_source
 from mailer.database import installation_id
 from mailer.errors import InvalidInput, MailerError
@@ -57,6 +57,7 @@ def add(context: CommandContext, url: str, from_start: bool, as_json: bool) -> N
     ring, now = key_ring(context.settings), context.now()
     with context.database.write() as connection:
         endpoint = endpoints.add(connection, url, ring, now, from_start=from_start)
+        record_act(context, (), connection=connection)
     [secret] = endpoints.secrets_of(endpoint, ring, now)
     context.report(
         {"id": endpoint.id, "secret": secret},
@@ -156,6 +157,7 @@ def replay(context: CommandContext, endpoint_id: str, after: str | None, as_json
             except InvalidInput as error:
                 raise InvalidInput(f"{error.reason}.", where="--after") from None
         endpoints.replay(connection, endpoint_id, number, context.now())
+        record_act(context, (), connection=connection)
     context.report({"id": endpoint_id, "replayed": True}, "The changes are sent again.", as_json=as_json)
 
 

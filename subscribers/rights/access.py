@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, select
 
+from mailer import operator_log
 from mailer.errors import NotFound
+from mailer.operator_log import OperatorAct
 from subscribers import audience, ledger, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import CONSENT, READ_AHEAD, WORDING, ConsentStatus, LedgerEntry
@@ -22,7 +24,7 @@ from subscribers.suppression import SUPPRESSION, Suppressed
 class SubjectRecord:
     """Everything on file about a person: the four fields, the consents by topic, the ledger entries.
 
-    `wordings` holds the verbatim texts that the entries name, by SHA-256, and `wording_names` that SHA-256 by
+    `disclosures` are those to somebody outside. `wordings` holds the verbatim texts that the entries name, by SHA-256, and `wording_names` that SHA-256 by
     commitment; `notes` holds the notes by commitment.
     """
 
@@ -33,6 +35,7 @@ class SubjectRecord:
     wordings: dict[str, str]
     wording_names: dict[str, str]
     notes: dict[str, str]
+    disclosures: list[OperatorAct]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher
         {row.sha256: row.text for row in wordings},
         {row.commitment: row.sha256 for row in wordings},
         ledger.notes_of(connection, history),
+        operator_log.disclosures_of(connection, person.id),
     )
 
 
@@ -122,6 +126,9 @@ def export_values(file: SubjectRecord) -> dict[str, Any]:
         else None,
         "events": [entry_values(entry, file) for entry in file.history],
         "wordings": file.wordings,
+        "disclosures": [
+            {"at": act.at, "to": act.disclosed_to, "ground": act.ground} for act in file.disclosures
+        ],
     }
 
 

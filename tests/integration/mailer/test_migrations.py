@@ -20,7 +20,8 @@ from sqlalchemy import inspect, text
 from sqlmodel import SQLModel
 
 import campaigns.models  # noqa: F401 - registers its tables
-import mailer.access.models  # noqa: F401
+import mailer.access.models
+import mailer.operator_log  # noqa: F401
 import subscribers.account.idempotency
 import subscribers.models
 import subscribers.service_mails

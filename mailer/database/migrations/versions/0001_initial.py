@@ -39,6 +39,7 @@ def upgrade() -> None:
     _create_tables()
     _create_api_tables()
     _create_request_tables()
+    _create_records()
     _make_append_only()
 
 
@@ -450,6 +451,23 @@ def _create_request_tables() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_service_mail_request_id", "service_mail", ["request_id"])
+
+
+def _create_records() -> None:
+    op.create_table(
+        "operator_act",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("login", sa.String(length=100), nullable=False),
+        sa.Column("command", sa.String(length=100), nullable=False),
+        sa.Column("people", BIG, nullable=True),
+        sa.Column("subscriber_ids", sa.String(length=250), nullable=False),
+        sa.Column("disclosed_to", sa.String(length=200), nullable=True),
+        sa.Column("ground", sa.String(length=500), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_operator_act")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_operator_act_at", "operator_act", ["at"])
 
 
 def _create_ledger() -> None:

@@ -1,0 +1,171 @@
+"""The operator's log: who read or changed personal data with a command, when, and of how many people.
+
+A row holds numbers of people, never an address or a name. A disclosure to somebody outside also holds to whom and on
+what ground (GDPR art. 5(2), 15(1)(c), 30).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+from collections.abc import Collection, Generator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Index, Row, String, delete, func, insert, select, update
+from sqlalchemy import table as lexical_table
+from sqlmodel import Field, SQLModel
+
+from mailer.database import BIG, table
+
+MOST_IDS = 10
+LONGEST_LOGIN = 100
+
+
+class OperatorActRow(SQLModel, table=True):
+    """One act of an operator; `OperatorAct` is the value that is read from it.
+
+    `people` is NULL until the command is done, and remains so where it was broken off. `subscriber_ids` is a JSON
+    list, empty where there were more than ten people.
+    """
+
+    __tablename__ = "operator_act"
+    __table_args__ = (Index("ix_operator_act_at", "at"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
+    at: datetime
+    login: str = Field(sa_column=Column(String(LONGEST_LOGIN), nullable=False))
+    command: str = Field(sa_column=Column(String(100), nullable=False))
+    people: int | None = Field(default=None, sa_column=Column(BIG, nullable=True))
+    subscriber_ids: str = Field(sa_column=Column(String(250), nullable=False))
+    disclosed_to: str | None = Field(default=None, sa_column=Column(String(200), nullable=True))
+    ground: str | None = Field(default=None, sa_column=Column(String(500), nullable=True))
+
+
+ACT = table(OperatorActRow)
+_PEOPLE = lexical_table("subscriber")  # this package counts them and knows nothing else about them
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """To whom outside personal data were disclosed, and on what ground."""
+
+    to: str
+    ground: str
+
+
+@dataclass(slots=True)
+class PeopleConcerned:
+    """The people whom an act concerns: their number, and their ids where there are at most ten."""
+
+    number: int | None = None
+    ids: Collection[int] = field(default_factory=tuple)
+
+    @classmethod
+    def of(cls, ids: Collection[int]) -> PeopleConcerned:
+        """These people."""
+        return cls(len(ids), ids if len(ids) <= MOST_IDS else ())
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorAct:
+    """A row of the log. `people` is None where the command was broken off."""
+
+    id: int
+    at: datetime
+    login: str
+    command: str
+    people: int | None
+    subscriber_ids: tuple[int, ...]
+    disclosed_to: str | None
+    ground: str | None
+
+
+def login() -> str:
+    """The login name of this process's owner, by the operating system and not by a variable."""
+    user = os.getuid()
+    try:
+        return pwd.getpwuid(user).pw_name[:LONGEST_LOGIN]
+    except KeyError:  # in a container, the number may have no name
+        return f"uid {user}"
+
+
+def record(
+    connection: Connection,
+    command: str,
+    people: PeopleConcerned,
+    now: datetime,
+    disclosure: Disclosure | None = None,
+) -> int:
+    """Record an act of this process's owner; returns the row's id. Needs a writing transaction."""
+    row = {
+        "at": now,
+        "login": login(),
+        "command": command,
+        "people": people.number,
+        "subscriber_ids": _ids_text(people.ids),
+        "disclosed_to": disclosure.to if disclosure else None,
+        "ground": disclosure.ground if disclosure else None,
+    }
+    act_id: int = connection.execute(insert(ACT).values(row).returning(ACT.c.id)).scalar_one()
+    return act_id
+
+
+def complete(connection: Connection, act_id: int, people: PeopleConcerned) -> None:
+    """Record of how many people an act that was recorded at its start was."""
+    values = {"people": people.number, "subscriber_ids": _ids_text(people.ids)}
+    connection.execute(update(ACT).where(ACT.c.id == act_id).values(values))
+
+
+def everybody(connection: Connection) -> PeopleConcerned:
+    """All people on file, for what concerns the whole database."""
+    return PeopleConcerned(connection.execute(select(func.count()).select_from(_PEOPLE)).scalar_one())
+
+
+def read(
+    connection: Connection, *, since: datetime | None = None, until: datetime | None = None
+) -> Generator[OperatorAct]:
+    """The acts from `since` on and before `until`, oldest first."""
+    statement = select(ACT).order_by(ACT.c.id).execution_options(yield_per=1000)
+    if since is not None:
+        statement = statement.where(ACT.c.at >= since)
+    if until is not None:
+        statement = statement.where(ACT.c.at < until)
+    with connection.execute(statement) as rows:
+        yield from map(_act, rows)
+
+
+def disclosures_of(connection: Connection, subscriber_id: int) -> list[OperatorAct]:
+    """The disclosures of one person's data, oldest first."""
+    of_person = select(ACT).where(
+        ACT.c.disclosed_to.is_not(None), ACT.c.subscriber_ids == _ids_text([subscriber_id])
+    )
+    return [_act(row) for row in connection.execute(of_person.order_by(ACT.c.id))]
+
+
+def last_of(connection: Connection, command: str) -> datetime | None:
+    """When `command` was last recorded."""
+    found: datetime | None = connection.execute(
+        select(func.max(ACT.c.at)).where(ACT.c.command == command)
+    ).scalar_one()
+    return found
+
+
+def delete_before(connection: Connection, acts_before: datetime, disclosures_before: datetime) -> int:
+    """Delete the acts and the disclosures from before these moments; returns their number."""
+    done = connection.execute(delete(ACT).where(ACT.c.disclosed_to.is_(None), ACT.c.at < acts_before))
+    done_too = connection.execute(
+        delete(ACT).where(ACT.c.disclosed_to.is_not(None), ACT.c.at < disclosures_before)
+    )
+    return done.rowcount + done_too.rowcount
+
+
+def _act(row: Row[Any]) -> OperatorAct:
+    values = row._asdict()
+    return OperatorAct(**values | {"subscriber_ids": tuple(json.loads(values["subscriber_ids"]))})
+
+
+def _ids_text(ids: Collection[int]) -> str:
+    return json.dumps(sorted(ids), separators=(",", ":"))
