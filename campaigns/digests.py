@@ -41,6 +41,7 @@ from campaigns.notes import (
     unheard,
 )
 from campaigns.sending import refuse_unsendable
+from campaigns.source import settings_repository
 from campaigns.timing import Cadence, DueTime
 from mailer.config import Settings
 from mailer.database import Clock, Database
@@ -214,6 +215,7 @@ class Digests:
             self._settings.brand.name,
             one.base_url,
             self._settings.remote_images,
+            settings_repository(self._settings),
         )
         notes = gather_notes(changelog, found, frame)
         images = read_images(notes, path.parent, self._settings)

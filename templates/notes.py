@@ -19,7 +19,9 @@ class ReleaseNotes:
     `body` is Markdown. `origin` names its file, and `first_line` is the number, counted from 1, of the body's
     first line in that file; error messages use both. `base_url` is the web address that relative links start
     from; without it relative links are refused. `remote_images` is for images from hosts
-    that are not allowed: refuse the notes, replace the image by a link, or omit it.
+    that are not allowed: refuse the notes, replace the image by a link, or omit it. `repository` is the web address
+    that ``#123``, ``@user`` and relative links belong to. With `short_references` long addresses of pull requests and
+    commits are shown as ``#123`` and short hashes.
     """
 
     title: str
@@ -33,6 +35,8 @@ class ReleaseNotes:
     first_line: int = 1
     base_url: str | None = None
     remote_images: RemoteImages = "refuse"
+    repository: str | None = None
+    short_references: bool = False
 
     def where(self, line: int) -> str:
         """The place of the body's `line` (counted from 0) in the file."""

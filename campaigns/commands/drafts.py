@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from campaigns import catalogue
+from campaigns.commands.notes_options import NotesOptions, notes_options, open_source
 from campaigns.commands.options import (
     campaigns,
     confirm_act,
@@ -17,84 +18,83 @@ from campaigns.commands.options import (
     yes_option,
 )
 from campaigns.lifecycle import Act
-from campaigns.notes import render_notes
-from campaigns.source import NotesSource
+from campaigns.notes import STDIN, render_notes
+from campaigns.source import NotesSource, read_as_changelog
 from mailer.commands import CommandContext, json_option
 from templates.lint import lint as lint_mail
 from templates.lint import lint_notes
-from templates.notes import RemoteImages
 
 
 @campaigns.command()
-@click.argument("notes", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
+@click.argument(
+    "notes", type=click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True), required=False
+)
 @click.option(
     "--changelog",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Take the notes from a changelog in Markdown; needs --version.",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True),
+    help="Take the notes from a changelog; without --version and --since all since the last campaign.",
 )
-@click.option("--version", "version", help="Which version's section of the changelog.")
-@click.option("--title", help="The subject, for notes from a changelog.")
-@click.option("--preheader", help="What an inbox shows after the subject, for notes from a changelog.")
+@click.option("--title", help="The subject, for notes from a changelog or a release.")
+@click.option(
+    "--preheader", help="What an inbox shows after the subject, for notes from a changelog or a release."
+)
 @click.option("--slug", help="A short name for the campaign; by default made from version or file name.")
 @click.option("--topic", help="Which consent it needs; by default what the file or the settings say.")
-@click.option(
-    "--locale",
-    type=click.Choice(["nl", "en"]),
-    help="The language; by default what the file or the settings say.",
-)
-@click.option("--base-url", metavar="URL", help="The web address that relative links start from.")
-@click.option(
-    "--remote-images",
-    type=click.Choice(["refuse", "link", "omit"]),
-    help="Images from other hosts: refuse the notes, make links, or leave them out; by default what the settings say.",
-)
+@notes_options
 @json_option
 @click.pass_obj
 def create(
     context: CommandContext,
     notes: Path | None,
     changelog: Path | None,
-    version: str | None,
     title: str | None,
     preheader: str | None,
     slug: str | None,
     topic: str | None,
-    locale: str | None,
-    base_url: str | None,
-    remote_images: RemoteImages | None,
+    options: NotesOptions,
     as_json: bool,
 ) -> None:
-    """Create a draft from Markdown or from a changelog's section.
+    """Create a draft from Markdown, a changelog or a release.
+
+    NOTES is a Markdown file, a changelog, or the JSON of `gh release view --json` or `glab release view --output json`;
+    "-" is standard input.
 
     \b
     Example:
       mailer campaigns create notes.md
       mailer campaigns create --changelog CHANGELOG.md --version 2.4.0 --locale nl
+      mailer campaigns create CHANGELOG.md --since 2.3.0 --only added,changed
+      gh release view v2.4.0 --json name,tagName,body,publishedAt,url | mailer campaigns create -
     """
-    source = notes or changelog
-    if source is None or (notes and changelog) or (changelog and not version):
-        raise click.UsageError("Give a Markdown file, or --changelog FILE with --version.")
-    if notes and (version or title or preheader):
-        raise click.UsageError(
-            "--version, --title and --preheader go with --changelog; in a file of its own they are in its front matter."
-        )
-    origin = NotesSource(
-        str(source.resolve()),
-        version if changelog else None,
+    path = notes or changelog
+    if path is None or (notes and changelog):
+        raise click.UsageError("Give a file of notes, or --changelog FILE.")
+    opened = open_source(
+        context,
+        path,
+        options,
+        is_changelog=changelog is not None,
+        since_last_campaign=True,
         title=title,
         preheader=preheader,
         topic=topic,
-        locale=locale,
-        base_url=base_url,
-        remote_images=remote_images,
     )
-    settings = context.settings
-    found, images = origin.read(settings)
+    source, settings = opened.source, context.settings
+    if notes and (options.version or options.since) and not read_as_changelog(opened.text, source.name):
+        raise click.UsageError(
+            "--version and --since go with --changelog FILE; a file of its own has its version in it."
+        )
+    if (title or preheader) and source.takes_front_matter(opened.text):
+        raise click.UsageError(
+            "--title and --preheader go with a changelog or a release; in a file of its own they are in its front matter."
+        )
+    found, images = source.read(settings, opened.text)
     findings = lint_mail(render_notes(found, images, settings), image_hosts=settings.image_hosts)
     findings += lint_notes(found)
-    name = slug or catalogue.slug_of(found.version or source.stem) or "release"
+    name = slug or catalogue.slug_of(found.version or Path(source.name).stem) or "release"
+    kept = None if source.path == STDIN else source
     with context.database.write() as connection:
-        campaign = catalogue.create(connection, name, found, images, context.now(), source=origin)
+        campaign = catalogue.create(connection, name, found, images, context.now(), source=kept)
     values = {
         "slug": campaign.slug,
         "state": campaign.state,
@@ -105,7 +105,10 @@ def create(
         "images": len(images),
         "findings": len(findings),
     }
-    said = f"{campaign.slug}: draft of “{found.title}”\nNext: mailer campaigns preview {campaign.slug}"
+    said = f"{campaign.slug}: draft of “{found.title}”"
+    if opened.chosen:
+        said += f" ({opened.chosen})"
+    said += f"\nNext: mailer campaigns preview {campaign.slug}"
     if findings:
         said += f"\nLint found {len(findings)}: mailer campaigns lint {campaign.slug}"
     context.report(values, said, as_json=as_json)
@@ -142,6 +145,7 @@ def update(context: CommandContext, slug: str, file: Path | None, version: str |
             NotesSource.load(known) if known else NotesSource(""),
             path=str(file.resolve()),
             version=version,
+            since=None,
             title=None,
             preheader=None,
         )

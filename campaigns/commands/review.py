@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from campaigns.commands.notes_options import NotesOptions, notes_options, open_source
 from campaigns.commands.options import (
     campaigns,
     complete_slug,
@@ -18,10 +19,9 @@ from campaigns.commands.options import (
     run,
     slug_argument,
 )
-from campaigns.notes import render_notes
+from campaigns.notes import STDIN, render_notes
 from campaigns.preview import write_preview
 from campaigns.sending import DONE_WITH_LOSSES, Dispatch
-from campaigns.source import NotesSource
 from campaigns.transitions import Approver
 from mailer.commands import CommandContext, json_option
 from mailer.errors import ConfigurationError, InvalidInput, Refused
@@ -34,10 +34,10 @@ MAX_NAME_LENGTH = 200
 
 @campaigns.command()
 @click.argument("slug", metavar="SLUG|FILE", shell_complete=complete_slug)
-@click.option("--version", "version", help="Of a changelog: which version's section.")
+@notes_options
 @json_option
 @click.pass_obj
-def lint(context: CommandContext, slug: str, version: str | None, as_json: bool) -> None:
+def lint(context: CommandContext, slug: str, options: NotesOptions, as_json: bool) -> None:
     """Check a campaign's mail, or a file before there is one. Errors end with exit code 4.
 
     \b
@@ -48,8 +48,8 @@ def lint(context: CommandContext, slug: str, version: str | None, as_json: bool)
     """
     path = Path(slug)
     dispatch = dispatch_of(context)
-    is_file = version is not None or path.exists()
-    findings = _lint_file(context, path, version) if is_file else dispatch.findings(slug)
+    is_file = options.are_given or slug == STDIN or path.exists()
+    findings = _lint_file(context, path, options) if is_file else dispatch.findings(slug)
     change = False if is_file else _print_source_change(context, dispatch, slug)
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
     lines = [f"{one.severity}: {one.where}: {one.message} ({one.code})" for one in findings]
@@ -61,9 +61,10 @@ def lint(context: CommandContext, slug: str, version: str | None, as_json: bool)
         sys.exit(Refused.exit_code)
 
 
-def _lint_file(context: CommandContext, path: Path, version: str | None) -> tuple[Finding, ...]:
+def _lint_file(context: CommandContext, path: Path, options: NotesOptions) -> tuple[Finding, ...]:
     settings = context.settings
-    notes, images = NotesSource(str(path), version).read(settings)
+    opened = open_source(context, path, options)
+    notes, images = opened.source.read(settings, opened.text)
     rendered = render_notes(notes, images, settings)
     return lint_mail(rendered, image_hosts=settings.image_hosts) + lint_notes(notes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from campaigns.notes.changelog import Changelog, Release, ReleaseStatus
+from campaigns.notes.changelog import Changelog, Release, ReleaseStatus, read_title
 from campaigns.notes.content import (
     brand_of,
     content_hash,
@@ -13,28 +13,43 @@ from campaigns.notes.content import (
     read_text,
     render_notes,
 )
+from campaigns.notes.formats import as_markdown
 from campaigns.notes.gathering import Frame, announced, gather_notes, heard_lines, passed_over, unheard
-from campaigns.notes.markdown import Defaults, read_changelog, read_markdown
+from campaigns.notes.markdown import FRONT_MATTER_KEYS, Defaults, check_line, read_changelog, read_markdown
+from campaigns.notes.parts import drop_contributors, keep_kinds, parse_kinds
+from campaigns.notes.releases import is_release, read_release
+from campaigns.notes.text import STDIN, read_source_text
 
 __all__ = [
+    "FRONT_MATTER_KEYS",
+    "STDIN",
     "Changelog",
     "Defaults",
     "Frame",
     "Release",
     "ReleaseStatus",
     "announced",
+    "as_markdown",
     "brand_of",
+    "check_line",
     "content_hash",
+    "drop_contributors",
     "dump_notes",
     "gather_notes",
     "heard_lines",
+    "is_release",
+    "keep_kinds",
     "load_notes",
+    "parse_kinds",
     "passed_over",
     "read_changelog",
     "read_image",
     "read_images",
     "read_markdown",
+    "read_release",
+    "read_source_text",
     "read_text",
+    "read_title",
     "render_notes",
     "unheard",
 ]

@@ -10,19 +10,16 @@ from datetime import date
 from pathlib import Path
 
 from campaigns.notes.formats import as_markdown
+from campaigns.notes.text import read_source_text
 from mailer.config import BrandSettings, Settings
 from mailer.errors import InvalidInput
-from mailer.files import read_file
 from mailer.message import InlineImage
 from templates.brand import Brand
 from templates.markdown import parse_notes
 from templates.notes import ReleaseNotes, RenderedNotes
 
-# Embeddings, overrides and isolates change the order in which text is displayed.
-_DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 LARGEST_IMAGE = 1_000_000  # bytes
 LARGEST_IMAGES = 3_000_000  # bytes, of all images of a mail
-LARGEST_TEXT = 4_000_000  # bytes of a file of notes, or of a changelog
 _MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 
 
@@ -39,25 +36,12 @@ def load_notes(document: str) -> ReleaseNotes:
 
 
 def read_text(path: Path) -> str:
-    """Read a file of notes as Markdown. The size is checked before opening: a device or a pipe would never
-    end.
+    """Read a file of notes as Markdown.
 
     Raises InvalidInput, which names the file, where it is too large, not UTF-8, in a format that can't be
     mailed, or can't be read. Controls of the direction of text are left out.
     """
-    try:
-        text = read_file(path, LARGEST_TEXT).decode("utf-8-sig")
-    except InvalidInput as error:
-        raise InvalidInput(
-            error.reason, where=error.where, hint="Give the notes as a file of their own."
-        ) from None
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"byte {error.start} is not UTF-8", where=str(path), hint="Save the file as UTF-8."
-        ) from None
-    except OSError as error:
-        raise InvalidInput(f"can't be read: {error.strerror}", where=str(path)) from None
-    return as_markdown(text.translate(_DIRECTIONS), path.name)
+    return as_markdown(read_source_text(path), path.name)
 
 
 def read_images(notes: ReleaseNotes, folder: Path, settings: Settings) -> dict[str, InlineImage]:

@@ -29,6 +29,7 @@ class Frame:
     product: str
     base_url: str | None
     remote_images: RemoteImages = "refuse"
+    repository: str | None = None
 
 
 def heard_lines(changelog: Changelog, since: str | None = None) -> tuple[str, ...]:
@@ -121,6 +122,8 @@ def gather_notes(changelog: Changelog, found: Sequence[Release], frame: Frame) -
         first_line=first_line,
         base_url=frame.base_url,
         remote_images=frame.remote_images,
+        repository=frame.repository or changelog.repository,
+        short_references=True,
     )
 
 

@@ -14,11 +14,18 @@ from campaigns.notes.changelog import Changelog
 from mailer.errors import InvalidInput
 from subscribers.topic import parse_topic
 from templates.language import Locale, load_texts, parse_locale
-from templates.markdown import MAX_BODY_CHARACTERS, create_parser, expand_shortcodes, refuse_costly
+from templates.markdown import (
+    MAX_BODY_CHARACTERS,
+    Repository,
+    create_parser,
+    expand_shortcodes,
+    find_repository,
+    refuse_costly,
+)
 from templates.notes import ReleaseNotes
 
 LONGEST_LINE = 200
-_KEYS = ("title", "version", "date", "locale", "topic", "preheader", "base_url")
+FRONT_MATTER_KEYS = ("title", "version", "date", "locale", "topic", "preheader", "base_url", "repository")
 _FENCE = "---"
 
 
@@ -30,6 +37,7 @@ class Defaults:
     topic: str
     product: str
     base_url: str | None = None
+    repository: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,7 @@ class _Entry:
 
 def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
     """Read notes from a Markdown file with front matter (title, version, date, locale, topic, preheader,
-    base_url).
+    base_url, repository).
 
     All keys are optional; without a title a leading ``# Heading`` is the title. `origin` is the file's name.
     Raises InvalidInput, with file and line, for a key that is unknown or a value that is not valid.
@@ -74,8 +82,8 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
     version = matter.get("version")
     preheader = matter.get("preheader")
     return ReleaseNotes(
-        title=expand_shortcodes(_subject(title)),
-        version=_subject(version) if version else None,
+        title=expand_shortcodes(check_line(title.value, title.where)),
+        version=check_line(version.value, version.where) if version else None,
         date=_date(matter["date"]) if "date" in matter else None,
         locale=parse_locale(matter["locale"].value, where=matter["locale"].where)
         if "locale" in matter
@@ -83,11 +91,15 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
         topic=parse_topic(matter["topic"].value, where=matter["topic"].where)
         if "topic" in matter
         else defaults.topic,
-        preheader=_subject(preheader) if preheader else None,
+        preheader=expand_shortcodes(check_line(preheader.value, preheader.where)) if preheader else None,
         body=body,
         origin=origin,
         first_line=start + 1,
         base_url=_base_url(matter["base_url"]) if "base_url" in matter else defaults.base_url,
+        repository=_repository(matter["repository"])
+        if "repository" in matter
+        else defaults.repository or find_repository(body),
+        short_references=True,
     )
 
 
@@ -111,16 +123,18 @@ def read_changelog(
         product=defaults.product, version=changelog.label(release)
     )
     return ReleaseNotes(
-        title=_subject(_Entry(name, origin)),
+        title=check_line(name, origin),
         version=changelog.label(release),
         date=release.date,
         locale=defaults.locale,
         topic=defaults.topic,
-        preheader=_subject(_Entry(preheader, "--preheader")) if preheader else None,
+        preheader=check_line(preheader, "--preheader") if preheader else None,
         body=changelog.with_definitions(release),
         origin=origin,
         first_line=release.first_line,
         base_url=defaults.base_url,
+        repository=defaults.repository or changelog.repository,
+        short_references=True,
     )
 
 
@@ -173,9 +187,11 @@ def _entries(source: str, origin: str) -> Iterator[tuple[str, _Entry]]:
 
 def _known(key: yaml.Node, where: str, seen: set[str]) -> str:
     name = str(key.value)
-    if name not in _KEYS:
+    if name not in FRONT_MATTER_KEYS:
         raise InvalidInput(
-            f"{name!r} is not a key of the front matter.", where=where, hint=f"There are {', '.join(_KEYS)}."
+            f"{name!r} is not a key of the front matter.",
+            where=where,
+            hint=f"There are {', '.join(FRONT_MATTER_KEYS)}.",
         )
     if name in seen:
         raise InvalidInput(f"{name} is given twice.", where=where, hint="Leave one of the two.")
@@ -195,21 +211,19 @@ def _leading_heading(lines: Sequence[str], start: int) -> tuple[str | None, int]
     return None, start
 
 
-def _subject(entry: _Entry) -> str:
-    """The title as the subject of a mail: one line, and not too long."""
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in entry.value):
+def check_line(value: str, where: str) -> str:
+    """A line for the subject or beside it. Raises InvalidInput, with `where`, for one that no inbox could show."""
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
+        raise InvalidInput("there is a control character in it.", where=where, hint="Type the line anew.")
+    if not any(unicodedata.category(character)[0] in "LNPS" for character in value):
+        raise InvalidInput("there is nothing to see in it.", where=where, hint="Write it in words.")
+    if len(value) > LONGEST_LINE:
         raise InvalidInput(
-            "there is a control character in it.", where=entry.where, hint="Type the line anew."
-        )
-    if not any(unicodedata.category(character)[0] in "LNPS" for character in entry.value):
-        raise InvalidInput("there is nothing to see in it.", where=entry.where, hint="Write it in words.")
-    if len(entry.value) > LONGEST_LINE:
-        raise InvalidInput(
-            f"{len(entry.value)} characters are too many for one line.",
-            where=entry.where,
+            f"{len(value)} characters are too many for one line.",
+            where=where,
             hint=f"An inbox shows some 60; {LONGEST_LINE} are the limit.",
         )
-    return entry.value
+    return value
 
 
 def _date(entry: _Entry) -> date:
@@ -233,3 +247,7 @@ def _base_url(entry: _Entry) -> str:
             hint='Write it as "https://example.com/docs/".',
         )
     return entry.value
+
+
+def _repository(entry: _Entry) -> str:
+    return str(Repository.parse(entry.value, where=entry.where))

@@ -127,6 +127,8 @@ class Settings(BaseSettings):
     image_hosts: Words = ()
     assets_dir: Path | None = None
     remote_images: Literal["refuse", "link", "omit"] = "refuse"
+    repository: Line | None = None
+    contributors: Literal["keep", "omit"] = "keep"
     proof_recipients: Words = ()
     templates_dir: Path | None = None
     unsubscribe_check: UnsubscribeCheck | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from templates.markdown.budget import refuse_costly
-from templates.markdown.html_part import write_html
+from templates.markdown.html_part import CHANGE_KINDS, classify_heading, write_html
 from templates.markdown.image_size import read_image_width
 from templates.markdown.parse import (
     MAX_BODY_CHARACTERS,
@@ -15,18 +15,23 @@ from templates.markdown.parse import (
     slot_prefix_error,
 )
 from templates.markdown.preheader import extract_preheader
+from templates.markdown.references import Repository, find_repository
 from templates.markdown.shortcodes import SHORTCODE, expand_shortcodes
 from templates.markdown.text_part import write_text
 
 __all__ = [
+    "CHANGE_KINDS",
     "MAX_BODY_CHARACTERS",
     "SHORTCODE",
     "SLOT_PREFIX",
     "TOP_HEADING",
     "Document",
+    "Repository",
+    "classify_heading",
     "create_parser",
     "expand_shortcodes",
     "extract_preheader",
+    "find_repository",
     "parse_notes",
     "read_image_width",
     "refuse_costly",

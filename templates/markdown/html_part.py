@@ -22,13 +22,14 @@ from templates.markdown.parse import SLOT_PREFIX, Document, create_parser, slot_
 # mail/prose.css.j2 has a colour for each.
 _CHANGE_KINDS = {
     "added": r"added|new( features?)?|features?( (&|and) improvements)?|toegevoegd|nieuw",
-    "changed": r"changed|changes?|improve(d|ments?)|enhancements?|gewijzigd|veranderd|verbeterd|verbeteringen",
+    "changed": r"changed|changes?|improve(d|ments?)|enhancements?|performance( improvements)?|refactor(ing)?|gewijzigd|veranderd|verbeterd|verbeteringen",
     "deprecated": r"deprecated|deprecations?|verouderd|vervalt",
-    "removed": r"removed|removals?|verwijderd|vervallen",
+    "removed": r"removed|removals?|deprecations? and removals?|verwijderd|vervallen",
     "fixed": r"fixed|(bug ?)?fix(es)?|opgelost|hersteld|gerepareerd",
     "security": r"security( fixes)?|veiligheid|beveiliging",
     "breaking": r"(highlights of )?breaking( changes?)?|backwards?[- ]incompatible( changes?)?|let op",
 }
+CHANGE_KINDS = frozenset(_CHANGE_KINDS)
 
 _CELL_CHARACTERS, _MIN_CELL_CHARACTERS = 30, 4  # in a row, and in a cell, on a phone of 360 pixels
 _DENSE_COLUMNS = 5  # a table with this many columns gets small letters and narrow gaps

@@ -21,6 +21,7 @@ from markdown_it.token import Token
 from mailer.errors import InvalidInput
 from templates.language import load_texts
 from templates.markdown.budget import refuse_costly
+from templates.markdown.references import Repository, resolve_relative, shorten_references
 from templates.markdown.remote_images import replace_remote_images
 from templates.markdown.rules import add_rules
 from templates.notes import ReleaseNotes
@@ -99,13 +100,16 @@ def parse_notes(notes: ReleaseNotes, *, image_hosts: Collection[str] = ()) -> Do
     _check_depth(document)
     if notes.remote_images != "refuse":
         replace_remote_images(document.tokens, image_hosts, as_link=notes.remote_images == "link")
-    _check_addresses(document, image_hosts)
+    repository = Repository.parse(notes.repository) if notes.repository else None
+    if notes.short_references:
+        shorten_references(document.tokens, repository)
+    _check_addresses(document, image_hosts, repository)
     _shift_headings(document.tokens)
     _translate_alert_titles(document)
     return document
 
 
-def _check_addresses(document: Document, image_hosts: Collection[str]) -> None:
+def _check_addresses(document: Document, image_hosts: Collection[str], repository: Repository | None) -> None:
     """Make links absolute. Raises InvalidInput with all images and links that a mail can't carry."""
     problems: list[InvalidInput] = []
     for token, where in document.inline_tokens():
@@ -114,6 +118,8 @@ def _check_addresses(document: Document, image_hosts: Collection[str]) -> None:
                 _check_image(str(token.attrs["src"]), image_hosts, where)
             elif token.type == "link_open":
                 href = str(token.attrs["href"])
+                if repository and not document.notes.base_url and not _split(href, where).scheme:
+                    href = resolve_relative(href, repository)
                 token.attrs["href"] = _absolute_address(href, document.notes.base_url, where)
         except InvalidInput as problem:
             problems.append(problem)
@@ -215,7 +221,7 @@ def _absolute_address(href: str, base_url: str | None, where: str) -> str:
     raise InvalidInput(
         f'the link "{_shorten(href)}" is relative, which does not work in a mail.',
         where=where,
-        hint="Write the whole address, or set base_url to the address that relative links start from.",
+        hint="Write the whole address, or set base_url to the address that relative links start from, or repository.",
     )
 
 

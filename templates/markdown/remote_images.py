@@ -7,12 +7,22 @@ from urllib.parse import urlsplit
 
 from markdown_it.token import Token
 
+_BREAKS = frozenset({"softbreak", "hardbreak"})
+
 
 def replace_remote_images(tokens: list[Token], image_hosts: Collection[str], *, as_link: bool) -> None:
-    """Replace these images in place. A paragraph with nothing else becomes empty."""
+    """Replace these images in place. A paragraph that held nothing else is removed."""
+    kept: list[Token] = []
     for token in tokens:
+        had_images = any(child.type == "image" for child in token.children or ())
         if token.children:
             token.children = list(_replaced(token.children, image_hosts, as_link=as_link))
+        if had_images and all(child.type in _BREAKS for child in token.children or ()):
+            token.children, token.content = [], ""
+        kept.append(token)
+        if token.type == "paragraph_close" and kept[-2].type == "inline" and not kept[-2].content:
+            del kept[-3:]
+    tokens[:] = kept
 
 
 def _replaced(children: list[Token], image_hosts: Collection[str], *, as_link: bool) -> Iterator[Token]:

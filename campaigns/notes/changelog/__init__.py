@@ -4,8 +4,18 @@ Headings are found by a Markdown parser (`outline`), read (`versions`, `dates`, 
 by one principle (`sections`), and given out or refused (`selection`).
 """
 
-from campaigns.notes.changelog.outline import lines_of, outline
+from campaigns.notes.changelog.outline import Outline, lines_of, outline
 from campaigns.notes.changelog.selection import Changelog, Release
-from campaigns.notes.changelog.versions import ReleaseStatus, Version
+from campaigns.notes.changelog.versions import ReleaseStatus, Version, key_of, read_title
 
-__all__ = ["Changelog", "Release", "ReleaseStatus", "Version", "lines_of", "outline"]
+__all__ = [
+    "Changelog",
+    "Outline",
+    "Release",
+    "ReleaseStatus",
+    "Version",
+    "key_of",
+    "lines_of",
+    "outline",
+    "read_title",
+]

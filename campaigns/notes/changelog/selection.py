@@ -16,7 +16,7 @@ from campaigns.notes.changelog.outline import LOWEST, Outline, lines_of, outline
 from campaigns.notes.changelog.sections import Section, divide
 from campaigns.notes.changelog.versions import ReleaseStatus, Version, key_of, read_title
 from mailer.errors import InvalidInput, NotFound
-from templates.markdown import create_parser
+from templates.markdown import create_parser, find_repository
 
 _LISTED = 12
 _STRAY = re.compile(
@@ -53,7 +53,8 @@ class Release:
 class Changelog:
     """A changelog in Markdown, read once. Its `releases` stand in the order of the file; "Unreleased" is none.
 
-    `packages` are the names that stand before versions. `product` is the name that stands before every one.
+    `repository` is the web address that its comparisons of versions lead to, where it is one. `packages` are the names that
+    stand before versions. `product` is the name that stands before every one.
     `other_headings` name a version and begin no release. Raises InvalidInput for a text that would take long to read.
     """
 
@@ -67,6 +68,7 @@ class Changelog:
             version.package for one in self.releases for version in one.versions if version.package
         )
         self.product = _only_package(self.releases)
+        self.repository = find_repository(text)
 
     def find(self, wanted: str) -> Release:
         """The release `wanted`: "1.2.3", "v1.2.3", or of several packages "name@1.2.3". That version comes first in it.

@@ -57,7 +57,6 @@ def test_without_a_wish_the_front_matter_wins_over_the_settings(keyboard: Keyboa
         ("notes.md", "--title", "Other"),
         ("notes.md", "--version", "2.4.0"),
         ("notes.md", "--changelog", "CHANGELOG.md", "--version", "2.4.0"),
-        ("--changelog", "CHANGELOG.md"),
         (),
     ],
 )

@@ -1,0 +1,143 @@
+"""The options that say which notes to take, and how; create, lint and preview share them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from campaigns.notes import STDIN, Changelog, read_source_text
+from campaigns.source import NotesSource, read_as_changelog
+from campaigns.unannounced import last_announced, offer
+from mailer.commands import CommandContext
+from mailer.errors import InvalidInput
+from templates.notes import RemoteImages
+
+_SHARED = (
+    click.option(
+        "--version", "version", help="Of a changelog: which version's section; with --since, up to which."
+    ),
+    click.option("--since", metavar="VERSION", help="Of a changelog: all releases after this version."),
+    click.option("--only", metavar="KINDS", help="Only these kinds of change, such as added,changed."),
+    click.option(
+        "--locale",
+        type=click.Choice(["nl", "en"]),
+        help="The language; by default what the file or the settings say.",
+    ),
+    click.option("--base-url", metavar="URL", help="The web address that relative links start from."),
+    click.option(
+        "--repository",
+        metavar="URL",
+        help="The repository that #123 and @user belong to; by default what the notes or the settings say.",
+    ),
+    click.option(
+        "--remote-images",
+        type=click.Choice(["refuse", "link", "omit"]),
+        help="Images from other hosts: refuse the notes, make links, or leave them out; by default what the settings say.",
+    ),
+    click.option(
+        "--contributors",
+        type=click.Choice(["keep", "omit"]),
+        help="Lists of contributors: keep them or leave them out; by default what the settings say.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NotesOptions:
+    """What `notes_options` reads."""
+
+    version: str | None = None
+    since: str | None = None
+    only: str | None = None
+    locale: str | None = None
+    base_url: str | None = None
+    repository: str | None = None
+    remote_images: RemoteImages | None = None
+    contributors: Literal["keep", "omit"] | None = None
+
+    @property
+    def are_given(self) -> bool:
+        """Whether any of them is given."""
+        return self != NotesOptions()
+
+
+def notes_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options to a command, which gets them as `options`."""
+    names = [field.name for field in dataclasses.fields(NotesOptions)]
+
+    def with_options(*args: Any, **values: Any) -> None:
+        options = NotesOptions(**{name: values.pop(name) for name in names})
+        command(*args, options=options, **values)
+
+    with_options.__doc__, with_options.__name__ = command.__doc__, command.__name__
+    with_options.__click_params__ = list(getattr(command, "__click_params__", ()))  # type: ignore[attr-defined]  # click's
+    result: Callable[..., None] = with_options
+    for option in reversed(_SHARED):
+        result = option(result)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSource:
+    """A source, its text, and what was chosen where the options left it open."""
+
+    source: NotesSource
+    text: str
+    chosen: str | None = None
+
+
+def open_source(
+    context: CommandContext,
+    path: Path,
+    options: NotesOptions,
+    *,
+    is_changelog: bool = False,
+    since_last_campaign: bool = False,
+    title: str | None = None,
+    preheader: str | None = None,
+    topic: str | None = None,
+) -> OpenedSource:
+    """Read a file of notes, and choose what to take of it.
+
+    Of a changelog without --version and --since that is the newest release, or with `since_last_campaign` all
+    releases since the last campaign. Raises InvalidInput.
+    """
+    text = read_source_text(path)
+    source = NotesSource(
+        STDIN if str(path) == STDIN else str(path.resolve()),
+        title=title,
+        preheader=preheader,
+        topic=topic,
+        **dataclasses.asdict(options),
+    )
+    if options.version or options.since:
+        return OpenedSource(source, text)
+    changelog = read_as_changelog(text, source.name)
+    if changelog is None and is_changelog:
+        changelog = Changelog(text, source.name)
+    if changelog is None:
+        return OpenedSource(source, text)
+    last = None
+    if since_last_campaign:
+        topic = source.topic or context.settings.topic
+        with context.database.read() as connection:
+            last = last_announced(connection, changelog, topic)
+    found = offer(changelog, last, pre_releases=context.settings.digest_pre_releases)
+    if not found:
+        since = f" since {last}, the last one mailed" if last else ""
+        raise InvalidInput(
+            f"nothing was released{since}.",
+            where=source.name,
+            hint="--version VERSION takes the section of one version.",
+        )
+    newest = str(found[0].versions[0])
+    labels = [changelog.label(release) for release in found]
+    if len(found) > 1:
+        chosen = f"{len(found)} versions since {last}: {', '.join(labels)}"
+        return OpenedSource(dataclasses.replace(source, version=newest, since=last), text, chosen)
+    return OpenedSource(dataclasses.replace(source, version=newest), text, f"version {labels[0]}")
