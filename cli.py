@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 from click.exceptions import NoSuchCommand
@@ -55,7 +56,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "upgrade": ("mailer.commands.upgrade:upgrade", "Bring the database to this version."),
     "privacy": (
         "campaigns.commands:privacy",
-        "Carry out the duties of a controller: breach, disclose, log, replay.",
+        "Carry out the duties of a controller under the GDPR.",
     ),
     "deploy": ("mailer.commands.deploy:deploy", "Print files for systemd, cron and reverse proxies."),
     "keys": ("mailer.commands.keys:keys", "Create and rotate secret keys, DKIM keys and access tokens."),
@@ -146,7 +147,7 @@ def find_unattended(settings: Settings, database: Database) -> list[CheckResult]
         now = database.clock()()
         with database.read() as connection:
             found = reports.overview(connection, now, settings.tz)
-            failing = _webhook_findings(connection)
+            failing = _webhook_findings(connection, settings)
     except MailerError:
         return []  # the check of the database says why
     attention = [
@@ -163,12 +164,14 @@ def keep_outside_files(settings: Settings, database: Database) -> Callable[[], N
     return OutsideFiles(database, settings).close
 
 
-def _webhook_findings(connection: Connection) -> list[CheckResult]:
-    """The webhooks that fail, and those that are called no more."""
-    from mailer.doctor import CheckLevel, CheckResult  # noqa: PLC0415 - as above
+def _webhook_findings(connection: Connection, settings: Settings) -> list[CheckResult]:
+    """The webhooks that fail, those that are called no more, and those of a company that is not named."""
+    from mailer.doctor import CheckLevel, CheckResult, processors  # noqa: PLC0415 - as above
     from subscribers import webhooks  # noqa: PLC0415
 
-    return [
+    endpoints = webhooks.list_all(connection)
+    hosts = {urlsplit(each.url).hostname or "": f"webhook {each.id}" for each in endpoints}
+    failing = [
         CheckResult(
             "webhooks",
             CheckLevel.FAIL if each.parked_at else CheckLevel.WARN,
@@ -177,9 +180,10 @@ def _webhook_findings(connection: Connection) -> list[CheckResult]:
             else f"{each.id} fails since {each.failing_since:%Y-%m-%d %H:%M} UTC: {each.last_answer}",
             f"Mend the receiver, then run `mailer webhooks resume {each.id}`. Nothing is lost.",
         )
-        for each in webhooks.list_all(connection)
+        for each in endpoints
         if each.parked_at or each.failing_since
     ]
+    return [*failing, *processors(settings, hosts)]
 
 
 def main() -> None:

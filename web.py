@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -30,9 +31,16 @@ from mailer.webhooks import Reach
 from subscribers.ledger import OutsideFiles
 from subscribers.self_service import View, unsubscribe
 from subscribers.service_mails import delivery as service_mails
-from subscribers.web import COUNTED, UnsubscribeEndpoint, ledger_key_route
+from subscribers.web import (
+    COUNTED,
+    PRIVACY_PATH,
+    PrivacyNoticeEndpoint,
+    UnsubscribeEndpoint,
+    ledger_key_route,
+)
 from subscribers.web.api import ConsentApi
 from subscribers.webhooks.delivery import Result, WebhookDelivery
+from templates.notice_page import NoticePage
 from templates.page import Pages
 
 WEBHOOK_CALLS = "mailer_webhook_calls_total"
@@ -83,14 +91,21 @@ class Application:
         )
         self._brand = brand_of(settings)
         self._monitoring = Monitoring(self._database, self.metrics)
+        own_notice = f"{urlsplit(settings.public_url).path}{PRIVACY_PATH}"
+        brand = replace(self._brand, privacy_url=self._brand.privacy_url or own_notice)
         self._unsubscribe = UnsubscribeEndpoint(
             self._database,
             self._commits,
-            Pages(self._brand, settings.templates_dir),
+            Pages(brand, settings.templates_dir),
             self.metrics,
             keys=key_source(settings),
             public_url=settings.public_url,
             locale=settings.locale,
+        )
+        self._notice = PrivacyNoticeEndpoint(
+            self._database,
+            NoticePage(brand, own_notice, settings.templates_dir),
+            settings,
         )
         self._api = ConsentApi(
             self._database, keys=key_source(settings), public_url=settings.public_url, zone=settings.tz
@@ -103,6 +118,7 @@ class Application:
             self._unsubscribe.route,
             self._api.route,
             ledger_key_route(self._outside.signer),
+            *self._notice.routes,
         ]
         path = urlsplit(self._settings.public_url).path
         return [
@@ -120,12 +136,13 @@ class Application:
         """What was submitted is committed before the application ends."""
         gc.freeze()  # else every full collection walks all imported code: 50 ms that every visitor waits
         calling = asyncio.create_task(self._call_webhooks())
+        publishing = asyncio.create_task(asyncio.to_thread(self._notice.publish))
         delivery = self._service_mails()
         mailing = asyncio.create_task(delivery.run())
         self._monitoring.start()
         yield
         calling.cancel()
-        await asyncio.wait([calling])
+        await asyncio.wait([calling, publishing])
         await delivery.finish(mailing)
         gc.unfreeze()
         await self._commits.close()

@@ -205,3 +205,17 @@ class SuppressionLift(SQLModel, table=True):
     since: datetime
     lifted_at: datetime
     source: str = Field(sa_column=Column(String(500), nullable=False))
+
+
+class PrivacyNotice(SQLModel, table=True):
+    """A version of the privacy notice, as it was shown: the documents of all languages, as JSON.
+
+    `content_hash` is the SHA-256 of `content` (hex). The newest version is in force.
+    """
+
+    __tablename__ = "privacy_notice"
+
+    version: int = Field(sa_column=Column(BIG, primary_key=True, autoincrement=False))
+    content: str = Field(sa_column=Column(Text, nullable=False))
+    content_hash: str = Field(sa_column=Column(String(64), nullable=False))
+    in_force_since: datetime

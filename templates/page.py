@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from enum import StrEnum
 from pathlib import Path
 
-from markupsafe import Markup
-
-from templates.brand import Brand, adjust_contrast
+from templates.brand import Brand
 from templates.environment import render_template
 from templates.language import Locale, load_texts
-
-# The background of the card in light and dark mode; the brand's colour gets enough contrast on each.
-_LIGHT_BACKGROUND, _DARK_BACKGROUND = "#ffffff", "#1b1e24"
+from templates.page_style import page_style
 
 
 class Page(StrEnum):
@@ -41,19 +35,7 @@ class Pages:
     def __init__(self, brand: Brand, templates_dir: Path | None = None) -> None:
         self._brand = brand
         self._templates_dir = templates_dir
-        style = self._render_template(
-            "pages/page.css.j2",
-            light_accent=adjust_contrast(brand.colour, _LIGHT_BACKGROUND),
-            dark_accent=adjust_contrast(brand.colour, _DARK_BACKGROUND),
-            light_background=_LIGHT_BACKGROUND,
-            dark_background=_DARK_BACKGROUND,
-        )
-        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-        self._style = Markup(style)  # noqa: S704 - our own file and colours from checked settings
-        self.content_security_policy = (
-            f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; "
-            "base-uri 'none'; frame-ancestors 'none'"
-        )
+        self._style, self.content_security_policy = page_style(brand, templates_dir)
 
     def render(
         self,

@@ -13,6 +13,7 @@ import click
 from mailer import doctor as checks
 from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
+from mailer.config.processors import data_hosts
 from mailer.doctor import dns
 from mailer.errors import ConfigurationError, MailerError
 
@@ -56,6 +57,8 @@ def _findings(context: CommandContext, *, offline: bool) -> Iterator[checks.Chec
     if (signed := checks.signed_ledger(settings, base)) is not None:
         yield signed
     yield from context.find_unattended(settings, base)
+    yield from checks.contact(settings)
+    yield from checks.processors(settings, data_hosts(settings))
     yield from checks.sender(settings, None if offline else dns.txt_records)
     if not offline:
         for name in settings.every_relay:

@@ -72,6 +72,10 @@ colour = {colour}
 # postal_address = "Example Ltd, 1 Example Street, Amsterdam"
 # support_email = "support@example.com"
 # logo = "logo.png"
+
+[privacy]
+# What the privacy notice at /privacy says. docs/operate.md names the companies that process data, and who is told of a breach.
+# contact = "Robin Smit <privacy@example.com>"
 """
 
 _SECRETS = """\

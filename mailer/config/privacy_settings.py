@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 from mailer.config.value_types import Duration, Line, OptionalMailboxLine, SettingsSection, Words
 
@@ -17,25 +18,34 @@ class Controller(SettingsSection):
 class Processor(SettingsSection):
     """A processor (GDPR art. 28): who handles the data on the controllers' behalf.
 
-    `hosts` are the hosts in these settings that belong to it, such as its relay. A name covers the names below it.
+    `purpose` is one text, or one for each language. `country` is an ISO 3166 code or a name. `hosts` are the hosts in
+    these settings that belong to it, such as its relay; a name covers the names below it.
     """
 
     name: Line
-    purpose: Line
+    purpose: Line | dict[Literal["nl", "en"], Line]
     country: Line
     hosts: Words = ()
+
+    def purpose_in(self, language: str) -> str:
+        """The purpose in this language, or in another where it is not given."""
+        if isinstance(self.purpose, str):
+            return self.purpose
+        in_languages = {str(each): text for each, text in self.purpose.items()}
+        return in_languages.get(language) or next(iter(in_languages.values()), "")
 
 
 class PrivacySettings(SettingsSection):
     """What the record of processing, the privacy notice and a breach report say of the organisation.
 
-    `contact` is the person who answers questions about privacy. The two periods start when a breach is noticed:
+    `contact` is the person who answers questions about privacy. `own_hosts` belong to the organisation itself. The two periods start when a breach is noticed:
     `tell_controllers_within` is what the privacy statement promises, `notify_authority_within` is the law's (GDPR art. 33).
     """
 
     contact: OptionalMailboxLine = None
     controllers: tuple[Controller, ...] = ()
     processors: tuple[Processor, ...] = ()
+    own_hosts: Words = ()
     authority: Line = "Autoriteit Persoonsgegevens"
     tell_controllers_within: Duration = timedelta(hours=24)
     notify_authority_within: Duration = timedelta(hours=72)

@@ -13,15 +13,18 @@ from mailer.doctor.checks import (
     signing_key,
 )
 from mailer.doctor.ledger_key import signed_ledger
+from mailer.doctor.privacy import contact, processors
 from mailer.doctor.results import CheckLevel, CheckResult, failure
 
 __all__ = [
     "CheckLevel",
     "CheckResult",
     "ExpectedAnswer",
+    "contact",
     "database",
     "failure",
     "open_to_others",
+    "processors",
     "public_address",
     "relay",
     "secrets",

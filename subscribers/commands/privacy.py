@@ -1,4 +1,4 @@
-"""Commands about the duties of the controller: disclose, log, replay. The layer above adds those that need deliveries."""
+"""Commands about the duties of the controller: disclose, log, notice, register, replay. The layer above adds breach."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from subscribers import rights
 from subscribers.commands.disclosures import disclose, show_log
 from subscribers.commands.options import file_type, hasher_of
 from subscribers.ledger import JOURNAL_NAME, read_journal
+from subscribers.rights.notice import find_version, privacy_notice
+from subscribers.rights.register import processing_record
+from templates.language import LOCALES, Locale
 
 
 @click.group()
 def privacy() -> None:
-    """Carry out the duties of a controller: breach, disclose, log, replay.
+    """Carry out the duties of a controller under the GDPR.
 
     \b
     Example:
@@ -31,6 +34,56 @@ def privacy() -> None:
 
 privacy.add_command(disclose)
 privacy.add_command(show_log)
+
+
+_locale_option = click.option(
+    "--language", type=click.Choice(LOCALES), help="The language; by default that of the settings."
+)
+
+
+@privacy.command()
+@_locale_option
+@json_option
+@click.pass_obj
+def register(context: CommandContext, language: Locale | None, as_json: bool) -> None:
+    """Print the record of processing activities (article 30).
+
+    It follows from the settings in force: purposes, data, recipients, periods, security. Who is responsible, and the
+    companies that process data, are in [privacy].
+
+    \b
+    Example:
+      mailer privacy register --language nl > register.txt
+    """
+    record = processing_record(context.settings, language or context.settings.locale)
+    context.report(record.values(), record.as_text(), as_json=as_json)
+
+
+@privacy.command()
+@_locale_option
+@click.option(
+    "--version", type=click.IntRange(1), help="An earlier version; by default what the settings say."
+)
+@json_option
+@click.pass_obj
+def notice(context: CommandContext, language: Locale | None, version: int | None, as_json: bool) -> None:
+    """Print the privacy notice (articles 13 and 14).
+
+    `mailer serve` shows it at /privacy. A changed setting makes a new version when `mailer serve` starts; all versions
+    are kept.
+
+    \b
+    Example:
+      mailer privacy notice --language nl
+      mailer privacy notice --version 1
+    """
+    locale = language or context.settings.locale
+    if version is None:
+        document = privacy_notice(context.settings, locale)
+    else:
+        with context.database.read() as connection:
+            document = find_version(connection, version).documents[locale]
+    context.report({"version": version} | document.values(), document.as_text(), as_json=as_json)
 
 
 @privacy.command()

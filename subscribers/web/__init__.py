@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from subscribers.web.ledger_key import ledger_key_route
+from subscribers.web.privacy_notice import PATH as PRIVACY_PATH
+from subscribers.web.privacy_notice import PrivacyNoticeEndpoint
 from subscribers.web.unsubscribe import (
     COUNTED,
     ROBOTS,
@@ -13,9 +15,11 @@ from subscribers.web.unsubscribe import (
 
 __all__ = [
     "COUNTED",
+    "PRIVACY_PATH",
     "ROBOTS",
     "UNKNOWN_LINK",
     "UNKNOWN_LINK_STATUS",
+    "PrivacyNoticeEndpoint",
     "UnsubscribeEndpoint",
     "ledger_key_route",
 ]

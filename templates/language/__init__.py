@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from templates.language.country import country_name, is_in_eea
 from templates.language.greeting import greet
 from templates.language.texts import (
     LOCALES,
@@ -23,8 +24,10 @@ __all__ = [
     "Locale",
     "TextSection",
     "Texts",
+    "country_name",
     "format_long_date",
     "greet",
+    "is_in_eea",
     "load_texts",
     "month_number",
     "parse_locale",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from mailer.config import load_settings
@@ -206,3 +207,25 @@ def _check_legible(page: Page) -> None:
     assert box is not None
     assert box["height"] >= 44
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_privacy_notice_is_reached_from_the_page_and_everyone_can_read_it(
+    chromium: Browser, office: Office, scheme: Literal["light", "dark"]
+) -> None:
+    context = chromium.new_context(color_scheme=scheme, viewport={"width": 320, "height": 640})
+    page, asked = context.new_page(), list[str]()
+    page.goto(office.url())
+    page.on("request", lambda request: asked.append(request.url))
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Privacy notice of Acme")
+    assert asked == [f"{office.address}/privacy"]
+    for heading in ("Privacyverklaring van Acme", "Privacy notice of Acme"):
+        page.get_by_role("link", name=re.compile("Nederlands|English")).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+        assert [found["id"] for found in Axe().run(page).response["violations"]] == []
+        assert page.evaluate("document.documentElement.scrollWidth") == 320
+    assert context.cookies() == []
+    context.close()

@@ -73,7 +73,7 @@ NOT_PERSONAL = {
         f"campaigns {act}"
         for act in ("proof", "report", "resume", "schedule", "send", "status", "unschedule")
     ),
-    *("campaigns update", "privacy log"),
+    *("campaigns update", "privacy log", "privacy notice", "privacy register"),
     *(f"digests {act}" for act in ("create", "delete", "list", "resolve", "run")),
 }
 

@@ -40,6 +40,7 @@ def upgrade() -> None:
     _create_api_tables()
     _create_request_tables()
     _create_records()
+    _create_privacy_tables()
     _make_append_only()
 
 
@@ -468,6 +469,17 @@ def _create_records() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_operator_act_at", "operator_act", ["at"])
+
+
+def _create_privacy_tables() -> None:
+    op.create_table(
+        "privacy_notice",
+        sa.Column("version", BIG, autoincrement=False, nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("in_force_since", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_privacy_notice")),
+    )
 
 
 def _create_ledger() -> None:
