@@ -12,7 +12,11 @@ _SHADES = 25
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """The name, colour, links and logo of the sender. `colour` is ``#rrggbb``. The mail contains the logo."""
+    """The name, colours, links and logo of the sender. The mail contains the logos.
+
+    `colour` and `background` are ``#rrggbb``; `background` is the ground of mails on a light screen. `logo_dark` is
+    for dark screens. `radius` (pixels) and `font` replace the theme's. `footer` is a line at the end of each mail.
+    """
 
     name: str
     colour: str
@@ -21,6 +25,11 @@ class Brand:
     privacy_url: str | None = None
     support_email: str | None = None
     logo: InlineImage | None = None
+    logo_dark: InlineImage | None = None
+    background: str | None = None
+    radius: int | None = None
+    font: str | None = None
+    footer: str | None = None
 
 
 def contrast_ratio(first: str, second: str) -> float:

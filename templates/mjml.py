@@ -12,6 +12,7 @@ from mjml import mjml2html
 from mailer.errors import TemplateError
 from templates.environment import read_template_source
 
+PARTS = "mail/parts.mjml.j2"  # the parts that all themes share
 _TAGS = frozenset(
     """
     mjml mj-accordion mj-accordion-element mj-accordion-text mj-accordion-title mj-all mj-attributes mj-body
@@ -27,6 +28,8 @@ _OPENING_TAG = re.compile(r"<[a-zA-Z][^<>]*>")
 _LINE_BREAK_BETWEEN_TAGS = re.compile(
     r">\s*\n\s*(?=<(?:a|abbr|b|code|del|em|i|img|ins|kbd|mark|q|s|samp|small|span|strong|sub|sup|u)\b)"
 )
+# mrml hides the preheader, and makes it white as well, which spam filters count.
+_WHITE_PREHEADER = re.compile(r'(<div style="[^"]*display: ?none;[^"]*?)color: ?#ffffff;')
 _NOT_ASCII_OR_BACKSLASH = re.compile(r"[^\x00-\x7f]|\\")
 
 
@@ -44,7 +47,7 @@ def compile_mjml(source: str, *, template: str, css: str, templates_dir: Path | 
     inliner = CSSInliner(
         inline_style_tags=False, keep_style_tags=True, load_remote_stylesheets=False, extra_css=css
     )
-    return inliner.inline(html)
+    return inliner.inline(_WHITE_PREHEADER.sub(r"\1", html, count=1))
 
 
 def _work_around_mrml(source: str) -> str:
@@ -100,7 +103,11 @@ class _TagChecker(HTMLParser):
         """The error with the template's line, or with the rendered line if the template has no such line."""
         text = self._source.splitlines()[line - 1].strip()
         template_source, file = read_template_source(self._template, templates_dir=self._templates_dir)
-        lines = [number for number, row in enumerate(template_source.splitlines(), 1) if row.strip() == text]
-        if lines:
-            return TemplateError(f"{file}, line {lines[0]}: {message}.")
+        for source, found_in in (
+            (template_source, file),
+            read_template_source(PARTS, templates_dir=self._templates_dir),
+        ):
+            lines = [number for number, row in enumerate(source.splitlines(), 1) if row.strip() == text]
+            if lines:
+                return TemplateError(f"{found_in}, line {lines[0]}: {message}.")
         return TemplateError(f"{file}: {message}, in line {line} of the rendered MJML: {text[:100]}")

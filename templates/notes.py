@@ -13,6 +13,14 @@ RemoteImages = Literal["refuse", "link", "omit"]
 
 
 @dataclass(frozen=True, slots=True)
+class Action:
+    """The one thing that the notes ask of the reader: the words of a button, and its address."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseNotes:
     """The notes of one release, before rendering.
 
@@ -21,7 +29,7 @@ class ReleaseNotes:
     from; without it relative links are refused. `remote_images` is for images from hosts
     that are not allowed: refuse the notes, replace the image by a link, or omit it. `repository` is the web address
     that ``#123``, ``@user`` and relative links belong to. With `short_references` long addresses of pull requests and
-    commits are shown as ``#123`` and short hashes.
+    commits are shown as ``#123`` and short hashes. Without a `theme` the settings' is used.
     """
 
     title: str
@@ -37,6 +45,8 @@ class ReleaseNotes:
     remote_images: RemoteImages = "refuse"
     repository: str | None = None
     short_references: bool = False
+    theme: str | None = None
+    action: Action | None = None
 
     def where(self, line: int) -> str:
         """The place of the body's `line` (counted from 0) in the file."""

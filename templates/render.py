@@ -13,16 +13,28 @@ from mailer.message import InlineImage, Slot
 from templates.brand import Brand, adjust_contrast, contrast_ratio
 from templates.environment import render_template
 from templates.language import format_long_date, load_texts
-from templates.markdown import extract_preheader, parse_notes, write_html, write_text
+from templates.markdown import (
+    Document,
+    HtmlBody,
+    Section,
+    extract_preheader,
+    parse_notes,
+    take_hero,
+    write_html_body,
+    write_text,
+)
 from templates.mjml import compile_mjml
 from templates.notes import ReleaseNotes, RenderedNotes
+from templates.theme import HEAD_STYLE, MAIL, STYLE, Theme, find_theme
 
-HTML_TEMPLATE = "mail/release_notes.mjml.j2"
+DEFAULT_THEME = "product"
 TEXT_TEMPLATE = "mail/release_notes.txt.j2"
-PROSE_STYLES = "mail/prose.css.j2"
+GMAIL_CLIP_BYTES = 102 * 1024  # Gmail cuts off HTML that is larger
 _MAX_PREHEADER_CHARACTERS = 110  # a wide inbox shows no more after the subject
-# The backgrounds of code. Of all backgrounds in the mail these have the least contrast with text.
-_DARKEST_LIGHT_BACKGROUND, _LIGHTEST_DARK_BACKGROUND = "#eef0f3", "#2a2f36"
+_MAX_SMALL_RADIUS = 8  # pixels, of buttons, code and pictures
+_ANCHOR = "part"  # the ids of sections: part1, part2 ...
+# The grounds of alerts in mail/prose.css.j2 and mail/head.css.j2 that have the least contrast with text.
+_DARKEST_ALERT, _LIGHTEST_ALERT = "#e8f6ec", "#33270a"
 _NO_IMAGES: Mapping[str, InlineImage] = MappingProxyType({})
 
 
@@ -33,55 +45,109 @@ def render(
     images: Mapping[str, InlineImage] = _NO_IMAGES,
     image_hosts: Collection[str] = (),
     templates_dir: Path | None = None,
+    theme: str = DEFAULT_THEME,
 ) -> RenderedNotes:
     """Render the mail of a release. The same arguments give the same text, so the mail can be hashed.
 
     `images` are those beside the notes, by their source in the Markdown. Images may be fetched from
-    `image_hosts`. Templates in `templates_dir` replace the package's.
+    `image_hosts`. Themes and templates in `templates_dir` take precedence over the package's. The notes may name
+    a theme of their own.
 
     Raises InvalidInput with file and line for notes that can't be mailed, TemplateError for a broken
     template.
     """
+    look = find_theme(notes.theme or theme, templates_dir)
     document = parse_notes(notes, image_hosts=image_hosts)
     preheader = notes.preheader or extract_preheader(document, _MAX_PREHEADER_CHARACTERS)
-    values: dict[str, Any] = {
+    hero, body = take_hero(document, images) if look.hero else (None, document)
+    values: dict[str, Any] = _design(look, brand) | {
         "notes": notes,
         "brand": brand,
-        "colours": _choose_colours(brand.colour),
         "texts": load_texts(notes.locale),
         "preheader": preheader,
         "date": format_long_date(notes.date, notes.locale) if notes.date else None,
         "slots": {slot.value: slot.marker for slot in Slot},
+        "hero": hero,
+        "anchor": _ANCHOR,
     }
-    css = render_template(PROSE_STYLES, values, templates_dir=templates_dir)
-    body = Markup(write_html(document, images))  # noqa: S704 - write_html escapes
-    mjml = render_template(HTML_TEMPLATE, values | {"body": body}, templates_dir=templates_dir)
-    text = render_template(
-        TEXT_TEMPLATE, values | {"body": write_text(document)}, templates_dir=templates_dir
-    )
+    html = _render_html(look, values, body, images, templates_dir, highlight=True)
+    if len(html.encode()) > GMAIL_CLIP_BYTES:
+        html = _render_html(look, values, body, images, templates_dir, highlight=False)
+    text = render_template(TEXT_TEMPLATE, values | {"body": write_text(body)}, templates_dir=templates_dir)
     return RenderedNotes(
         subject=notes.title,
         preheader=preheader,
-        html=compile_mjml(mjml, template=HTML_TEMPLATE, css=css, templates_dir=templates_dir),
+        html=html,
         text=text,
         images=_collect_images(brand, [images[source] for source in document.local_images()]),
         locale=notes.locale,
     )
 
 
-def _choose_colours(brand: str) -> dict[str, str]:
-    """The brand's colour, a text colour to use on it, and link colours to use on every background of the
-    mail.
-    """
+def _render_html(
+    theme: Theme,
+    values: dict[str, Any],
+    document: Document,
+    images: Mapping[str, InlineImage],
+    templates_dir: Path | None,
+    *,
+    highlight: bool,
+) -> str:
+    written = write_html_body(document, images, highlight=highlight, anchor=_ANCHOR)
+    template = theme.template(MAIL)
+    css, head_styles = (
+        Markup(render_template(theme.template(file), values, templates_dir=templates_dir))  # noqa: S704 - CSS is not escaped
+        for file in (STYLE, HEAD_STYLE)
+    )
+    filled = values | {"body": _as_markup(written), "head_styles": head_styles}
+    mjml = render_template(template, filled, templates_dir=templates_dir)
+    return compile_mjml(mjml, template=template, css=css, templates_dir=templates_dir)
+
+
+def _as_markup(body: HtmlBody) -> dict[str, Any]:
+    """The body as markup that templates do not escape again: `write_html_body` escapes."""
+    sections = [Section(one.title, one.subheadings, Markup(one.html)) for one in body.sections]  # noqa: S704
+    return {"lead": Markup(body.lead), "sections": sections, "html": Markup(body.whole())}  # noqa: S704
+
+
+def _design(theme: Theme, brand: Brand) -> dict[str, Any]:
+    """The design tokens of the theme, with those of the brand in their place, for the templates."""
+    light = {**theme.light, **({"page": brand.background} if brand.background else {})}
+    radius = theme.radius if brand.radius is None else brand.radius
     return {
-        "brand": brand,
-        "on_brand": max("#ffffff", "#15181c", key=lambda ink: contrast_ratio(ink, brand)),
-        "link": adjust_contrast(brand, _DARKEST_LIGHT_BACKGROUND),
-        "link_dark": adjust_contrast(brand, _LIGHTEST_DARK_BACKGROUND),
+        "theme": theme,
+        "light": light,
+        "dark": theme.dark,
+        "font": brand.font or theme.font,
+        "mono": "Menlo, Consolas, monospace",
+        "size": theme.size,
+        "title": theme.title,
+        "inset": theme.inset,
+        "radius": radius,
+        "small_radius": min(radius or _MAX_SMALL_RADIUS, _MAX_SMALL_RADIUS) if brand.radius != 0 else 0,
+        "colours": {
+            "brand": brand.colour,
+            "on_brand": max("#ffffff", "#15181c", key=lambda ink: contrast_ratio(ink, brand.colour)),
+            "link": adjust_contrast(
+                brand.colour, _worst_ground([*_grounds(light), _DARKEST_ALERT], "#000000")
+            ),
+            "link_dark": adjust_contrast(
+                brand.colour, _worst_ground([*_grounds(theme.dark), _LIGHTEST_ALERT], "#ffffff")
+            ),
+        },
     }
 
 
+def _grounds(scheme: Mapping[str, str]) -> list[str]:
+    return [scheme[name] for name in ("page", "card", "panel", "code")]
+
+
+def _worst_ground(grounds: list[str], ink: str) -> str:
+    """The ground on which `ink` has the least contrast."""
+    return min(grounds, key=lambda ground: contrast_ratio(ground, ink))
+
+
 def _collect_images(brand: Brand, images: list[InlineImage]) -> tuple[InlineImage, ...]:
-    """The logo and the images of the notes, each once."""
-    by_id = {image.content_id: image for image in ([brand.logo] if brand.logo else []) + images}
-    return tuple(by_id.values())
+    """The logos and the images of the notes, each once."""
+    logos = [logo for logo in (brand.logo, brand.logo_dark if brand.logo else None) if logo]
+    return tuple({image.content_id: image for image in logos + images}.values())

@@ -16,7 +16,7 @@ from mailer.errors import InvalidInput
 from mailer.message import InlineImage
 from templates.brand import Brand
 from templates.markdown import parse_notes
-from templates.notes import ReleaseNotes, RenderedNotes
+from templates.notes import Action, ReleaseNotes, RenderedNotes
 
 LARGEST_IMAGE = 1_000_000  # bytes
 LARGEST_IMAGES = 3_000_000  # bytes, of all images of a mail
@@ -32,7 +32,16 @@ def dump_notes(notes: ReleaseNotes) -> str:
 def load_notes(document: str) -> ReleaseNotes:
     """Notes from the database."""
     values = json.loads(document)
-    return ReleaseNotes(**(values | {"date": date.fromisoformat(values["date"]) if values["date"] else None}))
+    day, action = values["date"], values.get("action")
+    return ReleaseNotes(
+        **(
+            values
+            | {
+                "date": date.fromisoformat(day) if day else None,
+                "action": Action(**action) if action else None,
+            }
+        )
+    )
 
 
 def read_text(path: Path) -> str:
@@ -110,9 +119,8 @@ def read_image(path: Path, where: str) -> InlineImage:
 
 
 def brand_of(settings: Settings) -> Brand:
-    """The brand in the settings, with the logo read from its file."""
+    """The brand in the settings, with the logos read from their files."""
     brand: BrandSettings = settings.brand
-    logo = read_image(brand.logo, "[brand] logo") if brand.logo else None
     return Brand(
         name=brand.name,
         colour=brand.colour,
@@ -120,7 +128,12 @@ def brand_of(settings: Settings) -> Brand:
         postal_address=brand.postal_address,
         privacy_url=brand.privacy_url,
         support_email=brand.support_email,
-        logo=logo,
+        logo=read_image(brand.logo, "[brand] logo") if brand.logo else None,
+        logo_dark=read_image(brand.logo_dark, "[brand] logo_dark") if brand.logo_dark else None,
+        background=brand.background,
+        radius=brand.radius,
+        font=brand.font,
+        footer=brand.footer,
     )
 
 
@@ -134,6 +147,7 @@ def render_notes(notes: ReleaseNotes, images: Mapping[str, InlineImage], setting
         images=images,
         image_hosts=settings.image_hosts,
         templates_dir=settings.templates_dir,
+        theme=settings.theme,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from urllib.parse import urlsplit
@@ -22,10 +22,22 @@ from templates.markdown import (
     find_repository,
     refuse_costly,
 )
-from templates.notes import ReleaseNotes
+from templates.notes import Action, ReleaseNotes
 
 LONGEST_LINE = 200
-FRONT_MATTER_KEYS = ("title", "version", "date", "locale", "topic", "preheader", "base_url", "repository")
+FRONT_MATTER_KEYS = (
+    "title",
+    "version",
+    "date",
+    "locale",
+    "topic",
+    "preheader",
+    "base_url",
+    "repository",
+    "theme",
+    "action",
+)
+_ACTION_KEYS = ("label", "url")
 _FENCE = "---"
 
 
@@ -48,7 +60,7 @@ class _Entry:
 
 def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
     """Read notes from a Markdown file with front matter (title, version, date, locale, topic, preheader,
-    base_url, repository).
+    base_url, repository, theme, action).
 
     All keys are optional; without a title a leading ``# Heading`` is the title. `origin` is the file's name.
     Raises InvalidInput, with file and line, for a key that is unknown or a value that is not valid.
@@ -100,6 +112,8 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
         if "repository" in matter
         else defaults.repository or find_repository(body),
         short_references=True,
+        theme=matter["theme"].value if "theme" in matter else None,
+        action=_action(matter),
     )
 
 
@@ -179,10 +193,29 @@ def _entries(source: str, origin: str) -> Iterator[tuple[str, _Entry]]:
     for key, value in node.value:
         where = f"{origin}, line {key.start_mark.line + 2}"
         name = _known(key, where, seen)
+        if name == "action":
+            yield from _action_entries(value, where)
+            continue
         if not isinstance(value, yaml.ScalarNode):
             raise InvalidInput(f"{name} takes one value.", where=where, hint=f'Write "{name}: ...".')
         if value.value.strip() and not value.tag.endswith(":null"):
             yield name, _Entry(" ".join(value.value.split()), where)
+
+
+def _action_entries(node: yaml.Node, where: str) -> Iterator[tuple[str, _Entry]]:
+    """The label and the address of the action, as the entries ``action.label`` and ``action.url``."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    values = {str(key.value): value for key, value in pairs}
+    if values.keys() != set(_ACTION_KEYS) or not all(
+        isinstance(value, yaml.ScalarNode) and value.value.strip() for value in values.values()
+    ):
+        raise InvalidInput(
+            "the action takes a label and a url.",
+            where=where,
+            hint='Write "action: {label: Read the guide, url: https://example.com/guide}".',
+        )
+    for name, value in values.items():
+        yield f"action.{name}", _Entry(" ".join(str(value.value).split()), where)
 
 
 def _known(key: yaml.Node, where: str, seen: set[str]) -> str:
@@ -226,6 +259,16 @@ def check_line(value: str, where: str) -> str:
     return value
 
 
+def _action(matter: Mapping[str, _Entry]) -> Action | None:
+    if "action.url" not in matter:
+        return None
+    url = matter["action.url"]
+    return Action(
+        check_line(matter["action.label"].value, matter["action.label"].where),
+        _web_address(url, "https://example.com/guide"),
+    )
+
+
 def _date(entry: _Entry) -> date:
     try:
         return date.fromisoformat(entry.value)
@@ -236,6 +279,10 @@ def _date(entry: _Entry) -> date:
 
 
 def _base_url(entry: _Entry) -> str:
+    return _web_address(entry, "https://example.com/docs/")
+
+
+def _web_address(entry: _Entry, example: str) -> str:
     try:
         parts = urlsplit(entry.value)
     except ValueError:
@@ -244,7 +291,7 @@ def _base_url(entry: _Entry) -> str:
         raise InvalidInput(
             f"{entry.value!r} is not a web address.",
             where=entry.where,
-            hint='Write it as "https://example.com/docs/".',
+            hint=f'Write it as "{example}".',
         )
     return entry.value
 

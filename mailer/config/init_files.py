@@ -34,6 +34,9 @@ topic = {topic}
 locale = {locale}
 zone = {zone}
 
+# How mails look: "letter", "product", "digest", or a theme of your own (`mailer themes list`).
+# theme = "product"
+
 # A second person approves each campaign before it can be sent.
 require_approval = false
 
@@ -72,6 +75,9 @@ colour = {colour}
 # postal_address = "Example Ltd, 1 Example Street, Amsterdam"
 # support_email = "support@example.com"
 # logo = "logo.png"
+# logo_dark = "logo-dark.png"         # for dark screens
+# background = "#f2f4f7"              # behind the mail; radius = 12 and font = "Georgia, serif" replace the theme's, too
+# footer = "Chamber of commerce 12345678"
 
 [privacy]
 # What the privacy notice at /privacy says. docs/operate.md names the companies that process data, and who is told of a breach.

@@ -10,11 +10,19 @@ import re
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mailer.config.privacy_settings import PrivacySettings
@@ -22,6 +30,7 @@ from mailer.config.relay_settings import NamedRelay, RelaySettings
 from mailer.config.value_types import (
     Colour,
     Duration,
+    Fonts,
     Line,
     MailboxLine,
     OptionalMailboxLine,
@@ -46,7 +55,11 @@ _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
 
 
 class BrandSettings(SettingsSection):
-    """How mails and pages present the sender. `logo` is a local PNG, JPEG or GIF; the mail contains it."""
+    """How mails and pages present the sender.
+
+    `logo` and `logo_dark` (for dark screens) are local PNG, JPEG or GIF files; the mail contains them. `background`,
+    `radius` (pixels) and `font` replace those of the theme. `footer` is a line at the end of each mail.
+    """
 
     name: Line = "Release Mailer"
     colour: Colour = "#1f5fbf"
@@ -55,6 +68,11 @@ class BrandSettings(SettingsSection):
     postal_address: Line | None = None
     support_email: Line | None = None
     logo: Path | None = None
+    logo_dark: Path | None = None
+    background: Colour | None = None
+    radius: Annotated[int, Field(ge=0, le=40)] | None = None
+    font: Fonts | None = None
+    footer: Line | None = None
 
 
 class RetrySettings(SettingsSection):
@@ -131,6 +149,7 @@ class Settings(BaseSettings):
     contributors: Literal["keep", "omit"] = "keep"
     proof_recipients: Words = ()
     templates_dir: Path | None = None
+    theme: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] = "product"
     unsubscribe_check: UnsubscribeCheck | None = None
     lease_seconds: PositiveFloat = 60
     drain_seconds: PositiveFloat = 30

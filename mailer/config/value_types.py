@@ -53,6 +53,12 @@ def _check_colour(value: str) -> str:
     return value.lower()
 
 
+def _check_fonts(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9 ,'_-]{1,200}", value):
+        raise ValueError("""write the fonts as "Georgia, 'Times New Roman', serif\"""")
+    return value
+
+
 def _check_zone(value: str) -> str:
     if value not in available_timezones():
         raise ValueError(f'unknown zone {value!r}; write an IANA name such as "Europe/Amsterdam"')
@@ -76,6 +82,7 @@ Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_word
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
 Zone = Annotated[str, AfterValidator(_check_zone)]
 Colour = Annotated[str, AfterValidator(_check_colour)]
+Fonts = Annotated[str, AfterValidator(_check_fonts)]
 Topic = Annotated[str, StringConstraints(pattern=f"^(?:{TOPIC_PATTERN})$")]
 RelayName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Security = Literal["none", "starttls", "tls"]

@@ -17,7 +17,7 @@ _BLOCKS = (
     (re.compile(r"^(?:import|export)\s.+\sfrom\s"), "code of MDX; leave it out"),
 )
 _SPANS = (
-    (re.compile(r"\{[.#:][^{}\n]{1,80}\}"), "an attribute list; leave it out"),
+    (re.compile(r"\{(?!\.button\})[.#:][^{}\n]{1,80}\}"), "an attribute list; leave it out"),
     (re.compile(r"(?<!=)==[^=\s][^=\n]{0,200}==(?!=)"), "a highlight; write <mark>...</mark>"),
     (re.compile(r"\$\$[^$\n]{1,400}\$\$|(?<![\w$])\$[A-Za-z\\][^$\n]{0,200}[\\^_][^$\n]{0,200}\$(?!\w)"), "a formula; write it in words"),
     (re.compile(r"\[\[[^\]\n]{1,200}\]\]"), "a link of a wiki; write [words](address)"),

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from templates.markdown.budget import refuse_costly
-from templates.markdown.html_part import CHANGE_KINDS, classify_heading, write_html
+from templates.markdown.hero import Hero, take_hero
+from templates.markdown.html_part import (
+    CHANGE_KINDS,
+    HtmlBody,
+    Section,
+    classify_heading,
+    write_html,
+    write_html_body,
+)
 from templates.markdown.image_size import read_image_width
 from templates.markdown.parse import (
     MAX_BODY_CHARACTERS,
@@ -26,7 +34,10 @@ __all__ = [
     "SLOT_PREFIX",
     "TOP_HEADING",
     "Document",
+    "Hero",
+    "HtmlBody",
     "Repository",
+    "Section",
     "classify_heading",
     "create_parser",
     "expand_shortcodes",
@@ -36,6 +47,8 @@ __all__ = [
     "read_image_width",
     "refuse_costly",
     "slot_prefix_error",
+    "take_hero",
     "write_html",
+    "write_html_body",
     "write_text",
 ]

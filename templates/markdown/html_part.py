@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -15,8 +17,12 @@ from markdown_it.utils import EnvType, OptionsDict
 from mailer.errors import InvalidInput
 from mailer.message import InlineImage
 from templates.language import load_texts
+from templates.markdown.buttons import is_button_alone
+from templates.markdown.highlight import write_code
 from templates.markdown.image_size import read_image_width
-from templates.markdown.parse import SLOT_PREFIX, Document, create_parser, slot_prefix_error
+from templates.markdown.line_breaks import escape_with_breaks
+from templates.markdown.parse import SLOT_PREFIX, TOP_HEADING, Document, create_parser, slot_prefix_error
+from templates.markdown.table_form import TableForm, TableShape, measure_table
 
 # The kinds of change in Keep a Changelog 1.1.0, with the headings that teams write for them.
 # mail/prose.css.j2 has a colour for each.
@@ -31,9 +37,32 @@ _CHANGE_KINDS = {
 }
 CHANGE_KINDS = frozenset(_CHANGE_KINDS)
 
-_CELL_CHARACTERS, _MIN_CELL_CHARACTERS = 30, 4  # in a row, and in a cell, on a phone of 360 pixels
-_DENSE_COLUMNS = 5  # a table with this many columns gets small letters and narrow gaps
 _COLUMN_PIXELS = 520  # the width between the margins; Outlook ignores max-width
+_ICON_PIXELS = 48  # a narrower image stands in its line of text
+# Characters after which a word may be broken: more do not fit a phone of 320 pixels.
+_LINE_CHARACTERS, _HEADING_CHARACTERS = 28, 18
+_ALERT_SIGNS = {"note": "i", "tip": "✓", "important": "!", "warning": "!", "caution": "×"}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the body that begins with a heading of the second level. `subheadings` are those of the third."""
+
+    title: str
+    subheadings: tuple[str, ...]
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlBody:
+    """The body as XHTML: what comes before the first heading of the second level, and its sections."""
+
+    lead: str
+    sections: tuple[Section, ...]
+
+    def whole(self) -> str:
+        """The lead and the sections."""
+        return self.lead + "".join(section.html for section in self.sections)
 
 
 def write_html(document: Document, images: Mapping[str, InlineImage]) -> str:
@@ -41,15 +70,60 @@ def write_html(document: Document, images: Mapping[str, InlineImage]) -> str:
 
     Raises InvalidInput if the notes use an image that `images` does not hold.
     """
+    return write_html_body(document, images).whole()
+
+
+def write_html_body(
+    document: Document,
+    images: Mapping[str, InlineImage],
+    *,
+    highlight: bool = True,
+    anchor: str | None = None,
+) -> HtmlBody:
+    """Write the body as XHTML, section by section; raises what `write_html` raises.
+
+    Without `highlight` code has no colours, which makes the mail smaller. With `anchor` the headings of sections have
+    the ids ``anchor1``, ``anchor2`` ...
+    """
     for source, where in document.local_images().items():
         if source not in images:
             raise InvalidInput(f'the image "{source}" was not found.', where=where)
     markdown = create_parser()
-    environment = {"images": images, "texts": load_texts(document.notes.locale)["mail"]}
-    html = _Writer(markdown).render(document.tokens, markdown.options, environment)
-    if SLOT_PREFIX in html:
+    environment = {
+        "images": images,
+        "texts": load_texts(document.notes.locale)["mail"],
+        "highlight": highlight,
+        "anchor": anchor,
+        "longest": [_LINE_CHARACTERS],
+    }
+    tokens = document.tokens
+    starts = [index for index, token in enumerate(tokens) if _begins_section(token)]
+    parts = [
+        (tokens[start:end], _Writer(markdown).render(tokens[start:end], markdown.options, environment))
+        for start, end in pairwise([0, *starts, len(tokens)])
+    ]
+    body = HtmlBody(parts[0][1], tuple(_section(part, html) for part, html in parts[1:]))
+    if SLOT_PREFIX in body.whole():
         raise slot_prefix_error(document.notes.origin)
-    return html
+    return body
+
+
+def _begins_section(token: Token) -> bool:
+    return token.type == "heading_open" and token.level == 0 and token.tag == f"h{TOP_HEADING}"
+
+
+def _section(tokens: Sequence[Token], html: str) -> Section:
+    headings = [
+        (token.tag, plain_words(inline)) for token, inline in pairwise(tokens) if token.type == "heading_open"
+    ]
+    below = tuple(words for tag, words in headings if tag == f"h{TOP_HEADING + 1}")
+    return Section(headings[0][1], below, html)
+
+
+def plain_words(inline: Token) -> str:
+    """The words of a paragraph, heading or cell, without markup."""
+    words = "".join(child.content if child.nesting == 0 else "" for child in inline.children or ())
+    return " ".join(words.split())
 
 
 def classify_heading(heading: str) -> str | None:
@@ -62,13 +136,32 @@ class _Writer(RendererHTML):
     """markdown-it's renderer, adapted to mail. Each method is named after the token type that it renders."""
 
     def heading_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        env["longest"].append(_HEADING_CHARACTERS)
         kind = classify_heading(tokens[idx + 1].content)
-        opening = self.renderToken(tokens, idx, options, env)
+        attributes: dict[str, str | int | float] = {}
+        if env["anchor"] and _begins_section(tokens[idx]):
+            env["sections"] = env.get("sections", 0) + 1
+            attributes["id"] = f"{env['anchor']}{env['sections']}"
+        opening = self.renderToken([Token("", tokens[idx].tag, 1, attrs=attributes)], 0, options, env)
         return f'{opening}<span class="kind {kind}">' if kind else opening
 
     def heading_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        env["longest"].pop()
         closing = self.renderToken(tokens, idx, options, env)
         return f"</span>{closing}" if classify_heading(tokens[idx - 1].content) else closing
+
+    def paragraph_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        inline = tokens[idx + 1]
+        if is_button_alone(inline):
+            return '<table class="button" role="presentation" cellpadding="0" cellspacing="0" border="0"><tr><td>'
+        if not tokens[idx].hidden and _is_picture(inline, env):
+            return '<p class="picture">'
+        return self.renderToken(tokens, idx, options, env)
+
+    def paragraph_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        if is_button_alone(tokens[idx - 1]):
+            return "</td></tr></table>\n"
+        return self.renderToken(tokens, idx, options, env)
 
     def list_item_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         checked = tokens[idx].meta.get("checked")
@@ -81,27 +174,47 @@ class _Writer(RendererHTML):
         )
 
     def alert_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        return f'<div class="alert {escapeHtml(tokens[idx].meta["kind"].lower())}">\n'
+        kind = tokens[idx].meta["kind"].lower()
+        env["sign"] = _ALERT_SIGNS.get(kind, "i")
+        return f'<div class="alert {escapeHtml(kind)}">\n'
 
     def alert_title_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        return '<p class="alert-title">'
+        return f'<p class="alert-title"><span class="sign" aria-hidden="true">{env["sign"]}</span> '
 
     def text(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        return _breakable(tokens[idx].content, env)
+        return escape_with_breaks(tokens[idx].content, env["longest"][-1])
 
     def code_inline(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        return f"<code>{_breakable(tokens[idx].content, env)}</code>"
+        return f"<code>{escape_with_breaks(tokens[idx].content, env['longest'][-1])}</code>"
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        row = tokens[idx : next(i for i in range(idx, len(tokens)) if tokens[i].type == "tr_close")]
-        columns = sum(token.type in {"th_open", "td_open"} for token in row)
-        env["longest_in_cell"] = max(_CELL_CHARACTERS // max(columns, 1), _MIN_CELL_CHARACTERS)
-        dense = ' class="dense"' if columns >= _DENSE_COLUMNS else ""
-        return f'<div class="scroll"><table{dense}>\n'
+        env["table"] = shape = measure_table(tokens, idx)
+        env["longest"].append(shape.longest)
+        return f'<div class="scroll"><table class="data {shape.form}">\n'
 
     def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        env.pop("longest_in_cell", None)
+        env["longest"].pop()
         return "</table></div>\n"
+
+    def tr_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        env["table"].column = 0
+        return self.renderToken(tokens, idx, options, env)
+
+    def th_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        """A cell. Its alignment is a class: on a phone the cell may become a row, which begins at the left."""
+        alignment = str(tokens[idx].attrs.get("style", "")).rpartition(":")[2]
+        name = f' class="{alignment}"' if alignment in {"right", "center"} else ""
+        return f"<{tokens[idx].tag}{name}>"
+
+    def td_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        """A cell; in a table that may become labelled rows, with the label, which mail/prose.css.j2 hides or shows."""
+        shape: TableShape = env["table"]
+        label = shape.labels[shape.column] if shape.column < len(shape.labels) else ""
+        shape.column += 1
+        opening = self.th_open(tokens, idx, options, env)
+        if shape.form is TableForm.PLAIN or not label or not tokens[idx + 1].content.strip():
+            return opening
+        return f'{opening}<span class="label">{escape_with_breaks(label, _LINE_CHARACTERS)} </span>'
 
     def footnote_ref(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
         return f"<sup>{tokens[idx].meta['id'] + 1}</sup>"
@@ -110,12 +223,8 @@ class _Writer(RendererHTML):
         token = tokens[idx]
         attributes = {"src": str(token.attrs["src"])}
         if not urlsplit(attributes["src"]).scheme:
-            image: InlineImage = env["images"][unquote(attributes["src"])]
-            attributes["src"] = f"cid:{image.content_id}"
-            width = token.meta.get("width") or read_image_width(image.data)
-        else:
-            width = token.meta.get("width")
-        if width:
+            attributes["src"] = f"cid:{_enclosed(token, env).content_id}"
+        if width := _image_width(token, env):
             attributes["width"] = str(min(width, _COLUMN_PIXELS))
         attributes["alt"] = _one_line(self.renderInlineAsText(token.children, options, env))
         return self.renderToken([Token("image", "img", 0, attrs={**attributes})], 0, options, env)
@@ -127,19 +236,34 @@ class _Writer(RendererHTML):
         return self.renderToken(tokens, idx, options, env)
 
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        return f"<pre><code>{escapeHtml(tokens[idx].content)}</code></pre>\n"
+        code = write_code(tokens[idx].content, tokens[idx].info, highlight=env["highlight"])
+        return f"<pre><code>{code}</code></pre>\n"
+
+    def code_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return self.fence(tokens, idx, options, env)
 
 
-def _breakable(text: str, env: EnvType) -> str:
-    """The text escaped, in a table with places to break words that are too long for a phone.
+def _is_picture(inline: Token, env: EnvType) -> bool:
+    """Whether a paragraph holds one image and nothing else, with or without a link around it."""
+    shown = [child for child in inline.children or () if not child.type.startswith("link_")]
+    return (
+        len(shown) == 1
+        and shown[0].type == "image"
+        and (_image_width(shown[0], env) or _COLUMN_PIXELS) > _ICON_PIXELS
+    )
 
-    Mail clients drop the styles that say so.
-    """
-    longest = env.get("longest_in_cell")
-    if longest is None:
-        return escapeHtml(text)
-    parts = re.split(rf"(\S{{{longest}}}(?=\S))", text)
-    return "".join(escapeHtml(part) + ("<wbr/>" if index % 2 else "") for index, part in enumerate(parts))
+
+def _image_width(token: Token, env: EnvType) -> int | None:
+    """The width that the author gave, or else the image's own, in pixels; None if it is not known."""
+    given: int | None = token.meta.get("width")
+    if given or urlsplit(str(token.attrs["src"])).scheme:
+        return given
+    return read_image_width(_enclosed(token, env).data)
+
+
+def _enclosed(token: Token, env: EnvType) -> InlineImage:
+    image: InlineImage = env["images"][unquote(str(token.attrs["src"]))]
+    return image
 
 
 def _one_line(value: str) -> str:

@@ -14,6 +14,7 @@ from mdit_py_plugins.footnote import footnote_plugin
 from mdit_py_plugins.subscript import sub_plugin
 from mdit_py_plugins.superscript import superscript_plugin
 
+from templates.markdown.buttons import mark_buttons
 from templates.markdown.footnotes import list_footnotes
 from templates.markdown.inline_html import resolve_inline_html
 from templates.markdown.shortcodes import shortcode_rule
@@ -42,6 +43,7 @@ def add_rules(markdown: MarkdownIt) -> None:
     markdown.core.ruler.after("footnote_tail", "list_footnotes", list_footnotes)
     markdown.core.ruler.after("text_join", "inline_html", resolve_inline_html)
     markdown.core.ruler.after("inline_html", "shortcodes", shortcode_rule)
+    markdown.core.ruler.after("shortcodes", "buttons", mark_buttons)
 
 
 def _comment(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001 - markdown-it's

@@ -127,9 +127,14 @@ def _by_cmark(body: str) -> str:
 
 
 def words(html: str) -> Counter[str]:
-    """The words that HTML shows."""
-    text = BeautifulSoup(f"<div>{html.replace('<wbr/>', '')}</div>", "html.parser").get_text(" ")
-    return Counter(re.findall(r"\w+", text))
+    """The words that HTML shows. The labels of a table's cells repeat its headings, so they do not count."""
+    page = BeautifulSoup(f"<div>{html}</div>", "html.parser")
+    for repeated in page.select(".label, [aria-hidden]"):
+        repeated.decompose()
+    for mark in page.select("wbr, pre span"):
+        mark.unwrap()
+    page.smooth()
+    return Counter(re.findall(r"\w+", page.get_text(" ")))
 
 
 def refusal(changelog: Changelog, release: Release) -> InvalidInput | None:

@@ -38,6 +38,7 @@ def notes(body: str, **changes: Any) -> ReleaseNotes:
         "preheader": None,
         "body": dedent(body).strip("\n"),
         "origin": "notes.md",
+        "theme": "letter",
     }
     return ReleaseNotes(**(values | changes))
 

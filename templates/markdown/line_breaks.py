@@ -1,0 +1,37 @@
+"""Places to break words that are too long for a phone. Mail clients drop the styles that say so."""
+
+from __future__ import annotations
+
+from markdown_it.common.utils import escapeHtml
+
+BREAK = "<wbr/>"
+_AFTER = frozenset("/._-=&?,;:@\\)]}|+")
+_LAST_SIMPLE_LETTER = 0x0530  # after Latin, Greek and Cyrillic come scripts whose letters join
+
+
+def escape_with_breaks(text: str, longest: int) -> str:
+    """The text escaped, with a place to break after at most `longest` characters of a word."""
+    if len(text) <= longest:
+        return escapeHtml(text)
+    pieces: list[str] = []
+    start = piece = 0
+    for position, character in enumerate(text):
+        if character.isspace():
+            start = position + 1
+        elif position - start >= longest:
+            cut = _cut(text, start, position)
+            if cut is None:
+                continue
+            pieces.append(escapeHtml(text[piece:cut]))
+            start = piece = cut
+    return BREAK.join([*pieces, escapeHtml(text[piece:])])
+
+
+def _cut(text: str, start: int, end: int) -> int | None:
+    """Where to break between `start` and `end`: after a sign in the second half, else at the end, else nowhere."""
+    for cut in range(end, start + (end - start) // 2, -1):
+        if text[cut - 1] in _AFTER and text[cut] not in _AFTER and ord(text[cut]) < _LAST_SIMPLE_LETTER:
+            return cut
+    both = text[end - 1 : end + 1]
+    is_simple = all(ord(one) < _LAST_SIMPLE_LETTER and (one.isalnum() or one.isascii()) for one in both)
+    return end if is_simple else None
