@@ -16,13 +16,14 @@ from mailer.errors import MailerError, exhausted_limit
 from mailer.output import to_json, tolerate_any_text, write_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
     from mailer.config import Settings
     from mailer.database import Database
     from mailer.doctor import CheckResult, ExpectedAnswer
+    from subscribers.rights.holders import PersonalDataHolder
 
 # Name -> (module and attribute of the command, first line of its help), in the order in which a newcomer needs them.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -158,10 +159,20 @@ def find_unattended(settings: Settings, database: Database) -> list[CheckResult]
 
 
 def keep_outside_files(settings: Settings, database: Database) -> Callable[[], None]:
-    """Let the ledger of `database` keep its files beside the settings; returns what finishes that."""
+    """Let the ledger of `database` keep its files beside the settings, and access and erasure find all holders of
+    personal data; returns what finishes the files.
+    """
     from subscribers.ledger import OutsideFiles  # noqa: PLC0415 - as above
+    from subscribers.rights.holders import PersonalDataHolders  # noqa: PLC0415
 
+    database.attach(PersonalDataHolders(_holders))
     return OutsideFiles(database, settings).close
+
+
+def _holders() -> Sequence[PersonalDataHolder]:
+    from campaigns.personal_data import holders  # noqa: PLC0415 - as above
+
+    return holders()
 
 
 def _webhook_findings(connection: Connection, settings: Settings) -> list[CheckResult]:

@@ -23,17 +23,22 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from campaigns.notes import brand_of
+from campaigns.personal_data import holders
 from campaigns.web import FIGURES, Monitoring
 from mailer.config import Settings, key_source, load_settings
 from mailer.database import Clock, Database, GroupCommit
 from mailer.observability import Metric, Metrics
 from mailer.webhooks import Reach
 from subscribers.ledger import OutsideFiles
+from subscribers.rights import PersonalDataHolders
 from subscribers.self_service import View, unsubscribe
 from subscribers.service_mails import delivery as service_mails
 from subscribers.web import (
     COUNTED,
     PRIVACY_PATH,
+    ConfirmEndpoint,
+    Desk,
+    OwnDataEndpoint,
     PrivacyNoticeEndpoint,
     UnsubscribeEndpoint,
     ledger_key_route,
@@ -72,6 +77,7 @@ class Application:
         self._settings = settings
         self._database = Database(settings.database_url.get_secret_value(), settings.folder)
         self._outside = OutsideFiles(self._database, settings)
+        self._database.attach(PersonalDataHolders(holders))
         self._commits = GroupCommit(self._database, self._apply)
         self.metrics = Metrics(
             COUNTED
@@ -93,10 +99,12 @@ class Application:
         self._monitoring = Monitoring(self._database, self.metrics)
         own_notice = f"{urlsplit(settings.public_url).path}{PRIVACY_PATH}"
         brand = replace(self._brand, privacy_url=self._brand.privacy_url or own_notice)
+        pages = Pages(brand, settings.templates_dir)
+        self._desk = Desk(self._database, pages, key_source(settings), settings)
         self._unsubscribe = UnsubscribeEndpoint(
             self._database,
             self._commits,
-            Pages(brand, settings.templates_dir),
+            pages,
             self.metrics,
             keys=key_source(settings),
             public_url=settings.public_url,
@@ -116,6 +124,8 @@ class Application:
         """At the root, and below the path of `public_url` for a reverse proxy that does not take it off."""
         public: list[BaseRoute] = [
             self._unsubscribe.route,
+            OwnDataEndpoint(self._desk).route,
+            ConfirmEndpoint(self._desk).route,
             self._api.route,
             ledger_key_route(self._outside.signer),
             *self._notice.routes,

@@ -1,13 +1,16 @@
-"""The pages behind an unsubscribe link. They load nothing: the stylesheet is inside the page."""
+"""The pages behind the links in mails. They load nothing: stylesheet and logo are inside the page."""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
 from templates.brand import Brand
 from templates.environment import render_template
 from templates.language import Locale, load_texts
+from templates.own_data_page import OwnData
 from templates.page_style import page_style
 
 
@@ -22,19 +25,44 @@ class Page(StrEnum):
     BAD_REQUEST = "bad_request"
     UNAVAILABLE = "unavailable"
     PROOF = "proof"
+    OWN_DATA_ASKED = "own_data_asked"
+    OWN_DATA_OPEN = "own_data_open"
+    LINK_OVER = "link_over"
+    FORM_OVER = "form_over"
+    ERASED = "erased"
+    CONFIRM_ADDRESS = "confirm_address"
+    ADDRESS_CONFIRMED = "address_confirmed"
+    ADDRESS_TAKEN = "address_taken"
+    CONFIRM_CONSENT = "confirm_consent"
+    CONSENT_CONFIRMED = "consent_confirmed"
+
+
+# What the button of a page posts as its action. Its text is `<page>_button`.
+_ACTIONS = {
+    Page.ASK: "withdraw",
+    Page.RESUBSCRIBED: "withdraw",
+    Page.OWN_DATA_OPEN: "open",
+    Page.CONFIRM_ADDRESS: "confirm",
+    Page.CONFIRM_CONSENT: "confirm",
+}
+_DONE = frozenset(
+    {Page.UNSUBSCRIBED, Page.RESUBSCRIBED, Page.ERASED, Page.ADDRESS_CONFIRMED, Page.CONSENT_CONFIRMED}
+)
+_OF_A_PERSON = frozenset({Page.ASK, Page.UNSUBSCRIBED, Page.NOT_SUBSCRIBED, Page.RESUBSCRIBED})
 
 
 class Pages:
     """Renders pages for one brand.
 
     `content_security_policy` is the header value for every page. It allows the stylesheet inside the page, by
-    its hash, and a form to the page's own address, and nothing else: no script, image, font or frame.
-    `templates_dir` is as in `load_environment`.
+    its hash, the logo inside the page, if there is one, and a form to the page's own address. It allows nothing
+    else: no script, font or frame. `templates_dir` is as in `load_environment`.
     """
 
     def __init__(self, brand: Brand, templates_dir: Path | None = None) -> None:
         self._brand = brand
         self._templates_dir = templates_dir
+        self._logo = _data_url(brand)
         self._style, self.content_security_policy = page_style(brand, templates_dir)
 
     def render(
@@ -45,30 +73,76 @@ class Pages:
         address: str | None = None,
         topic: str | None = None,
         undo_code: str | None = None,
+        quoted: str | None = None,
     ) -> str:
         """The HTML of `page`. `address` is shown as given, so the caller masks it.
 
-        With an `undo_code` the page has a button that posts it, to undo the withdrawal.
+        With an `undo_code` the page has a button that posts it, to undo the withdrawal. `quoted` is the text
+        that the page's button agrees to.
         """
         texts = load_texts(locale)["pages"]
-        return self._render_template(
+        action = _ACTIONS.get(page)
+        named = "ask" if page is Page.RESUBSCRIBED else page.value
+        return self._render_page(
             "pages/page.html.j2",
+            locale,
             page=page,
-            locale=locale,
-            texts=texts,
-            brand=self._brand,
-            style=self._style,
             title=texts[f"{page}_title"],
             body=texts[f"{page}_body"].format(name=self._brand.name),
             wording=self.consent_wording(locale, topic) if topic else "",
             address=address,
             topic=topic,
             undo_code=undo_code,
+            quoted=quoted,
+            action=action,
+            button=texts[f"{named}_button"] if action else "",
+            is_done=page in _DONE,
+            own_data_question=texts["own_data_question"].format(name=self._brand.name)
+            if page in _OF_A_PERSON and address
+            else "",
+        )
+
+    def render_own_data(
+        self, data: OwnData, locale: Locale, *, forms: Mapping[str, str] | None = None, notice: str = ""
+    ) -> str:
+        """The page with a person's own data. `forms` holds the token of each form; without it there are none.
+
+        `notice` is the name of a text about what was done.
+        """
+        own = load_texts(locale)["own_data"]
+        return self._render_page(
+            "pages/own_data.html.j2",
+            locale,
+            title=own["title"].format(name=self._brand.name),
+            own_texts=own,
+            data=data,
+            forms=forms,
+            notice=own[f"notice_{notice}"] if notice else "",
+            wide=True,
         )
 
     def consent_wording(self, locale: Locale, topic: str) -> str:
         """The text, as shown, that a person agrees to with the button "Subscribe again"."""
         return load_texts(locale)["pages"]["resubscribe_wording"].format(name=self._brand.name, topic=topic)
 
+    def _render_page(self, name: str, locale: Locale, *, wide: bool = False, **values: object) -> str:
+        return self._render_template(
+            name,
+            locale=locale,
+            texts=load_texts(locale)["pages"],
+            brand=self._brand,
+            logo=self._logo,
+            style=self._style,
+            wide=wide,
+            **values,
+        )
+
     def _render_template(self, name: str, **values: object) -> str:
         return render_template(name, values, templates_dir=self._templates_dir)
+
+
+def _data_url(brand: Brand) -> str | None:
+    """The logo as a URL that contains it."""
+    if brand.logo is None:
+        return None
+    return f"data:{brand.logo.content_type};base64,{base64.b64encode(brand.logo.data).decode()}"

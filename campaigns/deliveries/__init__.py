@@ -21,6 +21,7 @@ from campaigns.deliveries.claims import (
 )
 from campaigns.deliveries.gate import Answer, Attempt, Halted, Withheld, attempt
 from campaigns.deliveries.mailed import count_mails, mailed_between
+from campaigns.deliveries.personal_data import DeliveryHolder
 from campaigns.deliveries.retry import Settlement, next_attempt, settlement_for
 from campaigns.deliveries.settlement import (
     address_hashes,
@@ -40,6 +41,7 @@ __all__ = [
     "Answer",
     "Attempt",
     "ClaimContext",
+    "DeliveryHolder",
     "Halted",
     "Settlement",
     "Withheld",

@@ -12,7 +12,7 @@ from subscribers.account.idempotency import (
     IdempotencyKeys,
     IdempotentRequest,
     RequestFingerprint,
-    forget_subscriber,
+    StoredAnswers,
 )
 from subscribers.account.overview import consents_of
 from subscribers.account.requests import (
@@ -36,9 +36,9 @@ __all__ = [
     "Rectify",
     "Request",
     "RequestFingerprint",
+    "StoredAnswers",
     "SubmittedRequest",
     "Withdraw",
     "consents_of",
-    "forget_subscriber",
     "problem",
 ]

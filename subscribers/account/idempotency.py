@@ -131,6 +131,25 @@ def forget_old(connection: Connection, now: datetime) -> None:
     connection.execute(delete(REQUEST).where(REQUEST.c.answered_at <= now - KEPT_FOR))
 
 
+class StoredAnswers:
+    """The stored answers about a person (`subscribers.rights.PersonalDataHolder`)."""
+
+    name = "account_requests"
+    tables = frozenset({REQUEST.name})
+
+    def find(self, connection: Connection, subscriber_id: int) -> list[dict[str, Any]]:
+        """When requests of an account system about a person were answered, and how; oldest first."""
+        of_person = REQUEST.c.subscriber_id == subscriber_id
+        rows = connection.execute(
+            select(REQUEST.c.answered_at, REQUEST.c.status).where(of_person).order_by(REQUEST.c.answered_at)
+        )
+        return [{"answered_at": row.answered_at, "status": row.status} for row in rows]
+
+    def erase(self, connection: Connection, subscriber_id: int) -> None:
+        """Delete the rows about a person."""
+        forget_subscriber(connection, subscriber_id)
+
+
 def forget_subscriber(connection: Connection, subscriber_id: int) -> None:
     """Delete the rows about one person."""
     connection.execute(delete(REQUEST).where(REQUEST.c.subscriber_id == subscriber_id))

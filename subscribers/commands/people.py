@@ -21,7 +21,7 @@ from mailer.commands import (
 from mailer.errors import InvalidInput
 from mailer.operator_log import PeopleConcerned
 from mailer.quantity import quantity
-from subscribers import account, people, rights
+from subscribers import people, rights
 from subscribers.commands import reporting
 from subscribers.commands.confirmation import confirm_many
 from subscribers.commands.files import opened_people
@@ -272,7 +272,6 @@ def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: 
             connection, address, hasher=hasher_of(context), source=parse_note(source), now=context.now()
         )
         if former is not None:
-            account.forget_subscriber(connection, former.id)
             record_leaving(context, connection, [former.id])
     left = rights.erase_on_disk(context.database, former) if former else []
     _report_left(context, left)
@@ -281,16 +280,24 @@ def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: 
 
 
 @subscribers.command()
-@email_argument
+@click.argument("email", required=False)
+@click.option("--schema", is_flag=True, help="Print the JSON schema of an export in place of one.")
 @json_option
 @click.pass_obj
-def export(context: CommandContext, email: str, as_json: bool) -> None:
+def export(context: CommandContext, email: str | None, schema: bool, as_json: bool) -> None:
     """Print a person's data as JSON (articles 15 and 20).
+
+    It includes the mails to the person.
 
     \b
     Example:
       mailer subscribers export jan@example.com > jan.json
     """
+    if schema:
+        context.report(rights.EXPORT_SCHEMA, reporting.as_json(rights.EXPORT_SCHEMA), as_json=as_json)
+        return
+    if email is None:
+        raise click.UsageError("Name the person: EMAIL.")
     values = rights.export_values(look_up(context, email))
     context.report(values, reporting.as_json(values), as_json=as_json)
 

@@ -68,6 +68,12 @@ def of_file(file: SubjectRecord, zone: ZoneInfo) -> str:
         f"disclosed to {act.disclosed_to} on {_moment(act.at, zone)}: {act.ground}"
         for act in file.disclosures
     ]
+    for mail in file.elsewhere.get("mails", []):
+        at = mail["attempted_at"]
+        lines.append(f"mail {mail['campaign']}: {mail['outcome']}" + (f", {_moment(at, zone)}" if at else ""))
+    for request in file.requests:
+        state = "confirmed" if request["confirmed_at"] else "waits for a confirmation"
+        lines.append(f"request {request['kind']} of {_moment(request['requested_at'], zone)}: {state}")
     return "\n".join([*lines, "", of_entries(file, zone)])
 
 

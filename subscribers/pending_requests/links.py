@@ -5,6 +5,7 @@ A token names a request by its number. It holds no personal data.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from mailer.config import KeySource
@@ -44,11 +45,14 @@ class RequestLinks:
         """The token in the link."""
         return self._tokens.make(f"{target.request_id}.{target.kind.value}.{target.locale}")
 
-    def read(self, token: str) -> LinkTarget:
-        """The target of a link. Raises UnknownToken."""
+    def read(self, token: str, kinds: Container[RequestKind]) -> LinkTarget:
+        """The target of a link to a request of one of `kinds`. Raises UnknownToken."""
         number, _, rest = self._tokens.read(token).partition(".")
         kind, _, locale = rest.partition(".")
         try:
-            return LinkTarget(int(number), RequestKind(kind), parse_locale(locale))
+            target = LinkTarget(int(number), RequestKind(kind), parse_locale(locale))
         except (ValueError, InvalidInput):  # made by another version of the program
             raise UnknownToken("This link is of another version.") from None
+        if target.kind not in kinds:
+            raise UnknownToken("This link is for another page.")
+        return target

@@ -131,6 +131,29 @@ def request_times(
     return list(connection.execute(statement).scalars())
 
 
+def of_person(connection: Connection, subscriber_id: int, email_normalised: str) -> list[dict[str, Any]]:
+    """The requests of a person, and those that state their address, as plain values; oldest first."""
+    of_them = or_(
+        PENDING_REQUEST.c.subscriber_id == subscriber_id,
+        func.lower(PENDING_REQUEST.c.email) == email_normalised,
+    )
+    rows = connection.execute(select(PENDING_REQUEST).where(of_them).order_by(PENDING_REQUEST.c.id))
+    return [
+        {
+            "kind": row.kind.value,
+            "topic": row.topic or None,
+            "salutation": row.salutation or None,
+            "first_name": row.first_name or None,
+            "surname": row.surname or None,
+            "email": row.email or None,
+            "requested_at": row.requested_at,
+            "expires_at": row.expires_at,
+            "confirmed_at": row.spent_at,
+        }
+        for row in rows
+    ]
+
+
 def remove_of_address(connection: Connection, email_normalised: str) -> None:
     """Delete the requests that stated this address, in any spelling."""
     stated = func.lower(PENDING_REQUEST.c.email) == email_normalised

@@ -16,14 +16,21 @@ from subscribers.rights.access import (
 )
 from subscribers.rights.disk import erase_on_disk
 from subscribers.rights.erasure import erase
+from subscribers.rights.export_schema import EXPORT_SCHEMA
+from subscribers.rights.holders import OWN_TABLES, PersonalDataHolder, PersonalDataHolders, holders_of
+from subscribers.rights.objection import object_to_mail
 from subscribers.rights.opt_out import Suppressions, count_agreed, lift, suppress_all
 from subscribers.rights.rectification import Correction, rectify
 from subscribers.rights.replay import Replayed, replay
 from subscribers.rights.withdrawal import withdraw
 
 __all__ = [
+    "EXPORT_SCHEMA",
+    "OWN_TABLES",
     "Correction",
     "ListedPerson",
+    "PersonalDataHolder",
+    "PersonalDataHolders",
     "Replayed",
     "SubjectRecord",
     "Suppressions",
@@ -33,9 +40,11 @@ __all__ = [
     "erase_on_disk",
     "export_values",
     "find",
+    "holders_of",
     "lift",
     "list_people",
     "look_up",
+    "object_to_mail",
     "rectify",
     "replay",
     "suppress_all",

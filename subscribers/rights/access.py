@@ -12,11 +12,12 @@ from sqlalchemy import Connection, and_, select
 from mailer import operator_log
 from mailer.errors import NotFound
 from mailer.operator_log import OperatorAct
-from subscribers import audience, ledger, people, suppression
+from subscribers import audience, ledger, pending_requests, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import CONSENT, READ_AHEAD, WORDING, ConsentStatus, LedgerEntry
 from subscribers.models import ConsentKind, SuppressionReason
 from subscribers.people import SUBSCRIBER, Person
+from subscribers.rights.holders import holders_of
 from subscribers.suppression import SUPPRESSION, Suppressed
 
 
@@ -24,7 +25,9 @@ from subscribers.suppression import SUPPRESSION, Suppressed
 class SubjectRecord:
     """Everything on file about a person: the four fields, the consents by topic, the ledger entries.
 
-    `disclosures` are those to somebody outside. `wordings` holds the verbatim texts that the entries name, by SHA-256, and `wording_names` that SHA-256 by
+    `disclosures` are those to somebody outside, `requests` those that wait for a confirmation, and `elsewhere`
+    is what other rooms have, by its name.
+    `wordings` holds the verbatim texts that the entries name, by SHA-256, and `wording_names` that SHA-256 by
     commitment; `notes` holds the notes by commitment.
     """
 
@@ -36,6 +39,8 @@ class SubjectRecord:
     wording_names: dict[str, str]
     notes: dict[str, str]
     disclosures: list[OperatorAct]
+    requests: list[dict[str, Any]]
+    elsewhere: dict[str, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,8 @@ def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher
         {row.commitment: row.sha256 for row in wordings},
         ledger.notes_of(connection, history),
         operator_log.disclosures_of(connection, person.id),
+        pending_requests.of_person(connection, person.id, person.email_normalised),
+        {holder.name: holder.find(connection, person.id) for holder in holders_of(connection)},
     )
 
 
@@ -129,6 +136,8 @@ def export_values(file: SubjectRecord) -> dict[str, Any]:
         "disclosures": [
             {"at": act.at, "to": act.disclosed_to, "ground": act.ground} for act in file.disclosures
         ],
+        "requests": file.requests,
+        **file.elsewhere,
     }
 
 

@@ -13,6 +13,7 @@ from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import EVERY_TOPIC, NewEvent
 from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.rights.access import find
+from subscribers.rights.holders import holders_of
 
 
 def erase(
@@ -24,7 +25,7 @@ def erase(
     now: datetime,
     channel: Channel = Channel.COMMAND,
 ) -> None:
-    """Erase a person (article 17). Raises NotFound.
+    """Erase a person (article 17), also what the attached holders have of them. Raises NotFound.
 
     The ledger's entries remain and no longer lead to a person; it gets an entry of the erasure. A keyed hash
     of the address remains, so that no import adds the person again. A later consent does.
@@ -33,6 +34,8 @@ def erase(
     person = find(connection, address, hasher)
     since = ledger.latest_moment(connection, [person.id], now)
     _record(connection, person.id, channel, source, now)
+    for holder in holders_of(connection):
+        holder.erase(connection, person.id)
     people.remove(connection, person.id)
     pending_requests.remove_of_address(connection, person.email_normalised)
     suppression.add(connection, person.hashed, SuppressionReason.ERASED, since)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from subscribers.web.answers import ROBOTS, Desk
+from subscribers.web.confirm import ConfirmEndpoint
 from subscribers.web.ledger_key import ledger_key_route
+from subscribers.web.own_data import OwnDataEndpoint
 from subscribers.web.privacy_notice import PATH as PRIVACY_PATH
 from subscribers.web.privacy_notice import PrivacyNoticeEndpoint
 from subscribers.web.unsubscribe import (
     COUNTED,
-    ROBOTS,
     UNKNOWN_LINK,
     UNKNOWN_LINK_STATUS,
     UnsubscribeEndpoint,
@@ -19,6 +21,9 @@ __all__ = [
     "ROBOTS",
     "UNKNOWN_LINK",
     "UNKNOWN_LINK_STATUS",
+    "ConfirmEndpoint",
+    "Desk",
+    "OwnDataEndpoint",
     "PrivacyNoticeEndpoint",
     "UnsubscribeEndpoint",
     "ledger_key_route",

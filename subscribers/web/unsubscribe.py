@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import cached_property
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from mailer.config import KeySource
-from mailer.database import Database, GroupCommit, installation_id
+from mailer.database import Clock, Database, GroupCommit, in_thread, installation_id
 from mailer.errors import MailerError
 from mailer.observability import Metric, Metrics
 from subscribers.models import Channel
+from subscribers.own_data import request_link
 from subscribers.self_service import (
     InvalidToken,
     Links,
@@ -31,13 +33,11 @@ from subscribers.self_service import (
     mask_email,
     unsubscribe,
 )
+from subscribers.web.answers import ANSWER_SECONDS, LARGEST_BODY, RETRY_SECONDS, page_headers
 from subscribers.web.form import UnreadableForm, read_form
 from templates.language import Locale
 from templates.page import Page, Pages
 
-LARGEST_BODY = 16 * 1024
-ANSWER_SECONDS = 20
-RETRY_SECONDS = 120
 NEW_KEY_RETRY_SECONDS = 2
 
 WITHDRAWALS = "mailer_withdrawals_total"
@@ -53,7 +53,6 @@ COUNTED = {
 # An invalid link, and its answer. `mailer doctor` requests it to check that the public URL leads here.
 UNKNOWN_LINK = "/u/doctor"
 UNKNOWN_LINK_STATUS = 404
-ROBOTS = {"X-Robots-Tag": "noindex, nofollow"}
 
 log = logging.getLogger(__name__)
 
@@ -84,13 +83,7 @@ class UnsubscribeEndpoint:
         self._pages = pages
         self._metrics = metrics
         self._locale = locale
-        self._headers = {
-            "Cache-Control": "no-store",
-            "Content-Security-Policy": pages.content_security_policy,
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-            **ROBOTS,
-        }
+        self._headers = page_headers(pages)
 
     @property
     def route(self) -> Route:
@@ -170,6 +163,8 @@ class UnsubscribeEndpoint:
                 return self._view(Page.UNSUBSCRIBED, target, view, undo_code)
             case "resubscribe":
                 return await self._undo(links, token, target, form.get("undo", ""))
+            case "own_data":
+                return await self._ask_own_data(target)
             case _:
                 raise UnreadableForm
 
@@ -184,6 +179,22 @@ class UnsubscribeEndpoint:
             return self._view(Page.NOT_SUBSCRIBED, target, view)
         self._metrics.count(UNDONE)
         return self._view(Page.RESUBSCRIBED, target, view)
+
+    async def _ask_own_data(self, target: Target) -> Response:
+        """Let a link to the person's own data be mailed. The answer is the same where the limit is reached."""
+
+        def ask() -> View:
+            with self._database.write() as connection:
+                request_link(connection, target, self._clock())
+                return unsubscribe.look_up(connection, target)
+
+        view = await in_thread(ask)
+        address = mask_email(view.email) if view.email is not None else None
+        return self._page(Page.OWN_DATA_ASKED, target.locale, address=address)
+
+    @cached_property
+    def _clock(self) -> Clock:
+        return self._database.clock()
 
     async def _submit(self, request: unsubscribe.Request) -> View:
         return await self._commits.submit(request)

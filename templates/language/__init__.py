@@ -13,6 +13,7 @@ from templates.language.texts import (
     Texts,
     TextSection,
     format_long_date,
+    format_moment,
     load_texts,
     parse_locale,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "Texts",
     "country_name",
     "format_long_date",
+    "format_moment",
     "greet",
     "is_in_eea",
     "load_texts",

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Literal, TypeAlias, get_args
+from zoneinfo import ZoneInfo
 
-from babel.dates import format_date
+from babel.dates import format_date, format_datetime
 
 from mailer.errors import InvalidInput, TemplateError
 
@@ -84,3 +85,9 @@ def parse_locale(value: str, *, where: str | None = None) -> Locale:
 def format_long_date(day: date, locale: Locale) -> str:
     """The day with the month in words, in this language: ``1 november 2026``, ``1 November 2026``."""
     return format_date(day, format="long", locale=load_texts(locale)["format"]["dates"])
+
+
+def format_moment(moment: datetime, locale: Locale, zone: ZoneInfo) -> str:
+    """The day and the minute in `zone`, in this language: ``1 november 2026 09:05``."""
+    wanted = load_texts(locale)["format"]["dates"]
+    return format_datetime(moment, "d MMMM y HH:mm", tzinfo=zone, locale=wanted)

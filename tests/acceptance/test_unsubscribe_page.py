@@ -129,7 +129,7 @@ def test_the_keyboard_alone_does(context: BrowserContext, office: Office) -> Non
     page = context.new_page()
     page.goto(office.url())
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button")).to_be_focused()
+    expect(page.get_by_role("button", name="Unsubscribe")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("You are unsubscribed")
 
@@ -165,7 +165,7 @@ def test_the_page_asks_for_nothing_but_itself_and_leaves_nothing_behind(
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(office.url(), wait_until="networkidle")
-    page.get_by_role("button").click()
+    page.get_by_role("button").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("You are unsubscribed")
     assert set(asked) == {office.url()}
     assert complaints == []
@@ -195,7 +195,7 @@ def test_everyone_can_read_and_reach_it(
     _check_legible(page)
     heading = page.get_by_role("heading", level=1)
     asked = heading.inner_text()
-    page.get_by_role("button").click()
+    page.get_by_role("button").first.click()
     expect(heading).not_to_have_text(asked)
     _check_legible(page)
     context.close()
@@ -203,9 +203,10 @@ def test_everyone_can_read_and_reach_it(
 
 def _check_legible(page: Page) -> None:
     assert min(page.evaluate(_CONTRASTS)) >= 4.5
-    box = page.get_by_role("button").bounding_box()
-    assert box is not None
-    assert box["height"] >= 44
+    for button in page.get_by_role("button").all():
+        box = button.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 

@@ -191,7 +191,7 @@ async def test_there_is_nothing_to_undo_for_somebody_who_did_not_withdraw(site: 
 async def test_who_objected_is_not_put_back(site: ServedSite) -> None:
     site.record(JAN, ConsentKind.OBJECTED)
     page = await site.client.post(site.path, data={"action": "resubscribe"})
-    assert "<button" not in page.text
+    assert "resubscribe" not in page.text
     assert site.state() is ConsentKind.OBJECTED
 
 
@@ -204,7 +204,7 @@ async def test_an_address_that_bounced_is_not_put_back(site: ServedSite) -> None
         row = {"reason": SuppressionReason.BOUNCED, "since": datetime.now(UTC), **known._mapping}
         connection.execute(insert(table(Suppression)), [row | {"source": ""}])
     page = await site.client.post(site.path, data=undo_on(done))
-    assert "<button" not in page.text
+    assert "resubscribe" not in page.text
     assert site.state() is ConsentKind.WITHDRAWN
 
 
@@ -217,7 +217,7 @@ async def test_a_link_of_somebody_erased_is_answered_kindly_and_records_nothing(
     before = site.kinds()
     page = await site.client.get(site.path)
     assert (page.status_code, heading(page)) == (200, "U staat niet op de lijst")
-    assert "<button" not in page.text
+    assert "resubscribe" not in page.text
     for form in (ONE_CLICK, {"action": "withdraw"}, {"action": "resubscribe"}):
         assert (await site.client.post(site.path, data=form)).status_code == 200
     assert site.kinds() == before

@@ -65,4 +65,6 @@ def test_a_request_s_link_leads_back_to_it(kind: RequestKind, locale: Locale) ->
     target = LinkTarget(7, kind, locale)
     url = links.url(target)
     assert url.startswith(f"https://mail.example.com/{'me' if kind is RequestKind.OWN_DATA else 'confirm'}/")
-    assert links.read(url.rpartition("/")[2]) == target
+    assert links.read(url.rpartition("/")[2], {kind}) == target
+    with pytest.raises(UnknownToken):
+        links.read(url.rpartition("/")[2], set(RequestKind) - {kind})

@@ -66,11 +66,16 @@ def test_the_content_security_policy_allows_only_the_page_s_own_stylesheet(
         (Page.RESUBSCRIBED, "withdraw"),
     ],
 )
-def test_a_page_about_a_person_has_one_button(page: Page, action: str, locale: Locale) -> None:
+def test_a_page_about_a_person_has_one_button_first_and_then_the_way_to_their_data(
+    page: Page, action: str, locale: Locale
+) -> None:
     document = BeautifulSoup(PAGES.render(page, locale, **WITH_PERSON), "html.parser")
-    (button,) = document.find_all("button")
-    assert (button["name"], button["value"]) == ("action", action)
-    assert button.find_parent("form")["method"] == "post"
+    buttons = document.find_all("button")
+    assert [(button["name"], button["value"]) for button in buttons] == [
+        ("action", action),
+        ("action", "own_data"),
+    ]
+    assert all(button.find_parent("form")["method"] == "post" for button in buttons)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +87,8 @@ def test_a_page_without_a_person_has_no_button(page: Page) -> None:
 
 def test_a_page_offers_to_subscribe_again_only_with_a_code_to_undo_the_withdrawal() -> None:
     without_code = WITH_PERSON | {"undo_code": None}
-    assert "<button" not in PAGES.render(Page.UNSUBSCRIBED, "en", **without_code)
-    assert "<button" not in PAGES.render(Page.NOT_SUBSCRIBED, "en", **WITH_PERSON)
+    assert "resubscribe" not in PAGES.render(Page.UNSUBSCRIBED, "en", **without_code)
+    assert "resubscribe" not in PAGES.render(Page.NOT_SUBSCRIBED, "en", **WITH_PERSON)
     undo = BeautifulSoup(PAGES.render(Page.UNSUBSCRIBED, "en", **WITH_PERSON), "html.parser").find("input")
     assert undo is not None
     assert (undo["type"], undo["name"], undo["value"]) == ("hidden", "undo", "code")

@@ -1,0 +1,126 @@
+"""What the endpoints for people share: pages with their headers, the database, the clock and the keys."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from starlette.responses import HTMLResponse, Response
+
+from mailer.config import KeySource, Settings
+from mailer.database import Clock, Database, in_thread, installation_id
+from mailer.errors import MailerError
+from subscribers.address import AddressHasher
+from templates.language import Locale
+from templates.page import Page, Pages
+
+ANSWER_SECONDS = 20
+RETRY_SECONDS = 120
+LARGEST_BODY = 16 * 1024
+ROBOTS = {"X-Robots-Tag": "noindex, nofollow"}
+
+Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
+
+
+def page_headers(pages: Pages) -> dict[str, str]:
+    """The headers of every page: it is kept nowhere, names its address to nobody, and loads nothing."""
+    return {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": pages.content_security_policy,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        **ROBOTS,
+    }
+
+
+class Desk:
+    """Reads, writes and answers for the endpoints of one application."""
+
+    def __init__(self, database: Database, pages: Pages, keys: KeySource, settings: Settings) -> None:
+        self.database, self.pages, self.keys, self.settings = database, pages, keys, settings
+        self._headers = page_headers(pages)
+
+    @cached_property
+    def _clock(self) -> Clock:
+        return self.database.clock()
+
+    @cached_property
+    def installation(self) -> str:
+        """The installation's id; reading it needs the database."""
+        with self.database.read() as connection:
+            return installation_id(connection)
+
+    async def prepare(self) -> str:
+        """The installation's id, read in a thread at the first request."""
+        if "installation" in self.__dict__:
+            return self.installation
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await in_thread(lambda: self.installation)
+
+    def hasher(self) -> AddressHasher:
+        """Hashes addresses with the current keys."""
+        ring = self.keys.current()
+        return AddressHasher(ring.keys, ring.prepared)
+
+    async def read(self, query: Callable[[Connection, datetime], Result]) -> Result:
+        """The result of `query` in a reading transaction. Raises MailerError or TimeoutError."""
+
+        def work() -> Result:
+            with self.database.read() as connection:
+                return query(connection, self._clock())
+
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await in_thread(work)
+
+    async def write(self, act: Callable[[Connection, datetime], Result]) -> Result:
+        """The result of `act` in a writing transaction, once it is committed. Raises MailerError or TimeoutError."""
+
+        def work() -> Result:
+            with self.database.write() as connection:
+                return act(connection, self._clock())
+
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await in_thread(work)
+
+    def page(
+        self,
+        page: Page,
+        locale: Locale,
+        *,
+        status: int = 200,
+        address: str | None = None,
+        topic: str | None = None,
+        quoted: str | None = None,
+    ) -> Response:
+        """The answer with a simple page."""
+        html = self.pages.render(page, locale, address=address, topic=topic, quoted=quoted)
+        return self.html(html, locale, status=status)
+
+    def html(self, html: str, locale: Locale, *, status: int = 200) -> Response:
+        """The answer with this HTML."""
+        return HTMLResponse(html, status, self._headers | {"Content-Language": locale})
+
+    def file(self, content: str, media_type: str, name: str) -> Response:
+        """The answer with a file to save."""
+        disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(content, headers=self._headers | disposition, media_type=media_type)
+
+    def put_off(self, error: MailerError | TimeoutError, locale: Locale, what: str) -> Response:
+        """The answer where the database is away: try again. `what` is for the log, and names nobody."""
+        reason = error.message if isinstance(error, MailerError) else "The database takes too long."
+        log.warning("%s is put off: %s", what, reason)
+        response = self.page(Page.UNAVAILABLE, locale, status=503)
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+        return response
+
+
+def chosen(form: Mapping[str, str], action: str) -> bool:
+    """Whether the form's button posts `action`."""
+    return form.get("action") == action

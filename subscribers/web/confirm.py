@@ -1,0 +1,92 @@
+"""The page on which a person confirms a request: ``/confirm/<token>``. Only its POST confirms."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from mailer.database import in_thread
+from mailer.errors import MailerError
+from subscribers import pending_requests, rights
+from subscribers.confirmation import CONFIRMED_KINDS, Confirmation, ConfirmationResult, confirm
+from subscribers.pending_requests import LinkTarget, RequestKind, RequestLinks
+from subscribers.signed_tokens import UnknownToken
+from subscribers.topic import title_of
+from subscribers.web.answers import LARGEST_BODY, Desk, chosen
+from subscribers.web.form import UnreadableForm, read_form
+from subscribers.web.own_data import OVER_STATUS
+from templates.language import Locale
+from templates.page import Page
+
+
+class ConfirmEndpoint:
+    """Answers ``/confirm/<token>``."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    @property
+    def route(self) -> Route:
+        """The route of the page."""
+        return Route(
+            "/confirm/{token}",
+            self.answer,
+            methods=["GET", "POST"],
+            name="confirm",
+            max_body_size=LARGEST_BODY,
+        )
+
+    async def answer(self, request: Request) -> Response:
+        """The page, or the answer to its button."""
+        desk = self._desk
+        locale: Locale = desk.settings.locale
+        try:
+            links = RequestLinks(desk.keys, await desk.prepare(), desk.settings.public_url)
+            target = links.read(request.path_params["token"], CONFIRMED_KINDS)
+            locale = target.locale
+            if request.method != "POST":
+                return await self._ask(target)
+            if not chosen(await read_form(request), "confirm"):
+                return desk.page(Page.BAD_REQUEST, locale, status=400)
+            return await self._confirm(target)
+        except UnknownToken:
+            return desk.page(Page.INVALID_LINK, locale, status=404)
+        except UnreadableForm:
+            return desk.page(Page.BAD_REQUEST, locale, status=400)
+        except (MailerError, TimeoutError) as error:
+            return desk.put_off(error, locale, "A confirmation")
+
+    async def _ask(self, target: LinkTarget) -> Response:
+        found = await self._desk.read(
+            lambda connection, now: pending_requests.find_open(connection, target.request_id, now)
+        )
+        if found is None:
+            return self._desk.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
+        if target.kind is RequestKind.NEW_ADDRESS:
+            return self._desk.page(Page.CONFIRM_ADDRESS, target.locale)
+        return self._desk.page(
+            Page.CONFIRM_CONSENT,
+            target.locale,
+            topic=title_of(self._desk.settings.topics, found.topic, target.locale),
+            quoted=found.wording,
+        )
+
+    async def _confirm(self, target: LinkTarget) -> Response:
+        def act(connection: Connection, now: datetime) -> Confirmation:
+            return confirm(connection, target.request_id, self._desk.hasher(), now)
+
+        done = await self._desk.write(act)
+        if done.former is not None:
+            await in_thread(rights.erase_on_disk, self._desk.database, done.former)
+        match done.result:
+            case ConfirmationResult.OVER:
+                return self._desk.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
+            case ConfirmationResult.ADDRESS_TAKEN:
+                return self._desk.page(Page.ADDRESS_TAKEN, target.locale, status=409)
+        if target.kind is RequestKind.NEW_ADDRESS:
+            return self._desk.page(Page.ADDRESS_CONFIRMED, target.locale)
+        return self._desk.page(Page.CONSENT_CONFIRMED, target.locale)
