@@ -199,6 +199,20 @@ class DigestHold(SQLModel, table=True):
     held_at: datetime
 
 
+class DeliveryCount(SQLModel, table=True):
+    """How many deliveries of a campaign ended in a state, of those whose rows were deleted at their end."""
+
+    __tablename__ = "delivery_count"
+
+    campaign_id: int = Field(
+        sa_column=Column(
+            BIG, ForeignKey("campaign.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+        )
+    )
+    state: str = Field(sa_column=Column(String(16), primary_key=True))
+    deliveries: int = Field(sa_column=Column(BIG, nullable=False))
+
+
 class Notice(SQLModel, table=True):
     """A message that `run-due` has printed, by the hash of its text, or a lasting condition by its name."""
 

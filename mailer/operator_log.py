@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Row, String, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, Index, Row, String, and_, func, insert, not_, select, update
 from sqlalchemy import table as lexical_table
 from sqlmodel import Field, SQLModel
 
 from mailer.database import BIG, table
+from mailer.retention import ExpiredRows
 
 MOST_IDS = 10
 LONGEST_LOGIN = 100
@@ -153,13 +154,13 @@ def last_of(connection: Connection, command: str) -> datetime | None:
     return found
 
 
-def delete_before(connection: Connection, acts_before: datetime, disclosures_before: datetime) -> int:
-    """Delete the acts and the disclosures from before these moments; returns their number."""
-    done = connection.execute(delete(ACT).where(ACT.c.disclosed_to.is_(None), ACT.c.at < acts_before))
-    done_too = connection.execute(
-        delete(ACT).where(ACT.c.disclosed_to.is_not(None), ACT.c.at < disclosures_before)
-    )
-    return done.rowcount + done_too.rowcount
+def expired(acts_before: datetime, disclosures_before: datetime) -> list[ExpiredRows]:
+    """The acts and the disclosures from before these moments."""
+    is_disclosure = ACT.c.disclosed_to.is_not(None)
+    return [
+        ExpiredRows("operator_log", ACT.c.id, and_(ACT.c.at <= acts_before, not_(is_disclosure))),
+        ExpiredRows("disclosures", ACT.c.id, and_(ACT.c.at <= disclosures_before, is_disclosure)),
+    ]
 
 
 def _act(row: Row[Any]) -> OperatorAct:

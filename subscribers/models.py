@@ -79,6 +79,42 @@ class Subscriber(SQLModel, table=True):
     created_at: datetime
 
 
+class FormerSubscriber(SQLModel, table=True):
+    """A person whose four fields are gone since they left: what proves their past consents to who names the address.
+
+    `address_hash` is the keyed hash of the address under `key_id`, `left_at` when their last consent ended.
+    """
+
+    __tablename__ = "former_subscriber"
+    __table_args__ = (Index("ix_former_subscriber_address_hash", "address_hash"),)
+
+    subscriber_id: int = Field(sa_column=Column(BIG, primary_key=True, autoincrement=False))
+    address_hash: str = Field(sa_column=Column(String(64), nullable=False))
+    key_id: str = Field(sa_column=Column(String(16), nullable=False))
+    nonce: bytes = Field(sa_column=Column(LargeBinary(16), nullable=False))
+    left_at: datetime
+
+
+class ArchivingHold(SQLModel, table=True):
+    """What the law makes one keep of a person: on what ground, until when.
+
+    `erasure_requested_at` is when they asked for erasure meanwhile: it is carried out when no hold stands any more.
+    """
+
+    __tablename__ = "archiving_hold"
+    __table_args__ = (
+        Index("ix_archiving_hold_subscriber_id", "subscriber_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
+    subscriber_id: int = Field(sa_column=Column(BIG, nullable=False))
+    ground: str = Field(sa_column=Column(String(500), nullable=False))
+    until: datetime
+    added_at: datetime
+    erasure_requested_at: datetime | None = None
+
+
 class Wording(SQLModel, table=True):
     """The verbatim text that was shown when consent was asked.
 

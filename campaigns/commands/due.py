@@ -11,6 +11,7 @@ import click
 
 from campaigns import notices, reports
 from campaigns.commands.options import dispatch_of, preflight_of
+from campaigns.commands.purge import purge_daily
 from campaigns.commands.runs import exit_with, processes_option, run_due_campaigns
 from campaigns.commands.stop_signals import StopSignals, stop_signals
 from campaigns.digests import DigestRun, Digests
@@ -59,6 +60,7 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
         _print_new(context, [str(error)])
         raise click.exceptions.Exit(error.exit_code) from None
     webhooks.call_due(*_webhook_parts(context))
+    purge_daily(context)
     # Cron starts a run each minute; that an earlier one is still at work is not worth a mail.
     own = [result for result in results if not result.by_another_run]
     if as_json:
@@ -151,6 +153,7 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
         lambda line: context.report({}, line, as_json=False),
         lambda message: context.console.print(message, style="yellow", markup=False),
     )
+    is_time_to_purge = False
     beaten = -WORKER_BEAT_SECONDS
     with (
         stop_signals() as stop,
@@ -162,7 +165,11 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
                 if time.monotonic() - beaten >= WORKER_BEAT_SECONDS:
                     _beat(context, Kind.WORKER)
                     beaten = time.monotonic()
+                    is_time_to_purge = True
                 _work_once(context, processes, stop, news)
+                if is_time_to_purge:
+                    purge_daily(context)
+                    is_time_to_purge = False
                 news.report_problem(None)
             except MailerError as error:
                 news.report_problem(str(error))

@@ -22,6 +22,12 @@ from campaigns.deliveries.claims import (
 from campaigns.deliveries.gate import Answer, Attempt, Halted, Withheld, attempt
 from campaigns.deliveries.mailed import count_mails, mailed_between
 from campaigns.deliveries.personal_data import DeliveryHolder
+from campaigns.deliveries.retention import (
+    DELIVERY_COUNT,
+    OldDeliveries,
+    is_in_unfinished_campaign,
+    old_workers,
+)
 from campaigns.deliveries.retry import Settlement, next_attempt, settlement_for
 from campaigns.deliveries.settlement import (
     address_hashes,
@@ -36,6 +42,7 @@ from campaigns.deliveries.tables import CLAIMABLE, HELD, UNCERTAIN, campaign, de
 
 __all__ = [
     "CLAIMABLE",
+    "DELIVERY_COUNT",
     "HELD",
     "UNCERTAIN",
     "Answer",
@@ -43,6 +50,7 @@ __all__ = [
     "ClaimContext",
     "DeliveryHolder",
     "Halted",
+    "OldDeliveries",
     "Settlement",
     "Withheld",
     "address_hashes",
@@ -59,9 +67,11 @@ __all__ = [
     "enrol",
     "has_due",
     "is_being_sent",
+    "is_in_unfinished_campaign",
     "is_open",
     "mailed_between",
     "next_attempt",
+    "old_workers",
     "resolve",
     "return_to_claimed",
     "settle",

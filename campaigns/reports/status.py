@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, Row, func, or_, select
 
 from campaigns import schedules
 from campaigns.campaign import Campaign
-from campaigns.deliveries import CLAIMABLE, delivery, subscriber
+from campaigns.deliveries import CLAIMABLE, DELIVERY_COUNT, delivery, subscriber
 from campaigns.models import CampaignState, DeliveryState
 from subscribers import audience
 
@@ -81,13 +82,19 @@ def campaign_status(connection: Connection, campaign: Campaign) -> CampaignStatu
 
 
 def count_by_state(connection: Connection, campaign_id: int) -> dict[DeliveryState, int]:
-    """The number of deliveries in each state that occurs."""
+    """The number of deliveries in each state that occurs, also of those whose rows were deleted at their end."""
     statement = (
         select(delivery.c.state, func.count().label("number"))
         .where(delivery.c.campaign_id == campaign_id)
         .group_by(delivery.c.state)
     )
-    return {row.state: row.number for row in connection.execute(statement)}
+    found = Counter({row.state: row.number for row in connection.execute(statement)})
+    of_deleted = select(DELIVERY_COUNT.c.state, DELIVERY_COUNT.c.deliveries).where(
+        DELIVERY_COUNT.c.campaign_id == campaign_id
+    )
+    for state, number in connection.execute(of_deleted):
+        found[DeliveryState(state)] += number
+    return dict(found)
 
 
 def next_due(connection: Connection, campaign_id: int) -> datetime | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mailer.access.models import AccessTokenRow
 from mailer.access.rate import RequestRate
-from mailer.access.store import KnownTokens, create, list_all, revoke
+from mailer.access.store import KnownTokens, create, ended_tokens, list_all, revoke
 from mailer.access.tokens import Scope, Token, hash_of, new_secret
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Scope",
     "Token",
     "create",
+    "ended_tokens",
     "hash_of",
     "list_all",
     "new_secret",

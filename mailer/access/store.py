@@ -14,9 +14,16 @@ from mailer.access.models import AccessTokenRow
 from mailer.access.tokens import Scope, Token, hash_of, new_secret
 from mailer.database import Clock, Database, table
 from mailer.errors import NotFound
+from mailer.retention import ExpiredRows
 
 REFRESH_SECONDS = 1.0
 TOKEN = table(AccessTokenRow)
+
+
+def ended_tokens(before: datetime) -> ExpiredRows:
+    """The tokens that expired or were revoked before `before`."""
+    ended = or_(TOKEN.c.expires_at <= before, TOKEN.c.revoked_at <= before)
+    return ExpiredRows("access_tokens", TOKEN.c.id, ended)
 
 
 def create(

@@ -27,6 +27,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from mailer.config.privacy_settings import PrivacySettings
 from mailer.config.relay_settings import NamedRelay, RelaySettings
+from mailer.config.retention_settings import RetentionSettings
 from mailer.config.value_types import (
     Colour,
     Duration,
@@ -166,6 +167,7 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     serve: ServeSettings = ServeSettings()
     privacy: PrivacySettings = PrivacySettings()
+    retention: RetentionSettings = RetentionSettings()
     topics: dict[Topic, TopicSettings] = {}
     ledger_key_file: Path = Path(LEDGER_KEY_NAME)
     folder: Path = Path()

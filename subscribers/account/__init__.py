@@ -13,6 +13,7 @@ from subscribers.account.idempotency import (
     IdempotentRequest,
     RequestFingerprint,
     StoredAnswers,
+    old_answers,
 )
 from subscribers.account.overview import consents_of
 from subscribers.account.requests import (
@@ -40,5 +41,6 @@ __all__ = [
     "SubmittedRequest",
     "Withdraw",
     "consents_of",
+    "old_answers",
     "problem",
 ]

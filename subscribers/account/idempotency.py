@@ -19,6 +19,7 @@ from sqlmodel import Field, SQLModel
 from mailer.config import KeySource
 from mailer.database import BIG, AnyOf, Prepared, insert, table
 from mailer.keyed_hash import KeyedHash
+from mailer.retention import ExpiredRows
 
 KEPT_FOR = timedelta(days=1)
 LONGEST_KEY = 255
@@ -124,6 +125,13 @@ def remember(
         for fingerprint, status, values, subscriber_id in answers
     ]
     insert(connection, REQUEST, rows)
+
+
+def old_answers(now: datetime) -> ExpiredRows:
+    """The rows that are older than a day."""
+    return ExpiredRows(
+        "answers_to_the_account_system", REQUEST.c.key_hash, REQUEST.c.answered_at <= now - KEPT_FOR
+    )
 
 
 def forget_old(connection: Connection, now: datetime) -> None:

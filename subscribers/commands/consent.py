@@ -175,6 +175,9 @@ def history(context: CommandContext, email: str, as_json: bool) -> None:
 def prove(context: CommandContext, email: str, topic: str | None, bundle: Path | None, as_json: bool) -> None:
     """Prove a consent: when, how, and to which text (article 7).
 
+    It also proves the consent of somebody who left and whose data were deleted since, as long as the settings keep the
+    proof (proof_after_leaving in [retention]).
+
     A bundle holds the ledger's entry with what leads from it to a signed root, and a page to read. Anyone can
     check it with examples/verify_consent.py and the ledger's public key (`mailer keys ledger`). Making it
     hashes all entries.
@@ -186,8 +189,7 @@ def prove(context: CommandContext, email: str, topic: str | None, bundle: Path |
     """
     about = topic_or_default(context, topic)
     with context.database.read() as connection:
-        person = rights.find(connection, address_of(email), hasher_of(context))
-        proof = ledger.prove(connection, person.id, about)
+        person, proof = rights.prove(connection, address_of(email), about, hasher_of(context))
         made = make_bundle(connection, proof, person, context.settings.locale) if bundle is not None else None
     record_act(context, [person.id])
     if bundle is not None and made is not None:

@@ -45,7 +45,7 @@ from subscribers.ledger.reading import (
 )
 from subscribers.ledger.tiles import read_stored, store
 from subscribers.ledger.tree import Frontier
-from subscribers.models import ConsentKind
+from subscribers.models import Channel, ConsentKind
 
 # Suppressions are noted where they are made, for they may concern nobody on file.
 _LEAVING = TAKING_AWAY - {ConsentKind.SUPPRESSED}
@@ -119,6 +119,8 @@ def note_leavers(connection: Connection, events: Sequence[NewEvent]) -> None:
 
 def _note_leavers(connection: Connection, events: Sequence[NewEvent], on_file: _PeopleOnFile) -> None:
     for event in events:
+        if event.channel is Channel.RETENTION:
+            continue  # the person left long before; a restored database finds that out by itself
         if event.kind in _LEAVING and (person := on_file.get(event.subscriber_id)) is not None:
             kind = LeaverKind(event.kind.value)
             leaver = Leaver(person.address_hash, person.key_id, event.topic, kind, event.occurred_at)

@@ -20,6 +20,7 @@ from subscribers.rights.export_schema import EXPORT_SCHEMA
 from subscribers.rights.holders import OWN_TABLES, PersonalDataHolder, PersonalDataHolders, holders_of
 from subscribers.rights.objection import object_to_mail
 from subscribers.rights.opt_out import Suppressions, count_agreed, lift, suppress_all
+from subscribers.rights.proof import prove
 from subscribers.rights.rectification import Correction, rectify
 from subscribers.rights.replay import Replayed, replay
 from subscribers.rights.withdrawal import withdraw
@@ -45,6 +46,7 @@ __all__ = [
     "list_people",
     "look_up",
     "object_to_mail",
+    "prove",
     "rectify",
     "replay",
     "suppress_all",

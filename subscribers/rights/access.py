@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, select
 from mailer import operator_log
 from mailer.errors import NotFound
 from mailer.operator_log import OperatorAct
-from subscribers import audience, ledger, pending_requests, people, suppression
+from subscribers import audience, former_people, ledger, pending_requests, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import CONSENT, READ_AHEAD, WORDING, ConsentStatus, LedgerEntry
 from subscribers.models import ConsentKind, SuppressionReason
@@ -81,6 +81,12 @@ def find(connection: Connection, address: EmailAddress, hasher: AddressHasher) -
     person = people.find(connection, address)
     if person is not None:
         return person
+    if former := former_people.find(connection, address, hasher):
+        raise NotFound(
+            f"Nobody with this address is on file: they left on {former[0].created_at:%Y-%m-%d}, and their data "
+            "were deleted. A keyed hash of the address is left, and what proves their consent.",
+            hint="`mailer consent prove` shows the proof, `mailer subscribers erase` deletes it.",
+        )
     suppressed = suppression.find_recognisable(connection, hasher, [address.key]).get(address.key)
     if suppressed is not None and suppressed.reason is SuppressionReason.ERASED:
         raise NotFound(

@@ -10,15 +10,20 @@ from subscribers.people import SUBSCRIBER, Person
 _TABLES = (SUBSCRIBER.name, "consent", "suppression", PENDING_REQUEST.name)
 
 
-def erase_on_disk(database: Database, former: Person | tuple[str, str]) -> list[str]:
+def erase_on_disk(database: Database, *former: Person | tuple[str, str]) -> list[str]:
     """Make the data of `former` unreadable in the database's files; returns what remains, where and why.
 
-    `former` is the person, or their address and its normalised spelling.
+    Each of `former` is a person, or their address and its normalised spelling.
 
     Call it after the transaction that erased or corrected them. It does not change backups, replicas and
     PostgreSQL's write-ahead log; docs/consent.md says what to do about them.
     """
-    emails = {former.email, former.email_normalised} if isinstance(former, Person) else set(former)
-    with database.read() as connection:
-        remains = [email for email in emails if not people.is_part_of_another(connection, email)]
-    return erase_deleted(database, _TABLES, remains)
+    emails: set[str] = set()
+    for one in former:
+        emails |= {one.email, one.email_normalised} if isinstance(one, Person) else set(one)
+
+    def is_stored(email: str) -> bool:
+        with database.read() as connection:
+            return people.is_part_of_another(connection, email)
+
+    return erase_deleted(database, _TABLES, emails, is_stored)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from subscribers import ledger, pending_requests, people, suppression
+from subscribers import former_people, ledger, pending_requests, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
+from subscribers.commitments import commit_to_subject
+from subscribers.leaver import Leaver, LeaverKind, note_leaver
 from subscribers.ledger import EVERY_TOPIC, NewEvent
 from subscribers.models import Channel, ConsentKind, SuppressionReason
+from subscribers.people import Person
 from subscribers.rights.access import find
 from subscribers.rights.holders import holders_of
 
@@ -28,10 +32,19 @@ def erase(
     """Erase a person (article 17), also what the attached holders have of them. Raises NotFound.
 
     The ledger's entries remain and no longer lead to a person; it gets an entry of the erasure. A keyed hash
-    of the address remains, so that no import adds the person again. A later consent does.
+    of the address remains, so that no import adds the person again. A later consent does. What proved the consents of
+    somebody who left is deleted too.
     """
     ledger.lock(connection)
+    former = former_people.find(connection, address, hasher)
+    if former and people.find(connection, address) is None:
+        since = ledger.latest_moment(connection, [one.id for one in former], now)
+        _forget_former(connection, former, channel, now)
+        suppression.add(connection, former[0].hashed, SuppressionReason.ERASED, since)
+        note_leaver(connection, Leaver(*former[0].hashed, EVERY_TOPIC, LeaverKind.ERASED, now))
+        return
     person = find(connection, address, hasher)
+    _forget_former(connection, former, channel, now)
     since = ledger.latest_moment(connection, [person.id], now)
     _record(connection, person.id, channel, source, now)
     for holder in holders_of(connection):
@@ -39,6 +52,26 @@ def erase(
     people.remove(connection, person.id)
     pending_requests.remove_of_address(connection, person.email_normalised)
     suppression.add(connection, person.hashed, SuppressionReason.ERASED, since)
+
+
+def _forget_former(connection: Connection, former: Sequence[Person], channel: Channel, now: datetime) -> None:
+    """Delete what proves the consents of people who left, and record it."""
+    events = [
+        NewEvent(
+            one.id,
+            EVERY_TOPIC,
+            ConsentKind.ERASED,
+            now,
+            channel,
+            subject=commit_to_subject(one.nonce, one.email_normalised),
+        )
+        for one in former
+    ]
+    for one in former:
+        ledger.erase_notes(connection, one.id)
+    former_people.remove(connection, [one.id for one in former])
+    with suppress(*ledger.DAMAGE_ERRORS), connection.begin_nested():
+        ledger.append(connection, events, now)
 
 
 def _record(connection: Connection, person_id: int, channel: Channel, source: str, now: datetime) -> None:

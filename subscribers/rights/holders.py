@@ -55,6 +55,8 @@ OWN_TABLES = frozenset(
         "pending_request",
         "service_mail",
         "operator_act",
+        "former_subscriber",
+        "archiving_hold",
     }
 )
 """The tables about people that `look_up` and `erase` of this package see to themselves.

@@ -51,7 +51,7 @@ def privacy_notice(settings: Settings, locale: Locale) -> Document:
                 categories(locale),
             ),
             _who_gets_them(settings, locale),
-            Section(texts["how_long"], items=retention(locale)),
+            Section(texts["how_long"], items=retention(settings, locale)),
             Section(texts["cookies"], (texts["cookies_body"],)),
             Section(
                 texts["rights"],

@@ -8,7 +8,7 @@ from mailer.config import Settings
 from mailer.config.privacy_settings import Processor
 from subscribers.rights.breach import Category
 from templates.document import Document, Item, Section
-from templates.language import Locale, country_name, is_in_eea, load_texts
+from templates.language import Locale, country_name, is_in_eea, load_texts, period_text
 
 KEPT = (Category.NAMES, Category.ADDRESSES, Category.CONSENTS, Category.MAILS, Category.OPT_OUTS)
 """The categories of personal data that are kept."""
@@ -35,7 +35,7 @@ def processing_record(settings: Settings, locale: Locale) -> Document:
                 processors(settings, locale),
             ),
             Section(texts["transfers"], items=_transfers(settings, locale)),
-            Section(texts["retention"], items=retention(locale)),
+            Section(texts["retention"], items=retention(settings, locale)),
             Section(texts["measures"], items=tuple(Item("", each) for each in _measures(settings, locale))),
         ),
     )
@@ -70,9 +70,11 @@ def outside_eea(settings: Settings) -> list[Processor]:
     return [each for each in settings.privacy.processors if not is_in_eea(each.country)]
 
 
-def retention(locale: Locale) -> tuple[Item, ...]:
+def retention(settings: Settings, locale: Locale) -> tuple[Item, ...]:
     """How long each kind of data is kept."""
-    names, periods = load_texts(locale)["data"], load_texts(locale)["retention"]
+    names, texts = load_texts(locale)["data"], load_texts(locale)["retention"]
+    lengths = {name: period_text(period, locale) for name, period in settings.retention}
+    periods = {kind: text.format(**lengths) for kind, text in texts.items()}
     fields = Item(_capitalised(f"{names['names']}, {names['addresses']}"), periods["fields"])
     others = (Category.CONSENTS, Category.MAILS, Category.OPT_OUTS)
     return (fields, *(Item(_capitalised(names[each]), periods[each]) for each in others))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from subscribers import ledger, people, suppression
+from subscribers import former_people, ledger, people, suppression
 from subscribers.address import AddressHasher, HashedAddress, normalise
 from subscribers.leaver import Leaver, LeaverKind
 from subscribers.ledger import EVERY_TOPIC, NewEvent
@@ -46,6 +46,8 @@ def replay(
         hashed = HashedAddress(leaver.address_hash, leaver.key_id)
         person = known.get(hashed.hash)
         if person is None:
+            if leaver.kind is LeaverKind.ERASED:
+                former_people.remove(connection, former_people.ids_by_hash(connection, hashed.hash))
             suppressed += _suppress(connection, hashed, leaver)
         elif leaver.kind is LeaverKind.ERASED:
             if person.created_at <= leaver.at:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from templates.language.country import country_name, is_in_eea
 from templates.language.greeting import greet
+from templates.language.period import period_text
 from templates.language.texts import (
     LOCALES,
     Locale,
@@ -33,5 +34,6 @@ __all__ = [
     "load_texts",
     "month_number",
     "parse_locale",
+    "period_text",
     "read_written_time",
 ]

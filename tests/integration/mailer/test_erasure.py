@@ -46,6 +46,24 @@ def test_a_copy_that_a_page_kept_is_vacuumed(sqlite_database: Database) -> None:
     assert hits(sqlite_database) == 0
 
 
+def test_of_many_addresses_those_are_found_that_the_file_holds(tmp_path: Path) -> None:
+    held = [f"p{number}@example.com" for number in range(20)] + ["a@b.nl", "x@y", "no address"]
+    file = tmp_path / "file"
+    file.write_text("Vries".join(held), encoding="utf-8")
+    gone = [f"q{number}@example.com" for number in range(20)] + ["p1@example.nl", "c@b.nl"]
+    assert erasure._find(file, [one.encode() for one in held + gone]) == {one.encode() for one in held}
+
+
+def test_a_text_that_is_part_of_a_stored_one_is_no_remain(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "_vacuum_sqlite", lambda *_: ["vacuumed"])
+    with sqlite_database.write() as connection:
+        connection.execute(text(f"INSERT INTO throttle VALUES ('x', '{REMAIN}')"))
+    assert erase_deleted(sqlite_database, ["throttle"], [REMAIN], lambda _: True) == []
+    assert erase_deleted(sqlite_database, ["throttle"], [REMAIN]) == ["vacuumed"]
+
+
 def test_a_copy_from_before_a_restore_or_an_upgrade_is_named(sqlite_database: Database) -> None:
     path = Path(sqlite_database.url.database or "")
     for suffix, content in (

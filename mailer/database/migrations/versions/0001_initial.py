@@ -469,6 +469,41 @@ def _create_records() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_operator_act_at", "operator_act", ["at"])
+    op.create_table(
+        "former_subscriber",
+        sa.Column("subscriber_id", BIG, autoincrement=False, nullable=False),
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column("key_id", sa.String(length=16), nullable=False),
+        sa.Column("nonce", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("left_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("subscriber_id", name=op.f("pk_former_subscriber")),
+    )
+    op.create_index("ix_former_subscriber_address_hash", "former_subscriber", ["address_hash"])
+    op.create_table(
+        "archiving_hold",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("subscriber_id", BIG, nullable=False),
+        sa.Column("ground", sa.String(length=500), nullable=False),
+        sa.Column("until", INSTANT, nullable=False),
+        sa.Column("added_at", INSTANT, nullable=False),
+        sa.Column("erasure_requested_at", INSTANT, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_archiving_hold")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_archiving_hold_subscriber_id", "archiving_hold", ["subscriber_id"])
+    op.create_table(
+        "delivery_count",
+        sa.Column("campaign_id", BIG, autoincrement=False, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("deliveries", BIG, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+            name=op.f("fk_delivery_count_campaign_id_campaign"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("campaign_id", "state", name=op.f("pk_delivery_count")),
+    )
 
 
 def _create_privacy_tables() -> None:

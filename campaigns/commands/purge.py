@@ -1,0 +1,106 @@
+"""mailer privacy purge: delete what has been kept for its period. It joins the group of the layer below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import click
+
+from campaigns import deliveries
+from mailer import operator_log, retention
+from mailer.access import ended_tokens
+from mailer.commands import CommandContext, json_option
+from mailer.database import lock_table
+from mailer.operator_log import PeopleConcerned
+from mailer.retention import ExpiredRows
+from subscribers import account, rights
+from subscribers.commands.privacy import privacy
+from subscribers.people import SUBSCRIBER
+from subscribers.rights.retention import FormerPeople, PeopleWhoLeft, lifted_suppressions
+
+COMMAND = "privacy purge"
+_ONCE_A_DAY = timedelta(hours=23)  # cron's runs come at about the same time of day
+
+
+@privacy.command()
+@click.option("--dry-run", is_flag=True, help="Only say how much has reached its end.")
+@json_option
+@click.pass_obj
+def purge(context: CommandContext, dry_run: bool, as_json: bool) -> None:
+    """Delete what has been kept for its period.
+
+    The periods are in [retention] of the settings. 30 days after a person's last consent ended, their four fields go; what
+    proves their consent to who names the address stays five years. Deliveries go 13 months after their campaign ended;
+    their numbers stay. People in a campaign that has not ended, and those whom a hold concerns, wait.
+
+    `mailer run-due` and `mailer worker` do it once a day. It works while mail is sent and while people unsubscribe.
+
+    \b
+    Example:
+      mailer privacy purge --dry-run
+    """
+    if dry_run:
+        kinds = [_people_who_left(context), *_other_kinds(context)]
+        found = retention.count_expired(context.database, kinds)
+        context.report(
+            {"dry_run": True, "purged": found, "left": []}, _text(found, "to delete"), as_json=as_json
+        )
+        return
+    with context.database.write() as connection:
+        act_id = operator_log.record(connection, COMMAND, PeopleConcerned(), context.now())
+    deleted, left = _purge(context, act_id)
+    for place in left:
+        context.console.print(f"Still on disk: {place}", markup=False)
+    context.report(
+        {"dry_run": False, "purged": deleted, "left": left}, _text(deleted, "deleted"), as_json=as_json
+    )
+
+
+def purge_daily(context: CommandContext) -> None:
+    """Purge unless that was done within a day. Of several processes at once one does it."""
+    with context.database.read() as connection:
+        last = operator_log.last_of(connection, COMMAND)
+    now = context.now()
+    if last is not None and now - last < _ONCE_A_DAY:
+        return
+    with context.database.write() as connection:
+        lock_table(connection, operator_log.ACT)
+        if operator_log.last_of(connection, COMMAND) != last:
+            return
+        act_id = operator_log.record(connection, COMMAND, PeopleConcerned(), now)
+    _purge(context, act_id)
+
+
+def _purge(context: CommandContext, act_id: int) -> tuple[dict[str, int], list[str]]:
+    """What was deleted, by kind, and where it may still be on disk."""
+    left_people = _people_who_left(context)
+    deleted = retention.purge_expired(context.database, [left_people, *_other_kinds(context)])
+    left = rights.erase_on_disk(context.database, *left_people.removed) if left_people.removed else []
+    with context.database.write() as connection:
+        operator_log.complete(connection, act_id, PeopleConcerned.of([one.id for one in left_people.removed]))
+    return deleted, left
+
+
+def _people_who_left(context: CommandContext) -> PeopleWhoLeft:
+    now = context.now()
+    is_busy = deliveries.is_in_unfinished_campaign(SUBSCRIBER.c.id)
+    return PeopleWhoLeft(now - context.settings.retention.after_leaving, now, is_busy)
+
+
+def _other_kinds(context: CommandContext) -> Sequence[ExpiredRows]:
+    now, periods = context.now(), context.settings.retention
+    return [
+        FormerPeople(now - periods.proof_after_leaving, now),
+        deliveries.OldDeliveries(now - periods.deliveries),
+        *operator_log.expired(now - periods.operator_log, now - periods.disclosures),
+        lifted_suppressions(now - periods.lifted_suppressions),
+        account.old_answers(now),
+        ended_tokens(now - periods.access_tokens),
+        deliveries.old_workers(now - periods.workers),
+    ]
+
+
+def _text(numbers: dict[str, int], what: str) -> str:
+    lines = [f"{number:>9,}  {kind.replace('_', ' ')}" for kind, number in numbers.items()]
+    return "\n".join([*lines, f"{sum(numbers.values()):>9,}  {what}"])

@@ -1,0 +1,147 @@
+"""mailer privacy purge, and the daily purge of run-due: people, deliveries, and what is left on disk."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import select, update
+
+from campaigns import catalogue, deliveries, reports
+from campaigns.deliveries import DELIVERY_COUNT, OldDeliveries, campaign, delivery
+from campaigns.models import CampaignState, DeliveryState
+from cli import mailer
+from mailer import operator_log
+from mailer.database import Database
+from mailer.retention import purge_expired
+from subscribers import rights
+from subscribers.address import AddressHasher, normalise
+from subscribers.ledger import CONSENT
+from subscribers.models import ConsentKind
+from subscribers.people import SUBSCRIBER
+from tests.support.campaign import SECRET, TOPIC
+from tests.support.deliveries import SentCampaign
+from tests.support.signed import write_key
+
+HASHER = AddressHasher([SECRET.encode()])
+
+
+def end(sent: SentCampaign) -> None:
+    """The campaign is finished: one delivery was accepted, the others rejected."""
+    with sent.database.write() as connection:
+        rejected = update(delivery).values(state=DeliveryState.REJECTED)
+        connection.execute(rejected)
+        connection.execute(rejected.values(state=DeliveryState.ACCEPTED).where(delivery.c.id == 1))
+        finished = update(campaign).where(campaign.c.id == sent.id)
+        connection.execute(finished.values(state=CampaignState.FINISHED, finished_at=sent.now))
+
+
+def test_deliveries_of_ended_campaigns_go_and_their_numbers_stay(database: Database) -> None:
+    sent = SentCampaign(database, 3)
+    end(sent)
+    another = SentCampaign(database, 0, "another")
+    with database.read() as connection:
+        before = reports.campaign_status(connection, catalogue.find(connection, "notes"))
+    begun: list[int] = []
+
+    def begin(connection: object, campaign_id: int) -> None:
+        assert connection is not None
+        begun.append(campaign_id)
+
+    assert purge_expired(database, [OldDeliveries(sent.now - timedelta(seconds=1))]) == {"deliveries": 0}
+    for _ in range(2):
+        purge_expired(database, [OldDeliveries(sent.now, begin)])
+    assert begun == [sent.id]
+    with database.read() as connection:
+        after = reports.campaign_status(connection, catalogue.find(connection, "notes"))
+        left = connection.execute(select(delivery.c.campaign_id)).scalars().all()
+        numbers = connection.execute(select(DELIVERY_COUNT)).all()
+    assert set(left) == {another.id}
+    assert after == before
+    assert sorted(numbers) == [(sent.id, "accepted", 1), (sent.id, "rejected", 2)]
+
+
+def test_a_person_in_a_campaign_that_has_not_ended_is_in_it(database: Database) -> None:
+    sent = SentCampaign(database, 1)
+    busy = select(SUBSCRIBER.c.id).where(deliveries.is_in_unfinished_campaign(SUBSCRIBER.c.id))
+    with database.read() as connection:
+        assert connection.execute(busy).scalars().all() == sent.people
+    end(sent)
+    with database.read() as connection:
+        assert connection.execute(busy).scalars().all() == []
+
+
+def test_retired_workers_that_hold_nothing_go(sqlite_database: Database) -> None:
+    sent = SentCampaign(sqlite_database, 1)
+    holding, idle = sent.worker(), sent.worker()
+    sent.claim(holding)
+    with sqlite_database.write() as connection:
+        deliveries.workers.retire(connection, idle.worker_id, sent.now)
+    assert purge_expired(sqlite_database, [deliveries.old_workers(sent.now)]) == {"workers": 1}
+
+
+@pytest.fixture
+def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_database: Database) -> Database:
+    """The database of a working directory with three people, of whom one left; the campaign is finished."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAILER_SECRET_KEYS", SECRET)
+    monkeypatch.setenv("MAILER_RETENTION__AFTER_LEAVING", "1s")
+    write_key(tmp_path)
+    sent = SentCampaign(sqlite_database, 3)
+    end(sent)
+    with sqlite_database.write() as connection:
+        person = normalise("person1@example.com")
+        rights.withdraw(connection, person, TOPIC, hasher=HASHER, source="a link", now=sent.now)
+        earlier = update(CONSENT).where(CONSENT.c.state == ConsentKind.WITHDRAWN)
+        connection.execute(earlier.values(since=sent.now - timedelta(hours=1)))
+    return sqlite_database
+
+
+def run(*arguments: str) -> dict[str, object]:
+    result = CliRunner().invoke(mailer, [*arguments, "--json"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    values: dict[str, object] = json.loads(result.stdout)
+    return values
+
+
+def test_a_dry_run_says_what_a_purge_deletes_and_the_file_then_holds_nothing_of_it(
+    left: Database, tmp_path: Path
+) -> None:
+    other = Database(str(left.url))
+    with other.read() as connection:  # another process has the file open
+        connection.execute(select(SUBSCRIBER.c.id)).all()
+    dry = run("privacy", "purge", "--dry-run")
+    assert (
+        b"person1@example.com"
+        in (tmp_path / "mailer.db").read_bytes() + (tmp_path / "mailer.db-wal").read_bytes()
+    )
+    done = run("privacy", "purge")
+    assert done["purged"] == dry["purged"]
+    assert done["purged"]["people_who_left"] == 1
+    assert done["left"] == []
+    for file in tmp_path.glob("mailer.db*"):
+        assert b"person1@" not in file.read_bytes()
+        assert b"de Vries 1" not in file.read_bytes()
+    assert b"person2@" in (tmp_path / "mailer.db").read_bytes()
+    other.close()
+
+
+def test_run_due_purges_once_a_day(left: Database) -> None:
+    for _ in range(2):
+        run("run-due")
+    with left.read() as connection:
+        acts = list(operator_log.read(connection))
+    assert [(act.command, act.people) for act in acts] == [("privacy purge", 1)]
+
+
+def test_run_due_purges_again_the_next_day(left: Database) -> None:
+    run("run-due")
+    with left.write() as connection:
+        [first] = list(operator_log.read(connection))
+        connection.execute(update(operator_log.ACT).values(at=first.at - timedelta(hours=23)))
+    run("run-due")
+    with left.read() as connection:
+        assert len(list(operator_log.read(connection))) == 2
