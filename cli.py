@@ -45,6 +45,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "campaigns.commands:digests",
         "Manage digests of a changelog: create, list, run, delete, resolve.",
     ),
+    "themes": (
+        "campaigns.commands.themes:themes",
+        "Show the themes of mails, and copy one to change it: list, show, eject.",
+    ),
     "run-due": ("campaigns.commands:run_due", "Send what is due and stop; for cron."),
     "status": (
         "campaigns.commands:status_of_all",

@@ -216,6 +216,7 @@ class Digests:
             one.base_url,
             self._settings.remote_images,
             settings_repository(self._settings),
+            self._settings.theme or "digest",
         )
         notes = gather_notes(changelog, found, frame)
         images = read_images(notes, path.parent, self._settings)

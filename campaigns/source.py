@@ -123,18 +123,17 @@ class NotesSource:
             return read_release(text, self.name, defaults, title=self.title, preheader=self.preheader)
         text = as_markdown(text, self.name)
         if self.since is not None:
-            return self._gather(
-                Changelog(text, self.name), defaults, pre_releases=settings.digest_pre_releases
-            )
+            return self._gather(Changelog(text, self.name), defaults, settings)
         if self.version:
             return read_changelog(
                 text, self.version, self.name, defaults, title=self.title, preheader=self.preheader
             )
         return read_markdown(text, self.name, defaults)
 
-    def _gather(self, changelog: Changelog, defaults: Defaults, *, pre_releases: bool) -> ReleaseNotes:
+    def _gather(self, changelog: Changelog, defaults: Defaults, settings: Settings) -> ReleaseNotes:
         """The releases after `since`, up to `version`, as one set of notes."""
-        found = unheard(changelog, heard_lines(changelog, self.since), pre_releases=pre_releases)
+        heard = heard_lines(changelog, self.since)
+        found = unheard(changelog, heard, pre_releases=settings.digest_pre_releases)
         if self.version:
             ordered = changelog.newest_first(changelog.releases)
             newest = changelog.find(self.version).line
@@ -153,6 +152,7 @@ class NotesSource:
             defaults.product,
             defaults.base_url,
             repository=defaults.repository,
+            theme=settings.theme or "digest",
         )
         notes = gather_notes(changelog, found, frame)
         return dataclasses.replace(

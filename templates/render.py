@@ -27,7 +27,6 @@ from templates.mjml import compile_mjml
 from templates.notes import ReleaseNotes, RenderedNotes
 from templates.theme import HEAD_STYLE, MAIL, STYLE, Theme, find_theme
 
-DEFAULT_THEME = "product"
 TEXT_TEMPLATE = "mail/release_notes.txt.j2"
 GMAIL_CLIP_BYTES = 102 * 1024  # Gmail cuts off HTML that is larger
 _MAX_PREHEADER_CHARACTERS = 110  # a wide inbox shows no more after the subject
@@ -45,7 +44,7 @@ def render(
     images: Mapping[str, InlineImage] = _NO_IMAGES,
     image_hosts: Collection[str] = (),
     templates_dir: Path | None = None,
-    theme: str = DEFAULT_THEME,
+    theme: str = "letter",
 ) -> RenderedNotes:
     """Render the mail of a release. The same arguments give the same text, so the mail can be hashed.
 

@@ -13,6 +13,7 @@ from typing import Any
 from mailer.errors import InvalidInput, TemplateError
 
 TOKENS, MAIL, STYLE, HEAD_STYLE = "theme.toml", "mail.mjml.j2", "style.css.j2", "head.css.j2"
+_FILES = frozenset({TOKENS, MAIL, STYLE, HEAD_STYLE})
 PACKAGE_FOLDER = Path(__file__).parent
 _THEMES = "themes"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -69,6 +70,33 @@ def find_theme(name: str, templates_dir: Path | None = None) -> Theme:
     raise InvalidInput(
         f"there is no theme {name!r}", where="theme", hint=f"There are {known}; see `mailer themes list`."
     )
+
+
+def eject_theme(theme: Theme, name: str, templates_dir: Path) -> list[Path]:
+    """Copy the files of a theme into `templates_dir` as the theme `name`; returns the new files.
+
+    Raises InvalidInput, before anything is written, for an unusable name, a file that exists, or a folder that
+    can't be written.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"{name!r} can't be the name of a theme",
+            where="--as",
+            hint="Use up to 40 of a-z, 0-9, dashes and underscores; begin with a letter or a digit.",
+        )
+    folder = templates_dir / _THEMES / name
+    if folder.exists():
+        raise InvalidInput(
+            "there is a theme of this name already", where=str(folder), hint="Give another --as."
+        )
+    sources = sorted(file for file in theme.folder.iterdir() if file.name in _FILES)
+    try:
+        folder.mkdir(parents=True)
+        for source in sources:
+            (folder / source.name).write_bytes(source.read_bytes())
+    except OSError as error:
+        raise InvalidInput(f"can't be written: {error.strerror}", where=str(folder)) from None
+    return [folder / source.name for source in sources]
 
 
 def _roots(templates_dir: Path | None) -> list[Path]:

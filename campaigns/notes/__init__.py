@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from campaigns.notes.changelog import Changelog, Release, ReleaseStatus, read_title
 from campaigns.notes.content import (
+    DEFAULT_THEME,
     brand_of,
     content_hash,
     dump_notes,
@@ -21,6 +22,7 @@ from campaigns.notes.releases import is_release, read_release
 from campaigns.notes.text import STDIN, read_source_text
 
 __all__ = [
+    "DEFAULT_THEME",
     "FRONT_MATTER_KEYS",
     "STDIN",
     "Changelog",

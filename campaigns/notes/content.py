@@ -18,6 +18,7 @@ from templates.brand import Brand
 from templates.markdown import parse_notes
 from templates.notes import Action, ReleaseNotes, RenderedNotes
 
+DEFAULT_THEME = "product"
 LARGEST_IMAGE = 1_000_000  # bytes
 LARGEST_IMAGES = 3_000_000  # bytes, of all images of a mail
 _MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
@@ -147,7 +148,7 @@ def render_notes(notes: ReleaseNotes, images: Mapping[str, InlineImage], setting
         images=images,
         image_hosts=settings.image_hosts,
         templates_dir=settings.templates_dir,
-        theme=settings.theme,
+        theme=settings.theme or DEFAULT_THEME,
     )
 
 

@@ -22,7 +22,7 @@ _DEEPEST = 6
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The front matter of the gathered notes."""
+    """The front matter of the gathered notes. `theme` is for several releases; of one, the settings' is used."""
 
     locale: Locale
     topic: str
@@ -30,6 +30,7 @@ class Frame:
     base_url: str | None
     remote_images: RemoteImages = "refuse"
     repository: str | None = None
+    theme: str | None = "digest"
 
 
 def heard_lines(changelog: Changelog, since: str | None = None) -> tuple[str, ...]:
@@ -124,6 +125,7 @@ def gather_notes(changelog: Changelog, found: Sequence[Release], frame: Frame) -
         remote_images=frame.remote_images,
         repository=frame.repository or changelog.repository,
         short_references=True,
+        theme=frame.theme if len(found) > 1 else None,
     )
 
 

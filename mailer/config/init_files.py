@@ -34,8 +34,9 @@ topic = {topic}
 locale = {locale}
 zone = {zone}
 
-# How mails look: "letter", "product", "digest", or a theme of your own (`mailer themes list`).
-# theme = "product"
+# How mails look: "letter", "product", "digest", or a theme of your own (`mailer themes list`). Without it "product",
+# and "digest" for several versions in one mail.
+# theme = "letter"
 
 # A second person approves each campaign before it can be sent.
 require_approval = false

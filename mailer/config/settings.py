@@ -150,7 +150,7 @@ class Settings(BaseSettings):
     contributors: Literal["keep", "omit"] = "keep"
     proof_recipients: Words = ()
     templates_dir: Path | None = None
-    theme: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] = "product"
+    theme: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] | None = None
     unsubscribe_check: UnsubscribeCheck | None = None
     lease_seconds: PositiveFloat = 60
     drain_seconds: PositiveFloat = 30

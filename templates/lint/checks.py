@@ -147,7 +147,8 @@ def _check_links(
     _rendered: RenderedNotes, contents: MailContents, _hosts: Collection[str]
 ) -> Iterator[Finding]:
     for link in contents.links:
-        yield from _check_link(link)
+        if not (link.href.startswith("#") and link.href[1:] in contents.ids):
+            yield from _check_link(link)
 
 
 def _check_link(link: Link) -> Iterator[Finding]:

@@ -52,7 +52,7 @@ class MailContents:
 
     `fetched_urls` are those that a mail program fetches by itself, `active` names the tags and attributes
     that run something, `prose` is the text without code, and `preheader` the first hidden text, which an
-    inbox shows after the subject.
+    inbox shows after the subject. `ids` are those that a link within the mail can lead to.
     """
 
     links: list[Link] = field(default_factory=list)
@@ -60,6 +60,7 @@ class MailContents:
     fetched_urls: list[str] = field(default_factory=list)
     active: list[str] = field(default_factory=list)
     prose: str = ""
+    ids: set[str] = field(default_factory=set)
     preheader: str = ""
 
 
@@ -82,6 +83,8 @@ class _Parser(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
+        if "id" in values:
+            self._found.ids.add(values["id"])
         if tag in _ACTIVE_TAGS or (
             tag == "meta" and "http-equiv" in values and values["http-equiv"].lower() == "refresh"
         ):

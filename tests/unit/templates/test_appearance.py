@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from mailer.errors import InvalidInput, TemplateError
 from mailer.message import InlineImage
+from templates.lint import lint
 from templates.markdown.highlight import write_code
 from templates.markdown.line_breaks import escape_with_breaks
 from templates.notes import Action
-from templates.render import GMAIL_CLIP_BYTES
-from templates.theme import find_theme, list_themes
-from tests.support.rendered import BRAND, mail, prose, words
+from templates.render import GMAIL_CLIP_BYTES, render
+from templates.theme import eject_theme, find_theme, list_themes
+from tests.support.rendered import BRAND, mail, notes, prose, words
 
 THEMES = [theme.name for theme in list_themes()]
 WIDE = "| version | operating system | released | supported until |\n|--|--|--|--|\n| 2.4.0 | Debian GNU/Linux | November | incompatibilities |"
@@ -222,3 +223,42 @@ class TestThemes:
         assert "font-family:Georgia, serif" in html
         assert "KvK 123" in html
         assert not re.search("Segoe", html)
+
+
+class TestEjection:
+    def test_an_ejected_theme_gives_the_same_mail_until_it_is_changed(self, tmp_path):
+        files = eject_theme(find_theme("product"), "acme", tmp_path)
+        own = render(notes("Text.", theme="acme"), BRAND, templates_dir=tmp_path)
+        assert own.html == mail("Text.", theme="product").html
+        assert sorted(file.name for file in files) == [
+            "head.css.j2",
+            "mail.mjml.j2",
+            "style.css.j2",
+            "theme.toml",
+        ]
+        tokens = tmp_path / "themes" / "acme" / "theme.toml"
+        tokens.write_text(tokens.read_text().replace("#f2f4f7", "#fafafa"))
+        assert "#fafafa" in render(notes("Text.", theme="acme"), BRAND, templates_dir=tmp_path).html
+
+    def test_a_theme_that_exists_is_not_replaced(self, tmp_path):
+        eject_theme(find_theme("letter"), "acme", tmp_path)
+        with pytest.raises(InvalidInput, match="already"):
+            eject_theme(find_theme("digest"), "acme", tmp_path)
+
+    @pytest.mark.parametrize("name", ["../x", "", "A b", "/etc"])
+    def test_a_name_that_is_no_folder_is_refused_before_anything_is_written(self, tmp_path, name):
+        with pytest.raises(InvalidInput, match="name of a theme"):
+            eject_theme(find_theme("letter"), name, tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table_of_contents_leads_to_sections_and_passes_lint():
+    rendered = mail(
+        "## 2.4\n\nBoats move by themselves.\n\n### Added\n\n- a\n\n## 2.3\n\n### Fixed\n\n- b",
+        theme="digest",
+    )
+    page = BeautifulSoup(rendered.html, "html.parser")
+    links = [link["href"].removeprefix("#") for link in page.select(".toc a")]
+    assert [page.find(id=one).get_text() for one in links] == ["2.4", "2.3"]
+    assert [cell.get_text() for cell in page.select(".toc-below")] == ["Added", "Fixed"]
+    assert lint(rendered) == ()
