@@ -19,14 +19,19 @@ def write_preview(message: bytes, folder: Path, name: str) -> tuple[Path, Path]:
     html, text = folder / f"{name}.html", folder / f"{name}.txt"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        html.write_text(_with_pictures(parsed), encoding="utf-8")
-        text.write_text(_content(parsed, "plain"), encoding="utf-8")
+        html.write_text(html_with_pictures(parsed), encoding="utf-8")
+        text.write_text(text_of(parsed), encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"can't be written to: {error.strerror}", where=str(folder)) from None
     return html, text
 
 
-def _with_pictures(message: EmailMessage) -> str:
+def text_of(message: EmailMessage) -> str:
+    """The text part of a mail."""
+    return _content(message, "plain")
+
+
+def html_with_pictures(message: EmailMessage) -> str:
     """The HTML with each ``cid:`` reference replaced by the picture itself."""
     html = _content(message, "html")
     for part in message.walk():

@@ -6,10 +6,13 @@ import dataclasses
 import getpass
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from campaigns import catalogue
 from campaigns.commands.notes_options import NotesOptions, notes_options, open_source
 from campaigns.commands.options import (
     campaigns,
@@ -22,12 +25,18 @@ from campaigns.commands.options import (
 from campaigns.notes import STDIN, render_notes
 from campaigns.preview import write_preview
 from campaigns.sending import DONE_WITH_LOSSES, Dispatch
+from campaigns.source import NotesSource
 from campaigns.transitions import Approver
 from mailer.commands import CommandContext, json_option
+from mailer.config import load_settings
 from mailer.errors import ConfigurationError, InvalidInput, Refused
 from mailer.message import Mailbox
+from mailer.output import write_line
 from templates.lint import Finding, Severity, lint_notes
 from templates.lint import lint as lint_mail
+
+if TYPE_CHECKING:
+    from campaigns.web.preview import PreviewSource
 
 MAX_NAME_LENGTH = 200
 
@@ -70,28 +79,95 @@ def _lint_file(context: CommandContext, path: Path, options: NotesOptions) -> tu
 
 
 @campaigns.command()
-@slug_argument
+@click.argument("slug", metavar="SLUG|FILE", shell_complete=complete_slug)
+@click.option(
+    "--serve", is_flag=True, help="Show it on a page on this machine, which follows each saved file."
+)
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), help="With --serve: the port; by default a free one."
+)
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Where to write the files.")
-@click.option("--open/--no-open", "open_it", default=True, help="Open the HTML in a browser.")
+@click.option("--open/--no-open", "open_it", default=True, help="Open it in a browser.")
+@notes_options
 @json_option
 @click.pass_obj
-def preview(context: CommandContext, slug: str, folder: Path | None, open_it: bool, as_json: bool) -> None:
-    """Write a sample of the mail as HTML and text, and open it.
+def preview(
+    context: CommandContext,
+    slug: str,
+    serve: bool,
+    port: int,
+    folder: Path | None,
+    open_it: bool,
+    options: NotesOptions,
+    as_json: bool,
+) -> None:
+    """Show the mail of a campaign, or of a file of notes.
+
+    It writes a sample as HTML and text, and opens it. With --serve it shows HTML, text, headers and lint side by side, for
+    phone, tablet and desk, and as different people and mail programs see it, until you press Ctrl-C.
 
     \b
     Example:
       mailer campaigns preview 2.4.0
+      mailer campaigns preview notes.md --serve
       mailer campaigns preview 2.4.0 --folder build --no-open
     """
-    dispatch = dispatch_of(context)
-    _, message = dispatch.composer(slug).proof(context.now())
-    change = _print_source_change(context, dispatch, slug)
+    if serve and (folder or as_json):
+        raise click.UsageError("--serve goes without --folder and --json.")
+    is_file = options.are_given or Path(slug).exists()
+    if serve:
+        from campaigns.web.preview import serve_preview  # noqa: PLC0415 - its web server is slow to import
+
+        source = _file_source(context, Path(slug), options) if is_file else _campaign_source(context, slug)
+        serve_preview(source, port, partial(_announce, context, open_it=open_it))
+        return
+    change = False
+    if is_file:
+        from campaigns.web.preview import sample_mail  # noqa: PLC0415 - as above
+
+        name, message = (
+            catalogue.slug_of(Path(slug).stem) or "preview",
+            sample_mail(_file_source(context, Path(slug), options)),
+        )
+    else:
+        dispatch = dispatch_of(context)
+        name, message = slug, bytes(dispatch.composer(slug).proof(context.now())[1])
+        change = _print_source_change(context, dispatch, slug)
     target = folder or Path(tempfile.mkdtemp(prefix="mailer-preview-"))
-    html, text = write_preview(bytes(message), target, slug)
+    html, text = write_preview(message, target, name)
     values = {"slug": slug, "html": html, "text": text, "source_changed": change}
     context.report(values, f"{html}\n{text}", as_json=as_json)
     if open_it and sys.stdout.isatty():
         click.launch(str(html))
+
+
+def _file_source(context: CommandContext, path: Path, options: NotesOptions) -> PreviewSource:
+    from campaigns.web.preview import PreviewSource  # noqa: PLC0415 - as above
+
+    opened = open_source(context, path, options)
+    text = opened.text if opened.source.path == STDIN else None
+    name = opened.source.name + (f" ({opened.chosen})" if opened.chosen else "")
+    return PreviewSource(name, partial(load_settings, context.config), opened.source, text=text)
+
+
+def _campaign_source(context: CommandContext, slug: str) -> PreviewSource:
+    """The notes of a campaign as they are on disk, or its content where that is frozen or came from no file."""
+    from campaigns.web.preview import PreviewSource  # noqa: PLC0415 - as above
+
+    with context.database.read() as connection:
+        campaign = catalogue.find(connection, slug)
+    load = partial(load_settings, context.config)
+    if campaign.frozen_at is None and campaign.source is not None:
+        return PreviewSource(slug, load, NotesSource.load(campaign.source), slug=slug)
+    return PreviewSource(slug, load, stored=partial(dispatch_of(context).rendered, slug), slug=slug)
+
+
+def _announce(context: CommandContext, url: str, *, open_it: bool) -> None:
+    """Tell the address of the preview, and open it for a person."""
+    write_line(url)
+    context.console.print("The address opens the preview once. Press Ctrl-C to stop it.")
+    if open_it and sys.stdout.isatty():
+        click.launch(url)
 
 
 @campaigns.command()

@@ -106,7 +106,11 @@ class Composer:
     def proof(self, now: datetime, email: str | None = None) -> tuple[Envelope, Content]:
         """A proof: the mail to a fictitious recipient, for the team. Its link belongs to nobody."""
         person = example(self._locale)
-        return self._compose(0, 0, NO_ADDRESS, replace(person, email=email or person.email), now)
+        return self.sample(now, replace(person, email=email or person.email))
+
+    def sample(self, now: datetime, person: Addressee) -> tuple[Envelope, Content]:
+        """The mail to somebody who does not exist. Its link belongs to nobody."""
+        return self._compose(0, 0, NO_ADDRESS, person, now)
 
     def _compose(
         self, delivery_id: int, subscriber_id: int, address: HashedAddress, person: Addressee, now: datetime

@@ -1,0 +1,28 @@
+"""The live preview of a mail: a page on loopback that shows it as different people, devices and mail programs do.
+
+`source` reads the notes and knows the files to watch, `rendering` makes the mail, `views` changes it as mail programs do,
+`access` guards the door, `application` answers requests, and `page` is what the browser gets.
+"""
+
+from __future__ import annotations
+
+from campaigns.web.preview.access import Access
+from campaigns.web.preview.application import PreviewApplication
+from campaigns.web.preview.rendering import PEOPLE, Rendering, sample_mail
+from campaigns.web.preview.server import preview_server, serve_preview
+from campaigns.web.preview.source import PreviewSource
+from campaigns.web.preview.views import VIEWS, View, as_seen
+
+__all__ = [
+    "PEOPLE",
+    "VIEWS",
+    "Access",
+    "PreviewApplication",
+    "PreviewSource",
+    "Rendering",
+    "View",
+    "as_seen",
+    "preview_server",
+    "sample_mail",
+    "serve_preview",
+]

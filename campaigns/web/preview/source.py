@@ -1,0 +1,53 @@
+"""The notes of a preview: a file as it is now, or what a campaign holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from campaigns.source import NotesSource
+from mailer.config import Settings
+from mailer.files import file_version
+from mailer.message import InlineImage
+from templates.notes import ReleaseNotes, RenderedNotes
+
+_MOST_TEMPLATES = 200  # files of a team's own that are watched
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewSource:
+    """What the preview shows. `source` is read anew each time; without it the campaign's `stored` content is shown.
+
+    `text` is what came from standard input.
+    """
+
+    name: str
+    load_settings: Callable[[], Settings]
+    source: NotesSource | None = None
+    stored: Callable[[], RenderedNotes] | None = None
+    slug: str = "preview"
+    text: str | None = None
+
+    def read(self, settings: Settings) -> tuple[ReleaseNotes, Mapping[str, InlineImage]] | None:
+        """The notes as they are on disk; None where the stored content is shown. Raises InvalidInput."""
+        return self.source.read(settings, self.text) if self.source else None
+
+    def versions(self, images: frozenset[str]) -> dict[Path, object]:
+        """The state of each file: the notes, their `images`, the settings, templates of a team's own."""
+        settings = self.load_settings()
+        files = [settings.file]
+        if self.source:
+            path = Path(self.source.path)
+            folders = [path.parent, *([settings.assets_dir] if settings.assets_dir else [])]
+            files += [path, *(folder / name for folder in folders for name in sorted(images))]
+        if settings.brand.logo:
+            files.append(settings.brand.logo)
+        if settings.templates_dir:
+            files += sorted(settings.templates_dir.rglob("*.j2"))[:_MOST_TEMPLATES]
+        return {file: file_version(file) for file in files}
+
+
+def is_changed(before: dict[Path, object], after: dict[Path, object]) -> bool:
+    """Whether a file that is in both is no more the same. Images that became known only now are no change."""
+    return any(after[file] != state for file, state in before.items() if file in after)
