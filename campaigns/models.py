@@ -66,7 +66,9 @@ class CampaignRow(SQLModel, table=True):
     recipient slots, and `content_hash` its SHA-256 (hex); all four are written together, when the content is
     frozen. `send_window` is the campaign's own; where it is NULL, the settings' window is used. `source` says
     as JSON where the notes come from. `approved_by` is the name that the approver gave, `approved_login`
-    their login on the machine, and `approved_audience` how many people agreed at that time.
+    their login on the machine, and `approved_audience` how many people agreed at that time. `ledger_checkpoint` is the
+    consent ledger's signed checkpoint when the audience was enrolled. `sealed_deliveries` and `sealed_root` are the
+    number and the Merkle root (hex) of the deliveries before their rows were deleted (`campaigns.deliveries.seal`).
     """
 
     __tablename__ = "campaign"
@@ -93,6 +95,9 @@ class CampaignRow(SQLModel, table=True):
     approved_by: str | None = Field(default=None, sa_column=Column(String(200)))
     approved_login: str | None = Field(default=None, sa_column=Column(String(200)))
     approved_audience: int | None = None
+    ledger_checkpoint: str | None = Field(default=None, sa_column=Column(Text))
+    sealed_deliveries: int | None = Field(default=None, sa_column=Column(BIG))
+    sealed_root: str | None = Field(default=None, sa_column=Column(String(64)))
 
 
 class CampaignImage(SQLModel, table=True):
@@ -245,7 +250,8 @@ class Delivery(SQLModel, table=True):
 
     `subscriber_id` is a number without a foreign key: the row remains after the person is erased, and has no
     personal data. `attempts` counts the attempts that passed the gate. `next_attempt_at` is the time of the
-    next attempt. `smtp_phase`, `reply_code` and `diagnostic` say where the last attempt ended and what the
+    next attempt. `ledger_entry` is the person's newest entry in the ledger when the gate let the last attempt through.
+    `smtp_phase`, `reply_code` and `diagnostic` say where the last attempt ended and what the
     relay replied.
     """
 
@@ -284,6 +290,7 @@ class Delivery(SQLModel, table=True):
     next_attempt_at: datetime
     first_attempted_at: datetime | None = None
     attempted_at: datetime | None = None
+    ledger_entry: int | None = Field(default=None, sa_column=Column(BIG))
     completed_at: datetime | None = None
     smtp_phase: str | None = Field(default=None, sa_column=Column(String(16)))
     reason: DeliveryReason | None = Field(

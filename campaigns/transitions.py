@@ -13,13 +13,13 @@ from campaigns.catalogue import campaign as table
 from campaigns.lifecycle import Act, allows, next_state
 from campaigns.models import CampaignState
 from mailer.errors import Refused
-from subscribers import audience
+from subscribers import audience, ledger
 
 _LEADS_TO_MAIL = frozenset({Act.SEND, Act.SCHEDULE, Act.RESUME, Act.REOPEN})
 
 _CLEARED = (
     *("approved_at", "approved_by", "approved_login", "approved_audience"),
-    *("started_at", "paused_because"),
+    *("started_at", "paused_because", "ledger_checkpoint"),
 )
 
 
@@ -123,6 +123,7 @@ def _apply(
             values |= dict.fromkeys(_CLEARED)
         case Act.SEND if before is not state:
             values |= {"started_at": now, "paused_because": None}
+            values["ledger_checkpoint"] = ledger.signed_checkpoint(connection)
             deliveries.enrol(connection, campaign.id, campaign.topic, now)
         case Act.PAUSE if before is not state:
             values["paused_because"] = because

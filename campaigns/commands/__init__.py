@@ -1,6 +1,7 @@
 """The commands for the product team and cron: campaigns, deliveries, digests, run-due, worker, restore, demo."""
 
-from campaigns.commands import breach as breach  # these six add their commands to the groups
+from campaigns.commands import audit as audit  # these add their commands to the groups
+from campaigns.commands import breach as breach
 from campaigns.commands import drafts as drafts
 from campaigns.commands import purge as purge
 from campaigns.commands import review as review

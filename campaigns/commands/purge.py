@@ -32,7 +32,7 @@ def purge(context: CommandContext, dry_run: bool, as_json: bool) -> None:
 
     The periods are in [retention] of the settings. 30 days after a person's last consent ended, their four fields go; what
     proves their consent to who names the address stays five years. Deliveries go 13 months after their campaign ended;
-    their numbers stay. People in a campaign that has not ended, and those whom a hold concerns, wait.
+    their numbers and a hash over them stay. People in a campaign that has not ended, and those whom a hold concerns, wait.
 
     `mailer run-due` and `mailer worker` do it once a day. It works while mail is sent and while people unsubscribe.
 
@@ -74,6 +74,7 @@ def purge_daily(context: CommandContext) -> None:
 
 def _purge(context: CommandContext, act_id: int) -> tuple[dict[str, int], list[str]]:
     """What was deleted, by kind, and where it may still be on disk."""
+    deliveries.seal_ended(context.database, context.now() - context.settings.retention.deliveries)
     left_people = _people_who_left(context)
     deleted = retention.purge_expired(context.database, [left_people, *_other_kinds(context)])
     left = rights.erase_on_disk(context.database, *left_people.removed) if left_people.removed else []
@@ -92,7 +93,7 @@ def _other_kinds(context: CommandContext) -> Sequence[ExpiredRows]:
     now, periods = context.now(), context.settings.retention
     return [
         FormerPeople(now - periods.proof_after_leaving, now),
-        deliveries.OldDeliveries(now - periods.deliveries),
+        deliveries.OldDeliveries(now - periods.deliveries, deliveries.keep_seal),
         *operator_log.expired(now - periods.operator_log, now - periods.disclosures),
         lifted_suppressions(now - periods.lifted_suppressions),
         account.old_answers(now),

@@ -19,6 +19,7 @@ from campaigns.deliveries.claims import (
     is_being_sent,
     is_open,
 )
+from campaigns.deliveries.evidence import keep_seal, seal_ended
 from campaigns.deliveries.gate import Answer, Attempt, Halted, Withheld, attempt
 from campaigns.deliveries.mailed import count_mails, mailed_between
 from campaigns.deliveries.personal_data import DeliveryHolder
@@ -69,11 +70,13 @@ __all__ = [
     "is_being_sent",
     "is_in_unfinished_campaign",
     "is_open",
+    "keep_seal",
     "mailed_between",
     "next_attempt",
     "old_workers",
     "resolve",
     "return_to_claimed",
+    "seal_ended",
     "settle",
     "settlement_for",
     "skip",

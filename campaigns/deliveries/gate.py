@@ -26,7 +26,7 @@ from campaigns.models import CampaignState, DeliveryState
 from mailer.database import AnyOf, Prepared, is_postgresql, pipelined
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient, consented
-from subscribers.ledger import newest_subject
+from subscribers.ledger import newest_entry_id, subject_of
 
 
 class Attempt(NamedTuple):
@@ -119,7 +119,7 @@ def _passed_column(field: str) -> ColumnElement[Any]:
             nonce = type_coerce(subscriber.c.nonce, String)
             return select(nonce).where(subscriber.c.id == delivery.c.subscriber_id).scalar_subquery()
         case "subject":
-            return newest_subject(delivery.c.subscriber_id)
+            return subject_of(delivery.c.ledger_entry)
         case _:
             person = select(subscriber.c[field]).where(subscriber.c.id == delivery.c.subscriber_id)
             return person.scalar_subquery()
@@ -144,6 +144,7 @@ def _gate() -> ReturningUpdate[Any]:
             attempts=delivery.c.attempts + 1,
             attempted_at=now,
             first_attempted_at=func.coalesce(delivery.c.first_attempted_at, now),
+            ledger_entry=newest_entry_id(delivery.c.subscriber_id),
         )
         .returning(*(_passed_column(field) for field in _PassedRow._fields))
     )

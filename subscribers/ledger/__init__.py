@@ -49,9 +49,10 @@ from subscribers.ledger.reading import (
     entries_by_subscriber,
     entry,
     history,
-    newest_subject,
+    newest_entry_id,
     read,
     statuses,
+    subject_of,
 )
 from subscribers.ledger.signing import sign_as_it_is
 from subscribers.ledger.texts import (
@@ -64,7 +65,7 @@ from subscribers.ledger.texts import (
     store_notes,
     store_wording,
 )
-from subscribers.ledger.tiles import head
+from subscribers.ledger.tiles import head, signed_checkpoint
 from subscribers.ledger.verification import Verified, verify
 from subscribers.ledger.withdrawal import (
     DAMAGE_ERRORS,
@@ -123,7 +124,7 @@ __all__ = [
     "lock",
     "make_entry",
     "newest_entry",
-    "newest_subject",
+    "newest_entry_id",
     "notes_of",
     "parse_note",
     "prove",
@@ -133,12 +134,14 @@ __all__ = [
     "refuse_freezing_if_unsafe",
     "refuse_run_if_unsafe",
     "sign_as_it_is",
+    "signed_checkpoint",
     "signer_of",
     "status_after",
     "statuses",
     "store_note",
     "store_notes",
     "store_wording",
+    "subject_of",
     "text_hash",
     "verify",
     "verify_quickly",

@@ -27,14 +27,17 @@ READ_AHEAD = 2000
 UNREADABLE_ROW_ERRORS = (AttributeError, LookupError, TypeError, ValueError)
 
 
-def newest_subject(subscriber_id: ColumnElement[int]) -> ScalarSelect[str]:
-    """The commitment to a person in their newest entry, for a statement that gives `subscriber_id`."""
-    # SQLAlchemy writes columns without their tables into RETURNING on SQLite; so these have names of their own.
-    entry = select(
-        EVENT.c.id.label("entry_id"), EVENT.c.subscriber_id.label("entry_subscriber_id"), EVENT.c.subject
-    ).subquery()
-    newest = select(entry.c.subject).where(entry.c.entry_subscriber_id == subscriber_id)
-    return newest.order_by(entry.c.entry_id.desc()).limit(1).scalar_subquery()
+def newest_entry_id(subscriber_id: ColumnElement[int]) -> ScalarSelect[int]:
+    """The number of a person's newest entry, for a statement that gives `subscriber_id`."""
+    about = EVENT.alias()
+    return select(func.max(about.c.id)).where(about.c.subscriber_id == subscriber_id).scalar_subquery()
+
+
+def subject_of(entry_id: ColumnElement[Any]) -> ScalarSelect[str]:
+    """The commitment to the person of an entry, for a statement that gives `entry_id`."""
+    # SQLAlchemy writes columns without their tables into RETURNING on SQLite; so this one has a name of its own.
+    cited = select(EVENT.c.id.label("entry_id"), EVENT.c.subject).subquery()
+    return select(cited.c.subject).where(cited.c.entry_id == entry_id).scalar_subquery()
 
 
 def statuses(connection: Connection, subscriber_ids: Collection[int]) -> Statuses:

@@ -40,6 +40,13 @@ def read_stored(connection: Connection) -> Stored:
     return Stored(frontier, signed)
 
 
+def signed_checkpoint(connection: Connection) -> str | None:
+    """The newest signed checkpoint (a C2SP signed note); None where the ledger is not signed, or damaged."""
+    with suppress(*UNREADABLE_ROW_ERRORS):
+        return read_stored(connection).signed
+    return None
+
+
 def store(
     connection: Connection,
     before: Frontier,

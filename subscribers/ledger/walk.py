@@ -52,15 +52,34 @@ def hashes_of_entries(connection: Connection, topic_of_wording: Mapping[str, str
         yield hashes
 
 
+def encoded_entries(connection: Connection, size: int) -> Generator[list[bytes]]:
+    """The octets of the first `size` entries, some thousands at a time. Raises BrokenLink where one can't be read."""
+    instant = _stored_instant(connection)
+    passed = 0
+    while passed < size and (rows := list(_rows_after(connection, passed))):
+        lines = []
+        for row in rows[: size - passed]:
+            try:
+                lines.append(_encode_row(row, instant))
+            except UNREADABLE_ROW_ERRORS:
+                raise BrokenLink(row[0], "it was altered; its fields can't be read") from None
+        yield lines
+        passed = rows[-1][0]
+
+
 def _hash_of(row: Any, instant: Callable[[Any], str]) -> bytes:
     try:
-        instants = instant(row[_OCCURRED_AT]), instant(row[_OCCURRED_AT + 1])
-        leaf = leaf_hash(encode_fields((*row[:_OCCURRED_AT], *instants, *row[_OCCURRED_AT + 2 : -1])))
+        leaf = leaf_hash(_encode_row(row, instant))
         if leaf.hex() == row[-1]:
             return leaf
     except UNREADABLE_ROW_ERRORS:
         pass
     raise BrokenLink(row[0], "it was altered; its fields do not match its hash")
+
+
+def _encode_row(row: Any, instant: Callable[[Any], str]) -> bytes:
+    instants = instant(row[_OCCURRED_AT]), instant(row[_OCCURRED_AT + 1])
+    return encode_fields((*row[:_OCCURRED_AT], *instants, *row[_OCCURRED_AT + 2 : -1]))
 
 
 def _rows_after(connection: Connection, entry_id: int) -> Iterable[Any]:

@@ -36,6 +36,7 @@ PERSONAL: dict[str, tuple[tuple[str, ...], int]] = {
     "subscribers export": ((JAN,), 1),
     "consent history": ((JAN,), 1),
     "consent changes": (("--limit", "4"), 4),
+    "privacy audit": (("--from", "2026-11-01", "--output", "audit.zip"), 4),
     "privacy breach": (("--since", "2026-11-01", "--output", "breach"), 4),
     "privacy disclose": ((JAN, "--to", "Court of Utrecht", "--ground", "order 2026/117"), 1),
     "deliveries list": (("notes",), 4),
