@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from secrets import token_bytes
 
-from sqlalchemy import Column, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlmodel import Field, SQLModel
 
 from mailer.database import BIG, one_of
@@ -158,7 +158,15 @@ class ConsentEvent(SQLModel, table=True):
     """
 
     __tablename__ = "consent_event"
-    __table_args__ = (Index("ix_consent_event_subscriber_id_id", "subscriber_id", "id"),)
+    __table_args__ = (
+        Index("ix_consent_event_subscriber_id_id", "subscriber_id", "id"),
+        Index(
+            "ix_consent_event_suppressed_subject",
+            "subject",
+            sqlite_where=text("subscriber_id IS NULL"),
+            postgresql_where=text("subscriber_id IS NULL"),
+        ),
+    )
 
     id: int = Field(sa_column=Column(BIG, primary_key=True, autoincrement=False))
     subscriber_id: int | None = Field(default=None, sa_column=Column(BIG, nullable=True))
@@ -217,15 +225,24 @@ class Consent(SQLModel, table=True):
 
 
 class Suppression(SQLModel, table=True):
-    """A suppressed address, stored only as a keyed hash. It gets no mail, and imports do not add it."""
+    """A suppressed address, stored only as a keyed hash. It gets no mail, and imports do not add it.
+
+    `salt` opens the commitment to the address in the ledger's entry `entry_id`. The entry is missing only where the
+    ledger was too damaged to take it.
+    """
 
     __tablename__ = "suppression"
+    __table_args__ = (Index("ix_suppression_entry_id", "entry_id"),)
 
     address_hash: str = Field(sa_column=Column(String(64), primary_key=True))
     key_id: str = Field(sa_column=Column(String(16), nullable=False))
     reason: SuppressionReason = Field(sa_column=one_of("reason", SuppressionReason))
     since: datetime
     source: str = Field(default="", sa_column=Column(String(500), nullable=False))
+    salt: bytes = Field(sa_column=Column(LargeBinary(16), nullable=False))
+    entry_id: int | None = Field(
+        default=None, sa_column=Column(BIG, ForeignKey("consent_event.id"), nullable=True)
+    )
 
 
 class SuppressionLift(SQLModel, table=True):

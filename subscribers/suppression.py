@@ -6,17 +6,20 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, delete, exists, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, insert, select
 
 from mailer.database import AnyOf, Prepared, table, upsert
 from mailer.errors import ConfigurationError
+from subscribers import ledger
 from subscribers.address import AddressHasher, HashedAddress
 from subscribers.leaver import Leaver, LeaverKind, note_leaver
-from subscribers.models import Suppression, SuppressionLift, SuppressionReason
+from subscribers.ledger import EVERY_TOPIC, NewEvent, commit_to_suppressed, fresh_nonce
+from subscribers.models import Channel, ConsentKind, SuppressionLift, SuppressionReason
+from subscribers.models import Suppression as SuppressionRow
 
-SUPPRESSION = Suppression.metadata.tables["suppression"]
+SUPPRESSION = SuppressionRow.metadata.tables["suppression"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,15 @@ class Suppressed:
     reason: SuppressionReason
     hashes: tuple[str, ...]
     hashed: HashedAddress
+    source: str
+
+
+class NewSuppression(NamedTuple):
+    """An address to suppress, why, and since when."""
+
+    hashed: HashedAddress
+    reason: SuppressionReason
+    since: datetime
 
 
 def add(
@@ -38,43 +50,126 @@ def add(
     hashed: HashedAddress,
     reason: SuppressionReason,
     since: datetime,
+    now: datetime,
     *,
+    channel: Channel,
     source: str = "",
 ) -> None:
-    """Suppress an address from `since` on. If it is suppressed already, the later date and its reason remain."""
-    row = {
-        "address_hash": hashed.hash,
-        "key_id": hashed.key_id,
-        "reason": reason,
-        "since": since,
-        "source": source,
-    }
-    upsert(connection, SUPPRESSION, row, newest_by="since")
-    kind = LeaverKind.BOUNCED if reason is SuppressionReason.BOUNCED else LeaverKind.SUPPRESSED
-    note_leaver(connection, Leaver(*hashed, "*", kind, since))
+    """Suppress an address from `since` on; see `add_all`."""
+    add_all(connection, [NewSuppression(hashed, reason, since)], now, channel=channel, source=source)
 
 
-def date_later(connection: Connection, hasher: AddressHasher, said_no_at: Mapping[str, datetime]) -> int:
+def add_all(
+    connection: Connection,
+    suppressions: Sequence[NewSuppression],
+    now: datetime,
+    *,
+    channel: Channel,
+    source: str = "",
+) -> None:
+    """Suppress addresses, each with an entry in the ledger. Needs a writing transaction, which waits for the ledger.
+
+    If an address is suppressed already, the later date and its reason remain. A damaged ledger does not prevent it.
+    """
+    ledger.lock(connection)
+    before = {row.address_hash: row for row in _rows(connection, [each.hashed.hash for each in suppressions])}
+    rows = []
+    for each in suppressions:
+        standing = before.get(each.hashed.hash)
+        if standing is None or standing.since < each.since:
+            salt = standing.salt if standing is not None else fresh_nonce()
+            rows.append(each._asdict() | {"salt": salt})
+    subjects = [commit_to_suppressed(row["salt"], row["hashed"].hash) for row in rows]
+    first_entry_id = _append(
+        connection,
+        [
+            NewEvent(None, EVERY_TOPIC, ConsentKind.SUPPRESSED, row["since"], channel, subject=subject)
+            for row, subject in zip(rows, subjects, strict=True)
+        ],
+        now,
+    )
+    for offset, row in enumerate(rows):
+        hashed = row.pop("hashed")
+        entry_id = first_entry_id and first_entry_id + offset
+        upsert(
+            connection,
+            SUPPRESSION,
+            row
+            | {"address_hash": hashed.hash, "key_id": hashed.key_id, "source": source, "entry_id": entry_id},
+            newest_by="since",
+        )
+    for each in suppressions:
+        bounced = each.reason is SuppressionReason.BOUNCED
+        kind = LeaverKind.BOUNCED if bounced else LeaverKind.SUPPRESSED
+        note_leaver(connection, Leaver(*each.hashed, EVERY_TOPIC, kind, each.since))
+
+
+def _append(connection: Connection, events: Sequence[NewEvent], now: datetime) -> int | None:
+    """Append `events`; returns the first entry's number, or None where the ledger is too damaged to take them."""
+    try:
+        with connection.begin_nested():
+            return ledger.append(connection, events, now).first_entry_id
+    except ledger.DAMAGE_ERRORS:
+        return None
+
+
+def _rows(connection: Connection, hashes: Collection[str]) -> Sequence[Row[Any]]:
+    return connection.execute(select(SUPPRESSION).where(AnyOf(SUPPRESSION.c.address_hash, hashes))).all()
+
+
+def date_later(
+    connection: Connection,
+    hasher: AddressHasher,
+    said_no_at: Mapping[str, datetime],
+    now: datetime,
+    *,
+    channel: Channel,
+) -> int:
     """Date suppressions no earlier than when the person said no again; returns how many were dated later.
 
     `said_no_at` goes by address key; an address that is not suppressed stays so. A consent that is older than the
     newest no then brings nobody back.
     """
-    dated = 0
-    for key, suppressed in find_recognisable(connection, hasher, said_no_at).items():
-        at = said_no_at[key]
-        if suppressed.since < at:
-            of_address = SUPPRESSION.c.address_hash == suppressed.hashed.hash
-            connection.execute(update(SUPPRESSION).where(of_address).values(since=at))
-            note_leaver(connection, Leaver(*suppressed.hashed, "*", LeaverKind.SUPPRESSED, at))
-            dated += 1
-    return dated
+    later = [
+        (suppressed, said_no_at[key])
+        for key, suppressed in find_recognisable(connection, hasher, said_no_at).items()
+        if suppressed.since < said_no_at[key]
+    ]
+    for suppressed, at in later:
+        add(
+            connection,
+            suppressed.hashed,
+            suppressed.reason,
+            at,
+            now,
+            channel=channel,
+            source=suppressed.source,
+        )
+    return len(later)
 
 
-def lift(connection: Connection, hashes: Collection[str]) -> None:
-    """Delete the suppressions with these hashes, because the person has consented again."""
-    if hashes:
-        connection.execute(delete(SUPPRESSION).where(AnyOf(SUPPRESSION.c.address_hash, hashes)))
+def lift(connection: Connection, hashes: Collection[str], now: datetime, *, channel: Channel) -> None:
+    """Delete the suppressions with these hashes, because the person has consented again, or an operator says so.
+
+    The ledger gets an entry for each. Raises BrokenLink where the ledger was tampered with.
+    """
+    if not hashes:
+        return
+    ledger.lock(connection)
+    lifted = [
+        NewEvent(
+            None,
+            EVERY_TOPIC,
+            ConsentKind.LIFTED,
+            now,
+            channel,
+            subject=commit_to_suppressed(row.salt, row.address_hash),
+        )
+        for row in _rows(connection, hashes)
+        if row.entry_id is not None
+    ]
+    ledger.append(connection, lifted, now)
+    connection.execute(delete(SUPPRESSION).where(AnyOf(SUPPRESSION.c.address_hash, hashes)))
 
 
 def record_lift(connection: Connection, lifted: Suppressed, source: str, now: datetime) -> None:
@@ -139,4 +234,6 @@ def _check_keys(connection: Connection, hasher: AddressHasher) -> None:
 def _latest(rows: Sequence[Row[Any]]) -> Suppressed:
     latest = max(rows, key=lambda row: row.since)
     hashed = HashedAddress(latest.address_hash, latest.key_id)
-    return Suppressed(latest.since, latest.reason, tuple(row.address_hash for row in rows), hashed)
+    return Suppressed(
+        latest.since, latest.reason, tuple(row.address_hash for row in rows), hashed, latest.source
+    )

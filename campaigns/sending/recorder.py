@@ -15,8 +15,8 @@ from campaigns.sending.hindsight import Hindsight
 from campaigns.sending.pacing import PacedAnswer, Pacing
 from mailer.database import Clock, Database, GroupCommit
 from mailer.errors import MailerError
-from subscribers import suppression
-from subscribers.models import SuppressionReason
+from subscribers import ledger, suppression
+from subscribers.models import Channel, SuppressionReason
 
 RETRY_SECONDS = 0.5  # between two tries while the database fails
 MAX_OUTAGE_LEASES = 2  # leases for which a database that fails is tried again
@@ -162,6 +162,9 @@ class Recorder:
                     relays[item.next_delivery_id] = item.relay
                     if item.is_retry:
                         retried.append(item.next_delivery_id)
+        if any(one.suppress for one in outcomes):
+            # Before any row: an erasure has the ledger's lock when it waits for a delivery's row.
+            ledger.lock(connection)
         deliveries.settle(connection, self._context, outcomes, now)
         self._suppress(connection, [one.delivery_id for one in outcomes if one.suppress], now)
         deliveries.return_to_claimed(connection, self._context, retried)
@@ -194,4 +197,6 @@ class Recorder:
         """Suppress addresses that the relay says do not exist, as a bounce would."""
         if delivery_ids:
             for hashed in deliveries.address_hashes(connection, delivery_ids):
-                suppression.add(connection, hashed, SuppressionReason.BOUNCED, now)
+                suppression.add(
+                    connection, hashed, SuppressionReason.BOUNCED, now, now, channel=Channel.BOUNCE
+                )

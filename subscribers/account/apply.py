@@ -196,7 +196,7 @@ class AccountRequests:
     def _withdraw(self, connection: Connection, request: Withdraw, now: datetime) -> _Done:
         person = find_person(connection, request.who)
         if person is None:
-            self._date_suppression(connection, request.who, request.at or now)
+            self._date_suppression(connection, request.who, request.at or now, now)
             return _Done(not_on_file(request.who), None)
         topics = [request.topic]
         if request.topic == EVERY_TOPIC:
@@ -245,7 +245,7 @@ class AccountRequests:
     def _erase(self, connection: Connection, request: Erase, now: datetime) -> _Done:
         person = find_person(connection, request.who)
         if person is None:
-            self._date_suppression(connection, request.who, now)
+            self._date_suppression(connection, request.who, now, now)
             return _Done(not_on_file(request.who), None)
         rights.erase(
             connection,
@@ -258,10 +258,10 @@ class AccountRequests:
         idempotency.forget_subscriber(connection, person.id)
         return _Done(Outcome(204, {}, (person.email, person.email_normalised)), None)
 
-    def _date_suppression(self, connection: Connection, who: Who, at: datetime) -> None:
+    def _date_suppression(self, connection: Connection, who: Who, at: datetime, now: datetime) -> None:
         """Somebody who is not on file says no again: no older consent may bring them back."""
         if isinstance(who, EmailAddress):
-            suppression.date_later(connection, self.hasher, {who.key: at})
+            suppression.date_later(connection, self.hasher, {who.key: at}, now, channel=Channel.API)
 
 
 def _address(person: Person) -> EmailAddress:

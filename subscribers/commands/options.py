@@ -14,6 +14,7 @@ from mailer.errors import InvalidInput, NotFound
 from mailer.files import read_file
 from subscribers import rights, suppression
 from subscribers.address import AddressHasher, EmailAddress, normalise
+from subscribers.models import Channel
 from subscribers.rights import SubjectRecord
 from subscribers.topic import Topic, parse_topic
 
@@ -55,7 +56,10 @@ def dating_suppression(context: CommandContext, address: EmailAddress) -> Iterat
         yield
     except NotFound:
         with context.database.write() as connection:
-            suppression.date_later(connection, hasher_of(context), {address.key: context.now()})
+            now = context.now()
+            suppression.date_later(
+                connection, hasher_of(context), {address.key: now}, now, channel=Channel.COMMAND
+            )
         raise
 
 

@@ -120,16 +120,21 @@ def admit(
     candidates = decide_all(connection, applicants, evidence.topic, hasher)
     admitted = [candidate for candidate in candidates if candidate.decision is Decision.GRANTED]
     if admitted:
-        new_people = _put_on_file(connection, admitted, now)
+        new_people = _put_on_file(connection, admitted, now, evidence.channel)
         events = _events(connection, admitted, new_people, evidence, own_notes or {}, now=now)
         ledger.append(connection, events, now, new_people=[each.id for each in new_people.values()])
     return candidates
 
 
-def _put_on_file(connection: Connection, admitted: Sequence[Candidate], now: datetime) -> dict[str, OnFile]:
+def _put_on_file(
+    connection: Connection, admitted: Sequence[Candidate], now: datetime, channel: Channel
+) -> dict[str, OnFile]:
     """Add the new people; returns them by address key."""
     suppression.lift(
-        connection, [hashed for each in admitted if each.suppressed for hashed in each.suppressed.hashes]
+        connection,
+        [hashed for each in admitted if each.suppressed for hashed in each.suppressed.hashes],
+        now,
+        channel=channel,
     )
     people.change_names(
         connection, {each.person.id: each.names for each in admitted if each.person and each.names}

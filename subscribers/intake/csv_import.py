@@ -129,7 +129,7 @@ class Import:
                 )
         if opt_outs.suppressed:
             with self.database.write() as connection:
-                opt_outs.date_suppressions(connection, self.clock())
+                opt_outs.date_suppressions(connection, self.clock(), self.evidence.channel)
         return ended
 
     def _admit(self, batch: Sequence[Applicant]) -> list[Decision]:

@@ -92,10 +92,10 @@ class OptOuts:
         while some := list(islice(every, size)):
             yield some
 
-    def date_suppressions(self, connection: Connection, now: datetime) -> None:
+    def date_suppressions(self, connection: Connection, now: datetime, channel: Channel) -> None:
         """Date the suppressions of those who say no again. Needs a writing transaction."""
         said_no_at = {key: said_at or now for key, said_at in self.suppressed.items()}
-        suppression.date_later(connection, self._hasher, said_no_at)
+        suppression.date_later(connection, self._hasher, said_no_at, now, channel=channel)
 
     def _find(self, connection: Connection, rows: Sequence[OptOutRow]) -> None:
         keys = [row.address.key for row in rows]

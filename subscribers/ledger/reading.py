@@ -9,12 +9,13 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, func, se
 
 from mailer.database import AnyOf, Prepared
 from subscribers.ledger.events import BrokenLink, ConsentStatus, LedgerEntry, NewEvent
-from subscribers.models import Consent, ConsentEvent, ConsentNote, Subscriber, Wording
+from subscribers.models import Consent, ConsentEvent, ConsentNote, Subscriber, Suppression, Wording
 
 CONSENT = Consent.metadata.tables["consent"]
 EVENT = ConsentEvent.metadata.tables["consent_event"]
 NOTE = ConsentNote.metadata.tables["consent_note"]
 SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
+SUPPRESSION = Suppression.metadata.tables["suppression"]
 WORDING = Wording.metadata.tables["wording"]
 
 Statuses: TypeAlias = dict[tuple[int, str], ConsentStatus]
@@ -92,8 +93,9 @@ def entries(connection: Connection) -> Generator[LedgerEntry]:
 
 
 def entries_by_subscriber(connection: Connection) -> Generator[LedgerEntry]:
-    """The whole ledger, person by person, read as it is walked."""
-    by_person = select(EVENT).order_by(EVENT.c.subscriber_id, EVENT.c.id)
+    """The ledger without the entries of suppressions, person by person, read as it is walked."""
+    of_people = select(EVENT).where(EVENT.c.subscriber_id.is_not(None))
+    by_person = of_people.order_by(EVENT.c.subscriber_id, EVENT.c.id)
     return read(connection, by_person)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, String, and_, exists, func, or_, select, type
 from subscribers.ledger.events import BrokenLink
 from subscribers.ledger.ledger import check_end
 from subscribers.ledger.reading import CONSENT, EVENT, UNREADABLE_ROW_ERRORS
+from subscribers.ledger.suppressions import check_suppressions
 from subscribers.ledger.tiles import read_stored
 from subscribers.ledger.tree import EMPTY
 from subscribers.ledger.walk import check_wordings, hashes_of_entries
@@ -22,9 +23,10 @@ _ENDING = (ConsentKind.WITHDRAWN, ConsentKind.OBJECTED)
 
 
 def check_before_run(connection: Connection) -> None:
-    """What is checked before each run: the ledger's end, and the consents. Raises BrokenLink."""
+    """What is checked before each run: the ledger's end, the consents, and the suppressions. Raises BrokenLink."""
     check_end(connection)
     check_consents(connection)
+    check_suppressions(connection)
 
 
 def check_before_freezing(connection: Connection) -> None:

@@ -32,6 +32,7 @@ from subscribers.ledger.reading import (
     Statuses,
     entries_by_subscriber,
 )
+from subscribers.ledger.suppressions import check_suppressions
 from subscribers.ledger.tiles import TILE, read_stored
 from subscribers.ledger.tree import EMPTY, HASH_BYTES, TILE_WIDTH, Frontier, root_of
 from subscribers.ledger.walk import check_wordings, hashes_of_entries
@@ -87,6 +88,7 @@ def verify(
     _check_consent_table(connection)
     _check_people(connection, hasher)
     _check_notes(connection)
+    check_suppressions(connection)
     return Verified(frontier.size, frontier.root.hex(), signed, frontier.size)
 
 

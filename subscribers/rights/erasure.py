@@ -40,7 +40,7 @@ def erase(
     if former and people.find(connection, address) is None:
         since = ledger.latest_moment(connection, [one.id for one in former], now)
         _forget_former(connection, former, channel, now)
-        suppression.add(connection, former[0].hashed, SuppressionReason.ERASED, since)
+        suppression.add(connection, former[0].hashed, SuppressionReason.ERASED, since, now, channel=channel)
         note_leaver(connection, Leaver(*former[0].hashed, EVERY_TOPIC, LeaverKind.ERASED, now))
         return
     person = find(connection, address, hasher)
@@ -51,7 +51,7 @@ def erase(
         holder.erase(connection, person.id)
     people.remove(connection, person.id)
     pending_requests.remove_of_address(connection, person.email_normalised)
-    suppression.add(connection, person.hashed, SuppressionReason.ERASED, since)
+    suppression.add(connection, person.hashed, SuppressionReason.ERASED, since, now, channel=channel)
 
 
 def _forget_former(connection: Connection, former: Sequence[Person], channel: Channel, now: datetime) -> None:

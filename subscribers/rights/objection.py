@@ -23,7 +23,7 @@ def object_to_mail(
     """
     ledger.lock(connection)
     since = ledger.latest_moment(connection, [person.id], now)
-    suppression.add(connection, person.hashed, SuppressionReason.OBJECTED, since)
+    suppression.add(connection, person.hashed, SuppressionReason.OBJECTED, since, now, channel=channel)
     events = _events(connection, person, since, channel)
     try:
         with connection.begin_nested():

@@ -13,6 +13,7 @@ from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import NewEvent
 from subscribers.models import Channel, ConsentKind, SuppressionReason
+from subscribers.suppression import NewSuppression
 
 _AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
 
@@ -55,6 +56,7 @@ def suppress_all(
     ]
     ledger.append(connection, events, now)
     standing = suppression.find_recognisable(connection, hasher, [address.key for address in addresses])
+    suppressions = []
     for address in addresses:
         person, before = known.get(address.key), standing.get(address.key)
         if person is not None:
@@ -62,7 +64,8 @@ def suppress_all(
         else:
             hashed = before.hashed if before else hasher.newest(address.key)
         since = ledger.latest_moment(connection, [person.id], now) if person else now
-        suppression.add(connection, hashed, SuppressionReason.OPTED_OUT, since, source=source)
+        suppressions.append(NewSuppression(hashed, SuppressionReason.OPTED_OUT, since))
+    suppression.add_all(connection, suppressions, now, channel=Channel.COMMAND, source=source)
     return Suppressions(len(addresses) - len(standing), len(events))
 
 
@@ -73,5 +76,5 @@ def lift(
     found = suppression.find(connection, hasher, [address.key]).get(address.key)
     if found is None:
         raise NotFound("This address is not suppressed.")
-    suppression.lift(connection, found.hashes)
+    suppression.lift(connection, found.hashes, now, channel=Channel.COMMAND)
     suppression.record_lift(connection, found, source, now)

@@ -52,7 +52,7 @@ def rectify(
         people.change_names(connection, {person.id: names})
     if correction.email is not None and correction.email.spelling != person.email:
         changed.append("email")
-        subject, previous = _readdress(connection, person, correction.email, hasher, now)
+        subject, previous = _readdress(connection, person, correction.email, hasher, now, channel=channel)
     if changed:
         note = ledger.store_note(connection, rectification_note(changed, source), person.id)
         event = NewEvent(
@@ -70,7 +70,13 @@ def rectify(
 
 
 def _readdress(
-    connection: Connection, person: Person, address: EmailAddress, hasher: AddressHasher, now: datetime
+    connection: Connection,
+    person: Person,
+    address: EmailAddress,
+    hasher: AddressHasher,
+    now: datetime,
+    *,
+    channel: Channel,
 ) -> tuple[str | None, str | None]:
     """Change the address; returns the commitments to the new and the former address; None for another
     spelling of it.
@@ -91,7 +97,7 @@ def _readdress(
     nonce = ledger.fresh_nonce()
     people.change_address(connection, person.id, address, hasher.newest(address.key), nonce)
     # Otherwise the old file, imported again, would put the old address on file as somebody new.
-    suppression.add(connection, person.hashed, SuppressionReason.ERASED, since)
+    suppression.add(connection, person.hashed, SuppressionReason.ERASED, since, now, channel=channel)
     return ledger.commit_to_subject(nonce, address.key), previous
 
 

@@ -48,7 +48,7 @@ def replay(
         if person is None:
             if leaver.kind is LeaverKind.ERASED:
                 former_people.remove(connection, former_people.ids_by_hash(connection, hashed.hash))
-            suppressed += _suppress(connection, hashed, leaver)
+            suppressed += _suppress(connection, hashed, leaver, now)
         elif leaver.kind is LeaverKind.ERASED:
             if person.created_at <= leaver.at:
                 address = normalise(person.email)
@@ -57,12 +57,12 @@ def replay(
                 del known[hashed.hash]
         elif leaver.kind is LeaverKind.BOUNCED:
             if not _agreed_after(connection, person, leaver.at):
-                suppressed += _suppress(connection, hashed, leaver)
+                suppressed += _suppress(connection, hashed, leaver, now)
         else:
             ended = _withdraw(connection, person, leaver, now)
             withdrawn += ended
             if leaver.kind is LeaverKind.SUPPRESSED and (ended or not _agrees(connection, person)):
-                suppressed += _suppress(connection, hashed, leaver)
+                suppressed += _suppress(connection, hashed, leaver, now)
     return Replayed(len(in_order), withdrawn, suppressed, erased)
 
 
@@ -89,7 +89,7 @@ def _agreed_after(connection: Connection, person: Person, moment: datetime) -> b
     return any(status.state in _AGREED and status.since > moment for status in statuses)
 
 
-def _suppress(connection: Connection, hashed: HashedAddress, leaver: Leaver) -> bool:
+def _suppress(connection: Connection, hashed: HashedAddress, leaver: Leaver, now: datetime) -> bool:
     since = suppression.since_by_hash(connection, hashed.hash)
     if since is not None and since >= leaver.at:
         return False
@@ -100,5 +100,5 @@ def _suppress(connection: Connection, hashed: HashedAddress, leaver: Leaver) -> 
         LeaverKind.ERASED: SuppressionReason.ERASED,
         LeaverKind.BOUNCED: SuppressionReason.BOUNCED,
     }[leaver.kind]
-    suppression.add(connection, hashed, reason, leaver.at, source=SOURCE)
+    suppression.add(connection, hashed, reason, leaver.at, now, channel=Channel.REPLAY, source=SOURCE)
     return since is None

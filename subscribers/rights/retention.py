@@ -18,6 +18,7 @@ from subscribers.pending_requests import PENDING_REQUEST
 from subscribers.people import SUBSCRIBER, Person
 from subscribers.rights import holds
 from subscribers.rights.holders import holders_of
+from subscribers.suppression import NewSuppression
 
 LIFT = table(SuppressionLift)
 _AGREED = (ConsentKind.GRANTED, ConsentKind.REQUESTED)
@@ -59,13 +60,15 @@ class PeopleWhoLeft(ExpiredRows):
         gone = [people.person_from_row(row) for row in rows]
         statuses = ledger.statuses(connection, [person.id for person in gone])
         left: list[tuple[Person, datetime]] = []
+        suppressions: list[NewSuppression] = []
         for person in gone:
             own = [status for (number, _), status in statuses.items() if number == person.id]
             left_at = max(status.since for status in own)
             objected = any(status.state is ConsentKind.OBJECTED for status in own)
             reason = SuppressionReason.OBJECTED if objected else SuppressionReason.WITHDRAWN
-            suppression.add(connection, person.hashed, reason, left_at)
+            suppressions.append(NewSuppression(person.hashed, reason, left_at))
             left.append((person, left_at))
+        suppression.add_all(connection, suppressions, self._now, channel=Channel.RETENTION)
         events = [
             NewEvent(person.id, EVERY_TOPIC, ConsentKind.ERASED, self._now, Channel.RETENTION)
             for person in gone

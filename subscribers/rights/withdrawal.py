@@ -64,4 +64,7 @@ def _withdraw(connection: Connection, event: NewEvent, person_id: int, source: s
 
 
 def _suppress(connection: Connection, person: Person, now: datetime, source: str) -> None:
-    suppression.add(connection, person.hashed, SuppressionReason.WITHDRAWN, now, source=source)
+    channel = Channel.COMMAND
+    suppression.add(
+        connection, person.hashed, SuppressionReason.WITHDRAWN, now, now, channel=channel, source=source
+    )

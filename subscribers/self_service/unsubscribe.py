@@ -132,7 +132,7 @@ def _apply(connection: Connection, requests: Sequence[Request], now: datetime) -
         if _leads_to(target, contact):
             event = _event_for(connection, request, status, contact, now, newest=newest.get(key))
         elif isinstance(request, Withdrawal) and not target.is_nobody:
-            _suppress(connection, target, now)
+            _suppress(connection, target, request.channel, now)
         if event is not None:
             statuses[key] = status_after(status, event, _provisional_entry_id(events))
             events.append(event)
@@ -231,11 +231,11 @@ def _leads_to(target: Target, contact: Contact | None) -> bool:
     return contact is not None and contact.address_hash == target.address.hash
 
 
-def _suppress(connection: Connection, target: Target, now: datetime) -> None:
+def _suppress(connection: Connection, target: Target, channel: Channel, now: datetime) -> None:
     """Mail nothing more to the address that the link was sent to. It is not, or no longer, this subscriber's."""
     since = suppression.since_by_hash(connection, target.address.hash)
     if since is None or since < now:
-        suppression.add(connection, target.address, SuppressionReason.WITHDRAWN, now, source=Channel.PAGE)
+        suppression.add(connection, target.address, SuppressionReason.WITHDRAWN, now, now, channel=channel)
 
 
 def _withdraw_from_damaged(connection: Connection, request: Withdrawal, now: datetime) -> bool:
@@ -247,7 +247,7 @@ def _withdraw_from_damaged(connection: Connection, request: Withdrawal, now: dat
         return True
     try:
         with connection.begin_nested():
-            _suppress(connection, target, now)
+            _suppress(connection, target, request.channel, now)
     except DAMAGE_ERRORS:
         return False
     return True

@@ -210,7 +210,7 @@ async def test_two_instances_behind_nginx_lose_no_one_click_when_each_is_restart
         )
 
         async def click(path: str) -> int:
-            return (await client.post(path, content=BODY, headers=FORM)).status_code
+            return (await client.post(path, content=BODY, headers=FORM, timeout=60)).status_code
 
         restarts = Restarts(restart)
         answers = await restarts.during(click_all(paths, click))
@@ -255,7 +255,7 @@ def test_sighup_with_settings_that_are_wrong_says_so_and_serves_on(
         process.send_signal(signal.SIGHUP)
         assert process.stderr is not None
         assert "Not reloaded" in process.stderr.readline()
-        assert httpx.post(address + paths[0], content=BODY, headers=FORM).status_code == 200
+        assert httpx.post(address + paths[0], content=BODY, headers=FORM, timeout=60).status_code == 200
     assert not (home / "nothing.db").exists()
 
 
@@ -282,7 +282,7 @@ def test_systemd_s_socket_is_accepted_on(mailer: InstalledMailer, home: Path, pa
         )
     try:
         assert listening(process) == f"http://127.0.0.1:{port}"
-        answer = httpx.post(f"http://127.0.0.1:{port}{paths[0]}", content=BODY, headers=FORM)
+        answer = httpx.post(f"http://127.0.0.1:{port}{paths[0]}", content=BODY, headers=FORM, timeout=60)
         assert answer.status_code == 200
     finally:
         end(process)

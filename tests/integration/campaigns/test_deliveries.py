@@ -113,7 +113,7 @@ def test_the_gate_withholds_a_suppressed_address(database: Database) -> None:
     claimed = scene.claim(context)
     with database.write() as connection:
         hashed = AddressHasher([SECRET.encode()]).newest("person1@example.com")
-        suppression.add(connection, hashed, SuppressionReason.BOUNCED, NOW)
+        suppression.add(connection, hashed, SuppressionReason.BOUNCED, NOW, NOW, channel=Channel.BOUNCE)
     assert scene.attempt(context, claimed) == {claimed[0]: Withheld()}
 
 

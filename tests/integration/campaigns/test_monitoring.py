@@ -22,7 +22,7 @@ from web import create_app
 
 
 async def get(address: str, path: str) -> httpx.Response:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         return await client.get(f"{address}{path}", timeout=30)
 
 
@@ -61,7 +61,10 @@ async def test_health_is_503_where_the_database_takes_no_writes_and_200_once_it_
     link = links_in(sqlite_database, settings.keys()).url(
         person, address_of(sqlite_database, person), TOPIC, "en"
     )
-    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+    async with (
+        serving(create_app(settings)) as address,
+        httpx.AsyncClient(base_url=address, timeout=60) as client,
+    ):
         assert (await client.get("/healthz")).status_code == 200
         change(path, *NOT_WRITABLE)
         if is_asked:

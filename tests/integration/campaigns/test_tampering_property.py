@@ -22,9 +22,10 @@ from sqlalchemy.exc import DBAPIError
 
 from mailer.database import Database
 from mailer.errors import MailerError
-from subscribers import ledger, rights
+from subscribers import ledger, rights, suppression
 from subscribers.address import AddressHasher, normalise
 from subscribers.ledger import BrokenLink, HeadFile
+from subscribers.models import Channel, SuppressionReason
 from subscribers.rights import Correction
 from tests.support.campaign import (
     SECRET,
@@ -55,6 +56,7 @@ EVIDENCE = {
     "subscriber": ("id", "email", "email_normalised", "address_hash", "key_id", "nonce"),
     "wording": ("commitment", "sha256", "text", "language", "version", "topic"),
     "consent_note": ("commitment", "salt", "text"),
+    "suppression": ("address_hash", "salt", "since", "entry_id"),
     "ledger_tile": ("level", "number", "hashes"),
     "ledger_checkpoint": ("size", "root", "frontier", "signed"),
 }
@@ -64,6 +66,7 @@ KEYS = {
     "subscriber": ("id",),
     "wording": ("commitment",),
     "consent_note": ("commitment",),
+    "suppression": ("address_hash",),
     "ledger_tile": ("level", "number"),
     "ledger_checkpoint": ("id",),
 }
@@ -88,7 +91,10 @@ _numbers = count()
 
 
 def prepare(database: Database) -> None:
-    """Of those on the topic 1, 3 and 4 agree, 2 left, 4 has a new address, 5 agreed to another topic only."""
+    """Of those on the topic 1, 3 and 4 agree, 2 left, 4 has a new address, 5 agreed to another topic only.
+
+    One more agrees, and their address bounces. One address was suppressed twice, one no longer is.
+    """
     people = subscribe(database, 4)
     subscribe(database, 1, topic="other", domain="example.net")
     subscribe(database, CROWD, topic="crowd", domain="example.org")
@@ -104,7 +110,20 @@ def prepare(database: Database) -> None:
             source="by phone",
             now=datetime.now(UTC),
         )
+    subscribe(database, 1, domain="gone.example")
+    for address in ("person1@gone.example", "nobody@example.com", "lifted@example.com", "nobody@example.com"):
+        suppress_address(database, address)
+    with database.write() as connection:
+        lifted = normalise("lifted@example.com")
+        rights.lift(connection, lifted, hasher=HASHER, source="by phone", now=datetime.now(UTC))
     draft(database)
+
+
+def suppress_address(database: Database, address: str) -> None:
+    now = datetime.now(UTC)
+    hashed, bounced = HASHER.newest(normalise(address).key), SuppressionReason.BOUNCED
+    with database.write() as connection:
+        suppression.add(connection, hashed, bounced, now, now, channel=Channel.BOUNCE)
 
 
 def rows(database: Database) -> Rows:

@@ -51,7 +51,10 @@ async def catcher(tmp_path: Path) -> AsyncIterator[Catcher]:
 
 @pytest.fixture
 async def inbox(catcher: Catcher) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(inbox_app(catcher)) as address, httpx.AsyncClient(base_url=address) as client:
+    async with (
+        serving(inbox_app(catcher)) as address,
+        httpx.AsyncClient(base_url=address, timeout=60) as client,
+    ):
         yield client
 
 

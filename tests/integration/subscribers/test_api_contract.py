@@ -48,7 +48,9 @@ def contract(served: tuple[str, str]) -> schemathesis.BaseSchema:
             "checks": {"positive_data_acceptance": {"expected-statuses": SEMANTIC}},
         }
     )
-    return schemathesis.openapi.from_dict(httpx.get(f"{address}/api/v1/openapi.json").json(), config=config)
+    return schemathesis.openapi.from_dict(
+        httpx.get(f"{address}/api/v1/openapi.json", timeout=60).json(), config=config
+    )
 
 
 OPERATIONS = [
@@ -90,7 +92,7 @@ def test_every_answer_is_as_described(
 
 
 def test_the_description_is_complete(served: tuple[str, str]) -> None:
-    document = httpx.get(f"{served[0]}/api/v1/openapi.json").json()
+    document = httpx.get(f"{served[0]}/api/v1/openapi.json", timeout=60).json()
     assert document["openapi"].startswith("3.1")
     assert set(document["webhooks"]) == {"consent.changes"}
     described = {(method.upper(), path) for path, each in document["paths"].items() for method in each}

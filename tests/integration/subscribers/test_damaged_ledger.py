@@ -143,7 +143,10 @@ async def assert_every_way_out_is_open(damaged: Database) -> None:
         update={"database_url": SecretStr(damaged.url.render_as_string(hide_password=False))}
     )
     links = links_in(damaged, settings.keys())
-    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+    async with (
+        serving(create_app(settings)) as address,
+        httpx.AsyncClient(base_url=address, timeout=60) as client,
+    ):
         health = await client.get("/healthz")
         assert (health.status_code, health.text == "ok\n") == (503, False)
         for people, form in (

@@ -13,7 +13,8 @@ from sqlmodel import SQLModel
 
 from mailer.database import Database
 from mailer.errors import InvalidInput, MailerError, NotFound
-from subscribers import audience, ledger
+from subscribers import audience, ledger, suppression
+from subscribers.address import HashedAddress
 from subscribers.ledger import EVERY_TOPIC, BrokenLink, NewEvent
 from subscribers.models import Channel, ConsentKind, Subscriber, SuppressionReason
 from tests.support.campaign import subscribe
@@ -24,11 +25,15 @@ TOPIC = "release-notes"
 TABLES = SQLModel.metadata.tables
 
 
+def address_hash(name: str) -> str:
+    return name.encode().hex()
+
+
 def add_person(connection: Connection, name: str) -> int:
     row = {
         "email": f"{name}@example.com",
         "email_normalised": f"{name}@example.com",
-        "address_hash": name,
+        "address_hash": address_hash(name),
         "key_id": "test",
         "created_at": NOW,
         "salutation": "",
@@ -77,9 +82,8 @@ def test_a_suppressed_address_is_not_in_the_audience(database: Database) -> None
     with database.write() as connection:
         grant(connection, add_person(connection, "jan"))
         grant(connection, add_person(connection, "piet"))
-        row = {"address_hash": "jan", "key_id": "test", "reason": SuppressionReason.BOUNCED, "since": NOW}
-        row["source"] = ""
-        connection.execute(TABLES["suppression"].insert(), row)
+        hashed, bounced = HashedAddress(address_hash("jan"), "test"), SuppressionReason.BOUNCED
+        suppression.add(connection, hashed, bounced, NOW, NOW, channel=Channel.BOUNCE)
         assert audience.count(connection, TOPIC) == 1
 
 

@@ -13,7 +13,7 @@ from mailer.errors import NotFound, Refused
 from subscribers import audience, ledger, people, rights, suppression
 from subscribers.address import AddressHasher, normalise
 from subscribers.intake import Applicant, Decision, Evidence, admission
-from subscribers.models import ConsentKind, SuppressionReason
+from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.people import SUBSCRIBER, Names
 from subscribers.rights import Correction
 from subscribers.suppression import SUPPRESSION
@@ -98,7 +98,14 @@ def test_a_new_address_that_is_someone_elses_is_refused(on_file: Database) -> No
 
 def test_a_new_address_that_is_suppressed_is_refused(on_file: Database) -> None:
     with on_file.write() as connection:
-        suppression.add(connection, HASHER.every(JOHAN.key)[1], SuppressionReason.BOUNCED, NOW)
+        suppression.add(
+            connection,
+            HASHER.every(JOHAN.key)[1],
+            SuppressionReason.BOUNCED,
+            NOW,
+            NOW,
+            channel=Channel.BOUNCE,
+        )
     with pytest.raises(Refused, match="suppressed"):
         rectify(on_file, Correction(email=JOHAN))
 
@@ -114,7 +121,7 @@ def test_an_erased_person_leaves_a_keyed_hash_and_lines_that_lead_to_nobody(on_f
         )
         assert left.reason is SuppressionReason.ERASED
         kinds = [line.event.kind for line in ledger.entries(connection)]
-        assert kinds == [ConsentKind.GRANTED, ConsentKind.ERASED]
+        assert kinds == [ConsentKind.GRANTED, ConsentKind.ERASED, ConsentKind.SUPPRESSED]
         assert audience.count(connection, TOPIC) == 0
         ledger.verify(connection)
         with pytest.raises(NotFound, match="on or before 2026-11-22"):
@@ -152,7 +159,7 @@ def test_the_list_says_what_the_gate_would(on_file: Database) -> None:
     admit(on_file, "piet@example.com", NOW)
     with on_file.write() as connection:
         jan = rights.find(connection, JAN, HASHER)
-        suppression.add(connection, jan.hashed, SuppressionReason.BOUNCED, NOW)
+        suppression.add(connection, jan.hashed, SuppressionReason.BOUNCED, NOW, NOW, channel=Channel.BOUNCE)
         everyone = list(rights.list_people(connection, TOPIC))
         assert [(each.person.email, each.state, each.mailable) for each in everyone] == [
             ("Jan@example.com", ConsentKind.GRANTED, False),
@@ -165,9 +172,30 @@ def test_the_list_says_what_the_gate_would(on_file: Database) -> None:
 def test_a_suppression_keeps_its_later_date_and_is_lifted_under_every_key(database: Database) -> None:
     newest, oldest = HASHER.every(JAN.key)
     with database.write() as connection:
-        suppression.add(connection, oldest, SuppressionReason.BOUNCED, NOW - timedelta(days=2))
-        suppression.add(connection, newest, SuppressionReason.COMPLAINED, NOW - timedelta(days=1))
-        suppression.add(connection, newest, SuppressionReason.BOUNCED, NOW - timedelta(days=3))
+        suppression.add(
+            connection,
+            oldest,
+            SuppressionReason.BOUNCED,
+            NOW - timedelta(days=2),
+            NOW,
+            channel=Channel.BOUNCE,
+        )
+        suppression.add(
+            connection,
+            newest,
+            SuppressionReason.COMPLAINED,
+            NOW - timedelta(days=1),
+            NOW,
+            channel=Channel.BOUNCE,
+        )
+        suppression.add(
+            connection,
+            newest,
+            SuppressionReason.BOUNCED,
+            NOW - timedelta(days=3),
+            NOW,
+            channel=Channel.BOUNCE,
+        )
         found = suppression.find(connection, HASHER, [JAN.key, JOHAN.key])
         assert list(found) == [JAN.key]
         assert found[JAN.key].since == NOW - timedelta(days=1)

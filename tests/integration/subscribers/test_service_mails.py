@@ -20,7 +20,7 @@ from mailer.database import Database
 from mailer.errors import RelayUnavailable
 from subscribers import people, rights, service_mails, suppression
 from subscribers.address import AddressHasher, normalise
-from subscribers.models import SuppressionReason
+from subscribers.models import Channel, SuppressionReason
 from subscribers.pending_requests import PENDING_REQUEST, RequestedPerson, RequestKind, add, spend
 from subscribers.people import Names
 from subscribers.service_mails import SERVICE_MAIL, enqueue
@@ -198,7 +198,8 @@ async def test_who_complained_or_objected_gets_no_mail_that_asks_for_consent(
 ) -> None:
     ask(sqlite_database)
     with sqlite_database.write() as connection:
-        suppression.add(connection, HASHER.newest(ANN.email), reason, datetime.now(UTC))
+        now = datetime.now(UTC)
+        suppression.add(connection, HASHER.newest(ANN.email), reason, now, now, channel=Channel.COMMAND)
     async with FaultyRelay() as relay:
         await delivery_for(sqlite_database, settings_for(relay.port), []).send_due()
     refused = reason in {SuppressionReason.COMPLAINED, SuppressionReason.OBJECTED}

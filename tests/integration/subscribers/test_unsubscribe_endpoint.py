@@ -15,16 +15,16 @@ import pytest
 from bs4 import BeautifulSoup
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 import subscribers.web.form
 import subscribers.web.unsubscribe
 from mailer.config import Settings
 from mailer.database import Database, table
-from subscribers import ledger, rights
-from subscribers.address import AddressHasher, normalise
+from subscribers import ledger, rights, suppression
+from subscribers.address import AddressHasher, HashedAddress, normalise
 from subscribers.ledger import LedgerEntry, NewEvent
-from subscribers.models import Channel, ConsentKind, Subscriber, Suppression, SuppressionReason
+from subscribers.models import Channel, ConsentKind, Subscriber, SuppressionReason
 from tests.support.campaign import SECRET, TOPIC, subscribe
 from tests.support.links import address_of, links_in
 from tests.support.web_server import serving
@@ -85,7 +85,10 @@ def settings_for(database: Database, public_url: str = "https://mail.example.com
 async def site(database: Database) -> AsyncIterator[ServedSite]:
     subscribe(database, 2)
     settings = settings_for(database)
-    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+    async with (
+        serving(create_app(settings)) as address,
+        httpx.AsyncClient(base_url=address, timeout=60) as client,
+    ):
         client.timeout = 60
         yield ServedSite(database, settings, client)
 
@@ -201,8 +204,8 @@ async def test_an_address_that_bounced_is_not_put_back(site: ServedSite) -> None
     columns = subscriber.c.address_hash, subscriber.c.key_id
     with site.database.write() as connection:
         known = connection.execute(select(*columns).where(subscriber.c.id == JAN)).one()
-        row = {"reason": SuppressionReason.BOUNCED, "since": datetime.now(UTC), **known._mapping}
-        connection.execute(insert(table(Suppression)), [row | {"source": ""}])
+        now, bounced = datetime.now(UTC), SuppressionReason.BOUNCED
+        suppression.add(connection, HashedAddress(*known), bounced, now, now, channel=Channel.BOUNCE)
     page = await site.client.post(site.path, data=undo_on(done))
     assert "resubscribe" not in page.text
     assert site.state() is ConsentKind.WITHDRAWN
@@ -355,7 +358,10 @@ async def test_tokens_are_never_logged_whole_or_in_part(
     caplog.set_level(logging.DEBUG)
     subscribe(sqlite_database, 2)
     settings = settings_for(sqlite_database)
-    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+    async with (
+        serving(create_app(settings)) as address,
+        httpx.AsyncClient(base_url=address, timeout=60) as client,
+    ):
         site = ServedSite(sqlite_database, settings, client)
         await client.get(site.path)
         await client.head(site.path)
@@ -376,7 +382,10 @@ async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(
 ) -> None:
     subscribe(sqlite_database, 2)
     settings = settings_for(sqlite_database)
-    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+    async with (
+        serving(create_app(settings)) as address,
+        httpx.AsyncClient(base_url=address, timeout=60) as client,
+    ):
         site = ServedSite(sqlite_database, settings, client)
         rename_tables(sqlite_database, "{table}", "{table}_elsewhere")
         for answer in (
@@ -398,7 +407,10 @@ async def test_a_database_that_is_busy_too_long_is_a_503_and_the_withdrawal_stil
     monkeypatch.setattr(subscribers.web.unsubscribe, "ANSWER_SECONDS", 0.3)
     subscribe(sqlite_database, 2)
     settings = settings_for(sqlite_database)
-    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+    async with (
+        serving(create_app(settings)) as address,
+        httpx.AsyncClient(base_url=address, timeout=60) as client,
+    ):
         site = ServedSite(sqlite_database, settings, client)
         with sqlite_database.write():
             assert (await client.post(site.path, data=ONE_CLICK)).status_code == 503
@@ -418,7 +430,10 @@ async def test_it_answers_below_the_public_path_and_at_the_root(
         )
     ).path
     assert link.startswith(prefix)
-    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+    async with (
+        serving(create_app(settings)) as address,
+        httpx.AsyncClient(base_url=address, timeout=60) as client,
+    ):
         for path in (link, link.removeprefix(prefix), link + "/"):
             assert (await client.get(path)).status_code == 200
             assert (await client.post(path, data=ONE_CLICK)).status_code == 200
@@ -469,5 +484,8 @@ async def test_no_body_whatever_is_a_500(
 async def sqlite_house(sqlite_database: Database) -> AsyncIterator[ServedSite]:
     subscribe(sqlite_database, 2)
     settings = settings_for(sqlite_database)
-    async with serving(create_app(settings)) as address, httpx.AsyncClient(base_url=address) as client:
+    async with (
+        serving(create_app(settings)) as address,
+        httpx.AsyncClient(base_url=address, timeout=60) as client,
+    ):
         yield ServedSite(sqlite_database, settings, client)

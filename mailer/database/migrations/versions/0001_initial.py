@@ -138,17 +138,6 @@ def _create_tables() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
-        "suppression",
-        sa.Column("address_hash", sa.String(length=64), nullable=False),
-        sa.Column("key_id", sa.String(length=16), nullable=False),
-        _one_of(
-            "suppression", "reason", "erased", "bounced", "complained", "objected", "withdrawn", "opted_out"
-        ),
-        sa.Column("since", INSTANT, nullable=False),
-        sa.Column("source", sa.String(length=500), nullable=False),
-        sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_suppression")),
-    )
-    op.create_table(
         "suppression_lift",
         sa.Column("id", BIG, nullable=False),
         _one_of(
@@ -556,6 +545,30 @@ def _create_ledger() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_event")),
     )
     op.create_index("ix_consent_event_subscriber_id_id", "consent_event", ["subscriber_id", "id"])
+    op.create_index(
+        "ix_consent_event_suppressed_subject",
+        "consent_event",
+        ["subject"],
+        sqlite_where=sa.text("subscriber_id IS NULL"),
+        postgresql_where=sa.text("subscriber_id IS NULL"),
+    )
+    op.create_table(
+        "suppression",
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column("key_id", sa.String(length=16), nullable=False),
+        _one_of(
+            "suppression", "reason", "erased", "bounced", "complained", "objected", "withdrawn", "opted_out"
+        ),
+        sa.Column("since", INSTANT, nullable=False),
+        sa.Column("source", sa.String(length=500), nullable=False),
+        sa.Column("salt", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("entry_id", BIG, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["entry_id"], ["consent_event.id"], name=op.f("fk_suppression_entry_id_consent_event")
+        ),
+        sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_suppression")),
+    )
+    op.create_index("ix_suppression_entry_id", "suppression", ["entry_id"])
     op.create_table(
         "consent_note",
         sa.Column("commitment", sa.String(length=64), nullable=False),
