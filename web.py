@@ -39,6 +39,7 @@ from subscribers.web import (
     ConfirmEndpoint,
     Desk,
     OwnDataEndpoint,
+    Preferences,
     PrivacyNoticeEndpoint,
     UnsubscribeEndpoint,
     ledger_key_route,
@@ -109,6 +110,7 @@ class Application:
             keys=key_source(settings),
             public_url=settings.public_url,
             locale=settings.locale,
+            preferences=Preferences(self._desk, self._commits),
         )
         self._notice = PrivacyNoticeEndpoint(
             self._database,

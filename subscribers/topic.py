@@ -44,3 +44,9 @@ def title_of(topics: Mapping[str, TopicSettings], topic: str, locale: Locale) ->
         return topic
     in_language = {"nl": found.nl, "en": found.en}
     return in_language[locale] or found.nl or found.en or topic
+
+
+def wording_of(topics: Mapping[str, TopicSettings], topic: str, locale: Locale) -> str | None:
+    """The text in the settings that people agree to on a page, in their language."""
+    found = topics.get(topic)
+    return None if found is None else {"nl": found.wording_nl, "en": found.wording_en}[locale]

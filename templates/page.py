@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from templates.brand import Brand
 from templates.environment import render_template
@@ -14,11 +15,22 @@ from templates.own_data_page import OwnData
 from templates.page_style import page_style
 
 
+class ShownChoice(NamedTuple):
+    """A topic that the person can turn off or on."""
+
+    topic: str
+    title: str
+    is_on: bool
+    can_turn_on: bool
+
+
 class Page(StrEnum):
     """The kinds of page; each has a title and a body in the language files."""
 
     ASK = "ask"
+    ASK_ALL = "ask_all"
     UNSUBSCRIBED = "unsubscribed"
+    UNSUBSCRIBED_ALL = "unsubscribed_all"
     NOT_SUBSCRIBED = "not_subscribed"
     RESUBSCRIBED = "resubscribed"
     INVALID_LINK = "invalid_link"
@@ -40,15 +52,25 @@ class Page(StrEnum):
 # What the button of a page posts as its action. Its text is `<page>_button`.
 _ACTIONS = {
     Page.ASK: "withdraw",
+    Page.ASK_ALL: "withdraw_all",
     Page.RESUBSCRIBED: "withdraw",
     Page.OWN_DATA_OPEN: "open",
     Page.CONFIRM_ADDRESS: "confirm",
     Page.CONFIRM_CONSENT: "confirm",
 }
 _DONE = frozenset(
-    {Page.UNSUBSCRIBED, Page.RESUBSCRIBED, Page.ERASED, Page.ADDRESS_CONFIRMED, Page.CONSENT_CONFIRMED}
+    {
+        Page.UNSUBSCRIBED,
+        Page.UNSUBSCRIBED_ALL,
+        Page.RESUBSCRIBED,
+        Page.ERASED,
+        Page.ADDRESS_CONFIRMED,
+        Page.CONSENT_CONFIRMED,
+    }
 )
-_OF_A_PERSON = frozenset({Page.ASK, Page.UNSUBSCRIBED, Page.NOT_SUBSCRIBED, Page.RESUBSCRIBED})
+_OF_A_PERSON = frozenset(
+    {Page.ASK, Page.ASK_ALL, Page.UNSUBSCRIBED, Page.UNSUBSCRIBED_ALL, Page.NOT_SUBSCRIBED, Page.RESUBSCRIBED}
+)
 
 
 class Pages:
@@ -74,11 +96,13 @@ class Pages:
         topic: str | None = None,
         undo_code: str | None = None,
         quoted: str | None = None,
+        choices: Sequence[ShownChoice] = (),
+        notice: str = "",
     ) -> str:
         """The HTML of `page`. `address` is shown as given, so the caller masks it.
 
         With an `undo_code` the page has a button that posts it, to undo the withdrawal. `quoted` is the text
-        that the page's button agrees to.
+        that the page's button agrees to. `choices` are topics below the button, `notice` says what was done.
         """
         texts = load_texts(locale)["pages"]
         action = _ACTIONS.get(page)
@@ -94,6 +118,8 @@ class Pages:
             topic=topic,
             undo_code=undo_code,
             quoted=quoted,
+            choices=choices,
+            notice=notice,
             action=action,
             button=texts[f"{named}_button"] if action else "",
             is_done=page in _DONE,
@@ -124,6 +150,14 @@ class Pages:
     def consent_wording(self, locale: Locale, topic: str) -> str:
         """The text, as shown, that a person agrees to with the button "Subscribe again"."""
         return load_texts(locale)["pages"]["resubscribe_wording"].format(name=self._brand.name, topic=topic)
+
+    def topic_wording(self, locale: Locale, title: str) -> str:
+        """The text that a person agrees to for a topic, where the settings have none."""
+        return load_texts(locale)["pages"]["topic_wording"].format(name=self._brand.name, topic=title)
+
+    def choice_notice(self, locale: Locale, title: str, *, on: bool) -> str:
+        """What the page says after a topic was turned off, or was asked for."""
+        return load_texts(locale)["pages"]["choice_asked" if on else "choice_off"].format(topic=title)
 
     def _render_page(self, name: str, locale: Locale, *, wide: bool = False, **values: object) -> str:
         return self._render_template(

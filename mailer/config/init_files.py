@@ -34,6 +34,9 @@ topic = {topic}
 locale = {locale}
 zone = {zone}
 
+# What people can choose on the unsubscribe page, with its titles; without these there is nothing to choose.
+# topics.release-notes = {{ nl = "Nieuwe versies", en = "New versions" }}
+
 # How mails look: "letter", "product", "digest", or a theme of your own (`mailer themes list`). Without it "product",
 # and "digest" for several versions in one mail.
 # theme = "letter"

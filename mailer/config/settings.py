@@ -115,10 +115,12 @@ class ServeSettings(SettingsSection):
 
 
 class TopicSettings(SettingsSection):
-    """How pages and mails call a topic, in each language."""
+    """How pages and mails call a topic, and the text that people agree to on a page, in each language."""
 
     nl: Line | None = None
     en: Line | None = None
+    wording_nl: Line | None = None
+    wording_en: Line | None = None
 
 
 UnsubscribeCheck = Literal["require", "warn", "off"]

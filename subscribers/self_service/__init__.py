@@ -1,4 +1,7 @@
-"""Signed unsubscribe links, and the effects of a click on one."""
+"""Signed unsubscribe links, and the effects of a click on one.
+
+`preferences` is imported by name: campaigns need the links alone.
+"""
 
 from __future__ import annotations
 

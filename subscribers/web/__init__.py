@@ -6,6 +6,7 @@ from subscribers.web.answers import ROBOTS, Desk
 from subscribers.web.confirm import ConfirmEndpoint
 from subscribers.web.ledger_key import ledger_key_route
 from subscribers.web.own_data import OwnDataEndpoint
+from subscribers.web.preferences import Preferences
 from subscribers.web.privacy_notice import PATH as PRIVACY_PATH
 from subscribers.web.privacy_notice import PrivacyNoticeEndpoint
 from subscribers.web.unsubscribe import (
@@ -24,6 +25,7 @@ __all__ = [
     "ConfirmEndpoint",
     "Desk",
     "OwnDataEndpoint",
+    "Preferences",
     "PrivacyNoticeEndpoint",
     "UnsubscribeEndpoint",
     "ledger_key_route",

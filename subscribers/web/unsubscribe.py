@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from starlette.requests import Request
@@ -33,8 +33,10 @@ from subscribers.self_service import (
     mask_email,
     unsubscribe,
 )
+from subscribers.self_service.preferences import TopicChoice
 from subscribers.web.answers import ANSWER_SECONDS, LARGEST_BODY, RETRY_SECONDS, page_headers
 from subscribers.web.form import UnreadableForm, read_form
+from subscribers.web.preferences import Preferences
 from templates.language import Locale
 from templates.page import Page, Pages
 
@@ -53,6 +55,8 @@ COUNTED = {
 # An invalid link, and its answer. `mailer doctor` requests it to check that the public URL leads here.
 UNKNOWN_LINK = "/u/doctor"
 UNKNOWN_LINK_STATUS = 404
+
+_ALL = frozenset({Page.ASK_ALL, Page.UNSUBSCRIBED_ALL})  # pages that are about no single topic
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +77,9 @@ class UnsubscribeEndpoint:
         keys: KeySource,
         public_url: str,
         locale: Locale,
+        preferences: Preferences,
     ) -> None:
+        self._preferences = preferences
         self._keys = keys
         self._public_url = public_url
         self._links: Links | None = None
@@ -135,45 +141,84 @@ class UnsubscribeEndpoint:
     async def _show(self, target: Target) -> Response:
         if target.is_nobody:
             return self._page(Page.PROOF, target.locale)
-        async with self._database.session() as session:
-            connection = await session.connection()
-            view = await connection.run_sync(unsubscribe.look_up, target)
-        return self._view(
-            Page.ASK if view.subscription is Subscription.ON else Page.NOT_SUBSCRIBED, target, view
-        )
+        return await self._ask(target, await self._look_up(target))
+
+    async def _ask(self, target: Target, view: View, notice: str = "") -> Response:
+        """The page with the one button that leaves all, and the topics below it."""
+        choices = await self._preferences.choices(target) if view.email is not None else []
+        on = {each.topic for each in choices if each.is_on}
+        if on - {target.topic}:
+            page = Page.ASK_ALL
+        else:
+            page = Page.ASK if view.subscription is Subscription.ON else Page.NOT_SUBSCRIBED
+        return self._view(page, target, view, choices=choices, notice=notice)
 
     async def _act(self, links: Links, token: str, target: Target, form: Mapping[str, str]) -> Response:
         if target.is_nobody:
-            if _is_one_click(form):
-                return PlainTextResponse("A proof or a test: nothing was changed.\n", headers=self._headers)
-            return self._page(Page.PROOF, target.locale)
+            return self._answer_proof(target, form)
         if _is_one_click(form):
             await self._submit(Withdrawal(target, Channel.ONE_CLICK))
             self._metrics.count(WITHDRAWALS, channel=Channel.ONE_CLICK.value)
             return PlainTextResponse("Unsubscribed.\n", headers=self._headers)
         match form.get("action"):
             case "withdraw":
-                view = await self._submit(Withdrawal(target, Channel.PAGE))
-                self._metrics.count(WITHDRAWALS, channel=Channel.PAGE.value)
-                undo_code = (
-                    links.undo_code(token, view.undoable_entry_id)
-                    if view.undoable_entry_id is not None
-                    else None
-                )
-                return self._view(Page.UNSUBSCRIBED, target, view, undo_code)
+                return await self._withdraw(links, token, target)
             case "resubscribe":
                 return await self._undo(links, token, target, form.get("undo", ""))
             case "own_data":
                 return await self._ask_own_data(target)
+            case action:
+                return await self._choose(target, action, form.get("topic", ""))
+
+    def _answer_proof(self, target: Target, form: Mapping[str, str]) -> Response:
+        if _is_one_click(form):
+            return PlainTextResponse("A proof or a test: nothing was changed.\n", headers=self._headers)
+        return self._page(Page.PROOF, target.locale)
+
+    async def _withdraw(self, links: Links, token: str, target: Target) -> Response:
+        view = await self._submit(Withdrawal(target, Channel.PAGE))
+        self._metrics.count(WITHDRAWALS, channel=Channel.PAGE.value)
+        entry_id = view.undoable_entry_id
+        undo_code = links.undo_code(token, entry_id) if entry_id is not None else None
+        return self._view(Page.UNSUBSCRIBED, target, view, undo_code)
+
+    async def _choose(self, target: Target, action: str | None, topic: str) -> Response:
+        """Turn a topic, or all of them, off; or ask by mail whether one is to be turned on."""
+        match action:
+            case "withdraw_all":
+                await self._preferences.turn_off_all(target)
+                self._metrics.count(WITHDRAWALS, channel=Channel.PAGE.value)
+                return await self._after_all(target)
+            case "turn_off":
+                title = await self._preferences.turn_off(target, topic)
+                self._metrics.count(WITHDRAWALS, channel=Channel.PAGE.value)
+                return await self._after_choice(target, title, on=False)
+            case "turn_on":
+                title = await self._preferences.turn_on(target, topic)
+                return await self._after_choice(target, title, on=True)
             case _:
                 raise UnreadableForm
+
+    async def _after_all(self, target: Target) -> Response:
+        view, choices = await self._look_up(target), await self._preferences.choices(target)
+        return self._view(Page.UNSUBSCRIBED_ALL, target, view, choices=choices)
+
+    async def _after_choice(self, target: Target, title: str, *, on: bool) -> Response:
+        notice = self._pages.choice_notice(target.locale, title, on=on)
+        return await self._ask(target, await self._look_up(target), notice)
+
+    async def _look_up(self, target: Target) -> View:
+        async with self._database.session() as session:
+            connection = await session.connection()
+            return await connection.run_sync(unsubscribe.look_up, target)
 
     async def _undo(self, links: Links, token: str, target: Target, undo_code: str) -> Response:
         try:
             entry_id = links.read_undo_code(token, undo_code)
         except InvalidToken:
             return await self._show(target)
-        wording = self._pages.consent_wording(target.locale, target.topic)
+        title = self._preferences.title(target.topic, target.locale)
+        wording = self._pages.consent_wording(target.locale, title)
         view = await self._submit(Resubscribe(target, entry_id, wording))
         if view.subscription is not Subscription.ON:
             return self._view(Page.NOT_SUBSCRIBED, target, view)
@@ -199,26 +244,34 @@ class UnsubscribeEndpoint:
     async def _submit(self, request: unsubscribe.Request) -> View:
         return await self._commits.submit(request)
 
-    def _view(self, page: Page, target: Target, view: View, undo_code: str | None = None) -> Response:
-        return self._page(
-            page,
-            target.locale,
-            address=mask_email(view.email) if view.email is not None else None,
-            topic=target.topic if view.email is not None else None,
-            undo_code=undo_code,
-        )
-
-    def _page(
+    def _view(
         self,
         page: Page,
-        locale: Locale,
-        *,
-        status: int = 200,
-        address: str | None = None,
-        topic: str | None = None,
+        target: Target,
+        view: View,
         undo_code: str | None = None,
+        *,
+        choices: Sequence[TopicChoice] = (),
+        notice: str = "",
     ) -> Response:
-        html = self._pages.render(page, locale, address=address, topic=topic, undo_code=undo_code)
+        """The answer with a page about the person of a link."""
+        locale = target.locale
+        is_known = view.email is not None
+        html = self._pages.render(
+            page,
+            locale,
+            address=mask_email(view.email) if view.email is not None else None,
+            topic=self._preferences.title(target.topic, locale) if is_known and page not in _ALL else None,
+            undo_code=undo_code,
+            choices=self._preferences.shown(choices, locale),
+            notice=notice,
+        )
+        return self._html(html, locale)
+
+    def _page(self, page: Page, locale: Locale, *, status: int = 200, address: str | None = None) -> Response:
+        return self._html(self._pages.render(page, locale, address=address), locale, status=status)
+
+    def _html(self, html: str, locale: Locale, *, status: int = 200) -> Response:
         return HTMLResponse(html, status, self._headers | {"Content-Language": locale})
 
 
