@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import gc
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
-from click.exceptions import NoSuchCommand
 
 from mailer.errors import MailerError, exhausted_limit
+from mailer.lazy_group import LazyGroup
 from mailer.output import to_json, tolerate_any_text, write_line
 
 if TYPE_CHECKING:
@@ -28,39 +27,42 @@ if TYPE_CHECKING:
 # Name -> (module and attribute of the command, first line of its help), in the order in which a newcomer needs them.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("mailer.commands.init:init", "Create the settings, the secrets and the database."),
-    "demo": ("campaigns.commands:demo", "Show the whole cycle on this machine."),
+    "demo": ("campaigns.commands.demo:demo", "Show the whole cycle on this machine."),
     "doctor": ("mailer.commands.doctor:doctor", "Check settings, secrets, database, relay and DNS."),
     "subscribers": (
-        "subscribers.commands:subscribers",
+        "subscribers.commands.people:subscribers",
         "Manage subscribers: import, sync, list, show, rectify, erase, export.",
     ),
-    "consent": ("subscribers.commands:consent", "Record, withdraw, show, prove and verify consent."),
-    "webhooks": ("subscribers.commands:webhooks", "Send each change to a consent to other systems."),
+    "consent": ("subscribers.commands.consent:consent", "Record, withdraw, show, prove and verify consent."),
+    "webhooks": ("subscribers.commands.webhooks:webhooks", "Send each change to a consent to other systems."),
     "campaigns": (
-        "campaigns.commands:campaigns",
+        "campaigns.commands.options:campaigns",
         "Create, check, approve, schedule, send and follow campaigns.",
     ),
-    "deliveries": ("campaigns.commands:deliveries_group", "Manage single deliveries: list, resolve, skip."),
+    "deliveries": (
+        "campaigns.commands.deliveries:deliveries_group",
+        "Manage single deliveries: list, resolve, skip.",
+    ),
     "digests": (
-        "campaigns.commands:digests",
+        "campaigns.commands.digests:digests",
         "Manage digests of a changelog: create, list, run, delete, resolve.",
     ),
     "themes": (
         "campaigns.commands.themes:themes",
         "Show the themes of mails, and copy one to change it: list, show, eject.",
     ),
-    "run-due": ("campaigns.commands:run_due", "Send what is due and stop; for cron."),
+    "run-due": ("campaigns.commands.due:run_due", "Send what is due and stop; for cron."),
     "status": (
-        "campaigns.commands:status_of_all",
+        "campaigns.commands.overview:status_of_all",
         "Show what is at work, what is being sent, and what needs attention.",
     ),
-    "worker": ("campaigns.commands:worker", "Send what is due, until it is stopped."),
+    "worker": ("campaigns.commands.due:worker", "Send what is due, until it is stopped."),
     "serve": ("mailer.commands.serve:serve", "Serve the unsubscribe pages."),
     "backup": ("mailer.commands.backup:backup", "Back up the database while it is used."),
-    "restore": ("campaigns.commands:restore", "Put a backup in place, and hold its campaigns."),
+    "restore": ("campaigns.commands.restore:restore", "Put a backup in place, and hold its campaigns."),
     "upgrade": ("mailer.commands.upgrade:upgrade", "Bring the database to this version."),
     "privacy": (
-        "campaigns.commands:privacy",
+        "campaigns.commands.privacy:privacy",
         "Carry out the duties of a controller under the GDPR.",
     ),
     "deploy": ("mailer.commands.deploy:deploy", "Print files for systemd, cron and reverse proxies."),
@@ -70,33 +72,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
 WEB_APPLICATION = "web:create_app"
 
 
-class LazyGroup(click.Group):
-    """A group that lists its commands without importing them, so that `mailer --help` and completion are fast."""
+class Commands(LazyGroup):
+    """All commands, with the first line of each one's help, so that `mailer --help` and completion are fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except NoSuchCommand as error:
-            raise NoSuchCommand(error.command_name, possibilities=list(COMMANDS), ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup)
+@click.group(cls=Commands, places={name: place for name, (place, _) in COMMANDS.items()})
 @click.option(
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),

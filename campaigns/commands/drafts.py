@@ -10,7 +10,6 @@ import click
 from campaigns import catalogue
 from campaigns.commands.notes_options import NotesOptions, notes_options, open_source
 from campaigns.commands.options import (
-    campaigns,
     confirm_act,
     dispatch_of,
     report_status,
@@ -25,7 +24,7 @@ from templates.lint import lint as lint_mail
 from templates.lint import lint_notes
 
 
-@campaigns.command()
+@click.command()
 @click.argument(
     "notes", type=click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True), required=False
 )
@@ -114,7 +113,7 @@ def create(
     context.report(values, said, as_json=as_json)
 
 
-@campaigns.command()
+@click.command()
 @slug_argument
 @click.option(
     "--from",
@@ -153,7 +152,7 @@ def update(context: CommandContext, slug: str, file: Path | None, version: str |
     report_status(context, slug, as_json=as_json)
 
 
-@campaigns.command()
+@click.command()
 @slug_argument
 @yes_option
 @json_option

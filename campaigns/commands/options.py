@@ -20,6 +20,7 @@ from mailer.commands import CommandContext
 from mailer.config import duration, load_settings
 from mailer.database import Database
 from mailer.errors import MailerError, Refused
+from mailer.lazy_group import LazyGroup
 
 Value = TypeVar("Value")
 
@@ -62,7 +63,27 @@ class Duration(click.ParamType[timedelta]):
             self.fail(str(error), param, ctx)
 
 
-@click.group()
+_PLACES = {
+    "create": "campaigns.commands.drafts:create",
+    "update": "campaigns.commands.drafts:update",
+    "delete": "campaigns.commands.drafts:delete",
+    "lint": "campaigns.commands.review:lint",
+    "preview": "campaigns.commands.review:preview",
+    "proof": "campaigns.commands.review:proof",
+    "approve": "campaigns.commands.review:approve",
+    "schedule": "campaigns.commands.schedule:schedule",
+    "unschedule": "campaigns.commands.schedule:unschedule",
+    "send": "campaigns.commands.sending:send",
+    "pause": "campaigns.commands.sending:pause",
+    "resume": "campaigns.commands.sending:resume",
+    "cancel": "campaigns.commands.sending:cancel",
+    "list": "campaigns.commands.status:list_campaigns",
+    "status": "campaigns.commands.status:status",
+    "report": "campaigns.commands.status:report_campaign",
+}
+
+
+@click.group(cls=LazyGroup, places=_PLACES)
 def campaigns() -> None:
     """Create, check, approve, schedule, send and follow campaigns.
 

@@ -15,7 +15,6 @@ import click
 from campaigns import catalogue
 from campaigns.commands.notes_options import NotesOptions, notes_options, open_source
 from campaigns.commands.options import (
-    campaigns,
     complete_slug,
     dispatch_of,
     report_status,
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 MAX_NAME_LENGTH = 200
 
 
-@campaigns.command()
+@click.command()
 @click.argument("slug", metavar="SLUG|FILE", shell_complete=complete_slug)
 @notes_options
 @json_option
@@ -78,7 +77,7 @@ def _lint_file(context: CommandContext, path: Path, options: NotesOptions) -> tu
     return lint_mail(rendered, image_hosts=settings.image_hosts) + lint_notes(notes)
 
 
-@campaigns.command()
+@click.command()
 @click.argument("slug", metavar="SLUG|FILE", shell_complete=complete_slug)
 @click.option(
     "--serve", is_flag=True, help="Show it on a page on this machine, which follows each saved file."
@@ -170,7 +169,7 @@ def _announce(context: CommandContext, url: str, *, open_it: bool) -> None:
         click.launch(url)
 
 
-@campaigns.command()
+@click.command()
 @slug_argument
 @click.option(
     "--to",
@@ -221,7 +220,7 @@ def proof(context: CommandContext, slug: str, addresses: tuple[str, ...], as_jso
         sys.exit(DONE_WITH_LOSSES)
 
 
-@campaigns.command()
+@click.command()
 @slug_argument
 @click.option("--as", "name", metavar="NAME", help="Who approves; the login on this machine is kept as well.")
 @json_option

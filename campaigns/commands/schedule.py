@@ -8,7 +8,6 @@ import click
 
 from campaigns.commands.options import (
     Duration,
-    campaigns,
     dispatch_of,
     preflight_of,
     report_status,
@@ -19,7 +18,7 @@ from campaigns.timing import parse_due_time
 from mailer.commands import CommandContext, json_option
 
 
-@campaigns.command()
+@click.command()
 @slug_argument
 @click.option("--at", "wall_time", required=True, metavar="TIME", help='Such as "2026-12-01 09:00".')
 @click.option("--tz", "zone", metavar="ZONE", help="IANA zone of that time; by default the settings'.")
@@ -66,7 +65,7 @@ def schedule(
     context.report(values, f"{slug}: scheduled for {due}", as_json=as_json)
 
 
-@campaigns.command()
+@click.command()
 @slug_argument
 @json_option
 @click.pass_obj

@@ -8,7 +8,6 @@ import click
 
 from campaigns import catalogue, reports, transitions
 from campaigns.commands.options import (
-    campaigns,
     confirm,
     confirm_act,
     dispatch_of,
@@ -25,7 +24,7 @@ from campaigns.notes import load_notes
 from mailer.commands import CommandContext, json_option
 
 
-@campaigns.command()
+@click.command()
 @slug_argument
 @yes_option
 @processes_option
@@ -58,7 +57,7 @@ def send(
     exit_with(context, [result])
 
 
-@campaigns.command()
+@click.command()
 @slug_argument
 @json_option
 @click.pass_obj
@@ -72,7 +71,7 @@ def pause(context: CommandContext, slug: str, as_json: bool) -> None:
     _do(context, slug, Act.PAUSE, as_json=as_json)
 
 
-@campaigns.command()
+@click.command()
 @slug_argument
 @json_option
 @click.pass_obj
@@ -92,7 +91,7 @@ def resume(context: CommandContext, slug: str, as_json: bool) -> None:
     )
 
 
-@campaigns.command()
+@click.command()
 @slug_argument
 @yes_option
 @json_option

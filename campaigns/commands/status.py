@@ -9,12 +9,12 @@ import click
 
 from campaigns import catalogue, reports
 from campaigns.campaign import Campaign
-from campaigns.commands.options import campaigns, report_status, slug_argument
+from campaigns.commands.options import report_status, slug_argument
 from campaigns.notes import load_notes
 from mailer.commands import CommandContext, format_table, json_option
 
 
-@campaigns.command("list")
+@click.command("list")
 @json_option
 @click.pass_obj
 def list_campaigns(context: CommandContext, as_json: bool) -> None:
@@ -58,7 +58,7 @@ def _description(campaign: Campaign) -> dict[str, object]:
     }
 
 
-@campaigns.command()
+@click.command()
 @slug_argument
 @json_option
 @click.pass_obj
@@ -72,7 +72,7 @@ def status(context: CommandContext, slug: str, as_json: bool) -> None:
     report_status(context, slug, as_json=as_json)
 
 
-@campaigns.command("report")
+@click.command("report")
 @slug_argument
 @json_option
 @click.pass_obj

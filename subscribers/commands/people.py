@@ -19,6 +19,7 @@ from mailer.commands import (
     write_table,
 )
 from mailer.errors import InvalidInput
+from mailer.lazy_group import LazyGroup
 from mailer.operator_log import PeopleConcerned
 from mailer.quantity import quantity
 from subscribers import people, rights
@@ -39,7 +40,6 @@ from subscribers.commands.options import (
     version_option,
     wording_option,
 )
-from subscribers.commands.sync import sync
 from subscribers.intake import Evidence, Import, encoding_name
 from subscribers.ledger import parse_note
 from subscribers.models import ConsentKind
@@ -51,7 +51,14 @@ STATES = (ConsentKind.GRANTED, ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, Cons
 SUPPRESSED = "suppressed"  # gets no mail, although consents are granted
 
 
-@click.group()
+_PLACES = {
+    "sync": "subscribers.commands.sync:sync",
+    "suppress": "subscribers.commands.suppression:suppress",
+    "lift": "subscribers.commands.suppression:lift",
+}
+
+
+@click.group(cls=LazyGroup, places=_PLACES)
 def subscribers() -> None:
     """Manage subscribers: import, sync, list, show, rectify, erase, export.
 
@@ -59,9 +66,6 @@ def subscribers() -> None:
     Example:
       mailer subscribers import people.csv --source "fair, May 2026" --wording wording.txt
     """
-
-
-subscribers.add_command(sync)
 
 
 @subscribers.command("import")

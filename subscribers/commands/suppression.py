@@ -15,14 +15,13 @@ from subscribers import rights
 from subscribers.address import EmailAddress
 from subscribers.commands.confirmation import confirm_many
 from subscribers.commands.options import address_of, email_argument, file_type, hasher_of
-from subscribers.commands.people import subscribers
 from subscribers.intake import MAX_UNCONFIRMED_PEOPLE, Refusal, as_text, read_addresses
 from subscribers.ledger import parse_note
 
 _BATCH = 1000
 
 
-@subscribers.command()
+@click.command()
 @click.argument("file", type=file_type)
 @click.option("--reason", required=True, help="Why, such as the older tool that they left.")
 @click.option("--yes", is_flag=True, help="Do not ask, also where that withdraws many consents.")
@@ -75,7 +74,7 @@ def suppress(context: CommandContext, file: Path, reason: str, yes: bool, as_jso
         raise InvalidInput("no row holds an address.", where=file.name)
 
 
-@subscribers.command()
+@click.command()
 @email_argument
 @click.option("--reason", required=True, help="Why it may be mailed again; kept without the address.")
 @json_option
