@@ -53,6 +53,13 @@ class ShownDisclosure(NamedTuple):
     ground: str
 
 
+class ShownHold(NamedTuple):
+    """What the law makes one keep: on what ground, until when."""
+
+    ground: str
+    until: str
+
+
 @dataclass(frozen=True, slots=True)
 class OwnData:
     """Everything on file about a person."""
@@ -66,3 +73,4 @@ class OwnData:
     events: Sequence[ShownEvent]
     requests: Sequence[ShownRequest]
     disclosures: Sequence[ShownDisclosure] = ()
+    holds: Sequence[ShownHold] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import click
 
@@ -15,9 +15,11 @@ from mailer.database import lock_table
 from mailer.operator_log import PeopleConcerned
 from mailer.retention import ExpiredRows
 from subscribers import account, rights
+from subscribers.commands.options import hasher_of
 from subscribers.commands.privacy import privacy
 from subscribers.people import SUBSCRIBER
-from subscribers.rights.retention import FormerPeople, PeopleWhoLeft, lifted_suppressions
+from subscribers.rights import holds
+from subscribers.rights.retention import FormerPeople, HeldErasures, PeopleWhoLeft, lifted_suppressions
 
 COMMAND = "privacy purge"
 _ONCE_A_DAY = timedelta(hours=23)  # cron's runs come at about the same time of day
@@ -41,7 +43,8 @@ def purge(context: CommandContext, dry_run: bool, as_json: bool) -> None:
       mailer privacy purge --dry-run
     """
     if dry_run:
-        kinds = [_people_who_left(context), *_other_kinds(context)]
+        now = context.now()
+        kinds = [*_people(context, now), *_other_kinds(context, now)]
         found = retention.count_expired(context.database, kinds)
         context.report(
             {"dry_run": True, "purged": found, "left": []}, _text(found, "to delete"), as_json=as_json
@@ -74,23 +77,26 @@ def purge_daily(context: CommandContext) -> None:
 
 def _purge(context: CommandContext, act_id: int) -> tuple[dict[str, int], list[str]]:
     """What was deleted, by kind, and where it may still be on disk."""
-    deliveries.seal_ended(context.database, context.now() - context.settings.retention.deliveries)
-    left_people = _people_who_left(context)
-    deleted = retention.purge_expired(context.database, [left_people, *_other_kinds(context)])
-    left = rights.erase_on_disk(context.database, *left_people.removed) if left_people.removed else []
+    now = context.now()
+    deliveries.seal_ended(context.database, now - context.settings.retention.deliveries)
+    held, left_people = _people(context, now)
+    deleted = retention.purge_expired(context.database, [held, left_people, *_other_kinds(context, now)])
+    removed = [*held.removed, *left_people.removed]
+    left = rights.erase_on_disk(context.database, *removed) if removed else []
     with context.database.write() as connection:
-        operator_log.complete(connection, act_id, PeopleConcerned.of([one.id for one in left_people.removed]))
+        operator_log.complete(connection, act_id, PeopleConcerned.of([one.id for one in removed]))
     return deleted, left
 
 
-def _people_who_left(context: CommandContext) -> PeopleWhoLeft:
-    now = context.now()
+def _people(context: CommandContext, now: datetime) -> tuple[HeldErasures, PeopleWhoLeft]:
     is_busy = deliveries.is_in_unfinished_campaign(SUBSCRIBER.c.id)
-    return PeopleWhoLeft(now - context.settings.retention.after_leaving, now, is_busy)
+    left = PeopleWhoLeft(now - context.settings.retention.after_leaving, now, is_busy)
+    return HeldErasures(hasher_of(context), now), left
 
 
-def _other_kinds(context: CommandContext) -> Sequence[ExpiredRows]:
-    now, periods = context.now(), context.settings.retention
+def _other_kinds(context: CommandContext, now: datetime) -> Sequence[ExpiredRows]:
+    """All other kinds. Ended holds come last: they say who is to be erased."""
+    periods = context.settings.retention
     return [
         FormerPeople(now - periods.proof_after_leaving, now),
         deliveries.OldDeliveries(now - periods.deliveries, deliveries.keep_seal),
@@ -99,6 +105,7 @@ def _other_kinds(context: CommandContext) -> Sequence[ExpiredRows]:
         account.old_answers(now),
         ended_tokens(now - periods.access_tokens),
         deliveries.old_workers(now - periods.workers),
+        holds.ended(now),
     ]
 
 

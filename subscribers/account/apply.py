@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from mailer.database import savepoint
 from mailer.errors import Refused
-from subscribers import ledger, people, rights, suppression
+from subscribers import former_people, ledger, people, rights, suppression
 from subscribers.account import idempotency, wordings
 from subscribers.account.overview import find_person, not_on_file
 from subscribers.account.requests import (
@@ -243,7 +243,7 @@ class AccountRequests:
         return _Done(Outcome(200, values, former), person.id)
 
     def _erase(self, connection: Connection, request: Erase, now: datetime) -> _Done:
-        person = find_person(connection, request.who)
+        person = find_person(connection, request.who) or self._find_former(connection, request.who)
         if person is None:
             self._date_suppression(connection, request.who, now, now)
             return _Done(not_on_file(request.who), None)
@@ -257,6 +257,12 @@ class AccountRequests:
         )
         idempotency.forget_subscriber(connection, person.id)
         return _Done(Outcome(204, {}, (person.email, person.email_normalised)), None)
+
+    def _find_former(self, connection: Connection, who: Who) -> Person | None:
+        """Somebody who left, of whom there still is what proves their consent."""
+        if not isinstance(who, EmailAddress):
+            return None
+        return next(iter(former_people.find(connection, who, self.hasher)), None)
 
     def _date_suppression(self, connection: Connection, who: Who, at: datetime, now: datetime) -> None:
         """Somebody who is not on file says no again: no older consent may bring them back."""

@@ -14,7 +14,6 @@ from mailer.commands import (
     CommandContext,
     json_option,
     record_act,
-    record_leaving,
     recorded_act,
     write_table,
 )
@@ -28,7 +27,6 @@ from subscribers.commands.confirmation import confirm_many
 from subscribers.commands.files import opened_people
 from subscribers.commands.options import (
     address_of,
-    dating_suppression,
     email_argument,
     hasher_of,
     language_option,
@@ -52,6 +50,7 @@ SUPPRESSED = "suppressed"  # gets no mail, although consents are granted
 
 
 _PLACES = {
+    "erase": "subscribers.commands.erasure:erase",
     "sync": "subscribers.commands.sync:sync",
     "suppress": "subscribers.commands.suppression:suppress",
     "lift": "subscribers.commands.suppression:lift",
@@ -250,37 +249,8 @@ def rectify(
         record_act(context, [former.id] if former else [], connection=connection)
     text = f"Corrected: {', '.join(changed)}." if changed else "It was so already; nothing was changed."
     left = rights.erase_on_disk(context.database, former) if former and changed else []
-    _report_left(context, left)
+    report_left(context, left)
     context.report({"changed": changed, "left": left}, text, as_json=as_json)
-
-
-@subscribers.command()
-@email_argument
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@source_option
-@json_option
-@click.pass_obj
-def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: bool) -> None:
-    """Erase a person (article 17). A keyed hash of the address remains, so that no import adds them again.
-
-    \b
-    Example:
-      mailer subscribers erase jan@example.com --yes --source "asked by email"
-    """
-    address = address_of(email)
-    if not yes:
-        click.confirm("Erase this person? It can't be undone.", abort=True, err=True)
-    with dating_suppression(context, address), context.database.write() as connection:
-        former = people.find(connection, address)
-        rights.erase(
-            connection, address, hasher=hasher_of(context), source=parse_note(source), now=context.now()
-        )
-        if former is not None:
-            record_leaving(context, connection, [former.id])
-    left = rights.erase_on_disk(context.database, former) if former else []
-    _report_left(context, left)
-    text = "Erased. Only a keyed hash of the address is left."
-    context.report({"erased": True, "left": left}, text, as_json=as_json)
 
 
 @subscribers.command()
@@ -306,7 +276,7 @@ def export(context: CommandContext, email: str | None, schema: bool, as_json: bo
     context.report(values, reporting.as_json(values), as_json=as_json)
 
 
-def _report_left(context: CommandContext, left: Sequence[str]) -> None:
+def report_left(context: CommandContext, left: Sequence[str]) -> None:
     """Report where erased data may still be on disk."""
     for place in left:
         context.console.print(f"Still on disk: {place}", markup=False)

@@ -14,6 +14,7 @@ from mailer.operator_log import PeopleConcerned
 from mailer.quantity import quantity
 from subscribers import rights
 from subscribers.commands.disclosures import disclose, show_log
+from subscribers.commands.holds import hold
 from subscribers.commands.options import file_type, hasher_of
 from subscribers.ledger import JOURNAL_NAME, read_journal
 from subscribers.rights.notice import find_version, privacy_notice
@@ -33,6 +34,7 @@ def privacy() -> None:
 
 
 privacy.add_command(disclose)
+privacy.add_command(hold)
 privacy.add_command(show_log)
 
 

@@ -68,6 +68,9 @@ def of_file(file: SubjectRecord, zone: ZoneInfo) -> str:
         f"disclosed to {act.disclosed_to} on {_moment(act.at, zone)}: {act.ground}"
         for act in file.disclosures
     ]
+    lines += [
+        f"kept until {_moment(hold.until, zone)}, for nothing else: {hold.ground}" for hold in file.held
+    ]
     for mail in file.elsewhere.get("mails", []):
         at = mail["attempted_at"]
         lines.append(f"mail {mail['campaign']}: {mail['outcome']}" + (f", {_moment(at, zone)}" if at else ""))

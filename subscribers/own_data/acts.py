@@ -37,6 +37,7 @@ class Notice(StrEnum):
     OBJECTED = "objected"
     NOT_CHECKED = "not_checked"
     ERASED = "erased"
+    HELD = "held"
 
 
 class Performed(NamedTuple):
@@ -69,8 +70,10 @@ def perform(
             if fields.get("sure") != "yes":
                 return Performed(Notice.NOT_CHECKED)
             address = _address(person)
-            rights.erase(connection, address, hasher=hasher, source=SOURCE, now=now, channel=Channel.PAGE)
-            return Performed(Notice.ERASED, person)
+            held = rights.erase(
+                connection, address, hasher=hasher, source=SOURCE, now=now, channel=Channel.PAGE
+            )
+            return Performed(Notice.HELD) if held else Performed(Notice.ERASED, person)
         case Act.EXPORT:
             return Performed(Notice.UNCHANGED)
         case _:

@@ -12,7 +12,15 @@ from subscribers.ledger import EVERY_TOPIC
 from subscribers.rights import SubjectRecord, entry_values
 from subscribers.topic import title_of
 from templates.language import Locale, format_moment, load_texts
-from templates.own_data_page import OwnData, ShownDisclosure, ShownEvent, ShownMail, ShownRequest, ShownTopic
+from templates.own_data_page import (
+    OwnData,
+    ShownDisclosure,
+    ShownEvent,
+    ShownHold,
+    ShownMail,
+    ShownRequest,
+    ShownTopic,
+)
 
 
 def overview(
@@ -79,4 +87,5 @@ def overview(
             ShownDisclosure(moment(act.at), act.disclosed_to or "", act.ground or "")
             for act in record.disclosures
         ],
+        holds=[ShownHold(hold.ground, moment(hold.until)) for hold in record.held],
     )

@@ -17,7 +17,9 @@ from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import CONSENT, READ_AHEAD, WORDING, ConsentStatus, LedgerEntry
 from subscribers.models import ConsentKind, SuppressionReason
 from subscribers.people import SUBSCRIBER, Person
+from subscribers.rights import holds
 from subscribers.rights.holders import holders_of
+from subscribers.rights.holds import Hold
 from subscribers.suppression import SUPPRESSION, Suppressed
 
 
@@ -26,7 +28,7 @@ class SubjectRecord:
     """Everything on file about a person: the four fields, the consents by topic, the ledger entries.
 
     `disclosures` are those to somebody outside, `requests` those that wait for a confirmation, and `elsewhere`
-    is what other rooms have, by its name.
+    is what other rooms have, by its name. `held` are the holds that keep the data.
     `wordings` holds the verbatim texts that the entries name, by SHA-256, and `wording_names` that SHA-256 by
     commitment; `notes` holds the notes by commitment.
     """
@@ -41,6 +43,7 @@ class SubjectRecord:
     disclosures: list[OperatorAct]
     requests: list[dict[str, Any]]
     elsewhere: dict[str, list[dict[str, Any]]]
+    held: list[Hold]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher
         operator_log.disclosures_of(connection, person.id),
         pending_requests.of_person(connection, person.id, person.email_normalised),
         {holder.name: holder.find(connection, person.id) for holder in holders_of(connection)},
+        holds.of_people(connection, [person.id]),
     )
 
 
@@ -143,6 +147,7 @@ def export_values(file: SubjectRecord) -> dict[str, Any]:
             {"at": act.at, "to": act.disclosed_to, "ground": act.ground} for act in file.disclosures
         ],
         "requests": file.requests,
+        "holds": [hold.values() for hold in file.held],
         **file.elsewhere,
     }
 

@@ -16,8 +16,11 @@ from subscribers.leaver import Leaver, LeaverKind, note_leaver
 from subscribers.ledger import EVERY_TOPIC, NewEvent
 from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.people import Person
+from subscribers.rights import holds
 from subscribers.rights.access import find
 from subscribers.rights.holders import holders_of
+from subscribers.rights.holds import Hold
+from subscribers.rights.objection import object_to_mail
 
 
 def erase(
@@ -28,23 +31,34 @@ def erase(
     source: str,
     now: datetime,
     channel: Channel = Channel.COMMAND,
-) -> None:
+) -> list[Hold]:
     """Erase a person (article 17), also what the attached holders have of them. Raises NotFound.
 
     The ledger's entries remain and no longer lead to a person; it gets an entry of the erasure. A keyed hash
     of the address remains, so that no import adds the person again. A later consent does. What proved the consents of
     somebody who left is deleted too.
+
+    Where holds stand, they are returned, and the data stay until they end; the person gets no more mail from now on.
     """
     ledger.lock(connection)
     former = former_people.find(connection, address, hasher)
-    if former and people.find(connection, address) is None:
+    on_file = people.find(connection, address)
+    held = holds.standing(connection, [one.id for one in (*former, on_file) if one is not None], now)
+    if held:
+        holds.request_erasure(connection, held, now)
+    is_held = {hold.subscriber_id for hold in held}
+    _forget_former(connection, [one for one in former if one.id not in is_held], channel, now)
+    if former and on_file is None:
         since = ledger.latest_moment(connection, [one.id for one in former], now)
-        _forget_former(connection, former, channel, now)
         suppression.add(connection, former[0].hashed, SuppressionReason.ERASED, since, now, channel=channel)
         note_leaver(connection, Leaver(*former[0].hashed, EVERY_TOPIC, LeaverKind.ERASED, now))
-        return
+        return held
     person = find(connection, address, hasher)
-    _forget_former(connection, former, channel, now)
+    if person.id in is_held:
+        object_to_mail(connection, person, source=source, now=now, channel=channel)
+        pending_requests.remove_of_address(connection, person.email_normalised)
+        note_leaver(connection, Leaver(*person.hashed, EVERY_TOPIC, LeaverKind.ERASED, now))
+        return held
     since = ledger.latest_moment(connection, [person.id], now)
     _record(connection, person.id, channel, source, now)
     for holder in holders_of(connection):
@@ -52,6 +66,7 @@ def erase(
     people.remove(connection, person.id)
     pending_requests.remove_of_address(connection, person.email_normalised)
     suppression.add(connection, person.hashed, SuppressionReason.ERASED, since, now, channel=channel)
+    return held
 
 
 def _forget_former(connection: Connection, former: Sequence[Person], channel: Channel, now: datetime) -> None:

@@ -72,6 +72,13 @@ EXPORT_SCHEMA: dict[str, Any] = {
             expires_at=_TIME,
             confirmed_at=_TIME_OR_NONE,
         ),
+        holds=_list(
+            "What the law makes one keep: on what ground, until when.",
+            ground=_TEXT,
+            until=_TIME,
+            added_at=_TIME,
+            erasure_requested_at=_TIME_OR_NONE,
+        ),
         mails=_list(
             "The mails to this person.",
             campaign=_TEXT,

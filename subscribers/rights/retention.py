@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, false, not_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, false, not_, or_, select
 
 from mailer.database import AnyOf, table
 from mailer.retention import ExpiredRows
 from subscribers import former_people, ledger, people, suppression
+from subscribers.address import AddressHasher, EmailAddress
 from subscribers.former_people import FORMER
 from subscribers.ledger import CONSENT, EVERY_TOPIC, NewEvent
 from subscribers.models import Channel, ConsentKind, SuppressionLift, SuppressionReason
 from subscribers.pending_requests import PENDING_REQUEST
 from subscribers.people import SUBSCRIBER, Person
 from subscribers.rights import holds
+from subscribers.rights.erasure import erase
 from subscribers.rights.holders import holders_of
 from subscribers.suppression import NewSuppression
 
@@ -83,13 +85,52 @@ class PeopleWhoLeft(ExpiredRows):
         return len(gone)
 
 
+class HeldErasures(ExpiredRows):
+    """People who asked for erasure while a hold stood that stands no more. Who agreed again since is left out.
+
+    `removed` collects who was erased.
+    """
+
+    def __init__(self, hasher: AddressHasher, now: datetime) -> None:
+        agreed = exists().where(CONSENT.c.subscriber_id == SUBSCRIBER.c.id, CONSENT.c.state.in_(_AGREED))
+        asked = holds.has_erasure_request(SUBSCRIBER.c.id)
+        held = holds.stands(SUBSCRIBER.c.id, now)
+        super().__init__("held_erasures", SUBSCRIBER.c.id, and_(asked, not_(held), not_(agreed)))
+        self._hasher, self._now = hasher, now
+        self.removed: list[Person] = []
+
+    def delete(self, connection: Connection, keys: Sequence[Any]) -> int:
+        """Erase them. Needs a writing transaction."""
+        ledger.lock(connection)
+        rows = connection.execute(select(SUBSCRIBER).where(AnyOf(self.key, keys), self.condition)).all()
+        for person in map(people.person_from_row, rows):
+            address = EmailAddress(person.email, person.email_normalised)
+            channel = Channel.RETENTION
+            erase(
+                connection,
+                address,
+                hasher=self._hasher,
+                source="end of a hold",
+                now=self._now,
+                channel=channel,
+            )
+            self.removed.append(person)
+        return len(rows)
+
+
 class FormerPeople(ExpiredRows):
-    """What proves the consents of people who left before `before`: nonce and notes. Whom a hold concerns waits."""
+    """What proves the consents of people who left before `before`, or who asked for erasure: nonce and notes.
+
+    Whom a hold concerns waits.
+    """
 
     def __init__(self, before: datetime, now: datetime) -> None:
         held = holds.stands(FORMER.c.subscriber_id, now)
+        asked = holds.has_erasure_request(FORMER.c.subscriber_id)
         super().__init__(
-            "proofs_after_leaving", FORMER.c.subscriber_id, and_(FORMER.c.left_at <= before, not_(held))
+            "proofs_after_leaving",
+            FORMER.c.subscriber_id,
+            and_(or_(FORMER.c.left_at <= before, asked), not_(held)),
         )
 
     def delete(self, connection: Connection, keys: Sequence[Any]) -> int:

@@ -51,6 +51,9 @@ PERSONAL: dict[str, tuple[tuple[str, ...], int]] = {
     "subscribers suppress": (("gone.txt", "--reason", "left the older list"), 1),
     "subscribers lift": (("gone@example.com", "--reason", "by mistake"), 1),
     "subscribers erase": (("person2@example.com", "--yes"), 1),
+    "privacy hold add": ((JAN, "--ground", "claim 2026/117", "--until", "2126-06-01"), 1),
+    "privacy hold list": ((), 1),
+    "privacy hold release": (("1",), 1),
     "privacy purge": ((), 0),
     "privacy replay": (("--lost",), 1),
     "backup": (("copy.db",), 4),
@@ -76,6 +79,7 @@ NOT_PERSONAL = {
         for act in ("proof", "report", "resume", "schedule", "send", "status", "unschedule")
     ),
     *("campaigns update", "privacy log", "privacy notice", "privacy register"),
+    *("themes eject", "themes list", "themes show"),
     *(f"digests {act}" for act in ("create", "delete", "list", "resolve", "run")),
 }
 
