@@ -75,9 +75,9 @@ def show(context: CommandContext, name: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def eject(context: CommandContext, name: str, new_name: str | None, as_json: bool) -> None:
-    """Copy a theme into templates_dir of the settings, where you can change it.
+    """Copy a theme into your templates, to change it.
 
-    Without templates_dir the files go into the folder "templates" beside the settings file. Files that exist are
+    The files go into templates_dir of the settings. Without it they go into the folder "templates" beside the settings file. Files that exist are
     never replaced.
 
     \b

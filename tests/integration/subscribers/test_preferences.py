@@ -161,7 +161,8 @@ async def test_a_suppressed_address_has_nothing_to_choose(sqlite_database: Datab
     async with served(sqlite_database) as site:
         hashed = address_of(site.database, PERSON)
         with site.database.write() as connection:
-            suppression.add(connection, hashed, SuppressionReason.BOUNCED, datetime.now(UTC))
+            now = datetime.now(UTC)
+            suppression.add(connection, hashed, SuppressionReason.BOUNCED, now, now, channel=Channel.BOUNCE)
         assert "turn_on" not in buttons(await site.page()).values()
 
 
