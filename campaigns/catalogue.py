@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from campaigns.campaign import Campaign
-from campaigns.models import CampaignImage, CampaignRow, CampaignState, DigestTick
+from campaigns.models import CampaignImage, CampaignRow, CampaignState, CampaignTranslation, DigestTick
 from campaigns.notes import content_hash, dump_notes
 from campaigns.source import NotesSource
 from mailer.database import table
@@ -23,9 +23,11 @@ from templates.notes import ReleaseNotes, RenderedNotes
 
 campaign = table(CampaignRow)
 image = table(CampaignImage)
+translation = table(CampaignTranslation)
 tick = table(DigestTick)
 _COLUMNS = [campaign.c[field.name] for field in fields(Campaign)]
 
+LOGO = "logo:"  # begins the source of a logo; an image beside the notes has no scheme
 SLUG = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")
 
 
@@ -92,6 +94,7 @@ def replace_notes(
     }
     connection.execute(update(campaign).where(campaign.c.id == campaign_id).values(values))
     connection.execute(delete(image).where(image.c.campaign_id == campaign_id))
+    connection.execute(delete(translation).where(translation.c.campaign_id == campaign_id))
     _store_images(connection, campaign_id, images.items())
 
 
@@ -139,9 +142,24 @@ def freeze(connection: Connection, campaign_id: int, rendered: RenderedNotes, no
     if frozen.rowcount:
         sources = {kept.content_id: source for source, kept in images_of(connection, campaign_id).items()}
         connection.execute(delete(image).where(image.c.campaign_id == campaign_id))
+        enclosed = {one.content_id: one for edition in rendered.editions for one in edition.images}
         _store_images(
-            connection, campaign_id, ((sources.get(one.content_id, ""), one) for one in rendered.images)
+            connection,
+            campaign_id,
+            ((sources.get(name, f"{LOGO}{name}"), one) for name, one in enclosed.items()),
         )
+        rows = [
+            {
+                "campaign_id": campaign_id,
+                "locale": one.locale,
+                "subject": one.subject,
+                "html": one.html,
+                "text": one.text,
+            }
+            for one in rendered.translations
+        ]
+        if rows:
+            connection.execute(insert(translation), rows)
 
 
 def frozen_content(connection: Connection, found: Campaign) -> RenderedNotes:
@@ -149,20 +167,34 @@ def frozen_content(connection: Connection, found: Campaign) -> RenderedNotes:
 
     Raises Refused if it does not match its hash, because somebody changed it in the database.
     """
-    rendered = RenderedNotes(
-        subject=found.subject or "",
-        preheader=read_mail_html(found.html or "").preheader,
-        html=found.html or "",
-        text=found.text or "",
-        images=tuple(images_of(connection, found.id).values()),
-        locale=parse_locale(found.locale),
-    )
+    images = tuple(images_of(connection, found.id).values())
+    others = connection.execute(
+        select(translation).where(translation.c.campaign_id == found.id).order_by(translation.c.locale)
+    ).all()
+    rendered = _edition(found.locale, found.subject or "", found.html or "", found.text or "", images)
+    if others:
+        translations = tuple(_edition(one.locale, one.subject, one.html, one.text, images) for one in others)
+        rendered = replace(rendered, translations=translations)
     if content_hash(rendered) != found.content_hash:
         raise Refused(
             f"The content of campaign {found.slug!r} is not what was frozen (its hash differs).",
             hint="Cancel it and create it again from the notes.",
         )
     return rendered
+
+
+def _edition(
+    locale: str, subject: str, html: str, text: str, images: tuple[InlineImage, ...]
+) -> RenderedNotes:
+    """The content in one language, with the images that it shows."""
+    return RenderedNotes(
+        subject=subject,
+        preheader=read_mail_html(html).preheader,
+        html=html,
+        text=text,
+        images=tuple(one for one in images if f"cid:{one.content_id}" in html),
+        locale=parse_locale(locale),
+    )
 
 
 def _store_images(

@@ -103,8 +103,8 @@ class CampaignRow(SQLModel, table=True):
 class CampaignImage(SQLModel, table=True):
     """An image inside the campaign's mail, as it was when the campaign was created.
 
-    `source` is its source in the notes. It is empty for the brand's logo, which is added when the content is
-    frozen.
+    `source` is its source in the notes. The brand's logos, which are added when the content is frozen, have a
+    source of their own.
     """
 
     __tablename__ = "campaign_image"
@@ -116,6 +116,20 @@ class CampaignImage(SQLModel, table=True):
     content_id: str = Field(sa_column=Column(String(100), nullable=False))
     content_type: str = Field(sa_column=Column(String(100), nullable=False))
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class CampaignTranslation(SQLModel, table=True):
+    """The frozen content of a campaign in a language beside its first one. `campaign.content_hash` covers it."""
+
+    __tablename__ = "campaign_translation"
+
+    campaign_id: int = Field(
+        sa_column=Column(BIG, ForeignKey("campaign.id", ondelete="CASCADE"), primary_key=True)
+    )
+    locale: str = Field(sa_column=Column(String(16), primary_key=True))
+    subject: str = Field(sa_column=Column(Text, nullable=False))
+    html: str = Field(sa_column=Column(Text, nullable=False))
+    text: str = Field(sa_column=Column(Text, nullable=False))
 
 
 class Schedule(SQLModel, table=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -34,10 +35,11 @@ from mailer.config import Settings
 from mailer.errors import InvalidInput
 from mailer.message import InlineImage
 from subscribers.topic import parse_topic
-from templates.language import parse_locale
+from templates.language import LOCALES, Locale, parse_locale
 from templates.markdown import Repository
 from templates.notes import ReleaseNotes, RemoteImages
 
+_LOCALE_IN_NAME = re.compile(rf"(.+)\.({'|'.join(LOCALES)})\.(?:md|markdown)", re.IGNORECASE)
 _CHANGELOG_NAME = re.compile(r"(?:change-?logs?|changes|history|news|releases)\b", re.IGNORECASE)
 _CHANGELOG_HEADING = re.compile(
     r"#\s+(?:change ?log|changes|history|news|release notes)\W*$", re.IGNORECASE | re.MULTILINE
@@ -50,7 +52,7 @@ class NotesSource:
 
     `path` is a Markdown file of its own, or the JSON of a release. With `version` or `since` it is a changelog: that
     version's section, or all releases after `since` up to `version`. `only` names kinds of change, with commas between.
-    The other options override the file.
+    The other options override the file. `translations` are the files of the same notes in other languages.
     """
 
     path: str
@@ -65,11 +67,13 @@ class NotesSource:
     only: str | None = None
     repository: str | None = None
     contributors: Literal["keep", "omit"] | None = None
+    translations: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, document: str) -> Self:
         """A source from the database."""
-        return cls(**json.loads(document))
+        values = json.loads(document)
+        return cls(**(values | {"translations": tuple(values.get("translations", ()))}))
 
     def dump(self) -> str:
         """This source as JSON, for the database."""
@@ -89,15 +93,29 @@ class NotesSource:
     ) -> tuple[ReleaseNotes, dict[str, InlineImage]]:
         """Read the notes and their images from disk; `text` is the file's text where it was read already.
 
-        Raises InvalidInput with file and line.
+        Raises InvalidInput with file and line, also for two files in one language or on two topics.
         """
+        notes, images = self._read_edition(settings, text)
+        others: list[ReleaseNotes] = []
+        for path in self.translations:
+            source = dataclasses.replace(self, path=path, locale=None, translations=())
+            other, more = source.read(settings)
+            _refuse_mismatch(notes, [notes, *others], other, images, more)
+            others.append(other)
+            images |= more
+        return dataclasses.replace(notes, translations=tuple(others)), images
+
+    def _read_edition(
+        self, settings: Settings, text: str | None = None
+    ) -> tuple[ReleaseNotes, dict[str, InlineImage]]:
+        """The notes of one file, in one language."""
         if text is None:
             text = read_source_text(Path(self.path))
         repository = Repository.parse(self.repository, where="--repository") if self.repository else None
         locale = parse_locale(self.locale) if self.locale else None
         topic = parse_topic(self.topic) if self.topic is not None else None
         defaults = Defaults(
-            locale=locale or settings.locale,
+            locale=locale or locale_in_name(self.name) or settings.locale,
             topic=topic or settings.topic,
             product=settings.brand.name,
             base_url=self.base_url,
@@ -196,3 +214,55 @@ def read_as_changelog(text: str, name: str) -> Changelog | None:
         return None
     changelog = Changelog(as_markdown(text, name), name)
     return changelog if changelog.releases else None
+
+
+def locale_in_name(name: str) -> Locale | None:
+    """The language that a file name such as ``notes.nl.md`` ends with, or None."""
+    found = _LOCALE_IN_NAME.fullmatch(name)
+    return parse_locale(found[2]) if found else None
+
+
+def name_without_locale(name: str) -> str:
+    """The name of a file without its ending, and without its language: ``notes`` of ``notes.nl.md``."""
+    found = _LOCALE_IN_NAME.fullmatch(name)
+    return found[1] if found else Path(name).stem
+
+
+def files_of_other_languages(path: Path) -> list[Path]:
+    """The files beside ``notes.nl.md`` with the same name in other languages, such as ``notes.en.md``."""
+    found = _LOCALE_IN_NAME.fullmatch(path.name)
+    if found is None:
+        return []
+    ending = path.name.rpartition(".")[2]
+    others = (path.with_name(f"{found[1]}.{locale}.{ending}") for locale in LOCALES)
+    return [other for other in others if other.name.lower() != path.name.lower() and other.is_file()]
+
+
+def _refuse_mismatch(
+    first: ReleaseNotes,
+    known: Sequence[ReleaseNotes],
+    other: ReleaseNotes,
+    images: Mapping[str, InlineImage],
+    more: Mapping[str, InlineImage],
+) -> None:
+    """Raise InvalidInput where a further file does not fit the others of its campaign."""
+    same = next((one for one in known if one.locale == other.locale), None)
+    if same is not None:
+        raise InvalidInput(
+            f"the language is {other.locale}, as in {same.origin}.",
+            where=other.origin,
+            hint='Name the files notes.nl.md and notes.en.md, or write "locale: ..." at their beginning.',
+        )
+    if other.topic != first.topic:
+        raise InvalidInput(
+            f"the topic is {other.topic!r}, but {first.topic!r} in {first.origin}.",
+            where=other.origin,
+            hint="All languages of a campaign have one topic.",
+        )
+    clash = next((name for name in images.keys() & more.keys() if images[name] != more[name]), None)
+    if clash is not None:
+        raise InvalidInput(
+            f'the image "{clash}" is another one than in {first.origin}.',
+            where=other.origin,
+            hint="Give one of the two another name.",
+        )

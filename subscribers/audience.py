@@ -23,7 +23,8 @@ SUPPRESSION = Suppression.metadata.tables["suppression"]
 class ConsentedRecipient(NamedTuple):
     """A person whose consent was read in the transaction that recorded the attempt to mail them.
 
-    `subject` is the ledger's commitment to the person who agreed, which `nonce` opens.
+    `subject` is the ledger's commitment to the person who agreed, which `nonce` opens. `wording` is the commitment to
+    the words that they agreed to; only campaigns in several languages read it.
     """
 
     delivery_id: int
@@ -35,6 +36,7 @@ class ConsentedRecipient(NamedTuple):
     address: HashedAddress
     nonce: bytes
     subject: str | None
+    wording: str | None = None
 
     def is_committed(self) -> bool:
         """Whether the ledger's commitment is to this address. It takes about 1 µs.

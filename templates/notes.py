@@ -30,6 +30,7 @@ class ReleaseNotes:
     that are not allowed: refuse the notes, replace the image by a link, or omit it. `repository` is the web address
     that ``#123``, ``@user`` and relative links belong to. With `short_references` long addresses of pull requests and
     commits are shown as ``#123`` and short hashes. Without a `theme` the settings' is used.
+    `translations` are the same notes in other languages, each without translations of its own.
     """
 
     title: str
@@ -47,6 +48,12 @@ class ReleaseNotes:
     short_references: bool = False
     theme: str | None = None
     action: Action | None = None
+    translations: tuple[ReleaseNotes, ...] = ()
+
+    @property
+    def editions(self) -> tuple[ReleaseNotes, ...]:
+        """The notes in all their languages, this one first."""
+        return (self, *self.translations)
 
     def where(self, line: int) -> str:
         """The place of the body's `line` (counted from 0) in the file."""
@@ -55,7 +62,10 @@ class ReleaseNotes:
 
 @dataclass(frozen=True, slots=True)
 class RenderedNotes:
-    """A mail before it has a recipient: `html` and `text` contain the markers of `mailer.message.Slot`."""
+    """A mail before it has a recipient: `html` and `text` contain the markers of `mailer.message.Slot`.
+
+    `translations` are the same mail in other languages.
+    """
 
     subject: str
     preheader: str
@@ -63,3 +73,9 @@ class RenderedNotes:
     text: str
     images: tuple[InlineImage, ...]
     locale: Locale
+    translations: tuple[RenderedNotes, ...] = ()
+
+    @property
+    def editions(self) -> tuple[RenderedNotes, ...]:
+        """The mail in all its languages, this one first."""
+        return (self, *self.translations)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from mailer.message import InlineImage, Slot
 from templates.brand import Brand, adjust_contrast, contrast_ratio
 from templates.environment import render_template
-from templates.language import format_long_date, load_texts
+from templates.language import Register, format_long_date, load_texts
 from templates.markdown import (
     Document,
     HtmlBody,
@@ -45,12 +45,13 @@ def render(
     image_hosts: Collection[str] = (),
     templates_dir: Path | None = None,
     theme: str = "letter",
+    register: Register = "formal",
 ) -> RenderedNotes:
     """Render the mail of a release. The same arguments give the same text, so the mail can be hashed.
 
     `images` are those beside the notes, by their source in the Markdown. Images may be fetched from
     `image_hosts`. Themes and templates in `templates_dir` take precedence over the package's. The notes may name
-    a theme of their own.
+    a theme of their own. `register` is that of the fixed texts.
 
     Raises InvalidInput with file and line for notes that can't be mailed, TemplateError for a broken
     template.
@@ -62,7 +63,7 @@ def render(
     values: dict[str, Any] = _design(look, brand) | {
         "notes": notes,
         "brand": brand,
-        "texts": load_texts(notes.locale),
+        "texts": load_texts(notes.locale, register),
         "preheader": preheader,
         "date": format_long_date(notes.date, notes.locale) if notes.date else None,
         "slots": {slot.value: slot.marker for slot in Slot},
@@ -78,7 +79,7 @@ def render(
         preheader=preheader,
         html=html,
         text=text,
-        images=_collect_images(brand, [images[source] for source in document.local_images()]),
+        images=_collect_images(html, brand, [images[source] for source in document.local_images()]),
         locale=notes.locale,
     )
 
@@ -146,7 +147,8 @@ def _worst_ground(grounds: list[str], ink: str) -> str:
     return min(grounds, key=lambda ground: contrast_ratio(ground, ink))
 
 
-def _collect_images(brand: Brand, images: list[InlineImage]) -> tuple[InlineImage, ...]:
-    """The logos and the images of the notes, each once."""
-    logos = [logo for logo in (brand.logo, brand.logo_dark if brand.logo else None) if logo]
-    return tuple({image.content_id: image for image in logos + images}.values())
+def _collect_images(html: str, brand: Brand, images: list[InlineImage]) -> tuple[InlineImage, ...]:
+    """The logos and the images of the notes that the mail shows, each once."""
+    logos = [logo for logo in (brand.logo, brand.logo_dark) if logo]
+    by_id = {image.content_id: image for image in logos + images}
+    return tuple(image for name, image in by_id.items() if f"cid:{name}" in html)

@@ -18,7 +18,7 @@ from campaigns.commands.options import (
 )
 from campaigns.lifecycle import Act
 from campaigns.notes import STDIN, render_notes
-from campaigns.source import NotesSource, read_as_changelog
+from campaigns.source import NotesSource, name_without_locale, read_as_changelog
 from mailer.commands import CommandContext, json_option
 from templates.lint import lint as lint_mail
 from templates.lint import lint_notes
@@ -26,7 +26,9 @@ from templates.lint import lint_notes
 
 @click.command()
 @click.argument(
-    "notes", type=click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True), required=False
+    "notes",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True),
+    nargs=-1,
 )
 @click.option(
     "--changelog",
@@ -44,7 +46,7 @@ from templates.lint import lint_notes
 @click.pass_obj
 def create(
     context: CommandContext,
-    notes: Path | None,
+    notes: tuple[Path, ...],
     changelog: Path | None,
     title: str | None,
     preheader: str | None,
@@ -56,16 +58,18 @@ def create(
     """Create a draft from Markdown, a changelog or a release.
 
     NOTES is a Markdown file, a changelog, or the JSON of `gh release view --json` or `glab release view --output json`;
-    "-" is standard input.
+    "-" is standard input. Several files, one a language, make one campaign; so does notes.nl.md with notes.en.md beside
+    it. Each person gets the language of the wording that they agreed to.
 
     \b
     Example:
       mailer campaigns create notes.md
+      mailer campaigns create notes.nl.md notes.en.md
       mailer campaigns create --changelog CHANGELOG.md --version 2.4.0 --locale nl
       mailer campaigns create CHANGELOG.md --since 2.3.0 --only added,changed
       gh release view v2.4.0 --json name,tagName,body,publishedAt,url | mailer campaigns create -
     """
-    path = notes or changelog
+    path = notes[0] if notes else changelog
     if path is None or (notes and changelog):
         raise click.UsageError("Give a file of notes, or --changelog FILE.")
     opened = open_source(
@@ -77,6 +81,7 @@ def create(
         title=title,
         preheader=preheader,
         topic=topic,
+        translations=notes[1:],
     )
     source, settings = opened.source, context.settings
     if notes and (options.version or options.since) and not read_as_changelog(opened.text, source.name):
@@ -90,7 +95,7 @@ def create(
     found, images = source.read(settings, opened.text)
     findings = lint_mail(render_notes(found, images, settings), image_hosts=settings.image_hosts)
     findings += lint_notes(found)
-    name = slug or catalogue.slug_of(found.version or Path(source.name).stem) or "release"
+    name = slug or catalogue.slug_of(found.version or name_without_locale(source.name)) or "release"
     kept = None if source.path == STDIN else source
     with context.database.write() as connection:
         campaign = catalogue.create(connection, name, found, images, context.now(), source=kept)
@@ -100,11 +105,14 @@ def create(
         "title": found.title,
         "version": found.version,
         "locale": found.locale,
+        "locales": [one.locale for one in found.editions],
         "topic": found.topic,
         "images": len(images),
         "findings": len(findings),
     }
     said = f"{campaign.slug}: draft of “{found.title}”"
+    if found.translations:
+        said += f" in {len(found.editions)} languages: {', '.join(one.locale for one in found.editions)}"
     if opened.chosen:
         said += f" ({opened.chosen})"
     said += f"\nNext: mailer campaigns preview {campaign.slug}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import click
 
 from campaigns.notes import STDIN, Changelog, read_source_text
-from campaigns.source import NotesSource, read_as_changelog
+from campaigns.source import NotesSource, files_of_other_languages, read_as_changelog
 from campaigns.unannounced import last_announced, offer
 from mailer.commands import CommandContext
 from mailer.errors import InvalidInput
@@ -101,18 +101,22 @@ def open_source(
     title: str | None = None,
     preheader: str | None = None,
     topic: str | None = None,
+    translations: Sequence[Path] = (),
 ) -> OpenedSource:
     """Read a file of notes, and choose what to take of it.
 
     Of a changelog without --version and --since that is the newest release, or with `since_last_campaign` all
-    releases since the last campaign. Raises InvalidInput.
+    releases since the last campaign. `translations` are the files in other languages; without them those beside the
+    file are taken, unless --locale chooses one language. Raises InvalidInput.
     """
     text = read_source_text(path)
+    others = translations or ([] if options.locale else files_of_other_languages(path))
     source = NotesSource(
         STDIN if str(path) == STDIN else str(path.resolve()),
         title=title,
         preheader=preheader,
         topic=topic,
+        translations=tuple(str(one.resolve()) for one in others),
         **dataclasses.asdict(options),
     )
     if options.version or options.since:

@@ -124,18 +124,19 @@ def preview(
     if is_file:
         from campaigns.web.preview import sample_mail  # noqa: PLC0415 - as above
 
-        name, message = (
-            catalogue.slug_of(Path(slug).stem) or "preview",
-            sample_mail(_file_source(context, Path(slug), options)),
-        )
+        source = _file_source(context, Path(slug), options)
+        mails = {catalogue.slug_of(Path(slug).stem) or "preview": sample_mail(source)}
     else:
         dispatch = dispatch_of(context)
-        name, message = slug, bytes(dispatch.composer(slug).proof(context.now())[1])
+        first, *others = dispatch.composer(slug).editions
+        mails = {slug: bytes(first.proof(context.now())[1])}
+        mails |= {f"{slug}.{one.locale}": bytes(one.proof(context.now())[1]) for one in others}
         change = _print_source_change(context, dispatch, slug)
     target = folder or Path(tempfile.mkdtemp(prefix="mailer-preview-"))
-    html, text = write_preview(message, target, name)
-    values = {"slug": slug, "html": html, "text": text, "source_changed": change}
-    context.report(values, f"{html}\n{text}", as_json=as_json)
+    written = [path for name, mail in mails.items() for path in write_preview(mail, target, name)]
+    html, text = written[:2]
+    values = {"slug": slug, "html": html, "text": text, "files": written, "source_changed": change}
+    context.report(values, "\n".join(map(str, written)), as_json=as_json)
     if open_it and sys.stdout.isatty():
         click.launch(str(html))
 
@@ -200,10 +201,11 @@ def proof(context: CommandContext, slug: str, addresses: tuple[str, ...], as_jso
     dispatch = dispatch_of(context)
     composer = dispatch.composer(slug, is_proof=True)
     change = _print_source_change(context, dispatch, slug)
-    outcomes = run(dispatch.send_proofs([composer.proof(context.now(), one) for one in recipients]))
+    proofs = [(recipient, edition) for recipient in recipients for edition in composer.editions]
+    outcomes = run(dispatch.send_proofs([edition.proof(context.now(), one) for one, edition in proofs]))
     results = [
-        {"to": recipient, "accepted": accepted, "reply": reply}
-        for recipient, (accepted, reply) in zip(recipients, outcomes, strict=True)
+        {"to": recipient, "locale": edition.locale, "accepted": accepted, "reply": reply}
+        for (recipient, edition), (accepted, reply) in zip(proofs, outcomes, strict=True)
     ]
     failed = sum(not accepted for accepted, _ in outcomes)
     values = {

@@ -127,7 +127,7 @@ def _ask(context: CommandContext, slug: str) -> None:
         "From": settings.sender,
         "Reply-To": settings.reply_to or "none; replies go to From",
         "Unsubscribe": f"{settings.public_url}/u/",
-        "Language": campaign.locale,
+        "Language": ", ".join(one.locale for one in load_notes(campaign.notes).editions),
         "Topic": campaign.topic,
         "Audience": f"{status.audience:,} who agreed to {campaign.topic}",
         "Relay": ", ".join(relays),

@@ -35,7 +35,7 @@ def list_campaigns(context: CommandContext, as_json: bool) -> None:
         (
             campaign.slug,
             counts.state,
-            campaign.locale,
+            ", ".join(one.locale for one in load_notes(campaign.notes).editions),
             f"{(campaign.started_at or campaign.created_at).astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}",
             counts.counts(),
             load_notes(campaign.notes).title,
@@ -51,6 +51,7 @@ def _description(campaign: Campaign) -> dict[str, object]:
     return {
         "title": load_notes(campaign.notes).title,
         "locale": campaign.locale,
+        "locales": [one.locale for one in load_notes(campaign.notes).editions],
         "topic": campaign.topic,
         "created_at": campaign.created_at,
         "started_at": campaign.started_at,

@@ -40,11 +40,15 @@ from subscribers.audience import consented
 
 @dataclass(frozen=True, slots=True)
 class ClaimContext:
-    """The worker and the campaign of some claims, and the topic of the consent that they need."""
+    """The worker and the campaign of some claims, and the topic of the consent that they need.
+
+    `reads_wordings`: the campaign has several languages, so the gate returns the wording of each consent.
+    """
 
     worker_id: int
     campaign_id: int
     topic: str
+    reads_wordings: bool = False
 
 
 def claim(connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:

@@ -26,7 +26,7 @@ from campaigns.models import CampaignState, DeliveryState
 from mailer.database import AnyOf, Prepared, is_postgresql, pipelined
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient, consented
-from subscribers.ledger import newest_entry_id, subject_of
+from subscribers.ledger import consented_wording, newest_entry_id, subject_of
 
 
 class Attempt(NamedTuple):
@@ -68,9 +68,10 @@ def attempt(
     with pipelined(connection):
         if is_postgresql(connection):
             _HOLD_CONSENTS.run(connection, {"ids": delivery_ids, "topic": context.topic})
-        passed = _GATE.rows(connection, values)
+        passed = (_GATE_WITH_WORDINGS if context.reads_wordings else _GATE).rows(connection, values)
     answers: dict[int, Answer] = {}
-    for row in map(_PassedRow._make, passed):
+    for columns in passed:
+        row = _PassedRow(*columns)
         recipient = ConsentedRecipient(
             row.delivery_id,
             row.subscriber_id,
@@ -81,6 +82,7 @@ def attempt(
             HashedAddress(row.address_hash, row.key_id),
             row.nonce,
             row.subject,
+            row.wording,
         )
         answers[row.delivery_id] = Attempt(recipient, row.attempts, row.first_attempted_at or now)
     if stopped := [number for number in delivery_ids if number not in answers]:
@@ -105,9 +107,10 @@ class _PassedRow(NamedTuple):
     key_id: str
     nonce: bytes
     subject: str | None
+    wording: str | None = None
 
 
-def _passed_column(field: str) -> ColumnElement[Any]:
+def _passed_column(field: str) -> ColumnElement[Any]:  # noqa: PLR0911 - one for each field
     match field:
         case "attempts" | "subscriber_id":
             return delivery.c[field]
@@ -120,12 +123,14 @@ def _passed_column(field: str) -> ColumnElement[Any]:
             return select(nonce).where(subscriber.c.id == delivery.c.subscriber_id).scalar_subquery()
         case "subject":
             return subject_of(delivery.c.ledger_entry)
+        case "wording":
+            return consented_wording(bindparam("topic"), delivery.c.subscriber_id)
         case _:
             person = select(subscriber.c[field]).where(subscriber.c.id == delivery.c.subscriber_id)
             return person.scalar_subquery()
 
 
-def _gate() -> ReturningUpdate[Any]:
+def _gate(fields: Sequence[str] = _PassedRow._fields[:-1]) -> ReturningUpdate[Any]:
     now = instant("now")
     sending = select(campaign.c.id).where(
         campaign.c.id == delivery.c.campaign_id, campaign.c.state == CampaignState.SENDING
@@ -146,11 +151,12 @@ def _gate() -> ReturningUpdate[Any]:
             first_attempted_at=func.coalesce(delivery.c.first_attempted_at, now),
             ledger_entry=newest_entry_id(delivery.c.subscriber_id),
         )
-        .returning(*(_passed_column(field) for field in _PassedRow._fields))
+        .returning(*(_passed_column(field) for field in fields))
     )
 
 
 _GATE = Prepared(_gate())
+_GATE_WITH_WORDINGS = Prepared(_gate(_PassedRow._fields))
 
 
 # PostgreSQL only: a concurrent withdrawal commits either before the gate reads or after the gate commits.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from campaigns.notes.formats import as_markdown
 from campaigns.notes.text import read_source_text
@@ -25,24 +26,30 @@ _MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GI
 
 
 def dump_notes(notes: ReleaseNotes) -> str:
-    """The notes as JSON, for the database."""
-    values = asdict(notes)
-    return json.dumps(values | {"date": notes.date.isoformat() if notes.date else None}, ensure_ascii=False)
+    """The notes in all their languages as JSON, for the database."""
+    return json.dumps(_values(notes), ensure_ascii=False)
 
 
 def load_notes(document: str) -> ReleaseNotes:
     """Notes from the database."""
-    values = json.loads(document)
+    return _notes(json.loads(document))
+
+
+def _values(notes: ReleaseNotes) -> dict[str, Any]:
+    return asdict(replace(notes, translations=())) | {
+        "date": notes.date.isoformat() if notes.date else None,
+        "translations": [_values(one) for one in notes.translations],
+    }
+
+
+def _notes(values: dict[str, Any]) -> ReleaseNotes:
     day, action = values["date"], values.get("action")
-    return ReleaseNotes(
-        **(
-            values
-            | {
-                "date": date.fromisoformat(day) if day else None,
-                "action": Action(**action) if action else None,
-            }
-        )
-    )
+    read = {
+        "date": date.fromisoformat(day) if day else None,
+        "action": Action(**action) if action else None,
+        "translations": tuple(map(_notes, values.get("translations", ()))),
+    }
+    return ReleaseNotes(**(values | read))
 
 
 def read_text(path: Path) -> str:
@@ -139,24 +146,31 @@ def brand_of(settings: Settings) -> Brand:
 
 
 def render_notes(notes: ReleaseNotes, images: Mapping[str, InlineImage], settings: Settings) -> RenderedNotes:
-    """Render the notes as a mail with open slots. Raises InvalidInput or TemplateError with file and line."""
+    """Render the notes in all their languages, with open slots. Raises InvalidInput or TemplateError with file and line."""
     from templates.render import render  # noqa: PLC0415 - Jinja2 and MJML are slow to import, and frozen mail needs neither
 
-    return render(
-        notes,
-        brand_of(settings),
-        images=images,
-        image_hosts=settings.image_hosts,
-        templates_dir=settings.templates_dir,
-        theme=settings.theme or DEFAULT_THEME,
+    brand = brand_of(settings)
+    first, *others = (
+        render(
+            edition,
+            brand,
+            images=images,
+            image_hosts=settings.image_hosts,
+            templates_dir=settings.templates_dir,
+            theme=settings.theme or DEFAULT_THEME,
+            register=settings.form_of_address,
+        )
+        for edition in notes.editions
     )
+    return replace(first, translations=tuple(others))
 
 
 def content_hash(rendered: RenderedNotes) -> str:
-    """The SHA-256 (hex) of the whole content that recipients get."""
+    """The SHA-256 (hex) of the whole content that recipients get, in all its languages."""
     parts = [rendered.subject, rendered.html, rendered.text]
     parts += [
         f"{image.content_id} {image.content_type} {hashlib.sha256(image.data).hexdigest()}"
         for image in sorted(rendered.images, key=lambda image: image.content_id)
     ]
+    parts += [f"{one.locale} {content_hash(one)}" for one in rendered.translations]
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()

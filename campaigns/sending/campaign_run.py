@@ -23,6 +23,7 @@ from mailer.database import Clock, Database, installation_id, record_signing_key
 from mailer.errors import MailerError, Refused
 from mailer.limits import Throttle
 from mailer.smtp.relays import Relays
+from subscribers.ledger import languages_of_wordings
 
 BEAT_SECONDS = 1.0
 WINDOW_CHECK_SECONDS = 0.5  # between two looks at the send window
@@ -56,11 +57,21 @@ class CampaignRuns:
             record_signing_key(connection, self._settings.keys(), now)
             worker_id = workers.register(connection, workers.Process.current(), now, self._lease)
             installation = installation_id(connection)
+            has_translations = bool(rendered.translations)
+            wordings = languages_of_wordings(connection, campaign.topic) if has_translations else {}
         try:
             composer = Composer(
-                campaign.id, slug, campaign.topic, rendered, self._settings, installation=installation
+                campaign.id,
+                slug,
+                campaign.topic,
+                rendered,
+                self._settings,
+                installation=installation,
+                wordings=wordings,
             )
-            context = deliveries.ClaimContext(worker_id, campaign.id, campaign.topic)
+            context = deliveries.ClaimContext(
+                worker_id, campaign.id, campaign.topic, reads_wordings=has_translations
+            )
             tally = await self._send(context, composer, watch, self._window(campaign))
         finally:
             self._end_worker(worker_id)

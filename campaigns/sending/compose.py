@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -26,8 +28,10 @@ from mailer.smtp import Envelope
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient
 from subscribers.self_service import NO_ADDRESS, Links
-from templates.language import Locale, greet
+from templates.language import Locale, Register, greet
 from templates.notes import RenderedNotes
+
+_NO_WORDINGS: Mapping[str, str] = MappingProxyType({})
 
 
 class Addressee(Protocol):
@@ -60,7 +64,10 @@ def example(locale: Locale) -> Example:
 
 
 class Composer:
-    """Composes the mails of one campaign. The parts that all mails share are made once, here.
+    """Composes the mails of one campaign in one language, and those of its other languages.
+
+    What all mails share is made once, here. `wordings` has the language of each wording that people agreed to, by its
+    commitment: a person gets the language of their wording, else the settings', else the campaign's first.
 
     Raises what `compile_skeleton` raises, and ConfigurationError for an invalid sender, key or address.
     """
@@ -74,9 +81,13 @@ class Composer:
         settings: Settings,
         *,
         installation: str,
+        wordings: Mapping[str, str] = _NO_WORDINGS,
     ) -> None:
         sender = settings.sender
-        self._topic, self._locale = topic, rendered.locale
+        by_locale = {edition.locale: edition for edition in rendered.editions}
+        main = by_locale.pop(settings.locale, None) or by_locale.pop(rendered.locale)
+        self._topic, self._locale = topic, main.locale
+        self._register: Register = settings.form_of_address
         self._message_ids = MessageIds(settings.keys(), campaign_id, sender.domain)
         self._links = Links(key_source(settings), installation, settings.public_url)
         self._sender = sender.email
@@ -84,11 +95,40 @@ class Composer:
             ReturnPaths(settings.keys(), settings.return_path) if settings.return_path else None
         )
         keys = [dkim.Signer(key) for key in dkim_keys.read(settings.dkim)]
-        self._skeleton = compile_skeleton(campaign_mail(slug, topic, rendered, settings), keys)
+        self._skeleton = compile_skeleton(campaign_mail(slug, topic, main, settings), keys)
+        self._others = [
+            Composer(
+                campaign_id,
+                slug,
+                topic,
+                replace(edition, translations=()),
+                settings,
+                installation=installation,
+            )
+            for edition in by_locale.values()
+        ]
+        self._by_wording: dict[str | None, Composer] = {
+            wording: other
+            for wording, language in wordings.items()
+            for other in self._others
+            if language.partition("-")[0].lower() == other.locale
+        }
         self._through = {
-            name: Composer(campaign_id, slug, topic, rendered, own, installation=installation)
+            name: Composer(
+                campaign_id, slug, topic, rendered, own, installation=installation, wordings=wordings
+            )
             for name, own in settings.per_sender().items()
         }
+
+    @property
+    def locale(self) -> Locale:
+        """The language of people whose wording has no language of this campaign."""
+        return self._locale
+
+    @property
+    def editions(self) -> tuple[Composer, ...]:
+        """A composer for each language of the campaign."""
+        return (self, *self._others)
 
     def through(self, relay: str) -> Composer:
         """The skeleton for mails through `relay`, which may have its own sender."""
@@ -99,7 +139,8 @@ class Composer:
 
         Raises InvalidInput where the recipient's fields can't be sent.
         """
-        return self._compose(
+        composer = self._by_wording.get(recipient.wording, self)
+        return composer._compose(  # noqa: SLF001 - the composer of another language
             recipient.delivery_id, recipient.subscriber_id, recipient.address, recipient, now
         )
 
@@ -121,7 +162,7 @@ class Composer:
             self._message_ids.of(delivery_id),
             now,
             self._links.url(subscriber_id, address, self._topic, self._locale),
-            greet(self._locale, person.salutation, person.first_name, person.surname),
+            greet(self._locale, person.salutation, person.first_name, person.surname, self._register),
         )
         return_path = self._return_paths.of(delivery_id) if self._return_paths else self._sender
         return Envelope(return_path, person.email), self._skeleton.fill(personal)

@@ -37,7 +37,7 @@ class Preparation:
             notes, images_now = source.read(self._settings)
         except MailerError as error:
             return f"The source can't be read any more: {error.message}."
-        kept = {image.content_id for name, image in images.items() if name}
+        kept = {image.content_id for name, image in images.items() if not name.startswith(catalogue.LOGO)}
         if dump_notes(notes) == campaign.notes and {one.content_id for one in images_now.values()} == kept:
             return None
         return f"{source.path} has changed since. Take the change over with `mailer campaigns update {slug}`."
@@ -63,7 +63,9 @@ class Preparation:
         """
         rendered = self.rendered(slug)
         if is_proof:
-            rendered = replace(rendered, subject=f"{PROOF_MARKS[rendered.locale]} {rendered.subject}")
+            rendered = replace(
+                _mark_as_proof(rendered), translations=tuple(map(_mark_as_proof, rendered.translations))
+            )
         with self._database.read() as connection:
             campaign = catalogue.find(connection, slug)
             installation = installation_id(connection)
@@ -83,12 +85,17 @@ class Preparation:
         return rendered
 
 
+def _mark_as_proof(rendered: RenderedNotes) -> RenderedNotes:
+    return replace(rendered, subject=f"{PROOF_MARKS[rendered.locale]} {rendered.subject}")
+
+
 def refuse_unsendable(
     slug: str, topic: str, rendered: RenderedNotes, settings: Settings, now: datetime
 ) -> None:
     """Raise Refused if lint finds an error, or the composer's error if it can't compose a mail."""
     refuse_errors(slug, lint(rendered, image_hosts=settings.image_hosts))
-    Composer(0, slug, topic, rendered, settings, installation="").proof(now)  # its link belongs to nobody
+    for composer in Composer(0, slug, topic, rendered, settings, installation="").editions:
+        composer.proof(now)  # its link belongs to nobody
 
 
 def refuse_errors(slug: str, findings: tuple[Finding, ...]) -> None:

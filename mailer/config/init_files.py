@@ -37,6 +37,9 @@ zone = {zone}
 # What people can choose on the unsubscribe page, with its titles; without these there is nothing to choose.
 # topics.release-notes = {{ nl = "Nieuwe versies", en = "New versions" }}
 
+# How people are greeted: "formal" (Geachte mevrouw De Vries, Dear Ms de Vries) or "informal" (Beste Zoë, Hi Zoë).
+# form_of_address = "formal"
+
 # How mails look: "letter", "product", "digest", or a theme of your own (`mailer themes list`). Without it "product",
 # and "digest" for several versions in one mail.
 # theme = "letter"

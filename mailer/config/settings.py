@@ -141,6 +141,7 @@ class Settings(BaseSettings):
     list_id: Line | None = None
     topic: Topic = "release-notes"
     locale: Literal["nl", "en"] = "en"
+    form_of_address: Literal["formal", "informal"] = "formal"
     zone: Zone = "Europe/Amsterdam"
     require_approval: bool = False
     digest_pre_releases: bool = False

@@ -41,6 +41,28 @@ def subject_of(entry_id: ColumnElement[Any]) -> ScalarSelect[str]:
     return select(cited.c.subject).where(cited.c.entry_id == entry_id).scalar_subquery()
 
 
+def consented_wording(topic: ColumnElement[str], subscriber_id: ColumnElement[int]) -> ScalarSelect[str]:
+    """The commitment to the wording that a person agreed to for `topic`, for a statement that gives `subscriber_id`."""
+    entry = select(EVENT.c.id.label("agreed_id"), EVENT.c.wording).subquery()
+    agreed = select(
+        CONSENT.c.event_id.label("agreed_event_id"),
+        CONSENT.c.subscriber_id.label("agreed_subscriber_id"),
+        CONSENT.c.topic.label("agreed_topic"),
+    ).subquery()
+    found = select(entry.c.wording).join(agreed, agreed.c.agreed_event_id == entry.c.agreed_id)
+    return found.where(
+        agreed.c.agreed_subscriber_id == subscriber_id, agreed.c.agreed_topic == topic
+    ).scalar_subquery()
+
+
+def languages_of_wordings(connection: Connection, topic: str) -> dict[str, str]:
+    """The language of each wording for `topic`, by its commitment."""
+    rows = connection.execute(
+        select(WORDING.c.commitment, WORDING.c.language).where(WORDING.c.topic == topic)
+    )
+    return {row.commitment: row.language for row in rows}
+
+
 def statuses(connection: Connection, subscriber_ids: Collection[int]) -> Statuses:
     """Where these people stand, on every topic there is a consent for."""
     rows = _STATUSES.rows(connection, {"subscribers": list(subscriber_ids)})

@@ -11,6 +11,7 @@ from templates.language.period import period_text
 from templates.language.texts import (
     LOCALES,
     Locale,
+    Register,
     Texts,
     TextSection,
     format_long_date,
@@ -24,6 +25,7 @@ __all__ = [
     "LOCALES",
     "TIME_FORMS",
     "Locale",
+    "Register",
     "TextSection",
     "Texts",
     "country_name",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import assert_never
 
-from templates.language.texts import Locale
+from templates.language.texts import Locale, Register
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +45,34 @@ _IGNORED_WORDS = frozenset({"de", "den", "geachte", "beste", "dear", "drs", "ir"
 _PARTICLE = re.compile(r"\w+ |[dl]['’]")
 
 
-def greet(locale: Locale, salutation: str | None, first_name: str | None, surname: str | None) -> str:
+def greet(
+    locale: Locale,
+    salutation: str | None,
+    first_name: str | None,
+    surname: str | None,
+    register: Register = "formal",
+) -> str:
     """The greeting without the comma after it: ``Geachte mevrouw De Vries``, ``Dear Ms de Vries``.
 
     The salutation may be in either language, with or without full stops, in upper or lower case. Without a
     usable salutation the greeting has the first name (``Beste Zoë``, ``Dear Zoë``); without a first name it
-    is neutral (``Beste lezer``, ``Dear reader``).
+    is neutral (``Beste lezer``, ``Dear reader``). The informal register has the first name (``Beste Zoë``, ``Hi Zoë``)
+    where it is known.
     """
+    given_name = _clean_name(first_name)
+    if register == "informal" and given_name:
+        return f"{'Beste' if locale == 'nl' else 'Hi'} {given_name}"
     family_name = _clean_name(surname)
     honorific = _find_honorific(salutation or "", locale)
     match locale:
         case "nl":
             if family_name and honorific and honorific.nl:
                 return f"Geachte {honorific.nl} {capitalise_particle(family_name)}"
-            return f"Beste {_clean_name(first_name) or 'lezer'}"
+            return f"Beste {given_name or 'lezer'}"
         case "en":
             if family_name and honorific:
                 return f"Dear {honorific.en} {family_name}"
-            return f"Dear {_clean_name(first_name) or 'reader'}"
+            return f"Dear {given_name or 'reader'}"
         case _:
             assert_never(locale)
 

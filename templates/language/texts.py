@@ -19,6 +19,7 @@ from babel.dates import format_date, format_datetime
 from mailer.errors import InvalidInput, TemplateError
 
 Locale: TypeAlias = Literal["nl", "en"]
+Register: TypeAlias = Literal["formal", "informal"]
 LOCALES: tuple[Locale, ...] = get_args(Locale)
 
 
@@ -64,10 +65,14 @@ class Texts(Mapping[str, TextSection]):
 
 
 @cache
-def load_texts(locale: Locale) -> Texts:
-    """The texts of one language."""
+def load_texts(locale: Locale, register: Register = "formal") -> Texts:
+    """The texts of one language. In the informal register those of the section ``[informal]`` replace those of mails."""
     source = files("templates").joinpath("language", "locale", f"{locale}.toml").read_text(encoding="utf-8")
-    return Texts(locale, tomllib.loads(source))
+    sections = tomllib.loads(source)
+    informal = sections.pop("informal")
+    if register == "informal":
+        sections["mail"] |= informal
+    return Texts(locale, sections)
 
 
 def parse_locale(value: str, *, where: str | None = None) -> Locale:

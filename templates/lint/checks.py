@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
@@ -57,9 +57,14 @@ _Check = Callable[[RenderedNotes, MailContents, Collection[str]], Iterator[Findi
 
 
 def lint(rendered: RenderedNotes, *, image_hosts: Collection[str] = ()) -> tuple[Finding, ...]:
-    """The findings about a mail, errors first. A mail may fetch images from `image_hosts` only."""
-    contents = read_mail_html(rendered.html)
-    findings = [finding for check in _CHECKS for finding in check(rendered, contents, image_hosts)]
+    """The findings about a mail in all its languages, errors first. A mail may fetch images from `image_hosts` only."""
+    findings: list[Finding] = []
+    for edition in rendered.editions:
+        contents = read_mail_html(edition.html)
+        found = [finding for check in _CHECKS for finding in check(edition, contents, image_hosts)]
+        if rendered.translations:
+            found = [replace(one, where=f"{one.where} ({edition.locale})") for one in found]
+        findings += found
     return tuple(sorted(findings, key=lambda finding: finding.severity is Severity.WARNING))
 
 

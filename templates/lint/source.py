@@ -31,7 +31,7 @@ _MAX_SHOWN_CHARACTERS = 40
 
 def lint_notes(notes: ReleaseNotes) -> tuple[Finding, ...]:
     """The warnings about the notes' Markdown, in order, each with file and line. Code is not checked."""
-    return tuple(_findings(notes))
+    return tuple(finding for edition in notes.editions for finding in _findings(edition))
 
 
 def _findings(notes: ReleaseNotes) -> Iterator[Finding]:

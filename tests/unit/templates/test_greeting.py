@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from templates.language import greet
+from templates.language import greet, load_texts
 from templates.language.greeting import capitalise_particle
 
 ANYTHING = st.none() | st.text(max_size=30)
@@ -97,3 +97,21 @@ def test_a_greeting_is_one_line_of_words_whatever_the_fields_hold(locale, saluta
     assert said == " ".join(said.split())
     assert said.split()[0] in {"Geachte", "Beste", "Dear"}
     assert len(said.split()) > 1
+
+
+@pytest.mark.parametrize(
+    ("locale", "first_name", "greeting"),
+    [
+        ("nl", "Zoë", "Beste Zoë"),
+        ("en", "Zoë", "Hi Zoë"),
+        ("nl", "", "Geachte mevrouw De Vries"),
+        ("en", "-", "Ms"),
+    ],
+)
+def test_the_informal_register_greets_by_the_first_name(locale, first_name, greeting):
+    assert greeting in greet(locale, "mevrouw", first_name, "de Vries", "informal")
+
+
+def test_the_informal_texts_say_je():
+    assert "Je ontvangt" in load_texts("nl", "informal")["mail"]["why"]
+    assert "U ontvangt" in load_texts("nl")["mail"]["why"]

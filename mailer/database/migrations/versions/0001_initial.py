@@ -199,6 +199,21 @@ def _create_tables() -> None:
         ),
         sa.PrimaryKeyConstraint("campaign_id", "source", name=op.f("pk_campaign_image")),
     )
+    op.create_table(
+        "campaign_translation",
+        sa.Column("campaign_id", BIG, nullable=False),
+        sa.Column("locale", sa.String(length=16), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("html", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+            name=op.f("fk_campaign_translation_campaign_id_campaign"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("campaign_id", "locale", name=op.f("pk_campaign_translation")),
+    )
     _create_ledger()
     op.create_table(
         "delivery",

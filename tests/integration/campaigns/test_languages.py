@@ -1,0 +1,167 @@
+"""One campaign in several languages: each person gets that of the wording they agreed to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from campaigns import catalogue
+from campaigns.catalogue import translation
+from campaigns.notes import render_notes
+from campaigns.sending import Composer
+from campaigns.source import NotesSource, files_of_other_languages
+from mailer.config import Settings
+from mailer.database import Database
+from mailer.errors import InvalidInput, Refused
+from subscribers import ledger
+from subscribers.address import HashedAddress
+from subscribers.audience import ConsentedRecipient
+from subscribers.ledger import NewEvent
+from subscribers.models import Channel, ConsentKind
+from tests.support.campaign import NOTES, TOPIC, dispatch_for, draft, send, settings_for, subscribe
+from tests.support.keyboard import keyboard_for
+from tests.support.relay import FaultyRelay
+from tests.support.signed import sign_as_commands_do
+
+DUTCH = replace(
+    NOTES,
+    title="Versie 2.4.0",
+    locale="nl",
+    body="## Toegevoegd\n\n- Een [ding](https://example.com/ding).\n",
+)
+LANGUAGES = ["nl", "en", "nl-BE", "de", ""]
+
+
+def agree_in(database: Database, people: list[int], languages: list[str]) -> None:
+    """Let each person agree to a wording in a language of their own."""
+    now = datetime.now(UTC)
+    sign_as_commands_do(database)
+    with database.write() as connection:
+        for number, language in zip(people, languages, strict=True):
+            wording = ledger.store_wording(
+                connection, f"Yes ({language}).", now, topic=TOPIC, language=language
+            )
+            event = NewEvent(number, TOPIC, ConsentKind.GRANTED, now, Channel.PAGE, wording)
+            ledger.append(connection, [event], now)
+
+
+@pytest.mark.parametrize(
+    ("locale", "subjects"),
+    [
+        ("en", ["Versie 2.4.0", "Version 2.4.0", "Versie 2.4.0", "Version 2.4.0", "Version 2.4.0"]),
+        ("nl", ["Versie 2.4.0", "Version 2.4.0", "Versie 2.4.0", "Versie 2.4.0", "Versie 2.4.0"]),
+    ],
+)
+async def test_each_person_gets_the_language_of_their_wording_else_that_of_the_settings(
+    database: Database, locale: str, subjects: list[str]
+) -> None:
+    agree_in(database, subscribe(database, 5, topic="other"), LANGUAGES)
+    draft(database, notes=replace(NOTES, translations=(DUTCH,)))
+    async with FaultyRelay(pipelining=True) as relay:
+        tally = await send(dispatch_for(database, settings_for(relay.port, locale=locale)))
+    assert tally.error is None
+    mails = {
+        mail.recipient: message_from_bytes(mail.content, policy=policy.default) for mail in relay.accepted
+    }
+    got = [mails[f"person{number}@example.com"] for number in range(1, 6)]
+    assert [mail["Subject"] for mail in got] == subjects
+    for mail, subject in zip(got, subjects, strict=True):
+        is_dutch = subject.startswith("Versie")
+        assert mail["Content-Language"] == ("nl" if is_dutch else "en")
+        text = mail.get_body(("plain",)).get_content()
+        assert ("Geachte mevrouw De Vries" in text) is is_dutch
+        assert ("Uitschrijven: " in text) is is_dutch
+        assert ("Toegevoegd" in text) is is_dutch
+
+
+def test_a_changed_translation_is_not_sent(sqlite_database: Database) -> None:
+    subscribe(sqlite_database, 1)
+    draft(sqlite_database, notes=replace(NOTES, translations=(DUTCH,)))
+    dispatch = dispatch_for(sqlite_database, settings_for(25))
+    dispatch.approve("notes")
+    assert [edition.locale for edition in dispatch.rendered("notes").editions] == ["en", "nl"]
+    with sqlite_database.write() as connection:
+        connection.execute(update(translation).values(subject="Another"))
+    with sqlite_database.read() as connection, pytest.raises(Refused, match="not what was frozen"):
+        catalogue.frozen_content(connection, catalogue.find(connection, "notes"))
+
+
+def test_lint_checks_every_language(sqlite_database: Database) -> None:
+    draft(
+        sqlite_database,
+        notes=replace(NOTES, translations=(replace(DUTCH, body="- TODO: [hier](https://example.com)"),)),
+    )
+    found = {
+        (one.code, one.where) for one in dispatch_for(sqlite_database, settings_for(25)).findings("notes")
+    }
+    assert {("placeholder", "HTML (nl)"), ("link-vague", "HTML (nl)")} <= found
+
+
+def test_a_mail_through_a_relay_with_its_own_sender_has_the_same_language() -> None:
+    relays = {name: {"host": "127.0.0.1", "port": 25, "security": "none"} for name in ("first", "second")}
+    relays["second"]["sender"] = "Second <second@example.com>"
+    settings = Settings(
+        secret_keys="a-secret-key-that-is-long-enough-for-tests",
+        sender="Acme <notes@example.com>",
+        public_url="https://example.com",
+        relays=relays,
+    )
+    rendered = render_notes(replace(NOTES, translations=(DUTCH,)), {}, settings)
+    composer = Composer(5, "notes", TOPIC, rendered, settings, installation="", wordings={"w": "nl"})
+    zoe = ConsentedRecipient(
+        7, 3, "", "Zoë", "", "zoe@example.org", HashedAddress("ab" * 32, "cd" * 8), b"", None, "w"
+    )
+    _, content = composer.through("second").compose(zoe, datetime.now(UTC))
+    assert b"Subject: Versie 2.4.0" in bytes(content)
+    assert b"second@example.com" in bytes(content)
+
+
+class TestFiles:
+    def write(self, folder: Path, name: str, locale: str, **front: str) -> Path:
+        lines = [f"{key}: {value}" for key, value in front.items()]
+        path = folder / name
+        path.write_text(
+            "\n".join(["---", f"title: Title {locale}", *lines, "---", f"Text {locale}."]), encoding="utf-8"
+        )
+        return path
+
+    def test_a_file_beside_in_another_language_belongs_to_the_campaign(self, tmp_path, monkeypatch):
+        keyboard = keyboard_for(25, tmp_path, monkeypatch, "---\ntitle: T\n---\nText.\n")
+        for locale in ("nl", "en"):
+            self.write(tmp_path, f"news.{locale}.md", locale)
+        created = json.loads(keyboard("campaigns", "create", "news.nl.md", "--json").stdout)
+        assert (created["slug"], created["locales"]) == ("news", ["nl", "en"])
+        shown = keyboard("campaigns", "preview", "news", "--folder", "out", "--no-open", "--json").stdout
+        files = json.loads(shown)["files"]
+        assert [Path(file).name for file in files] == ["news.html", "news.txt", "news.nl.html", "news.nl.txt"]
+        assert "Title en" in Path("out/news.txt").read_text(encoding="utf-8")
+        self.write(tmp_path, "news.en.md", "changed")
+        keyboard("campaigns", "update", "news")
+        keyboard("campaigns", "preview", "news", "--folder", "out", "--no-open")
+        assert "Title changed" in Path("out/news.txt").read_text(encoding="utf-8")
+
+    def test_a_name_without_a_language_has_no_others(self, tmp_path):
+        for name in ("notes.md", "notes.nl.md", "notes.en.md", "notes.en.txt"):
+            (tmp_path / name).touch()
+        assert files_of_other_languages(tmp_path / "notes.md") == []
+        assert files_of_other_languages(tmp_path / "notes.nl.md") == [tmp_path / "notes.en.md"]
+
+    @pytest.mark.parametrize(
+        ("names", "front", "message"),
+        [
+            (("a.md", "b.md"), {}, r"b\.md: the language is en, as in a\.md"),
+            (("a.nl.md", "b.nl.md"), {}, "the language is nl, as in"),
+            (("a.nl.md", "b.en.md"), {"topic": "beta"}, r"b\.en\.md: the topic is 'beta'"),
+        ],
+    )
+    def test_files_that_do_not_fit_together_are_refused(self, tmp_path, names, front, message):
+        first = self.write(tmp_path, names[0], "x")
+        second = self.write(tmp_path, names[1], "y", **front)
+        with pytest.raises(InvalidInput, match=message):
+            NotesSource(str(first), translations=(str(second),)).read(Settings())
