@@ -24,6 +24,7 @@ from mailer.database import Database, Kind, beat
 from mailer.errors import MailerError, Refused
 from mailer.webhooks import Reach
 from subscribers import service_mails, webhooks
+from subscribers.commands.anchoring import anchor_daily
 from templates.brand import Brand
 
 WORKER_BEAT_SECONDS = 60.0
@@ -61,6 +62,7 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
         raise click.exceptions.Exit(error.exit_code) from None
     webhooks.call_due(*_webhook_parts(context))
     purge_daily(context)
+    _print_new(context, _anchor_problems(context))
     # Cron starts a run each minute; that an earlier one is still at work is not worth a mail.
     own = [result for result in results if not result.by_another_run]
     if as_json:
@@ -82,6 +84,15 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
         [replace(result, message=None) if result in again else result for result in own],
         started.exit_code,
     )
+
+
+def _anchor_problems(context: CommandContext) -> list[str]:
+    """Make the daily anchor; returns why there is none, which keeps no mail from being sent."""
+    try:
+        anchor_daily(context)
+    except MailerError as error:
+        return [f"{context.settings.folder}: no anchor of the ledger was made. {error}"]
+    return []
 
 
 def _attention(context: CommandContext, own: Sequence[RunResult]) -> list[str]:
@@ -169,6 +180,8 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
                 _work_once(context, processes, stop, news)
                 if is_time_to_purge:
                     purge_daily(context)
+                    for problem in _anchor_problems(context):
+                        news.print_once(problem)
                     is_time_to_purge = False
                 news.report_problem(None)
             except MailerError as error:

@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from mailer.config.anchor_settings import AnchorSettings
 from mailer.config.privacy_settings import PrivacySettings
 from mailer.config.relay_settings import NamedRelay, RelaySettings
 from mailer.config.retention_settings import RetentionSettings
@@ -170,6 +171,7 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     serve: ServeSettings = ServeSettings()
     privacy: PrivacySettings = PrivacySettings()
+    anchors: AnchorSettings = AnchorSettings()
     retention: RetentionSettings = RetentionSettings()
     topics: dict[Topic, TopicSettings] = {}
     ledger_key_file: Path = Path(LEDGER_KEY_NAME)

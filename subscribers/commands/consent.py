@@ -20,6 +20,7 @@ from mailer.quantity import quantity
 from subscribers import ledger, people, rights
 from subscribers.address import EmailAddress
 from subscribers.commands import reporting
+from subscribers.commands.anchoring import anchor, check_all
 from subscribers.commands.changes import changes
 from subscribers.commands.options import (
     address_of,
@@ -38,6 +39,7 @@ from subscribers.commands.options import (
 from subscribers.commands.wording import wording as wording_group
 from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission, parse_consent_time
 from subscribers.ledger import BrokenLink, HeadFile, parse_note
+from subscribers.ledger.anchor import newest
 from subscribers.ledger.bundle import Bundle, make_bundle
 from subscribers.models import Channel
 from subscribers.people import Names, parse_name
@@ -57,6 +59,7 @@ def consent() -> None:
 
 consent.add_command(wording_group)
 consent.add_command(changes)
+consent.add_command(anchor)
 
 
 @consent.command()
@@ -206,13 +209,23 @@ def prove(context: CommandContext, email: str, topic: str | None, bundle: Path |
 @click.option(
     "--quick", is_flag=True, help="Look at the signature, the head file, the tree and some entries only."
 )
+@click.option(
+    "--anchor",
+    "anchors",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file with anchors, beside that of the settings.",
+)
 @json_option
 @click.pass_obj
-def verify(context: CommandContext, noted: str | None, quick: bool, as_json: bool) -> None:
+def verify(
+    context: CommandContext, noted: str | None, quick: bool, anchors: tuple[Path, ...], as_json: bool
+) -> None:
     """Verify the whole ledger and name the first broken entry.
 
     The ledger is compared with its signature and with the head file, mailer.head, which the database's writers can't
-    reach. Note the head that it prints somewhere else now and then, for the case that both are rolled back.
+    reach; and with its anchors, for the case that database and head file were rolled back together.
 
     \b
     Example:
@@ -228,6 +241,8 @@ def verify(context: CommandContext, noted: str | None, quick: bool, as_json: boo
     try:
         with context.database.read() as connection:
             covered = head_file.check(connection)
+        anchored = check_all(context, anchors, newest_only=quick)
+        with context.database.read() as connection:
             if quick:
                 verified = ledger.verify_quickly(connection)
             else:
@@ -244,6 +259,7 @@ def verify(context: CommandContext, noted: str | None, quick: bool, as_json: boo
         "head": verified.head,
         "signed": verified.signed,
         "in_head_file": covered,
+        "anchors": len(anchored),
         "quick": quick,
     }
     text = f"The ledger is intact: {quantity(verified.events, 'event')}, {verified.signed:,} of them signed, head {verified.head}."
@@ -254,6 +270,8 @@ def verify(context: CommandContext, noted: str | None, quick: bool, as_json: boo
         if covered is None
         else f"\nThe head file beside the settings covers {covered} of them."
     )
+    if (last := newest(anchored)) is not None:
+        text += f"\nIt holds {quantity(len(anchored), 'anchor')}, the newest of {last.made_at:%Y-%m-%d}."
     context.report(values, text, as_json=as_json)
 
 

@@ -68,7 +68,10 @@ NOT_PERSONAL = {
     *("init", "demo", "doctor", "status", "upgrade", "run-due", "worker", "serve"),
     *(f"deploy {kind}" for kind in ("apache", "caddy", "cron", "nginx", "systemd")),
     *(f"keys {act}" for act in ("api list", "api revoke", "dkim", "ledger", "rotate")),
-    *(f"consent {act}" for act in ("sign", "verify", "wording add", "wording list", "wording show")),
+    *(
+        f"consent {act}"
+        for act in ("anchor", "sign", "verify", "wording add", "wording list", "wording show")
+    ),
     *(f"webhooks {act}" for act in ("list", "remove", "resume", "rotate", "test")),
     *(
         f"campaigns {act}"

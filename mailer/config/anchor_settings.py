@@ -1,0 +1,32 @@
+"""Where the newest checkpoint of the consent ledger is taken out to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+
+from mailer.config.value_types import Line, SettingsSection
+
+
+class AnchorSettings(SettingsSection):
+    """The anchors of the consent ledger (`mailer consent anchor`).
+
+    `file` gets them; it protects best where who can write to the database and beside the settings can't write, such as on another
+    machine. `authority_url` is a time-stamping authority (RFC 3161), `authority_certificates` a PEM file with its root
+    certificate. With `daily`, `mailer run-due` and `mailer worker` make one each day.
+    """
+
+    file: Path = Path("mailer.anchors")
+    authority_url: Line | None = None
+    authority_certificates: Path | None = None
+    daily: bool = False
+
+    @model_validator(mode="after")
+    def _authority_is_whole(self) -> Self:
+        if (self.authority_url is None) != (self.authority_certificates is None):
+            raise ValueError("authority_url and authority_certificates go together")
+        if self.authority_url is not None and not self.authority_url.startswith(("https://", "http://")):
+            raise ValueError('write authority_url as "https://tsa.example.com"')
+        return self

@@ -1,0 +1,70 @@
+"""Time stamps of an authority (RFC 3161): that some octets existed at a time, signed by a third party.
+
+A qualified one is presumed right in the European Union (eIDAS, art. 41). The authority gets a hash and nothing else.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from mailer.errors import ConfigurationError, MailerError, TryAgainLater
+
+_TIMEOUT_SECONDS = 30.0
+_LARGEST_ANSWER = 100_000  # bytes
+
+
+def request_timestamp(url: str, content: bytes, certificates: Path) -> bytes:
+    """Let the authority at `url` stamp the SHA-256 of `content`; returns its answer, which was checked (DER).
+
+    `certificates` is as in `check_timestamp`. Raises TryAgainLater where the authority does not answer, MailerError
+    where its answer is refused, ConfigurationError for unreadable certificates.
+    """
+    import httpx  # noqa: PLC0415 - slow to import
+    from rfc3161_client import TimestampRequestBuilder  # noqa: PLC0415 - as above
+
+    asked = TimestampRequestBuilder().data(content).nonce(nonce=True).cert_request(cert_request=True).build()
+    headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
+    try:
+        answer = httpx.post(
+            url, content=asked.as_bytes(), headers=headers, timeout=_TIMEOUT_SECONDS, follow_redirects=False
+        )
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        raise TryAgainLater(f"The time-stamping authority {url} does not answer: {error}.") from None
+    if answer.status_code != httpx.codes.OK or len(answer.content) > _LARGEST_ANSWER:
+        raise TryAgainLater(
+            f"The time-stamping authority {url} answers {answer.status_code} with {len(answer.content):,} bytes."
+        )
+    check_timestamp(answer.content, content, certificates, nonce=asked.nonce)
+    return answer.content
+
+
+def check_timestamp(
+    response: bytes, content: bytes, certificates: Path, *, nonce: int | None = None
+) -> datetime:
+    """When the authority stamped `content`, by its `response` (DER).
+
+    `certificates` is a PEM file with the authority's root certificates, and others between. Raises MailerError where
+    the stamp is of other octets, or no root of these leads to it, ConfigurationError for unreadable certificates.
+    """
+    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415 - slow to import
+    from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response  # noqa: PLC0415
+
+    try:
+        known = load_pem_x509_certificates(certificates.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"The certificates of the time-stamping authority in {certificates} can't be read: {error}."
+        ) from None
+    roots = [each for each in known if each.issuer == each.subject]
+    if not roots:
+        raise ConfigurationError(f"{certificates} holds no root certificate.")
+    verifier = VerifierBuilder(
+        roots=roots, intermediates=[each for each in known if each not in roots], nonce=nonce
+    ).build()
+    try:
+        decoded = decode_timestamp_response(response)
+        verifier.verify_message(decoded, content)
+    except (VerificationError, ValueError) as error:
+        raise MailerError(f"The time stamp is not valid: {error}.") from None
+    return decoded.tst_info.gen_time
