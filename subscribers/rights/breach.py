@@ -8,11 +8,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, assert_never
 
-from sqlalchemy import ColumnElement, Connection, Select, distinct, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Select, distinct, exists, func, or_, select
 
 from mailer.config.privacy_settings import PrivacySettings
 from subscribers.ledger import EVENT, READ_AHEAD, SUBSCRIBER, WORDING
 from subscribers.models import Channel, ConsentKind
+from subscribers.pending_requests import PENDING_REQUEST as REQUEST
 from subscribers.people import Names
 from subscribers.suppression import SUPPRESSION
 
@@ -35,14 +36,22 @@ class Category(StrEnum):
     MAILS = "mails"  # which, when, with which outcome
     MAIL_CONTENTS = "mail_contents"
     OPT_OUTS = "opt_outs"  # keyed hashes of addresses
+    REQUESTS = "requests"  # that wait for a confirmation
 
 
-_ON_FILE = (Category.NAMES, Category.ADDRESSES, Category.CONSENTS, Category.MAILS, Category.OPT_OUTS)
+_ON_FILE = (
+    Category.NAMES,
+    Category.ADDRESSES,
+    Category.CONSENTS,
+    Category.MAILS,
+    Category.OPT_OUTS,
+    Category.REQUESTS,
+)
 CATEGORIES = {
     Scope.DATABASE: _ON_FILE,
     Scope.FILE: _ON_FILE,
     Scope.RELAY: (Category.NAMES, Category.ADDRESSES, Category.MAIL_CONTENTS),
-    Scope.ENDPOINT: (Category.NAMES, Category.ADDRESSES, Category.CONSENTS),
+    Scope.ENDPOINT: (Category.NAMES, Category.ADDRESSES, Category.CONSENTS, Category.REQUESTS),
 }
 
 # Through these an address, and over the API names too, came to the web application.
@@ -75,7 +84,7 @@ class Mailed(NamedTuple):
 
 
 class ConcernedPerson(NamedTuple):
-    """A person on file whose data the breach concerns. `language` is that of the text they agreed to; empty if unknown."""
+    """A person whose data the breach concerns. `language` is that of the text they agreed to; empty if unknown."""
 
     names: Names
     email: str
@@ -85,7 +94,9 @@ class ConcernedPerson(NamedTuple):
 def concerned_people(
     connection: Connection, incident: Incident, mailed: Mailed
 ) -> Generator[ConcernedPerson]:
-    """The people on file whom the breach concerns, in the order of their ids; rows are streamed."""
+    """The people on file whom the breach concerns, in the order of their ids; then those whose sign-up or new address
+    waits for a confirmation. Rows are streamed.
+    """
     newest = (
         select(WORDING.c.language)
         .join(EVENT, EVENT.c.wording == WORDING.c.commitment)
@@ -94,11 +105,18 @@ def concerned_people(
         .limit(1)
         .scalar_subquery()
     )
-    fields = (SUBSCRIBER.c[name] for name in (*Names._fields, "email"))
-    people = select(*fields, func.coalesce(newest, "")).where(_is_concerned(incident, mailed))
-    with connection.execute(people.order_by(SUBSCRIBER.c.id).execution_options(yield_per=READ_AHEAD)) as rows:
-        for *names, email, language in rows:
-            yield ConcernedPerson(Names(*names), email, language)
+    columns = (*Names._fields, "email")
+    on_file = select(*(SUBSCRIBER.c[name] for name in columns), func.coalesce(newest, ""))
+    on_file = on_file.where(_is_concerned(incident, mailed)).order_by(SUBSCRIBER.c.id)
+    statements = [on_file]
+    if Category.REQUESTS in CATEGORIES[incident.scope]:
+        waiting = select(*(REQUEST.c[name] for name in columns), REQUEST.c.locale)
+        in_scope = (REQUEST.c.email != "", _is_requested(incident), ~_is_on_file(REQUEST.c.email))
+        statements.append(waiting.where(*in_scope).order_by(REQUEST.c.id))
+    for statement in statements:
+        with connection.execute(statement.execution_options(yield_per=READ_AHEAD)) as rows:
+            for *names, email, language in rows:
+                yield ConcernedPerson(Names(*names), email, language)
 
 
 def count_gone(connection: Connection, incident: Incident, mailed: Mailed) -> int:
@@ -132,7 +150,7 @@ def count_records(
     counts = dict.fromkeys((Category.NAMES, Category.ADDRESSES), people)
     counts |= dict.fromkeys((Category.MAILS, Category.MAIL_CONTENTS), mailed.mails)
     if Category.CONSENTS in (categories := CATEGORIES[incident.scope]):
-        entries = select(func.count()).select_from(EVENT)
+        entries = select(func.count()).where(EVENT.c.subscriber_id.is_not(None))
         if incident.scope is Scope.ENDPOINT:
             entries = entries.where(_came_through_endpoint(incident))
         else:
@@ -141,6 +159,9 @@ def count_records(
     if Category.OPT_OUTS in categories:
         opt_outs = select(func.count()).where(SUPPRESSION.c.since < incident.until)
         counts[Category.OPT_OUTS] = connection.execute(opt_outs).scalar_one()
+    if Category.REQUESTS in categories:
+        requests = select(func.count()).select_from(REQUEST).where(_is_requested(incident))
+        counts[Category.REQUESTS] = connection.execute(requests).scalar_one()
     return {category: counts[category] for category in categories}
 
 
@@ -151,9 +172,21 @@ def _is_concerned(incident: Incident, mailed: Mailed) -> ColumnElement[bool]:
         case Scope.RELAY:
             return SUBSCRIBER.c.id.in_(mailed.subscriber_ids)
         case Scope.ENDPOINT:
-            return SUBSCRIBER.c.id.in_(select(EVENT.c.subscriber_id).where(_came_through_endpoint(incident)))
+            agreed = select(EVENT.c.subscriber_id).where(_came_through_endpoint(incident))
+            asked = select(REQUEST.c.subscriber_id).where(_is_requested(incident))
+            return or_(SUBSCRIBER.c.id.in_(agreed), SUBSCRIBER.c.id.in_(asked))
         case _:
             assert_never(incident.scope)
+
+
+def _is_requested(incident: Incident) -> ColumnElement[bool]:
+    """A request was made by the end of the period; through the pages, after its beginning."""
+    made = REQUEST.c.requested_at <= incident.until
+    return made & (REQUEST.c.requested_at >= incident.since) if incident.scope is Scope.ENDPOINT else made
+
+
+def _is_on_file(email: ColumnElement[str]) -> ColumnElement[bool]:
+    return exists().where(SUBSCRIBER.c.email_normalised == func.lower(email))
 
 
 def _came_through_endpoint(incident: Incident) -> ColumnElement[bool]:

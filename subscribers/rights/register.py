@@ -10,7 +10,7 @@ from subscribers.rights.breach import Category
 from templates.document import Document, Item, Section
 from templates.language import Locale, country_name, is_in_eea, load_texts, period_text
 
-KEPT = (Category.NAMES, Category.ADDRESSES, Category.CONSENTS, Category.MAILS, Category.OPT_OUTS)
+KEPT = tuple(category for category in Category if category is not Category.MAIL_CONTENTS)
 """The categories of personal data that are kept."""
 
 
@@ -24,7 +24,8 @@ def processing_record(settings: Settings, locale: Locale) -> Document:
             Section(
                 texts["purposes"],
                 items=tuple(
-                    Item("", texts[f"purpose_{purpose}"]) for purpose in ("mail", "proof", "opt_out")
+                    Item("", texts[f"purpose_{purpose}"])
+                    for purpose in ("mail", "request", "proof", "opt_out", "accountability")
                 ),
             ),
             Section(texts["people"], items=(Item("", texts["subscribers"]), Item("", texts["team"]))),
@@ -76,7 +77,7 @@ def retention(settings: Settings, locale: Locale) -> tuple[Item, ...]:
     lengths = {name: period_text(period, locale) for name, period in settings.retention}
     periods = {kind: text.format(**lengths) for kind, text in texts.items()}
     fields = Item(_capitalised(f"{names['names']}, {names['addresses']}"), periods["fields"])
-    others = (Category.CONSENTS, Category.MAILS, Category.OPT_OUTS)
+    others = (Category.CONSENTS, Category.MAILS, Category.OPT_OUTS, Category.REQUESTS)
     return (fields, *(Item(_capitalised(names[each]), periods[each]) for each in others))
 
 

@@ -11,10 +11,11 @@ import pytest
 
 from campaigns import deliveries
 from mailer.database import Database
-from subscribers import rights
+from subscribers import pending_requests, people, rights
 from subscribers.address import AddressHasher, normalise
 from subscribers.intake import Applicant, Evidence, admission
 from subscribers.models import Channel
+from subscribers.pending_requests import RequestedPerson, RequestKind
 from subscribers.people import Names
 from subscribers.rights import breach
 from subscribers.rights.breach import Category, ConcernedPerson, Incident, Mailed, Scope
@@ -45,9 +46,9 @@ def assess(
         mailed = Mailed(
             deliveries.mailed_between(since, until), deliveries.count_mails(connection, period, until)
         )
-        people = list(breach.concerned_people(connection, incident, mailed))
+        concerned = list(breach.concerned_people(connection, incident, mailed))
         gone = breach.count_gone(connection, incident, mailed)
-        return people, gone, breach.count_records(connection, incident, mailed, len(people))
+        return concerned, gone, breach.count_records(connection, incident, mailed, len(concerned))
 
 
 def test_a_database_concerns_everybody_on_file_in_the_period_and_counts_who_was_erased_since(
@@ -65,8 +66,8 @@ def test_a_database_concerns_everybody_on_file_in_the_period_and_counts_who_was_
                 source="asked",
                 now=now + day * DAY,
             )
-    people, gone, records = assess(database, Scope.DATABASE, now - 4 * DAY, now - 2 * DAY)
-    assert [(each.email, each.language) for each in people] == [("person2@example.com", "nl-NL")]
+    concerned, gone, records = assess(database, Scope.DATABASE, now - 4 * DAY, now - 2 * DAY)
+    assert [(each.email, each.language) for each in concerned] == [("person2@example.com", "nl-NL")]
     assert gone == 1
     assert records == {
         Category.NAMES: 1,
@@ -74,6 +75,7 @@ def test_a_database_concerns_everybody_on_file_in_the_period_and_counts_who_was_
         Category.CONSENTS: 5,  # three consents and two erasures
         Category.MAILS: 0,
         Category.OPT_OUTS: 2,
+        Category.REQUESTS: 0,
     }
 
 
@@ -83,15 +85,15 @@ def test_mail_on_its_way_concerns_those_whom_it_was_offered_in_the_period(databa
     first, second, _ = sent.claim(context)
     sent.attempt(context, [first], sent.now)
     sent.attempt(context, [second], sent.now + DAY)
-    people, gone, records = assess(database, Scope.RELAY, sent.now - DAY, sent.now + DAY / 2)
-    assert [each.email for each in people] == ["person1@example.com"]
+    concerned, gone, records = assess(database, Scope.RELAY, sent.now - DAY, sent.now + DAY / 2)
+    assert [each.email for each in concerned] == ["person1@example.com"]
     assert (gone, records[Category.MAIL_CONTENTS]) == (NOBODY_LEFT, 1)
     with database.write() as connection:
         rights.erase(
             connection, normalise("person1@example.com"), hasher=HASHER, source="asked", now=sent.now
         )
-    people, gone, records = assess(database, Scope.RELAY, sent.now - DAY, sent.now + DAY / 2)
-    assert (people, gone, records[Category.MAIL_CONTENTS]) == ([], 1, 1)
+    concerned, gone, records = assess(database, Scope.RELAY, sent.now - DAY, sent.now + DAY / 2)
+    assert (concerned, gone, records[Category.MAIL_CONTENTS]) == ([], 1, 1)
 
 
 def test_the_endpoint_concerns_those_whose_consent_came_through_it_in_the_period(
@@ -100,9 +102,30 @@ def test_the_endpoint_concerns_those_whose_consent_came_through_it_in_the_period
     now = datetime.now(UTC)
     for channel, day in ((Channel.IMPORT, -2), (Channel.API, -2), (Channel.SIGN_UP, -9)):
         consent(sqlite_database, f"{channel}@example.com", channel, "en", now + day * DAY)
-    people, _, records = assess(sqlite_database, Scope.ENDPOINT, now - 3 * DAY, now)
-    assert [each.email for each in people] == ["api@example.com"]
+    concerned, _, records = assess(sqlite_database, Scope.ENDPOINT, now - 3 * DAY, now)
+    assert [each.email for each in concerned] == ["api@example.com"]
     assert records[Category.CONSENTS] == 1
+
+
+def test_a_sign_up_that_waits_is_concerned_and_so_is_who_asked_for_their_data(
+    database: Database,
+) -> None:
+    now = datetime.now(UTC)
+    consent(database, "on.file@example.com", Channel.IMPORT, "en", now - 9 * DAY)
+    with database.write() as connection:
+        person = people.find(connection, normalise("on.file@example.com"))
+        assert person is not None
+        for email, day in (("new@example.com", -2), ("old@example.com", -9), ("On.File@example.com", -2)):
+            stated = RequestedPerson(Names("", "Jo", ""), email)
+            pending_requests.add(connection, RequestKind.SIGN_UP, "nl", now + day * DAY, stated=stated)
+        pending_requests.add(connection, RequestKind.OWN_DATA, "en", now - DAY, subscriber_id=person.id)
+    concerned, _, records = assess(database, Scope.DATABASE, now - 3 * DAY, now)
+    assert [each.email for each in concerned] == ["on.file@example.com", "new@example.com", "old@example.com"]
+    assert (concerned[1].names.first_name, concerned[1].language) == ("Jo", "nl")
+    assert records[Category.REQUESTS] == 4
+    concerned, _, records = assess(database, Scope.ENDPOINT, now - 3 * DAY, now)
+    assert [each.email for each in concerned] == ["on.file@example.com", "new@example.com"]
+    assert records[Category.REQUESTS] == 3
 
 
 def test_a_cell_of_the_list_of_people_is_no_formula(tmp_path: Path) -> None:
