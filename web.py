@@ -41,6 +41,7 @@ from subscribers.web import (
     OwnDataEndpoint,
     Preferences,
     PrivacyNoticeEndpoint,
+    SignUpEndpoint,
     UnsubscribeEndpoint,
     ledger_key_route,
 )
@@ -128,6 +129,7 @@ class Application:
             self._unsubscribe.route,
             OwnDataEndpoint(self._desk).route,
             ConfirmEndpoint(self._desk).route,
+            SignUpEndpoint(self._desk).route,
             self._api.route,
             ledger_key_route(self._outside.signer),
             *self._notice.routes,

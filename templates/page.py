@@ -13,6 +13,7 @@ from templates.environment import render_template
 from templates.language import Locale, load_texts
 from templates.own_data_page import OwnData
 from templates.page_style import page_style
+from templates.sign_up_form import SignUpForm
 
 
 class ShownChoice(NamedTuple):
@@ -45,6 +46,7 @@ class Page(StrEnum):
     CONFIRM_ADDRESS = "confirm_address"
     ADDRESS_CONFIRMED = "address_confirmed"
     ADDRESS_TAKEN = "address_taken"
+    SIGN_UP_ASKED = "sign_up_asked"
     CONFIRM_CONSENT = "confirm_consent"
     CONSENT_CONFIRMED = "consent_confirmed"
 
@@ -145,6 +147,20 @@ class Pages:
             forms=forms,
             notice=own[f"notice_{notice}"] if notice else "",
             wide=True,
+        )
+
+    def render_sign_up(
+        self, form: SignUpForm, locale: Locale, *, fields: Mapping[str, str], wrong: str = ""
+    ) -> str:
+        """The page to sign up. `fields` are shown again where the field `wrong` can't be used."""
+        return self._render_page(
+            "pages/sign_up.html.j2", locale, title=form.title, form=form, fields=fields, wrong=wrong
+        )
+
+    def render_embedded_form(self, form: SignUpForm, locale: Locale, url: str) -> str:
+        """The form alone, to put into a page of one's own: plain HTML that posts to `url`."""
+        return self._render_page(
+            "pages/embedded_form.html.j2", locale, title=form.title, form=form, fields={}, wrong="", url=url
         )
 
     def consent_wording(self, locale: Locale, topic: str) -> str:

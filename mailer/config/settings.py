@@ -115,6 +115,12 @@ class ServeSettings(SettingsSection):
     body_seconds: PositiveFloat = 30
 
 
+class SignUpSettings(SettingsSection):
+    """The topics for which /signup/TOPIC takes sign-ups. Without any there is no such page."""
+
+    topics: Words = ()
+
+
 class TopicSettings(SettingsSection):
     """How pages and mails call a topic, and the text that people agree to on a page, in each language."""
 
@@ -174,6 +180,7 @@ class Settings(BaseSettings):
     anchors: AnchorSettings = AnchorSettings()
     retention: RetentionSettings = RetentionSettings()
     topics: dict[Topic, TopicSettings] = {}
+    sign_up: SignUpSettings = SignUpSettings()
     ledger_key_file: Path = Path(LEDGER_KEY_NAME)
     folder: Path = Path()
     file: Path = Path(CONFIG_NAME)

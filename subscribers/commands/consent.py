@@ -36,6 +36,7 @@ from subscribers.commands.options import (
     version_option,
     wording_option,
 )
+from subscribers.commands.sign_up_form import form
 from subscribers.commands.wording import wording as wording_group
 from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission, parse_consent_time
 from subscribers.ledger import BrokenLink, HeadFile, parse_note
@@ -60,6 +61,7 @@ def consent() -> None:
 consent.add_command(wording_group)
 consent.add_command(changes)
 consent.add_command(anchor)
+consent.add_command(form)
 
 
 @consent.command()

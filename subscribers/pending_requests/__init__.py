@@ -1,11 +1,13 @@
 """Requests that wait until the person confirms them by a link in a mail: nothing changes before that.
 
-`models` is the table and `requests` its statements. `links` makes and reads the links. A request has an expiry
+`models` is the table and `requests` its statements. `links` makes and reads the links. `attempts` counts what is
+limited. A request has an expiry
 and is spent once. What confirming it does is with those who made it.
 """
 
 from __future__ import annotations
 
+from subscribers.pending_requests.attempts import ATTEMPT_COUNT, AttemptLimit, count_attempt
 from subscribers.pending_requests.links import LinkTarget, RequestLinks
 from subscribers.pending_requests.models import RequestKind
 from subscribers.pending_requests.requests import (
@@ -24,14 +26,17 @@ from subscribers.pending_requests.requests import (
 )
 
 __all__ = [
+    "ATTEMPT_COUNT",
     "LIFETIMES",
     "PENDING_REQUEST",
+    "AttemptLimit",
     "LinkTarget",
     "RequestKind",
     "RequestLinks",
     "RequestedPerson",
     "StoredRequest",
     "add",
+    "count_attempt",
     "find_open",
     "is_any_over",
     "of_person",

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 
 from mailer.database import table
 from subscribers.models import Wording
+from subscribers.pending_requests import attempts
 from subscribers.pending_requests.models import PendingRequest, RequestKind
 from subscribers.people import Names
 from templates.language import Locale, parse_locale
@@ -163,11 +164,14 @@ def remove_of_address(connection: Connection, email_normalised: str) -> None:
 def is_any_over(connection: Connection, now: datetime) -> bool:
     """Whether there is anything to purge."""
     found = select(PENDING_REQUEST.c.id).where(_is_over(now)).limit(1)
-    return connection.execute(found).first() is not None
+    return connection.execute(found).first() is not None or attempts.is_any_expired(connection, now)
 
 
 def purge(connection: Connection, now: datetime) -> int:
-    """Delete the requests that are expired or spent, and no longer counted; returns their number."""
+    """Delete the requests that are expired or spent, and no longer counted, and the counts of attempts that are
+    over; returns the number of requests.
+    """
+    attempts.purge(connection, now)
     return connection.execute(delete(PENDING_REQUEST).where(_is_over(now))).rowcount
 
 

@@ -9,6 +9,7 @@ from subscribers.web.own_data import OwnDataEndpoint
 from subscribers.web.preferences import Preferences
 from subscribers.web.privacy_notice import PATH as PRIVACY_PATH
 from subscribers.web.privacy_notice import PrivacyNoticeEndpoint
+from subscribers.web.signup import SignUpEndpoint
 from subscribers.web.unsubscribe import (
     COUNTED,
     UNKNOWN_LINK,
@@ -27,6 +28,7 @@ __all__ = [
     "OwnDataEndpoint",
     "Preferences",
     "PrivacyNoticeEndpoint",
+    "SignUpEndpoint",
     "UnsubscribeEndpoint",
     "ledger_key_route",
 ]

@@ -65,6 +65,7 @@ PERSONAL: dict[str, tuple[tuple[str, ...], int]] = {
 # These show and change nobody's data; sending and serving have records of their own: a row of each delivery, an entry of
 # each withdrawal.
 NOT_PERSONAL = {
+    "consent form",
     *("init", "demo", "doctor", "status", "upgrade", "run-due", "worker", "serve"),
     *(f"deploy {kind}" for kind in ("apache", "caddy", "cron", "nginx", "systemd")),
     *(f"keys {act}" for act in ("api list", "api revoke", "dkim", "ledger", "rotate")),

@@ -460,6 +460,14 @@ def _create_request_tables() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_service_mail_request_id", "service_mail", ["request_id"])
+    op.create_table(
+        "attempt_count",
+        sa.Column("key_hash", sa.String(length=64), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("key_hash", name=op.f("pk_attempt_count")),
+    )
+    op.create_index("ix_attempt_count_expires_at", "attempt_count", ["expires_at"])
 
 
 def _create_records() -> None:
