@@ -21,7 +21,6 @@ from campaigns.notes import STDIN, render_notes
 from campaigns.source import NotesSource, name_without_locale, read_as_changelog
 from mailer.commands import CommandContext, json_option
 from templates.lint import lint as lint_mail
-from templates.lint import lint_notes
 
 
 @click.command()
@@ -93,8 +92,8 @@ def create(
             "--title and --preheader go with a changelog or a release; in a file of its own they are in its front matter."
         )
     found, images = source.read(settings, opened.text)
-    findings = lint_mail(render_notes(found, images, settings), image_hosts=settings.image_hosts)
-    findings += lint_notes(found)
+    rendered = render_notes(found, images, settings)
+    findings = lint_mail(rendered, image_hosts=settings.image_hosts, notes=found, images=images)
     name = slug or catalogue.slug_of(found.version or name_without_locale(source.name)) or "release"
     kept = None if source.path == STDIN else source
     with context.database.write() as connection:

@@ -67,7 +67,7 @@ _PLACES = {
     "create": "campaigns.commands.drafts:create",
     "update": "campaigns.commands.drafts:update",
     "delete": "campaigns.commands.drafts:delete",
-    "lint": "campaigns.commands.review:lint",
+    "lint": "campaigns.commands.lint:lint",
     "preview": "campaigns.commands.review:preview",
     "proof": "campaigns.commands.review:proof",
     "approve": "campaigns.commands.review:approve",

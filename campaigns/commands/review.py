@@ -1,8 +1,7 @@
-"""Commands that look at a campaign's mail before it is sent: lint, preview, proof, approve."""
+"""Commands that look at a campaign's mail before it is sent: preview, proof, approve."""
 
 from __future__ import annotations
 
-import dataclasses
 import getpass
 import sys
 import tempfile
@@ -21,60 +20,21 @@ from campaigns.commands.options import (
     run,
     slug_argument,
 )
-from campaigns.notes import STDIN, render_notes
+from campaigns.notes import STDIN
 from campaigns.preview import write_preview
 from campaigns.sending import DONE_WITH_LOSSES, Dispatch
 from campaigns.source import NotesSource
 from campaigns.transitions import Approver
 from mailer.commands import CommandContext, json_option
 from mailer.config import load_settings
-from mailer.errors import ConfigurationError, InvalidInput, Refused
+from mailer.errors import ConfigurationError, InvalidInput
 from mailer.message import Mailbox
 from mailer.output import write_line
-from templates.lint import Finding, Severity, lint_notes
-from templates.lint import lint as lint_mail
 
 if TYPE_CHECKING:
     from campaigns.web.preview import PreviewSource
 
 MAX_NAME_LENGTH = 200
-
-
-@click.command()
-@click.argument("slug", metavar="SLUG|FILE", shell_complete=complete_slug)
-@notes_options
-@json_option
-@click.pass_obj
-def lint(context: CommandContext, slug: str, options: NotesOptions, as_json: bool) -> None:
-    """Check a campaign's mail, or a file before there is one. Errors end with exit code 4.
-
-    \b
-    Example:
-      mailer campaigns lint 2.4.0
-      mailer campaigns lint notes.md
-      mailer campaigns lint CHANGELOG.md --version 2.4.0
-    """
-    path = Path(slug)
-    dispatch = dispatch_of(context)
-    is_file = options.are_given or slug == STDIN or path.exists()
-    findings = _lint_file(context, path, options) if is_file else dispatch.findings(slug)
-    change = False if is_file else _print_source_change(context, dispatch, slug)
-    errors = sum(finding.severity is Severity.ERROR for finding in findings)
-    lines = [f"{one.severity}: {one.where}: {one.message} ({one.code})" for one in findings]
-    lines.append(f"{slug}: {_counted(errors, 'error')}, {_counted(len(findings) - errors, 'warning')}")
-    values = {"slug": slug, "errors": errors, "findings": [dataclasses.asdict(one) for one in findings]}
-    values["source_changed"] = change
-    context.report(values, "\n".join(lines), as_json=as_json)
-    if errors:
-        sys.exit(Refused.exit_code)
-
-
-def _lint_file(context: CommandContext, path: Path, options: NotesOptions) -> tuple[Finding, ...]:
-    settings = context.settings
-    opened = open_source(context, path, options)
-    notes, images = opened.source.read(settings, opened.text)
-    rendered = render_notes(notes, images, settings)
-    return lint_mail(rendered, image_hosts=settings.image_hosts) + lint_notes(notes)
 
 
 @click.command()
@@ -266,7 +226,3 @@ def _print_source_change(context: CommandContext, dispatch: Dispatch, slug: str)
     if change is not None:
         context.console.print(change, style="yellow", markup=False)
     return change is not None
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"1 {noun}" if number == 1 else f"{number} {noun}s"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from campaigns.sending.compose import Composer, example
+from campaigns.sending.compose import Composer, example, sample_of
 from campaigns.sending.dispatch import Dispatch
 from campaigns.sending.pacing import HeldBack, NotYet, PacedAnswer, Pacing
 from campaigns.sending.preflight import Preflight
@@ -31,4 +31,5 @@ __all__ = [
     "judge_run",
     "refuse_errors",
     "refuse_unsendable",
+    "sample_of",
 ]

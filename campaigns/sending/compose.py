@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from campaigns.notes import content_hash
-from mailer.config import Settings, dkim_keys, key_source
+from mailer.config import DkimSettings, Settings, dkim_keys, key_source
 from mailer.errors import ConfigurationError
 from mailer.message import (
     Content,
@@ -166,6 +168,21 @@ class Composer:
         )
         return_path = self._return_paths.of(delivery_id) if self._return_paths else self._sender
         return Envelope(return_path, person.email), self._skeleton.fill(personal)
+
+
+def sample_of(
+    rendered: RenderedNotes,
+    topic: str,
+    settings: Settings,
+    person: Example | None = None,
+    slug: str = "preview",
+) -> bytes:
+    """A mail to somebody who does not exist, before there is a campaign. It needs no secrets: its links open nothing."""
+    without = settings.model_copy(
+        update={"secret_keys": (SecretStr("preview " * 8),), "dkim": DkimSettings()}
+    )
+    composer = Composer(0, slug, topic, rendered, without, installation="")
+    return bytes(composer.sample(datetime.now(UTC), person or example(rendered.locale))[1])
 
 
 def campaign_mail(slug: str, topic: str, rendered: RenderedNotes, settings: Settings) -> MailTemplate:

@@ -23,12 +23,12 @@ from campaigns.transitions import Approver
 from mailer.config import Settings
 from mailer.database import Clock, Database
 from mailer.errors import InvalidInput, Refused
-from mailer.message import Content
+from mailer.message import Content, InlineImage
 from mailer.smtp import Accepted, Envelope
 from mailer.smtp.relays import Relays
 from subscribers.ledger import refuse_freezing_if_unsafe, refuse_run_if_unsafe
 from templates.lint import Finding
-from templates.notes import RenderedNotes
+from templates.notes import ReleaseNotes, RenderedNotes
 
 NOBODY = Approver(None, None)
 
@@ -45,6 +45,10 @@ class Dispatch:
     def rendered(self, slug: str) -> RenderedNotes:
         """The campaign's mail with open slots: the frozen content, or else the current content."""
         return self._preparation.rendered(slug)
+
+    def content(self, slug: str) -> tuple[RenderedNotes, ReleaseNotes, dict[str, InlineImage]]:
+        """The campaign's mail with open slots, its notes, and the notes' images by name."""
+        return self._preparation.content(slug)
 
     def findings(self, slug: str) -> tuple[Finding, ...]:
         """The findings of lint about the campaign's mail."""

@@ -13,8 +13,9 @@ from campaigns.source import NotesSource
 from mailer.config import Settings
 from mailer.database import Clock, Database, installation_id
 from mailer.errors import MailerError, Refused
-from templates.lint import Finding, Severity, lint, lint_notes
-from templates.notes import RenderedNotes
+from mailer.message import InlineImage
+from templates.lint import Finding, Severity, lint
+from templates.notes import ReleaseNotes, RenderedNotes
 
 PROOF_MARKS = {"en": "[Proof]", "nl": "[Proef]"}
 
@@ -51,11 +52,17 @@ class Preparation:
             images = catalogue.images_of(connection, campaign.id)
         return render_notes(load_notes(campaign.notes), images, self._settings)
 
+    def content(self, slug: str) -> tuple[RenderedNotes, ReleaseNotes, dict[str, InlineImage]]:
+        """The campaign's mail with open slots, its notes, and the notes' images by name."""
+        with self._database.read() as connection:
+            campaign = catalogue.find(connection, slug)
+            images = catalogue.images_of(connection, campaign.id)
+        return self.rendered(slug), load_notes(campaign.notes), images
+
     def findings(self, slug: str) -> tuple[Finding, ...]:
         """The findings of lint about the campaign's mail."""
-        with self._database.read() as connection:
-            notes = load_notes(catalogue.find(connection, slug).notes)
-        return lint(self.rendered(slug), image_hosts=self._settings.image_hosts) + lint_notes(notes)
+        rendered, notes, images = self.content(slug)
+        return lint(rendered, image_hosts=self._settings.image_hosts, notes=notes, images=images)
 
     def composer(self, slug: str, *, is_proof: bool = False) -> Composer:
         """A composer with the campaign's current content. With `is_proof` the subject says that the mail is a

@@ -1,4 +1,4 @@
-"""Post a webhook to the checked address, with the host name of its URL."""
+"""Call a checked address, with the host name of its URL; post a webhook to it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ LARGEST_ANSWER = 8 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The result of a call: the HTTP status, or None and the error. `detail` contains no address or URL."""
+    """The result of a call: the HTTP status, or None and the error. `detail` contains no address or URL.
+
+    `location` is where a redirect leads.
+    """
 
     status: int | None
     detail: str
+    location: str | None = None
 
     @property
     def is_accepted(self) -> bool:
@@ -36,9 +40,22 @@ class Answer:
 
 async def post(destination: Destination, body: bytes, headers: Mapping[str, str], reach: Reach) -> Answer:
     """Make one call, of at most 10 seconds in all. A redirect is not followed; 8 KB of the answer are read."""
+    own = {"Content-Type": "application/json", **headers}
+    return await call("POST", destination, reach, content=body, headers=own)
+
+
+async def call(
+    method: str,
+    destination: Destination,
+    reach: Reach,
+    *,
+    content: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """Call the checked address. The answer's `location` is where a redirect leads."""
     try:
         async with asyncio.timeout(TOTAL_SECONDS):
-            return await _post(destination, body, headers, reach)
+            return await _call(method, destination, reach, content, headers or {})
     except TimeoutError:
         return Answer(None, "no answer within 10 seconds")
     except Unreachable as error:
@@ -50,7 +67,9 @@ async def post(destination: Destination, body: bytes, headers: Mapping[str, str]
         return Answer(None, reason or f"no answer ({type(error).__name__})")
 
 
-async def _post(destination: Destination, body: bytes, headers: Mapping[str, str], reach: Reach) -> Answer:
+async def _call(
+    method: str, destination: Destination, reach: Reach, content: bytes | None, headers: Mapping[str, str]
+) -> Answer:
     address = await resolve(destination, reach)
     literal = f"[{address}]" if address.version == 6 else str(address)
     url = f"{destination.scheme}://{literal}:{destination.port}{destination.path}"
@@ -58,12 +77,11 @@ async def _post(destination: Destination, body: bytes, headers: Mapping[str, str
         verify=_tls(), trust_env=False, follow_redirects=False, timeout=TOTAL_SECONDS, http2=False
     ) as client:
         request = client.build_request(
-            "POST",
+            method,
             url,
-            content=body,
+            content=content,
             headers={
                 "Host": destination.host_header,
-                "Content-Type": "application/json",
                 "Accept-Encoding": "identity",
                 "User-Agent": "release-mailer",
                 **headers,
@@ -79,7 +97,8 @@ async def _post(destination: Destination, body: bytes, headers: Mapping[str, str
                     break
         finally:
             await response.aclose()
-    return Answer(response.status_code, f"HTTP {response.status_code}")
+    location = response.headers.get("location") if response.is_redirect else None
+    return Answer(response.status_code, f"HTTP {response.status_code}", location)
 
 
 @cache

@@ -1,9 +1,22 @@
-"""Checks a rendered mail before it is sent."""
+"""Lint: checks of a mail and its notes. An error blocks sending; a warning does not."""
 
 from __future__ import annotations
 
-from templates.lint.checks import Finding, Severity, lint
-from templates.lint.mail_contents import Image, Link, MailContents, read_mail_html
+from templates.lint.checks import lint
+from templates.lint.findings import CHECKS, Check, Finding, Severity
+from templates.lint.languages import compare_languages
+from templates.lint.mail_contents import read_mail_html
+from templates.lint.places import Places
 from templates.lint.source import lint_notes
 
-__all__ = ["Finding", "Image", "Link", "MailContents", "Severity", "lint", "lint_notes", "read_mail_html"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "Finding",
+    "Places",
+    "Severity",
+    "compare_languages",
+    "lint",
+    "lint_notes",
+    "read_mail_html",
+]

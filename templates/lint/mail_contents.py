@@ -23,6 +23,7 @@ _ACTIVE_TAGS = frozenset(
         "video",
     }
 )
+_BLOCK_TAGS = frozenset({"p", "div", "li", "td", "th", "dt", "dd", "pre", "h1", "h2", "h3", "h4", "h5", "h6"})
 _FETCHING_ATTRIBUTES = frozenset({"src", "srcset", "background", "poster", "data"})
 _CODE_TAGS = frozenset({"code", "pre", "kbd", "samp", "style", "title"})
 _CSS_FETCH = re.compile(r"url\(\s*['\"]?([^'\")]+)|@import\s+['\"]([^'\"]+)", re.IGNORECASE)
@@ -111,6 +112,8 @@ class _Parser(HTMLParser):
                 pass
 
     def handle_endtag(self, tag: str) -> None:
+        if tag in _BLOCK_TAGS:
+            self._found.prose += "\n"
         self._code_depth -= tag in _CODE_TAGS and self._code_depth > 0
         match tag:
             case "a":

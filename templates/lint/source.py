@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from templates.lint.checks import Finding, Severity
+from templates.lint.findings import Finding
 from templates.markdown import SHORTCODE, create_parser, expand_shortcodes
 from templates.notes import ReleaseNotes
 
@@ -64,4 +64,4 @@ def _unsupported(line: str) -> Iterator[tuple[str, str]]:
 
 def _warning(source: str, what: str, where: str) -> Finding:
     shown = source if len(source) <= _MAX_SHOWN_CHARACTERS else f"{source[:_MAX_SHOWN_CHARACTERS]}…"
-    return Finding(Severity.WARNING, "markup-unsupported", f"“{shown}” is {what}.", where)
+    return Finding.of("markup-unsupported", f"“{shown}” is {what}.", where)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from campaigns.notes import render_notes
 from campaigns.preview import html_with_pictures, text_of
-from campaigns.sending.compose import Composer, Example, example
+from campaigns.sending.compose import Example, sample_of
 from campaigns.web.preview.source import PreviewSource, is_changed
-from mailer.config import DkimSettings, Settings
+from mailer.config import Settings
 from mailer.errors import MailerError
+from mailer.message import InlineImage
 from templates.environment import load_environment
 from templates.language import Locale
-from templates.lint import lint, lint_notes
+from templates.lint import compare_languages, lint
 from templates.notes import ReleaseNotes, RenderedNotes
 
 PEOPLE = (
@@ -42,12 +40,12 @@ PEOPLE = (
 _LIKELY = {"nl": {"Ms": "mevrouw"}, "en": {"dhr.": "Mr"}}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class PreviewedMail:
     """A mail for one person. `error` says why there is none."""
 
     html: str = ""
-    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
     error: Mapping[str, str | None] | None = None
 
 
@@ -60,19 +58,19 @@ class Rendering:
         self._versions: dict[Path, object] = {}
         self._notes: ReleaseNotes | None = None
         self._rendered: dict[str | None, RenderedNotes] = {}
-        self.images: frozenset[str] = frozenset()
+        self._images: Mapping[str, InlineImage] = {}
 
     def versions(self) -> dict[Path, object]:
         """The state of each file of the preview; of the settings alone where they can't be read."""
         try:
-            return self._source.versions(self.images)
+            return self._source.versions(frozenset(self._images))
         except MailerError as error:
             return {Path("settings"): str(error)}
 
     def mail(self, person: int, locale: Locale | None) -> PreviewedMail:
         """The mail to one of `PEOPLE`, in a language or the notes' own."""
         try:
-            settings = _without_secrets(self._source.load_settings())
+            settings = self._source.load_settings()
             rendered = self.rendered(settings, locale)
             return _compose(rendered, self._source, settings, PEOPLE[person])
         except MailerError as error:
@@ -85,8 +83,11 @@ class Rendering:
             rendered = self.rendered(settings, locale)
         except MailerError:
             return []  # the mail says why
-        found = lint(rendered, image_hosts=settings.image_hosts)
-        return [dataclasses.asdict(one) for one in found + (lint_notes(self._notes) if self._notes else ())]
+        notes = self._notes
+        edition = replace(_edition(notes, locale), translations=()) if notes else None
+        found = lint(rendered, image_hosts=settings.image_hosts, notes=edition, images=self._images)
+        found += compare_languages(notes) if notes else ()
+        return [one.values() for one in found]
 
     def rendered(self, settings: Settings, locale: Locale | None = None) -> RenderedNotes:
         """The mail with open slots. Raises InvalidInput, TemplateError."""
@@ -100,32 +101,34 @@ class Rendering:
             return self._rendered[locale]
 
     def _render_anew(self, settings: Settings, locale: Locale | None) -> RenderedNotes:
+        """The mail in one language: as it was written for it, else the first with that language around it."""
         read = self._source.read(settings)
         if read is None:
             assert self._source.stored is not None  # noqa: S101 - a source has either
-            return self._source.stored()
-        notes, images = read
-        self._notes, self.images = notes, frozenset(images)
-        return render_notes(dataclasses.replace(notes, locale=locale or notes.locale), images, settings)
+            stored = self._source.stored()
+            return next((one for one in stored.editions if one.locale == locale), stored)
+        self._notes, self._images = read
+        edition = _edition(self._notes, locale)
+        return render_notes(replace(edition, translations=()), self._images, settings)
+
+
+def _edition(notes: ReleaseNotes, locale: Locale | None) -> ReleaseNotes:
+    own = next((one for one in notes.editions if one.locale == locale), None)
+    return own or replace(notes, locale=locale or notes.locale)
 
 
 def sample_mail(source: PreviewSource) -> bytes:
     """The mail of a source to somebody who does not exist. Raises InvalidInput with file and line."""
-    settings = _without_secrets(source.load_settings())
-    rendered = Rendering(source).rendered(settings)
-    return _sample(rendered, source, settings, example(rendered.locale))
-
-
-def _sample(rendered: RenderedNotes, source: PreviewSource, settings: Settings, person: Example) -> bytes:
-    composer = Composer(0, source.slug, settings.topic, rendered, settings, installation="")
-    return bytes(composer.sample(datetime.now(UTC), person)[1])
+    settings = source.load_settings()
+    return sample_of(Rendering(source).rendered(settings), settings.topic, settings, slug=source.slug)
 
 
 def _compose(
     rendered: RenderedNotes, source: PreviewSource, settings: Settings, person: Example
 ) -> PreviewedMail:
     salutation = _LIKELY[rendered.locale].get(person.salutation, person.salutation)
-    data = _sample(rendered, source, settings, dataclasses.replace(person, salutation=salutation))
+    person = replace(person, salutation=salutation)
+    data = sample_of(rendered, settings.topic, settings, person, source.slug)
     message: EmailMessage = message_from_bytes(data, policy=policy.default)
     values = {
         "subject": rendered.subject,
@@ -138,8 +141,3 @@ def _compose(
         "mail_bytes": len(data),
     }
     return PreviewedMail(html_with_pictures(message), values)
-
-
-def _without_secrets(settings: Settings) -> Settings:
-    """The settings with a key of nobody: the links of a preview open nothing, and it needs no secrets and no signature."""
-    return settings.model_copy(update={"secret_keys": (SecretStr("preview " * 8),), "dkim": DkimSettings()})

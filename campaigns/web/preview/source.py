@@ -40,7 +40,11 @@ class PreviewSource:
         if self.source:
             path = Path(self.source.path)
             folders = [path.parent, *([settings.assets_dir] if settings.assets_dir else [])]
-            files += [path, *(folder / name for folder in folders for name in sorted(images))]
+            files += [
+                path,
+                *map(Path, self.source.translations),
+                *(folder / name for folder in folders for name in sorted(images)),
+            ]
         if settings.brand.logo:
             files.append(settings.brand.logo)
         if settings.templates_dir:

@@ -1,0 +1,97 @@
+"""The checks of a link that need no network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from mailer.message import Slot
+from templates.lint.findings import Finding
+from templates.lint.mail_contents import Link
+from templates.lint.places import Places
+
+KNOWN_SLOT_MARKERS = frozenset(slot.marker for slot in Slot)
+_MAX_SHOWN_CHARACTERS = 60  # of a URL in a finding
+_VAGUE_LINK_TEXTS = frozenset(
+    {
+        "click here",
+        "here",
+        "read more",
+        "more",
+        "link",
+        "this link",
+        "klik hier",
+        "hier",
+        "lees meer",
+        "meer",
+        "deze link",
+    }
+)
+
+
+# Services that count clicks or hide where a link leads.
+_REDIRECTORS = re.compile(
+    r"(?:^|\.)(?:bit\.ly|tinyurl\.com|t\.co|goo\.gl|ow\.ly|is\.gd|lnkd\.in|buff\.ly|rebrand\.ly|cutt\.ly|t\.ly|shorturl\.at"
+    r"|list-manage\.com|mailchi\.mp|hubspotlinks\.com|sendgrid\.net|mandrillapp\.com|awstrack\.me|safelinks\.protection\.outlook\.com"
+    r"|urldefense\.com|urldefense\.proofpoint\.com|click\.[\w.-]+)$"
+)
+_TRACKING = re.compile(r"(?:^|&)(utm_\w+|fbclid|gclid|mc_eid|mc_cid|_hsenc|_hsmi|mkt_tok)=", re.IGNORECASE)
+
+
+def check_link(link: Link, places: Places) -> Iterator[Finding]:
+    """The findings about one link of a mail."""
+    target, where = shorten(link.href), places.of_address(link.href)
+    if not link.text:
+        yield Finding.of("link-empty", f"The link to {target} has no text.", where)
+    elif link.text.casefold().strip(" .!>»→") in _VAGUE_LINK_TEXTS:
+        yield Finding.of("link-vague", f"{link.text!r} does not say where it leads ({target}).", where)
+    if link.href in KNOWN_SLOT_MARKERS:
+        return
+    parts = split(link.href)
+    if parts.scheme not in {"https", "http", "mailto", "tel"}:
+        yield Finding.of("link-scheme", f"The link to {target} does not work in a mail.", where)
+        return
+    host = parts.hostname or ""
+    if host and _is_private(host):
+        yield Finding.of("link-private", f"{target} can only be reached from your own network.", where)
+    elif parts.scheme == "http":
+        yield Finding.of("link-insecure", f"The link to {target} is not encrypted (http).", where)
+    if _REDIRECTORS.search(host):
+        yield Finding.of(
+            "link-redirector", f"{target} leads through {host}, which sees who follows it.", where
+        )
+    if tracked := _TRACKING.search(parts.query):
+        yield Finding.of(
+            "link-tracking", f"{target} has {tracked[1]}, which tells where a reader came from.", where
+        )
+    said = split(link.text if "://" in link.text else f"https://{link.text}")
+    if re.match(r"https?://|www\.", link.text) and host and _bare(said.hostname) not in {"", _bare(host)}:
+        yield Finding.of("link-deceptive", f"{shorten(link.text)} leads to {target}.", where)
+
+
+def split(url: str) -> SplitResult:
+    """The parts of an address; empty ones where it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
+def shorten(url: str) -> str:
+    """An address as a message shows it."""
+    return url if len(url) <= _MAX_SHOWN_CHARACTERS else f"{url[:_MAX_SHOWN_CHARACTERS]}..."
+
+
+def _bare(host: str | None) -> str:
+    return (host or "").removeprefix("www.")
+
+
+def _is_private(host: str) -> bool:
+    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+        return True
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return "." not in host
