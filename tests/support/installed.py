@@ -76,7 +76,7 @@ class InstalledMailer:
         env: Mapping[str, str] | None = None,
         input: str | None = None,  # noqa: A002 - subprocess's own word
         check: bool = True,
-        timeout: float = 120,
+        timeout: float = 240,
     ) -> subprocess.CompletedProcess[str]:
         """Run `mailer ARGS` in `cwd` to its end; `env` is added to the clean environment.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-TIMEOUT_SECONDS = 60  # for what takes a second on a quiet machine
+TIMEOUT_SECONDS = 180  # for what takes a second on a quiet machine
 
 
 def until(condition: Callable[[], bool], what: str) -> None:

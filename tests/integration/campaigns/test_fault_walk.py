@@ -19,6 +19,7 @@ from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
 from campaigns.reports import CampaignStatus
 from campaigns.sending import Dispatch
+from mailer.config import TimeoutSettings
 from mailer.database import Clock, Database
 from subscribers import ledger
 from subscribers.ledger import NewEvent
@@ -114,8 +115,8 @@ class Walk:
         self.problems += _surprises(self.case, self._status(), self.relay)
 
     async def complete(self, clock: Clock) -> None:
-        """The operator's part, and a later run."""
-        dispatch = self._dispatch(clock)
+        """The operator's part, and a later run, whose relay has no fault: it waits as long as a slow machine needs."""
+        dispatch = self._dispatch(clock, timeouts=TimeoutSettings())
         if self.case.expected == "uncertain":
             dispatch.resolve(self.slug, resend=True)
         if self._status().state is CampaignState.PAUSED:
@@ -123,8 +124,9 @@ class Walk:
         await dispatch.run(self.slug, unwatched)
         self.problems += _incomplete(self.case, self._status(), self.relay)
 
-    def _dispatch(self, clock: Clock) -> Dispatch:
-        smtp = self.case.settings(self.relay.port, connections=1).model_dump(exclude_unset=True)
+    def _dispatch(self, clock: Clock, **changed: Any) -> Dispatch:
+        settings = self.case.settings(self.relay.port, connections=1, **changed)
+        smtp = settings.model_dump(exclude_unset=True)
         return Dispatch(self.database, settings_for(self.relay.port, smtp=smtp), clock)
 
     def _status(self) -> CampaignStatus:

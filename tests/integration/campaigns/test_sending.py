@@ -66,10 +66,10 @@ async def test_a_message_id_is_the_same_on_a_retry(sqlite_database: Database) ->
         settings = settings_for(relay.port, retry={"first_seconds": 0.05})
         dispatch = dispatch_for(sqlite_database, settings)
         await send(dispatch)
-        assert counts(sqlite_database).deferred == 1
-        await asyncio.sleep(0.1)
-        assert dispatch.due() == ["notes"]
-        await dispatch.run("notes", unwatched)
+        while counts(sqlite_database).deferred:  # a slow machine tries it again in the same run
+            await asyncio.sleep(0.1)
+            if dispatch.due():
+                await dispatch.run("notes", unwatched)
     first, second = (message_from_bytes(content)["Message-ID"] for content in relay.contents)
     assert first == second
     assert counts(sqlite_database).accepted == 1

@@ -21,7 +21,7 @@ from tests.support.certificates import loopback_certificates
 from tests.support.loopback import free_port
 
 LOGIN = ("mailer", "correct horse")
-TIMEOUT_SECONDS = 30.0  # seconds for a server to start, to stop, or to write its log
+TIMEOUT_SECONDS = 120.0  # seconds for a server to start, to stop, or to write its log
 
 
 @dataclass(frozen=True, slots=True)
