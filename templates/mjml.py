@@ -30,6 +30,7 @@ _LINE_BREAK_BETWEEN_TAGS = re.compile(
 )
 # mrml hides the preheader, and makes it white as well, which spam filters count.
 _WHITE_PREHEADER = re.compile(r'(<div style="[^"]*display: ?none;[^"]*?)color: ?#ffffff;')
+_ARTICLE, _MAIN = 'role="article"', 'role="main"'  # what is read aloud belongs to a landmark
 _NOT_ASCII_OR_BACKSLASH = re.compile(r"[^\x00-\x7f]|\\")
 
 
@@ -47,7 +48,8 @@ def compile_mjml(source: str, *, template: str, css: str, templates_dir: Path | 
     inliner = CSSInliner(
         inline_style_tags=False, keep_style_tags=True, load_remote_stylesheets=False, extra_css=css
     )
-    return inliner.inline(_WHITE_PREHEADER.sub(r"\1", html, count=1))
+    html = _WHITE_PREHEADER.sub(r"\1", html, count=1)
+    return inliner.inline(html.replace(_ARTICLE, _MAIN, 1))
 
 
 def _work_around_mrml(source: str) -> str:

@@ -10,7 +10,7 @@ from templates.markdown.line_breaks import escape_with_breaks
 
 MAX_CODE_CHARACTERS = 4_000  # of one block; longer code stays plain: each coloured word costs some 50 bytes
 _MAX_LINE_CHARACTERS = 400
-_LINE_CHARACTERS = 30  # on a phone of 320 pixels
+_LINE_CHARACTERS = 26  # on a phone of 320 pixels
 _DIFFS = frozenset({"diff", "patch", "udiff"})
 # The names that authors write after ```, and pygments' name. A closed set: pygments has hundreds of lexers.
 _LEXERS = {

@@ -39,8 +39,11 @@ CHANGE_KINDS = frozenset(_CHANGE_KINDS)
 
 _COLUMN_PIXELS = 520  # the width between the margins; Outlook ignores max-width
 _ICON_PIXELS = 48  # a narrower image stands in its line of text
+_PHONE_PIXELS = (
+    200  # a wider image takes its width from the column: where it is not shown, its box would widen the mail
+)
 # Characters after which a word may be broken: more do not fit a phone of 320 pixels.
-_LINE_CHARACTERS, _HEADING_CHARACTERS = 28, 18
+_LINE_CHARACTERS, _HEADING_CHARACTERS = 22, 16
 _ALERT_SIGNS = {"note": "i", "tip": "✓", "important": "!", "warning": "!", "caution": "×"}
 
 
@@ -190,7 +193,8 @@ class _Writer(RendererHTML):
     def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
         env["table"] = shape = measure_table(tokens, idx)
         env["longest"].append(shape.longest)
-        return f'<div class="scroll"><table class="data {shape.form}">\n'
+        compact = " compact" if shape.is_compact else ""
+        return f'<div class="scroll"><table class="data {shape.form}{compact}">\n'
 
     def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
         env["longest"].pop()
@@ -225,7 +229,10 @@ class _Writer(RendererHTML):
         if not urlsplit(attributes["src"]).scheme:
             attributes["src"] = f"cid:{_enclosed(token, env).content_id}"
         if width := _image_width(token, env):
-            attributes["width"] = str(min(width, _COLUMN_PIXELS))
+            shown = min(width, _COLUMN_PIXELS)
+            attributes["width"] = str(shown)
+            if shown > _PHONE_PIXELS:
+                attributes["style"] = f"width: 100%; max-width: {shown}px"
         attributes["alt"] = _one_line(self.renderInlineAsText(token.children, options, env))
         return self.renderToken([Token("image", "img", 0, attrs={**attributes})], 0, options, env)
 
@@ -237,7 +244,8 @@ class _Writer(RendererHTML):
 
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
         code = write_code(tokens[idx].content, tokens[idx].info, highlight=env["highlight"])
-        return f"<pre><code>{code}</code></pre>\n"
+        # The MJML compiler drops a line break between two tags.
+        return f"<pre><code>{code.replace('>' + chr(10), '>&#10;')}</code></pre>\n"
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return self.fence(tokens, idx, options, env)

@@ -12,6 +12,7 @@ from markdown_it.token import Token
 _PHONE_CHARACTERS, _DESKTOP_CHARACTERS = 28, 70
 _GAP_CHARACTERS = 2  # between two columns
 _LONGEST_WORD = 18  # a longer one is broken
+_SHORT_CELL = 18
 _MAX_COLUMNS = 6  # of a table that keeps its columns
 _CELLS = frozenset({"th_open", "td_open"})
 
@@ -28,12 +29,14 @@ class TableForm(StrEnum):
 class TableShape:
     """A table while it is written: its form, the words of its headings, and the column of the next cell.
 
-    `longest` is the number of characters after which a word in a cell may be broken.
+    `longest` is the number of characters after which a word in a cell may be broken. `is_compact`: all labels and cells
+    are so short that each label stands beside its cell.
     """
 
     form: TableForm
     labels: tuple[str, ...]
     longest: int
+    is_compact: bool = False
     column: int = 0
     is_head: bool = True
 
@@ -58,9 +61,10 @@ def measure_table(tokens: Sequence[Token], start: int) -> TableShape:
     fitting = sum(min(width, _LONGEST_WORD) for width in widths) + gaps
     if columns == 1 or sum(widths) + gaps <= _PHONE_CHARACTERS:
         return TableShape(TableForm.PLAIN, labels, _PHONE_CHARACTERS)
+    is_compact = all(len(cell) <= _SHORT_CELL for row in rows for cell in row)
     if columns > _MAX_COLUMNS or fitting > _DESKTOP_CHARACTERS:
-        return TableShape(TableForm.RECORDS, labels, _PHONE_CHARACTERS)
-    return TableShape(TableForm.STACKED, labels, _LONGEST_WORD)
+        return TableShape(TableForm.RECORDS, labels, _PHONE_CHARACTERS, is_compact)
+    return TableShape(TableForm.STACKED, labels, _LONGEST_WORD, is_compact)
 
 
 def _words(inline: Token) -> str:

@@ -33,6 +33,7 @@ class TestCode:
 
     def test_a_diff_is_red_and_green(self):
         pre = prose(mail("```diff\n--- a\n+++ b\n@@ -1 +1 @@\n-old\n+new\n same\n```")).pre
+        assert pre.get_text() == "--- a\n+++ b\n@@ -1 +1 @@\n-old\n+new\n same\n"
         assert [(span["class"][0], span.get_text()) for span in pre.find_all("span")] == [
             ("dp", "@@ -1 +1 @@"),
             ("dd", "-old"),
