@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, delete, func, select
@@ -51,15 +51,18 @@ def count_expired(database: Database, kinds: Iterable[ExpiredRows]) -> dict[str,
         return {each.kind: each.count(connection) for each in kinds}
 
 
-def purge_expired(database: Database, kinds: Iterable[ExpiredRows]) -> dict[str, int]:
+def purge_expired(
+    database: Database, kinds: Iterable[ExpiredRows], is_over: Callable[[], bool] = lambda: False
+) -> dict[str, int]:
     """Delete them, at most ROWS_AT_ONCE in a transaction; returns how many of each kind were deleted.
 
-    They are looked for in reading transactions, which keep nobody waiting.
+    They are looked for in reading transactions, which keep nobody waiting. Once `is_over` says so, the rest stays for
+    the next time.
     """
     deleted = {}
     for each in kinds:
         deleted[each.kind], last = 0, None
-        while True:
+        while not is_over():
             with database.read() as connection:
                 keys = each.find(connection, last, ROWS_AT_ONCE)
             if not keys:

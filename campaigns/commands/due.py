@@ -61,7 +61,10 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
         _print_new(context, [str(error)])
         raise click.exceptions.Exit(error.exit_code) from None
     webhooks.call_due(*_webhook_parts(context))
-    purge_daily(context)
+    try:
+        purge_daily(context)
+    except MailerError as error:  # what was sent is reported all the same
+        _print_new(context, [f"What has been kept for its period was not deleted: {error}"])
     _print_new(context, _anchor_problems(context))
     # Cron starts a run each minute; that an earlier one is still at work is not worth a mail.
     own = [result for result in results if not result.by_another_run]

@@ -86,6 +86,11 @@ colour = {colour}
 # background = "#f2f4f7"              # behind the mail; radius = 12 and font = "Georgia, serif" replace the theme's, too
 # footer = "Chamber of commerce 12345678"
 
+[retention]
+# How long each kind of data is kept; docs/privacy.md has the list.
+# after_leaving = "30d"
+# deliveries = "396d"
+
 [privacy]
 # What the privacy notice at /privacy says. docs/operate.md names the companies that process data, and who is told of a breach.
 # contact = "Robin Smit <privacy@example.com>"

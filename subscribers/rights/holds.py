@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, insert, not_, or_, select, update
 
 from mailer.database import AnyOf, table
 from mailer.errors import NotFound
 from mailer.retention import ExpiredRows
-from subscribers.models import ArchivingHold
+from subscribers.former_people import FORMER
+from subscribers.ledger import CONSENT
+from subscribers.models import ArchivingHold, ConsentKind
 from subscribers.people import SUBSCRIBER
 
 HOLD = table(ArchivingHold)
@@ -106,5 +108,10 @@ def request_erasure(connection: Connection, held: Collection[Hold], now: datetim
 
 
 def ended(now: datetime) -> ExpiredRows:
-    """The holds that have ended. Erase first whom they kept from erasure."""
-    return ExpiredRows("holds", HOLD.c.id, HOLD.c.until <= now)
+    """The holds that have ended, unless somebody whom they kept from erasure is still to be erased."""
+    of_person = CONSENT.c.subscriber_id == HOLD.c.subscriber_id
+    agrees = exists().where(of_person, CONSENT.c.state.in_((ConsentKind.GRANTED, ConsentKind.REQUESTED)))
+    is_on_file = exists().where(SUBSCRIBER.c.id == HOLD.c.subscriber_id)
+    has_proof = exists().where(FORMER.c.subscriber_id == HOLD.c.subscriber_id)
+    waits = and_(HOLD.c.erasure_requested_at.is_not(None), or_(has_proof, and_(is_on_file, not_(agrees))))
+    return ExpiredRows("holds", HOLD.c.id, and_(HOLD.c.until <= now, not_(waits)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from click.testing import CliRunner
@@ -16,8 +17,9 @@ from campaigns.models import CampaignState, DeliveryState
 from cli import mailer
 from mailer import operator_log
 from mailer.database import Database
+from mailer.errors import MailerError
 from mailer.retention import purge_expired
-from subscribers import rights
+from subscribers import former_people, rights
 from subscribers.address import AddressHasher, normalise
 from subscribers.ledger import CONSENT
 from subscribers.models import ConsentKind
@@ -127,6 +129,33 @@ def test_a_dry_run_says_what_a_purge_deletes_and_the_file_then_holds_nothing_of_
         assert b"de Vries 1" not in file.read_bytes()
     assert b"person2@" in (tmp_path / "mailer.db").read_bytes()
     other.close()
+
+
+def test_the_command_proves_the_consent_of_who_left_and_was_deleted(left: Database, tmp_path: Path) -> None:
+    run("privacy", "purge")
+    proof = run("consent", "prove", "Person1@example.com", "--bundle", "proof.zip")
+    assert (proof["state"], proof["wording"]) == ("withdrawn", "Yes, mail me the release notes.")
+    with ZipFile(tmp_path / "proof.zip") as bundle:
+        assert json.loads(bundle.read("proof.json"))["address"] == "person1@example.com"
+    erased = run("subscribers", "erase", "person1@example.com", "--yes")
+    assert erased["erased"]
+    with left.read() as connection:
+        assert former_people.find(connection, normalise("person1@example.com"), HASHER) == []
+
+
+def test_a_purge_that_fails_keeps_no_report_of_what_was_sent(
+    left: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert left.is_sqlite
+
+    def fail(*_: object) -> None:
+        raise MailerError("The disk is full.")
+
+    monkeypatch.setattr("campaigns.commands.due.purge_daily", fail)
+    result = CliRunner().invoke(mailer, ["run-due", "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["campaigns"] == []
+    assert "not deleted: The disk is full." in result.stderr
 
 
 def test_run_due_purges_once_a_day(left: Database) -> None:

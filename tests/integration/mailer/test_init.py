@@ -62,7 +62,7 @@ def test_secrets_and_people_are_readable_by_their_owner_only(folder: Path) -> No
 
 def test_what_init_writes_are_the_defaults(folder: Path) -> None:
     run("init")
-    apart = {"secret_keys", "folder", "file", "ledger_key_file"}
+    apart = {"secret_keys", "folder", "file", "ledger_key_file", "anchors"}
     assert load_settings().model_dump(exclude=apart) == Settings().model_dump(exclude=apart)
     assert len(load_settings().keys()) == 1
 

@@ -97,8 +97,14 @@ def test_the_longest_hold_counts_and_an_erasure_stays_asked_for(held: Database, 
     [told] = erase(held, now)
     with held.write() as connection:
         holds.add(connection, told.subscriber_id, "tax law", now + 20 * DAY, now)
-    assert purge(held, now + 11 * DAY) == {"holds": 1}
-    assert purge(held, now + 21 * DAY) == {"held_erasures": 1, "holds": 1}
+    assert purge(held, now + 11 * DAY) == {}
+    assert purge(held, now + 21 * DAY) == {"held_erasures": 1, "holds": 2}
+
+
+def test_an_ended_hold_stays_as_long_as_an_erasure_waits_for_it(held: Database, now: datetime) -> None:
+    erase(held, now)
+    assert purge_expired(held, [holds.ended(now + 11 * DAY)]) == {"holds": 0}
+    assert purge(held, now + 11 * DAY) == {"held_erasures": 1, "holds": 1}
 
 
 def test_who_agrees_again_after_a_held_erasure_is_not_erased(held: Database, now: datetime) -> None:

@@ -240,6 +240,20 @@ def test_others_write_between_the_small_transactions_of_a_purge(
     assert (deleted["people_who_left"], len(left_now)) == (6, 3)
 
 
+def test_a_purge_whose_time_is_over_leaves_the_rest_for_the_next(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "ROWS_AT_ONCE", 2)
+    for number in range(5):
+        admit(sqlite_database, f"p{number}@example.com")
+        leave(sqlite_database, f"p{number}@example.com")
+    times = iter([False, True, True])
+    kinds = [PeopleWhoLeft(NOW - 30 * DAY, NOW), FormerPeople(NOW, NOW)]
+    deleted = purge_expired(sqlite_database, kinds, lambda: next(times))
+    assert deleted == {"people_who_left": 2, "proofs_after_leaving": 0}
+    assert purge(sqlite_database) == 3
+
+
 def test_a_person_who_agrees_again_while_the_purge_looks_stays(sqlite_database: Database) -> None:
     admit(sqlite_database)
     leave(sqlite_database)
