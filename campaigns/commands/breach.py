@@ -20,7 +20,7 @@ from subscribers.rights.breach_documents import PEOPLE_NAME, Breach, write_docum
 
 
 @privacy.command()
-@click.option("--since", required=True, metavar="TIME", help=f"From when data could be read: {FORMS}.")
+@click.option("--since", metavar="TIME", help=f"From when data could be read: {FORMS}.")
 @click.option("--until", metavar="TIME", help="Until when; now by default.")
 @click.option(
     "--scope",
@@ -37,17 +37,23 @@ from subscribers.rights.breach_documents import PEOPLE_NAME, Breach, write_docum
     required=True,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="The new folder that gets the documents.",
+    help="The new folder that gets the documents; with --send, the one that has them.",
 )
+@click.option(
+    "--send", "approved_by", metavar="NAME", help="Send the letters in DIR; NAME is who approved them."
+)
+@click.option("--yes", is_flag=True, help="Do not ask before letters are sent.")
 @json_option
 @click.pass_obj
 def breach(
     context: CommandContext,
-    since: str,
+    since: str | None,
     until: str | None,
     scope: str,
     noticed: str | None,
     output: Path,
+    approved_by: str | None,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Write the documents of a data breach (articles 33, 34).
@@ -55,15 +61,27 @@ def breach(
     They say whose data were concerned, which and how many, by when to tell whom. The new folder gets controllers.txt, the report to the controllers in the settings; authority.txt, the fields of
     the notification to the authority; letter.en.txt and letter.nl.txt; people.csv, the people concerned, with
     language and greeting; and facts.json. What only you know stands in [square brackets] in them. The letters are
-    written and not sent. The folder holds personal data: delete it when it is no longer needed.
+    written and not sent: fill them in, then send them with --send. The folder holds personal data: delete it when it is no longer needed.
 
     Everyone on file is concerned where the database or a file, such as a backup, could be read; of mail the
     recipients of the period; of the pages and the API those whose consent came or ended through them.
 
+    --send sends the letters in DIR to the people in its people.csv, each at most once, and records it with the name of
+    who approved them. Run it again to go on after an interruption, and for letters that were put off. Who was erased
+    meanwhile is left out.
+
     \b
     Example:
       mailer privacy breach --since "2026-11-27 18:00" --until "2026-11-28 09:30" --output breach
+      mailer privacy breach --send "Robin Smit" --output breach
     """
+    if approved_by is not None:
+        from campaigns.commands.breach_letters import send_letters  # noqa: PLC0415 - sending is slow to import
+
+        send_letters(context, output, approved_by, yes=yes, as_json=as_json)
+        return
+    if since is None:
+        raise click.UsageError("Say from when data could be read: --since. Or --send the letters.")
     now = context.now()
     incident = Incident(
         Scope(scope),
@@ -126,7 +144,7 @@ def _summary(context: CommandContext, found: Breach, output: Path) -> str:
         f"{act} by {moment.astimezone(settings.tz):%Y-%m-%d %H:%M %Z}." for act, moment in moments.items()
     ]
     lines.append(
-        f"{output} has the documents. The letters are written and not sent; fill in what stands in [brackets]."
+        f"{output} has the documents. The letters are written and not sent: fill in what stands in [brackets], then --send."
     )
     return "\n".join(lines)
 

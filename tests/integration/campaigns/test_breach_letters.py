@@ -1,0 +1,157 @@
+"""mailer privacy breach --send: each letter at most once, in the person's language, only when it is filled in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+
+import pytest
+
+from subscribers.rights.breach_letter import LetterJournal, LetterState, LetterText
+from tests.support.campaign import threaded
+from tests.support.faults import Fault, Point
+from tests.support.keyboard import Keyboard, keyboard_for
+from tests.support.relay import FaultyRelay, Mail
+
+SEND = ("privacy", "breach", "--send", "Robin Smit", "--output", "b", "--yes")
+
+
+@pytest.fixture
+def relay() -> Iterator[FaultyRelay]:
+    with threaded(FaultyRelay()) as running:
+        yield running
+
+
+@pytest.fixture
+def keyboard(relay: FaultyRelay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keyboard:
+    """Three people, and the documents of a breach; the letters are filled in."""
+    found = keyboard_for(relay.port, tmp_path, monkeypatch, "# Version 1\n\n- A thing.\n")
+    found.subscribe("a@example.com", "b@example.com", "c@example.com")
+    found("privacy", "breach", "--since", "2026-01-01", "--output", "b")
+    for locale in ("en", "nl"):
+        path = tmp_path / "b" / f"letter.{locale}.txt"
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if not line.startswith("[")), encoding="utf-8")
+    return found
+
+
+def parsed(mail: Mail) -> EmailMessage:
+    message = message_from_bytes(mail.content, policy=default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def text_of(mail: Mail) -> str:
+    part = parsed(mail).get_body(("plain",))
+    assert part is not None
+    return str(part.get_content()).replace("\r\n", "\n")
+
+
+def test_each_person_gets_the_letter_once_however_often_it_is_sent(
+    keyboard: Keyboard, relay: FaultyRelay
+) -> None:
+    for _ in range(2):
+        values = keyboard.json(*SEND)
+        assert (values["letters_sent"], values["accepted"], values["rejected"]) == (True, 3, 0)
+    assert [mail.recipient for mail in relay.accepted] == ["a@example.com", "b@example.com", "c@example.com"]
+    assert parsed(relay.accepted[0])["Subject"] == "Your data at Release Mailer"
+    assert "Dear reader,\n" in text_of(relay.accepted[0])
+    assert "{greeting}" not in text_of(relay.accepted[0])
+
+
+def test_a_person_gets_it_in_their_own_language(
+    keyboard: Keyboard, relay: FaultyRelay, tmp_path: Path
+) -> None:
+    path = tmp_path / "b" / "people.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace(",en,Dear reader", ",nl,Beste lezer", 1))
+    keyboard(*SEND)
+    assert [parsed(mail)["Content-Language"] for mail in relay.accepted] == ["nl", "en", "en"]
+    assert "Beste lezer,\n" in text_of(relay.accepted[0])
+
+
+def test_a_letter_that_is_not_filled_in_goes_to_nobody(
+    keyboard: Keyboard, relay: FaultyRelay, tmp_path: Path
+) -> None:
+    with (tmp_path / "b" / "letter.nl.txt").open("a", encoding="utf-8") as file:
+        file.write("[Vul in: wat er is gebeurd]\n")
+    assert "letter.nl.txt is not filled in" in keyboard.refuse(*SEND)
+    assert relay.accepted == []
+
+
+@pytest.mark.parametrize("damage", ["Subject: ", "{greeting}"])
+def test_a_letter_without_subject_or_greeting_goes_to_nobody(
+    keyboard: Keyboard, relay: FaultyRelay, tmp_path: Path, damage: str
+) -> None:
+    path = tmp_path / "b" / "letter.en.txt"
+    path.write_text(path.read_text(encoding="utf-8").replace(damage, ""), encoding="utf-8")
+    keyboard(*SEND, code=1)
+    assert relay.accepted == []
+
+
+def test_without_a_yes_nothing_is_sent(keyboard: Keyboard, relay: FaultyRelay) -> None:
+    assert "No letter was sent" in keyboard.refuse(*SEND[:-1])
+    assert relay.accepted == []
+
+
+def test_who_was_erased_since_gets_none(keyboard: Keyboard, relay: FaultyRelay) -> None:
+    keyboard("subscribers", "erase", "b@example.com", "--yes")
+    values = keyboard.json(*SEND)
+    assert (values["accepted"], values["skipped"]) == (2, 1)
+    assert [mail.recipient for mail in relay.accepted] == ["a@example.com", "c@example.com"]
+
+
+def test_it_is_recorded_with_the_name_of_who_approved_it(keyboard: Keyboard) -> None:
+    keyboard(*SEND)
+    acts = keyboard.json("privacy", "log")["acts"]
+    assert isinstance(acts, list)
+    [sent] = [each for each in acts if each["ground"]]
+    assert (sent["people"], sent["ground"]) == (3, "GDPR art. 34, approved by Robin Smit")
+
+
+def test_after_content_without_a_reply_a_letter_is_not_offered_again(
+    keyboard: Keyboard, relay: FaultyRelay, tmp_path: Path
+) -> None:
+    relay.plan[:] = [{Point.FINAL: Fault.HANG_UP}]
+    values = keyboard.json(*SEND, code=3)
+    assert (values["accepted"], values["uncertain"]) == (2, 1)
+    keyboard(*SEND, code=3)
+    assert len(relay.contents) == 3
+
+
+def test_a_letter_that_was_put_off_is_sent_by_the_next_run(keyboard: Keyboard, relay: FaultyRelay) -> None:
+    relay.plan[:] = [{Point.RCPT: Fault.LATER}]
+    assert keyboard.json(*SEND)["deferred"] == 1
+    values = keyboard.json(*SEND)
+    assert (values["accepted"], values["deferred"]) == (3, 0)
+    assert sorted(mail.recipient for mail in relay.accepted) == [
+        "a@example.com",
+        "b@example.com",
+        "c@example.com",
+    ]
+
+
+def test_an_attempt_without_an_outcome_is_uncertain_and_a_line_that_was_cut_off_is_none(
+    tmp_path: Path,
+) -> None:
+    lines = [{"row": 1, "state": "accepted"}, {"row": 2, "state": "attempting"}]
+    written = "".join(json.dumps(line) + "\n" for line in lines) + '{"row": 3, "sta'
+    (tmp_path / "sent.jsonl").write_text(written, encoding="utf-8")
+    for _ in range(2):
+        with LetterJournal.opened(tmp_path) as journal:
+            assert [row for row in (1, 2, 3) if journal.is_to_send(row)] == [3]
+            assert journal.counts()[LetterState.UNCERTAIN] == 1
+            journal.note(4, LetterState.REJECTED)
+    with LetterJournal.opened(tmp_path) as journal:
+        assert not journal.is_to_send(4)
+
+
+def test_the_html_says_the_same_and_escapes() -> None:
+    letter = LetterText("nl", "A & B", "{greeting},\n\nEen <b> & twee.\n- punt\n")
+    html = letter.html_for("Beste <x>")
+    assert "<p>Beste &lt;x&gt;,</p>" in html
+    assert "Een &lt;b&gt; &amp; twee.<br>\n- punt" in html
+    assert '<html lang="nl">' in html
