@@ -109,7 +109,7 @@ async def test_known_unknown_and_suppressed_addresses_get_the_same_answer_by_the
     from sqlalchemy.engine import Engine  # noqa: PLC0415
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if "service_mail" not in statement or "INSERT" in statement:
+        if "INSERT" in statement or "UPDATE attempt_count" in statement:  # the rest is of the mails' delivery
             executed.append(statement)
 
     event.listen(Engine, "before_cursor_execute", note)
@@ -118,7 +118,7 @@ async def test_known_unknown_and_suppressed_addresses_get_the_same_answer_by_the
             executed.clear()
             answer = await site.post({"email": f"person{number}@example.com"}, f"192.0.{number}.1")
             answers.add((answer.status_code, answer.text, tuple(sorted(set(answer.headers) - {"date"}))))
-            statements.add(tuple(one for one in executed if "INSERT" in one or "attempt" in one))
+            statements.add(tuple(executed))
     finally:
         event.remove(Engine, "before_cursor_execute", note)
     assert len(answers) == 1
