@@ -247,14 +247,14 @@ class AccountRequests:
         if person is None:
             self._date_suppression(connection, request.who, now, now)
             return _Done(not_on_file(request.who), None)
-        rights.erase(
-            connection,
-            _address(person),
-            hasher=self.hasher,
-            source=request.source,
-            now=now,
-            channel=Channel.API,
+        address, source = _address(person), request.source
+        held = rights.erase(
+            connection, address, hasher=self.hasher, source=source, now=now, channel=Channel.API
         )
+        if held:
+            holds = [{"ground": hold.ground, "until": hold.until.isoformat()} for hold in held]
+            subscriber = self.public_ids.of_subscriber(person.id)
+            return _Done(Outcome(202, {"subscriber": subscriber, "holds": holds}), person.id)
         idempotency.forget_subscriber(connection, person.id)
         return _Done(Outcome(204, {}, (person.email, person.email_normalised)), None)
 

@@ -104,11 +104,16 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
         rectification = parsing.rectification(body, token, service)
         return await submit(SubmittedRequest(rectification, await fingerprint_of(request, token, key)))
 
-    @router.post("/erasures", status_code=204, response_class=Response, responses=not_found())
+    @router.post(
+        "/erasures",
+        status_code=204,
+        response_class=Response,
+        responses=not_found() | {202: {"model": schemas.Held, "description": "It waits until a hold ends."}},
+    )
     async def erase(
         request: Request, body: schemas.Erasure, token: Rights, key: IdempotencyKey = None
     ) -> Response:
-        """Erase a person."""
+        """Erase a person. Where the law makes one keep the data, they get no more mail and are erased afterwards."""
         erasure = parsing.erasure(body, token, service)
         return await submit(SubmittedRequest(erasure, await fingerprint_of(request, token, key)))
 

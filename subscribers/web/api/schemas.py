@@ -209,6 +209,20 @@ class Rectified(BaseModel):
     changed: list[str]
 
 
+class Hold(BaseModel):
+    """What the law makes one keep: on what ground, until when."""
+
+    ground: str
+    until: datetime
+
+
+class Held(BaseModel):
+    """An erasure that waits until the holds end. The person gets no more mail."""
+
+    subscriber: str
+    holds: list[Hold]
+
+
 class Change(BaseModel):
     """A change to a consent. `email` is the person's present address; null once they were erased."""
 

@@ -13,8 +13,11 @@ from sqlalchemy import select, text
 from mailer import access
 from mailer.access import Scope
 from mailer.database import Database
+from subscribers import people
 from subscribers.account.idempotency import REQUEST
+from subscribers.address import normalise
 from subscribers.ledger import EVENT
+from subscribers.rights import holds
 from tests.support.api import Api, grant, new_token, register_wording, serving_api
 from tests.support.campaign import TOPIC
 
@@ -90,6 +93,24 @@ async def test_an_erased_person_comes_back_by_a_later_consent_only(sqlite_api: A
     assert (old.json()["subscriber"], old.json()["state"]) == (None, "suppressed")
     new = await sqlite_api.post("consents", grant(given_at=datetime.now(UTC).isoformat()))
     assert new.json()["state"] == "granted"
+
+
+async def test_an_erasure_under_a_hold_is_answered_with_its_ground_and_date(sqlite_api: Api) -> None:
+    granted = await sqlite_api.post("consents", grant())
+    now = datetime.now(UTC)
+    until = now + timedelta(days=1)
+    with sqlite_api.database.write() as connection:
+        person = people.find(connection, normalise("jan@example.com"))
+        assert person is not None
+        holds.add(connection, person.id, "claim 2026/117", until, now)
+    for _ in range(2):
+        answer = await sqlite_api.post("erasures", {"email": "jan@example.com"})
+        assert answer.status_code == 202
+        assert answer.json() == {
+            "subscriber": granted.json()["subscriber"],
+            "holds": [{"ground": "claim 2026/117", "until": until.isoformat()}],
+        }
+    assert await sqlite_api.state() == "objected"
 
 
 @pytest.mark.parametrize("path", ["withdrawals", "erasures"])
