@@ -66,6 +66,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Carry out the duties of a controller under the GDPR.",
     ),
     "deploy": ("mailer.commands.deploy:deploy", "Print files for systemd, cron and reverse proxies."),
+    "schema": (
+        "campaigns.commands.schema:schema",
+        "Print the JSON schema of the settings, or of the front matter of notes.",
+    ),
     "keys": ("mailer.commands.keys:keys", "Create and rotate secret keys, DKIM keys and access tokens."),
 }
 

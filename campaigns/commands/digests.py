@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from campaigns.commands.completion import complete_topic, complete_version
 from campaigns.commands.options import Duration
 from campaigns.digest_catalogue import Digest, Tick, all_digests, cadence_of, last_tick
 from campaigns.digests import Digests, Plan
@@ -45,12 +46,17 @@ def digests() -> None:
 )
 @click.option("--tz", "zone", metavar="ZONE", help="IANA zone of those times; by default the settings'.")
 @click.option(
-    "--since", metavar="VERSION", help="The last version announced so far; by default the newest there is."
+    "--since",
+    metavar="VERSION",
+    shell_complete=complete_version,
+    help="The last version announced so far; by default the newest there is.",
 )
 @click.option(
     "--max-lateness", type=Duration(), help="Later than this it is left out; by default the settings'."
 )
-@click.option("--topic", help="Which consent it needs; by default the settings' topic.")
+@click.option(
+    "--topic", shell_complete=complete_topic, help="Which consent it needs; by default the settings' topic."
+)
 @click.option("--locale", type=click.Choice(["nl", "en"]), help="The language; by default the settings'.")
 @click.option("--base-url", metavar="URL", help="The web address that relative links start from.")
 @json_option

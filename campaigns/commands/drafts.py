@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from campaigns import catalogue
+from campaigns.commands.completion import complete_topic, complete_version
 from campaigns.commands.notes_options import NotesOptions, notes_options, open_source
 from campaigns.commands.options import (
     confirm_act,
@@ -39,7 +40,11 @@ from templates.lint import lint as lint_mail
     "--preheader", help="What an inbox shows after the subject, for notes from a changelog or a release."
 )
 @click.option("--slug", help="A short name for the campaign; by default made from version or file name.")
-@click.option("--topic", help="Which consent it needs; by default what the file or the settings say.")
+@click.option(
+    "--topic",
+    shell_complete=complete_topic,
+    help="Which consent it needs; by default what the file or the settings say.",
+)
 @notes_options
 @json_option
 @click.pass_obj
@@ -128,7 +133,12 @@ def create(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Take the notes from this file from now on; by default from where they came.",
 )
-@click.option("--version", "version", help="The file is a changelog; take this version's section.")
+@click.option(
+    "--version",
+    "version",
+    shell_complete=complete_version,
+    help="The file is a changelog; take this version's section.",
+)
 @json_option
 @click.pass_obj
 def update(context: CommandContext, slug: str, file: Path | None, version: str | None, as_json: bool) -> None:

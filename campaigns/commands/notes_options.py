@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import click
 
+from campaigns.commands.completion import complete_version
 from campaigns.notes import STDIN, Changelog, read_source_text
 from campaigns.source import NotesSource, files_of_other_languages, read_as_changelog
 from campaigns.unannounced import last_announced, offer
@@ -19,9 +20,17 @@ from templates.notes import RemoteImages
 
 _SHARED = (
     click.option(
-        "--version", "version", help="Of a changelog: which version's section; with --since, up to which."
+        "--version",
+        "version",
+        shell_complete=complete_version,
+        help="Of a changelog: which version's section; with --since, up to which.",
     ),
-    click.option("--since", metavar="VERSION", help="Of a changelog: all releases after this version."),
+    click.option(
+        "--since",
+        metavar="VERSION",
+        shell_complete=complete_version,
+        help="Of a changelog: all releases after this version.",
+    ),
     click.option("--only", metavar="KINDS", help="Only these kinds of change, such as added,changed."),
     click.option(
         "--locale",

@@ -64,6 +64,7 @@ class Duration(click.ParamType[timedelta]):
 
 
 _PLACES = {
+    "new": "campaigns.commands.new:new",
     "create": "campaigns.commands.drafts:create",
     "update": "campaigns.commands.drafts:update",
     "delete": "campaigns.commands.drafts:delete",

@@ -1,0 +1,51 @@
+"""What the shell completes beside commands and options: topics and versions of a changelog."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import click
+from sqlalchemy import select, union
+
+from campaigns.notes import read_source_text
+from campaigns.source import read_as_changelog
+from mailer.config import load_settings
+from mailer.database import Database, table
+from mailer.errors import MailerError
+from subscribers.models import Consent, Wording
+
+_MOST = 50
+
+
+def complete_topic(ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+    """The topics with this prefix: those of the settings, of wordings and of consents; none if they can't be read."""
+    topics: set[str] = set()
+    with suppress(MailerError):
+        settings = load_settings(ctx.find_root().params.get("config"))
+        topics.add(settings.topic)
+        database = Database(settings.database_url.get_secret_value(), settings.folder)
+        database.require_current()
+        try:
+            with database.read() as connection:
+                columns = (table(Wording).c.topic, table(Consent).c.topic)
+                topics.update(
+                    connection.execute(union(*(select(one).distinct() for one in columns))).scalars()
+                )
+        finally:
+            database.close()
+    return sorted(one for one in topics if one.startswith(begun))
+
+
+def complete_version(ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+    """The versions with this prefix in the changelog that the command line names, newest first."""
+    given = [ctx.params.get(name) for name in ("changelog", "file", "notes", "slug")]
+    # An option that still lacks its value leaves the arguments before it unread.
+    values = [*given, *ctx.args]
+    files = [one for value in values for one in (value if isinstance(value, tuple) else (value,)) if one]
+    for file in (Path(str(one)) for one in files):
+        with suppress(MailerError):
+            if file.is_file() and (changelog := read_as_changelog(read_source_text(file), file.name)):
+                versions = [str(one.versions[0]) for one in changelog.newest_first(changelog.releases)]
+                return [version for version in versions if version.startswith(begun)][:_MOST]
+    return []

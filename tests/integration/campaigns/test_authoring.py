@@ -1,0 +1,173 @@
+"""Help for authors: a draft by questions, schemas for editors, and completion by the shell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner, Result
+
+from campaigns.notes import FRONT_MATTER_KEYS
+from cli import mailer
+from mailer.config import Settings
+from mailer.errors import InvalidInput, Refused
+from tests.support.keyboard import Keyboard, keyboard_for
+
+CHANGELOG = """\
+# Changelog
+
+## [2.6.0] - 2026-11-24
+
+- C
+
+## [2.5.0] - 2026-11-20
+
+### Added
+
+- A [map]
+
+## [2.4.0] - 2026-11-01
+
+- A
+
+[map]: https://acme.example/map
+[2.5.0]: https://github.com/acme/app/compare/v2.4.0...v2.5.0
+"""
+
+
+@pytest.fixture
+def keyboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keyboard:
+    keyboard = keyboard_for(1, tmp_path, monkeypatch, "# Notes\n\nHello.\n")
+    Path("CHANGELOG.md").write_text(CHANGELOG, encoding="utf-8")
+    return keyboard
+
+
+def answer(*answers: str, arguments: tuple[str, ...] = ()) -> Result:
+    return CliRunner().invoke(
+        mailer, ["campaigns", "new", *arguments], input="".join(f"{one}\n" for one in answers)
+    )
+
+
+def test_questions_lead_to_notes_of_one_s_own_and_a_draft(keyboard: Keyboard) -> None:
+    result = answer("", "2.5.0", "The map is here", "", "See where you are.", "", "n")
+    assert result.exit_code == 0, result.output
+    notes = Path("notes-2.5.0.md").read_text(encoding="utf-8")
+    assert notes.startswith(
+        '---\ntitle: "The map is here"\nversion: "2.5.0"\ndate: "2026-11-20"\nlocale: "en"\ntopic: "release-notes"\n'
+        'preheader: "See where you are."\nrepository: "https://github.com/acme/app"\n---\n'
+    )
+    assert "[map]: https://acme.example/map" in notes
+    assert keyboard.json("campaigns", "lint", "2.5.0")["findings"] == []
+
+
+def test_an_answer_that_can_not_be_is_asked_for_again(keyboard: Keyboard) -> None:
+    result = answer(
+        "none.md", "CHANGELOG.md", "9.9", "2.5.0", "T", "no topic", "beta", "", "notes.md", "n.md", "n"
+    )
+    assert result.exit_code == 0, result.output
+    assert "There is no file none.md" in result.output
+    assert "no section for version 9.9" in result.output
+    assert 'topic: "beta"' in Path("n.md").read_text(encoding="utf-8")
+    assert Path("notes.md").read_text(encoding="utf-8") == "# Notes\n\nHello.\n"
+
+
+def test_the_versions_since_the_last_mail_are_offered(keyboard: Keyboard) -> None:
+    keyboard("campaigns", "create", "CHANGELOG.md", "--version", "2.4.0")
+    result = answer("", "", "", "", "", "", "n")
+    assert "2.6.0, 2.5.0 are new since the last mail" in result.output
+    assert Path("notes-2.5.0-2.6.0.md").exists()
+
+
+def test_without_a_changelog_there_are_notes_to_be_written(keyboard: Keyboard) -> None:
+    Path("CHANGELOG.md").unlink()
+    assert answer("", "The map", "", "", "n.md", "n").exit_code == 0
+    assert "### Added" in Path("n.md").read_text(encoding="utf-8")
+
+
+def test_without_a_terminal_it_refuses_and_creates_nothing(keyboard: Keyboard) -> None:
+    result = answer()
+    assert isinstance(result.exception, Refused)
+    assert result.exception.exit_code == 4
+    assert sorted(path.name for path in Path().glob("*.md")) == ["CHANGELOG.md", "notes.md"]
+
+
+def test_options_and_yes_stand_for_the_answers(keyboard: Keyboard) -> None:
+    options = (
+        "--title",
+        "The map",
+        "--topic",
+        "beta",
+        "--locale",
+        "nl",
+        "--output",
+        "out/n.md",
+        "--slug",
+        "map",
+    )
+    made = keyboard.json("campaigns", "new", "CHANGELOG.md", "--since", "2.4.0", *options, "--yes")
+    assert (made["slug"], made["title"], made["version"]) == ("map", "The map", "2.5.0 – 2.6.0")
+    assert 'locale: "nl"' in Path("out/n.md").read_text(encoding="utf-8")
+
+
+def test_a_file_that_is_there_is_never_replaced(keyboard: Keyboard) -> None:
+    result = answer(arguments=("CHANGELOG.md", "--yes", "--output", "notes.md"))
+    assert isinstance(result.exception, InvalidInput)
+    assert Path("notes.md").read_text(encoding="utf-8") == "# Notes\n\nHello.\n"
+
+
+def test_the_schema_of_the_settings_has_each_key_and_no_secret(
+    keyboard: Keyboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAILER_SECRET_KEYS", "s" * 40)
+    printed = keyboard("schema", "settings").stdout
+    assert "s" * 40 not in printed
+    schema = json.loads(printed)
+    assert set(schema["properties"]) == set(Settings.model_fields) - {"folder", "file"}
+    assert schema["additionalProperties"] is False
+    assert schema["$defs"]["Mailbox"]["type"] == "string"
+    assert "6h" in schema["properties"]["max_lateness"]["description"]
+
+
+def test_the_schema_of_the_notes_has_each_key_of_the_front_matter(keyboard: Keyboard) -> None:
+    schema = json.loads(keyboard("schema", "notes").stdout)
+    assert tuple(schema["properties"]) == FRONT_MATTER_KEYS
+    assert schema["properties"]["action"]["required"] == ["label", "url"]
+
+
+def completions(*arguments: str, begun: str = "") -> list[str]:
+    complete = ShellComplete(mailer, {}, "mailer", "_MAILER_COMPLETE")
+    return [item.value for item in complete.get_completions(list(arguments), begun)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("campaigns", "create", "CHANGELOG.md", "--version"),
+        ("campaigns", "create", "--changelog", "CHANGELOG.md", "--since"),
+        ("campaigns", "lint", "CHANGELOG.md", "--version"),
+        ("campaigns", "preview", "CHANGELOG.md", "--since"),
+        ("campaigns", "new", "CHANGELOG.md", "--version"),
+        ("digests", "create", "monthly", "--changelog", "CHANGELOG.md", "--since"),
+    ],
+)
+def test_the_shell_completes_the_versions_of_the_changelog(
+    keyboard: Keyboard, arguments: tuple[str, ...]
+) -> None:
+    assert completions(*arguments) == ["2.6.0", "2.5.0", "2.4.0"]
+    assert completions(*arguments, begun="2.5") == ["2.5.0"]
+
+
+def test_the_shell_completes_topics(keyboard: Keyboard) -> None:
+    keyboard.subscribe("a@example.com", topic="beta")
+    assert completions("campaigns", "create", "--topic") == ["beta", "release-notes"]
+
+
+def test_completion_says_nothing_where_nothing_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert completions("campaigns", "create", "CHANGELOG.md", "--version") == []
+    assert isinstance(mailer, click.Group)
