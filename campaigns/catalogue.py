@@ -7,19 +7,21 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from campaigns.campaign import Campaign
 from campaigns.models import CampaignImage, CampaignRow, CampaignState, CampaignTranslation, DigestTick
-from campaigns.notes import content_hash, dump_notes
-from campaigns.source import NotesSource
+from campaigns.stored_content import content_hash, dump_notes
 from mailer.database import table
 from mailer.errors import InvalidInput, NotFound, Refused
 from mailer.message import InlineImage
 from templates.language import parse_locale
-from templates.lint import read_mail_html
 from templates.notes import ReleaseNotes, RenderedNotes
+
+if TYPE_CHECKING:
+    from campaigns.source import NotesSource  # slow to import, and only those who have one give one
 
 campaign = table(CampaignRow)
 image = table(CampaignImage)
@@ -187,6 +189,8 @@ def _edition(
     locale: str, subject: str, html: str, text: str, images: tuple[InlineImage, ...]
 ) -> RenderedNotes:
     """The content in one language, with the images that it shows."""
+    from templates.lint import read_mail_html  # noqa: PLC0415 - slow to import, and mostly nothing is sent
+
     return RenderedNotes(
         subject=subject,
         preheader=read_mail_html(html).preheader,

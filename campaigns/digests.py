@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, delete, insert, select
@@ -29,26 +30,14 @@ from campaigns.digest_catalogue import (
     write_tick,
 )
 from campaigns.lifecycle import Act
-from campaigns.notes import (
-    Changelog,
-    Frame,
-    gather_notes,
-    heard_lines,
-    passed_over,
-    read_images,
-    read_text,
-    render_notes,
-    unheard,
-)
-from campaigns.sending import refuse_unsendable
-from campaigns.source import settings_repository
 from campaigns.timing import Cadence, DueTime
 from mailer.config import Settings
 from mailer.database import Clock, Database
 from mailer.errors import InvalidInput, MailerError
-from mailer.message import InlineImage
-from templates.language import Locale, parse_locale
-from templates.notes import ReleaseNotes, RenderedNotes
+from templates.language import Locale
+
+if TYPE_CHECKING:
+    from campaigns.digest_content import DigestContent
 
 LONGEST_NAME = 60
 
@@ -65,17 +54,6 @@ class Plan:
     base_url: str | None
     max_lateness: timedelta
     since: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DigestContent:
-    """The releases that a digest announces, the rendered mail, and the lines that count as heard afterwards."""
-
-    versions: tuple[str, ...]
-    heard: tuple[str, ...]
-    notes: ReleaseNotes
-    images: dict[str, InlineImage]
-    rendered: RenderedNotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +95,9 @@ class Digests:
             raise InvalidInput(
                 f"{plan.name!r} is not a valid name", where="NAME", hint="Use a-z, 0-9, dots and dashes."
             )
-        heard = heard_lines(_read(plan.changelog), plan.since)
+        from campaigns.digest_content import read_versions  # noqa: PLC0415 - see _gather
+
+        heard = read_versions(plan.changelog, plan.since)
         now = self._clock()
         with self._database.write() as connection:
             if connection.execute(select(digest.c.id).where(digest.c.name == plan.name)).first():
@@ -148,10 +128,12 @@ class Digests:
 
         Without `resend`, all versions in the changelog count as announced.
         """
+        from campaigns.digest_content import read_versions  # noqa: PLC0415 - see _gather
+
         now = self._clock()
         with self._database.read() as connection:
             one = find_digest(connection, name)
-        heard = [] if resend else heard_lines(_read(Path(one.changelog)), None)
+        heard = [] if resend else read_versions(Path(one.changelog))
         with self._database.write() as connection:
             if not holds.release_digest(connection, one.id):
                 return False
@@ -202,29 +184,11 @@ class Digests:
 
     def _gather(self, one: Digest) -> DigestContent | None:
         """The new releases, rendered and checked; None if there are none."""
+        from campaigns.digest_content import read_content  # noqa: PLC0415 - slow to import, and mostly no digest is due
+
         with self._database.read() as connection:
             heard = versions_heard(connection, one.id)
-        path = Path(one.changelog)
-        changelog = _read(path)
-        found = unheard(changelog, heard, pre_releases=self._settings.digest_pre_releases)
-        if not found:
-            return None
-        frame = Frame(
-            parse_locale(one.locale),
-            one.topic,
-            self._settings.brand.name,
-            one.base_url,
-            self._settings.remote_images,
-            settings_repository(self._settings),
-            self._settings.theme or "digest",
-        )
-        notes = gather_notes(changelog, found, frame)
-        images = read_images(notes, path.parent, self._settings)
-        rendered = render_notes(notes, images, self._settings)
-        refuse_unsendable(one.name, one.topic, rendered, self._settings, self._clock())
-        versions = tuple(changelog.label(release) for release in found)
-        heard_now = [str(version) for release in found for version in release.versions]
-        return DigestContent(versions, (*heard_now, *passed_over(changelog)), notes, images, rendered)
+        return read_content(one, heard, self._settings, self._clock())
 
     def _store(
         self,
@@ -260,7 +224,3 @@ class Digests:
             latest_at = max(due, now) + timedelta(seconds=one.max_lateness_seconds)
             schedules.plan(connection, campaign_id, DueTime(due, wall_time, one.zone, latest_at))
         return record
-
-
-def _read(path: Path) -> Changelog:
-    return Changelog(read_text(path), path.name)

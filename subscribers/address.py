@@ -10,9 +10,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-import idna
-from email_validator import EmailNotValidError, validate_email
-
 from mailer.errors import InvalidInput
 from mailer.keyed_hash import KeyedHash, key_id
 
@@ -114,6 +111,8 @@ def _why_not(raw: str, ascii_domain: str | None) -> str:  # noqa: PLR0911 - a re
 def _ascii_domain(domain: str) -> str | None:
     if _BLANK.search(domain):
         return None
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - slow to import, and sending parses none
+
     try:
         # `test_environment` lets .test pass (RFC 2606), which is for trying things out; nothing else.
         validated = validate_email(f"x@{domain}", check_deliverability=False, test_environment=True)
@@ -124,6 +123,8 @@ def _ascii_domain(domain: str) -> str | None:
 
 def readable_address(email: str) -> str:
     """The address with a readable domain, such as ann@bücher.example; unchanged where IDNA can't decode it."""
+    import idna  # noqa: PLC0415 - as above
+
     local, at, domain = email.rpartition("@")
     try:
         return f"{local}{at}{idna.decode(domain)}" if "xn--" in domain else email

@@ -15,7 +15,6 @@ from campaigns.commands.purge import purge_daily
 from campaigns.commands.runs import exit_with, processes_option, run_due_campaigns
 from campaigns.commands.stop_signals import StopSignals, stop_signals
 from campaigns.digests import DigestRun, Digests
-from campaigns.notes import brand_of
 from campaigns.sending import Dispatch, RunResult
 from campaigns.timing import Missed
 from mailer.commands import CommandContext, json_option
@@ -246,7 +245,13 @@ def _webhook_parts(context: CommandContext) -> tuple[Database, KeySource, Reach]
 
 def _service_mail_parts(context: CommandContext) -> tuple[Database, Settings, Callable[[], Brand], KeySource]:
     settings = context.settings
-    return context.database, settings, lambda: brand_of(settings), key_source(settings)
+
+    def brand() -> Brand:
+        from campaigns.notes import brand_of  # noqa: PLC0415 - slow to import, and mostly no mail waits
+
+        return brand_of(settings)
+
+    return context.database, settings, brand, key_source(settings)
 
 
 def _send_service_mails(context: CommandContext) -> None:

@@ -20,7 +20,7 @@ from campaigns.commands.options import (
 from campaigns.commands.runs import exit_with, judge, processes_option, run_campaign
 from campaigns.commands.stop_signals import stop_signals
 from campaigns.lifecycle import Act
-from campaigns.notes import load_notes
+from campaigns.stored_content import load_notes
 from mailer.commands import CommandContext, json_option
 
 

@@ -10,7 +10,7 @@ import click
 from campaigns import catalogue, reports
 from campaigns.campaign import Campaign
 from campaigns.commands.options import report_status, slug_argument
-from campaigns.notes import load_notes
+from campaigns.stored_content import load_notes
 from mailer.commands import CommandContext, format_table, json_option
 
 

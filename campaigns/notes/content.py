@@ -1,14 +1,11 @@
-"""The content of a campaign: read notes and images, store, render and hash them."""
+"""The content of a campaign: read notes and images, and render them."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from datetime import date
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from campaigns.notes.formats import as_markdown
 from campaigns.notes.text import read_source_text
@@ -17,39 +14,12 @@ from mailer.errors import InvalidInput
 from mailer.message import InlineImage
 from templates.brand import Brand
 from templates.markdown import parse_notes
-from templates.notes import Action, ReleaseNotes, RenderedNotes
+from templates.notes import ReleaseNotes, RenderedNotes
 
 DEFAULT_THEME = "product"
 LARGEST_IMAGE = 1_000_000  # bytes
 LARGEST_IMAGES = 3_000_000  # bytes, of all images of a mail
 _MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
-
-
-def dump_notes(notes: ReleaseNotes) -> str:
-    """The notes in all their languages as JSON, for the database."""
-    return json.dumps(_values(notes), ensure_ascii=False)
-
-
-def load_notes(document: str) -> ReleaseNotes:
-    """Notes from the database."""
-    return _notes(json.loads(document))
-
-
-def _values(notes: ReleaseNotes) -> dict[str, Any]:
-    return asdict(replace(notes, translations=())) | {
-        "date": notes.date.isoformat() if notes.date else None,
-        "translations": [_values(one) for one in notes.translations],
-    }
-
-
-def _notes(values: dict[str, Any]) -> ReleaseNotes:
-    day, action = values["date"], values.get("action")
-    read = {
-        "date": date.fromisoformat(day) if day else None,
-        "action": Action(**action) if action else None,
-        "translations": tuple(map(_notes, values.get("translations", ()))),
-    }
-    return ReleaseNotes(**(values | read))
 
 
 def read_text(path: Path) -> str:
@@ -163,14 +133,3 @@ def render_notes(notes: ReleaseNotes, images: Mapping[str, InlineImage], setting
         for edition in notes.editions
     )
     return replace(first, translations=tuple(others))
-
-
-def content_hash(rendered: RenderedNotes) -> str:
-    """The SHA-256 (hex) of the whole content that recipients get, in all its languages."""
-    parts = [rendered.subject, rendered.html, rendered.text]
-    parts += [
-        f"{image.content_id} {image.content_type} {hashlib.sha256(image.data).hexdigest()}"
-        for image in sorted(rendered.images, key=lambda image: image.content_id)
-    ]
-    parts += [f"{one.locale} {content_hash(one)}" for one in rendered.translations]
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()

@@ -1,4 +1,7 @@
-"""Send a campaign: freeze, start, compose, offer, record, finish."""
+"""Send a campaign: freeze, start, compose, offer, record, finish.
+
+Import `preparation`, which renders and checks content, by name where it is needed: it is slow to import.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from campaigns.sending.compose import Composer, example, sample_of
 from campaigns.sending.dispatch import Dispatch
 from campaigns.sending.pacing import HeldBack, NotYet, PacedAnswer, Pacing
 from campaigns.sending.preflight import Preflight
-from campaigns.sending.preparation import refuse_errors, refuse_unsendable
 from campaigns.sending.processes import joined_by
 from campaigns.sending.recorder import Recorder, Submission
 from campaigns.sending.run_result import DONE_WITH_LOSSES, RunResult, judge_run
@@ -29,7 +31,5 @@ __all__ = [
     "example",
     "joined_by",
     "judge_run",
-    "refuse_errors",
-    "refuse_unsendable",
     "sample_of",
 ]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from campaigns.notes import content_hash
+from campaigns.stored_content import content_hash
 from mailer.config import DkimSettings, Settings, dkim_keys, key_source
 from mailer.errors import ConfigurationError
 from mailer.message import (

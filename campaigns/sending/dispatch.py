@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -11,13 +13,10 @@ from campaigns import catalogue, deliveries, holds, schedules, transitions
 from campaigns.campaign import Campaign
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState
-from campaigns.notes import render_notes
 from campaigns.sending.campaign_run import CampaignRuns, Watch
 from campaigns.sending.compose import Composer
 from campaigns.sending.preflight import Preflight
-from campaigns.sending.preparation import Preparation
 from campaigns.sending.sender import Tally
-from campaigns.source import NotesSource
 from campaigns.timing import ALWAYS, DueTime, Missed, SendWindow
 from campaigns.transitions import Approver
 from mailer.config import Settings
@@ -27,8 +26,12 @@ from mailer.message import Content, InlineImage
 from mailer.smtp import Accepted, Envelope
 from mailer.smtp.relays import Relays
 from subscribers.ledger import refuse_freezing_if_unsafe, refuse_run_if_unsafe
-from templates.lint import Finding
 from templates.notes import ReleaseNotes, RenderedNotes
+
+if TYPE_CHECKING:
+    from campaigns.sending.preparation import Preparation
+    from campaigns.source import NotesSource
+    from templates.lint import Finding
 
 NOBODY = Approver(None, None)
 
@@ -38,9 +41,14 @@ class Dispatch:
 
     def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
         self._database, self._settings, self._clock = database, settings, clock
-        self._preparation = Preparation(database, settings, clock)
         self._continuity = holds.Continuity(database, settings, clock)
         self._runs = CampaignRuns(database, settings, clock, self._continuity)
+
+    @cached_property
+    def _preparation(self) -> Preparation:
+        from campaigns.sending.preparation import Preparation  # noqa: PLC0415 - slow to import, and mostly nothing is due
+
+        return Preparation(self._database, self._settings, self._clock)
 
     def rendered(self, slug: str) -> RenderedNotes:
         """The campaign's mail with open slots: the frozen content, or else the current content."""
@@ -107,14 +115,8 @@ class Dispatch:
         """
         campaign = self._find(slug)
         transitions.check(campaign, Act.UPDATE, approval_required=False)
-        if source is None and campaign.source is None:
-            raise Refused(
-                f"It is not known where the notes of {slug!r} come from.",
-                hint="Name a file with --from FILE.",
-            )
-        source = source or NotesSource.load(campaign.source or "")
-        notes, images = source.read(self._settings)
-        render_notes(notes, images, self._settings)  # notes that can't be rendered change nothing
+        source = source or self._preparation.source_of(campaign)
+        notes, images = self._preparation.read(source)
         with self._database.write() as connection:
             state = transitions.change_state(connection, campaign, Act.UPDATE, self._clock())
             schedules.forget(connection, campaign.id)

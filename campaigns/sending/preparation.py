@@ -7,9 +7,10 @@ from datetime import datetime
 
 from campaigns import catalogue
 from campaigns.campaign import Campaign
-from campaigns.notes import dump_notes, load_notes, render_notes
+from campaigns.notes import render_notes
 from campaigns.sending.compose import Composer
 from campaigns.source import NotesSource
+from campaigns.stored_content import dump_notes, load_notes
 from mailer.config import Settings
 from mailer.database import Clock, Database, installation_id
 from mailer.errors import MailerError, Refused
@@ -42,6 +43,21 @@ class Preparation:
         if dump_notes(notes) == campaign.notes and {one.content_id for one in images_now.values()} == kept:
             return None
         return f"{source.path} has changed since. Take the change over with `mailer campaigns update {slug}`."
+
+    def source_of(self, campaign: Campaign) -> NotesSource:
+        """Where the campaign's notes come from. Raises Refused where that is not known."""
+        if campaign.source is None:
+            raise Refused(
+                f"It is not known where the notes of {campaign.slug!r} come from.",
+                hint="Name a file with --from FILE.",
+            )
+        return NotesSource.load(campaign.source)
+
+    def read(self, source: NotesSource) -> tuple[ReleaseNotes, dict[str, InlineImage]]:
+        """The notes and images of `source`. Raises InvalidInput or TemplateError where they can't be rendered."""
+        notes, images = source.read(self._settings)
+        render_notes(notes, images, self._settings)
+        return notes, images
 
     def rendered(self, slug: str) -> RenderedNotes:
         """The campaign's mail with open slots: the frozen content, or else the current content."""

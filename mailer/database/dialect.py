@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, Table, text
-from sqlalchemy.dialects import postgresql, sqlite
 
 
 def is_postgresql(connection: Connection) -> bool:
@@ -55,4 +55,4 @@ def analyze(connection: Connection, *tables: Table) -> None:
 
 
 def _insert(connection: Connection) -> Any:
-    return postgresql.insert if is_postgresql(connection) else sqlite.insert
+    return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert

@@ -14,12 +14,10 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, func, select, text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from mailer.database import postgresql_setup, sqlite_file, sqlite_setup
 from mailer.database.after_commit import take_notes
@@ -29,6 +27,10 @@ from mailer.database.prepared import driver_errors
 from mailer.database.schema_version import SchemaState, is_current, read_state, wrong_version
 from mailer.database.url import parse_url
 from mailer.errors import Locked
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlmodel.ext.asyncio.session import AsyncSession
 
 Clock = Callable[[], datetime]
 
@@ -70,6 +72,8 @@ class Database:
     @cached_property
     def async_engine(self) -> AsyncEngine:
         """The engine of the web application's reads."""
+        from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - slow to import, and commands need none
+
         engine = create_async_engine(self._driver("aiosqlite"), **self._options)
         self._set_up(engine.sync_engine)
         return engine
@@ -151,6 +155,8 @@ class Database:
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
         """A reading session for the web application."""
+        from sqlmodel.ext.asyncio.session import AsyncSession  # noqa: PLC0415 - as above
+
         with translated_errors(self.url):
             engine = self.async_engine.execution_options(**self._reading)
             async with AsyncSession(engine, expire_on_commit=False) as session:

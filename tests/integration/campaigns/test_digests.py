@@ -14,8 +14,8 @@ from campaigns import catalogue
 from campaigns.digest_catalogue import all_digests
 from campaigns.digests import Digests, Plan
 from campaigns.models import CampaignState
-from campaigns.notes import load_notes
 from campaigns.sending import Dispatch
+from campaigns.stored_content import load_notes
 from campaigns.timing import Cadence
 from mailer.database import Database
 from mailer.errors import InvalidInput, NotFound

@@ -1,0 +1,89 @@
+"""Which packages of others a command loads: each one that is loaded in vain costs CPU time at every start."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mailer.database import Database
+from tests.support.campaign import write_config
+from tests.support.installed import ROOT
+
+SETTINGS = {
+    *("annotated_types", "dotenv", "pydantic", "pydantic_core", "pydantic_settings", "typing_extensions"),
+    "typing_inspection",
+}
+DATABASE = {"aiosqlite", "cython_runtime", "greenlet", "sqlalchemy", "sqlmodel"}
+# A run with nothing due neither reads nor renders notes, and calls nobody.
+RUN_DUE = {
+    *(
+        "aiosmtplib",
+        "babel",
+        "click",
+        "cronsim",
+        "cryptography",
+        "idna",
+        "standardwebhooks",
+        "tzdata",
+        "uvloop",
+    ),
+    *SETTINGS,
+    *DATABASE,
+}
+NOTES = {
+    *(
+        "css_inline",
+        "emoji",
+        "jinja2",
+        "markdown_it",
+        "markupsafe",
+        "mdit_py_plugins",
+        "mdurl",
+        "mjml",
+        "pygments",
+    ),
+    "yaml",
+}
+WEB = {
+    *("annotated_doc", "anyio", "email_validator", "fastapi", "httptools", "httpx", "opentelemetry"),
+    *("prometheus_client", "python_multipart", "rich", "starlette", "uvicorn"),
+}
+LOADED = {"--help": {"click"}, "run-due": RUN_DUE, "serve": RUN_DUE | NOTES | WEB}
+SCRIPT = """
+import sys
+before = set(sys.modules)
+import cli
+if sys.argv[1] == "serve":
+    import mailer.commands.serve, web
+else:
+    try:
+        cli.main()
+    except SystemExit as end:
+        assert not end.code, end.code
+packages = {name.partition(".")[0] for name in set(sys.modules) - before} - sys.stdlib_module_names
+ours = {"mailer", "templates", "subscribers", "campaigns", "cli", "web"}
+print(*(name for name in packages - ours if not name.startswith("_")), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("command", LOADED)
+def test_a_command_loads_only_the_packages_that_it_needs(
+    sqlite_database: Database, tmp_path: Path, command: str
+) -> None:
+    write_config(tmp_path, 1, database_url=sqlite_database.url.render_as_string())
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT, command],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert set(run.stderr.split()) - LOADED[command] == set()
