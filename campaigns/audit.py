@@ -14,18 +14,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from sqlalchemy import Connection, distinct, func, or_, select
 
 from campaigns.deliveries import campaign, evidence
-from mailer.config.ledger_key import LedgerKey
 from mailer.errors import InvalidInput, Refused
 from subscribers.ledger import EVENT, WORDING, BrokenLink, signed_checkpoint, signer_of
 from subscribers.ledger.checkpoint import Checkpoint
 from subscribers.ledger.tree import EMPTY, leaf_hash
 from subscribers.ledger.walk import encoded_entries
+
+if TYPE_CHECKING:
+    from mailer.config.ledger_key import LedgerKey
 
 FORMAT = "release-mailer audit 1"
 _FAST = 1  # of deflate: the hashes in the lines can't be made smaller

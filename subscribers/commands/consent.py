@@ -39,11 +39,11 @@ from subscribers.commands.options import (
 from subscribers.commands.sign_up_form import form
 from subscribers.commands.wording import wording as wording_group
 from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission, parse_consent_time
-from subscribers.ledger import BrokenLink, HeadFile, parse_note
-from subscribers.ledger.anchor import newest
+from subscribers.ledger import BrokenLink, HeadFile, Proof, parse_note
+from subscribers.ledger.anchor import newest, read_anchors
 from subscribers.ledger.bundle import Bundle, make_bundle
 from subscribers.models import Channel
-from subscribers.people import Names, parse_name
+from subscribers.people import Names, Person, parse_name
 
 _HASH = re.compile("[0-9a-f]{64}")
 
@@ -195,7 +195,7 @@ def prove(context: CommandContext, email: str, topic: str | None, bundle: Path |
     about = topic_or_default(context, topic)
     with context.database.read() as connection:
         person, proof = rights.prove(connection, address_of(email), about, hasher_of(context))
-        made = make_bundle(connection, proof, person, context.settings.locale) if bundle is not None else None
+        made = _make_bundle(context, connection, proof, person) if bundle is not None else None
     record_act(context, [person.id])
     if bundle is not None and made is not None:
         _write_bundle(bundle, made)
@@ -308,11 +308,19 @@ def _record_about(context: CommandContext, connection: Connection, address: Emai
     record_act(context, [person.id] if person else PeopleConcerned(1), connection=connection)
 
 
+def _make_bundle(context: CommandContext, connection: Connection, proof: Proof, person: Person) -> Bundle:
+    anchors = read_anchors(context.settings.anchors.file)
+    return make_bundle(connection, proof, person, context.settings.locale, anchors)
+
+
 def _write_bundle(file: Path, made: Bundle) -> None:
     try:
         with ZipFile(file, "x") as archive:
             archive.writestr("proof.json", made.proof)
             archive.writestr("page.html", made.page)
+            if made.timestamp is not None:
+                archive.writestr("checkpoint.txt", made.checkpoint)
+                archive.writestr("checkpoint.tsr", made.timestamp)
     except OSError as error:
         raise InvalidInput(f"it can't be created: {error.strerror}.", where=str(file)) from None
 

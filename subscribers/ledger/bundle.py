@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
 from mailer.errors import Refused
 from subscribers.commitments import commit_to_subject
-from subscribers.ledger.checkpoint import signer_of
-from subscribers.ledger.events import encode
+from subscribers.ledger.anchor import Anchor
+from subscribers.ledger.checkpoint import Checkpoint, parse_checkpoint, signer_of
+from subscribers.ledger.events import BrokenLink, encode
 from subscribers.ledger.proof import Proof
 from subscribers.ledger.safety import check_before_freezing
 from subscribers.ledger.tiles import read_stored, stored_tree
 from subscribers.people import Person
+
+if TYPE_CHECKING:
+    from mailer.config.ledger_key import LedgerKey
 
 FORMAT = "release-mailer proof of consent 1"
 
@@ -37,15 +42,20 @@ _PAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The two files of a proof."""
+    """The files of a proof. `timestamp` is an authority's answer (RFC 3161, DER) over the checkpoint, where there is one."""
 
     proof: str
     page: str
+    checkpoint: str
+    timestamp: bytes | None = None
 
 
-def make_bundle(connection: Connection, proof: Proof, person: Person, language: str) -> Bundle:
+def make_bundle(
+    connection: Connection, proof: Proof, person: Person, language: str, anchors: Sequence[Anchor] = ()
+) -> Bundle:
     """The files that prove a person's consent; nothing of anybody else is in them.
 
+    The checkpoint is that of the oldest of `anchors` that has a time stamp and covers the consent, or else the newest.
     Raises BrokenLink for a damaged ledger, Refused where the address was corrected after the consent, and where the
     ledger is not signed.
     """
@@ -60,7 +70,12 @@ def make_bundle(connection: Connection, proof: Proof, person: Person, language: 
         raise Refused(
             "The ledger is not signed.", hint="Run `mailer keys ledger`, then `mailer consent sign`."
         )
+    note, timestamp = stored.signed, None
+    if (anchored := _oldest_stamped(anchors, key, grant.id)) is not None:
+        (note, timestamp), signed = anchored
     tree = stored_tree(connection, signed.size)
+    if tree.root() != signed.root:
+        raise BrokenLink(signed.size, "the entries up to it are not those of an anchor")
     page = _page(proof, person, language)
     wording = proof.wording
     values: dict[str, Any] = {
@@ -75,11 +90,25 @@ def make_bundle(connection: Connection, proof: Proof, person: Person, language: 
             "version": wording.version,
         },
         "path": [one.hex() for one in tree.inclusion_path(grant.id - 1)],
-        "checkpoint": stored.signed,
+        "checkpoint": note,
         "key": key.vkey,
         "page_sha256": sha256(page.encode()).hexdigest(),
     }
-    return Bundle(json.dumps(values, ensure_ascii=False, indent=2) + "\n", page)
+    return Bundle(json.dumps(values, ensure_ascii=False, indent=2) + "\n", page, note or "", timestamp)
+
+
+def _oldest_stamped(
+    anchors: Sequence[Anchor], key: LedgerKey, entry_id: int
+) -> tuple[tuple[str, bytes], Checkpoint] | None:
+    """The oldest anchor with a time stamp that this key signed and that covers an entry: its note, stamp and checkpoint."""
+    from mailer.config.ledger_key import open_note  # noqa: PLC0415 - cryptography is slow to import
+
+    for anchor in sorted(anchors, key=lambda each: each.made_at):
+        text = open_note(anchor.checkpoint, key.vkey) if anchor.timestamp is not None else None
+        opened = parse_checkpoint(text) if text is not None else None
+        if anchor.timestamp is not None and opened is not None and opened.size >= entry_id:
+            return (anchor.checkpoint, anchor.timestamp), opened
+    return None
 
 
 def _page(proof: Proof, person: Person, language: str) -> str:

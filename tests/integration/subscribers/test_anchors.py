@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -13,8 +16,9 @@ from mailer.errors import ConfigurationError, MailerError, TryAgainLater
 from mailer.timestamps import check_timestamp
 from subscribers.ledger.anchor import Anchor, read_anchors
 from tests.support.authority import Authority, running_authority
+from tests.support.installed import ROOT
 from tests.support.keyboard import Keyboard, keyboard_for
-from tests.support.signed import write_key
+from tests.support.signed import LEDGER_KEY, write_key
 
 
 @pytest.fixture
@@ -118,6 +122,35 @@ def test_an_authority_stamps_the_checkpoint_and_verify_checks_the_stamp(
     cut = Anchor(one.checkpoint, one.made_at, one.timestamp[:-1] + bytes([one.timestamp[-1] ^ 1]))
     (tmp_path / "mailer.anchors").write_text(cut.dump() + "\n", encoding="utf-8")
     assert "time stamp is not valid" in problem(keyboard)
+
+
+def test_a_proof_holds_the_oldest_stamp_after_the_consent_and_others_check_it(
+    keyboard: Keyboard, stamping: Authority, tmp_path: Path
+) -> None:
+    keyboard("consent", "anchor")
+    keyboard.subscribe("b@example.com")
+    keyboard("consent", "anchor")
+    for email, anchor in (("a@example.com", 0), ("b@example.com", 1)):
+        keyboard("consent", "prove", email, "--bundle", f"{email}.zip")
+        with ZipFile(tmp_path / f"{email}.zip") as bundle:
+            bundle.extractall(tmp_path)
+            proof = json.loads(bundle.read("proof.json"))
+        assert proof["checkpoint"] == read_anchors(tmp_path / "mailer.anchors")[anchor].checkpoint
+        assert proof["checkpoint"] == (tmp_path / "checkpoint.txt").read_text(encoding="utf-8")
+        openssl = ["openssl", "ts", "-verify", "-data", "checkpoint.txt", "-in", "checkpoint.tsr"]
+        checked = subprocess.run(
+            [*openssl, "-CAfile", stamping.certificates], cwd=tmp_path, capture_output=True, check=False
+        )
+        assert b"Verification: OK" in checked.stdout + checked.stderr
+        script: list[str | Path] = [
+            sys.executable,
+            ROOT / "examples" / "verify_consent.py",
+            f"{email}.zip",
+            "--key",
+            LEDGER_KEY.vkey,
+        ]
+        told = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        assert f"Proved: {email}" in told
 
 
 def test_a_stamp_of_another_authority_is_refused(
