@@ -52,7 +52,8 @@ class NotesSource:
 
     `path` is a Markdown file of its own, or the JSON of a release. With `version` or `since` it is a changelog: that
     version's section, or all releases after `since` up to `version`. `only` names kinds of change, with commas between.
-    The other options override the file. `translations` are the files of the same notes in other languages.
+    The other options override the file. `translations` are the files of the same notes in other languages,
+    and `locales` the path and language of those whose language was given.
     """
 
     path: str
@@ -68,12 +69,15 @@ class NotesSource:
     repository: str | None = None
     contributors: Literal["keep", "omit"] | None = None
     translations: tuple[str, ...] = ()
+    locales: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def load(cls, document: str) -> Self:
         """A source from the database."""
         values = json.loads(document)
-        return cls(**(values | {"translations": tuple(values.get("translations", ()))}))
+        values["translations"] = tuple(values.get("translations", ()))
+        values["locales"] = tuple((path, locale) for path, locale in values.get("locales", ()))
+        return cls(**values)
 
     def dump(self) -> str:
         """This source as JSON, for the database."""
@@ -98,7 +102,9 @@ class NotesSource:
         notes, images = self._read_edition(settings, text)
         others: list[ReleaseNotes] = []
         for path in self.translations:
-            source = dataclasses.replace(self, path=path, locale=None, translations=())
+            source = dataclasses.replace(
+                self, path=path, locale=dict(self.locales).get(path), translations=()
+            )
             other, more = source.read(settings)
             _refuse_mismatch(notes, [notes, *others], other, images, more)
             others.append(other)

@@ -69,10 +69,14 @@ def create(
     Example:
       mailer campaigns create notes.md
       mailer campaigns create notes.nl.md notes.en.md
+      mailer campaigns create --locale nl=nieuws.md --locale en=news.md
       mailer campaigns create --changelog CHANGELOG.md --version 2.4.0 --locale nl
       mailer campaigns create CHANGELOG.md --since 2.3.0 --only added,changed
       gh release view v2.4.0 --json name,tagName,body,publishedAt,url | mailer campaigns create -
     """
+    if options.files and (notes or changelog):
+        raise click.UsageError("--locale nl=FILE names the files; give no others.")
+    notes = notes or options.files
     path = notes[0] if notes else changelog
     if path is None or (notes and changelog):
         raise click.UsageError("Give a file of notes, or --changelog FILE.")

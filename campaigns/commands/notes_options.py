@@ -16,7 +16,38 @@ from campaigns.source import NotesSource, files_of_other_languages, read_as_chan
 from campaigns.unannounced import last_announced, offer
 from mailer.commands import CommandContext
 from mailer.errors import InvalidInput
+from templates.language import LOCALES
 from templates.notes import RemoteImages
+
+
+@dataclass(frozen=True, slots=True)
+class LocaleChoice:
+    """A language, or a language and its file."""
+
+    locale: str
+    file: Path | None = None
+
+
+class LocaleOption(click.ParamType[LocaleChoice]):
+    """``nl``, or ``nl=notes.md``."""
+
+    name = "locale"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002 - click's signature
+        return "[nl|en|nl=FILE|en=FILE]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> LocaleChoice:
+        if isinstance(value, LocaleChoice):
+            return value
+        locale, equals, file = str(value).partition("=")
+        if locale not in LOCALES:
+            self.fail(f"{locale!r} is not one of {', '.join(LOCALES)}.", param, ctx)
+        if not equals:
+            return LocaleChoice(locale)
+        if not Path(file).is_file():
+            self.fail(f"there is no file {file!r}.", param, ctx)
+        return LocaleChoice(locale, Path(file))
+
 
 _SHARED = (
     click.option(
@@ -34,8 +65,10 @@ _SHARED = (
     click.option("--only", metavar="KINDS", help="Only these kinds of change, such as added,changed."),
     click.option(
         "--locale",
-        type=click.Choice(["nl", "en"]),
-        help="The language; by default what the file or the settings say.",
+        "locales",
+        type=LocaleOption(),
+        multiple=True,
+        help="The language; by default what the file or the settings say. As nl=FILE, once for each language: its file.",
     ),
     click.option("--base-url", metavar="URL", help="The web address that relative links start from."),
     click.option(
@@ -63,11 +96,21 @@ class NotesOptions:
     version: str | None = None
     since: str | None = None
     only: str | None = None
-    locale: str | None = None
+    locales: tuple[LocaleChoice, ...] = ()
     base_url: str | None = None
     repository: str | None = None
     remote_images: RemoteImages | None = None
     contributors: Literal["keep", "omit"] | None = None
+
+    @property
+    def locale(self) -> str | None:
+        """The language of the (first) file, where it is given."""
+        return self.locales[0].locale if self.locales else None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are given with their language."""
+        return tuple(choice.file for choice in self.locales if choice.file)
 
     @property
     def are_given(self) -> bool:
@@ -81,6 +124,10 @@ def notes_options(command: Callable[..., None]) -> Callable[..., None]:
 
     def with_options(*args: Any, **values: Any) -> None:
         options = NotesOptions(**{name: values.pop(name) for name in names})
+        if len(options.locales) > 1 and len(options.files) != len(options.locales):
+            raise click.UsageError(
+                "Give --locale once, or each time with its file: --locale nl=FILE --locale en=FILE."
+            )
         command(*args, options=options, **values)
 
     with_options.__doc__, with_options.__name__ = command.__doc__, command.__name__
@@ -126,7 +173,9 @@ def open_source(
         preheader=preheader,
         topic=topic,
         translations=tuple(str(one.resolve()) for one in others),
-        **dataclasses.asdict(options),
+        locale=options.locale,
+        locales=tuple((str(one.file.resolve()), one.locale) for one in options.locales if one.file),
+        **{name: value for name, value in dataclasses.asdict(options).items() if name != "locales"},
     )
     if options.version or options.since:
         return OpenedSource(source, text)

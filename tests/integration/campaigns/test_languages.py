@@ -147,6 +147,18 @@ class TestFiles:
         keyboard("campaigns", "preview", "news", "--folder", "out", "--no-open")
         assert "Title changed" in Path("out/news.txt").read_text(encoding="utf-8")
 
+    def test_the_command_line_may_name_the_file_of_each_language(self, tmp_path, monkeypatch):
+        keyboard = keyboard_for(25, tmp_path, monkeypatch, "---\ntitle: T\n---\nText.\n")
+        for name in ("nieuws.md", "news.md"):
+            self.write(tmp_path, name, name)
+        pairs = ("--locale", "nl=nieuws.md", "--locale", "en=news.md")
+        assert keyboard.json("campaigns", "create", "--slug", "both", *pairs)["locales"] == ["nl", "en"]
+        keyboard("campaigns", "update", "both")
+        assert keyboard.json("campaigns", "preview", "both", "--folder", "out", "--no-open")["slug"] == "both"
+        assert "Title nieuws.md" in Path("out/both.nl.txt").read_text(encoding="utf-8")
+        for wrong in (("--locale", "nl", "--locale", "en"), (*pairs, "notes.md"), ("--locale", "nl=none.md")):
+            keyboard("campaigns", "create", "--slug", "wrong", *wrong, code=2)
+
     def test_a_name_without_a_language_has_no_others(self, tmp_path):
         for name in ("notes.md", "notes.nl.md", "notes.en.md", "notes.en.txt"):
             (tmp_path / name).touch()
