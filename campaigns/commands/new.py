@@ -12,7 +12,7 @@ import click
 
 from campaigns import catalogue
 from campaigns.commands.completion import complete_topic, complete_version
-from campaigns.commands.notes_options import NotesOptions, open_source
+from campaigns.commands.notes_options import LocaleChoice, NotesOptions, open_source
 from campaigns.commands.review import preview
 from campaigns.notes import Changelog, check_line, read_source_text, render_notes
 from campaigns.source import NotesSource, read_as_changelog
@@ -132,7 +132,7 @@ def new(
     """
     settings, questions = context.settings, _Questions(yes)
     found = _choose_source(context, questions, file, version, since)
-    notes = _start(context, found, NotesOptions(locale=locale))
+    notes = _start(context, found, NotesOptions(locales=(LocaleChoice(locale),) if locale else ()))
     notes = dataclasses.replace(
         notes,
         title=questions.ask("Subject", title or notes.title, lambda value: check_line(value, "--title")),
