@@ -92,6 +92,12 @@ PARTS = (
         {"MAILER_TESTS_POSTGRESQL": "/usr/lib/postgresql/15/bin"},
     ),
     Part(
+        "themes",
+        "1,000 made notes in each theme: nothing is lost, and both parts have the same order",
+        ["tests/unit/templates/test_themes_property.py"],
+        {"MAILER_TESTS_MADE_NOTES": "1000"},
+    ),
+    Part(
         "simulation",
         "100,000 histories, and the rare ones that find a missing wall",
         ["tests/simulation", "-n", "2"],
