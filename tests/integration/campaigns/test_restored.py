@@ -221,8 +221,12 @@ async def test_of_100_who_withdrew_and_10_who_were_erased_after_the_backup_nobod
     assert mailed.isdisjoint(left)
     with database.read() as connection:
         replayed = [one.event for one in ledger.entries(connection) if one.event.channel is Channel.REPLAY]
-        assert Counter(one.kind for one in replayed) == {ConsentKind.WITHDRAWN: 100, ConsentKind.ERASED: 10}
-        assert ledger.verify(connection, hasher=HASHER).signed == 230
+        assert Counter(one.kind for one in replayed) == {
+            ConsentKind.WITHDRAWN: 100,
+            ConsentKind.ERASED: 10,
+            ConsentKind.SUPPRESSED: 10,
+        }
+        assert ledger.verify(connection, hasher=HASHER).signed == 240
 
 
 async def test_a_database_that_goes_on_is_not_held(archive: Archive, tmp_path: Path) -> None:
