@@ -64,7 +64,13 @@ def _admit(
     channel: Channel,
     hasher: AddressHasher,
 ) -> Confirmation:
-    """Record the consent. It is given now: by the confirmation, not by the request."""
+    """Record the consent. It is given now: by the confirmation, not by the request.
+
+    An objection after the request ends the request.
+    """
+    objected = pending_requests.objected_at(connection, applicant.address.key, request.topic, hasher)
+    if objected is not None and objected >= request.requested_at:
+        return Confirmation(ConfirmationResult.OVER)
     asked = f"{request.requested_at:%Y-%m-%d %H:%M} UTC"
     evidence = Evidence(
         request.topic,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from subscribers.pending_requests.attempts import ATTEMPT_COUNT, AttemptLimit, count_attempt
 from subscribers.pending_requests.links import LinkTarget, RequestLinks
 from subscribers.pending_requests.models import RequestKind
+from subscribers.pending_requests.objections import objected_at
 from subscribers.pending_requests.requests import (
     LIFETIMES,
     PENDING_REQUEST,
@@ -39,6 +40,7 @@ __all__ = [
     "count_attempt",
     "find_open",
     "is_any_over",
+    "objected_at",
     "of_person",
     "purge",
     "remove_of_address",

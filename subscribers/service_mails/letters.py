@@ -12,10 +12,9 @@ from mailer.config import KeySource, Settings, dkim_keys
 from mailer.message import Content, Letter, Mailbox, compose_letter
 from mailer.message.dkim import Signer
 from mailer.smtp import Envelope
-from subscribers import ledger, pending_requests, people, suppression
+from subscribers import pending_requests, people
 from subscribers.address import AddressHasher, mask_email
-from subscribers.models import ConsentKind, SuppressionReason
-from subscribers.pending_requests import LinkTarget, RequestLinks, StoredRequest
+from subscribers.pending_requests import LinkTarget, RequestLinks, StoredRequest, objected_at
 from subscribers.people import Person
 from subscribers.service_mails.outbox import Claim
 from subscribers.topic import title_of
@@ -23,8 +22,6 @@ from templates.brand import Brand
 from templates.language import greet
 from templates.service_letter import render_service_mail
 from templates.service_mail import ServiceMailKind, ServiceMailValues
-
-_NO_MORE_MAIL = frozenset({SuppressionReason.OBJECTED, SuppressionReason.COMPLAINED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +49,10 @@ def find_due(connection: Connection, claimed: Claim, hasher: AddressHasher, now:
         return None
     to_stranger = person is None or kind is ServiceMailKind.NEW_ADDRESS
     email = request.stated.email if to_stranger or person is None else person.email
-    asks_consent = kind in {ServiceMailKind.TOPIC, ServiceMailKind.SIGN_UP}
-    if asks_consent and _objected(connection, email.lower(), request.topic, hasher):
+    asks_consent = kind in {ServiceMailKind.TOPIC, ServiceMailKind.SIGN_UP, ServiceMailKind.NEW_ADDRESS}
+    if asks_consent and objected_at(connection, email.lower(), request.topic, hasher) is not None:
         return None
     return Due(kind, request, email, None if to_stranger else person)
-
-
-def _objected(connection: Connection, address_key: str, topic: str, hasher: AddressHasher) -> bool:
-    """Whether the owner of an address complained, or objected to mail about this topic."""
-    found = suppression.find_recognisable(connection, hasher, [address_key]).get(address_key)
-    if found is not None and found.reason in _NO_MORE_MAIL:
-        return True
-    person = people.find_all(connection, [address_key]).get(address_key)
-    if person is None:
-        return False
-    status = ledger.statuses(connection, [person.id]).get((person.id, topic))
-    return status is not None and status.state is ConsentKind.OBJECTED
 
 
 class Letters:

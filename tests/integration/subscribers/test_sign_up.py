@@ -186,6 +186,20 @@ async def test_a_confirmed_sign_up_brings_back_who_had_left(site: Site) -> None:
         assert suppression.find(connection, HASHER, ["ann@example.org"]) == {}
 
 
+async def test_an_objection_after_the_request_ends_it(site: Site) -> None:
+    await site.post()
+    await site.relay.taken(1)
+    content = site.relay.accepted[0].content.replace(b"=\r\n", b"")
+    path = re.search(rb"https://example\.com(/confirm/[^\s]+)", content)[1].decode().replace("=3D", "=")
+    now = datetime.now(UTC)
+    with site.database.write() as connection:
+        hashed = HASHER.newest("ann@example.org")
+        suppression.add(connection, hashed, SuppressionReason.OBJECTED, now, now, channel=Channel.PAGE)
+    assert (await site.client.post(path, data={"action": "confirm"})).status_code == 410
+    with site.database.read() as connection:
+        assert people.find(connection, normalise("ann@example.org")) is None
+
+
 async def test_an_expired_link_adds_nobody(site: Site) -> None:
     await site.post()
     await site.relay.taken(1)
