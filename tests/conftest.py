@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import shutil
@@ -15,7 +16,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, make_url, text
 
 from mailer.database import Database
-from tests.support.installed import InstalledMailer, install
+from tests.support.installed import InstalledMailer, installed_once
 from tests.support.postgresql_server import server_made_with
 from tests.support.signed import signed
 
@@ -28,8 +29,16 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def mailer(tmp_path_factory: pytest.TempPathFactory) -> InstalledMailer:
-    """The command from a wheel, run as a process (`mailer.run("init", cwd=tmp_path)`)."""
-    return install(tmp_path_factory.mktemp("installed"))
+    """The command from a wheel, run as a process (`mailer.run("init", cwd=tmp_path)`).
+
+    The processes of one run of pytest share it: the first that needs it installs it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # each process has a folder of its own in it
+    with (folder / "installed.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return installed_once(folder / "installed")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

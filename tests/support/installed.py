@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -99,6 +100,18 @@ class InstalledMailer:
                 f"mailer {words} ended with {done.returncode}\n--- stdout\n{done.stdout}\n--- stderr\n{done.stderr}"
             )
         return done
+
+
+def installed_once(folder: Path) -> InstalledMailer:
+    """What `install` installed in `folder` before, or else install it now. One process at a time may call it."""
+    done = folder / "done"
+    if not done.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        install(folder)
+        done.touch()
+    (wheel,) = folder.glob("*.whl")
+    return InstalledMailer(wheel, folder / "venv")
 
 
 def install(folder: Path) -> InstalledMailer:

@@ -41,7 +41,7 @@ from tests.support.relay import FaultyRelay
 from tests.support.signed import signed
 from tests.support.tampering import with_all_rights
 
-EXAMPLES = int(os.environ.get("MAILER_TESTS_TAMPERINGS", "60"))
+EXAMPLES = int(os.environ.get("MAILER_TESTS_TAMPERINGS", "30"))
 HASHER = AddressHasher([SECRET.encode()])
 CROWD = 256  # entries, so that the tree has a full tile
 
