@@ -13,7 +13,7 @@ from templates.lint.findings import Finding, Severity
 from templates.lint.inbox import check_inbox
 from templates.lint.languages import compare_languages
 from templates.lint.links import KNOWN_SLOT_MARKERS, check_link, shorten, split
-from templates.lint.mail_contents import MailContents, read_mail_html
+from templates.lint.mail_contents import Image, MailContents, read_mail_html
 from templates.lint.places import Places
 from templates.lint.source import lint_notes
 from templates.lint.structure import read_structure
@@ -69,7 +69,8 @@ def lint(
             found = [_in_language(one, edition.locale) for one in found]
         findings += found
     if notes:
-        findings += lint_notes(notes) + compare_languages(notes)
+        findings += lint_notes(notes)
+        findings += compare_languages(notes) if notes.translations else ()
     return tuple(sorted(findings, key=lambda finding: finding.severity is Severity.WARNING))
 
 
@@ -120,20 +121,23 @@ def _check_fetched_urls(mail: _Mail) -> Iterator[Finding]:
 
 def _check_images(mail: _Mail) -> Iterator[Finding]:
     for image in mail.contents.images:
-        name, where = shorten(mail.places.name_of(image.source)), mail.places.of_address(image.source)
-        if image.is_pixel:
-            yield Finding.of("tracking-pixel", f"{name} is too small to see, like a tracking pixel.", where)
-        if not image.alt.strip():
-            yield Finding.of("alt-missing", f"The image {name} has no description (alt).", where)
-        elif _USELESS_ALT.fullmatch(image.alt.strip()):
-            yield Finding.of(
-                "alt-useless", f"{image.alt.strip()[:60]!r} does not say what {name} shows.", where
-            )
+        for code, message in _problems_of_image(image, shorten(mail.places.name_of(image.source))):
+            yield Finding.of(code, message, mail.places.of_address(image.source))
     total = sum(len(image.data) for image in mail.rendered.images)
     if total > HEAVY_PICTURES_BYTES:
         yield Finding.of(
             "pictures-heavy", f"The pictures have {total:,} bytes together, in every mail.", "HTML"
         )
+
+
+def _problems_of_image(image: Image, name: str) -> Iterator[tuple[str, str]]:
+    alt = image.alt.strip()
+    if image.is_pixel:
+        yield "tracking-pixel", f"{name} is too small to see, like a tracking pixel."
+    if not alt:
+        yield "alt-missing", f"The image {name} has no description (alt)."
+    elif _USELESS_ALT.fullmatch(alt):
+        yield "alt-useless", f"{alt[:60]!r} does not say what {name} shows."
 
 
 def _check_links(mail: _Mail) -> Iterator[Finding]:

@@ -42,33 +42,34 @@ _TRACKING = re.compile(r"(?:^|&)(utm_\w+|fbclid|gclid|mc_eid|mc_cid|_hsenc|_hsmi
 
 def check_link(link: Link, places: Places) -> Iterator[Finding]:
     """The findings about one link of a mail."""
-    target, where = shorten(link.href), places.of_address(link.href)
+    for code, message in _problems(link):
+        yield Finding.of(code, message, places.of_address(link.href))
+
+
+def _problems(link: Link) -> Iterator[tuple[str, str]]:
+    target = shorten(link.href)
     if not link.text:
-        yield Finding.of("link-empty", f"The link to {target} has no text.", where)
+        yield "link-empty", f"The link to {target} has no text."
     elif link.text.casefold().strip(" .!>»→") in _VAGUE_LINK_TEXTS:
-        yield Finding.of("link-vague", f"{link.text!r} does not say where it leads ({target}).", where)
+        yield "link-vague", f"{link.text!r} does not say where it leads ({target})."
     if link.href in KNOWN_SLOT_MARKERS:
         return
     parts = split(link.href)
     if parts.scheme not in {"https", "http", "mailto", "tel"}:
-        yield Finding.of("link-scheme", f"The link to {target} does not work in a mail.", where)
+        yield "link-scheme", f"The link to {target} does not work in a mail."
         return
     host = parts.hostname or ""
     if host and _is_private(host):
-        yield Finding.of("link-private", f"{target} can only be reached from your own network.", where)
+        yield "link-private", f"{target} can only be reached from your own network."
     elif parts.scheme == "http":
-        yield Finding.of("link-insecure", f"The link to {target} is not encrypted (http).", where)
+        yield "link-insecure", f"The link to {target} is not encrypted (http)."
     if _REDIRECTORS.search(host):
-        yield Finding.of(
-            "link-redirector", f"{target} leads through {host}, which sees who follows it.", where
-        )
+        yield "link-redirector", f"{target} leads through {host}, which sees who follows it."
     if tracked := _TRACKING.search(parts.query):
-        yield Finding.of(
-            "link-tracking", f"{target} has {tracked[1]}, which tells where a reader came from.", where
-        )
+        yield "link-tracking", f"{target} has {tracked[1]}, which tells where a reader came from."
     said = split(link.text if "://" in link.text else f"https://{link.text}")
     if re.match(r"https?://|www\.", link.text) and host and _bare(said.hostname) not in {"", _bare(host)}:
-        yield Finding.of("link-deceptive", f"{shorten(link.text)} leads to {target}.", where)
+        yield "link-deceptive", f"{shorten(link.text)} leads to {target}."
 
 
 def split(url: str) -> SplitResult:

@@ -37,9 +37,11 @@ _NAMED = {
     "grey": "#808080",
     "silver": "#c0c0c0",
 }
+_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _CONTRAST, _CONTRAST_OF_LARGE = 4.5, 3.0  # WCAG 2.2, 1.4.3
 _LARGE, _LARGE_BOLD = 24.0, 18.66  # pixels
 _MOST = 20  # findings of a kind
+_DEEPEST = 300  # elements inside each other; what lies deeper counts as its surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,7 @@ class Structure:
 def read_structure(html: str) -> Structure:
     """Read `html` without its comments. Colours count where they are inline, as in finished mails."""
     found = Structure()
-    parser = _Parser(found)
-    parser.feed(html)
-    parser.close()
+    _Parser(found).feed(html)
     return found
 
 
@@ -83,6 +83,7 @@ class _Paint:
     size: float = 16.0
     is_bold: bool = False
     is_hidden: bool = False
+    is_heading: bool = False
 
 
 class _Parser(HTMLParser):
@@ -110,7 +111,7 @@ class _Parser(HTMLParser):
                 self._tables[-1] = True
             case _:
                 pass
-        if tag not in _VOID:
+        if tag not in _VOID and len(self._paints) < _DEEPEST:
             self._paints.append(_painted(self._paints[-1], tag, style, values))
 
     def handle_endtag(self, tag: str) -> None:
@@ -127,8 +128,7 @@ class _Parser(HTMLParser):
             return
         if not data.strip() or paint.is_hidden or paint.size <= 1 or paint.tag in {"title", "script"}:
             return
-        heading = next((one.tag for one in reversed(self._paints) if re.fullmatch(r"h[1-6]", one.tag)), None)
-        if heading and self._found.headings:
+        if paint.is_heading and self._found.headings:
             level, words = self._found.headings[-1]
             self._found.headings[-1] = level, words + data
         self._judge(data, paint)
@@ -172,7 +172,9 @@ def _painted(above: _Paint, tag: str, style: str, values: dict[str, str]) -> _Pa
         if weight
         else above.is_bold or tag in {"b", "strong", "th", "h1", "h2", "h3"}
     )
-    return _Paint(tag, foreground, background, size, is_bold, above.is_hidden or bool(_HIDDEN.search(style)))
+    is_hidden = above.is_hidden or bool(_HIDDEN.search(style))
+    is_heading = above.is_heading or tag in _HEADINGS
+    return _Paint(tag, foreground, background, size, is_bold, is_hidden, is_heading)
 
 
 def _colour(written: str, inherited: str | None) -> str | None:

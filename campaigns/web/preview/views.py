@@ -8,11 +8,17 @@ from enum import StrEnum
 _SCHEME = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(light|dark)\s*\)", re.IGNORECASE)
 _ALWAYS, _NEVER = "(min-width:0px)", "(max-width:0px)"
 # <!--[if mso]>...<![endif]--> is a comment for all but Outlook; <!--[if !mso]><!-->...<!--<![endif]--> is shown by all others.
-_HIDDEN = re.compile(r"<!--\[if ([^\]]*)\]>(?!<!-->)(.*?)<!\[endif\]-->", re.DOTALL | re.IGNORECASE)
-_REVEALED = re.compile(r"<!--\[if ([^\]]*)\]><!-->(.*?)<!--<!\[endif\]-->", re.DOTALL | re.IGNORECASE)
-_MEDIA = re.compile(r"@media[^{}]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", re.IGNORECASE)
-_STYLE = re.compile(r"(<style\b[^>]*>)(.*?)(</style>)", re.DOTALL | re.IGNORECASE)
-_HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
+# No pattern looks past the next beginning of its kind, so the time stays in proportion to the length.
+_HIDDEN = re.compile(
+    r"<!--\[if ([^\]]{0,200})\]>(?!<!-->)((?:(?!<!--\[if ).)*?)<!\[endif\]-->", re.DOTALL | re.IGNORECASE
+)
+_REVEALED = re.compile(
+    r"<!--\[if ([^\]]{0,200})\]><!-->((?:(?!<!--\[if [^\]]{0,200}\]><!-->).)*?)<!--<!\[endif\]-->",
+    re.DOTALL | re.IGNORECASE,
+)
+_MEDIA = re.compile(r"@media[^{}@]{0,500}\{(?:[^{}@]*\{[^{}@]*\})*[^{}@]*\}", re.IGNORECASE)
+_STYLE = re.compile(r"(<style\b[^>]{0,500}>)((?:(?!<style).)*?)(</style>)", re.DOTALL | re.IGNORECASE)
+_HEAD = re.compile(r"<head\b[^>]{0,500}>", re.IGNORECASE)
 _OUTLOOK_VERSION = 16
 _NOTHING_ELSE = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin"
 
