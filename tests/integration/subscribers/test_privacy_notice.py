@@ -86,20 +86,11 @@ async def test_it_is_in_the_language_of_the_path_or_of_the_browser(folder: Path)
             assert BeautifulSoup(answer.text, "html.parser").html["lang"] == language
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/privacy/fr",
-        "/privacy/en/2",
-        "/privacy/en/0",
-        "/privacy/en/x",
-        "/privacy/en/²",
-        f"/privacy/en/{'9' * 99}",
-    ],
-)
-async def test_what_does_not_exist_is_not_found(folder: Path, path: str) -> None:
+async def test_what_does_not_exist_is_not_found(folder: Path) -> None:
+    numbers = ("en/2", "en/0", "en/x", "en/²", f"en/{'9' * 99}")
     async with served(folder) as client:
-        assert (await client.get(path)).status_code == 404
+        for path in ("fr", *numbers):
+            assert (await client.get(f"/privacy/{path}")).status_code == 404, path
 
 
 async def test_without_a_database_it_is_shown_without_a_version(folder: Path) -> None:
