@@ -175,9 +175,9 @@ def is_part_of_another(connection: Connection, email: str) -> bool:
     return connection.execute(select(SUBSCRIBER.c.id).where(contains).limit(1)).first() is not None
 
 
-def remove(connection: Connection, number: int) -> None:
-    """Delete a person and their consents."""
-    connection.execute(delete(SUBSCRIBER).where(SUBSCRIBER.c.id == number))
+def remove(connection: Connection, *numbers: int) -> None:
+    """Delete people and their consents."""
+    connection.execute(delete(SUBSCRIBER).where(AnyOf(SUBSCRIBER.c.id, numbers)))
 
 
 def _person(values: Sequence[Any]) -> Person:

@@ -91,13 +91,8 @@ def add_all(
     for offset, row in enumerate(rows):
         hashed = row.pop("hashed")
         entry_id = first_entry_id and first_entry_id + offset
-        upsert(
-            connection,
-            SUPPRESSION,
-            row
-            | {"address_hash": hashed.hash, "key_id": hashed.key_id, "source": source, "entry_id": entry_id},
-            newest_by="since",
-        )
+        row |= {"address_hash": hashed.hash, "key_id": hashed.key_id, "source": source, "entry_id": entry_id}
+    upsert(connection, SUPPRESSION, rows, newest_by="since")
     for each in suppressions:
         bounced = each.reason is SuppressionReason.BOUNCED
         kind = LeaverKind.BOUNCED if bounced else LeaverKind.SUPPRESSED

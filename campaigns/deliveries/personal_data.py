@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, and_, select, update
 
 from campaigns.deliveries.tables import campaign, delivery
 
@@ -30,7 +30,7 @@ class DeliveryHolder:
                 delivery.c.diagnostic,
             )
             .join(campaign, campaign.c.id == delivery.c.campaign_id)
-            .where(delivery.c.subscriber_id == subscriber_id)
+            .where(_is_of(subscriber_id))
             .order_by(delivery.c.id)
         )
         return [
@@ -50,5 +50,11 @@ class DeliveryHolder:
 
     def erase(self, connection: Connection, subscriber_id: int) -> None:
         """Erase the relay's replies, which may name the person. The rows remain: their number leads to nobody."""
-        of_person = update(delivery).where(delivery.c.subscriber_id == subscriber_id)
+        of_person = update(delivery).where(_is_of(subscriber_id), delivery.c.diagnostic.is_not(None))
         connection.execute(of_person.values(diagnostic=None))
+
+
+def _is_of(subscriber_id: int) -> ColumnElement[bool]:
+    """A condition: the delivery is one to this person. By way of the campaigns it finds them in the unique index."""
+    every_campaign = select(campaign.c.id)
+    return and_(delivery.c.campaign_id.in_(every_campaign), delivery.c.subscriber_id == subscriber_id)

@@ -26,17 +26,28 @@ def insert_if_absent(
     return connection.execute(counted, rows).rowcount
 
 
-def upsert(connection: Connection, table: Table, row: Mapping[str, Any], *, newest_by: str) -> None:
-    """Insert `row`, or replace the row with the same key where the new one's `newest_by` column is later."""
-    statement = _insert(connection)(table).values(row)
+def upsert(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]] | Mapping[str, Any],
+    *,
+    newest_by: str,
+) -> None:
+    """Insert each row, or replace the row with the same key where the new one's `newest_by` column is later.
+
+    All rows have the same columns.
+    """
+    if not rows:
+        return
+    names = rows if isinstance(rows, Mapping) else rows[0]
+    statement = _insert(connection)(table)
     key = {column.name for column in table.primary_key}
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(table.primary_key),
-            set_={name: statement.excluded[name] for name in row if name not in key},
-            where=table.c[newest_by] < statement.excluded[newest_by],
-        )
+    statement = statement.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_={name: statement.excluded[name] for name in names if name not in key},
+        where=table.c[newest_by] < statement.excluded[newest_by],
     )
+    connection.execute(statement, rows)
 
 
 def lock_table(connection: Connection, table: Table) -> None:

@@ -77,10 +77,10 @@ class PeopleWhoLeft(ExpiredRows):
         ]
         ledger.append(connection, events, self._now)
         former_people.add(connection, left)
-        for person in gone:
-            for holder in holders_of(connection):
+        for holder in holders_of(connection):
+            for person in gone:
                 holder.erase(connection, person.id)
-            people.remove(connection, person.id)
+        people.remove(connection, *(person.id for person in gone))
         self.removed += gone
         return len(gone)
 

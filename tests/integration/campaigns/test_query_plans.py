@@ -11,11 +11,14 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
+from campaigns.deliveries import DeliveryHolder
 from mailer.database import Database
 from subscribers import ledger
 from subscribers.ledger import NewEvent
 from subscribers.models import Channel, ConsentKind
-from tests.support.campaign import TOPIC, dispatch_for, draft, settings_for, subscribe, unwatched
+from subscribers.rights import PersonalDataHolders
+from subscribers.rights.retention import PeopleWhoLeft
+from tests.support.campaign import TOPIC, dispatch_for, draft, settings_for, subscribe, unwatched, withdraw
 from tests.support.relay import FaultyRelay
 
 WHOLE_TABLES = (
@@ -74,7 +77,7 @@ def scans(database: Database, statements: set[str]) -> list[tuple[str, str]]:
             for statement in statements
             if statement.startswith(("SELECT", "UPDATE", "DELETE", "INSERT"))
             for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
-            if step in {f"SCAN {table}" for table in WHOLE_TABLES}
+            if step in {f"SCAN {table}" for table in WHOLE_TABLES} or step.startswith("SCAN delivery USING")
         ]
 
 
@@ -115,4 +118,17 @@ def test_a_withdrawal_looks_the_person_up_by_their_key(sqlite_database: Database
     with recorded() as statements, sqlite_database.write() as connection:
         ledger.append(connection, [NewEvent(people[3], TOPIC, ConsentKind.WITHDRAWN, now, Channel.PAGE)], now)
     assert any("consent" in statement for statement in statements)
+    assert scans(sqlite_database, statements) == []
+
+
+def test_a_purge_looks_people_and_their_mails_up_by_their_keys(sqlite_database: Database) -> None:
+    people = subscribe(sqlite_database, 30)
+    withdraw(sqlite_database, *people[:5])
+    now = datetime.now(UTC)
+    kind = PeopleWhoLeft(now, now)
+    sqlite_database.attach(PersonalDataHolders(lambda: [DeliveryHolder()]))
+    sqlite_database.close()
+    with recorded() as statements, sqlite_database.write() as connection:
+        assert kind.delete(connection, people[:5]) == 5
+    assert any("UPDATE delivery" in statement for statement in statements)
     assert scans(sqlite_database, statements) == []
