@@ -37,8 +37,12 @@ def now() -> datetime:
 
 
 @pytest.fixture
-def held(database: Database, now: datetime) -> Database:
+def held(sqlite_database: Database, now: datetime) -> Database:
     """A database with two people who agreed; on the first there is a hold of ten days."""
+    return hold_first(sqlite_database, now)
+
+
+def hold_first(database: Database, now: datetime) -> Database:
     first, _ = subscribe(database, 2)
     with database.write() as connection:
         holds.add(connection, first, GROUND, now + 10 * DAY, now)
@@ -61,8 +65,9 @@ def purge(database: Database, now: datetime) -> dict[str, int]:
 
 
 def test_an_erasure_under_a_hold_ends_all_mail_and_keeps_the_data_until_its_end(
-    held: Database, now: datetime
+    database: Database, now: datetime
 ) -> None:
+    held = hold_first(database, now)
     [told] = erase(held, now)
     assert told.ground == GROUND
     with held.read() as connection:

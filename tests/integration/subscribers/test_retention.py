@@ -71,21 +71,20 @@ def number_of(database: Database, email: str = JAN.spelling) -> int:
 
 
 @pytest.fixture
-def left(database: Database) -> Database:
-    """A database with Jan, who agreed 50 days ago and left 30 days ago."""
+def gone(sqlite_database: Database) -> Database:
+    """A database with Jan, who agreed 50 days ago, left 30 days ago, and was deleted by the purge."""
+    return leave_and_purge(sqlite_database)
+
+
+def leave_and_purge(database: Database) -> Database:
     admit(database)
     leave(database)
+    assert purge(database) == 1
     return database
 
 
-@pytest.fixture
-def gone(left: Database) -> Database:
-    """The same after the purge."""
-    assert purge(left) == 1
-    return left
-
-
-def test_thirty_days_after_leaving_the_fields_go_and_the_ledger_says_so(gone: Database) -> None:
+def test_thirty_days_after_leaving_the_fields_go_and_the_ledger_says_so(database: Database) -> None:
+    gone = leave_and_purge(database)
     with gone.read() as connection:
         assert people.find(connection, JAN) is None
         newest = connection.execute(select(EVENT).order_by(EVENT.c.id.desc())).first()
