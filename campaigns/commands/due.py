@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import click
 
 from campaigns import notices, reports
+from campaigns.commands.daily_purge import purge_daily
 from campaigns.commands.options import dispatch_of, preflight_of
-from campaigns.commands.purge import purge_daily
 from campaigns.commands.runs import exit_with, processes_option, run_due_campaigns
 from campaigns.commands.stop_signals import StopSignals, stop_signals
 from campaigns.digests import DigestRun, Digests

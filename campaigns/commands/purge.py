@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import click
 
 from campaigns import deliveries
+from campaigns.commands.daily_purge import COMMAND
 from mailer import operator_log, retention
 from mailer.access import ended_tokens
 from mailer.commands import CommandContext, json_option
@@ -22,9 +23,7 @@ from subscribers.people import SUBSCRIBER
 from subscribers.rights import holds
 from subscribers.rights.retention import FormerPeople, HeldErasures, PeopleWhoLeft, lifted_suppressions
 
-COMMAND = "privacy purge"
 PURGE_SECONDS = 30.0
-_ONCE_A_DAY = timedelta(hours=23)  # cron's runs come at about the same time of day
 
 
 @privacy.command()
@@ -62,16 +61,8 @@ def purge(context: CommandContext, dry_run: bool, as_json: bool) -> None:
     )
 
 
-def purge_daily(context: CommandContext) -> None:
-    """Purge unless that was done within a day, for at most PURGE_SECONDS, so that sending goes on; the rest follows.
-
-    Of several processes at once one does it.
-    """
-    with context.database.read() as connection:
-        last = operator_log.last_of(connection, COMMAND)
-    now = context.now()
-    if last is not None and now - last < _ONCE_A_DAY:
-        return
+def purge_after(context: CommandContext, last: datetime | None, now: datetime) -> None:
+    """Purge for at most PURGE_SECONDS, so that sending goes on, unless another process has since the `last` purge."""
     with context.database.write() as connection:
         lock_table(connection, operator_log.ACT)
         if operator_log.last_of(connection, COMMAND) != last:
