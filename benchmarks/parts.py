@@ -13,6 +13,7 @@ from benchmarks import account_api, assembly, audience, campaign, programs, rela
 from benchmarks.audience import copied
 from benchmarks.bench import CONNECTIONS, Bench
 from benchmarks.campaign import Sent
+from benchmarks.preview import preview
 from benchmarks.real_relays import real_relays
 from benchmarks.report import Goal, Row, Section, amount
 from benchmarks.scaling import Costs, Plan, forecast
@@ -358,6 +359,7 @@ PARTS = (
     Part("unsubscribe", unsubscribes),
     Part("api", consents),
     Part("start-up", start_up),
+    Part("preview", preview),
     Part("model", model),
     Part("audience-sizes", audience_sizes),
 )

@@ -102,21 +102,23 @@ def preview(
 
 
 def _file_source(context: CommandContext, path: Path, options: NotesOptions) -> PreviewSource:
-    from campaigns.web.preview import PreviewSource  # noqa: PLC0415 - as above
+    from campaigns.web.preview import PreviewSource, SettingsOnDisk  # noqa: PLC0415 - as above
 
     opened = open_source(context, path, options)
     text = opened.text if opened.source.path == STDIN else None
     name = opened.source.name + (f" ({opened.chosen})" if opened.chosen else "")
-    return PreviewSource(name, partial(load_settings, context.config), opened.source, text=text)
+    return PreviewSource(
+        name, SettingsOnDisk(partial(load_settings, context.config)), opened.source, text=text
+    )
 
 
 def _campaign_source(context: CommandContext, slug: str) -> PreviewSource:
     """The notes of a campaign as they are on disk, or its content where that is frozen or came from no file."""
-    from campaigns.web.preview import PreviewSource  # noqa: PLC0415 - as above
+    from campaigns.web.preview import PreviewSource, SettingsOnDisk  # noqa: PLC0415 - as above
 
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
-    load = partial(load_settings, context.config)
+    load = SettingsOnDisk(partial(load_settings, context.config))
     if campaign.frozen_at is None and campaign.source is not None:
         return PreviewSource(slug, load, NotesSource.load(campaign.source), slug=slug)
     return PreviewSource(slug, load, stored=partial(dispatch_of(context).rendered, slug), slug=slug)

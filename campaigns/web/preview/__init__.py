@@ -10,7 +10,7 @@ from campaigns.web.preview.access import Access
 from campaigns.web.preview.application import PreviewApplication
 from campaigns.web.preview.rendering import PEOPLE, Rendering, sample_mail
 from campaigns.web.preview.server import preview_server, serve_preview
-from campaigns.web.preview.source import PreviewSource
+from campaigns.web.preview.source import PreviewSource, SettingsOnDisk
 from campaigns.web.preview.views import VIEWS, View, as_seen
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "PreviewApplication",
     "PreviewSource",
     "Rendering",
+    "SettingsOnDisk",
     "View",
     "as_seen",
     "preview_server",

@@ -117,8 +117,8 @@ class PreviewApplication:
 
     async def _changes(self) -> AsyncIterator[str]:
         """One event for each change of the files, once they have been still for a moment; comments in between."""
-        yield "retry: 500\n\n"
         before, quiet = self._rendering.versions(), 0.0
+        yield "retry: 500\n\n"
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             quiet += LOOK_SECONDS

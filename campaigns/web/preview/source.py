@@ -15,6 +15,22 @@ from templates.notes import ReleaseNotes, RenderedNotes
 _MOST_TEMPLATES = 200  # files of a team's own that are watched
 
 
+class SettingsOnDisk:
+    """The settings, read again only once their file has changed: the preview asks for them many times a second."""
+
+    def __init__(self, load: Callable[[], Settings]) -> None:
+        self._load = load
+        self._settings: Settings | None = None
+        self._version: object = None
+
+    def __call__(self) -> Settings:
+        """Raises ConfigurationError where the file or a variable is invalid."""
+        if self._settings is None or file_version(self._settings.file) != self._version:
+            self._settings = self._load()
+            self._version = file_version(self._settings.file)
+        return self._settings
+
+
 @dataclass(frozen=True, slots=True)
 class PreviewSource:
     """What the preview shows. `source` is read anew each time; without it the campaign's `stored` content is shown.
