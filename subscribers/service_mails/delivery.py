@@ -78,7 +78,9 @@ class ServiceMailDelivery:
         await asyncio.wait([running])
 
     async def send_due(self) -> None:
-        """Send all due mails. Raises MailerError where the relay or the database is away: the mails wait."""
+        """Send all due mails. Raises MailerError where the relay or the database is away, or a template or key is
+        broken: the mails wait.
+        """
         if not await in_thread(lambda: look(self.database, self._now())):
             return
         async with Relays(self.settings.every_relay) as relays:
@@ -103,6 +105,10 @@ class ServiceMailDelivery:
                 await in_thread(self._end, claimed)
                 self.on_result(Result.FAILED)
                 continue
+            except MailerError:  # a template or a key of the team's: it concerns all mails, and can be mended
+                await in_thread(self._put_back, claimed)
+                self.on_result(Result.DEFERRED)
+                raise
             outcome = await connection.send(envelope, content)
             self.on_result(await in_thread(self._settle, claimed, outcome))
         return not self._stopping.is_set()
@@ -139,9 +145,12 @@ class ServiceMailDelivery:
             self._end(claimed)
             return Result.ACCEPTED if isinstance(outcome, Accepted) else Result.FAILED
         at_once = isinstance(outcome, Deferred) and outcome.scope is FailureScope.CONNECTION
+        self._put_back(claimed, at_once=at_once)
+        return Result.DEFERRED
+
+    def _put_back(self, claimed: Claim, *, at_once: bool = False) -> None:
         with self.database.write() as connection:
             outbox.put_back(connection, claimed, self._now(), at_once=at_once)
-        return Result.DEFERRED
 
     def _end(self, claimed: Claim) -> None:
         with self.database.write() as connection:

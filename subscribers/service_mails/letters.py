@@ -69,7 +69,8 @@ class Letters:
     def write(self, due: Due, now: datetime, relay: str = "") -> tuple[Envelope, Content]:
         """The mail, complete and signed. `relay` may have a sender of its own.
 
-        Raises TemplateError, and InvalidInput where an address can't be sent to.
+        Raises TemplateError, ConfigurationError for a key that can't be read, and InvalidInput where an address
+        can't be sent to.
         """
         request, locale = due.request, due.request.locale
         has_link = due.kind is not ServiceMailKind.ADDRESS_NOTICE

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, func, select, update
@@ -17,7 +18,7 @@ from campaigns.notes import brand_of
 from mailer import backup
 from mailer.config import Settings, key_source
 from mailer.database import Database
-from mailer.errors import RelayUnavailable
+from mailer.errors import ConfigurationError, MailerError, RelayUnavailable, TemplateError
 from subscribers import people, rights, service_mails, suppression
 from subscribers.address import AddressHasher, normalise
 from subscribers.models import Channel, SuppressionReason
@@ -132,6 +133,44 @@ async def test_a_relay_that_is_away_loses_nothing(sqlite_database: Database) -> 
     async with FaultyRelay() as relay:
         await delivery_for(sqlite_database, settings_for(relay.port), []).send_due()
     assert len(relay.accepted) == 1
+
+
+@pytest.mark.parametrize("broken", [TemplateError, ConfigurationError])
+async def test_a_template_or_key_that_is_broken_loses_no_mail(
+    sqlite_database: Database, tmp_path: Path, broken: type[MailerError]
+) -> None:
+    template = tmp_path / "mail" / "service_mail.txt.j2"
+    template.parent.mkdir()
+    template.write_text("{{ nothing.of.this }}")
+    no_key = {"domain": "example.com", "selector": "s1", "key_file": tmp_path / "missing.pem"}
+    values = {"templates_dir": tmp_path} if broken is TemplateError else {"dkim": no_key}
+    ask(sqlite_database)
+    results: list[Result] = []
+    async with FaultyRelay() as relay:
+        with pytest.raises(broken):
+            await delivery_for(sqlite_database, settings_for(relay.port, **values), results).send_due()
+        with sqlite_database.write() as connection:
+            [row] = connection.execute(select(SERVICE_MAIL)).all()
+            assert row.next_attempt_at > datetime.now(UTC)
+            connection.execute(update(SERVICE_MAIL).values(next_attempt_at=datetime.now(UTC)))
+        await delivery_for(sqlite_database, settings_for(relay.port), results).send_due()
+    assert results == [Result.DEFERRED, Result.ACCEPTED]
+    assert len(relay.accepted) == 1
+
+
+async def test_a_relay_that_closes_at_each_mail_gets_each_once_and_then_a_pause(
+    sqlite_database: Database,
+) -> None:
+    ask(sqlite_database)
+    ask(sqlite_database)
+    async with sent_through(sqlite_database, relay := FaultyRelay([{Point.MAIL: Fault.CLOSING}] * 9)) as (
+        delivery,
+        results,
+    ):
+        await delivery.send_due()
+        await delivery.send_due()
+    assert results == [Result.DEFERRED] * 2
+    assert sum(command.startswith(b"MAIL") for command in relay.commands) == 2
 
 
 @pytest.mark.parametrize(
