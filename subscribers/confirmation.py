@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from mailer.errors import Refused
 from subscribers import pending_requests, people, rights
 from subscribers.address import AddressHasher, EmailAddress, normalise
-from subscribers.intake import Applicant, Evidence, admit
+from subscribers.intake import Applicant, Decision, Evidence, admit
 from subscribers.models import Channel
 from subscribers.pending_requests import RequestKind, StoredRequest
 from subscribers.people import Names, Person
@@ -25,7 +25,7 @@ class ConfirmationResult(Enum):
     """What became of a request."""
 
     DONE = auto()
-    OVER = auto()  # it was spent, expired, or its person is gone
+    OVER = auto()  # it was spent, expired or objected to, or its person is gone
     ADDRESS_TAKEN = auto()  # the new address is on file or suppressed
 
 
@@ -66,7 +66,8 @@ def _admit(
 ) -> Confirmation:
     """Record the consent. It is given now: by the confirmation, not by the request.
 
-    An objection after the request ends the request.
+    An objection after the request ends the request, and so does a withdrawal that is not earlier than the
+    confirmation (two machines' clocks may differ).
     """
     objected = pending_requests.objected_at(connection, applicant.address.key, request.topic, hasher)
     if objected is not None and objected >= request.requested_at:
@@ -79,7 +80,9 @@ def _admit(
         request.locale,
         channel=channel,
     )
-    admit(connection, [applicant], evidence, hasher, applicant.consented_at)
+    [candidate] = admit(connection, [applicant], evidence, hasher, applicant.consented_at)
+    if candidate.decision not in {Decision.GRANTED, Decision.UNCHANGED}:
+        return Confirmation(ConfirmationResult.OVER)
     return Confirmation(ConfirmationResult.DONE, request)
 
 

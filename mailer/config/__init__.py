@@ -2,8 +2,8 @@
 
 `settings` declares the settings. `files` reads mailer.toml, the secrets file and the MAILER_* variables. `init_files`
 writes the first mailer.toml and secrets file. `secret_keys` rotates the keys in the secrets file. `dkim_keys` reads and
-writes the files of DKIM's private keys. `ledger_key` reads and writes the key that signs the consent ledger. Import the
-last four modules by name.
+writes the files of DKIM's private keys. `ledger_key` reads and writes the key that signs the consent ledger.
+`trusted_proxies` says which peers are proxies. Import the last five modules by name.
 """
 
 from __future__ import annotations

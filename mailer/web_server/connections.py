@@ -13,14 +13,12 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mailer.config import ServeSettings
-
-Network = IPv4Network | IPv6Network
+from mailer.config.trusted_proxies import Network, is_trusted_proxy
 
 QUIET_SECONDS = 60.0  # after which it is logged again
 
@@ -77,14 +75,7 @@ class ConnectionLimits:
 
     def trusts(self, address: str) -> bool:
         """Whether the peer is a trusted proxy. A Unix socket always is."""
-        if not address:
-            return True
-        try:
-            found = ip_address(address)
-        except ValueError:
-            return False
-        found = getattr(found, "ipv4_mapped", None) or found
-        return any(found in network for network in self._trusted)
+        return is_trusted_proxy(address, self._trusted)
 
     def _evict(self, addresses: Collection[str] | None) -> bool:
         """Close the oldest connection without a whole request, of these addresses or of all."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from mailer.config import TopicSettings
+from mailer.config.trusted_proxies import is_trusted_proxy
 from mailer.errors import InvalidInput
 from subscribers import ledger, pending_requests, service_mails
 from subscribers.address import EmailAddress, normalise
@@ -108,8 +109,9 @@ def network_of(peer: str, forwarded_for: Sequence[str], trusted: Collection[str]
     proxies (a Unix socket, whose peer has no address, is); of their addresses the last one that is no proxy.
     """
     candidates = [one.strip() for one in ",".join(forwarded_for).split(",") if one.strip()]
+    networks = [ip_network(one) for one in trusted]
     address = peer
-    while candidates and _is_trusted(address, trusted):
+    while candidates and is_trusted_proxy(address, networks):
         address = candidates.pop()
     try:
         found = ip_address(address)
@@ -118,13 +120,3 @@ def network_of(peer: str, forwarded_for: Sequence[str], trusted: Collection[str]
     if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
     return str(ip_network(f"{found}/{24 if found.version == 4 else 64}", strict=False))
-
-
-def _is_trusted(address: str, trusted: Collection[str]) -> bool:
-    if not address:
-        return True
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    return any(found in ip_network(network) for network in trusted)

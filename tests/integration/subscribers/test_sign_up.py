@@ -21,9 +21,10 @@ from cli import mailer as command
 from mailer.database import Database
 from subscribers import ledger, pending_requests, people, suppression
 from subscribers.address import AddressHasher, normalise
+from subscribers.confirmation import ConfirmationResult, confirm
 from subscribers.intake.signup import PER_NETWORK, network_of
 from subscribers.models import Channel, ConsentKind, SuppressionReason
-from subscribers.pending_requests import ATTEMPT_COUNT, PENDING_REQUEST
+from subscribers.pending_requests import ATTEMPT_COUNT, PENDING_REQUEST, RequestedPerson, RequestKind
 from subscribers.people import Names
 from subscribers.service_mails import SERVICE_MAIL
 from tests.support.campaign import SECRET, TOPIC, settings_for, subscribe, write_config
@@ -278,6 +279,18 @@ def test_a_network_never_names_a_single_visitor(peer: str, forwarded: list[str])
         assert found == "203.0.113.0/24"
 
 
+def test_a_confirmation_that_undoes_no_withdrawal_is_not_reported_as_done(sqlite_database: Database) -> None:
+    now = datetime.now(UTC)
+    left_at = now + timedelta(minutes=1)  # by the clock of another machine
+    person = RequestedPerson(Names(), "ann@example.org")
+    with sqlite_database.write() as connection:
+        hashed = HASHER.newest(person.email)
+        suppression.add(connection, hashed, SuppressionReason.ERASED, left_at, left_at, channel=Channel.PAGE)
+        request = pending_requests.add(connection, RequestKind.SIGN_UP, "en", now, topic=TOPIC, stated=person)
+        assert confirm(connection, request, HASHER, now).result is ConfirmationResult.OVER
+        assert people.find(connection, normalise(person.email)) is None
+
+
 @pytest.mark.parametrize(
     ("forwarded", "network"),
     [
@@ -292,3 +305,5 @@ def test_a_network_never_names_a_single_visitor(peer: str, forwarded: list[str])
 )
 def test_the_network_is_that_of_the_visitor_behind_the_proxy(forwarded: list[str], network: str) -> None:
     assert network_of("127.0.0.1", forwarded, ["127.0.0.1"]) == network
+    on_dual_stack = "::ffff:127.0.0.1"  # how a socket for IPv4 and IPv6 names the same proxy
+    assert network_of(on_dual_stack, forwarded, ["127.0.0.1"]) == network
