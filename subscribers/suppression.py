@@ -37,6 +37,10 @@ class Suppressed:
     source: str
 
 
+# Whoever objected or complained is not even asked whether they want mail again (GDPR art. 21(3)).
+NEVER_ASKED_AGAIN = frozenset({SuppressionReason.OBJECTED, SuppressionReason.COMPLAINED})
+
+
 class NewSuppression(NamedTuple):
     """An address to suppress, why, and since when."""
 
@@ -69,7 +73,8 @@ def add_all(
 ) -> None:
     """Suppress addresses, each with an entry in the ledger. Needs a writing transaction, which waits for the ledger.
 
-    If an address is suppressed already, the later date and its reason remain. A damaged ledger does not prevent it.
+    If an address is suppressed already, the later date and its reason remain. An objection and a complaint stay the
+    reason, whatever follows. A damaged ledger does not prevent it.
     """
     ledger.lock(connection)
     before = {row.address_hash: row for row in _rows(connection, [each.hashed.hash for each in suppressions])}
@@ -77,8 +82,10 @@ def add_all(
     for each in suppressions:
         standing = before.get(each.hashed.hash)
         if standing is None or standing.since < each.since:
-            salt = standing.salt if standing is not None else fresh_nonce()
-            rows.append(each._asdict() | {"salt": salt})
+            row = each._asdict() | {"salt": standing.salt if standing is not None else fresh_nonce()}
+            if standing is not None and standing.reason in NEVER_ASKED_AGAIN:
+                row["reason"] = standing.reason
+            rows.append(row)
     subjects = [commit_to_suppressed(row["salt"], row["hashed"].hash) for row in rows]
     first_entry_id = _append(
         connection,

@@ -71,6 +71,7 @@ from subscribers.ledger.tiles import head, signed_checkpoint
 from subscribers.ledger.verification import Verified, verify
 from subscribers.ledger.withdrawal import (
     DAMAGE_ERRORS,
+    REPEATED_AFTER,
     NewestEntry,
     is_to_record,
     latest_moment,
@@ -88,6 +89,7 @@ __all__ = [
     "LONGEST_VERSION",
     "LONGEST_WORDING",
     "READ_AHEAD",
+    "REPEATED_AFTER",
     "SUBSCRIBER",
     "WORDING",
     "Appended",

@@ -8,9 +8,7 @@ from sqlalchemy import Connection
 
 from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher
-from subscribers.models import ConsentKind, SuppressionReason
-
-_REASONS = frozenset({SuppressionReason.OBJECTED, SuppressionReason.COMPLAINED})
+from subscribers.models import ConsentKind
 
 
 def objected_at(
@@ -19,7 +17,7 @@ def objected_at(
     """When the owner of an address complained, or last objected to mail about this topic; None if they did not."""
     moments = []
     suppressed = suppression.find_recognisable(connection, hasher, [address_key]).get(address_key)
-    if suppressed is not None and suppressed.reason in _REASONS:
+    if suppressed is not None and suppressed.reason in suppression.NEVER_ASKED_AGAIN:
         moments.append(suppressed.since)
     person = people.find_all(connection, [address_key]).get(address_key)
     if person is not None:

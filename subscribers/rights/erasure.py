@@ -55,7 +55,8 @@ def erase(
         return held
     person = find(connection, address, hasher)
     if person.id in is_held:
-        object_to_mail(connection, person, source=source, now=now, channel=channel)
+        erased = SuppressionReason.ERASED
+        object_to_mail(connection, person, source=source, now=now, channel=channel, reason=erased)
         pending_requests.remove_of_address(connection, person.email_normalised)
         note_leaver(connection, Leaver(*person.hashed, EVERY_TOPIC, LeaverKind.ERASED, now))
         return held

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, insert, not_, or
 from mailer.database import AnyOf, table
 from mailer.errors import NotFound
 from mailer.retention import ExpiredRows
+from subscribers import ledger
 from subscribers.former_people import FORMER
 from subscribers.ledger import CONSENT
 from subscribers.models import ArchivingHold, ConsentKind
@@ -56,7 +57,11 @@ def has_erasure_request(subscriber_id: ColumnElement[int]) -> ColumnElement[bool
 
 
 def add(connection: Connection, subscriber_id: int, ground: str, until: datetime, now: datetime) -> int:
-    """Add a hold; returns its number. An erasure that the person asked for stays asked for."""
+    """Add a hold; returns its number. An erasure that the person asked for stays asked for.
+
+    It waits for the ledger, so that no purge deletes meanwhile what the hold keeps.
+    """
+    ledger.lock(connection)
     asked = select(HOLD.c.erasure_requested_at).where(
         HOLD.c.subscriber_id == subscriber_id, HOLD.c.erasure_requested_at.is_not(None)
     )

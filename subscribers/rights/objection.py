@@ -14,16 +14,22 @@ from subscribers.people import Person
 
 
 def object_to_mail(
-    connection: Connection, person: Person, *, source: str, now: datetime, channel: Channel
+    connection: Connection,
+    person: Person,
+    *,
+    source: str,
+    now: datetime,
+    channel: Channel,
+    reason: SuppressionReason = SuppressionReason.OBJECTED,
 ) -> None:
-    """End every consent of a person by an objection, and suppress the address. Repeatable.
+    """End every consent of a person by an objection, and suppress the address for `reason`. Repeatable.
 
     A damaged ledger or consent table does not prevent it: the suppression alone stops all mail. Needs a writing
     transaction.
     """
     ledger.lock(connection)
     since = ledger.latest_moment(connection, [person.id], now)
-    suppression.add(connection, person.hashed, SuppressionReason.OBJECTED, since, now, channel=channel)
+    suppression.add(connection, person.hashed, reason, since, now, channel=channel)
     events = _events(connection, person, since, channel)
     try:
         with connection.begin_nested():

@@ -94,8 +94,12 @@ def _readdress(
             "The new address is suppressed: it was erased, it bounced, or its owner objected.",
             hint="Record the person's new consent with `mailer consent grant`.",
         )
-    nonce = ledger.fresh_nonce()
-    people.change_address(connection, person.id, address, hasher.newest(address.key), nonce)
+    nonce, hashed = ledger.fresh_nonce(), hasher.newest(address.key)
+    people.change_address(connection, person.id, address, hashed, nonce)
+    standing = suppression.find(connection, hasher, [person.email_normalised]).get(person.email_normalised)
+    if standing is not None and standing.reason in suppression.NEVER_ASKED_AGAIN:
+        # An objection is the person's, not the address's: no older consent brings them back under the new one.
+        suppression.add(connection, hashed, standing.reason, standing.since, now, channel=channel)
     # Otherwise the old file, imported again, would put the old address on file as somebody new.
     suppression.add(connection, person.hashed, SuppressionReason.ERASED, since, now, channel=channel)
     return ledger.commit_to_subject(nonce, address.key), previous

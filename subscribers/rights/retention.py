@@ -134,10 +134,17 @@ class FormerPeople(ExpiredRows):
         )
 
     def delete(self, connection: Connection, keys: Sequence[Any]) -> int:
-        """Delete them, with the notes beside their entries. Needs a writing transaction."""
-        for number in keys:
+        """Delete them, with the notes beside their entries. Needs a writing transaction.
+
+        The condition is checked again under the ledger's lock: a hold may have been added since the keys were read.
+        """
+        ledger.lock(connection)
+        still = (
+            connection.execute(select(self.key).where(AnyOf(self.key, keys), self.condition)).scalars().all()
+        )
+        for number in still:
             ledger.erase_notes(connection, number)
-        return super().delete(connection, keys)
+        return super().delete(connection, still) if still else 0
 
 
 def lifted_suppressions(before: datetime) -> ExpiredRows:

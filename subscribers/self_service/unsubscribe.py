@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from mailer.database import AnyOf, Prepared, savepoint, table
 from subscribers import ledger, suppression
-from subscribers.ledger import DAMAGE_ERRORS, ConsentStatus, NewEvent, status_after
+from subscribers.ledger import DAMAGE_ERRORS, REPEATED_AFTER, ConsentStatus, NewEvent, status_after
 from subscribers.models import Channel, ConsentKind, Subscriber, Suppression, SuppressionReason
 from subscribers.self_service.links import Target
 
@@ -232,9 +232,12 @@ def _leads_to(target: Target, contact: Contact | None) -> bool:
 
 
 def _suppress(connection: Connection, target: Target, channel: Channel, now: datetime) -> None:
-    """Mail nothing more to the address that the link was sent to. It is not, or no longer, this subscriber's."""
+    """Mail nothing more to the address that the link was sent to. It is not, or no longer, this subscriber's.
+
+    Repeats within REPEATED_AFTER are not recorded: a link that is called for ever fills no disk.
+    """
     since = suppression.since_by_hash(connection, target.address.hash)
-    if since is None or since < now:
+    if since is None or now - since >= REPEATED_AFTER:
         suppression.add(connection, target.address, SuppressionReason.WITHDRAWN, now, now, channel=channel)
 
 

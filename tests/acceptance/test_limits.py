@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.installed import InstalledMailer
 
-FILES = 40
+FILES = 64
 
 
 def run_limited(mailer: InstalledMailer, folder: Path, limit: str) -> subprocess.CompletedProcess[str]:

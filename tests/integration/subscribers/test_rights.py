@@ -16,6 +16,7 @@ from subscribers.intake import Applicant, Decision, Evidence, admission
 from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.people import SUBSCRIBER, Names
 from subscribers.rights import Correction
+from subscribers.rights.objection import object_to_mail
 from subscribers.suppression import SUPPRESSION
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -204,3 +205,28 @@ def test_a_suppression_keeps_its_later_date_and_is_lifted_under_every_key(databa
     with database.read() as connection:
         assert connection.execute(select(SUPPRESSION)).all() == []
         assert people.find(connection, JAN) is not None
+
+
+def test_an_objection_stays_the_reason_whatever_follows(database: Database) -> None:
+    hashed = HASHER.newest(JAN.key)
+    with database.write() as connection:
+        for days, reason in enumerate((SuppressionReason.OBJECTED, SuppressionReason.ERASED)):
+            at = NOW + timedelta(days=days)
+            suppression.add(connection, hashed, reason, at, NOW, channel=Channel.COMMAND)
+        found = suppression.find(connection, HASHER, [JAN.key])[JAN.key]
+    assert (found.reason, found.since) == (SuppressionReason.OBJECTED, NOW + timedelta(days=1))
+
+
+def test_an_objection_follows_its_person_to_a_new_address(on_file: Database) -> None:
+    with on_file.write() as connection:
+        person = rights.find(connection, JAN, HASHER)
+        object_to_mail(connection, person, source="by phone", now=NOW, channel=Channel.COMMAND)
+        moved = Correction(email=JOHAN)
+        rights.rectify(connection, JAN, moved, hasher=HASHER, source="by phone", now=NOW)
+    decision = admit(on_file, JOHAN.spelling, NOW - timedelta(days=1))
+    assert decision is Decision.STILL_WITHDRAWN
+    with on_file.read() as connection:
+        ledger.verify(connection, hasher=HASHER)
+        assert (
+            suppression.find(connection, HASHER, [JOHAN.key])[JOHAN.key].reason is SuppressionReason.OBJECTED
+        )
