@@ -18,7 +18,7 @@ from mailer.config import KeySource, Settings
 from mailer.database import Clock, Database, in_thread, installation_id
 from mailer.errors import InvalidInput, MailerError
 from mailer.message import Content
-from mailer.smtp import Accepted, Deferred, Envelope, FailureScope, Outcome, Phase
+from mailer.smtp import Accepted, Deferred, Envelope, FailureScope, Outcome, Phase, Rejected
 from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
 from subscribers.address import AddressHasher
@@ -66,6 +66,9 @@ class ServiceMailDelivery:
                 await self.send_due()
             except MailerError as error:
                 log.warning("Service mails wait: %s", error.message)
+                wait = RELAY_AWAY_SECONDS
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next mails are to be sent
+                log.warning("Service mails wait: %s. Its text may hold an address.", type(error).__name__)
                 wait = RELAY_AWAY_SECONDS
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), wait)
@@ -164,5 +167,7 @@ def _may_try_again(outcome: Outcome) -> bool:
             return True
         case Deferred(phase=phase):
             return phase not in _OFFERED
+        case Rejected(phase=phase, scope=FailureScope.SENDER | FailureScope.RELAY):
+            return phase not in _OFFERED  # the operator's to mend, such as a password
         case _:
             return False

@@ -177,6 +177,7 @@ async def test_a_relay_that_closes_at_each_mail_gets_each_once_and_then_a_pause(
     ("point", "fault", "result", "remains"),
     [
         (Point.MAIL, Fault.HANG_UP, Result.DEFERRED, 1),
+        (Point.MAIL, Fault.REFUSE, Result.DEFERRED, 1),
         (Point.RCPT, Fault.LATER, Result.DEFERRED, 1),
         (Point.RCPT, Fault.REFUSE, Result.FAILED, 0),
         (Point.FINAL, Fault.HANG_UP, Result.FAILED, 0),
