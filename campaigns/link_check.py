@@ -63,7 +63,7 @@ async def _visit(url: str, reach: Reach) -> Answer:
             target = urldefrag(urljoin(target, answer.location)).url
             urlsplit(target)
         except ValueError:
-            return Answer(None, "it redirects to what is no address")
+            return Answer(None, "it redirects to an invalid address")
     return Answer(None, "it leads from redirect to redirect")
 
 

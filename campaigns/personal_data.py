@@ -1,4 +1,4 @@
-"""The rooms outside `subscribers.rights` that hold personal data; `cli.py` and `web.py` attach them to the database."""
+"""The packages outside `subscribers.rights` that hold personal data; `cli.py` and `web.py` attach them to the database."""
 
 from __future__ import annotations
 

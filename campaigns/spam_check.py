@@ -1,4 +1,4 @@
-"""Ask SpamAssassin about a mail, where it is installed. It runs on this machine and asks nobody."""
+"""Ask SpamAssassin about a mail, where it is installed. It runs on this machine and sends nothing."""
 
 from __future__ import annotations
 

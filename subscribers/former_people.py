@@ -1,4 +1,4 @@
-"""People whose four fields are gone since they left: what proves their past consents to who names the address.
+"""People whose four fields are gone since they left: what proves their past consents to anyone who names the address.
 
 GDPR art. 17(3)(e): for the defence of legal claims. The nonce opens the ledger's commitments only together with the
 address, which is not stored; the keyed hash finds the nonce when the address is named.

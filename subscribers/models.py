@@ -80,7 +80,7 @@ class Subscriber(SQLModel, table=True):
 
 
 class FormerSubscriber(SQLModel, table=True):
-    """A person whose four fields are gone since they left: what proves their past consents to who names the address.
+    """A person whose four fields are gone since they left: what proves their past consents to anyone who names the address.
 
     `address_hash` is the keyed hash of the address under `key_id`, `left_at` when their last consent ended.
     """
@@ -96,7 +96,7 @@ class FormerSubscriber(SQLModel, table=True):
 
 
 class ArchivingHold(SQLModel, table=True):
-    """What the law makes one keep of a person: on what ground, until when.
+    """Data of a person that the law requires you to keep: on what ground, until when.
 
     `erasure_requested_at` is when they asked for erasure meanwhile: it is carried out when no hold stands any more.
     """

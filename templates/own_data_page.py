@@ -54,7 +54,7 @@ class ShownDisclosure(NamedTuple):
 
 
 class ShownHold(NamedTuple):
-    """What the law makes one keep: on what ground, until when."""
+    """Data that the law requires you to keep: on what ground, until when."""
 
     ground: str
     until: str

@@ -67,8 +67,8 @@ def breach(
     recipients of the period; of the pages and the API those whose consent came or ended through them.
 
     --send sends the letters in DIR to the people in its people.csv, each at most once, and records it with the name of
-    who approved them. Run it again to go on after an interruption, and for letters that were put off. Who was erased
-    meanwhile is left out.
+    who approved them. Run it again to go on after an interruption, and for letters that were put off. A person who
+    was erased meanwhile is left out.
 
     \b
     Example:

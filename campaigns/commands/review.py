@@ -63,7 +63,7 @@ def preview(
     """Show the mail of a campaign, or of a file of notes.
 
     It writes a sample as HTML and text, and opens it. With --serve it shows HTML, text, headers and lint side by side, for
-    phone, tablet and desk, and as different people and mail programs see it, until you press Ctrl-C.
+    phone, tablet and desktop, and as different people and mail programs see it, until you press Ctrl-C.
 
     \b
     Example:

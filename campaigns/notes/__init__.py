@@ -1,4 +1,4 @@
-"""Read release notes: Markdown with front matter, or one version of a changelog."""
+"""Read release notes: Markdown with front matter, one version or a range of a changelog, or a release's JSON."""
 
 from __future__ import annotations
 

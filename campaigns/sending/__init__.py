@@ -1,6 +1,7 @@
 """Send a campaign: freeze, start, compose, offer, record, finish.
 
 Import `preparation`, which renders and checks content, by name where it is needed: it is slow to import.
+`breach_letters` sends the letters of a data breach.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Send the letters of a breach (GDPR art. 34), each at most once, one after the other.
 
-They are notices that the law requires: no consent is asked for. Who was erased since the list was made gets none.
+They are notices that the law requires: no consent is asked for. A person who was erased since the list was made gets none.
 """
 
 from __future__ import annotations

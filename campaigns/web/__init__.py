@@ -1,4 +1,4 @@
-"""Monitoring of the web application: its health, and figures from the database."""
+"""Monitoring of the web application, and (`preview`) the live preview."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ from mailer.web_server.reloading import WebApplication
 @click.option("--access-log", is_flag=True, help="Log each request: method, route, status, time.")
 @click.pass_obj
 def serve(context: CommandContext, host: str, port: int, fd: int | None, access_log: bool) -> None:
-    """Serve the unsubscribe pages.
+    """Serve the pages for recipients and the API.
 
     It uses HTTP without TLS: put a reverse proxy with HTTPS in front of it, as `mailer deploy` prints. Its
     logs do not contain the address of a page, because the address is a person's token.

@@ -1,4 +1,4 @@
-"""The checks of `mailer doctor`: settings, secrets, database, relay, DNS, public address."""
+"""The checks of `mailer doctor`: settings, secrets, database, relay, DNS, public address, processors."""
 
 from __future__ import annotations
 

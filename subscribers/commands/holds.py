@@ -1,4 +1,4 @@
-"""mailer privacy hold: keep what the law makes one keep, until a date and for nothing else."""
+"""mailer privacy hold: keep data that the law requires you to keep, until a date and for nothing else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ANY_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 @click.group()
 def hold() -> None:
-    """Keep what the law makes one keep: add, list, release.
+    """Keep data that the law requires you to keep: add, list, release.
 
     \b
     Example:
@@ -37,9 +37,9 @@ def hold() -> None:
 def add(context: CommandContext, email: str, ground: str, until: str, as_json: bool) -> None:
     """Keep a person's data until a date.
 
-    Neither an erasure nor the purge deletes them before. A hold is no consent: it makes nobody get mail. Who asks for
-    erasure meanwhile gets no more mail at once, is told of the hold, and is erased by the purge after it. The person sees the
-    hold in their own data.
+    Neither an erasure nor the purge deletes them before. A hold does not allow mail. A person who asks for erasure
+    meanwhile gets no more mail at once, is told of the hold, and is erased by the purge after it. The person sees the hold in
+    their own data.
 
     \b
     Example:
@@ -95,7 +95,7 @@ def list_(context: CommandContext, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def release(context: CommandContext, hold_id: int, as_json: bool) -> None:
-    """End a hold before its date. Who asked for erasure is erased by the next purge.
+    """End a hold before its date. A person who asked for erasure is erased by the next purge.
 
     \b
     Example:

@@ -1,7 +1,9 @@
-"""Add people from CSV files: each row has its own consent, and invalid rows are refused one by one.
+"""Add people from CSV files and from the sign-up form.
+
+Each row of a file has its own consent, and invalid rows are refused one by one.
 
 `csv_file` reads records, `applicant` reads one row, `admission` decides and writes, `csv_import` imports a
-file.
+file. `signup` stores a request of the sign-up form, which the owner of the address confirms.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@
 the wordings and notes; `ledger` appends, `reading` reads, `verification` checks the whole ledger, `suppressions` those of addresses, `safety` what sending
 rests on. `checkpoint` signs the tree, `head_file` keeps the newest checkpoint outside the database, `journal` who left,
 `outside` holds both. `proof` shows one person's consent, `bundle` proves it to others.
+`anchor` takes checkpoints out to a file, with the time stamp of an authority.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Requests that wait until the person confirms them by a link in a mail: nothing changes before that.
 
 `models` is the table and `requests` its statements. `links` makes and reads the links. `attempts` counts what is
-limited. A request has an expiry
-and is spent once. What confirming it does is with those who made it.
+limited, `objections` finds people who must not be asked for a consent. A request has an expiry and is spent once.
+The package that made it decides what confirming it does.
 """
 
 from __future__ import annotations

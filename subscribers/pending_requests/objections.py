@@ -1,4 +1,4 @@
-"""Who objected or complained is asked for no consent, and an earlier request of theirs counts no more."""
+"""A person who objected or complained is not asked for a consent, and their earlier requests no longer count."""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
 """The rights of people on file (GDPR art. 7(3), 15 to 20): access, rectification, erasure, withdrawal.
 
 Each act that changes something is an event in the ledger, in the transaction of the change.
+
+`holds` keeps data that the law requires you to keep, `retention` deletes what has been kept for its period. `notice` is the
+privacy notice, `register` the record of processing, `breach` finds whose data a breach concerns.
 """
 
 from __future__ import annotations

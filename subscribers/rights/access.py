@@ -28,7 +28,7 @@ class SubjectRecord:
     """Everything on file about a person: the four fields, the consents by topic, the ledger entries.
 
     `disclosures` are those to somebody outside, `requests` those that wait for a confirmation, and `elsewhere`
-    is what other rooms have, by its name. `held` are the holds that keep the data.
+    is what other packages have, by its name. `held` are the holds that keep the data.
     `wordings` holds the verbatim texts that the entries name, by SHA-256, and `wording_names` that SHA-256 by
     commitment; `notes` holds the notes by commitment.
     """

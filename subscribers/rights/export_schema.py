@@ -73,7 +73,7 @@ EXPORT_SCHEMA: dict[str, Any] = {
             confirmed_at=_TIME_OR_NONE,
         ),
         holds=_list(
-            "What the law makes one keep: on what ground, until when.",
+            "Data that the law requires you to keep: on what ground, until when.",
             ground=_TEXT,
             until=_TIME,
             added_at=_TIME,

@@ -1,6 +1,6 @@
-"""Who holds personal data: each room that does declares what it shows of a person, and what it erases.
+"""Holders of personal data: each package that holds some declares what it shows of a person, and what it erases.
 
-`subscribers` can't see the tables of the rooms above it. So `cli.py` and `web.py` attach their holders to the
+`subscribers` can't see the tables of the layers above it. So `cli.py` and `web.py` attach their holders to the
 database, and access, export and erasure ask all of them.
 """
 
@@ -16,7 +16,7 @@ from mailer.database import attached
 
 
 class PersonalDataHolder(Protocol):
-    """A room that holds data about people. `name` is the key of its data in an export."""
+    """A package that holds data about people. `name` is the key of its data in an export."""
 
     @property
     def name(self) -> str: ...
@@ -34,7 +34,7 @@ class PersonalDataHolder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PersonalDataHolders:
-    """The holders of the rooms above, for `Database.attach`. `load` is called at the first use."""
+    """The holders of the layers above, for `Database.attach`. `load` is called at the first use."""
 
     load: Callable[[], Sequence[PersonalDataHolder]]
 

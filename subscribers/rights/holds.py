@@ -1,7 +1,7 @@
-"""Archiving holds: what the law makes one keep, until a date and for nothing else (GDPR art. 17(3)(b), 18).
+"""Archiving holds: data that the law requires you to keep, until a date and for nothing else (GDPR art. 17(3)(b), 18).
 
-A hold keeps a person's data from erasure and from the purge. It makes nobody mailable. Who asks for erasure meanwhile gets
-no more mail at once, and is erased by the first purge after the last hold.
+A hold keeps a person's data from erasure and from the purge. A hold does not allow mail. A person who asks for
+erasure meanwhile gets no more mail at once, and is erased by the first purge after the last hold.
 """
 
 from __future__ import annotations

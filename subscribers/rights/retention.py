@@ -86,7 +86,7 @@ class PeopleWhoLeft(ExpiredRows):
 
 
 class HeldErasures(ExpiredRows):
-    """People who asked for erasure while a hold stood that stands no more. Who agreed again since is left out.
+    """People who asked for erasure while a hold stood that stands no more. A person who agreed again since is left out.
 
     `removed` collects who was erased.
     """

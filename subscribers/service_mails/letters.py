@@ -37,8 +37,8 @@ class Due:
 def find_due(connection: Connection, claimed: Claim, hasher: AddressHasher, now: datetime) -> Due | None:
     """What a claimed mail is about; None where there is no reason to send it any more.
 
-    That is so where the request is spent, expired or gone with its person. Who complained or objected is not
-    asked for a consent, whatever a form says.
+    That is so where the request is spent, expired or gone with its person. A person who complained or objected is
+    not asked for a consent, whatever a form says.
     """
     request = pending_requests.find_open(connection, claimed.request_id, now)
     if request is None:

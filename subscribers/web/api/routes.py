@@ -113,7 +113,7 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
     async def erase(
         request: Request, body: schemas.Erasure, token: Rights, key: IdempotencyKey = None
     ) -> Response:
-        """Erase a person. Where the law makes one keep the data, they get no more mail and are erased afterwards."""
+        """Erase a person. Where the law requires you to keep the data, they get no more mail and are erased afterwards."""
         erasure = parsing.erasure(body, token, service)
         return await submit(SubmittedRequest(erasure, await fingerprint_of(request, token, key)))
 

@@ -210,7 +210,7 @@ class Rectified(BaseModel):
 
 
 class Hold(BaseModel):
-    """What the law makes one keep: on what ground, until when."""
+    """Data that the law requires you to keep: on what ground, until when."""
 
     ground: str
     until: datetime
