@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -15,7 +15,6 @@ from subscribers.commitments import commit_to_subject
 from subscribers.leaver import Leaver, LeaverKind, note_leaver
 from subscribers.ledger import EVERY_TOPIC, NewEvent
 from subscribers.models import Channel, ConsentKind, SuppressionReason
-from subscribers.people import Person
 from subscribers.rights import holds
 from subscribers.rights.access import find
 from subscribers.rights.holders import holders_of
@@ -47,7 +46,10 @@ def erase(
     if held:
         holds.request_erasure(connection, held, now)
     is_held = {hold.subscriber_id for hold in held}
-    _forget_former(connection, [one for one in former if one.id not in is_held], channel, now)
+    subjects = {
+        one.id: commit_to_subject(one.nonce, one.email_normalised) for one in former if one.id not in is_held
+    }
+    forget_former(connection, subjects, channel, now)
     if former and on_file is None:
         since = ledger.latest_moment(connection, [one.id for one in former], now)
         suppression.add(connection, former[0].hashed, SuppressionReason.ERASED, since, now, channel=channel)
@@ -70,22 +72,17 @@ def erase(
     return held
 
 
-def _forget_former(connection: Connection, former: Sequence[Person], channel: Channel, now: datetime) -> None:
-    """Delete what proves the consents of people who left, and record it."""
+def forget_former(
+    connection: Connection, subjects: Mapping[int, str | None], channel: Channel, now: datetime
+) -> None:
+    """Delete what proves the consents of people who left, and record it. `subjects` has the commitment to each."""
     events = [
-        NewEvent(
-            one.id,
-            EVERY_TOPIC,
-            ConsentKind.ERASED,
-            now,
-            channel,
-            subject=commit_to_subject(one.nonce, one.email_normalised),
-        )
-        for one in former
+        NewEvent(number, EVERY_TOPIC, ConsentKind.ERASED, now, channel, subject=subject)
+        for number, subject in subjects.items()
     ]
-    for one in former:
-        ledger.erase_notes(connection, one.id)
-    former_people.remove(connection, [one.id for one in former])
+    for number in subjects:
+        ledger.erase_notes(connection, number)
+    former_people.remove(connection, list(subjects))
     with suppress(*ledger.DAMAGE_ERRORS), connection.begin_nested():
         ledger.append(connection, events, now)
 

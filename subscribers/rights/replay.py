@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,7 +15,8 @@ from subscribers.leaver import Leaver, LeaverKind
 from subscribers.ledger import EVERY_TOPIC, NewEvent
 from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.people import Person
-from subscribers.rights.erasure import erase
+from subscribers.rights import holds
+from subscribers.rights.erasure import erase, forget_former
 
 SOURCE = "leavers' journal"
 _AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
@@ -47,14 +49,17 @@ def replay(
         person = known.get(hashed.hash)
         if person is None:
             if leaver.kind is LeaverKind.ERASED:
-                former_people.remove(connection, former_people.ids_by_hash(connection, hashed.hash))
+                _forget_former(connection, hashed, now)
             suppressed += _suppress(connection, hashed, leaver, now)
         elif leaver.kind is LeaverKind.ERASED:
             if person.created_at <= leaver.at:
                 address = normalise(person.email)
-                erase(connection, address, hasher=hasher, source=SOURCE, now=now, channel=Channel.REPLAY)
-                erased += 1
-                del known[hashed.hash]
+                held = erase(
+                    connection, address, hasher=hasher, source=SOURCE, now=now, channel=Channel.REPLAY
+                )
+                if person.id not in {hold.subscriber_id for hold in held}:
+                    erased += 1
+                    del known[hashed.hash]
         elif leaver.kind is LeaverKind.BOUNCED:
             if not _agreed_after(connection, person, leaver.at):
                 suppressed += _suppress(connection, hashed, leaver, now)
@@ -64,6 +69,27 @@ def replay(
             if leaver.kind is LeaverKind.SUPPRESSED and (ended or not _agrees(connection, person)):
                 suppressed += _suppress(connection, hashed, leaver, now)
     return Replayed(len(in_order), withdrawn, suppressed, erased)
+
+
+def _forget_former(connection: Connection, hashed: HashedAddress, now: datetime) -> None:
+    """Delete the proofs of those who left with this address. Where a hold stands, they stay until it ends."""
+    numbers = former_people.ids_by_hash(connection, hashed.hash)
+    if not numbers:
+        return
+    held = holds.standing(connection, numbers, now)
+    if held:
+        holds.request_erasure(connection, held, now)
+    is_held = {hold.subscriber_id for hold in held}
+    subjects = {one: _subject_of(connection, one) for one in numbers if one not in is_held}
+    forget_former(connection, subjects, Channel.REPLAY, now)
+
+
+def _subject_of(connection: Connection, number: int) -> str | None:
+    """The commitment to a person in their newest entry: the journal has no address. None where the ledger is damaged."""
+    with suppress(*ledger.DAMAGE_ERRORS), connection.begin_nested():
+        if entries := ledger.history(connection, number):
+            return entries[-1].event.subject
+    return None
 
 
 def _withdraw(connection: Connection, person: Person, leaver: Leaver, now: datetime) -> int:

@@ -17,6 +17,8 @@ from mailer.errors import InvalidInput, NotFound
 from mailer.retention import purge_expired
 from subscribers import audience, former_people, ledger, people, rights, suppression
 from subscribers.address import AddressHasher, normalise
+from subscribers.leaver import Leaver, LeaverKind
+from subscribers.ledger import EVERY_TOPIC
 from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.own_data import Act, Notice, perform
 from subscribers.rights import holds
@@ -118,6 +120,31 @@ def test_who_agrees_again_after_a_held_erasure_is_not_erased(held: Database, now
     assert purge(held, now + 11 * DAY) == {"holds": 1}
     with held.read() as connection:
         assert people.find(connection, JAN) is not None
+
+
+def test_a_replayed_erasure_waits_for_a_hold_in_the_backup_and_is_not_counted(
+    held: Database, now: datetime
+) -> None:
+    erased = Leaver(*HASHER.newest(JAN.key), EVERY_TOPIC, LeaverKind.ERASED, now + DAY)
+    with held.write() as connection:
+        assert rights.replay(connection, [erased], hasher=HASHER, now=now + DAY).erased == 0
+        assert people.find(connection, JAN) is not None
+    assert purge(held, now + 11 * DAY) == {"held_erasures": 1, "holds": 1}
+
+
+def test_a_replayed_erasure_of_who_left_waits_for_a_hold_in_the_backup(held: Database, now: datetime) -> None:
+    with held.write() as connection:
+        person = people.find(connection, JAN)
+        assert person is not None
+        connection.execute(update(HOLD).values(until=now))
+    withdraw(held, person.id)
+    assert purge(held, now + 31 * DAY) == {"people_who_left": 1, "holds": 1}
+    erased = Leaver(*HASHER.newest(JAN.key), EVERY_TOPIC, LeaverKind.ERASED, now + 32 * DAY)
+    with held.write() as connection:
+        holds.add(connection, person.id, GROUND, now + 50 * DAY, now + 31 * DAY)
+        rights.replay(connection, [erased], hasher=HASHER, now=now + 33 * DAY)
+        assert former_people.find(connection, JAN, HASHER)
+    assert purge(held, now + 51 * DAY) == {"proofs_after_leaving": 1, "holds": 1}
 
 
 def test_the_proof_of_who_left_is_kept_under_a_hold_and_then_deleted(held: Database, now: datetime) -> None:

@@ -167,8 +167,14 @@ def test_an_erasure_of_who_left_is_repeated_after_a_restored_backup(sqlite_datab
     assert LeaverKind.ERASED in {leaver.kind for leaver in noted}
     with sqlite_database.write() as connection:
         former_people.add(connection, [(former, LEFT)])  # as in the backup
+        ledger.store_note(connection, "a note of the backup", former.id)
         rights.replay(connection, noted, hasher=HASHER, now=NOW)
         assert former_people.find(connection, JAN, HASHER) == []
+        assert connection.execute(select(NOTE)).all() == []
+        *_, entry = ledger.history(connection, former.id)
+        assert (entry.event.kind, entry.event.channel) == (ConsentKind.ERASED, Channel.REPLAY)
+        assert entry.event.subject == ledger.commit_to_subject(former.nonce, JAN.key)
+        ledger.verify(connection, hasher=HASHER)
 
 
 def test_a_retention_is_not_in_the_journal_as_an_erasure(sqlite_database: Database) -> None:
