@@ -24,19 +24,35 @@ def request_timestamp(url: str, content: bytes, certificates: Path) -> bytes:
     from rfc3161_client import TimestampRequestBuilder  # noqa: PLC0415 - as above
 
     asked = TimestampRequestBuilder().data(content).nonce(nonce=True).cert_request(cert_request=True).build()
-    headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
+    headers = {
+        "Content-Type": "application/timestamp-query",
+        "Accept": "application/timestamp-reply",
+        "Accept-Encoding": "identity",
+    }
+    body = bytearray()
     try:
-        answer = httpx.post(
-            url, content=asked.as_bytes(), headers=headers, timeout=_TIMEOUT_SECONDS, follow_redirects=False
-        )
+        with httpx.stream(
+            "POST",
+            url,
+            content=asked.as_bytes(),
+            headers=headers,
+            timeout=_TIMEOUT_SECONDS,
+            follow_redirects=False,
+        ) as answer:
+            for part in answer.iter_raw():
+                body += part
+                if len(body) > _LARGEST_ANSWER:
+                    break
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise TryAgainLater(f"The time-stamping authority {url} does not answer: {error}.") from None
-    if answer.status_code != httpx.codes.OK or len(answer.content) > _LARGEST_ANSWER:
+    if answer.status_code != httpx.codes.OK or len(body) > _LARGEST_ANSWER:
+        size = f"{len(body):,}" if len(body) <= _LARGEST_ANSWER else f"more than {_LARGEST_ANSWER:,}"
         raise TryAgainLater(
-            f"The time-stamping authority {url} answers {answer.status_code} with {len(answer.content):,} bytes."
+            f"The time-stamping authority {url} answers {answer.status_code} with {size} bytes."
         )
-    check_timestamp(answer.content, content, certificates, nonce=asked.nonce)
-    return answer.content
+    stamp = bytes(body)
+    check_timestamp(stamp, content, certificates, nonce=asked.nonce)
+    return stamp
 
 
 def check_timestamp(

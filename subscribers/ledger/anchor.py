@@ -6,9 +6,11 @@ Whoever rolls the database back, and the head file with it, does not fit the anc
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +26,7 @@ from subscribers.ledger.checkpoint import Checkpoint, LedgerSigner, signer_of
 from subscribers.ledger.events import BrokenLink
 from subscribers.ledger.tiles import head, signed_checkpoint
 
+_START = b'{"checkpoint": "'  # of each line
 _LARGEST_FILE = 50_000_000  # bytes; an anchor with a time stamp has some 8 KB
 
 
@@ -89,31 +92,53 @@ def make_anchor(note: str, now: datetime, authority: Authority | None) -> Anchor
 
 
 def append_anchor(path: Path, anchor: Anchor) -> None:
-    """Write the anchor at the end of a file. Raises InvalidInput where it can't be written."""
+    """Write the anchor at the end of a file, one process at a time. Raises InvalidInput where it can't be written."""
+    line = anchor.dump().encode() + b"\n"
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(anchor.dump() + "\n")
+        with path.open("ab") as file:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if not _ends_a_line(path):
+                line = b"\n" + line  # after a line that was cut short by a crash or a full disk
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         raise InvalidInput(f"the anchor can't be written: {error.strerror}.", where=str(path)) from None
 
 
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
+
+
 def read_anchors(path: Path) -> list[Anchor]:
-    """The anchors in a file, oldest first; none where there is no file. Raises ConfigurationError."""
+    """The anchors in a file, oldest first; none where there is no file. A line that was cut short is left out.
+
+    Raises ConfigurationError where another line is no anchor, or the file can't be read.
+    """
     try:
-        lines = read_file(path, _LARGEST_FILE).decode().splitlines()
+        lines = read_file(path, _LARGEST_FILE).splitlines()
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigurationError(f"{path} can't be read: {error}.") from None
     anchors = []
     for number, line in enumerate(lines, 1):
         try:
-            anchors.append(Anchor.load(line))
+            anchors.append(Anchor.load(line.decode()))
         except ValueError:
+            if _is_cut_short(line):
+                continue
             raise ConfigurationError(f"{path}, line {number}: it is no anchor.") from None
     return anchors
+
+
+def _is_cut_short(line: bytes) -> bool:
+    return line != b"" and line[: len(_START)] == _START[: len(line)] and not line.endswith(b"}")
 
 
 def check_anchors(

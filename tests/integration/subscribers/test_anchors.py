@@ -14,7 +14,7 @@ import pytest
 
 from mailer.errors import ConfigurationError, MailerError, TryAgainLater
 from mailer.timestamps import check_timestamp
-from subscribers.ledger.anchor import Anchor, read_anchors
+from subscribers.ledger.anchor import Anchor, append_anchor, read_anchors
 from tests.support.authority import Authority, running_authority
 from tests.support.installed import ROOT
 from tests.support.keyboard import Keyboard, keyboard_for
@@ -39,7 +39,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
 @pytest.fixture
 def stamping(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
     """The settings name the authority."""
-    authority.status = 200
+    authority.status, authority.answer = 200, None
     authority.asked.clear()
     monkeypatch.setenv("MAILER_ANCHORS__AUTHORITY_URL", authority.url)
     monkeypatch.setenv("MAILER_ANCHORS__AUTHORITY_CERTIFICATES", str(authority.certificates))
@@ -96,6 +96,20 @@ def test_a_file_that_is_no_list_of_anchors_is_refused_with_its_line(
             file.write((tmp_path / "mailer.anchors").read_text(encoding="utf-8") + line + "\n")
         with pytest.raises(ConfigurationError, match="broken, line 2"):
             read_anchors(tmp_path / "broken")
+
+
+@pytest.mark.parametrize("kept", [1, 5, 40, -30])
+def test_a_line_that_was_cut_short_is_ended_and_left_out(
+    keyboard: Keyboard, tmp_path: Path, kept: int
+) -> None:
+    keyboard("consent", "anchor")
+    path = tmp_path / "mailer.anchors"
+    [one] = read_anchors(path)
+    line = path.read_bytes()
+    path.write_bytes(line + line[:kept])
+    assert read_anchors(path) == [one]
+    append_anchor(path, one)
+    assert read_anchors(path) == [one, one]
 
 
 def test_an_anchor_of_another_key_is_refused(keyboard: Keyboard, tmp_path: Path) -> None:
@@ -177,3 +191,11 @@ def test_an_authority_that_is_away_keeps_no_mail_from_being_sent(
     assert not (tmp_path / "mailer.anchors").exists()
     refused = keyboard("consent", "anchor", code=TryAgainLater.exit_code)
     assert "503" in str(refused.exception)
+
+
+def test_an_endless_answer_of_an_authority_is_read_to_its_limit_only(
+    keyboard: Keyboard, stamping: Authority
+) -> None:
+    stamping.answer = bytes(5_000_000)
+    refused = keyboard("consent", "anchor", code=TryAgainLater.exit_code)
+    assert "more than 100,000 bytes" in str(refused.exception)
