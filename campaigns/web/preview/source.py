@@ -11,6 +11,7 @@ from mailer.config import Settings
 from mailer.files import file_version
 from mailer.message import InlineImage
 from templates.notes import ReleaseNotes, RenderedNotes
+from templates.theme import TOKENS
 
 _MOST_TEMPLATES = 200  # files of a team's own that are watched
 
@@ -61,11 +62,13 @@ class PreviewSource:
                 *map(Path, self.source.translations),
                 *(folder / name for folder in folders for name in sorted(images)),
             ]
-        if settings.brand.logo:
-            files.append(settings.brand.logo)
-        if settings.templates_dir:
-            files += sorted(settings.templates_dir.rglob("*.j2"))[:_MOST_TEMPLATES]
-        return {file: file_version(file) for file in files}
+        files += [logo for logo in (settings.brand.logo, settings.brand.logo_dark) if logo]
+        listed: dict[Path, object] = {}
+        if folder := settings.templates_dir:
+            own = sorted([*folder.rglob("*.j2"), *folder.rglob(TOKENS)])[:_MOST_TEMPLATES]
+            files += own
+            listed[folder] = tuple(own)  # a file that is new there replaces one of the package's
+        return {file: file_version(file) for file in files} | listed
 
 
 def is_changed(before: dict[Path, object], after: dict[Path, object]) -> bool:

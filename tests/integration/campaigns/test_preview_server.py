@@ -14,6 +14,7 @@ from playwright.sync_api import Page
 
 from campaigns.source import NotesSource
 from campaigns.web.preview import PreviewSource, preview_server, sample_mail
+from campaigns.web.preview.source import is_changed
 from mailer.config import Settings
 from tests.support.browser import chromium
 from tests.support.rendered import PIXELS
@@ -161,3 +162,20 @@ def _shows_all_views(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= 360")
     page.get_by_role("button", name="Headers").click()
     page.get_by_text("List-Unsubscribe-Post").wait_for()
+
+
+def test_a_new_template_a_theme_s_tokens_and_the_dark_logo_are_watched(tmp_path: Path) -> None:
+    theme = tmp_path / "templates" / "themes" / "own"
+    theme.mkdir(parents=True)
+    logo = tmp_path / "dark.png"
+    settings = Settings(
+        file=tmp_path / "mailer.toml",
+        templates_dir=tmp_path / "templates",
+        brand={"name": "A", "logo_dark": logo},
+    )
+    source = PreviewSource("n.md", lambda: settings)
+    for file in (theme / "mail.mjml.j2", theme / "theme.toml", logo):
+        for content in (b"a", b"ab"):
+            before = source.versions(frozenset())
+            file.write_bytes(content)
+            assert is_changed(before, source.versions(frozenset())), (file, content)
