@@ -39,6 +39,20 @@ def slug_of(words: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")[:60].rstrip("-.")
 
 
+def check_new_slug(connection: Connection, slug: str) -> None:
+    """Raise InvalidInput for a slug that can't be used or is taken."""
+    if not SLUG.fullmatch(slug):
+        raise InvalidInput(
+            f"{slug!r} can't be a slug",
+            where="--slug",
+            hint="Use up to 100 of a-z, 0-9, dots and dashes; begin with a letter or a digit.",
+        )
+    if connection.execute(select(campaign.c.id).where(campaign.c.slug == slug)).first():
+        raise InvalidInput(
+            f"there is a campaign {slug!r} already", where="--slug", hint="Give another --slug."
+        )
+
+
 def create(
     connection: Connection,
     slug: str,
@@ -51,16 +65,7 @@ def create(
     """Create a draft; `source` says where its notes come from. Raises InvalidInput for a slug that can't be
     used or is taken.
     """
-    if not SLUG.fullmatch(slug):
-        raise InvalidInput(
-            f"{slug!r} can't be a slug",
-            where="--slug",
-            hint="Use up to 100 of a-z, 0-9, dots and dashes; begin with a letter or a digit.",
-        )
-    if connection.execute(select(campaign.c.id).where(campaign.c.slug == slug)).first():
-        raise InvalidInput(
-            f"there is a campaign {slug!r} already", where="--slug", hint="Give another --slug."
-        )
+    check_new_slug(connection, slug)
     values = {
         "slug": slug,
         "topic": notes.topic,

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 
-from mailer.errors import ConfigurationError, TryAgainLater
+from mailer.errors import ConfigurationError, MailerError, TryAgainLater
 from templates.lint import Finding
 
 MAX_SECONDS = 120
@@ -17,7 +17,10 @@ _RULE = re.compile(r"^\s*(-?\d+\.\d+)\s+([A-Z][A-Z0-9_]+)\s+(.*)$", re.MULTILINE
 
 
 def check_spam(message: bytes) -> tuple[Finding, ...]:
-    """A finding where SpamAssassin gives more than 2 points. Raises ConfigurationError where it is not installed."""
+    """A finding where SpamAssassin gives more than 2 points.
+
+    Raises ConfigurationError where it is not installed, TryAgainLater where it does not answer, MailerError where it fails.
+    """
     program = shutil.which("spamassassin")
     if program is None:
         raise ConfigurationError(
@@ -29,7 +32,12 @@ def check_spam(message: bytes) -> tuple[Finding, ...]:
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise TryAgainLater("SpamAssassin did not answer.", hint="Try it again.") from None
-    report = result.stdout.decode("utf-8", "replace").rpartition("Content analysis details:")[2]
+    _, heading, report = result.stdout.decode("utf-8", "replace").rpartition("Content analysis details:")
+    if result.returncode != 0 or not heading:
+        raise MailerError(
+            f"SpamAssassin failed (exit code {result.returncode}): the mail was not judged.",
+            hint="`spamassassin --lint` says what is wrong with its rules or settings.",
+        )
     rules = [(float(points), name) for points, name, _ in _RULE.findall(report) if name not in _OF_THE_WAY]
     total = sum(points for points, _ in rules)
     if total <= MOST_POINTS:

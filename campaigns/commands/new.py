@@ -131,7 +131,7 @@ def new(
       mailer campaigns new CHANGELOG.md --yes --json
     """
     settings, questions = context.settings, _Questions(yes)
-    found = _choose_source(context, questions, file, version, since)
+    found = _choose_source(context, questions, file, version, since, topic or settings.topic)
     notes = _start(context, found, NotesOptions(locales=(LocaleChoice(locale),) if locale else ()))
     notes = dataclasses.replace(
         notes,
@@ -143,12 +143,15 @@ def new(
         "Preheader (empty: from the notes)", shown, lambda value: value and check_line(value, "--preheader")
     )
     notes = dataclasses.replace(notes, preheader=shown or None)
-    path = _write(questions, notes, output, found[0].parent if found else Path())
+    path = _choose_file(questions, notes, output, found[0].parent if found else Path())
+    name = slug or catalogue.slug_of(notes.version or path.stem) or "release"
+    with context.database.read() as connection:
+        catalogue.check_new_slug(connection, name)  # before there is a file that the next try would meet
+    _write(path, notes)
     source = NotesSource(str(path.resolve()))
     read, images = source.read(settings)
     rendered = render_notes(read, images, settings)
     findings = lint_mail(rendered, image_hosts=settings.image_hosts, notes=read, images=images)
-    name = slug or catalogue.slug_of(read.version or path.stem) or "release"
     with context.database.write() as connection:
         campaign = catalogue.create(connection, name, read, images, context.now(), source=source)
     values = {
@@ -172,7 +175,12 @@ def _wants_preview() -> bool:
 
 
 def _choose_source(
-    context: CommandContext, questions: _Questions, file: Path | None, version: str | None, since: str | None
+    context: CommandContext,
+    questions: _Questions,
+    file: Path | None,
+    version: str | None,
+    since: str | None,
+    topic: str,
 ) -> tuple[Path, str | None, str | None] | None:
     """The changelog with the range to take of it; None for notes that are still to be written."""
     if file is None:
@@ -191,7 +199,7 @@ def _choose_source(
             hint=f"Create a campaign of it: mailer campaigns create {file}",
         )
     with context.database.read() as connection:
-        last = last_announced(connection, changelog, context.settings.topic)
+        last = last_announced(connection, changelog, topic)
     releases = offer(changelog, last, pre_releases=context.settings.digest_pre_releases)
     if not releases:
         raise InvalidInput(
@@ -248,18 +256,21 @@ def _start(
     return opened.source.read(settings, opened.text)[0]
 
 
-def _write(questions: _Questions, notes: ReleaseNotes, output: Path | None, folder: Path) -> Path:
-    """Write the notes as a file that is not there yet."""
+def _choose_file(questions: _Questions, notes: ReleaseNotes, output: Path | None, folder: Path) -> Path:
+    """The file for the notes, which is not there yet."""
     name = catalogue.slug_of(notes.version or notes.title) or "notes"
     proposed = str(output or folder / f"notes-{name}.md")
-    path = questions.ask("File", proposed, _free)
+    return questions.ask("File", proposed, _free)
+
+
+def _write(path: Path, notes: ReleaseNotes) -> None:
+    """Write the notes as a new file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(_as_file(notes))
     except OSError as error:
         raise InvalidInput(f"can't be created: {error.strerror}", where=str(path)) from None
-    return path
 
 
 def _free(answer: str) -> Path:

@@ -11,9 +11,10 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from campaigns.notes import FRONT_MATTER_KEYS
+from campaigns.spam_check import check_spam
 from cli import mailer
 from mailer.config import Settings
-from mailer.errors import InvalidInput, Refused
+from mailer.errors import InvalidInput, MailerError, Refused
 from tests.support.keyboard import Keyboard, keyboard_for
 
 CHANGELOG = """\
@@ -116,6 +117,33 @@ def test_a_file_that_is_there_is_never_replaced(keyboard: Keyboard) -> None:
     result = answer(arguments=("CHANGELOG.md", "--yes", "--output", "notes.md"))
     assert isinstance(result.exception, InvalidInput)
     assert Path("notes.md").read_text(encoding="utf-8") == "# Notes\n\nHello.\n"
+
+
+def test_the_last_mail_is_that_of_the_topic_that_is_given(keyboard: Keyboard) -> None:
+    keyboard("campaigns", "create", "CHANGELOG.md", "--version", "2.5.0")
+    made = keyboard.json("campaigns", "create", "CHANGELOG.md", "--version", "2.4.0", "--topic", "beta")
+    assert made["slug"] == "2.4.0"
+    made = keyboard.json("campaigns", "new", "CHANGELOG.md", "--topic", "beta", "--yes")
+    assert made["version"] == "2.5.0 – 2.6.0"
+
+
+def test_a_slug_that_is_taken_leaves_no_file_behind(keyboard: Keyboard) -> None:
+    keyboard("campaigns", "create", "notes.md", "--slug", "2.6.0")
+    keyboard("campaigns", "new", "CHANGELOG.md", "--yes", code=1)
+    assert not Path("notes-2.6.0.md").exists()
+    assert keyboard.json("campaigns", "new", "CHANGELOG.md", "--yes", "--slug", "map")["slug"] == "map"
+
+
+@pytest.mark.parametrize("script", ["exit 1", "echo Content analysis details:; exit 2", "exit 0"])
+def test_a_spamassassin_that_fails_is_no_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    program = tmp_path / "spamassassin"
+    program.write_text(f"#!/bin/sh\ncat >&2\n{script}\n", encoding="ascii")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(MailerError, match="SpamAssassin failed"):
+        check_spam(b"Subject: A\n\nB\n")
 
 
 def test_the_schema_of_the_settings_has_each_key_and_no_secret(
