@@ -57,7 +57,9 @@ def perform(
     locale: Locale,
     now: datetime,
 ) -> Performed:
-    """Carry out `act` with the fields of its form. Needs a writing transaction. An export changes nothing."""
+    """Carry out `act` with the fields of its form. An export changes nothing. Needs the ledger's lock,
+    taken before `person` was read.
+    """
     match act:
         case Act.NAMES:
             return _correct_names(connection, person, fields, hasher, now)
@@ -116,6 +118,7 @@ def _ask_new_address(
     earlier = pending_requests.request_times(connection, person.id, kind, now - timedelta(days=1))
     if len(earlier) >= NEW_ADDRESSES_A_DAY:
         return Performed(Notice.TOO_MANY)
+    pending_requests.close(connection, person.id, now, kind=kind)  # only the newest link works
     stated = RequestedPerson(email=address.spelling)
     number = pending_requests.add(connection, kind, locale, now, subscriber_id=person.id, stated=stated)
     service_mails.enqueue(connection, ServiceMailKind.ADDRESS_NOTICE, number, now)

@@ -25,10 +25,14 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The content of a form's token. `expires_at` is that of the page: an act does not prolong it."""
+    """The content of a form's token. `expires_at` is that of the page: an act does not prolong it.
+
+    `address_hash` is that of the person when the page was opened: a form of a former address does nothing.
+    """
 
     act: Act
     subscriber_id: int
+    address_hash: str
     expires_at: datetime
 
 
@@ -45,12 +49,12 @@ class FormTokens:
     def make(self, form: Form) -> str:
         """The token of a form."""
         seconds = int(form.expires_at.timestamp())
-        return self._tokens.make(f"{form.act.value}.{form.subscriber_id}.{seconds}")
+        return self._tokens.make(f"{form.act.value}.{form.subscriber_id}.{form.address_hash}.{seconds}")
 
     def read(self, token: str, now: datetime) -> Form:
         """The form of a token. Raises UnknownToken, also for one that has expired."""
-        act, subscriber_id, seconds = self._tokens.read(token).split(".")
-        form = Form(Act(act), int(subscriber_id), datetime.fromtimestamp(int(seconds), UTC))
+        act, subscriber_id, address_hash, seconds = self._tokens.read(token).split(".")
+        form = Form(Act(act), int(subscriber_id), address_hash, datetime.fromtimestamp(int(seconds), UTC))
         if form.expires_at <= now:
             raise UnknownToken("The form has expired.")
         return form

@@ -27,6 +27,7 @@ LIFETIMES = {
 """How long the person has to confirm."""
 
 NO_NAMES = Names()
+_NOTHING_STATED = {"salutation": "", "first_name": "", "surname": "", "email": ""}
 COUNTED_FOR = timedelta(days=1)
 """How long a request of a person on file remains after it was made, spent or expired, to be counted."""
 
@@ -112,8 +113,22 @@ def spend(connection: Connection, number: int, now: datetime) -> bool:
     The fields that it stated are deleted. Needs a writing transaction.
     """
     statement = update(PENDING_REQUEST).where(PENDING_REQUEST.c.id == number, *_is_open(now))
-    nothing = {"salutation": "", "first_name": "", "surname": "", "email": ""}
-    return connection.execute(statement.values(spent_at=now, **nothing)).rowcount > 0
+    return connection.execute(statement.values(spent_at=now, **_NOTHING_STATED)).rowcount > 0
+
+
+def close(
+    connection: Connection, subscriber_id: int, now: datetime, *, kind: RequestKind | None = None
+) -> None:
+    """Spend the open requests of a person on file, or those of one kind: their links and mails end.
+
+    The rows remain, to be counted. Needs the ledger's lock.
+    """
+    statement = update(PENDING_REQUEST).where(
+        PENDING_REQUEST.c.subscriber_id == subscriber_id, PENDING_REQUEST.c.spent_at.is_(None)
+    )
+    if kind is not None:
+        statement = statement.where(PENDING_REQUEST.c.kind == kind)
+    connection.execute(statement.values(spent_at=now, **_NOTHING_STATED))
 
 
 def request_times(

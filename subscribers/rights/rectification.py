@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from mailer.errors import Refused
-from subscribers import ledger, people, suppression
+from subscribers import ledger, pending_requests, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import EVERY_TOPIC, BrokenLink, NewEvent, rectification_note
 from subscribers.models import Channel, ConsentKind, SuppressionReason
@@ -38,7 +38,8 @@ def rectify(
 ) -> list[str]:
     """Correct some of the four fields; returns the changed fields. Consents and their proofs do not change.
 
-    The event names the fields, never their values. A former address is suppressed. Raises NotFound, and
+    The event names the fields, never their values. A former address is suppressed, and the
+    open links in mails to the person end with a change of address. Raises NotFound, and
     Refused if the new address belongs to another person or is suppressed.
     """
     ledger.lock(connection)
@@ -53,6 +54,8 @@ def rectify(
     if correction.email is not None and correction.email.spelling != person.email:
         changed.append("email")
         subject, previous = _readdress(connection, person, correction.email, hasher, now, channel=channel)
+        # Whoever reads the former mailbox, or one that was mistyped earlier, may have their links.
+        pending_requests.close(connection, person.id, now)
     if changed:
         note = ledger.store_note(connection, rectification_note(changed, source), person.id)
         event = NewEvent(

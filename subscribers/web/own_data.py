@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from mailer.database import in_thread
 from mailer.errors import MailerError
-from subscribers import own_data, pending_requests, people, rights
+from subscribers import ledger, own_data, pending_requests, people, rights
 from subscribers.address import EmailAddress
 from subscribers.own_data import Act, ExportFormat, Form, FormTokens, Notice, overview, perform
 from subscribers.own_data.forms import LIFETIME
@@ -108,7 +108,7 @@ class OwnDataEndpoint:
         if opened is None:
             return self._desk.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
         person, record, expires_at = opened
-        return self._show(record, target.locale, self._forms(tokens, person.id, expires_at))
+        return self._show(record, target.locale, self._forms(tokens, person, expires_at))
 
     async def _act(self, target: LinkTarget, tokens: FormTokens, fields: Mapping[str, str]) -> Response:
         """Carry out a form, or return a file."""
@@ -128,13 +128,14 @@ class OwnDataEndpoint:
             await in_thread(rights.erase_on_disk, self._desk.database, acted.former)
         if acted.record is None:
             return self._desk.page(Page.ERASED, target.locale)
-        forms = self._forms(tokens, form.subscriber_id, form.expires_at)
+        forms = self._forms(tokens, acted.record.person, form.expires_at)
         return self._show(acted.record, target.locale, forms, acted.notice.value)
 
     def _perform(
         self, connection: Connection, form: Form, fields: Mapping[str, str], locale: Locale, now: datetime
     ) -> _Acted | None:
-        person = people.get(connection, form.subscriber_id)
+        ledger.lock(connection)  # two forms at once are counted, and a move ends the former page's forms
+        person = _owner(connection, form)
         if person is None:
             return None
         done = perform(
@@ -151,7 +152,7 @@ class OwnDataEndpoint:
             raise UnreadableForm from None
 
         def find(connection: Connection, _now: datetime) -> SubjectRecord | None:
-            person = people.get(connection, form.subscriber_id)
+            person = _owner(connection, form)
             return self._record(connection, person) if person is not None else None
 
         record = await self._desk.read(find)
@@ -168,9 +169,9 @@ class OwnDataEndpoint:
         return self._desk.file(content, media_type, f"{_FILE_NAMES[locale]}.{ending}")
 
     @staticmethod
-    def _forms(tokens: FormTokens, subscriber_id: int, expires_at: datetime) -> dict[str, str]:
+    def _forms(tokens: FormTokens, person: Person, expires_at: datetime) -> dict[str, str]:
         """The token of each form."""
-        return {act.value: tokens.make(Form(act, subscriber_id, expires_at)) for act in Act}
+        return {act.value: tokens.make(Form(act, person.id, person.hashed.hash, expires_at)) for act in Act}
 
     def _show(
         self, record: SubjectRecord, locale: Locale, forms: Mapping[str, str], notice: str = ""
@@ -186,3 +187,9 @@ class OwnDataEndpoint:
     def _record(self, connection: Connection, person: Person) -> SubjectRecord:
         address = EmailAddress(person.email, person.email_normalised)
         return rights.look_up(connection, address, self._desk.hasher())
+
+
+def _owner(connection: Connection, form: Form) -> Person | None:
+    """The person of a form; None where they are erased or their address has changed."""
+    person = people.get(connection, form.subscriber_id)
+    return person if person is not None and person.hashed.hash == form.address_hash else None

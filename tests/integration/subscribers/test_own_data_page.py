@@ -25,11 +25,11 @@ from campaigns.models import CampaignRow, CampaignState, Delivery, DeliveryState
 from campaigns.personal_data import holders
 from mailer.config import Settings
 from mailer.database import Database, table
-from subscribers import ledger, people, rights, suppression
+from subscribers import ledger, pending_requests, people, rights, suppression
 from subscribers.address import AddressHasher, normalise
 from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.own_data import to_csv
-from subscribers.pending_requests import PENDING_REQUEST
+from subscribers.pending_requests import PENDING_REQUEST, RequestKind
 from subscribers.service_mails import SERVICE_MAIL
 from tests.support.campaign import SECRET, TOPIC, settings_for, subscribe
 from tests.support.links import address_of, links_in
@@ -230,6 +230,41 @@ async def test_a_new_address_counts_once_its_owner_confirms_it(site: Site) -> No
         assert moved.email == "Zoe@new.example"
         assert ledger.statuses(connection, [PERSON])[PERSON, TOPIC].state is ConsentKind.GRANTED
     assert (await site.client.post(confirm_path, data={"action": "confirm"})).status_code == 410
+
+
+async def test_only_the_newest_new_address_can_be_confirmed(site: Site) -> None:
+    path, page = await site.open()
+    form = token_in(page, "new-address")
+    await site.client.post(path, data={"form": form, "email": "mistyped@example.org"})
+    mistyped = await site.link(mails=3)
+    await site.client.post(path, data={"form": form, "email": "right@example.org"})
+    right = await site.link(mails=5)
+    assert (await site.client.post(mistyped, data={"action": "confirm"})).status_code == 410
+    assert (await site.client.post(right, data={"action": "confirm"})).status_code == 200
+
+
+async def test_a_change_of_address_ends_every_earlier_link_and_form(site: Site) -> None:
+    path, page = await site.open()
+    form = token_in(page, "new-address")
+    await site.client.post(path, data={"form": form, "email": "mistyped@example.org"})
+    mistyped = await site.link(mails=3)
+    now = datetime.now(UTC)
+    with site.database.write() as connection:
+        for kind in (RequestKind.OWN_DATA, RequestKind.TOPIC):
+            pending_requests.add(connection, kind, "en", now, subscriber_id=PERSON, topic=TOPIC)
+        rights.rectify(
+            connection, normalise(EMAIL), rights.Correction(email=normalise("right@example.org")),
+            hasher=HASHER, source="by phone", now=now,
+        )  # fmt: skip
+        left = select(PENDING_REQUEST.c.id).where(PENDING_REQUEST.c.spent_at.is_(None))
+        assert connection.execute(left).all() == []
+    assert (await site.client.post(mistyped, data={"action": "confirm"})).status_code == 410
+    for section, more in (("new-address", {"email": "a@example.org"}), ("erase", {"sure": "yes"}),
+                          ("export", {"format": "json"})):  # fmt: skip
+        answer = await site.client.post(path, data={"form": token_in(page, section)} | more)
+        assert answer.status_code == 410
+    with site.database.read() as connection:
+        assert people.get(connection, PERSON).email == "right@example.org"
 
 
 async def test_a_taken_address_is_answered_like_a_free_one_and_refused_at_its_confirmation(
