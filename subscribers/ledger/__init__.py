@@ -76,6 +76,7 @@ from subscribers.ledger.withdrawal import (
     NewestEntry,
     is_to_record,
     latest_moment,
+    named_topics,
     newest_entry,
     withdraw_from_damaged,
 )
@@ -130,6 +131,7 @@ __all__ = [
     "latest_moment",
     "lock",
     "make_entry",
+    "named_topics",
     "newest_entry",
     "newest_entry_id",
     "notes_of",

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from mailer.database import Prepared
 from mailer.errors import MailerError
-from subscribers.ledger.events import ConsentStatus, NewEvent
+from subscribers.ledger.events import EVERY_TOPIC, ConsentStatus, NewEvent
 from subscribers.ledger.ledger import append_unchecked, note_leavers
 from subscribers.ledger.reading import CONSENT, EVENT, UNREADABLE_ROW_ERRORS
 from subscribers.models import Channel, ConsentKind
@@ -118,6 +118,21 @@ def _append_once(connection: Connection, event: NewEvent, now: datetime) -> bool
     if newest is None or newest.kind not in _ENDED:
         append_unchecked(connection, [event], now)
     return True
+
+
+def named_topics(connection: Connection, subscriber_id: int) -> set[str] | None:
+    """The topics that the consent table or the ledger names for this person; None where neither can be read."""
+    found: list[object] = []
+    unread = 0
+    for stored in (CONSENT, EVENT):
+        named = select(type_coerce(stored.c.topic, String)).where(stored.c.subscriber_id == subscriber_id)
+        try:
+            with connection.begin_nested():
+                found += connection.execute(named.distinct()).scalars()
+        except DAMAGE_ERRORS:
+            unread += 1  # the other one names them too
+    topics = {topic for topic in found if isinstance(topic, str) and topic != EVERY_TOPIC}
+    return topics if unread < 2 else None
 
 
 def latest_moment(connection: Connection, subscriber_ids: Sequence[int], now: datetime) -> datetime:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from itertools import accumulate
 from typing import TypeAlias, assert_never
 
 from sqlalchemy import Connection, select
@@ -15,6 +16,7 @@ from subscribers import ledger, suppression
 from subscribers.ledger import DAMAGE_ERRORS, REPEATED_AFTER, ConsentStatus, NewEvent, status_after
 from subscribers.models import Channel, ConsentKind, Subscriber, Suppression, SuppressionReason
 from subscribers.self_service.links import Target
+from subscribers.topic import parse_topic
 
 UNDO_WITHIN = timedelta(hours=1)
 
@@ -35,6 +37,14 @@ class Withdrawal:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawalFromAll:
+    """A request to withdraw every consent of the person of `target`."""
+
+    target: Target
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
 class Resubscribe:
     """A request to undo the withdrawal in ledger entry `entry_id`. `wording` is the verbatim text on the
     page.
@@ -45,7 +55,8 @@ class Resubscribe:
     wording: str
 
 
-Request: TypeAlias = Withdrawal | Resubscribe
+_OfOneTopic: TypeAlias = Withdrawal | Resubscribe
+Request: TypeAlias = _OfOneTopic | WithdrawalFromAll
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,7 @@ class View:
 class _Applied:
     """An applied request: its subscriber, and the index of its event in the group."""
 
-    request: Request
+    request: _OfOneTopic
     contact: Contact | None
     index: int | None
 
@@ -97,7 +108,7 @@ def apply_requests(connection: Connection, requests: Sequence[Request], now: dat
         if len(requests) > 1:
             return [view for request in requests for view in apply_requests(connection, [request], now)]
         [request] = requests
-        if isinstance(request, Withdrawal) and _withdraw_from_damaged(connection, request, now):
+        if not isinstance(request, Resubscribe) and _withdraw_from_damaged(connection, request, now):
             return [View(Subscription.OFF)]
         raise
 
@@ -120,6 +131,31 @@ def _apply(connection: Connection, requests: Sequence[Request], now: datetime) -
     ids = {request.target.subscriber_id for request in requests}
     contacts = _find_contacts(connection, ids)
     before = ledger.statuses(connection, ids)
+    expanded = [_by_topic(request, before) for request in requests]
+    views = _apply_each(connection, [one for each in expanded for one in each], contacts, before, now)
+    firsts = accumulate(map(len, expanded), initial=0)
+    return [views[first] for first, _ in zip(firsts, expanded, strict=False)]
+
+
+def _by_topic(request: Request, statuses: ledger.Statuses) -> list[_OfOneTopic]:
+    """`request` as requests of one topic each, that of its link first."""
+    if not isinstance(request, WithdrawalFromAll):
+        return [request]
+    target = request.target
+    named = {topic for subscriber_id, topic in statuses if subscriber_id == target.subscriber_id}
+    return [
+        Withdrawal(replace(target, topic=parse_topic(topic)), request.channel)
+        for topic in (target.topic, *sorted(named - {target.topic}))
+    ]
+
+
+def _apply_each(
+    connection: Connection,
+    requests: Sequence[_OfOneTopic],
+    contacts: Mapping[int, Contact],
+    before: ledger.Statuses,
+    now: datetime,
+) -> list[View]:
     statuses: dict[tuple[int, str], ConsentStatus | None] = {**before}
     events: list[NewEvent] = []
     newest: dict[tuple[int, str], NewEvent] = {}  # of those that this group appends
@@ -157,7 +193,7 @@ def _provisional_entry_id(events: Sequence[NewEvent]) -> int:
 
 def _event_for(
     connection: Connection,
-    request: Request,
+    request: _OfOneTopic,
     status: ConsentStatus | None,
     contact: Contact | None,
     now: datetime,
@@ -241,12 +277,22 @@ def _suppress(connection: Connection, target: Target, channel: Channel, now: dat
         suppression.add(connection, target.address, SuppressionReason.WITHDRAWN, now, now, channel=channel)
 
 
-def _withdraw_from_damaged(connection: Connection, request: Withdrawal, now: datetime) -> bool:
-    target = request.target
+def _withdraw_from_damaged(
+    connection: Connection, request: Withdrawal | WithdrawalFromAll, now: datetime
+) -> bool:
+    target, channel = request.target, request.channel
     if target.is_nobody:
         return True
-    event = NewEvent(target.subscriber_id, target.topic, ConsentKind.WITHDRAWN, now, request.channel)
-    if ledger.withdraw_from_damaged(connection, event, now):
+    named: set[str] | None = set()
+    if isinstance(request, WithdrawalFromAll):
+        named = ledger.named_topics(connection, target.subscriber_id)
+    withdrawn = [
+        ledger.withdraw_from_damaged(
+            connection, NewEvent(target.subscriber_id, topic, ConsentKind.WITHDRAWN, now, channel), now
+        )
+        for topic in sorted({target.topic, *(named or ())})
+    ]
+    if named is not None and all(withdrawn):
         return True
     try:
         with connection.begin_nested():

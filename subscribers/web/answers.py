@@ -14,13 +14,19 @@ from starlette.responses import HTMLResponse, Response
 
 from mailer.config import KeySource, Settings
 from mailer.database import Clock, Database, in_thread, installation_id
-from mailer.errors import MailerError
+from mailer.errors import MailerError, TryAgainLater
 from subscribers.address import AddressHasher
 from templates.language import Locale
 from templates.page import Page, Pages
 
 ANSWER_SECONDS = 20
 RETRY_SECONDS = 120
+THREADS_FOR_WRITES = 3
+"""Fewer than the event loop's threads, of which there are at least five: the others stay free for reads."""
+
+MOST_WRITES = 64
+"""Writes that run or wait for a thread. Further ones are put off at once."""
+
 LARGEST_BODY = 16 * 1024
 ROBOTS = {"X-Robots-Tag": "noindex, nofollow"}
 
@@ -46,6 +52,8 @@ class Desk:
     def __init__(self, database: Database, pages: Pages, keys: KeySource, settings: Settings) -> None:
         self.database, self.pages, self.keys, self.settings = database, pages, keys, settings
         self._headers = page_headers(pages)
+        self._writes = 0
+        self._threads = asyncio.Semaphore(THREADS_FOR_WRITES)
 
     @cached_property
     def _clock(self) -> Clock:
@@ -80,14 +88,23 @@ class Desk:
             return await in_thread(work)
 
     async def write(self, act: Callable[[Connection, datetime], Result]) -> Result:
-        """The result of `act` in a writing transaction, once it is committed. Raises MailerError or TimeoutError."""
+        """The result of `act` in a writing transaction, once it is committed. Raises MailerError or TimeoutError.
+
+        A write may wait long for another one, so only a few of them hold a thread, however many there are.
+        """
 
         def work() -> Result:
             with self.database.write() as connection:
                 return act(connection, self._clock())
 
-        async with asyncio.timeout(ANSWER_SECONDS):
-            return await in_thread(work)
+        if self._writes >= MOST_WRITES:
+            raise TryAgainLater("Too many writes wait for the database.")
+        self._writes += 1
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), self._threads:
+                return await in_thread(work)
+        finally:
+            self._writes -= 1
 
     def page(
         self,

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
 
 from mailer.database import GroupCommit
+from mailer.errors import MailerError
 from subscribers.models import Channel
-from subscribers.self_service import Target, View, Withdrawal, preferences, unsubscribe
+from subscribers.own_data import request_link
+from subscribers.self_service import Target, View, Withdrawal, WithdrawalFromAll, preferences, unsubscribe
 from subscribers.self_service.preferences import TopicChoice
 from subscribers.topic import is_topic, parse_topic, title_of, wording_of
 from subscribers.web.answers import Desk
 from subscribers.web.form import UnreadableForm
 from templates.language import Locale
 from templates.page import ShownChoice
+
+CHOICES_SECONDS = 5
+"""A page without choices is better than none."""
+
+log = logging.getLogger(__name__)
 
 
 class Preferences:
@@ -28,14 +39,24 @@ class Preferences:
         """The title of a topic."""
         return title_of(self._topics, topic, locale)
 
-    async def choices(self, target: Target) -> list[TopicChoice]:
-        """The topics that the page shows; none where there is nothing to choose."""
+    async def choices(self, target: Target) -> list[TopicChoice] | None:
+        """The topics that the page shows; empty where there is nothing to choose, None where they can't be read."""
         if not self._topics:
             return []
-        found = await self._desk.read(
-            lambda connection, _now: preferences.choices(connection, target, list(self._topics))
-        )
+        try:
+            async with asyncio.timeout(CHOICES_SECONDS):
+                found = await self._read(target)
+        except (MailerError, TimeoutError) as error:
+            reason = error.message if isinstance(error, MailerError) else "The database takes too long."
+            log.warning("An unsubscribe page is shown without topics: %s", reason)
+            return None
         return found if len(found) > 1 or any(each.topic != target.topic for each in found) else []
+
+    async def _read(self, target: Target) -> list[TopicChoice]:
+        """The choices, read without the threads that other pages use."""
+        async with self._desk.database.session() as session:
+            connection = await session.connection()
+            return await connection.run_sync(preferences.choices, target, list(self._topics))
 
     def shown(self, choices: Sequence[TopicChoice], locale: Locale) -> list[ShownChoice]:
         """The choices as the page shows them."""
@@ -52,9 +73,17 @@ class Preferences:
         return self.title(topic, target.locale)
 
     async def turn_off_all(self, target: Target) -> None:
-        """Withdraw every consent of the person."""
-        topics = {target.topic, *(each.topic for each in await self.choices(target) if each.is_on)}
-        await asyncio.gather(*(self.turn_off(target, topic) for topic in topics))
+        """Withdraw every consent of the person; the transaction that withdraws them finds them."""
+        await self._commits.submit(WithdrawalFromAll(target, Channel.PAGE))
+
+    async def request_own_data(self, target: Target) -> View:
+        """Let a link to the person's own data be mailed. The view is the same where the limit is reached."""
+
+        def request(connection: Connection, now: datetime) -> View:
+            request_link(connection, target, now)
+            return unsubscribe.look_up(connection, target)
+
+        return await self._desk.write(request)
 
     async def turn_on(self, target: Target, topic: str) -> str:
         """Ask by mail whether the person wants a topic; returns its title. Raises UnreadableForm for other topics.

@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from mailer.config import KeySource
-from mailer.database import Clock, Database, GroupCommit, in_thread, installation_id
+from mailer.database import Database, GroupCommit, installation_id
 from mailer.errors import MailerError
 from mailer.observability import Metric, Metrics
 from subscribers.models import Channel
-from subscribers.own_data import request_link
 from subscribers.self_service import (
     InvalidToken,
     Links,
@@ -146,12 +144,12 @@ class UnsubscribeEndpoint:
     async def _ask(self, target: Target, view: View, notice: str = "") -> Response:
         """The page with the one button that leaves all, and the topics below it."""
         choices = await self._preferences.choices(target) if view.email is not None else []
-        on = {each.topic for each in choices if each.is_on}
-        if on - {target.topic}:
+        on = {each.topic for each in choices or () if each.is_on}
+        if choices is None or on - {target.topic}:
             page = Page.ASK_ALL
         else:
             page = Page.ASK if view.subscription is Subscription.ON else Page.NOT_SUBSCRIBED
-        return self._view(page, target, view, choices=choices, notice=notice)
+        return self._view(page, target, view, choices=choices or (), notice=notice)
 
     async def _act(self, links: Links, token: str, target: Target, form: Mapping[str, str]) -> Response:
         if target.is_nobody:
@@ -201,7 +199,7 @@ class UnsubscribeEndpoint:
 
     async def _after_all(self, target: Target) -> Response:
         view, choices = await self._look_up(target), await self._preferences.choices(target)
-        return self._view(Page.UNSUBSCRIBED_ALL, target, view, choices=choices)
+        return self._view(Page.UNSUBSCRIBED_ALL, target, view, choices=choices or ())
 
     async def _after_choice(self, target: Target, title: str, *, on: bool) -> Response:
         notice = self._pages.choice_notice(target.locale, title, on=on)
@@ -227,19 +225,9 @@ class UnsubscribeEndpoint:
 
     async def _ask_own_data(self, target: Target) -> Response:
         """Let a link to the person's own data be mailed. The answer is the same where the limit is reached."""
-
-        def ask() -> View:
-            with self._database.write() as connection:
-                request_link(connection, target, self._clock())
-                return unsubscribe.look_up(connection, target)
-
-        view = await in_thread(ask)
+        view = await self._preferences.request_own_data(target)
         address = mask_email(view.email) if view.email is not None else None
         return self._page(Page.OWN_DATA_ASKED, target.locale, address=address)
-
-    @cached_property
-    def _clock(self) -> Clock:
-        return self._database.clock()
 
     async def _submit(self, request: unsubscribe.Request) -> View:
         return await self._commits.submit(request)

@@ -106,6 +106,12 @@ def test_an_option_that_would_need_quoting_is_refused(mailer: InstalledMailer, h
         assert (done.returncode, done.stdout) == (1, ""), arguments
 
 
+def test_nginx_repeats_requests_of_the_unsubscribe_page_alone(mailer: InstalledMailer, home: Path) -> None:
+    snippet = mailer.run("deploy", "nginx", cwd=home).stdout
+    repeated = [part for part in snippet.split("location ")[1:] if "non_idempotent" in part]
+    assert [part.split(" {")[0] for part in repeated] == ["^~ /mail/u/"]
+
+
 def test_without_settings_it_says_where_to_run_it(mailer: InstalledMailer, tmp_path: Path) -> None:
     done = mailer.run("deploy", "systemd", cwd=tmp_path, check=False)
     assert done.returncode == 1

@@ -12,8 +12,8 @@ from mailer.errors import MailerError, Refused
 from subscribers import rights
 from subscribers.address import AddressHasher, normalise
 from subscribers.models import Channel, ConsentKind
-from subscribers.self_service import Withdrawal, unsubscribe
-from tests.support.campaign import SECRET, TOPIC, dispatch_for, draft, subscribe, unwatched
+from subscribers.self_service import Withdrawal, WithdrawalFromAll, unsubscribe
+from tests.support.campaign import SECRET, TOPIC, agree, dispatch_for, draft, subscribe, unwatched
 from tests.support.campaign import settings_for as sending_settings
 from tests.support.links import address_of, links_in, target_of
 from tests.support.relay import FaultyRelay
@@ -228,3 +228,18 @@ def test_a_group_of_requests_loses_none_for_the_sake_of_one(sqlite_database: Dat
     with sqlite_database.read() as connection:
         states = connection.execute(text("SELECT state FROM consent")).scalars().all()
     assert states == [ConsentKind.WITHDRAWN] * 3
+
+
+@pytest.mark.parametrize("also", ["", "DROP TABLE consent"])
+def test_who_leaves_all_leaves_every_topic_that_a_damaged_database_names(
+    sqlite_database: Database, also: str
+) -> None:
+    subscribe(sqlite_database, 1)
+    agree(sqlite_database, 1, topic="digest")
+    target = target_of(sqlite_database, 1)
+    damage(sqlite_database, also or "UPDATE consent SET state = 'invented'")
+    with sqlite_database.write() as connection:
+        now = sqlite_database.clock()()
+        unsubscribe.apply_requests(connection, [WithdrawalFromAll(target, Channel.PAGE)], now)
+        entries = connection.execute(text("SELECT topic FROM consent_event WHERE kind = 'withdrawn'"))
+        assert set(entries.scalars()) == {TOPIC, "digest"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,12 +15,14 @@ import pytest
 from bs4 import BeautifulSoup
 from sqlalchemy import func, select
 
+import subscribers.web.preferences
 from mailer.database import Database
 from subscribers import ledger, suppression
 from subscribers.ledger import NewEvent
 from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.pending_requests import PENDING_REQUEST
 from subscribers.service_mails import SERVICE_MAIL
+from subscribers.web import answers
 from tests.support.campaign import TOPIC, agree, settings_for, subscribe
 from tests.support.links import address_of, links_in
 from tests.support.relay import FaultyRelay
@@ -102,6 +105,36 @@ async def test_one_button_leaves_every_topic(sqlite_database: Database) -> None:
         page = await site.post("withdraw_all")
         assert page.h1.get_text(strip=True) == "You are unsubscribed"
         assert set(site.states().values()) == {ConsentKind.WITHDRAWN}
+
+
+async def test_writes_that_wait_take_the_page_away_from_nobody(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "MOST_WRITES", 40)  # more than there are threads
+    async with served(sqlite_database, ["digest"]) as site:
+        form = {"action": "turn_on", "topic": "digest"}
+        with sqlite_database.write():
+            posts = [asyncio.create_task(site.client.post(site.path, data=form)) for _ in range(41)]
+            [first], waiting = await asyncio.wait(posts, return_when=asyncio.FIRST_COMPLETED)
+            assert (first.result().status_code, "retry-after" in first.result().headers) == (503, True)
+            assert "Turn off: Monthly digest" in buttons(await site.page())
+            assert await asyncio.wait_for(asyncio.to_thread(int), 60) == 0
+            assert not any(post.done() for post in waiting)
+        assert {(await post).status_code for post in waiting} == {200}
+
+
+async def test_who_leaves_all_leaves_all_where_the_page_can_t_show_the_topics(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribers.web.preferences, "CHOICES_SECONDS", 0)
+    async with served(sqlite_database, ["digest", "old-topic"]) as site:
+        assert list(buttons(await site.page())) == [
+            "Unsubscribe from everything",
+            "Send me a link to my data",
+        ]
+        page = await site.post("withdraw_all")
+        assert page.h1.get_text(strip=True) == "You are unsubscribed"
+        assert list(site.states().values()) == [ConsentKind.WITHDRAWN] * 3
 
 
 async def test_a_topic_is_on_once_its_mail_is_confirmed(sqlite_database: Database) -> None:
