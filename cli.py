@@ -131,10 +131,14 @@ def unknown_link_answer() -> ExpectedAnswer:
 
 
 def find_unattended(settings: Settings, database: Database) -> list[CheckResult]:
-    """What needs attention in the database, as findings of `mailer doctor`; nothing where it can't be read."""
+    """What needs attention in the theme and the database, as findings of `mailer doctor`.
+
+    Nothing of a database that can't be read.
+    """
     from campaigns import reports  # noqa: PLC0415 - as above
     from mailer.doctor import CheckLevel, CheckResult  # noqa: PLC0415
 
+    theme = _theme_findings(settings)
     levels = {
         reports.ProblemSeverity.FAILURE: CheckLevel.FAIL,
         reports.ProblemSeverity.WARNING: CheckLevel.WARN,
@@ -145,12 +149,26 @@ def find_unattended(settings: Settings, database: Database) -> list[CheckResult]
             found = reports.overview(connection, now, settings.tz)
             failing = _webhook_findings(connection, settings)
     except MailerError:
-        return []  # the check of the database says why
+        return theme  # the check of the database says why
     attention = [
         CheckResult("attention", levels[one.severity], one.message.rstrip("."), one.next_step)
         for one in found.problems
     ]
-    return [*attention, *failing] or [CheckResult("attention", CheckLevel.OK, "nothing waits for a person")]
+    waiting = [*attention, *failing]
+    return [*theme, *(waiting or [CheckResult("attention", CheckLevel.OK, "nothing waits for a person")])]
+
+
+def _theme_findings(settings: Settings) -> list[CheckResult]:
+    """Whether the theme of the settings can't be used."""
+    from mailer.doctor import failure  # noqa: PLC0415 - as above
+    from templates.theme import find_theme  # noqa: PLC0415
+
+    try:
+        if settings.theme is not None:
+            find_theme(settings.theme, settings.templates_dir)
+    except MailerError as error:
+        return [failure("settings", error)]
+    return []
 
 
 def keep_outside_files(settings: Settings, database: Database) -> Callable[[], None]:

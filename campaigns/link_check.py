@@ -10,7 +10,7 @@ from mailer.errors import InvalidInput
 from mailer.message import Slot
 from mailer.webhooks import Reach, parse_destination
 from mailer.webhooks.post import Answer, call
-from templates.lint import Finding, Places, read_mail_html
+from templates.lint import Finding, Places, is_private, read_mail_html
 from templates.notes import RenderedNotes
 
 MOST_LINKS = 200
@@ -22,8 +22,15 @@ _NOT_RESOLVED = "The name does not resolve."
 
 
 async def check_links(rendered: RenderedNotes, places: Places, reach: Reach) -> tuple[Finding, ...]:
-    """The findings about the links that do not lead to a page. Each address is tried once, at most 200 of them."""
-    found = list(dict.fromkeys(_addresses(rendered)))
+    """The findings about the links that do not lead to a page. Each address is tried once, at most 200 of them.
+
+    A private address that `reach` does not allow is left out: `link-private` names it.
+    """
+    found = [
+        url
+        for url in dict.fromkeys(_addresses(rendered))
+        if reach.allow_private or not is_private(_host(url))
+    ]
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def check(url: str) -> Finding | None:
@@ -43,6 +50,13 @@ def _addresses(rendered: RenderedNotes) -> Iterable[str]:
     for link in read_mail_html(rendered.html).links:
         if link.href not in slots and link.href.startswith(("https://", "http://")):
             yield link.href
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 async def _visit(url: str, reach: Reach) -> Answer:

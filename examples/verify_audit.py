@@ -185,4 +185,7 @@ if __name__ == "__main__":
     options.add_argument("audit")
     options.add_argument("--key", help="the published key: /.well-known/consent-log-key")
     given = options.parse_args()
-    verify(zipfile.ZipFile(given.audit), given.key)
+    try:
+        verify(zipfile.ZipFile(given.audit), given.key)
+    except Exception as error:
+        raise SystemExit(f"Not proved: {given.audit} is no audit, or was altered: {error!r}.")

@@ -4,10 +4,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 def check(holds, what):
     if not holds:
         raise SystemExit(f"Not proved: {what}.")
-def sha(octets):
-    return hashlib.sha256(octets).digest()
-def canonical(value):  # RFC 8785
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+def sha(octets): return hashlib.sha256(octets).digest()
+def canonical(value): return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()  # RFC 8785
 def verify(proof, page, published=None):
     entry, wording, nonce = proof["entry"], dict(proof["wording"]), bytes.fromhex(proof["nonce"])
     check(proof["format"] == "release-mailer proof of consent 1", "the format is unknown")
@@ -35,5 +33,8 @@ def verify(proof, page, published=None):
     print("The key is the given one." if published else f"Compare this key with the published one: {proof['key']}")
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__); options.add_argument("bundle"); options.add_argument("--key")
-    given = options.parse_args(); files = zipfile.ZipFile(given.bundle)
-    verify(json.loads(files.read("proof.json")), files.read("page.html"), given.key)
+    given = options.parse_args()
+    try:
+        files = zipfile.ZipFile(given.bundle); verify(json.loads(files.read("proof.json")), files.read("page.html"), given.key)
+    except Exception as error:
+        raise SystemExit(f"Not proved: {given.bundle} is no proof bundle, or was altered: {error!r}.")

@@ -67,9 +67,10 @@ def find_theme(name: str, templates_dir: Path | None = None) -> Theme:
             if (folder / TOKENS).is_file():
                 return _load(name, folder)
     known = ", ".join(theme.name for theme in list_themes(templates_dir))
-    raise InvalidInput(
-        f"there is no theme {name!r}", where="theme", hint=f"There are {known}; see `mailer themes list`."
-    )
+    hint = f"There are {known}; see `mailer themes list`."
+    if templates_dir is None:
+        hint += " Your own themes need templates_dir in the settings."
+    raise InvalidInput(f"there is no theme {name!r}", where="theme", hint=hint)
 
 
 def eject_theme(theme: Theme, name: str, templates_dir: Path) -> list[Path]:

@@ -47,7 +47,7 @@ def audit(
 
     \b
     Example:
-      mailer privacy audit --from 2026-01-01 --to 2026-12-31 --output audit.zip
+      mailer privacy audit --from 2026-01-01 --output audit.zip
     """
     now = context.now()
     window = _time(context, since, now, "--from"), _time(context, until, now, "--to")
@@ -83,4 +83,5 @@ def _time(context: CommandContext, written: str | None, now: datetime, option: s
     try:
         return parse_consent_time(written, context.settings.tz, now)
     except InvalidInput as error:
-        raise InvalidInput(f"{error.reason}.", where=option) from None
+        hint = "Leave --to out for now." if option == "--to" else None
+        raise InvalidInput(f"{error.reason}.", where=option, hint=hint) from None

@@ -150,7 +150,7 @@ def _summary(context: CommandContext, found: Breach, output: Path) -> str:
 
 
 def _label(category: Category) -> str:
-    return category.value.replace("_", " ")
+    return "opt-outs" if category is Category.OPT_OUTS else category.value.replace("_", " ")
 
 
 def _time(context: CommandContext, written: str | None, now: datetime, option: str) -> datetime:

@@ -41,7 +41,7 @@ def send_letters(
     text = ", ".join(f"{state} {number:,}" for state, number in values.items())
     context.report(
         {"letters_sent": True, "folder": folder, "people": number} | values | {"skipped": letters.skipped},
-        f"{text}, no longer on file {letters.skipped:,}.",
+        f"{'' if letters.offered else 'Nothing left to send; '}{text}, no longer on file {letters.skipped:,}.",
         as_json=as_json,
     )
     if counts[LetterState.REJECTED] or counts[LetterState.UNCERTAIN]:

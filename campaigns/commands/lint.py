@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from campaigns.commands.notes_options import NotesOptions, notes_options, open_source
+from campaigns.commands.notes_options import NotesOptions, is_file, notes_options, open_source
 from campaigns.commands.options import complete_slug, dispatch_of, run
-from campaigns.notes import STDIN, render_notes
+from campaigns.notes import render_notes
 from campaigns.sending import sample_of
 from campaigns.spam_check import check_spam
 from mailer.commands import CommandContext, json_option
@@ -41,8 +41,8 @@ def lint(
       mailer campaigns lint CHANGELOG.md --version 2.4.0
     """
     settings, dispatch = context.settings, dispatch_of(context)
-    is_file = options.are_given or slug == STDIN or Path(slug).exists()
-    if is_file:
+    of_file = is_file(context, slug, options)
+    if of_file:
         opened = open_source(context, Path(slug), options)
         notes, images = opened.source.read(settings, opened.text)
         rendered = render_notes(notes, images, settings)
@@ -57,7 +57,7 @@ def lint(
         findings += run(check_links(rendered, Places(notes, images, settings.image_hosts), reach))
     if spam:
         findings += check_spam(sample_of(rendered, notes.topic, settings))
-    change = None if is_file else dispatch.source_change(slug)
+    change = None if of_file else dispatch.source_change(slug)
     if change is not None:
         context.console.print(change, style="yellow", markup=False)
     _report(context, slug, findings, notes.origin, change=change is not None, as_json=as_json)

@@ -10,14 +10,17 @@ from typing import Any, Literal
 
 import click
 
+from campaigns import catalogue
 from campaigns.commands.completion import complete_version
 from campaigns.notes import STDIN, Changelog, read_source_text
 from campaigns.source import NotesSource, files_of_other_languages, read_as_changelog
 from campaigns.unannounced import last_announced, offer
 from mailer.commands import CommandContext
-from mailer.errors import InvalidInput
+from mailer.errors import InvalidInput, NotFound
 from templates.language import LOCALES
 from templates.notes import RemoteImages
+
+_SUFFIXES = frozenset({".md", ".markdown", ".txt", ".html", ".rst"})  # of names that mean a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,19 @@ def notes_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_SHARED):
         result = option(result)
     return result
+
+
+def is_file(context: CommandContext, name: str, options: NotesOptions) -> bool:
+    """Whether an argument SLUG|FILE means a file. Raises NotFound for what looks like one and is neither."""
+    if options.are_given or name == STDIN or Path(name).exists():
+        return True
+    if "/" in name or Path(name).suffix.lower() in _SUFFIXES:
+        try:
+            with context.database.read() as connection:
+                catalogue.find(connection, name)
+        except NotFound as error:
+            raise NotFound(f"There is no file and no campaign {name!r}.", hint=error.hint) from None
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from campaigns import catalogue
-from campaigns.commands.notes_options import NotesOptions, notes_options, open_source
+from campaigns.commands.notes_options import NotesOptions, is_file, notes_options, open_source
 from campaigns.commands.options import (
     complete_slug,
     dispatch_of,
@@ -73,15 +73,15 @@ def preview(
     """
     if serve and (folder or as_json):
         raise click.UsageError("--serve goes without --folder and --json.")
-    is_file = options.are_given or Path(slug).exists()
+    of_file = is_file(context, slug, options)
     if serve:
         from campaigns.web.preview import serve_preview  # noqa: PLC0415 - its web server is slow to import
 
-        source = _file_source(context, Path(slug), options) if is_file else _campaign_source(context, slug)
+        source = _file_source(context, Path(slug), options) if of_file else _campaign_source(context, slug)
         serve_preview(source, port, partial(_announce, context, open_it=open_it))
         return
     change = False
-    if is_file:
+    if of_file:
         from campaigns.web.preview import sample_mail  # noqa: PLC0415 - as above
 
         source = _file_source(context, Path(slug), options)

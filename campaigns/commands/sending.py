@@ -121,7 +121,10 @@ def _ask(context: CommandContext, slug: str) -> None:
         status = reports.campaign_status(connection, campaign)
     transitions.check(campaign, Act.SEND, approval_required=context.settings.require_approval)
     settings = context.settings
-    relays = [f"{relay.host}:{relay.port} ({relay.security})" for relay in settings.every_relay.values()]
+    relays = [
+        f"{relay.host}:{relay.port} ({'unencrypted' if relay.security == 'none' else relay.security})"
+        for relay in settings.every_relay.values()
+    ]
     lines = {
         "Subject": campaign.subject or load_notes(campaign.notes).title,
         "From": settings.sender,

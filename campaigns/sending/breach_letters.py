@@ -48,6 +48,7 @@ class BreachLetters:
     folder: Path
     now: Callable[[], datetime]
     skipped: int = 0
+    offered: int = 0  # by this run, to a relay
 
     @cached_property
     def texts(self) -> dict[Locale, LetterText]:
@@ -99,6 +100,7 @@ class BreachLetters:
             journal.note(to.row, LetterState.REJECTED)
             return
         journal.note(to.row, LetterState.ATTEMPTING)
+        self.offered += 1
         journal.note(to.row, _state_after(await connection.send(envelope, content)))
 
     @cached_property

@@ -55,13 +55,16 @@ class Preflight:
         if problem is None:
             return
         message = f"Nobody could unsubscribe: {settings.public_url}/u/ fails the test: {problem}."
-        hint = (
-            "Run `mailer serve` and let public_url lead to it. "
-            "MAILER_UNSUBSCRIBE_CHECK=warn sends in spite of this, off does not check."
-        )
+        remedy = "Run `mailer serve` and let public_url lead to it."
         if mode == "require":
-            raise Refused(message, hint=hint)
-        self._warn(f"Warning: {message}\n{hint}")
+            other = "MAILER_UNSUBSCRIBE_CHECK=warn sends in spite of this, off does not check."
+            raise Refused(message, hint=f"{remedy} {other}")
+        is_set = settings.unsubscribe_check is not None
+        reason = 'unsubscribe_check is "warn"' if is_set else "all relays are on this machine"
+        self._warn(
+            f"Warning: {message}\n{remedy} It is sent all the same, because {reason}; "
+            '`unsubscribe_check = "require"` refuses.'
+        )
 
     def _check_audience(self, connection: Connection, campaign: Campaign) -> None:
         people = audience.count(connection, campaign.topic)

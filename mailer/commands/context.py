@@ -25,7 +25,7 @@ class CommandContext:
     others describe what this package does not know: `web_application` is the name of the web application's factory
     for uvicorn, `unknown_link_answer` tells how it answers an unsubscribe link that is not ours, and `keep_outside_files`
     lets a database's ledger keep its files outside and returns what finishes that, and `find_unattended` lists for
-    `mailer doctor` what needs attention in the database.
+    `mailer doctor` what needs attention in the theme and the database.
     """
 
     def __init__(

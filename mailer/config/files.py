@@ -54,10 +54,10 @@ def load_settings(config: Path | None = None) -> Settings:
     return parse_settings(_merged(_read(path), _read(path.with_name(SECRETS_NAME))), path)
 
 
-def parse_settings(values: dict[str, Any], path: Path) -> Settings:
+def parse_settings(values: dict[str, Any], path: Path, source: str | None = None) -> Settings:
     """The settings from `values`, which were read from `path`, and from the environment. All paths become absolute.
 
-    Raises ConfigurationError like `load_settings`.
+    Errors name the `source` of the values, if it is not the file. Raises ConfigurationError like `load_settings`.
     """
     folder = path.parent.absolute()
     try:
@@ -65,7 +65,7 @@ def parse_settings(values: dict[str, Any], path: Path) -> Settings:
     except SettingsError as error:
         raise ConfigurationError(f"A MAILER_* variable is invalid: {error}.") from None
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, path)) from None
+        raise ConfigurationError(_explain(error, source or str(path))) from None
     return _with_absolute_paths(settings, folder).model_copy(
         update={"folder": folder, "file": folder / path.name}
     )
@@ -113,8 +113,8 @@ def _with_absolute_paths(section: AnySettingsSection, folder: Path) -> AnySettin
     return section.model_copy(update=updates)
 
 
-def _explain(error: ValidationError, path: Path) -> str:
-    lines = [f"Invalid settings in {path} (or in MAILER_* variables):"]
+def _explain(error: ValidationError, source: str) -> str:
+    lines = [f"Invalid settings in {source} (or in MAILER_* variables):"]
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
         key = ".".join(str(part) for part in problem["loc"])
         unknown = problem["type"] == "extra_forbidden"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tomllib
 from dataclasses import dataclass
@@ -113,6 +114,12 @@ class InitOptions:
     public_url: str | None = None
     database_url: str | None = None
 
+    @property
+    def given(self) -> str:
+        """The options that are given, as they are written; empty without any."""
+        values = dataclasses.asdict(self)
+        return ", ".join(f"--{name.replace('_', '-')}" for name, value in values.items() if value is not None)
+
 
 def write_files(config: Path, options: InitOptions) -> list[Path]:
     """Write the settings file and the secrets file, each only if it does not exist; returns the written files.
@@ -126,7 +133,7 @@ def write_files(config: Path, options: InitOptions) -> list[Path]:
         (config, config_text(options, with_database=not secret), 0o644),
         (config.with_name(SECRETS_NAME), secrets_text(options, with_database=secret), 0o600),
     ):
-        parse_settings(tomllib.loads(text), path)
+        parse_settings(tomllib.loads(text), path, options.given or None)
         with locked_folder(path):
             if not path.exists() or is_unfinished(path):
                 write_file(path, text.encode(), mode)

@@ -70,7 +70,7 @@ def parse_destination(url: str, reach: Reach) -> Destination:
     )
     literal = _literal(destination.host)
     if literal is not None and not is_allowed(literal, reach):
-        raise InvalidInput("its address is not a public one; [webhooks] allow_private allows it")
+        raise InvalidInput("its address is not a public one", hint="[webhooks] allow_private allows it.")
     return destination
 
 

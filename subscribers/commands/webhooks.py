@@ -53,7 +53,7 @@ def add(context: CommandContext, url: str, from_start: bool, as_json: bool) -> N
     try:
         parse_destination(url, _reach(context))
     except InvalidInput as error:
-        raise InvalidInput(f"{error.reason}.", where="URL") from None
+        raise InvalidInput(f"{error.reason}.", where="URL", hint=error.hint) from None
     ring, now = key_ring(context.settings), context.now()
     with context.database.write() as connection:
         endpoint = endpoints.add(connection, url, ring, now, from_start=from_start)

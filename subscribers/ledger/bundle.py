@@ -31,11 +31,13 @@ _PAGES = {
         "Proof of consent",
         "{address} agreed on {given} to get mail about {topic}. The text that was shown:",
         "This shows that the consent was recorded. It does not show that no withdrawal followed.",
+        "Check it: python verify_consent.py FILE.zip --key KEY. Entry hash: {hash}",
     ),
     "nl": (
         "Bewijs van toestemming",
         "{address} gaf op {given} toestemming voor mail over {topic}. De getoonde tekst:",
         "Dit toont aan dat de toestemming is vastgelegd. Het toont niet aan dat zij daarna niet is ingetrokken.",
+        "Controleer het: python verify_consent.py BESTAND.zip --key SLEUTEL. Hash van de vermelding: {hash}",
     ),
 }
 
@@ -112,7 +114,7 @@ def _oldest_stamped(
 
 
 def _page(proof: Proof, person: Person, language: str) -> str:
-    title, statement, limits = _PAGES[language]
+    title, statement, limits, check = _PAGES[language]
     event = proof.grant.event
     statement = statement.format(
         address=person.email_normalised, given=f"{event.occurred_at:%Y-%m-%d %H:%M:%S %Z}", topic=event.topic
@@ -120,5 +122,5 @@ def _page(proof: Proof, person: Person, language: str) -> str:
     return (
         f'<!DOCTYPE html>\n<html lang="{language}">\n<head><meta charset="utf-8"><title>{title}</title></head>\n'
         f"<body>\n<main>\n<h1>{title}</h1>\n<p>{escape(statement)}</p>\n<pre>{escape(proof.wording.text)}</pre>\n"
-        f"<p>{escape(limits)}</p>\n<p>verify_consent.py, proof.json, {proof.grant.hash}</p>\n</main>\n</body>\n</html>\n"
+        f"<p>{escape(limits)}</p>\n<p>{escape(check.format(hash=proof.grant.hash))}</p>\n</main>\n</body>\n</html>\n"
     )

@@ -22,6 +22,9 @@ from subscribers.rights.holders import holders_of
 from subscribers.rights.holds import Hold
 from subscribers.suppression import SUPPRESSION, Suppressed
 
+WHO_IS_ON_FILE = "`mailer subscribers list` shows who is on file."
+KEEP_OPT_OUT = "Keep an opt-out of somebody who is not on file with `mailer subscribers suppress`."
+
 
 @dataclass(frozen=True, slots=True)
 class SubjectRecord:
@@ -79,8 +82,13 @@ def list_people(
             yield ListedPerson(people.person_from_row(row), row.state, row.since, bool(row.mailable))
 
 
-def find(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> Person:
-    """The person with this address. Raises NotFound, which says whether the address was erased."""
+def find(
+    connection: Connection, address: EmailAddress, hasher: AddressHasher, *, hint: str = WHO_IS_ON_FILE
+) -> Person:
+    """The person with this address. Raises NotFound, which says whether the address was erased.
+
+    Where the address was never on file, the error has this `hint`.
+    """
     person = people.find(connection, address)
     if person is not None:
         return person
@@ -96,10 +104,7 @@ def find(connection: Connection, address: EmailAddress, hasher: AddressHasher) -
             "Nobody with this address is on file: it was erased, or changed for another, on or before "
             f"{suppressed.since:%Y-%m-%d}; only a keyed hash of it is left."
         )
-    raise NotFound(
-        "Nobody with this address is on file.",
-        hint="Keep an opt-out of somebody who is not on file with `mailer subscribers suppress`.",
-    )
+    raise NotFound("Nobody with this address is on file.", hint=hint)
 
 
 def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> SubjectRecord:

@@ -16,7 +16,7 @@ from subscribers.leaver import Leaver, LeaverKind, note_leaver
 from subscribers.ledger import EVERY_TOPIC, NewEvent
 from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.rights import holds
-from subscribers.rights.access import find
+from subscribers.rights.access import KEEP_OPT_OUT, find
 from subscribers.rights.holders import holders_of
 from subscribers.rights.holds import Hold
 from subscribers.rights.objection import object_to_mail
@@ -55,7 +55,7 @@ def erase(
         suppression.add(connection, former[0].hashed, SuppressionReason.ERASED, since, now, channel=channel)
         note_leaver(connection, Leaver(*former[0].hashed, EVERY_TOPIC, LeaverKind.ERASED, now))
         return held
-    person = find(connection, address, hasher)
+    person = find(connection, address, hasher, hint=KEEP_OPT_OUT)
     if person.id in is_held:
         erased = SuppressionReason.ERASED
         object_to_mail(connection, person, source=source, now=now, channel=channel, reason=erased)

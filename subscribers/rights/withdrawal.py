@@ -12,7 +12,7 @@ from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import DAMAGE_ERRORS, NewEvent
 from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.people import Person
-from subscribers.rights.access import find
+from subscribers.rights.access import KEEP_OPT_OUT, find
 
 AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
 
@@ -34,7 +34,7 @@ def withdraw(
     withdrawn. A damaged ledger or consent table does not prevent a withdrawal: it is recorded as far as
     possible. Raises NotFound.
     """
-    person = find(connection, address, hasher)
+    person = find(connection, address, hasher, hint=KEEP_OPT_OUT)
     event = NewEvent(person.id, topic, ConsentKind.WITHDRAWN, occurred_at or now, channel)
     try:
         with connection.begin_nested():

@@ -59,7 +59,7 @@ def _problems(link: Link) -> Iterator[tuple[str, str]]:
         yield "link-scheme", f"The link to {target} does not work in a mail."
         return
     host = parts.hostname or ""
-    if host and _is_private(host):
+    if host and is_private(host):
         yield "link-private", f"{target} can only be reached from your own network."
     elif parts.scheme == "http":
         yield "link-insecure", f"The link to {target} is not encrypted (http)."
@@ -89,7 +89,8 @@ def _bare(host: str | None) -> str:
     return (host or "").removeprefix("www.")
 
 
-def _is_private(host: str) -> bool:
+def is_private(host: str) -> bool:
+    """Whether a host name or an address leads into one's own network, as far as it tells without DNS."""
     if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
         return True
     try:

@@ -63,6 +63,11 @@ def test_each_person_gets_the_letter_once_however_often_it_is_sent(
     assert "{greeting}" not in text_of(relay.accepted[0])
 
 
+def test_a_run_with_nothing_left_to_send_says_so(keyboard: Keyboard) -> None:
+    assert keyboard(*SEND).stdout.startswith("accepted 3, ")
+    assert keyboard(*SEND).stdout.startswith("Nothing left to send; accepted 3, ")
+
+
 def test_a_person_gets_it_in_their_own_language(
     keyboard: Keyboard, relay: FaultyRelay, tmp_path: Path
 ) -> None:

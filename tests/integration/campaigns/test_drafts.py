@@ -145,6 +145,19 @@ def test_delete_asks_and_without_an_answer_changes_nothing(keyboard: Keyboard) -
     assert keyboard.json("campaigns", "status", "notes")["state"] == "draft"
 
 
+@pytest.mark.parametrize("command", ["preview", "lint"])
+@pytest.mark.parametrize("name", ["nope.md", "drafts/nope"])
+def test_what_looks_like_a_file_and_is_none_is_told_as_one(
+    keyboard: Keyboard, command: str, name: str
+) -> None:
+    message = str(keyboard("campaigns", command, name, code=1).exception)
+    assert message.startswith(f"There is no file and no campaign {name!r}.")
+
+
+def test_before_it_is_sent_a_relay_without_encryption_is_called_so(keyboard: Keyboard) -> None:
+    assert "(unencrypted)" in str(keyboard("campaigns", "send", "notes", code=4).output)
+
+
 @pytest.mark.parametrize(
     "command",
     [("preview", "notes", "--no-open"), ("lint", "notes"), ("proof", "notes", "--to", "t@example.com")],

@@ -168,7 +168,7 @@ def test_init_works_on_postgresql(postgresql_database: Database) -> None:
     [("--sender", "no address"), ("--public-url", "http://acme.example"), ("--public-url", "acme.example")],
 )
 def test_a_wish_that_does_not_do_leaves_no_files(folder: Path, wish: tuple[str, str]) -> None:
-    with pytest.raises(ConfigurationError, match=wish[0].strip("-").replace("-", "_")):
+    with pytest.raises(ConfigurationError, match=f"Invalid settings in {wish[0]} "):
         run("init", *wish)
     assert list(folder.iterdir()) == []
 
@@ -200,6 +200,15 @@ def test_a_dkim_key_is_private_and_what_is_printed_can_be_pasted(folder: Path, a
         file.write(section)
     findings = json.loads(run("doctor", "--offline", "--json").stdout)["findings"]
     assert {"dkim": "ok"}.items() <= {finding["check"]: finding["level"] for finding in findings}.items()
+
+
+def test_doctor_finds_a_theme_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    run("init", "--sender", "Acme <news@acme.example>")
+    monkeypatch.setenv("MAILER_THEME", "nope")
+    findings = json.loads(run("doctor", "--offline", "--json").stdout)["findings"]
+    (found,) = [one for one in findings if "nope" in one["message"]]
+    assert (found["check"], found["level"]) == ("settings", "fail")
+    assert "templates_dir" in found["hint"]
 
 
 def test_a_dkim_key_for_an_international_sender_is_for_the_domain_as_dns_knows_it(folder: Path) -> None:

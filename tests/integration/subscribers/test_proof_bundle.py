@@ -77,6 +77,7 @@ def test_a_proof_is_verified_on_both_databases_also_after_a_withdrawal(
     made = bundle_of(database, "person1@example.com", language="nl")
     check(made.proof, made.page, "--key", LEDGER_KEY.vkey)
     assert "niet is ingetrokken" in made.page
+    assert "python verify_consent.py BESTAND.zip --key SLEUTEL" in made.page
 
 
 def test_without_a_key_the_script_says_which_one_to_compare(
@@ -180,6 +181,24 @@ def test_no_alteration_of_the_page_is_accepted(
         altered = page[:place] + bytes([page[place] ^ rng.randrange(1, 256)]) + page[place + 1 :]
         with pytest.raises(SystemExit, match="the page"):
             verify(json.loads(made.proof), altered, LEDGER_KEY.vkey)
+
+
+@pytest.mark.parametrize("script", ["verify_consent.py", "verify_audit.py"])
+@pytest.mark.parametrize("content", ["none", "text", "another's"])
+def test_of_a_file_that_is_something_else_nothing_is_proved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, content: str
+) -> None:
+    file = tmp_path / "file.zip"
+    if content == "text":
+        file.write_text("Text.", encoding="utf-8")
+    elif content == "another's":
+        with ZipFile(file, "w") as archive:
+            archive.writestr("other.json", "{}")
+    monkeypatch.setattr(sys, "argv", [script, str(file)])
+    with pytest.raises(
+        SystemExit, match=r"^Not proved: .*file\.zip is no (proof bundle|audit), or was altered"
+    ):
+        runpy.run_path(str(SCRIPT.with_name(script)), run_name="__main__")
 
 
 def test_the_script_has_at_most_40_lines_and_opens_nothing_but_the_bundle() -> None:

@@ -167,6 +167,25 @@ def test_prove_prints_when_how_and_the_verbatim_text(keyboard: Keyboard) -> None
     assert keyboard.json("consent", "prove", "jan@example.com")["wording"] == wording
 
 
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (("consent", "prove"), "mailer subscribers list"),
+        (("consent", "withdraw"), "mailer subscribers suppress"),
+    ],
+)
+def test_of_who_is_not_on_file_the_hint_fits_the_command(
+    keyboard: Keyboard, command: tuple[str, str], hint: str
+) -> None:
+    assert hint in str(keyboard(*command, "nobody@example.com", code=1).exception)
+
+
+def test_an_audit_until_a_time_to_come_is_refused_with_what_to_do(keyboard: Keyboard) -> None:
+    window = ("--from", "2026-01-01", "--to", "2999-01-01", "--output", "audit.zip")
+    told = str(keyboard("privacy", "audit", *window, code=1).exception)
+    assert told == "--to: it lies in the future.\nLeave --to out for now."
+
+
 def test_withdraw_and_grant_are_told_by_the_history(keyboard: Keyboard) -> None:
     keyboard.import_()
     assert keyboard.json("consent", "withdraw", "jan@example.com")["changed"] is True
