@@ -116,9 +116,10 @@ class ServeSettings(SettingsSection):
 
 
 class SignUpSettings(SettingsSection):
-    """The topics for which /signup/TOPIC takes sign-ups. Without any there is no such page."""
+    """The topics for which /signup/TOPIC takes sign-ups, at most so many an hour. Without any there is no such page."""
 
     topics: Words = ()
+    most_an_hour: PositiveInt = 1_000
 
 
 class TopicSettings(SettingsSection):

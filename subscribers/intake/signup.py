@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 HONEYPOT = "website"
 """A field that people do not see. What fills it in is a program."""
 
+_HOUR = timedelta(hours=1)
 PER_ADDRESS = AttemptLimit("sign-up, address", 3, timedelta(days=1))
-PER_NETWORK = AttemptLimit("sign-up, network", 30, timedelta(hours=1))
+PER_NETWORK = AttemptLimit("sign-up, network", 30, _HOUR)
 _UNKNOWN = "unknown"
 
 
@@ -69,19 +70,21 @@ def request_sign_up(
     locale: Locale,
     *,
     network: str,
+    most_an_hour: int,
     key: bytes,
     now: datetime,
 ) -> bool:
     """Store a request and its mail; returns whether one is sent. Needs a writing transaction.
 
-    None beyond the limits per address and network, which are counted by hashes under `key`. `wording` is the text
-    that the form shows.
+    None beyond the limits per network, of all (`most_an_hour`) and per address, which are counted by hashes under
+    `key`. What is refused is not counted further: it uses up nobody else's limit. `wording` is the text that the
+    form shows.
     """
-    within = [
-        count_attempt(connection, PER_ADDRESS, sign_up.address.key, key, now),
-        count_attempt(connection, PER_NETWORK, network, key, now),
-    ]
-    if sign_up.is_automatic or not all(within):
+    if not count_attempt(connection, PER_NETWORK, network, key, now) or sign_up.is_automatic:
+        return False
+    if not count_attempt(connection, AttemptLimit("sign-up, all", most_an_hour, _HOUR), "", key, now):
+        return False
+    if not count_attempt(connection, PER_ADDRESS, sign_up.address.key, key, now):
         return False
     number = pending_requests.add(
         connection,
@@ -103,7 +106,7 @@ def sign_up_form(topics: Mapping[str, TopicSettings], topic: str, locale: Locale
 
 
 def network_of(peer: str, forwarded_for: Sequence[str], trusted: Collection[str]) -> str:
-    """The network of a visitor: the first 24 bits of an IPv4 address, or 64 of an IPv6 address.
+    """The network of a visitor: the first 24 bits of an IPv4 address, or 48 of an IPv6 address.
 
     `forwarded_for` are the values of X-Forwarded-For. They count only where the peer is one of the `trusted`
     proxies (a Unix socket, whose peer has no address, is); of their addresses the last one that is no proxy.
@@ -119,4 +122,4 @@ def network_of(peer: str, forwarded_for: Sequence[str], trusted: Collection[str]
         return _UNKNOWN
     if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
-    return str(ip_network(f"{found}/{24 if found.version == 4 else 64}", strict=False))
+    return str(ip_network(f"{found}/{24 if found.version == 4 else 48}", strict=False))

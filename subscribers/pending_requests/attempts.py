@@ -11,6 +11,7 @@ from sqlmodel import Field, SQLModel
 from mailer.database import insert_if_absent, table
 from mailer.keyed_hash import KeyedHash
 
+PORTION = 5_000
 _PURPOSE = b"release-mailer attempts 1\0"
 
 
@@ -63,5 +64,6 @@ def is_any_expired(connection: Connection, now: datetime) -> bool:
 
 
 def purge(connection: Connection, now: datetime) -> None:
-    """Delete the counts of periods that are over."""
-    connection.execute(delete(ATTEMPT_COUNT).where(ATTEMPT_COUNT.c.expires_at <= now))
+    """Delete counts of periods that are over, at most PORTION, so that nobody waits long for the transaction."""
+    expired = select(ATTEMPT_COUNT.c.key_hash).where(ATTEMPT_COUNT.c.expires_at <= now).limit(PORTION)
+    connection.execute(delete(ATTEMPT_COUNT).where(ATTEMPT_COUNT.c.key_hash.in_(expired)))

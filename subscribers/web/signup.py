@@ -75,7 +75,15 @@ class SignUpEndpoint:
 
         def act(connection: Connection, now: datetime) -> bool:
             return request_sign_up(
-                connection, sign_up, topic, wording, locale, network=network, key=key, now=now
+                connection,
+                sign_up,
+                topic,
+                wording,
+                locale,
+                network=network,
+                most_an_hour=desk.settings.sign_up.most_an_hour,
+                key=key,
+                now=now,
             )
 
         await desk.write(act)
