@@ -9,11 +9,11 @@ from enum import Enum, auto
 from sqlalchemy import Connection
 
 from mailer.errors import Refused
-from subscribers import pending_requests, people, rights
+from subscribers import ledger, pending_requests, people, rights
 from subscribers.address import AddressHasher, EmailAddress, normalise
 from subscribers.intake import Applicant, Decision, Evidence, admit
 from subscribers.models import Channel
-from subscribers.pending_requests import RequestKind, StoredRequest
+from subscribers.pending_requests import LinkTarget, RequestKind, StoredRequest
 from subscribers.people import Names, Person
 from subscribers.rights import Correction
 
@@ -38,10 +38,11 @@ class Confirmation:
     former: tuple[str, str] | None = None
 
 
-def confirm(connection: Connection, request_id: int, hasher: AddressHasher, now: datetime) -> Confirmation:
-    """Spend a request and carry it out. Needs a writing transaction."""
-    request = pending_requests.find_open(connection, request_id, now)
-    if request is None or not pending_requests.spend(connection, request_id, now):
+def confirm(connection: Connection, target: LinkTarget, hasher: AddressHasher, now: datetime) -> Confirmation:
+    """Spend the request of a link and carry it out. Needs a writing transaction."""
+    ledger.lock(connection)  # first, as an erasure does: each would wait for the other's rows otherwise
+    request = pending_requests.find_linked(connection, target, now)
+    if request is None or not pending_requests.spend(connection, request.id, now):
         return Confirmation(ConfirmationResult.OVER)
     if request.kind is RequestKind.SIGN_UP:
         address = normalise(request.stated.email)

@@ -1,12 +1,14 @@
 """The links in mails that ask for a confirmation: ``/me/<token>`` and ``/confirm/<token>``.
 
-A token names a request by its number. It holds no personal data.
+A token names a request by its number and its moment: after a restore another request may get the same number. It
+holds no personal data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from mailer.config import KeySource
 from mailer.errors import InvalidInput
@@ -15,13 +17,16 @@ from subscribers.signed_tokens import SignedTokens, UnknownToken
 from templates.language import Locale, parse_locale
 
 _PURPOSE = b"release-mailer request link 1"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class LinkTarget:
-    """The content of a link: the request, its kind and its language."""
+    """The content of a link: the request, when it was made, its kind and its language."""
 
     request_id: int
+    requested_at: datetime
     kind: RequestKind
     locale: Locale
 
@@ -43,14 +48,15 @@ class RequestLinks:
 
     def token(self, target: LinkTarget) -> str:
         """The token in the link."""
-        return self._tokens.make(f"{target.request_id}.{target.kind.value}.{target.locale}")
+        moment = (target.requested_at - _EPOCH) // _MICROSECOND
+        return self._tokens.make(f"{target.request_id}.{moment}.{target.kind.value}.{target.locale}")
 
     def read(self, token: str, kinds: Container[RequestKind]) -> LinkTarget:
         """The target of a link to a request of one of `kinds`. Raises UnknownToken."""
-        number, _, rest = self._tokens.read(token).partition(".")
-        kind, _, locale = rest.partition(".")
         try:
-            target = LinkTarget(int(number), RequestKind(kind), parse_locale(locale))
+            number, moment, kind, locale = self._tokens.read(token).split(".")
+            requested_at = _EPOCH + int(moment) * _MICROSECOND
+            target = LinkTarget(int(number), requested_at, RequestKind(kind), parse_locale(locale))
         except (ValueError, InvalidInput):  # made by another version of the program
             raise UnknownToken("This link is of another version.") from None
         if target.kind not in kinds:

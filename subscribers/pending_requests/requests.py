@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 from mailer.database import table
 from subscribers.models import Wording
 from subscribers.pending_requests import attempts
+from subscribers.pending_requests.links import LinkTarget
 from subscribers.pending_requests.models import PendingRequest, RequestKind
 from subscribers.people import Names
 from templates.language import Locale, parse_locale
@@ -105,6 +106,14 @@ def find_open(connection: Connection, number: int, now: datetime) -> StoredReque
         row.requested_at,
         row.expires_at,
     )
+
+
+def find_linked(connection: Connection, target: LinkTarget, now: datetime) -> StoredRequest | None:
+    """The request that a link is about; None where it is over, or where the number is another request's now."""
+    found = find_open(connection, target.request_id, now)
+    if found is None or (found.kind, found.requested_at) != (target.kind, target.requested_at):
+        return None
+    return found
 
 
 def spend(connection: Connection, number: int, now: datetime) -> bool:

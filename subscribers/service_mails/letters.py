@@ -74,9 +74,10 @@ class Letters:
         """
         request, locale = due.request, due.request.locale
         has_link = due.kind is not ServiceMailKind.ADDRESS_NOTICE
+        target = LinkTarget(request.id, request.requested_at, request.kind, locale)
         names = due.person.names if due.person else None
         values = ServiceMailValues(
-            url=self._links.url(LinkTarget(request.id, request.kind, locale)) if has_link else "",
+            url=self._links.url(target) if has_link else "",
             greeting=greet(locale, *names) if names else "",
             wording=request.wording or "",
             topic=title_of(self._settings.topics, request.topic, locale),

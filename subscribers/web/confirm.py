@@ -62,7 +62,7 @@ class ConfirmEndpoint:
 
     async def _ask(self, target: LinkTarget) -> Response:
         found = await self._desk.read(
-            lambda connection, now: pending_requests.find_open(connection, target.request_id, now)
+            lambda connection, now: pending_requests.find_linked(connection, target, now)
         )
         if found is None:
             return self._desk.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
@@ -77,7 +77,7 @@ class ConfirmEndpoint:
 
     async def _confirm(self, target: LinkTarget) -> Response:
         def act(connection: Connection, now: datetime) -> Confirmation:
-            return confirm(connection, target.request_id, self._desk.hasher(), now)
+            return confirm(connection, target, self._desk.hasher(), now)
 
         done = await self._desk.write(act)
         if done.former is not None:

@@ -86,7 +86,7 @@ class OwnDataEndpoint:
 
     async def _ask(self, target: LinkTarget) -> Response:
         found = await self._desk.read(
-            lambda connection, now: pending_requests.find_open(connection, target.request_id, now)
+            lambda connection, now: pending_requests.find_linked(connection, target, now)
         )
         if found is None:
             return self._desk.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
@@ -96,7 +96,7 @@ class OwnDataEndpoint:
         """Spend the link and show the page."""
 
         def spend(connection: Connection, now: datetime) -> tuple[Person, SubjectRecord, datetime] | None:
-            found = pending_requests.find_open(connection, target.request_id, now)
+            found = pending_requests.find_linked(connection, target, now)
             if found is None or found.subscriber_id is None:
                 return None
             person = people.get(connection, found.subscriber_id)

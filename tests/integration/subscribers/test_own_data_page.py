@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import quopri
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -63,10 +64,10 @@ class Site:
     async def link(self, mails: int = 1) -> str:
         """The path of the newest link, once this many mails have arrived."""
         await self.relay.taken(mails)
-        text = re.sub(rb"=\r\n", b"", self.relay.accepted[-1].content).decode()
+        text = quopri.decodestring(self.relay.accepted[-1].content).decode()
         found = re.search(r"https://example\.com(/(?:me|confirm)/[\w.=-]+)", text)
         assert found is not None
-        return found[1].replace("=3D", "=")
+        return found[1]
 
     async def open(self) -> tuple[str, BeautifulSoup]:
         """Ask for the link and open the page; returns its path and the page."""
@@ -342,6 +343,17 @@ async def test_a_form_does_only_what_it_is_for(site: Site) -> None:
     assert site.record().person.email == EMAIL
     for form in ("", export[:-2], export + "x", path.rpartition("/")[2]):
         assert (await site.client.post(path, data={"form": form, "format": "json"})).status_code == 410
+
+
+@pytest.mark.parametrize("column", ["kind", "requested_at"])
+async def test_after_a_restore_a_link_opens_no_other_request_with_its_number(site: Site, column: str) -> None:
+    await site.ask()
+    path = await site.link()
+    other = {"kind": RequestKind.SIGN_UP, "requested_at": datetime.now(UTC) + timedelta(microseconds=1)}
+    with site.database.write() as connection:
+        connection.execute(update(PENDING_REQUEST).values({column: other[column]}))
+    assert (await site.client.get(path)).status_code == 410
+    assert (await site.client.post(path, data={"action": "open"})).status_code == 410
 
 
 async def test_what_is_no_link_opens_nothing(site: Site) -> None:

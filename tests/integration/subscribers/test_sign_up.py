@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import quopri
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.pending_requests import (
     ATTEMPT_COUNT,
     PENDING_REQUEST,
+    LinkTarget,
     RequestedPerson,
     RequestKind,
     attempts,
@@ -87,8 +89,8 @@ async def test_a_sign_up_counts_once_the_owner_of_the_address_confirms_it(site: 
     assert mail.recipient == "Ann@example.org"
     with site.database.read() as connection:
         assert people.find(connection, normalise("ann@example.org")) is None
-    found = re.search(rb"https://example\.com(/confirm/[^\s]+)", mail.content.replace(b"=\r\n", b""))
-    path = found[1].decode().replace("=3D", "=")
+    found = re.search(rb"https://example\.com(/confirm/[^\s]+)", quopri.decodestring(mail.content))
+    path = found[1].decode()
     for _ in range(2):
         assert wording in (await site.client.get(path)).text
     assert "You are on the list" in (await site.client.post(path, data={"action": "confirm"})).text
@@ -200,8 +202,8 @@ async def test_a_confirmed_sign_up_brings_back_who_had_left(site: Site) -> None:
         suppression.add(connection, hashed, SuppressionReason.ERASED, now, now, channel=Channel.PAGE)
     await site.post()
     await site.relay.taken(1)
-    content = site.relay.accepted[0].content.replace(b"=\r\n", b"")
-    path = re.search(rb"https://example\.com(/confirm/[^\s]+)", content)[1].decode().replace("=3D", "=")
+    content = quopri.decodestring(site.relay.accepted[0].content)
+    path = re.search(rb"https://example\.com(/confirm/[^\s]+)", content)[1].decode()
     await site.client.post(path, data={"action": "confirm"})
     with site.database.read() as connection:
         person = people.find(connection, normalise("ann@example.org"))
@@ -212,8 +214,8 @@ async def test_a_confirmed_sign_up_brings_back_who_had_left(site: Site) -> None:
 async def test_an_objection_after_the_request_ends_it(site: Site) -> None:
     await site.post()
     await site.relay.taken(1)
-    content = site.relay.accepted[0].content.replace(b"=\r\n", b"")
-    path = re.search(rb"https://example\.com(/confirm/[^\s]+)", content)[1].decode().replace("=3D", "=")
+    content = quopri.decodestring(site.relay.accepted[0].content)
+    path = re.search(rb"https://example\.com(/confirm/[^\s]+)", content)[1].decode()
     now = datetime.now(UTC)
     with site.database.write() as connection:
         hashed = HASHER.newest("ann@example.org")
@@ -226,8 +228,8 @@ async def test_an_objection_after_the_request_ends_it(site: Site) -> None:
 async def test_an_expired_link_adds_nobody(site: Site) -> None:
     await site.post()
     await site.relay.taken(1)
-    content = site.relay.accepted[0].content.replace(b"=\r\n", b"")
-    path = re.search(rb"https://example\.com(/confirm/[^\s]+)", content)[1].decode().replace("=3D", "=")
+    content = quopri.decodestring(site.relay.accepted[0].content)
+    path = re.search(rb"https://example\.com(/confirm/[^\s]+)", content)[1].decode()
     with site.database.write() as connection:
         connection.execute(update(PENDING_REQUEST).values(expires_at=datetime.now(UTC)))
     assert (await site.client.post(path, data={"action": "confirm"})).status_code == 410
@@ -301,6 +303,17 @@ def test_a_network_never_names_a_single_visitor(peer: str, forwarded: list[str])
         assert found == "203.0.113.0/24"
 
 
+def test_a_confirmation_takes_the_ledger_s_lock_first_as_an_erasure_does(
+    postgresql_database: Database,
+) -> None:
+    executed: list[str] = []
+    target = LinkTarget(1, datetime.now(UTC), RequestKind.SIGN_UP, "en")
+    with postgresql_database.write() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *found: executed.append(found[2]))
+        assert confirm(connection, target, HASHER, datetime.now(UTC)).result is ConfirmationResult.OVER
+    assert executed[0].startswith("LOCK TABLE")
+
+
 def test_a_confirmation_that_undoes_no_withdrawal_is_not_reported_as_done(sqlite_database: Database) -> None:
     now = datetime.now(UTC)
     left_at = now + timedelta(minutes=1)  # by the clock of another machine
@@ -309,7 +322,8 @@ def test_a_confirmation_that_undoes_no_withdrawal_is_not_reported_as_done(sqlite
         hashed = HASHER.newest(person.email)
         suppression.add(connection, hashed, SuppressionReason.ERASED, left_at, left_at, channel=Channel.PAGE)
         request = pending_requests.add(connection, RequestKind.SIGN_UP, "en", now, topic=TOPIC, stated=person)
-        assert confirm(connection, request, HASHER, now).result is ConfirmationResult.OVER
+        target = LinkTarget(request, now, RequestKind.SIGN_UP, "en")
+        assert confirm(connection, target, HASHER, now).result is ConfirmationResult.OVER
         assert people.find(connection, normalise(person.email)) is None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,7 +64,7 @@ def test_a_token_survives_a_rotation(reader: SignedTokens) -> None:
 @pytest.mark.parametrize("kind", list(RequestKind))
 def test_a_request_s_link_leads_back_to_it(kind: RequestKind, locale: Locale) -> None:
     links = RequestLinks(FixedKeys(KeyRing((OLD,))), "1" * 32, "https://mail.example.com")
-    target = LinkTarget(7, kind, locale)
+    target = LinkTarget(7, datetime(2026, 11, 28, 9, 0, 0, 1, tzinfo=UTC), kind, locale)
     url = links.url(target)
     assert url.startswith(f"https://mail.example.com/{'me' if kind is RequestKind.OWN_DATA else 'confirm'}/")
     assert links.read(url.rpartition("/")[2], {kind}) == target
