@@ -98,13 +98,14 @@ class Pages:
         topic: str | None = None,
         undo_code: str | None = None,
         quoted: str | None = None,
+        person: str = "",
         choices: Sequence[ShownChoice] = (),
         notice: str = "",
     ) -> str:
         """The HTML of `page`. `address` is shown as given, so the caller masks it.
 
         With an `undo_code` the page has a button that posts it, to undo the withdrawal. `quoted` is the text
-        that the page's button agrees to. `choices` are topics below the button, `notice` says what was done.
+        that the page's button agrees to, `person` the names that it puts on file. `choices` are topics below the button, `notice` says what was done.
         """
         texts = load_texts(locale)["pages"]
         action = _ACTIONS.get(page)
@@ -120,6 +121,7 @@ class Pages:
             topic=topic,
             undo_code=undo_code,
             quoted=quoted,
+            person=person,
             choices=choices,
             notice=notice,
             action=action,

@@ -118,12 +118,19 @@ def admit(
     """
     ledger.lock(connection)
     candidates = decide_all(connection, applicants, evidence.topic, hasher)
+    if evidence.channel is Channel.SIGN_UP:
+        candidates = [_without_names(each) if each.person else each for each in candidates]
     admitted = [candidate for candidate in candidates if candidate.decision is Decision.GRANTED]
     if admitted:
         new_people = _put_on_file(connection, admitted, now, evidence.channel)
         events = _events(connection, admitted, new_people, evidence, own_notes or {}, now=now)
         ledger.append(connection, events, now, new_people=[each.id for each in new_people.values()])
     return candidates
+
+
+def _without_names(candidate: Candidate) -> Candidate:
+    """The candidate with no names stated: anybody may have filled in the form, so it renames nobody on file."""
+    return candidate._replace(applicant=candidate.applicant._replace(names=Names()))
 
 
 def _put_on_file(

@@ -115,9 +115,10 @@ class Desk:
         address: str | None = None,
         topic: str | None = None,
         quoted: str | None = None,
+        person: str = "",
     ) -> Response:
         """The answer with a simple page."""
-        html = self.pages.render(page, locale, address=address, topic=topic, quoted=quoted)
+        html = self.pages.render(page, locale, address=address, topic=topic, quoted=quoted, person=person)
         return self.html(html, locale, status=status)
 
     def html(self, html: str, locale: Locale, *, status: int = 200) -> Response:

@@ -11,9 +11,11 @@ from starlette.routing import Route
 
 from mailer.database import in_thread
 from mailer.errors import MailerError
-from subscribers import pending_requests, rights
+from subscribers import pending_requests, people, rights
+from subscribers.address import normalise
 from subscribers.confirmation import CONFIRMED_KINDS, Confirmation, ConfirmationResult, confirm
-from subscribers.pending_requests import LinkTarget, RequestKind, RequestLinks
+from subscribers.pending_requests import LinkTarget, RequestKind, RequestLinks, StoredRequest
+from subscribers.people import Names
 from subscribers.signed_tokens import UnknownToken
 from subscribers.topic import title_of
 from subscribers.web.answers import LARGEST_BODY, Desk, chosen
@@ -61,9 +63,7 @@ class ConfirmEndpoint:
             return desk.put_off(error, locale, "A confirmation")
 
     async def _ask(self, target: LinkTarget) -> Response:
-        found = await self._desk.read(
-            lambda connection, now: pending_requests.find_linked(connection, target, now)
-        )
+        found, names = await self._desk.read(lambda connection, now: _find(connection, target, now))
         if found is None:
             return self._desk.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
         if target.kind is RequestKind.NEW_ADDRESS:
@@ -73,6 +73,7 @@ class ConfirmEndpoint:
             target.locale,
             topic=title_of(self._desk.settings.topics, found.topic, target.locale),
             quoted=found.wording,
+            person=" ".join(name for name in names if name),
         )
 
     async def _confirm(self, target: LinkTarget) -> Response:
@@ -90,3 +91,12 @@ class ConfirmEndpoint:
         if target.kind is RequestKind.NEW_ADDRESS:
             return self._desk.page(Page.ADDRESS_CONFIRMED, target.locale)
         return self._desk.page(Page.CONSENT_CONFIRMED, target.locale)
+
+
+def _find(connection: Connection, target: LinkTarget, now: datetime) -> tuple[StoredRequest | None, Names]:
+    """The request, and the names that confirming it puts on file: those that a new person's sign-up stated."""
+    found = pending_requests.find_linked(connection, target, now)
+    if found is None or found.kind is not RequestKind.SIGN_UP:
+        return found, Names()
+    on_file = people.find(connection, normalise(found.stated.email))
+    return found, found.stated.names if on_file is None else Names()

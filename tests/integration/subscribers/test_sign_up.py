@@ -303,6 +303,20 @@ def test_a_network_never_names_a_single_visitor(peer: str, forwarded: list[str])
         assert found == "203.0.113.0/24"
 
 
+async def test_a_sign_up_renames_nobody_on_file_and_shows_the_names_of_somebody_new(site: Site) -> None:
+    subscribe(site.database, 1)
+    for form in (ANN | {"email": "person1@example.com"}, ANN):
+        await site.post(form)
+        await site.relay.taken(1 if "person1" in form["email"] else 2)
+        content = quopri.decodestring(site.relay.accepted[-1].content)
+        path = re.search(rb"https://example\.com(/confirm/[^\s]+)", content)[1].decode()
+        assert ("Ann de Wit" in (await site.client.get(path)).text) == (form is ANN)
+        assert "You are on the list" in (await site.client.post(path, data={"action": "confirm"})).text
+    with site.database.read() as connection:
+        assert people.find(connection, normalise("person1@example.com")).names.surname == "de Vries 1"
+        assert people.find(connection, normalise("ann@example.org")).names == Names("", "Ann", "de Wit")
+
+
 def test_a_confirmation_takes_the_ledger_s_lock_first_as_an_erasure_does(
     postgresql_database: Database,
 ) -> None:
