@@ -28,6 +28,10 @@ class ConsentKind(StrEnum):
     LIFTED = "lifted"
 
 
+AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
+"""The states in which a person has agreed, or has asked to: a withdrawal ends them."""
+
+
 class Channel(StrEnum):
     """The channel of an event."""
 

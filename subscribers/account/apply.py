@@ -28,11 +28,10 @@ from subscribers.account.requests import (
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.intake import Applicant, Candidate, Decision, Evidence, admit
 from subscribers.ledger import DAMAGE_ERRORS, EVERY_TOPIC, ConsentStatus
-from subscribers.models import Channel, ConsentKind
+from subscribers.models import AGREED, Channel
 from subscribers.people import Person
 from subscribers.public_ids import PublicIds
 
-_AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
 _PURGE_EVERY = timedelta(minutes=10)
 
 UNAVAILABLE = problem(
@@ -214,13 +213,13 @@ class AccountRequests:
             )
         statuses = ledger.statuses(connection, [person.id])
         newest = [status for (_, topic), status in statuses.items() if topic in topics]
-        newest.sort(key=lambda status: (status.state in _AGREED, status.event_id))
+        newest.sort(key=lambda status: (status.state in AGREED, status.event_id))
         return self._stands(person, request.topic, newest[-1] if newest else None)
 
     @staticmethod
     def _agreed_topics(connection: Connection, person: Person) -> list[str]:
         statuses = ledger.statuses(connection, [person.id])
-        return sorted(topic for (_, topic), status in statuses.items() if status.state in _AGREED)
+        return sorted(topic for (_, topic), status in statuses.items() if status.state in AGREED)
 
     def _rectify(self, connection: Connection, request: Rectify, now: datetime) -> _Done:
         person = find_person(connection, request.who)

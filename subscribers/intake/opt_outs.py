@@ -20,12 +20,10 @@ from subscribers.address import AddressHasher
 from subscribers.intake.applicant import Applicant, OptOutRow
 from subscribers.intake.duplicates import AddressTable
 from subscribers.ledger import ConsentStatus, NewEvent
-from subscribers.models import Channel, ConsentKind
+from subscribers.models import AGREED, Channel, ConsentKind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNDATED = 2**63 - 1
-_AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
-
 MAX_UNCONFIRMED_PEOPLE = 20
 MAX_UNCONFIRMED_SHARE = 0.05
 
@@ -105,8 +103,8 @@ class OptOuts:
                 self.suppressed[key] = said_at
         for key, status in _statuses(connection, keys, self._topic).items():
             said_at = self._said_at(key)
-            ends_consent = status.state in _AGREED and (said_at is None or said_at >= status.since)
-            dates_later = status.state not in _AGREED and said_at is not None and said_at > status.since
+            ends_consent = status.state in AGREED and (said_at is None or said_at >= status.since)
+            dates_later = status.state not in AGREED and said_at is not None and said_at > status.since
             if ends_consent or dates_later:
                 self.on_file[key] = OptOut(key, said_at, ends_consent)
 
@@ -136,9 +134,9 @@ def withdraw_all(
         status = statuses.get((person.id, topic)) if person else None
         if person is None or status is None or (one.said_at is not None and one.said_at < status.since):
             continue
-        if status.state not in _AGREED and (one.said_at is None or one.said_at == status.since):
+        if status.state not in AGREED and (one.said_at is None or one.said_at == status.since):
             continue
-        ended += status.state in _AGREED
+        ended += status.state in AGREED
         events.append(
             NewEvent(person.id, topic, ConsentKind.WITHDRAWN, one.said_at or now, channel, note=note)
         )

@@ -17,7 +17,7 @@ from mailer.errors import MailerError
 from subscribers.ledger.events import EVERY_TOPIC, ConsentStatus, NewEvent
 from subscribers.ledger.ledger import append_unchecked, note_leavers
 from subscribers.ledger.reading import CONSENT, EVENT, UNREADABLE_ROW_ERRORS
-from subscribers.models import Channel, ConsentKind
+from subscribers.models import AGREED, Channel, ConsentKind
 
 DAMAGE_ERRORS: tuple[type[Exception], ...] = (*UNREADABLE_ROW_ERRORS, DBAPIError, MailerError)
 """What an operation on a damaged ledger or consent table raises."""
@@ -62,7 +62,7 @@ def is_to_record(
     that comes REPEATED_AFTER the one on file, so that no consent from between them brings the person back; but not on
     the page, where undoing it would give a consent that was not there before.
     """
-    if status is not None and status.state in {ConsentKind.GRANTED, ConsentKind.REQUESTED}:
+    if status is not None and status.state in AGREED:
         return True
     entry = newest()
     if entry is None:

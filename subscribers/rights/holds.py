@@ -19,7 +19,7 @@ from mailer.retention import ExpiredRows
 from subscribers import ledger
 from subscribers.former_people import FORMER
 from subscribers.ledger import CONSENT
-from subscribers.models import ArchivingHold, ConsentKind
+from subscribers.models import AGREED, ArchivingHold
 from subscribers.people import SUBSCRIBER
 
 HOLD = table(ArchivingHold)
@@ -115,7 +115,7 @@ def request_erasure(connection: Connection, held: Collection[Hold], now: datetim
 def ended(now: datetime) -> ExpiredRows:
     """The holds that have ended, unless somebody whom they kept from erasure is still to be erased."""
     of_person = CONSENT.c.subscriber_id == HOLD.c.subscriber_id
-    agrees = exists().where(of_person, CONSENT.c.state.in_((ConsentKind.GRANTED, ConsentKind.REQUESTED)))
+    agrees = exists().where(of_person, CONSENT.c.state.in_(AGREED))
     is_on_file = exists().where(SUBSCRIBER.c.id == HOLD.c.subscriber_id)
     has_proof = exists().where(FORMER.c.subscriber_id == HOLD.c.subscriber_id)
     waits = and_(HOLD.c.erasure_requested_at.is_not(None), or_(has_proof, and_(is_on_file, not_(agrees))))

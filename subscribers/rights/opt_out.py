@@ -12,10 +12,8 @@ from mailer.errors import NotFound
 from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import NewEvent
-from subscribers.models import Channel, ConsentKind, SuppressionReason
+from subscribers.models import AGREED, Channel, ConsentKind, SuppressionReason
 from subscribers.suppression import NewSuppression
-
-_AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
 
 
 class Suppressions(NamedTuple):
@@ -29,7 +27,7 @@ def count_agreed(connection: Connection, addresses: Sequence[EmailAddress]) -> i
     """The number of these people who are on file with a consent."""
     known = people.find_all(connection, [address.key for address in addresses])
     statuses = ledger.statuses(connection, [person.id for person in known.values()])
-    return len({person_id for (person_id, _), status in statuses.items() if status.state in _AGREED})
+    return len({person_id for (person_id, _), status in statuses.items() if status.state in AGREED})
 
 
 def suppress_all(
@@ -52,7 +50,7 @@ def suppress_all(
     events = [
         NewEvent(person_id, topic, ConsentKind.WITHDRAWN, now, Channel.COMMAND, note=note)
         for (person_id, topic), status in statuses.items()
-        if status.state in _AGREED
+        if status.state in AGREED
     ]
     ledger.append(connection, events, now)
     standing = suppression.find_recognisable(connection, hasher, [address.key for address in addresses])

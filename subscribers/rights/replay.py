@@ -13,13 +13,12 @@ from subscribers import former_people, ledger, people, suppression
 from subscribers.address import AddressHasher, HashedAddress, normalise
 from subscribers.leaver import Leaver, LeaverKind
 from subscribers.ledger import EVERY_TOPIC, NewEvent
-from subscribers.models import Channel, ConsentKind, SuppressionReason
+from subscribers.models import AGREED, Channel, ConsentKind, SuppressionReason
 from subscribers.people import Person
 from subscribers.rights import holds
 from subscribers.rights.erasure import erase, forget_former
 
 SOURCE = "leavers' journal"
-_AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def _withdraw(connection: Connection, person: Person, leaver: Leaver, now: datet
     events = [
         NewEvent(person.id, topic, kind, leaver.at, Channel.REPLAY)
         for (_, topic), status in ledger.statuses(connection, [person.id]).items()
-        if leaver.topic in {topic, EVERY_TOPIC} and status.state in _AGREED and status.since <= leaver.at
+        if leaver.topic in {topic, EVERY_TOPIC} and status.state in AGREED and status.since <= leaver.at
     ]
     if events:
         note = ledger.store_note(connection, SOURCE, person.id)
@@ -107,12 +106,12 @@ def _withdraw(connection: Connection, person: Person, leaver: Leaver, now: datet
 
 
 def _agrees(connection: Connection, person: Person) -> bool:
-    return any(status.state in _AGREED for status in ledger.statuses(connection, [person.id]).values())
+    return any(status.state in AGREED for status in ledger.statuses(connection, [person.id]).values())
 
 
 def _agreed_after(connection: Connection, person: Person, moment: datetime) -> bool:
     statuses = ledger.statuses(connection, [person.id]).values()
-    return any(status.state in _AGREED and status.since > moment for status in statuses)
+    return any(status.state in AGREED and status.since > moment for status in statuses)
 
 
 def _suppress(connection: Connection, hashed: HashedAddress, leaver: Leaver, now: datetime) -> bool:

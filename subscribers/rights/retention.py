@@ -14,7 +14,7 @@ from subscribers import former_people, ledger, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.former_people import FORMER
 from subscribers.ledger import CONSENT, EVERY_TOPIC, NewEvent
-from subscribers.models import Channel, ConsentKind, SuppressionLift, SuppressionReason
+from subscribers.models import AGREED, Channel, ConsentKind, SuppressionLift, SuppressionReason
 from subscribers.pending_requests import PENDING_REQUEST
 from subscribers.people import SUBSCRIBER, Person
 from subscribers.rights import holds
@@ -23,7 +23,6 @@ from subscribers.rights.holders import holders_of
 from subscribers.suppression import NewSuppression
 
 LIFT = table(SuppressionLift)
-_AGREED = (ConsentKind.GRANTED, ConsentKind.REQUESTED)
 
 
 class PeopleWhoLeft(ExpiredRows):
@@ -38,7 +37,7 @@ class PeopleWhoLeft(ExpiredRows):
 
     def __init__(self, before: datetime, now: datetime, is_busy: ColumnElement[bool] | None = None) -> None:
         of_person = CONSENT.c.subscriber_id == SUBSCRIBER.c.id
-        stands = exists().where(of_person, CONSENT.c.state.in_(_AGREED))
+        stands = exists().where(of_person, CONSENT.c.state.in_(AGREED))
         recent = exists().where(of_person, CONSENT.c.since > before)
         super().__init__(
             "people_who_left",
@@ -92,7 +91,7 @@ class HeldErasures(ExpiredRows):
     """
 
     def __init__(self, hasher: AddressHasher, now: datetime) -> None:
-        agreed = exists().where(CONSENT.c.subscriber_id == SUBSCRIBER.c.id, CONSENT.c.state.in_(_AGREED))
+        agreed = exists().where(CONSENT.c.subscriber_id == SUBSCRIBER.c.id, CONSENT.c.state.in_(AGREED))
         asked = holds.has_erasure_request(SUBSCRIBER.c.id)
         held = holds.stands(SUBSCRIBER.c.id, now)
         super().__init__("held_erasures", SUBSCRIBER.c.id, and_(asked, not_(held), not_(agreed)))

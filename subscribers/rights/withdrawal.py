@@ -10,11 +10,9 @@ from sqlalchemy import Connection
 from subscribers import ledger, suppression
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import DAMAGE_ERRORS, NewEvent
-from subscribers.models import Channel, ConsentKind, SuppressionReason
+from subscribers.models import AGREED, Channel, ConsentKind, SuppressionReason
 from subscribers.people import Person
 from subscribers.rights.access import KEEP_OPT_OUT, find
-
-AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
 
 
 def withdraw(

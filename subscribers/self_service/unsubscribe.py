@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from mailer.database import AnyOf, Prepared, savepoint, table
 from subscribers import ledger, suppression
 from subscribers.ledger import DAMAGE_ERRORS, REPEATED_AFTER, ConsentStatus, NewEvent, status_after
-from subscribers.models import Channel, ConsentKind, Subscriber, Suppression, SuppressionReason
+from subscribers.models import AGREED, Channel, ConsentKind, Subscriber, Suppression, SuppressionReason
 from subscribers.self_service.links import Target
 from subscribers.topic import parse_topic
 
@@ -92,7 +92,7 @@ class _Applied:
 
 def subscription_of(status: ConsentStatus | None, contact: Contact | None) -> Subscription:
     """Whether the person of a link is on the list."""
-    agreed = status is not None and status.state in {ConsentKind.GRANTED, ConsentKind.REQUESTED}
+    agreed = status is not None and status.state in AGREED
     return Subscription.ON if agreed and contact is not None else Subscription.OFF
 
 
