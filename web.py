@@ -37,9 +37,8 @@ from subscribers.web import (
     COUNTED,
     PRIVACY_PATH,
     ConfirmEndpoint,
-    Desk,
     OwnDataEndpoint,
-    Preferences,
+    PageServices,
     PrivacyNoticeEndpoint,
     SignUpEndpoint,
     UnsubscribeEndpoint,
@@ -102,17 +101,8 @@ class Application:
         own_notice = f"{urlsplit(settings.public_url).path}{PRIVACY_PATH}"
         brand = replace(self._brand, privacy_url=self._brand.privacy_url or own_notice)
         pages = Pages(brand, settings.templates_dir)
-        self._desk = Desk(self._database, pages, key_source(settings), settings)
-        self._unsubscribe = UnsubscribeEndpoint(
-            self._database,
-            self._commits,
-            pages,
-            self.metrics,
-            keys=key_source(settings),
-            public_url=settings.public_url,
-            locale=settings.locale,
-            preferences=Preferences(self._desk, self._commits),
-        )
+        self._services = PageServices(self._database, pages, key_source(settings), settings)
+        self._unsubscribe = UnsubscribeEndpoint(self._services, self._commits, self.metrics)
         self._notice = PrivacyNoticeEndpoint(
             self._database,
             NoticePage(brand, own_notice, settings.templates_dir),
@@ -127,9 +117,9 @@ class Application:
         """At the root, and below the path of `public_url` for a reverse proxy that does not take it off."""
         public: list[BaseRoute] = [
             self._unsubscribe.route,
-            OwnDataEndpoint(self._desk).route,
-            ConfirmEndpoint(self._desk).route,
-            SignUpEndpoint(self._desk).route,
+            OwnDataEndpoint(self._services).route,
+            ConfirmEndpoint(self._services).route,
+            SignUpEndpoint(self._services).route,
             self._api.route,
             ledger_key_route(self._outside.signer),
             *self._notice.routes,

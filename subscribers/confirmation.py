@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from mailer.errors import Refused
 from subscribers import ledger, pending_requests, people, rights
-from subscribers.address import AddressHasher, EmailAddress, normalise
+from subscribers.address import AddressHasher, normalise
 from subscribers.intake import Applicant, Decision, Evidence, admit
 from subscribers.models import Channel
 from subscribers.pending_requests import LinkTarget, RequestKind, StoredRequest
@@ -53,8 +53,7 @@ def confirm(connection: Connection, target: LinkTarget, hasher: AddressHasher, n
         return Confirmation(ConfirmationResult.OVER)
     if request.kind is RequestKind.NEW_ADDRESS:
         return _change_address(connection, request, person, hasher, now)
-    address = EmailAddress(person.email, person.email_normalised)
-    applicant = Applicant(0, Names(), address, person.hashed, now)
+    applicant = Applicant(0, Names(), person.address, person.hashed, now)
     return _admit(connection, request, applicant, Channel.PAGE, hasher)
 
 
@@ -93,7 +92,7 @@ def _change_address(
     try:
         rights.rectify(
             connection,
-            EmailAddress(person.email, person.email_normalised),
+            person.address,
             Correction(email=normalise(request.stated.email)),
             hasher=hasher,
             source="confirmed by the link in a mail to the new address",

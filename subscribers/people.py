@@ -52,6 +52,11 @@ class Person:
     nonce: bytes
     created_at: datetime
 
+    @property
+    def address(self) -> EmailAddress:
+        """The address, with its normalised spelling."""
+        return EmailAddress(self.email, self.email_normalised)
+
 
 class OnFile(NamedTuple):
     """A person who was just added: their id, and the ledger's commitment to them."""

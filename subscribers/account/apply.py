@@ -203,7 +203,7 @@ class AccountRequests:
         for topic in topics:
             rights.withdraw(
                 connection,
-                _address(person),
+                person.address,
                 topic,
                 hasher=self.hasher,
                 source=request.source,
@@ -228,7 +228,7 @@ class AccountRequests:
         try:
             changed = rights.rectify(
                 connection,
-                _address(person),
+                person.address,
                 request.correction,
                 hasher=self.hasher,
                 source=request.source,
@@ -246,7 +246,7 @@ class AccountRequests:
         if person is None:
             self._date_suppression(connection, request.who, now, now)
             return _Done(not_on_file(request.who), None)
-        address, source = _address(person), request.source
+        address, source = person.address, request.source
         held = rights.erase(
             connection, address, hasher=self.hasher, source=source, now=now, channel=Channel.API
         )
@@ -267,10 +267,6 @@ class AccountRequests:
         """Somebody who is not on file says no again: no older consent may bring them back."""
         if isinstance(who, EmailAddress):
             suppression.date_later(connection, self.hasher, {who.key: at}, now, channel=Channel.API)
-
-
-def _address(person: Person) -> EmailAddress:
-    return EmailAddress(person.email, person.email_normalised)
 
 
 def _runs(submissions: Sequence[SubmittedRequest], indexes: Sequence[int]) -> list[list[int]]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from subscribers import pending_requests, service_mails
 from subscribers.pending_requests import RequestKind
-from subscribers.people import SUBSCRIBER
-from subscribers.self_service import Target
+from subscribers.self_service import Target, preferences
 from templates.service_mail import ServiceMailKind
 
 AT_MOST_EACH, A_DAY = timedelta(hours=1), 3
@@ -21,18 +20,9 @@ def request_link(connection: Connection, target: Target, now: datetime) -> bool:
     At most one an hour and three a day. None where the address of the unsubscribe link is no longer on file.
     Needs a writing transaction. Of two requests at once one waits for the other.
     """
-    on_file = (
-        select(SUBSCRIBER.c.id)
-        .where(
-            SUBSCRIBER.c.id == target.subscriber_id,
-            SUBSCRIBER.c.address_hash == target.address.hash,
-        )
-        .with_for_update()
-    )
-    person_id = connection.execute(on_file).scalar_one_or_none()
-    if person_id is None:
+    if not preferences.owner_is_on_file(connection, target, lock=True):
         return False
-    kind = RequestKind.OWN_DATA
+    kind, person_id = RequestKind.OWN_DATA, target.subscriber_id
     earlier = pending_requests.request_times(connection, person_id, kind, now - timedelta(days=1))
     if len(earlier) >= A_DAY or (earlier and earlier[0] > now - AT_MOST_EACH):
         return False

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from mailer.errors import InvalidInput
 from subscribers import pending_requests, rights, service_mails
-from subscribers.address import AddressHasher, EmailAddress, normalise
+from subscribers.address import AddressHasher, normalise
 from subscribers.models import Channel
 from subscribers.own_data.forms import Act
 from subscribers.pending_requests import RequestedPerson, RequestKind
@@ -71,7 +71,7 @@ def perform(
         case Act.ERASE:
             if fields.get("sure") != "yes":
                 return Performed(Notice.NOT_CHECKED)
-            address = _address(person)
+            address = person.address
             held = rights.erase(
                 connection, address, hasher=hasher, source=SOURCE, now=now, channel=Channel.PAGE
             )
@@ -91,7 +91,7 @@ def _correct_names(
         return Performed(Notice.BAD_NAME)
     changed = rights.rectify(
         connection,
-        _address(person),
+        person.address,
         Correction(names.get("salutation"), names.get("first_name"), names.get("surname")),
         hasher=hasher,
         source=SOURCE,
@@ -124,7 +124,3 @@ def _ask_new_address(
     service_mails.enqueue(connection, ServiceMailKind.ADDRESS_NOTICE, number, now)
     service_mails.enqueue(connection, ServiceMailKind.NEW_ADDRESS, number, now)
     return Performed(Notice.ADDRESS_ASKED)
-
-
-def _address(person: Person) -> EmailAddress:
-    return EmailAddress(person.email, person.email_normalised)

@@ -10,7 +10,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+from subscribers.rights.spreadsheet import without_formula
 
 
 class ExportFormat(StrEnum):
@@ -56,7 +56,7 @@ def _rows(name: str, value: Any) -> Iterator[tuple[str, int | str, str, Any]]:
 
 def _cell(value: Any) -> str:
     text = "" if value is None else str(_plain(value) if isinstance(value, date) else value)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    return without_formula(text)
 
 
 def _plain(value: object) -> str:

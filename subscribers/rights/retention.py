@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, false, not_, or_
 from mailer.database import AnyOf, table
 from mailer.retention import ExpiredRows
 from subscribers import former_people, ledger, people, suppression
-from subscribers.address import AddressHasher, EmailAddress
+from subscribers.address import AddressHasher
 from subscribers.former_people import FORMER
 from subscribers.ledger import CONSENT, EVERY_TOPIC, NewEvent
 from subscribers.models import AGREED, Channel, ConsentKind, SuppressionLift, SuppressionReason
@@ -103,11 +103,10 @@ class HeldErasures(ExpiredRows):
         ledger.lock(connection)
         rows = connection.execute(select(SUBSCRIBER).where(AnyOf(self.key, keys), self.condition)).all()
         for person in map(people.person_from_row, rows):
-            address = EmailAddress(person.email, person.email_normalised)
             channel = Channel.RETENTION
             erase(
                 connection,
-                address,
+                person.address,
                 hasher=self._hasher,
                 source="end of a hold",
                 now=self._now,

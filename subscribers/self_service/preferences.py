@@ -31,9 +31,9 @@ class TopicChoice:
 def choices(connection: Connection, target: Target, offered: Sequence[str]) -> list[TopicChoice]:
     """The topics of the settings, in their order, then the others that the person agreed to.
 
-    None where the link's address is not on file or gets no mail, or where the consents can't be read.
+    Empty where the link's address is not on file or gets no mail, or where the consents can't be read.
     """
-    if not _owner_is_on_file(connection, target):
+    if not owner_is_on_file(connection, target):
         return []
     if suppression.since_by_hash(connection, target.address.hash) is not None:
         return []
@@ -55,7 +55,7 @@ def request_topic(connection: Connection, target: Target, topic: str, wording: s
     `wording` is the text that they agree to. At most MAILS_A_DAY. None where the address of the link is no longer on
     file, or the person objected. Needs a writing transaction.
     """
-    if not _owner_is_on_file(connection, target, lock=True):
+    if not owner_is_on_file(connection, target, lock=True):
         return False
     statuses = ledger.statuses(connection, [target.subscriber_id])
     status = statuses.get((target.subscriber_id, topic))
@@ -81,7 +81,7 @@ def _can_turn_on(state: ConsentKind | None, topic: str, offered: Collection[str]
     return topic in offered and state not in {ConsentKind.GRANTED, ConsentKind.OBJECTED}
 
 
-def _owner_is_on_file(connection: Connection, target: Target, *, lock: bool = False) -> bool:
+def owner_is_on_file(connection: Connection, target: Target, *, lock: bool = False) -> bool:
     """Whether the link's address is still the subscriber's. `lock` makes a second request wait for this one."""
     found = select(SUBSCRIBER.c.id).where(
         SUBSCRIBER.c.id == target.subscriber_id, SUBSCRIBER.c.address_hash == target.address.hash

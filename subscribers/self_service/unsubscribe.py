@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from itertools import accumulate
 from typing import TypeAlias, assert_never
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from mailer.database import AnyOf, Prepared, savepoint, table
+from mailer.database import savepoint
 from subscribers import ledger, suppression
 from subscribers.ledger import DAMAGE_ERRORS, REPEATED_AFTER, ConsentStatus, NewEvent, status_after
-from subscribers.models import AGREED, Channel, ConsentKind, Subscriber, Suppression, SuppressionReason
+from subscribers.models import AGREED, Channel, ConsentKind, SuppressionReason
+from subscribers.self_service.contacts import Contact, find_contacts, leads_to
 from subscribers.self_service.links import Target
 from subscribers.topic import parse_topic
 
@@ -57,15 +58,6 @@ class Resubscribe:
 
 _OfOneTopic: TypeAlias = Withdrawal | Resubscribe
 Request: TypeAlias = _OfOneTopic | WithdrawalFromAll
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """The subscriber of a link. `is_suppressed`: the address gets no mail, although consents are granted."""
-
-    email: str
-    address_hash: str
-    is_suppressed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +107,8 @@ def apply_requests(connection: Connection, requests: Sequence[Request], now: dat
 
 def look_up(connection: Connection, target: Target) -> View:
     """The data of the page of `target`."""
-    contact = _find_contacts(connection, {target.subscriber_id}).get(target.subscriber_id)
-    if not _leads_to(target, contact):
+    contact = find_contacts(connection, {target.subscriber_id}).get(target.subscriber_id)
+    if not leads_to(target, contact):
         is_off = target.is_nobody or suppression.since_by_hash(connection, target.address.hash) is not None
         return View(Subscription.OFF if is_off else Subscription.ON)
     try:
@@ -129,7 +121,7 @@ def look_up(connection: Connection, target: Target) -> View:
 def _apply(connection: Connection, requests: Sequence[Request], now: datetime) -> list[View]:
     ledger.lock(connection)
     ids = {request.target.subscriber_id for request in requests}
-    contacts = _find_contacts(connection, ids)
+    contacts = find_contacts(connection, ids)
     before = ledger.statuses(connection, ids)
     expanded = [_by_topic(request, before) for request in requests]
     views = _apply_each(connection, [one for each in expanded for one in each], contacts, before, now)
@@ -165,7 +157,7 @@ def _apply_each(
         key = target.subscriber_id, target.topic
         contact, status = contacts.get(target.subscriber_id), statuses.get(key)
         event = None
-        if _leads_to(target, contact):
+        if leads_to(target, contact):
             event = _event_for(connection, request, status, contact, now, newest=newest.get(key))
         elif isinstance(request, Withdrawal) and not target.is_nobody:
             _suppress(connection, target, request.channel, now)
@@ -247,7 +239,7 @@ def _can_undo(connection: Connection, entry_id: int, now: datetime) -> bool:
 def _view(connection: Connection, applied: _Applied, appended: ledger.Appended, now: datetime) -> View:
     request, contact, index = applied.request, applied.contact, applied.index
     target = request.target
-    if contact is None or not _leads_to(target, contact):
+    if contact is None or not leads_to(target, contact):
         return View(Subscription.OFF)
     key = target.subscriber_id, target.topic
     on_page = isinstance(request, Withdrawal) and request.channel is Channel.PAGE
@@ -260,11 +252,6 @@ def _view(connection: Connection, applied: _Applied, appended: ledger.Appended, 
         entry_id = status.event_id if index is None else appended.first_entry_id + index
         undoable_entry_id = entry_id if index is not None or _can_undo(connection, entry_id, now) else None
     return View(subscription, contact.email, undoable_entry_id)
-
-
-def _leads_to(target: Target, contact: Contact | None) -> bool:
-    """Whether the link's address is the subscriber's, and not one that they had before."""
-    return contact is not None and contact.address_hash == target.address.hash
 
 
 def _suppress(connection: Connection, target: Target, channel: Channel, now: datetime) -> None:
@@ -300,24 +287,3 @@ def _withdraw_from_damaged(
     except DAMAGE_ERRORS:
         return False
     return True
-
-
-def _find_contacts(connection: Connection, ids: Collection[int]) -> dict[int, Contact]:
-    rows = _CONTACTS.rows(connection, {"subscribers": list(ids)})
-    return {
-        subscriber_id: Contact(email, address_hash, bool(is_suppressed))
-        for subscriber_id, email, address_hash, is_suppressed in rows
-    }
-
-
-_SUBSCRIBER, _SUPPRESSION = table(Subscriber), table(Suppression)
-_CONTACTS = Prepared(
-    select(
-        _SUBSCRIBER.c.id,
-        _SUBSCRIBER.c.email,
-        _SUBSCRIBER.c.address_hash,
-        _SUPPRESSION.c.address_hash.is_not(None).label("is_suppressed"),
-    )
-    .outerjoin(_SUPPRESSION, _SUPPRESSION.c.address_hash == _SUBSCRIBER.c.address_hash)
-    .where(AnyOf(_SUBSCRIBER.c.id, "subscribers"))
-)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from subscribers.web.answers import ROBOTS, Desk
+from subscribers.web.answers import ROBOTS, PageServices
 from subscribers.web.confirm import ConfirmEndpoint
 from subscribers.web.ledger_key import ledger_key_route
 from subscribers.web.own_data import OwnDataEndpoint
-from subscribers.web.preferences import Preferences
 from subscribers.web.privacy_notice import PATH as PRIVACY_PATH
 from subscribers.web.privacy_notice import PrivacyNoticeEndpoint
 from subscribers.web.signup import SignUpEndpoint
@@ -24,9 +23,8 @@ __all__ = [
     "UNKNOWN_LINK",
     "UNKNOWN_LINK_STATUS",
     "ConfirmEndpoint",
-    "Desk",
     "OwnDataEndpoint",
-    "Preferences",
+    "PageServices",
     "PrivacyNoticeEndpoint",
     "SignUpEndpoint",
     "UnsubscribeEndpoint",

@@ -10,17 +10,22 @@ from functools import cached_property
 from typing import TypeVar
 
 from sqlalchemy import Connection
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from mailer.config import KeySource, Settings
 from mailer.database import Clock, Database, in_thread, installation_id
 from mailer.errors import MailerError, TryAgainLater
 from subscribers.address import AddressHasher
+from subscribers.self_service import InvalidToken, NewerKey
+from subscribers.signed_tokens import UnknownToken
+from subscribers.web.form import UnreadableForm
 from templates.language import Locale
 from templates.page import Page, Pages
 
 ANSWER_SECONDS = 20
 RETRY_SECONDS = 120
+NEW_KEY_RETRY_SECONDS = 2
+INVALID_LINK_STATUS = 404
 THREADS_FOR_WRITES = 3
 """Fewer than the event loop's threads, of which there are at least five: the others stay free for reads."""
 
@@ -46,12 +51,14 @@ def page_headers(pages: Pages) -> dict[str, str]:
     }
 
 
-class Desk:
+class PageServices:
     """Reads, writes and answers for the endpoints of one application."""
 
     def __init__(self, database: Database, pages: Pages, keys: KeySource, settings: Settings) -> None:
         self.database, self.pages, self.keys, self.settings = database, pages, keys, settings
         self._headers = page_headers(pages)
+        self._installation: str | None = None
+        self._reading_installation = asyncio.Lock()  # the first visitor reads it; the others wait for that
         self._writes = 0
         self._threads = asyncio.Semaphore(THREADS_FOR_WRITES)
 
@@ -59,18 +66,25 @@ class Desk:
     def _clock(self) -> Clock:
         return self.database.clock()
 
-    @cached_property
-    def installation(self) -> str:
-        """The installation's id; reading it needs the database."""
-        with self.database.read() as connection:
-            return installation_id(connection)
+    async def installation(self) -> str:
+        """The installation's id. Raises MailerError or TimeoutError."""
+        if self._installation is None:
+            async with asyncio.timeout(ANSWER_SECONDS), self._reading_installation:
+                self._installation = self._installation or await self._read_installation()
+        return self._installation
 
-    async def prepare(self) -> str:
-        """The installation's id, read in a thread at the first request."""
-        if "installation" in self.__dict__:
-            return self.installation
+    async def _read_installation(self) -> str:
+        async with self.database.session() as session:
+            connection = await session.connection()
+            return await connection.run_sync(installation_id)
+
+    async def now(self) -> datetime:
+        """The present moment. The first look at the clock may need the database. Raises MailerError or TimeoutError."""
         async with asyncio.timeout(ANSWER_SECONDS):
-            return await in_thread(lambda: self.installation)
+            return await in_thread(self._read_clock)
+
+    def _read_clock(self) -> datetime:
+        return self._clock()
 
     def hasher(self) -> AddressHasher:
         """Hashes addresses with the current keys."""
@@ -125,18 +139,37 @@ class Desk:
         """The answer with this HTML."""
         return HTMLResponse(html, status, self._headers | {"Content-Language": locale})
 
+    def text(self, text: str) -> Response:
+        """The answer with plain text."""
+        return PlainTextResponse(text, headers=self._headers)
+
     def file(self, content: str, media_type: str, name: str) -> Response:
         """The answer with a file to save."""
         disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(content, headers=self._headers | disposition, media_type=media_type)
 
-    def put_off(self, error: MailerError | TimeoutError, locale: Locale, what: str) -> Response:
-        """The answer where the database is away: try again. `what` is for the log, and names nobody."""
-        reason = error.message if isinstance(error, MailerError) else "The database takes too long."
-        log.warning("%s is put off: %s", what, reason)
+    def failure(
+        self, error: UnreadableForm | MailerError | TimeoutError, locale: Locale, what: str
+    ) -> Response:
+        """The answer to an invalid link or form; or, where the database is away, to try again.
+
+        `what` is for the log, and names nobody.
+        """
+        match error:
+            case InvalidToken() | UnknownToken():
+                return self.page(Page.INVALID_LINK, locale, status=INVALID_LINK_STATUS)
+            case UnreadableForm():
+                return self.page(Page.BAD_REQUEST, locale, status=400)
+        log.warning("%s is put off: %s", what, reason_of(error))
         response = self.page(Page.UNAVAILABLE, locale, status=503)
-        response.headers["Retry-After"] = str(RETRY_SECONDS)
+        seconds = NEW_KEY_RETRY_SECONDS if isinstance(error, NewerKey) else RETRY_SECONDS
+        response.headers["Retry-After"] = str(seconds)
         return response
+
+
+def reason_of(error: MailerError | TimeoutError) -> str:
+    """Why the database gave no answer, for the log."""
+    return error.message if isinstance(error, MailerError) else "The database takes too long."
 
 
 def chosen(form: Mapping[str, str], action: str) -> bool:

@@ -16,9 +16,8 @@ from subscribers.address import normalise
 from subscribers.confirmation import CONFIRMED_KINDS, Confirmation, ConfirmationResult, confirm
 from subscribers.pending_requests import LinkTarget, RequestKind, RequestLinks, StoredRequest
 from subscribers.people import Names
-from subscribers.signed_tokens import UnknownToken
 from subscribers.topic import title_of
-from subscribers.web.answers import LARGEST_BODY, Desk, chosen
+from subscribers.web.answers import LARGEST_BODY, PageServices, chosen
 from subscribers.web.form import UnreadableForm, read_form
 from subscribers.web.own_data import OVER_STATUS
 from templates.language import Locale
@@ -28,8 +27,8 @@ from templates.page import Page
 class ConfirmEndpoint:
     """Answers ``/confirm/<token>``."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, services: PageServices) -> None:
+        self._services = services
 
     @property
     def route(self) -> Route:
@@ -44,53 +43,49 @@ class ConfirmEndpoint:
 
     async def answer(self, request: Request) -> Response:
         """The page, or the answer to its button."""
-        desk = self._desk
-        locale: Locale = desk.settings.locale
+        services = self._services
+        locale: Locale = services.settings.locale
         try:
-            links = RequestLinks(desk.keys, await desk.prepare(), desk.settings.public_url)
+            links = RequestLinks(services.keys, await services.installation(), services.settings.public_url)
             target = links.read(request.path_params["token"], CONFIRMED_KINDS)
             locale = target.locale
             if request.method != "POST":
                 return await self._ask(target)
             if not chosen(await read_form(request), "confirm"):
-                return desk.page(Page.BAD_REQUEST, locale, status=400)
+                return services.page(Page.BAD_REQUEST, locale, status=400)
             return await self._confirm(target)
-        except UnknownToken:
-            return desk.page(Page.INVALID_LINK, locale, status=404)
-        except UnreadableForm:
-            return desk.page(Page.BAD_REQUEST, locale, status=400)
-        except (MailerError, TimeoutError) as error:
-            return desk.put_off(error, locale, "A confirmation")
+        except (UnreadableForm, MailerError, TimeoutError) as error:
+            return services.failure(error, locale, "A confirmation")
 
     async def _ask(self, target: LinkTarget) -> Response:
-        found, names = await self._desk.read(lambda connection, now: _find(connection, target, now))
+        found, names = await self._services.read(lambda connection, now: _find(connection, target, now))
         if found is None:
-            return self._desk.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
+            return self._services.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
         if target.kind is RequestKind.NEW_ADDRESS:
-            return self._desk.page(Page.CONFIRM_ADDRESS, target.locale)
-        return self._desk.page(
+            return self._services.page(Page.CONFIRM_ADDRESS, target.locale)
+        return self._services.page(
             Page.CONFIRM_CONSENT,
             target.locale,
-            topic=title_of(self._desk.settings.topics, found.topic, target.locale),
+            topic=title_of(self._services.settings.topics, found.topic, target.locale),
             quoted=found.wording,
             person=" ".join(name for name in names if name),
         )
 
     async def _confirm(self, target: LinkTarget) -> Response:
         def act(connection: Connection, now: datetime) -> Confirmation:
-            return confirm(connection, target, self._desk.hasher(), now)
+            return confirm(connection, target, self._services.hasher(), now)
 
-        done = await self._desk.write(act)
+        done = await self._services.write(act)
         if done.former is not None:
-            await in_thread(rights.erase_on_disk, self._desk.database, done.former)
+            await in_thread(rights.erase_on_disk, self._services.database, done.former)
         match done.result:
             case ConfirmationResult.OVER:
-                return self._desk.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
+                return self._services.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
             case ConfirmationResult.ADDRESS_TAKEN:
-                return self._desk.page(Page.ADDRESS_TAKEN, target.locale, status=409)
+                return self._services.page(Page.ADDRESS_TAKEN, target.locale, status=409)
         if target.kind is RequestKind.NEW_ADDRESS:
-            return self._desk.page(Page.ADDRESS_CONFIRMED, target.locale)
-        return self._desk.page(Page.CONSENT_CONFIRMED, target.locale)
+            return self._services.page(Page.ADDRESS_CONFIRMED, target.locale)
+        return self._services.page(Page.CONSENT_CONFIRMED, target.locale)
 
 
 def _find(connection: Connection, target: LinkTarget, now: datetime) -> tuple[StoredRequest | None, Names]:

@@ -18,14 +18,13 @@ from starlette.routing import Route
 from mailer.database import in_thread
 from mailer.errors import MailerError
 from subscribers import ledger, own_data, pending_requests, people, rights
-from subscribers.address import EmailAddress
 from subscribers.own_data import Act, ExportFormat, Form, FormTokens, Notice, overview, perform
 from subscribers.own_data.forms import LIFETIME
 from subscribers.pending_requests import LinkTarget, RequestKind, RequestLinks
 from subscribers.people import Person
 from subscribers.rights import SubjectRecord
 from subscribers.signed_tokens import UnknownToken
-from subscribers.web.answers import LARGEST_BODY, Desk, chosen
+from subscribers.web.answers import LARGEST_BODY, PageServices, chosen
 from subscribers.web.form import UnreadableForm, read_form
 from templates.language import Locale
 from templates.own_data_page import OwnData
@@ -51,8 +50,8 @@ class _Acted(NamedTuple):
 class OwnDataEndpoint:
     """Answers ``/me/<token>``."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, services: PageServices) -> None:
+        self._services = services
 
     @property
     def route(self) -> Route:
@@ -63,34 +62,30 @@ class OwnDataEndpoint:
 
     async def answer(self, request: Request) -> Response:
         """The page, or the answer to one of its forms."""
-        desk, token = self._desk, request.path_params["token"]
-        locale: Locale = desk.settings.locale
+        services, token = self._services, request.path_params["token"]
+        locale: Locale = services.settings.locale
         try:
-            installation = await desk.prepare()
-            links = RequestLinks(desk.keys, installation, desk.settings.public_url)
+            installation = await services.installation()
+            links = RequestLinks(services.keys, installation, services.settings.public_url)
             target = links.read(token, {RequestKind.OWN_DATA})
             locale = target.locale
             if request.method != "POST":
                 return await self._ask(target)
             form = await read_form(request)
-            tokens = FormTokens(desk.keys, installation, token)
+            tokens = FormTokens(services.keys, installation, token)
             if chosen(form, "open"):
                 return await self._open(target, tokens)
             return await self._act(target, tokens, form)
-        except UnknownToken:
-            return desk.page(Page.INVALID_LINK, locale, status=404)
-        except UnreadableForm:
-            return desk.page(Page.BAD_REQUEST, locale, status=400)
-        except (MailerError, TimeoutError) as error:
-            return desk.put_off(error, locale, "A request of the page with own data")
+        except (UnreadableForm, MailerError, TimeoutError) as error:
+            return services.failure(error, locale, "A request of the page with own data")
 
     async def _ask(self, target: LinkTarget) -> Response:
-        found = await self._desk.read(
+        found = await self._services.read(
             lambda connection, now: pending_requests.find_linked(connection, target, now)
         )
         if found is None:
-            return self._desk.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
-        return self._desk.page(Page.OWN_DATA_OPEN, target.locale)
+            return self._services.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
+        return self._services.page(Page.OWN_DATA_OPEN, target.locale)
 
     async def _open(self, target: LinkTarget, tokens: FormTokens) -> Response:
         """Spend the link and show the page."""
@@ -104,30 +99,29 @@ class OwnDataEndpoint:
                 return None
             return person, self._record(connection, person), now + LIFETIME
 
-        opened = await self._desk.write(spend)
+        opened = await self._services.write(spend)
         if opened is None:
-            return self._desk.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
+            return self._services.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
         person, record, expires_at = opened
         return self._show(record, target.locale, self._forms(tokens, person, expires_at))
 
     async def _act(self, target: LinkTarget, tokens: FormTokens, fields: Mapping[str, str]) -> Response:
         """Carry out a form, or return a file."""
-        now = await self._desk.read(lambda _connection, now: now)
         try:
-            form = tokens.read(fields.get("form", ""), now)
+            form = tokens.read(fields.get("form", ""), await self._services.now())
         except UnknownToken:
-            return self._desk.page(Page.FORM_OVER, target.locale, status=OVER_STATUS)
+            return self._services.page(Page.FORM_OVER, target.locale, status=OVER_STATUS)
         if form.act is Act.EXPORT:
             return await self._export(form, fields.get("format", ""), target.locale)
-        acted = await self._desk.write(
+        acted = await self._services.write(
             lambda connection, now: self._perform(connection, form, fields, target.locale, now)
         )
         if acted is None:
-            return self._desk.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
+            return self._services.page(Page.LINK_OVER, target.locale, status=OVER_STATUS)
         if acted.former is not None:
-            await in_thread(rights.erase_on_disk, self._desk.database, acted.former)
+            await in_thread(rights.erase_on_disk, self._services.database, acted.former)
         if acted.record is None:
-            return self._desk.page(Page.ERASED, target.locale)
+            return self._services.page(Page.ERASED, target.locale)
         forms = self._forms(tokens, acted.record.person, form.expires_at)
         return self._show(acted.record, target.locale, forms, acted.notice.value)
 
@@ -139,7 +133,7 @@ class OwnDataEndpoint:
         if person is None:
             return None
         done = perform(
-            connection, form.act, person, fields, hasher=self._desk.hasher(), locale=locale, now=now
+            connection, form.act, person, fields, hasher=self._services.hasher(), locale=locale, now=now
         )
         remaining = people.get(connection, form.subscriber_id)
         record = self._record(connection, remaining) if remaining is not None else None
@@ -155,18 +149,18 @@ class OwnDataEndpoint:
             person = _owner(connection, form)
             return self._record(connection, person) if person is not None else None
 
-        record = await self._desk.read(find)
+        record = await self._services.read(find)
         if record is None:
-            return self._desk.page(Page.LINK_OVER, locale, status=OVER_STATUS)
+            return self._services.page(Page.LINK_OVER, locale, status=OVER_STATUS)
         match chosen_format:
             case ExportFormat.JSON:
                 content = own_data.to_json(rights.export_values(record))
             case ExportFormat.CSV:
                 content = own_data.to_csv(rights.export_values(record))
             case ExportFormat.HTML:
-                content = self._desk.pages.render_own_data(self._overview(record, locale), locale)
+                content = self._services.pages.render_own_data(self._overview(record, locale), locale)
         media_type, ending = _FILES[chosen_format]
-        return self._desk.file(content, media_type, f"{_FILE_NAMES[locale]}.{ending}")
+        return self._services.file(content, media_type, f"{_FILE_NAMES[locale]}.{ending}")
 
     @staticmethod
     def _forms(tokens: FormTokens, person: Person, expires_at: datetime) -> dict[str, str]:
@@ -177,16 +171,15 @@ class OwnDataEndpoint:
         self, record: SubjectRecord, locale: Locale, forms: Mapping[str, str], notice: str = ""
     ) -> Response:
         shown = self._overview(record, locale)
-        html = self._desk.pages.render_own_data(shown, locale, forms=forms, notice=notice)
-        return self._desk.html(html, locale)
+        html = self._services.pages.render_own_data(shown, locale, forms=forms, notice=notice)
+        return self._services.html(html, locale)
 
     def _overview(self, record: SubjectRecord, locale: Locale) -> OwnData:
-        settings = self._desk.settings
+        settings = self._services.settings
         return overview(record, locale, settings.topics, settings.tz)
 
     def _record(self, connection: Connection, person: Person) -> SubjectRecord:
-        address = EmailAddress(person.email, person.email_normalised)
-        return rights.look_up(connection, address, self._desk.hasher())
+        return rights.look_up(connection, person.address, self._services.hasher())
 
 
 def _owner(connection: Connection, form: Form) -> Person | None:

@@ -17,7 +17,7 @@ from subscribers.own_data import request_link
 from subscribers.self_service import Target, View, Withdrawal, WithdrawalFromAll, preferences, unsubscribe
 from subscribers.self_service.preferences import TopicChoice
 from subscribers.topic import is_topic, parse_topic, title_of, wording_of
-from subscribers.web.answers import Desk
+from subscribers.web.answers import PageServices, reason_of
 from subscribers.web.form import UnreadableForm
 from templates.language import Locale
 from templates.page import ShownChoice
@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 class Preferences:
     """The choices of the person of a link. Where the settings name no topics there are none."""
 
-    def __init__(self, desk: Desk, commits: GroupCommit[unsubscribe.Request, View]) -> None:
-        self._desk, self._commits = desk, commits
-        self._topics = desk.settings.topics
+    def __init__(self, services: PageServices, commits: GroupCommit[unsubscribe.Request, View]) -> None:
+        self._services, self._commits = services, commits
+        self._topics = services.settings.topics
 
     def title(self, topic: str, locale: Locale) -> str:
         """The title of a topic."""
@@ -47,14 +47,13 @@ class Preferences:
             async with asyncio.timeout(CHOICES_SECONDS):
                 found = await self._read(target)
         except (MailerError, TimeoutError) as error:
-            reason = error.message if isinstance(error, MailerError) else "The database takes too long."
-            log.warning("An unsubscribe page is shown without topics: %s", reason)
+            log.warning("An unsubscribe page is shown without topics: %s", reason_of(error))
             return None
         return found if len(found) > 1 or any(each.topic != target.topic for each in found) else []
 
     async def _read(self, target: Target) -> list[TopicChoice]:
         """The choices, read without the threads that other pages use."""
-        async with self._desk.database.session() as session:
+        async with self._services.database.session() as session:
             connection = await session.connection()
             return await connection.run_sync(preferences.choices, target, list(self._topics))
 
@@ -83,7 +82,7 @@ class Preferences:
             request_link(connection, target, now)
             return unsubscribe.look_up(connection, target)
 
-        return await self._desk.write(request)
+        return await self._services.write(request)
 
     async def turn_on(self, target: Target, topic: str) -> str:
         """Ask by mail whether the person wants a topic; returns its title. Raises UnreadableForm for other topics.
@@ -93,9 +92,9 @@ class Preferences:
         if topic not in self._topics:
             raise UnreadableForm
         locale = target.locale
-        default = self._desk.pages.topic_wording(locale, self.title(topic, locale))
+        default = self._services.pages.topic_wording(locale, self.title(topic, locale))
         wording = wording_of(self._topics, topic, locale) or default
-        await self._desk.write(
+        await self._services.write(
             lambda connection, now: preferences.request_topic(connection, target, topic, wording, now)
         )
         return self.title(topic, locale)

@@ -15,6 +15,7 @@ from mailer.config import Settings
 from mailer.database import Database
 from mailer.errors import MailerError, NotFound
 from subscribers.rights.notice import NoticeVersion, find_version, privacy_notice, publish, versions
+from subscribers.web.language import preferred_locale
 from templates.language import LOCALES, Locale
 from templates.notice_page import NoticePage, ShownVersion
 
@@ -57,7 +58,7 @@ class PrivacyNoticeEndpoint:
 
     async def answer(self, request: Request) -> Response:
         """The notice in force, or the version that the path names."""
-        language = request.path_params.get("language", _preferred(request, self._settings.locale))
+        language = request.path_params.get("language", preferred_locale(request, self._settings.locale))
         version = request.path_params.get("version")
         locale = next((each for each in LOCALES if each == language), None)
         if locale is None or (version is not None and not _is_number(version)):
@@ -99,16 +100,3 @@ class PrivacyNoticeEndpoint:
 
 def _is_number(written: str) -> bool:
     return written.isascii() and written.isdecimal() and len(written) <= 9
-
-
-def _preferred(request: Request, default: Locale) -> Locale:
-    """The first language of ours that the browser names (RFC 9110, section 12.5.4)."""
-    accepted = []
-    for part in request.headers.get("accept-language", "")[:500].split(","):
-        language, _, weight = part.strip().partition(";q=")
-        try:
-            accepted.append((-float(weight or 1), language.lower().partition("-")[0]))
-        except ValueError:
-            continue
-    wanted = [language for weight, language in sorted(accepted, key=lambda each: each[0]) if weight < 0]
-    return next((locale for language in wanted for locale in LOCALES if locale == language), default)

@@ -16,9 +16,10 @@ from starlette.routing import Route
 from mailer.errors import InvalidInput, MailerError
 from subscribers.intake.signup import SignUp, network_of, parse_sign_up, request_sign_up, sign_up_form
 from subscribers.topic import Topic, parse_topic
-from subscribers.web.answers import LARGEST_BODY, Desk
+from subscribers.web.answers import LARGEST_BODY, PageServices
 from subscribers.web.form import UnreadableForm, read_form
-from templates.language import LOCALES, Locale, parse_locale
+from subscribers.web.language import preferred_locale
+from templates.language import LOCALES, Locale
 from templates.page import Page
 from templates.sign_up_form import SignUpForm
 
@@ -26,8 +27,8 @@ from templates.sign_up_form import SignUpForm
 class SignUpEndpoint:
     """Answers ``/signup/<topic>``."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, services: PageServices) -> None:
+        self._services = services
 
     @property
     def route(self) -> Route:
@@ -42,36 +43,32 @@ class SignUpEndpoint:
 
     async def answer(self, request: Request) -> Response:
         """The form, or the answer to it."""
-        desk = self._desk
-        locale = _language(
-            request.query_params, request.headers.get("Accept-Language", ""), desk.settings.locale
-        )
+        services = self._services
+        locale = _named_locale(request.query_params) or preferred_locale(request, services.settings.locale)
         name = request.path_params["topic"]
-        if name not in desk.settings.sign_up.topics:
-            return desk.page(Page.INVALID_LINK, locale, status=404)
+        if name not in services.settings.sign_up.topics:
+            return services.page(Page.INVALID_LINK, locale, status=404)
         topic = parse_topic(name)
         try:
             if request.method != "POST":
                 return self._form(topic, locale)
             fields = await read_form(request)
-            locale = _language(fields, "", locale)
+            locale = _named_locale(fields) or locale
             try:
                 sign_up = parse_sign_up(fields)
             except InvalidInput as error:
                 return self._form(topic, locale, fields, error.where or "", status=422)
             await self._request(request, topic, locale, sign_up)
-            return desk.page(Page.SIGN_UP_ASKED, locale)
-        except UnreadableForm:
-            return desk.page(Page.BAD_REQUEST, locale, status=400)
-        except (MailerError, TimeoutError) as error:
-            return desk.put_off(error, locale, "A sign-up")
+            return services.page(Page.SIGN_UP_ASKED, locale)
+        except (UnreadableForm, MailerError, TimeoutError) as error:
+            return services.failure(error, locale, "A sign-up")
 
     async def _request(self, request: Request, topic: Topic, locale: Locale, sign_up: SignUp) -> None:
-        desk = self._desk
+        services = self._services
         peer = request.client.host if request.client else ""
         forwarded = request.headers.getlist("X-Forwarded-For")
-        network = network_of(peer, forwarded, desk.settings.trusted_proxies)
-        key, wording = desk.keys.current().keys[-1], self._shown(topic, locale).wording
+        network = network_of(peer, forwarded, services.settings.trusted_proxies)
+        key, wording = services.keys.current().keys[-1], self._shown(topic, locale).wording
 
         def act(connection: Connection, now: datetime) -> bool:
             return request_sign_up(
@@ -81,15 +78,15 @@ class SignUpEndpoint:
                 wording,
                 locale,
                 network=network,
-                most_an_hour=desk.settings.sign_up.most_an_hour,
+                most_an_hour=services.settings.sign_up.most_an_hour,
                 key=key,
                 now=now,
             )
 
-        await desk.write(act)
+        await services.write(act)
 
     def _shown(self, topic: Topic, locale: Locale) -> SignUpForm:
-        return sign_up_form(self._desk.settings.topics, topic, locale, self._desk.pages)
+        return sign_up_form(self._services.settings.topics, topic, locale, self._services.pages)
 
     def _form(
         self,
@@ -100,13 +97,14 @@ class SignUpEndpoint:
         *,
         status: int = 200,
     ) -> Response:
-        desk = self._desk
-        html = desk.pages.render_sign_up(self._shown(topic, locale), locale, fields=fields or {}, wrong=wrong)
-        return desk.html(html, locale, status=status)
+        services = self._services
+        html = services.pages.render_sign_up(
+            self._shown(topic, locale), locale, fields=fields or {}, wrong=wrong
+        )
+        return services.html(html, locale, status=status)
 
 
-def _language(named: Mapping[str, str], accepted: str, default: Locale) -> Locale:
-    """The language that a request names, or the first one of ours that the browser prefers."""
-    tags = [named.get("language", ""), *(part.partition(";")[0].strip()[:2] for part in accepted.split(","))]
-    found = next((tag.lower() for tag in tags if tag.lower() in LOCALES), None)
-    return parse_locale(found) if found is not None else default
+def _named_locale(fields: Mapping[str, str]) -> Locale | None:
+    """The language that a query or a form names, if it is one of ours."""
+    named = fields.get("language", "").lower()
+    return next((locale for locale in LOCALES if locale == named), None)

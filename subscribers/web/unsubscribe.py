@@ -11,18 +11,16 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from mailer.config import KeySource
-from mailer.database import Database, GroupCommit, installation_id
+from mailer.database import GroupCommit
 from mailer.errors import MailerError
 from mailer.observability import Metric, Metrics
 from subscribers.models import Channel
 from subscribers.self_service import (
     InvalidToken,
     Links,
-    NewerKey,
     Resubscribe,
     Subscription,
     Target,
@@ -32,13 +30,11 @@ from subscribers.self_service import (
     unsubscribe,
 )
 from subscribers.self_service.preferences import TopicChoice
-from subscribers.web.answers import ANSWER_SECONDS, LARGEST_BODY, RETRY_SECONDS, page_headers
+from subscribers.web.answers import ANSWER_SECONDS, INVALID_LINK_STATUS, LARGEST_BODY, PageServices
 from subscribers.web.form import UnreadableForm, read_form
 from subscribers.web.preferences import Preferences
 from templates.language import Locale
-from templates.page import Page, Pages
-
-NEW_KEY_RETRY_SECONDS = 2
+from templates.page import Page
 
 WITHDRAWALS = "mailer_withdrawals_total"
 UNDONE = "mailer_withdrawals_undone_total"
@@ -52,7 +48,7 @@ COUNTED = {
 
 # An invalid link, and its answer. `mailer doctor` requests it to check that the public URL leads here.
 UNKNOWN_LINK = "/u/doctor"
-UNKNOWN_LINK_STATUS = 404
+UNKNOWN_LINK_STATUS = INVALID_LINK_STATUS
 
 _ALL = frozenset({Page.ASK_ALL, Page.UNSUBSCRIBED_ALL})  # pages that are about no single topic
 
@@ -60,34 +56,16 @@ log = logging.getLogger(__name__)
 
 
 class UnsubscribeEndpoint:
-    """Answers ``/u/<token>``. Reads go to `database`, writes through `commits`, which groups them.
-
-    `locale` is the language for links without a language.
-    """
+    """Answers ``/u/<token>``. Withdrawals go through `commits`, which groups them."""
 
     def __init__(
-        self,
-        database: Database,
-        commits: GroupCommit[unsubscribe.Request, View],
-        pages: Pages,
-        metrics: Metrics,
-        *,
-        keys: KeySource,
-        public_url: str,
-        locale: Locale,
-        preferences: Preferences,
+        self, services: PageServices, commits: GroupCommit[unsubscribe.Request, View], metrics: Metrics
     ) -> None:
-        self._preferences = preferences
-        self._keys = keys
-        self._public_url = public_url
+        self._services = services
+        self._preferences = Preferences(services, commits)
         self._links: Links | None = None
-        self._reading_installation = asyncio.Lock()  # the first visitor reads it; the others wait for that
-        self._database = database
         self._commits = commits
-        self._pages = pages
         self._metrics = metrics
-        self._locale = locale
-        self._headers = page_headers(pages)
 
     @property
     def route(self) -> Route:
@@ -102,7 +80,7 @@ class UnsubscribeEndpoint:
 
     async def answer(self, request: Request) -> Response:
         """The page, or the answer to a POST."""
-        locale = self._locale
+        locale: Locale = self._services.settings.locale
         token = request.path_params["token"].rstrip("/")
         try:
             links = await self._get_links()
@@ -111,34 +89,19 @@ class UnsubscribeEndpoint:
             form = await read_form(request) if request.method == "POST" else None
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await (self._show(target) if form is None else self._act(links, token, target, form))
-        except InvalidToken:
-            return self._page(Page.INVALID_LINK, locale, status=UNKNOWN_LINK_STATUS)
-        except UnreadableForm:
-            return self._page(Page.BAD_REQUEST, locale, status=400)
-        except (MailerError, TimeoutError) as error:
-            reason = error.message if isinstance(error, MailerError) else "The database takes too long."
-            log.warning("An unsubscribe request is put off: %s", reason)
-            response = self._page(Page.UNAVAILABLE, locale, status=503)
-            seconds = NEW_KEY_RETRY_SECONDS if isinstance(error, NewerKey) else RETRY_SECONDS
-            response.headers["Retry-After"] = str(seconds)
-            return response
+        except (UnreadableForm, MailerError, TimeoutError) as error:
+            return self._services.failure(error, locale, "An unsubscribe request")
 
     async def _get_links(self) -> Links:
         """The links of this installation, whose id is in the database."""
         if self._links is None:
-            async with asyncio.timeout(ANSWER_SECONDS), self._reading_installation:
-                self._links = self._links or await self._read_links()
+            services = self._services
+            self._links = Links(services.keys, await services.installation(), services.settings.public_url)
         return self._links
-
-    async def _read_links(self) -> Links:
-        async with self._database.session() as session:
-            connection = await session.connection()
-            installation = await connection.run_sync(installation_id)
-        return Links(self._keys, installation, self._public_url)
 
     async def _show(self, target: Target) -> Response:
         if target.is_nobody:
-            return self._page(Page.PROOF, target.locale)
+            return self._services.page(Page.PROOF, target.locale)
         return await self._ask(target, await self._look_up(target))
 
     async def _ask(self, target: Target, view: View, notice: str = "") -> Response:
@@ -157,7 +120,7 @@ class UnsubscribeEndpoint:
         if _is_one_click(form):
             await self._submit(Withdrawal(target, Channel.ONE_CLICK))
             self._metrics.count(WITHDRAWALS, channel=Channel.ONE_CLICK.value)
-            return PlainTextResponse("Unsubscribed.\n", headers=self._headers)
+            return self._services.text("Unsubscribed.\n")
         match form.get("action"):
             case "withdraw":
                 return await self._withdraw(links, token, target)
@@ -170,8 +133,8 @@ class UnsubscribeEndpoint:
 
     def _answer_proof(self, target: Target, form: Mapping[str, str]) -> Response:
         if _is_one_click(form):
-            return PlainTextResponse("A proof or a test: nothing was changed.\n", headers=self._headers)
-        return self._page(Page.PROOF, target.locale)
+            return self._services.text("A proof or a test: nothing was changed.\n")
+        return self._services.page(Page.PROOF, target.locale)
 
     async def _withdraw(self, links: Links, token: str, target: Target) -> Response:
         view = await self._submit(Withdrawal(target, Channel.PAGE))
@@ -202,11 +165,11 @@ class UnsubscribeEndpoint:
         return self._view(Page.UNSUBSCRIBED_ALL, target, view, choices=choices or ())
 
     async def _after_choice(self, target: Target, title: str, *, on: bool) -> Response:
-        notice = self._pages.choice_notice(target.locale, title, on=on)
+        notice = self._services.pages.choice_notice(target.locale, title, on=on)
         return await self._ask(target, await self._look_up(target), notice)
 
     async def _look_up(self, target: Target) -> View:
-        async with self._database.session() as session:
+        async with self._services.database.session() as session:
             connection = await session.connection()
             return await connection.run_sync(unsubscribe.look_up, target)
 
@@ -216,7 +179,7 @@ class UnsubscribeEndpoint:
         except InvalidToken:
             return await self._show(target)
         title = self._preferences.title(target.topic, target.locale)
-        wording = self._pages.consent_wording(target.locale, title)
+        wording = self._services.pages.consent_wording(target.locale, title)
         view = await self._submit(Resubscribe(target, entry_id, wording))
         if view.subscription is not Subscription.ON:
             return self._view(Page.NOT_SUBSCRIBED, target, view)
@@ -227,7 +190,7 @@ class UnsubscribeEndpoint:
         """Let a link to the person's own data be mailed. The answer is the same where the limit is reached."""
         view = await self._preferences.request_own_data(target)
         address = mask_email(view.email) if view.email is not None else None
-        return self._page(Page.OWN_DATA_ASKED, target.locale, address=address)
+        return self._services.page(Page.OWN_DATA_ASKED, target.locale, address=address)
 
     async def _submit(self, request: unsubscribe.Request) -> View:
         return await self._commits.submit(request)
@@ -245,7 +208,7 @@ class UnsubscribeEndpoint:
         """The answer with a page about the person of a link."""
         locale = target.locale
         is_known = view.email is not None
-        html = self._pages.render(
+        html = self._services.pages.render(
             page,
             locale,
             address=mask_email(view.email) if view.email is not None else None,
@@ -254,13 +217,7 @@ class UnsubscribeEndpoint:
             choices=self._preferences.shown(choices, locale),
             notice=notice,
         )
-        return self._html(html, locale)
-
-    def _page(self, page: Page, locale: Locale, *, status: int = 200, address: str | None = None) -> Response:
-        return self._html(self._pages.render(page, locale, address=address), locale, status=status)
-
-    def _html(self, html: str, locale: Locale, *, status: int = 200) -> Response:
-        return HTMLResponse(html, status, self._headers | {"Content-Language": locale})
+        return self._services.html(html, locale)
 
 
 def _is_one_click(form: Mapping[str, str]) -> bool:
