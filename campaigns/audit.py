@@ -20,8 +20,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from sqlalchemy import Connection, distinct, func, or_, select
 
 from campaigns.deliveries import campaign, evidence
-from mailer.errors import InvalidInput, Refused
-from subscribers.ledger import EVENT, WORDING, BrokenLink, signed_checkpoint, signer_of
+from mailer.errors import InvalidInput
+from subscribers.ledger import EVENT, WORDING, BrokenLink, not_signed, signed_checkpoint, signer_of
 from subscribers.ledger.checkpoint import Checkpoint
 from subscribers.ledger.tree import EMPTY, leaf_hash
 from subscribers.ledger.walk import encoded_entries
@@ -123,9 +123,7 @@ def _signed(connection: Connection) -> tuple[str, Checkpoint, LedgerKey]:
     key = signer.key if signer is not None else None
     opened = signer.open(note) if signer is not None and note is not None else None
     if note is None or opened is None or key is None:
-        raise Refused(
-            "The ledger is not signed.", hint="Run `mailer keys ledger`, then `mailer consent sign`."
-        )
+        raise not_signed()
     return note, opened, key
 
 

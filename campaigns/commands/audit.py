@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -13,8 +12,9 @@ from mailer.errors import InvalidInput
 from mailer.operator_log import Disclosure, PeopleConcerned
 from mailer.quantity import quantity
 from subscribers.commands.free_text import parse_free_text
+from subscribers.commands.options import parse_time
 from subscribers.commands.privacy import privacy
-from subscribers.intake import FORMS, parse_consent_time
+from subscribers.intake import FORMS
 
 LONGEST_RECIPIENT = 200
 
@@ -50,7 +50,11 @@ def audit(
       mailer privacy audit --from 2026-01-01 --output audit.zip
     """
     now = context.now()
-    window = _time(context, since, now, "--from"), _time(context, until, now, "--to")
+    hint = "Leave --to out for now."
+    window = (
+        parse_time(context, since, "--from", now),
+        now if until is None else parse_time(context, until, "--to", now, hint=hint),
+    )
     if window[0] >= window[1]:
         raise InvalidInput("it is not before --to.", where="--from")
     disclosure = Disclosure(parse_free_text(recipient, "--for", LONGEST_RECIPIENT), "audit")
@@ -75,13 +79,3 @@ def audit(
         f"Check it: python examples/verify_audit.py {output} --key VKEY"
     )
     context.report(values, text, as_json=as_json)
-
-
-def _time(context: CommandContext, written: str | None, now: datetime, option: str) -> datetime:
-    if written is None:
-        return now
-    try:
-        return parse_consent_time(written, context.settings.tz, now)
-    except InvalidInput as error:
-        hint = "Leave --to out for now." if option == "--to" else None
-        raise InvalidInput(f"{error.reason}.", where=option, hint=hint) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -12,8 +11,9 @@ from mailer.commands import CommandContext, json_option, recorded_act
 from mailer.errors import InvalidInput
 from mailer.files import new_folder
 from mailer.quantity import quantity
+from subscribers.commands.options import parse_time
 from subscribers.commands.privacy import privacy
-from subscribers.intake import FORMS, parse_consent_time
+from subscribers.intake import FORMS
 from subscribers.rights import breach as breaches
 from subscribers.rights.breach import Category, Incident, Mailed, Scope
 from subscribers.rights.breach_documents import PEOPLE_NAME, Breach, write_documents, write_people
@@ -85,9 +85,9 @@ def breach(
     now = context.now()
     incident = Incident(
         Scope(scope),
-        _time(context, since, now, "--since"),
-        _time(context, until, now, "--until"),
-        _time(context, noticed, now, "--noticed"),
+        parse_time(context, since, "--since", now),
+        now if until is None else parse_time(context, until, "--until", now),
+        now if noticed is None else parse_time(context, noticed, "--noticed", now),
     )
     if incident.since >= incident.until:
         raise InvalidInput("it is not before --until.", where="--since")
@@ -151,12 +151,3 @@ def _summary(context: CommandContext, found: Breach, output: Path) -> str:
 
 def _label(category: Category) -> str:
     return "opt-outs" if category is Category.OPT_OUTS else category.value.replace("_", " ")
-
-
-def _time(context: CommandContext, written: str | None, now: datetime, option: str) -> datetime:
-    if written is None:
-        return now
-    try:
-        return parse_consent_time(written, context.settings.tz, now)
-    except InvalidInput as error:
-        raise InvalidInput(f"{error.reason}.", where=option) from None

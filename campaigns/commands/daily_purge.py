@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from mailer import operator_log
 from mailer.commands import CommandContext
+from mailer.commands.daily import is_due_today
 
 COMMAND = "privacy purge"
-_ONCE_A_DAY = timedelta(hours=23)  # cron's runs come at about the same time of day
 
 
 def purge_daily(context: CommandContext) -> None:
@@ -16,7 +14,7 @@ def purge_daily(context: CommandContext) -> None:
     with context.database.read() as connection:
         last = operator_log.last_of(connection, COMMAND)
     now = context.now()
-    if last is not None and now - last < _ONCE_A_DAY:
+    if not is_due_today(last, now):
         return
     from campaigns.commands.purge import purge_after  # noqa: PLC0415 - see above
 

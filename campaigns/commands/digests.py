@@ -15,6 +15,7 @@ from campaigns.notes import announced
 from campaigns.timing import Cadence
 from mailer.commands import CommandContext, json_option
 from subscribers.topic import parse_topic
+from templates.language import LOCALES
 
 name_argument = click.argument("name")
 
@@ -57,7 +58,7 @@ def digests() -> None:
 @click.option(
     "--topic", shell_complete=complete_topic, help="Which consent it needs; by default the settings' topic."
 )
-@click.option("--locale", type=click.Choice(["nl", "en"]), help="The language; by default the settings'.")
+@click.option("--locale", type=click.Choice(LOCALES), help="The language; by default the settings'.")
 @click.option("--base-url", metavar="URL", help="The web address that relative links start from.")
 @json_option
 @click.pass_obj

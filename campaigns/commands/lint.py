@@ -15,6 +15,7 @@ from campaigns.sending import sample_of
 from campaigns.spam_check import check_spam
 from mailer.commands import CommandContext, json_option
 from mailer.errors import Refused
+from mailer.quantity import quantity
 from templates.lint import Finding, Places, Severity
 from templates.lint import lint as lint_mail
 
@@ -74,12 +75,8 @@ def _report(
 ) -> None:
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
     lines = [f"{one.severity}: {one.where}: {one.message} ({one.code})\n  {one.remedy}" for one in findings]
-    lines.append(f"{slug}: {_counted(errors, 'error')}, {_counted(len(findings) - errors, 'warning')}")
+    lines.append(f"{slug}: {quantity(errors, 'error')}, {quantity(len(findings) - errors, 'warning')}")
     values = {"slug": slug, "errors": errors, "findings": [one.values(origin) for one in findings]}
     context.report(values | {"source_changed": change}, "\n".join(lines), as_json=as_json)
     if errors:
         sys.exit(Refused.exit_code)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"1 {noun}" if number == 1 else f"{number} {noun}s"

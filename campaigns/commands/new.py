@@ -20,6 +20,7 @@ from campaigns.unannounced import last_announced, offer
 from mailer.commands import CommandContext, json_option
 from mailer.errors import InvalidInput, Refused
 from subscribers.topic import parse_topic
+from templates.language import LOCALES
 from templates.lint import lint as lint_mail
 from templates.notes import ReleaseNotes
 
@@ -94,7 +95,7 @@ class _Questions:
 @click.option(
     "--topic", shell_complete=complete_topic, help="Which consent it needs; by default the settings'."
 )
-@click.option("--locale", type=click.Choice(["nl", "en"]), help="The language; by default the settings'.")
+@click.option("--locale", type=click.Choice(LOCALES), help="The language; by default the settings'.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -82,7 +82,7 @@ class BreachLetters:
                 )
 
     async def _send_one(self, connection: Connection, journal: LetterJournal, to: Recipient) -> None:
-        settings = self.settings.per_sender().get(connection.relay, self.settings)
+        settings = self._per_sender.get(connection.relay, self.settings)
         text = self.texts[to.locale]
         try:
             letter = Letter(
@@ -104,8 +104,12 @@ class BreachLetters:
         journal.note(to.row, _state_after(await connection.send(envelope, content)))
 
     @cached_property
+    def _per_sender(self) -> dict[str, Settings]:
+        return self.settings.per_sender()
+
+    @cached_property
     def _signers(self) -> list[Signer]:
-        return [Signer(key) for key in dkim_keys.read(self.settings.dkim)]
+        return dkim_keys.signers(self.settings.dkim)
 
     def _waiting(self, journal: LetterJournal) -> Iterator[Recipient]:
         """Who gets a letter, in the order of the list."""

@@ -23,7 +23,6 @@ from mailer.message import (
     RecipientValues,
     ReturnPaths,
     compile_skeleton,
-    dkim,
     feedback_id,
 )
 from mailer.smtp import Envelope
@@ -96,7 +95,7 @@ class Composer:
         self._return_paths = (
             ReturnPaths(settings.keys(), settings.return_path) if settings.return_path else None
         )
-        keys = [dkim.Signer(key) for key in dkim_keys.read(settings.dkim)]
+        keys = dkim_keys.signers(settings.dkim)
         self._skeleton = compile_skeleton(campaign_mail(slug, topic, main, settings), keys)
         self._others = [
             Composer(

@@ -21,6 +21,11 @@ def read(settings: DkimSettings) -> tuple[dkim.DkimKey, ...]:
     return tuple(_read(settings.domain, *pair) for pair in pairs if any(pair))
 
 
+def signers(settings: DkimSettings) -> list[dkim.Signer]:
+    """A signer for each key of `read`. Raises its errors."""
+    return [dkim.Signer(key) for key in read(settings)]
+
+
 def write(key: dkim.DkimKey, path: Path) -> None:
     """Write the key to a new file with mode 0600. Raises ConfigurationError if the file exists."""
     try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from mailer.commands import CommandContext, json_option
+from mailer.commands.daily import is_due_today
 from mailer.quantity import quantity
 from subscribers.ledger.anchor import (
     Anchor,
@@ -20,8 +20,6 @@ from subscribers.ledger.anchor import (
     read_anchors,
     signed_note,
 )
-
-_ONCE_A_DAY = timedelta(hours=23)  # cron's runs come at about the same time of day
 
 
 @click.command()
@@ -61,7 +59,7 @@ def anchor_daily(context: CommandContext) -> None:
     if not settings.daily:
         return
     last = newest(read_anchors(settings.file))
-    if last is None or context.now() - last.made_at >= _ONCE_A_DAY:
+    if is_due_today(last.made_at if last is not None else None, context.now()):
         _make(context, settings.file)
 
 

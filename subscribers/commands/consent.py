@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -29,6 +28,7 @@ from subscribers.commands.options import (
     hasher_of,
     language_option,
     look_up,
+    parse_time,
     read_wording,
     source_option,
     topic_option,
@@ -38,7 +38,7 @@ from subscribers.commands.options import (
 )
 from subscribers.commands.sign_up_form import form
 from subscribers.commands.wording import wording as wording_group
-from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission, parse_consent_time
+from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission
 from subscribers.ledger import BrokenLink, HeadFile, Proof, parse_note
 from subscribers.ledger.anchor import newest, read_anchors
 from subscribers.ledger.bundle import Bundle, make_bundle
@@ -106,7 +106,7 @@ def grant(
     )
     with context.database.write() as connection:
         now = context.now()
-        given = _time(context, at, now) if at is not None else now
+        given = parse_time(context, at, "--at", now) if at is not None else now
         applicant = Applicant(0, names, address, hasher.newest(address.key), given)
         [candidate] = admission.admit(connection, [applicant], evidence, hasher, now)
         _record_about(context, connection, address)
@@ -323,10 +323,3 @@ def _write_bundle(file: Path, made: Bundle) -> None:
                 archive.writestr("checkpoint.tsr", made.timestamp)
     except OSError as error:
         raise InvalidInput(f"it can't be created: {error.strerror}.", where=str(file)) from None
-
-
-def _time(context: CommandContext, at: str, now: datetime) -> datetime:
-    try:
-        return parse_consent_time(at, context.settings.tz, now)
-    except InvalidInput as error:
-        raise InvalidInput(f"{error.reason}.", where="--at") from None

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 import click
 
 from mailer import operator_log
 from mailer.commands import CommandContext, json_option, record_act, write_table
-from mailer.errors import InvalidInput
 from mailer.operator_log import Disclosure, OperatorAct
 from subscribers import rights
 from subscribers.commands import reporting
 from subscribers.commands.free_text import parse_free_text
-from subscribers.commands.options import email_argument, look_up_unrecorded
-from subscribers.intake import FORMS, parse_consent_time
+from subscribers.commands.options import email_argument, look_up_unrecorded, parse_time
+from subscribers.intake import FORMS
 
 LONGEST_RECIPIENT = 200
 LONGEST_GROUND = 500
-_ANY_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @click.command("log")
@@ -41,7 +38,10 @@ def show_log(context: CommandContext, since: str | None, until: str | None, as_j
       mailer privacy log --since 2026-11-01
     """
     zone = context.settings.tz
-    bounds = {"since": _time(context, since, "--since"), "until": _time(context, until, "--until")}
+    bounds = {
+        name: None if written is None else parse_time(context, written, f"--{name}")
+        for name, written in (("since", since), ("until", until))
+    }
     with (
         context.database.read() as connection,
         closing(operator_log.read(connection, **bounds)) as acts,
@@ -87,12 +87,3 @@ def _details(act: OperatorAct) -> tuple[str, str]:
     if act.disclosed_to is not None:
         details.append(f"to {act.disclosed_to}; ground: {act.ground}")
     return people, "; ".join(details)
-
-
-def _time(context: CommandContext, written: str | None, option: str) -> datetime | None:
-    if written is None:
-        return None
-    try:
-        return parse_consent_time(written, context.settings.tz, _ANY_TIME)
-    except InvalidInput as error:
-        raise InvalidInput(f"{error.reason}.", where=option) from None

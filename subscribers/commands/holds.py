@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 
@@ -10,12 +10,10 @@ from mailer.commands import CommandContext, json_option, record_act, write_table
 from mailer.errors import InvalidInput, NotFound
 from subscribers import former_people, people
 from subscribers.commands.free_text import parse_free_text
-from subscribers.commands.options import address_of, email_argument, hasher_of
-from subscribers.intake import parse_consent_time
+from subscribers.commands.options import address_of, email_argument, hasher_of, parse_time
 from subscribers.rights import holds
 
 LONGEST_GROUND = 500
-_ANY_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @click.group()
@@ -110,10 +108,7 @@ def release(context: CommandContext, hold_id: int, as_json: bool) -> None:
 
 
 def _end(context: CommandContext, until: str, now: datetime) -> datetime:
-    try:
-        end = parse_consent_time(until, context.settings.tz, _ANY_TIME)
-    except InvalidInput as error:
-        raise InvalidInput(f"{error.reason}.", where="--until") from None
+    end = parse_time(context, until, "--until")
     if end <= now:
         raise InvalidInput("it lies in the past.", where="--until")
     return end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -14,11 +15,13 @@ from mailer.errors import InvalidInput, NotFound
 from mailer.files import read_file
 from subscribers import rights, suppression
 from subscribers.address import AddressHasher, EmailAddress, normalise
+from subscribers.intake.consent_time import parse_consent_time
 from subscribers.models import Channel
 from subscribers.rights import SubjectRecord
 from subscribers.topic import Topic, parse_topic
 
 LARGEST_WORDING = 1_000_000  # bytes
+ANY_TIME = datetime(9999, 1, 1, tzinfo=UTC)  # later than every time that an option may name
 
 file_type = click.Path(exists=True, dir_okay=False, path_type=Path)
 email_argument = click.argument("email")
@@ -39,6 +42,21 @@ version_option = click.option(
 
 def topic_or_default(context: CommandContext, topic: str | None) -> Topic:
     return parse_topic(context.settings.topic if topic is None else topic)
+
+
+def parse_time(
+    context: CommandContext,
+    written: str,
+    option: str,
+    latest: datetime = ANY_TIME,
+    *,
+    hint: str | None = None,
+) -> datetime:
+    """The moment that an option names, no later than `latest`. Raises InvalidInput, which names the option."""
+    try:
+        return parse_consent_time(written, context.settings.tz, latest)
+    except InvalidInput as error:
+        raise InvalidInput(f"{error.reason}.", where=option, hint=hint) from None
 
 
 def hasher_of(context: CommandContext) -> AddressHasher:

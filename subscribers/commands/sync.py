@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from mailer.commands import CommandContext, json_option, recorded_act
-from mailer.errors import InvalidInput
 from mailer.operator_log import PeopleConcerned
 from mailer.quantity import quantity
 from subscribers.commands import reporting
@@ -18,6 +17,7 @@ from subscribers.commands.files import opened_people
 from subscribers.commands.options import (
     hasher_of,
     language_option,
+    parse_time,
     read_wording,
     topic_option,
     topic_or_default,
@@ -30,7 +30,6 @@ from subscribers.intake import (
     Evidence,
     Import,
     encoding_name,
-    parse_consent_time,
 )
 from subscribers.ledger import parse_note
 from subscribers.models import Channel
@@ -131,10 +130,7 @@ def sync(
 def _made_at(context: CommandContext, file: Path, as_of: str | None) -> datetime:
     now = context.now()
     if as_of is not None:
-        try:
-            return parse_consent_time(as_of, context.settings.tz, now)
-        except InvalidInput as error:
-            raise InvalidInput(f"{error.reason}.", where="--as-of") from None
+        return parse_time(context, as_of, "--as-of", now)
     if str(file) == "-":
         return now
     return min(datetime.fromtimestamp(file.stat().st_mtime, UTC), now)

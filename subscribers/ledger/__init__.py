@@ -17,7 +17,7 @@ from subscribers.commitments import (
     fresh_nonce,
     text_hash,
 )
-from subscribers.ledger.checkpoint import LedgerSigner, signer_of
+from subscribers.ledger.checkpoint import LedgerSigner, not_signed, signer_of
 from subscribers.ledger.events import (
     EVERY_TOPIC,
     BrokenLink,
@@ -134,6 +134,7 @@ __all__ = [
     "named_topics",
     "newest_entry",
     "newest_entry_id",
+    "not_signed",
     "notes_of",
     "parse_note",
     "prove",

@@ -18,11 +18,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from mailer.errors import ConfigurationError, InvalidInput, MailerError, Refused
+from mailer.errors import ConfigurationError, InvalidInput, MailerError
 from mailer.files import read_file
 from mailer.quantity import quantity
 from mailer.timestamps import check_timestamp, request_timestamp
-from subscribers.ledger.checkpoint import Checkpoint, LedgerSigner, signer_of
+from subscribers.ledger.checkpoint import Checkpoint, LedgerSigner, not_signed, signer_of
 from subscribers.ledger.events import BrokenLink
 from subscribers.ledger.tiles import head, signed_checkpoint
 
@@ -74,9 +74,7 @@ def signed_note(connection: Connection) -> str:
     """The newest signed checkpoint. Raises Refused where the ledger is not signed."""
     note = signed_checkpoint(connection)
     if note is None:
-        raise Refused(
-            "The ledger is not signed.", hint="Run `mailer keys ledger`, then `mailer consent sign`."
-        )
+        raise not_signed()
     return note
 
 

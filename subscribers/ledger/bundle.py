@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from mailer.errors import Refused
 from subscribers.commitments import commit_to_subject
 from subscribers.ledger.anchor import Anchor
-from subscribers.ledger.checkpoint import Checkpoint, parse_checkpoint, signer_of
+from subscribers.ledger.checkpoint import Checkpoint, not_signed, parse_checkpoint, signer_of
 from subscribers.ledger.events import BrokenLink, encode
 from subscribers.ledger.proof import Proof
 from subscribers.ledger.safety import check_before_freezing
@@ -69,9 +69,7 @@ def make_bundle(
     key = signer.key if signer is not None else None
     signed = signer.open(stored.signed) if signer is not None and stored.signed is not None else None
     if key is None or signed is None or signed.size < grant.id:
-        raise Refused(
-            "The ledger is not signed.", hint="Run `mailer keys ledger`, then `mailer consent sign`."
-        )
+        raise not_signed()
     note, timestamp = stored.signed, None
     if (anchored := _oldest_stamped(anchors, key, grant.id)) is not None:
         (note, timestamp), signed = anchored

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import Connection, select
 
 from mailer.database import attached
-from mailer.errors import ConfigurationError
+from mailer.errors import ConfigurationError, Refused
 from mailer.files import file_version
 from mailer.quantity import quantity
 from subscribers.ledger.events import BrokenLink
@@ -128,6 +128,11 @@ class LedgerSigner:
         opened = parse_checkpoint(text) if text is not None else None
         self._opened = (note, opened)
         return opened
+
+
+def not_signed() -> Refused:
+    """The error of what needs a signed ledger."""
+    return Refused("The ledger is not signed.", hint="Run `mailer keys ledger`, then `mailer consent sign`.")
 
 
 def signer_of(connection: Connection) -> LedgerSigner | None:

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from mailer.config import Settings
 from subscribers.rights.breach import Category, ConcernedPerson, Incident, Scope
+from subscribers.rights.spreadsheet import without_formula
 from templates.environment import render_template
 from templates.language import LOCALES, Locale, format_long_date, greet, load_texts
 
@@ -23,7 +24,6 @@ PEOPLE_NAME = "people.csv"
 FACTS_NAME = "facts.json"
 
 _COLUMNS = ("email", "salutation", "first_name", "surname", "language", "greeting")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ def write_people(folder: Path, people: Iterable[ConcernedPerson], default: Local
         for names, email, written in people:
             locale = _locale_of(written, default)
             by_language[locale] += 1
-            table.writerow(_for_spreadsheet((email, *names, locale, greet(locale, *names))))
+            cells = (email, *names, locale, greet(locale, *names))
+            table.writerow(map(without_formula, cells))
     return by_language
 
 
@@ -134,11 +135,6 @@ def _locale_of(language: str, default: Locale) -> Locale:
     """The language of the mails that a wording's language (RFC 5646), such as ``nl-BE``, belongs to."""
     primary = language.strip().lower().replace("_", "-").partition("-")[0]
     return next((locale for locale in LOCALES if locale == primary), default)
-
-
-def _for_spreadsheet(cells: Iterable[str]) -> list[str]:
-    """An apostrophe before a cell that a spreadsheet would take for a formula."""
-    return [f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell for cell in cells]
 
 
 def _new_file(path: Path) -> TextIO:

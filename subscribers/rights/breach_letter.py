@@ -19,6 +19,7 @@ from markupsafe import escape
 from mailer.errors import ConfigurationError, InvalidInput, Refused
 from mailer.files import locked_folder, read_file
 from subscribers.rights.breach_documents import PEOPLE_NAME
+from subscribers.rights.spreadsheet import original
 from templates.language import LOCALES, Locale, parse_locale
 
 JOURNAL_NAME = "sent.jsonl"
@@ -105,7 +106,7 @@ def read_people(folder: Path) -> Iterator[Recipient]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             for row, values in enumerate(csv.DictReader(file), 1):
                 locale = parse_locale(values["language"], where=f"{path}, row {row}")
-                yield Recipient(row, values["email"].removeprefix("'"), locale, values["greeting"])
+                yield Recipient(row, original(values["email"]), locale, values["greeting"])
     except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
         raise InvalidInput(f"the list of people can't be read: {error}.", where=str(path)) from None
 

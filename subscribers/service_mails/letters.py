@@ -63,8 +63,12 @@ class Letters:
         self._links = RequestLinks(keys, installation, settings.public_url)
 
     @cached_property
+    def _per_sender(self) -> dict[str, Settings]:
+        return self._settings.per_sender()
+
+    @cached_property
     def _signers(self) -> list[Signer]:
-        return [Signer(key) for key in dkim_keys.read(self._settings.dkim)]
+        return dkim_keys.signers(self._settings.dkim)
 
     def write(self, due: Due, now: datetime, relay: str = "") -> tuple[Envelope, Content]:
         """The mail, complete and signed. `relay` may have a sender of its own.
@@ -86,7 +90,7 @@ class Letters:
         rendered = render_service_mail(
             due.kind, locale, self._brand, values, templates_dir=self._settings.templates_dir
         )
-        settings = self._settings.per_sender().get(relay, self._settings)
+        settings = self._per_sender.get(relay, self._settings)
         letter = Letter(
             settings.sender,
             Mailbox("", due.email),

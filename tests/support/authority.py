@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tests.support.certificates import certificate_builder
 
 _CONFIG = """
 [tsa]
@@ -104,13 +105,13 @@ def _make_certificates(folder: Path) -> None:
     root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Example root")])
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Example time stamps")])
     root = (
-        _certificate(root_name, root_name, root_key)
+        certificate_builder(root_name, root_name, root_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
         .sign(root_key, hashes.SHA256())
     )
     stamping = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
     own = (
-        _certificate(name, root_name, key)
+        certificate_builder(name, root_name, key.public_key())
         .add_extension(stamping, critical=True)
         .sign(root_key, hashes.SHA256())
     )
@@ -120,19 +121,4 @@ def _make_certificates(folder: Path) -> None:
         key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-    )
-
-
-def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
     )

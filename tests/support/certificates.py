@@ -58,14 +58,14 @@ def loopback_certificates() -> Certificates:
     )
     key_id = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
     authority = (
-        _builder(ca_name, ca_name, ca_key.public_key())
+        certificate_builder(ca_name, ca_name, ca_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(key_id, critical=False)
         .sign(ca_key, hashes.SHA256())
     )
     certificate = (
-        _builder(name, ca_name, key.public_key())
+        certificate_builder(name, ca_name, key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(names, critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_id), critical=False)
@@ -78,7 +78,7 @@ def loopback_certificates() -> Certificates:
     return files
 
 
-def _builder(
+def certificate_builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
