@@ -14,13 +14,12 @@ from pathlib import Path
 from sqlalchemy import insert, text
 
 from benchmarks.programs import PYTHON, ROOT, run
-from benchmarks.verification import TOPIC, fill, peak_megabytes
+from benchmarks.verification import TOPIC, fill, peak_megabytes, signed_database
 from campaigns.audit import write_audit
 from campaigns.deliveries import campaign
 from campaigns.models import CampaignState
-from mailer.config import ledger_key
 from mailer.database import Database
-from subscribers.ledger import LedgerSigner, signed_checkpoint
+from subscribers.ledger import signed_checkpoint
 
 _ACCEPTED = """
 INSERT INTO delivery (campaign_id, subscriber_id, state, attempts, next_attempt_at, attempted_at, completed_at, ledger_entry)
@@ -34,10 +33,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where files are made; a temporary folder by default")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        database = Database("sqlite:///ledger.db", Path(folder))
-        database.create()
-        key = ledger_key.fresh("example.com")
-        database.attach(LedgerSigner(lambda: key))
+        database, key = signed_database(Path(folder))
         fill(database, options.deliveries)
         _deliver(database)
         file = Path(folder) / "audit.zip"

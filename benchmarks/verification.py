@@ -25,6 +25,15 @@ SECRET = b"a-secret-key-that-is-long-enough-for-this"
 TOPIC = "release-notes"
 
 
+def signed_database(folder: Path) -> tuple[Database, ledger_key.LedgerKey]:
+    """A new database in `folder`, and the key that signs its ledger."""
+    database = Database("sqlite:///ledger.db", folder)
+    database.create()
+    key = ledger_key.fresh("example.com")
+    database.attach(LedgerSigner(lambda: key))
+    return database, key
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure how long verifying a ledger takes.")
     parser.add_argument("--entries", type=int, default=1_000_000)
@@ -33,10 +42,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        database = Database("sqlite:///ledger.db", Path(folder))
-        database.create()
-        key = ledger_key.fresh("example.com")
-        database.attach(LedgerSigner(lambda: key))
+        database, _ = signed_database(Path(folder))
         began = time.process_time()
         fill(database, options.entries)
         print(f"{options.entries:,} entries made in {time.process_time() - began:.1f} s of CPU")

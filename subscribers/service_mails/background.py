@@ -6,20 +6,19 @@ The delivery is imported only where a mail waits, because mail and templates are
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from mailer.config import KeySource, Settings
 from mailer.database import Database
 from mailer.errors import MailerError
+from subscribers.background import in_background
 from subscribers.service_mails.due import look
 
 if TYPE_CHECKING:
+    from subscribers.service_mails.delivery import ServiceMailDelivery
     from templates.brand import Brand
-
-LOOK_SECONDS = 1.0
 
 
 def send_due(
@@ -37,42 +36,17 @@ def send_due(
     return None
 
 
-@contextmanager
 def sending(
     database: Database, settings: Settings, brand: Callable[[], Brand], keys: KeySource
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Send service mails in a thread until the block ends."""
-    stop = threading.Event()
-    thread = threading.Thread(
-        target=_run, args=(database, settings, brand, keys, stop), name="service mails", daemon=True
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
+    def make() -> ServiceMailDelivery:
+        from subscribers.service_mails.delivery import ServiceMailDelivery  # noqa: PLC0415 - see above
 
-def _run(
-    database: Database,
-    settings: Settings,
-    brand: Callable[[], Brand],
-    keys: KeySource,
-    stop: threading.Event,
-) -> None:
-    while not _is_any_due(database):
-        if stop.wait(LOOK_SECONDS):
-            return
-    from subscribers.service_mails.delivery import ServiceMailDelivery  # noqa: PLC0415 - see above
+        return ServiceMailDelivery(database, settings, brand, keys)
 
-    async def run() -> None:
-        delivery = ServiceMailDelivery(database, settings, brand, keys)
-        work = asyncio.create_task(delivery.run())
-        await asyncio.to_thread(stop.wait)
-        await delivery.finish(work)
-
-    asyncio.run(run())
+    return in_background("service mails", lambda: _is_any_due(database), make)
 
 
 def _is_any_due(database: Database) -> bool:

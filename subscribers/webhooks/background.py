@@ -6,9 +6,8 @@ The calls are imported only where there is an endpoint, because httpx is slow to
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
@@ -16,10 +15,12 @@ from mailer.config import KeySource
 from mailer.database import Database
 from mailer.errors import MailerError
 from mailer.webhooks import Reach
+from subscribers.background import in_background
 from subscribers.ledger import EVENT
 from subscribers.webhooks.endpoints import ENDPOINT
 
-LOOK_SECONDS = 1.0
+if TYPE_CHECKING:
+    from subscribers.webhooks.delivery import WebhookDelivery
 
 
 def call_due(database: Database, keys: KeySource, reach: Reach) -> None:
@@ -30,32 +31,15 @@ def call_due(database: Database, keys: KeySource, reach: Reach) -> None:
         asyncio.run(WebhookDelivery(database, keys, reach).run_once())
 
 
-@contextmanager
-def calling(database: Database, keys: KeySource, reach: Reach) -> Iterator[None]:
+def calling(database: Database, keys: KeySource, reach: Reach) -> AbstractContextManager[None]:
     """Call the webhooks in a thread until the block ends."""
-    stop = threading.Event()
-    thread = threading.Thread(target=_run, args=(database, keys, reach, stop), name="webhooks", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
+    def make() -> WebhookDelivery:
+        from subscribers.webhooks.delivery import WebhookDelivery  # noqa: PLC0415 - see above
 
-def _run(database: Database, keys: KeySource, reach: Reach, stop: threading.Event) -> None:
-    while not _has_endpoints(database):
-        if stop.wait(LOOK_SECONDS):
-            return
-    from subscribers.webhooks.delivery import WebhookDelivery  # noqa: PLC0415 - see above
+        return WebhookDelivery(database, keys, reach)
 
-    async def run() -> None:
-        work = asyncio.create_task(WebhookDelivery(database, keys, reach).run())
-        await asyncio.to_thread(stop.wait)
-        work.cancel()
-        await asyncio.wait([work])
-
-    asyncio.run(run())
+    return in_background("webhooks", lambda: _has_endpoints(database), make)
 
 
 def _has_endpoints(database: Database) -> bool:

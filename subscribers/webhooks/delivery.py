@@ -85,6 +85,11 @@ class WebhookDelivery:
                 task.cancel()
             await asyncio.gather(*calling, return_exceptions=True)
 
+    async def finish(self, running: asyncio.Task[None]) -> None:
+        """End the task of `run`."""
+        running.cancel()
+        await asyncio.wait([running])
+
     async def run_once(self) -> None:
         """Call all due endpoints with all their changes, and return; for cron."""
         await self._start_due()

@@ -14,35 +14,30 @@ from mailer.database import Database
 from mailer.errors import NotFound
 from mailer.retention import count_expired, purge_expired
 from subscribers import former_people, ledger, people, rights, suppression
-from subscribers.address import AddressHasher, normalise
-from subscribers.intake import Applicant, Decision, Evidence, admission
+from subscribers.address import normalise
+from subscribers.intake import Decision
 from subscribers.leaver import Leaver, LeaverKind
 from subscribers.ledger import EVENT
 from subscribers.ledger.bundle import make_bundle
 from subscribers.ledger.reading import NOTE
 from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.pending_requests import PENDING_REQUEST
-from subscribers.people import Names
 from subscribers.rights.holds import HOLD
 from subscribers.rights.retention import FormerPeople, PeopleWhoLeft
+from tests.support.admission import HASHER
+from tests.support.admission import admit as put_on_file
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 GIVEN, LEFT = NOW - 50 * DAY, NOW - 30 * DAY
 TOPIC = "release-notes"
-HASHER = AddressHasher([b"an old key, 32 characters or more", b"a new key, 32 characters or more."])
 JAN = normalise("jan@example.com")
 
 
 def admit(
     database: Database, email: str = JAN.spelling, at: datetime = GIVEN, topic: str = TOPIC
 ) -> Decision:
-    address = normalise(email)
-    applicant = Applicant(0, Names("de heer", "Jan", "De Vries"), address, HASHER.newest(address.key), at)
-    with database.write() as connection:
-        evidence = Evidence(topic, "a form", "Yes, mail me.", "en", "1")
-        [candidate] = admission.admit(connection, [applicant], evidence, HASHER, NOW)
-    return candidate.decision
+    return put_on_file(database, email, at, NOW, topic)
 
 
 def leave(database: Database, email: str = JAN.spelling, at: datetime = LEFT, topic: str = TOPIC) -> None:

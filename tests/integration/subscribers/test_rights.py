@@ -11,17 +11,18 @@ from sqlalchemy import select
 from mailer.database import Database
 from mailer.errors import NotFound, Refused
 from subscribers import audience, ledger, people, rights, suppression
-from subscribers.address import AddressHasher, normalise
-from subscribers.intake import Applicant, Decision, Evidence, admission
+from subscribers.address import normalise
+from subscribers.intake import Decision
 from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.people import SUBSCRIBER, Names
 from subscribers.rights import Correction
 from subscribers.rights.objection import object_to_mail
 from subscribers.suppression import SUPPRESSION
+from tests.support.admission import HASHER
+from tests.support.admission import admit as put_on_file
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TOPIC = "release-notes"
-HASHER = AddressHasher([b"an old key, 32 characters or more", b"a new key, 32 characters or more."])
 JAN = normalise("jan@example.com")
 JOHAN = normalise("johan@example.com")
 
@@ -34,12 +35,7 @@ def on_file(database: Database) -> Database:
 
 
 def admit(database: Database, email: str, at: datetime, topic: str = TOPIC) -> Decision:
-    address = normalise(email)
-    applicant = Applicant(0, Names("de heer", "Jan", "De Vries"), address, HASHER.newest(address.key), at)
-    with database.write() as connection:
-        evidence = Evidence(topic, "a form", "Yes, mail me.", "en", "1")
-        [candidate] = admission.admit(connection, [applicant], evidence, HASHER, NOW)
-    return candidate.decision
+    return put_on_file(database, email, at, NOW, topic)
 
 
 def rectify(database: Database, correction: Correction) -> list[str]:
@@ -173,30 +169,13 @@ def test_the_list_says_what_the_gate_would(on_file: Database) -> None:
 def test_a_suppression_keeps_its_later_date_and_is_lifted_under_every_key(database: Database) -> None:
     newest, oldest = HASHER.every(JAN.key)
     with database.write() as connection:
-        suppression.add(
-            connection,
-            oldest,
-            SuppressionReason.BOUNCED,
-            NOW - timedelta(days=2),
-            NOW,
-            channel=Channel.BOUNCE,
-        )
-        suppression.add(
-            connection,
-            newest,
-            SuppressionReason.COMPLAINED,
-            NOW - timedelta(days=1),
-            NOW,
-            channel=Channel.BOUNCE,
-        )
-        suppression.add(
-            connection,
-            newest,
-            SuppressionReason.BOUNCED,
-            NOW - timedelta(days=3),
-            NOW,
-            channel=Channel.BOUNCE,
-        )
+        for hashed, reason, days in (
+            (oldest, SuppressionReason.BOUNCED, 2),
+            (newest, SuppressionReason.COMPLAINED, 1),
+            (newest, SuppressionReason.BOUNCED, 3),
+        ):
+            since = NOW - timedelta(days=days)
+            suppression.add(connection, hashed, reason, since, NOW, channel=Channel.BOUNCE)
         found = suppression.find(connection, HASHER, [JAN.key, JOHAN.key])
         assert list(found) == [JAN.key]
         assert found[JAN.key].since == NOW - timedelta(days=1)
