@@ -17,6 +17,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 
 from mailer.database import Database
 from tests.support.installed import InstalledMailer, installed_once
+from tests.support.order import dealt
 from tests.support.postgresql_server import server_made_with
 from tests.support.signed import signed
 
@@ -25,6 +26,10 @@ hypothesis.settings.register_profile("steady", deadline=None)
 hypothesis.settings.load_profile("steady")
 
 _numbers = itertools.count()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = dealt(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 @pytest.fixture(scope="session")
