@@ -32,6 +32,7 @@ class Sizes:
     small: int
     large: int
     posts: int
+    withdrawals: int
     profiled: int
 
 
@@ -44,6 +45,7 @@ FULL = Sizes(
     small=10_000,
     large=1_000_000,
     posts=20_000,
+    withdrawals=120,
     profiled=20_000,
 )
 QUICK = Sizes(
@@ -55,6 +57,7 @@ QUICK = Sizes(
     small=1_000,
     large=20_000,
     posts=4_000,
+    withdrawals=20,
     profiled=3_000,
 )
 

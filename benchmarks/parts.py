@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from benchmarks import account_api, assembly, audience, campaign, programs, relays, scaling, unsubscribe
+from benchmarks import assembly, audience, campaign, programs, relays, scaling, unsubscribe
+from benchmarks.account_api import consents
+from benchmarks.account_box import box
 from benchmarks.audience import copied
 from benchmarks.bench import CONNECTIONS, Bench
 from benchmarks.campaign import Sent
@@ -257,37 +259,6 @@ def unsubscribes(bench: Bench) -> Section:
     return section
 
 
-def consents(bench: Bench) -> Section:
-    """Consents through the API, one request each."""
-    section = Section("Consents through the API")
-    lines = []
-    for at_once, goal in ((1, None), (20, Goal(500, "/s"))):
-        found = []
-        for number in range(bench.sizes.rounds):
-            folder = bench.folder / f"account-api-{at_once}-{number}"
-            folder.mkdir()
-            found.append(account_api.measure(folder, bench.sizes.posts // 10, at_once))
-        rates, tails = [each.rate for each in found], [each.p99_ms for each in found]
-        if goal is not None:
-            what = f"consents by API, {at_once} at a time, one process, SQLite"
-            section.rows += [
-                Row(what, goal, median(rates), rates),
-                Row(f"{what}: p99", Goal(100, "ms", at_most=True), median(tails), tails),
-            ]
-        lines += [
-            (
-                at_once,
-                f"{each.rate:,.0f}",
-                f"{each.median_ms:.1f}",
-                f"{each.p99_ms:.1f}",
-                f"{each.cpu_us:.0f}",
-            )
-            for each in found
-        ]
-    section.table(("at a time", "POSTs/s", "median, ms", "p99, ms", "CPU of the server a POST, µs"), lines)
-    return section
-
-
 def breach(bench: Bench) -> Section:
     """The documents of a breach of the large audience's database."""
     people = bench.audience(bench.sizes.large)
@@ -358,6 +329,7 @@ PARTS = (
     Part("large", large),
     Part("unsubscribe", unsubscribes),
     Part("api", consents),
+    Part("account-box", box),
     Part("start-up", start_up),
     Part("preview", preview),
     Part("model", model),
