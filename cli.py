@@ -136,6 +136,7 @@ def find_unattended(settings: Settings, database: Database) -> list[CheckResult]
     Nothing of a database that can't be read.
     """
     from campaigns import reports  # noqa: PLC0415 - as above
+    from campaigns.approvals import ApprovalRule  # noqa: PLC0415
     from mailer.doctor import CheckLevel, CheckResult  # noqa: PLC0415
 
     theme = _theme_findings(settings)
@@ -146,7 +147,7 @@ def find_unattended(settings: Settings, database: Database) -> list[CheckResult]
     try:
         now = database.clock()()
         with database.read() as connection:
-            found = reports.overview(connection, now, settings.tz)
+            found = reports.overview(connection, now, settings.tz, ApprovalRule.of(settings))
             failing = _webhook_findings(connection, settings)
     except MailerError:
         return theme  # the check of the database says why

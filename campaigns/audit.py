@@ -19,6 +19,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from sqlalchemy import Connection, distinct, func, or_, select
 
+from campaigns import approvals
 from campaigns.deliveries import campaign, evidence
 from mailer.errors import InvalidInput
 from subscribers.ledger import EVENT, WORDING, BrokenLink, not_signed, signed_checkpoint, signer_of
@@ -110,6 +111,7 @@ def _write_campaign(connection: Connection, archive: ZipFile, number: int, row: 
             frontier = frontier.extended((leaf_hash(line),))
             file.write(line + b"\n")
     return values | {
+        "approvals": [one.values() for one in reversed(approvals.read(connection, row["id"]))],
         "file": name,
         "deliveries": frontier.size,
         "root": frontier.root.hex(),

@@ -34,6 +34,3 @@ class Campaign:
     paused_because: str | None
     send_window: str | None
     source: str | None
-    approved_by: str | None
-    approved_login: str | None
-    approved_audience: int | None

@@ -208,7 +208,7 @@ class Digests:
                 return DigestRun(one.name, problem=problem)
             record = self._make_campaign(connection, one, due, now, gathered)
             write_tick(connection, Tick(one.id, due, now, "\n".join(gathered.heard), record.id, problem))
-        return DigestRun(one.name, record.slug, gathered.versions, self._settings.require_approval)
+        return DigestRun(one.name, record.slug, gathered.versions, bool(self._settings.require_approval))
 
     def _make_campaign(
         self, connection: Connection, one: Digest, due: datetime, now: datetime, gathered: DigestContent

@@ -3,7 +3,7 @@
     draft -> approved -> scheduled -> sending <-> paused -> finished | cancelled
                                  `-> missed     (schedule it again, send it now, or cancel it)
 
-Approval is needed only where the settings require it. A finished campaign is never sent again: people who
+Approval is needed only where the settings require it; `campaigns.approvals` counts it. A finished campaign is never sent again: people who
 joined later get the next one.
 """
 
@@ -71,8 +71,6 @@ _TRANSITIONS: dict[Act, dict[CampaignState, CampaignState]] = {
     },
 }
 
-_NEEDS_APPROVAL = frozenset({Act.SCHEDULE, Act.SEND})
-
 _HINTS = {
     PAUSED: "Continue it with `mailer campaigns resume`.",
     FINISHED: "It has been sent; create a new campaign for new release notes.",
@@ -102,18 +100,11 @@ def allows(act: Act, state: CampaignState) -> bool:
     return state in _TRANSITIONS[act]
 
 
-def next_state(
-    act: Act, state: CampaignState, slug: str, *, approval_required: bool = False
-) -> CampaignState:
+def next_state(act: Act, state: CampaignState, slug: str) -> CampaignState:
     """The state after `act`.
 
     Raises Refused, with reason and hint, if `state` does not allow `act`.
     """
-    if approval_required and act in _NEEDS_APPROVAL and state is DRAFT:
-        raise Refused(
-            f"Campaign {slug!r} is not approved yet.",
-            hint=f"Look at it with `mailer campaigns preview {slug}`, then `mailer campaigns approve {slug}`.",
-        )
     if not allows(act, state):
         raise Refused(
             f"Campaign {slug!r} is {state}, so it can't be {_PARTICIPLES[act]}.", hint=_HINTS.get(state)

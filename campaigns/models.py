@@ -65,9 +65,8 @@ class CampaignRow(SQLModel, table=True):
     `notes` holds the release notes as JSON. `subject`, `html` and `text` are the rendered content with
     recipient slots, and `content_hash` its SHA-256 (hex); all four are written together, when the content is
     frozen. `send_window` is the campaign's own; where it is NULL, the settings' window is used. `source` says
-    as JSON where the notes come from. `approved_by` is the name that the approver gave, `approved_login`
-    their login on the machine, and `approved_audience` how many people agreed at that time. `ledger_checkpoint` is the
-    consent ledger's signed checkpoint when the audience was enrolled. `sealed_deliveries` and `sealed_root` are the
+    as JSON where the notes come from. `approved_at` is when the last approval that was needed came; `CampaignApproval`
+    has the approvals. `ledger_checkpoint` is the consent ledger's signed checkpoint when the audience was enrolled. `sealed_deliveries` and `sealed_root` are the
     number and the Merkle root (hex) of the deliveries before their rows were deleted (`campaigns.deliveries.seal`).
     """
 
@@ -92,12 +91,33 @@ class CampaignRow(SQLModel, table=True):
     paused_because: str | None = Field(default=None, sa_column=Column(Text))
     send_window: str | None = Field(default=None, sa_column=Column(String(200)))
     source: str | None = Field(default=None, sa_column=Column(Text))
-    approved_by: str | None = Field(default=None, sa_column=Column(String(200)))
-    approved_login: str | None = Field(default=None, sa_column=Column(String(200)))
-    approved_audience: int | None = None
     ledger_checkpoint: str | None = Field(default=None, sa_column=Column(Text))
     sealed_deliveries: int | None = Field(default=None, sa_column=Column(BIG))
     sealed_root: str | None = Field(default=None, sa_column=Column(String(64)))
+
+
+class CampaignApproval(SQLModel, table=True):
+    """One person's approval of a campaign's frozen content.
+
+    `name` is the name that the approver gave, `login` their login on the machine, `audience` how many people agreed
+    to the topic at that time, and `content_hash` the hash of what they approved.
+    """
+
+    __tablename__ = "campaign_approval"
+    __table_args__ = (
+        Index("ix_campaign_approval_campaign_id", "campaign_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
+    campaign_id: int = Field(
+        sa_column=Column(BIG, ForeignKey("campaign.id", ondelete="CASCADE"), nullable=False)
+    )
+    name: str | None = Field(default=None, sa_column=Column(String(200)))
+    login: str | None = Field(default=None, sa_column=Column(String(200)))
+    approved_at: datetime
+    audience: int
+    content_hash: str = Field(sa_column=Column(String(64), nullable=False))
 
 
 class CampaignImage(SQLModel, table=True):

@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
-from campaigns import deliveries, holds
+from campaigns import approvals, deliveries, holds
+from campaigns.approvals import Approval, ApprovalRule, ApprovalStatus, Approver
 from campaigns.campaign import Campaign
 from campaigns.catalogue import campaign as table
 from campaigns.lifecycle import Act, allows, next_state
 from campaigns.models import CampaignState
+from mailer import operator_log
 from mailer.errors import Refused
+from mailer.operator_log import PeopleConcerned
 from subscribers import audience, ledger
 
 _LEADS_TO_MAIL = frozenset({Act.SEND, Act.SCHEDULE, Act.RESUME, Act.REOPEN})
 
-_CLEARED = (
-    *("approved_at", "approved_by", "approved_login", "approved_audience"),
-    *("started_at", "paused_because", "ledger_checkpoint"),
-)
+_CLEARED = ("approved_at", "started_at", "paused_because", "ledger_checkpoint")
 
 
-def check(campaign: Campaign, act: Act, *, approval_required: bool) -> None:
+def check(campaign: Campaign, act: Act) -> None:
     """Raise Refused if `act` is not allowed. Call it before work that `act` would need."""
-    next_state(act, campaign.state, campaign.slug, approval_required=approval_required)
+    next_state(act, campaign.state, campaign.slug)
 
 
-@dataclass(frozen=True, slots=True)
-class Approver:
-    """The approver: the given name, and the login on this machine."""
+def approve(
+    connection: Connection,
+    campaign: Campaign,
+    approver: Approver,
+    rule: ApprovalRule,
+    now: datetime,
+    *,
+    content_hash: str | None,
+) -> ApprovalStatus:
+    """Record the approval of the frozen content with this hash, for the current audience.
 
-    name: str | None
-    login: str | None
-
-
-def approve(connection: Connection, campaign: Campaign, approver: Approver, now: datetime) -> CampaignState:
-    """Approve a campaign for the current audience. It replaces an earlier approval."""
-    state = change_state(connection, campaign, Act.APPROVE, now)
-    values = {
-        "approved_at": now,
-        "approved_by": approver.name,
-        "approved_login": approver.login,
-        "approved_audience": audience.count(connection, campaign.topic),
-    }
-    connection.execute(update(table).where(table.c.id == campaign.id).values(values))
-    return state
+    The campaign becomes approved once as many different people approved it as the rule asks for. The operator's log
+    gets each approval. Raises Refused where the notes or the content are others than `campaign` and `content_hash` say.
+    """
+    state = _lock(connection, campaign)
+    next_state(Act.APPROVE, state, campaign.slug)
+    stored = connection.execute(
+        select(table.c.notes, table.c.content_hash).where(table.c.id == campaign.id)
+    ).one()
+    if content_hash is None or (stored.notes, stored.content_hash) != (campaign.notes, content_hash):
+        raise Refused(
+            f"Campaign {campaign.slug!r} was changed while it was being approved. Nothing was approved.",
+            hint=f"Look at it again: `mailer campaigns preview {campaign.slug}`.",
+        )
+    people = audience.count(connection, campaign.topic)
+    approvals.record(connection, campaign.id, Approval(approver, now, people, content_hash))
+    operator_log.record(connection, f"campaigns approve {campaign.slug}", PeopleConcerned(people), now)
+    found = approvals.judge(approvals.read(connection, campaign.id), rule, content_hash, waits=True)
+    if not found.missing:
+        _apply(connection, campaign, Act.APPROVE, state, now)
+        connection.execute(update(table).where(table.c.id == campaign.id).values(approved_at=now))
+    return found
 
 
 def change_state(
@@ -120,6 +132,7 @@ def _apply(
                 values["state"] = state = next_state(Act.APPROVE, state, campaign.slug)
         case Act.UPDATE | Act.DELETE:
             _discard_deliveries(connection, campaign)
+            approvals.drop(connection, campaign.id)
             values |= dict.fromkeys(_CLEARED)
         case Act.SEND if before is not state:
             values |= {"started_at": now, "paused_because": None}

@@ -124,6 +124,8 @@ def verify(archive, published=None):
     at_size = {}  # what campaigns say of the ledger's root, by its size
     for campaign in campaigns:
         trees.append(Tree())
+        for approval in campaign["approvals"]:
+            check(approval["content_hash"] == campaign["content_hash"], f"{campaign['slug']} was approved otherwise")
         if campaign["ledger_checkpoint"] is not None:
             _, own_size, own_root = campaign["ledger_checkpoint"].split("\n\n")[0].split("\n")
             at_size.setdefault(int(own_size), []).append((campaign["slug"], own_root))
@@ -178,6 +180,8 @@ def report(campaign, accepted):
     deleted = 0 if kept is None else kept - campaign["deliveries"]
     gone = f"; {deleted:,} were deleted at the end of their period, root {campaign['sealed_root']}" if deleted > 0 else ""
     print(f"  {campaign['slug']}: {accepted:,} accepted of {campaign['deliveries']:,} deliveries{gone}")
+    for approval in campaign["approvals"]:
+        print(f"    approved by {approval['name'] or 'login'} ({approval['login']}) at {approval['approved_at']}")
 
 
 if __name__ == "__main__":

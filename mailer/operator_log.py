@@ -38,7 +38,7 @@ class OperatorActRow(SQLModel, table=True):
     id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
     at: datetime
     login: str = Field(sa_column=Column(String(LONGEST_LOGIN), nullable=False))
-    command: str = Field(sa_column=Column(String(100), nullable=False))
+    command: str = Field(sa_column=Column(String(200), nullable=False))
     people: int | None = Field(default=None, sa_column=Column(BIG, nullable=True))
     subscriber_ids: str = Field(sa_column=Column(String(250), nullable=False))
     disclosed_to: str | None = Field(default=None, sa_column=Column(String(200), nullable=True))

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import click
 import uvloop
 
-from campaigns import catalogue, reports, transitions
+from campaigns import approvals, catalogue, reports, transitions
+from campaigns.approvals import ApprovalRule
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState
 from campaigns.sending import Dispatch, Preflight
@@ -101,7 +102,11 @@ def report_status(context: CommandContext, slug: str, *, as_json: bool, next_ste
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         found = reports.campaign_status(connection, campaign)
+        approved = approvals.status(connection, campaign, ApprovalRule.of(context.settings))
     text = found.line()
+    if approved.missing and approved.given:
+        text += "".join(f"\napproved by: {one.by}" for one in approved.given)
+        text += f"\nwaits for {approved.waits_for()}"
     if found.paused_because:
         text += f"\npaused because: {found.paused_because}"
     if found.state is CampaignState.MISSED:
@@ -113,7 +118,7 @@ def report_status(context: CommandContext, slug: str, *, as_json: bool, next_ste
         text += f"\nnext: {found.next_due_at.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}"
     if next_step:
         text += f"\nNext: {next_step}"
-    context.report(dataclasses.asdict(found), text, as_json=as_json)
+    context.report(dataclasses.asdict(found) | approved.values(), text, as_json=as_json)
 
 
 def dispatch_of(context: CommandContext) -> Dispatch:
@@ -146,7 +151,7 @@ def confirm_act(context: CommandContext, slug: str, act: Act, question: str, ref
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         status = reports.campaign_status(connection, campaign)
-    transitions.check(campaign, act, approval_required=False)
+    transitions.check(campaign, act)
     context.console.print(status.line(), markup=False)
     confirm(question, refusal)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 import tempfile
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from campaigns import catalogue
+from campaigns.approvals import Approver
 from campaigns.commands.notes_options import NotesOptions, is_file, notes_options, open_source
 from campaigns.commands.options import (
     complete_slug,
@@ -23,12 +23,13 @@ from campaigns.commands.options import (
 from campaigns.notes import STDIN
 from campaigns.preview import write_preview
 from campaigns.sending import DONE_WITH_LOSSES, Dispatch
+from campaigns.sending.proofs import send_proofs
 from campaigns.source import NotesSource
-from campaigns.transitions import Approver
 from mailer.commands import CommandContext, json_option
 from mailer.config import load_settings
 from mailer.errors import ConfigurationError, InvalidInput
 from mailer.message import Mailbox
+from mailer.operator_log import login
 from mailer.output import write_line
 
 if TYPE_CHECKING:
@@ -164,7 +165,9 @@ def proof(context: CommandContext, slug: str, addresses: tuple[str, ...], as_jso
     composer = dispatch.composer(slug, is_proof=True)
     change = _print_source_change(context, dispatch, slug)
     proofs = [(recipient, edition) for recipient in recipients for edition in composer.editions]
-    outcomes = run(dispatch.send_proofs([edition.proof(context.now(), one) for one, edition in proofs]))
+    outcomes = run(
+        send_proofs([edition.proof(context.now(), one) for one, edition in proofs], context.settings)
+    )
     results = [
         {"to": recipient, "locale": edition.locale, "accepted": accepted, "reply": reply}
         for (recipient, edition), (accepted, reply) in zip(proofs, outcomes, strict=True)
@@ -193,7 +196,8 @@ def approve(context: CommandContext, slug: str, name: str | None, as_json: bool)
     """Approve a campaign and freeze its content.
 
     The approval is void once the campaign is updated, and where its audience has grown by more than 10 %. Approve it
-    again then.
+    again then. With `require_approval = 2` two different people approve the same content: two logins on this machine,
+    or one login with two names that are both in the settings' `approvers`.
 
     \b
     Example:
@@ -202,17 +206,11 @@ def approve(context: CommandContext, slug: str, name: str | None, as_json: bool)
     """
     if name is not None and (not name.strip() or len(name) > MAX_NAME_LENGTH or not name.isprintable()):
         raise click.UsageError(f"--as takes a name of up to {MAX_NAME_LENGTH} characters on one line.")
-    dispatch_of(context).approve(slug, Approver(name and name.strip(), _find_login()))
+    found = dispatch_of(context).approve(slug, Approver(name and name.strip(), login()))
     step = f'mailer campaigns send {slug}, or: mailer campaigns schedule {slug} --at "..."'
+    if found.missing:
+        step = found.uncounted_reason() or f"another person: mailer campaigns approve {slug} --as NAME"
     report_status(context, slug, as_json=as_json, next_step=step)
-
-
-def _find_login() -> str | None:
-    """The login of the process's owner on this machine; None where the machine does not know it."""
-    try:
-        return getpass.getuser()[:MAX_NAME_LENGTH]
-    except (OSError, KeyError, ImportError):
-        return None
 
 
 def _parse_recipient(address: str) -> str:

@@ -6,7 +6,8 @@ import dataclasses
 
 import click
 
-from campaigns import catalogue, reports, transitions
+from campaigns import approvals, catalogue, reports, transitions
+from campaigns.approvals import ApprovalRule
 from campaigns.commands.options import (
     confirm,
     confirm_act,
@@ -119,7 +120,9 @@ def _ask(context: CommandContext, slug: str) -> None:
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         status = reports.campaign_status(connection, campaign)
-    transitions.check(campaign, Act.SEND, approval_required=context.settings.require_approval)
+        approved = approvals.status(connection, campaign, ApprovalRule.of(context.settings))
+    transitions.check(campaign, Act.SEND)
+    approved.refuse_if_missing(slug)
     settings = context.settings
     relays = [
         f"{relay.host}:{relay.port} ({'unencrypted' if relay.security == 'none' else relay.security})"
@@ -135,6 +138,8 @@ def _ask(context: CommandContext, slug: str) -> None:
         "Audience": f"{status.audience:,} who agreed to {campaign.topic}",
         "Relay": ", ".join(relays),
     }
+    if approved.given:
+        lines["Approved by"] = "; ".join(str(one.by) for one in approved.counted)
     for name, value in lines.items():
         context.console.print(f"{name + ':':<13}{value}", markup=False)
     confirm(f"Send {slug} now?", "Nothing was sent.")

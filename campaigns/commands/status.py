@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import click
 
-from campaigns import catalogue, reports
+from campaigns import approvals, catalogue, reports
+from campaigns.approvals import ApprovalRule
 from campaigns.campaign import Campaign
 from campaigns.commands.options import report_status, slug_argument
 from campaigns.stored_content import load_notes
@@ -88,19 +89,15 @@ def report_campaign(context: CommandContext, slug: str, as_json: bool) -> None:
         campaign = catalogue.find(connection, slug)
         found = reports.campaign_status(connection, campaign)
         reasons = reports.reasons(connection, campaign.id)
+        approved = approvals.status(connection, campaign, ApprovalRule.of(context.settings))
     times = {
         name: getattr(campaign, name) for name in ("created_at", "approved_at", "started_at", "finished_at")
     }
     values = (
         dataclasses.asdict(found)
         | times
-        | {
-            "content_hash": campaign.content_hash,
-            "approved_by": campaign.approved_by,
-            "approved_login": campaign.approved_login,
-            "approved_audience": campaign.approved_audience,
-            "reasons": reasons,
-        }
+        | approved.values()
+        | {"content_hash": campaign.content_hash, "reasons": reasons}
     )
     lines = [found.line()]
     lines += [
@@ -108,9 +105,11 @@ def report_campaign(context: CommandContext, slug: str, as_json: bool) -> None:
         for name, at in times.items()
         if at
     ]
-    if campaign.approved_at:
-        name = f"{campaign.approved_by}, " if campaign.approved_by else ""
-        lines.append(f"approved by: {name}login {campaign.approved_login}")
+    lines += [
+        f"approved by: {one.by}, at {one.approved_at.astimezone(context.settings.tz):%Y-%m-%d %H:%M:%S %Z}"
+        for one in reversed(approved.given)
+    ]
+    lines += [f"waits for {approved.waits_for()}"] if approved.missing else []
     lines += [f"content: sha256 {campaign.content_hash}"] if campaign.content_hash else []
     lines += [_reason_line(reason) for reason in reasons]
     context.report(values, "\n".join(lines), as_json=as_json)

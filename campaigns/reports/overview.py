@@ -9,7 +9,8 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, func, select
 
-from campaigns import catalogue, holds, schedules
+from campaigns import approvals, catalogue, holds, schedules
+from campaigns.approvals import NO_APPROVAL, ApprovalRule
 from campaigns.campaign import Campaign
 from campaigns.deliveries import UNCERTAIN, delivery, workers
 from campaigns.deliveries import campaign as campaign_table
@@ -52,19 +53,19 @@ class Overview:
     problems: Sequence[Problem]
 
 
-def overview(connection: Connection, now: datetime, zone: tzinfo = UTC) -> Overview:
-    """The overview at `now`. Its messages name moments in `zone`."""
+def overview(
+    connection: Connection, now: datetime, zone: tzinfo = UTC, rule: ApprovalRule = NO_APPROVAL
+) -> Overview:
+    """The overview at `now`. Its messages name moments in `zone`; `rule` says who must approve a campaign."""
     uncertain = count_uncertain(connection)
-    listed = [
-        one
-        for one in reversed(catalogue.all_campaigns(connection))
-        if one.state in _OPEN or one.slug in uncertain
-    ]
+    everything = catalogue.all_campaigns(connection)[::-1]
+    listed = [one for one in everything if one.state in _OPEN or one.slug in uncertain]
     beats = heartbeats(connection)
     found = [*_held(connection), *_stopped(beats, now, zone)]
     at_work = workers.any_at_work(connection, now)
     for one in listed:
         found += _of_campaign(connection, one, now, zone, at_work=at_work)
+    found += _unapproved(connection, everything, rule)
     found += [_of_uncertain(slug, number) for slug, number in uncertain.items()]
     found.sort(key=lambda problem: problem.severity is not ProblemSeverity.FAILURE)
     return Overview(beats, [campaign_status(connection, one) for one in listed], found)
@@ -151,6 +152,22 @@ def _of_campaign(
                 yield Problem(ProblemSeverity.FAILURE, message, "mailer run-due", one.slug)
         case _:
             return
+
+
+def _unapproved(
+    connection: Connection, campaigns: Sequence[Campaign], rule: ApprovalRule
+) -> Iterator[Problem]:
+    """Campaigns that somebody approved or scheduled, and that wait for more approvals. A draft alone waits for nobody."""
+    if not rule.required:
+        return
+    for one in campaigns:
+        if one.state not in approvals.WAITING:
+            continue
+        status = approvals.status(connection, one, rule)
+        if status.missing and (status.given or one.state is not CampaignState.DRAFT):
+            step = f"mailer campaigns preview {one.slug}, then mailer campaigns approve {one.slug} --as NAME"
+            message = f"{one.slug} waits for {status.waits_for()}."
+            yield Problem(ProblemSeverity.WARNING, message, step, one.slug)
 
 
 def _of_uncertain(slug: str, number: int) -> Problem:

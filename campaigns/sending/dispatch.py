@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from campaigns import catalogue, deliveries, holds, schedules, transitions
+from campaigns import approvals, catalogue, deliveries, holds, schedules, transitions
+from campaigns.approvals import ApprovalRule, ApprovalStatus, Approver
 from campaigns.campaign import Campaign
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState
@@ -17,14 +18,12 @@ from campaigns.sending.campaign_run import CampaignRuns, Watch
 from campaigns.sending.compose import Composer
 from campaigns.sending.preflight import Preflight
 from campaigns.sending.sender import Tally
+from campaigns.stored_content import content_hash
 from campaigns.timing import ALWAYS, DueTime, Missed, SendWindow
-from campaigns.transitions import Approver
 from mailer.config import Settings
 from mailer.database import Clock, Database
 from mailer.errors import InvalidInput, Refused
-from mailer.message import Content, InlineImage
-from mailer.smtp import Accepted, Envelope
-from mailer.smtp.relays import Relays
+from mailer.message import InlineImage
 from subscribers.ledger import refuse_freezing_if_unsafe, refuse_run_if_unsafe
 from templates.notes import ReleaseNotes, RenderedNotes
 
@@ -43,6 +42,7 @@ class Dispatch:
         self._database, self._settings, self._clock = database, settings, clock
         self._continuity = holds.Continuity(database, settings, clock)
         self._runs = CampaignRuns(database, settings, clock, self._continuity)
+        self._rule = ApprovalRule.of(settings)
 
     @cached_property
     def _preparation(self) -> Preparation:
@@ -76,13 +76,16 @@ class Dispatch:
             campaign = catalogue.find(connection, slug)
             return transitions.change_state(connection, campaign, act, self._clock())
 
-    def approve(self, slug: str, approver: Approver = NOBODY) -> CampaignState:
-        """Freeze the content and approve it."""
+    def approve(self, slug: str, approver: Approver = NOBODY) -> ApprovalStatus:
+        """Freeze the content and approve it. Raises Refused where it changed in the meantime."""
         campaign = self._find(slug)
         rendered = self._preparation.check_content(campaign)
+        approved = content_hash(rendered) if rendered is not None else campaign.content_hash
         with self._database.write() as connection:
             self._freeze(connection, campaign, rendered)
-            return transitions.approve(connection, campaign, approver, self._clock())
+            return transitions.approve(
+                connection, campaign, approver, self._rule, self._clock(), content_hash=approved
+            )
 
     def schedule(
         self, slug: str, due: DueTime, window: str | None = None, preflight: Preflight | None = None
@@ -94,6 +97,7 @@ class Dispatch:
         own_window = self._parse_window(window)
         campaign, rendered = self._check(slug, Act.SCHEDULE, preflight)
         with self._database.write() as connection:
+            self._require_approval(connection, slug)
             state = transitions.change_state(connection, campaign, Act.SCHEDULE, self._clock())
             self._freeze(connection, campaign, rendered)
             schedules.plan(connection, campaign.id, due)
@@ -114,7 +118,7 @@ class Dispatch:
         Approval and due time are removed. Raises Refused if a mail was attempted or the source is unknown.
         """
         campaign = self._find(slug)
-        transitions.check(campaign, Act.UPDATE, approval_required=False)
+        transitions.check(campaign, Act.UPDATE)
         source = source or self._preparation.source_of(campaign)
         notes, images = self._preparation.read(source)
         with self._database.write() as connection:
@@ -140,6 +144,7 @@ class Dispatch:
         refuse_freezing_if_unsafe(self._database)
         campaign, rendered = self._check(slug, Act.SEND, preflight)
         with self._database.write() as connection:
+            self._require_approval(connection, slug)
             transitions.change_state(connection, campaign, Act.SEND, self._clock())
             self._freeze(connection, campaign, rendered)
             schedules.set_window(connection, campaign.id, own_window or campaign.send_window)
@@ -207,19 +212,6 @@ class Dispatch:
             transitions.finish_if_done(connection, campaign, now)
             return len(skipped)
 
-    async def send_proofs(self, proofs: Sequence[tuple[Envelope, Content]]) -> list[tuple[bool, str]]:
-        """Send to the team's own addresses; for each, whether it was accepted, and the relay's reply."""
-        replies = []
-        async with Relays(self._settings.every_relay) as relays:
-            for envelope, message in proofs:
-                async with relays.connection() as connection:
-                    outcome = await connection.send(envelope, message)
-                if isinstance(outcome, Accepted):
-                    replies.append((True, f"accepted: {outcome.reply}"))
-                else:
-                    replies.append((False, f"{type(outcome).__name__.lower()}: {outcome.reason}"))
-        return replies
-
     def start_due(
         self, preflight: Preflight | None = None, on_refusal: Callable[[Refused], None] | None = None
     ) -> list[Missed]:
@@ -235,8 +227,11 @@ class Dispatch:
         for slug in slugs:
             try:
                 refuse_freezing_if_unsafe(self._database)
-                if preflight is not None and not self._is_too_late(slug):
-                    preflight.check_start(self._find(slug))
+                if not self._is_too_late(slug):
+                    with self._database.read() as connection:
+                        self._require_approval(connection, slug)
+                    if preflight is not None:
+                        preflight.check_start(self._find(slug))
             except Refused as error:
                 if on_refusal is not None:
                     on_refusal(Refused(f"{slug} is not started. {error.message}", hint=error.hint))
@@ -284,7 +279,9 @@ class Dispatch:
     ) -> tuple[Campaign, RenderedNotes | None]:
         """The campaign and the content to freeze, after all checks for `act`."""
         campaign = self._find(slug)
-        transitions.check(campaign, act, approval_required=self._settings.require_approval)
+        transitions.check(campaign, act)
+        with self._database.read() as connection:
+            self._require_approval(connection, slug)
         rendered = self._preparation.check_content(campaign)
         if preflight is not None:
             if campaign.state is CampaignState.SENDING:
@@ -293,6 +290,11 @@ class Dispatch:
             else:
                 preflight.check_start(campaign)
         return campaign, rendered
+
+    def _require_approval(self, connection: Connection, slug: str) -> None:
+        """Raise Refused where the campaign waits for somebody's approval."""
+        if self._rule.required:
+            approvals.status(connection, catalogue.find(connection, slug), self._rule).refuse_if_missing(slug)
 
     def _freeze(self, connection: Connection, campaign: Campaign, rendered: RenderedNotes | None) -> None:
         if rendered is not None:

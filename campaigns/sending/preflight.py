@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
+from campaigns import approvals
+from campaigns.approvals import ApprovalRule
 from campaigns.campaign import Campaign
 from campaigns.sending.unsubscribe_check import find_problem
 from mailer.config import Settings, key_source
@@ -77,12 +79,10 @@ class Preflight:
                 if topics
                 else "Nobody on file agreed to any topic: import people with `mailer subscribers import`.",
             )
-        approved = campaign.approved_audience
-        if (
-            self._settings.require_approval
-            and approved is not None
-            and people > approved * (1 + MAX_AUDIENCE_GROWTH)
-        ):
+        rule = ApprovalRule.of(self._settings)
+        counted = approvals.status(connection, campaign, rule).counted if rule.required else ()
+        approved = min((one.audience for one in counted), default=people)
+        if people > approved * (1 + MAX_AUDIENCE_GROWTH):
             raise Refused(
                 f"The approval of {campaign.slug!r} is void: the audience grew from {approved:,} to {people:,} people.",
                 hint=f"Approve it again: `mailer campaigns approve {campaign.slug}`.",

@@ -45,8 +45,10 @@ zone = {zone}
 # and "digest" for several versions in one mail.
 # theme = "letter"
 
-# A second person approves each campaign before it can be sent.
+# How many people approve each campaign before it can be sent: false or 0, true or 1, or 2 different people. Two who
+# share a login on this machine count as two where `approvers` has the names that they give with --as.
 require_approval = false
+# approvers = ["Ada", "Bram"]
 
 # When mail may go out, and how long after its time a scheduled campaign may still begin.
 # send_window = "weekdays 08:00 to 18:00 Europe/Amsterdam"

@@ -30,11 +30,13 @@ from mailer.config.privacy_settings import PrivacySettings
 from mailer.config.relay_settings import NamedRelay, RelaySettings
 from mailer.config.retention_settings import RetentionSettings
 from mailer.config.value_types import (
+    ApprovalCount,
     Colour,
     Duration,
     Fonts,
     Line,
     MailboxLine,
+    Names,
     OptionalMailboxLine,
     RelayName,
     Secrets,
@@ -151,7 +153,8 @@ class Settings(BaseSettings):
     locale: Literal["nl", "en"] = "en"
     form_of_address: Literal["formal", "informal"] = "formal"
     zone: Zone = "Europe/Amsterdam"
-    require_approval: bool = False
+    require_approval: ApprovalCount = 0
+    approvers: Names = ()
     digest_pre_releases: bool = False
     trusted_proxies: Words = ("127.0.0.1", "::1")
     image_hosts: Words = ()

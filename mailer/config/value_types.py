@@ -7,7 +7,15 @@ from datetime import timedelta
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+)
 from pydantic_settings import NoDecode
 
 from mailer.errors import InvalidInput
@@ -74,10 +82,31 @@ def _split_words(value: object) -> object:
     return [word for word in re.split(r"[,\s]+", value) if word] if isinstance(value, str) else value
 
 
+def _split_names(value: object) -> object:
+    """Commas separate the names of a list in a variable. In TOML a list is an array."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+def _count_approvals(value: object) -> object:
+    """``true`` is one approval, ``false`` none; a variable has the number or the word as text."""
+    words = {"true": 1, "yes": 1, "on": 1, "false": 0, "no": 0, "off": 0}
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        return words.get(value.strip().lower(), value)
+    return value
+
+
 Line = Annotated[str, AfterValidator(_one_line)]
 MailboxLine = Annotated[Mailbox, NoDecode, BeforeValidator(_parse_mailbox)]
 OptionalMailboxLine = Annotated[Mailbox | None, NoDecode, BeforeValidator(_parse_mailbox)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
+Names = Annotated[tuple[Line, ...], NoDecode, BeforeValidator(_split_names)]
+ApprovalCount = Annotated[
+    int,
+    Field(ge=0, le=2),
+    BeforeValidator(_count_approvals, json_schema_input_type=bool | Literal[0, 1, 2]),
+]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_words)]
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
 Zone = Annotated[str, AfterValidator(_check_zone)]

@@ -10,6 +10,9 @@ from subscribers.rights.breach import Category
 from templates.document import Document, Item, Section
 from templates.language import Locale, country_name, is_in_eea, load_texts, period_text
 
+# The measure for each number of people who must approve a mail.
+_APPROVAL = ((), ("approval",), ("approval_by_two",))
+
 KEPT = tuple(category for category in Category if category is not Category.MAIL_CONTENTS)
 """The categories of personal data that are kept."""
 
@@ -104,7 +107,7 @@ def _measures(settings: Settings, locale: Locale) -> list[str]:
     """The technical measures that these settings put in force."""
     signed = "ledger" if settings.ledger_key_file.exists() else "ledger_unsigned"
     names = ["fields", "gate", signed, "secrets", "opt_outs", "logs", "tracking"]
-    names += ["approval"] if settings.require_approval else []
+    names += _APPROVAL[settings.require_approval]
     names += ["https"] if settings.public_url.startswith("https:") else []
     names += ["dkim"] if settings.dkim.key_file or settings.dkim.ed25519_key_file else []
     texts = load_texts(locale)["record"]

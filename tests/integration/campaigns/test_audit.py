@@ -16,7 +16,8 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from sqlalchemy import select, update
 
-from campaigns import deliveries
+from campaigns import approvals, deliveries
+from campaigns.approvals import Approval, Approver
 from campaigns.audit import FORMAT, Audit, write_audit
 from campaigns.deliveries import OldDeliveries, campaign, delivery
 from campaigns.models import CampaignState, DeliveryState
@@ -96,6 +97,21 @@ def test_each_accepted_mail_is_shown_to_have_had_a_consent(
     assert "each of 3 accepted mails had a standing consent" in told
     assert "notes: 3 accepted of 4 deliveries" in told
     assert "The key is the given one" in told
+
+
+def test_it_names_who_approved_the_content(
+    sent: SentCampaign, tmp_path: Path, script: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sent.database.write() as connection:
+        connection.execute(update(campaign).values(content_hash="c1"))
+        for name in ("Ada", "Bram"):
+            made = Approval(Approver(name, name.lower()), sent.now, 4, "c1")
+            approvals.record(connection, sent.id, made)
+    audit(sent, tmp_path / "audit.zip")
+    script.verify(ZipFile(tmp_path / "audit.zip"), LEDGER_KEY.vkey)
+    told = capsys.readouterr().out
+    assert "approved by Ada (ada) at 20" in told
+    assert "approved by Bram (bram) at 20" in told
 
 
 def test_no_name_and_no_address_is_in_it(sent: SentCampaign, tmp_path: Path) -> None:

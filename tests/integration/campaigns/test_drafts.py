@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailer.config import load_settings
+from mailer.operator_log import login
 from tests.support.campaign import threaded
 from tests.support.keyboard import Keyboard, keyboard_for
 from tests.support.relay import FaultyRelay
@@ -176,7 +176,7 @@ def test_a_change_of_the_source_is_told(keyboard: Keyboard, command: tuple[str, 
 def test_an_approval_records_the_name_and_the_login(keyboard: Keyboard) -> None:
     keyboard("campaigns", "approve", "notes", "--as", "Ada, product")
     report = keyboard.json("campaigns", "report", "notes")
-    assert (report["approved_by"], report["approved_login"]) == ("Ada, product", getpass.getuser())
+    assert (report["approved_by"], report["approved_login"]) == ("Ada, product", login())
     assert "approved by: Ada, product" in keyboard("campaigns", "report", "notes").stdout
 
 

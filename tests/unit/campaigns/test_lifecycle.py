@@ -81,14 +81,3 @@ def test_any_other_act_is_refused_with_the_state(act: Act, state: CampaignState)
 def test_sending_a_paused_campaign_is_refused_with_the_command_to_resume_it() -> None:
     with pytest.raises(Refused, match="mailer campaigns resume"):
         next_state(Act.SEND, PAUSED, "notes")
-
-
-@pytest.mark.parametrize("act", [Act.SEND, Act.SCHEDULE])
-def test_a_draft_is_not_sent_where_approval_is_required(act: Act) -> None:
-    with pytest.raises(Refused, match="not approved"):
-        next_state(act, DRAFT, "notes", approval_required=True)
-
-
-@pytest.mark.parametrize(("act", "state"), [pair for pair in TRANSITIONS if pair[1] is not DRAFT])
-def test_requiring_approval_changes_no_other_transition(act: Act, state: CampaignState) -> None:
-    assert next_state(act, state, "notes", approval_required=True) is TRANSITIONS[act, state]

@@ -93,6 +93,7 @@ def test_hosts_come_from_relays_images_and_the_database() -> None:
     ("values", "said"),
     [
         ({"require_approval": True}, "A second person approves"),
+        ({"require_approval": 2}, "Two different people approve"),
         ({"public_url": "https://example.com"}, "The pages are reached by HTTPS"),
         ({"smtp": RELAY | {"security": "starttls"}}, "handed to smtp.postbode.example encrypted"),
         ({"smtp": RELAY | {"security": "none"}}, "handed to smtp.postbode.example without encryption"),

@@ -111,9 +111,6 @@ def _create_tables() -> None:
         sa.Column("paused_because", sa.Text(), nullable=True),
         sa.Column("send_window", sa.String(length=200), nullable=True),
         sa.Column("source", sa.Text(), nullable=True),
-        sa.Column("approved_by", sa.String(length=200), nullable=True),
-        sa.Column("approved_login", sa.String(length=200), nullable=True),
-        sa.Column("approved_audience", sa.Integer(), nullable=True),
         sa.Column("ledger_checkpoint", sa.Text(), nullable=True),
         sa.Column("sealed_deliveries", BIG, nullable=True),
         sa.Column("sealed_root", sa.String(length=64), nullable=True),
@@ -184,6 +181,25 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_worker")),
         sqlite_autoincrement=True,
     )
+    op.create_table(
+        "campaign_approval",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("campaign_id", BIG, nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=True),
+        sa.Column("login", sa.String(length=200), nullable=True),
+        sa.Column("approved_at", INSTANT, nullable=False),
+        sa.Column("audience", sa.Integer(), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+            name=op.f("fk_campaign_approval_campaign_id_campaign"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign_approval")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_campaign_approval_campaign_id", "campaign_approval", ["campaign_id"])
     op.create_table(
         "campaign_image",
         sa.Column("campaign_id", BIG, nullable=False),
@@ -476,7 +492,7 @@ def _create_records() -> None:
         sa.Column("id", BIG, nullable=False),
         sa.Column("at", INSTANT, nullable=False),
         sa.Column("login", sa.String(length=100), nullable=False),
-        sa.Column("command", sa.String(length=100), nullable=False),
+        sa.Column("command", sa.String(length=200), nullable=False),
         sa.Column("people", BIG, nullable=True),
         sa.Column("subscriber_ids", sa.String(length=250), nullable=False),
         sa.Column("disclosed_to", sa.String(length=200), nullable=True),
