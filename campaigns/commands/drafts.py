@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from campaigns import catalogue
 from campaigns.commands.completion import complete_topic, complete_version
-from campaigns.commands.notes_options import NotesOptions, notes_options, open_source
+from campaigns.commands.notes_options import (
+    LocaleChoice,
+    NotesOptions,
+    locale_option,
+    notes_options,
+    open_source,
+)
 from campaigns.commands.options import (
     confirm_act,
     dispatch_of,
@@ -19,7 +26,7 @@ from campaigns.commands.options import (
 )
 from campaigns.lifecycle import Act
 from campaigns.notes import STDIN, render_notes
-from campaigns.source import NotesSource, name_without_locale, read_as_changelog
+from campaigns.source import NotesSource, files_of_other_languages, name_without_locale, read_as_changelog
 from mailer.commands import CommandContext, json_option
 from templates.lint import lint as lint_mail
 
@@ -133,9 +140,10 @@ def create(
 @slug_argument
 @click.option(
     "--from",
-    "file",
+    "files",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Take the notes from this file from now on; by default from where they came.",
+    multiple=True,
+    help="Take the notes from this file from now on; by default from where they came. Once for each language.",
 )
 @click.option(
     "--version",
@@ -143,34 +151,65 @@ def create(
     shell_complete=complete_version,
     help="The file is a changelog; take this version's section.",
 )
+@locale_option
 @json_option
 @click.pass_obj
-def update(context: CommandContext, slug: str, file: Path | None, version: str | None, as_json: bool) -> None:
+def update(
+    context: CommandContext,
+    slug: str,
+    files: tuple[Path, ...],
+    version: str | None,
+    locales: tuple[LocaleChoice, ...],
+    as_json: bool,
+) -> None:
     """Read a campaign's notes again. Its approval and its due time are void.
 
-    It is refused once mails of the campaign were offered to a relay.
+    It is refused once mails of the campaign were offered to a relay. Several files, one a language, replace the notes in
+    all languages; so does notes.nl.md with notes.en.md beside it.
 
     \b
     Example:
       mailer campaigns update 2.4.0
       mailer campaigns update 2.4.0 --from notes.md
+      mailer campaigns update 2.4.0 --from notes.nl.md --from notes.en.md
+      mailer campaigns update 2.4.0 --locale nl=nieuws.md --locale en=news.md
     """
-    if version and file is None:
-        raise click.UsageError("--version goes with --from.")
+    options = NotesOptions(version=version, locales=locales)
+    options.refuse_mixed_locales()
+    if options.files and files:
+        raise click.UsageError("--locale nl=FILE names the files; give no --from.")
+    files = files or options.files
+    if options.are_given and not files:
+        raise click.UsageError("--version and --locale go with --from.")
     source = None
-    if file is not None:
+    if files:
         with context.database.read() as connection:
             known = catalogue.find(connection, slug).source
-        source = dataclasses.replace(
-            NotesSource.load(known) if known else NotesSource(""),
-            path=str(file.resolve()),
-            version=version,
-            since=None,
-            title=None,
-            preheader=None,
-        )
+        source = _replace_files(NotesSource.load(known) if known else NotesSource(""), files, options)
     dispatch_of(context).update(slug, source)
     report_status(context, slug, as_json=as_json)
+
+
+def _replace_files(known: NotesSource, files: Sequence[Path], options: NotesOptions) -> NotesSource:
+    """The source with other files. The options that say which notes to take of a file are dropped.
+
+    The language that was chosen for one file stays with one file.
+    """
+    first, *others = files
+    locale = options.locale or (known.locale if len(files) == 1 and not known.locales else None)
+    if not others and locale is None:
+        others = files_of_other_languages(first)
+    return dataclasses.replace(
+        known,
+        path=str(first.resolve()),
+        version=options.version,
+        since=None,
+        title=None,
+        preheader=None,
+        locale=locale,
+        locales=options.paths_with_locale,
+        translations=tuple(str(one.resolve()) for one in others),
+    )
 
 
 @click.command()

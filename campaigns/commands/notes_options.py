@@ -52,6 +52,13 @@ class LocaleOption(click.ParamType[LocaleChoice]):
         return LocaleChoice(locale, Path(file))
 
 
+locale_option = click.option(
+    "--locale",
+    "locales",
+    type=LocaleOption(),
+    multiple=True,
+    help="The language; by default what the file or the settings say. As nl=FILE, once for each language: its file.",
+)
 _SHARED = (
     click.option(
         "--version",
@@ -66,13 +73,7 @@ _SHARED = (
         help="Of a changelog: all releases after this version.",
     ),
     click.option("--only", metavar="KINDS", help="Only these kinds of change, such as added,changed."),
-    click.option(
-        "--locale",
-        "locales",
-        type=LocaleOption(),
-        multiple=True,
-        help="The language; by default what the file or the settings say. As nl=FILE, once for each language: its file.",
-    ),
+    locale_option,
     click.option("--base-url", metavar="URL", help="The web address that relative links start from."),
     click.option(
         "--repository",
@@ -116,6 +117,18 @@ class NotesOptions:
         return tuple(choice.file for choice in self.locales if choice.file)
 
     @property
+    def paths_with_locale(self) -> tuple[tuple[str, str], ...]:
+        """The path and the language of these files."""
+        return tuple((str(one.file.resolve()), one.locale) for one in self.locales if one.file)
+
+    def refuse_mixed_locales(self) -> None:
+        """Raise UsageError for several languages of which one has no file."""
+        if len(self.locales) > 1 and len(self.files) != len(self.locales):
+            raise click.UsageError(
+                "Give --locale once, or each time with its file: --locale nl=FILE --locale en=FILE."
+            )
+
+    @property
     def are_given(self) -> bool:
         """Whether any of them is given."""
         return self != NotesOptions()
@@ -127,10 +140,7 @@ def notes_options(command: Callable[..., None]) -> Callable[..., None]:
 
     def with_options(*args: Any, **values: Any) -> None:
         options = NotesOptions(**{name: values.pop(name) for name in names})
-        if len(options.locales) > 1 and len(options.files) != len(options.locales):
-            raise click.UsageError(
-                "Give --locale once, or each time with its file: --locale nl=FILE --locale en=FILE."
-            )
+        options.refuse_mixed_locales()
         command(*args, options=options, **values)
 
     with_options.__doc__, with_options.__name__ = command.__doc__, command.__name__
@@ -190,7 +200,7 @@ def open_source(
         topic=topic,
         translations=tuple(str(one.resolve()) for one in others),
         locale=options.locale,
-        locales=tuple((str(one.file.resolve()), one.locale) for one in options.locales if one.file),
+        locales=options.paths_with_locale,
         **{name: value for name, value in dataclasses.asdict(options).items() if name != "locales"},
     )
     if options.version or options.since:

@@ -80,6 +80,7 @@ _PLACES = {
     "resume": "campaigns.commands.sending:resume",
     "cancel": "campaigns.commands.sending:cancel",
     "list": "campaigns.commands.status:list_campaigns",
+    "show": "campaigns.commands.status:show",
     "status": "campaigns.commands.status:status",
     "report": "campaigns.commands.status:report_campaign",
 }
@@ -103,7 +104,10 @@ def report_status(context: CommandContext, slug: str, *, as_json: bool, next_ste
         campaign = catalogue.find(connection, slug)
         found = reports.campaign_status(connection, campaign)
         approved = approvals.status(connection, campaign, ApprovalRule.of(context.settings))
+        languages = reports.count_by_language(connection, campaign, context.settings.locale)
     text = found.line()
+    if languages:
+        text += f"\n{reports.language_line(languages, started=campaign.started_at is not None)}"
     if approved.missing and approved.given:
         text += "".join(f"\napproved by: {one.by}" for one in approved.given)
         text += f"\nwaits for {approved.waits_for()}"
@@ -118,7 +122,8 @@ def report_status(context: CommandContext, slug: str, *, as_json: bool, next_ste
         text += f"\nnext: {found.next_due_at.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}"
     if next_step:
         text += f"\nNext: {next_step}"
-    context.report(dataclasses.asdict(found) | approved.values(), text, as_json=as_json)
+    values = dataclasses.asdict(found) | {"languages": [dataclasses.asdict(one) for one in languages]}
+    context.report(values | approved.values(), text, as_json=as_json)
 
 
 def dispatch_of(context: CommandContext) -> Dispatch:

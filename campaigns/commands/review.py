@@ -24,7 +24,7 @@ from campaigns.notes import STDIN
 from campaigns.preview import write_preview
 from campaigns.sending import DONE_WITH_LOSSES, Dispatch
 from campaigns.sending.proofs import send_proofs
-from campaigns.source import NotesSource
+from campaigns.source import NotesSource, name_without_locale
 from mailer.commands import CommandContext, json_option
 from mailer.config import load_settings
 from mailer.errors import ConfigurationError, InvalidInput
@@ -63,7 +63,7 @@ def preview(
 ) -> None:
     """Show the mail of a campaign, or of a file of notes.
 
-    It writes a sample as HTML and text, and opens it. With --serve it shows HTML, text, headers and lint side by side, for
+    It writes a sample as HTML and text, in each language of the notes, and opens the first. With --serve it shows HTML, text, headers and lint side by side, for
     phone, tablet and desktop, and as different people and mail programs see it, until you press Ctrl-C.
 
     \b
@@ -83,18 +83,19 @@ def preview(
         return
     change = False
     if of_file:
-        from campaigns.web.preview import sample_mail  # noqa: PLC0415 - as above
+        from campaigns.web.preview import sample_mails  # noqa: PLC0415 - as above
 
-        source = _file_source(context, Path(slug), options)
-        mails = {catalogue.slug_of(Path(slug).stem) or "preview": sample_mail(source)}
+        mails = sample_mails(_file_source(context, Path(slug), options))
+        stem = Path(slug).stem if len(mails) == 1 else name_without_locale(Path(slug).name)
+        name = catalogue.slug_of(stem) or "preview"
     else:
-        dispatch = dispatch_of(context)
-        first, *others = dispatch.composer(slug).editions
-        mails = {slug: bytes(first.proof(context.now())[1])}
-        mails |= {f"{slug}.{one.locale}": bytes(one.proof(context.now())[1]) for one in others}
+        dispatch, name = dispatch_of(context), slug
+        mails = {one.locale: bytes(one.proof(context.now())[1]) for one in dispatch.composer(slug).editions}
         change = _print_source_change(context, dispatch, slug)
     target = folder or Path(tempfile.mkdtemp(prefix="mailer-preview-"))
-    written = [path for name, mail in mails.items() for path in write_preview(mail, target, name)]
+    written: list[Path] = []
+    for number, (locale, mail) in enumerate(mails.items()):
+        written += write_preview(mail, target, f"{name}.{locale}" if number else name)
     html, text = written[:2]
     values = {"slug": slug, "html": html, "text": text, "files": written, "source_changed": change}
     context.report(values, "\n".join(map(str, written)), as_json=as_json)

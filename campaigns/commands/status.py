@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from datetime import datetime
 
 import click
 
@@ -11,6 +12,7 @@ from campaigns import approvals, catalogue, reports
 from campaigns.approvals import ApprovalRule
 from campaigns.campaign import Campaign
 from campaigns.commands.options import report_status, slug_argument
+from campaigns.source import NotesSource
 from campaigns.stored_content import load_notes
 from mailer.commands import CommandContext, format_table, json_option
 
@@ -64,6 +66,53 @@ def _description(campaign: Campaign) -> dict[str, object]:
 @slug_argument
 @json_option
 @click.pass_obj
+def show(context: CommandContext, slug: str, as_json: bool) -> None:
+    """Show what a campaign is: its title, topic, languages, source, times and approvals.
+
+    Of a campaign in several languages it also shows how many people get each.
+
+    \b
+    Example:
+      mailer campaigns show 2.4.0
+    """
+    with context.database.read() as connection:
+        campaign = catalogue.find(connection, slug)
+        found = reports.campaign_status(connection, campaign)
+        languages = reports.count_by_language(connection, campaign, context.settings.locale)
+        approved = approvals.status(connection, campaign, ApprovalRule.of(context.settings))
+    notes = load_notes(campaign.notes)
+    source = NotesSource.load(campaign.source) if campaign.source else None
+    values = dataclasses.asdict(found) | _description(campaign) | approved.values()
+    values |= {
+        "version": notes.version,
+        "languages": [dataclasses.asdict(one) for one in languages],
+        "sources": [source.path, *source.translations] if source else [],
+        "theme": notes.theme or context.settings.theme,
+        "window": campaign.send_window or context.settings.send_window,
+        "content_hash": campaign.content_hash,
+    }
+    lines = {
+        "campaign": found.line(),
+        "title": notes.title,
+        "version": notes.version,
+        "topic": campaign.topic,
+        "language": ", ".join(one.locale for one in notes.editions),
+        "people": ", ".join(f"{one.locale} {one.audience:,}" for one in languages),
+        "source": ", ".join(values["sources"]),
+        "theme": values["theme"],
+        "window": values["window"],
+        "due": _moment(context, found.next_due_at),
+        "approved by": "; ".join(str(one.by) for one in reversed(approved.given)),
+        "waits for": approved.waits_for() if approved.missing else None,
+    }
+    shown = [f"{name + ':':<13}{value}" for name, value in lines.items() if value]
+    context.report(values, "\n".join(shown), as_json=as_json)
+
+
+@click.command()
+@slug_argument
+@json_option
+@click.pass_obj
 def status(context: CommandContext, slug: str, as_json: bool) -> None:
     """Show a campaign's counts as they are now.
 
@@ -89,6 +138,7 @@ def report_campaign(context: CommandContext, slug: str, as_json: bool) -> None:
         campaign = catalogue.find(connection, slug)
         found = reports.campaign_status(connection, campaign)
         reasons = reports.reasons(connection, campaign.id)
+        languages = reports.count_by_language(connection, campaign, context.settings.locale)
         approved = approvals.status(connection, campaign, ApprovalRule.of(context.settings))
     times = {
         name: getattr(campaign, name) for name in ("created_at", "approved_at", "started_at", "finished_at")
@@ -97,9 +147,12 @@ def report_campaign(context: CommandContext, slug: str, as_json: bool) -> None:
         dataclasses.asdict(found)
         | times
         | approved.values()
+        | {"languages": [dataclasses.asdict(one) for one in languages]}
         | {"content_hash": campaign.content_hash, "reasons": reasons}
     )
     lines = [found.line()]
+    if languages:
+        lines.append(reports.language_line(languages, started=campaign.started_at is not None))
     lines += [
         f"{name.removesuffix('_at')}: {at.astimezone(context.settings.tz):%Y-%m-%d %H:%M:%S %Z}"
         for name, at in times.items()
@@ -121,3 +174,8 @@ def _reason_line(row: Mapping[str, object]) -> str:
     phase = f" at {row['smtp_phase']}" if row["smtp_phase"] else ""
     reply = f": {row['reply']}" if row["reply"] else ""
     return f"{row['deliveries']:,} {row['state']}{because}{phase}{reply}"
+
+
+def _moment(context: CommandContext, at: datetime | None) -> str | None:
+    """A time in the settings' zone, for people."""
+    return f"{at.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}" if at else None

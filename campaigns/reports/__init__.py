@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from campaigns.reports.languages import LanguageCount, count_by_language, language_line
 from campaigns.reports.overview import (
     Overview,
     Problem,
@@ -21,13 +22,16 @@ from campaigns.reports.status import (
 
 __all__ = [
     "CampaignStatus",
+    "LanguageCount",
     "Overview",
     "Problem",
     "ProblemSeverity",
     "campaign_status",
+    "count_by_language",
     "count_by_state",
     "count_campaigns",
     "count_open_deliveries",
+    "language_line",
     "list_deliveries",
     "next_due",
     "overview",

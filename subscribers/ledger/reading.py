@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, func, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, func, or_, select
 
 from mailer.database import AnyOf, Prepared
 from subscribers.ledger.events import BrokenLink, ConsentStatus, LedgerEntry, NewEvent
-from subscribers.models import Consent, ConsentEvent, ConsentNote, Subscriber, Suppression, Wording
+from subscribers.models import (
+    Consent,
+    ConsentEvent,
+    ConsentKind,
+    ConsentNote,
+    Subscriber,
+    Suppression,
+    Wording,
+)
 
 CONSENT = Consent.metadata.tables["consent"]
 EVENT = ConsentEvent.metadata.tables["consent_event"]
@@ -53,6 +61,24 @@ def consented_wording(topic: ColumnElement[str], subscriber_id: ColumnElement[in
     return found.where(
         agreed.c.agreed_subscriber_id == subscriber_id, agreed.c.agreed_topic == topic
     ).scalar_subquery()
+
+
+def agreed_wording(
+    topic: str, subscriber_id: ColumnElement[int], until: ColumnElement[int | None]
+) -> ScalarSelect[str | None]:
+    """The commitment to the wording of a person's newest consent to `topic` up to the entry `until`; up to now where that is NULL."""
+    return (
+        select(EVENT.c.wording)
+        .where(
+            EVENT.c.subscriber_id == subscriber_id,
+            EVENT.c.topic == topic,
+            EVENT.c.kind == ConsentKind.GRANTED,
+            or_(until.is_(None), EVENT.c.id <= until),
+        )
+        .order_by(EVENT.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def languages_of_wordings(connection: Connection, topic: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from campaigns.web.preview.access import Access
 from campaigns.web.preview.application import PreviewApplication
-from campaigns.web.preview.rendering import PEOPLE, Rendering, sample_mail
+from campaigns.web.preview.rendering import PEOPLE, Rendering, sample_mails
 from campaigns.web.preview.server import preview_server, serve_preview
 from campaigns.web.preview.source import PreviewSource, SettingsOnDisk
 from campaigns.web.preview.views import VIEWS, View, as_seen
@@ -24,6 +24,6 @@ __all__ = [
     "View",
     "as_seen",
     "preview_server",
-    "sample_mail",
+    "sample_mails",
     "serve_preview",
 ]

@@ -117,10 +117,18 @@ def _edition(notes: ReleaseNotes, locale: Locale | None) -> ReleaseNotes:
     return own or replace(notes, locale=locale or notes.locale)
 
 
-def sample_mail(source: PreviewSource) -> bytes:
-    """The mail of a source to somebody who does not exist. Raises InvalidInput with file and line."""
+def sample_mails(source: PreviewSource) -> dict[Locale, bytes]:
+    """The mail of a source to somebody who does not exist, in each of its languages, the first file's first.
+
+    Raises InvalidInput with file and line.
+    """
     settings = source.load_settings()
-    return sample_of(Rendering(source).rendered(settings), settings.topic, settings, slug=source.slug)
+    read = source.read(settings)
+    assert read is not None  # noqa: S101 - a file has notes
+    return {
+        one.locale: sample_of(replace(one, translations=()), settings.topic, settings, slug=source.slug)
+        for one in render_notes(*read, settings).editions
+    }
 
 
 def _compose(

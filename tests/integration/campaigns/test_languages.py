@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from campaigns import catalogue
+from campaigns import catalogue, reports
 from campaigns.catalogue import translation
 from campaigns.notes import render_notes
 from campaigns.sending import Composer
@@ -78,6 +79,46 @@ async def test_each_person_gets_the_language_of_their_wording_else_that_of_the_s
         assert ("Geachte mevrouw De Vries" in text) is is_dutch
         assert ("Uitschrijven: " in text) is is_dutch
         assert ("Toegevoegd" in text) is is_dutch
+
+
+async def test_the_counts_of_a_language_are_those_of_the_mails_in_it(database: Database) -> None:
+    people = subscribe(database, 5, topic="other")
+    agree_in(database, people, LANGUAGES)
+    draft(database, notes=replace(NOTES, translations=(DUTCH,)))
+
+    def counted(default: str = "en") -> list[tuple[str, int, int]]:
+        with database.read() as connection:
+            found = reports.count_by_language(connection, catalogue.find(connection, "notes"), default)
+        return [(one.locale, one.audience, one.accepted) for one in found]
+
+    assert counted() == [("en", 3, 0), ("nl", 2, 0)]
+    assert counted("nl") == [("en", 1, 0), ("nl", 4, 0)]
+    async with FaultyRelay(pipelining=True) as relay:
+        await send(dispatch_for(database, settings_for(relay.port)))
+    sent = Counter(b"Content-Language: nl" in mail.content for mail in relay.accepted)
+    assert counted() == [("en", 3, sent[False]), ("nl", 2, sent[True])]
+    now = datetime.now(UTC)
+    with database.write() as connection:  # what happens later does not change what was mailed
+        left = NewEvent(people[0], TOPIC, ConsentKind.WITHDRAWN, now, Channel.PAGE)
+        ledger.append(connection, [left], now)
+    agree_in(database, people[2:3], ["en"])
+    assert counted() == [("en", 3, 3), ("nl", 2, 2)]
+
+
+def test_status_show_and_report_count_the_people_of_each_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyboard = keyboard_for(25, tmp_path, monkeypatch, "---\ntitle: T\n---\nText.\n")
+    for locale in ("nl", "en"):
+        Path(f"news.{locale}.md").write_text(f"---\ntitle: {locale}\n---\nText.\n", encoding="utf-8")
+    keyboard("campaigns", "create", "news.nl.md")
+    keyboard.subscribe("a@example.com")
+    counts = [{"locale": "nl", "audience": 0, "accepted": 0}, {"locale": "en", "audience": 1, "accepted": 0}]
+    for command in ("status", "show", "report"):
+        assert keyboard.json("campaigns", command, "news")["languages"] == counts
+        assert keyboard.json("campaigns", command, "notes")["languages"] == []
+    assert "languages: nl 0 people, en 1 person" in keyboard("campaigns", "status", "news").stdout
+    assert "people:      nl 0, en 1" in keyboard("campaigns", "show", "news").stdout
 
 
 def test_a_changed_translation_is_not_sent(sqlite_database: Database) -> None:
@@ -158,6 +199,53 @@ class TestFiles:
         assert "Title nieuws.md" in Path("out/both.nl.txt").read_text(encoding="utf-8")
         for wrong in (("--locale", "nl", "--locale", "en"), (*pairs, "notes.md"), ("--locale", "nl=none.md")):
             keyboard("campaigns", "create", "--slug", "wrong", *wrong, code=2)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("--from", "news.nl.md", "--from", "news.en.md"),
+            ("--from", "news.nl.md"),  # the other lies beside it
+            ("--locale", "nl=news.nl.md", "--locale", "en=news.en.md"),
+        ],
+    )
+    def test_update_takes_a_file_for_each_language(self, tmp_path, monkeypatch, arguments):
+        keyboard = keyboard_for(25, tmp_path, monkeypatch, "---\ntitle: T\n---\nText.\n")
+        for locale in ("nl", "en"):
+            self.write(tmp_path, f"news.{locale}.md", locale)
+        keyboard("campaigns", "update", "notes", *arguments)
+        shown = keyboard.json("campaigns", "show", "notes")
+        assert (shown["title"], shown["locales"]) == ("Title nl", ["nl", "en"])
+        self.write(tmp_path, "news.en.md", "changed")
+        keyboard("campaigns", "update", "notes")
+        keyboard("campaigns", "preview", "notes", "--folder", "out", "--no-open")
+        assert "Title changed" in Path("out/notes.txt").read_text(encoding="utf-8")
+
+    def test_update_from_one_file_drops_the_other_languages(self, tmp_path, monkeypatch):
+        keyboard = keyboard_for(25, tmp_path, monkeypatch, "---\ntitle: T\n---\nText.\n")
+        for name in ("nieuws.md", "news.md"):
+            self.write(tmp_path, name, name)
+        keyboard(
+            "campaigns", "create", "--slug", "both", "--locale", "nl=nieuws.md", "--locale", "en=news.md"
+        )
+        keyboard("campaigns", "update", "both", "--from", "notes.md")
+        assert keyboard.json("campaigns", "show", "both")["locales"] == ["en"]
+        for wrong in (
+            ("--locale", "nl"),
+            ("--locale", "nl=nieuws.md", "--from", "news.md"),
+            ("--version", "1"),
+        ):
+            keyboard("campaigns", "update", "both", *wrong, code=2)
+
+    def test_preview_of_files_writes_every_language(self, tmp_path, monkeypatch):
+        keyboard = keyboard_for(25, tmp_path, monkeypatch, "---\ntitle: T\n---\nText.\n")
+        for locale in ("nl", "en"):
+            self.write(tmp_path, f"news.{locale}.md", locale)
+        shown = keyboard.json("campaigns", "preview", "news.nl.md", "--folder", "out", "--no-open")
+        assert isinstance(shown["files"], list)
+        names = [Path(str(file)).name for file in shown["files"]]
+        assert names == ["news.html", "news.txt", "news.en.html", "news.en.txt"]
+        assert "Title nl" in Path("out/news.txt").read_text(encoding="utf-8")
+        assert "Title en" in Path("out/news.en.txt").read_text(encoding="utf-8")
 
     def test_a_name_without_a_language_has_no_others(self, tmp_path):
         for name in ("notes.md", "notes.nl.md", "notes.en.md", "notes.en.txt"):

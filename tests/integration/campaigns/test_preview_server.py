@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page
 
 from campaigns.source import NotesSource
-from campaigns.web.preview import PreviewSource, preview_server, sample_mail
+from campaigns.web.preview import PreviewSource, preview_server, sample_mails
 from campaigns.web.preview.source import is_changed
 from mailer.config import Settings
 from tests.support.browser import chromium
@@ -115,7 +115,7 @@ def test_findings_come_with_file_and_line(preview: str) -> None:
 
 def test_a_preview_without_a_page_needs_no_secrets(tmp_path: Path) -> None:
     (tmp_path / "n.md").write_text("# N\n\nHello.\n", encoding="utf-8")
-    mail = sample_mail(PreviewSource("n.md", Settings, NotesSource(str(tmp_path / "n.md"))))
+    (mail,) = sample_mails(PreviewSource("n.md", Settings, NotesSource(str(tmp_path / "n.md")))).values()
     assert b"Subject: N" in mail
 
 
