@@ -36,6 +36,7 @@ def _notes(values: dict[str, Any]) -> ReleaseNotes:
     read = {
         "date": date.fromisoformat(day) if day else None,
         "action": Action(**action) if action else None,
+        "key_lines": tuple((key, line) for key, line in values.get("key_lines", ())),
         "translations": tuple(map(_notes, values.get("translations", ()))),
     }
     return ReleaseNotes(**(values | read))

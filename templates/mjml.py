@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 from css_inline import CSSInliner
@@ -23,6 +22,9 @@ _TAGS = frozenset(
 )
 _VOID_TAGS = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+)
+_TAG = re.compile(
+    r"<!--.*?-->|<(?P<closing>/?)(?P<name>[a-zA-Z][^\s/>]*+)(?:\"[^\"]*\"|'[^']*'|[^'\">])*+>", re.DOTALL
 )
 _OPENING_TAG = re.compile(r"<[a-zA-Z][^<>]*>")
 _LINE_BREAK_BETWEEN_TAGS = re.compile(
@@ -65,44 +67,41 @@ def _encode_as_ascii(tag: re.Match[str]) -> str:
     return _NOT_ASCII_OR_BACKSLASH.sub(lambda character: f"&#{ord(character[0])};", tag[0])
 
 
-class _TagChecker(HTMLParser):
-    """Finds tags without a pair and tags that MJML does not have."""
+class _TagChecker:
+    """Finds tags without a pair and tags that MJML does not have.
+
+    It reads by a regular expression: the standard library's parser takes as long as the whole rendering does.
+    """
 
     def __init__(self, source: str, template: str, templates_dir: Path | None) -> None:
-        super().__init__()
         self._source = source
         self._template = template
         self._templates_dir = templates_dir
-        self._open: list[tuple[str, int]] = []
+        self._open: list[tuple[str, int]] = []  # names, and where they begin
 
     def check(self) -> None:
-        self.feed(self._source)
-        self.close()
+        for tag in _TAG.finditer(self._source):
+            if name := tag["name"]:
+                self._check(name.lower(), tag)
         if self._open:
-            tag, line = self._open[-1]
-            raise self._error(line, f"<{tag}> is never closed")
+            name, start = self._open[-1]
+            raise self._error(start, f"<{name}> is never closed")
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
-        line, _ = self.getpos()
-        if tag.startswith("mj") and tag not in _TAGS:
-            raise self._error(line, f"MJML has no <{tag}>")
-        if tag not in _VOID_TAGS:
-            self._open.append((tag, line))
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in _VOID_TAGS:
+    def _check(self, name: str, tag: re.Match[str]) -> None:
+        if tag["closing"]:
+            if not self._open or self._open[-1][0] != name:
+                opened = f", but <{self._open[-1][0]}> is open" if self._open else ""
+                raise self._error(tag.start(), f"</{name}> closes nothing{opened}")
             self._open.pop()
+            return
+        if name.startswith("mj") and name not in _TAGS:
+            raise self._error(tag.start(), f"MJML has no <{name}>")
+        if name not in _VOID_TAGS and not tag[0].endswith("/>"):
+            self._open.append((name, tag.start()))
 
-    def handle_endtag(self, tag: str) -> None:
-        line, _ = self.getpos()
-        if not self._open or self._open[-1][0] != tag:
-            opened = f", but <{self._open[-1][0]}> is open" if self._open else ""
-            raise self._error(line, f"</{tag}> closes nothing{opened}")
-        self._open.pop()
-
-    def _error(self, line: int, message: str) -> TemplateError:
+    def _error(self, start: int, message: str) -> TemplateError:
         """The error with the template's line, or with the rendered line if the template has no such line."""
+        line = self._source.count("\n", 0, start) + 1
         text = self._source.splitlines()[line - 1].strip()
         template_source, file = read_template_source(self._template, templates_dir=self._templates_dir)
         for source, found_in in (

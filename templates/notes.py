@@ -30,6 +30,7 @@ class ReleaseNotes:
     that are not allowed: refuse the notes, replace the image by a link, or omit it. `repository` is the web address
     that ``#123``, ``@user`` and relative links belong to. With `short_references` long addresses of pull requests and
     commits are shown as ``#123`` and short hashes. Without a `theme` the settings' is used.
+    `key_lines` has the line in the file, counted from 1, of each key that the front matter gave, and of the title.
     `translations` are the same notes in other languages, each without translations of its own.
     """
 
@@ -48,6 +49,7 @@ class ReleaseNotes:
     short_references: bool = False
     theme: str | None = None
     action: Action | None = None
+    key_lines: tuple[tuple[str, int], ...] = ()
     translations: tuple[ReleaseNotes, ...] = ()
 
     @property
@@ -58,6 +60,11 @@ class ReleaseNotes:
     def where(self, line: int) -> str:
         """The place of the body's `line` (counted from 0) in the file."""
         return f"{self.origin}, line {self.first_line + line}"
+
+    def where_key(self, key: str) -> str | None:
+        """The place of a key of the front matter in the file; None where the file does not give it."""
+        line = dict(self.key_lines).get(key)
+        return f"{self.origin}, line {line}" if line else None
 
 
 @dataclass(frozen=True, slots=True)

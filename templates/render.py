@@ -71,7 +71,7 @@ def render(
         "anchor": _ANCHOR,
     }
     html = _render_html(look, values, body, images, templates_dir, highlight=True)
-    if len(html.encode()) > GMAIL_CLIP_BYTES:
+    if len(html.encode()) > GMAIL_CLIP_BYTES and body.has_code():
         html = _render_html(look, values, body, images, templates_dir, highlight=False)
     text = render_template(TEXT_TEMPLATE, values | {"body": write_text(body)}, templates_dir=templates_dir)
     return RenderedNotes(

@@ -39,7 +39,7 @@ def complete_topic(ctx: click.Context, _param: click.Parameter, begun: str) -> l
 
 def complete_version(ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
     """The versions with this prefix in the changelog that the command line names, newest first."""
-    given = [ctx.params.get(name) for name in ("changelog", "file", "notes", "slug")]
+    given = [ctx.params.get(name) for name in ("changelog", "file", "notes", "slug", "slugs")]
     # An option that still lacks its value leaves the arguments before it unread.
     values = [*given, *ctx.args]
     files = [one for value in values for one in (value if isinstance(value, tuple) else (value,)) if one]

@@ -25,18 +25,7 @@ from templates.markdown import (
 from templates.notes import Action, ReleaseNotes
 
 LONGEST_LINE = 200
-FRONT_MATTER_KEYS = (
-    "title",
-    "version",
-    "date",
-    "locale",
-    "topic",
-    "preheader",
-    "base_url",
-    "repository",
-    "theme",
-    "action",
-)
+FRONT_MATTER_KEYS = ("title", "version", "date", "locale", "topic", "preheader", "base_url", "repository", "theme", "action")  # fmt: skip
 _ACTION_KEYS = ("label", "url")
 _FENCE = "---"
 
@@ -56,6 +45,7 @@ class Defaults:
 class _Entry:
     value: str
     where: str
+    line: int
 
 
 def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
@@ -83,7 +73,7 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
                 where=f"{origin}, line 1",
                 hint='Begin the file with "---", "title: ...", "---", or with a heading "# ...".',
             )
-        title = _Entry(heading, f"{origin}, line {after}")
+        title = _Entry(heading, f"{origin}, line {after}", after)
     if heading == title.value:
         start = after
     while start < len(lines) and not lines[start].strip():
@@ -114,6 +104,7 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
         short_references=True,
         theme=matter["theme"].value if "theme" in matter else None,
         action=_action(matter),
+        key_lines=tuple((key, entry.line) for key, entry in ({"title": title} | matter).items()),
     )
 
 
@@ -191,18 +182,19 @@ def _entries(source: str, origin: str) -> Iterator[tuple[str, _Entry]]:
         )
     seen: set[str] = set()
     for key, value in node.value:
-        where = f"{origin}, line {key.start_mark.line + 2}"
+        line = key.start_mark.line + 2
+        where = f"{origin}, line {line}"
         name = _known(key, where, seen)
         if name == "action":
-            yield from _action_entries(value, where)
+            yield from _action_entries(value, where, line)
             continue
         if not isinstance(value, yaml.ScalarNode):
             raise InvalidInput(f"{name} takes one value.", where=where, hint=f'Write "{name}: ...".')
         if value.value.strip() and not value.tag.endswith(":null"):
-            yield name, _Entry(" ".join(value.value.split()), where)
+            yield name, _Entry(" ".join(value.value.split()), where, line)
 
 
-def _action_entries(node: yaml.Node, where: str) -> Iterator[tuple[str, _Entry]]:
+def _action_entries(node: yaml.Node, where: str, line: int) -> Iterator[tuple[str, _Entry]]:
     """The label and the address of the action, as the entries ``action.label`` and ``action.url``."""
     pairs = node.value if isinstance(node, yaml.MappingNode) else ()
     values = {str(key.value): value for key, value in pairs}
@@ -215,7 +207,7 @@ def _action_entries(node: yaml.Node, where: str) -> Iterator[tuple[str, _Entry]]
             hint='Write "action: {label: Read the guide, url: https://example.com/guide}".',
         )
     for name, value in values.items():
-        yield f"action.{name}", _Entry(" ".join(str(value.value).split()), where)
+        yield f"action.{name}", _Entry(" ".join(str(value.value).split()), where, line)
 
 
 def _known(key: yaml.Node, where: str, seen: set[str]) -> str:

@@ -6,17 +6,20 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from types import MappingProxyType
 
 from mailer.message import InlineImage, Slot
+from templates.lint.accessibility import Accessibility, AccessibilityListener
 from templates.lint.findings import Finding, Severity
+from templates.lint.html_reader import read_html
 from templates.lint.inbox import check_inbox
 from templates.lint.languages import compare_languages
 from templates.lint.links import KNOWN_SLOT_MARKERS, check_link, shorten, split
-from templates.lint.mail_contents import Image, MailContents, read_mail_html
+from templates.lint.mail_contents import ContentsListener, Image, MailContents
 from templates.lint.places import Places
 from templates.lint.source import lint_notes
-from templates.lint.structure import read_structure
+from templates.lint.structure import Structure, StructureListener
 from templates.notes import ReleaseNotes, RenderedNotes
 
 GMAIL_CLIP_BYTES = 102 * 1024  # Gmail cuts off HTML that is larger
@@ -28,20 +31,32 @@ _USELESS_ALT = re.compile(
     r"|[\w-]+\.(?:png|jpe?g|gif|webp))",
     re.IGNORECASE,
 )
-_PARTS = frozenset({"subject", "HTML", "text"})
+_PARTS = frozenset({"subject", "preheader", "HTML", "text"})
 _FEWEST_WORDS = 20
 _FEWEST_SHARED_WORDS = 0.7  # of the words of the HTML, in the text part
+_ADDRESS = re.compile(r"https?://\S+")
 _NO_IMAGES: Mapping[str, InlineImage] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class _Mail:
-    """A mail, what its HTML contains, the hosts that it may fetch from, and where its parts stand in the notes."""
+    """A mail, what its HTML contains and how it is built, the hosts that it may fetch from, and where its parts stand in
+    the notes.
+    """
 
     rendered: RenderedNotes
     contents: MailContents
+    structure: Structure
+    accessibility: Accessibility
     hosts: Collection[str]
     places: Places
+
+    @classmethod
+    def read(cls, rendered: RenderedNotes, hosts: Collection[str], places: Places) -> _Mail:
+        """The mail, with its HTML read once."""
+        contents, structure, accessibility = ContentsListener(), StructureListener(), AccessibilityListener()
+        read_html(rendered.html, contents, structure, accessibility)
+        return cls(rendered, contents.contents(), structure.found, accessibility.found, hosts, places)
 
 
 _Check = Callable[[_Mail], Iterator[Finding]]
@@ -53,24 +68,26 @@ def lint(
     image_hosts: Collection[str] = (),
     notes: ReleaseNotes | None = None,
     images: Mapping[str, InlineImage] = _NO_IMAGES,
+    today: date | None = None,
 ) -> tuple[Finding, ...]:
     """The findings about a mail in all its languages, errors first. A mail may fetch images from `image_hosts` only.
 
     With the `notes` that it was rendered from, and their `images` by name, findings name the line, and the notes' Markdown
-    is checked as well.
+    is checked as well; with `today`, their date too.
     """
     written = {edition.locale: edition for edition in notes.editions} if notes else {}
     findings: list[Finding] = []
     for edition in rendered.editions:
         places = Places(written.get(edition.locale), images, image_hosts)
-        mail = _Mail(edition, read_mail_html(edition.html), image_hosts, places)
+        mail = _Mail.read(edition, image_hosts, places)
         found = [finding for check in _CHECKS for finding in check(mail)]
         if rendered.translations:
             found = [_in_language(one, edition.locale) for one in found]
         findings += found
     if notes:
-        findings += lint_notes(notes)
-        findings += compare_languages(notes) if notes.translations else ()
+        findings += lint_notes(notes, image_hosts=image_hosts)
+        findings += compare_languages(notes, image_hosts=image_hosts) if notes.translations else ()
+        findings += _check_dates(notes, today) if today else ()
     return tuple(sorted(findings, key=lambda finding: finding.severity is Severity.WARNING))
 
 
@@ -81,8 +98,20 @@ def _in_language(finding: Finding, locale: str) -> Finding:
     return finding
 
 
+def _check_dates(notes: ReleaseNotes, today: date) -> Iterator[Finding]:
+    for edition in notes.editions:
+        if edition.date and edition.date > today:
+            message = f"The notes are dated {edition.date}; today is {today}."
+            yield Finding.of("date-future", message, edition.where_key("date") or edition.where(0))
+
+
 def _check_inbox(mail: _Mail) -> Iterator[Finding]:
-    return check_inbox(mail.rendered.subject, mail.rendered.preheader)
+    at = {
+        "subject": mail.places.of_key("title", "subject"),
+        "preheader": mail.places.of_key("preheader", "preheader"),
+    }
+    for finding in check_inbox(mail.rendered.subject, mail.rendered.preheader):
+        yield replace(finding, where=at[finding.where])
 
 
 def _check_slots(mail: _Mail) -> Iterator[Finding]:
@@ -141,9 +170,11 @@ def _problems_of_image(image: Image, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _check_links(mail: _Mail) -> Iterator[Finding]:
+    seen: Counter[str] = Counter()
     for link in mail.contents.links:
         if not (link.href.startswith("#") and link.href[1:] in mail.contents.ids):
-            yield from check_link(link, mail.places)
+            yield from check_link(link, mail.places, seen[link.href])
+        seen[link.href] += 1
 
 
 def _check_text(mail: _Mail) -> Iterator[Finding]:
@@ -158,15 +189,36 @@ def _check_text(mail: _Mail) -> Iterator[Finding]:
 
 
 def _compare_parts(mail: _Mail) -> Iterator[Finding]:
-    """Whether the text part has most words of the HTML."""
-    shown = Counter(re.findall(r"\w{3,}", mail.contents.prose.casefold()))
-    told = Counter(re.findall(r"\w{3,}", mail.rendered.text.casefold()))
-    shared = (shown & told).total()
-    if shown.total() >= _FEWEST_WORDS and shared < _FEWEST_SHARED_WORDS * shown.total():
-        percent = 100 * shared // shown.total()
-        yield Finding.of(
-            "text-differs", f"Only {percent} % of the words in the HTML are in the text part.", "text"
-        )
+    """Whether each part has most words of the other, and the text part each web address."""
+    contents = mail.contents
+    prose, shown = (
+        _count_words(contents.prose),
+        _count_words(f"{contents.prose} {contents.code} {_alts(mail)}"),
+    )
+    told = _count_words(_ADDRESS.sub(" ", mail.rendered.text))
+    for part, other, words, found in (("HTML", "text part", prose, told), ("text part", "HTML", told, shown)):
+        shared = (words & found).total()
+        if words.total() >= _FEWEST_WORDS and shared < _FEWEST_SHARED_WORDS * words.total():
+            percent = 100 * shared // words.total()
+            message = f"Only {percent} % of the words in the {part} are in the {other}."
+            yield Finding.of("text-differs", message, "text")
+    missing = [
+        link.href
+        for link in contents.links
+        if link.href.startswith(("https:", "http:")) and link.href not in mail.rendered.text
+    ]
+    if missing:
+        further = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+        message = f"The text part does not have the address {shorten(missing[0])}{further}."
+        yield Finding.of("text-differs", message, mail.places.of_address(missing[0]))
+
+
+def _count_words(text: str) -> Counter[str]:
+    return Counter(re.findall(r"\w{3,}", text.casefold()))
+
+
+def _alts(mail: _Mail) -> str:
+    return " ".join(image.alt for image in mail.contents.images)
 
 
 def _check_size(mail: _Mail) -> Iterator[Finding]:
@@ -179,19 +231,20 @@ def _check_size(mail: _Mail) -> Iterator[Finding]:
         )
 
 
-def _check_structure(mail: _Mail) -> Iterator[Finding]:
-    found = read_structure(mail.rendered.html)
-    if not found.lang:
-        yield Finding.of("lang-missing", "The HTML names no language.", "HTML")
+def _check_headings(mail: _Mail) -> Iterator[Finding]:
     above = 0
-    for level, words in found.headings:
-        name = " ".join(words.split())[:60]
+    for level, words in mail.structure.headings:
+        name = " ".join(words.split())
         if not name:
             yield Finding.of("heading-empty", f"A heading of level {level} has no words.", "HTML")
         elif level > above + 1 and above:
-            message = f"“{name}” has level {level}, below a heading of level {above}."
-            yield Finding.of("heading-skips", message, mail.places.of_words(name))
+            message = f"“{name[:60]}” has level {level}, below a heading of level {above}."
+            yield Finding.of("heading-skips", message, mail.places.of_heading(name))
         above = level
+
+
+def _check_structure(mail: _Mail) -> Iterator[Finding]:
+    found = mail.structure
     for faint in found.faint:
         message = f"“{faint.text}” has contrast {faint.ratio:.1f} ({faint.foreground} on {faint.background}); 4.5 is needed."
         yield Finding.of("contrast-low", message, "HTML")
@@ -208,6 +261,27 @@ def _check_structure(mail: _Mail) -> Iterator[Finding]:
         yield Finding.of("tag-dropped", f"Not every mail program knows {names}.", "HTML")
 
 
+def _check_accessibility(mail: _Mail) -> Iterator[Finding]:
+    found, lang = mail.accessibility, mail.structure.lang
+    if lang.partition("-")[0].lower() != mail.rendered.locale:
+        said = f"names the language {lang!r}, not {mail.rendered.locale!r}" if lang else "names no language"
+        yield Finding.of("lang-missing", f"The HTML {said}.", "HTML")
+    if not found.title.strip():
+        yield Finding.of("title-missing", "The HTML has no <title>.", "HTML")
+    if not found.has_main:
+        yield Finding.of("main-missing", 'Nothing in the HTML has role="main".', "HTML")
+    if not found.has_top_heading:
+        yield Finding.of("heading-top-missing", "The HTML has no <h1>.", "HTML")
+    if found.is_zoom_locked:
+        yield Finding.of("zoom-locked", 'The <meta name="viewport"> keeps readers from enlarging.', "HTML")
+    if found.hidden_links:
+        yield Finding.of("link-hidden", f"{found.hidden_links} links are within aria-hidden.", "HTML")
+    for what in sorted(found.misplaced):
+        yield Finding.of("list-broken", f"There is a {what}.", "HTML")
+    for what in sorted(found.nameless):
+        yield Finding.of("picture-nameless", f"{what} has no description (aria-label).", "HTML")
+
+
 _CHECKS: tuple[_Check, ...] = (
     _check_inbox,
     _check_slots,
@@ -217,5 +291,7 @@ _CHECKS: tuple[_Check, ...] = (
     _check_links,
     _check_text,
     _check_size,
+    _check_headings,
     _check_structure,
+    _check_accessibility,
 )

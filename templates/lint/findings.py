@@ -33,9 +33,15 @@ CHECKS: dict[str, Check] = {
     "subject-emoji-only": Check(_WARNING, "The subject has no words; a screen reader spells its emoji out.", "Write it in words."),
     "subject-shouting": Check(_WARNING, "The subject has capitals or exclamation marks as spam has them.", "Write it as a sentence."),
     "preheader-missing": Check(_WARNING, "An inbox shows nothing after the subject.", "Set preheader in the front matter."),
+    "preheader-useless": Check(_WARNING, "What an inbox shows after the subject says nothing about this release.", "Say what is new in it."),
     "preheader-long": Check(_WARNING, "No inbox shows that much after the subject.", "Shorten preheader to 110 characters."),
     "preheader-repeats": Check(_WARNING, "An inbox shows the same words twice.", "Let preheader add something to the title."),
     # Content
+    "notes-refused": Check(
+        _ERROR, "No mail can be made of a file (only where several are checked: of one file it is the command's error).",
+        "Do what the finding says."
+    ),
+    "date-future": Check(_WARNING, "The notes have a date that is still to come.", "Correct the date, or leave it if it is that of the release."),
     "unsubscribe-missing": Check(_ERROR, "Nobody could leave.", "Put {{ slots.unsubscribe_url }} into both templates."),
     "slot-unknown": Check(_ERROR, "The mail has a slot that nothing fills.", "Correct its name in the template."),
     "text-empty": Check(_ERROR, "The text part is empty.", "Put {{ body }} into the text template."),
@@ -74,13 +80,20 @@ CHECKS: dict[str, Check] = {
     "link-broken": Check(_ERROR, "A page is not there (only with --links).", "Correct the link."),
     "link-unsure": Check(_WARNING, "A page did not answer as it should (only with --links).", "Open it in a browser."),
     # How it is read
-    "lang-missing": Check(_WARNING, "The HTML names no language, so screen readers guess it.", "Set lang on <mjml> in the template."),
+    "lang-missing": Check(_WARNING, "The HTML does not name the language of its text, so screen readers guess it.", 'Set lang="{{ notes.locale }}" on <mjml> in the template.'),
+    "title-missing": Check(_WARNING, "The HTML has no title; a screen reader reads it first.", "Put <mj-title>{{ notes.title }}</mj-title> into the template."),
+    "main-missing": Check(_WARNING, "No part of the mail is the main one, to which a screen reader can skip.", "Write the template in MJML, which marks it."),
+    "heading-top-missing": Check(_WARNING, "The mail has no heading of the first level.", "Put the title into an <h1> in the template."),
     "heading-empty": Check(_WARNING, "A heading has no words.", "Write it, or leave it out."),
     "heading-skips": Check(_WARNING, "The headings skip a level, which confuses screen readers.", "Use the level in between."),
     "contrast-low": Check(_WARNING, "Text has too little contrast with its ground (WCAG 2.2, 1.4.3).", "Choose a darker or lighter colour."),
     "table-role": Check(
         _WARNING, "A screen reader announces a table that is only layout.", 'Set role="presentation" on it in the template.'
     ),
+    "list-broken": Check(_WARNING, "A screen reader counts the items of a list wrongly.", "Put <li> into <ul> or <ol>, and nothing beside them."),
+    "picture-nameless": Check(_WARNING, "An element that stands for a picture has no description.", "Set aria-label on it in the template."),
+    "link-hidden": Check(_WARNING, "A link is hidden from screen readers, and can still be reached by keyboard.", "Take aria-hidden off in the template."),
+    "zoom-locked": Check(_WARNING, "A reader can't enlarge the mail.", "Take user-scalable and maximum-scale out of the template."),
     # How it arrives
     "active-content": Check(_ERROR, "Mail programs block or report what runs in a mail.", "Leave it out."),
     "too-large": Check(_WARNING, "Gmail cuts the mail off before the unsubscribe link.", "Shorten the notes and link to the rest."),
@@ -95,7 +108,7 @@ CHECKS: dict[str, Check] = {
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One problem of a mail. `code` is its id in `CHECKS`. `where` names the place: a file and its line, or the part of the
-    mail (subject, HTML, text).
+    mail (subject, preheader, HTML, text).
     """
 
     severity: Severity
@@ -116,15 +129,13 @@ class Finding:
     def values(self, origin: str | None = None) -> dict[str, object]:
         """All there is to tell, for JSON: also `id`, `file`, `line` (from 1) and `remedy`. `origin` is the file of the notes."""
         place = re.fullmatch(r"(.*), line (\d+)", self.where)
-        file = place[1].removesuffix(", notes") if place else origin
-        line = int(place[2]) if place else 1 if origin and self.where == "subject" else None
         return {
             "id": self.code,
             "severity": self.severity,
             "code": self.code,
             "message": self.message,
             "where": self.where,
-            "file": file,
-            "line": line,
+            "file": place[1].removesuffix(", notes") if place else origin,
+            "line": int(place[2]) if place else None,
             "remedy": self.remedy,
         }

@@ -20,7 +20,12 @@ _FEWEST_CAPITALS = 10
 
 
 def check_inbox(subject: str, preheader: str) -> Iterator[Finding]:
-    """The findings about a subject and a preheader."""
+    """The findings about a subject and a preheader; their places are "subject" and "preheader"."""
+    yield from _check_subject(subject)
+    yield from _check_preheader(preheader, subject)
+
+
+def _check_subject(subject: str) -> Iterator[Finding]:
     if not subject.strip():
         yield Finding.of("subject-empty", "The subject is empty.", "subject")
     elif not re.search(r"\w", subject):
@@ -45,17 +50,21 @@ def check_inbox(subject: str, preheader: str) -> Iterator[Finding]:
         len(letters) >= _FEWEST_CAPITALS and all(one.isupper() for one in letters)
     ):
         yield Finding.of("subject-shouting", "The subject shouts, as spam does.", "subject")
+
+
+def _check_preheader(preheader: str, subject: str) -> Iterator[Finding]:
     if not preheader.strip():
         yield Finding.of(
             "preheader-missing",
             "There is no preheader, the text that an inbox shows after the subject.",
-            "HTML",
+            "preheader",
         )
     elif preheader.casefold().strip(" .!") == subject.casefold().strip(" .!"):
-        yield Finding.of("preheader-repeats", "The preheader repeats the subject.", "subject")
+        yield Finding.of("preheader-repeats", "The preheader repeats the subject.", "preheader")
+    elif not re.search(r"[^\W\d_]", _EMPTY_WORDS.sub(" ", preheader)):
+        yield Finding.of("preheader-useless", f"“{preheader[:60]}” does not say what is new.", "preheader")
     elif len(preheader) > MAX_PREHEADER_CHARACTERS:
-        yield Finding.of(
-            "preheader-long",
-            f"The preheader has {len(preheader)} characters; inboxes show up to {MAX_PREHEADER_CHARACTERS}.",
-            "subject",
+        message = (
+            f"The preheader has {len(preheader)} characters; inboxes show up to {MAX_PREHEADER_CHARACTERS}."
         )
+        yield Finding.of("preheader-long", message, "preheader")

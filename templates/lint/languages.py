@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import islice
 
+from mailer.errors import InvalidInput
 from templates.lint.findings import Finding
-from templates.markdown import classify_heading, create_parser
+from templates.markdown import Document, classify_heading, parse_notes
 from templates.notes import ReleaseNotes
 
 
-def compare_languages(notes: ReleaseNotes) -> tuple[Finding, ...]:
-    """A finding for each language whose sections differ from those of the first: in their kinds, levels, or items."""
+def compare_languages(notes: ReleaseNotes, *, image_hosts: Collection[str] = ()) -> tuple[Finding, ...]:
+    """A finding for each language whose sections differ from those of the first: in their kinds, levels, or items.
+
+    Notes that a mail can't hold are not compared: making the mail refuses them, with the reason.
+    """
     findings: list[Finding] = []
-    (first, sections), *others = [(one, _sections(one)) for one in notes.editions]
+    try:
+        documents = [parse_notes(one, image_hosts=image_hosts) for one in notes.editions]
+    except InvalidInput:
+        return ()
+    (first, sections), *others = [(one.notes, _sections(one)) for one in documents]
     for other, found in others:
         if found != sections:
             at = next(
@@ -24,10 +33,10 @@ def compare_languages(notes: ReleaseNotes) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def _sections(notes: ReleaseNotes) -> list[tuple[int, str, int]]:
+def _sections(document: Document) -> list[tuple[int, str, int]]:
     """Each section: the level of its heading, the kind of change that it names, and the number of items below it."""
     found: list[tuple[int, str, int]] = [(0, "", 0)]
-    tokens = create_parser().parse(notes.body)
+    tokens = document.tokens
     for index, token in enumerate(tokens):
         if token.type == "heading_open":
             found.append((int(token.tag[1]), classify_heading(tokens[index + 1].content) or "", 0))

@@ -40,10 +40,10 @@ _REDIRECTORS = re.compile(
 _TRACKING = re.compile(r"(?:^|&)(utm_\w+|fbclid|gclid|mc_eid|mc_cid|_hsenc|_hsmi|mkt_tok)=", re.IGNORECASE)
 
 
-def check_link(link: Link, places: Places) -> Iterator[Finding]:
-    """The findings about one link of a mail."""
+def check_link(link: Link, places: Places, number: int = 0) -> Iterator[Finding]:
+    """The findings about one link of a mail, the one with this `number` of those to its address, from 0."""
     for code, message in _problems(link):
-        yield Finding.of(code, message, places.of_address(link.href))
+        yield Finding.of(code, message, places.of_address(link.href, number))
 
 
 def _problems(link: Link) -> Iterator[tuple[str, str]]:

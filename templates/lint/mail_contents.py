@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
+
+from templates.lint.html_reader import read_html
 
 _ACTIVE_TAGS = frozenset(
     {
@@ -52,8 +53,8 @@ class MailContents:
     """What the HTML contains.
 
     `fetched_urls` are those that a mail program fetches by itself, `active` names the tags and attributes
-    that run something, `prose` is the text without code, and `preheader` the first hidden text, which an
-    inbox shows after the subject. `ids` are those that a link within the mail can lead to.
+    that run something, `prose` is the text without code, `code` the rest of the text, and `preheader` the first hidden
+    text, which an inbox shows after the subject. `ids` are those that a link within the mail can lead to.
     """
 
     links: list[Link] = field(default_factory=list)
@@ -61,59 +62,69 @@ class MailContents:
     fetched_urls: list[str] = field(default_factory=list)
     active: list[str] = field(default_factory=list)
     prose: str = ""
+    code: str = ""
     ids: set[str] = field(default_factory=set)
     preheader: str = ""
 
 
 def read_mail_html(html: str) -> MailContents:
     """Read `html`, including the conditional comments for Outlook."""
-    found = MailContents()
-    _Parser(found).feed(html)
-    for link in found.links:
-        link.text = " ".join(link.text.split())
-    return found
+    listener = ContentsListener()
+    read_html(html, listener)
+    return listener.contents()
 
 
-class _Parser(HTMLParser):
-    def __init__(self, found: MailContents) -> None:
-        super().__init__()
-        self._found = found
+class ContentsListener:
+    """Gathers what the HTML contains while it is read."""
+
+    def __init__(self, found: MailContents | None = None) -> None:
+        self._found = found or MailContents()
         self._link: Link | None = None
         self._code_depth = 0
         self._in_preheader = False
+        self._prose: list[str] = []
+        self._code: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        if "id" in values:
-            self._found.ids.add(values["id"])
-        if tag in _ACTIVE_TAGS or (
-            tag == "meta" and "http-equiv" in values and values["http-equiv"].lower() == "refresh"
-        ):
+    def contents(self) -> MailContents:
+        """What was found, once all is read."""
+        self._found.prose += "".join(self._prose)
+        self._found.code += "".join(self._code)
+        for link in self._found.links:
+            link.text = " ".join(link.text.split())
+        return self._found
+
+    def opened(self, tag: str, attributes: dict[str, str]) -> None:
+        if "id" in attributes:
+            self._found.ids.add(attributes["id"])
+        if tag in _ACTIVE_TAGS or (tag == "meta" and attributes.get("http-equiv", "").lower() == "refresh"):
             self._found.active.append(f"<{tag}>")
-        self._found.active += [f"{name}=" for name in values if name.startswith("on")]
-        self._found.fetched_urls += [
-            url
-            for name in _FETCHING_ATTRIBUTES & values.keys()
-            for url in _urls_in_attribute(name, values[name])
-        ]
-        self._found.fetched_urls += _urls_in_css(values.get("style", ""))
+        self._note_attributes(attributes)
         self._code_depth += tag in _CODE_TAGS
         match tag:
-            case "a" if "href" in values:
-                self._link = Link(values["href"].strip())
+            case "a" if "href" in attributes:
+                self._link = Link(attributes["href"].strip())
                 self._found.links.append(self._link)
             case "img":
-                self._image(values)
-            case "div" if not self._found.preheader and "display:none" in _style_without_spaces(values):
+                self._image(attributes)
+            case "div" if not self._found.preheader and "display:none" in _style_without_spaces(attributes):
                 self._in_preheader = True
             case "link":
-                self._found.fetched_urls.append(values.get("href", ""))
+                self._found.fetched_urls.append(attributes.get("href", ""))
             case _:
                 pass
 
-    def handle_endtag(self, tag: str) -> None:
+    def _note_attributes(self, attributes: dict[str, str]) -> None:
+        for name, value in attributes.items():
+            if name.startswith("on"):
+                self._found.active.append(f"{name}=")
+            elif name in _FETCHING_ATTRIBUTES:
+                self._found.fetched_urls += _urls_in_attribute(name, value)
+            elif name == "style":
+                self._found.fetched_urls += _urls_in_css(value)
+
+    def closed(self, tag: str) -> None:
         if tag in _BLOCK_TAGS:
-            self._found.prose += "\n"
+            self._prose.append("\n")
         self._code_depth -= tag in _CODE_TAGS and self._code_depth > 0
         match tag:
             case "a":
@@ -123,19 +134,21 @@ class _Parser(HTMLParser):
             case _:
                 pass
 
-    def handle_data(self, data: str) -> None:
-        if self.cdata_elem == "style":
-            self._found.fetched_urls += _urls_in_css(data)
-        elif not self._code_depth:
-            self._found.prose += data
+    def said(self, text: str, *, is_style: bool) -> None:
+        if is_style:
+            self._found.fetched_urls += _urls_in_css(text)
+        else:
+            (self._code if self._code_depth else self._prose).append(text)
         if self._link:
-            self._link.text += data
+            self._link.text += text
         if self._in_preheader:
-            self._found.preheader += data
+            self._found.preheader += text
 
-    def handle_comment(self, data: str) -> None:
-        for conditional in _CONDITIONAL.findall(data):
-            _Parser(self._found).feed(conditional)
+    def commented(self, text: str) -> None:
+        for conditional in _CONDITIONAL.findall(text):
+            inner = ContentsListener(self._found)
+            read_html(conditional, inner)
+            inner.contents()
 
     def _image(self, values: dict[str, str]) -> None:
         style = _style_without_spaces(values)
@@ -159,4 +172,6 @@ def _urls_in_attribute(attribute: str, value: str) -> list[str]:
 
 
 def _urls_in_css(source: str) -> list[str]:
+    if "(" not in source and "@" not in source:
+        return []
     return [url or imported for url, imported in _CSS_FETCH.findall(source)]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from markdown_it.token import Token
+
+from mailer.errors import InvalidInput
 from templates.lint.findings import Finding
-from templates.markdown import SHORTCODE, create_parser, expand_shortcodes
+from templates.markdown import SHORTCODE, Document, expand_shortcodes, parse_notes
 from templates.notes import ReleaseNotes
 
 _BLOCKS = (
@@ -29,19 +32,26 @@ _FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]")
 _MAX_SHOWN_CHARACTERS = 40
 
 
-def lint_notes(notes: ReleaseNotes) -> tuple[Finding, ...]:
-    """The warnings about the notes' Markdown, in order, each with file and line. Code is not checked."""
-    return tuple(finding for edition in notes.editions for finding in _findings(edition))
+def lint_notes(notes: ReleaseNotes, *, image_hosts: Collection[str] = ()) -> tuple[Finding, ...]:
+    """The warnings about the notes' Markdown, in order, each with file and line. Code is not checked.
+
+    Notes that a mail can't hold have none: making the mail refuses them, with the reason.
+    """
+    findings: list[Finding] = []
+    for edition in notes.editions:
+        try:
+            findings += _findings(parse_notes(edition, image_hosts=image_hosts))
+        except InvalidInput:
+            continue
+    return tuple(findings)
 
 
-def _findings(notes: ReleaseNotes) -> Iterator[Finding]:
-    for token in create_parser().parse(notes.body):
+def _findings(document: Document) -> Iterator[Finding]:
+    notes = document.notes
+    for token in document.tokens:
         if token.type != "inline" or not token.map:
             continue
-        code = [child.content for child in token.children or () if child.type == "code_inline"]
-        for offset, source in enumerate(token.content.split("\n")):
-            for one in code:
-                source = source.replace(one, "")  # noqa: PLW2901 - the line without its code
+        for offset, source in enumerate(_without_code(token).split("\n")):
             where = notes.where(token.map[0] + offset)
             yield from (_warning(found, what, where) for found, what in _unsupported(source))
         line = token.map[0]
@@ -50,6 +60,19 @@ def _findings(notes: ReleaseNotes) -> Iterator[Finding]:
             if child.type == "text":
                 for label in _FOOTNOTE.findall(child.content):
                     yield _warning(label, "a footnote that is written nowhere", notes.where(line))
+
+
+def _without_code(inline: Token) -> str:
+    """The source of a paragraph without the code in it. Code that spans lines stays."""
+    pieces: list[str] = []
+    end = 0
+    for child in inline.children or ():
+        if child.type == "code_inline":
+            start = inline.content.find(f"{child.markup}{child.content}{child.markup}", end)
+            if start >= 0:
+                pieces.append(inline.content[end:start])
+                end = start + len(child.content) + 2 * len(child.markup)
+    return "".join([*pieces, inline.content[end:]])
 
 
 def _unsupported(line: str) -> Iterator[tuple[str, str]]:

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from functools import lru_cache
 
 from templates.brand import contrast_ratio
+from templates.lint.html_reader import VOID_TAGS, read_html
 
-_VOID = frozenset({"area", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"})
 _DROPPED_TAGS = frozenset(
-    {"svg", "canvas", "picture", "details", "dialog", "math", "marquee", "template", "slot"}
+    {
+        "svg",
+        "canvas",
+        "picture",
+        "details",
+        "dialog",
+        "math",
+        "blink",
+        "marquee",
+        "template",
+        "slot",
+        "select",
+        "progress",
+        "meter",
+    }
 )
 _DROPPED_STYLES = (
     ("position", re.compile(r"(?<![\w-])position\s*:\s*(?:absolute|fixed|sticky|relative)")),
@@ -20,6 +34,12 @@ _DROPPED_STYLES = (
     ("clip-path", re.compile(r"(?<![\w-])clip-path\s*:")),
     ("var()", re.compile(r"\bvar\(\s*--")),
     ("calc()", re.compile(r"\bcalc\(")),
+    ("min(), max() or clamp()", re.compile(r"(?<![\w-])(?:min|max|clamp)\(")),
+    ("aspect-ratio", re.compile(r"(?<![\w-])aspect-ratio\s*:")),
+    ("object-fit", re.compile(r"(?<![\w-])object-fit\s*:")),
+    ("gap", re.compile(r"(?<![\w-])(?:row-|column-)?gap\s*:")),
+    ("mix-blend-mode", re.compile(r"(?<![\w-])mix-blend-mode\s*:")),
+    ("animation", re.compile(r"(?<![\w-])animation(?:-name)?\s*:|@keyframes\b")),
     ("@import", re.compile(r"@import\b")),
     ("@font-face", re.compile(r"@font-face\b")),
 )
@@ -68,9 +88,9 @@ class Structure:
 
 def read_structure(html: str) -> Structure:
     """Read `html` without its comments. Colours count where they are inline, as in finished mails."""
-    found = Structure()
-    _Parser(found).feed(html)
-    return found
+    listener = StructureListener()
+    read_html(html, listener)
+    return listener.found
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,81 +106,85 @@ class _Paint:
     is_heading: bool = False
 
 
-class _Parser(HTMLParser):
-    def __init__(self, found: Structure) -> None:
-        super().__init__()
-        self._found = found
+class StructureListener:
+    """Gathers how the HTML is built while it is read."""
+
+    def __init__(self) -> None:
+        self.found = Structure()
         self._paints = [_Paint()]
         self._tables: list[bool] = []  # for each open table without a role: whether it has a header cell
-        self._seen: set[tuple[str | None, str | None]] = set()
+        self._judged: set[tuple[str | None, str | None, bool]] = set()
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        style = values.get("style", "").lower()
-        self._note_styles(style)
+    def opened(self, tag: str, attributes: dict[str, str]) -> None:
+        style = attributes.get("style", "").lower()
+        if style:
+            self.found.dropped_styles.update(_dropped_styles(style))
         if tag in _DROPPED_TAGS:
-            self._found.dropped_tags.add(tag)
+            self.found.dropped_tags.add(tag)
         match tag:
             case "html":
-                self._found.lang = values.get("lang", "")
+                self.found.lang = attributes.get("lang", "")
             case "h1" | "h2" | "h3" | "h4" | "h5" | "h6":
-                self._found.headings.append((int(tag[1]), ""))
+                self.found.headings.append((int(tag[1]), ""))
             case "table":
-                self._tables.append(values.get("role") in {"presentation", "none"})
+                self._tables.append(attributes.get("role") in {"presentation", "none"})
             case "th" if self._tables:
                 self._tables[-1] = True
             case _:
                 pass
-        if tag not in _VOID and len(self._paints) < _DEEPEST:
-            self._paints.append(_painted(self._paints[-1], tag, style, values))
+        if tag not in VOID_TAGS and len(self._paints) < _DEEPEST:
+            ground = attributes.get("bgcolor", "").lower()
+            self._paints.append(_painted(self._paints[-1], tag, style, ground))
 
-    def handle_endtag(self, tag: str) -> None:
+    def closed(self, tag: str) -> None:
         if tag == "table" and self._tables:
-            self._found.bare_tables += not self._tables.pop()
+            self.found.bare_tables += not self._tables.pop()
         depth = next((i for i in range(len(self._paints) - 1, 0, -1) if self._paints[i].tag == tag), 0)
         if depth:
             del self._paints[depth:]
 
-    def handle_data(self, data: str) -> None:
+    def said(self, text: str, *, is_style: bool) -> None:
+        if is_style:
+            self.found.dropped_styles.update(_dropped_styles(text.lower()))
+            return
         paint = self._paints[-1]
-        if paint.tag == "style":
-            self._note_styles(data.lower())
+        if paint.is_hidden or paint.size <= 1 or paint.tag in {"title", "script"}:
             return
-        if not data.strip() or paint.is_hidden or paint.size <= 1 or paint.tag in {"title", "script"}:
-            return
-        if paint.is_heading and self._found.headings:
-            level, words = self._found.headings[-1]
-            self._found.headings[-1] = level, words + data
-        self._judge(data, paint)
+        if paint.is_heading and self.found.headings:
+            level, words = self.found.headings[-1]
+            self.found.headings[-1] = level, words + text
+        self._judge(text, paint)
 
-    def _judge(self, data: str, paint: _Paint) -> None:
-        pair = (paint.foreground, paint.background)
-        if (
-            pair in self._seen
-            or None in pair
-            or not re.search(r"\w", data)
-            or len(self._found.faint) >= _MOST
-        ):
-            return
+    def commented(self, text: str) -> None:
+        """Comments are not judged: Outlook's branches repeat what all see."""
+
+    def _judge(self, text: str, paint: _Paint) -> None:
         is_large = paint.size >= _LARGE or (paint.is_bold and paint.size >= _LARGE_BOLD)
-        ratio = contrast_ratio(str(pair[0]), str(pair[1]))
+        judged = (paint.foreground, paint.background, is_large)
+        if judged in self._judged or None in judged or len(self.found.faint) >= _MOST:
+            return
+        if not re.search(r"\w", text):
+            return
+        self._judged.add(judged)
+        foreground, background = str(paint.foreground), str(paint.background)
+        ratio = contrast_ratio(foreground, background)
         if ratio < (_CONTRAST_OF_LARGE if is_large else _CONTRAST):
-            self._seen.add(pair)
-            self._found.faint.append(
-                FaintText(" ".join(data.split())[:40], str(pair[0]), str(pair[1]), ratio)
-            )
-
-    def _note_styles(self, source: str) -> None:
-        self._found.dropped_styles.update(name for name, pattern in _DROPPED_STYLES if pattern.search(source))
+            self.found.faint.append(FaintText(" ".join(text.split())[:40], foreground, background, ratio))
 
 
-def _painted(above: _Paint, tag: str, style: str, values: dict[str, str]) -> _Paint:
+@lru_cache(maxsize=1_024)  # a mail has few different styles, each many times
+def _dropped_styles(source: str) -> frozenset[str]:
+    return frozenset(name for name, pattern in _DROPPED_STYLES if pattern.search(source))
+
+
+@lru_cache(maxsize=4_096)  # as above
+def _painted(above: _Paint, tag: str, style: str, ground: str) -> _Paint:
     given = dict(_DECLARATION.findall(style))
     foreground, background, size = above.foreground, above.background, above.size
     if "color" in given:
         foreground = _colour(given["color"], above.foreground)
-    if "bgcolor" in values:
-        background = _colour(values["bgcolor"].lower(), above.background)
+    if ground:
+        background = _colour(ground, above.background)
     for name in ("background", "background-color"):
         if name in given:
             background = _colour(given[name], above.background)

@@ -9,6 +9,7 @@ from templates.markdown.html_part import (
     HtmlBody,
     Section,
     classify_heading,
+    plain_words,
     write_html,
     write_html_body,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "extract_preheader",
     "find_repository",
     "parse_notes",
+    "plain_words",
     "read_image_width",
     "refuse_costly",
     "slot_prefix_error",

@@ -239,8 +239,8 @@ class _Writer(RendererHTML):
     def link_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         attributes: dict[str, Any] = tokens[idx].attrs
         if "title" in attributes:
-            attributes["title"] = _one_line(str(attributes["title"]))
-        return self.renderToken(tokens, idx, options, env)
+            attributes = {**attributes, "title": _one_line(str(attributes["title"]))}
+        return self.renderToken([Token("link_open", "a", 1, attrs=attributes)], 0, options, env)
 
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
         code = write_code(tokens[idx].content, tokens[idx].info, highlight=env["highlight"])

@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from markdown_it import MarkdownIt
+from markdown_it.common.normalize_url import normalizeLink
 from markdown_it.token import Token
 
 from mailer.errors import InvalidInput
@@ -34,11 +36,18 @@ _FOOTNOTE = re.compile(r" {0,3}\[\^([^\]\s]+)\]:")
 _ALERTS = frozenset({"note", "tip", "important", "warning", "caution"})
 _MAX_PROBLEMS = 20
 _MAX_SHOWN_CHARACTERS = 80  # of a URL in an error
+_KEPT_DOCUMENTS = (
+    4  # of up to 100,000 characters each: the languages of a campaign, or its last versions in a preview
+)
+_normalize_link = lru_cache(maxsize=4_096)(normalizeLink)  # a preview reads the same addresses with each save
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed body. Its headings start at h2 and its links are absolute."""
+    """A parsed body. Its headings start at h2 and its links are absolute.
+
+    It is shared by everything that reads the same notes, so its tokens are never changed.
+    """
 
     tokens: list[Token]
     notes: ReleaseNotes
@@ -52,6 +61,10 @@ class Document:
     def local_images(self) -> dict[str, str]:
         """The images that are files beside the notes: the file name, and its place in the notes."""
         return {unquote(source): where for source, where in self.images() if not urlsplit(source).scheme}
+
+    def has_code(self) -> bool:
+        """Whether there is a block of code, which colours may make larger."""
+        return any(token.type == "fence" for token in self.tokens)
 
     def inline_tokens(self) -> Iterator[tuple[Token, str]]:
         """Each token inside a paragraph, heading or cell, and its place in the file."""
@@ -74,6 +87,7 @@ def create_parser() -> MarkdownIt:
     }
     markdown = MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
     markdown.validateLink = lambda url: True  # type: ignore[method-assign]  # noqa: ARG005
+    markdown.normalizeLink = _normalize_link  # type: ignore[method-assign]
     add_rules(markdown)
     return markdown
 
@@ -81,8 +95,14 @@ def create_parser() -> MarkdownIt:
 def parse_notes(notes: ReleaseNotes, *, image_hosts: Collection[str] = ()) -> Document:
     """Parse the body of `notes`. `image_hosts` are the hosts that images may be fetched from.
 
-    Raises InvalidInput, with file and line, for what a mail can't carry.
+    Pictures, mail and lint need the same document; it is kept, and parsed once. Raises InvalidInput, with file and line,
+    for what a mail can't carry.
     """
+    return _parse(notes, frozenset(image_hosts))
+
+
+@lru_cache(maxsize=_KEPT_DOCUMENTS)
+def _parse(notes: ReleaseNotes, image_hosts: frozenset[str]) -> Document:
     if len(notes.body) > MAX_BODY_CHARACTERS:
         raise InvalidInput(
             f"the text has {len(notes.body)} characters; the limit is {MAX_BODY_CHARACTERS}.",

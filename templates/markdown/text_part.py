@@ -130,7 +130,9 @@ class _Writer:
             case "footnote_ref":
                 return f"[{node.meta['id'] + 1}]"
             case kind:
-                mark = "" if _is_inside(node, kind) else _MARKS.get(kind, "")
+                mark = _MARKS.get(kind, "")
+                if mark and _is_inside(node, kind):
+                    mark = ""
                 return f"{mark}{_shifted(self._inline(node) or node.content, kind)}{mark}"
 
     def _image(self, node: SyntaxTreeNode) -> str:

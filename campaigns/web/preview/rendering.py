@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -59,6 +60,7 @@ class Rendering:
         self._notes: ReleaseNotes | None = None
         self._rendered: dict[str | None, RenderedNotes] = {}
         self._images: Mapping[str, InlineImage] = {}
+        self._composed: tuple[RenderedNotes, int, PreviewedMail] | None = None
 
     def versions(self) -> dict[Path, object]:
         """The state of each file of the preview; of the settings alone where they can't be read."""
@@ -71,10 +73,17 @@ class Rendering:
         """The mail to one of `PEOPLE`, in a language or the notes' own."""
         try:
             settings = self._source.load_settings()
-            rendered = self.rendered(settings, locale)
-            return _compose(rendered, self._source, settings, PEOPLE[person])
+            return self._compose(self.rendered(settings, locale), settings, person)
         except MailerError as error:
             return PreviewedMail(error={"message": error.message, "hint": error.hint})
+
+    def _compose(self, rendered: RenderedNotes, settings: Settings, person: int) -> PreviewedMail:
+        """The mail for a person. The last one is kept: the page asks for its headers, then for its HTML."""
+        composed = self._composed
+        if composed is None or composed[0] is not rendered or composed[1] != person:
+            mail = _compose(rendered, self._source, settings, PEOPLE[person])
+            self._composed = composed = (rendered, person, mail)
+        return composed[2]
 
     def findings(self, locale: Locale | None) -> list[dict[str, Any]]:
         """What lint says about the mail."""
@@ -85,8 +94,11 @@ class Rendering:
             return []  # the mail says why
         notes = self._notes
         edition = replace(_edition(notes, locale), translations=()) if notes else None
-        found = lint(rendered, image_hosts=settings.image_hosts, notes=edition, images=self._images)
-        found += compare_languages(notes) if notes else ()
+        today = datetime.now(settings.tz).date()
+        found = lint(
+            rendered, image_hosts=settings.image_hosts, notes=edition, images=self._images, today=today
+        )
+        found += compare_languages(notes, image_hosts=settings.image_hosts) if notes else ()
         return [one.values() for one in found]
 
     def rendered(self, settings: Settings, locale: Locale | None = None) -> RenderedNotes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -18,8 +19,12 @@ from mailer.errors import InvalidInput
 
 def preview_server(source: PreviewSource, listener: socket.socket) -> tuple[uvicorn.Server, str]:
     """A server for the preview, and the address that opens its page once."""
+    return _server(Rendering(source), source.name, listener)
+
+
+def _server(rendering: Rendering, name: str, listener: socket.socket) -> tuple[uvicorn.Server, str]:
     access = Access(listener.getsockname()[1])
-    application = PreviewApplication(Rendering(source), access, source.name)
+    application = PreviewApplication(rendering, access, name)
     config = uvicorn.Config(
         application.app,
         http="httptools",
@@ -49,8 +54,15 @@ def serve_preview(source: PreviewSource, port: int, on_ready: Callable[[str], No
                 hint="Leave it out to take a free one.",
             ) from None
         listener.listen()
-        server, url = preview_server(source, listener)
-        gc.freeze()  # each full collection would walk all imported code, while somebody waits for a reload
+        rendering = Rendering(source)
+        server, url = _server(rendering, source.name, listener)
         on_ready(url)
+        threading.Thread(target=_prepare, args=(rendering,), daemon=True).start()
         with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has ended
             server.run(sockets=[listener])
+
+
+def _prepare(rendering: Rendering) -> None:
+    """Make the first mail while the browser starts."""
+    rendering.mail(0, None)
+    gc.freeze()  # each full collection would walk all imported code, while somebody waits for a reload

@@ -220,6 +220,35 @@ def test_the_repository_of_the_settings_is_used_where_the_notes_name_none(
     assert "repository in the settings" in str(refused.exception)
 
 
+def test_lint_checks_several_files_and_names_the_file_of_each_finding(keyboard: Keyboard) -> None:
+    Path("notes").mkdir()
+    for name, body in (
+        ("good", "The map."),
+        ("vague", "The map, [here](https://e.x/a)."),
+        ("bad", "[x](docs/x)"),
+    ):
+        Path("notes", f"{name}.md").write_text(f"# Acme, {name}\n\n{body}\n", encoding="utf-8")
+    for locale in ("nl", "en"):
+        Path("notes", f"two.{locale}.md").write_text("# Acme, two\n\nHallo, allemaal.\n", encoding="utf-8")
+    files = sorted(map(str, Path("notes").iterdir()))
+    found = json.loads(keyboard("campaigns", "lint", *files, "--json", code=4).stdout)
+    assert found["slugs"] == [
+        file for file in files if file != "notes/two.nl.md"
+    ]  # it is checked with two.en.md
+    assert found["errors"] == 1
+    assert {(one["slug"], one["file"], one["line"], one["id"]) for one in found["findings"]} == {
+        ("notes/bad.md", "bad.md", 3, "notes-refused"),
+        ("notes/vague.md", "vague.md", 3, "link-vague"),
+    }
+    assert keyboard("campaigns", "lint", "notes/good.md", "notes/vague.md").stdout.splitlines()[-2:] == [
+        "  Name the page that it leads to.",
+        "notes/vague.md: 0 errors, 1 warning",
+    ]
+    assert "notes/none.md" in str(
+        keyboard("campaigns", "lint", "notes/good.md", "notes/none.md", code=1).exception
+    )
+
+
 def test_the_front_matter_names_the_repository(keyboard: Keyboard) -> None:
     Path("n.md").write_text(
         "---\ntitle: N\nrepository: https://github.com/a/b\n---\nSee #5.\n", encoding="utf-8"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,8 @@ UNSUBSCRIBE = '<a href="__slot_unsubscribe_url__">Unsubscribe</a>'
 SOUND = RenderedNotes(
     subject="Acme 2.4",
     preheader="Faster",
-    html=f"<html lang='en'><body><p>Text, __slot_greeting__.</p>{UNSUBSCRIBE}</body></html>",
+    html="<html lang='en'><head><title>Acme 2.4</title></head><body role='main'>"
+    f"<h1>Acme 2.4</h1><p>Text, __slot_greeting__.</p>{UNSUBSCRIBE}</body></html>",
     text="Text. __slot_unsubscribe_url__\n",
     images=(),
     locale="en",
@@ -24,7 +26,9 @@ SOUND = RenderedNotes(
 
 
 def holding(html: str, **changes: Any) -> RenderedNotes:
-    return replace(SOUND, html=SOUND.html.replace("<body>", f"<body>{html}"), **changes)
+    addresses = " ".join(re.findall("href='(https?:[^']+)'", html))
+    changes = {"text": f"{SOUND.text}{addresses}\n"} | changes
+    return replace(SOUND, html=SOUND.html.replace("</h1>", f"</h1>{html}"), **changes)
 
 
 def codes(rendered: RenderedNotes, **options: Any) -> list[tuple[Severity, str]]:
@@ -128,4 +132,4 @@ def test_errors_come_before_warnings_and_each_finding_says_where():
     findings = lint(replace(SOUND, subject="", preheader="", text=""))
     assert [finding.severity for finding in findings] == [Severity.ERROR] * 3 + [Severity.WARNING]
     assert findings[0] == Finding(Severity.ERROR, "subject-empty", "The subject is empty.", "subject")
-    assert {finding.where for finding in findings} == {"subject", "text", "HTML"}
+    assert {finding.where for finding in findings} == {"subject", "text", "preheader"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaigns.notes.markdown import Defaults, read_markdown
+from campaigns.stored_content import dump_notes, load_notes
 from mailer.message import InlineImage
 from templates.lint import CHECKS, Finding, Severity, compare_languages, lint
 from templates.lint.structure import read_structure
 from templates.notes import RenderedNotes
-from tests.support.rendered import PIXELS, mail, notes
+from templates.render import render
+from tests.support.cost import cpu_seconds
+from tests.support.rendered import BRAND, PIXELS, mail, notes
 from tests.unit.templates.test_lint import SOUND, holding
 
 PAGE = Path(__file__).parents[3] / "docs/lint.md"
@@ -26,7 +31,8 @@ def codes(rendered: RenderedNotes) -> set[str]:
 
 
 def test_the_page_lists_every_id_with_its_severity_and_no_other() -> None:
-    errors, _, warnings = PAGE.read_text(encoding="utf-8").partition("## Errors")[2].partition("## Warnings")
+    page = PAGE.read_text(encoding="utf-8").partition("## Errors")[2].partition("## axe-core")[0]
+    errors, _, warnings = page.partition("## Warnings")
     for severity, part in ((Severity.ERROR, errors), (Severity.WARNING, warnings)):
         listed = re.findall(r"^\| `([a-z-]+)` \|", part, re.MULTILINE)
         assert listed == [id_ for id_, check in CHECKS.items() if check.severity is severity]
@@ -58,6 +64,8 @@ def test_every_id_that_the_code_gives_is_in_the_catalogue() -> None:
         (replace(SOUND, subject="Acme 2.4!!"), "subject-shouting"),
         (replace(SOUND, preheader="Acme 2.4."), "preheader-repeats"),
         (replace(SOUND, preheader="word " * 40), "preheader-long"),
+        (replace(SOUND, preheader="🎉 2.4.0"), "preheader-useless"),
+        (replace(SOUND, preheader="The latest changes in this release 2.4"), "preheader-useless"),
         (holding("<img src='cid:a' alt='Screenshot 2026-11-01'>"), "alt-useless"),
         (holding("<img src='cid:a' alt='image.png'>"), "alt-useless"),
         (replace(SOUND, images=(InlineImage("a", "image/png", bytes(1_000_001)),)), "pictures-heavy"),
@@ -71,7 +79,23 @@ def test_every_id_that_the_code_gives_is_in_the_catalogue() -> None:
         (holding("<p style='color:#999999'>faint</p>"), "contrast-low"),
         (holding("<td bgcolor='#222'><font style='color: rgb(60, 60, 60)'>faint</font></td>"), "contrast-low"),
         (holding("<table><tr><td>a</td></tr></table>"), "table-role"),
+        (replace(SOUND, html=SOUND.html.replace("lang='en'", "lang='nl-NL'")), "lang-missing"),
+        (replace(SOUND, html=SOUND.html.replace("<title>Acme 2.4</title>", "<title> </title>")), "title-missing"),
+        (replace(SOUND, html=SOUND.html.replace(" role='main'", "")), "main-missing"),
+        (replace(SOUND, html=SOUND.html.replace("h1>", "h2>")), "heading-top-missing"),
+        (holding("<ul><p>a</p></ul>"), "list-broken"),
+        (holding("<div><li>a</li></div>"), "list-broken"),
+        (holding("<p><dt>a</dt></p>"), "list-broken"),
+        (holding("<span role='img'>☑</span>"), "picture-nameless"),
+        (holding("<div aria-hidden='true'><p><a href='https://e.x'>a page</a></p></div>"), "link-hidden"),
+        (holding("<meta name='viewport' content='width=device-width, user-scalable=no'>"), "zoom-locked"),
+        (holding("<meta name='viewport' content='maximum-scale=1.0'>"), "zoom-locked"),
         (holding("<p style='display:flex'>a</p>"), "css-dropped"),
+        (holding("<p style='width: min(100%, 300px)'>a</p>"), "css-dropped"),
+        (holding("<style>@keyframes a { to { color: red } }</style>"), "css-dropped"),
+        (holding("<marquee>a</marquee>"), "tag-dropped"),
+        (replace(SOUND, text=SOUND.text + "another text that says other things " * 10), "text-differs"),
+        (holding("<a href='https://e.x/page'>the map</a>", text=SOUND.text), "text-differs"),
         (holding("<style>p { color: var(--ink) }</style>"), "css-dropped"),
         (holding("<svg></svg>"), "tag-dropped"),
         (holding("<p>" + "other words that only here stand " * 10 + "</p>"), "text-differs"),
@@ -86,6 +110,12 @@ def test_a_fault_is_named_by_its_id(rendered: RenderedNotes, code: str) -> None:
     [
         replace(SOUND, subject="New in Acme 2.4"),
         replace(SOUND, subject="API v2"),
+        replace(SOUND, preheader="The new map"),
+        replace(SOUND, html=SOUND.html.replace("lang='en'", "lang='en-GB'")),
+        holding("<ul><li>a<ol><li>b</li></ol></li></ul><dl><div><dt>a</dt><dd>b</dd></div></dl>"),
+        holding("<span role='img' aria-label='Done'>☑</span><span aria-hidden='true'>☑</span>"),
+        holding("<meta name='viewport' content='width=device-width, initial-scale=1, maximum-scale=5'>"),
+        holding("<p style='max-width:30px;min-width:1px'>a</p>"),
         holding("<a href='https://www.e.example/a'>https://e.example/a</a>"),
         holding("<a href='https://e.example/?q=utm'>README.md</a>"),
         holding("<h2>a</h2><h3>b</h3><h2>c</h2>"),
@@ -113,6 +143,52 @@ def test_findings_name_the_line_of_the_notes() -> None:
         ("placeholder", "notes.md, line 11"),
     }
     assert "plan.png" in next(one.message for one in found if one.code == "alt-missing")
+
+
+def test_each_of_several_links_to_an_address_has_its_own_line() -> None:
+    body = "The map.\n\n[here](https://acme.example/a)\n\n[the map](https://acme.example/a)\n\n[here](https://acme.example/a)"
+    found = lint(mail(body), notes=notes(body), images={})
+    assert [one.where for one in found] == ["notes.md, line 3", "notes.md, line 7"]
+
+
+def test_findings_about_subject_preheader_and_date_name_their_lines_in_the_front_matter() -> None:
+    text = "---\ntitle: Release notes\nversion: 2.4.0\npreheader: New release\ndate: 2026-11-02\n---\n\nThe map.\n"
+    read = read_markdown(text, "notes.md", Defaults("en", "release-notes", "Acme"))
+    found = lint(render(read, BRAND), notes=read, today=date(2026, 11, 1))
+    assert {(one.code, one.where) for one in found} == {
+        ("subject-useless", "notes.md, line 2"),
+        ("preheader-useless", "notes.md, line 4"),
+        ("date-future", "notes.md, line 5"),
+    }
+    assert all(
+        one.code != "date-future" for one in lint(render(read, BRAND), notes=read, today=date(2026, 11, 2))
+    )
+    assert load_notes(dump_notes(read)) == read
+
+
+def test_findings_about_a_title_that_is_a_heading_name_its_line() -> None:
+    read = read_markdown(
+        "\n# Release notes\n\nThe map.\n", "notes.md", Defaults("en", "release-notes", "Acme")
+    )
+    (found,) = lint(render(read, BRAND), notes=read)
+    assert (found.code, found.where) == ("subject-useless", "notes.md, line 2")
+
+
+def test_a_heading_that_skips_a_level_is_named_by_its_line() -> None:
+    body = "The map.\n\n## Added\n\n- a\n\n#### The **new** `map`\n\n- b"
+    (found,) = lint(mail(body), notes=notes(body))
+    assert (found.code, found.where) == ("heading-skips", "notes.md, line 7")
+
+
+def test_the_cost_of_lint_grows_with_the_length_of_the_notes() -> None:
+    def cost(items: int) -> float:
+        body = "".join(
+            f"- [here](http://acme.example/{n}) and `code` TODO\n\n#### A {n}\n\n" for n in range(items)
+        )
+        written, source = mail(body), notes(body)
+        return cpu_seconds(lambda: lint(written, notes=source))
+
+    assert cost(400) < 3 * 4 * cost(100)
 
 
 def test_the_values_of_a_finding_are_id_file_line_and_remedy() -> None:

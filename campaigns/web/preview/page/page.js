@@ -53,7 +53,8 @@ async function refresh() {
   if (mine !== asked) return;
   if (!built) build(state);
   show(state);
-  if (!state.error) showMail(mine);
+  if (!state.error) await showMail(mine); // the mail first: lint would take the time that it needs
+  if (mine !== asked) return;
   const { findings } = await get(`findings?${query()}`);
   if (mine === asked) showFindings(findings, state.error);
 }
@@ -89,12 +90,14 @@ function showFindings(findings, error) {
   at("findings-list").replaceChildren(...(rows.length ? rows : [none]));
 }
 
+/* Show the mail; fulfilled once it is there. */
 function showMail(mine) {
   const device = at("device");
   const former = device.querySelector("iframe.current");
   const frame = make("iframe", { title: "The mail", src: `mail?${query()}&n=${mine}` });
   frame.setAttribute("sandbox", "allow-same-origin");
   frame.style.visibility = "hidden";
+  const loaded = new Promise((fulfil) => frame.addEventListener("load", fulfil, { once: true }));
   frame.addEventListener("load", () => {
     if (mine !== asked) return frame.remove();
     const place = former?.contentWindow?.scrollY || 0;
@@ -105,6 +108,7 @@ function showMail(mine) {
   });
   device.classList.toggle("dark", chosen.view === "dark");
   device.append(frame);
+  return loaded;
 }
 
 function fit() {
