@@ -67,9 +67,10 @@ def _description(campaign: Campaign) -> dict[str, object]:
 @json_option
 @click.pass_obj
 def show(context: CommandContext, slug: str, as_json: bool) -> None:
-    """Show what a campaign is: its title, topic, languages, source, times and approvals.
+    """Show what a campaign is, and who gets it.
 
-    Of a campaign in several languages it also shows how many people get each.
+    It shows title, topic, languages, source, times and approvals; of a campaign in several languages also how many people
+    get each.
 
     \b
     Example:
