@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -24,7 +25,14 @@ def send_letters(
 ) -> None:
     """Send the letters in a folder. Raises Refused where one is not filled in, or where nobody confirms."""
     name = parse_free_text(approved_by, "--send", LONGEST_NAME)
-    letters = BreachLetters(context.database, context.settings, folder, context.now)
+
+    def print_wait(until: datetime) -> None:
+        local = until.astimezone(context.settings.tz)
+        context.console.print(
+            f"The limits allow the next letter at {local:%Y-%m-%d %H:%M %Z}. The command waits for it."
+        )
+
+    letters = BreachLetters(context.database, context.settings, folder, context.now, print_wait)
     subjects = {text.subject for text in letters.texts.values()}
     number = sum(1 for _ in read_people(folder))
     if not yes:

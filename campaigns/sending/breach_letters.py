@@ -1,10 +1,12 @@
 """Send the letters of a breach (GDPR art. 34), each at most once, one after the other.
 
 They are notices that the law requires: no consent is asked for. A person who was erased since the list was made gets none.
+The limits of relays and providers hold for them, and no time does: they wait as long as these limits require.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from campaigns.sending.letter_pace import LetterPace
 from mailer import backup
 from mailer.config import Settings, dkim_keys
 from mailer.database import Database
@@ -41,12 +44,16 @@ _LOOKED_UP_AT_ONCE = 200  # people
 
 @dataclass
 class BreachLetters:
-    """The letters in `folder`, sent through the relays of the settings."""
+    """The letters in `folder`, sent through the relays of the settings.
+
+    `on_wait` gets the moment until which the limits allow nothing, where that is some seconds away.
+    """
 
     database: Database
     settings: Settings
     folder: Path
     now: Callable[[], datetime]
+    on_wait: Callable[[datetime], None] = lambda _until: None
     skipped: int = 0
     offered: int = 0  # by this run, to a relay
 
@@ -61,15 +68,21 @@ class BreachLetters:
         Raises Refused, InvalidInput, and RelayUnavailable where no relay serves: run it again then.
         """
         self._check()
+        pace = LetterPace(self.settings.throttle(), self.database, self.now, self.on_wait)
         with LetterJournal.opened(self.folder) as journal:
             waiting = self._waiting(journal)
             recipient = next(waiting, None)
             async with Relays(self.settings.every_relay) as relays:
                 while recipient is not None:
+                    wait_seconds = 0.0
                     async with relays.connection() as connection:
-                        while recipient is not None and connection.has_quota:
-                            await self._send_one(connection, journal, recipient)
-                            recipient = next(waiting, None)
+                        while recipient is not None and connection.has_quota and not wait_seconds:
+                            domain = Mailbox("", recipient.email).domain
+                            wait_seconds = await pace.ask(relays, connection.relay, domain)
+                            if not wait_seconds:
+                                await self._send_one(connection, journal, recipient)
+                                recipient = next(waiting, None)
+                    await asyncio.sleep(wait_seconds)
             return journal.counts()
 
     def _check(self) -> None:

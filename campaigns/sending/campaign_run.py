@@ -21,7 +21,6 @@ from campaigns.timing import ALWAYS, SendWindow
 from mailer.config import Settings
 from mailer.database import Clock, Database, installation_id, record_signing_key
 from mailer.errors import MailerError, Refused
-from mailer.limits import Throttle
 from mailer.smtp.relays import Relays
 from subscribers.ledger import languages_of_wordings
 
@@ -38,8 +37,7 @@ class CampaignRuns:
         self._database, self._settings, self._clock = database, settings, clock
         self._continuity = continuity
         self._lease = timedelta(seconds=settings.lease_seconds)
-        relays = {name: relay.limits for name, relay in settings.every_relay.items()}
-        self._throttle = Throttle(relays, settings.providers, settings.zone)
+        self._throttle = settings.throttle()
 
     async def run(self, slug: str, watch: Watch) -> Tally:
         """Send the due deliveries of a campaign; `watch` is open while mails go out.

@@ -46,7 +46,7 @@ from mailer.config.value_types import (
     Zone,
 )
 from mailer.errors import ConfigurationError
-from mailer.limits import ProviderLimits
+from mailer.limits import ProviderLimits, Throttle
 from mailer.message import Mailbox
 
 CONFIG_NAME = "mailer.toml"
@@ -260,6 +260,11 @@ class Settings(BaseSettings):
             if changes := {key: value for key, value in own.items() if value is not None}:
                 copies[name] = self.model_copy(update=changes | {"relays": {}})
         return copies
+
+    def throttle(self) -> Throttle:
+        """The limits of all relays and providers."""
+        relays = {name: relay.limits for name, relay in self.every_relay.items()}
+        return Throttle(relays, self.providers, self.zone)
 
     def keys(self) -> tuple[bytes, ...]:
         """The secret keys, oldest first, newest last.

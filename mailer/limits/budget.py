@@ -82,6 +82,13 @@ class Budget:
     def take(self, now: int) -> int:
         """Record one more at the first moment that allows it; returns that moment."""
         at = self.next(now)
+        self._spend(at)
+        return at
+
+    def count(self, now: int) -> None:
+        """Record one more at `now`, whether or not the limits allow it."""
+        self._spend(max([now, *(log[-1][0] for log in self._spent.values() if log)]))
+
+    def _spend(self, at: int) -> None:
         for limit in self._limits:
             limit.spend(self._spent[limit.name], at)
-        return at

@@ -124,6 +124,15 @@ class Throttle:
         _save(connection, admissions.changed())
         return admitted
 
+    def count(self, connection: Connection, relay: str, domain: str, now: datetime) -> None:
+        """Count a mail that does not wait for the limits. Those that wait then wait longer."""
+        request = AdmissionRequest(0, relay, domain)
+        moment, changed = _to_microseconds(now), {}
+        for name, budget in self._budgets(connection, [request], now).items():
+            budget.count(moment)
+            changed[name] = budget.to_json()
+        _save(connection, changed)
+
     def opens_at(self, connection: Connection, now: datetime) -> datetime:
         """When a relay next allows a mail; `now` if one allows it now. Locks and changes nothing."""
         rows = {

@@ -2,6 +2,8 @@
 
 The attempt is committed before the mail is offered. A mail that was not offered is attempted again; every other
 outcome ends it, also an unknown one. After a crash in between the mail is not sent again: the person asks anew.
+
+A person waits for such a mail, so it does not wait for the limits of relays and providers. It counts for them.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from enum import StrEnum
 from mailer.config import KeySource, Settings
 from mailer.database import Clock, Database, in_thread, installation_id
 from mailer.errors import InvalidInput, MailerError
-from mailer.message import Content
+from mailer.limits import Throttle
+from mailer.message import Content, Mailbox
 from mailer.smtp import Accepted, Deferred, Envelope, FailureScope, Outcome, Phase, Rejected
 from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
@@ -57,6 +60,10 @@ class ServiceMailDelivery:
     _letters: Letters | None = None
     _clock: Clock | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _throttle: Throttle = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._throttle = self.settings.throttle()
 
     async def run(self) -> None:
         """Send due mails until `finish`."""
@@ -95,7 +102,7 @@ class ServiceMailDelivery:
     async def _send_on(self, connection: Connection) -> bool:
         """Send on one connection; whether mails are left that need another one."""
         while connection.has_quota and not self._stopping.is_set():
-            claimed, due = await in_thread(self._claim)
+            claimed, due = await in_thread(self._claim, connection.relay)
             if claimed is None:
                 return False
             if due is None:
@@ -121,7 +128,7 @@ class ServiceMailDelivery:
             self._clock = self.database.clock()
         return self._clock()
 
-    def _claim(self) -> tuple[Claim | None, Due | None]:
+    def _claim(self, relay: str) -> tuple[Claim | None, Due | None]:
         """The next mail, and what it is about; a mail without a reason is deleted."""
         now = self._now()
         hasher = AddressHasher(self.keys.current().keys, self.keys.current().prepared)
@@ -132,7 +139,9 @@ class ServiceMailDelivery:
             due = find_due(connection, claimed, hasher, now)
             if due is None:
                 outbox.remove(connection, claimed.id)
-            elif self._letters is None:
+                return claimed, None
+            self._throttle.count(connection, relay, Mailbox("", due.email).domain, now)
+            if self._letters is None:
                 installation = installation_id(connection)
                 self._letters = Letters(self.settings, self.brand(), self.keys, installation)
         return claimed, due

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from mailer.config import load_settings
+from mailer.database import Database
 from subscribers.rights.breach_letter import LetterJournal, LetterState, LetterText
 from tests.support.campaign import threaded
 from tests.support.faults import Fault, Point
@@ -137,6 +140,18 @@ def test_a_letter_that_was_put_off_is_sent_by_the_next_run(keyboard: Keyboard, r
         "b@example.com",
         "c@example.com",
     ]
+
+
+def test_letters_count_for_the_limits_of_the_relay(
+    keyboard: Keyboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAILER_SMTP__LIMITS__PER_DAY", "3")
+    assert keyboard.json(*SEND)["accepted"] == 3
+    database = Database("sqlite:///mailer.db", tmp_path)
+    with database.read() as connection:
+        now = datetime.now(UTC)
+        assert load_settings().throttle().opens_at(connection, now) > now
+    database.close()
 
 
 def test_an_attempt_without_an_outcome_is_uncertain_and_a_line_that_was_cut_off_is_none(

@@ -99,6 +99,19 @@ async def test_a_mail_goes_to_the_one_who_asked_and_the_row_goes_away(database: 
     assert left(database) == 0
 
 
+async def test_a_mail_goes_beyond_the_limits_of_its_relay_and_counts_for_them(database: Database) -> None:
+    limits = {"smtp": {"limits": {"per_day": 1}}}
+    ask(database)
+    ask(database)
+    async with FaultyRelay() as relay:
+        settings = settings_for(relay.port, **limits)
+        await delivery_for(database, settings, []).send_due()
+        assert len(relay.accepted) == 2
+    with database.read() as connection:
+        now = datetime.now(UTC)
+        assert settings.throttle().opens_at(connection, now) > now
+
+
 async def test_a_sign_up_mail_greets_nobody_by_the_name_that_was_typed(sqlite_database: Database) -> None:
     ask(sqlite_database)
     async with FaultyRelay() as relay:

@@ -1,0 +1,62 @@
+"""The limits of relays and providers for letters that go one after the other, outside of a campaign."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import assert_never
+
+from mailer.database import Database
+from mailer.limits import AdmissionRequest, ProviderFull, RelayFull, Reservation, Throttle
+from mailer.smtp.relays import Relays
+
+SHORTEST_WAIT_SECONDS = 0.01
+UNREPORTED_SECONDS = 10.0  # a wait up to this long is not reported
+
+
+class LetterPace:
+    """Lets one letter after the other go when the limits allow it.
+
+    `on_wait` gets the moment until which they allow nothing, where that is more than UNREPORTED_SECONDS away.
+    """
+
+    def __init__(
+        self,
+        throttle: Throttle,
+        database: Database,
+        now: Callable[[], datetime],
+        on_wait: Callable[[datetime], None],
+    ) -> None:
+        self._throttle, self._database = throttle, database
+        self._now, self._on_wait = now, on_wait
+        self._has_place = False
+
+    async def ask(self, relays: Relays, relay: str, domain: str) -> float:
+        """Ask for a letter to `domain` through `relay`: 0 where it may go at once, else how many seconds to wait."""
+        if self._throttle.is_open:
+            return 0.0
+        with self._database.write() as connection:
+            request = AdmissionRequest(0, relay, domain, self._has_place)
+            admission = self._throttle.admit(connection, [request], self._now())[0]
+        match admission:
+            case Reservation(at):
+                self._has_place = False
+                await asyncio.sleep(self._seconds_to(at))
+                return 0.0
+            case RelayFull(until):
+                relays.suspend(relay, self._seconds_to(until))
+                return self._tell(relays.seconds_until_available(), until)
+            case ProviderFull(until, has_place):
+                self._has_place = has_place
+                return self._tell(self._seconds_to(until), until)
+            case _:
+                assert_never(admission)
+
+    def _tell(self, seconds: float, until: datetime) -> float:
+        if seconds > UNREPORTED_SECONDS:
+            self._on_wait(until)
+        return max(seconds, SHORTEST_WAIT_SECONDS)
+
+    def _seconds_to(self, moment: datetime) -> float:
+        return max(0.0, (moment - self._now()).total_seconds())
