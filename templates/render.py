@@ -114,11 +114,13 @@ def _design(theme: Theme, brand: Brand) -> dict[str, Any]:
     """The design tokens of the theme, with those of the brand in their place, for the templates."""
     light = {**theme.light, **({"page": brand.background} if brand.background else {})}
     radius = theme.radius if brand.radius is None else brand.radius
+    on_brand = max("#ffffff", "#15181c", key=lambda ink: contrast_ratio(ink, brand.colour))
     return {
         "theme": theme,
         "light": light,
         "dark": theme.dark,
         "font": brand.font or theme.font,
+        "heading_font": brand.font or theme.heading_font,
         "mono": "Menlo, Consolas, monospace",
         "size": theme.size,
         "title": theme.title,
@@ -126,8 +128,8 @@ def _design(theme: Theme, brand: Brand) -> dict[str, Any]:
         "radius": radius,
         "small_radius": min(radius or _MAX_SMALL_RADIUS, _MAX_SMALL_RADIUS) if brand.radius != 0 else 0,
         "colours": {
-            "brand": brand.colour,
-            "on_brand": max("#ffffff", "#15181c", key=lambda ink: contrast_ratio(ink, brand.colour)),
+            "brand": adjust_contrast(brand.colour, on_brand),
+            "on_brand": on_brand,
             "link": adjust_contrast(
                 brand.colour, _worst_ground([*_grounds(light), _DARKEST_ALERT], "#000000")
             ),

@@ -17,6 +17,7 @@ _FILES = frozenset({TOKENS, MAIL, STYLE, HEAD_STYLE})
 PACKAGE_FOLDER = Path(__file__).parent
 _THEMES = "themes"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_TEXTS = ("description", "font", "heading_font")
 _SCHEME = ("page", "card", "ink", "quiet", "line", "panel", "code")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _NUMBERS = ("size", "title", "inset", "radius")
@@ -27,14 +28,15 @@ _LARGEST_NUMBER = 100  # pixels
 class Theme:
     """A theme by its name. `light` and `dark` hold ``#rrggbb`` colours; `size`, `title`, `inset` and `radius` are in pixels.
 
-    `font` is a stack of fonts that the reader's machine has. With `hero` the one picture of the introduction stands above
-    the title.
+    `font` and `heading_font` are stacks of fonts that the reader's machine has. With `hero` the one picture of the
+    introduction stands below the title.
     """
 
     name: str
     folder: Path
     description: str
     font: str
+    heading_font: str
     size: int
     title: int
     inset: int
@@ -120,11 +122,11 @@ def _read(name: str, folder: Path, source: str) -> Theme:
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
         raise TemplateError(f"{file}, line {line[1] if line else 1}: {error}.") from None
-    expected = {"description", "font", *_NUMBERS, "hero", "light", "dark"}
+    expected = {*_TEXTS, *_NUMBERS, "hero", "light", "dark"}
     for key in sorted(values.keys() ^ expected):
         problem = "is missing" if key in expected else "is not a design token"
         raise _error(file, source, key, f"{key} {problem}; a theme has {', '.join(sorted(expected))}")
-    for key in ("description", "font"):
+    for key in _TEXTS:
         if not isinstance(values[key], str) or not re.fullmatch(r"[^<>\"&\\{};\x00-\x1f]+", values[key]):
             raise _error(file, source, key, f"{key} must be text without quotes, angle or curly brackets")
     for key in _NUMBERS:

@@ -1,4 +1,4 @@
-"""The picture of the notes' introduction, for themes that show it above the title."""
+"""The picture of the notes' introduction, for themes that show it below the title."""
 
 from __future__ import annotations
 

@@ -83,9 +83,9 @@ def _span(kind: str, text: str) -> str:
 
 
 def _write_diff(code: str) -> str:
-    """Removed lines in red, added ones in green, places in blue."""
+    """Removed lines in red, added ones in green, places in blue. A coloured line holds its line break, to be a block."""
     lines = []
-    for line in code.split("\n"):
+    for line in code.splitlines(keepends=True):
         kind = (
             "di"
             if re.match(r"\+(?!\+\+ )", line)
@@ -97,4 +97,4 @@ def _write_diff(code: str) -> str:
         )
         escaped = escape_with_breaks(line, _LINE_CHARACTERS)
         lines.append(f'<span class="{kind}">{escaped}</span>' if kind else escaped)
-    return "\n".join(lines)
+    return "".join(lines)

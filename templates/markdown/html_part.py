@@ -22,7 +22,7 @@ from templates.markdown.highlight import write_code
 from templates.markdown.image_size import read_image_width
 from templates.markdown.line_breaks import escape_with_breaks
 from templates.markdown.parse import SLOT_PREFIX, TOP_HEADING, Document, create_parser, slot_prefix_error
-from templates.markdown.table_form import TableForm, TableShape, measure_table
+from templates.markdown.table_form import TableForm, TableShape, is_figure, measure_table, read_alignment
 
 # The kinds of change in Keep a Changelog 1.1.0, with the headings that teams write for them.
 # mail/prose.css.j2 has a colour for each.
@@ -44,6 +44,7 @@ _PHONE_PIXELS = (
 )
 # Characters after which a word may be broken: more do not fit a phone of 320 pixels.
 _LINE_CHARACTERS, _HEADING_CHARACTERS = 22, 16
+_WHOLE_CHARACTERS = 14  # of code that stays on one line
 _ALERT_SIGNS = {"note": "i", "tip": "✓", "important": "!", "warning": "!", "caution": "×"}
 
 
@@ -188,7 +189,11 @@ class _Writer(RendererHTML):
         return escape_with_breaks(tokens[idx].content, env["longest"][-1])
 
     def code_inline(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        return f"<code>{escape_with_breaks(tokens[idx].content, env['longest'][-1])}</code>"
+        code = tokens[idx].content
+        # A browser breaks `--option` after the dashes.
+        is_whole = "-" in code and len(code) <= _WHOLE_CHARACTERS and not re.search(r"\s", code)
+        opening = '<code class="whole">' if is_whole else "<code>"
+        return f"{opening}{escape_with_breaks(code, env['longest'][-1])}</code>"
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
         env["table"] = shape = measure_table(tokens, idx)
@@ -206,9 +211,11 @@ class _Writer(RendererHTML):
 
     def th_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
         """A cell. Its alignment is a class: on a phone the cell may become a row, which begins at the left."""
-        alignment = str(tokens[idx].attrs.get("style", "")).rpartition(":")[2]
-        name = f' class="{alignment}"' if alignment in {"right", "center"} else ""
-        return f"<{tokens[idx].tag}{name}>"
+        alignment = read_alignment(tokens[idx])
+        names = [alignment] if alignment in {"right", "center"} else []
+        if is_figure(tokens, idx):
+            names.append("whole")
+        return f'<{tokens[idx].tag} class="{" ".join(names)}">' if names else f"<{tokens[idx].tag}>"
 
     def td_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         """A cell; in a table that may become labelled rows, with the label, which mail/prose.css.j2 hides or shows."""

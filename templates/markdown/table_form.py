@@ -13,6 +13,7 @@ _PHONE_CHARACTERS, _DESKTOP_CHARACTERS = 28, 70
 _GAP_CHARACTERS = 2  # between two columns
 _LONGEST_WORD = 18  # a longer one is broken
 _SHORT_CELL = 18
+_FIGURE_CHARACTERS = 11  # such as "€ 1,234.00"
 _MAX_COLUMNS = 6  # of a table that keeps its columns
 _CELLS = frozenset({"th_open", "td_open"})
 
@@ -44,6 +45,7 @@ class TableShape:
 def measure_table(tokens: Sequence[Token], start: int) -> TableShape:
     """The shape of the table that begins at `start`. It depends on the longest word in each column."""
     rows: list[list[str]] = []
+    figures: set[str] = set()
     for index in range(start, len(tokens)):
         if tokens[index].type == "table_close":
             break
@@ -51,10 +53,15 @@ def measure_table(tokens: Sequence[Token], start: int) -> TableShape:
             rows.append([])
         elif tokens[index].type in _CELLS:
             rows[-1].append(_words(tokens[index + 1]))
+            if is_figure(tokens, index):
+                figures.add(rows[-1][-1])
     labels = tuple(rows[0])
     columns = max(len(labels), 1)
     widths = [
-        max((len(word) for cell in column for word in cell.split()), default=0)
+        max(
+            (len(word) for cell in column for word in ([cell] if cell in figures else cell.split())),
+            default=0,
+        )
         for column in zip(*rows, strict=True)
     ]
     gaps = _GAP_CHARACTERS * (columns - 1)
@@ -65,6 +72,19 @@ def measure_table(tokens: Sequence[Token], start: int) -> TableShape:
     if columns > _MAX_COLUMNS or fitting > _DESKTOP_CHARACTERS:
         return TableShape(TableForm.RECORDS, labels, _PHONE_CHARACTERS, is_compact)
     return TableShape(TableForm.STACKED, labels, _LONGEST_WORD, is_compact)
+
+
+def read_alignment(cell: Token) -> str:
+    """``left``, ``center``, ``right``, or nothing."""
+    return str(cell.attrs.get("style", "")).rpartition(":")[2]
+
+
+def is_figure(tokens: Sequence[Token], index: int) -> bool:
+    """Whether the cell that begins at `index` is a number with its unit, which stay on one line."""
+    if tokens[index].type != "td_open" or read_alignment(tokens[index]) != "right":
+        return False
+    words = _words(tokens[index + 1])
+    return " " in words and len(words) <= _FIGURE_CHARACTERS
 
 
 def _words(inline: Token) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mailer.errors import InvalidInput, TemplateError
 from mailer.message import InlineImage
+from templates.brand import contrast_ratio
 from templates.lint import lint
 from templates.markdown.highlight import write_code
 from templates.markdown.line_breaks import escape_with_breaks
@@ -35,10 +36,14 @@ class TestCode:
         pre = prose(mail("```diff\n--- a\n+++ b\n@@ -1 +1 @@\n-old\n+new\n same\n```")).pre
         assert pre.get_text() == "--- a\n+++ b\n@@ -1 +1 @@\n-old\n+new\n same\n"
         assert [(span["class"][0], span.get_text()) for span in pre.find_all("span")] == [
-            ("dp", "@@ -1 +1 @@"),
-            ("dd", "-old"),
-            ("di", "+new"),
+            ("dp", "@@ -1 +1 @@\n"),
+            ("dd", "-old\n"),
+            ("di", "+new\n"),
         ]
+
+    def test_a_changed_line_is_coloured_to_its_end_and_holds_its_line_break(self):
+        changed = prose(mail("```diff\n-a\n\n+b\n```")).select(".dd, .di")
+        assert ["display: block" in span["style"] for span in changed] == [True, True]
 
     @pytest.mark.parametrize("info", ["", "unknown", "text", "{.x}"])
     def test_code_of_no_known_language_is_plain(self, info):
@@ -138,6 +143,21 @@ class TestBreaks:
         assert "<wbr" not in escape_with_breaks("ش" * 60, 10)
 
 
+class TestWholeWords:
+    @pytest.mark.parametrize(
+        ("code", "is_whole"), [("--yes", True), ("yes", False), ("a --yes", False), (f"--{'x' * 40}", False)]
+    )
+    def test_a_short_option_is_not_broken_after_its_dashes(self, code, is_whole):
+        style = prose(mail(f"Use `{code}`.")).code["style"]
+        assert ("white-space: nowrap" in style) is is_whole
+
+    def test_a_number_keeps_its_unit_on_the_line(self):
+        cells = prose(
+            mail("| a | b |\n|---|--:|\n| 1 s | 318.0 s |\n| x | 12 words that go on and on |")
+        ).find_all("td")
+        assert ["nowrap" in cell["style"] for cell in cells] == [False, True, False, False]
+
+
 class TestPreheader:
     @pytest.mark.parametrize("theme", THEMES)
     def test_it_is_hidden_and_not_white(self, theme):
@@ -159,11 +179,12 @@ class TestPictures:
         assert "display: none" in hidden["style"]
         assert hidden.img["src"] == "cid:dark@image"
 
-    def test_product_shows_the_picture_of_the_introduction_above_the_title(self):
+    def test_product_shows_the_picture_of_the_introduction_between_the_title_and_the_greeting(self):
         rendered = mail("First.\n\n![The plan](plan.png)\n\nThen.", theme="product")
         page = BeautifulSoup(rendered.html, "html.parser")
         assert [image["alt"] for image in page.find_all("img")] == ["The plan"]
-        assert page.img.find_next("h1").get_text() == "Acme 2.4"
+        assert page.img.find_previous("h1").get_text() == "Acme 2.4"
+        assert "__slot_greeting__" in page.img.find_next("span").get_text()
         assert rendered.text.index("[Image: The plan]") < rendered.text.index("__slot_greeting__")
 
 
@@ -194,16 +215,16 @@ class TestThemes:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (("size = 16", "size = big"), r"theme\.toml, line 3: Invalid value"),
-            (("size = 16", 'size = "16"'), r"theme\.toml, line 3: size must be a number of pixels"),
+            (("size = 17", "size = big"), r"theme\.toml, line 4: Invalid value"),
+            (("size = 17", 'size = "16"'), r"theme\.toml, line 4: size must be a number of pixels"),
             (
-                ("size = 16", "sise = 16"),
+                ("size = 17", "sise = 17"),
                 r"theme\.toml, line \d+: (sise is not a design token|size is missing)",
             ),
-            (('ink = "#1f2328"', 'ink = "black"'), r"theme\.toml, line 12: \[light\] ink must be a colour"),
+            (('ink = "#23211e"', 'ink = "black"'), r"theme\.toml, line 13: \[light\] ink must be a colour"),
             (
                 ("[light]\n", '[light]\nfog = "#ffffff"\n'),
-                r"theme\.toml, line 10: \[light\] fog is not a design token",
+                r"theme\.toml, line 11: \[light\] fog is not a design token",
             ),
         ],
     )
@@ -215,6 +236,18 @@ class TestThemes:
         (folder / "theme.toml").write_text(source.replace(*change))
         with pytest.raises(TemplateError, match=message):
             find_theme("own", tmp_path)
+
+    @pytest.mark.parametrize("colour", ["#1f5fbf", "#ffd400", "#7f7f7f", "#e4572e"])
+    def test_the_title_can_be_read_on_any_colour_of_a_brand(self, colour):
+        html = mail("Text.", brand=replace(BRAND, colour=colour), theme="product").html
+        title = BeautifulSoup(html, "html.parser").h1
+        ink = re.search(r"color: ?(#\w{6})", title.parent["style"])[1]
+        ground = next(
+            re.search(r"background-color: ?(#\w{6})", one["style"])[1]
+            for one in title.parents
+            if "background-color" in one.get("style", "")
+        )
+        assert contrast_ratio(ink, ground) >= 4.5
 
     def test_the_brand_replaces_tokens_of_the_theme(self):
         html = mail(
