@@ -9,7 +9,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 from mailer.errors import InvalidInput
 from mailer.message import Slot
 from mailer.webhooks import Reach, parse_destination
-from mailer.webhooks.post import Answer, call
+from mailer.webhooks.caller import Answer, Caller
 from templates.lint import Finding, Places, is_private, read_mail_html
 from templates.notes import RenderedNotes
 
@@ -61,23 +61,23 @@ def _host(url: str) -> str:
 
 async def _visit(url: str, reach: Reach) -> Answer:
     """The last answer on the way from `url`, over at most five redirects. Each of them must lead to a public address."""
-    answer = Answer(None, "it leads from redirect to redirect")
     target = urldefrag(url).url
-    for _ in range(_MOST_REDIRECTS + 1):
-        try:
-            destination = parse_destination(target, reach)
-        except InvalidInput as error:
-            return Answer(None, error.reason)
-        answer = await call("HEAD", destination, reach)
-        if answer.status in _NO_HEAD:
-            answer = await call("GET", destination, reach)
-        if answer.location is None:
-            return answer
-        try:
-            target = urldefrag(urljoin(target, answer.location)).url
-            urlsplit(target)
-        except ValueError:
-            return Answer(None, "it redirects to an invalid address")
+    async with Caller(reach) as caller:
+        for _ in range(_MOST_REDIRECTS + 1):
+            try:
+                destination = parse_destination(target, reach)
+            except InvalidInput as error:
+                return Answer(None, error.reason)
+            answer = await caller.call("HEAD", destination)
+            if answer.status in _NO_HEAD:
+                answer = await caller.call("GET", destination)
+            if answer.location is None:
+                return answer
+            try:
+                target = urldefrag(urljoin(target, answer.location)).url
+                urlsplit(target)
+            except ValueError:
+                return Answer(None, "it redirects to an invalid address")
     return Answer(None, "it leads from redirect to redirect")
 
 

@@ -1,6 +1,6 @@
 """Sign outgoing webhooks (Standard Webhooks), and post them to permitted addresses only.
 
-`destination` checks the address, `signing` signs the call, `post` makes it. `post` imports httpx, which is
+`destination` checks the address, `signing` signs the call, `caller` makes it. `caller` imports httpx, which is
 slow; import it by name where a call is made.
 """
 

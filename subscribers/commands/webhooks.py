@@ -174,22 +174,24 @@ def test(context: CommandContext, endpoint_id: str, as_json: bool) -> None:
     Example:
       mailer webhooks test 4f1d0c2a9b7e
     """
-    from subscribers.webhooks.delivery import call  # noqa: PLC0415 - httpx is slow to import
+    from mailer.webhooks.caller import Answer, Caller  # noqa: PLC0415 - httpx is slow to import
+    from subscribers.webhooks.delivery import call  # noqa: PLC0415 - as above
 
     with context.database.read() as connection:
         endpoint = endpoints.find(connection, endpoint_id)
     now = context.now()
     values = {"type": "consent.changes", "timestamp": now.isoformat(), "data": {"changes": []}}
-    answer = asyncio.run(
-        call(
-            endpoint,
-            f"msg_test_{secrets.token_hex(8)}",
-            values,
-            keys=key_source(context.settings),
-            reach=_reach(context),
-            now=now,
-        )
+    message_id, keys, reach = (
+        f"msg_test_{secrets.token_hex(8)}",
+        key_source(context.settings),
+        _reach(context),
     )
+
+    async def run() -> Answer:
+        async with Caller(reach) as caller:
+            return await call(endpoint, message_id, values, keys=keys, caller=caller, now=now)
+
+    answer = asyncio.run(run())
     context.report(
         {"id": endpoint_id, "accepted": answer.is_accepted, "answer": answer.detail},
         answer.detail,

@@ -1,7 +1,8 @@
-"""Make the calls: claim an endpoint, send at most 100 changes, move its cursor.
+"""Make the calls: claim an endpoint, send at most 100 changes, move its cursor, until there are no more changes.
 
 A claim is a lease, so of all processes one calls an endpoint at a time, and its changes arrive in order. The
 cursor moves after the receiver answers 2xx; after a crash in between the same changes are sent again.
+All calls of a claim use one connection, and one transaction for each moves the cursor and prolongs the lease.
 Endpoints are called independently, so a slow endpoint does not delay others.
 """
 
@@ -11,7 +12,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,7 +25,7 @@ from mailer.config import KeySource
 from mailer.database import Clock, Database, in_thread, installation_id
 from mailer.errors import MailerError
 from mailer.webhooks import Reach, parse_destination, signed_headers
-from mailer.webhooks.post import Answer, post
+from mailer.webhooks.caller import Answer, Caller
 from subscribers import changes
 from subscribers.changes import Changes
 from subscribers.ledger import EVENT
@@ -115,20 +116,18 @@ class WebhookDelivery:
             )
 
     async def _tell_all(self, endpoint_id: str) -> None:
+        """Make calls until there are no more changes, or until one fails."""
         try:
-            while await self._tell(endpoint_id):
-                pass
+            claimed = await in_thread(self._claim, endpoint_id)
+            if claimed is None:
+                return
+            async with Caller(self.reach) as caller:
+                while claimed is not None:
+                    answer = await self._call(claimed, caller)
+                    result, claimed = await in_thread(self._settle, claimed, answer)
+                    self.on_call(result)
         except MailerError as error:
             log.warning("Webhook %s waits: %s", endpoint_id, error)
-
-    async def _tell(self, endpoint_id: str) -> bool:
-        """Make one call; returns whether there are more changes."""
-        claimed = await in_thread(self._claim, endpoint_id)
-        if claimed is None:
-            return False
-        answer = await self._call(claimed)
-        self.on_call(await in_thread(self._settle, claimed, answer))
-        return answer.is_accepted and claimed.pending.more
 
     def _claim(self, endpoint_id: str) -> _Claimed | None:
         lease, now = secrets.token_hex(16), self._now()
@@ -143,20 +142,21 @@ class WebhookDelivery:
             endpoint = find(connection, endpoint_id)
             if self._public_ids is None:
                 self._public_ids = PublicIds(installation_id(connection))
-            pending = self._read_changes(connection, endpoint)
-            if not pending.changes:
-                # The entries contain no change of a consent.
-                _release(connection, lease, {"cursor": pending.next})
-                return None
-        return _Claimed(endpoint, pending, lease)
+        return self._with_changes(endpoint, lease)
 
-    @staticmethod
-    def _read_changes(connection: Connection, endpoint: Endpoint) -> Changes:
-        newest = changes.newest_number(connection)
-        # After a restored backup the cursor may lie beyond the end; the feed goes on from there.
-        return changes.read(connection, min(endpoint.cursor, newest), MOST_CHANGES)
+    def _with_changes(self, endpoint: Endpoint, lease: str) -> _Claimed | None:
+        """The claim with the next changes; None, and the claim ends, if there are none."""
+        with self.database.read() as connection:
+            newest = changes.newest_number(connection)
+            # After a restored backup the cursor may lie beyond the end; the feed goes on from there.
+            pending = changes.read(connection, min(endpoint.cursor, newest), MOST_CHANGES)
+        if pending.changes:
+            return _Claimed(endpoint, pending, lease)
+        with self.database.write() as connection:  # the entries contain no change of a consent
+            _end_claim(connection, lease, {"cursor": pending.next})
+        return None
 
-    async def _call(self, claimed: _Claimed) -> Answer:
+    async def _call(self, claimed: _Claimed, caller: Caller) -> Answer:
         endpoint, now = claimed.endpoint, self._now()
         assert self._public_ids is not None  # noqa: S101 - set by the claim
         values = [changes.values_of(each, self._public_ids) for each in claimed.pending.changes]
@@ -168,40 +168,52 @@ class WebhookDelivery:
             f"msg_{name}",
             {"type": "consent.changes", "timestamp": now.isoformat(), "data": {"changes": values}},
             keys=self.keys,
-            reach=self.reach,
+            caller=caller,
             now=now,
         )
 
-    def _settle(self, claimed: _Claimed, answer: Answer) -> Result:
-        endpoint, now = claimed.endpoint, self._now()
-        values: dict[str, Any] = {"last_answer": answer.detail[:200]}
-        result = Result.ACCEPTED if answer.is_accepted else Result.FAILED
-        if answer.is_accepted:
-            values |= {
-                "cursor": claimed.pending.next,
-                "failures": 0,
-                "failing_since": None,
-                "next_attempt_at": now,
-            }
-        else:
-            failed = after_failure(endpoint.failures, endpoint.failing_since, now, gone=answer.is_gone)
-            values |= {
-                "failures": failed.failures,
-                "failing_since": failed.failing_since,
-                "next_attempt_at": failed.next_attempt_at,
-                "parked_at": now if failed.is_parked else None,
-            }
-            if failed.is_parked:
-                result = Result.PARKED
-                log.warning(
-                    "Webhook %s is parked: %s. Nothing is lost; `mailer webhooks resume %s` goes on.",
-                    endpoint.id,
-                    answer.detail,
-                    endpoint.id,
-                )
+    def _settle(self, claimed: _Claimed, answer: Answer) -> tuple[Result, _Claimed | None]:
+        """Store the result of a call; returns it, and the claim with the next changes, if there are more."""
+        if not answer.is_accepted:
+            return self._settle_failure(claimed, answer), None
+        now = self._now()
+        values = {
+            "last_answer": answer.detail,
+            "cursor": claimed.pending.next,
+            "failures": 0,
+            "failing_since": None,
+            "next_attempt_at": now,
+        }
         with self.database.write() as connection:
-            _release(connection, claimed.lease, values)
-        return result
+            if not claimed.pending.more:
+                _end_claim(connection, claimed.lease, values)
+                return Result.ACCEPTED, None
+            if not _update_claim(connection, claimed.lease, {**values, "lease_until": now + LEASE}):
+                return Result.ACCEPTED, None
+            endpoint = find(connection, claimed.endpoint.id)
+        return Result.ACCEPTED, self._with_changes(endpoint, claimed.lease)
+
+    def _settle_failure(self, claimed: _Claimed, answer: Answer) -> Result:
+        endpoint, now = claimed.endpoint, self._now()
+        failed = after_failure(endpoint.failures, endpoint.failing_since, now, gone=answer.is_gone)
+        values = {
+            "last_answer": answer.detail[:200],
+            "failures": failed.failures,
+            "failing_since": failed.failing_since,
+            "next_attempt_at": failed.next_attempt_at,
+            "parked_at": now if failed.is_parked else None,
+        }
+        with self.database.write() as connection:
+            _end_claim(connection, claimed.lease, values)
+        if not failed.is_parked:
+            return Result.FAILED
+        log.warning(
+            "Webhook %s is parked: %s. Nothing is lost; `mailer webhooks resume %s` goes on.",
+            endpoint.id,
+            answer.detail,
+            endpoint.id,
+        )
+        return Result.PARKED
 
 
 async def call(
@@ -210,18 +222,18 @@ async def call(
     values: dict[str, Any],
     *,
     keys: KeySource,
-    reach: Reach,
+    caller: Caller,
     now: datetime,
 ) -> Answer:
     """Make one signed call. It fails if the settings do not allow the endpoint, or if its key is missing."""
     try:
-        destination = parse_destination(endpoint.url, reach)
+        destination = parse_destination(endpoint.url, caller.reach)
         signing = secrets_of(endpoint, keys.current(), now)
     except MailerError as error:
         return Answer(None, error.message)
     body = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
     headers = signed_headers(signing, message_id, now, body)
-    return await post(destination, body.encode(), headers, reach)
+    return await caller.post(destination, body.encode(), headers)
 
 
 def _is_due(now: datetime) -> tuple[Any, ...]:
@@ -232,7 +244,13 @@ def _is_due(now: datetime) -> tuple[Any, ...]:
     )
 
 
-def _release(connection: Connection, lease: str, values: dict[str, Any]) -> None:
-    """End a claim. If another process has the claim, or a replay has ended it, nothing changes."""
-    ended = update(ENDPOINT).where(ENDPOINT.c.lease == lease)
-    connection.execute(ended.values(lease=None, lease_until=None, **values))
+def _update_claim(connection: Connection, lease: str, values: Mapping[str, Any]) -> bool:
+    """Change a claimed endpoint. Returns False, and changes nothing, if another process has the claim, or if a replay
+    has ended it.
+    """
+    claimed = update(ENDPOINT).where(ENDPOINT.c.lease == lease)
+    return connection.execute(claimed.values(values)).rowcount > 0
+
+
+def _end_claim(connection: Connection, lease: str, values: Mapping[str, Any]) -> None:
+    _update_claim(connection, lease, {**values, "lease": None, "lease_until": None})

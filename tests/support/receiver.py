@@ -19,13 +19,17 @@ from tests.support.web_server import serving
 
 @dataclass
 class Receiver:
-    """`secret` checks the signature of each call; `answer` makes the answer of the nth call. It waits for `released`."""
+    """`secret` checks the signature of each call; `answer` makes the answer of the nth call. It waits for `released`.
+
+    `peers` are the other ends of the connections.
+    """
 
     url: str = ""
     secret: str = ""
     answer: Callable[[int], Response] = lambda _number: Response(status_code=204)
     calls: list[Any] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
+    peers: set[Any] = field(default_factory=set)
     released: asyncio.Event | None = None
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -35,6 +39,7 @@ class Receiver:
             await self.released.wait()
         self.calls.append(Webhook(self.secret).verify(body, dict(request.headers)))
         self.ids.append(request.headers["webhook-id"])
+        self.peers.add(request.client)
         self._arrived.set()
         return self.answer(len(self.calls))
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import update
+from sqlalchemy import event, update
 from starlette.responses import RedirectResponse, Response
 
-import mailer.webhooks.post as posting
+import mailer.webhooks.caller as calling
 from cli import mailer as command
 from mailer.config import FixedKeys, KeyRing
 from mailer.database import Database
 from mailer.webhooks import Reach, parse_destination
-from mailer.webhooks.post import post
+from mailer.webhooks.caller import Answer, Caller
 from subscribers import webhooks
 from subscribers.webhooks import Endpoint
 from subscribers.webhooks.delivery import WebhookDelivery
@@ -53,6 +54,11 @@ def endpoint_in(database: Database, endpoint_id: str) -> Endpoint:
         return webhooks.find(connection, endpoint_id)
 
 
+async def post(url: str, reach: Reach = ANYWHERE) -> Answer:
+    async with Caller(reach) as caller:
+        return await caller.post(parse_destination(url, ANYWHERE), b"{}", {})
+
+
 def make_due(database: Database, **values: object) -> None:
     with database.write() as connection:
         connection.execute(update(ENDPOINT).values(next_attempt_at=datetime.now(UTC), **values))
@@ -69,6 +75,86 @@ async def test_an_endpoint_is_told_all_changes_in_order_a_hundred_at_a_time(
     assert [each["email"] for each in receiver.changes] == [f"person{n}@example.com" for n in range(1, 231)]
     await delivery_of(database).run_once()
     assert len(receiver.calls) == 3
+
+
+async def test_the_calls_for_a_backlog_share_a_connection_and_cost_a_transaction_each(
+    sqlite_database: Database, receiver: Receiver
+) -> None:
+    subscribe(sqlite_database, 230)
+    add(sqlite_database, receiver)
+    executed: list[str] = []
+    event.listen(sqlite_database.engine, "before_cursor_execute", lambda *found: executed.append(found[2]))
+    await delivery_of(sqlite_database).run_once()
+    assert len(receiver.calls) == 3
+    assert len(receiver.peers) == 1
+    assert executed.count("BEGIN IMMEDIATE") == 1 + 3  # the first claims the endpoint
+
+
+@asynccontextmanager
+async def counting_server(calls_a_connection: int) -> AsyncIterator[tuple[str, list[int]]]:
+    """Its URL, and of each connection the number of calls. At a further call it closes the connection."""
+    connections: list[int] = []
+    answering: list[asyncio.Task[None] | None] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        mine = len(connections)
+        connections.append(0)
+        answering.append(asyncio.current_task())
+        with suppress(asyncio.IncompleteReadError):
+            while connections[mine] < calls_a_connection:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+                await reader.readexactly(int(length))
+                connections[mine] += 1
+                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+            await reader.read(1)
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", connections
+        await asyncio.gather(*filter(None, answering))
+
+
+async def test_a_call_on_a_connection_that_the_receiver_closes_is_made_on_a_new_one(
+    sqlite_database: Database,
+) -> None:
+    subscribe(sqlite_database, 230)
+    async with counting_server(calls_a_connection=1) as (url, connections):
+        endpoint_id = add(sqlite_database, Receiver(url))
+        await delivery_of(sqlite_database).run_once()
+    endpoint = endpoint_in(sqlite_database, endpoint_id)
+    assert (endpoint.cursor, endpoint.failures) == (230, 0)
+    assert connections == [1, 1, 1]
+
+
+async def test_two_names_of_one_address_share_no_connection() -> None:
+    async with counting_server(calls_a_connection=2) as (url, connections), Caller(ANYWHERE) as caller:
+        for host in ("127.0.0.1", "127.1", "127.0.0.1"):
+            destination = parse_destination(url.replace("127.0.0.1", host), ANYWHERE)
+            assert (await caller.post(destination, b"{}", {})).is_accepted
+    assert connections == [2, 1]
+
+
+async def test_a_replay_ends_the_calls_that_are_going_on(
+    sqlite_database: Database, receiver: Receiver
+) -> None:
+    subscribe(sqlite_database, 150)
+    endpoint_id = add(sqlite_database, receiver)
+
+    def replay_during_the_first(number: int) -> Response:
+        if number == 1:
+            with sqlite_database.write() as connection:
+                webhooks.replay(connection, endpoint_id, 0, datetime.now(UTC))
+        return Response(status_code=204)
+
+    receiver.answer = replay_during_the_first
+    await delivery_of(sqlite_database).run_once()
+    assert (len(receiver.calls), endpoint_in(sqlite_database, endpoint_id).cursor) == (1, 0)
+    await delivery_of(sqlite_database).run_once()
+    assert [each["email"] for each in receiver.changes[100:]] == [
+        f"person{n}@example.com" for n in range(1, 151)
+    ]
 
 
 async def test_a_new_endpoint_is_told_what_comes_after_it(
@@ -200,22 +286,22 @@ async def test_rubbish_instead_of_http_is_a_failure(sqlite_database: Database, r
 
     server = await asyncio.start_server(rubbish, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    answer = await post(parse_destination(f"http://127.0.0.1:{port}/", ANYWHERE), b"{}", {}, ANYWHERE)
+    answer = await post(f"http://127.0.0.1:{port}/")
     server.close()
     assert (answer.status, answer.is_accepted) == (None, False)
 
 
 async def test_no_answer_in_time_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posting, "TOTAL_SECONDS", 0.2)
+    monkeypatch.setattr(calling, "TOTAL_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        answer = await post(parse_destination(f"http://127.0.0.1:{port}/", ANYWHERE), b"{}", {}, ANYWHERE)
+        answer = await post(f"http://127.0.0.1:{port}/")
     assert answer.detail == "no answer within 10 seconds"
 
 
 async def test_a_name_that_leads_inside_is_not_called(receiver: Receiver) -> None:
     url = receiver.url.replace("127.0.0.1", "localhost")
-    answer = await post(parse_destination(url, ANYWHERE), b"{}", {}, Reach(allow_http=True))
+    answer = await post(url, Reach(allow_http=True))
     assert answer.detail == "The name leads to an address that is not public."
     assert receiver.calls == []
 
