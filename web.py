@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -123,6 +124,7 @@ class Application:
             self._api.route,
             ledger_key_route(self._outside.signer),
             *self._notice.routes,
+            *self._archive_routes(),
         ]
         path = urlsplit(self._settings.public_url).path
         return [
@@ -130,6 +132,14 @@ class Application:
             *([Mount(path, routes=public)] if path else []),
             *self._monitoring.routes,
         ]
+
+    def _archive_routes(self) -> list[Route]:
+        """The public pages of release notes, where the settings turn them on."""
+        if not self._settings.archive.enabled:
+            return []
+        from campaigns.web.archive import ArchiveEndpoint  # noqa: PLC0415 - what renders notes is slow to import
+
+        return ArchiveEndpoint(self._services, datetime.now(UTC)).routes
 
     def doubt_database(self) -> None:
         """A request failed: let /healthz find out soon whether the database takes writes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -131,6 +131,13 @@ def images_of(connection: Connection, campaign_id: int) -> dict[str, InlineImage
         select(image).where(image.c.campaign_id == campaign_id).order_by(image.c.source)
     )
     return {row.source: InlineImage(row.content_id, row.content_type, row.data) for row in rows}
+
+
+def find_image(connection: Connection, campaign_ids: Sequence[int], content_id: str) -> InlineImage | None:
+    """The image with this content id in one of the campaigns."""
+    wanted = (image.c.campaign_id.in_(campaign_ids), image.c.content_id == content_id)
+    row = connection.execute(select(image).where(*wanted).limit(1)).first()
+    return InlineImage(row.content_id, row.content_type, row.data) if row else None
 
 
 def freeze(connection: Connection, campaign_id: int, rendered: RenderedNotes, now: datetime) -> None:

@@ -35,6 +35,7 @@ class Page(StrEnum):
     NOT_SUBSCRIBED = "not_subscribed"
     RESUBSCRIBED = "resubscribed"
     INVALID_LINK = "invalid_link"
+    NO_SUCH_PAGE = "no_such_page"
     BAD_REQUEST = "bad_request"
     UNAVAILABLE = "unavailable"
     PROOF = "proof"
@@ -84,7 +85,7 @@ class Pages:
     """
 
     def __init__(self, brand: Brand, templates_dir: Path | None = None) -> None:
-        self._brand = brand
+        self.brand = brand
         self._templates_dir = templates_dir
         self._logo = _data_url(brand)
         self._style, self.content_security_policy = page_style(brand, templates_dir)
@@ -115,7 +116,7 @@ class Pages:
             locale,
             page=page,
             title=texts[f"{page}_title"],
-            body=texts[f"{page}_body"].format(name=self._brand.name),
+            body=texts[f"{page}_body"].format(name=self.brand.name),
             wording=self.consent_wording(locale, topic) if topic else "",
             address=address,
             topic=topic,
@@ -127,7 +128,7 @@ class Pages:
             action=action,
             button=texts[f"{named}_button"] if action else "",
             is_done=page in _DONE,
-            own_data_question=texts["own_data_question"].format(name=self._brand.name)
+            own_data_question=texts["own_data_question"].format(name=self.brand.name)
             if page in _OF_A_PERSON and address
             else "",
         )
@@ -143,7 +144,7 @@ class Pages:
         return self._render_page(
             "pages/own_data.html.j2",
             locale,
-            title=own["title"].format(name=self._brand.name),
+            title=own["title"].format(name=self.brand.name),
             own_texts=own,
             data=data,
             forms=forms,
@@ -167,11 +168,11 @@ class Pages:
 
     def consent_wording(self, locale: Locale, topic: str) -> str:
         """The text, as shown, that a person agrees to with the button "Subscribe again"."""
-        return load_texts(locale)["pages"]["resubscribe_wording"].format(name=self._brand.name, topic=topic)
+        return load_texts(locale)["pages"]["resubscribe_wording"].format(name=self.brand.name, topic=topic)
 
     def topic_wording(self, locale: Locale, title: str) -> str:
         """The text that a person agrees to for a topic, where the settings have none."""
-        return load_texts(locale)["pages"]["topic_wording"].format(name=self._brand.name, topic=title)
+        return load_texts(locale)["pages"]["topic_wording"].format(name=self.brand.name, topic=title)
 
     def choice_notice(self, locale: Locale, title: str, *, on: bool) -> str:
         """What the page says after a topic was turned off, or was asked for."""
@@ -182,7 +183,7 @@ class Pages:
             name,
             locale=locale,
             texts=load_texts(locale)["pages"],
-            brand=self._brand,
+            brand=self.brand,
             logo=self._logo,
             style=self._style,
             wide=wide,

@@ -10,7 +10,8 @@ from typing import Any
 from markupsafe import Markup
 
 from mailer.message import InlineImage, Slot
-from templates.brand import Brand, adjust_contrast, contrast_ratio
+from templates.brand import Brand
+from templates.design import design_values
 from templates.environment import render_template
 from templates.language import Register, format_long_date, load_texts
 from templates.markdown import (
@@ -30,10 +31,7 @@ from templates.theme import HEAD_STYLE, MAIL, STYLE, Theme, find_theme
 TEXT_TEMPLATE = "mail/release_notes.txt.j2"
 GMAIL_CLIP_BYTES = 102 * 1024  # Gmail cuts off HTML that is larger
 _MAX_PREHEADER_CHARACTERS = 110  # a wide inbox shows no more after the subject
-_MAX_SMALL_RADIUS = 8  # pixels, of buttons, code and pictures
 _ANCHOR = "part"  # the ids of sections: part1, part2 ...
-# The grounds of alerts in mail/prose.css.j2 and mail/head.css.j2 that have the least contrast with text.
-_DARKEST_ALERT, _LIGHTEST_ALERT = "#e8f6ec", "#33270a"
 _NO_IMAGES: Mapping[str, InlineImage] = MappingProxyType({})
 
 
@@ -46,12 +44,14 @@ def render(
     templates_dir: Path | None = None,
     theme: str = "letter",
     register: Register = "formal",
+    links_to_page: bool = False,
 ) -> RenderedNotes:
     """Render the mail of a release. The same arguments give the same text, so the mail can be hashed.
 
     `images` are those beside the notes, by their source in the Markdown. Images may be fetched from
     `image_hosts`. Themes and templates in `templates_dir` take precedence over the package's. The notes may name
-    a theme of their own. `register` is that of the fixed texts.
+    a theme of their own. `register` is that of the fixed texts. With `links_to_page` the mail links to
+    the page with the same content.
 
     Raises InvalidInput with file and line for notes that can't be mailed, TemplateError for a broken
     template.
@@ -60,7 +60,7 @@ def render(
     document = parse_notes(notes, image_hosts=image_hosts)
     preheader = notes.preheader or extract_preheader(document, _MAX_PREHEADER_CHARACTERS)
     hero, body = take_hero(document, images) if look.hero else (None, document)
-    values: dict[str, Any] = _design(look, brand) | {
+    values: dict[str, Any] = design_values(look, brand) | {
         "notes": notes,
         "brand": brand,
         "texts": load_texts(notes.locale, register),
@@ -68,6 +68,7 @@ def render(
         "date": format_long_date(notes.date, notes.locale) if notes.date else None,
         "slots": {slot.value: slot.marker for slot in Slot},
         "hero": hero,
+        "links_to_page": links_to_page,
         "anchor": _ANCHOR,
     }
     html = _render_html(look, values, body, images, templates_dir, highlight=True)
@@ -108,45 +109,6 @@ def _as_markup(body: HtmlBody) -> dict[str, Any]:
     """The body as markup that templates do not escape again: `write_html_body` escapes."""
     sections = [Section(one.title, one.subheadings, Markup(one.html)) for one in body.sections]  # noqa: S704
     return {"lead": Markup(body.lead), "sections": sections, "html": Markup(body.whole())}  # noqa: S704
-
-
-def _design(theme: Theme, brand: Brand) -> dict[str, Any]:
-    """The design tokens of the theme, with those of the brand in their place, for the templates."""
-    light = {**theme.light, **({"page": brand.background} if brand.background else {})}
-    radius = theme.radius if brand.radius is None else brand.radius
-    on_brand = max("#ffffff", "#15181c", key=lambda ink: contrast_ratio(ink, brand.colour))
-    return {
-        "theme": theme,
-        "light": light,
-        "dark": theme.dark,
-        "font": brand.font or theme.font,
-        "heading_font": brand.font or theme.heading_font,
-        "mono": "Menlo, Consolas, monospace",
-        "size": theme.size,
-        "title": theme.title,
-        "inset": theme.inset,
-        "radius": radius,
-        "small_radius": min(radius or _MAX_SMALL_RADIUS, _MAX_SMALL_RADIUS) if brand.radius != 0 else 0,
-        "colours": {
-            "brand": adjust_contrast(brand.colour, on_brand),
-            "on_brand": on_brand,
-            "link": adjust_contrast(
-                brand.colour, _worst_ground([*_grounds(light), _DARKEST_ALERT], "#000000")
-            ),
-            "link_dark": adjust_contrast(
-                brand.colour, _worst_ground([*_grounds(theme.dark), _LIGHTEST_ALERT], "#ffffff")
-            ),
-        },
-    }
-
-
-def _grounds(scheme: Mapping[str, str]) -> list[str]:
-    return [scheme[name] for name in ("page", "card", "panel", "code")]
-
-
-def _worst_ground(grounds: list[str], ink: str) -> str:
-    """The ground on which `ink` has the least contrast."""
-    return min(grounds, key=lambda ground: contrast_ratio(ground, ink))
 
 
 def _collect_images(html: str, brand: Brand, images: list[InlineImage]) -> tuple[InlineImage, ...]:

@@ -129,6 +129,7 @@ def render_notes(notes: ReleaseNotes, images: Mapping[str, InlineImage], setting
             templates_dir=settings.templates_dir,
             theme=settings.theme or DEFAULT_THEME,
             register=settings.form_of_address,
+            links_to_page=settings.archive.enabled,
         )
         for edition in notes.editions
     )

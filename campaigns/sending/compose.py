@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from campaigns.page_links import PageLinks, archive_url
 from campaigns.stored_content import content_hash
 from mailer.config import DkimSettings, Settings, dkim_keys, key_source
 from mailer.errors import ConfigurationError
@@ -95,8 +96,15 @@ class Composer:
         self._return_paths = (
             ReturnPaths(settings.keys(), settings.return_path) if settings.return_path else None
         )
-        keys = dkim_keys.signers(settings.dkim)
-        self._skeleton = compile_skeleton(campaign_mail(slug, topic, main, settings), keys)
+        pages = PageLinks(key_source(settings), installation, settings.public_url)
+        mail = campaign_mail(
+            slug,
+            topic,
+            main,
+            settings,
+            view_url=pages.url(campaign_id, main.locale) if settings.archive.enabled else None,
+        )
+        self._skeleton = compile_skeleton(mail, dkim_keys.signers(settings.dkim))
         self._others = [
             Composer(
                 campaign_id,
@@ -184,9 +192,12 @@ def sample_of(
     return bytes(composer.sample(datetime.now(UTC), person or example(rendered.locale))[1])
 
 
-def campaign_mail(slug: str, topic: str, rendered: RenderedNotes, settings: Settings) -> MailTemplate:
-    """The template that all mails of a campaign share."""
+def campaign_mail(
+    slug: str, topic: str, rendered: RenderedNotes, settings: Settings, *, view_url: str | None = None
+) -> MailTemplate:
+    """The template that all mails of a campaign share. `view_url` is the address of the page with the same content."""
     domain = settings.sender.domain
+    archive, website = archive_url(settings, topic), settings.brand.website
     return MailTemplate(
         sender=settings.sender,
         subject=rendered.subject,
@@ -200,8 +211,12 @@ def campaign_mail(slug: str, topic: str, rendered: RenderedNotes, settings: Sett
         language=rendered.locale,
         boundary_seed=content_hash(rendered),
         reply_to=settings.reply_to,
+        view_url=view_url,
         images=rendered.images,
-        extra=(("List-Help", f"<{_web_address(settings.brand.website)}>"),) if settings.brand.website else (),
+        extra=(
+            *([("List-Help", f"<{_web_address(website)}>")] if website else []),
+            *([("List-Archive", f"<{archive}>")] if archive else []),
+        ),
     )
 
 

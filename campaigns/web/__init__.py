@@ -1,4 +1,4 @@
-"""Monitoring of the web application, and (`preview`) the live preview."""
+"""Monitoring of the web application, the public `archive`, and the live `preview`. Import the last two by name."""
 
 from __future__ import annotations
 

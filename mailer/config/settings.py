@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mailer.config.anchor_settings import AnchorSettings
+from mailer.config.archive_settings import ArchiveSettings
 from mailer.config.privacy_settings import PrivacySettings
 from mailer.config.relay_settings import NamedRelay, RelaySettings
 from mailer.config.retention_settings import RetentionSettings
@@ -185,6 +186,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     topics: dict[Topic, TopicSettings] = {}
     sign_up: SignUpSettings = SignUpSettings()
+    archive: ArchiveSettings = ArchiveSettings()
     ledger_key_file: Path = Path(LEDGER_KEY_NAME)
     folder: Path = Path()
     file: Path = Path(CONFIG_NAME)

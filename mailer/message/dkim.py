@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from mailer.errors import ConfigurationError
 
 SIGNED_FIELDS: Final = (
-    "From", "Reply-To", "Subject", "MIME-Version", "Content-Type", "List-Id", "List-Unsubscribe-Post",
-    "Feedback-ID", "Date", "To", "Message-ID", "List-Unsubscribe",
+    "From", "Reply-To", "Subject", "MIME-Version", "Content-Type", "List-Id", "List-Archive",
+    "List-Unsubscribe-Post", "Feedback-ID", "Date", "To", "Message-ID", "List-Unsubscribe",
 )  # fmt: skip
 """What a signature covers where it is present. From is named once more than it occurs, so that no second
 one can be added (RFC 6376, section 8.15)."""

@@ -14,11 +14,12 @@ SLOT_MARKER: Final = re.compile(r"__slot_([a-z_]+?)__")
 
 
 class Slot(StrEnum):
-    """What a template leaves open for each recipient."""
+    """What a template leaves open: for each recipient, and for each campaign (`VIEW_URL`)."""
 
     GREETING = "greeting"
     EMAIL = "email"
     UNSUBSCRIBE_URL = "unsubscribe_url"
+    VIEW_URL = "view_url"
 
     @property
     def marker(self) -> str:
@@ -41,6 +42,7 @@ class MailTemplate:
 
     `html` and `text` hold slot markers. `list_id` is ``list.example.org``; `unsubscribe_mailto` is the
     mailbox for unsubscribing by mail, with ``?subject=...`` if wanted; `language` a tag such as ``nl``.
+    `view_url` is the address of the page with the same content; it must be the same for all recipients.
     The same `boundary_seed` gives the same bytes. `extra` are further fixed fields (name, value).
     """
 
@@ -55,6 +57,7 @@ class MailTemplate:
     list_name: str = ""
     reply_to: Mailbox | None = None
     unsubscribe_mailto: str | None = None
+    view_url: str | None = None
     images: tuple[InlineImage, ...] = ()
     extra: tuple[tuple[str, str], ...] = ()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -125,6 +126,7 @@ def compile_skeleton(mail: MailTemplate, signers: Sequence[Signer] = ()) -> Skel
     Raises TemplateError where the HTML or the text lacks the unsubscribe slot, or names a slot that does not
     exist; InvalidInput where a header field can't hold its value.
     """
+    mail = _with_view_url(mail)
     for kind, content in (("HTML", mail.html), ("text", mail.text)):
         _check_slots(kind, content)
     if SLOT_MARKER.search(mail.subject):
@@ -133,6 +135,23 @@ def compile_skeleton(mail: MailTemplate, signers: Sequence[Signer] = ()) -> Skel
         return Skeleton(mail, signers)
     except UnicodeEncodeError:
         raise TemplateError("the HTML or the text has a lone surrogate, which is not text") from None
+
+
+def _with_view_url(mail: MailTemplate) -> MailTemplate:
+    """The mail with the address of its page, which is no recipient's own."""
+    marker = Slot.VIEW_URL.marker
+    if marker not in mail.html and marker not in mail.text:
+        return mail
+    if mail.view_url is None:
+        raise TemplateError(
+            "the mail links to its page in the browser, and there are no such pages",
+            hint="Set `enabled = true` in [archive], or freeze the content again with `mailer campaigns update`.",
+        )
+    return replace(
+        mail,
+        html=mail.html.replace(marker, html.escape(mail.view_url)),
+        text=mail.text.replace(marker, mail.view_url),
+    )
 
 
 def _encoded(greeting: str, email: str, unsubscribe_url: str) -> _SlotValues:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from subscribers.web.answers import ROBOTS, PageServices
 from subscribers.web.confirm import ConfirmEndpoint
+from subscribers.web.language import preferred_locale
 from subscribers.web.ledger_key import ledger_key_route
 from subscribers.web.own_data import OwnDataEndpoint
 from subscribers.web.privacy_notice import PATH as PRIVACY_PATH
@@ -29,4 +30,5 @@ __all__ = [
     "SignUpEndpoint",
     "UnsubscribeEndpoint",
     "ledger_key_route",
+    "preferred_locale",
 ]

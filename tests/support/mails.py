@@ -21,6 +21,7 @@ MAIL = MailTemplate(
     feedback_id="notes-240:release-notes:campaign:acmenews",
     language="nl",
     boundary_seed="notes-240",
+    view_url="https://mail.example.org/view/k3Jx_9-.a",
 )
 PERSON = RecipientValues(
     to=Mailbox("Zoë Ångström-Łuczak", "zoe@example.org"),
@@ -33,6 +34,10 @@ PERSON = RecipientValues(
 GREETINGS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=300)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=200)
-PIECES = st.lists(st.one_of(TEXT, st.sampled_from([slot.marker for slot in Slot]), st.just("\n")), max_size=8)
+# hypothesis also tries the constants of the code, and the beginning of a marker would make an unknown slot
+NO_MARKERS = TEXT.filter(lambda text: "slot" not in text)
+PIECES = st.lists(
+    st.one_of(NO_MARKERS, st.sampled_from([slot.marker for slot in Slot]), st.just("\n")), max_size=8
+)
 CONTENTS = PIECES.map(lambda pieces: "".join(pieces) + Slot.UNSUBSCRIBE_URL.marker)
 URLS = st.text("abcXYZ019-_.~/%&=+'", max_size=200).map("https://example.org/u/".__add__)

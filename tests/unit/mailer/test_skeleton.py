@@ -41,12 +41,13 @@ def written_out(content: str, person: RecipientValues, *, in_html: bool = False)
         Slot.GREETING: person.greeting,
         Slot.EMAIL: person.to.email,
         Slot.UNSUBSCRIBE_URL: person.unsubscribe_url,
+        Slot.VIEW_URL: MAIL.view_url or "",
     }
 
     def value(match: re.Match[str]) -> str:
         return html.escape(values[Slot(match[1])]) if in_html else values[Slot(match[1])]
 
-    return re.sub(r"__slot_(greeting|email|unsubscribe_url)__", value, content)
+    return re.sub(r"__slot_(greeting|email|unsubscribe_url|view_url)__", value, content)
 
 
 def as_the_standard_library_builds_it(mail: MailTemplate, person: RecipientValues) -> EmailMessage:
@@ -176,6 +177,12 @@ def test_a_missing_unsubscribe_link_stops_the_campaign(change: dict[str, Any]):
 def test_an_unknown_slot_stops_the_campaign():
     with pytest.raises(TemplateError, match="phone"):
         compile_skeleton(dataclasses.replace(MAIL, text=MAIL.text + "__slot_phone__"))
+
+
+def test_a_link_to_a_page_that_does_not_exist_is_refused() -> None:
+    """Such as where the archive was turned off after the content was frozen."""
+    with pytest.raises(TemplateError, match="links to its page in the browser"):
+        compile_skeleton(dataclasses.replace(MAIL, text=MAIL.text + "__slot_view_url__", view_url=None))
 
 
 def test_a_slot_in_the_subject_stops_the_campaign():

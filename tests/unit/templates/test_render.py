@@ -28,12 +28,18 @@ MARKUP = st.text("ab <>/&;#*_`~[]()!:|\\-+.=\"'\n\thttps://exámplé \u200d\u00
 class TestFrame:
     def test_the_slots_of_the_recipient_stand_in_both_parts(self):
         rendered = mail("Text.")
-        for slot in Slot:
+        for slot in (Slot.GREETING, Slot.EMAIL, Slot.UNSUBSCRIBE_URL):
             assert slot.marker in rendered.html
             assert slot.marker in rendered.text
         link = BeautifulSoup(rendered.html, "html.parser").find("a", href=Slot.UNSUBSCRIBE_URL.marker)
         assert link is not None
         assert link.get_text() == "Unsubscribe"
+
+    def test_a_mail_links_to_its_page_only_where_there_are_pages(self):
+        linked = render(notes("Text.", version=None, date=None), BRAND, links_to_page=True)
+        for shown, without in ((linked.html, mail("Text.").html), (linked.text, mail("Text.").text)):
+            assert Slot.VIEW_URL.marker in shown
+            assert Slot.VIEW_URL.marker not in without
 
     def test_the_same_notes_give_the_same_mail(self):
         assert mail("Text.\n\n- a\n- b") == mail("Text.\n\n- a\n- b")

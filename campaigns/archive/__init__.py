@@ -1,0 +1,29 @@
+"""The public archive: what is published, its pages and feeds, and a copy of them as a folder.
+
+`published` says which campaigns count, `addresses` where their pages are. `archive` makes the pages, `feeds` writes Atom and
+JSON Feed, `export` writes a folder for a team's own site. Import `export` by name.
+"""
+
+from __future__ import annotations
+
+from campaigns.archive.addresses import ATOM, IMAGES, JSON, Addresses, feed_name
+from campaigns.archive.archive import Archive
+from campaigns.archive.feeds import ATOM_TYPE, JSON_TYPE, Feed, write_atom, write_json_feed
+from campaigns.archive.published import Published, PublishedCampaigns, last_change
+
+__all__ = [
+    "ATOM",
+    "ATOM_TYPE",
+    "IMAGES",
+    "JSON",
+    "JSON_TYPE",
+    "Addresses",
+    "Archive",
+    "Feed",
+    "Published",
+    "PublishedCampaigns",
+    "feed_name",
+    "last_change",
+    "write_atom",
+    "write_json_feed",
+]

@@ -1,0 +1,18 @@
+"""The settings of the public pages of release notes."""
+
+from __future__ import annotations
+
+from mailer.config.value_types import SettingsSection, Words
+
+
+class ArchiveSettings(SettingsSection):
+    """Whether each sent campaign has a page, to which its mail links; without `enabled` there is no such page.
+
+    `topics` also have a public archive with feeds, and search engines may list it only if `indexed`. `hidden` names
+    campaigns (slugs) without a page.
+    """
+
+    enabled: bool = False
+    topics: Words = ()
+    indexed: bool = False
+    hidden: Words = ()

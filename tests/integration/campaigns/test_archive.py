@@ -1,0 +1,355 @@
+"""The public pages of release notes: what is published, for whom, and how a reader keeps a copy."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+
+from campaigns import catalogue, transitions
+from campaigns.lifecycle import Act
+from campaigns.notes import brand_of, read_images, render_notes
+from campaigns.page_links import PageLinks
+from campaigns.web.archive import ArchiveEndpoint
+from mailer.config import Settings, key_source
+from mailer.database import Database, installation_id
+from subscribers.signed_tokens import SignedTokens
+from subscribers.web import PageServices
+from templates.notes import ReleaseNotes
+from templates.page import Pages
+from tests.support.campaign import NOTES, TOPIC, settings_for
+from web import create_app
+
+START = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
+DUTCH = replace(NOTES, title="Versie 2.4.0", locale="nl", body="## Toegevoegd\n\n- Een ding.\n")
+PICTURE = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + (600).to_bytes(4) * 2
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+class Site:
+    """A served archive, with campaigns."""
+
+    def __init__(self, database: Database, folder: Path, **values: Any) -> None:
+        archive = {"enabled": True, "topics": (TOPIC,)} | values.pop("archive", {})
+        self.settings = settings_for(25, archive=archive, **values)
+        self.database, self.folder = database, folder
+        self._served: tuple[Settings, Starlette] | None = None
+
+    def send(self, slug: str, notes: ReleaseNotes = NOTES, at: datetime = START) -> None:
+        """Begin the sending of a campaign."""
+        self.draft(slug, notes)
+        self.act(slug, Act.SEND, at)
+
+    def draft(self, slug: str, notes: ReleaseNotes = NOTES) -> None:
+        """Create a campaign, and freeze its content."""
+        images = read_images(notes, self.folder, self.settings)
+        with self.database.write() as connection:
+            made = catalogue.create(connection, slug, notes, images, START)
+            catalogue.freeze(connection, made.id, render_notes(notes, images, self.settings), START)
+
+    def act(self, slug: str, act: Act, at: datetime = START) -> None:
+        with self.database.write() as connection:
+            transitions.change_state(connection, catalogue.find(connection, slug), act, at)
+
+    def view(self, slug: str, locale: str = "en") -> str:
+        """The path of the page that a mail links to."""
+        with self.database.read() as connection:
+            number = catalogue.find(connection, slug).id
+            links = PageLinks(key_source(self.settings), installation_id(connection), "")
+        return links.url(number, locale)  # type: ignore[arg-type]
+
+    def client(self) -> httpx.AsyncClient:
+        """A visitor of the pages. They are served anew where the settings changed."""
+        if self._served is None or self._served[0] is not self.settings:
+            pages = Pages(brand_of(self.settings))
+            services = PageServices(self.database, pages, key_source(self.settings), self.settings)
+            routes = ArchiveEndpoint(services, datetime.now(UTC)).routes
+            path = urlsplit(self.settings.public_url).path
+            self._served = self.settings, Starlette(routes=[Mount(path, routes=routes)] if path else routes)
+        transport = httpx.ASGITransport(self._served[1])
+        return httpx.AsyncClient(transport=transport, base_url="https://example.com")
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        async with self.client() as client:
+            return await client.get(path, headers=headers)
+
+
+@pytest.fixture
+async def served(sqlite_database: Database, tmp_path: Path) -> AsyncIterator[Callable[..., Site]]:
+    """Makes a site with the given settings."""
+    yield partial(Site, sqlite_database, tmp_path)
+    await sqlite_database.aclose()
+
+
+@pytest.fixture
+def site(served: Callable[..., Site]) -> Site:
+    return served()
+
+
+async def test_a_page_shows_the_notes_and_nobody(site: Site) -> None:
+    site.send("2.4.0")
+    answer = await site.get(site.view("2.4.0"))
+    assert answer.status_code == 200
+    assert "<h1>Version 2.4.0</h1>" in answer.text
+    assert "https://example.com/thing" in answer.text
+    for personal in ("__slot_", "/u/", "Dear", "agreed", "nsubscribe", "<script", "cid:"):
+        assert personal not in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_the_pages_are_off_unless_the_settings_turn_them_on(enabled: bool) -> None:
+    app = create_app(settings_for(25, archive={"enabled": enabled}))
+    paths = {route.path for route in app.routes if isinstance(route, Route)}
+    assert ({"/view/{token}", "/archive/{topic}"} <= paths) is enabled
+    assert enabled or not any(path.startswith(("/view", "/archive")) for path in paths)
+
+
+async def test_without_topics_there_are_only_the_pages_that_mails_link_to(
+    served: Callable[..., Site],
+) -> None:
+    site = served(archive={"topics": ()})
+    site.send("2.4.0")
+    for path in (f"/archive/{TOPIC}", f"/archive/{TOPIC}/en/2.4.0", f"/archive/{TOPIC}/feed.atom"):
+        assert (await site.get(path)).status_code == 404
+    shown = await site.get(site.view("2.4.0"))
+    assert shown.status_code == 200
+    assert "/archive" not in shown.text
+
+
+@pytest.mark.parametrize(
+    ("acts", "is_published"),
+    [
+        ((), False),
+        ((Act.APPROVE,), False),
+        ((Act.SEND,), True),
+        ((Act.SEND, Act.PAUSE), True),
+        ((Act.SEND, Act.FINISH), True),
+        ((Act.SEND, Act.CANCEL), False),
+    ],
+)
+async def test_a_campaign_is_published_from_the_start_of_its_sending_unless_it_is_cancelled(
+    site: Site, acts: tuple[Act, ...], is_published: bool
+) -> None:
+    site.draft("2.4.0")
+    for act in acts:
+        site.act("2.4.0", act)
+    expected = 200 if is_published else 404
+    for path in (site.view("2.4.0"), f"/archive/{TOPIC}/en/2.4.0"):
+        assert (await site.get(path)).status_code == expected
+    for path in (f"/archive/{TOPIC}/en", f"/archive/{TOPIC}/feed.json"):
+        assert ("Version 2.4.0" in (await site.get(path)).text) is is_published
+
+
+async def test_a_hidden_campaign_has_no_page(served: Callable[..., Site]) -> None:
+    site = served(archive={"hidden": ("2.4.0",)})
+    site.send("2.4.0")
+    assert (await site.get(site.view("2.4.0"))).status_code == 404
+    assert "Version 2.4.0" not in (await site.get(f"/archive/{TOPIC}/en")).text
+
+
+async def test_a_forged_or_foreign_token_is_not_found(site: Site) -> None:
+    site.send("2.4.0")
+    path = site.view("2.4.0")
+    token = path.removeprefix("/view/")
+    with site.database.read() as connection:
+        other = SignedTokens(key_source(site.settings), b"another purpose", installation_id(connection)).make(
+            "1.en"
+        )
+    for forged in (
+        token[:-1] + ("A" if token[-1] != "A" else "B"),
+        f"{token}=",
+        other,
+        "x",
+        "%00",
+        "a" * 500,
+    ):
+        assert (await site.get(f"/view/{forged}")).status_code == 404
+    assert (await site.get(f"{path}/images/x.png")).status_code == 404
+
+
+async def test_pages_answer_get_and_head_only(site: Site) -> None:
+    site.send("2.4.0")
+    async with site.client() as client:
+        for path in (site.view("2.4.0"), f"/archive/{TOPIC}", f"/archive/{TOPIC}/feed.atom"):
+            assert (await client.head(path)).status_code == 200
+            assert (await client.post(path)).status_code == 405
+
+
+async def test_a_list_is_newest_first_and_in_the_readers_language(site: Site) -> None:
+    site.send("2.3.0", replace(NOTES, title="Older"), START - timedelta(days=30))
+    site.send("2.4.0", replace(NOTES, translations=(DUTCH,)))
+    dutch = await site.get(f"/archive/{TOPIC}", **{"Accept-Language": "nl"})
+    assert dutch.headers["Content-Language"] == "nl"
+    assert dutch.headers["Vary"] == "Accept-Language"
+    assert dutch.text.index("Versie 2.4.0") < dutch.text.index("Older")
+    assert f'href="/archive/{TOPIC}/nl/2.4.0"' in dutch.text
+    assert f'href="/archive/{TOPIC}/en/2.3.0"' in dutch.text, "it is not there in Dutch"
+    assert (await site.get(f"/archive/{TOPIC}/nl/2.3.0")).status_code == 404
+
+
+@pytest.mark.parametrize("is_indexed", [False, True])
+async def test_search_engines_may_list_only_what_the_settings_say(
+    served: Callable[..., Site], is_indexed: bool
+) -> None:
+    site = served(archive={"indexed": is_indexed})
+    site.send("2.4.0")
+    for path in (f"/archive/{TOPIC}", f"/archive/{TOPIC}/en/2.4.0"):
+        answer = await site.get(path)
+        assert ("noindex" in answer.text) is not is_indexed
+        assert ("X-Robots-Tag" in answer.headers) is not is_indexed
+    assert "noindex" in (await site.get(site.view("2.4.0"))).text
+
+
+async def test_pictures_come_from_the_same_host_and_never_change(site: Site) -> None:
+    (site.folder / "plan.png").write_bytes(PICTURE)
+    site.send("2.4.0", replace(NOTES, body="![The plan](plan.png)\n\n## Added\n\n![Again](plan.png)\n"))
+    for path, start in (
+        (site.view("2.4.0"), site.view("2.4.0")),
+        (f"/archive/{TOPIC}/en/2.4.0", "/archive/"),
+    ):
+        page = await site.get(path)
+        address = page.text.partition(f'<img src="{start}')[2].partition('"')[0]
+        picture = await site.get(start + address)
+        assert picture.content == PICTURE
+        assert picture.headers["Content-Type"] == "image/png"
+        assert "immutable" in picture.headers["Cache-Control"]
+    site.act("2.4.0", Act.CANCEL)
+    assert (await site.get(start + address)).status_code == 404
+
+
+async def test_a_picture_on_another_host_becomes_a_link(served: Callable[..., Site]) -> None:
+    site = served(image_hosts=("cdn.example",))
+    site.send("2.4.0", replace(NOTES, body="![A map](https://cdn.example/map.png)\n"))
+    page = await site.get(site.view("2.4.0"))
+    assert "<img" not in page.text
+    assert '<a href="https://cdn.example/map.png">' in page.text
+
+
+async def test_an_atom_feed_has_what_rfc_4287_requires(site: Site) -> None:
+    (site.folder / "plan.png").write_bytes(PICTURE)
+    site.send("2.3.0", replace(NOTES, body="A <b>bold</b> & a bell.\n"), START - timedelta(days=30))
+    site.send(
+        "2.4.0",
+        replace(
+            NOTES,
+            translations=(DUTCH,),
+            body="![The plan](plan.png)\n\n| a | b | c | d |\n|-|-|-|-|\n| 1 | two words and more | 3 | 4 |\n",
+        ),
+    )
+    answer = await site.get(f"/archive/{TOPIC}/feed.atom")
+    assert answer.headers["Content-Type"] == "application/atom+xml; charset=utf-8"
+    feed = ET.fromstring(answer.content)  # noqa: S314 - our own
+    assert feed.tag == f"{ATOM}feed"
+    entries = feed.findall(f"{ATOM}entry")
+    for one in (feed, *entries):
+        for name in ("id", "title", "updated"):
+            assert len(one.findall(f"{ATOM}{name}")) == 1
+        assert one.findtext(f"{ATOM}id", "").startswith("urn:uuid:")
+        datetime.fromisoformat(one.findtext(f"{ATOM}updated", ""))
+    assert feed.findtext(f"{ATOM}author/{ATOM}name")
+    links = {link.get("rel"): link.get("href") for link in feed.findall(f"{ATOM}link")}
+    assert links["self"] == f"https://example.com/archive/{TOPIC}/feed.en.atom"
+    assert (await site.get(links["self"] or "")).content == answer.content
+    assert len({one.findtext(f"{ATOM}id") for one in entries}) == len(entries) == 2
+    content = entries[0].findtext(f"{ATOM}content", "")
+    assert f'src="https://example.com/archive/{TOPIC}/images/' in content
+    assert 'class="label"' not in content
+    dutch = ET.fromstring((await site.get(f"/archive/{TOPIC}/feed.nl.atom")).content)  # noqa: S314
+    assert [one.findtext(f"{ATOM}title") for one in dutch.findall(f"{ATOM}entry")] == [
+        "Versie 2.4.0",
+        "Version 2.4.0",
+    ]
+
+
+async def test_a_json_feed_follows_version_1_1(site: Site) -> None:
+    site.send("2.4.0")
+    answer = await site.get(f"/archive/{TOPIC}/feed.json")
+    assert answer.headers["Content-Type"] == "application/feed+json"
+    feed = json.loads(answer.content)
+    assert feed["version"] == "https://jsonfeed.org/version/1.1"
+    assert feed["title"]
+    (item,) = feed["items"]
+    assert item["id"].startswith("urn:uuid:")
+    assert item["url"] == f"https://example.com/archive/{TOPIC}/en/2.4.0"
+    assert item["date_published"] == "2026-11-01T09:00:00Z"
+    assert "A <a href=" in item["content_html"]
+
+
+@pytest.mark.parametrize(
+    "path", [f"/archive/{TOPIC}/feed.atom", f"/archive/{TOPIC}/en", f"/archive/{TOPIC}/en/2.4.0"]
+)
+async def test_a_reader_who_has_it_already_is_not_sent_it_again(site: Site, path: str) -> None:
+    site.send("2.4.0")
+    async with site.client() as client:
+        first = await client.get(path)
+        tag = first.headers["ETag"]
+        for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+            again = await client.get(path, headers={"If-None-Match": known})
+            assert (again.status_code, again.content) == (304, b"")
+            assert again.headers["ETag"] == tag
+            assert again.headers["Content-Security-Policy"] == first.headers["Content-Security-Policy"]
+        assert (await client.get(path, headers={"If-None-Match": '"other"'})).status_code == 200
+        site.send("2.5.0", at=START + timedelta(days=1))
+        assert (await client.get(path, headers={"If-None-Match": tag})).status_code == 200
+
+
+async def test_a_date_is_a_validator_where_there_is_no_etag(site: Site) -> None:
+    site.send("2.4.0")
+    path = f"/archive/{TOPIC}/feed.atom"
+    async with site.client() as client:
+        moment = (await client.get(path)).headers["Last-Modified"]
+        assert (await client.get(path, headers={"If-Modified-Since": moment})).status_code == 304
+        both = {"If-Modified-Since": moment, "If-None-Match": '"other"'}
+        assert (await client.get(path, headers=both)).status_code == 200
+        for unusable in ("x", "Mon, 99 Foo", "Sun, 01 Nov 2020 09:00:00 GMT"):
+            answer = await client.get(path, headers={"If-Modified-Since": unusable})
+            assert answer.status_code == 200
+        site.act("2.4.0", Act.CANCEL, datetime.now(UTC) + timedelta(days=1))
+        assert (await client.get(path, headers={"If-Modified-Since": moment})).status_code == 200
+
+
+async def test_the_address_of_an_entry_changes_with_no_key_and_its_page_outlives_a_rotation(
+    site: Site,
+) -> None:
+    site.send("2.4.0")
+    path, feed = site.view("2.4.0"), (await site.get(f"/archive/{TOPIC}/feed.json")).content
+    keys = (*site.settings.secret_keys, SecretStr("another-key-that-is-long-enough-for-tests"))
+    site.settings = site.settings.model_copy(update={"secret_keys": keys})
+    assert (await site.get(path)).status_code == 200
+    assert (await site.get(f"/archive/{TOPIC}/feed.json")).content == feed
+    assert site.view("2.4.0") != path
+
+
+async def test_below_a_path_the_pages_link_to_each_other(served: Callable[..., Site]) -> None:
+    site = served()
+    site.settings = site.settings.model_copy(update={"public_url": "https://example.com/mail"})
+    site.send("2.4.0", replace(NOTES, date=date(2026, 11, 1)))
+    page = await site.get(f"/mail/archive/{TOPIC}/en")
+    assert f'href="/mail/archive/{TOPIC}/en/2.4.0"' in page.text
+    assert (await site.get(f"/mail/archive/{TOPIC}/en/2.4.0")).status_code == 200
+
+
+async def test_an_empty_archive_has_a_page_and_valid_feeds(site: Site) -> None:
+    assert "Nothing has been published" in (await site.get(f"/archive/{TOPIC}/en")).text
+    ET.fromstring((await site.get(f"/archive/{TOPIC}/feed.atom")).content)  # noqa: S314
+    assert json.loads((await site.get(f"/archive/{TOPIC}/feed.json")).content)["items"] == []
+    for unknown in (
+        f"/archive/{TOPIC}/fr",
+        "/archive/other",
+        f"/archive/{TOPIC}/en/none",
+        f"/archive/{TOPIC}/feed.rss",
+    ):
+        assert (await site.get(unknown)).status_code == 404
