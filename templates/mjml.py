@@ -30,8 +30,9 @@ _OPENING_TAG = re.compile(r"<[a-zA-Z][^<>]*>")
 _LINE_BREAK_BETWEEN_TAGS = re.compile(
     r">\s*\n\s*(?=<(?:a|abbr|b|code|del|em|i|img|ins|kbd|mark|q|s|samp|small|span|strong|sub|sup|u)\b)"
 )
-# mrml hides the preheader, and makes it white as well, which spam filters count.
-_WHITE_PREHEADER = re.compile(r'(<div style="[^"]*display: ?none;[^"]*?)color: ?#ffffff;')
+# MJML hides the preheader, and makes it white and a pixel high as well, which spam filters count.
+_PREHEADER = re.compile(r'(?<=<div style=")display: ?none;[^"]*(?=">)')
+_HIDDEN = "display:none;max-height:0px;max-width:0px;opacity:0;overflow:hidden;mso-hide:all;"
 _ARTICLE, _MAIN = 'role="article"', 'role="main"'  # what is read aloud belongs to a landmark
 _NOT_ASCII_OR_BACKSLASH = re.compile(r"[^\x00-\x7f]|\\")
 
@@ -50,7 +51,7 @@ def compile_mjml(source: str, *, template: str, css: str, templates_dir: Path | 
     inliner = CSSInliner(
         inline_style_tags=False, keep_style_tags=True, load_remote_stylesheets=False, extra_css=css
     )
-    html = _WHITE_PREHEADER.sub(r"\1", html, count=1)
+    html = _PREHEADER.sub(_HIDDEN, html, count=1)
     return inliner.inline(html.replace(_ARTICLE, _MAIN, 1))
 
 

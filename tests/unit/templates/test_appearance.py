@@ -160,10 +160,11 @@ class TestWholeWords:
 
 class TestPreheader:
     @pytest.mark.parametrize("theme", THEMES)
-    def test_it_is_hidden_and_not_white(self, theme):
+    def test_it_is_hidden_but_neither_white_nor_tiny(self, theme):
         hidden = BeautifulSoup(mail("Text.", theme=theme).html, "html.parser").body.find("div")
         assert "display:none" in hidden["style"]
         assert "color" not in hidden["style"]
+        assert "font-size" not in hidden["style"]
 
 
 class TestPictures:
