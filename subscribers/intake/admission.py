@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher
 from subscribers.intake.applicant import Applicant
+from subscribers.intake.lifted import withdrawals_of_other_topics
 from subscribers.ledger import EVERY_TOPIC, ConsentStatus, NewEvent, rectification_note
 from subscribers.models import Channel, ConsentKind
 from subscribers.people import Names, OnFile, Person
@@ -163,6 +164,11 @@ def _events(
     *,
     now: datetime,
 ) -> list[NewEvent]:
+    lifted = {
+        _number_of(each, new_people): (_subject_of(each, new_people), each.suppressed.since)
+        for each in admitted
+        if each.suppressed
+    }
     wording = ledger.store_wording(
         connection,
         evidence.wording,
@@ -172,30 +178,34 @@ def _events(
         version=evidence.version,
     )
     notes = _store_notes(connection, admitted, new_people, evidence, own_notes)
-    events = []
+    events = withdrawals_of_other_topics(connection, lifted, evidence.topic, evidence.channel)
     for candidate in admitted:
-        applicant = candidate.applicant
-        person = candidate.person
-        if person is None:
-            number, subject = new_people[applicant.address.key]
-        else:
-            number, subject = person.id, None
-            if names := candidate.names:
-                changed = person.names.changed(names)
-                events.append(_rectification(connection, person.id, changed, evidence, now))
+        applicant, person = candidate.applicant, candidate.person
+        if person is not None and (names := candidate.names):
+            changed = person.names.changed(names)
+            events.append(_rectification(connection, person.id, changed, evidence, now))
         events.append(
             NewEvent(
-                number,
+                _number_of(candidate, new_people),
                 evidence.topic,
                 ConsentKind.GRANTED,
                 applicant.consented_at,
                 evidence.channel,
                 wording,
                 notes[applicant.address.key],
-                subject,
+                _subject_of(candidate, new_people),
             )
         )
     return events
+
+
+def _number_of(candidate: Candidate, new_people: Mapping[str, OnFile]) -> int:
+    return candidate.person.id if candidate.person else new_people[candidate.applicant.address.key].id
+
+
+def _subject_of(candidate: Candidate, new_people: Mapping[str, OnFile]) -> str | None:
+    """The commitment to a person who was just added; that to others is read when the event is appended."""
+    return None if candidate.person else new_people[candidate.applicant.address.key].subject
 
 
 def _rectification(
@@ -214,12 +224,7 @@ def _store_notes(
     own_notes: Mapping[str, str],
 ) -> dict[str, str]:
     """The commitments to the notes, by address key. A note that belongs to one person is erased with them."""
-    numbers = {
-        each.applicant.address.key: each.person.id
-        if each.person
-        else new_people[each.applicant.address.key].id
-        for each in admitted
-    }
+    numbers = {each.applicant.address.key: _number_of(each, new_people) for each in admitted}
     own = {key: own_notes[key] for key in numbers if key in own_notes}
     found = dict(
         zip(own, ledger.store_notes(connection, [(own[key], numbers[key]) for key in own]), strict=True)

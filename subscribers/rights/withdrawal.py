@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -28,26 +29,36 @@ def withdraw(
 ) -> bool:
     """Withdraw a person's consent on `topic`; False where there was none.
 
-    `occurred_at` is when the person acted; now by default. A consent that is later than that is not
-    withdrawn. A damaged ledger or consent table does not prevent a withdrawal: it is recorded as far as
-    possible. Raises NotFound.
+    `occurred_at` is when the person acted. A consent that is later than that is not withdrawn. Without it the
+    person acts now, and every consent is withdrawn, also one that another host's clock dated later. A damaged
+    ledger or consent table does not prevent a withdrawal: it is recorded as far as possible. Raises NotFound.
     """
+    with suppress(*DAMAGE_ERRORS), connection.begin_nested():
+        ledger.lock(connection)  # first: an erasure before the withdrawal takes the person off file
     person = find(connection, address, hasher, hint=KEEP_OPT_OUT)
     event = NewEvent(person.id, topic, ConsentKind.WITHDRAWN, occurred_at or now, channel)
     try:
         with connection.begin_nested():
-            return _withdraw(connection, event, person.id, source, now)
+            return _withdraw(connection, event, person.id, source, now, spares_later=occurred_at is not None)
     except DAMAGE_ERRORS:
         if not ledger.withdraw_from_damaged(connection, event, now):
             _suppress(connection, person, now, source)
         return True
 
 
-def _withdraw(connection: Connection, event: NewEvent, person_id: int, source: str, now: datetime) -> bool:
-    ledger.lock(connection)
+def _withdraw(
+    connection: Connection,
+    event: NewEvent,
+    person_id: int,
+    source: str,
+    now: datetime,
+    *,
+    spares_later: bool,
+) -> bool:
     topic = event.topic
     status = ledger.statuses(connection, [person_id]).get((person_id, topic))
-    if status is not None and event.occurred_at < status.since and status.state in AGREED:
+    agreed_later = status is not None and status.state in AGREED and event.occurred_at < status.since
+    if spares_later and agreed_later:
         return False
     to_record = ledger.is_to_record(
         status,

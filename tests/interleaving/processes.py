@@ -1,0 +1,156 @@
+"""Several processes that use every door to one PostgreSQL database at once."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from sqlalchemy import select
+
+from mailer.config.settings import LEDGER_KEY_NAME
+from mailer.database import Database, installation_id
+from subscribers import audience, changes, ledger
+from subscribers.address import AddressHasher, normalise
+from subscribers.intake import Applicant, Evidence, admit
+from subscribers.ledger import EVENT
+from subscribers.people import SUBSCRIBER, Names
+from subscribers.public_ids import PublicIds
+from tests.interleaving.doors import Doors
+from tests.interleaving.record import (
+    EVERYBODY,
+    NOTE_ATTEMPTS,
+    TOPICS,
+    Act,
+    Done,
+    Entry,
+    Kind,
+    Record,
+    Told,
+    now,
+    read_attempts,
+)
+from tests.support.api import TEXT, new_token, register_wording
+from tests.support.campaign import settings_for
+from tests.support.relay import FaultyRelay
+from tests.support.signed import signed, write_key
+
+PROCESSES, ACTORS = 3, 3
+SLOWNESS = 0.002  # seconds that the relay takes for a mail, so that people leave between a claim and the gate
+FIRST_CONSENT = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+class Work(NamedTuple):
+    """What one process does."""
+
+    url: str
+    folder: Path
+    token: str
+    seed: int
+    name: str
+    requests: int
+
+
+def run(database: Database, folder: Path, seed: int, requests: int) -> Record:
+    """Make so many random requests, in PROCESSES processes with ACTORS at once in each; what happened."""
+    write_key(folder)
+    token = _prepare(database)
+    url = database.url.render_as_string(hide_password=False)
+    each = requests // (PROCESSES * ACTORS)
+    context = get_context("fork")
+    queue = context.SimpleQueue()
+    works = [Work(url, folder, token, seed, f"p{number}", each) for number in range(PROCESSES)]
+    processes = [context.Process(target=_work, args=(work, queue)) for work in works]
+    for process in processes:
+        process.start()
+    record = Record(seed)
+    for _ in processes:
+        name, acts, told = queue.get()
+        assert not isinstance(acts, str), acts
+        record.acts += acts
+        record.feeds[name] = told
+    for process in processes:
+        process.join()
+    record.ended = now()
+    _read_outcome(database, record)
+    return record
+
+
+def _prepare(database: Database) -> str:
+    """Everybody consents to every topic; returns a token for the API."""
+    hasher = AddressHasher(settings_for(25).keys())
+    for topic in TOPICS:
+        register_wording(database, topic=topic)
+    with database.write() as connection:
+        connection.exec_driver_sql(NOTE_ATTEMPTS)
+        for topic in TOPICS:
+            found = [normalise(address) for address in EVERYBODY]
+            people = [Applicant(0, Names(), who, hasher.newest(who.key), FIRST_CONSENT) for who in found]
+            admit(connection, people, Evidence(topic, "accounts", TEXT), hasher, now())
+    return new_token(database)[1]
+
+
+def _work(work: Work, queue: object) -> None:
+    """In a process of its own."""
+    try:
+        result: tuple[str, list[Act] | str, list[Told]] = (work.name, *asyncio.run(_use_doors(work)))
+    except BaseException:  # noqa: BLE001 - it goes to the process that waits
+        result = (work.name, traceback.format_exc(), [])
+    queue.put(result)  # type: ignore[attr-defined]
+
+
+async def _use_doors(work: Work) -> tuple[list[Act], list[Told]]:
+    rng = Random(f"{work.seed} {work.name}")
+    acts: list[Act] = []
+    async with FaultyRelay(pipelining=True) as relay:
+        relay.slowness = SLOWNESS
+        settings = settings_for(
+            relay.port,
+            database_url=work.url,
+            ledger_key_file=work.folder / LEDGER_KEY_NAME,
+            unsubscribe_check="off",
+            brand={"name": "Acme"},
+            topics={topic: {"en": topic.title()} for topic in TOPICS},
+            sign_up={"topics": TOPICS, "most_an_hour": 1_000_000},
+        )
+        database = signed(Database(work.url))
+        doors = Doors(work.name, database, settings, work.token, rng)
+        await asyncio.gather(*(_act(doors, f"{work.name}.{n}", work.requests, acts) for n in range(ACTORS)))
+        await doors.close()
+        database.close()
+    return acts, doors.told
+
+
+async def _act(doors: Doors, name: str, requests: int, acts: list[Act]) -> None:
+    choices, weights = zip(*doors.requests.items(), strict=True)
+    for _ in range(requests):
+        [request] = doors.rng.choices(choices, weights)
+        began = now()
+        try:
+            done = await request()
+        except Exception as error:  # noqa: BLE001 - whatever a door raises breaks the promise
+            done = Done(Kind.OTHER, failure="".join(traceback.format_exception(error)))
+        kind, pairs, granted, failure = done
+        acts.append(Act(name, request.__name__, kind, tuple(pairs), began, now(), tuple(granted), failure))
+
+
+def _read_outcome(database: Database, record: Record) -> None:
+    columns = [EVENT.c[name] for name in Entry._fields]
+    with database.read() as connection:
+        record.entries = [Entry(*row) for row in connection.execute(select(*columns).order_by(EVENT.c.id))]
+        record.attempts = read_attempts(connection)
+        ids = PublicIds(installation_id(connection))
+        found = changes.read(connection, 0, len(record.entries) + 1).changes
+        values = [changes.values_of(each, ids) for each in found]
+        record.feed = [Told(each["id"], each["kind"], each["topic"], each["channel"]) for each in values]
+        for topic in TOPICS:
+            mailable = select(SUBSCRIBER.c.email_normalised).where(audience.consented(topic, SUBSCRIBER.c.id))
+            record.audience += [(address, topic) for address in connection.execute(mailable).scalars()]
+        try:
+            ledger.verify(connection)
+        except ledger.BrokenLink as broken:
+            record.damage = str(broken)
