@@ -51,7 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "campaigns.commands.themes:themes",
         "Show the themes of mails, and copy one to change it: list, show, eject.",
     ),
-    "run-due": ("campaigns.commands.due:run_due", "Send what is due and stop; for cron."),
+    "run-due": ("campaigns.commands.run_due:run_due", "Send what is due and stop; for cron."),
     "status": (
         "campaigns.commands.overview:status_of_all",
         "Show what is at work, what is being sent, and what needs attention.",

@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, func, select
 
 from campaigns.models import Notice
+from campaigns.quick_look import WHOLE_LOOK
 from mailer.database import insert_if_absent, table
+from subscribers.ledger import EVENT
 
 notice = table(Notice)
 
@@ -33,6 +35,13 @@ def begin(connection: Connection, key: str, now: datetime) -> bool:
 def end(connection: Connection, key: str) -> bool:
     """Record the end of a lasting condition; False if it was not recorded."""
     return connection.execute(delete(notice).where(notice.c.key == key)).rowcount > 0
+
+
+def note_whole_look(connection: Connection, now: datetime) -> None:
+    """Record that all was looked for, and the ledger's newest entry at that time, for the next quick look."""
+    newest = connection.execute(select(func.coalesce(func.max(EVENT.c.id), 0))).scalar_one()
+    connection.execute(delete(notice).where(notice.c.key.startswith(WHOLE_LOOK)))
+    _insert(connection, f"{WHOLE_LOOK}{newest}", now)
 
 
 def _insert(connection: Connection, key: str, now: datetime) -> bool:

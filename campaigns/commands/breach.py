@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from campaigns import deliveries
-from mailer.commands import CommandContext, json_option, recorded_act
+from mailer.commands import CommandContext, json_option
+from mailer.commands.acts import recorded_act
 from mailer.errors import InvalidInput
 from mailer.files import new_folder
 from mailer.quantity import quantity

@@ -10,7 +10,8 @@ import click
 from campaigns.commands.options import confirm, run
 from campaigns.sending.breach_letters import BreachLetters
 from campaigns.sending.run_result import DONE_WITH_LOSSES
-from mailer.commands import CommandContext, record_act
+from mailer.commands import CommandContext
+from mailer.commands.acts import record_act
 from mailer.errors import MailerError
 from mailer.operator_log import Disclosure, PeopleConcerned
 from mailer.quantity import quantity

@@ -1,4 +1,4 @@
-"""Commands that send what is due: run-due, worker."""
+"""Send what is due: the whole look of `mailer run-due`, and `mailer worker`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import click
 from campaigns import notices, reports
 from campaigns.commands.daily_purge import purge_daily
 from campaigns.commands.options import dispatch_of, preflight_of
-from campaigns.commands.runs import exit_with, processes_option, run_due_campaigns
+from campaigns.commands.runs import exit_with, run_due_campaigns
 from campaigns.commands.stop_signals import StopSignals, stop_signals
 from campaigns.digests import DigestRun, Digests
 from campaigns.sending import Dispatch, RunResult
 from campaigns.timing import Missed
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, processes_option
 from mailer.config import KeySource, Settings, key_source
 from mailer.database import Database, Kind, beat
 from mailer.errors import MailerError, Refused
@@ -29,23 +29,8 @@ from templates.brand import Brand
 WORKER_BEAT_SECONDS = 60.0
 
 
-@click.command("run-due")
-@processes_option
-@json_option
-@click.pass_obj
-def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
-    """Send what is due and stop; for cron.
-
-    Makes the digests and starts the scheduled campaigns that are due, tries deferred mails again, and
-    continues what a dead run left. Several at once share the work. Prints nothing when there is nothing to
-    do, or when another run is sending the rest; missed campaigns, and those that wait for approval, are
-    printed once. What needs a person, such as uncertain mails, a paused campaign or one that can't be
-    started, is printed again each hour; a relay that is away, once.
-
-    \b
-    Example:
-      */5 * * * *  cd /srv/mailer && /opt/release-mailer/.venv/bin/mailer run-due
-    """
+def send_due(context: CommandContext, processes: int, *, as_json: bool) -> None:
+    """Look for all that may be due, do it, and report it: `mailer run-due` where its quick look found something."""
     _beat(context, Kind.RUN_DUE)
     dispatch = dispatch_of(context)
     webhooks.call_due(*_webhook_parts(context))
@@ -81,6 +66,8 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
     own = _without_known_outage(context, own)
     again = [result for result in own if not result.relay_away]
     _print_new(context, [*(result.message for result in again if result.message), *_attention(context, own)])
+    with context.database.write() as connection:
+        notices.note_whole_look(connection, context.now())
     exit_with(
         context,
         [replace(result, message=None) if result in again else result for result in own],

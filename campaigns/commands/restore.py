@@ -8,7 +8,8 @@ import click
 
 from campaigns import holds
 from campaigns.commands.options import confirm, yes_option
-from mailer.commands import CommandContext, json_option, record_act
+from mailer.commands import CommandContext, json_option
+from mailer.commands.acts import record_act
 from mailer.errors import MailerError
 from mailer.operator_log import everybody
 

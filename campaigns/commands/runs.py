@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import click
-
 from campaigns import catalogue, deliveries, reports
 from campaigns.commands.options import run
 from campaigns.commands.stop_signals import StopSignals
@@ -14,14 +12,6 @@ from campaigns.deliveries import workers
 from campaigns.sending import Dispatch, RunResult, Tally, joined_by, judge_run
 from mailer.commands import CommandContext
 from mailer.errors import MailerError, TryAgainLater
-
-processes_option = click.option(
-    "--processes",
-    type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="How many processes send side by side.",
-)
 
 
 def run_campaign(

@@ -18,11 +18,11 @@ from campaigns.commands.options import (
     window_option,
     yes_option,
 )
-from campaigns.commands.runs import exit_with, judge, processes_option, run_campaign
+from campaigns.commands.runs import exit_with, judge, run_campaign
 from campaigns.commands.stop_signals import stop_signals
 from campaigns.lifecycle import Act
 from campaigns.stored_content import load_notes
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, json_option, processes_option
 
 
 @click.command()

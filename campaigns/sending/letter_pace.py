@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import assert_never
 
 from mailer.database import Database
-from mailer.limits import AdmissionRequest, ProviderFull, RelayFull, Reservation, Throttle
+from mailer.limits.throttle import AdmissionRequest, ProviderFull, RelayFull, Reservation, Throttle
 from mailer.smtp.relays import Relays
 
 SHORTEST_WAIT_SECONDS = 0.01

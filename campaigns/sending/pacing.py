@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from campaigns import deliveries
 from campaigns.deliveries import Answer, Attempt, ClaimContext, Halted, held_back
-from mailer.limits import Admission, AdmissionRequest, ProviderFull, RelayFull, Reservation, Throttle
+from mailer.limits.throttle import Admission, AdmissionRequest, ProviderFull, RelayFull, Reservation, Throttle
 
 
 @dataclass(frozen=True, slots=True)

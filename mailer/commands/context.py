@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailer.config import Settings, config_path, load_settings, new_config_path
-from mailer.database import Clock, Database
 from mailer.output import to_json, write_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mailer.database import Clock, Database
     from mailer.doctor import CheckResult, ExpectedAnswer
 
 
@@ -62,6 +62,8 @@ class CommandContext:
     @cached_property
     def database(self) -> Database:
         """The database that the settings name; it connects at its first transaction."""
+        from mailer.database import Database  # noqa: PLC0415 - slow to import, and `run-due` mostly needs none
+
         database = Database(self.settings.database_url.get_secret_value(), self.settings.folder)
         self._close_outside_files = self._keep_outside_files(self.settings, database)
         return database

@@ -10,7 +10,7 @@ import re
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -47,8 +47,11 @@ from mailer.config.value_types import (
     Zone,
 )
 from mailer.errors import ConfigurationError
-from mailer.limits import ProviderLimits, Throttle
+from mailer.limits import ProviderLimits
 from mailer.message import Mailbox
+
+if TYPE_CHECKING:
+    from mailer.limits.throttle import Throttle
 
 CONFIG_NAME = "mailer.toml"
 SECRETS_NAME = "mailer.secrets.toml"
@@ -265,6 +268,8 @@ class Settings(BaseSettings):
 
     def throttle(self) -> Throttle:
         """The limits of all relays and providers."""
+        from mailer.limits.throttle import Throttle  # noqa: PLC0415 - it needs the tables, which are slow to import
+
         relays = {name: relay.limits for name, relay in self.every_relay.items()}
         return Throttle(relays, self.providers, self.zone)
 

@@ -9,8 +9,9 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 
 from mailer.database.dialect import is_postgresql
-from mailer.database.schema_version import VERSION_TABLE, SchemaState, read_state, wrong_version
+from mailer.database.schema_version import SchemaState, read_state, wrong_version
 from mailer.errors import ConfigurationError, TryAgainLater
+from mailer.plain_database import VERSION_TABLE
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6D61696C6572  # "mailer", as a number; any number that nobody else uses in this database

@@ -9,11 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from mailer.database.dialect import is_postgresql
 from mailer.errors import ConfigurationError
-
-VERSION_TABLE = (
-    "release_mailer_version"  # not Alembic's default: another program may keep its own in this database
-)
-REVISIONS = ("release_mailer_0001",)  # Alembic's ids of our migrations, oldest first
+from mailer.plain_database import REVISIONS, VERSION_TABLE
 
 # Tables that every layout had, also those of before VERSION_TABLE.
 _OLDEST_TABLES = ("consent_event", "wording", "subscriber", "delivery")

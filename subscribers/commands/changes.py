@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from mailer.commands import CommandContext, json_option, record_act
+from mailer.commands import CommandContext, json_option
+from mailer.commands.acts import record_act
 from mailer.database import installation_id
 from mailer.errors import InvalidInput
 from subscribers import changes as feed

@@ -12,7 +12,8 @@ import click
 from sqlalchemy import Connection
 
 from mailer.backup import HEAD_NAME
-from mailer.commands import CommandContext, json_option, record_act, record_leaving
+from mailer.commands import CommandContext, json_option
+from mailer.commands.acts import record_act, record_leaving
 from mailer.errors import InvalidInput, Refused
 from mailer.operator_log import PeopleConcerned
 from mailer.quantity import quantity

@@ -9,7 +9,8 @@ from dataclasses import asdict
 import click
 
 from mailer import operator_log
-from mailer.commands import CommandContext, json_option, record_act, write_table
+from mailer.commands import CommandContext, json_option, write_table
+from mailer.commands.acts import record_act
 from mailer.operator_log import Disclosure, OperatorAct
 from subscribers import rights
 from subscribers.commands import reporting

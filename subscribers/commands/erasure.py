@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from mailer.commands import CommandContext, json_option, record_leaving
+from mailer.commands import CommandContext, json_option
+from mailer.commands.acts import record_leaving
 from subscribers import people, rights
 from subscribers.commands.options import (
     address_of,

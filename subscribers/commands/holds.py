@@ -6,7 +6,8 @@ from datetime import datetime
 
 import click
 
-from mailer.commands import CommandContext, json_option, record_act, write_table
+from mailer.commands import CommandContext, json_option, write_table
+from mailer.commands.acts import record_act
 from mailer.errors import InvalidInput, NotFound
 from subscribers import former_people, people
 from subscribers.commands.free_text import parse_free_text

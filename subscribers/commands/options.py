@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from mailer.commands import CommandContext, record_act
+from mailer.commands import CommandContext
+from mailer.commands.acts import record_act
 from mailer.config import key_ring
 from mailer.errors import InvalidInput, NotFound
 from mailer.files import read_file

@@ -10,13 +10,8 @@ from pathlib import Path
 
 import click
 
-from mailer.commands import (
-    CommandContext,
-    json_option,
-    record_act,
-    recorded_act,
-    write_table,
-)
+from mailer.commands import CommandContext, json_option, write_table
+from mailer.commands.acts import record_act, recorded_act
 from mailer.errors import InvalidInput
 from mailer.lazy_group import LazyGroup
 from mailer.operator_log import PeopleConcerned

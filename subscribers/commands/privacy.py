@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from mailer import backup
-from mailer.commands import CommandContext, json_option, record_leaving
+from mailer.commands import CommandContext, json_option
+from mailer.commands.acts import record_leaving
 from mailer.errors import Refused
 from mailer.operator_log import PeopleConcerned
 from mailer.quantity import quantity

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from mailer.commands import CommandContext, json_option, record_act, recorded_act
+from mailer.commands import CommandContext, json_option
+from mailer.commands.acts import record_act, recorded_act
 from mailer.errors import InvalidInput
 from mailer.operator_log import PeopleConcerned
 from mailer.quantity import noun

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from mailer.commands import CommandContext, json_option, recorded_act
+from mailer.commands import CommandContext, json_option
+from mailer.commands.acts import recorded_act
 from mailer.operator_log import PeopleConcerned
 from mailer.quantity import quantity
 from subscribers.commands import reporting

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from mailer.commands import CommandContext, json_option, record_act
+from mailer.commands import CommandContext, json_option
+from mailer.commands.acts import record_act
 from mailer.config import key_ring, key_source
 from mailer.database import installation_id
 from mailer.errors import InvalidInput, MailerError

@@ -19,7 +19,7 @@ from enum import StrEnum
 from mailer.config import KeySource, Settings
 from mailer.database import Clock, Database, in_thread, installation_id
 from mailer.errors import InvalidInput, MailerError
-from mailer.limits import Throttle
+from mailer.limits.throttle import Throttle
 from mailer.message import Content, Mailbox
 from mailer.smtp import Accepted, Deferred, Envelope, FailureScope, Outcome, Phase, Rejected
 from mailer.smtp.connection import Connection

@@ -18,22 +18,10 @@ SETTINGS = {
     "typing_inspection",
 }
 DATABASE = {"aiosqlite", "cython_runtime", "greenlet", "sqlalchemy", "sqlmodel"}
-# A run with nothing due neither reads nor renders notes, and calls nobody.
-RUN_DUE = {
-    *(
-        "aiosmtplib",
-        "babel",
-        "click",
-        "cronsim",
-        "cryptography",
-        "idna",
-        "standardwebhooks",
-        "tzdata",
-        "uvloop",
-    ),
-    *SETTINGS,
-    *DATABASE,
-}
+# A quick look needs the settings, and asks the database without SQLAlchemy.
+QUICK_LOOK = {"babel", "click", "cronsim", "cryptography", "idna", "tzdata", *SETTINGS}
+# A whole look with nothing due neither reads nor renders notes, and calls nobody.
+WHOLE_LOOK = {"aiosmtplib", "standardwebhooks", "uvloop", *QUICK_LOOK, *DATABASE}
 NOTES = {
     *(
         "css_inline",
@@ -52,7 +40,12 @@ WEB = {
     *("annotated_doc", "anyio", "email_validator", "fastapi", "httptools", "httpx", "opentelemetry"),
     *("prometheus_client", "python_multipart", "rich", "starlette", "uvicorn"),
 }
-LOADED = {"--help": {"click"}, "run-due": RUN_DUE, "serve": RUN_DUE | NOTES | WEB}
+# Each command after those before it: the second run-due follows a whole look.
+LOADED = {
+    "--help": [{"click"}],
+    "run-due": [WHOLE_LOOK, QUICK_LOOK],
+    "serve": [WHOLE_LOOK | NOTES | WEB],
+}
 SCRIPT = """
 import sys
 before = set(sys.modules)
@@ -75,15 +68,16 @@ def test_a_command_loads_only_the_packages_that_it_needs(
     sqlite_database: Database, tmp_path: Path, command: str
 ) -> None:
     write_config(tmp_path, 1, database_url=sqlite_database.url.render_as_string())
-    run = subprocess.run(
-        [sys.executable, "-c", SCRIPT, command],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    assert set(run.stderr.split()) - LOADED[command] == set()
+    for allowed in LOADED[command]:
+        run = subprocess.run(
+            [sys.executable, "-c", SCRIPT, command],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        assert set(run.stderr.split()) - allowed == set()

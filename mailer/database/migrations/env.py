@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlmodel import SQLModel
 
-from mailer.database.schema_version import VERSION_TABLE
+from mailer.plain_database import VERSION_TABLE
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from campaigns.sending.letter_pace import LetterPace
 from mailer.database import Database
-from mailer.limits import ProviderLimits, RelayLimits, Throttle
+from mailer.limits import ProviderLimits, RelayLimits
 from mailer.limits.rates import Rates
+from mailer.limits.throttle import Throttle
 from mailer.smtp.relays import Relays
 from tests.support.campaign import settings_for
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select, update
 
-from campaigns import catalogue, deliveries, reports
+from campaigns import catalogue, deliveries, notices, reports
 from campaigns.deliveries import DELIVERY_COUNT, OldDeliveries, campaign, delivery
 from campaigns.models import CampaignState, DeliveryState
 from cli import mailer
@@ -171,6 +171,7 @@ def test_run_due_purges_again_the_next_day(left: Database) -> None:
     with left.write() as connection:
         [first] = list(operator_log.read(connection))
         connection.execute(update(operator_log.ACT).values(at=first.at - timedelta(hours=23)))
+        connection.execute(update(notices.notice).values(printed_at=first.at - timedelta(hours=23)))
     run("run-due")
     with left.read() as connection:
         assert len(list(operator_log.read(connection))) == 2

@@ -29,8 +29,8 @@ import subscribers.webhooks.models  # noqa: F401
 from campaigns.deliveries import workers
 from cli import mailer as command
 from mailer.database import Database, schema, schema_version
-from mailer.database.schema_version import VERSION_TABLE
 from mailer.errors import ConfigurationError, MailerError, TryAgainLater
+from mailer.plain_database import REVISIONS, VERSION_TABLE
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -138,7 +138,7 @@ def test_tables_of_a_newer_version_are_refused_everywhere(database: Database) ->
 def test_tables_of_an_earlier_version_are_refused_until_they_are_upgraded(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema_version, "REVISIONS", (*schema_version.REVISIONS, "release_mailer_0002"))
+    monkeypatch.setattr(schema_version, "REVISIONS", (*REVISIONS, "release_mailer_0002"))
     for act in (database.create, database.require_current, lambda: use(database)):
         with pytest.raises(ConfigurationError, match=r"earlier version.*\nRun `mailer upgrade`"):
             act()
@@ -193,7 +193,7 @@ def test_another_programs_version_table_is_left_alone(bare: Database) -> None:
 def test_the_revisions_that_are_known_without_alembic_are_alembics() -> None:
     script = ScriptDirectory(str(schema.MIGRATIONS))
     revisions = [revision.revision for revision in script.walk_revisions()]
-    assert tuple(reversed(revisions)) == schema_version.REVISIONS
+    assert tuple(reversed(revisions)) == REVISIONS
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def second_migration(
         encoding="utf-8",
     )
     monkeypatch.setattr(schema, "MIGRATIONS", folder)
-    monkeypatch.setattr(schema_version, "REVISIONS", (*schema_version.REVISIONS, "release_mailer_0002"))
+    monkeypatch.setattr(schema_version, "REVISIONS", (*REVISIONS, "release_mailer_0002"))
 
 
 @pytest.mark.usefixtures("second_migration")

@@ -12,18 +12,10 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import select
 
 from mailer.database import Database, table
-from mailer.limits import (
-    Admission,
-    AdmissionRequest,
-    ProviderFull,
-    ProviderLimits,
-    RelayFull,
-    RelayLimits,
-    Reservation,
-    Throttle,
-)
+from mailer.limits import ProviderLimits, RelayLimits
 from mailer.limits.models import ThrottleState
 from mailer.limits.rates import WarmUp
+from mailer.limits.throttle import Admission, AdmissionRequest, ProviderFull, RelayFull, Reservation, Throttle
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
