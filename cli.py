@@ -47,6 +47,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "campaigns.commands.digests:digests",
         "Manage digests of a changelog: create, list, run, delete, resolve.",
     ),
+    "archive": (
+        "campaigns.commands.archive:archive",
+        "Publish the archive of release notes: export.",
+    ),
     "themes": (
         "campaigns.commands.themes:themes",
         "Show the themes of mails, and copy one to change it: list, show, eject.",

@@ -78,13 +78,14 @@ class Article:
 
     def html(self) -> str:
         """The whole body for a reader that has no style sheet, such as one of feeds."""
-        picture, action = self.picture, self.action
-        shown = (
-            Markup('<p><img src="{}" alt="{}"></p>\n').format(picture.source, picture.alt) if picture else ""
-        )
-        button = Markup('<p><a href="{}">{}</a></p>\n').format(action.url, action.label) if action else ""
-        body = self.lead + button + "".join(section.html for section in self.sections)
-        return shown + _LABEL.sub("", body)
+        parts = []
+        if picture := self.picture:
+            image = Markup('<p><img src="{}" alt="{}"></p>\n')
+            parts.append(str(image.format(picture.source, picture.alt)))
+        parts.append(self.lead)
+        if action := self.action:
+            parts.append(str(Markup('<p><a href="{}">{}</a></p>\n').format(action.url, action.label)))
+        return _LABEL.sub("", "".join([*parts, *(section.html for section in self.sections)]))
 
 
 @dataclass(frozen=True, slots=True)

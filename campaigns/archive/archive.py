@@ -18,6 +18,7 @@ from campaigns.notes import DEFAULT_THEME
 from mailer.config import Settings
 from mailer.errors import MailerError
 from mailer.message import InlineImage
+from subscribers.topic import title_of
 from templates.brand import Brand
 from templates.language import LOCALES, Locale, load_texts
 from templates.release_page import (
@@ -96,12 +97,13 @@ class Archive:
     def feed(self, connection: Connection, topic: str, locale: Locale, addresses: Addresses) -> Feed:
         """The feed of a topic: of each campaign the notes in `locale`, else in their first language."""
         newest = self.published.of_topic(connection, topic)[:MOST_IN_A_FEED]
+        title, name = self.title(topic, locale), self._brand.name
         return Feed(
             id=self._urn(f"topic {topic}", locale),
-            title=load_texts(locale)["archive"]["feed"].format(
-                topic=self.title(topic, locale), name=self._brand.name
-            ),
-            author=self._brand.name,
+            title=title
+            if name in title
+            else load_texts(locale)["archive"]["feed"].format(topic=title, name=name),
+            author=name,
             locale=locale,
             href=addresses.archive(topic, locale),
             atom=addresses.feed(topic, ATOM, locale),
@@ -144,9 +146,8 @@ class Archive:
 
     def title(self, topic: str, locale: Locale) -> str:
         """What people call a topic."""
-        named = self._settings.topics.get(topic)
-        title: str | None = getattr(named, locale, None)
-        return title or load_texts(locale)["archive"]["name"]
+        topics = self._settings.topics
+        return title_of(topics, topic, locale) if topic in topics else load_texts(locale)["archive"]["name"]
 
     def link(self, found: Published, locale: Locale, addresses: Addresses) -> Link:
         """The link to a release note, in `locale` where it has that language."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -14,7 +15,7 @@ from pydantic import SecretStr
 from campaigns.notes import render_notes
 from campaigns.sending import Composer
 from mailer.config import Settings
-from mailer.errors import ConfigurationError
+from mailer.errors import ConfigurationError, TemplateError
 from mailer.message import Mailbox, ReturnPaths, dkim
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient
@@ -53,6 +54,38 @@ def test_a_mail_carries_the_headers_that_providers_ask_for() -> None:
     assert message["Feedback-ID"].startswith("notes:release-notes:release-notes:")
     assert message["Date"].datetime == NOW
     assert message["To"] == "Zoë Ångström-Łuczak <zoe@example.org>"
+
+
+def test_a_mail_leads_to_its_page_and_to_the_archive_only_where_they_are_on() -> None:
+    listed = {"enabled": True, "topics": (TOPIC,)}
+    for archive in (listed, listed | {"topics": ()}, {"enabled": False, "topics": (TOPIC,)}):
+        settings = settings_for(25, archive=archive)
+        message = mail(settings)
+        is_on = bool(archive["enabled"])
+        shown = f"<https://example.com/archive/{TOPIC}>" if is_on and archive["topics"] else None
+        assert message["List-Archive"] == shown
+        for kind in ("plain", "html"):
+            part = message.get_body((kind,))
+            assert part is not None
+            assert ("https://example.com/view/" in part.get_content()) is is_on
+
+
+def test_all_recipients_have_the_same_link_to_the_page() -> None:
+    made = composer(settings_for(25, archive={"enabled": True}))
+    found = set()
+    for number in (3, 4):
+        recipient = ZOE._replace(subscriber_id=number, delivery_id=number)
+        message = message_from_bytes(bytes(made.compose(recipient, NOW)[1]), policy=policy.default)
+        part = message.get_body(("plain",))
+        assert part is not None
+        found.add(re.findall(r"https://example\.com/view/\S+", part.get_content())[0])
+    assert len(found) == 1
+
+
+def test_a_mail_that_links_to_its_page_is_not_composed_once_the_pages_are_off() -> None:
+    rendered = render_notes(NOTES, {}, settings_for(25, archive={"enabled": True}))
+    with pytest.raises(TemplateError, match="links to its page"):
+        Composer(5, "notes", TOPIC, rendered, settings_for(25), installation=INSTALLATION)
 
 
 def test_a_sender_with_a_domain_beyond_ascii_has_an_envelope_all_the_same() -> None:

@@ -1,0 +1,98 @@
+"""The archive as files for a team's own site: pages, pictures and feeds, with relative links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from campaigns.archive.addresses import ATOM, IMAGES, INDEX, JSON, Addresses, feed_name
+from campaigns.archive.archive import Archive
+from campaigns.archive.feeds import Feed, write_atom, write_json_feed
+from campaigns.archive.published import Published
+from mailer.errors import InvalidInput, MailerError
+from templates.language import LOCALES, Locale
+from templates.release_page import Around
+
+_PAGE = f"/{INDEX}"
+_WRITERS = {ATOM: write_atom, JSON: write_json_feed}
+
+
+def archive_files(
+    connection: Connection,
+    archive: Archive,
+    topics: Iterable[str],
+    locale: Locale,
+    *,
+    url: str | None = None,
+    is_indexed: bool = False,
+) -> dict[str, bytes]:
+    """The files of the topics' archives by their path, each after those that it refers to.
+
+    `locale` is the language of each topic's first page and feed. With the `url` of the folder the feeds and the pages
+    name their own addresses in full. Raises InvalidInput for notes that can't be shown.
+    """
+    files: dict[str, bytes] = {}
+    for topic in topics:
+        published = archive.published.of_topic(connection, topic)
+        files.update(_notes(connection, archive, published, url, is_indexed=is_indexed))
+        for one, folder in ((locale, topic), *((each, f"{topic}/{each}") for each in LOCALES)):
+            addresses = _from(folder)
+            around = _at(archive.around_list(topic, one, addresses), url, folder, is_indexed=is_indexed)
+            page = archive.list_page(connection, topic, one, addresses, around)
+            files[f"{folder}/{INDEX}"] = page.html.encode()
+        for one in LOCALES:
+            addresses = Addresses(url or "..", _PAGE)
+            feed = archive.feed(connection, topic, one, addresses)
+            files.update(_feeds(topic, feed, one))
+            if one == locale:
+                files.update(_feeds(topic, feed, None))
+    return files
+
+
+def _notes(
+    connection: Connection,
+    archive: Archive,
+    published: Sequence[Published],
+    url: str | None,
+    *,
+    is_indexed: bool,
+) -> Iterator[tuple[str, bytes]]:
+    """The pages of a topic's release notes, and their pictures."""
+    for found in published:
+        for headline in found.headlines:
+            try:
+                article = archive.article(connection, found, headline.locale)
+            except MailerError as error:
+                raise InvalidInput(
+                    f"the notes of campaign {found.slug!r} can't be shown: {error.message}",
+                    hint="Name the campaign in `hidden` of [archive] to leave it out.",
+                ) from error
+            for name, image in article.images.items():
+                yield f"{found.topic}/{IMAGES}/{name}", image.data
+            folder = f"{found.topic}/{headline.locale}/{found.slug}"
+            addresses = _from(folder)
+            around = archive.around_note(found, headline.locale, addresses, published)
+            page = archive.note_page(
+                connection,
+                found,
+                headline.locale,
+                _at(around, url, folder, is_indexed=is_indexed),
+                addresses.images(found.topic),
+            )
+            yield f"{folder}/{INDEX}", page.html.encode()
+
+
+def _feeds(topic: str, feed: Feed, locale: Locale | None) -> Iterator[tuple[str, bytes]]:
+    for kind, write in _WRITERS.items():
+        yield f"{topic}/{feed_name(kind, locale)}", write(feed)
+
+
+def _from(folder: str) -> Addresses:
+    """Addresses relative to a page in `folder`."""
+    return Addresses("/".join([".."] * (folder.count("/") + 1)), _PAGE)
+
+
+def _at(around: Around, url: str | None, folder: str, *, is_indexed: bool) -> Around:
+    return replace(around, address=url and f"{url}/{folder}{_PAGE}", is_indexed=is_indexed)

@@ -1,0 +1,125 @@
+"""A folder of files that is written again and again, and may hold files of others.
+
+A list in the folder names the files that were written, so that what is no longer part can be removed and nothing else is
+ever replaced or removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mailer.errors import ConfigurationError, InvalidInput
+from mailer.files import locked_folder, write_file
+
+LIST_NAME = ".release-mailer-archive.json"
+_MODE = 0o644
+_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many files were written, were as they should be, and were removed."""
+
+    written: int
+    unchanged: int
+    removed: int
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> Written:
+    """Let `folder` hold `files`, by their path in it, in that order; each is replaced whole or not at all.
+
+    Files of an earlier call that are not among them are removed, unless somebody changed them. Raises InvalidInput,
+    before anything is written, where a file of others is in the way or a link leads out of the folder;
+    ConfigurationError where a file can't be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"can't be created: {error.strerror}", where=str(folder)) from None
+    with locked_folder(folder / LIST_NAME):
+        before = _read_list(folder / LIST_NAME)
+        after = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+        for path, content in files.items():
+            _check(folder, path, content, is_ours=path in before)
+        _write_list(folder, before | after)  # an interrupted call has not written more than it lists
+        written = sum(_write(folder / path, content) for path, content in files.items())
+        removed = sum(_remove(folder, path, digest) for path, digest in before.items() if path not in after)
+        _write_list(folder, after)
+    return Written(written, len(files) - written, removed)
+
+
+def _check(folder: Path, path: str, content: bytes, *, is_ours: bool) -> None:
+    target = folder / path
+    if not _is_inside(folder, target):
+        raise InvalidInput("a link leads out of the folder", where=str(target), hint="Remove the link.")
+    try:
+        if is_ours or not target.exists() or target.read_bytes() == content:
+            return
+    except OSError:
+        pass  # a folder, or a file that can't be read
+    raise InvalidInput(
+        "there is a file that no export has written",
+        where=str(target),
+        hint="Move it away, or name another folder.",
+    )
+
+
+def _write(target: Path, content: bytes) -> bool:
+    """Write the file unless it has this content; returns whether it was written."""
+    try:
+        if target.is_file() and target.read_bytes() == content:
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{target} can't be written: {error.strerror}.") from None
+    with locked_folder(target):
+        write_file(target, content, _MODE)
+    return True
+
+
+def _remove(folder: Path, path: str, digest: str) -> bool:
+    """Remove a file that has the content with which it was written, and folders that are empty then."""
+    target = folder / path
+    with suppress(OSError):
+        if _is_inside(folder, target) and hashlib.sha256(target.read_bytes()).hexdigest() == digest:
+            target.unlink()
+            for parent in PurePosixPath(path).parents:
+                if parent != PurePosixPath():
+                    (folder / parent).rmdir()  # fails for one that is not empty
+            return True
+    return not target.exists()
+
+
+def _is_inside(folder: Path, target: Path) -> bool:
+    return target.resolve().is_relative_to(folder.resolve()) and not target.is_symlink()
+
+
+def _read_list(path: Path) -> dict[str, str]:
+    """The files of the last call by their path, with the SHA-256 of their content (hex)."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        files = {str(name): str(digest) for name, digest in values["files"].items()}
+        if all(map(_PATH.fullmatch, files)):
+            return files
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        pass
+    raise InvalidInput(
+        "the list of exported files can't be read",
+        where=str(path),
+        hint="Restore it, or name another folder.",
+    )
+
+
+def _write_list(folder: Path, files: Mapping[str, str]) -> None:
+    content = json.dumps({"files": dict(files)}, indent=1).encode() + b"\n"
+    path = folder / LIST_NAME
+    if not path.is_file() or path.read_bytes() != content:
+        write_file(path, content, _MODE)
