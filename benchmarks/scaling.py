@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import count
 
 from campaigns.sending.recorder import MAX_CONCURRENT
-from mailer.database.group_commit import MAX_WAIT
+from campaigns.sending.turns import MAX_WAIT
 
 MICRO = 1e-6
 ROUND_TRIPS_PER_GROUP = 3  # to PostgreSQL

@@ -11,12 +11,14 @@ from campaigns.sending.dispatch import Dispatch
 from campaigns.sending.pacing import HeldBack, NotYet, PacedAnswer, Pacing
 from campaigns.sending.preflight import Preflight
 from campaigns.sending.processes import joined_by
-from campaigns.sending.recorder import Recorder, Submission
+from campaigns.sending.recorder import Batch, Recorder
 from campaigns.sending.run_result import DONE_WITH_LOSSES, RunResult, judge_run
-from campaigns.sending.sender import Sender, Tally
+from campaigns.sending.sender import Sender
+from campaigns.sending.tally import Tally
 
 __all__ = [
     "DONE_WITH_LOSSES",
+    "Batch",
     "Composer",
     "Dispatch",
     "HeldBack",
@@ -27,7 +29,6 @@ __all__ = [
     "Recorder",
     "RunResult",
     "Sender",
-    "Submission",
     "Tally",
     "example",
     "joined_by",

@@ -16,7 +16,8 @@ from campaigns.holds import Continuity
 from campaigns.sending.compose import Composer
 from campaigns.sending.pacing import Pacing
 from campaigns.sending.recorder import Recorder
-from campaigns.sending.sender import Sender, Tally
+from campaigns.sending.sender import Sender
+from campaigns.sending.tally import Tally
 from campaigns.timing import ALWAYS, SendWindow
 from mailer.config import Settings
 from mailer.database import Clock, Database, installation_id, record_signing_key
@@ -114,7 +115,7 @@ class CampaignRuns:
                     tally.error = recorder.hindsight.error() or tally.error
                     return tally
         finally:
-            await recorder.close()
+            recorder.close()
 
     @contextlib.asynccontextmanager
     async def _beating(self) -> AsyncIterator[None]:

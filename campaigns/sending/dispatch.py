@@ -17,7 +17,7 @@ from campaigns.models import CampaignState
 from campaigns.sending.campaign_run import CampaignRuns, Watch
 from campaigns.sending.compose import Composer
 from campaigns.sending.preflight import Preflight
-from campaigns.sending.sender import Tally
+from campaigns.sending.tally import Tally
 from campaigns.stored_content import content_hash
 from campaigns.timing import ALWAYS, DueTime, Missed, SendWindow
 from mailer.config import Settings

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple, assert_never, cast
+from functools import partial
 
 from sqlalchemy import Connection
 
 from campaigns import deliveries
-from campaigns.deliveries import Attempt, ClaimContext, Halted, Settlement, held_back, workers
+from campaigns.deliveries import ClaimContext, Settlement, held_back, workers
 from campaigns.sending.hindsight import Hindsight
 from campaigns.sending.pacing import PacedAnswer, Pacing
-from mailer.database import Clock, Database, GroupCommit
+from mailer.database import Clock, Database, Transactions
 from mailer.errors import MailerError
 from subscribers import ledger, suppression
 from subscribers.models import Channel, SuppressionReason
@@ -21,45 +22,42 @@ from subscribers.models import Channel, SuppressionReason
 RETRY_SECONDS = 0.5  # between two tries while the database fails
 MAX_OUTAGE_LEASES = 2  # leases for which a database that fails is tried again
 RENEWAL_SHARE = 0.1  # of a lease, after which it is renewed
-MAX_CONCURRENT = 2  # groups that are committed at once on PostgreSQL
+MAX_CONCURRENT = 2  # batches that are committed at once on PostgreSQL
 MARGIN = 0.1  # of a lease, left unused: two hosts may differ a little about the database's time
 
 
-class Submission(NamedTuple):
-    """What a connection loop submits: the outcome of its last mail, and the claimed delivery to attempt next.
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is committed together: outcomes of attempts, and what to do next.
 
-    `relay` is the one to attempt it through. A submission with neither asks whether the campaign is still being
-    sent. `is_retry`: it may have been committed before, without an answer.
+    `relays` has the claimed deliveries to attempt next, each with its relay; `claim` is how many more to claim. An
+    empty batch asks whether the campaign is still being sent.
     """
 
-    outcome: Settlement | None = None
-    next_delivery_id: int | None = None
-    relay: str = ""
-    is_retry: bool = False
+    outcomes: Sequence[Settlement] = ()
+    relays: Mapping[int, str] = field(default_factory=dict)
+    claim: int = 0
 
 
-class MoreClaims(NamedTuple):
-    """A request for up to `limit` more claims."""
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What became of a batch: an answer for each delivery to attempt, and the claimed deliveries.
 
-    limit: int
+    `halted`: the lease is lost or the campaign is not being sent, so nothing was attempted or claimed. `renewed` is
+    when the lease was last renewed as of that commit.
+    """
 
-
-Item = Submission | MoreClaims
-Result = PacedAnswer | list[int] | None
-
-
-class Committed(NamedTuple):
-    """The result of an item, and when the lease was last renewed as of that commit."""
-
-    result: Result
     renewed: datetime
+    answers: Mapping[int, PacedAnswer] = field(default_factory=dict)
+    claimed: Sequence[int] = ()
+    halted: bool = False
 
 
 class Recorder:
-    """Commits submissions and claims in groups, under a lease.
+    """Commits batches under a lease, up to `max_concurrent` at a time.
 
-    A group renews the lease where RENEWAL_SHARE of it has passed, or where it claims. Once the lease is lost, every
-    item is answered with Halted. A group that did not renew finds its claims gone: retiring the worker took them.
+    A batch renews the lease where RENEWAL_SHARE of it has passed, or where it claims. Once the lease is lost, every
+    batch is halted. A batch that did not renew finds its claims gone: retiring the worker took them.
     """
 
     def __init__(
@@ -72,37 +70,52 @@ class Recorder:
     ) -> None:
         self._database, self._context, self._pacing = database, context, pacing or Pacing()
         self._clock, self._lease = clock, lease
-        self._commits: GroupCommit[Item, Committed] = GroupCommit(
-            database, self._apply, expected=lambda: self._in_flight, max_concurrent=MAX_CONCURRENT
-        )
-        self._in_flight = 0
+        self._transactions = Transactions(database, MAX_CONCURRENT)
+        self._may_retry = True
         self.hindsight = Hindsight(is_needed=not database.is_sqlite)
         self._renewed = clock() - lease
         self._valid_until = self._renewed
         self.database_error: MailerError | None = None  # while the database fails and is tried again
 
+    @property
+    def max_concurrent(self) -> int:
+        """How many batches may be committed at once."""
+        return self._transactions.max_concurrent
+
     def is_valid(self) -> bool:
         """Whether no other run can have retired this worker yet, so that content may be offered."""
         return self._clock() < self._valid_until
 
-    async def submit(self, submission: Submission) -> PacedAnswer | None:
-        """Record an outcome and pass the gate; durable when it returns.
+    async def commit(self, batch: Batch) -> Committed:
+        """Record the outcomes, pass the gate and claim, in one transaction; durable when it returns.
 
-        Where it raises, the outcome was not recorded: that delivery will become uncertain.
+        While the database is away, locked, full or read-only, it tries again; until then nothing is offered to the
+        relay. Raises the database's error after MAX_OUTAGE_LEASES leases. Then the outcomes are not recorded: those
+        deliveries will become uncertain.
         """
-        if submission.outcome is not None:
-            self._in_flight -= 1
-        answer = cast("PacedAnswer | None", await self._commit(submission))
-        if submission.outcome is not None:
-            self.hindsight.remember(submission.outcome)
-        if isinstance(answer, Attempt):
-            self._in_flight += 1
-        return answer
-
-    async def claims(self, limit: int) -> list[int]:
-        """Claim more deliveries; none are left when fewer than `limit` come back."""
-        claimed = await self._commit(MoreClaims(limit))
-        return claimed if isinstance(claimed, list) else []
+        give_up_at = self._clock() + self._lease * MAX_OUTAGE_LEASES
+        is_retry = False
+        while True:
+            try:
+                committed = await self._transactions.run(partial(self._apply, batch, is_retry))
+            except MailerError as error:
+                if not self._may_retry or self._clock() >= give_up_at:
+                    raise
+                self.database_error = error
+                self.hindsight.doubt()
+                # The commit may have happened although its answer was lost. Outcomes can be recorded again; a
+                # delivery to attempt may be an attempt by now, and only we know that it was never offered.
+                is_retry = True
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                break
+        self.database_error = None
+        if committed.renewed > self._renewed:
+            self._renewed = committed.renewed
+            self._valid_until = self._renewed + self._lease * (1 - MARGIN)
+        for outcome in batch.outcomes:
+            self.hindsight.remember(outcome)
+        return committed
 
     async def next_held_back(self) -> datetime | None:
         """When the next delivery that only a limit holds back is due."""
@@ -113,85 +126,42 @@ class Recorder:
 
         return await asyncio.to_thread(find)
 
-    async def close(self) -> None:
-        """Finish what was submitted."""
-        await self._commits.close()
+    def stop_retrying(self) -> None:
+        """From now on, raise the database's errors at once."""
+        self._may_retry = False
 
-    async def _commit(self, item: Item) -> Result:
-        """Have an item committed; while the database is away, locked, full or read-only, try again.
+    def close(self) -> None:
+        """Wait for the transactions in progress."""
+        self._transactions.close()
 
-        Until then nothing is offered to the relay. Raises the database's error after MAX_OUTAGE_LEASES leases.
-        """
-        give_up_at = self._clock() + self._lease * MAX_OUTAGE_LEASES
-        while True:
-            try:
-                committed = await self._commits.submit(item)
-            except MailerError as error:
-                if self._clock() >= give_up_at:
-                    raise
-                self.database_error = error
-                self.hindsight.doubt()
-                # The commit may have happened although its answer was lost. Outcomes can be recorded again; the
-                # next delivery may be an attempt by now, and only we know that it was never offered.
-                item = item._replace(is_retry=True) if isinstance(item, Submission) else item
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                self.database_error = None
-                if committed.renewed > self._renewed:
-                    self._renewed = committed.renewed
-                    self._valid_until = self._renewed + self._lease * (1 - MARGIN)
-                return committed.result
-
-    def _apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[Committed]:
+    def _apply(self, batch: Batch, is_retry: bool, connection: Connection) -> Committed:  # noqa: FBT001 - a partial
         now, renewed = self._clock(), self._renewed
-        if self.hindsight.is_doubtful and self._has_gone_back(connection, items, now):
-            return [Committed(Halted(), renewed)] * len(items)
+        if self.hindsight.is_doubtful and self._has_gone_back(connection, batch.outcomes, now):
+            return Committed(renewed, halted=True)
         # Renew before each claim: nothing would release a claim that a retired worker makes.
-        if now > renewed + self._lease * RENEWAL_SHARE or any(isinstance(item, MoreClaims) for item in items):
+        if now > renewed + self._lease * RENEWAL_SHARE or batch.claim:
             if not workers.renew(connection, self._context.worker_id, now, self._lease):
-                return [Committed(Halted(), renewed)] * len(items)
+                return Committed(renewed, halted=True)
             renewed = now
-        outcomes: list[Settlement] = []
-        relays: dict[int, str] = {}
-        retried: list[int] = []
-        for item in items:
-            if isinstance(item, Submission):
-                if item.outcome is not None:
-                    outcomes.append(item.outcome)
-                if item.next_delivery_id is not None:
-                    relays[item.next_delivery_id] = item.relay
-                    if item.is_retry:
-                        retried.append(item.next_delivery_id)
-        if any(one.suppress for one in outcomes):
+        suppressed = [one.delivery_id for one in batch.outcomes if one.suppress]
+        if suppressed:
             # Before any row: an erasure has the ledger's lock when it waits for a delivery's row.
             ledger.lock(connection)
-        deliveries.settle(connection, self._context, outcomes, now)
-        self._suppress(connection, [one.delivery_id for one in outcomes if one.suppress], now)
-        deliveries.return_to_claimed(connection, self._context, retried)
-        answers = self._pacing.attempt(connection, self._context, relays, now)
-        return [Committed(self._result(connection, item, answers, now), renewed) for item in items]
+        deliveries.settle(connection, self._context, batch.outcomes, now)
+        self._suppress(connection, suppressed, now)
+        if is_retry:
+            deliveries.return_to_claimed(connection, self._context, list(batch.relays))
+        answers = self._pacing.attempt(connection, self._context, batch.relays, now)
+        claimed = self._pacing.claim(connection, self._context, now, batch.claim) if batch.claim else []
+        asks = not (batch.outcomes or batch.relays or batch.claim)
+        halted = asks and not deliveries.is_being_sent(connection, self._context.campaign_id)
+        return Committed(renewed, answers, claimed, halted)
 
-    def _has_gone_back(self, connection: Connection, items: Sequence[Item], now: datetime) -> bool:
-        outcomes = [
-            item.outcome for item in items if isinstance(item, Submission) and item.outcome is not None
-        ]
+    def _has_gone_back(self, connection: Connection, outcomes: Sequence[Settlement], now: datetime) -> bool:
         deliveries.settle(
             connection, self._context, outcomes, now
         )  # as far as the database knows the attempts
         return self.hindsight.has_gone_back(connection, outcomes, now)
-
-    def _result(
-        self, connection: Connection, item: Item, answers: Mapping[int, PacedAnswer], now: datetime
-    ) -> Result:
-        match item:
-            case Submission(outcome=None, next_delivery_id=None):
-                return None if deliveries.is_being_sent(connection, self._context.campaign_id) else Halted()
-            case MoreClaims(limit):
-                return self._pacing.claim(connection, self._context, now, limit)
-            case Submission(next_delivery_id=delivery_id):
-                return None if delivery_id is None else answers[delivery_id]
-            case _:
-                assert_never(item)
 
     def _suppress(self, connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:
         """Suppress addresses that the relay says do not exist, as a bounce would."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from campaigns.models import CampaignState
 from campaigns.reports import CampaignStatus
-from campaigns.sending.sender import Tally
+from campaigns.sending.tally import Tally
 from mailer.errors import MailerError, RelayUnavailable, TryAgainLater
 
 DONE_WITH_LOSSES = 3  # the exit code where some were rejected or are uncertain

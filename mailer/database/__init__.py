@@ -35,6 +35,7 @@ from mailer.database.signing_key import (
 )
 from mailer.database.sqlite_file import QuietCheckpoint
 from mailer.database.threads import in_thread
+from mailer.database.transactions import Transactions
 
 __all__ = [
     "BIG",
@@ -49,6 +50,7 @@ __all__ = [
     "QuietCheckpoint",
     "Row",
     "SigningKey",
+    "Transactions",
     "WrongSecretKeys",
     "analyze",
     "attached",

@@ -7,6 +7,7 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Self, cast
 
 from mailer.config import RelaySettings, TimeoutSettings
@@ -15,7 +16,7 @@ from mailer.smtp.handshake import connect, tls_context
 from mailer.smtp.oauth2 import TokenSource
 from mailer.smtp.outcome import Deferred, FailureScope, Outcome, Phase, Reply, Uncertain
 from mailer.smtp.pipeline import Pipeline
-from mailer.smtp.transaction import Capabilities, Envelope, SessionState, transact
+from mailer.smtp.transaction import Capabilities, Envelope, SessionState, Verdict, transact
 
 QUIT_TIMEOUT = 2.0  # seconds to wait for the answer to QUIT
 
@@ -95,40 +96,67 @@ class Connection:
         """Whether the relay closed it with a 421 before it had served a message."""
         return self._pipeline.closed_by_relay and not self.served
 
+    def offer(
+        self,
+        envelope: Envelope,
+        content: Content,
+        done: Callable[[Outcome], None],
+        may_offer: Callable[[], bool] | None = None,
+    ) -> None:
+        """Offer `content` to one recipient; `done` is called with the outcome, perhaps before this returns.
+
+        `may_offer` is called right before the content is offered. If it returns False, nothing is offered, the
+        connection is closed, and the outcome is Deferred. Raises RuntimeError where the connection is already sending.
+        """
+        if self._pipeline.broken is not None:
+            done(Deferred(Phase.MAIL, FailureScope.RELAY, None, self._pipeline.broken))
+            return
+        dialogue = transact(envelope, content, self.capabilities, self._state)
+        self._pipeline.begin(dialogue, partial(self._conclude, done), may_offer)
+
     async def send(
         self,
         envelope: Envelope,
         message: Content | bytes,
         may_offer: Callable[[], bool] | None = None,
     ) -> Outcome:
-        """Offer `message` (7-bit, CRLF, complete) to one recipient. No failure of the relay raises an error.
-
-        `may_offer` is called right before the content is offered. If it returns False, nothing is offered, the
-        connection is closed, and the outcome is Deferred.
+        """`offer`, for a task that waits. `message` is 7-bit, with CRLF, and complete.
 
         Cancelling it closes the connection; it is then unknown whether the relay has taken the message.
-        Raises ValueError for bytes that are not 7-bit or do not end with CRLF, RuntimeError where the
-        connection is already sending.
+        Raises ValueError for bytes that are not 7-bit or do not end with CRLF.
         """
-        if self._pipeline.broken is not None:
-            return Deferred(Phase.MAIL, FailureScope.RELAY, None, self._pipeline.broken)
         content = message if isinstance(message, Content) else Content.of(message)
-        verdict = await self._pipeline.run(
-            transact(envelope, content, self.capabilities, self._state), may_offer
-        )
+        ended: asyncio.Future[Outcome] = self._loop.create_future()
+
+        def conclude(outcome: Outcome) -> None:
+            if not ended.done():
+                ended.set_result(outcome)
+
+        self.offer(envelope, content, conclude, may_offer)
+        try:
+            return await ended
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Close the connection at once, without the relay's reply to what is being sent."""
+        self._pipeline.abort("the sending was cancelled")
+
+    def _conclude(self, done: Callable[[Outcome], None], verdict: Verdict) -> None:
         self._state = verdict.state
         self._last_used = self._loop.time()
         outcome = self._narrow_scope(cast("Outcome", verdict.outcome))
         match outcome:
             case Deferred(scope=FailureScope.CONNECTION):
-                return outcome
+                pass
             case Uncertain() | Deferred(scope=FailureScope.RELAY):
                 self.sent += 1
                 self._quota_end = self.sent
             case _:
                 self.sent += 1
                 self.served += 1
-        return outcome
+        done(outcome)
 
     def _narrow_scope(self, outcome: Outcome) -> Outcome:
         """Narrow the scope to the connection where the relay refuses one more message on it (RFC 5321: 4yz)."""

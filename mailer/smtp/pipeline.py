@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import TypeAlias, cast
 
 from mailer.smtp.outcome import Deferred, FailureScope, Outcome, Phase, Uncertain
 from mailer.smtp.replies import RawReply, ReplyReader
@@ -12,11 +12,13 @@ from mailer.smtp.transaction import Dialogue, Group, SessionState, Verdict
 
 CLOSING = 421
 
+Done: TypeAlias = Callable[[Verdict], None]
+
 
 class Pipeline(asyncio.Protocol):
     """Runs one dialogue at a time over a transport on which greeting, TLS and login are done.
 
-    `data_received` writes the next group itself: a task waits once for a dialogue, not once for each reply.
+    What arrives drives it: no task waits for a reply, and the end of a dialogue is a call.
     `broken` is None, or says why nothing more can be sent: the connection is lost, the relay replied 421, or a reply
     was late, unreadable or belongs to no command.
 
@@ -36,7 +38,7 @@ class Pipeline(asyncio.Protocol):
         self.closed_by_relay = False
 
         self._dialogue: Dialogue | None = None
-        self._done: asyncio.Future[Verdict] | None = None
+        self._done: Done = _ignore
         self._phases: tuple[Phase, ...] = ()
         self._replies: list[RawReply] = []
         self._offered = False
@@ -53,32 +55,20 @@ class Pipeline(asyncio.Protocol):
         if transport.is_closing():
             self.abort("the relay hung up")
 
-    @property
-    def busy(self) -> bool:
-        """Whether a dialogue is running."""
-        return self._dialogue is not None
-
-    async def run(self, dialogue: Dialogue, may_offer: Callable[[], bool] | None = None) -> Verdict:
-        """Run `dialogue` to its end. Cancelling it closes the connection.
+    def begin(self, dialogue: Dialogue, done: Done, may_offer: Callable[[], bool] | None = None) -> None:
+        """Run `dialogue`; `done` is called with its verdict, once, and perhaps before this returns.
 
         `may_offer` is called right before content is offered. If it returns False, the connection is closed instead.
 
         The verdict's outcome is never None here. Where the dialogue can't decide because the connection failed, it is
-        Deferred before content was offered and Uncertain after.
+        Deferred before content was offered and Uncertain after. Raises RuntimeError while another dialogue runs.
         """
-        if self.busy:
+        if self._dialogue is not None:
             raise RuntimeError("a connection runs one dialogue at a time")
-        self._dialogue, self._done, self._offered = dialogue, self._loop.create_future(), False
+        self._dialogue, self._done, self._offered = dialogue, done, False
         self._may_offer = may_offer or _permit
-        self._phases = (Phase.MAIL,)
+        self._phases, self._replies = (Phase.MAIL,), []
         self._advance(None)
-        try:
-            return await self._done
-        except asyncio.CancelledError:
-            self.abort("the sending was cancelled")
-            raise
-        finally:
-            self._dialogue = self._done = None
 
     def abort(self, reason: str) -> None:
         """Close the connection at once, and end a running dialogue with the replies received so far."""
@@ -89,7 +79,7 @@ class Pipeline(asyncio.Protocol):
             self._timer = None
         if self._transport is not None:
             self._transport.abort()
-        if self._waiting:
+        if self._dialogue is not None:
             self._advance(self._replies)
 
     async def quit(self, timeout_seconds: float) -> None:
@@ -97,30 +87,31 @@ class Pipeline(asyncio.Protocol):
 
         Where the relay does not wait for a command, the connection is closed without QUIT.
         """
-        if self.broken is None and self._transport is not None and not self.busy:
+        if self.broken is None and self._transport is not None and self._dialogue is None:
             self._transport.write(b"QUIT\r\n")
             await asyncio.wait([self._lost], timeout=timeout_seconds)
         self.abort("closed")
         if self._transport is not None:
             await asyncio.wait([self._lost], timeout=timeout_seconds)
 
-    @property
-    def _waiting(self) -> bool:
-        return self._done is not None and not self._done.done()
-
     def _advance(self, replies: list[RawReply] | None) -> None:
-        dialogue, done = cast("Dialogue", self._dialogue), cast("asyncio.Future[Verdict]", self._done)
+        dialogue = cast("Dialogue", self._dialogue)
         try:
             group = next(dialogue) if replies is None else dialogue.send(replies)
         except StopIteration as stop:
-            verdict: Verdict = stop.value
-            done.set_result(verdict if verdict.outcome else Verdict(self._failure(), verdict.state))
-            if verdict.state is SessionState.OUT_OF_STEP:
-                self.abort("the relay's replies did not match the commands")
-        except Exception as error:  # noqa: BLE001 - a wrong argument: it is the caller's, who awaits `_done`
-            done.set_exception(error)
+            self._end(stop.value)
+        except BaseException:  # a wrong argument, which is the caller's mistake
+            self._dialogue = None
+            raise
         else:
             self._write(group)
+
+    def _end(self, verdict: Verdict) -> None:
+        outcome = verdict.outcome or self._failure()
+        self._dialogue = None
+        if verdict.state is SessionState.OUT_OF_STEP:
+            self.abort("the relay's replies did not match the commands")
+        self._done(Verdict(outcome, verdict.state))
 
     def _write(self, group: Group) -> None:
         self._phases, self._replies = group.phases, []
@@ -143,7 +134,7 @@ class Pipeline(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Pair replies with commands; send the replies of a complete group to the dialogue."""
         reader = self._reader
-        missing = len(self._phases) - len(self._replies) if self._waiting else 0
+        missing = len(self._phases) - len(self._replies) if self._dialogue is not None else 0
         received = reader.feed(data)
         self._replies += received[:missing]
         for reply in received:
@@ -190,7 +181,7 @@ class Pipeline(asyncio.Protocol):
 
         The timer is replaced only where it would fire too late, which is rare.
         """
-        if not self._waiting:
+        if self._dialogue is None:
             return
         self._deadline = deadline = self._loop.time() + self._limits[self._awaited]
         if self._timer is None or self._timer.when() > deadline:
@@ -200,7 +191,7 @@ class Pipeline(asyncio.Protocol):
 
     def _check_deadline(self) -> None:
         self._timer = None
-        if not self._waiting:
+        if self._dialogue is None:
             return
         left = self._buffered()
         if self._loop.time() < self._deadline:
@@ -215,3 +206,7 @@ class Pipeline(asyncio.Protocol):
 
 def _permit() -> bool:
     return True
+
+
+def _ignore(_verdict: Verdict) -> None:
+    """No dialogue has run yet."""

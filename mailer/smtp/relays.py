@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cached_property
 from types import TracebackType
 from typing import Self
 
@@ -50,7 +51,7 @@ class Relays:
         self._round_robin = WeightedRoundRobin(self._weights)
         self._stack = AsyncExitStack()
 
-    @property
+    @cached_property
     def ceiling(self) -> int:
         """The most connections, to all relays together, that mail divided by the weights can use."""
         total = sum(self._weights.values())

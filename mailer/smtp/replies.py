@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 MAX_LINE_LENGTH = 4096  # RFC 5321 says 512; some relays send longer lines
 MAX_LINES = 100
+MAX_FAMILIAR = 256
 _CODES = {b"%d" % code: code for code in range(200, 600)}
 
 
@@ -14,6 +15,10 @@ class RawReply(NamedTuple):
 
     code: int
     text: bytes
+
+
+# One-line replies that were read before: a relay answers most commands with the same few.
+_familiar: dict[bytes, RawReply] = {}
 
 
 class ReplyReader:
@@ -44,9 +49,8 @@ class ReplyReader:
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
         for line in lines:
-            code = _CODES.get(line[:3])
-            if code and line[3:4] == b" " and not self._lines and len(line) <= MAX_LINE_LENGTH:
-                replies.append(RawReply(code, line[4:].rstrip(b"\r")))  # the form of nearly all replies
+            if line in _familiar and not self._lines:
+                replies.append(_familiar[line])
             elif (reply := self._read(line)) is not None:
                 replies.append(reply)
             elif self.fault:
@@ -67,7 +71,11 @@ class ReplyReader:
             if self._lines:
                 text = b"\n".join((*self._lines, text))
                 self._lines = []
-            return RawReply(_CODES[code], text)
+                return RawReply(_CODES[code], text)
+            reply = RawReply(_CODES[code], text)
+            if len(_familiar) < MAX_FAMILIAR and b"@" not in line:
+                _familiar[line] = reply
+            return reply
         elif len(self._lines) >= MAX_LINES:
             self.fault = "a reply has too many lines"
         else:

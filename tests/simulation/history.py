@@ -1,6 +1,6 @@
 """One random history of a campaign: real campaigns code, with everything around it played by a seed.
 
-Real are the deliveries, the gate, leases and recovery, retries, the Sender with its connection loops, group commit,
+Real are the deliveries, the gate, leases and recovery, retries, the Sender with its turns,
 and SQLite with all tables. Played are the hosts and their schedule, the fate of each commit, the relay, the clock,
 people who leave and the operator's hand.
 """
@@ -11,7 +11,7 @@ import asyncio
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
@@ -26,7 +26,7 @@ from campaigns import deliveries, transitions
 from campaigns.deliveries import ClaimContext, workers
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
-from campaigns.sending import Dispatch, Pacing, Recorder, Sender, sender
+from campaigns.sending import Dispatch, Pacing, Recorder, Sender, turns
 from campaigns.sending.recorder import MARGIN
 from mailer.config import Settings
 from mailer.database import Database, table
@@ -183,7 +183,21 @@ class PlayedConnection:
     async def __aexit__(self, *_: object) -> None:
         self.has_quota = False
 
-    async def send(self, person: Any, _message: bytes, may_offer: Any) -> Outcome:
+    def offer(
+        self,
+        person: Any,
+        _message: bytes,
+        done: Callable[[Outcome], None],
+        may_offer: Callable[[], bool],
+    ) -> None:
+        asyncio.get_running_loop().create_task(self._play(person, done, may_offer))
+
+    async def _play(
+        self, person: Any, done: Callable[[Outcome], None], may_offer: Callable[[], bool]
+    ) -> None:
+        done(await self._outcome(person, may_offer))
+
+    async def _outcome(self, person: Any, may_offer: Callable[[], bool]) -> Outcome:
         history, rng = self._history, self._history.rng
         await asyncio.sleep(rng.expovariate(1.0))
         trouble = rng.random() if history.in_trouble else 1.0
@@ -233,7 +247,7 @@ class History:
         self.database.begin(self)
         before = random.getstate()
         random.seed(self.seed)
-        ahead, sender.CLAIMED_AHEAD = sender.CLAIMED_AHEAD, 2
+        ahead, turns.CLAIMED_AHEAD = turns.CLAIMED_AHEAD, 2
         try:
             for number in range(HOSTS):
                 self._start_host(number)
@@ -244,7 +258,7 @@ class History:
         except TimeoutError as error:
             self.promise(False, f"{error}; the states are {self._states()}")
         finally:
-            sender.CLAIMED_AHEAD = ahead
+            turns.CLAIMED_AHEAD = ahead
             random.setstate(before)
         if not self.broken:
             self.promise(not self.loop.failures, f"a task failed: {self.loop.failures}")
@@ -302,7 +316,7 @@ class History:
             tally = await run.run()
         finally:
             if process.alive:
-                await recorder.close()
+                recorder.close()
                 dispatch._runs._end_worker(number)
         self.note(f"ends as worker {number}: {dict(tally.states)}")
         if tally.refusal:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -103,7 +104,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         process = handle._context.get(PROCESS)
-        if process.alive:
+        if process is not None and process.alive:  # None: a coroutine is closed after the end
             process.ready.append(handle)
         return handle
 
@@ -139,10 +140,10 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
             try:
                 result = function(*args)
             except Exception as error:  # noqa: BLE001 - it goes to the task that waits for the thread
-                arrive = (future.set_exception, error)
+                arrive = partial(future.set_exception, error)
             else:
-                arrive = (future.set_result, result)
-            self.call_later(self.rng.uniform(0, 0.2), *arrive)
+                arrive = partial(future.set_result, result)
+            self.call_later(self.rng.uniform(0, 0.2), lambda: future.done() or arrive())
 
         self.call_later(self.rng.uniform(0, 0.2), work)
         return future

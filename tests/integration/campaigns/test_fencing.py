@@ -7,7 +7,7 @@ from collections.abc import Callable
 from campaigns.deliveries import Attempt, ClaimContext, Halted, Settlement, workers
 from campaigns.deliveries.workers import Process
 from campaigns.models import DeliveryState
-from campaigns.sending import Recorder
+from campaigns.sending import Batch, Recorder
 from mailer.database import Database
 from tests.support.clock import SetClock
 from tests.support.deliveries import LEASE, SentCampaign
@@ -48,10 +48,10 @@ async def test_a_retired_worker_claims_nothing(database: Database) -> None:
     campaign = SentCampaign(database, 3)
     context = campaign.worker()
     recorder = Recorder(database, context, SetClock(campaign.now), LEASE)
-    assert len(await recorder.claims(1)) == 1
+    assert len((await recorder.commit(Batch(claim=1))).claimed) == 1
     campaign.retire_dead(campaign.now + 2 * LEASE)
-    assert await recorder.claims(3) == []
-    await recorder.close()
+    assert (await recorder.commit(Batch(claim=3))).halted
+    recorder.close()
     assert campaign.states() == [DeliveryState.PENDING] * 3
 
 

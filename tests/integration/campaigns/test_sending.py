@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from typing import Any
 
@@ -13,10 +14,13 @@ import pytest
 from campaigns.deliveries import Attempt, ClaimContext, Settlement, workers
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
-from campaigns.sending import Recorder, Sender, Submission
+from campaigns.sending import Batch, Composer, Dispatch, Recorder, Sender
 from mailer.database import Database
 from mailer.errors import RelayUnavailable
+from mailer.message import Content
+from mailer.smtp import Envelope
 from mailer.smtp.relays import Relays
+from subscribers.audience import ConsentedRecipient
 from tests.support.campaign import (
     TOPIC,
     counts,
@@ -194,6 +198,23 @@ async def test_cancelling_stops_a_running_campaign_for_good(database: Database) 
     assert status.accepted + status.cancelled == 300
 
 
+class FreezingComposer:
+    """Composes as `composer` does. While it composes the first mail, the process is frozen for a lease."""
+
+    def __init__(self, composer: Composer, freeze: Callable[[], None]) -> None:
+        self._composer, self._freeze = composer, freeze
+        self.composed = 0
+
+    def through(self, _relay: str) -> FreezingComposer:
+        return self
+
+    def compose(self, recipient: ConsentedRecipient, now: datetime) -> tuple[Envelope, Content]:
+        self.composed += 1
+        if self.composed == 1:
+            self._freeze()
+        return self._composer.compose(recipient, now)
+
+
 @pytest.mark.parametrize("extensions", EXTENSIONS, ids=ids)
 async def test_a_process_frozen_past_its_lease_offers_nothing(
     sqlite_database: Database, extensions: dict[str, Any]
@@ -202,50 +223,52 @@ async def test_a_process_frozen_past_its_lease_offers_nothing(
     subscribe(sqlite_database, 1)
     draft(sqlite_database)
     clock, frozen = sqlite_database.clock(), timedelta(0)
+
+    def freeze() -> None:
+        nonlocal frozen
+        frozen = LEASE
+
+    def frozen_clock() -> datetime:
+        return clock() + frozen
+
     async with FaultyRelay(**extensions) as relay:
         settings = settings_for(relay.port)
         dispatch = dispatch_for(sqlite_database, settings)
-        campaign = dispatch.start("notes")
-        with sqlite_database.write() as connection:
-            number = workers.register(connection, workers.Process.current(), clock(), LEASE)
-        context = ClaimContext(number, campaign.id, TOPIC)
-        recorder = Recorder(sqlite_database, context, lambda: clock() + frozen, LEASE)
-        async with Relays(settings.every_relay) as pool:
-            sender = Sender(
-                recorder, pool, dispatch.composer("notes"), clock, lease=LEASE, retry=settings.retry
-            )
-            (claimed,) = await recorder.claims(1)
-            answer = await recorder.submit(Submission(next_delivery_id=claimed))
-            assert isinstance(answer, Attempt)
-            frozen = LEASE
-            async with pool.connection() as connection:
-                late = await sender._deliver(connection, answer)
-            assert (late.state, relay.contents) == (DeliveryState.PENDING, [])
-            frozen = timedelta(0)
-            async with pool.connection() as connection:
-                in_time = await sender._deliver(connection, answer)
-            assert (in_time.state, len(relay.contents)) == (DeliveryState.ACCEPTED, 1)
-        await recorder.close()
+        recorder = Recorder(sqlite_database, _worker(dispatch, sqlite_database), frozen_clock, LEASE)
+        composer: Any = FreezingComposer(dispatch.composer("notes"), freeze)
+        async with Relays(settings.every_relay) as relays:
+            sender = Sender(recorder, relays, composer, frozen_clock, lease=LEASE, retry=settings.retry)
+            await sender.run()
+        recorder.close()
+    assert (composer.composed, len(relay.contents)) == (2, 1)
+    assert counts(sqlite_database).accepted == 1
 
 
 async def test_an_answer_that_is_lost_repeats_nobody(sqlite_database: Database) -> None:
     """The outcome of an earlier attempt does not change the next attempt, which is in flight."""
     subscribe(sqlite_database, 1)
     draft(sqlite_database)
-    clock = sqlite_database.clock()
-    campaign = dispatch_for(sqlite_database, settings_for(25)).start("notes")
-    with sqlite_database.write() as connection:
-        number = workers.register(connection, workers.Process.current(), clock(), LEASE)
-    recorder = Recorder(sqlite_database, ClaimContext(number, campaign.id, TOPIC), clock, LEASE)
-    (claimed,) = await recorder.claims(1)
-    await recorder.submit(Submission(next_delivery_id=claimed))
-    cut_off = Settlement(claimed, 1, DeliveryState.PENDING)
-    await recorder.submit(Submission(cut_off))
-    assert await recorder.claims(1) == [claimed]
-    await recorder.submit(Submission(next_delivery_id=claimed))
-    await recorder.submit(Submission(cut_off, is_retry=True))
-    assert await recorder.claims(1) == []
-    again = await recorder.submit(Submission(next_delivery_id=claimed, is_retry=True))
+    dispatch = dispatch_for(sqlite_database, settings_for(25))
+    recorder = Recorder(sqlite_database, _worker(dispatch, sqlite_database), sqlite_database.clock(), LEASE)
+    (claimed,) = (await recorder.commit(Batch(claim=1))).claimed
+    cut_off = Batch([Settlement(claimed, 1, DeliveryState.PENDING)])
+    await recorder.commit(Batch(relays={claimed: ""}))
+    await recorder.commit(cut_off)
+    assert (await recorder.commit(Batch(claim=1))).claimed == [claimed]
+    attempt = Batch(relays={claimed: ""})
+    await recorder.commit(attempt)
+    await recorder.commit(cut_off)
+    assert (await recorder.commit(Batch(claim=1))).claimed == []
+    with sqlite_database.write() as connection:  # the recorder's own second try
+        again = recorder._apply(attempt, True, connection).answers[claimed]
     assert isinstance(again, Attempt)
     assert again.attempts == 3
-    await recorder.close()
+    recorder.close()
+
+
+def _worker(dispatch: Dispatch, database: Database) -> ClaimContext:
+    """Start the campaign, with a worker for it."""
+    campaign = dispatch.start("notes")
+    with database.write() as connection:
+        number = workers.register(connection, workers.Process.current(), database.clock()(), LEASE)
+    return ClaimContext(number, campaign.id, TOPIC)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import Connection, text
 
-from mailer.database import Database, GroupCommit
+from mailer.database import Database, GroupCommit, Transactions
 from mailer.errors import MailerError
 
 INSERT = text("INSERT INTO throttle (name, usage_log) VALUES (:name, '{}')")
@@ -130,70 +130,28 @@ async def test_while_somebody_else_writes_to_the_file_the_event_loop_stays_free(
     await commits.close()
 
 
-async def test_a_group_waits_for_those_who_are_soon_to_come(database: Database) -> None:
-    recorder = Recorder()
-    commits = GroupCommit(database, recorder, expected=lambda: 3)
-    first = asyncio.create_task(commits.submit("1"))
-    for _ in range(3):
-        await asyncio.sleep(0)
-    await asyncio.gather(commits.submit("2"), commits.submit("3"), first)
-    await commits.close()
-    assert recorder.groups == [["1", "2", "3"]]
-
-
-async def test_a_group_does_not_wait_long_for_those_who_do_not_come(database: Database) -> None:
-    commits = GroupCommit(database, Recorder(), expected=lambda: 1000)
-    assert await asyncio.wait_for(commits.submit("alone"), 30) == "alone!"
-    await commits.close()
-
-
-async def test_on_postgresql_a_group_does_not_wait_for_the_one_before(postgresql_database: Database) -> None:
+async def test_on_postgresql_a_transaction_does_not_wait_for_the_one_before(
+    postgresql_database: Database,
+) -> None:
     """Two meet inside their transactions, which they never would one after the other."""
     both = threading.Barrier(2, timeout=30)
-
-    def apply(_connection: Connection, items: Sequence[str]) -> Sequence[str]:
-        both.wait()
-        return items
-
-    commits = GroupCommit(postgresql_database, apply, max_concurrent=2)
-    first = asyncio.create_task(commits.submit("first"))
-    await asyncio.sleep(0.2)  # time enough to be inside
-    assert [*await asyncio.gather(first, commits.submit("second"))] == ["first", "second"]
-    await commits.close()
+    transactions = Transactions(postgresql_database, max_concurrent=2)
+    await asyncio.gather(*(transactions.run(lambda _: both.wait()) for _ in range(2)))
+    transactions.close()
 
 
-async def test_on_postgresql_the_rest_of_a_group_that_was_cut_does_not_wait_for_it(
+async def test_closing_waits_for_a_transaction_that_nobody_waits_for_any_more(
     postgresql_database: Database,
 ) -> None:
-    both = threading.Barrier(2, timeout=30)
+    begun = threading.Event()
+    transactions = Transactions(postgresql_database)
 
-    def apply(_connection: Connection, items: Sequence[str]) -> Sequence[str]:
-        both.wait()
-        return items
+    def work(connection: Connection) -> None:
+        begun.set()
+        connection.execute(INSERT, {"name": "x"})
 
-    commits = GroupCommit(postgresql_database, apply, max_concurrent=2, max_batch=2)
-    assert await asyncio.gather(*map(commits.submit, "abcd")) == list("abcd")
-    await commits.close()
-
-
-async def test_with_two_groups_under_way_a_third_waits_and_closing_waits_for_all(
-    postgresql_database: Database,
-) -> None:
-    groups: list[list[str]] = []
-    go_on = threading.Event()
-
-    def apply(_connection: Connection, items: Sequence[str]) -> Sequence[str]:
-        groups.append(list(items))
-        assert go_on.wait(30)
-        return items
-
-    commits = GroupCommit(postgresql_database, apply, max_concurrent=2)
-    tasks = []
-    for name in "abcd":
-        tasks.append(asyncio.create_task(commits.submit(name)))
-        await asyncio.sleep(0.2)
-    assert groups == [["a"], ["b"]]
-    go_on.set()
-    await commits.close()
-    assert groups == [["a"], ["b"], ["c", "d"]]
-    assert [task.result() for task in tasks] == ["a", "b", "c", "d"]
+    waiting = asyncio.create_task(transactions.run(work))
+    await asyncio.to_thread(begun.wait, 30)
+    waiting.cancel()
+    transactions.close()
+    assert stored(postgresql_database) == ["x"]

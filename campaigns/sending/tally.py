@@ -1,0 +1,69 @@
+"""Count the outcomes of a run, and notice those that concern more than one mail."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from campaigns.deliveries import Settlement
+from campaigns.models import DeliveryState
+from mailer.errors import MailerError, RelayUnavailable
+from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Rejected, is_policy_refusal
+
+MAX_POLICY_REFUSALS = 3  # of different recipients, with nothing accepted in between
+MAX_CUT_OFFS = 3  # per connection, with nothing accepted in between: then the relay counts as away
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many attempts of a run ended in each state so far, and why the run ended early.
+
+    `wrongly_rejected` are deliveries that were rejected before it was clear that the relay refuses everybody.
+    """
+
+    states: Counter[DeliveryState] = field(default_factory=Counter)
+    error: MailerError | None = None
+    refusal: str | None = None
+    limited_until: datetime | None = None
+    wrongly_rejected: set[int] = field(default_factory=set)
+    _cut_offs: int = 0
+    _refused: set[int] = field(default_factory=set)
+
+    def fail(self, error: MailerError) -> None:
+        """Note why the run ends; the first error counts."""
+        self.error = self.error or error
+
+    def count(self, outcome: Outcome, settlement: Settlement, connections: int) -> bool:
+        """Count an outcome; returns whether the run must stop, because it concerns more than this mail."""
+        if settlement.state is not DeliveryState.PENDING:
+            self.states[settlement.state] += 1
+        match outcome:
+            case Accepted():
+                self._cut_offs = 0
+                self._refused.clear()
+            case Rejected(scope=FailureScope.SENDER | FailureScope.RELAY):
+                self.refusal = outcome.reason
+                return True
+            case Rejected() if is_policy_refusal(outcome):
+                return self._count_policy_refusal(settlement.delivery_id, outcome.reason)
+            case Deferred(scope=FailureScope.CONNECTION):
+                pass
+            case Deferred(scope=FailureScope.RELAY):
+                self._cut_offs += 1
+                if self._cut_offs >= MAX_CUT_OFFS * connections:
+                    self.fail(RelayUnavailable(f"The relay accepts no mail: {outcome.reason}."))
+                    return True
+            case _:
+                self._cut_offs = 0
+        return False
+
+    def _count_policy_refusal(self, delivery_id: int, reason: str) -> bool:
+        """Whether the relay refuses several recipients by policy: then it refuses the sender."""
+        self._cut_offs = 0
+        self._refused.add(delivery_id)
+        if len(self._refused) < MAX_POLICY_REFUSALS:
+            return False
+        self.refusal = self.refusal or reason
+        self.wrongly_rejected |= self._refused
+        return True

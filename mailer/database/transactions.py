@@ -1,0 +1,49 @@
+"""Writing transactions for an event loop.
+
+On SQLite the event loop itself commits: handing over to a thread would cost more, because the two compete for
+the interpreter. A thread is used where there is something to wait for: another process that writes to the
+file, or PostgreSQL's answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from mailer.database.engine import Database
+from mailer.errors import Locked
+
+Result = TypeVar("Result")
+
+
+class Transactions:
+    """Runs writing transactions: one at a time on SQLite, up to `max_concurrent` at a time on PostgreSQL."""
+
+    def __init__(self, database: Database, max_concurrent: int = 1) -> None:
+        self._database = database
+        self.max_concurrent = 1 if database.is_sqlite else max_concurrent
+        self._threads = ThreadPoolExecutor(max_workers=self.max_concurrent, thread_name_prefix="transaction")
+
+    async def run(self, work: Callable[[Connection], Result]) -> Result:
+        """Do `work` in a transaction of its own; it is durable when this returns.
+
+        If `work` raises, or the commit fails, nothing of it is in the database. A caller that is cancelled does not
+        undo it.
+        """
+        if self._database.is_sqlite:
+            with suppress(Locked), self._database.write_at_once() as connection:
+                return work(connection)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._wait_and_commit, work)
+
+    def close(self) -> None:
+        """Wait for the transactions in progress, and end the threads."""
+        self._threads.shutdown()
+
+    def _wait_and_commit(self, work: Callable[[Connection], Result]) -> Result:
+        with self._database.write(checked=False) as connection:
+            return work(connection)
