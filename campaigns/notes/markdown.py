@@ -26,6 +26,7 @@ from templates.notes import Action, ReleaseNotes
 
 LONGEST_LINE = 200
 FRONT_MATTER_KEYS = ("title", "version", "date", "locale", "topic", "preheader", "base_url", "repository", "theme", "action")  # fmt: skip
+_HEADING_LINES = 40  # of the body, that are read for a heading at first; a comment may be longer
 _ACTION_KEYS = ("label", "url")
 _FENCE = "---"
 
@@ -228,7 +229,10 @@ def _leading_heading(lines: Sequence[str], start: int) -> tuple[str | None, int]
     """The text of a first-level heading with which the body begins, and the line after it."""
     markdown = create_parser()
     markdown.core.ruler.enableOnly(["normalize", "block"])  # nothing but the heading is read word by word
-    tokens = markdown.parse("\n".join(lines[start:]))
+    taken = len(lines) if any("<!--" in line for line in lines[start:]) else start + _HEADING_LINES
+    tokens = markdown.parse("\n".join(lines[start:taken]))
+    if taken < len(lines) and (not tokens or not tokens[0].map or tokens[0].map[1] >= taken - start):
+        tokens = markdown.parse("\n".join(lines[start:]))  # what comes first does not end there
     if len(tokens) > 1 and tokens[0].tag == "h1" and tokens[0].map:
         inline = create_parser().parseInline(tokens[1].content)[0]
         words = "".join(child.content or " " for child in inline.children or () if child.nesting == 0)

@@ -104,9 +104,11 @@ class Rendering:
     def rendered(self, settings: Settings, locale: Locale | None = None) -> RenderedNotes:
         """The mail with open slots. Raises InvalidInput, TemplateError."""
         with self._lock:
-            if is_changed(self._versions, self.versions()):
+            after = self.versions()
+            if is_changed(self._versions, after):
                 self._rendered = {}
-                load_environment.cache_clear()  # templates of a team's own may have changed
+            if is_changed(*(_of_templates(one, settings.templates_dir) for one in (self._versions, after))):
+                load_environment.cache_clear()  # a new template may stand in the place of one of the package
             if locale not in self._rendered:
                 self._rendered[locale] = self._render_anew(settings, locale)
                 self._versions = self.versions()
@@ -122,6 +124,13 @@ class Rendering:
         self._notes, self._images = read
         edition = _edition(self._notes, locale)
         return render_notes(replace(edition, translations=()), self._images, settings)
+
+
+def _of_templates(versions: Mapping[Path, object], folder: Path | None) -> dict[Path, object]:
+    """The versions of the templates of a team's own."""
+    if folder is None:
+        return {}
+    return {file: version for file, version in versions.items() if file.is_relative_to(folder)}
 
 
 def _edition(notes: ReleaseNotes, locale: Locale | None) -> ReleaseNotes:

@@ -16,6 +16,8 @@ from campaigns.web.preview.rendering import Rendering
 from campaigns.web.preview.source import PreviewSource
 from mailer.errors import InvalidInput
 
+_COLLECTED_OBJECTS = 100_000  # new ones, between two collections of garbage
+
 
 def preview_server(source: PreviewSource, listener: socket.socket) -> tuple[uvicorn.Server, str]:
     """A server for the preview, and the address that opens its page once."""
@@ -65,4 +67,6 @@ def serve_preview(source: PreviewSource, port: int, on_ready: Callable[[str], No
 def _prepare(rendering: Rendering) -> None:
     """Make the first mail while the browser starts."""
     rendering.mail(0, None)
-    gc.freeze()  # each full collection would walk all imported code, while somebody waits for a reload
+    # Somebody waits for each reload: a collection would walk all imported code, and a note of 100 KB has 50,000 tokens.
+    gc.freeze()
+    gc.set_threshold(_COLLECTED_OBJECTS)
