@@ -21,6 +21,7 @@ from mailer.message.content import Content
 from mailer.message.dkim import SignatureTemplate, Signer
 from mailer.message.mail_template import SLOT_MARKER, MailTemplate, RecipientValues, Slot
 
+_ISOLATE, _END_OF_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _PERSONAL_FIELDS: Final = ("Date", "To", "Message-ID", "List-Unsubscribe")
 _NOT_EXTRA: Final = frozenset(
     {"cc", "bcc", "sender", "return-path", "received", "dkim-signature", "content-transfer-encoding"}
@@ -156,17 +157,22 @@ def _with_view_url(mail: MailTemplate) -> MailTemplate:
 
 def _encoded(greeting: str, email: str, unsubscribe_url: str) -> _SlotValues:
     """The slots' values, encoded for where they stand."""
-    encode, escape = quoted_printable.encode, html.escape
+    encode = quoted_printable.encode
     together = f"{greeting}{email}{unsubscribe_url}"
     try:
         in_text = encode(greeting), encode(email), encode(unsubscribe_url)
-        if escape(together) == together:
+        if _escape(together) == together:
             return _SlotValues(*in_text, *in_text)
         return _SlotValues(
-            *in_text, encode(escape(greeting)), encode(escape(email)), encode(escape(unsubscribe_url))
+            *in_text, encode(_escape(greeting)), encode(_escape(email)), encode(_escape(unsubscribe_url))
         )
     except UnicodeEncodeError:
         raise InvalidInput("a value for a slot has a lone surrogate, which is not text") from None
+
+
+def _escape(value: str) -> str:
+    """The value as HTML, where an element isolates a name that is written from right to left (HTML, 4.5.24)."""
+    return html.escape(value).replace(_ISOLATE, "<bdi>").replace(_END_OF_ISOLATE, "</bdi>")
 
 
 def _check_slots(kind: str, content: str) -> None:

@@ -1,11 +1,13 @@
 """The greeting of a mail, from salutation, first name and surname, by the grammar of its language.
 
-A salutation that is unknown or ambiguous ("dhr./mevr.") is ignored. Without a usable name the greeting is neutral.
+A salutation that is unknown or ambiguous ("dhr./mevr.") is ignored. Without a usable name the greeting is neutral. A name
+that is written from right to left is isolated, so that it does not move the words and signs around it (UAX 9, "Isolates").
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import assert_never
@@ -42,6 +44,8 @@ _TITLES = {
 }
 # Words that a salutation may contain and a greeting leaves out: articles, "dear", and minor Dutch titles.
 _IGNORED_WORDS = frozenset({"de", "den", "geachte", "beste", "dear", "drs", "ir", "ing"})
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})  # classes of characters, UAX 9
+_ISOLATE, _END_OF_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _PARTICLE = re.compile(r"\w+ |[dl]['’]")
 
 
@@ -61,18 +65,18 @@ def greet(
     """
     given_name = _clean_name(first_name)
     if register == "informal" and given_name:
-        return f"{'Beste' if locale == 'nl' else 'Hi'} {given_name}"
+        return f"{'Beste' if locale == 'nl' else 'Hi'} {_isolate(given_name)}"
     family_name = _clean_name(surname)
     honorific = _find_honorific(salutation or "", locale)
     match locale:
         case "nl":
             if family_name and honorific and honorific.nl:
-                return f"Geachte {honorific.nl} {capitalise_particle(family_name)}"
-            return f"Beste {given_name or 'lezer'}"
+                return f"Geachte {honorific.nl} {_isolate(capitalise_particle(family_name))}"
+            return f"Beste {_isolate(given_name) or 'lezer'}"
         case "en":
             if family_name and honorific:
-                return f"Dear {honorific.en} {family_name}"
-            return f"Dear {given_name or 'reader'}"
+                return f"Dear {honorific.en} {_isolate(family_name)}"
+            return f"Dear {_isolate(given_name) or 'reader'}"
         case _:
             assert_never(locale)
 
@@ -109,3 +113,10 @@ def _clean_name(value: str | None) -> str:
     """The name with single spaces; empty for a value without letters, such as "-" or "?"."""
     name = " ".join((value or "").split())
     return name if any(map(str.isalpha, name)) else ""
+
+
+def _isolate(name: str) -> str:
+    """The name; between isolating characters where a part of it is written from right to left."""
+    if name.isascii() or _RIGHT_TO_LEFT.isdisjoint(map(unicodedata.bidirectional, name)):
+        return name
+    return f"{_ISOLATE}{name}{_END_OF_ISOLATE}"
