@@ -17,6 +17,7 @@ from benchmarks.bench import CONNECTIONS, Bench
 from benchmarks.campaign import Sent
 from benchmarks.preview import preview
 from benchmarks.real_relays import real_relays
+from benchmarks.release import release
 from benchmarks.report import Goal, Row, Section, amount
 from benchmarks.scaling import Costs, Plan, forecast
 
@@ -332,6 +333,7 @@ PARTS = (
     Part("account-box", box),
     Part("start-up", start_up),
     Part("preview", preview),
+    Part("release", release),
     Part("model", model),
     Part("audience-sizes", audience_sizes),
 )
