@@ -5,9 +5,13 @@ An address names a campaign and a language. It is the same for all recipients, s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from mailer.config import KeySource, Settings
+from sqlalchemy import Connection
+
+from mailer.config import KeySource, Settings, key_source
+from mailer.database import installation_id
 from subscribers.signed_tokens import SignedTokens
 from templates.language import Locale, parse_locale
 
@@ -38,6 +42,16 @@ class PageLinks:
         """What the token at the end of an address names. Raises UnknownToken."""
         campaign_id, _, locale = self._tokens.read(token).partition(".")
         return Viewed(int(campaign_id), parse_locale(locale))
+
+
+def page_urls(
+    connection: Connection, settings: Settings, campaign_id: int, locales: Iterable[Locale]
+) -> dict[Locale, str]:
+    """The address of a campaign's page in each language; none where the settings have no pages."""
+    if not settings.archive.enabled:
+        return {}
+    links = PageLinks(key_source(settings), installation_id(connection), settings.public_url)
+    return {locale: links.url(campaign_id, locale) for locale in locales}
 
 
 def archive_url(settings: Settings, topic: str) -> str | None:

@@ -12,6 +12,7 @@ from campaigns import approvals, catalogue, reports
 from campaigns.approvals import ApprovalRule
 from campaigns.campaign import Campaign
 from campaigns.commands.options import report_status, slug_argument
+from campaigns.page_links import page_urls
 from campaigns.source import NotesSource
 from campaigns.stored_content import load_notes
 from mailer.commands import CommandContext, format_table, json_option
@@ -69,7 +70,7 @@ def _description(campaign: Campaign) -> dict[str, object]:
 def show(context: CommandContext, slug: str, as_json: bool) -> None:
     """Show what a campaign is, and who gets it.
 
-    It shows title, topic, languages, source, times and approvals; of a campaign in several languages also how many people
+    It shows title, topic, languages, source, times, approvals and the public page; of a campaign in several languages also how many people
     get each.
 
     \b
@@ -81,7 +82,9 @@ def show(context: CommandContext, slug: str, as_json: bool) -> None:
         found = reports.campaign_status(connection, campaign)
         languages = reports.count_by_language(connection, campaign, context.settings.locale)
         approved = approvals.status(connection, campaign, ApprovalRule.of(context.settings))
-    notes = load_notes(campaign.notes)
+        notes = load_notes(campaign.notes)
+        locales = [one.locale for one in notes.editions]
+        pages = page_urls(connection, context.settings, campaign.id, locales)
     source = NotesSource.load(campaign.source) if campaign.source else None
     values = dataclasses.asdict(found) | _description(campaign) | approved.values()
     values |= {
@@ -91,17 +94,19 @@ def show(context: CommandContext, slug: str, as_json: bool) -> None:
         "theme": notes.theme or context.settings.theme,
         "window": campaign.send_window or context.settings.send_window,
         "content_hash": campaign.content_hash,
+        "pages": pages,
     }
     lines = {
         "campaign": found.line(),
         "title": notes.title,
         "version": notes.version,
         "topic": campaign.topic,
-        "language": ", ".join(one.locale for one in notes.editions),
+        "language": ", ".join(locales),
         "people": ", ".join(f"{one.locale} {one.audience:,}" for one in languages),
         "source": ", ".join(values["sources"]),
         "theme": values["theme"],
         "window": values["window"],
+        "page": " ".join(pages.values()),
         "due": _moment(context, found.next_due_at),
         "approved by": "; ".join(str(one.by) for one in reversed(approved.given)),
         "waits for": approved.waits_for() if approved.missing else None,

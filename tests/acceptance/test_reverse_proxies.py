@@ -214,7 +214,8 @@ def assert_serve_is_told_the_visitor_s_address(proxy: ReverseProxy, upstream: in
         client(proxy) as web,
     ):
         listener.settimeout(20)
-        for path in ("u/x", "api/v1/wordings", ".well-known/consent-log-key", "privacy", "privacy/nl/1"):
+        pages = ("privacy", "privacy/nl/1", "view/x", "archive/notes", "archive/notes/feed.atom")
+        for path in ("u/x", "api/v1/wordings", ".well-known/consent-log-key", *pages):
             sent = thread.submit(web.get, path, headers={"X-Forwarded-For": "192.0.2.1"})
             connection, _ = listener.accept()
             with connection:

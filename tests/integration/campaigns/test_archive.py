@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from email import message_from_bytes, policy
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +16,9 @@ import pytest
 from pydantic import SecretStr
 from starlette.routing import Route
 
+from campaigns import catalogue
 from campaigns.lifecycle import Act
+from campaigns.sending import Composer
 from mailer.config import key_source
 from mailer.database import Database, installation_id
 from subscribers.signed_tokens import SignedTokens
@@ -47,6 +51,34 @@ async def test_a_page_shows_the_notes_and_nobody(site: Site) -> None:
     for personal in ("__slot_", "/u/", "Dear", "agreed", "nsubscribe", "<script", "cid:"):
         assert personal not in answer.text
     assert "set-cookie" not in answer.headers
+
+
+async def test_the_link_in_a_mail_leads_to_its_page_in_its_language(site: Site) -> None:
+    site.send("2.4.0", replace(NOTES, translations=(DUTCH,)))
+    with site.database.read() as connection:
+        found = catalogue.find(connection, "2.4.0")
+        rendered = catalogue.frozen_content(connection, found)
+        installation = installation_id(connection)
+    composer = Composer(found.id, "2.4.0", TOPIC, rendered, site.settings, installation=installation)
+    for edition, title in zip(composer.editions, ("Version 2.4.0", "Versie 2.4.0"), strict=True):
+        _, content = edition.proof(START)
+        text = message_from_bytes(bytes(content), policy=policy.default).get_body(("plain",))
+        assert text is not None
+        (address,) = re.findall(r"https://example\.com/view/\S+", text.get_content())
+        assert f"<h1>{title}</h1>" in (await site.get(address)).text
+
+
+async def test_postgresql_shows_the_same(postgresql_database: Database, tmp_path: Path) -> None:
+    site = Site(postgresql_database, tmp_path)
+    site.send("2.3.0", replace(NOTES, title="Older"), START - timedelta(days=30))
+    site.send("2.4.0")
+    feed = json.loads((await site.get(f"/archive/{TOPIC}/feed.json")).content)
+    assert [item["date_published"] for item in feed["items"]] == [
+        "2026-11-01T09:00:00Z",
+        "2026-10-02T09:00:00Z",
+    ]
+    assert (await site.get(f"/archive/{TOPIC}/en/2.3.0")).status_code == 200
+    await postgresql_database.aclose()
 
 
 @pytest.mark.parametrize("enabled", [False, True])

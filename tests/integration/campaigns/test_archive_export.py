@@ -175,6 +175,12 @@ def test_the_command_writes_and_updates_a_folder(site: Site, monkeypatch: pytest
         keyboard("archive", "export", "out", "--topic", TOPIC, "--url", "x", code=1).exception
     )
     run = partial(keyboard.json, "archive", "export", "out", "--topic", TOPIC)
+    monkeypatch.setenv("MAILER_ARCHIVE__ENABLED", "true")
+    shown = keyboard.json("campaigns", "show", "index")
+    pages = shown["pages"]
+    assert isinstance(pages, dict)
+    assert set(pages) == {"en", "nl"}
+    assert all("/view/" in address for address in pages.values())
     first = run()
     assert first["topics"] == [TOPIC]
     assert first["written"] == sum(path.is_file() for path in (site.folder / "out" / TOPIC).rglob("*"))

@@ -12,6 +12,8 @@ from mailer.message import InlineImage
 from templates.lint import Finding, Severity, lint
 from templates.lint.checks import GMAIL_CLIP_BYTES
 from templates.notes import RenderedNotes
+from templates.render import render
+from tests.support.rendered import BRAND, mail, notes
 
 UNSUBSCRIBE = '<a href="__slot_unsubscribe_url__">Unsubscribe</a>'
 SOUND = RenderedNotes(
@@ -37,6 +39,11 @@ def codes(rendered: RenderedNotes, **options: Any) -> list[tuple[Severity, str]]
 
 def test_a_sound_mail_has_no_findings():
     assert lint(SOUND) == ()
+
+
+def test_the_link_to_the_page_of_a_mail_has_no_findings():
+    linked = mail("Text.", theme="letter")
+    assert lint(render(notes("Text."), BRAND, links_to_page=True)) == lint(linked)
 
 
 @pytest.mark.parametrize(
