@@ -33,6 +33,7 @@ from subscribers.self_service import NO_ADDRESS, Links
 from templates.language import Locale, Register, greet
 from templates.notes import RenderedNotes
 
+_LARGEST = 2**63 - 1  # the number of a delivery or a subscriber, and so the longest Message-ID and link
 _NO_WORDINGS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -105,6 +106,9 @@ class Composer:
             view_url=pages.url(campaign_id, main.locale) if settings.archive.enabled else None,
         )
         self._skeleton = compile_skeleton(mail, dkim_keys.signers(settings.dkim))
+        self._skeleton.check_made(
+            self._message_ids.of(_LARGEST), self._links.url(_LARGEST, NO_ADDRESS, topic, main.locale)
+        )
         self._others = [
             Composer(
                 campaign_id,
@@ -174,7 +178,7 @@ class Composer:
             greet(self._locale, person.salutation, person.first_name, person.surname, self._register),
         )
         return_path = self._return_paths.of(delivery_id) if self._return_paths else self._sender
-        return Envelope(return_path, person.email), self._skeleton.fill(personal)
+        return Envelope(return_path, person.email), self._skeleton.fill_made(personal)
 
 
 def sample_of(

@@ -104,9 +104,14 @@ def list_unsubscribe(url: str, *, mailto: str | None = None) -> bytes:
     """
     if not _WEB_URL.fullmatch(url):
         raise InvalidInput("the unsubscribe URL is not an http(s) URL in printable ASCII")
-    line = f"List-Unsubscribe: <{url}>"
-    if len(line) >= HARD_LINE_LIMIT:
+    if len(f"List-Unsubscribe: <{url}>") >= HARD_LINE_LIMIT:
         raise InvalidInput("the unsubscribe URL does not fit on one line of a header (998 octets)")
+    return list_unsubscribe_line(url, mailto)
+
+
+def list_unsubscribe_line(url: str, mailto: str | None) -> bytes:
+    """List-Unsubscribe with a URL that was checked."""
+    line = f"List-Unsubscribe: <{url}>"
     return (f"{line},\r\n <{mailto}>\r\n" if mailto else f"{line}\r\n").encode()
 
 
@@ -122,6 +127,11 @@ def message_id(identifier: str) -> bytes:
     """Message-ID, from an identifier in angle brackets (RFC 5322, section 3.6.4)."""
     if not _MESSAGE_ID.fullmatch(identifier) or len(identifier) >= HARD_LINE_LIMIT:
         raise InvalidInput(f"Message-ID {identifier!r} is not of the form <left@right>")
+    return message_id_line(identifier)
+
+
+def message_id_line(identifier: str) -> bytes:
+    """Message-ID with an identifier that was checked."""
     line = f"Message-ID: {identifier}"
     return (f"{line}\r\n" if len(line) <= LINE_LIMIT else f"Message-ID:\r\n {identifier}\r\n").encode()
 

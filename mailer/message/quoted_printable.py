@@ -29,15 +29,21 @@ def encode(text: str) -> bytes:
     """
     raw = text.encode()
     if not _HARMLESS.fullmatch(text):
-        return _wrapped(_UNSAFE.sub(_escaped, raw))
-    return raw if len(raw) <= _CONTENT else _wrapped(raw)
+        return wrapped(_UNSAFE.sub(_escaped, raw))
+    return raw if len(raw) <= _CONTENT else wrapped(raw)
 
 
 def _escaped(match: re.Match[bytes]) -> bytes:
     return _ESCAPES[match[0][0]]
 
 
-def _wrapped(quoted: bytes) -> bytes:
+def is_harmless(text: str) -> bool:
+    """Whether `text` stays as it is, but for soft breaks."""
+    return _HARMLESS.fullmatch(text) is not None
+
+
+def wrapped(quoted: bytes) -> bytes:
+    """Text that is quoted-printable already, or harmless, with soft breaks where it is long."""
     lines: list[bytes] = []
     start = 0
     while True:

@@ -9,8 +9,10 @@ form for DKIM.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -27,6 +29,14 @@ _NOT_EXTRA: Final = frozenset(
     {"cc", "bcc", "sender", "return-path", "received", "dkim-signature", "content-transfer-encoding"}
     | {name.lower() for name in _PERSONAL_FIELDS}
 )
+
+# A name, an address and a greeting that stand as they are in a header, in text and in HTML, with a line break between.
+_PLAIN_PERSON: Final = re.compile(
+    r"[A-Za-z]++(?: [A-Za-z]++)*+\n"
+    r"[A-Za-z0-9]++(?:[._+-][A-Za-z0-9]++)*+@[A-Za-z0-9]++(?:[.-][A-Za-z0-9]++)*+\n"
+    r"(?!From )[A-Za-z]++(?:,? [A-Za-z]++)*+"
+)
+_LONGEST_PLAIN: Final = headers.LINE_LIMIT - len("To:  <>")  # also less than a line of text
 
 
 class _SlotValues(NamedTuple):
@@ -90,18 +100,64 @@ class Skeleton:
         Raises InvalidInput where a value can't be sent: a control character in a name, an address that needs
         SMTPUTF8, a URL too long for a header, a date without a zone.
         """
-        if recipient.date.tzinfo is None:
-            raise InvalidInput("the date of a message has no zone")
-        second = int(recipient.date.timestamp())
-        date = headers.date(second)
-        to = headers.mailbox("To", recipient.to.name, recipient.to.email)
-        message_id = headers.message_id(recipient.message_id)
-        list_unsubscribe = headers.list_unsubscribe(recipient.unsubscribe_url, mailto=self._mailto)
-        body = self._body.copy()
-        values = self._slot_values(
-            _encoded(recipient.greeting, recipient.to.email, recipient.unsubscribe_url)
+        to, url = recipient.to, recipient.unsubscribe_url
+        return self._joined(
+            recipient.date,
+            headers.mailbox("To", to.name, to.email),
+            headers.message_id(recipient.message_id),
+            headers.list_unsubscribe(url, mailto=self._mailto),
+            _encoded(recipient.greeting, to.email, url),
         )
-        for position, value in zip(self._slot_positions, values, strict=True):
+
+    def check_made(self, message_id: str, unsubscribe_url: str) -> None:
+        """Check once what we make ourselves, for `fill_made`: the longest Message-ID and URL that come.
+
+        Raises InvalidInput where one of them can't be sent.
+        """
+        headers.message_id(message_id)
+        headers.list_unsubscribe(unsubscribe_url, mailto=self._mailto)
+        if (
+            not quoted_printable.is_harmless(unsubscribe_url)
+            or html.escape(unsubscribe_url) != unsubscribe_url
+        ):
+            raise InvalidInput("the unsubscribe URL has a character that can't stand in a text as it is")
+
+    def fill_made(self, recipient: RecipientValues) -> Content:
+        """The same bytes as `fill`, in less time: Message-ID and URL are not checked again (`check_made`).
+
+        What comes from people is checked by one pattern for the plain case; anything else goes the careful way.
+        Raises InvalidInput as `fill` does.
+        """
+        (name, email), url, greeting = recipient.to, recipient.unsubscribe_url, recipient.greeting
+        link = quoted_printable.wrapped(url.encode())
+        if (
+            _PLAIN_PERSON.fullmatch(f"{name}\n{email}\n{greeting}")
+            and len(name) + len(email) <= _LONGEST_PLAIN
+            and len(greeting) <= _LONGEST_PLAIN
+        ):
+            to = f"To: {name} <{email}>\r\n".encode()
+            in_text = greeting.encode(), email.encode(), link
+            values = _SlotValues(*in_text, *in_text)
+        else:
+            to = headers.mailbox("To", name, email)
+            values = _encoded(greeting, email, url)
+        return self._joined(
+            recipient.date,
+            to,
+            headers.message_id_line(recipient.message_id),
+            headers.list_unsubscribe_line(url, self._mailto),
+            values,
+        )
+
+    def _joined(
+        self, at: datetime, to: bytes, message_id: bytes, list_unsubscribe: bytes, encoded: _SlotValues
+    ) -> Content:
+        if at.tzinfo is None:
+            raise InvalidInput("the date of a message has no zone")
+        second = int(at.timestamp())
+        date = headers.date(second)
+        body = self._body.copy()
+        for position, value in zip(self._slot_positions, self._slot_values(encoded), strict=True):
             body[position] = value
         signatures = (
             self._signature_template.signatures(

@@ -15,6 +15,7 @@ import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailer.config import KeyRing, KeySource
 from mailer.errors import InvalidInput, TryAgainLater
@@ -90,8 +91,6 @@ class Links:
 
         Raises InvalidInput for a topic that does not follow the grammar.
         """
-        if not is_topic(topic):
-            raise InvalidInput(f"{topic[:100]!r} is not a topic.")
         ring = self._source.current()
         if ring is not self._ring:
             self._use(ring)
@@ -99,7 +98,7 @@ class Links:
         payload = _base64(
             signing.id
             + bytes.fromhex(address.hash + address.key_id)
-            + f"{subscriber_id}.{locale}.{topic}".encode()
+            + b"%d%b" % (subscriber_id, _tail(locale, topic))
         )
         return self._start + _sign(signing.links, payload).decode()
 
@@ -176,6 +175,14 @@ class Links:
 
     def _undo_signature(self, key: _Key, token: str, entry_id: int) -> bytes:
         return key.undo_codes.digest(f"{entry_id}.{token}".encode())[:_SIGNATURE_BYTES]
+
+
+@lru_cache(maxsize=64)
+def _tail(locale: Locale, topic: str) -> bytes:
+    """What ends the payloads of all mails of a campaign in one language."""
+    if not is_topic(topic):
+        raise InvalidInput(f"{topic[:100]!r} is not a topic.")
+    return f".{locale}.{topic}".encode()
 
 
 def _invalid() -> InvalidToken:

@@ -95,6 +95,48 @@ def test_a_mail_decodes_to_what_the_standard_library_would_have_built(  # noqa: 
             assert our_part["Content-ID"] == their_part["Content-ID"]
 
 
+PLAIN = st.text("ABZaz ,'.-&é", max_size=80)
+ADDRESSES = st.from_regex(r"[a-z0-9._+'&-]{1,40}@[a-z0-9.-]{1,40}\.(example|nl)", fullmatch=True)
+TOKENS = st.text("abcXYZ019-_.", max_size=300)
+
+
+@given(st.one_of(PLAIN, NAMES), ADDRESSES, st.one_of(PLAIN, GREETINGS), TOKENS, st.booleans())
+@example("Ann Example", "ann@customer.example", "Dear Ms Example", "a" * 200, True)
+@example("", "ann@customer.example", "From Ann", ".", False)
+@example("A" * 60, "ann@customer.example", "Dear " + "a" * 71, "=", False)
+def test_values_of_the_kind_that_was_checked_make_the_same_bytes(
+    name: str, address: str, greeting: str, token: str, has_mailto: bool
+):
+    """The quick way against the careful one, errors as well."""
+    mailto = "leave@example.org" if has_mailto else None
+    skeleton = compile_skeleton(dataclasses.replace(MAIL, unsubscribe_mailto=mailto))
+    person = PERSON._replace(
+        to=Mailbox(name, address), greeting=greeting, unsubscribe_url=f"https://example.org/u/{token}"
+    )
+    try:
+        skeleton.check_made(person.message_id, person.unsubscribe_url)
+    except InvalidInput:
+        assert set(token) & set("=")
+        return
+    try:
+        careful = skeleton.fill(person)
+    except InvalidInput as error:
+        with pytest.raises(InvalidInput, match=re.escape(error.reason)):
+            skeleton.fill_made(person)
+    else:
+        assert skeleton.fill_made(person) == careful
+
+
+@pytest.mark.parametrize(
+    "url", ["https://e.org/u/ a", "https://e.org/u/&", "https://e.org/" + "a" * 998, "a"]
+)
+def test_what_we_make_is_checked_once(url: str):
+    with pytest.raises(InvalidInput):
+        compile_skeleton(MAIL).check_made(PERSON.message_id, url)
+    with pytest.raises(InvalidInput):
+        compile_skeleton(MAIL).check_made("no angle brackets", PERSON.unsubscribe_url)
+
+
 @given(CONTENTS, CONTENTS, NAMES, TEXT)
 def test_every_line_is_short_ascii_with_nothing_to_stuff(text: str, markup: str, name: str, greeting: str):
     mail = dataclasses.replace(MAIL, text=text, html=markup, images=(LOGO,))
