@@ -82,7 +82,7 @@ _PLACES = {
     "list": "campaigns.commands.status:list_campaigns",
     "show": "campaigns.commands.status:show",
     "status": "campaigns.commands.status:status",
-    "report": "campaigns.commands.status:report_campaign",
+    "report": "campaigns.commands.report:report_campaign",
 }
 
 

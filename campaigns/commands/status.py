@@ -1,9 +1,8 @@
-"""Commands that report on campaigns: list, status, report."""
+"""Commands that tell what campaigns are and where they stand: list, show, status."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from datetime import datetime
 
 import click
@@ -127,59 +126,6 @@ def status(context: CommandContext, slug: str, as_json: bool) -> None:
       mailer campaigns status 2.4.0
     """
     report_status(context, slug, as_json=as_json)
-
-
-@click.command("report")
-@slug_argument
-@json_option
-@click.pass_obj
-def report_campaign(context: CommandContext, slug: str, as_json: bool) -> None:
-    """Show a campaign's times, content, counts and refusals.
-
-    \b
-    Example:
-      mailer campaigns report 2.4.0
-    """
-    with context.database.read() as connection:
-        campaign = catalogue.find(connection, slug)
-        found = reports.campaign_status(connection, campaign)
-        reasons = reports.reasons(connection, campaign.id)
-        languages = reports.count_by_language(connection, campaign, context.settings.locale)
-        approved = approvals.status(connection, campaign, ApprovalRule.of(context.settings))
-    times = {
-        name: getattr(campaign, name) for name in ("created_at", "approved_at", "started_at", "finished_at")
-    }
-    values = (
-        dataclasses.asdict(found)
-        | times
-        | approved.values()
-        | {"languages": [dataclasses.asdict(one) for one in languages]}
-        | {"content_hash": campaign.content_hash, "reasons": reasons}
-    )
-    lines = [found.line()]
-    if languages:
-        lines.append(reports.language_line(languages, started=campaign.started_at is not None))
-    lines += [
-        f"{name.removesuffix('_at')}: {at.astimezone(context.settings.tz):%Y-%m-%d %H:%M:%S %Z}"
-        for name, at in times.items()
-        if at
-    ]
-    lines += [
-        f"approved by: {one.by}, at {one.approved_at.astimezone(context.settings.tz):%Y-%m-%d %H:%M:%S %Z}"
-        for one in reversed(approved.given)
-    ]
-    lines += [f"waits for {approved.waits_for()}"] if approved.missing else []
-    lines += [f"content: sha256 {campaign.content_hash}"] if campaign.content_hash else []
-    lines += [_reason_line(reason) for reason in reasons]
-    context.report(values, "\n".join(lines), as_json=as_json)
-
-
-def _reason_line(row: Mapping[str, object]) -> str:
-    """Such as "3 rejected (given_up) at rcpt: 450 4.2.0 later"."""
-    because = f" ({row['reason']})" if row["reason"] else ""
-    phase = f" at {row['smtp_phase']}" if row["smtp_phase"] else ""
-    reply = f": {row['reply']}" if row["reply"] else ""
-    return f"{row['deliveries']:,} {row['state']}{because}{phase}{reply}"
 
 
 def _moment(context: CommandContext, at: datetime | None) -> str | None:

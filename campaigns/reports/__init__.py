@@ -1,7 +1,8 @@
-"""Read the counts of a campaign, the reasons for failures, its deliveries, and the problems of all campaigns."""
+"""Read the counts of a campaign, the figures of its report, its deliveries, and the problems of all campaigns."""
 
 from __future__ import annotations
 
+from campaigns.reports.figures import CampaignFigures, read_figures
 from campaigns.reports.languages import LanguageCount, count_by_language, language_line
 from campaigns.reports.overview import (
     Overview,
@@ -17,10 +18,10 @@ from campaigns.reports.status import (
     count_by_state,
     list_deliveries,
     next_due,
-    reasons,
 )
 
 __all__ = [
+    "CampaignFigures",
     "CampaignStatus",
     "LanguageCount",
     "Overview",
@@ -35,5 +36,5 @@ __all__ = [
     "list_deliveries",
     "next_due",
     "overview",
-    "reasons",
+    "read_figures",
 ]

@@ -1,4 +1,4 @@
-"""Read the counts of a campaign, the reasons for failures, and its deliveries."""
+"""Read the counts of a campaign, and its deliveries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import Connection, Row, func, select
 
 from campaigns import schedules
 from campaigns.campaign import Campaign
@@ -104,28 +104,6 @@ def next_due(connection: Connection, campaign_id: int) -> datetime | None:
     )
     found: datetime | None = connection.execute(statement).scalar_one_or_none()
     return found
-
-
-def reasons(connection: Connection, campaign_id: int, most: int = 20) -> list[dict[str, object]]:
-    """Why deliveries were not accepted: state, SMTP phase, reason, reply and number, the most frequent first."""
-    statement = (
-        select(
-            delivery.c.state,
-            delivery.c.smtp_phase,
-            delivery.c.reason,
-            delivery.c.diagnostic.label("reply"),
-            func.count().label("deliveries"),
-        )
-        .where(
-            delivery.c.campaign_id == campaign_id,
-            delivery.c.state != DeliveryState.ACCEPTED,
-            or_(delivery.c.smtp_phase.is_not(None), delivery.c.reason.is_not(None)),
-        )
-        .group_by(delivery.c.state, delivery.c.smtp_phase, delivery.c.reason, delivery.c.diagnostic)
-        .order_by(func.count().desc())
-        .limit(most)
-    )
-    return [dict(row) for row in connection.execute(statement).mappings()]
 
 
 def list_deliveries(

@@ -17,6 +17,7 @@ from mailer.database.dialect import (
     insert_if_absent,
     is_postgresql,
     lock_table,
+    text_after,
     upsert,
 )
 from mailer.database.engine import Clock, Database
@@ -74,5 +75,6 @@ __all__ = [
     "reserve_ids",
     "savepoint",
     "table",
+    "text_after",
     "upsert",
 ]

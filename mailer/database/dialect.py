@@ -6,12 +6,19 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import ColumnElement, Connection, Table, func, text
 
 
 def is_postgresql(connection: Connection) -> bool:
     """Whether the connection is to PostgreSQL; it is to SQLite otherwise."""
     return connection.dialect.name == "postgresql"
+
+
+def text_after(connection: Connection, column: ColumnElement[str], mark: str) -> ColumnElement[str]:
+    """The text after the first `mark` in a column that has one."""
+    if is_postgresql(connection):
+        return func.split_part(column, mark, 2)
+    return func.substr(column, func.instr(column, mark) + 1)
 
 
 def insert_if_absent(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, Subquery, func, or_, select
 
 from mailer.database import AnyOf, Prepared
-from subscribers.ledger.events import BrokenLink, ConsentStatus, LedgerEntry, NewEvent
+from subscribers.ledger.events import EVERY_TOPIC, BrokenLink, ConsentStatus, LedgerEntry, NewEvent
 from subscribers.models import (
     Consent,
     ConsentEvent,
@@ -79,6 +79,13 @@ def agreed_wording(
         .limit(1)
         .scalar_subquery()
     )
+
+
+def leavings(topic: str) -> Subquery:
+    """The entries by which people left `topic`: the columns id, subscriber_id, recorded_at and channel."""
+    kinds = (ConsentKind.WITHDRAWN, ConsentKind.OBJECTED, ConsentKind.ERASED)
+    columns = (EVENT.c.id, EVENT.c.subscriber_id, EVENT.c.recorded_at, EVENT.c.channel)
+    return select(*columns).where(EVENT.c.kind.in_(kinds), EVENT.c.topic.in_((topic, EVERY_TOPIC))).subquery()
 
 
 def languages_of_wordings(connection: Connection, topic: str) -> dict[str, str]:

@@ -16,6 +16,8 @@ from templates.language.texts import (
     TextSection,
     format_long_date,
     format_moment,
+    format_number,
+    format_share,
     load_texts,
     parse_locale,
 )
@@ -31,6 +33,8 @@ __all__ = [
     "country_name",
     "format_long_date",
     "format_moment",
+    "format_number",
+    "format_share",
     "greet",
     "is_in_eea",
     "load_texts",

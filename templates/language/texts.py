@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal, format_percent
 
 from mailer.errors import InvalidInput, TemplateError
 
@@ -96,3 +97,15 @@ def format_moment(moment: datetime, locale: Locale, zone: ZoneInfo) -> str:
     """The day and the minute in `zone`, in this language: ``1 november 2026 09:05``."""
     wanted = load_texts(locale)["format"]["dates"]
     return format_datetime(moment, "d MMMM y HH:mm", tzinfo=zone, locale=wanted)
+
+
+def format_number(number: int, locale: Locale) -> str:
+    """The number with the marks of this language: ``1,204`` or ``1.204``."""
+    return format_decimal(number, locale=load_texts(locale)["format"]["dates"])
+
+
+def format_share(share: float, locale: Locale) -> str:
+    """The share as a percentage with the marks of this language: ``98.7%`` or ``98,7%``. What is not quite all is not 100%."""
+    shown = min(share, 0.999) if share < 1 else share
+    form = "0.00%" if 0 < shown < 0.01 else "0.#%"
+    return format_percent(shown, form, locale=load_texts(locale)["format"]["dates"])
