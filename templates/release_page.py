@@ -159,7 +159,7 @@ class ReleasePages:
     def note(self, article: Article, around: Around) -> ReleasePage:
         """The page of one release note."""
         sections = [
-            Section(one.title, one.subheadings, Markup(one.html))  # noqa: S704 - write_html_body escapes
+            replace(one, html=Markup(one.html))  # noqa: S704 - write_html_body escapes
             for one in article.sections
         ]
         return self._page(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,10 +16,13 @@ from templates.design import design_values
 from templates.environment import render_template
 from templates.language import Register, format_long_date, load_texts
 from templates.markdown import (
+    LINE_CHARACTERS,
     Document,
     HtmlBody,
-    Section,
+    divide,
+    escape_with_breaks,
     extract_preheader,
+    group_short,
     parse_notes,
     take_hero,
     write_html_body,
@@ -74,7 +78,9 @@ def render(
     html = _render_html(look, values, body, images, templates_dir, highlight=True)
     if len(html.encode()) > GMAIL_CLIP_BYTES and body.has_code():
         html = _render_html(look, values, body, images, templates_dir, highlight=False)
-    text = render_template(TEXT_TEMPLATE, values | {"body": write_text(body)}, templates_dir=templates_dir)
+    lead, rest = (write_text(part) for part in divide(body))
+    written = {"lead": lead, "rest": rest, "body": "\n\n".join(filter(None, (lead, rest)))}
+    text = render_template(TEXT_TEMPLATE, values | written, templates_dir=templates_dir)
     return RenderedNotes(
         subject=notes.title,
         preheader=preheader,
@@ -107,8 +113,26 @@ def _render_html(
 
 def _as_markup(body: HtmlBody) -> dict[str, Any]:
     """The body as markup that templates do not escape again: `write_html_body` escapes."""
-    sections = [Section(one.title, one.subheadings, Markup(one.html)) for one in body.sections]  # noqa: S704
-    return {"lead": Markup(body.lead), "sections": sections, "html": Markup(body.whole())}  # noqa: S704
+    sections = [
+        replace(
+            one,
+            title=_with_breaks(one.title),
+            highlights=tuple(map(_with_breaks, one.highlights)),
+            html=Markup(one.html),  # noqa: S704
+        )
+        for one in body.sections
+    ]
+    return {
+        "lead": Markup(body.lead),  # noqa: S704
+        "sections": sections,
+        "cards": group_short(sections),
+        "html": Markup(body.whole()),  # noqa: S704
+    }
+
+
+def _with_breaks(words: str) -> Markup:
+    """Words with places to break those that are too long for a phone."""
+    return Markup(escape_with_breaks(words, LINE_CHARACTERS))  # noqa: S704 - it escapes
 
 
 def _collect_images(html: str, brand: Brand, images: list[InlineImage]) -> tuple[InlineImage, ...]:

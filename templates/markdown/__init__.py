@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from templates.markdown.budget import refuse_costly
 from templates.markdown.hero import Hero, take_hero
-from templates.markdown.html_part import (
-    CHANGE_KINDS,
-    HtmlBody,
-    Section,
-    classify_heading,
-    plain_words,
-    write_html,
-    write_html_body,
-)
+from templates.markdown.html_part import HtmlBody, write_html, write_html_body
 from templates.markdown.image_size import read_image_width
+from templates.markdown.line_breaks import LINE_CHARACTERS, escape_with_breaks
 from templates.markdown.parse import (
     MAX_BODY_CHARACTERS,
     SLOT_PREFIX,
@@ -25,11 +18,20 @@ from templates.markdown.parse import (
 )
 from templates.markdown.preheader import extract_preheader
 from templates.markdown.references import Repository, find_repository
+from templates.markdown.sections import (
+    CHANGE_KINDS,
+    Section,
+    classify_heading,
+    divide,
+    group_short,
+    plain_words,
+)
 from templates.markdown.shortcodes import SHORTCODE, expand_shortcodes
 from templates.markdown.text_part import write_text
 
 __all__ = [
     "CHANGE_KINDS",
+    "LINE_CHARACTERS",
     "MAX_BODY_CHARACTERS",
     "SHORTCODE",
     "SLOT_PREFIX",
@@ -41,9 +43,12 @@ __all__ = [
     "Section",
     "classify_heading",
     "create_parser",
+    "divide",
+    "escape_with_breaks",
     "expand_shortcodes",
     "extract_preheader",
     "find_repository",
+    "group_short",
     "parse_notes",
     "plain_words",
     "read_image_width",

@@ -9,9 +9,9 @@ from urllib.parse import unquote, urlsplit
 from markdown_it.token import Token
 
 from mailer.message import InlineImage
-from templates.markdown.html_part import plain_words
 from templates.markdown.image_size import read_image_width
 from templates.markdown.parse import Document
+from templates.markdown.sections import plain_words
 
 _MIN_PIXELS = 480  # a narrower picture would be enlarged
 

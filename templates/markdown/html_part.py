@@ -20,41 +20,19 @@ from templates.language import load_texts
 from templates.markdown.buttons import is_button_alone
 from templates.markdown.highlight import write_code
 from templates.markdown.image_size import read_image_width
-from templates.markdown.line_breaks import escape_with_breaks
-from templates.markdown.parse import SLOT_PREFIX, TOP_HEADING, Document, create_parser, slot_prefix_error
+from templates.markdown.line_breaks import LINE_CHARACTERS, escape_with_breaks
+from templates.markdown.parse import SLOT_PREFIX, Document, create_parser, slot_prefix_error
+from templates.markdown.sections import Section, begins_section, classify_heading, read_section
 from templates.markdown.table_form import TableForm, TableShape, is_figure, measure_table, read_alignment
-
-# The kinds of change in Keep a Changelog 1.1.0, with the headings that teams write for them.
-# mail/prose.css.j2 has a colour for each.
-_CHANGE_KINDS = {
-    "added": r"added|new( features?)?|features?( (&|and) improvements)?|toegevoegd|nieuw",
-    "changed": r"changed|changes?|improve(d|ments?)|enhancements?|performance( improvements)?|refactor(ing)?|gewijzigd|veranderd|verbeterd|verbeteringen",
-    "deprecated": r"deprecated|deprecations?|verouderd|vervalt",
-    "removed": r"removed|removals?|deprecations? and removals?|verwijderd|vervallen",
-    "fixed": r"fixed|(bug ?)?fix(es)?|opgelost|hersteld|gerepareerd",
-    "security": r"security( fixes)?|veiligheid|beveiliging",
-    "breaking": r"(highlights of )?breaking( changes?)?|backwards?[- ]incompatible( changes?)?|let op",
-}
-CHANGE_KINDS = frozenset(_CHANGE_KINDS)
 
 _COLUMN_PIXELS = 520  # the width between the margins; Outlook ignores max-width
 _ICON_PIXELS = 48  # a narrower image stands in its line of text
 _PHONE_PIXELS = (
     200  # a wider image takes its width from the column: where it is not shown, its box would widen the mail
 )
-# Characters after which a word may be broken: more do not fit a phone of 320 pixels.
-_LINE_CHARACTERS, _HEADING_CHARACTERS = 22, 16
+_HEADING_CHARACTERS = 16  # of a word in a heading, as LINE_CHARACTERS
 _WHOLE_CHARACTERS = 14  # of code that stays on one line
 _ALERT_SIGNS = {"note": "i", "tip": "✓", "important": "!", "warning": "!", "caution": "×"}
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the body that begins with a heading of the second level. `subheadings` are those of the third."""
-
-    title: str
-    subheadings: tuple[str, ...]
-    html: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,42 +76,18 @@ def write_html_body(
         "texts": load_texts(document.notes.locale)["mail"],
         "highlight": highlight,
         "anchor": anchor,
-        "longest": [_LINE_CHARACTERS],
+        "longest": [LINE_CHARACTERS],
     }
     tokens = document.tokens
-    starts = [index for index, token in enumerate(tokens) if _begins_section(token)]
+    starts = [index for index, token in enumerate(tokens) if begins_section(token)]
     parts = [
         (tokens[start:end], _Writer(markdown).render(tokens[start:end], markdown.options, environment))
         for start, end in pairwise([0, *starts, len(tokens)])
     ]
-    body = HtmlBody(parts[0][1], tuple(_section(part, html) for part, html in parts[1:]))
+    body = HtmlBody(parts[0][1], tuple(read_section(part, html) for part, html in parts[1:]))
     if SLOT_PREFIX in body.whole():
         raise slot_prefix_error(document.notes.origin)
     return body
-
-
-def _begins_section(token: Token) -> bool:
-    return token.type == "heading_open" and token.level == 0 and token.tag == f"h{TOP_HEADING}"
-
-
-def _section(tokens: Sequence[Token], html: str) -> Section:
-    headings = [
-        (token.tag, plain_words(inline)) for token, inline in pairwise(tokens) if token.type == "heading_open"
-    ]
-    below = tuple(words for tag, words in headings if tag == f"h{TOP_HEADING + 1}")
-    return Section(headings[0][1], below, html)
-
-
-def plain_words(inline: Token) -> str:
-    """The words of a paragraph, heading or cell, without markup."""
-    words = "".join(child.content if child.nesting == 0 else "" for child in inline.children or ())
-    return " ".join(words.split())
-
-
-def classify_heading(heading: str) -> str | None:
-    """The kind of change that a heading names, or None. Emoji and punctuation are ignored."""
-    words = re.sub(r"^\W+|\W+$", "", heading).casefold()
-    return next((kind for kind, pattern in _CHANGE_KINDS.items() if re.fullmatch(pattern, words)), None)
 
 
 class _Writer(RendererHTML):
@@ -143,7 +97,7 @@ class _Writer(RendererHTML):
         env["longest"].append(_HEADING_CHARACTERS)
         kind = classify_heading(tokens[idx + 1].content)
         attributes: dict[str, str | int | float] = {}
-        if env["anchor"] and _begins_section(tokens[idx]):
+        if env["anchor"] and begins_section(tokens[idx]):
             env["sections"] = env.get("sections", 0) + 1
             attributes["id"] = f"{env['anchor']}{env['sections']}"
         opening = self.renderToken([Token("", tokens[idx].tag, 1, attrs=attributes)], 0, options, env)
@@ -225,7 +179,7 @@ class _Writer(RendererHTML):
         opening = self.th_open(tokens, idx, options, env)
         if shape.form is TableForm.PLAIN or not label or not tokens[idx + 1].content.strip():
             return opening
-        return f'{opening}<span class="label">{escape_with_breaks(label, _LINE_CHARACTERS)} </span>'
+        return f'{opening}<span class="label">{escape_with_breaks(label, LINE_CHARACTERS)} </span>'
 
     def footnote_ref(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
         return f"<sup>{tokens[idx].meta['id'] + 1}</sup>"

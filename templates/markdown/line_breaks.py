@@ -5,6 +5,7 @@ from __future__ import annotations
 from markdown_it.common.utils import escapeHtml
 
 BREAK = "<wbr/>"
+LINE_CHARACTERS = 22  # of a word without a place to break: more do not fit a phone of 320 pixels
 _AFTER = frozenset("/._-=&?,;:@\\)]}|+")
 _LAST_SIMPLE_LETTER = 0x0530  # after Latin, Greek and Cyrillic come scripts whose letters join
 

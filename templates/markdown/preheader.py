@@ -12,8 +12,8 @@ from babel.dates import get_month_names
 from markdown_it.token import Token
 
 from templates.language import LOCALES
-from templates.markdown.html_part import classify_heading
 from templates.markdown.parse import Document
+from templates.markdown.sections import classify_heading
 
 _HOLDERS = frozenset({"paragraph_open", "td_open"})
 # Commits, ranges, versions, issue numbers, mentions: they say nothing to a reader.

@@ -48,10 +48,11 @@ def mail(body: str, brand: Brand = BRAND, **changes: Any) -> RenderedNotes:
 
 
 def prose(rendered: RenderedNotes) -> Tag:
-    """The element of the HTML that holds the body."""
-    cell = BeautifulSoup(rendered.html, "html.parser").select_one(".prose > div")
-    assert cell is not None
-    return cell
+    """The element of the HTML that holds the body, with all sections in it."""
+    first, *others = BeautifulSoup(rendered.html, "html.parser").select(".prose > div")
+    for cell in others:
+        first.extend(list(cell.contents))
+    return first
 
 
 def words(source: str) -> Counter[str]:
