@@ -62,6 +62,24 @@ PARTS = (
         {"MAILER_TESTS_ONE_CLICKS": "5000"},
     ),
     Part(
+        "changes",
+        "`mailer serve` and `mailer worker` are killed 200 times: no change is lost, none is out of order",
+        ["tests/acceptance/test_kills.py"],
+        {"MAILER_TESTS_SERVE_KILLS": "200"},
+    ),
+    Part(
+        "interleaving",
+        "100,000 random requests through every door by several processes: nobody is mailed after leaving",
+        ["tests/interleaving"],
+        {"MAILER_TESTS_INTERLEAVINGS": "100000"},
+    ),
+    Part(
+        "enumeration",
+        "2,000 requests each for known, unknown and suppressed addresses: same bytes, and times not told apart",
+        ["tests/integration/subscribers/test_enumeration.py"],
+        {"MAILER_TESTS_ENUMERATION": "2000"},
+    ),
+    Part(
         "relays",
         "9,000 mails through Postfix, Exim and OpenSMTPD each way, written to docs/relays.md; needs root and `make relays`",
         ["tests/acceptance/test_real_relays.py"],

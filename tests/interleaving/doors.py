@@ -27,6 +27,31 @@ from tests.interleaving.sending import Campaigns
 from tests.support.api import TEXT, grant
 from web import create_app
 
+DOORS = {
+    "grant_by_api": 8,
+    "grant_by_batch": 2,
+    "grant_by_command": 3,
+    "import_rows": 3,
+    "sync": 2,
+    "sign_up": 3,
+    "turn_on": 3,
+    "confirm": 7,
+    "one_click": 10,
+    "withdraw_on_page": 6,
+    "undo": 3,
+    "turn_off": 2,
+    "withdraw_all": 1,
+    "withdraw_by_api": 6,
+    "withdraw_by_command": 4,
+    "suppress": 1,
+    "erase_by_api": 2,
+    "erase_by_command": 1,
+    "send": 0.5,
+    "pass_gate": 4,
+    "read_feed": 3,
+}
+"""The requests, and how often each is made in proportion to the others."""
+
 UNDO = re.compile(r'name="undo" value="([^"]+)"')
 
 
@@ -53,32 +78,10 @@ class Doors:
         self._reading = asyncio.Lock()
         self._to_undo: list[tuple[Pair, str, str]] = []
 
-    @property
-    def requests(self) -> dict[Request, int]:
-        """The requests, and how often each is made in proportion to the others."""
-        return {
-            self.grant_by_api: 8,
-            self.grant_by_batch: 4,
-            self.grant_by_command: 3,
-            self._lists.import_rows: 3,
-            self._lists.sync: 2,
-            self.sign_up: 4,
-            self.turn_on: 4,
-            self.confirm: 8,
-            self.one_click: 10,
-            self.withdraw_on_page: 6,
-            self.undo: 3,
-            self.turn_off: 4,
-            self.withdraw_all: 2,
-            self.withdraw_by_api: 6,
-            self.withdraw_by_command: 4,
-            self.suppress: 1,
-            self.erase_by_api: 2,
-            self.erase_by_command: 1,
-            self.send: 1,
-            self.pass_gate: 4,
-            self.read_feed: 3,
-        }
+    def choose(self) -> tuple[str, Request]:
+        """The name of a random request, and the request."""
+        [name] = self.rng.choices(list(DOORS), list(DOORS.values()))
+        return name, getattr(self, name)
 
     # -- consents ------------------------------------------------------------------------------------------------
 
@@ -218,6 +221,12 @@ class Doors:
         return Done(Kind.TAKE_AWAY, _of_every_topic(address))
 
     # -- mails and the feed --------------------------------------------------------------------------------------
+
+    async def import_rows(self) -> Done:
+        return await self._lists.import_rows()
+
+    async def sync(self) -> Done:
+        return await self._lists.sync()
 
     async def send(self) -> Done:
         await self._campaigns.send()

@@ -50,7 +50,6 @@ class Work(NamedTuple):
     url: str
     folder: Path
     token: str
-    seed: int
     name: str
     requests: int
 
@@ -63,7 +62,7 @@ def run(database: Database, folder: Path, seed: int, requests: int) -> Record:
     each = requests // (PROCESSES * ACTORS)
     context = get_context("fork")
     queue = context.SimpleQueue()
-    works = [Work(url, folder, token, seed, f"p{number}", each) for number in range(PROCESSES)]
+    works = [Work(url, folder, token, f"s{seed}p{number}", each) for number in range(PROCESSES)]
     processes = [context.Process(target=_work, args=(work, queue)) for work in works]
     for process in processes:
         process.start()
@@ -104,7 +103,7 @@ def _work(work: Work, queue: object) -> None:
 
 
 async def _use_doors(work: Work) -> tuple[list[Act], list[Told]]:
-    rng = Random(f"{work.seed} {work.name}")
+    rng = Random(work.name)
     acts: list[Act] = []
     async with FaultyRelay(pipelining=True) as relay:
         relay.slowness = SLOWNESS
@@ -126,16 +125,15 @@ async def _use_doors(work: Work) -> tuple[list[Act], list[Told]]:
 
 
 async def _act(doors: Doors, name: str, requests: int, acts: list[Act]) -> None:
-    choices, weights = zip(*doors.requests.items(), strict=True)
     for _ in range(requests):
-        [request] = doors.rng.choices(choices, weights)
+        door, request = doors.choose()
         began = now()
         try:
             done = await request()
         except Exception as error:  # noqa: BLE001 - whatever a door raises breaks the promise
             done = Done(Kind.OTHER, failure="".join(traceback.format_exception(error)))
         kind, pairs, granted, failure = done
-        acts.append(Act(name, request.__name__, kind, tuple(pairs), began, now(), tuple(granted), failure))
+        acts.append(Act(name, door, kind, tuple(pairs), began, now(), tuple(granted), failure))
 
 
 def _read_outcome(database: Database, record: Record) -> None:

@@ -144,12 +144,13 @@ class Record:
 
 
 NOTE_ATTEMPTS = """
-    CREATE TABLE noted_attempt (at timestamptz, campaign_id bigint, subscriber_id bigint, address text, entry_id bigint);
-    CREATE FUNCTION note_attempt() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+    CREATE TABLE IF NOT EXISTS noted_attempt (at timestamptz, campaign_id bigint, subscriber_id bigint, address text, entry_id bigint);
+    TRUNCATE noted_attempt;
+    CREATE OR REPLACE FUNCTION note_attempt() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
         INSERT INTO noted_attempt SELECT clock_timestamp(), NEW.campaign_id, NEW.subscriber_id, email_normalised,
             NEW.ledger_entry FROM subscriber WHERE id = NEW.subscriber_id;
         RETURN NEW; END';
-    CREATE TRIGGER note_attempt BEFORE UPDATE OF state ON delivery
+    CREATE OR REPLACE TRIGGER note_attempt BEFORE UPDATE OF state ON delivery
         FOR EACH ROW WHEN (NEW.state = 'attempting') EXECUTE FUNCTION note_attempt();
 """
 """Note attempts where no erasure forgets them: after the gate has read the consents, and while it holds them."""

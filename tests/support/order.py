@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 # Tests that start processes and wait for them. If they came last, one process would still run them when the others are done.
-SLOW = ("acceptance", "simulation", "corpus")
+SLOW = ("acceptance", "interleaving", "simulation", "corpus")
 
 
 def dealt(tests: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
