@@ -74,25 +74,15 @@ def fill(database: Database, entries: int) -> None:
             address = normalise(f"person{number}@example.com")
             hashed, nonce = hasher.newest(address.key), ledger.fresh_nonce()
             rows.append(
-                {
-                    "id": number,
-                    "salutation": "",
-                    "first_name": "",
-                    "surname": "",
-                    "email": address.spelling,
-                    "email_normalised": address.key,
-                    "address_hash": hashed.hash,
-                    "key_id": hashed.key_id,
-                    "nonce": nonce,
-                    "created_at": now,
-                }
+                (number, "", "", "", address.spelling, address.key, hashed.hash, hashed.key_id, nonce, now)
             )
             subject = ledger.commit_to_subject(nonce, address.key)
             events.append(
                 NewEvent(number, TOPIC, ConsentKind.GRANTED, now, Channel.IMPORT, wording, subject=subject)
             )
         with database.write() as connection:
-            insert(connection, table(Subscriber), rows)
+            people = table(Subscriber)
+            insert(connection, people, tuple(people.columns.keys()), rows)
             ledger.append(connection, events, now, new_people=numbers)
 
 

@@ -129,25 +129,26 @@ def add(connection: Connection, new_people: Sequence[NewPerson], now: datetime) 
     nonces = fresh_nonces(len(new_people))
     numbers = reserve_ids(connection, SUBSCRIBER, len(new_people))
     rows = [
-        {
-            "id": number,
-            "salutation": each.names.salutation,
-            "first_name": each.names.first_name,
-            "surname": each.names.surname,
-            "email": each.address.spelling,
-            "email_normalised": each.address.key,
-            "address_hash": each.hashed.hash,
-            "key_id": each.hashed.key_id,
-            "nonce": nonce,
-            "created_at": now,
-        }
+        (number, *each.names, *each.address, *each.hashed, nonce, now)
         for number, nonce, each in zip(numbers, nonces, new_people, strict=True)
     ]
-    bulk.insert(connection, SUBSCRIBER, rows)
+    bulk.insert(connection, SUBSCRIBER, _COLUMNS, rows)
     return {
         each.address.key: OnFile(number, commit_to_subject(nonce, each.address.key))
         for number, nonce, each in zip(numbers, nonces, new_people, strict=True)
     }
+
+
+_COLUMNS = (
+    "id",
+    *Names._fields,
+    "email",
+    "email_normalised",
+    "address_hash",
+    "key_id",
+    "nonce",
+    "created_at",
+)
 
 
 def change_names(connection: Connection, names: Mapping[int, Names]) -> None:

@@ -5,11 +5,10 @@ SQLAlchemy's executemany processes every value of every row, which would take mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from itertools import chain
-from operator import itemgetter
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Table, text
@@ -19,22 +18,20 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 from mailer.database.dialect import is_postgresql
 from mailer.database.prepared import driver_cursor
 
-Row: TypeAlias = Mapping[str, Any]
-_Cells: TypeAlias = Sequence[Any]
+Row: TypeAlias = Sequence[Any]
 
 # Rows to a statement on SQLite, which takes 32,766 values at most.
 AT_ONCE = 500
 
 
-def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert `rows`. Each has a value for every column, by name; enums have their values."""
+def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+    """Insert `rows`. Each has the values of `columns`, in their order; enums have their values."""
     if not rows:
         return
-    cells = list(map(itemgetter(*table.columns.keys()), rows))
     if is_postgresql(connection):
-        _copy(connection, table, cells)
+        _copy(connection, table, columns, rows)
     else:
-        _insert(connection, table, cells)
+        _insert(connection, table, columns, rows)
 
 
 def reserve_ids(connection: Connection, table: Table, count: int) -> Sequence[int]:
@@ -48,34 +45,37 @@ def reserve_ids(connection: Connection, table: Table, count: int) -> Sequence[in
     return range(last + 1, last + 1 + count)
 
 
-def _insert(connection: Connection, table: Table, rows: Sequence[_Cells]) -> None:
+def _insert(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
     whole = len(rows) - len(rows) % AT_ONCE
     with driver_cursor(connection) as cursor:
         for start in range(0, whole, AT_ONCE):
-            cursor.execute(_statement(table, AT_ONCE), _values(table, rows[start : start + AT_ONCE]))
+            values = _values(table, columns, rows[start : start + AT_ONCE])
+            cursor.execute(_statement(table, columns, AT_ONCE), values)
         if rest := rows[whole:]:
-            cells = iter(_values(table, rest))
-            cursor.executemany(_statement(table, 1), zip(*[cells] * len(table.columns), strict=True))
+            values_of_rest = iter(_values(table, columns, rest))
+            cursor.executemany(
+                _statement(table, columns, 1), zip(*[values_of_rest] * len(columns), strict=True)
+            )
 
 
 @cache
-def _statement(table: Table, rows: int) -> str:
-    row = f"({', '.join('?' for _ in table.columns)})"
-    return f"INSERT INTO {table.name} ({_columns(table)}) VALUES {', '.join([row] * rows)}"
+def _statement(table: Table, columns: tuple[str, ...], rows: int) -> str:
+    row = f"({', '.join('?' for _ in columns)})"
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
 
 
-def _values(table: Table, rows: Sequence[_Cells]) -> list[Any]:
+def _values(table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> list[Any]:
     """The values of all rows in one list, in SQLite's form."""
     values: list[Any] = list(chain.from_iterable(rows))
-    width = len(table.columns)
-    for index in _instants(table):
+    width = len(columns)
+    for index in _instants(table, columns):
         values[index::width] = map(_as_text, values[index::width])
     return values
 
 
 @cache
-def _instants(table: Table) -> Sequence[int]:
-    return [index for index, column in enumerate(table.columns) if isinstance(column.type, UTCDateTime)]
+def _instants(table: Table, columns: tuple[str, ...]) -> Sequence[int]:
+    return [index for index, name in enumerate(columns) if isinstance(table.c[name].type, UTCDateTime)]
 
 
 # Rows that are recorded together have the same instant, so few are new.
@@ -85,8 +85,8 @@ def _as_text(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(" ", "microseconds").removesuffix("+00:00")
 
 
-def _copy(connection: Connection, table: Table, rows: Iterable[_Cells]) -> None:
-    statement = f"COPY {table.name} ({_columns(table)}) FROM STDIN"
+def _copy(connection: Connection, table: Table, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
+    statement = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN"
     driver = connection.dialect.loaded_dbapi
     try:
         with connection.connection.cursor().copy(statement) as copy:
@@ -94,7 +94,3 @@ def _copy(connection: Connection, table: Table, rows: Iterable[_Cells]) -> None:
                 copy.write_row(row)
     except driver.Error as error:
         raise DBAPIError.instance(statement, None, error, driver.Error) from None
-
-
-def _columns(table: Table) -> str:
-    return ", ".join(column.name for column in table.columns)

@@ -114,17 +114,11 @@ def remember(
         return
     _FORGET.run(connection, {"keys": [fingerprint.key_hash for fingerprint, *_ in answers]})
     rows = [
-        {
-            "key_hash": fingerprint.key_hash,
-            "body_hash": fingerprint.body_hash,
-            "status": status,
-            "answer": json.dumps(values, ensure_ascii=False),
-            "subscriber_id": subscriber_id,
-            "answered_at": now,
-        }
+        (*fingerprint, status, json.dumps(values, ensure_ascii=False), subscriber_id, now)
         for fingerprint, status, values, subscriber_id in answers
     ]
-    insert(connection, REQUEST, rows)
+    columns = ("key_hash", "body_hash", "status", "answer", "subscriber_id", "answered_at")
+    insert(connection, REQUEST, columns, rows)
 
 
 def old_answers(now: datetime) -> ExpiredRows:

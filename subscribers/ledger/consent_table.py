@@ -26,17 +26,11 @@ def apply_entry(statuses: Statuses, line: LedgerEntry) -> None:
 def store_statuses(connection: Connection, before: Statuses, after: Statuses) -> None:
     """Bring the consent table from `before` to `after`; nobody else writes there while the lock is held."""
     new = [
-        {
-            "subscriber_id": subscriber_id,
-            "topic": topic,
-            "state": status.state.value,
-            "since": status.since,
-            "event_id": status.event_id,
-        }
-        for (subscriber_id, topic), status in after.items()
-        if (subscriber_id, topic) not in before
+        (*key, str(status.state), status.since, status.event_id)
+        for key, status in after.items()
+        if key not in before
     ]
-    bulk.insert(connection, CONSENT, new)
+    bulk.insert(connection, CONSENT, ("subscriber_id", "topic", "state", "since", "event_id"), new)
     # In the order in which the gate holds them on PostgreSQL, so that the two never wait for each other.
     changed = [
         (person, topic, now.state, now.since, now.event_id)

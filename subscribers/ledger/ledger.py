@@ -118,6 +118,8 @@ def note_leavers(connection: Connection, events: Sequence[NewEvent]) -> None:
 
 
 def _note_leavers(connection: Connection, events: Sequence[NewEvent], on_file: _PeopleOnFile) -> None:
+    if not on_file:
+        return
     for event in events:
         if event.channel is Channel.RETENTION:
             continue  # the person left long before; a restored database finds that out by itself
@@ -205,7 +207,7 @@ def _write(connection: Connection, end: _End, entries: Sequence[LedgerEntry]) ->
     sign = signer.sign if signer is not None else _not_signed
     if end.frontier is not None:
         store(connection, end.frontier, [bytes.fromhex(entry.hash) for entry in entries], sign)
-    bulk.insert(connection, EVENT, [_row_of(entry) for entry in entries])
+    bulk.insert(connection, EVENT, _COLUMNS, [_row_of(entry) for entry in entries])
     note(connection, Grown(end.last_id + len(entries)))
 
 
@@ -257,19 +259,36 @@ def _subject(person: _PersonOnFile | None) -> str:
     return UNKNOWN_SUBJECT if person is None else commit_to_subject(person.nonce, person.email_normalised)
 
 
+_COLUMNS = (
+    "id",
+    "subscriber_id",
+    "subject",
+    "previous",
+    "topic",
+    "kind",
+    "occurred_at",
+    "recorded_at",
+    "channel",
+    "note",
+    "wording",
+    "hash",
+)
+
+
 def _row_of(entry: LedgerEntry) -> bulk.Row:
+    """The values of `_COLUMNS`."""
     event = entry.event
-    return {
-        "id": entry.id,
-        "subscriber_id": event.subscriber_id,
-        "subject": event.subject,
-        "previous": event.previous,
-        "topic": event.topic,
-        "kind": event.kind.value,
-        "occurred_at": event.occurred_at,
-        "recorded_at": entry.recorded_at,
-        "channel": event.channel.value,
-        "note": event.note,
-        "wording": event.wording,
-        "hash": entry.hash,
-    }
+    return (
+        entry.id,
+        event.subscriber_id,
+        event.subject,
+        event.previous,
+        event.topic,
+        str(event.kind),
+        event.occurred_at,
+        entry.recorded_at,
+        str(event.channel),
+        event.note,
+        event.wording,
+        entry.hash,
+    )

@@ -56,10 +56,10 @@ def store_notes(connection: Connection, notes: Sequence[tuple[str, int | None]])
     salts = fresh_nonces(len(notes))
     commitments = [commit_to_note(salt, text) for salt, (text, _) in zip(salts, notes, strict=True)]
     rows = [
-        {"commitment": commitment, "salt": salt, "text": text, "subscriber_id": subscriber_id}
-        for commitment, salt, (text, subscriber_id) in zip(commitments, salts, notes, strict=True)
+        (commitment, salt, *text_and_person)
+        for commitment, salt, text_and_person in zip(commitments, salts, notes, strict=True)
     ]
-    bulk.insert(connection, NOTE, rows)
+    bulk.insert(connection, NOTE, ("commitment", "salt", "text", "subscriber_id"), rows)
     return commitments
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from mailer.database import Prepared, bulk, table
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
-from subscribers.ledger.tree import TILE_WIDTH, Frontier, Tree, root_of, split
+from subscribers.ledger.tree import TILE_WIDTH, Frontier, Tree, split, tile_root
 from subscribers.models import ConsentEvent, LedgerCheckpoint, LedgerTile
 
 CHECKPOINT = table(LedgerCheckpoint)
@@ -57,7 +57,7 @@ def store(
 
     Where `sign` gives nothing, the checkpoint that was signed before stays.
     """
-    after = before.extended(hashes)
+    after = before.extended_by_tiles(hashes)
     _store_full_tiles(connection, before.size, hashes)
     root = after.root
     values = {
@@ -131,12 +131,10 @@ def _store_full_tiles(connection: Connection, size: int, hashes: Sequence[bytes]
         earlier = _partial_tile(connection, level, first, size % TILE_WIDTH)
         whole = earlier + added
         count = len(whole) // TILE_WIDTH
-        full = [whole[n * TILE_WIDTH : (n + 1) * TILE_WIDTH] for n in range(count)]
-        rows = [
-            {"level": level, "number": first + n, "hashes": b"".join(tile)} for n, tile in enumerate(full)
-        ]
-        bulk.insert(connection, TILE, rows)
-        level, size, added = level + 1, first, [root_of(tile) for tile in full]
+        full = [tuple(whole[n * TILE_WIDTH : (n + 1) * TILE_WIDTH]) for n in range(count)]
+        rows = [(level, first + n, b"".join(tile)) for n, tile in enumerate(full)]
+        bulk.insert(connection, TILE, ("level", "number", "hashes"), rows)
+        level, size, added = level + 1, first, list(map(tile_root, full))
 
 
 def _partial_tile(connection: Connection, level: int, number: int, count: int) -> list[bytes]:
@@ -149,4 +147,4 @@ def _partial_tile(connection: Connection, level: int, number: int, count: int) -
         .where(TILE.c.level == level - 1, TILE.c.number >= start, TILE.c.number < start + count)
         .order_by(TILE.c.number)
     )
-    return [root_of(split(encoded)) for encoded in connection.execute(below).scalars()]
+    return [tile_root(split(encoded)) for encoded in connection.execute(below).scalars()]

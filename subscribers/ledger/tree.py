@@ -57,6 +57,17 @@ class Frontier(NamedTuple):
             size += 1
         return Frontier(size, tuple(roots))
 
+    def extended_by_tiles(self, leaves: Sequence[bytes]) -> Frontier:
+        """The same, where the roots of the full tiles among these hashes are wanted as well (`tile_root`)."""
+        start = min(-self.size % TILE_WIDTH, len(leaves))
+        end = len(leaves) - (len(leaves) - start) % TILE_WIDTH
+        frontier = self.extended(leaves[:start])
+        if start < end:
+            tiles = (tuple(leaves[at : at + TILE_WIDTH]) for at in range(start, end, TILE_WIDTH))
+            above = Frontier(frontier.size >> TILE_BITS, frontier.roots).extended(map(tile_root, tiles))
+            frontier = Frontier(above.size << TILE_BITS, above.roots)
+        return frontier.extended(leaves[end:])
+
     def encode(self) -> bytes:
         """The roots, one after the other."""
         return b"".join(self.roots)
@@ -83,7 +94,7 @@ def root_of(hashes: Sequence[bytes]) -> bytes:
 
 
 @lru_cache(maxsize=300)
-def _tile_root(hashes: tuple[bytes, ...]) -> bytes:
+def tile_root(hashes: tuple[bytes, ...]) -> bytes:
     """The root over a full tile; a process asks for the same ones again and again."""
     return root_of(hashes)
 
@@ -142,7 +153,7 @@ class Tree:
             index, offset = divmod(start >> shift, TILE_WIDTH)
             if tile := self._tile(level, index):
                 hashes = tile[offset : offset + (width >> shift)]
-                return _tile_root(tuple(hashes)) if len(hashes) == TILE_WIDTH else root_of(hashes)
+                return tile_root(tuple(hashes)) if len(hashes) == TILE_WIDTH else root_of(hashes)
         if width < TILE_WIDTH:
             return root_of(self._leaves(start, end))
         middle = start + _largest_power_below(width)

@@ -34,7 +34,7 @@ from subscribers.ledger.reading import (
 )
 from subscribers.ledger.suppressions import check_suppressions
 from subscribers.ledger.tiles import TILE, read_stored
-from subscribers.ledger.tree import EMPTY, HASH_BYTES, TILE_WIDTH, Frontier, root_of
+from subscribers.ledger.tree import EMPTY, HASH_BYTES, TILE_WIDTH, Frontier, tile_root
 from subscribers.ledger.walk import check_wordings, hashes_of_entries
 
 Placed: TypeAlias = tuple[int, dict[str, ConsentStatus]]
@@ -75,7 +75,7 @@ def verify(
         for hashes in walk:
             tiles.add(hashes)
             if found:
-                frontier = frontier.extended(hashes)
+                frontier = frontier.extended_by_tiles(hashes)
                 continue
             for one in hashes:
                 frontier = frontier.extended((one,))
@@ -110,7 +110,7 @@ class _TileCheck:
             waiting.append(one)
             if len(waiting) == TILE_WIDTH:
                 self._compare(level, waiting)
-                self.add((root_of(waiting),), level + 1)
+                self.add((tile_root(tuple(waiting)),), level + 1)
                 waiting.clear()
 
     def check_number(self) -> None:

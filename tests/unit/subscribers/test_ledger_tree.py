@@ -87,6 +87,14 @@ def test_a_frontier_extended_in_two_steps_is_that_of_one(data: list[bytes], draw
     assert tree_of(leaves).root(at) == first.root
 
 
+@pytest.mark.parametrize("before", [0, 1, 255, 256, 300, 511])
+@pytest.mark.parametrize("added", [0, 1, 212, 255, 256, 257, 512, 1100])
+def test_a_frontier_extended_by_tiles_is_that_extended_by_entries(before: int, added: int) -> None:
+    leaves = [leaf_hash(b"%d" % number) for number in range(before + added)]
+    first = EMPTY.extended(leaves[:before])
+    assert first.extended_by_tiles(leaves[before:]) == first.extended(leaves[before:])
+
+
 @given(st.lists(st.binary(max_size=4), min_size=1, max_size=40), st.data())
 def test_no_altered_proof_is_accepted(data: list[bytes], draw: st.DataObject) -> None:
     leaves = [leaf_hash(entry) for entry in data]
