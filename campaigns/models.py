@@ -71,7 +71,20 @@ class CampaignRow(SQLModel, table=True):
     """
 
     __tablename__ = "campaign"
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__ = (
+        # It has all that lists of published campaigns read: a row with its contents is many pages long.
+        Index(
+            "ix_campaign_published",
+            "topic",
+            "state",
+            "started_at",
+            "finished_at",
+            "frozen_at",
+            "content_hash",
+            "slug",
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
     slug: str = Field(sa_column=Column(String(100), nullable=False, unique=True))

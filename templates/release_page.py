@@ -32,6 +32,7 @@ _ENCLOSED = re.compile(r'(?<=src=")cid:([^"]+)(?=")')
 _PICTURE_STYLE = re.compile(r' style="width: 100%; max-width: \d+px"')
 _LABEL = re.compile(r'<span class="label">(?:(?!</span>).)*</span>')
 _ENDINGS = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif"}
+IMAGE_NAME = re.compile(r"[0-9a-f]{32}\.(?:png|jpg|gif)")  # as `image_name` writes it
 
 
 class Link(NamedTuple):

@@ -22,6 +22,7 @@ from subscribers.topic import title_of
 from templates.brand import Brand
 from templates.language import LOCALES, Locale, load_texts
 from templates.release_page import (
+    IMAGE_NAME,
     Around,
     Article,
     Link,
@@ -66,6 +67,8 @@ class Archive:
 
     def image(self, connection: Connection, campaigns: Sequence[Published], name: str) -> InlineImage | None:
         """The picture with this name (`image_name`) in the mails of these campaigns."""
+        if not IMAGE_NAME.fullmatch(name):
+            return None
         content_id = f"{name.partition('.')[0]}@image"
         numbers = [one.campaign_id for one in campaigns]
         found = catalogue.find_image(connection, numbers, content_id)

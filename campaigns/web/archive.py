@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
@@ -137,14 +137,19 @@ class ArchiveEndpoint:
         return preferred_locale(request, self._services.settings.locale)
 
     def _last_modified(self, found: _Answer) -> datetime | None:
-        return found.last_change and max(found.last_change, self._started_at)
+        """Never later than now (RFC 9110, section 8.8.2.1)."""
+        if found.last_change is None:
+            return None
+        return min(max(found.last_change, self._started_at), datetime.now(UTC))
 
     def _viewed(self, connection: Connection, request: Request) -> _Answer:
         """The page that a mail links to."""
         token = request.path_params["token"]
         found, locale = self._find_viewed(connection, token)
-        is_listed = found.topic in self._settings.topics
-        around = self._around(connection, found, locale) if is_listed else Around()
+        around = Around()
+        if found.topic in self._settings.topics:
+            published = self._archive.published.of_topic(connection, found.topic)
+            around = self._around(published, found, locale)
         languages = [
             Link(
                 load_texts(one.locale)["archive"]["language"],
@@ -211,10 +216,12 @@ class ArchiveEndpoint:
 
     def _note(self, connection: Connection, request: Request) -> _Answer:
         topic, locale = self._topic(request), _locale(request.path_params["locale"])
-        found = self._find(connection, topic, request.path_params["slug"])
-        if not found.has(locale):
+        published = self._archive.published.of_topic(connection, topic)
+        slug = request.path_params["slug"]
+        found = next((one for one in published if one.slug == slug and one.has(locale)), None)
+        if found is None:
             raise _not_found()
-        around = self._around(connection, found, locale)
+        around = self._around(published, found, locale)
         page = self._archive.note_page(connection, found, locale, around, self._local.images(topic))
         return self._page(page, locale, is_indexed=self._settings.indexed)
 
@@ -222,21 +229,13 @@ class ArchiveEndpoint:
         published = self._archive.published.of_topic(connection, self._topic(request))
         return _image(self._archive.image(connection, published, request.path_params["name"]))
 
-    def _around(self, connection: Connection, found: Published, locale: Locale) -> Around:
-        others = self._archive.published.of_topic(connection, found.topic)
+    def _around(self, published: Sequence[Published], found: Published, locale: Locale) -> Around:
+        """What the page of one of the published campaigns of a topic links to."""
         return replace(
-            self._archive.around_note(found, locale, self._local, others),
+            self._archive.around_note(found, locale, self._local, published),
             address=self._absolute.note(found.topic, found.slug, locale),
             is_indexed=self._settings.indexed,
         )
-
-    def _find(self, connection: Connection, topic: str, slug: str) -> Published:
-        found = next(
-            (one for one in self._archive.published.of_topic(connection, topic) if one.slug == slug), None
-        )
-        if found is None:
-            raise _not_found()
-        return found
 
     def _topic(self, request: Request) -> str:
         """The topic that the path names. Raises NotFound where it has no archive."""

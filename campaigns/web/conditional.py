@@ -42,7 +42,7 @@ def _is_current(request: Request, tag: str, last_modified: datetime | None) -> b
         return False
     try:
         known_since = parsedate_to_datetime(since)
-    except ValueError:
+    except (ValueError, OverflowError):  # such as a zone that is years away
         return False
     if known_since.tzinfo is None:
         return False

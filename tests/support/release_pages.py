@@ -68,7 +68,7 @@ class Site:
         if self._served is None or self._served[0] is not self.settings:
             pages = Pages(brand_of(self.settings))
             services = PageServices(self.database, pages, key_source(self.settings), self.settings)
-            routes = ArchiveEndpoint(services, datetime.now(UTC)).routes
+            routes = ArchiveEndpoint(services, START).routes
             path = urlsplit(self.settings.public_url).path
             self._served = self.settings, Starlette(routes=[Mount(path, routes=routes)] if path else routes)
         transport = httpx.ASGITransport(self._served[1])

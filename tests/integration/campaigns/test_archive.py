@@ -7,16 +7,19 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from email import message_from_bytes, policy
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import event
 from starlette.routing import Route
 
 from campaigns import catalogue
+from campaigns.archive import PublishedCampaigns, last_change
 from campaigns.lifecycle import Act
 from campaigns.sending import Composer
 from mailer.config import key_source
@@ -78,6 +81,8 @@ async def test_postgresql_shows_the_same(postgresql_database: Database, tmp_path
         "2026-10-02T09:00:00Z",
     ]
     assert (await site.get(f"/archive/{TOPIC}/en/2.3.0")).status_code == 200
+    for odd in ("%00.png", "x.png", f"{'0' * 32}.png", "%ff"):
+        assert (await site.get(f"/archive/{TOPIC}/images/{odd}")).status_code == 404
     await postgresql_database.aclose()
 
 
@@ -289,10 +294,11 @@ async def test_a_date_is_a_validator_where_there_is_no_etag(site: Site) -> None:
         assert (await client.get(path, headers={"If-Modified-Since": moment})).status_code == 304
         both = {"If-Modified-Since": moment, "If-None-Match": '"other"'}
         assert (await client.get(path, headers=both)).status_code == 200
-        for unusable in ("x", "Mon, 99 Foo", "Sun, 01 Nov 2020 09:00:00 GMT"):
+        far = "Sun, 01 Nov 2026 09:00:00 -99999999999999999999"
+        for unusable in ("x", "Mon, 99 Foo", far, "Sun, 01 Nov 2020 09:00:00 GMT"):
             answer = await client.get(path, headers={"If-Modified-Since": unusable})
             assert answer.status_code == 200
-        site.act("2.4.0", Act.CANCEL, datetime.now(UTC) + timedelta(days=1))
+        site.act("2.4.0", Act.CANCEL, START + timedelta(days=1))
         assert (await client.get(path, headers={"If-Modified-Since": moment})).status_code == 200
 
 
@@ -328,3 +334,20 @@ async def test_an_empty_archive_has_a_page_and_valid_feeds(site: Site) -> None:
         f"/archive/{TOPIC}/feed.rss",
     ):
         assert (await site.get(unknown)).status_code == 404
+
+
+def test_a_list_reads_no_contents(site: Site) -> None:
+    """Rows with their contents are long, and anybody may ask for a list."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
+        statements.append((statement, values))
+
+    with site.database.read() as connection:
+        event.listen(connection, "before_cursor_execute", note)
+        PublishedCampaigns(("2.4.0",)).of_topic(connection, TOPIC)
+        last_change(connection, TOPIC)
+        found, dates = list(statements)
+        for statement, values in (found, dates):
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+            assert "COVERING INDEX ix_campaign_published" in str(plan[0])

@@ -118,6 +118,11 @@ def _create_tables() -> None:
         sa.UniqueConstraint("slug", name=op.f("uq_campaign_slug")),
         sqlite_autoincrement=True,
     )
+    op.create_index(
+        "ix_campaign_published",
+        "campaign",
+        ["topic", "state", "started_at", "finished_at", "frozen_at", "content_hash", "slug"],
+    )
     op.create_table(
         "subscriber",
         sa.Column("id", BIG, nullable=False),
