@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from campaigns.commands.notes_options import NotesOptions, is_file, notes_options, open_source
-from campaigns.commands.options import complete_slug, dispatch_of, run
+from campaigns.commands.options import complete_slug_or_file, dispatch_of, run
 from campaigns.notes import render_notes
 from campaigns.sending import sample_of
 from campaigns.source import NotesSource
@@ -25,7 +25,9 @@ from templates.notes import ReleaseNotes, RenderedNotes
 
 
 @click.command()
-@click.argument("slugs", metavar="SLUG|FILE...", nargs=-1, required=True, shell_complete=complete_slug)
+@click.argument(
+    "slugs", metavar="SLUG|FILE...", nargs=-1, required=True, shell_complete=complete_slug_or_file
+)
 @click.option("--links", is_flag=True, help="Try each link: whether its page is there.")
 @click.option("--spam", is_flag=True, help="Ask SpamAssassin, which must be installed.")
 @notes_options

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
 from campaigns import catalogue
 from campaigns.commands.completion import complete_topic, complete_version
+from campaigns.commands.notes_file import TO_WRITE, parse_new_file, write_notes
 from campaigns.commands.notes_options import LocaleChoice, NotesOptions, open_source
+from campaigns.commands.questions import Questions
 from campaigns.commands.review import preview
-from campaigns.notes import Changelog, check_line, read_source_text, render_notes
+from campaigns.notes import Changelog, check_line, cloned_from, read_source_text, render_notes
 from campaigns.source import NotesSource, read_as_changelog
 from campaigns.unannounced import last_announced, offer
 from mailer.commands import CommandContext, json_option
-from mailer.errors import InvalidInput, Refused
+from mailer.errors import InvalidInput
+from mailer.quantity import quantity
 from subscribers.topic import parse_topic
 from templates.language import LOCALES
 from templates.lint import lint as lint_mail
-from templates.notes import ReleaseNotes
+from templates.markdown import Repository
+from templates.notes import ReleaseNotes, RemoteImages
 
-Value = TypeVar("Value")
 _CHANGELOGS = (
     "CHANGELOG.md",
     "CHANGES.md",
@@ -35,45 +36,6 @@ _CHANGELOGS = (
     "CHANGES.rst",
     "NEWS.rst",
 )
-_TO_WRITE = """\
-Say in a sentence or two what this release changes for its readers.
-
-### Added
-
-- **A name for it.** What one can do with it now.
-
-### Fixed
-
-- What went wrong, and does no more.
-"""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Questions:
-    """Asks for values; with `yes` it takes what is proposed."""
-
-    yes: bool
-
-    def ask(self, question: str, proposed: str, check: Callable[[str], Value]) -> Value:
-        """The answer, once `check` accepts it. Raises Refused where nobody answers."""
-        while True:
-            answer = proposed if self.yes else self._prompt(question, proposed)
-            try:
-                return check(answer)
-            except InvalidInput as error:
-                if self.yes:
-                    raise
-                click.echo(f"{error.reason} {error.hint or ''}".strip(), err=True)
-
-    def _prompt(self, question: str, proposed: str) -> str:
-        try:
-            return str(click.prompt(question, default=proposed, err=True)).strip()
-        except click.Abort:
-            click.echo(err=True)
-            raise Refused(
-                "Nothing was created.",
-                hint="In a script, give --yes, and options for what you want otherwise.",
-            ) from None
 
 
 @click.command()
@@ -97,6 +59,16 @@ class _Questions:
 )
 @click.option("--locale", type=click.Choice(LOCALES), help="The language; by default the settings'.")
 @click.option(
+    "--repository",
+    metavar="URL",
+    help="The repository that #123 and relative links belong to; where it is needed, the one that was cloned is proposed.",
+)
+@click.option(
+    "--remote-images",
+    type=click.Choice(["refuse", "link", "omit"]),
+    help="Images from other hosts: refuse the notes, make links, or leave them out; by default what the settings say.",
+)
+@click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file of notes to write; by default named after the version.",
@@ -114,6 +86,8 @@ def new(
     preheader: str | None,
     topic: str | None,
     locale: str | None,
+    repository: str | None,
+    remote_images: RemoteImages | None,
     output: Path | None,
     slug: str | None,
     yes: bool,
@@ -121,9 +95,9 @@ def new(
 ) -> None:
     """Create a draft step by step.
 
-    It asks for all that a campaign needs, and writes the notes. FILE is a changelog; without it the one in this folder is offered. Of a changelog the versions since the last mail are
-    proposed. The notes become a file of their own with front matter, for you to edit. Without a terminal it refuses, or
-    takes the proposals with --yes.
+    It asks for all that a campaign needs, and writes the notes. FILE is a changelog; without it the one in this folder is
+    offered. Of a changelog the versions since the last mail are proposed. The notes become a file of their own with front
+    matter, for you to edit. Without a terminal it refuses, or takes the proposals with --yes.
 
     \b
     Example:
@@ -131,9 +105,14 @@ def new(
       mailer campaigns new CHANGELOG.md --since 2.3.0
       mailer campaigns new CHANGELOG.md --yes --json
     """
-    settings, questions = context.settings, _Questions(yes)
+    settings, questions = context.settings, Questions(yes)
+    with context.database.read():
+        pass  # without a database there is nothing to ask for
     found = _choose_source(context, questions, file, version, since, topic or settings.topic)
-    notes = _start(context, found, NotesOptions(locales=(LocaleChoice(locale),) if locale else ()))
+    options = NotesOptions(
+        locales=(LocaleChoice(locale),) if locale else (), repository=repository, remote_images=remote_images
+    )
+    notes = _start_or_ask(context, questions, found, options)
     notes = dataclasses.replace(
         notes,
         title=questions.ask("Subject", title or notes.title, lambda value: check_line(value, "--title")),
@@ -141,18 +120,22 @@ def new(
     )
     shown = "" if preheader is None else preheader
     shown = questions.ask(
-        "Preheader (empty: from the notes)", shown, lambda value: value and check_line(value, "--preheader")
+        "Preheader", shown, lambda value: value and check_line(value, "--preheader"), nothing="from the notes"
     )
     notes = dataclasses.replace(notes, preheader=shown or None)
     path = _choose_file(questions, notes, output, found[0].parent if found else Path())
     name = slug or catalogue.slug_of(notes.version or path.stem) or "release"
     with context.database.read() as connection:
         catalogue.check_new_slug(connection, name)  # before there is a file that the next try would meet
-    _write(path, notes)
-    source = NotesSource(str(path.resolve()))
+    write_notes(path, notes)
+    source = NotesSource(
+        str(path.resolve()),
+        remote_images=None if notes.remote_images == settings.remote_images else notes.remote_images,
+    )
     read, images = source.read(settings)
     rendered = render_notes(read, images, settings)
-    findings = lint_mail(rendered, image_hosts=settings.image_hosts, notes=read, images=images)
+    today = context.now().astimezone(settings.tz).date()
+    findings = lint_mail(rendered, image_hosts=settings.image_hosts, notes=read, images=images, today=today)
     with context.database.write() as connection:
         campaign = catalogue.create(connection, name, read, images, context.now(), source=source)
     values = {
@@ -162,7 +145,10 @@ def new(
         "version": read.version,
         "findings": len(findings),
     }
-    said = f"{campaign.slug}: draft of “{read.title}”, from {path}\nNext: mailer campaigns preview {campaign.slug} --serve"
+    said = f"{campaign.slug}: draft of “{read.title}”, from {path}\n"
+    if findings:
+        said += f"{quantity(len(findings), 'finding')}: mailer campaigns lint {campaign.slug}\n"
+    said += f"Next: mailer campaigns preview {campaign.slug} --serve"
     context.report(values, said, as_json=as_json)
     if not yes and not as_json and _wants_preview():
         click.get_current_context().invoke(preview, slug=campaign.slug, serve=True)
@@ -177,7 +163,7 @@ def _wants_preview() -> bool:
 
 def _choose_source(
     context: CommandContext,
-    questions: _Questions,
+    questions: Questions,
     file: Path | None,
     version: str | None,
     since: str | None,
@@ -186,7 +172,7 @@ def _choose_source(
     """The changelog with the range to take of it; None for notes that are still to be written."""
     if file is None:
         proposed = next((name for name in _CHANGELOGS if Path(name).is_file()), "")
-        answer = questions.ask("Changelog (empty: write the notes yourself)", proposed, _existing)
+        answer = questions.ask("Changelog", proposed, _existing, nothing="write the notes yourself")
         if answer is None:
             return None
         file = answer
@@ -234,6 +220,41 @@ def _version_in(changelog: Changelog) -> Callable[[str], str]:
     return check
 
 
+def _start_or_ask(
+    context: CommandContext,
+    questions: Questions,
+    found: tuple[Path, str | None, str | None] | None,
+    options: NotesOptions,
+) -> ReleaseNotes:
+    """The notes to begin with. Where a mail can't have their links or pictures, ask what to do about these."""
+    try:
+        return _start(context, found, options)
+    except InvalidInput as error:
+        if questions.yes or found is None:
+            raise
+        questions.tell(error)
+    if options.repository is None:
+        proposed = cloned_from(found[0].parent) or ""
+        answer = questions.ask(
+            "Repository that relative links lead into", proposed, _repository, nothing="none"
+        )
+        options = dataclasses.replace(options, repository=answer)
+    if options.remote_images is None:
+        answer = questions.ask("Pictures of other hosts: link or omit", "link", _remote_images)
+        options = dataclasses.replace(options, remote_images=answer)
+    return _start(context, found, options)
+
+
+def _repository(answer: str) -> str | None:
+    return str(Repository.parse(answer)) if answer else None
+
+
+def _remote_images(answer: str) -> RemoteImages:
+    if answer not in {"link", "omit"}:
+        raise InvalidInput("It is either link or omit.")
+    return "omit" if answer == "omit" else "link"
+
+
 def _start(
     context: CommandContext, found: tuple[Path, str | None, str | None] | None, options: NotesOptions
 ) -> ReleaseNotes:
@@ -247,7 +268,7 @@ def _start(
             locale=options.locale or settings.locale,  # type: ignore[arg-type]  # click has checked it
             topic=settings.topic,
             preheader=None,
-            body=_TO_WRITE,
+            body=TO_WRITE,
             origin="notes",
         )
     path, version, since = found
@@ -257,41 +278,8 @@ def _start(
     return opened.source.read(settings, opened.text)[0]
 
 
-def _choose_file(questions: _Questions, notes: ReleaseNotes, output: Path | None, folder: Path) -> Path:
+def _choose_file(questions: Questions, notes: ReleaseNotes, output: Path | None, folder: Path) -> Path:
     """The file for the notes, which is not there yet."""
     name = catalogue.slug_of(notes.version or notes.title) or "notes"
     proposed = str(output or folder / f"notes-{name}.md")
-    return questions.ask("File", proposed, _free)
-
-
-def _write(path: Path, notes: ReleaseNotes) -> None:
-    """Write the notes as a new file."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(_as_file(notes))
-    except OSError as error:
-        raise InvalidInput(f"can't be created: {error.strerror}", where=str(path)) from None
-
-
-def _free(answer: str) -> Path:
-    if not answer or Path(answer).exists():
-        raise InvalidInput("there is a file already.", where=answer, hint="Give another one (--output).")
-    return Path(answer)
-
-
-def _as_file(notes: ReleaseNotes) -> str:
-    """The notes as Markdown with front matter. JSON's strings are YAML's, too."""
-    values = {
-        "title": notes.title,
-        "version": notes.version,
-        "date": notes.date.isoformat() if notes.date else None,
-        "locale": notes.locale,
-        "topic": notes.topic,
-        "preheader": notes.preheader,
-        "base_url": notes.base_url,
-        "repository": notes.repository,
-        "theme": notes.theme,
-    }
-    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items() if value]
-    return "\n".join(["---", *lines, "---", "", notes.body.strip("\n"), ""])
+    return questions.ask("File", proposed, parse_new_file)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 import uvloop
+from click.shell_completion import CompletionItem
 
 from campaigns import approvals, catalogue, reports, transitions
 from campaigns.approvals import ApprovalRule
@@ -39,6 +40,12 @@ def complete_slug(ctx: click.Context, _param: click.Parameter, begun: str) -> li
         finally:
             database.close()
     return []
+
+
+def complete_slug_or_file(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem]:
+    """The slugs with this prefix, and the files: bash completes files where no slug fits, other shells both."""
+    files = CompletionItem(begun, type="file")  # first: in bash it clears what came before it
+    return [files, *map(CompletionItem, complete_slug(ctx, param, begun))]
 
 
 slug_argument = click.argument("slug", shell_complete=complete_slug)

@@ -14,7 +14,7 @@ from campaigns import catalogue
 from campaigns.approvals import Approver
 from campaigns.commands.notes_options import NotesOptions, is_file, notes_options, open_source
 from campaigns.commands.options import (
-    complete_slug,
+    complete_slug_or_file,
     dispatch_of,
     report_status,
     run,
@@ -39,7 +39,7 @@ MAX_NAME_LENGTH = 200
 
 
 @click.command()
-@click.argument("slug", metavar="SLUG|FILE", shell_complete=complete_slug)
+@click.argument("slug", metavar="SLUG|FILE", shell_complete=complete_slug_or_file)
 @click.option(
     "--serve", is_flag=True, help="Show it on a page on this machine, which follows each saved file."
 )

@@ -13,6 +13,7 @@ from campaigns.notes.content import (
 )
 from campaigns.notes.formats import as_markdown
 from campaigns.notes.gathering import Frame, announced, gather_notes, heard_lines, passed_over, unheard
+from campaigns.notes.git_remote import cloned_from
 from campaigns.notes.markdown import FRONT_MATTER_KEYS, Defaults, check_line, read_changelog, read_markdown
 from campaigns.notes.parts import drop_contributors, keep_kinds, parse_kinds
 from campaigns.notes.releases import is_release, read_release
@@ -31,6 +32,7 @@ __all__ = [
     "as_markdown",
     "brand_of",
     "check_line",
+    "cloned_from",
     "drop_contributors",
     "gather_notes",
     "heard_lines",

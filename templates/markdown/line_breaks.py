@@ -20,7 +20,9 @@ def escape_with_breaks(text: str, longest: int) -> str:
         if character.isspace():
             start = position + 1
         elif position - start >= longest:
-            cut = _cut(text, start, position)
+            # Where there was no place to break, only the next character can have made one.
+            first = start + longest // 2 if position - start == longest else position - 1
+            cut = _cut(text, first, position)
             if cut is None:
                 continue
             pieces.append(escapeHtml(text[piece:cut]))
@@ -28,9 +30,9 @@ def escape_with_breaks(text: str, longest: int) -> str:
     return BREAK.join([*pieces, escapeHtml(text[piece:])])
 
 
-def _cut(text: str, start: int, end: int) -> int | None:
-    """Where to break between `start` and `end`: after a sign in the second half, else at the end, else nowhere."""
-    for cut in range(end, start + (end - start) // 2, -1):
+def _cut(text: str, first: int, end: int) -> int | None:
+    """Where to break after `first` and up to `end`: after a sign, else at the end, else nowhere."""
+    for cut in range(end, first, -1):
         if text[cut - 1] in _AFTER and text[cut] not in _AFTER and ord(text[cut]) < _LAST_SIMPLE_LETTER:
             return cut
     both = text[end - 1 : end + 1]

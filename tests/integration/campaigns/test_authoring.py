@@ -10,11 +10,11 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
-from campaigns.notes import FRONT_MATTER_KEYS
+from campaigns.notes import FRONT_MATTER_KEYS, cloned_from
 from campaigns.spam_check import check_spam
 from cli import mailer
 from mailer.config import Settings
-from mailer.errors import InvalidInput, MailerError, Refused
+from mailer.errors import ConfigurationError, InvalidInput, MailerError, Refused
 from tests.support.keyboard import Keyboard, keyboard_for
 
 CHANGELOG = """\
@@ -82,10 +82,62 @@ def test_the_versions_since_the_last_mail_are_offered(keyboard: Keyboard) -> Non
     assert Path("notes-2.5.0-2.6.0.md").exists()
 
 
+def test_a_dash_stands_for_no_answer_where_one_is_proposed(keyboard: Keyboard) -> None:
+    result = answer("-", "The map", "", "", "n.md", "n")
+    assert result.exit_code == 0, result.output
+    assert "Changelog (-: write the notes yourself) [CHANGELOG.md]" in result.output
+    assert "### Added" in Path("n.md").read_text(encoding="utf-8")
+
+
 def test_without_a_changelog_there_are_notes_to_be_written(keyboard: Keyboard) -> None:
     Path("CHANGELOG.md").unlink()
     assert answer("", "The map", "", "", "n.md", "n").exit_code == 0
     assert "### Added" in Path("n.md").read_text(encoding="utf-8")
+
+
+def test_links_and_pictures_that_no_mail_can_have_are_asked_about(keyboard: Keyboard) -> None:
+    Path(".git").mkdir()
+    Path(".git/config").write_text(
+        '[core]\n\tbare = false\n[remote "origin"]\n\turl = https://me:token@github.com/acme/app.git\n',
+        encoding="utf-8",
+    )
+    Path("CHANGELOG.md").write_text(
+        "# Changelog\n\n## 2.4.0 - 2026-11-01\n\n- See [the guide](docs/guide.md). ![Shot](https://example.com/a.png)\n",
+        encoding="utf-8",
+    )
+    result = answer("", "", "", "paint", "omit", "The map", "", "", "", "n")
+    assert result.exit_code == 0, result.output
+    assert "docs/guide.md" in result.output  # what is wrong, before the questions about it
+    assert "[https://github.com/acme/app]" in result.output
+    assert "It is either link or omit." in result.output
+    assert 'repository: "https://github.com/acme/app"' in Path("notes-2.4.0.md").read_text(encoding="utf-8")
+    found = keyboard.json("campaigns", "lint", "2.4.0")["findings"]
+    assert found == []
+    keyboard("campaigns", "new", "CHANGELOG.md", "--yes", "--slug", "again", code=1)
+
+
+def test_without_a_database_nothing_is_asked(keyboard: Keyboard) -> None:
+    Path("mailer.db").unlink()
+    result = answer()
+    assert isinstance(result.exception, ConfigurationError)
+    assert "Changelog" not in result.output
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "",
+        "[remote",
+        '[remote "origin"]\nurl',
+        '[remote "origin"]\nurl = ../app',
+        '[remote "up"]\nurl = a',
+        "\0",
+    ],
+)
+def test_a_folder_that_was_cloned_from_nowhere_has_no_repository(tmp_path: Path, config: str) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git/config").write_text(config, encoding="utf-8")
+    assert cloned_from(tmp_path) is None
 
 
 def test_without_a_terminal_it_refuses_and_creates_nothing(keyboard: Keyboard) -> None:
@@ -186,6 +238,16 @@ def test_the_shell_completes_the_versions_of_the_changelog(
 ) -> None:
     assert completions(*arguments) == ["2.6.0", "2.5.0", "2.4.0"]
     assert completions(*arguments, begun="2.5") == ["2.5.0"]
+
+
+@pytest.mark.parametrize("command", ["lint", "preview"])
+def test_the_shell_completes_slugs_and_files_where_a_command_takes_either(
+    keyboard: Keyboard, command: str
+) -> None:
+    keyboard("campaigns", "create", "notes.md", "--slug", "noted")
+    complete = ShellComplete(mailer, {}, "mailer", "_MAILER_COMPLETE")
+    found = complete.get_completions(["campaigns", command], "noted")
+    assert [(item.type, item.value) for item in found] == [("file", "noted"), ("plain", "noted")]
 
 
 def test_the_shell_completes_topics(keyboard: Keyboard) -> None:
