@@ -13,46 +13,10 @@ from playwright.sync_api import Browser, Page
 from templates.notes import Action
 from templates.theme import list_themes
 from tests.support.browser import chromium
+from tests.support.every_markdown import NOTES
 from tests.support.rendered import mail
 
 THEMES = [theme.name for theme in list_themes()]
-NOTES = f"""
-Introduction with a [link](https://e.x/), `code` and a long word {"8909e96a" * 12}.
-
-![The plan](plan.png)
-
-## Added
-
-### The `import defer` syntax
-
-```python
-def first(argument: str = "{"x" * 60}") -> int:  # a comment
-    return 1
-```
-
-```diff
--old
-+new
-```
-
-> [!NOTE]
-> A [link](https://e.x/) and `code`.
-
-> [!WARNING]
-> Mind.
-
-## Security
-
-| version | operating system | released | supported until |
-| --- | --- | --- | ---: |
-| 2.4.0-rc.1 | Debian-GNU/Linux | November 2026 | {"8909e96a" * 16} |
-
-| a | b | c | d | e | f | g | h |
-|--|--|--|--|--|--|--|--|
-| 1 | two | three | four | five | six | seven | incompatibilities |
-
-[Read the guide](https://e.x/guide){{.button}}
-"""
 MEASURE = """() => {
   const one = selector => document.querySelector(selector);
   const size = selector => parseFloat(getComputedStyle(one(selector)).fontSize);
@@ -123,3 +87,53 @@ def test_without_its_style_sheet_and_rules_of_overflow_a_theme_still_fits_a_phon
     seen = page.evaluate(MEASURE)
     assert seen["width"] <= 320
     assert seen["stacked"] == seen["records"] == "block"
+
+
+def rectangles(page: Page, *selectors: str) -> list[dict[str, float]]:
+    """Where elements are, in pixels."""
+    found: list[dict[str, float]] = page.evaluate(
+        "names => names.map(name => document.querySelector(name).getBoundingClientRect().toJSON())", selectors
+    )
+    return found
+
+
+@pytest.mark.parametrize("width", [320, 600])
+def test_the_cover_holds_title_and_picture_and_the_first_card_continues_it(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.set_content(mail(NOTES, theme="product", title=f"Acme {'8909e96a' * 8}").html)
+    cover, title, picture, card = rectangles(page, ".cover", ".cover h1", ".cover .hero img", ".card")
+    assert cover["left"] < title["left"] == picture["left"]
+    assert title["right"] - 1 <= picture["right"] < cover["right"]
+    assert picture["bottom"] == pytest.approx(cover["bottom"], abs=1)
+    assert (card["top"], card["left"], card["right"]) == pytest.approx(
+        (cover["bottom"], cover["left"], cover["right"]), abs=1
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("is_styled", [True, False])
+def test_on_a_phone_the_table_of_contents_has_each_title_above_what_is_new(
+    page: Page, is_styled: bool
+) -> None:
+    html = mail(f"{NOTES}\n\n## {'8909e96a' * 12}\n\n- {'x' * 90}\n", theme="digest").html
+    page.set_viewport_size({"width": 320, "height": 800})
+    page.set_content(html if is_styled else re.sub(r"<style.*?</style>", "", html, flags=re.DOTALL))
+    panel, title, below = rectangles(page, ".toc", ".toc-title a", ".toc-below")
+    assert title["bottom"] <= below["top"] + 1
+    assert title["left"] == below["left"] > panel["left"]
+    assert 16 <= panel["left"] < panel["right"] <= 304
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.get_by_role("link", name="Security").click()
+    assert abs(rectangles(page, "#part2")[0]["top"]) < 800
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_lines_of_a_diff_are_coloured_to_their_ends(page: Page, scheme: Literal["light", "dark"]) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_content(html_of("letter"))
+    code, removed, added = rectangles(page, "pre:has(.dd) code", ".dd", ".di")
+    assert removed["width"] == added["width"] >= code["width"] - 1 > 200
+    grounds = page.evaluate(
+        "['.dd', '.di', 'pre'].map(one => getComputedStyle(document.querySelector(one)).backgroundColor)"
+    )
+    assert len(set(grounds)) == 3
