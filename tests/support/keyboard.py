@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from click.testing import CliRunner, Result
@@ -26,12 +28,20 @@ def keyboard_for(relay_port: int, folder: Path, monkeypatch: pytest.MonkeyPatch,
     }.items():
         monkeypatch.setenv(name, value)
     Path("notes.md").write_text(notes, encoding="utf-8")
-    database = Database("sqlite:///mailer.db", folder)
-    database.create()
-    database.close()
+    (folder / "mailer.db").write_bytes(_new_database())
     keyboard = Keyboard()
     keyboard("campaigns", "create", "notes.md")
     return keyboard
+
+
+@cache
+def _new_database() -> bytes:
+    """The file of a database without people, which is made once."""
+    with TemporaryDirectory() as folder:
+        database = Database("sqlite:///mailer.db", Path(folder))
+        database.create()
+        database.close()
+        return Path(folder, "mailer.db").read_bytes()
 
 
 class Keyboard:
