@@ -34,7 +34,7 @@ def count_by_language(connection: Connection, campaign: Campaign, default: str) 
 
     Each person counts for the language of the wording that they agreed to, else for `default`, the settings' language,
     else for the campaign's first: as they get the mail. Before the start the people who consent now are counted, later
-    the deliveries; those whose rows were deleted at their end are not.
+    the deliveries; none once their rows were deleted.
     """
     locales = [one.locale for one in load_notes(campaign.notes).editions]
     if len(locales) == 1:
@@ -48,6 +48,8 @@ def count_by_language(connection: Connection, campaign: Campaign, default: str) 
         audience[locale] += number
         if state is DeliveryState.ACCEPTED:
             accepted[locale] += number
+    if campaign.started_at is not None and not audience:
+        return []
     return [LanguageCount(one, audience[one], accepted[one]) for one in locales]
 
 

@@ -17,7 +17,7 @@ __all__ = ["ReportWords", "chart_figures"]
 
 def chart_figures(figures: CampaignFigures, words: ReportWords) -> Iterator[Figure]:
     """The charts of a campaign that was started, of those for which there are numbers."""
-    if figures.progress is not None:
+    if figures.progress is not None and figures.progress.milestones:
         yield progress_figure(figures.progress, words)
     if figures.status.audience:
         yield outcomes_figure(figures, words)

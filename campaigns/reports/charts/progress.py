@@ -15,7 +15,7 @@ _ANCHORS = {0.0: "start", 1.0: "end"}
 
 
 def progress_figure(progress: Progress, words: ReportWords) -> Figure:
-    """The chart of the progress. Its table has the milestones, the folded one all moments."""
+    """The chart of a progress with milestones. Its table has the milestones, the folded one all moments."""
     moments = _Moments(progress, words)
     top = round_ticks(max(one.accepted + one.otherwise for one in progress.steps))
     legend = [("accepted", words.text("accepted"))]
@@ -76,11 +76,13 @@ class _Moments:
         return self._words.time(at, with_day=self.with_day, with_seconds=self._with_seconds)
 
     def ticks(self) -> tuple[Tick, ...]:
-        """The labels of the axis; three where they have days."""
+        """The labels of the axis, none twice; three where they are long."""
         seconds = self._period.total_seconds()
+        shares = _FEW if self.with_day or self._with_seconds else _MANY
+        labels = {self.time(share * seconds): share for share in reversed(shares)}
         return tuple(
-            Tick(share * 100, self.time(share * seconds), _ANCHORS.get(share, "middle"))
-            for share in (_FEW if self.with_day else _MANY)
+            Tick(share * 100, label, _ANCHORS.get(share, "middle"))
+            for label, share in reversed(labels.items())
         )
 
 
@@ -88,6 +90,4 @@ def _description(progress: Progress, words: ReportWords) -> str:
     period = words.period(progress.steps[0].at, progress.steps[-1].at)
     number = words.number(progress.steps[-1].accepted)
     times = {one.share: words.duration(one.seconds) for one in progress.milestones}
-    if not times:
-        return words.text("progress_short", period=period, number=number)
     return words.text("progress_desc", period=period, number=number, half=times[0.5], all=times[1.0])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -16,6 +18,7 @@ from campaigns.campaign import Campaign
 from campaigns.models import CampaignState, DeliveryState
 from campaigns.reports import CampaignFigures, CampaignStatus, LanguageCount
 from campaigns.reports.domains import DomainCount
+from campaigns.reports.figures import OUTCOMES
 from campaigns.reports.leavers import Leavers, Leaving, count_by_day
 from campaigns.reports.page import ReportedCampaign, render_report
 from campaigns.reports.progress import Ended, measure
@@ -56,15 +59,46 @@ def figures() -> CampaignFigures:
     )
 
 
-def html_of(locale: Locale) -> str:
+def html_of(locale: Locale, found: CampaignFigures | None = None) -> str:
     campaign = Campaign(
         1, "2.4.0", TOPIC, "en", CampaignState.SENDING, dump_notes(NOTES), "Version 2.4.0", None, None, "c" * 64,
         START, START, START, START, None, None, None, None,
     )  # fmt: skip
     approvals = [Approval(Approver(name, "deploy"), START, 1900, "c" * 64) for name in ("Ada", "Bram")]
     approved = ApprovalStatus(2, tuple(approvals), tuple(approvals), 0, ())
-    reported = ReportedCampaign(campaign, figures(), approved, START + timedelta(days=3))
+    reported = ReportedCampaign(campaign, found or EVERYTHING, approved, START + timedelta(days=3))
     return render_report(reported, Settings(brand={"name": "Acme"}), locale)
+
+
+EVERYTHING = figures()
+NOTHING: dict[str, Any] = dict.fromkeys([*OUTCOMES, "audience", "in_flight"], 0)
+
+
+@pytest.mark.parametrize(
+    ("counts", "ended", "charts"),
+    [
+        ({}, [], []),
+        ({"cancelled": 3}, [], ["outcomes"]),
+        ({"accepted": 1}, [Ended(START, True, 1)], ["progress", "outcomes", "left"]),
+        ({"rejected": 3}, [Ended(START + timedelta(days=4), False, 3)], ["outcomes"]),
+        ({"accepted": 3}, [Ended(START - timedelta(seconds=1), True, 3)], ["progress", "outcomes", "left"]),
+        ({"accepted": 10**7, "pending": 1}, [], ["outcomes", "left"]),
+    ],
+)
+def test_a_report_has_the_charts_for_which_there_are_numbers(
+    counts: dict[str, int], ended: list[Ended], charts: list[str]
+) -> None:
+    status = replace(EVERYTHING.status, **(NOTHING | counts | {"audience": sum(counts.values())}))
+    accepted = counts.get("accepted", 0)
+    found = CampaignFigures(
+        status=status,
+        languages=[],
+        reasons=[],
+        progress=measure(ended, START, ended[-1].at, accepted) if ended else None,
+        domains=[],
+        leavers=Leavers(accepted, 0, count_by_day([]), is_complete=True),
+    )
+    assert re.findall(r'<section aria-labelledby="(\w+)">', html_of("en", found)) == [*charts, "facts"]
 
 
 @pytest.fixture(scope="module")

@@ -174,7 +174,7 @@ def test_the_longest_bar_reaches_the_edge_and_a_small_number_is_seen() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0.4, "less than a second"),
+        (0.4, "< 1 s"),
         (9, "9 s"),
         (60, "1 min"),
         (259, "4 min 19 s"),
