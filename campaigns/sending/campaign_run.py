@@ -22,6 +22,7 @@ from campaigns.timing import ALWAYS, SendWindow
 from mailer.config import Settings
 from mailer.database import Clock, Database, installation_id, record_signing_key
 from mailer.errors import MailerError, Refused
+from mailer.signing import SigningProcess
 from mailer.smtp.relays import Relays
 from subscribers.ledger import languages_of_wordings
 
@@ -59,19 +60,21 @@ class CampaignRuns:
             has_translations = bool(rendered.translations)
             wordings = languages_of_wordings(connection, campaign.topic) if has_translations else {}
         try:
-            composer = Composer(
-                campaign.id,
-                slug,
-                campaign.topic,
-                rendered,
-                self._settings,
-                installation=installation,
-                wordings=wordings,
-            )
-            context = deliveries.ClaimContext(
-                worker_id, campaign.id, campaign.topic, reads_wordings=has_translations
-            )
-            tally = await self._send(context, composer, watch, self._window(campaign))
+            with SigningProcess(self._settings.dkim) as signing:
+                composer = Composer(
+                    campaign.id,
+                    slug,
+                    campaign.topic,
+                    rendered,
+                    self._settings,
+                    installation=installation,
+                    wordings=wordings,
+                    apart=signing.keys,
+                )
+                context = deliveries.ClaimContext(
+                    worker_id, campaign.id, campaign.topic, reads_wordings=has_translations
+                )
+                tally = await self._send(context, composer, signing, watch, self._window(campaign))
         finally:
             self._end_worker(worker_id)
         with contextlib.suppress(MailerError), self._database.write() as connection:
@@ -101,14 +104,25 @@ class CampaignRuns:
         return max(self.opens_at(campaign), self._throttle.opens_at(connection, self._clock()))
 
     async def _send(
-        self, context: deliveries.ClaimContext, composer: Composer, watch: Watch, window: SendWindow | None
+        self,
+        context: deliveries.ClaimContext,
+        composer: Composer,
+        signing: SigningProcess,
+        watch: Watch,
+        window: SendWindow | None,
     ) -> Tally:
         pacing = Pacing(None if self._throttle.is_open else self._throttle)
         recorder = Recorder(self._database, context, self._clock, self._lease, pacing)
         try:
             async with Relays(self._settings.every_relay) as relays:
                 sender = Sender(
-                    recorder, relays, composer, self._clock, lease=self._lease, retry=self._settings.retry
+                    recorder,
+                    relays,
+                    composer,
+                    self._clock,
+                    lease=self._lease,
+                    retry=self._settings.retry,
+                    sign=signing.sign,
                 )
                 async with watch(sender), self._stopping_with(window, sender), self._beating():
                     tally = await sender.run()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -26,6 +26,7 @@ from mailer.message import (
     compile_skeleton,
     feedback_id,
 )
+from mailer.message.signature import KeyName
 from mailer.smtp import Envelope
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient
@@ -70,7 +71,8 @@ class Composer:
     """Composes the mails of one campaign in one language, and those of its other languages.
 
     What all mails share is made once, here. `wordings` has the language of each wording that people agreed to, by its
-    commitment: a person gets the language of their wording, else the settings', else the campaign's first.
+    commitment: a person gets the language of their wording, else the settings', else the campaign's first. `apart` are the
+    keys of a process that signs what is composed here; by default the keys of the settings sign here, at once.
 
     Raises what `compile_skeleton` raises, and ConfigurationError for an invalid sender, key or address.
     """
@@ -85,6 +87,7 @@ class Composer:
         *,
         installation: str,
         wordings: Mapping[str, str] = _NO_WORDINGS,
+        apart: Sequence[KeyName] | None = None,
     ) -> None:
         sender = settings.sender
         by_locale = {edition.locale: edition for edition in rendered.editions}
@@ -105,7 +108,11 @@ class Composer:
             settings,
             view_url=pages.url(campaign_id, main.locale) if settings.archive.enabled else None,
         )
-        self._skeleton = compile_skeleton(mail, dkim_keys.signers(settings.dkim))
+        self._skeleton = (
+            compile_skeleton(mail, dkim_keys.signers(settings.dkim))
+            if apart is None
+            else compile_skeleton(mail, apart=apart)
+        )
         self._skeleton.check_made(
             self._message_ids.of(_LARGEST), self._links.url(_LARGEST, NO_ADDRESS, topic, main.locale)
         )
@@ -117,6 +124,7 @@ class Composer:
                 replace(edition, translations=()),
                 settings,
                 installation=installation,
+                apart=apart,
             )
             for edition in by_locale.values()
         ]
@@ -128,7 +136,14 @@ class Composer:
         }
         self._through = {
             name: Composer(
-                campaign_id, slug, topic, rendered, own, installation=installation, wordings=wordings
+                campaign_id,
+                slug,
+                topic,
+                rendered,
+                own,
+                installation=installation,
+                wordings=wordings,
+                apart=apart,
             )
             for name, own in settings.per_sender().items()
         }
@@ -148,7 +163,7 @@ class Composer:
         return self._through.get(relay, self)
 
     def compose(self, recipient: ConsentedRecipient, now: datetime) -> tuple[Envelope, Content]:
-        """The mail of one recipient, complete and signed; `now` becomes its Date.
+        """The mail of one recipient, complete and signed, unless that is done apart; `now` becomes its Date.
 
         Raises InvalidInput where the recipient's fields can't be sent.
         """

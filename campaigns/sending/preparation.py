@@ -15,6 +15,7 @@ from mailer.config import Settings
 from mailer.database import Clock, Database, installation_id
 from mailer.errors import MailerError, Refused
 from mailer.message import InlineImage
+from mailer.signing import SigningProcess
 from templates.lint import Finding, Severity, lint
 from templates.notes import ReleaseNotes, RenderedNotes
 
@@ -117,8 +118,10 @@ def refuse_unsendable(
 ) -> None:
     """Raise Refused if lint finds an error, or the composer's error if it can't compose a mail."""
     refuse_errors(slug, lint(rendered, image_hosts=settings.image_hosts))
-    for composer in Composer(0, slug, topic, rendered, settings, installation="").editions:
-        composer.proof(now)  # its link belongs to nobody
+    with SigningProcess(settings.dkim) as signing:  # the keys are never in a process that sends
+        composer = Composer(0, slug, topic, rendered, settings, installation="", apart=signing.keys)
+    for edition in composer.editions:
+        edition.proof(now)  # its link belongs to nobody
 
 
 def refuse_errors(slug: str, findings: tuple[Finding, ...]) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from campaigns.sending.compose import Composer
 from campaigns.sending.recorder import Batch, Recorder
 from campaigns.sending.tally import Tally
-from campaigns.sending.turns import Turns
+from campaigns.sending.turns import Sign, Turns
 from mailer.config import RetrySettings
 from mailer.database import Clock
 from mailer.errors import MailerError
@@ -32,13 +32,21 @@ class Sender:
         *,
         lease: timedelta,
         retry: RetrySettings,
+        sign: Sign | None = None,
     ) -> None:
         self.tally = Tally()
         self._recorder, self._relays = recorder, relays
         self._clock, self._lease = clock, lease.total_seconds()
         self._stopped = asyncio.Event()
         self._turns = Turns(
-            recorder, relays, composer, clock, retry=retry, tally=self.tally, stopped=self._stopped
+            recorder,
+            relays,
+            composer,
+            clock,
+            retry=retry,
+            tally=self.tally,
+            stopped=self._stopped,
+            sign=sign,
         )
         self._running: asyncio.Task[None] | None = None
 

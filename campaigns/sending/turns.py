@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -25,12 +25,14 @@ from mailer.config import RetrySettings
 from mailer.database import Clock
 from mailer.errors import InvalidInput, MailerError, Refused
 from mailer.message import Content
-from mailer.smtp import Envelope, Outcome
+from mailer.smtp import Deferred, Envelope, FailureScope, Outcome, Phase
 from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
 
 CLAIMED_AHEAD = 1000
 MAX_WAIT = 0.002  # seconds that a turn waits for connections that are soon ready
+
+Sign = Callable[[Sequence[Content]], Awaitable[Sequence[Content]]]
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +67,7 @@ class Lane:
 
 
 class Turns:
-    """The turns of one run. `stopped` is set to begin no other mail; `tally` gets the outcomes."""
+    """The turns of one run. `stopped` is set to begin no other mail; `tally` gets the outcomes. `sign` signs what was composed."""
 
     def __init__(
         self,
@@ -77,9 +79,11 @@ class Turns:
         retry: RetrySettings,
         tally: Tally,
         stopped: asyncio.Event,
+        sign: Sign | None = None,
     ) -> None:
         self._recorder, self._relays, self._composer = recorder, relays, composer
         self._clock, self._retry, self._tally, self._stopped = clock, retry, tally, stopped
+        self._sign = sign
         self._claims: deque[int] = deque()
         self._exhausted = self._is_claiming = False
         self._ready: list[Lane] = []
@@ -178,7 +182,9 @@ class Turns:
         self._release_idle()
         attempting = [lane for number, lane in wanted.items() if self._may_attempt(lane, number, committed)]
         # Compose all mails first, then offer them: the code stays in the processor's caches.
-        for lane in [lane for lane in attempting if self._compose(lane)]:
+        composed = [lane for lane in attempting if self._compose(lane)]
+        self._in_flight += len(composed)
+        for lane in await self._signed(composed):
             self._schedule(lane)
 
     def _number_to_claim(self) -> int:
@@ -267,9 +273,25 @@ class Turns:
         self._be_ready(lane)
         return False
 
+    async def _signed(self, lanes: Sequence[Lane]) -> Sequence[Lane]:
+        """Sign the mails of these connections; none remains where they can't be signed, and that is to be recorded."""
+        mails = [lane.mail for lane in lanes if lane.mail is not None]
+        if self._sign is None or not mails:
+            return lanes
+        try:
+            contents = await self._sign([content for _, content in mails])
+        except MailerError as error:
+            self._fail(error)
+            for lane in lanes:
+                lane.mail = None
+                lane.conclude(Deferred(Phase.MAIL, FailureScope.CONNECTION, None, "not signed"))
+            return ()
+        for lane, (envelope, _), content in zip(lanes, mails, contents, strict=True):
+            lane.mail = envelope, content
+        return lanes
+
     def _schedule(self, lane: Lane) -> None:
         """Offer a composed mail, as soon as its rate allows."""
-        self._in_flight += 1
         if lane.attempt is not None and lane.attempt.not_before is not None:
             seconds = (lane.attempt.not_before - self._clock()).total_seconds()
             lane.timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._offer, lane)

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from mailer.config.settings import DkimSettings
-from mailer.errors import ConfigurationError, InvalidInput
-from mailer.files import locked_folder, read_file, write_file
+from mailer.errors import ConfigurationError
+from mailer.files import locked_folder, write_file
 from mailer.message import dkim
 
-_LARGEST = 100_000  # bytes
+
+class KeyPlace(NamedTuple):
+    """Where a key is, and where its public half is in DNS."""
+
+    domain: str
+    selector: str
+    path: Path
 
 
-def read(settings: DkimSettings) -> tuple[dkim.DkimKey, ...]:
-    """The keys that sign mail; empty where none is set. Raises ConfigurationError for a missing or invalid key."""
+def places(settings: DkimSettings) -> tuple[KeyPlace, ...]:
+    """The keys that sign mail; empty where none is set. Raises ConfigurationError where a part is missing."""
     pairs = (
         (settings.selector, settings.key_file),
         (settings.ed25519_selector, settings.ed25519_key_file),
     )
-    return tuple(_read(settings.domain, *pair) for pair in pairs if any(pair))
+    return tuple(_place(settings.domain, *pair) for pair in pairs if any(pair))
+
+
+def read(settings: DkimSettings) -> tuple[dkim.DkimKey, ...]:
+    """The keys of `places`. Raises ConfigurationError for a missing or invalid key."""
+    return tuple(
+        dkim.load_file(one.path, domain=one.domain, selector=one.selector) for one in places(settings)
+    )
 
 
 def signers(settings: DkimSettings) -> list[dkim.Signer]:
@@ -40,15 +54,7 @@ def write(key: dkim.DkimKey, path: Path) -> None:
         raise ConfigurationError(f"{path} can't be created: {error.strerror}.") from None
 
 
-def _read(domain: str | None, selector: str | None, path: Path | None) -> dkim.DkimKey:
+def _place(domain: str | None, selector: str | None, path: Path | None) -> KeyPlace:
     if domain is None or selector is None or path is None:
         raise ConfigurationError("[dkim] needs domain, selector and key file together.")
-    try:
-        pem = read_file(path, _LARGEST)
-    except InvalidInput as error:
-        raise ConfigurationError(f"The DKIM key {path} {error.reason}.") from None
-    except OSError as error:
-        raise ConfigurationError(
-            f"The DKIM key {path} can't be read: {error.strerror}.", hint="Make one with `mailer keys dkim`."
-        ) from None
-    return dkim.load(pem, domain=domain, selector=selector)
+    return KeyPlace(domain, selector, path)

@@ -6,8 +6,10 @@ The kernel is given the pieces as they are: joining them first would copy each m
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Self
+
+from mailer.message.signature import UnsignedField
 
 _DOT = re.compile(rb"\n\.")
 
@@ -15,12 +17,19 @@ _DOT = re.compile(rb"\n\.")
 class Content(NamedTuple):
     """A complete message: 7-bit, in lines that end with CRLF.
 
-    `size` is in octets. `dotted`: a line may begin with a dot, so DATA has to look for one.
+    `size` is in octets. `dotted`: a line may begin with a dot, so DATA has to look for one. `unsigned` are the
+    DKIM-Signature fields that are still to come; until `signed` it is not complete.
     """
 
     pieces: Sequence[bytes]
     size: int
     dotted: bool = False
+    unsigned: Sequence[UnsignedField] = ()
+
+    def signed(self, signatures: Iterable[bytes]) -> Self:
+        """The message with these signatures, one for each unsigned field."""
+        fields = [field.signed(signature) for field, signature in zip(self.unsigned, signatures, strict=True)]
+        return type(self)([*fields, *self.pieces], self.size + sum(map(len, fields)), self.dotted)
 
     @classmethod
     def of(cls, message: bytes) -> Self:

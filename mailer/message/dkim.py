@@ -1,19 +1,16 @@
 """DKIM signatures (RFC 6376) with rsa-sha256 (RFC 8301) and ed25519-sha256 (RFC 8463), relaxed/relaxed.
 
-A `Signer` holds a key. A `SignatureTemplate` holds what the signatures over all messages of one campaign have in common:
-the fixed fields are canonicalised and digested once, so that a message costs one digest and one signature for each
-key. The body must be its own relaxed canonical form, as `mailer.message.quoted_printable` writes it.
+A `Signer` holds a key. `mailer.message.signature` makes the fields; it needs only the `KeyName`, so that another process
+than the one that composes can sign (`mailer.signing`).
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-import hashlib
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Final, assert_never
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -22,21 +19,17 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from mailer.errors import ConfigurationError
-
-SIGNED_FIELDS: Final = (
-    "From", "Reply-To", "Subject", "MIME-Version", "Content-Type", "List-Id", "List-Archive",
-    "List-Unsubscribe-Post", "Feedback-ID", "Date", "To", "Message-ID", "List-Unsubscribe",
-)  # fmt: skip
-"""What a signature covers where it is present. From is named once more than it occurs, so that no second
-one can be added (RFC 6376, section 8.15)."""
+from mailer.errors import ConfigurationError, InvalidInput
+from mailer.files import read_file
+from mailer.message.signature import KeyName
 
 MINIMUM_RSA_BITS: Final = 2048
+_LARGEST = 100_000  # bytes of a key's file
 
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _SELECTOR = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _TXT_STRING_LIMIT = 255  # RFC 1035, section 3.3
-_FOLD = 72
+_ED25519_LENGTH = 64
 _PADDING = padding.PKCS1v15()
 _DIGEST = utils.Prehashed(hashes.SHA256())
 
@@ -109,6 +102,19 @@ def load(pem: bytes, *, domain: str, selector: str) -> DkimKey:
     return DkimKey(domain, selector, private_key)
 
 
+def load_file(path: Path, *, domain: str, selector: str) -> DkimKey:
+    """A key from a file. Raises ConfigurationError."""
+    try:
+        pem = read_file(path, _LARGEST)
+    except InvalidInput as error:
+        raise ConfigurationError(f"The DKIM key {path} {error.reason}.") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"The DKIM key {path} can't be read: {error.strerror}.", hint="Make one with `mailer keys dkim`."
+        ) from None
+    return load(pem, domain=domain, selector=selector)
+
+
 def generate(algorithm: Algorithm, *, domain: str, selector: str) -> DkimKey:
     """A new key: RSA of 2048 bits (larger ones don't fit in some resolvers' answers) or Ed25519."""
     match algorithm:
@@ -165,79 +171,20 @@ class Signer:
     def __init__(self, key: DkimKey) -> None:
         self.key = key
 
+    @property
+    def name(self) -> KeyName:
+        """What its signatures say about the key."""
+        return KeyName(self.key.domain, self.key.selector, self.key.algorithm.value)
+
+    @property
+    def length(self) -> int:
+        """The number of octets of a signature."""
+        private_key = self.key.private_key
+        return private_key.key_size // 8 if isinstance(private_key, RSAPrivateKey) else _ED25519_LENGTH
+
     def sign(self, digest: bytes) -> bytes:
         """The signature over a SHA-256 digest (for Ed25519 the digest is the message, RFC 8463, section 3)."""
         private_key = self.key.private_key
         if isinstance(private_key, RSAPrivateKey):
             return private_key.sign(digest, _PADDING, _DIGEST)
         return private_key.sign(digest)
-
-
-class SignatureTemplate:
-    """The signatures of a campaign. What does not change between its messages is digested once.
-
-    `fixed` are the field lines that all messages share, `personal` the names of the fields that follow
-    with each message, `opening` the bytes with which every body begins.
-    """
-
-    __slots__ = ("_fields", "_opening", "_signature_fields")
-
-    def __init__(
-        self, signers: Sequence[Signer], *, fixed: Iterable[bytes], personal: Sequence[str], opening: bytes
-    ) -> None:
-        lines = {_name(line): line for line in fixed}
-        signed = [name for name in SIGNED_FIELDS if name in lines]
-        self._fields = hashlib.sha256(b"".join(canonical(lines[name]) for name in signed))
-        self._opening = hashlib.sha256(opening)
-        covered = ["From", *signed, *personal]
-        self._signature_fields = tuple(_SignatureField(signer, covered) for signer in signers)
-
-    def signatures(self, personal: Iterable[bytes], rest: bytes, at: int) -> bytes:
-        """The DKIM-Signature fields, one a key, for the message with these lines and this rest of a body.
-
-        `personal` are the lines named at the start, in that order; `at` is the time in seconds since 1970.
-        """
-        body = self._opening.copy()
-        body.update(rest)
-        body_hash = binascii.b2a_base64(body.digest(), newline=False)
-        fields = self._fields.copy()
-        fields.update(b"".join(map(canonical, personal)))
-        return b"".join(
-            [
-                signature_field.field(fields.copy(), body_hash, at)
-                for signature_field in self._signature_fields
-            ]
-        )
-
-
-class _SignatureField:
-    """One signer's DKIM-Signature field, ready but for time, body hash and signature."""
-
-    __slots__ = ("_canonical", "_folded", "_signer")
-
-    def __init__(self, signer: Signer, covered: Sequence[str]) -> None:
-        key = signer.key
-        groups = (covered[i : i + 5] for i in range(0, len(covered), 5))
-        names = ":\r\n  ".join(":".join(group) for group in groups)
-        self._signer = signer
-        self._folded = (
-            f"DKIM-Signature: v=1; a={key.algorithm}; c=relaxed/relaxed;\r\n"
-            f" d={key.domain};\r\n s={key.selector};\r\n h={names};\r\n t="
-        ).encode()
-        self._canonical = canonical(self._folded).removesuffix(b"\r\n")
-
-    def field(self, fields: hashlib._Hash, body_hash: bytes, at: int) -> bytes:
-        fields.update(b"%b%d; bh=%b; b=" % (self._canonical, at, body_hash))
-        signature = binascii.b2a_base64(self._signer.sign(fields.digest()), newline=False)
-        folded = b"\r\n ".join([signature[i : i + _FOLD] for i in range(0, len(signature), _FOLD)])
-        return b"%b%d;\r\n bh=%b;\r\n b=%b\r\n" % (self._folded, at, body_hash, folded)
-
-
-def canonical(line: bytes) -> bytes:
-    """A field in relaxed canonical form (RFC 6376, section 3.4.2); it has no control characters but folds."""
-    name, _, value = line.partition(b":")
-    return b"%b:%b\r\n" % (name.lower(), b" ".join(value.split()))
-
-
-def _name(line: bytes) -> str:
-    return line.partition(b":")[0].decode("ascii")

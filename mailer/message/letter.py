@@ -12,9 +12,10 @@ from mailer.errors import InvalidInput
 from mailer.message import headers
 from mailer.message.body import assemble_letter, boundaries
 from mailer.message.content import Content
-from mailer.message.dkim import SignatureTemplate, Signer
+from mailer.message.dkim import Signer
 from mailer.message.mail_template import InlineImage
 from mailer.message.mailbox import Mailbox
+from mailer.message.signature import SignatureTemplate
 
 _PERSONAL_FIELDS = ("Date", "To", "Message-ID")
 
@@ -61,9 +62,9 @@ def compose_letter(letter: Letter, date: datetime, signers: Sequence[Signer] = (
         body = assemble_letter(letter.text, letter.html, letter.images, seed)
     except UnicodeEncodeError:
         raise InvalidInput("the text has a lone surrogate, which is not text") from None
-    signatures = b""
-    if signers:
-        template = SignatureTemplate(signers, fixed=fixed, personal=_PERSONAL_FIELDS, opening=b"")
-        signatures = template.signatures(personal, body, second)
-    pieces = [signatures, *personal, *fixed, b"\r\n", body]
-    return Content(pieces, sum(map(len, pieces)))
+    names = [signer.name for signer in signers]
+    template = SignatureTemplate(names, fixed=fixed, personal=_PERSONAL_FIELDS, opening=b"")
+    unsigned = template.fields(personal, body, second)
+    pieces = [*personal, *fixed, b"\r\n", body]
+    content = Content(pieces, sum(map(len, pieces)), unsigned=unsigned)
+    return content.signed(signer.sign(field.digest) for signer, field in zip(signers, unsigned, strict=True))

@@ -20,8 +20,9 @@ from mailer.errors import InvalidInput, TemplateError
 from mailer.message import headers, quoted_printable
 from mailer.message.body import OpenSlot, assemble, boundaries
 from mailer.message.content import Content
-from mailer.message.dkim import SignatureTemplate, Signer
+from mailer.message.dkim import Signer
 from mailer.message.mail_template import SLOT_MARKER, MailTemplate, RecipientValues, Slot
+from mailer.message.signature import KeyName, SignatureTemplate
 
 _ISOLATE, _END_OF_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _PERSONAL_FIELDS: Final = ("Date", "To", "Message-ID", "List-Unsubscribe")
@@ -68,10 +69,10 @@ class Skeleton:
 
     __slots__ = (
         "_after_date", "_after_list_unsubscribe", "_after_message_id", "_after_to",
-        "_body", "_mailto", "_opening", "_signature_template", "_slot_positions", "_slot_values",
+        "_body", "_is_signed", "_mailto", "_opening", "_signature_template", "_signers", "_slot_positions", "_slot_values",
     )  # fmt: skip
 
-    def __init__(self, mail: MailTemplate, signers: Sequence[Signer]) -> None:
+    def __init__(self, mail: MailTemplate, signers: Sequence[Signer], apart: Sequence[KeyName]) -> None:
         outer, _ = boundaries(mail.boundary_seed)
         fixed = _fixed_fields(mail, outer)
         self._mailto = headers.mailto(mail.unsubscribe_mailto) if mail.unsubscribe_mailto else None
@@ -88,11 +89,14 @@ class Skeleton:
         self._slot_values = attrgetter(*slots.values())
         self._opening = body.opening
         self._body = [b"" if isinstance(part, OpenSlot) else part for part in body.parts]
-        self._signature_template = (
-            SignatureTemplate(signers, fixed=fixed.lines(), personal=_PERSONAL_FIELDS, opening=self._opening)
-            if signers
-            else None
+        self._signers = signers
+        self._signature_template = SignatureTemplate(
+            [signer.name for signer in signers] or apart,
+            fixed=fixed.lines(),
+            personal=_PERSONAL_FIELDS,
+            opening=self._opening,
         )
+        self._is_signed = bool(signers or apart)
 
     def fill(self, recipient: RecipientValues) -> Content:
         """The whole message for one recipient: CRLF lines in ASCII, signed if the skeleton has signers.
@@ -159,26 +163,33 @@ class Skeleton:
         body = self._body.copy()
         for position, value in zip(self._slot_positions, self._slot_values(encoded), strict=True):
             body[position] = value
-        signatures = (
-            self._signature_template.signatures(
-                (date, to, message_id, list_unsubscribe), b"".join(body), second
-            )
-            if self._signature_template
-            else b""
+        unsigned = (
+            self._signature_template.fields((date, to, message_id, list_unsubscribe), b"".join(body), second)
+            if self._is_signed
+            else ()
         )
         pieces = [
-            signatures,
             date, self._after_date,
             to, self._after_to,
             message_id, self._after_message_id,
             list_unsubscribe, self._after_list_unsubscribe,
             self._opening, *body,
         ]  # fmt: skip
-        return Content(pieces, sum(map(len, pieces)))
+        content = Content(pieces, sum(map(len, pieces)), unsigned=unsigned)
+        if not self._signers:
+            return content
+        return content.signed(
+            signer.sign(field.digest) for signer, field in zip(self._signers, unsigned, strict=True)
+        )
 
 
-def compile_skeleton(mail: MailTemplate, signers: Sequence[Signer] = ()) -> Skeleton:
+def compile_skeleton(
+    mail: MailTemplate, signers: Sequence[Signer] = (), *, apart: Sequence[KeyName] = ()
+) -> Skeleton:
     """Encode what all mails of a campaign share.
+
+    `signers` sign each mail at once. With `apart` in their place, the names of keys that another process has, the
+    fields for signatures are made, and remain unsigned.
 
     Raises TemplateError where the HTML or the text lacks the unsubscribe slot, or names a slot that does not
     exist; InvalidInput where a header field can't hold its value.
@@ -189,7 +200,7 @@ def compile_skeleton(mail: MailTemplate, signers: Sequence[Signer] = ()) -> Skel
     if SLOT_MARKER.search(mail.subject):
         raise TemplateError("the subject has a slot; it is the same for all recipients")
     try:
-        return Skeleton(mail, signers)
+        return Skeleton(mail, signers, apart)
     except UnicodeEncodeError:
         raise TemplateError("the HTML or the text has a lone surrogate, which is not text") from None
 

@@ -1,0 +1,95 @@
+"""Whole runs that sign their mails in a process of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import dkim as dkimpy
+import pytest
+
+from campaigns.models import CampaignState
+from mailer.config import DkimSettings, Settings, dkim_keys
+from mailer.database import Database
+from mailer.errors import ConfigurationError, TryAgainLater
+from mailer.message import dkim
+from mailer.message.dkim import Algorithm
+from tests.support.campaign import counts, dispatch_for, draft, send, settings_for, subscribe, unwatched
+from tests.support.relay import FaultyRelay
+
+PEOPLE = 40
+KEY = dkim.generate(Algorithm.RSA_SHA256, domain="example.com", selector="r2026")
+
+
+def signing_settings(relay: FaultyRelay, folder: Path) -> Settings:
+    path = folder / "dkim.pem"
+    if not path.exists():
+        dkim_keys.write(KEY, path)
+    keys = DkimSettings(domain=KEY.domain, selector=KEY.selector, key_file=path)
+    return settings_for(relay.port, dkim=keys)
+
+
+def is_verified(raw: bytes) -> bool:
+    def lookup(_name: bytes, timeout: int = 5) -> bytes:
+        assert timeout
+        return dkim.dns_record(KEY).text.encode()
+
+    return bool(dkimpy.DKIM(raw).verify(dnsfunc=lookup))
+
+
+def children() -> set[int]:
+    """The processes that this one has started."""
+    found = ""
+    for thread in Path("/proc/self/task").iterdir():
+        found += (thread / "children").read_text()
+    return set(map(int, found.split()))
+
+
+async def test_the_end_of_the_process_that_signs_stops_the_run_and_loses_nothing(
+    database: Database, tmp_path: Path
+) -> None:
+    subscribe(database, PEOPLE)
+    draft(database)
+    before = children()
+    async with FaultyRelay(pipelining=True) as relay:
+        relay.slowness = 0.02
+        settings = signing_settings(relay, tmp_path)
+        dispatch = dispatch_for(database, settings)
+        sending = asyncio.create_task(send(dispatch))
+        while len(relay.accepted) < 5:  # noqa: ASYNC110 - the relay tells nobody
+            await asyncio.sleep(0.005)
+        (pid,) = children() - before
+        os.kill(pid, signal.SIGKILL)
+        tally = await sending
+        assert isinstance(tally.error, TryAgainLater)
+        assert "The process that signs mails has ended (signal 9)." in str(tally.error)
+        status = counts(database)
+        assert (status.in_flight, status.uncertain, status.deferred) == (0, 0, 0)
+        assert 5 <= status.accepted == len(relay.accepted) < PEOPLE
+        assert status.pending == PEOPLE - status.accepted
+        assert children() == before
+
+        relay.slowness = 0
+        await dispatch.run("notes", unwatched)
+    assert counts(database).state is CampaignState.FINISHED
+    assert set(Counter(mail.recipient for mail in relay.accepted).values()) == {1}
+    assert len(relay.accepted) == PEOPLE
+    assert all(is_verified(mail.content) for mail in relay.accepted)
+    assert children() == before
+
+
+async def test_an_invalid_key_is_refused_before_the_campaign_begins(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    subscribe(sqlite_database, 1)
+    draft(sqlite_database)
+    async with FaultyRelay() as relay:
+        settings = signing_settings(relay, tmp_path)
+        assert settings.dkim.key_file is not None
+        settings.dkim.key_file.write_text("no key")
+        with pytest.raises(ConfigurationError, match="is not an unencrypted private key"):
+            await send(dispatch_for(sqlite_database, settings))
+    assert counts(sqlite_database).state is CampaignState.DRAFT
