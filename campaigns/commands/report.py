@@ -149,7 +149,7 @@ def _charts(context: CommandContext, figures: CampaignFigures) -> Iterator[str]:
     ]
     yield "\noutcomes"
     for bar, line in zip(outcomes, _draw(outcomes), strict=True):
-        yield _coloured(line, _COLOURS.get(bar.label))
+        yield coloured(line, _COLOURS.get(bar.label))
     if figures.progress is not None:
         yield "\naccepted over time"
         yield from _draw(_progress_bars(context, figures))
@@ -200,7 +200,8 @@ def _draw(bars: list[Bar]) -> list[str]:
     return draw_bars(bars, width, in_ascii=not encoding.startswith("utf"))
 
 
-def _coloured(line: str, colour: str | None) -> str:
+def coloured(line: str, colour: str | None) -> str:
+    """The line in a colour, on a terminal that wants colours (https://no-color.org)."""
     in_colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     return click.style(line, fg=colour) if in_colour and colour else line
 

@@ -62,6 +62,9 @@ def test_two_people_approve_and_both_are_in_the_report(keyboard: Keyboard) -> No
     shown = keyboard("campaigns", "report", "notes").stdout
     assert "approved by: Ada, login ada, at 20" in shown
     assert "approved by: Bram, login bram, at 20" in shown
+    shown = keyboard("campaigns", "show", "notes").stdout
+    assert "approved by: Ada, login ada; Bram, login bram" in shown
+    assert f"source:      {Path('notes.md').resolve()}" in shown
     keyboard("campaigns", "schedule", "notes", *AT)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaigns.commands.report import coloured
 from campaigns.models import DeliveryState
 from campaigns.reports.charts import ReportWords
 from campaigns.reports.domains import MIN_RECIPIENTS, DomainDeliveries, merge_smaller, pool
@@ -169,6 +171,17 @@ def test_the_longest_bar_reaches_the_edge_and_a_small_number_is_seen() -> None:
     assert len(longest) == 60
     assert small.endswith("▏")
     assert nothing.endswith("0")
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "no_color", "is_coloured"), [(True, "", True), (True, "1", False), (False, "", False)]
+)
+def test_only_a_terminal_that_wants_colours_gets_them(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, no_color: str, is_coloured: bool
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    assert ("\x1b[32m" in coloured("accepted", "green")) is is_coloured
 
 
 @pytest.mark.parametrize(
