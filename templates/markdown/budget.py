@@ -29,8 +29,13 @@ _MOST = {
     "\\": 20_000,
     "\n": 10_000,
     "\n:": 1_000,
+    "\n#": 2_000,
+    "\n--": 2_000,
+    "\n==": 2_000,
 }
-_NAMES = {"\n": "lines", "\n:": 'lines that begin with ":"'}
+_NAMES = {"\n": "lines"} | {
+    mark: f'lines that begin with "{mark[1:]}"' for mark in _MOST if mark.startswith("\n") and mark != "\n"
+}
 
 
 def refuse_costly(body: str, where: Callable[[int], str]) -> None:

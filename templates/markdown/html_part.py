@@ -78,10 +78,10 @@ def write_html_body(
         "anchor": anchor,
         "longest": [LINE_CHARACTERS],
     }
-    tokens = document.tokens
+    writer, tokens = _Writer(markdown), document.tokens
     starts = [index for index, token in enumerate(tokens) if begins_section(token)]
     parts = [
-        (tokens[start:end], _Writer(markdown).render(tokens[start:end], markdown.options, environment))
+        (tokens[start:end], writer.render(tokens[start:end], markdown.options, environment))
         for start, end in pairwise([0, *starts, len(tokens)])
     ]
     body = HtmlBody(parts[0][1], tuple(read_section(part, html) for part, html in parts[1:]))
