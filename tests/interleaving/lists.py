@@ -12,7 +12,17 @@ from mailer.database import Database, in_thread
 from subscribers.address import AddressHasher
 from subscribers.intake import AccountSync, Evidence, Import
 from subscribers.models import Channel
-from tests.interleaving.record import ACCOUNTS, EVERYBODY, LONG_AGO, TOPICS, Done, Kind, Pair, given_at
+from tests.interleaving.record import (
+    ACCOUNTS,
+    EVERYBODY,
+    LONG_AGO,
+    TOPICS,
+    VISITORS,
+    Done,
+    Kind,
+    Pair,
+    given_at,
+)
 from tests.support.api import TEXT
 
 
@@ -41,7 +51,8 @@ class Lists:
         rows = _rows([(each, topic) for each in ACCOUNTS if each not in missing], "yes", LONG_AGO)
         job = AccountSync(self._job(topic, Channel.SYNC), as_of, lambda *_: None)
         await in_thread(job.run, rows, "accounts.csv")
-        return Done(Kind.TAKE_AWAY, [(each, topic) for each in missing])
+        others = [(each, topic) for each in VISITORS]  # unless they signed up
+        return Done(Kind.TAKE_AWAY, [(each, topic) for each in missing], may_end=others)
 
     def _job(self, topic: str, channel: Channel) -> Import:
         return Import(

@@ -132,8 +132,9 @@ async def _act(doors: Doors, name: str, requests: int, acts: list[Act]) -> None:
             done = await request()
         except Exception as error:  # noqa: BLE001 - whatever a door raises breaks the promise
             done = Done(Kind.OTHER, failure="".join(traceback.format_exception(error)))
-        kind, pairs, granted, failure = done
-        acts.append(Act(name, door, kind, tuple(pairs), began, now(), tuple(granted), failure))
+        kind, pairs, granted, failure, may_end = done
+        act = Act(name, door, kind, tuple(pairs), began, now(), tuple(granted), failure, tuple(may_end))
+        acts.append(act)
 
 
 def _read_outcome(database: Database, record: Record) -> None:

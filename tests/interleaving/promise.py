@@ -120,10 +120,11 @@ def judges_of(acts: Sequence[Act]) -> defaultdict[Pair, Judge]:
         for pair in act.pairs:
             own = sorted_acts.setdefault(pair, {kind: [] for kind in Kind})
             own[act.kind].append(act._replace(granted=(pair,) if pair in act.granted else ()))
-    against: dict[str, datetime] = {}  # a link to a former address suppresses it for every topic
-    for (address, _), own in sorted_acts.items():
-        left = [act.answered for kind in (Kind.TAKE_AWAY, Kind.MAY_TAKE_AWAY) for act in own[kind]]
-        against[address] = max([*left, against.get(address, NEVER)])
+    against: defaultdict[str, datetime] = defaultdict(lambda: NEVER)
+    for act in acts:
+        ended = act.pairs if act.kind is Kind.TAKE_AWAY else ()
+        for address, _ in (*ended, *act.may_end):  # a link to a former address suppresses it for every topic
+            against[address] = max(act.answered, against[address])
     judges: defaultdict[Pair, Judge] = defaultdict(lambda: Judge((), (), NEVER))
     for pair, own in sorted_acts.items():
         judges[pair] = Judge(own[Kind.GRANT], own[Kind.TAKE_AWAY], against[pair[0]])

@@ -31,17 +31,17 @@ class Kind(StrEnum):
 
     GRANT = "grant"
     TAKE_AWAY = "take away"  # once it is answered, no consent from before it counts
-    MAY_TAKE_AWAY = "may take away"
     OTHER = "other"
 
 
 class Done(NamedTuple):
-    """What a request was about, and what its answer said."""
+    """What a request was about, and what its answer said. It may also have ended other consents."""
 
     kind: Kind
     pairs: Sequence[Pair] = ()
     granted: Sequence[Pair] = ()
     failure: str = ""
+    may_end: Sequence[Pair] = ()
 
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,7 +56,8 @@ def given_at(rng: Random) -> tuple[Kind, datetime]:
 class Act(NamedTuple):
     """A request through a door, from before it was made until it was answered.
 
-    `granted` are the pairs that the answer calls granted. `failure` is what was wrong with the answer.
+    `granted` are the pairs that the answer calls granted. `failure` is what was wrong with the answer. `may_end` are
+    pairs of which nothing tells whether the request ended them.
     """
 
     actor: str
@@ -67,6 +68,7 @@ class Act(NamedTuple):
     answered: datetime
     granted: tuple[Pair, ...] = ()
     failure: str = ""
+    may_end: tuple[Pair, ...] = ()
 
     def __str__(self) -> str:
         what = ", ".join(f"{address} {topic}" for address, topic in self.pairs)
@@ -137,7 +139,11 @@ class Record:
     def history(self, address: str) -> list[str]:
         """Everything that concerned an address, in order."""
         subscribers = {each.subscriber_id for each in self.attempts if each.address == address}
-        lines = [(act.began, str(act)) for act in self.acts if any(address == each for each, _ in act.pairs)]
+        lines = [
+            (act.began, str(act))
+            for act in self.acts
+            if any(address == each for each, _ in act.pairs + act.may_end)
+        ]
         lines += [(each.at, str(each)) for each in self.attempts if each.address == address]
         lines += [(each.recorded_at, str(each)) for each in self.entries if each.subscriber_id in subscribers]
         return [line for _, line in sorted(lines)]

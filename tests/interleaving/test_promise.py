@@ -56,7 +56,7 @@ WHOLE = Record(
         [GRANT, act(Kind.TAKE_AWAY, 2, 6)],  # not answered yet
         [GRANT, LEAVE, act(Kind.GRANT, 4, 7)],  # may have been recorded already
         [act(Kind.GRANT, 0, 2.5), LEAVE],  # may have been recorded after the withdrawal
-        [GRANT, act(Kind.MAY_TAKE_AWAY, 2, 3)],
+        [GRANT, act(Kind.OTHER, 2, 3)._replace(may_end=(PAIR,))],
     ],
 )
 def test_mail_is_allowed_where_a_consent_may_have_come_last(acts: list[Act]) -> None:
@@ -101,3 +101,8 @@ def test_what_is_told_of_a_mail_is_everything_about_its_address() -> None:
         check(Record(7, [GRANT, LEAVE], [mail(4)], entries(), {}, told(*CHANGES), [], second(9)))
     for part in (GRANT, LEAVE, mail(4), *entries()):
         assert str(part) in str(broken.value)
+
+
+def test_a_consent_that_another_request_may_have_ended_is_not_lost() -> None:
+    doubtful = act(Kind.OTHER, 2, 3)._replace(pairs=(), may_end=(PAIR,))
+    check(Record(7, [GRANT, doubtful], [mail(1.5)], entries(), {}, told(*CHANGES), [], second(9)))
