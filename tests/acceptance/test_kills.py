@@ -12,7 +12,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from tests.support.receiver import Receiver, receiving
 
 KILLS = int(os.environ.get("MAILER_TESTS_SERVE_KILLS", "3"))
 SEED = int(os.environ.get("MAILER_TESTS_SEED", "0"))
+IN_A_CALL = 10  # each tenth time both are killed, while a webhook is called
 LONGEST_LIFE = 1.5  # seconds from when a process does its work until it is killed
 PATIENCE = 300  # seconds; a call that was cut off is made again after half a minute
 RING = KeyRing((SECRET.encode(),))
@@ -123,8 +124,11 @@ async def test_no_change_is_lost_or_out_of_order_where_serve_and_worker_are_kill
         account = AccountSystem(port, token)
         with running(mailer, tmp_path, port) as processes:
             recording = asyncio.create_task(account.run(stop))
-            for victim in victims:
+            for number, victim in enumerate(victims, 1):
                 await more_than(account.told, len(account.told), recording)
+                if number % IN_A_CALL == 0:
+                    await kill_in_a_call(processes, receiver, recording)
+                    continue
                 await asyncio.sleep(luck.uniform(0, LONGEST_LIFE))
                 await asyncio.to_thread(processes.kill, victim)
             await more_than(account.told, len(account.told), recording)
@@ -144,6 +148,7 @@ async def test_no_change_is_lost_or_out_of_order_where_serve_and_worker_are_kill
         ledger.verify(connection)
         feed = changes.read(connection, 0, 1_000_000).changes
     assert [(change.kind.value, change.email) for change in feed] == account.told
+    assert repeated >= KILLS // IN_A_CALL
     places = {change: place for place, change in enumerate(account.told)}
     reached = 0
     for call in arrived:
@@ -171,6 +176,17 @@ def add_endpoint(database: Database, receiver: Receiver) -> str:
     return secret
 
 
+async def kill_in_a_call(processes: Processes, receiver: Receiver, recording: asyncio.Task[None]) -> None:
+    """Kill both processes after a call arrived and before it is answered, so that it must be made again."""
+    before = receiver.arrived
+    receiver.released = asyncio.Event()
+    await until_true(lambda: receiver.arrived > before, recording)
+    for victim in ("serve", "worker"):
+        await asyncio.to_thread(processes.kill, victim)
+    receiver.released.set()
+    receiver.released = None
+
+
 class Arrivals:
     """The different changes that a receiver was told of."""
 
@@ -182,9 +198,14 @@ class Arrivals:
 
 
 async def more_than(known: Sized, count: int, recording: asyncio.Task[None]) -> None:
-    """Wait until more than `count` are known; raises what ended `recording`."""
+    """Wait until more than `count` are known."""
+    await until_true(lambda: len(known) > count, recording)
+
+
+async def until_true(condition: Callable[[], bool], recording: asyncio.Task[None]) -> None:
+    """Wait for the condition; raises what ended `recording`."""
     deadline = time.monotonic() + PATIENCE
-    while len(known) <= count:
+    while not condition():
         if recording.done():
             recording.result()
         assert time.monotonic() < deadline, "nothing comes any more"

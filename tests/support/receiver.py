@@ -35,10 +35,12 @@ class Receiver:
     peers: set[Any] = field(default_factory=set)
     released: asyncio.Event | None = None
     now: Callable[[], datetime] | None = None
+    arrived: int = 0
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def take(self, request: Request) -> Response:
         body = await request.body()
+        self.arrived += 1
         if self.released is not None:
             await self.released.wait()
         self.calls.append(self._verified(body, request.headers))
