@@ -29,6 +29,9 @@ A_FEW = 150  # requests, among which a missing wall is mostly found out
 TRIES = 20
 AT_ONCE = 10_000  # requests to one database; checking them takes memory
 
+# The processes are copies of this one, with a wall missing or not. What runs in its threads does not concern them.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
 
 @pytest.fixture(autouse=True)
 def no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
