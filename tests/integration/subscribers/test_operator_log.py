@@ -80,9 +80,9 @@ NOT_PERSONAL = {
     ),
     *(
         f"campaigns {act}"
-        for act in ("proof", "report", "resume", "schedule", "send", "status", "unschedule")
+        for act in ("proof", "report", "resume", "schedule", "send", "show", "status", "unschedule")
     ),
-    *("campaigns new", "campaigns update", "schema"),
+    *("campaigns new", "campaigns update", "archive export", "schema"),
     *("privacy log", "privacy notice", "privacy register"),
     *("themes eject", "themes list", "themes show"),
     *(f"digests {act}" for act in ("create", "delete", "list", "resolve", "run")),
