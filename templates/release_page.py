@@ -28,7 +28,7 @@ from templates.theme import HEAD_STYLE, STYLE, Theme, find_theme
 
 _SUMMARY_CHARACTERS = 200
 _ANCHOR = "part"  # the ids of sections, as in the mail
-_ENCLOSED = re.compile(r'(?<=src=")cid:([^"]+)(?=")')
+_ENCLOSED = re.compile(r'(?:(?<=src=")|(?<=srcset="))cid:([^"]+)(?=")')
 _PICTURE_STYLE = re.compile(r' style="width: 100%; max-width: \d+px"')
 _LABEL = re.compile(r'<span class="label">(?:(?!</span>).)*</span>')
 _ENDINGS = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif"}
@@ -72,7 +72,12 @@ class Article:
         picture = self.picture
         return replace(
             self,
-            picture=picture and replace(picture, source=folder + names[picture.source.removeprefix("cid:")]),
+            picture=picture
+            and replace(
+                picture,
+                source=folder + names[picture.source.removeprefix("cid:")],
+                dark=picture.dark and folder + names[picture.dark.removeprefix("cid:")],
+            ),
             lead=place(self.lead),
             sections=tuple(replace(section, html=place(section.html)) for section in self.sections),
         )
@@ -140,7 +145,7 @@ class ReleasePages:
         document = parse_notes(replace(notes, remote_images=remote), image_hosts=())
         theme = find_theme(notes.theme or self._theme, self._templates_dir)
         picture, rest = take_hero(document, images) if theme.hero else (None, document)
-        body = write_html_body(rest, images, anchor=_ANCHOR)
+        body = write_html_body(rest, images, anchor=_ANCHOR, is_page=True)
         return Article(
             title=notes.title,
             version=notes.version,

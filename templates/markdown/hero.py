@@ -18,11 +18,12 @@ _MIN_PIXELS = 480  # a narrower picture would be enlarged
 
 @dataclass(frozen=True, slots=True)
 class Hero:
-    """A picture as wide as the mail: its source, its description, and where it links to."""
+    """A picture as wide as the mail: its source, its description, where it links to, and its source for dark screens."""
 
     source: str
     alt: str
     href: str | None
+    dark: str | None = None
 
 
 def take_hero(document: Document, images: Mapping[str, InlineImage]) -> tuple[Hero | None, Document]:
@@ -44,7 +45,8 @@ def _is_picture(tokens: Sequence[Token], index: int) -> bool:
     token = tokens[index]
     if token.type != "inline" or tokens[index - 1].type != "paragraph_open" or tokens[index - 1].level:
         return False
-    return [one.type for one in token.children or () if not one.type.startswith("link_")] == ["image"]
+    shown = [one.type for one in token.children or () if not one.type.startswith("link_")]
+    return [one for one in shown if one != "softbreak"] == ["image"]
 
 
 def _hero(children: Sequence[Token], images: Mapping[str, InlineImage]) -> Hero | None:
@@ -58,5 +60,10 @@ def _hero(children: Sequence[Token], images: Mapping[str, InlineImage]) -> Hero 
         width = width or read_image_width(enclosed.data)
     if (width or 0) < _MIN_PIXELS:
         return None
-    href = str(children[0].attrs["href"]) if children[0].type == "link_open" else None
-    return Hero(source, plain_words(image), href)
+    href = next((str(one.attrs["href"]) for one in children if one.type == "link_open"), None)
+    dark: str | None = image.meta.get("dark")
+    if dark and not urlsplit(dark).scheme:
+        if unquote(dark) not in images:
+            return None  # as above
+        dark = f"cid:{images[unquote(dark)].content_id}"
+    return Hero(source, plain_words(image), href, dark)

@@ -32,6 +32,7 @@ _PHONE_PIXELS = (
 )
 _HEADING_CHARACTERS = 16  # of a word in a heading, as LINE_CHARACTERS
 _WHOLE_CHARACTERS = 14  # of code that stays on one line
+_DARK_SCREEN = "(prefers-color-scheme: dark)"
 _ALERT_SIGNS = {"note": "i", "tip": "✓", "important": "!", "warning": "!", "caution": "×"}
 
 
@@ -61,11 +62,13 @@ def write_html_body(
     *,
     highlight: bool = True,
     anchor: str | None = None,
+    is_page: bool = False,
 ) -> HtmlBody:
     """Write the body as XHTML, section by section; raises what `write_html` raises.
 
     Without `highlight` code has no colours, which makes the mail smaller. With `anchor` the headings of sections have
-    the ids ``anchor1``, ``anchor2`` ...
+    the ids ``anchor1``, ``anchor2`` ... A picture with a variant for dark screens is two images, of which the style
+    sheet shows one; with `is_page` it is a ``<picture>``, which mail programs do not know.
     """
     for source, where in document.local_images().items():
         if source not in images:
@@ -76,6 +79,7 @@ def write_html_body(
         "texts": load_texts(document.notes.locale)["mail"],
         "highlight": highlight,
         "anchor": anchor,
+        "is_page": is_page,
         "longest": [LINE_CHARACTERS],
     }
     writer, tokens = _Writer(markdown), document.tokens
@@ -186,9 +190,22 @@ class _Writer(RendererHTML):
 
     def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         token = tokens[idx]
-        attributes = {"src": str(token.attrs["src"])}
-        if not urlsplit(attributes["src"]).scheme:
-            attributes["src"] = f"cid:{_enclosed(token, env).content_id}"
+        dark = token.meta.get("dark")
+        if not dark:
+            return self._image(token, options, env)
+        if env["is_page"]:
+            source = Token(
+                "source", "source", 0, attrs={"media": _DARK_SCREEN, "srcset": _address(dark, env)}
+            )
+            parts = [self.renderToken([source], 0, options, env), self._image(token, options, env)]
+            return f"<picture>{''.join(parts)}</picture>"
+        other = Token("image", "img", 0, attrs={"src": dark}, children=token.children)
+        light = self._image(token, options, env, "light-picture")
+        return f'{light}<span class="dark-picture">{self._image(other, options, env)}</span>'
+
+    def _image(self, token: Token, options: OptionsDict, env: EnvType, name: str | None = None) -> str:
+        attributes = {"class": name} if name else {}
+        attributes["src"] = _address(str(token.attrs["src"]), env)
         if width := _image_width(token, env):
             shown = min(width, _COLUMN_PIXELS)
             attributes["width"] = str(shown)
@@ -214,7 +231,11 @@ class _Writer(RendererHTML):
 
 def _is_picture(inline: Token, env: EnvType) -> bool:
     """Whether a paragraph holds one image and nothing else, with or without a link around it."""
-    shown = [child for child in inline.children or () if not child.type.startswith("link_")]
+    shown = [
+        child
+        for child in inline.children or ()
+        if not child.type.startswith("link_") and child.type != "softbreak"
+    ]
     return (
         len(shown) == 1
         and shown[0].type == "image"
@@ -227,11 +248,16 @@ def _image_width(token: Token, env: EnvType) -> int | None:
     given: int | None = token.meta.get("width")
     if given or urlsplit(str(token.attrs["src"])).scheme:
         return given
-    return read_image_width(_enclosed(token, env).data)
+    return read_image_width(_enclosed(str(token.attrs["src"]), env).data)
 
 
-def _enclosed(token: Token, env: EnvType) -> InlineImage:
-    image: InlineImage = env["images"][unquote(str(token.attrs["src"]))]
+def _address(source: str, env: EnvType) -> str:
+    """The address of an image in the mail: that of an enclosed image by its content id."""
+    return source if urlsplit(source).scheme else f"cid:{_enclosed(source, env).content_id}"
+
+
+def _enclosed(source: str, env: EnvType) -> InlineImage:
+    image: InlineImage = env["images"][unquote(source)]
     return image
 
 

@@ -1,7 +1,7 @@
 """HTML inside Markdown: a closed set of tags is supported, all other tags are shown as text.
 
 Attributes are dropped, except a link's address and an image's address, description and width. So no markup that an
-author pastes reaches the mail unchanged.
+author pastes reaches the mail unchanged. Of the sources of a ``<picture>`` those for light and for dark screens are kept.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _STYLED = {
 _MARKER = re.compile(r"<[a-zA-Z][a-zA-Z0-9]*-[^>]*/>")  # release tools write such tags: <csr-id-0123/>
 _TRANSPARENT = frozenset({"details", "p", "div", "span", "center", "picture", "source", "font"})
 _VOID = frozenset({"br", "img", "source"})
+_COLOUR_SCHEME = re.compile(r"\s*\(\s*prefers-color-scheme\s*:\s*(light|dark)\s*\)\s*", re.IGNORECASE)
 
 
 def resolve_inline_html(state: StateCore) -> None:
@@ -46,11 +47,20 @@ def resolve_inline_html(state: StateCore) -> None:
 def _resolve(children: list[Token]) -> list[Token]:
     openings = _pair_tags(children)
     resolved: list[Token] = []
+    sources: dict[str, str] = {}  # of the picture that is open, by colour scheme
     for index, token in enumerate(children):
         if token.type != "html_inline":
             resolved.append(token)
-        else:
-            resolved.extend(_tokens_for(token.content, openings.get(index)))
+            continue
+        found = _tokens_for(token.content, openings.get(index))
+        match _tag_name(token.content):
+            case "picture":
+                sources = {}
+            case "source":
+                sources |= _read_source(token.content)
+            case "img" if found and found[0].type == "image":
+                _set_sources(found[0], sources)
+        resolved.extend(found)
     visible = any(token.type != "softbreak" for token in resolved)
     return resolved if visible else []
 
@@ -116,6 +126,23 @@ def _image_token(attributes: Mapping[str, str]) -> Token:
         children=[Token("text", "", 0, content=attributes.get("alt", ""))],
         meta={"width": int(width[1])} if width and int(width[1]) > 1 else {},
     )
+
+
+def _read_source(tag: str) -> dict[str, str]:
+    """The address that a ``<source>`` gives for a colour scheme."""
+    attributes = _read_attributes(tag)
+    scheme = _COLOUR_SCHEME.fullmatch(attributes.get("media", ""))
+    addresses = attributes.get("srcset", "").replace(",", " ").split()
+    return {scheme[1].lower(): normalizeLink(addresses[0])} if scheme and addresses else {}
+
+
+def _set_sources(image: Token, sources: Mapping[str, str]) -> None:
+    """Give an image its address for light screens; its meta data have the one for dark screens, if it is another."""
+    usual = str(image.attrs["src"])
+    dark = sources.get("dark", usual)
+    image.attrs["src"] = sources.get("light", usual)
+    if dark != image.attrs["src"]:
+        image.meta["dark"] = dark
 
 
 def _tag_name(source: str) -> str:

@@ -56,7 +56,8 @@ class Document:
         """The source of each image, and its place in the file."""
         for token, where in self.inline_tokens():
             if token.type == "image":
-                yield str(token.attrs["src"]), where
+                for source in image_sources(token):
+                    yield source, where
 
     def local_images(self) -> dict[str, str]:
         """The images that are files beside the notes: the file name, and its place in the notes."""
@@ -73,6 +74,12 @@ class Document:
             for child in token.children or ():
                 line += child.type in {"softbreak", "hardbreak"}
                 yield child, self.notes.where(line)
+
+
+def image_sources(image: Token) -> list[str]:
+    """The address of an image, and the one for dark screens if it has one."""
+    sources = [image.attrs["src"], image.meta.get("dark")]
+    return [str(source) for source in sources if source]
 
 
 def create_parser() -> MarkdownIt:
@@ -135,7 +142,8 @@ def _check_addresses(document: Document, image_hosts: Collection[str], repositor
     for token, where in document.inline_tokens():
         try:
             if token.type == "image":
-                _check_image(str(token.attrs["src"]), image_hosts, where)
+                for source in image_sources(token):
+                    _check_image(source, image_hosts, where)
             elif token.type == "link_open":
                 href = str(token.attrs["href"])
                 if repository and not document.notes.base_url and not _split(href, where).scheme:

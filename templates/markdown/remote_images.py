@@ -30,6 +30,8 @@ def _replaced(children: list[Token], image_hosts: Collection[str], *, as_link: b
     for child in children:
         depth += child.nesting if child.type.startswith("link_") else 0
         if child.type != "image" or not _is_remote(str(child.attrs["src"]), image_hosts):
+            if _is_remote(child.meta.get("dark", ""), image_hosts):
+                del child.meta["dark"]
             yield child
         elif as_link:
             source = str(child.attrs["src"])

@@ -26,7 +26,7 @@ def test_the_page_of_commands_is_the_commands_own_help() -> None:
 
 @names
 def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
-    text = document.read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     targets = [*re.findall(r"\]\(([^)\s#]+)(?:#[^)]*)?\)", text), *re.findall(r'src="([^"]+)"', text)]
     local = [target for target in targets if not re.match(r"[a-z]+:", target)]
     assert [target for target in local if not (document.parent / target).exists()] == []

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, cast
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from mailer.message import InlineImage
 from templates.notes import Action
+from templates.render import render
 from templates.theme import list_themes
 from tests.support.browser import chromium
 from tests.support.every_markdown import NOTES
-from tests.support.rendered import mail
+from tests.support.rendered import BRAND, PIXELS, mail, notes
 
 THEMES = [theme.name for theme in list_themes()]
 MEASURE = """() => {
@@ -137,3 +139,30 @@ def test_the_lines_of_a_diff_are_coloured_to_their_ends(page: Page, scheme: Lite
         "['.dd', '.di', 'pre'].map(one => getComputedStyle(document.querySelector(one)).backgroundColor)"
     )
     assert len(set(grounds)) == 3
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("place", ["introduction", "section"])
+def test_of_a_picture_for_light_and_one_for_dark_screens_one_is_seen(
+    page: Page, theme: str, place: str
+) -> None:
+    body = (
+        '<picture><source media="(prefers-color-scheme: dark)" srcset="dark.png">'
+        '<img src="plan.png" alt="The plan"></picture>'
+    )
+    images = {"plan.png": PIXELS, "dark.png": InlineImage("night@image", "image/png", PIXELS.data + b"dark")}
+    source = notes(f"{'' if place == 'introduction' else '## Added'}\n\n{body}", theme=theme)
+    html = render(source, BRAND, images=images).html
+    page.set_viewport_size({"width": 320, "height": 800})
+    for scheme, styles, expected in (
+        ("light", True, "cid:plan@image"),
+        ("dark", True, "cid:night@image"),
+        ("dark", False, "cid:plan@image"),
+    ):
+        page.emulate_media(color_scheme=cast("Literal['light', 'dark']", scheme))
+        page.set_content(html if styles else re.sub(r"<style.*?</style>", "", html, flags=re.DOTALL))
+        seen = page.evaluate(
+            "[...document.images].filter(one => one.checkVisibility()).map(one => one.getAttribute('src'))"
+        )
+        assert seen == [expected]
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
