@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from mailer.config.settings import LEDGER_KEY_NAME
 from mailer.database import Database, installation_id
+from mailer.errors import TryAgainLater
 from subscribers import audience, changes, ledger
 from subscribers.address import AddressHasher, normalise
 from subscribers.intake import Applicant, Evidence, admit
@@ -42,6 +43,9 @@ from tests.support.signed import signed, write_key
 PROCESSES, ACTORS = 3, 3
 SLOWNESS = 0.002  # seconds that the relay takes for a mail, so that people leave between a claim and the gate
 FIRST_CONSENT = datetime(2026, 5, 1, tzinfo=UTC)
+
+BROKEN_OFF = Done(Kind.OTHER)
+"""Of two that wait for each other PostgreSQL breaks one off, and who asked is told to try again later."""
 
 
 class Work(NamedTuple):
@@ -127,14 +131,23 @@ async def _use_doors(work: Work) -> tuple[list[Act], list[Told]]:
 async def _act(doors: Doors, name: str, requests: int, acts: list[Act]) -> None:
     for _ in range(requests):
         door, request = doors.choose()
-        began = now()
+        began, is_broken_off = now(), False
         try:
             done = await request()
+        except TryAgainLater:
+            done, is_broken_off = BROKEN_OFF, True
         except Exception as error:  # noqa: BLE001 - whatever a door raises breaks the promise
             done = Done(Kind.OTHER, failure="".join(traceback.format_exception(error)))
+        if done.failure.startswith("503 "):
+            is_broken_off = True
+            may_end = done.pairs if done.kind is Kind.TAKE_AWAY else ()
+            done = BROKEN_OFF._replace(
+                kind=Kind.OTHER if may_end else done.kind, pairs=done.pairs, may_end=may_end
+            )
         kind, pairs, granted, failure, may_end = done
-        act = Act(name, door, kind, tuple(pairs), began, now(), tuple(granted), failure, tuple(may_end))
-        acts.append(act)
+        ended = now()
+        act = Act(name, door, kind, tuple(pairs), began, ended, tuple(granted), failure, tuple(may_end))
+        acts.append(act._replace(is_broken_off=is_broken_off))
 
 
 def _read_outcome(database: Database, record: Record) -> None:

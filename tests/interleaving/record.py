@@ -57,7 +57,7 @@ class Act(NamedTuple):
     """A request through a door, from before it was made until it was answered.
 
     `granted` are the pairs that the answer calls granted. `failure` is what was wrong with the answer. `may_end` are
-    pairs of which nothing tells whether the request ended them.
+    pairs of which nothing tells whether the request ended them. `is_broken_off`: PostgreSQL broke the request off.
     """
 
     actor: str
@@ -69,6 +69,7 @@ class Act(NamedTuple):
     granted: tuple[Pair, ...] = ()
     failure: str = ""
     may_end: tuple[Pair, ...] = ()
+    is_broken_off: bool = False
 
     def __str__(self) -> str:
         what = ", ".join(f"{address} {topic}" for address, topic in self.pairs)
