@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from templates.brand import Brand, adjust_contrast, contrast_ratio
+from templates.brand import Brand
+from templates.design import design_values
 from templates.environment import render_template
 from templates.language import Locale, TextSection, load_texts
 from templates.mjml import compile_mjml
 from templates.service_mail import RenderedServiceMail, ServiceMailKind, ServiceMailValues
+from templates.theme import find_theme
 
 HTML_TEMPLATE = "mail/service_mail.mjml.j2"
 TEXT_TEMPLATE = "mail/service_mail.txt.j2"
-_LIGHT_BACKGROUND, _DARK_BACKGROUND = "#f3f4f6", "#1c1f24"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +36,27 @@ def render_service_mail(
     brand: Brand,
     values: ServiceMailValues,
     *,
+    theme: str = "product",
     templates_dir: Path | None = None,
 ) -> RenderedServiceMail:
-    """Render a service mail. Raises TemplateError for a broken template."""
+    """Render a service mail with the colours and fonts of `theme`. Raises TemplateError for a broken template."""
     texts = load_texts(locale)
     shown = _show(kind, texts["service_mail"], brand, values)
-    context = {
+    context = design_values(find_theme(theme, templates_dir), brand) | {
         "mail": shown,
         "locale": locale,
         "brand": brand,
         "texts": texts,
-        "colours": {
-            "brand": brand.colour,
-            "on_brand": max("#ffffff", "#15181c", key=lambda ink: contrast_ratio(ink, brand.colour)),
-            "link": adjust_contrast(brand.colour, _LIGHT_BACKGROUND),
-            "link_dark": adjust_contrast(brand.colour, _DARK_BACKGROUND),
-        },
     }
     mjml = render_template(HTML_TEMPLATE, context, templates_dir=templates_dir)
+    html = compile_mjml(mjml, template=HTML_TEMPLATE, css="", templates_dir=templates_dir)
     return RenderedServiceMail(
         subject=f"{shown.title} · {brand.name}",
-        html=compile_mjml(mjml, template=HTML_TEMPLATE, css="", templates_dir=templates_dir),
+        html=html,
         text=render_template(TEXT_TEMPLATE, context, templates_dir=templates_dir),
-        images=(brand.logo,) if brand.logo else (),
+        images=tuple(
+            logo for logo in (brand.logo, brand.logo_dark) if logo and f"cid:{logo.content_id}" in html
+        ),
     )
 
 

@@ -88,7 +88,12 @@ class Letters:
             new_address=mask_email(request.stated.email) if request.stated.email else "",
         )
         rendered = render_service_mail(
-            due.kind, locale, self._brand, values, templates_dir=self._settings.templates_dir
+            due.kind,
+            locale,
+            self._brand,
+            values,
+            theme=self._settings.theme or "product",
+            templates_dir=self._settings.templates_dir,
         )
         settings = self._per_sender.get(relay, self._settings)
         letter = Letter(
