@@ -78,6 +78,10 @@ class Locked(TryAgainLater):
     """Another connection is writing to the database, and the caller does not wait for it."""
 
 
+class TransactionConflict(TryAgainLater):
+    """The database ended a transaction because of another one, such as in a deadlock. Nothing of it was done."""
+
+
 class RelayUnavailable(TryAgainLater):
     """No connection to the relay could be made."""
 

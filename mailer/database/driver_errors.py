@@ -12,7 +12,14 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from mailer.database.url import display_name
-from mailer.errors import ConfigurationError, InvalidInput, MailerError, TryAgainLater, exhausted_limit
+from mailer.errors import (
+    ConfigurationError,
+    InvalidInput,
+    MailerError,
+    TransactionConflict,
+    TryAgainLater,
+    exhausted_limit,
+)
 
 
 class _Symptom(NamedTuple):
@@ -75,6 +82,12 @@ _POSTGRESQL = (
         MailerError,
         "is read-only",
         "Nothing was changed. Is it a standby, or is default_transaction_read_only on for the role or the database?",
+    ),
+    _Symptom(
+        ("40P01", "40001"),
+        TransactionConflict,
+        "ended the transaction because of another one",
+        "Nothing is lost; run the command again.",
     ),
     _Symptom(("53100", "58030"), MailerError, _FULL, _FULL_HINT),
     _Symptom(

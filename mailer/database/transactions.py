@@ -16,7 +16,9 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from mailer.database.engine import Database
-from mailer.errors import Locked
+from mailer.errors import Locked, TransactionConflict
+
+CONFLICT_TRIES = 5
 
 Result = TypeVar("Result")
 
@@ -33,7 +35,7 @@ class Transactions:
         """Do `work` in a transaction of its own; it is durable when this returns.
 
         If `work` raises, or the commit fails, nothing of it is in the database. A caller that is cancelled does not
-        undo it.
+        undo it. Where PostgreSQL ends the transaction because of another one, `work` is done again in a new one.
         """
         if self._database.is_sqlite:
             with suppress(Locked), self._database.write_at_once() as connection:
@@ -45,5 +47,8 @@ class Transactions:
         self._threads.shutdown()
 
     def _wait_and_commit(self, work: Callable[[Connection], Result]) -> Result:
+        for _ in range(CONFLICT_TRIES - 1):
+            with suppress(TransactionConflict), self._database.write(checked=False) as connection:
+                return work(connection)
         with self._database.write(checked=False) as connection:
             return work(connection)

@@ -155,3 +155,52 @@ async def test_closing_waits_for_a_transaction_that_nobody_waits_for_any_more(
     waiting.cancel()
     transactions.close()
     assert stored(postgresql_database) == ["x"]
+
+
+async def test_a_group_that_a_deadlock_ended_is_done_again(postgresql_database: Database) -> None:
+    """The group has `a` and asks for `b`, after another transaction that has `b` asked for `a`."""
+    database = postgresql_database
+    touch = text("UPDATE throttle SET usage_log = usage_log || :by WHERE name = :name")
+    with database.write() as connection:
+        connection.execute(INSERT, [{"name": "a"}, {"name": "b"}])
+    has_b, has_a, tries = threading.Event(), threading.Event(), []
+
+    def other() -> None:
+        with database.write() as connection:
+            connection.execute(
+                text("SET LOCAL deadlock_timeout = '10min'")
+            )  # so the group is the one that ends
+            connection.execute(touch, {"name": "b", "by": "other "})
+            has_b.set()
+            has_a.wait(60)
+            connection.execute(touch, {"name": "a", "by": "other "})
+
+    def apply(connection: Connection, items: Sequence[str]) -> Sequence[str]:
+        tries.append(items)
+        connection.execute(touch, {"name": "a", "by": "group "})
+        if not has_a.is_set():
+            has_a.set()
+            await_a_waiting_statement(database)
+        connection.execute(touch, {"name": "b", "by": "group "})
+        return items
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    await asyncio.to_thread(has_b.wait, 60)
+    commits = GroupCommit(database, apply)
+    assert await commits.submit("x") == "x"
+    await commits.close()
+    thread.join()
+    assert len(tries) == 2
+    with database.read() as connection:
+        rows = connection.execute(text("SELECT usage_log FROM throttle ORDER BY name")).scalars()
+        assert list(rows) == ["{}other group "] * 2
+
+
+def await_a_waiting_statement(database: Database) -> None:
+    """Wait until a transaction waits for a row."""
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    with database.read() as connection:
+        while not connection.execute(waiting).scalar_one():
+            connection.rollback()
+            threading.Event().wait(0.02)
