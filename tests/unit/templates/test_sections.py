@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from bs4 import BeautifulSoup
 
+from templates.lint import lint
 from templates.markdown import Section, group_short, parse_notes, write_html_body
 from templates.notes import Action
+from tests.support.every_markdown import NOTES
 from tests.support.rendered import mail, notes
 
 
@@ -60,3 +62,10 @@ def test_a_long_word_in_the_table_of_contents_has_places_to_break() -> None:
     rendered = mail(f"## {'x' * 60}\n\n- {'y' * 60}\n\n## b\n\n- c", theme="digest")
     cells = BeautifulSoup(rendered.html, "html.parser").select(".toc td")
     assert [bool(cell.find("wbr")) for cell in cells] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("theme", ["letter", "product", "digest"])
+def test_no_theme_has_a_style_that_a_check_warns_of(theme: str) -> None:
+    """With a picture on the cover, a button, contents, code and tables."""
+    rendered = mail(NOTES, theme=theme, action=Action("Try it", "https://e.x/try"))
+    assert [one for one in lint(rendered) if one.code.startswith(("css-", "tag-", "contrast"))] == []
