@@ -124,12 +124,12 @@ def _level(tokens: Sequence[Token], index: int) -> int | None:
 
 def _gist(inline: Token) -> str:
     """What a paragraph begins with: bold words, or else the first clause, without references in brackets."""
-    children = inline.children or []
+    children = [child for child in inline.children or () if child.type != "text" or child.content]
     if children and children[0].type == "strong_open":
         end = next(index for index, child in enumerate(children) if child.type == "strong_close")
-        bold = "".join(map(_words, children[:end])).strip(" .:")
-        if " " in bold:  # a single word is the part of the product
-            return " ".join(bold.split())
+        bold = " ".join("".join(map(_words, children[:end])).split())
+        if " " in bold or bold.endswith("."):  # another single word is the part of the product
+            return bold.strip(" .:")
     words = plain_words(inline)
     for end_of_clause in _CLAUSE_END.finditer(words):
         clause = words[: end_of_clause.start()].strip()

@@ -24,6 +24,7 @@ def sections(body: str) -> tuple[Section, ...]:
             ("Boats move", "Prices; all"),
         ),
         ("- **Self-service for guests.** Each confirmation holds a link.", ("Self-service for guests",)),
+        ("- **Planbord.** Sleep een boot.", ("Planbord",)),
         ("- **core:** keep the *order* of\n  rows", ("core: keep the order of rows",)),
         ("- Moves `a.b` ([#412](https://e.x/412))\n- #12", ("Moves a.b", "#12")),
         ("- Formats, e.g. PDF and CSV", ("Formats, e.g. PDF and CSV",)),
