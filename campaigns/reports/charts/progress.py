@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from campaigns.reports.charts.words import ReportWords
 from campaigns.reports.progress import Progress
@@ -10,8 +11,15 @@ from templates.charts import AreaChart, Table, Tick, line_path, number_ticks, ro
 from templates.report_page import Figure
 
 _SHORT_SECONDS = 10 * 60  # of a period in which minutes alone would repeat
-_FEW, _MANY = (0.0, 0.5, 1.0), (0.0, 0.25, 0.5, 0.75, 1.0)
-_ANCHORS = {0.0: "start", 1.0: "end"}
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400  # seconds
+_STEPS = (
+    *(1, 2, 5, 10, 15, 30),
+    *(minutes * _MINUTE for minutes in (1, 2, 5, 10, 15, 30)),
+    *(hours * _HOUR for hours in (1, 2, 3, 6, 12)),
+    *(days * _DAY for days in (1, 2, 7, 14, 28, 91, 364)),
+)
+_MOST_TICKS, _MOST_LONG_TICKS = 5, 3
+_EDGE = 6.0  # percent of the axis, in which a label would reach beyond its end
 
 
 def progress_figure(progress: Progress, words: ReportWords) -> Figure:
@@ -76,14 +84,28 @@ class _Moments:
         return self._words.time(at, with_day=self.with_day, with_seconds=self._with_seconds)
 
     def ticks(self) -> tuple[Tick, ...]:
-        """The labels of the axis, none twice; three where they are long."""
+        """The labels of the axis, none twice, at round times; fewer where they are long."""
         seconds = self._period.total_seconds()
-        shares = _FEW if self.with_day or self._with_seconds else _MANY
-        labels = {self.time(share * seconds): share for share in reversed(shares)}
-        return tuple(
-            Tick(share * 100, label, _ANCHORS.get(share, "middle"))
-            for label, share in reversed(labels.items())
-        )
+        most = _MOST_LONG_TICKS if self.with_day or self._with_seconds else _MOST_TICKS
+        moments = _round_moments(self._start.astimezone(self._words.zone), seconds, most)
+        labels = {self.time(one): one / max(seconds, 1) * 100 for one in reversed(moments)}
+        return tuple(_tick(place, label) for label, place in reversed(labels.items()))
+
+
+def _round_moments(start: datetime, seconds: float, most: int) -> list[float]:
+    """Round times of the day from `start` on, as seconds after it: `most` or fewer, with the smallest step for that."""
+    since_midnight = (start - start.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
+    for step in _STEPS:
+        first = -since_midnight % step
+        count = int((seconds - first) // step) + 1
+        if 2 <= count <= most:
+            return [first + step * number for number in range(count)]
+    return [0.0, seconds] if seconds else [0.0]
+
+
+def _tick(place: float, label: str) -> Tick:
+    anchor = "start" if place < _EDGE else "end" if place > 100 - _EDGE else "middle"
+    return Tick(round(place, 2), label, anchor)
 
 
 def _description(progress: Progress, words: ReportWords) -> str:

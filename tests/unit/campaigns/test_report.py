@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from campaigns.commands.report import coloured
 from campaigns.models import DeliveryState
 from campaigns.reports.charts import ReportWords
+from campaigns.reports.charts.progress import progress_figure
 from campaigns.reports.domains import MIN_RECIPIENTS, DomainDeliveries, merge_smaller, pool
 from campaigns.reports.leavers import DAYS, Leaving, count_by_day
 from campaigns.reports.progress import MOST_STEPS, Ended, measure, step_length
@@ -20,6 +21,7 @@ from campaigns.reports.replies import Reply, count_reasons, without_personal_dat
 from campaigns.reports.text_charts import Bar, draw_bars
 from mailer.smtp.outcome import MASK
 from subscribers.models import Channel
+from templates.charts import AreaChart, Tick
 
 START = datetime(2026, 12, 1, 8, tzinfo=UTC)
 ENDED = st.lists(
@@ -198,3 +200,24 @@ def test_only_a_terminal_that_wants_colours_gets_them(
 )
 def test_a_duration_has_at_most_two_units(seconds: float, text: str) -> None:
     assert ReportWords("en", ZoneInfo("UTC")).duration(seconds) == text
+
+
+def ticks_of(ended: list[Ended]) -> tuple[Tick, ...]:
+    found = measure(iter(ended), START, ended[-1].at, sum(one.number for one in ended if one.accepted))
+    chart = progress_figure(found, ReportWords("en", ZoneInfo("Europe/Amsterdam"))).chart
+    assert isinstance(chart, AreaChart)
+    return chart.x_ticks
+
+
+def test_the_times_below_the_chart_of_progress_are_round() -> None:
+    ticks = ticks_of([Ended(START + timedelta(minutes=minutes), True, 5) for minutes in (1, 30, 46)])
+    assert [tick.label for tick in ticks] == ["09:00", "09:10", "09:20", "09:30", "09:40"]
+
+
+@settings(max_examples=40)
+@given(ENDED.filter(lambda ended: any(one.accepted for one in ended)))
+def test_the_times_below_the_chart_of_progress_are_few_and_none_comes_twice(ended: list[Ended]) -> None:
+    ticks = ticks_of(ended)
+    assert 1 <= len(ticks) <= 5
+    assert len({tick.label for tick in ticks}) == len(ticks)
+    assert all(0 <= tick.place <= 100 for tick in ticks)
