@@ -24,6 +24,8 @@ from mailer.message import Content
 from mailer.message.signature import KeyName
 
 _START_SECONDS = 60
+_ANSWER_SECONDS = 60  # for a batch
+_LARGEST_BATCH = 500  # mails; their digests fit in the socket's buffer while nobody reads the signatures
 _COMMAND = "from mailer.signing_process import main; main()"
 
 
@@ -71,13 +73,25 @@ class SigningProcess:
     async def sign(self, contents: Sequence[Content]) -> list[Content]:
         """The messages with their signatures, in the same order. Several calls may overlap.
 
-        Raises TryAgainLater where the process has ended.
+        Raises TryAgainLater where the process has ended, or does not answer: then it is ended.
         """
+        signed: list[Content] = []
+        for start in range(0, len(contents), _LARGEST_BATCH):
+            signed += await self._sign_batch(contents[start : start + _LARGEST_BATCH])
+        return signed
+
+    async def _sign_batch(self, contents: Sequence[Content]) -> list[Content]:
         digests = [field.digest for content in contents for field in content.unsigned]
         if not digests:
             return list(contents)
+        length = len(digests) // len(self.keys) * sum(self._lengths)
         try:
-            answer = await self._ask(b"".join(digests), len(digests) // len(self.keys) * sum(self._lengths))
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                answer = await self._ask(b"".join(digests), length)
+        except TimeoutError:
+            if self._process is not None:
+                self._process.kill()
+            raise _unsigned("The process that signs mails does not answer.") from None
         except (OSError, EOFError):
             raise self._ended() from None
         except BaseException:  # what is not read now would be taken for the answer to the next question
@@ -133,10 +147,13 @@ class SigningProcess:
             with suppress(subprocess.TimeoutExpired):
                 status = self._process.wait(1)
                 how = f" (signal {-status})" if status < 0 else f" (status {status})"
-        return TryAgainLater(
-            f"The process that signs mails has ended{how}.",
-            hint="Nothing is lost: the mails that were not signed are sent by the next run.",
-        )
+        return _unsigned(f"The process that signs mails has ended{how}.")
+
+
+def _unsigned(what: str) -> TryAgainLater:
+    return TryAgainLater(
+        what, hint="Nothing is lost: the mails that were not signed are sent by the next run."
+    )
 
 
 def _pieces(answer: bytes, lengths: Iterable[int]) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from mailer.config import DkimSettings, dkim_keys
 from mailer.errors import ConfigurationError, TryAgainLater
 from mailer.message import Content, Mailbox, compile_skeleton, dkim
 from mailer.message.dkim import Algorithm, DkimKey
+from mailer.message.signature import UnsignedField
 from mailer.signing import SigningProcess
 from tests.support.installed import ROOT
 from tests.support.mails import MAIL, PERSON
@@ -107,6 +109,27 @@ async def test_its_death_is_a_clear_error_and_stays_one(signing: SigningProcess)
     for _ in range(2):
         with pytest.raises(TryAgainLater, match=r"has ended \(signal 9\).\nNothing is lost"):
             await signing.sign(mails(signing, 1))
+
+
+async def test_a_process_that_does_not_answer_is_a_clear_error_and_is_ended(
+    signing: SigningProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailer.signing._ANSWER_SECONDS", 0.05)
+    assert signing.pid is not None
+    os.kill(signing.pid, signal.SIGSTOP)
+    with pytest.raises(TryAgainLater, match=r"does not answer.\nNothing is lost"):
+        await signing.sign(mails(signing, 1))
+    with pytest.raises(TryAgainLater, match="has ended"):
+        await signing.sign(mails(signing, 1))
+
+
+async def test_more_signatures_than_a_socket_holds_are_made_in_batches(settings: DkimSettings) -> None:
+    """Nobody reads signatures while digests are written: both sides would wait for each other."""
+    short = settings.model_copy(update={"selector": None, "key_file": None})
+    mail = Content((b"a\r\n",), 3, unsigned=(UnsignedField(bytes(32), b"x"),))
+    with SigningProcess(short) as signing:
+        signing._channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        assert len({bytes(one) for one in await signing.sign([mail] * 4000)}) == 1
 
 
 async def test_after_a_cancelled_batch_no_mail_gets_the_signature_of_another(signing: SigningProcess) -> None:
