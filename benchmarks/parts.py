@@ -98,8 +98,7 @@ def signed(bench: Bench) -> Section:
     ):  # fmt: skip
         section.rows.append(Row(what, Goal(goal), median(ratios), ratios))
     section.lines.append(
-        "A process signs on its event loop, and so on one core; a further process brings another core. Two cores are "
-        "shared by two senders and the sink."
+        "Another process signs for each sender. All of them and the sink share the cores of this machine."
     )
     section.table(
         (

@@ -26,9 +26,9 @@ ROUND_TRIPS_PER_GROUP = 3  # to PostgreSQL
 class Costs:
     """The costs, in µs. The defaults are rounded figures of a virtual machine with two cores.
 
-    `loop`, `commit` and `sign` are a message's share of CPU, of which a process spends one at a time. `sync`
-    is how long a durable commit waits for the disk, whatever the size of the group. `server` is PostgreSQL's
-    CPU a message, and `distance` a round trip to it.
+    `loop` and `commit` are a message's share of CPU, of which a process spends one at a time; `sign` is that of the
+    process that signs. `sync` is how long a durable commit waits for the disk, whatever the size of the group. `server`
+    is PostgreSQL's CPU a message, and `distance` a round trip to it.
     """
 
     loop: float = 120
@@ -141,13 +141,15 @@ class World:
 
 @dataclass
 class Process:
-    """One sender: its event loop, who waits for its next commit, and how many are on their way to the relay.
+    """One sender: its event loop, the process that signs for it, who waits for its next commit, and how many are on
+    their way to the relay.
 
     With PostgreSQL threads commit, which share the interpreter with the loop; so they count as the loop's.
     """
 
     loop: Resource
     cores: Resource
+    signer: Resource = field(default_factory=lambda: Resource("the process that signs"))
     waiting: list[Step] = field(default_factory=list)
     in_the_air: int = 0
     gathering: Resource = field(default_factory=lambda: Resource("gathering"))  # one group forms at a time
@@ -208,7 +210,8 @@ class Simulation:
         self.world.run()
         pools: dict[str, list[Resource]] = {}
         shared = [self.server, self.relay] + ([] if self.plan.postgresql else [self.writer])
-        for resource in (*shared, *self.hosts, *(process.loop for process in self.processes)):
+        own = [one for process in self.processes for one in (process.loop, process.signer)]
+        for resource in (*shared, *self.hosts, *own):
             pools.setdefault(resource.name, []).append(resource)
         busy = {
             name: sum(each.busy for each in pool) / sum(each.capacity for each in pool) / self.world.now
@@ -230,7 +233,9 @@ class Simulation:
             if process.rest is not None and len(process.waiting) >= process.rest.enough:
                 self._rouse(process, process.rest)
             yield Sleep()
-            yield from _work(costs.loop + plan.signed * costs.sign, process.loop, process.cores)
+            yield from _work(costs.loop, process.loop, process.cores)
+            if plan.signed:
+                yield from _work(costs.sign, process.signer, process.cores)
             if plan.relay_limit:
                 yield from _work(1e6 / plan.relay_limit, self.relay)
             if plan.sink:
