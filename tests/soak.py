@@ -69,7 +69,7 @@ PARTS = (
     ),
     Part(
         "interleaving",
-        "100,000 random requests through every door by several processes: nobody is mailed after leaving",
+        "100,000 random requests through every interface by several processes: nobody is mailed after leaving",
         ["tests/interleaving"],
         {"MAILER_TESTS_INTERLEAVINGS": "100000"},
     ),

@@ -1,4 +1,4 @@
-"""Every door to one database, as one process has them open, and random requests through them."""
+"""Every interface to one database, as one process has them open, and random requests through them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.interleaving.sending import Campaigns
 from tests.support.api import TEXT, grant
 from web import create_app
 
-DOORS = {
+INTERFACES = {
     "grant_by_api": 8,
     "grant_by_batch": 2,
     "grant_by_command": 3,
@@ -59,8 +59,8 @@ NOTHING = Done(Kind.OTHER)
 Request = Callable[[], Awaitable[Done]]
 
 
-class Doors:
-    """The doors of one installation. `rng` chooses who asks for what; `name` is unique among the processes."""
+class Interfaces:
+    """The interfaces of one installation. `rng` chooses who asks for what; `name` is unique among the processes."""
 
     def __init__(self, name: str, database: Database, settings: Settings, token: str, rng: Random) -> None:
         self.name, self.database, self.settings, self.rng = name, database, settings, rng
@@ -80,7 +80,7 @@ class Doors:
 
     def choose(self) -> tuple[str, Request]:
         """The name of a random request, and the request."""
-        [name] = self.rng.choices(list(DOORS), list(DOORS.values()))
+        [name] = self.rng.choices(list(INTERFACES), list(INTERFACES.values()))
         return name, getattr(self, name)
 
     # -- consents ------------------------------------------------------------------------------------------------

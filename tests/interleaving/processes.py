@@ -1,4 +1,4 @@
-"""Several processes that use every door to one PostgreSQL database at once."""
+"""Several processes that use every interface to one PostgreSQL database at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from subscribers.intake import Applicant, Evidence, admit
 from subscribers.ledger import EVENT
 from subscribers.people import SUBSCRIBER, Names
 from subscribers.public_ids import PublicIds
-from tests.interleaving.doors import Doors
+from tests.interleaving.interfaces import Interfaces
 from tests.interleaving.record import (
     EVERYBODY,
     NOTE_ATTEMPTS,
@@ -100,13 +100,13 @@ def _prepare(database: Database) -> str:
 def _work(work: Work, queue: object) -> None:
     """In a process of its own."""
     try:
-        result: tuple[str, list[Act] | str, list[Told]] = (work.name, *asyncio.run(_use_doors(work)))
+        result: tuple[str, list[Act] | str, list[Told]] = (work.name, *asyncio.run(_use_interfaces(work)))
     except BaseException:  # noqa: BLE001 - it goes to the process that waits
         result = (work.name, traceback.format_exc(), [])
     queue.put(result)  # type: ignore[attr-defined]
 
 
-async def _use_doors(work: Work) -> tuple[list[Act], list[Told]]:
+async def _use_interfaces(work: Work) -> tuple[list[Act], list[Told]]:
     rng = Random(work.name)
     acts: list[Act] = []
     async with FaultyRelay(pipelining=True) as relay:
@@ -121,22 +121,24 @@ async def _use_doors(work: Work) -> tuple[list[Act], list[Told]]:
             sign_up={"topics": TOPICS, "most_an_hour": 1_000_000},
         )
         database = signed(Database(work.url))
-        doors = Doors(work.name, database, settings, work.token, rng)
-        await asyncio.gather(*(_act(doors, f"{work.name}.{n}", work.requests, acts) for n in range(ACTORS)))
-        await doors.close()
+        interfaces = Interfaces(work.name, database, settings, work.token, rng)
+        await asyncio.gather(
+            *(_act(interfaces, f"{work.name}.{n}", work.requests, acts) for n in range(ACTORS))
+        )
+        await interfaces.close()
         database.close()
-    return acts, doors.told
+    return acts, interfaces.told
 
 
-async def _act(doors: Doors, name: str, requests: int, acts: list[Act]) -> None:
+async def _act(interfaces: Interfaces, name: str, requests: int, acts: list[Act]) -> None:
     for _ in range(requests):
-        door, request = doors.choose()
+        interface, request = interfaces.choose()
         began, is_broken_off = now(), False
         try:
             done = await request()
         except TryAgainLater:
             done, is_broken_off = BROKEN_OFF, True
-        except Exception as error:  # noqa: BLE001 - whatever a door raises breaks the promise
+        except Exception as error:  # noqa: BLE001 - whatever an interface raises breaks the promise
             done = Done(Kind.OTHER, failure="".join(traceback.format_exception(error)))
         if done.failure.startswith("503 "):
             is_broken_off = True
@@ -146,7 +148,7 @@ async def _act(doors: Doors, name: str, requests: int, acts: list[Act]) -> None:
             )
         kind, pairs, granted, failure, may_end = done
         ended = now()
-        act = Act(name, door, kind, tuple(pairs), began, ended, tuple(granted), failure, tuple(may_end))
+        act = Act(name, interface, kind, tuple(pairs), began, ended, tuple(granted), failure, tuple(may_end))
         acts.append(act._replace(is_broken_off=is_broken_off))
 
 

@@ -30,7 +30,7 @@ def _failures(record: Record) -> Iterator[tuple[str, str]]:
         yield record.damage, ""
     for act in record.acts:
         if act.failure:
-            yield f"{act.door} failed: {act.failure}", act.pairs[0][0] if act.pairs else ""
+            yield f"{act.interface} failed: {act.failure}", act.pairs[0][0] if act.pairs else ""
 
 
 def _mails(record: Record) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What happened while several processes used every door: acts, attempts, and what the feed said."""
+"""What happened while several processes used every interface: acts, attempts, and what the feed said."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def given_at(rng: Random) -> tuple[Kind, datetime]:
 
 
 class Act(NamedTuple):
-    """A request through a door, from before it was made until it was answered.
+    """A request through an interface, from before it was made until it was answered.
 
     `granted` are the pairs that the answer calls granted. `failure` is what was wrong with the answer. `may_end` are
     pairs of which nothing tells whether the request ended them. `is_broken_off`: PostgreSQL broke the request off.
     """
 
     actor: str
-    door: str
+    interface: str
     kind: Kind
     pairs: tuple[Pair, ...]
     began: datetime
@@ -80,7 +80,7 @@ class Act(NamedTuple):
             if self.granted
             else ""
         )
-        return f"{self.began:%T.%f} to {self.answered:%T.%f} {self.actor:4} {self.door} ({self.kind}): {what}{result}"
+        return f"{self.began:%T.%f} to {self.answered:%T.%f} {self.actor:4} {self.interface} ({self.kind}): {what}{result}"
 
 
 class Attempt(NamedTuple):

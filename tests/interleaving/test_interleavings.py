@@ -1,4 +1,4 @@
-"""Random requests through every door, of several processes at once: nobody is mailed after leaving.
+"""Random requests through every interface, of several processes at once: nobody is mailed after leaving.
 
 `MAILER_TESTS_INTERLEAVINGS` says how many requests; `make soak` makes 100,000. A failure names its seed, and
 `MAILER_TESTS_SEED` takes it: the same requests are made, but how the processes get on is the machine's.
@@ -18,7 +18,7 @@ from subscribers.intake import signup
 from subscribers.ledger import ledger
 from subscribers.self_service import preferences
 from tests.interleaving import processes
-from tests.interleaving.doors import DOORS
+from tests.interleaving.interfaces import INTERFACES
 from tests.interleaving.promise import BrokenPromise, check
 from tests.simulation.walls import Wall, knock_out
 from tests.support.figures import report_figures
@@ -41,24 +41,24 @@ def no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.timeout(300 + REQUESTS)
-def test_nobody_is_mailed_after_leaving_through_whatever_door(
+def test_nobody_is_mailed_after_leaving_through_any_interface(
     postgresql_database: Database, tmp_path: Path
 ) -> None:
-    doors: Counter[str] = Counter()
+    interfaces: Counter[str] = Counter()
     mails = entries = broken_off = 0
     for seed in range(SEED, SEED + max(REQUESTS // AT_ONCE, 1)):
         record = processes.run(postgresql_database, tmp_path, seed, min(REQUESTS, AT_ONCE))
         check(record)
         broken_off += sum(act.is_broken_off for act in record.acts)
-        doors.update(act.door for act in record.acts)
+        interfaces.update(act.interface for act in record.acts)
         mails, entries = mails + len(record.attempts), len(record.entries)
-    used = ", ".join(f"{door} {count:,}" for door, count in sorted(doors.items()))
+    used = ", ".join(f"{interface} {count:,}" for interface, count in sorted(interfaces.items()))
     report_figures(
-        f"{doors.total():,} requests ({broken_off} broken off), {mails:,} mails, {entries:,} entries: {used}"
+        f"{interfaces.total():,} requests ({broken_off} broken off), {mails:,} mails, {entries:,} entries: {used}"
     )
     assert mails
-    assert broken_off <= doors.total() // 100
-    assert doors.keys() == DOORS.keys()
+    assert broken_off <= interfaces.total() // 100
+    assert interfaces.keys() == INTERFACES.keys()
 
 
 @pytest.mark.parametrize("wall", ["the gate asks again", "appends are serialised"])

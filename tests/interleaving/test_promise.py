@@ -21,7 +21,9 @@ def second(number: float) -> datetime:
 
 
 def act(kind: Kind, began: float, answered: float, granted: Sequence[Pair] = ()) -> Act:
-    return Act("p0.0", f"a door to {kind}", kind, (PAIR,), second(began), second(answered), tuple(granted))
+    return Act(
+        "p0.0", f"an interface to {kind}", kind, (PAIR,), second(began), second(answered), tuple(granted)
+    )
 
 
 def mail(at: float, entry_id: int = 1) -> Attempt:

@@ -72,7 +72,7 @@ def leave(database: Database, number: int) -> str:
 
 
 def consent_anew(database: Database, number: int) -> None:
-    """Agree, by the use case of all doors."""
+    """Agree, by the use case that all interfaces share."""
     address, now = normalise(f"person{number}@example.com"), database.clock()()
     applicant = Applicant(0, Names(), address, HASHER.newest(address.key), now)
     with database.write() as connection:

@@ -166,7 +166,7 @@ def test_a_row_without_its_parent_is_refused(database: Database) -> None:
         connection.execute(text("INSERT INTO campaign_image VALUES (1, 'a.png', 'image/png', '')"))
 
 
-async def test_the_web_door_reads_what_a_command_wrote(database: Database) -> None:
+async def test_a_web_request_reads_what_a_command_wrote(database: Database) -> None:
     now = datetime.now(UTC)
     with database.write() as connection:
         row = {"slug": "s", "topic": "t", "locale": "nl", "notes": "{}", "state": "draft", "created_at": now}
