@@ -17,7 +17,7 @@ LENGTH = 12_000
 
 @contextmanager
 def smtp_sink() -> Iterator[int]:
-    """Postfix's sink: PIPELINING and no CHUNKING, so two round trips per message."""
+    """Postfix's sink: PIPELINING and no CHUNKING: the next envelope travels with the content."""
     port = free_port()
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
     with serving([find("smtp-sink", "postfix"), *user, f"{HOST}:{port}", "512"], port):

@@ -15,7 +15,8 @@ import uvloop
 from benchmarks.programs import HOST
 from benchmarks.relays import LENGTH
 from mailer.config import RelaySettings
-from mailer.smtp import Accepted, Envelope
+from mailer.message import Content
+from mailer.smtp import Accepted, Envelope, Outcome
 from mailer.smtp.connection import Connection
 
 MESSAGE = b"Subject: Release\r\n\r\n" + (b"x" * 70 + b"\r\n") * (LENGTH // 72)
@@ -24,15 +25,20 @@ MESSAGE = b"Subject: Release\r\n\r\n" + (b"x" * 70 + b"\r\n") * (LENGTH // 72)
 async def main(port: int, messages: int, connections: int) -> dict[str, float]:
     settings = RelaySettings(host=HOST, port=port, security="none", messages_per_connection=messages + 1)
     warm = await asyncio.gather(*(Connection.open(settings) for _ in range(connections)))
-    numbers = iter(range(messages))
-
-    async def send(connection: Connection, number: int) -> None:
-        envelope = Envelope("news@example.com", f"person{number}@example.org")
-        assert isinstance(await connection.send(envelope, MESSAGE), Accepted)
+    envelopes = iter(
+        [Envelope("news@example.com", f"person{number}@example.org") for number in range(messages)]
+    )
+    content = Content.of(MESSAGE)
 
     async def work(connection: Connection) -> None:
-        for number in numbers:
-            await send(connection, number)
+        envelope = next(envelopes, None)
+        while envelope is not None:
+            following = next(envelopes, None)
+            ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            announce = following if connection.can_announce else None
+            connection.offer(envelope, content, ended.set_result, announce=announce)
+            assert isinstance(await ended, Accepted)
+            envelope = following
 
     began, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*(work(connection) for connection in warm))

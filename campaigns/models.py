@@ -56,6 +56,7 @@ class DeliveryReason(StrEnum):
     LIMIT = "limit"  # pending: a limit holds it back, and it has a place in the queue
     COMPOSE = "compose"  # rejected: the recipient's fields can't be sent
     GIVEN_UP = "given_up"  # rejected: deferred for too long
+    ANNOUNCED = "announced"  # rejected or deferred: the relay refused the envelope before the gate
     CRASH = "crash"  # uncertain: its worker died during the attempt
 
 

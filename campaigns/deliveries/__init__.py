@@ -21,7 +21,7 @@ from campaigns.deliveries.claims import (
     is_open,
 )
 from campaigns.deliveries.evidence import keep_seal, seal_ended
-from campaigns.deliveries.gate import Answer, Attempt, Halted, Withheld, attempt
+from campaigns.deliveries.gate import Answer, Attempt, Halted, Withheld, attempt, may_be_announced
 from campaigns.deliveries.mailed import count_mails, mailed_between
 from campaigns.deliveries.personal_data import DeliveryHolder
 from campaigns.deliveries.retention import (
@@ -73,6 +73,7 @@ __all__ = [
     "is_open",
     "keep_seal",
     "mailed_between",
+    "may_be_announced",
     "next_attempt",
     "old_workers",
     "resolve",

@@ -92,6 +92,19 @@ def attempt(
     return answers
 
 
+def may_be_announced(
+    connection: Connection, context: ClaimContext, delivery_ids: Sequence[int]
+) -> dict[int, str]:
+    """The addresses of claimed deliveries whose consent stands now: their envelopes may be announced to the relay.
+
+    Each still passes the gate before its content is offered.
+    """
+    if not delivery_ids:
+        return {}
+    values = {"ids": delivery_ids, "worker": context.worker_id, "topic": context.topic}
+    return dict(_ANNOUNCEABLE.rows(connection, values))
+
+
 class _PassedRow(NamedTuple):
     """What the gate returns; each field names its expression in `_passed_column`."""
 
@@ -157,6 +170,18 @@ def _gate(fields: Sequence[str] = _PassedRow._fields[:-1]) -> ReturningUpdate[An
 
 _GATE = Prepared(_gate())
 _GATE_WITH_WORDINGS = Prepared(_gate(_PassedRow._fields))
+
+
+_ANNOUNCEABLE = Prepared(
+    select(delivery.c.id, subscriber.c.email)
+    .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+    .where(
+        AnyOf(delivery.c.id, "ids"),
+        delivery.c.worker_id == bindparam("worker"),
+        CLAIMED,
+        consented(bindparam("topic"), delivery.c.subscriber_id),
+    )
+)
 
 
 # PostgreSQL only: a concurrent withdrawal commits either before the gate reads or after the gate commits.

@@ -41,10 +41,12 @@ def settlement_for(
     policy: RetrySettings,
     jitter: float,
     has_other_relay: bool = False,
+    was_announced: bool = False,
 ) -> Settlement:
     """What to record for `outcome` of attempt number `attempts`. `jitter` is a random number from 0 to 1.
 
-    `has_other_relay`: another relay may accept at once what this relay defers for its own reasons.
+    `has_other_relay`: another relay may accept at once what this relay defers for its own reasons. `was_announced`: the
+    relay refused the envelope before the gate let the delivery through.
     """
     if isinstance(outcome, Accepted):
         reply = outcome.reply
@@ -52,7 +54,7 @@ def settlement_for(
             delivery_id, attempts, DeliveryState.ACCEPTED, reply_code=reply.code, diagnostic=str(reply)
         )
     next_attempt_at: datetime | None = None
-    reason: DeliveryReason | None = None
+    reason = DeliveryReason.ANNOUNCED if was_announced else None
     match outcome:
         case Uncertain():
             state = DeliveryState.UNCERTAIN

@@ -172,6 +172,11 @@ class Composer:
             recipient.delivery_id, recipient.subscriber_id, recipient.address, recipient, now
         )
 
+    def envelope(self, delivery_id: int, email: str) -> Envelope:
+        """The envelope of a delivery to `email`. Raises InvalidInput where the address can't be in one."""
+        return_path = self._return_paths.of(delivery_id) if self._return_paths else self._sender
+        return Envelope(return_path, email)
+
     def proof(self, now: datetime, email: str | None = None) -> tuple[Envelope, Content]:
         """A proof: the mail to a fictitious recipient, for the team. Its link belongs to nobody."""
         person = example(self._locale)
@@ -192,8 +197,7 @@ class Composer:
             self._links.url(subscriber_id, address, self._topic, self._locale),
             greet(self._locale, person.salutation, person.first_name, person.surname, self._register),
         )
-        return_path = self._return_paths.of(delivery_id) if self._return_paths else self._sender
-        return Envelope(return_path, person.email), self._skeleton.fill_made(personal)
+        return self.envelope(delivery_id, person.email), self._skeleton.fill_made(personal)
 
 
 def sample_of(

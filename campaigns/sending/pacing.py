@@ -37,6 +37,11 @@ class Pacing:
     def __init__(self, throttle: Throttle | None = None) -> None:
         self._throttle = throttle
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there are limits."""
+        return self._throttle is not None
+
     def claim(self, connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:
         """Claim up to `limit` due deliveries, those with a place in a queue first."""
         if self._throttle is None or not self._throttle.needs_domains:

@@ -30,18 +30,21 @@ MARGIN = 0.1  # of a lease, left unused: two hosts may differ a little about the
 class Batch:
     """What is committed together: outcomes of attempts, and what to do next.
 
-    `relays` has the claimed deliveries to attempt next, each with its relay; `claim` is how many more to claim. An
-    empty batch asks whether the campaign is still being sent.
+    `relays` has the claimed deliveries to attempt next, each with its relay; `claim` is how many more to claim;
+    `announce` has claimed deliveries whose envelopes are to be announced. An empty batch asks whether the campaign is
+    still being sent.
     """
 
     outcomes: Sequence[Settlement] = ()
     relays: Mapping[int, str] = field(default_factory=dict)
     claim: int = 0
+    announce: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What became of a batch: an answer for each delivery to attempt, and the claimed deliveries.
+    """What became of a batch: an answer for each delivery to attempt, the claimed deliveries, and the addresses of
+    those that may be announced, because their consent stands.
 
     `halted`: the lease is lost or the campaign is not being sent, so nothing was attempted or claimed. `renewed` is
     when the lease was last renewed as of that commit.
@@ -51,6 +54,7 @@ class Committed:
     answers: Mapping[int, PacedAnswer] = field(default_factory=dict)
     claimed: Sequence[int] = ()
     halted: bool = False
+    announceable: Mapping[int, str] = field(default_factory=dict)
 
 
 class Recorder:
@@ -76,6 +80,11 @@ class Recorder:
         self._renewed = clock() - lease
         self._valid_until = self._renewed
         self.database_error: MailerError | None = None  # while the database fails and is tried again
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether limits apply, so that a claimed delivery may have to wait."""
+        return self._pacing.is_limited
 
     @property
     def max_concurrent(self) -> int:
@@ -155,7 +164,8 @@ class Recorder:
         claimed = self._pacing.claim(connection, self._context, now, batch.claim) if batch.claim else []
         asks = not (batch.outcomes or batch.relays or batch.claim)
         halted = asks and not deliveries.is_being_sent(connection, self._context.campaign_id)
-        return Committed(renewed, answers, claimed, halted)
+        announceable = deliveries.may_be_announced(connection, self._context, batch.announce)
+        return Committed(renewed, answers, claimed, halted, announceable)
 
     def _has_gone_back(self, connection: Connection, outcomes: Sequence[Settlement], now: datetime) -> bool:
         deliveries.settle(

@@ -4,66 +4,38 @@ A connection is ready when it has no mail in flight. A turn takes all that are r
 outcomes of their last mails and passes the gate for their next ones; then all of those are composed, and then offered.
 So each connection has at most one mail in flight, which is what a crash can leave uncertain, and one fsync serves many
 mails. What the relay sends drives a connection: no task waits for a mail.
+
+The envelope of the mail after the next may be announced to the relay with the content of the next. Its own content
+follows only after a later turn has passed the gate for it; if that withholds it, the connection is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import assert_never
 
-from campaigns.deliveries import Attempt, Halted, Settlement, Withheld, settlement_for
+from campaigns.deliveries import Attempt, Halted, Settlement, Withheld
 from campaigns.models import DeliveryReason, DeliveryState
+from campaigns.sending.announcements import Announcements
+from campaigns.sending.claim_queue import ClaimQueue
 from campaigns.sending.compose import Composer
-from campaigns.sending.pacing import HeldBack, NotYet
+from campaigns.sending.lane import Lane
+from campaigns.sending.pacing import HeldBack, NotYet, PacedAnswer
 from campaigns.sending.recorder import Batch, Committed, Recorder
 from campaigns.sending.tally import Tally
 from mailer.config import RetrySettings
 from mailer.database import Clock
 from mailer.errors import InvalidInput, MailerError, Refused
 from mailer.message import Content
-from mailer.smtp import Deferred, Envelope, FailureScope, Outcome, Phase
+from mailer.smtp import Deferred, FailureScope, Phase
 from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
 
-CLAIMED_AHEAD = 1000
 MAX_WAIT = 0.002  # seconds that a turn waits for connections that are soon ready
+MAX_HELD = 1.0  # seconds that a relay is let wait for announced content while the database is busy
 
 Sign = Callable[[Sequence[Content]], Awaitable[Sequence[Content]]]
-
-
-@dataclass(slots=True, eq=False)
-class Lane:
-    """A connection in use, and its mail in flight. `ended` is done when the connection is given back.
-
-    `outcome` is what the relay said, and `settlement` what to record where the relay was not asked.
-    """
-
-    connection: Connection
-    ended: asyncio.Future[None]
-    ready: Callable[[Lane], None]
-    attempt: Attempt | None = None
-    mail: tuple[Envelope, Content] | None = None
-    outcome: Outcome | None = None
-    settlement: Settlement | None = None
-    timer: asyncio.TimerHandle | None = None
-
-    def conclude(self, outcome: Outcome) -> None:
-        """The mail in flight has an outcome."""
-        self.outcome = outcome
-        self.ready(self)
-
-    def end(self, error: BaseException | None = None) -> None:
-        """Give the connection back."""
-        if self.ended.done():
-            return
-        if error is None:
-            self.ended.set_result(None)
-        else:
-            self.ended.set_exception(error)
 
 
 class Turns:
@@ -84,24 +56,26 @@ class Turns:
         self._recorder, self._relays, self._composer = recorder, relays, composer
         self._clock, self._retry, self._tally, self._stopped = clock, retry, tally, stopped
         self._sign = sign
-        self._claims: deque[int] = deque()
-        self._exhausted = self._is_claiming = False
+        self._claims = ClaimQueue()
+        self._lanes: set[Lane] = set()
         self._ready: list[Lane] = []
         self._idle: list[Lane] = []  # without a claim, while more are being made
-        self._in_flight = 0
-        self._committing = 0
-        self._is_beginning = False
+        self._in_flight = self._committing = 0
+        self._announcements = Announcements(is_possible=not recorder.is_paced and not relays.several)
+        self._is_beginning = self._is_slow = False
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def is_over(self) -> bool:
         """Whether no other mail is to be begun."""
-        return self._stopped.is_set() or (self._exhausted and not self._claims)
+        return self._stopped.is_set() or (self._claims.exhausted and not self._claims)
 
     async def claim(self) -> bool:
         """Claim ahead; whether there are any claims. Raises the database's error."""
-        self._take_claims((await self._recorder.commit(Batch(claim=CLAIMED_AHEAD))).claimed)
+        self._claims.exhausted = False
+        batch = Batch(claim=self._claims.number_to_claim)
+        self._claims.add((await self._recorder.commit(batch)).claimed)
         return not self.is_over
 
     async def use(self, connection: Connection) -> None:
@@ -110,6 +84,7 @@ class Turns:
         Cancelling it closes the connection; what is known of its mail by then is recorded.
         """
         lane = Lane(connection, asyncio.get_running_loop().create_future(), self._be_ready)
+        self._lanes.add(lane)
         self._be_ready(lane)
         try:
             await lane.ended
@@ -119,6 +94,8 @@ class Turns:
                 lane.timer.cancel()
                 self._offer(lane)
             raise
+        finally:
+            self._lanes.discard(lane)
 
     async def finish(self) -> None:
         """Record what is known of the mails of all connections that were given back."""
@@ -130,6 +107,8 @@ class Turns:
     def _be_ready(self, lane: Lane) -> None:
         if lane.outcome is not None:
             self._in_flight -= 1
+        if self._is_slow:
+            lane.connection.drop_announced()
         self._ready.append(lane)
         self._consider()
 
@@ -172,51 +151,78 @@ class Turns:
         wanted: dict[int, Lane] = {}
         idle = []
         for lane in lanes:
-            if self._claims and not self._stopped.is_set() and lane.connection.has_quota:
-                wanted[self._claims.popleft()] = lane
-            else:
+            number = self._next_claim(lane)
+            if number is None:
                 idle.append(lane)
+            else:
+                wanted[number] = lane
         relays = {number: lane.connection.relay for number, lane in wanted.items()}
-        committed = await self._commit(Batch(outcomes, relays, self._number_to_claim()))
+        announce = self._announcements.choose(wanted.values(), self._claims)
+        claim = 0 if self._stopped.is_set() else self._claims.number_to_claim
+        committed = await self._commit(Batch(outcomes, relays, claim, announce))
         self._idle += idle
         self._release_idle()
-        attempting = [lane for number, lane in wanted.items() if self._may_attempt(lane, number, committed)]
+        attempting = [
+            lane
+            for number, lane in wanted.items()
+            if self._may_attempt(lane, number, committed.answers.get(number, Halted()))
+        ]
         # Compose all mails first, then offer them: the code stays in the processor's caches.
-        composed = [lane for lane in attempting if self._compose(lane)]
+        composed = [lane for lane in attempting if self._compose(lane, committed)]
         self._in_flight += len(composed)
         for lane in await self._signed(composed):
             self._schedule(lane)
 
-    def _number_to_claim(self) -> int:
-        enough = len(self._claims) >= CLAIMED_AHEAD // 2
-        return (
-            0 if enough or self._exhausted or self._is_claiming or self._stopped.is_set() else CLAIMED_AHEAD
+    def _settlement(self, lane: Lane) -> Settlement | None:
+        """What to record about the last mail of a connection, if it had one."""
+        settlement, outcome = lane.take_settlement(
+            self._clock(), self._retry, has_other_relay=self._relays.several
         )
+        if outcome is None or settlement is None:
+            return settlement
+        if self._tally.count(outcome, settlement, self._relays.ceiling):
+            self._stopped.set()
+        return settlement
 
-    async def _commit(self, batch: Batch) -> Committed | None:
+    def _next_claim(self, lane: Lane) -> int | None:
+        """The next delivery of a connection: the one that was announced on it, or any claimed one."""
+        if lane.next is not None:
+            self._claims.give_back(lane.next)
+            lane.next = None
+        if self._claims and not self._stopped.is_set() and lane.connection.has_quota:
+            return self._claims.take()
+        lane.connection.drop_announced()
+        return None
+
+    async def _commit(self, batch: Batch) -> Committed:
         if not (batch.outcomes or batch.relays or batch.claim):
-            return None
+            return Committed(self._clock())
         self._committing += 1
-        self._is_claiming = self._is_claiming or batch.claim > 0
+        self._claims.is_claiming = self._claims.is_claiming or batch.claim > 0
+        timer = asyncio.get_running_loop().call_later(MAX_HELD, self._be_slow)
         try:
             committed = await self._recorder.commit(batch)
             if batch.claim:
-                self._take_claims(committed.claimed)
+                self._claims.add(committed.claimed)
             return committed
         finally:
+            timer.cancel()
+            self._is_slow = False
             self._committing -= 1
             if batch.claim:
-                self._is_claiming = False
+                self._claims.is_claiming = False
                 self._release_idle()
             self._consider()
 
-    def _take_claims(self, claimed: Sequence[int]) -> None:
-        self._claims.extend(claimed)
-        self._exhausted = len(claimed) < CLAIMED_AHEAD
+    def _be_slow(self) -> None:
+        """A commit takes long: close the connections whose relay waits for announced content, until it has ended."""
+        self._is_slow = True
+        for lane in self._lanes:
+            lane.connection.drop_announced()
 
     def _release_idle(self) -> None:
         """Let connections without a claim go on, or give them back, unless claims are still to come."""
-        if self._is_claiming:
+        if self._claims.is_claiming:
             return
         idle, self._idle = self._idle, []
         for lane in idle:
@@ -225,19 +231,21 @@ class Turns:
             else:
                 lane.end()
 
-    def _may_attempt(self, lane: Lane, number: int, committed: Committed | None) -> bool:
-        """What the gate answered about delivery `number`."""
-        answer = committed.answers.get(number, Halted()) if committed is not None else Halted()
+    def _may_attempt(self, lane: Lane, number: int, answer: PacedAnswer) -> bool:
+        """Whether to compose the mail of delivery `number`, after the gate's answer."""
         match answer:
             case Attempt():
                 lane.attempt = answer
-                return True
+                if not lane.take_refusal(answer):
+                    return True
+                self._in_flight += 1
             case Withheld():
+                self._announcements.withheld(lane)
                 self._tally.states[DeliveryState.WITHHELD] += 1
             case Halted():
                 self._stopped.set()
             case NotYet(until):
-                self._claims.appendleft(number)
+                self._claims.give_back(number)
                 self._relays.suspend(lane.connection.relay, (until - self._clock()).total_seconds())
                 lane.end()
                 return False
@@ -245,31 +253,33 @@ class Turns:
                 pass
             case _:
                 assert_never(answer)
+        lane.connection.drop_announced()
         self._be_ready(lane)
         return False
 
-    def _compose(self, lane: Lane) -> bool:
-        """Compose the mail of a connection; False where it can't be offered, and that is to be recorded."""
+    def _compose(self, lane: Lane, committed: Committed) -> bool:
+        """Compose the mail of a connection, and the envelope to announce; False where it can't be offered."""
         assert lane.attempt is not None  # noqa: S101 - the gate let it through
-        recipient, attempts = lane.attempt.recipient, lane.attempt.attempts
+        recipient = lane.attempt.recipient
+        composer = self._composer.through(lane.connection.relay)
         if not recipient.is_committed():
             problem = "the address on file is not the one that the consent ledger commits to"
             hint = "Keep this database as it is. `mailer consent verify` says more."
             what = f"The campaign is paused: of subscriber {recipient.subscriber_id} {problem}."
             self._fail(Refused(what, hint=hint))
-            state, reason = DeliveryState.WITHHELD, None
-        else:
-            try:
-                composer = self._composer.through(lane.connection.relay)
-                lane.mail = composer.compose(recipient, self._clock())
-            except InvalidInput as error:
-                state, reason, problem = DeliveryState.REJECTED, DeliveryReason.COMPOSE, error.reason
-            else:
-                return True
+            return self._give_up(lane, DeliveryState.WITHHELD, None, problem)
+        try:
+            lane.mail = composer.compose(recipient, self._clock())
+        except InvalidInput as error:
+            return self._give_up(lane, DeliveryState.REJECTED, DeliveryReason.COMPOSE, error.reason)
+        self._announcements.write(lane, committed.announceable, composer)
+        return True
+
+    def _give_up(self, lane: Lane, state: DeliveryState, reason: DeliveryReason | None, problem: str) -> bool:
+        """Have it recorded that a mail is not offered."""
         self._tally.states[state] += 1
-        lane.settlement = Settlement(
-            recipient.delivery_id, attempts, state, reason=reason, diagnostic=problem
-        )
+        lane.settle(state, reason, problem)
+        lane.connection.drop_announced()
         self._be_ready(lane)
         return False
 
@@ -306,33 +316,13 @@ class Turns:
         """
         assert lane.mail is not None  # noqa: S101 - it was composed
         (envelope, content), lane.mail, lane.timer = lane.mail, None, None
-        lane.connection.offer(envelope, content, lane.conclude, self._recorder.is_valid)
-
-    def _settlement(self, lane: Lane) -> Settlement | None:
-        """What to record about the last mail of a connection, if it had one."""
-        settlement, outcome, attempt = lane.settlement, lane.outcome, lane.attempt
-        lane.settlement = lane.outcome = lane.attempt = None
-        if outcome is None or attempt is None:
-            return settlement
-        settlement = settlement_for(
-            attempt.recipient.delivery_id,
-            outcome,
-            attempts=attempt.attempts,
-            first_attempted_at=attempt.first_attempted_at,
-            now=self._clock(),
-            policy=self._retry,
-            jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
-            has_other_relay=self._relays.several,
-        )
-        if self._tally.count(outcome, settlement, self._relays.ceiling):
-            self._stopped.set()
-        return settlement
+        lane.connection.offer(envelope, content, lane.conclude, self._recorder.is_valid, lane.announce)
 
     def _fail(self, error: MailerError) -> None:
         self._tally.fail(error)
         self._stopped.set()
 
 
-def _end(lanes: Sequence[Lane], error: BaseException | None = None) -> None:
+def _end(lanes: Iterable[Lane], error: BaseException | None = None) -> None:
     for lane in lanes:
         lane.end(error)

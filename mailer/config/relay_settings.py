@@ -60,7 +60,8 @@ class RelaySettings(SettingsSection):
     """An SMTP server that accepts our mail.
 
     `security` is never weakened: with ``starttls``, a relay that does not offer STARTTLS gets no mail. Without
-    `chunking` the content is sent with DATA even if the relay offers CHUNKING. `auth` is the login method: ``auto`` uses
+    `chunking` the content is sent with DATA even if the relay offers CHUNKING. With `announce`, the envelope of the next
+    mail is sent together with the content of the one before, if the relay offers PIPELINING and CHUNKING is not used. `auth` is the login method: ``auto`` uses
     XOAUTH2 if `oauth2` is set, else the first of PLAIN, LOGIN and CRAM-MD5 that the relay offers.
     """
 
@@ -74,6 +75,7 @@ class RelaySettings(SettingsSection):
     connections: Annotated[int, Field(ge=1, le=1000)] = 10
     messages_per_connection: PositiveInt = 1000
     chunking: bool = True
+    announce: bool = True
     auth: Auth = "auto"
     oauth2: OAuth2Settings | None = None
     idle_seconds: PositiveFloat = 30

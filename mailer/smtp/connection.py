@@ -30,6 +30,9 @@ class Connection:
 
     `full` is set once the relay refused one more message after it had served some, and `refuses_bdat` once the relay
     refused BDAT although it offers CHUNKING. Both concern the connection: another one can send the message.
+
+    `announced` is the envelope of the next message, where the relay has it and waits for its content. `refused` is that
+    envelope and its outcome, where the relay refused its recipient.
     """
 
     def __init__(
@@ -39,10 +42,13 @@ class Connection:
         self.relay = relay
         self.sent = self.served = 0
         self.full = self.refuses_bdat = False
+        self.announced: Envelope | None = None
+        self.refused: tuple[Envelope, Outcome] | None = None
         self._pipeline = pipeline
         self._max_messages = min(settings.messages_per_connection, capabilities.mailmax or sys.maxsize)
         self._quota_end = self._max_messages
         self._max_idle_seconds = settings.idle_seconds
+        self._may_announce = settings.announce
         self._loop = asyncio.get_running_loop()
         self._last_used = self._loop.time()
         self._state = SessionState.NONE
@@ -79,6 +85,13 @@ class Connection:
         """Whether another message may be sent on it before it is given back."""
         return self.sent < self._quota_end and self.usable
 
+    @property
+    def can_announce(self) -> bool:
+        """Whether an envelope may be sent with the content before it: after the next message there is another one."""
+        offered = self.capabilities
+        is_useful = self._may_announce and offered.pipelining and not offered.chunking
+        return is_useful and self.sent + 1 < self._quota_end
+
     def limit_messages(self, messages: int) -> None:
         """Send at most `messages` on it in all."""
         self._max_messages = min(self._max_messages, messages)
@@ -102,17 +115,24 @@ class Connection:
         content: Content,
         done: Callable[[Outcome], None],
         may_offer: Callable[[], bool] | None = None,
+        announce: Envelope | None = None,
     ) -> None:
         """Offer `content` to one recipient; `done` is called with the outcome, perhaps before this returns.
+
+        `announce` is the envelope of the next message, sent with the content (`can_announce`). After the relay has
+        accepted it, only that message may be offered: with another envelope the connection is closed instead.
 
         `may_offer` is called right before the content is offered. If it returns False, nothing is offered, the
         connection is closed, and the outcome is Deferred. Raises RuntimeError where the connection is already sending.
         """
+        if self.announced is not None and self.announced != envelope:
+            self._pipeline.abort("another message was announced")
         if self._pipeline.broken is not None:
             done(Deferred(Phase.MAIL, FailureScope.RELAY, None, self._pipeline.broken))
             return
-        dialogue = transact(envelope, content, self.capabilities, self._state)
-        self._pipeline.begin(dialogue, partial(self._conclude, done), may_offer)
+        dialogue = transact(envelope, content, self.capabilities, self._state, announce)
+        self.announced = self.refused = None
+        self._pipeline.begin(dialogue, partial(self._conclude, done, announce), may_offer)
 
     async def send(
         self,
@@ -143,8 +163,16 @@ class Connection:
         """Close the connection at once, without the relay's reply to what is being sent."""
         self._pipeline.abort("the sending was cancelled")
 
-    def _conclude(self, done: Callable[[Outcome], None], verdict: Verdict) -> None:
+    def drop_announced(self) -> None:
+        """Close the connection where the relay waits for the content of an announced message: it gets none."""
+        if self.announced is not None:
+            self._pipeline.abort("the announced message is not sent")
+
+    def _conclude(self, done: Callable[[Outcome], None], announce: Envelope | None, verdict: Verdict) -> None:
         self._state = verdict.state
+        self.announced = announce if verdict.state is SessionState.ANNOUNCED else None
+        if announce is not None and verdict.refusal is not None:
+            self.refused = announce, verdict.refusal
         self._last_used = self._loop.time()
         outcome = self._narrow_scope(cast("Outcome", verdict.outcome))
         match outcome:
@@ -172,7 +200,7 @@ class Connection:
 
     async def close(self) -> None:
         """Send QUIT and close, after two seconds at most. Where QUIT is not possible, close at once."""
-        if self._state is SessionState.DOT_AND_RESET:
+        if self._state in {SessionState.DOT_AND_RESET, SessionState.ANNOUNCED}:
             self._pipeline.abort("closed")
         await self._pipeline.quit(QUIT_TIMEOUT)
 

@@ -111,7 +111,7 @@ class Pipeline(asyncio.Protocol):
         self._dialogue = None
         if verdict.state is SessionState.OUT_OF_STEP:
             self.abort("the relay's replies did not match the commands")
-        self._done(Verdict(outcome, verdict.state))
+        self._done(verdict._replace(outcome=outcome))
 
     def _write(self, group: Group) -> None:
         self._phases, self._replies = group.phases, []

@@ -1,6 +1,7 @@
 """One message's dialogue with a relay, without any I/O: which commands to send, and what the replies mean.
 
     CHUNKING + PIPELINING   RSET?, [MAIL RCPT BDAT content]           one round trip
+    PIPELINING, announced   [content . MAIL RCPT DATA]                one; the commands are those of the next message
     PIPELINING              RSET?, [MAIL RCPT DATA] [content .]       two
     CHUNKING                RSET?, [MAIL] [RCPT] [BDAT content]       three
     neither                 RSET?, [MAIL] [RCPT] [DATA] [content .]   four
@@ -88,6 +89,7 @@ class SessionState(Enum):
     NONE = b""
     RESET = b"RSET\r\n"
     DOT_AND_RESET = b".\r\nRSET\r\n"  # DATA was accepted without a recipient (RFC 2920 section 3.1)
+    ANNOUNCED = b"DATA\r\n"  # the relay waits for the content of the announced message, and for nothing else
     OUT_OF_STEP = b"QUIT\r\n"  # replies no longer match commands: close the connection
 
 
@@ -107,36 +109,58 @@ def _positive_class(phase: Phase) -> int:
 _MAIL, _RCPT, _DATA, _FINAL = (Phase.MAIL,), (Phase.RCPT,), (Phase.DATA,), (Phase.FINAL,)
 _OPENING = (Phase.MAIL, Phase.RCPT, Phase.DATA)
 _ALL = (Phase.MAIL, Phase.RCPT, Phase.FINAL)
+_AND_NEXT = (*_FINAL, *_OPENING)
 _POSITIVE: dict[tuple[Phase, ...], list[int]] = {
     phases: [_positive_class(phase) for phase in phases]
-    for phases in (_MAIL, _RCPT, _DATA, _FINAL, _OPENING, _ALL)
+    for phases in (_MAIL, _RCPT, _DATA, _FINAL, _OPENING, _ALL, _AND_NEXT)
 }
 
 
 class Verdict(NamedTuple):
-    """How a transaction ended. `outcome` is None where replies are missing and the others do not decide."""
+    """How a transaction ended. `outcome` is None where replies are missing and the others do not decide.
+
+    `refusal` is the outcome of the announced message, where the relay refused its recipient.
+    """
 
     outcome: Outcome | None
     state: SessionState
+    refusal: Outcome | None = None
 
 
 Dialogue: TypeAlias = Generator[Group, list[RawReply], Verdict]
 
 
-def transact(envelope: Envelope, content: Content, offered: Capabilities, state: SessionState) -> Dialogue:
+def transact(
+    envelope: Envelope,
+    content: Content,
+    offered: Capabilities,
+    state: SessionState,
+    announce: Envelope | None = None,
+) -> Dialogue:
     """The dialogue for one message: yields groups, is sent the replies to each, returns the verdict.
+
+    `announce` is the envelope of the next message, which is sent with the content where PIPELINING is offered and
+    CHUNKING is not. It has no SIZE, which is not known yet. In the state ANNOUNCED, `envelope` is what was announced.
 
     Send it fewer replies than a group has phases only when the connection is lost.
     """
     if offered.size and content.size > offered.size:
         reason = f"the message has {content.size} bytes and the relay takes at most {offered.size}"
+        state = SessionState.OUT_OF_STEP if state is SessionState.ANNOUNCED else state
         return Verdict(Rejected(Phase.MAIL, FailureScope.SENDER, None, reason), state)
-    if state is not SessionState.NONE and (refused := (yield from _reset(state))):
+    groups = _groups(envelope, content, offered, announce)
+    if state is SessionState.ANNOUNCED:
+        groups = groups[-1:]
+    elif state is not SessionState.NONE and (refused := (yield from _reset(state))):
         return refused
-    for group in _groups(envelope, content, offered):
+    for group in groups:
         replies = yield group
         if len(replies) < len(group.phases) or not _all_positive(group, replies):
+            if group.phases is _AND_NEXT and announce is not None:
+                return _judge_both(replies, envelope, announce)
             return _judge(group, replies, envelope, bdat=offered.chunking)
+    if group.phases is _AND_NEXT:
+        return Verdict(Accepted(read_reply(*replies[0], envelope.local_parts)), SessionState.ANNOUNCED)
     return Verdict(Accepted(read_reply(*replies[-1], envelope.local_parts)), SessionState.NONE)
 
 
@@ -155,7 +179,9 @@ def _reset(state: SessionState) -> Generator[Group, list[RawReply], Verdict | No
     )
 
 
-def _groups(envelope: Envelope, content: Content, offered: Capabilities) -> tuple[Group, ...]:
+def _groups(
+    envelope: Envelope, content: Content, offered: Capabilities, announce: Envelope | None
+) -> tuple[Group, ...]:
     size = b"" if offered.size is None else b" SIZE=%d" % content.size
     mail = b"MAIL FROM:<%b>%b\r\n" % (envelope.sender.encode("ascii"), size)
     rcpt = b"RCPT TO:<%b>\r\n" % envelope.recipient.encode("ascii")
@@ -167,6 +193,10 @@ def _groups(envelope: Envelope, content: Content, offered: Capabilities) -> tupl
         return Group((mail,), _MAIL), Group((rcpt,), _RCPT), offer
     offer = Group((*content.stuffed(), b".\r\n"), _FINAL, offers=True)
     if offered.pipelining:
+        if announce is not None:
+            following = b".\r\nMAIL FROM:<%b>\r\nRCPT TO:<%b>\r\nDATA\r\n"
+            addresses = announce.sender.encode("ascii"), announce.recipient.encode("ascii")
+            offer = Group((*content.stuffed(), following % addresses), _AND_NEXT, offers=True)
         return Group((mail + rcpt + b"DATA\r\n",), _OPENING), offer
     return Group((mail,), _MAIL), Group((rcpt,), _RCPT), Group((b"DATA\r\n",), _DATA), offer
 
@@ -202,6 +232,29 @@ def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope, *, bda
     return Verdict(
         classify(phase, reply), SessionState.OUT_OF_STEP if unexpected else _state_after(group, taken)
     )
+
+
+def _judge_both(replies: Sequence[RawReply], envelope: Envelope, announce: Envelope) -> Verdict:
+    """The verdict on the replies to a message and to the envelope of the next one.
+
+    Only a refusal of the announced recipient counts. After any other refusal the next message is begun anew.
+    """
+    outcome, state, _ = _judge(Group((), _FINAL, offers=True), replies[:1], envelope, bdat=False)
+    if not replies or state is SessionState.OUT_OF_STEP:
+        return Verdict(outcome, state)
+    if outcome is None:
+        outcome = Accepted(read_reply(*replies[0], envelope.local_parts))
+    opening = Group((), _OPENING)
+    if len(replies) == len(_AND_NEXT) and _all_positive(opening, replies[1:]):
+        return Verdict(outcome, SessionState.ANNOUNCED)
+    refusal, state, _ = _judge(opening, replies[1:], announce, bdat=False)
+    match refusal:
+        case Rejected(phase=Phase.RCPT, scope=FailureScope.RECIPIENT):
+            return Verdict(outcome, state, refusal)
+        case Deferred(phase=Phase.RCPT, scope=FailureScope.RECIPIENT):
+            return Verdict(outcome, state, refusal)
+        case _:
+            return Verdict(outcome, state)
 
 
 def _state_after(group: Group, taken: Sequence[bool]) -> SessionState:

@@ -13,6 +13,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from functools import cached_property
@@ -26,7 +27,7 @@ from campaigns import deliveries, transitions
 from campaigns.deliveries import ClaimContext, workers
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
-from campaigns.sending import Dispatch, Pacing, Recorder, Sender, turns
+from campaigns.sending import Dispatch, Pacing, Recorder, Sender, claim_queue
 from campaigns.sending.recorder import MARGIN
 from mailer.config import Settings
 from mailer.database import Database, table
@@ -166,16 +167,28 @@ class PlayedRelay:
         return self
 
     def compose(self, recipient: Any, _now: datetime) -> tuple[Any, bytes]:
-        return recipient, b""
+        return PlayedEnvelope(recipient.email, recipient.subscriber_id), b""
+
+    def envelope(self, _delivery_id: int, email: str) -> PlayedEnvelope:
+        return PlayedEnvelope(email)
+
+
+@dataclass(frozen=True)
+class PlayedEnvelope:
+    recipient: str
+    subscriber_id: int = field(default=0, compare=False)
 
 
 class PlayedConnection:
     """What the relay takes is decided when content is offered. It is of no use after a connection's fault."""
 
     relay = "played"
+    can_announce = True
 
     def __init__(self, history: History, worker_id: int) -> None:
         self._history, self._worker_id, self.has_quota = history, worker_id, True
+        self.announced: PlayedEnvelope | None = None
+        self.refused: tuple[PlayedEnvelope, Outcome] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -189,19 +202,46 @@ class PlayedConnection:
         _message: bytes,
         done: Callable[[Outcome], None],
         may_offer: Callable[[], bool],
+        announce: PlayedEnvelope | None,
     ) -> None:
-        asyncio.get_running_loop().create_task(self._play(person, done, may_offer))
+        if self.announced not in {None, person}:
+            self.drop_announced()
+        asyncio.get_running_loop().create_task(self._play(person, done, may_offer, announce))
+
+    def drop_announced(self) -> None:
+        if self.announced is not None:
+            self._history.note("closes a connection without the content that was announced")
+            self.has_quota, self.announced = False, None
 
     async def _play(
-        self, person: Any, done: Callable[[Outcome], None], may_offer: Callable[[], bool]
+        self,
+        person: Any,
+        done: Callable[[Outcome], None],
+        may_offer: Callable[[], bool],
+        announce: PlayedEnvelope | None,
     ) -> None:
-        done(await self._outcome(person, may_offer))
+        outcome = await self._outcome(person, may_offer)
+        if announce is not None and self.has_quota and isinstance(outcome, Accepted):
+            self._take_announced(announce)
+        done(outcome)
+
+    def _take_announced(self, announce: PlayedEnvelope) -> None:
+        trouble = self._history.rng.random() if self._history.in_trouble else 1.0
+        if trouble < 0.1:
+            later = Deferred(Phase.RCPT, FailureScope.RECIPIENT, Reply(450, "4.2.0", "later"), "450 later")
+            self.refused = announce, later
+            self._history.note("refuses what is announced")
+        elif trouble > 0.2:
+            self.announced = announce
+            self._history.note("has the next envelope")
 
     async def _outcome(self, person: Any, may_offer: Callable[[], bool]) -> Outcome:
         history, rng = self._history, self._history.rng
-        await asyncio.sleep(rng.expovariate(1.0))
+        was_announced, self.announced, self.refused = self.announced is not None, None, None
+        if not was_announced:
+            await asyncio.sleep(rng.expovariate(1.0))
         trouble = rng.random() if history.in_trouble else 1.0
-        if trouble < 0.15 or not may_offer():
+        if not self.has_quota or trouble < 0.15 or not may_offer():
             self.has_quota = False
             return Deferred(Phase.MAIL, FailureScope.RELAY, None, "hung up")
         if trouble < 0.2:
@@ -247,7 +287,10 @@ class History:
         self.database.begin(self)
         before = random.getstate()
         random.seed(self.seed)
-        ahead, turns.CLAIMED_AHEAD = turns.CLAIMED_AHEAD, 2
+        ahead, claim_queue.CLAIMED_AHEAD = (
+            claim_queue.CLAIMED_AHEAD,
+            2 + self.seed % 2 * 3,
+        )  # 5: enough to announce
         try:
             for number in range(HOSTS):
                 self._start_host(number)
@@ -258,7 +301,7 @@ class History:
         except TimeoutError as error:
             self.promise(False, f"{error}; the states are {self._states()}")
         finally:
-            turns.CLAIMED_AHEAD = ahead
+            claim_queue.CLAIMED_AHEAD = ahead
             random.setstate(before)
         if not self.broken:
             self.promise(not self.loop.failures, f"a task failed: {self.loop.failures}")
@@ -429,6 +472,11 @@ class History:
             "SELECT retired_at FROM worker WHERE id = ?", (worker,)
         ).fetchone()[0]
         self.promise(not retired, f"worker {worker} offers content after it was retired")
+        attempted = self.database.raw.execute(
+            "SELECT state = 'attempting' AND worker_id = ? FROM delivery WHERE subscriber_id = ?",
+            (worker, person),
+        ).fetchone()[0]
+        self.promise(attempted, f"worker {worker} offers content of an attempt that is not recorded")
         self.copies[person] += taken
         enough = self.copies[person] <= self.allowed[person]
         self.promise(enough, f"subscriber {person} has got {self.copies[person]} mails")

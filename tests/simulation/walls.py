@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
@@ -23,7 +25,8 @@ from campaigns.deliveries import (
     workers,
 )
 from campaigns.models import DeliveryState
-from campaigns.sending import Recorder
+from campaigns.sending import Batch, Recorder
+from campaigns.sending.recorder import Committed
 from mailer.database import Prepared
 from subscribers.models import ConsentKind
 
@@ -39,6 +42,7 @@ class Wall(StrEnum):
     DOUBT_IS_UNCERTAIN = "who is in doubt is uncertain"
     FENCING = "fencing"
     LEASE = "content is offered under a lease"
+    CONTENT_AFTER_COMMIT = "content is offered after the gate's commit"
     OUTCOME_OF_ITS_ATTEMPT = "an outcome belongs to its attempt"
 
 
@@ -61,12 +65,15 @@ def knock_out(wall: Wall, patch: pytest.MonkeyPatch) -> None:
             patch.setattr(deliveries, "attempt", _attempt_whosever_it_is)
         case Wall.LEASE:
             patch.setattr(Recorder, "is_valid", lambda _: True)
+        case Wall.CONTENT_AFTER_COMMIT:
+            patch.setattr(Recorder, "commit", _answer_before_commit)
         case Wall.OUTCOME_OF_ITS_ATTEMPT:
             patch.setattr(settlement, "_SETTLE_EACH", Prepared(_settle_any_attempt(), settlement._PARAMETERS))
         case _:
             assert_never(wall)
 
 
+_commit = Recorder.commit
 _claim, _attempt, _settle = deliveries.claim, deliveries.attempt, deliveries.settle
 
 
@@ -117,6 +124,24 @@ def _attempt_whosever_it_is(
     values = {"state": DeliveryState.CLAIMED, "worker_id": context.worker_id}
     connection.execute(update(delivery).where(*claimed).values(values))
     return _attempt(connection, context, delivery_ids, now)
+
+
+async def _answer_before_commit(recorder: Recorder, batch: Batch) -> Committed:
+    """The gate answers, and its transaction is committed while the content is on its way."""
+    answers: list[Committed] = []
+
+    def ask(connection: Connection) -> None:
+        answers.append(recorder._apply(batch, False, connection))
+        raise Undone
+
+    with suppress(Undone):
+        await recorder._transactions.run(ask)
+    asyncio.get_running_loop().create_task(_commit(recorder, batch))
+    return answers[0]
+
+
+class Undone(Exception):
+    """A transaction that is rolled back."""
 
 
 def _settle_any_attempt() -> Update:

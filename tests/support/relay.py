@@ -57,6 +57,7 @@ class FaultyRelay:
         refuses: Mapping[str, bytes] | None = None,
         refuses_content: Mapping[str, bytes] | None = None,
         refuses_bdat: bytes | None = None,
+        spared: int = 0,
         most_connections: int | None = None,
         most_messages: int | None = None,
         helo_only: bool = False,
@@ -74,6 +75,7 @@ class FaultyRelay:
         self.refuses = dict(refuses or {})
         self.refuses_content = dict(refuses_content or {})
         self.refuses_bdat = refuses_bdat
+        self.spared = spared  # transactions of each connection before its faults begin
         self.most_connections = most_connections
         self.most_messages = most_messages
         self.full_reply = b"452 4.5.3 Too many messages sent\r\n"
@@ -151,7 +153,8 @@ class Session:
     ) -> None:
         self.relay = relay
         self.reader, self.writer = reader, writer
-        self.faults = dict(faults)
+        self.script = dict(faults)
+        self.transactions = 0
         self.came, self.out = b"", b""
         self.sender: bytes | None = None
         self.recipient: bytes | None = None
@@ -307,7 +310,12 @@ class Session:
                 return
         self.reset()
 
+    @property
+    def faults(self) -> dict[Point, Fault]:
+        return {} if self.transactions < self.relay.spared else self.script
+
     def reset(self) -> None:
+        self.transactions += 1
         self.sender = self.recipient = None
         self.spoiled = False
 

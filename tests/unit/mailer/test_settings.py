@@ -346,8 +346,8 @@ class TestOAuth2:
             '[smtp]\nusername = "news@example.com"\n[smtp.oauth2]\n'
             'token_url = "https://login.example.com/token"\nclient_id = "an-application"\n'
         )
-        secrets = '[smtp.oauth2]\nclient_secret = "hidden-1"\nrefresh_token = "hidden-2"\n'
+        secrets = '[smtp.oauth2]\nclient_secret = "unseen-1"\nrefresh_token = "unseen-2"\n'
         settings = load_settings(write(folder, config, secrets))
         assert settings.smtp.oauth2 is not None
-        assert settings.smtp.oauth2.refresh_token == SecretStr("hidden-2")
-        assert "hidden" not in repr(settings)
+        assert settings.smtp.oauth2.refresh_token == SecretStr("unseen-2")
+        assert "unseen" not in repr(settings)

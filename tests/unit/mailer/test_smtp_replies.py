@@ -262,6 +262,86 @@ def _interview(
         return said, stop.value.outcome
 
 
+# -- announced envelopes -----------------------------------------------------------------------------------------
+
+NEXT = Envelope("news@example.com", "bram@example.org")
+
+
+def _announce(*groups: Iterable[int], state: SessionState = SessionState.ANNOUNCED) -> tuple[bytes, Verdict]:
+    """Offer a message with an announcement; the last bytes that it sent, and the verdict."""
+    dialogue = transact(ENVELOPE, Content.of(MESSAGE), PIPELINING, state, NEXT)
+    group = next(dialogue)
+    try:
+        for codes in groups:
+            group = dialogue.send([RawReply(code, b"2.0.0 text") for code in codes])
+    except StopIteration as stop:
+        return b"".join(group.data), stop.value
+    pytest.fail("it has not ended")
+
+
+def test_the_next_envelope_travels_with_the_content_and_without_a_size() -> None:
+    sent, verdict = _announce([250, 250, 354], [250, 250, 250, 354], state=SessionState.NONE)
+    assert sent == MESSAGE + (b".\r\nMAIL FROM:<news@example.com>\r\nRCPT TO:<bram@example.org>\r\nDATA\r\n")
+    assert (type(verdict.outcome), verdict.state, verdict.refusal) == (
+        Accepted,
+        SessionState.ANNOUNCED,
+        None,
+    )
+
+
+def test_the_content_of_an_announced_message_needs_no_other_command() -> None:
+    dialogue = transact(NEXT, Content.of(MESSAGE), PIPELINING, SessionState.ANNOUNCED)
+    group = next(dialogue)
+    assert (b"".join(group.data), group.phases, group.offers) == (MESSAGE + b".\r\n", (Phase.FINAL,), True)
+
+
+@pytest.mark.parametrize(
+    ("codes", "refusal", "state"),
+    [
+        ([250, 250, 550, 503], Rejected, SessionState.RESET),
+        ([250, 250, 550, 354], Rejected, SessionState.DOT_AND_RESET),
+        ([250, 250, 450, 554], Deferred, SessionState.RESET),
+    ],
+)
+def test_a_refused_announced_recipient_is_told_and_owed_a_lone_dot_where_data_was_accepted(
+    codes: list[int], refusal: type, state: SessionState
+) -> None:
+    _, verdict = _announce(codes)
+    assert (type(verdict.outcome), type(verdict.refusal), verdict.state) == (Accepted, refusal, state)
+
+
+@pytest.mark.parametrize("codes", [[250, 452, 503, 503], [250, 250, 250, 451], [250, 250, 530, 503]])
+def test_other_refusals_of_an_announcement_count_nothing(codes: list[int]) -> None:
+    """The mail is begun anew, and judged then."""
+    _, verdict = _announce(codes)
+    assert (type(verdict.outcome), verdict.refusal, verdict.state) == (Accepted, None, SessionState.RESET)
+
+
+def test_an_announced_message_that_is_too_large_leaves_the_connection_of_no_use() -> None:
+    """A lone dot would end an empty message, to somebody."""
+    dialogue = transact(NEXT, Content.of(MESSAGE), Capabilities(True, size=19), SessionState.ANNOUNCED)
+    with pytest.raises(StopIteration) as stopped:
+        next(dialogue)
+    assert stopped.value.value.state is SessionState.OUT_OF_STEP
+
+
+@given(
+    st.lists(st.sampled_from([250, 354, 421, 450, 550]), min_size=4, max_size=4),
+    st.integers(0, 4),
+)
+def test_an_announcement_changes_nothing_about_the_message_before_it(codes: list[int], answered: int) -> None:
+    _, verdict = _announce(codes[:answered])
+    alone = transact(ENVELOPE, Content.of(MESSAGE), PIPELINING, SessionState.ANNOUNCED)
+    next(alone)
+    with pytest.raises(StopIteration) as stopped:
+        alone.send([RawReply(code, b"2.0.0 text") for code in codes[: min(1, answered)]])
+    assert verdict.outcome == stopped.value.value.outcome
+    is_announced = verdict.state is SessionState.ANNOUNCED
+    assert is_announced == (
+        answered == 4 and codes[0] != 354 and [code // 100 for code in codes[1:]] == [2, 2, 3]
+    )
+
+
 @given(st.lists(st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"").replace(b"\r", b""))))
 def test_dot_stuffing_is_undone_by_the_receiver(lines: list[bytes]) -> None:
     message = b"".join(line + b"\r\n" for line in [*lines, b"."])

@@ -263,7 +263,7 @@ def _create_tables() -> None:
         sa.Column("ledger_entry", BIG, nullable=True),
         sa.Column("completed_at", INSTANT, nullable=True),
         sa.Column("smtp_phase", sa.String(length=16), nullable=True),
-        _one_of("delivery", "reason", "limit", "compose", "given_up", "crash", nullable=True),
+        _one_of("delivery", "reason", "limit", "compose", "given_up", "announced", "crash", nullable=True),
         sa.Column("reply_code", sa.Integer(), nullable=True),
         sa.Column("diagnostic", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,45 @@
+"""Which envelopes are announced to the relay, before the gate has let their deliveries through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+from campaigns.sending.claim_queue import ClaimQueue
+from campaigns.sending.compose import Composer
+from campaigns.sending.lane import Lane
+from mailer.errors import InvalidInput
+
+PER_DROP = (
+    100  # announced envelopes for each one whose delivery was withheld; with fewer, no more are announced
+)
+
+
+class Announcements:
+    """Chooses what to announce in a run. `is_possible`: no limit and no other relay may send a mail another way."""
+
+    def __init__(self, *, is_possible: bool) -> None:
+        self._is_possible = is_possible
+        self._announced = self._dropped = 0
+
+    def choose(self, lanes: Iterable[Lane], claims: ClaimQueue) -> list[int]:
+        """Choose a delivery for each connection, to be announced with its next mail; returns all of them."""
+        chosen: list[int] = []
+        if self._is_possible and self._dropped * PER_DROP <= self._announced + PER_DROP:
+            for lane in lanes:
+                if claims and lane.connection.can_announce:
+                    lane.next = claims.take()
+                    chosen.append(lane.next)
+        return chosen
+
+    def write(self, lane: Lane, addresses: Mapping[int, str], composer: Composer) -> None:
+        """Write the envelope of the chosen delivery, if its consent stands: then it is among `addresses`."""
+        lane.announce = None
+        if lane.next is not None and lane.next in addresses:
+            with suppress(InvalidInput):  # the turn that composes the mail records this
+                lane.announce = composer.envelope(lane.next, addresses[lane.next])
+                self._announced += 1
+
+    def withheld(self, lane: Lane) -> None:
+        """Count a delivery that the gate withheld, if it was announced."""
+        self._dropped += lane.connection.announced is not None

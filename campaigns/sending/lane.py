@@ -1,0 +1,88 @@
+"""One connection in use, and its mail in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from campaigns.deliveries import Attempt, Settlement, settlement_for
+from campaigns.models import DeliveryReason, DeliveryState
+from mailer.config import RetrySettings
+from mailer.message import Content
+from mailer.smtp import Envelope, Outcome
+from mailer.smtp.connection import Connection
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """A connection in use. `ended` is done when it is given back; `ready` is called when the mail in flight has ended.
+
+    `attempt` is what the gate let through, `mail` is composed and not offered yet, and `timer` is set while its rate
+    holds it. `next` is the claimed delivery to announce with it, and `announce` the envelope of that.
+    """
+
+    connection: Connection
+    ended: asyncio.Future[None]
+    ready: Callable[[Lane], None]
+    attempt: Attempt | None = None
+    mail: tuple[Envelope, Content] | None = None
+    timer: asyncio.TimerHandle | None = None
+    next: int | None = None
+    announce: Envelope | None = None
+    outcome: Outcome | None = None
+    _was_refused: bool = False
+    _settlement: Settlement | None = None
+
+    def conclude(self, outcome: Outcome) -> None:
+        """Note what the relay said about the mail in flight."""
+        self.outcome = outcome
+        self.ready(self)
+
+    def settle(self, state: DeliveryState, reason: DeliveryReason | None, diagnostic: str) -> None:
+        """Note what to record about the attempt, of which the relay is not asked."""
+        assert self.attempt is not None  # noqa: S101 - the gate let it through
+        number, attempts = self.attempt.recipient.delivery_id, self.attempt.attempts
+        self._settlement = Settlement(number, attempts, state, reason=reason, diagnostic=diagnostic)
+
+    def take_refusal(self, attempt: Attempt) -> bool:
+        """Whether the relay refused this recipient when the mail was announced; that is then the outcome."""
+        refused = self.connection.refused
+        if refused is None or refused[0].recipient != attempt.recipient.email:
+            return False
+        self.outcome, self._was_refused = refused[1], True
+        return True
+
+    def take_settlement(
+        self, now: datetime, policy: RetrySettings, *, has_other_relay: bool
+    ) -> tuple[Settlement | None, Outcome | None]:
+        """What to record about the last mail, and what the relay said, where there is any; each once."""
+        outcome, attempt, settlement = self.outcome, self.attempt, self._settlement
+        was_announced = self._was_refused
+        self.outcome, self.attempt, self._settlement, self._was_refused = None, None, None, False
+        if outcome is None or attempt is None:
+            return settlement, None
+        settlement = settlement_for(
+            attempt.recipient.delivery_id,
+            outcome,
+            attempts=attempt.attempts,
+            first_attempted_at=attempt.first_attempted_at,
+            now=now,
+            policy=policy,
+            jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
+            has_other_relay=has_other_relay,
+            was_announced=was_announced,
+        )
+        return settlement, outcome
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Give the connection back."""
+        self.connection.drop_announced()
+        if self.ended.done():
+            return
+        if error is None:
+            self.ended.set_result(None)
+        else:
+            self.ended.set_exception(error)
