@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailer.config.value_types import SettingsSection, Words
+from mailer.config.value_types import SettingsSection, Topics, Words
 
 
 class ArchiveSettings(SettingsSection):
@@ -13,6 +13,6 @@ class ArchiveSettings(SettingsSection):
     """
 
     enabled: bool = False
-    topics: Words = ()
+    topics: Topics = ()
     indexed: bool = False
     hidden: Words = ()

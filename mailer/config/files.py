@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
+from mailer.config.explanations import explain
 from mailer.config.settings import CONFIG_NAME, SECRETS_NAME, Settings
 from mailer.errors import ConfigurationError, InvalidInput
 from mailer.files import read_file
@@ -65,7 +66,7 @@ def parse_settings(values: dict[str, Any], path: Path, source: str | None = None
     except SettingsError as error:
         raise ConfigurationError(f"A MAILER_* variable is invalid: {error}.") from None
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, source or str(path))) from None
+        raise ConfigurationError(explain(error, source or str(path))) from None
     return _with_absolute_paths(settings, folder).model_copy(
         update={"folder": folder, "file": folder / path.name}
     )
@@ -111,13 +112,3 @@ def _with_absolute_paths(section: AnySettingsSection, folder: Path) -> AnySettin
             case dict():
                 updates[name] = {key: _with_absolute_paths(one, folder) for key, one in value.items()}
     return section.model_copy(update=updates)
-
-
-def _explain(error: ValidationError, source: str) -> str:
-    lines = [f"Invalid settings in {source} (or in MAILER_* variables):"]
-    for problem in error.errors(include_input=False, include_url=False, include_context=False):
-        key = ".".join(str(part) for part in problem["loc"])
-        unknown = problem["type"] == "extra_forbidden"
-        reason = "there is no such setting" if unknown else problem["msg"].removeprefix("Value error, ")
-        lines.append(f"  {key}: {reason}")
-    return "\n".join(lines)

@@ -32,12 +32,12 @@ from mailer.config.relay_settings import NamedRelay, RelaySettings
 from mailer.config.retention_settings import RetentionSettings
 from mailer.config.value_types import (
     ApprovalCount,
+    Approvers,
     Colour,
     Duration,
     Fonts,
     Line,
     MailboxLine,
-    Names,
     OptionalMailboxLine,
     RelayName,
     Secrets,
@@ -158,7 +158,7 @@ class Settings(BaseSettings):
     form_of_address: Literal["formal", "informal"] = "formal"
     zone: Zone = "Europe/Amsterdam"
     require_approval: ApprovalCount = 0
-    approvers: Names = ()
+    approvers: Approvers = ()
     digest_pre_releases: bool = False
     trusted_proxies: Words = ("127.0.0.1", "::1")
     image_hosts: Words = ()

@@ -47,8 +47,10 @@ def _one_line(value: str) -> str:
 
 
 def _parse_mailbox(value: object) -> object:
-    if not isinstance(value, str):
+    if value is None or isinstance(value, Mailbox):
         return value
+    if not isinstance(value, str):
+        raise ValueError('must be text, such as "Name <name@example.com>"')  # noqa: TRY004 - pydantic reports only this one
     try:
         return Mailbox.parse(_one_line(value))
     except InvalidInput as error:
@@ -90,10 +92,15 @@ def _split_names(value: object) -> object:
 def _count_approvals(value: object) -> object:
     """``true`` is one approval, ``false`` none; a variable has the number or the word as text."""
     words = {"true": 1, "yes": 1, "on": 1, "false": 0, "no": 0, "off": 0}
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, str):
-        return words.get(value.strip().lower(), value)
+    text = str(value).strip().lower()
+    if text not in {*words, "0", "1", "2"}:
+        raise ValueError("must be 0, 1 or 2; false is 0, and true is 1")
+    return words.get(text, text)
+
+
+def _check_approvers(value: tuple[str, ...]) -> tuple[str, ...]:
+    if value and len({" ".join(name.split()).casefold() for name in value}) < 2:
+        raise ValueError('must name at least two different people, such as ["Ada", "Bram"]')
     return value
 
 
@@ -102,6 +109,7 @@ MailboxLine = Annotated[Mailbox, NoDecode, BeforeValidator(_parse_mailbox)]
 OptionalMailboxLine = Annotated[Mailbox | None, NoDecode, BeforeValidator(_parse_mailbox)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
 Names = Annotated[tuple[Line, ...], NoDecode, BeforeValidator(_split_names)]
+Approvers = Annotated[Names, AfterValidator(_check_approvers)]
 ApprovalCount = Annotated[
     int,
     Field(ge=0, le=2),
@@ -113,5 +121,6 @@ Zone = Annotated[str, AfterValidator(_check_zone)]
 Colour = Annotated[str, AfterValidator(_check_colour)]
 Fonts = Annotated[str, AfterValidator(_check_fonts)]
 Topic = Annotated[str, StringConstraints(pattern=f"^(?:{TOPIC_PATTERN})$")]
+Topics = Annotated[tuple[Topic, ...], NoDecode, BeforeValidator(_split_words)]
 RelayName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Security = Literal["none", "starttls", "tls"]

@@ -203,6 +203,55 @@ class TestChecks:
         assert "smtp.hots: there is no such setting" in str(caught.value)
         assert "mailer.toml" in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("settings", "reason"),
+        [
+            ("[archive]\nenable = true", "archive.enable: there is no such setting; did you mean `enabled`?"),
+            ("[archiv]\nenabled = true", "archiv: there is no such setting; did you mean `archive`?"),
+            (
+                "[smtp.limits]\nper_secnd = 3",
+                "smtp.limits.per_secnd: there is no such setting; did you mean `per_second`?",
+            ),
+            ("[relays.one]\nhots = 'x'", "relays.one.hots: there is no such setting; did you mean `host`?"),
+            (
+                "[brand]\nrequire_approval = 2",
+                "brand.require_approval: there is no such setting; `require_approval` stands above the first [section]",
+            ),
+            ("[nowhere]\nnothing = 2", "nowhere: there is no such setting\n"),
+        ],
+    )
+    def test_a_mistyped_key_is_told_what_was_meant(self, folder: Path, settings: str, reason: str) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            load_settings(write(folder, settings))
+        assert reason in f"{caught.value}\n"
+
+    @pytest.mark.parametrize(
+        ("settings", "reason"),
+        [
+            ("[archive]\nenabled = 'maybe'", "archive.enabled: must be true or false"),
+            ("[archive]\ntopics = ['Release notes']", "archive.topics.0: can't be a name"),
+            ("[archive]\ntopics = 3", "archive.topics: must be a list"),
+            ("require_approval = 3", "require_approval: must be 0, 1 or 2"),
+            ("require_approval = 'two'", "require_approval: must be 0, 1 or 2"),
+            ("approvers = ['Ada', ' ada ']", "approvers: must name at least two different people"),
+            ("locale = 'de'", "locale: must be 'nl' or 'en'"),
+            ("sender = 3", "sender: must be text"),
+            ("templates_dir = 3", "templates_dir: must be the path of a file"),
+            ("brand = 3", "brand: must be a section"),
+            ("topics = 3", "topics: must be a section"),
+            (
+                "[smtp]\nport = 'x'\nhost = 3",
+                "smtp.host: must be text, in quotes\n  smtp.port: must be a whole number",
+            ),
+            ("[smtp]\nconnections = 0", "smtp.connections: must be "),
+        ],
+    )
+    def test_a_wrong_value_is_told_what_it_must_be(self, folder: Path, settings: str, reason: str) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            load_settings(write(folder, settings))
+        assert reason in str(caught.value)
+        assert "Input should" not in str(caught.value)
+
     def test_a_file_that_is_no_toml_is_named_with_its_line(self, folder: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"mailer\.toml is not valid TOML.*line 2"):
             load_settings(write(folder, "a = 1\nb = = 2\n"))
