@@ -113,11 +113,11 @@ class ApprovalStatus:
         }
 
     def waits_for(self) -> str:
-        """Whom it waits for, such as "the approval of 1 person more (Ada or Bram)"."""
-        people = quantity(self.missing, "person", "people")
-        more = f"{people} more" if self.counted else people
+        """Whom it waits for, such as "the approval of 1 more person (Ada or Bram)"."""
+        more = "more " if self.counted else ""
+        people = quantity(self.missing, f"{more}person", f"{more}people")
         names = f" ({' or '.join(self.awaited)})" if self.awaited else ""
-        return f"the approval of {more}{names}"
+        return f"the approval of {people}{names}"
 
     def refuse_if_missing(self, slug: str) -> None:
         """Raise Refused, with whom it waits for, where too few people approved."""
@@ -129,7 +129,7 @@ class ApprovalStatus:
             raise Refused(f"Campaign {slug!r} is not approved yet{by}.", hint=hint)
         if uncounted := self.uncounted_reason():
             hint = f"{uncounted} {hint}"
-        given = "; ".join(str(one.by) for one in self.given)
+        given = "; ".join(str(one.by) for one in reversed(self.given))
         raise Refused(
             f"Campaign {slug!r} is not approved yet: it waits for {self.waits_for()}. Approved by: {given}.",
             hint=hint,
@@ -140,8 +140,8 @@ class ApprovalStatus:
         if not self.missing or len(self.given) == len(self.counted):
             return ""
         return (
-            "Two approvals count as those of one person where the name is the same, and where the login is the same "
-            "unless `approvers` in the settings names both."
+            "Approvals under one name, or from one login, count as those of one person. "
+            "People who share a login count where `approvers` in the settings has both names."
         )
 
 

@@ -49,7 +49,9 @@ def check_new_slug(connection: Connection, slug: str) -> None:
         )
     if connection.execute(select(campaign.c.id).where(campaign.c.slug == slug)).first():
         raise InvalidInput(
-            f"there is a campaign {slug!r} already", where="--slug", hint="Give another --slug."
+            f"there is a campaign {slug!r} already",
+            where="--slug",
+            hint=f"Give another --slug, or read its notes again: mailer campaigns update {slug}",
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from campaigns.archive.addresses import ATOM, IMAGES, JSON, Addresses, feed_name
 from campaigns.archive.archive import Archive
 from campaigns.archive.feeds import ATOM_TYPE, JSON_TYPE, Feed, write_atom, write_json_feed
-from campaigns.archive.published import Published, PublishedCampaigns, last_change
+from campaigns.archive.published import Published, PublishedCampaigns, last_change, used_topics
 
 __all__ = [
     "ATOM",
@@ -24,6 +24,7 @@ __all__ = [
     "PublishedCampaigns",
     "feed_name",
     "last_change",
+    "used_topics",
     "write_atom",
     "write_json_feed",
 ]

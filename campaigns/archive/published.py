@@ -107,6 +107,11 @@ class PublishedCampaigns:
         ]
 
 
+def used_topics(connection: Connection) -> set[str]:
+    """The topics of all campaigns, also of those that are not published."""
+    return set(connection.execute(select(campaign.c.topic).distinct()).scalars())
+
+
 def notes_of(connection: Connection, campaign_id: int) -> ReleaseNotes:
     """The notes of a campaign in all their languages."""
     return load_notes(

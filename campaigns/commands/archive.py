@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
+from sqlalchemy import Connection
 
-from campaigns.archive import Archive
+from campaigns.archive import Archive, PublishedCampaigns, used_topics
 from campaigns.archive.export import archive_files
 from campaigns.archive.folder import write_folder
 from campaigns.commands.completion import complete_topic
 from campaigns.notes import brand_of
 from mailer.commands import CommandContext, json_option
+from mailer.config import Settings
 from mailer.database import installation_id
 from mailer.errors import InvalidInput
 from subscribers.topic import parse_topic
@@ -71,6 +74,8 @@ def export(
     privacy = brand.privacy_url or f"{settings.public_url}/privacy"
     with context.database.read() as connection:
         made = Archive(settings, replace(brand, privacy_url=privacy), installation_id(connection))
+        _refuse_unknown(connection, settings, wanted, "--topic" if topics else "topics in [archive]")
+        published = PublishedCampaigns(settings.archive.hidden).topics(connection)
         files = archive_files(
             connection,
             made,
@@ -82,7 +87,19 @@ def export(
     result = write_folder(folder, files)
     values = {"folder": str(folder), "topics": wanted, **asdict(result)}
     text = f"{folder}: {result.written} written, {result.unchanged} unchanged, {result.removed} removed"
+    text += "".join(f"\n{one}: nothing is published yet" for one in wanted if one not in published)
     context.report(values, text, as_json=as_json)
+
+
+def _refuse_unknown(connection: Connection, settings: Settings, wanted: Sequence[str], where: str) -> None:
+    """Raise InvalidInput for a topic that nothing else names. It is mistyped, and the pages of the right one would go."""
+    known = {settings.topic, *settings.topics, *used_topics(connection)}
+    if unknown := [one for one in wanted if one not in known]:
+        raise InvalidInput(
+            f"there is no topic {unknown[0]!r}",
+            where=where,
+            hint=f"The topics are {', '.join(sorted(known))}.",
+        )
 
 
 def _parse_url(url: str) -> str:

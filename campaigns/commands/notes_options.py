@@ -160,7 +160,9 @@ def is_file(context: CommandContext, name: str, options: NotesOptions) -> bool:
             with context.database.read() as connection:
                 catalogue.find(connection, name)
         except NotFound as error:
-            raise NotFound(f"There is no file and no campaign {name!r}.", hint=error.hint) from None
+            raise NotFound(
+                f"There is no file and no campaign {name!r}.", hint=f"Check the path. {error.hint}"
+            ) from None
     return False
 
 

@@ -115,8 +115,8 @@ def report_status(context: CommandContext, slug: str, *, as_json: bool, next_ste
     text = found.line()
     if languages:
         text += f"\n{reports.language_line(languages, started=campaign.started_at is not None)}"
-    if approved.missing and approved.given:
-        text += "".join(f"\napproved by: {one.by}" for one in approved.given)
+    if approved.missing:
+        text += "".join(f"\napproved by: {one.by}" for one in reversed(approved.given))
         text += f"\nwaits for {approved.waits_for()}"
     if found.paused_because:
         text += f"\npaused because: {found.paused_because}"

@@ -51,7 +51,7 @@ def _lines(found: Overview, now: datetime) -> Iterator[str]:
     for one in found.heartbeats:
         yield f"{one.kind}: {_ago(now - one.at)} ago on {one.host}"
     if not found.heartbeats:
-        yield "Nothing was at work yet."
+        yield "Nothing has run yet."
     for status in found.campaigns:
         yield status.line()
     for problem in found.problems:

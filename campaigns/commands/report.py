@@ -103,8 +103,10 @@ def report_campaign(
 def _write(page: Path, html: str) -> None:
     try:
         page.write_text(html, encoding="utf-8")
+    except FileNotFoundError:
+        raise InvalidInput("there is no such folder", where=str(page), hint="Make it first.") from None
     except OSError as error:
-        raise InvalidInput(f"it can't be written: {error.strerror}.", where=str(page)) from None
+        raise InvalidInput(f"it can't be written: {error.strerror}", where=str(page)) from None
 
 
 def _csv(figures: CampaignFigures) -> str:

@@ -210,7 +210,9 @@ def approve(context: CommandContext, slug: str, name: str | None, as_json: bool)
     found = dispatch_of(context).approve(slug, Approver(name and name.strip(), login()))
     step = f'mailer campaigns send {slug}, or: mailer campaigns schedule {slug} --at "..."'
     if found.missing:
-        step = found.uncounted_reason() or f"another person: mailer campaigns approve {slug} --as NAME"
+        step = f"another person: mailer campaigns approve {slug} --as NAME"
+        if reason := found.uncounted_reason():
+            step += f"\n{reason}"
     report_status(context, slug, as_json=as_json, next_step=step)
 
 

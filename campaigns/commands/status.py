@@ -105,7 +105,7 @@ def show(context: CommandContext, slug: str, as_json: bool) -> None:
         "source": ", ".join(values["sources"]),
         "theme": values["theme"],
         "window": values["window"],
-        "page": " ".join(pages.values()),
+        "page": f"\n{'':<13}".join(pages.values()),
         "due": _moment(context, found.next_due_at),
         "approved by": "; ".join(str(one.by) for one in reversed(approved.given)),
         "waits for": approved.waits_for() if approved.missing else None,

@@ -98,7 +98,9 @@ def eject(context: CommandContext, name: str, new_name: str | None, as_json: boo
 def _lines(theme: Theme) -> list[str]:
     values = asdict(theme)
     lines = [f"{theme.name}: {theme.description}", f"folder: {theme.folder}"]
-    lines += [f"{key}: {values[key]}" for key in ("font", "size", "title", "inset", "radius", "hero")]
+    lines.append(f"font: {theme.font}")
+    lines += [f"{key}: {values[key]} pixels" for key in ("size", "title", "inset", "radius")]
+    lines.append(f"hero: {'yes' if theme.hero else 'no'}")
     for scheme in ("light", "dark"):
         lines.append(f"{scheme}: " + ", ".join(f"{key} {colour}" for key, colour in values[scheme].items()))
     return lines

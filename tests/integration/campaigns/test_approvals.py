@@ -71,10 +71,11 @@ def test_two_people_approve_and_both_are_in_the_report(keyboard: Keyboard) -> No
 def test_one_login_counts_twice_only_if_the_settings_name_both(
     keyboard: Keyboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert "waits for the approval of 2 people" in keyboard("campaigns", "status", "notes").stdout
     keyboard("campaigns", "approve", "notes", "--as", "Ada")
     second = keyboard("campaigns", "approve", "notes", "--as", "Bram")
-    assert "waits for the approval of 1 person more" in second.stdout
-    assert "`approvers` in the settings names both" in second.stdout
+    assert "waits for the approval of 1 more person" in second.stdout
+    assert "`approvers` in the settings has both names" in second.stdout
     assert keyboard.json("campaigns", "status", "notes")["approvals_missing"] == 1
     monkeypatch.setenv("MAILER_APPROVERS", "Ada, Cleo")
     assert keyboard.json("campaigns", "status", "notes")["approvals_awaited"] == ["Cleo"]
@@ -122,7 +123,7 @@ def test_a_setting_that_asks_for_more_stops_what_was_approved_by_one(
     keyboard("campaigns", "approve", "notes")
     keyboard("campaigns", "schedule", "notes", *AT)
     monkeypatch.setenv("MAILER_REQUIRE_APPROVAL", "2")
-    assert "1 person more" in keyboard.refuse("campaigns", "send", "notes", "--yes")
+    assert "1 more person" in keyboard.refuse("campaigns", "send", "notes", "--yes")
     settings = load_settings()
     late = Dispatch(
         Database("sqlite:///mailer.db", settings.folder),
@@ -139,7 +140,7 @@ def test_status_and_doctor_tell_who_is_missing(keyboard: Keyboard, monkeypatch: 
     assert "Nothing needs attention" in keyboard("status").stdout  # a draft alone waits for nobody
     approve(ADA)
     monkeypatch.setenv("MAILER_APPROVERS", "Bram,Ada")
-    message = "notes waits for the approval of 1 person more (Bram)"
+    message = "notes waits for the approval of 1 more person (Bram)"
     assert message in keyboard("status", code=3).stdout
     assert message in keyboard("doctor", "--offline", code=1).stdout
     approve(BRAM)

@@ -184,6 +184,9 @@ def test_the_command_writes_and_updates_a_folder(site: Site, monkeypatch: pytest
     first = run()
     assert first["topics"] == [TOPIC]
     assert first["written"] == sum(path.is_file() for path in (site.folder / "out" / TOPIC).rglob("*"))
+    refused = str(keyboard("archive", "export", "out", "--topic", "mistyped", code=1).exception)
+    assert refused.startswith("--topic: there is no topic 'mistyped'")
+    assert (site.folder / f"out/{TOPIC}/en/2.3.0").exists()
     site.act("2.3.0", Act.CANCEL, START)
     assert run()["removed"] == 1
     assert not (site.folder / f"out/{TOPIC}/en/2.3.0").exists()

@@ -67,9 +67,7 @@ def test_two_that_count_are_found_behind_one_that_does_not() -> None:
 def test_the_approvers_of_the_settings_who_are_missing_are_named() -> None:
     found = judged(BY_NAMES, approval("Ada", "deploy"))
     assert (found.missing, found.awaited) == (1, ("Bram",))
-    with pytest.raises(
-        Refused, match=r"one more person \(Bram\)\. Approved by: Ada, login deploy|1 person more \(Bram\)"
-    ):
+    with pytest.raises(Refused, match=r"1 more person \(Bram\)\. Approved by: Ada, login deploy\."):
         found.refuse_if_missing("notes")
 
 
