@@ -1,9 +1,7 @@
-"""Commands of consent: grant, withdraw, history, prove, verify, sign."""
+"""Commands of consent: grant, withdraw, history, prove."""
 
 from __future__ import annotations
 
-import re
-import sys
 from contextlib import suppress
 from pathlib import Path
 from zipfile import ZipFile
@@ -11,16 +9,14 @@ from zipfile import ZipFile
 import click
 from sqlalchemy import Connection
 
-from mailer.backup import HEAD_NAME
 from mailer.commands import CommandContext, json_option
 from mailer.commands.acts import record_act, record_leaving
 from mailer.errors import InvalidInput, Refused
 from mailer.operator_log import PeopleConcerned
-from mailer.quantity import quantity
 from subscribers import ledger, people, rights
 from subscribers.address import EmailAddress
 from subscribers.commands import reporting
-from subscribers.commands.anchoring import anchor, check_all
+from subscribers.commands.anchoring import anchor
 from subscribers.commands.changes import changes
 from subscribers.commands.options import (
     address_of,
@@ -38,15 +34,14 @@ from subscribers.commands.options import (
     wording_option,
 )
 from subscribers.commands.sign_up_form import form
+from subscribers.commands.verification import sign, verify
 from subscribers.commands.wording import wording as wording_group
 from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission
-from subscribers.ledger import BrokenLink, HeadFile, Proof, parse_note
-from subscribers.ledger.anchor import newest, read_anchors
+from subscribers.ledger import Proof, parse_note
+from subscribers.ledger.anchor import read_anchors
 from subscribers.ledger.bundle import Bundle, make_bundle
 from subscribers.models import Channel
 from subscribers.people import Names, Person, parse_name
-
-_HASH = re.compile("[0-9a-f]{64}")
 
 
 @click.group()
@@ -63,6 +58,8 @@ consent.add_command(wording_group)
 consent.add_command(changes)
 consent.add_command(anchor)
 consent.add_command(form)
+consent.add_command(verify)
+consent.add_command(sign)
 
 
 @consent.command()
@@ -203,105 +200,6 @@ def prove(context: CommandContext, email: str, topic: str | None, bundle: Path |
     context.report(
         reporting.proof_values(proof), reporting.of_proof(proof, context.settings.tz), as_json=as_json
     )
-
-
-@consent.command()
-@click.option(
-    "--noted", metavar="HASH", help="A head that was noted earlier, which must still be in the ledger."
-)
-@click.option(
-    "--quick", is_flag=True, help="Look at the signature, the head file, the tree and some entries only."
-)
-@click.option(
-    "--anchor",
-    "anchors",
-    metavar="FILE",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file with anchors, beside that of the settings.",
-)
-@json_option
-@click.pass_obj
-def verify(
-    context: CommandContext, noted: str | None, quick: bool, anchors: tuple[Path, ...], as_json: bool
-) -> None:
-    """Verify the whole ledger and name the first broken entry.
-
-    The ledger is compared with its signature and with the head file, mailer.head, which the database's writers can't
-    reach; and with its anchors, for the case that database and head file were rolled back together.
-
-    \b
-    Example:
-      mailer consent verify
-      mailer consent verify --quick
-      mailer consent verify --noted 3f5a...
-    """
-    if noted is not None and quick:
-        raise click.UsageError("Use --noted without --quick: it needs all entries.")
-    if noted is not None and not _HASH.fullmatch(noted):
-        raise click.BadParameter("a head is 64 characters of 0-9 and a-f.", param_hint="--noted")
-    head_file = HeadFile(context.database, context.settings.beside(HEAD_NAME))
-    try:
-        with context.database.read() as connection:
-            covered = head_file.check(connection)
-        anchored = check_all(context, anchors, newest_only=quick)
-        with context.database.read() as connection:
-            if quick:
-                verified = ledger.verify_quickly(connection)
-            else:
-                verified = ledger.verify(connection, noted=noted, hasher=hasher_of(context))
-    except BrokenLink as error:
-        if as_json:
-            context.report(
-                {"intact": False, "line": error.line_id, "problem": error.problem}, "", as_json=True
-            )
-        raise
-    values = {
-        "intact": True,
-        "events": verified.events,
-        "head": verified.head,
-        "signed": verified.signed,
-        "in_head_file": covered,
-        "anchors": len(anchored),
-        "quick": quick,
-    }
-    text = f"The ledger is intact: {quantity(verified.events, 'event')}, {verified.signed:,} of them signed, head {verified.head}."
-    if quick:
-        text += f"\nOnly its end, its tree and {quantity(verified.looked_at, 'entry', 'entries')} were looked at; without --quick all are."
-    text += (
-        "\nThere is no head file to compare it with."
-        if covered is None
-        else f"\nThe head file beside the settings covers {covered} of them."
-    )
-    if (last := newest(anchored)) is not None:
-        text += f"\nIt holds {quantity(len(anchored), 'anchor')}, the newest of {last.made_at:%Y-%m-%d}."
-    context.report(values, text, as_json=as_json)
-
-
-@consent.command()
-@click.option("--anew", is_flag=True, help="Replace the signature of a key that was lost.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
-@click.pass_obj
-def sign(context: CommandContext, anew: bool, yes: bool, as_json: bool) -> None:
-    """Sign a ledger that was made before its key, as it is now.
-
-    All entries, the tree and the consents are compared first. It is needed once: each later entry is signed when it is
-    recorded.
-
-    \b
-    Example:
-      mailer consent sign
-    """
-    if anew and not yes:
-        if not sys.stdin.isatty():
-            raise Refused("Nothing was signed.", hint="Say --yes: it replaces what was signed before.")
-        click.confirm("Sign the ledger as it is, whatever was signed before?", abort=True, err=True)
-    head_file = HeadFile(context.database, context.settings.beside(HEAD_NAME))
-    with context.database.write() as connection:
-        size = ledger.sign_as_it_is(connection, head_file, anew=anew)
-    head_file.rebase()
-    context.report({"signed": size}, f"Signed: {quantity(size, 'entry', 'entries')}.", as_json=as_json)
 
 
 def _record_about(context: CommandContext, connection: Connection, address: EmailAddress) -> None:
