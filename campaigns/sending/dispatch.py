@@ -17,12 +17,13 @@ from campaigns.models import CampaignState
 from campaigns.sending.campaign_run import CampaignRuns, Watch
 from campaigns.sending.compose import Composer
 from campaigns.sending.preflight import Preflight
+from campaigns.sending.selection import refuse_selection, refuse_unknown
 from campaigns.sending.tally import Tally
 from campaigns.stored_content import content_hash
 from campaigns.timing import ALWAYS, DueTime, Missed, SendWindow
 from mailer.config import Settings
 from mailer.database import Clock, Database
-from mailer.errors import InvalidInput, Refused
+from mailer.errors import Refused
 from mailer.message import InlineImage
 from subscribers.ledger import refuse_freezing_if_unsafe, refuse_run_if_unsafe
 from templates.notes import ReleaseNotes, RenderedNotes
@@ -168,29 +169,13 @@ class Dispatch:
         with self._database.write() as connection:
             campaign, now = catalogue.find(connection, slug), self._clock()
             if holds.is_held(connection, campaign.id):
-                return self._decide_restored(connection, campaign, now, resend=resend, only=only)
+                refuse_selection(slug, only)
+                return transitions.decide_restored(connection, campaign, now, resend=resend)
             resolved = deliveries.resolve(connection, campaign.id, resend=resend, now=now, only=only)
-            if missing := sorted(set(only).difference(resolved)):
-                numbers = ", ".join(map(str, missing))
-                raise InvalidInput(
-                    f"{slug} has no uncertain delivery {numbers}",
-                    where="--id",
-                    hint=f"`mailer deliveries list {slug} --state uncertain` shows them. Nothing was changed.",
-                )
+            refuse_unknown(slug, only, resolved, "uncertain", " --state uncertain")
             if resend and resolved:
                 transitions.change_state(connection, campaign, Act.REOPEN, now)
             return len(resolved)
-
-    def _decide_restored(
-        self, connection: Connection, campaign: Campaign, now: datetime, *, resend: bool, only: Sequence[int]
-    ) -> int:
-        if only:
-            raise InvalidInput(
-                f"{campaign.slug} is of a restored database, so all of it is decided at once",
-                where="--id",
-                hint="Leave --id out. Nothing was changed.",
-            )
-        return transitions.decide_restored(connection, campaign, now, resend=resend)
 
     def skip(self, slug: str, only: Sequence[int]) -> int:
         """Give up open deliveries; returns how many. A campaign without others finishes.
@@ -200,13 +185,7 @@ class Dispatch:
         with self._database.write() as connection:
             campaign, now = catalogue.find(connection, slug), self._clock()
             skipped = deliveries.skip(connection, campaign.id, only, now)
-            if missing := sorted(set(only).difference(skipped)):
-                numbers = ", ".join(map(str, missing))
-                raise InvalidInput(
-                    f"{slug} has no pending or deferred delivery {numbers}",
-                    where="--id",
-                    hint=f"`mailer deliveries list {slug}` shows them all. Nothing was changed.",
-                )
+            refuse_unknown(slug, only, skipped, "pending or deferred")
             if campaign.state is CampaignState.PAUSED and not deliveries.is_open(connection, campaign.id):
                 transitions.change_state(connection, campaign, Act.RESUME, now)
             transitions.finish_if_done(connection, campaign, now)
@@ -242,6 +221,7 @@ class Dispatch:
         return missed
 
     def require_continuity(self) -> None:
+        """Raise Refused where the database was restored."""
         self._continuity.require()
 
     def due(self) -> list[str]:

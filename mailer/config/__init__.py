@@ -9,6 +9,7 @@ writes the files of DKIM's private keys. `ledger_key` reads and writes the key t
 
 from __future__ import annotations
 
+from mailer.config.brand_settings import BrandSettings
 from mailer.config.files import config_path, load_settings, new_config_path, parse_settings
 from mailer.config.key_ring import FixedKeys, KeyRing, KeysOfFiles, KeySource, key_ring, key_source
 from mailer.config.relay_settings import NamedRelay, OAuth2Settings, RelaySettings, TimeoutSettings
@@ -16,7 +17,6 @@ from mailer.config.settings import (
     CONFIG_NAME,
     MIN_SECRET_LENGTH,
     SECRETS_NAME,
-    BrandSettings,
     DkimSettings,
     RetrySettings,
     ServeSettings,

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
-    Field,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -27,15 +26,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from mailer.config.anchor_settings import AnchorSettings
 from mailer.config.archive_settings import ArchiveSettings
+from mailer.config.brand_settings import BrandSettings
 from mailer.config.privacy_settings import PrivacySettings
 from mailer.config.relay_settings import NamedRelay, RelaySettings
 from mailer.config.retention_settings import RetentionSettings
 from mailer.config.value_types import (
     ApprovalCount,
     Approvers,
-    Colour,
     Duration,
-    Fonts,
     Line,
     MailboxLine,
     OptionalMailboxLine,
@@ -60,27 +58,6 @@ MIN_SECRET_LENGTH = 32
 
 # The URL is written between angle brackets in a header: no user, password or space, and only ASCII.
 _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
-
-
-class BrandSettings(SettingsSection):
-    """How mails and pages present the sender.
-
-    `logo` and `logo_dark` (for dark screens) are local PNG, JPEG or GIF files; the mail contains them. `background`,
-    `radius` (pixels) and `font` replace those of the theme. `footer` is a line at the end of each mail.
-    """
-
-    name: Line = "Release Mailer"
-    colour: Colour = "#1f5fbf"
-    website: Line | None = None
-    privacy_url: Line | None = None
-    postal_address: Line | None = None
-    support_email: Line | None = None
-    logo: Path | None = None
-    logo_dark: Path | None = None
-    background: Colour | None = None
-    radius: Annotated[int, Field(ge=0, le=40)] | None = None
-    font: Fonts | None = None
-    footer: Line | None = None
 
 
 class RetrySettings(SettingsSection):
