@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from campaigns.notes import brand_of
@@ -68,7 +68,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Middleware(_AnswerLog, metrics=application.metrics, on_failed_post=application.doubt_database)
         ],
     )
-    app.router.redirect_slashes = False  # a redirect loses the POST (RFC 8058, section 3.2)
+    # A redirect loses the POST (RFC 8058, section 3.2), and would lead, with the link's token, where the Host header says.
+    app.router.redirect_slashes = False
     return app
 
 
@@ -129,7 +130,7 @@ class Application:
         path = urlsplit(self._settings.public_url).path
         return [
             *public,
-            *([Mount(path, routes=public)] if path else []),
+            *([Mount(path, Router(public, redirect_slashes=False))] if path else []),
             *self._monitoring.routes,
         ]
 

@@ -242,7 +242,7 @@ def _leading_heading(lines: Sequence[str], start: int) -> tuple[str | None, int]
 
 def check_line(value: str, where: str) -> str:
     """A line for the subject or beside it. Raises InvalidInput, with `where`, for one that no inbox could show."""
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
+    if any(unicodedata.category(one) in {"Cc", "Cs"} or one in "\ufffe\uffff" for one in value):
         raise InvalidInput("there is a control character in it.", where=where, hint="Type the line anew.")
     if not any(unicodedata.category(character)[0] in "LNPS" for character in value):
         raise InvalidInput("there is nothing to see in it.", where=where, hint="Write it in words.")

@@ -11,7 +11,10 @@ from mailer.files import read_file
 LARGEST_TEXT = 4_000_000  # bytes of a file of notes, of a changelog, or of standard input
 STDIN = "-"
 # Embeddings, overrides and isolates change the order in which text is displayed.
-_DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+_DIRECTIONS = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+# XML 1.0 (section 2.2), and so MJML, has no way to write these: form feeds and escapes of a terminal among them.
+_NOT_IN_XML = [*range(9), *range(11, 13), *range(14, 32), 0xFFFE, 0xFFFF]
+_LEFT_OUT = dict.fromkeys([*_DIRECTIONS, *_NOT_IN_XML])
 
 
 def read_source_text(path: Path) -> str:
@@ -37,8 +40,8 @@ def read_source_text(path: Path) -> str:
 
 
 def clean(text: str) -> str:
-    """The text with plain line ends, without controls of its direction and halves of characters (surrogates)."""
-    plain = text.translate(_DIRECTIONS).replace("\r\n", "\n")
+    """The text with plain line ends, without control characters, also of its direction, and halves of characters (surrogates)."""
+    plain = text.translate(_LEFT_OUT).replace("\r\n", "\n")
     return plain if plain.isascii() else plain.encode("utf-8", "replace").decode("utf-8")
 
 

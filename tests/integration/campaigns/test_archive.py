@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import event
@@ -321,6 +322,18 @@ async def test_below_a_path_the_pages_link_to_each_other(served: Callable[..., S
     page = await site.get(f"/mail/archive/{TOPIC}/en")
     assert f'href="/mail/archive/{TOPIC}/en/2.4.0"' in page.text
     assert (await site.get(f"/mail/archive/{TOPIC}/en/2.4.0")).status_code == 200
+
+
+@pytest.mark.parametrize("folder", ["", "/mail"])
+async def test_a_slash_too_many_is_not_redirected_to_the_host_that_a_request_names(folder: str) -> None:
+    settings = settings_for(25, archive={"enabled": True, "topics": (TOPIC,)})
+    app = create_app(settings.model_copy(update={"public_url": f"https://example.com{folder}"}))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://evil.example"
+    ) as visitor:
+        for path in (f"/archive/{TOPIC}/en/2.4.0/", "/view/token/", "/confirm/token/"):
+            answer = await visitor.get(folder + path)
+            assert (answer.status_code, answer.headers.get("Location")) == (404, None)
 
 
 async def test_an_empty_archive_has_a_page_and_valid_feeds(site: Site) -> None:

@@ -146,6 +146,13 @@ def test_controls_of_direction_are_left_out(tmp_path: Path) -> None:
     assert read_text(tmp_path / "n.md") == "# abc\n\nשלום\n"
 
 
+def test_characters_that_no_template_can_hold_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "n.md").write_text(
+        "# a\0b\ufffe\n\f\n## \x1b[1mAdded\x1b[0m\n\n- \uffffc\td\x0b\n", encoding="utf-8"
+    )
+    assert read_text(tmp_path / "n.md") == "# ab\n\n## [1mAdded[0m\n\n- c\td\n"
+
+
 @pytest.mark.parametrize("name", ["pipe", "folder", "/dev/zero", "large.md", "absent.md"])
 def test_what_is_no_file_of_notes_is_refused_before_it_is_read(name: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")

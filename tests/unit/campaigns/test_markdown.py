@@ -89,6 +89,7 @@ class TestMarkdown:
             ("---\ntitle: T\nbase_url: 'https://['\n---\nx", "notes.md, line 3: 'https://[' is not a web"),
             ('---\ntitle: "a\\u0007b"\n---\nx', "notes.md, line 2: there is a control character"),
             ('---\ntitle: "a\\ud800b"\n---\nx', "notes.md, line 2: there is a control character"),
+            ('---\ntitle: "a\\uffffb"\n---\nx', "notes.md, line 2: there is a control character"),
             ('---\ntitle: "\\u200b\\u2060"\n---\nx', "notes.md, line 2: there is nothing to see"),
             (f"---\ntitle: {'x' * 201}\n---\nx", "notes.md, line 2: 201 characters"),
             ("---\n" + "[" * 5000 + "\n---\nx", "notes.md, line "),
