@@ -15,8 +15,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import count
 
+from campaigns.sending.batches import MAX_WAIT
 from campaigns.sending.recorder import MAX_CONCURRENT
-from campaigns.sending.turns import MAX_WAIT
 
 MICRO = 1e-6
 ROUND_TRIPS_PER_GROUP = 3  # to PostgreSQL

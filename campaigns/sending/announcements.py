@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from campaigns.sending.claim_queue import ClaimQueue
 from campaigns.sending.compose import Composer
-from campaigns.sending.lane import Lane
+from campaigns.sending.session import Session
 from mailer.errors import InvalidInput
 
 PER_DROP = (
@@ -22,24 +22,24 @@ class Announcements:
         self._is_possible = is_possible
         self._announced = self._dropped = 0
 
-    def choose(self, lanes: Iterable[Lane], claims: ClaimQueue) -> list[int]:
+    def choose(self, sessions: Iterable[Session], claims: ClaimQueue) -> list[int]:
         """Choose a delivery for each connection, to be announced with its next mail; returns all of them."""
         chosen: list[int] = []
         if self._is_possible and self._dropped * PER_DROP <= self._announced + PER_DROP:
-            for lane in lanes:
-                if claims and lane.connection.can_announce:
-                    lane.next = claims.take()
-                    chosen.append(lane.next)
+            for session in sessions:
+                if claims and session.connection.can_announce:
+                    session.next_delivery = claims.take()
+                    chosen.append(session.next_delivery)
         return chosen
 
-    def write(self, lane: Lane, addresses: Mapping[int, str], composer: Composer) -> None:
+    def write(self, session: Session, addresses: Mapping[int, str], composer: Composer) -> None:
         """Write the envelope of the chosen delivery, if its consent stands: then it is among `addresses`."""
-        lane.announce = None
-        if lane.next is not None and lane.next in addresses:
-            with suppress(InvalidInput):  # the turn that composes the mail records this
-                lane.announce = composer.envelope(lane.next, addresses[lane.next])
+        session.announce = None
+        if session.next_delivery is not None and session.next_delivery in addresses:
+            with suppress(InvalidInput):  # the batch that composes the mail records this
+                session.announce = composer.envelope(session.next_delivery, addresses[session.next_delivery])
                 self._announced += 1
 
-    def withheld(self, lane: Lane) -> None:
+    def withheld(self, session: Session) -> None:
         """Count a delivery that the gate withheld, if it was announced."""
-        self._dropped += lane.connection.announced is not None
+        self._dropped += session.connection.announced is not None

@@ -6,10 +6,10 @@ import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from campaigns.sending.batches import Batches, Sign
 from campaigns.sending.compose import Composer
 from campaigns.sending.recorder import Batch, Recorder
 from campaigns.sending.tally import Tally
-from campaigns.sending.turns import Sign, Turns
 from mailer.config import RetrySettings
 from mailer.database import Clock
 from mailer.errors import MailerError
@@ -38,7 +38,7 @@ class Sender:
         self._recorder, self._relays = recorder, relays
         self._clock, self._lease = clock, lease.total_seconds()
         self._stopped = asyncio.Event()
-        self._turns = Turns(
+        self._batches = Batches(
             recorder,
             relays,
             composer,
@@ -76,14 +76,14 @@ class Sender:
             renewing.cancel()
             sending.cancel()
             await asyncio.gather(renewing, sending, return_exceptions=True)
-            await self._turns.finish()
+            await self._batches.finish()
         if not sending.cancelled():
             sending.result()
         return self.tally
 
     async def _send(self) -> None:
         try:
-            while await self._turns.claim() or await self._await_held_back():
+            while await self._batches.claim() or await self._await_held_back():
                 await asyncio.gather(*(self._connection_loop() for _ in range(self._relays.ceiling)))
         except MailerError as error:
             self._fail(error)
@@ -91,12 +91,12 @@ class Sender:
     async def _connection_loop(self) -> None:
         """Use one connection after another. An error stops the run, but cancels no mail in flight."""
         try:
-            while not self._turns.is_over:
+            while not self._batches.is_over:
                 if seconds := self._relays.seconds_until_available():
                     await self._rest(self._clock() + timedelta(seconds=seconds))
                     continue
                 async with self._relays.connection() as connection:
-                    await self._turns.use(connection)
+                    await self._batches.use(connection)
         except MailerError as error:
             self._fail(error)
 

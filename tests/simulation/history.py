@@ -1,6 +1,6 @@
 """One random history of a campaign: real campaigns code, with everything around it played by a seed.
 
-Real are the deliveries, the gate, leases and recovery, retries, the Sender with its turns,
+Real are the deliveries, the gate, leases and recovery, retries, the Sender with its batches,
 and SQLite with all tables. Played are the hosts and their schedule, the fate of each commit, the relay, the clock,
 people who leave and the operator's hand.
 """

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from campaigns.deliveries import delivery
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryReason
-from campaigns.sending import turns
+from campaigns.sending import batches
 from mailer.database import Database
 from subscribers import rights
 from subscribers.address import AddressHasher, normalise
@@ -205,7 +205,7 @@ async def test_an_announced_mail_of_a_campaign_that_is_paused_or_cancelled_is_no
 async def test_a_relay_is_not_held_while_the_database_is_locked(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "MAX_HELD", 0.05)
+    monkeypatch.setattr(batches, "MAX_HELD", 0.05)
     subscribe(sqlite_database, PEOPLE)
     draft(sqlite_database)
     locked, closed = threading.Event(), threading.Event()

@@ -1,12 +1,12 @@
-"""Turns: one transaction for all connections that are ready, and then the next mail on each of them.
+"""Batches: one transaction for all connections that are ready, and then the next mail on each of them.
 
-A connection is ready when it has no mail in flight. A turn takes all that are ready: one transaction records the
-outcomes of their last mails and passes the gate for their next ones; then all of those are composed, and then offered.
+A connection is ready when it has no mail in flight. A batch takes all that are ready: one transaction records the
+outcomes of their last mails and passes the gate for their next ones; then all of those are composed, signed, and offered.
 So each connection has at most one mail in flight, which is what a crash can leave uncertain, and one fsync serves many
-mails. What the relay sends drives a connection: no task waits for a mail.
+mails. The relay's replies drive a connection: no task waits for a mail.
 
 The envelope of the mail after the next may be announced to the relay with the content of the next. Its own content
-follows only after a later turn has passed the gate for it; if that withholds it, the connection is closed.
+follows only after a later batch has passed the gate for it; if that withholds it, the connection is closed.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from campaigns.models import DeliveryReason, DeliveryState
 from campaigns.sending.announcements import Announcements
 from campaigns.sending.claim_queue import ClaimQueue
 from campaigns.sending.compose import Composer
-from campaigns.sending.lane import Lane
 from campaigns.sending.pacing import HeldBack, NotYet, PacedAnswer
 from campaigns.sending.recorder import Batch, Committed, Recorder
+from campaigns.sending.session import Session
 from campaigns.sending.tally import Tally
 from mailer.config import RetrySettings
 from mailer.database import Clock
@@ -32,14 +32,14 @@ from mailer.smtp import Deferred, FailureScope, Phase
 from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
 
-MAX_WAIT = 0.002  # seconds that a turn waits for connections that are soon ready
-MAX_HELD = 1.0  # seconds that a relay is let wait for announced content while the database is busy
+MAX_WAIT = 0.002  # seconds that a batch waits for connections that are soon ready
+MAX_HELD = 1.0  # seconds that a relay waits for announced content while the database is busy
 
 Sign = Callable[[Sequence[Content]], Awaitable[Sequence[Content]]]
 
 
-class Turns:
-    """The turns of one run. `stopped` is set to begin no other mail; `tally` gets the outcomes. `sign` signs what was composed."""
+class Batches:
+    """The batches of one run. `stopped` is set to begin no other mail; `tally` gets the outcomes; `sign` signs composed mails."""
 
     def __init__(
         self,
@@ -57,9 +57,9 @@ class Turns:
         self._clock, self._retry, self._tally, self._stopped = clock, retry, tally, stopped
         self._sign = sign
         self._claims = ClaimQueue()
-        self._lanes: set[Lane] = set()
-        self._ready: list[Lane] = []
-        self._idle: list[Lane] = []  # without a claim, while more are being made
+        self._sessions: set[Session] = set()
+        self._ready: list[Session] = []
+        self._idle: list[Session] = []  # without a claim, while more are being made
         self._in_flight = self._committing = 0
         self._announcements = Announcements(is_possible=not recorder.is_paced and not relays.several)
         self._is_beginning = self._is_slow = False
@@ -83,19 +83,19 @@ class Turns:
 
         Cancelling it closes the connection; what is known of its mail by then is recorded.
         """
-        lane = Lane(connection, asyncio.get_running_loop().create_future(), self._be_ready)
-        self._lanes.add(lane)
-        self._be_ready(lane)
+        session = Session(connection, asyncio.get_running_loop().create_future(), self._mark_ready)
+        self._sessions.add(session)
+        self._mark_ready(session)
         try:
-            await lane.ended
+            await session.ended
         except asyncio.CancelledError:
             connection.abort()
-            if lane.timer is not None:
-                lane.timer.cancel()
-                self._offer(lane)
+            if session.timer is not None:
+                session.timer.cancel()
+                self._offer(session)
             raise
         finally:
-            self._lanes.discard(lane)
+            self._sessions.discard(session)
 
     async def finish(self) -> None:
         """Record what is known of the mails of all connections that were given back."""
@@ -104,16 +104,16 @@ class Turns:
                 self._begin()
             await asyncio.wait(self._tasks)
 
-    def _be_ready(self, lane: Lane) -> None:
-        if lane.outcome is not None:
+    def _mark_ready(self, session: Session) -> None:
+        if session.outcome is not None:
             self._in_flight -= 1
         if self._is_slow:
-            lane.connection.drop_announced()
-        self._ready.append(lane)
-        self._consider()
+            session.connection.drop_announced()
+        self._ready.append(session)
+        self._begin_if_enough()
 
-    def _consider(self) -> None:
-        """Begin a turn where as many connections are ready as have a mail in flight; else soon.
+    def _begin_if_enough(self) -> None:
+        """Begin a batch where as many connections are ready as have a mail in flight; else soon.
 
         So there are two groups of connections: one commits and composes while the relay has the mails of the other.
         """
@@ -130,52 +130,53 @@ class Turns:
             self._timer = None
         if not self._is_beginning and self._committing < self._recorder.max_concurrent:
             self._is_beginning = True
-            task = asyncio.get_running_loop().create_task(self._turn())  # connections that are ready now join
+            # A task, so that connections that are ready now join.
+            task = asyncio.get_running_loop().create_task(self._run_batch())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _turn(self) -> None:
+    async def _run_batch(self) -> None:
         self._is_beginning = False
-        lanes, self._ready = self._ready, []
+        sessions, self._ready = self._ready, []
         try:
-            await self._take_turn(lanes)
+            await self._send_batch(sessions)
         except MailerError as error:
             self._fail(error)
-            _end(lanes)
+            _end(sessions)
         except Exception as error:  # noqa: BLE001 - it goes to the run, which waits for the connections
             self._stopped.set()
-            _end(lanes, error)
+            _end(sessions, error)
 
-    async def _take_turn(self, lanes: Sequence[Lane]) -> None:
-        outcomes = [one for lane in lanes if (one := self._settlement(lane)) is not None]
-        wanted: dict[int, Lane] = {}
+    async def _send_batch(self, sessions: Sequence[Session]) -> None:
+        outcomes = [one for session in sessions if (one := self._settlement(session)) is not None]
+        wanted: dict[int, Session] = {}
         idle = []
-        for lane in lanes:
-            number = self._next_claim(lane)
+        for session in sessions:
+            number = self._next_claim(session)
             if number is None:
-                idle.append(lane)
+                idle.append(session)
             else:
-                wanted[number] = lane
-        relays = {number: lane.connection.relay for number, lane in wanted.items()}
+                wanted[number] = session
+        relays = {number: session.connection.relay for number, session in wanted.items()}
         announce = self._announcements.choose(wanted.values(), self._claims)
         claim = 0 if self._stopped.is_set() else self._claims.number_to_claim
         committed = await self._commit(Batch(outcomes, relays, claim, announce))
         self._idle += idle
         self._release_idle()
         attempting = [
-            lane
-            for number, lane in wanted.items()
-            if self._may_attempt(lane, number, committed.answers.get(number, Halted()))
+            session
+            for number, session in wanted.items()
+            if self._may_attempt(session, number, committed.answers.get(number, Halted()))
         ]
         # Compose all mails first, then offer them: the code stays in the processor's caches.
-        composed = [lane for lane in attempting if self._compose(lane, committed)]
+        composed = [session for session in attempting if self._compose(session, committed)]
         self._in_flight += len(composed)
-        for lane in await self._signed(composed):
-            self._schedule(lane)
+        for session in await self._signed(composed):
+            self._schedule(session)
 
-    def _settlement(self, lane: Lane) -> Settlement | None:
+    def _settlement(self, session: Session) -> Settlement | None:
         """What to record about the last mail of a connection, if it had one."""
-        settlement, outcome = lane.take_settlement(
+        settlement, outcome = session.take_settlement(
             self._clock(), self._retry, has_other_relay=self._relays.several
         )
         if outcome is None or settlement is None:
@@ -184,14 +185,14 @@ class Turns:
             self._stopped.set()
         return settlement
 
-    def _next_claim(self, lane: Lane) -> int | None:
+    def _next_claim(self, session: Session) -> int | None:
         """The next delivery of a connection: the one that was announced on it, or any claimed one."""
-        if lane.next is not None:
-            self._claims.give_back(lane.next)
-            lane.next = None
-        if self._claims and not self._stopped.is_set() and lane.connection.has_quota:
+        if session.next_delivery is not None:
+            self._claims.give_back(session.next_delivery)
+            session.next_delivery = None
+        if self._claims and not self._stopped.is_set() and session.connection.has_quota:
             return self._claims.take()
-        lane.connection.drop_announced()
+        session.connection.drop_announced()
         return None
 
     async def _commit(self, batch: Batch) -> Committed:
@@ -199,7 +200,7 @@ class Turns:
             return Committed(self._clock())
         self._committing += 1
         self._claims.is_claiming = self._claims.is_claiming or batch.claim > 0
-        timer = asyncio.get_running_loop().call_later(MAX_HELD, self._be_slow)
+        timer = asyncio.get_running_loop().call_later(MAX_HELD, self._note_slow_commit)
         try:
             committed = await self._recorder.commit(batch)
             if batch.claim:
@@ -212,117 +213,121 @@ class Turns:
             if batch.claim:
                 self._claims.is_claiming = False
                 self._release_idle()
-            self._consider()
+            self._begin_if_enough()
 
-    def _be_slow(self) -> None:
+    def _note_slow_commit(self) -> None:
         """A commit takes long: close the connections whose relay waits for announced content, until it has ended."""
         self._is_slow = True
-        for lane in self._lanes:
-            lane.connection.drop_announced()
+        for session in self._sessions:
+            session.connection.drop_announced()
 
     def _release_idle(self) -> None:
         """Let connections without a claim go on, or give them back, unless claims are still to come."""
         if self._claims.is_claiming:
             return
         idle, self._idle = self._idle, []
-        for lane in idle:
-            if lane.connection.has_quota and not self.is_over:
-                self._be_ready(lane)
+        for session in idle:
+            if session.connection.has_quota and not self.is_over:
+                self._mark_ready(session)
             else:
-                lane.end()
+                session.end()
 
-    def _may_attempt(self, lane: Lane, number: int, answer: PacedAnswer) -> bool:
+    def _may_attempt(self, session: Session, number: int, answer: PacedAnswer) -> bool:
         """Whether to compose the mail of delivery `number`, after the gate's answer."""
         match answer:
             case Attempt():
-                lane.attempt = answer
-                if not lane.take_refusal(answer):
+                session.attempt = answer
+                if not session.take_refusal(answer):
                     return True
                 self._in_flight += 1
             case Withheld():
-                self._announcements.withheld(lane)
+                self._announcements.withheld(session)
                 self._tally.states[DeliveryState.WITHHELD] += 1
             case Halted():
                 self._stopped.set()
             case NotYet(until):
                 self._claims.give_back(number)
-                self._relays.suspend(lane.connection.relay, (until - self._clock()).total_seconds())
-                lane.end()
+                self._relays.suspend(session.connection.relay, (until - self._clock()).total_seconds())
+                session.end()
                 return False
             case HeldBack():
                 pass
             case _:
                 assert_never(answer)
-        lane.connection.drop_announced()
-        self._be_ready(lane)
+        session.connection.drop_announced()
+        self._mark_ready(session)
         return False
 
-    def _compose(self, lane: Lane, committed: Committed) -> bool:
+    def _compose(self, session: Session, committed: Committed) -> bool:
         """Compose the mail of a connection, and the envelope to announce; False where it can't be offered."""
-        assert lane.attempt is not None  # noqa: S101 - the gate let it through
-        recipient = lane.attempt.recipient
-        composer = self._composer.through(lane.connection.relay)
+        assert session.attempt is not None  # noqa: S101 - the gate let it through
+        recipient = session.attempt.recipient
+        composer = self._composer.through(session.connection.relay)
         if not recipient.is_committed():
             problem = "the address on file is not the one that the consent ledger commits to"
             hint = "Keep this database as it is. `mailer consent verify` says more."
             what = f"The campaign is paused: of subscriber {recipient.subscriber_id} {problem}."
             self._fail(Refused(what, hint=hint))
-            return self._give_up(lane, DeliveryState.WITHHELD, None, problem)
+            return self._give_up(session, DeliveryState.WITHHELD, None, problem)
         try:
-            lane.mail = composer.compose(recipient, self._clock())
+            session.mail = composer.compose(recipient, self._clock())
         except InvalidInput as error:
-            return self._give_up(lane, DeliveryState.REJECTED, DeliveryReason.COMPOSE, error.reason)
-        self._announcements.write(lane, committed.announceable, composer)
+            return self._give_up(session, DeliveryState.REJECTED, DeliveryReason.COMPOSE, error.reason)
+        self._announcements.write(session, committed.announceable, composer)
         return True
 
-    def _give_up(self, lane: Lane, state: DeliveryState, reason: DeliveryReason | None, problem: str) -> bool:
+    def _give_up(
+        self, session: Session, state: DeliveryState, reason: DeliveryReason | None, problem: str
+    ) -> bool:
         """Have it recorded that a mail is not offered."""
         self._tally.states[state] += 1
-        lane.settle(state, reason, problem)
-        lane.connection.drop_announced()
-        self._be_ready(lane)
+        session.settle(state, reason, problem)
+        session.connection.drop_announced()
+        self._mark_ready(session)
         return False
 
-    async def _signed(self, lanes: Sequence[Lane]) -> Sequence[Lane]:
+    async def _signed(self, sessions: Sequence[Session]) -> Sequence[Session]:
         """Sign the mails of these connections; none remains where they can't be signed, and that is to be recorded."""
-        mails = [lane.mail for lane in lanes if lane.mail is not None]
+        mails = [session.mail for session in sessions if session.mail is not None]
         if self._sign is None or not mails:
-            return lanes
+            return sessions
         try:
             contents = await self._sign([content for _, content in mails])
         except MailerError as error:
             self._fail(error)
-            for lane in lanes:
-                lane.mail = None
-                lane.conclude(Deferred(Phase.MAIL, FailureScope.CONNECTION, None, "not signed"))
+            for session in sessions:
+                session.mail = None
+                session.conclude(Deferred(Phase.MAIL, FailureScope.CONNECTION, None, "not signed"))
             return ()
-        for lane, (envelope, _), content in zip(lanes, mails, contents, strict=True):
-            lane.mail = envelope, content
-        return lanes
+        for session, (envelope, _), content in zip(sessions, mails, contents, strict=True):
+            session.mail = envelope, content
+        return sessions
 
-    def _schedule(self, lane: Lane) -> None:
+    def _schedule(self, session: Session) -> None:
         """Offer a composed mail, as soon as its rate allows."""
-        if lane.attempt is not None and lane.attempt.not_before is not None:
-            seconds = (lane.attempt.not_before - self._clock()).total_seconds()
-            lane.timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._offer, lane)
+        if session.attempt is not None and session.attempt.not_before is not None:
+            seconds = (session.attempt.not_before - self._clock()).total_seconds()
+            session.timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._offer, session)
         else:
-            self._offer(lane)
+            self._offer(session)
 
-    def _offer(self, lane: Lane) -> None:
+    def _offer(self, session: Session) -> None:
         """Offer a mail, once.
 
         A process that was frozen past its lease, or cut off from the database, offers nothing: another run
         may have recovered the delivery.
         """
-        assert lane.mail is not None  # noqa: S101 - it was composed
-        (envelope, content), lane.mail, lane.timer = lane.mail, None, None
-        lane.connection.offer(envelope, content, lane.conclude, self._recorder.is_valid, lane.announce)
+        assert session.mail is not None  # noqa: S101 - it was composed
+        (envelope, content), session.mail, session.timer = session.mail, None, None
+        session.connection.offer(
+            envelope, content, session.conclude, self._recorder.is_valid, session.announce
+        )
 
     def _fail(self, error: MailerError) -> None:
         self._tally.fail(error)
         self._stopped.set()
 
 
-def _end(lanes: Iterable[Lane], error: BaseException | None = None) -> None:
-    for lane in lanes:
-        lane.end(error)
+def _end(sessions: Iterable[Session], error: BaseException | None = None) -> None:
+    for session in sessions:
+        session.end(error)

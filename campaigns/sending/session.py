@@ -17,20 +17,20 @@ from mailer.smtp.connection import Connection
 
 
 @dataclass(slots=True, eq=False)
-class Lane:
+class Session:
     """A connection in use. `ended` is done when it is given back; `ready` is called when the mail in flight has ended.
 
     `attempt` is what the gate let through, `mail` is composed and not offered yet, and `timer` is set while its rate
-    holds it. `next` is the claimed delivery to announce with it, and `announce` the envelope of that.
+    holds it. `next_delivery` is the claimed one to announce with it, and `announce` the envelope of that.
     """
 
     connection: Connection
     ended: asyncio.Future[None]
-    ready: Callable[[Lane], None]
+    ready: Callable[[Session], None]
     attempt: Attempt | None = None
     mail: tuple[Envelope, Content] | None = None
     timer: asyncio.TimerHandle | None = None
-    next: int | None = None
+    next_delivery: int | None = None
     announce: Envelope | None = None
     outcome: Outcome | None = None
     _was_refused: bool = False
