@@ -232,7 +232,7 @@ def _start_or_ask(
     except InvalidInput as error:
         if questions.yes or found is None:
             raise
-        questions.tell(error)
+        click.echo(str(error), err=True)
     if options.repository is None:
         proposed = cloned_from(found[0].parent) or ""
         answer = questions.ask(

@@ -136,8 +136,8 @@ def test_the_shell_completes_slugs(
     keyboard("campaigns", "create", "notes.md", "--slug", "spring")
     keyboard("campaigns", "create", "notes.md", "--slug", "summer")
     for command in ("send", "approve", "lint", "status"):
-        found = [one.value for one in shell.get_completions(["campaigns", command], "sp")]
-        assert found == ["spring"]
+        found = shell.get_completions(["campaigns", command], "sp")
+        assert [one.value for one in found if one.type == "plain"] == ["spring"]
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     assert shell.get_completions(["campaigns", "send"], "") == []
