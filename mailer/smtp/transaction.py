@@ -237,7 +237,8 @@ def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope, *, bda
 def _judge_both(replies: Sequence[RawReply], envelope: Envelope, announce: Envelope) -> Verdict:
     """The verdict on the replies to a message and to the envelope of the next one.
 
-    Only a refusal of the announced recipient counts. After any other refusal the next message is begun anew.
+    Only a refusal of the announced recipient counts. After any other refusal the next message is begun anew. Where DATA is
+    answered in the place of MAIL or RCPT, the relay has skipped a reply: the first may be none to the content.
     """
     outcome, state, _ = _judge(Group((), _FINAL, offers=True), replies[:1], envelope, bdat=False)
     if not replies or state is SessionState.OUT_OF_STEP:
@@ -248,6 +249,9 @@ def _judge_both(replies: Sequence[RawReply], envelope: Envelope, announce: Envel
     if len(replies) == len(_AND_NEXT) and _all_positive(opening, replies[1:]):
         return Verdict(outcome, SessionState.ANNOUNCED)
     refusal, state, _ = _judge(opening, replies[1:], announce, bdat=False)
+    if any(_positive(Phase.DATA, raw.code) for raw in replies[1:3]):
+        reason = "the content was offered and a reply is missing before the one to DATA"
+        return Verdict(Uncertain(Phase.FINAL, reason), SessionState.OUT_OF_STEP)
     match refusal:
         case Rejected(phase=Phase.RCPT, scope=FailureScope.RECIPIENT):
             return Verdict(outcome, state, refusal)
