@@ -106,7 +106,7 @@ def show(context: CommandContext, slug: str, as_json: bool) -> None:
         "theme": values["theme"],
         "window": values["window"],
         "page": f"\n{'':<13}".join(pages.values()),
-        "due": _moment(context, found.next_due_at),
+        "next" if campaign.started_at else "due": _moment(context, found.next_due_at),
         "approved by": "; ".join(str(one.by) for one in reversed(approved.given)),
         "waits for": approved.waits_for() if approved.missing else None,
     }
