@@ -61,6 +61,11 @@ def _notes(
 ) -> Iterator[tuple[str, bytes]]:
     """The pages of a topic's release notes, and their pictures."""
     for found in published:
+        if found.slug == INDEX:
+            raise InvalidInput(
+                f"the page of campaign {found.slug!r} would be in the place of the list",
+                hint="Name the campaign in `hidden` of [archive] to leave it out.",
+            )
         for headline in found.headlines:
             try:
                 article = archive.article(connection, found, headline.locale)

@@ -98,6 +98,12 @@ def test_notes_that_can_not_be_shown_stop_the_export_and_are_named(site: Site) -
         exported(site)
 
 
+def test_a_page_in_the_place_of_the_list_stops_the_export_and_is_named(site: Site) -> None:
+    site.send("index.html")
+    with pytest.raises(InvalidInput, match=r"campaign 'index.html' would be in the place of the list"):
+        exported(site)
+
+
 def test_a_folder_gets_what_changed_and_loses_what_is_gone(tmp_path: Path) -> None:
     folder = tmp_path / "public" / "releases"
     assert write_folder(folder, FILES) == Written(2, 0, 0)
