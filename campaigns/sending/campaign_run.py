@@ -69,7 +69,7 @@ class CampaignRuns:
                     self._settings,
                     installation=installation,
                     wordings=wordings,
-                    apart=signing.keys,
+                    external_keys=signing.keys,
                 )
                 context = deliveries.ClaimContext(
                     worker_id, campaign.id, campaign.topic, reads_wordings=has_translations

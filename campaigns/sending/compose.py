@@ -71,8 +71,9 @@ class Composer:
     """Composes the mails of one campaign in one language, and those of its other languages.
 
     What all mails share is made once, here. `wordings` has the language of each wording that people agreed to, by its
-    commitment: a person gets the language of their wording, else the settings', else the campaign's first. `apart` are the
-    keys of a process that signs what is composed here; by default the keys of the settings sign here, at once.
+    commitment: a person gets the language of their wording, else the settings', else the campaign's first.
+    `external_keys` are the keys of a process that signs what is composed here; by default the keys of the settings
+    sign here, at once.
 
     Raises what `compile_skeleton` raises, and ConfigurationError for an invalid sender, key or address.
     """
@@ -87,7 +88,7 @@ class Composer:
         *,
         installation: str,
         wordings: Mapping[str, str] = _NO_WORDINGS,
-        apart: Sequence[KeyName] | None = None,
+        external_keys: Sequence[KeyName] | None = None,
     ) -> None:
         sender = settings.sender
         by_locale = {edition.locale: edition for edition in rendered.editions}
@@ -110,8 +111,8 @@ class Composer:
         )
         self._skeleton = (
             compile_skeleton(mail, dkim_keys.signers(settings.dkim))
-            if apart is None
-            else compile_skeleton(mail, apart=apart)
+            if external_keys is None
+            else compile_skeleton(mail, external_keys=external_keys)
         )
         self._skeleton.check_made(
             self._message_ids.of(_LARGEST), self._links.url(_LARGEST, NO_ADDRESS, topic, main.locale)
@@ -124,7 +125,7 @@ class Composer:
                 replace(edition, translations=()),
                 settings,
                 installation=installation,
-                apart=apart,
+                external_keys=external_keys,
             )
             for edition in by_locale.values()
         ]
@@ -143,7 +144,7 @@ class Composer:
                 own,
                 installation=installation,
                 wordings=wordings,
-                apart=apart,
+                external_keys=external_keys,
             )
             for name, own in settings.per_sender().items()
         }
@@ -163,7 +164,7 @@ class Composer:
         return self._through.get(relay, self)
 
     def compose(self, recipient: ConsentedRecipient, now: datetime) -> tuple[Envelope, Content]:
-        """The mail of one recipient, complete and signed, unless that is done apart; `now` becomes its Date.
+        """The mail of one recipient, complete and signed, unless another process signs it; `now` becomes its Date.
 
         Raises InvalidInput where the recipient's fields can't be sent.
         """

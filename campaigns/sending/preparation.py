@@ -119,7 +119,7 @@ def refuse_unsendable(
     """Raise Refused if lint finds an error, or the composer's error if it can't compose a mail."""
     refuse_errors(slug, lint(rendered, image_hosts=settings.image_hosts))
     with SigningProcess(settings.dkim) as signing:  # the keys are never in a process that sends
-        composer = Composer(0, slug, topic, rendered, settings, installation="", apart=signing.keys)
+        composer = Composer(0, slug, topic, rendered, settings, installation="", external_keys=signing.keys)
     for edition in composer.editions:
         edition.proof(now)  # its link belongs to nobody
 

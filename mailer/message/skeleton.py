@@ -1,9 +1,9 @@
 """The bytes of a mail: a MIME skeleton encoded once per campaign, slots filled per recipient.
 
-`compile_skeleton` does what is the same for all recipients: it folds headers, encodes text, HTML and images for transfer
-and digests the signed fields. `Skeleton.fill` encodes a few short values, each for its place, and joins them. The
-transfer encoding is always quoted-printable: a slot then fits in at any column, and the body is its own canonical
-form for DKIM.
+`compile_skeleton` does what is the same for all recipients: it folds headers, encodes text, HTML and images for
+transfer and digests the signed fields. `Skeleton.fill` encodes a few short values, each for its place, and joins
+them. The transfer encoding is always quoted-printable: a slot then fits in at any column, and the body is its own
+canonical form for DKIM.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ class Skeleton:
         "_body", "_is_signed", "_mailto", "_opening", "_signature_template", "_signers", "_slot_positions", "_slot_values",
     )  # fmt: skip
 
-    def __init__(self, mail: MailTemplate, signers: Sequence[Signer], apart: Sequence[KeyName]) -> None:
+    def __init__(
+        self, mail: MailTemplate, signers: Sequence[Signer], external_keys: Sequence[KeyName]
+    ) -> None:
         outer, _ = boundaries(mail.boundary_seed)
         fixed = _fixed_fields(mail, outer)
         self._mailto = headers.mailto(mail.unsubscribe_mailto) if mail.unsubscribe_mailto else None
@@ -91,12 +93,12 @@ class Skeleton:
         self._body = [b"" if isinstance(part, OpenSlot) else part for part in body.parts]
         self._signers = signers
         self._signature_template = SignatureTemplate(
-            [signer.name for signer in signers] or apart,
+            [signer.name for signer in signers] or external_keys,
             fixed=fixed.lines(),
             personal=_PERSONAL_FIELDS,
             opening=self._opening,
         )
-        self._is_signed = bool(signers or apart)
+        self._is_signed = bool(signers or external_keys)
 
     def fill(self, recipient: RecipientValues) -> Content:
         """The whole message for one recipient: CRLF lines in ASCII, signed if the skeleton has signers.
@@ -184,12 +186,12 @@ class Skeleton:
 
 
 def compile_skeleton(
-    mail: MailTemplate, signers: Sequence[Signer] = (), *, apart: Sequence[KeyName] = ()
+    mail: MailTemplate, signers: Sequence[Signer] = (), *, external_keys: Sequence[KeyName] = ()
 ) -> Skeleton:
     """Encode what all mails of a campaign share.
 
-    `signers` sign each mail at once. With `apart` in their place, the names of keys that another process has, the
-    fields for signatures are made, and remain unsigned.
+    `signers` sign each mail at once. With `external_keys` in their place, the names of keys that another process has,
+    the fields for signatures are made, and remain unsigned.
 
     Raises TemplateError where the HTML or the text lacks the unsubscribe slot, or names a slot that does not
     exist; InvalidInput where a header field can't hold its value.
@@ -200,7 +202,7 @@ def compile_skeleton(
     if SLOT_MARKER.search(mail.subject):
         raise TemplateError("the subject has a slot; it is the same for all recipients")
     try:
-        return Skeleton(mail, signers, apart)
+        return Skeleton(mail, signers, external_keys)
     except UnicodeEncodeError:
         raise TemplateError("the HTML or the text has a lone surrogate, which is not text") from None
 

@@ -50,7 +50,7 @@ def signing(settings: DkimSettings) -> Iterator[SigningProcess]:
 
 
 def mails(process: SigningProcess, number: int) -> list[Content]:
-    skeleton = compile_skeleton(MAIL, apart=process.keys)
+    skeleton = compile_skeleton(MAIL, external_keys=process.keys)
     people = [PERSON._replace(to=Mailbox("A", f"person{one}@example.com")) for one in range(number)]
     return [skeleton.fill(person) for person in people]
 
