@@ -1,6 +1,7 @@
 """`python -m benchmarks.audit [--deliveries N] [--folder DIR]`: how long an audit takes to write and to check, and its size.
 
-One person, consent and accepted mail each, in a SQLite file. The check is examples/verify_audit.py, without the database.
+One person, consent and accepted mail each, in a SQLite file. The check is examples/verify_audit.py, without the
+database.
 """
 
 from __future__ import annotations

@@ -46,7 +46,8 @@ class Audit:
 def write_audit(connection: Connection, file: Path, since: datetime, until: datetime, now: datetime) -> Audit:
     """Write the audit of the campaigns that were sent between `since` and `until` into a new file.
 
-    Raises Refused where the ledger is not signed, BrokenLink where it is damaged, InvalidInput where the file can't be made.
+    Raises Refused where the ledger is not signed, BrokenLink where it is damaged, InvalidInput where the file can't
+    be made.
     """
     with _new_archive(file) as archive:
         # First the deliveries: each entry that they cite is in the ledger that is read afterwards.

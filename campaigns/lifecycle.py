@@ -3,8 +3,8 @@
     draft -> approved -> scheduled -> sending <-> paused -> finished | cancelled
                                  `-> missed     (schedule it again, send it now, or cancel it)
 
-Approval is needed only where the settings require it; `campaigns.approvals` counts it. A finished campaign is never sent again: people who
-joined later get the next one.
+Approval is needed only where the settings require it; `campaigns.approvals` counts it. A finished campaign is never
+sent again: people who joined later get the next one.
 """
 
 from __future__ import annotations

@@ -208,7 +208,8 @@ def settings_repository(settings: Settings) -> str | None:
 def read_as_changelog(text: str, name: str) -> Changelog | None:
     """The changelog that a text is by the file's name or by its first line; None for other notes.
 
-    The first line is the title of a changelog, or a release without a title above it, as git-cliff and towncrier write it.
+    The first line is the title of a changelog, or a release without a title above it, as git-cliff and towncrier
+    write it.
     """
     if text.startswith("---") or is_release(text):
         return None

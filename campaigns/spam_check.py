@@ -19,7 +19,8 @@ _RULE = re.compile(r"^\s*(-?\d+\.\d+)\s+([A-Z][A-Z0-9_]+)\s+(.*)$", re.MULTILINE
 def check_spam(message: bytes) -> tuple[Finding, ...]:
     """A finding where SpamAssassin gives more than 2 points.
 
-    Raises ConfigurationError where it is not installed, TryAgainLater where it does not answer, MailerError where it fails.
+    Raises ConfigurationError where it is not installed, TryAgainLater where it does not answer, MailerError where it
+    fails.
     """
     program = shutil.which("spamassassin")
     if program is None:

@@ -1,8 +1,8 @@
 """HMAC-SHA256 (RFC 2104) for many short messages under one key.
 
 `hmac.digest` prepares the key for each message and releases the interpreter's lock. With other busy threads, waiting
-for the lock takes much longer than the digest. Copying two prepared hashes avoids both, and takes two thirds of the time
-of copying an `hmac.HMAC`.
+for the lock takes much longer than the digest. Copying two prepared hashes avoids both, and takes two thirds of the
+time of copying an `hmac.HMAC`.
 """
 
 from __future__ import annotations

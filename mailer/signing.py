@@ -1,7 +1,7 @@
 """Sign mails in a process of its own: digests in, signatures out. So the private keys are not in the process that sends.
 
-The process that sends talks to relays and holds people's data; who makes it reveal its memory gets no key. And while one
-mail is signed, the next is composed, on another processor.
+The process that sends talks to relays and holds people's data; who makes it reveal its memory gets no key. And while
+one mail is signed, the next is composed, on another processor.
 """
 
 from __future__ import annotations

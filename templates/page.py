@@ -105,8 +105,9 @@ class Pages:
     ) -> str:
         """The HTML of `page`. `address` is shown as given, so the caller masks it.
 
-        With an `undo_code` the page has a button that posts it, to undo the withdrawal. `quoted` is the text
-        that the page's button agrees to, `person` the names that it puts on file. `choices` are topics below the button, `notice` says what was done.
+        With an `undo_code` the page has a button that posts it, to undo the withdrawal. `quoted` is the text that the
+        page's button agrees to, `person` the names that it puts on file. `choices` are topics below the button,
+        `notice` says what was done.
         """
         texts = load_texts(locale)["pages"]
         action = _ACTIONS.get(page)

@@ -19,7 +19,8 @@ def page_style(brand: Brand, templates_dir: Path | None = None, *more: str) -> t
     """The stylesheet, with the templates `more` at its end, and the content security policy for pages with it.
 
     The policy allows that stylesheet, by its hash, a logo inside the page, if the brand has one, and a form to the
-    page's own address: no script, font or frame, and nothing from elsewhere. `templates_dir` is as in `load_environment`.
+    page's own address: no script, font or frame, and nothing from elsewhere. `templates_dir` is as in
+    `load_environment`.
     """
     values = {
         "light_accent": adjust_contrast(brand.colour, _LIGHT_BACKGROUND),

@@ -1,7 +1,8 @@
 """The public archive: what is published, its pages and feeds, and a copy of them as a folder.
 
-`published` says which campaigns count, `addresses` where their pages are. `archive` makes the pages, `feeds` writes Atom and
-JSON Feed. `export` lists the files of an archive for a team's own site, `folder` writes them. Import the last two by name.
+`published` says which campaigns count, `addresses` where their pages are. `archive` makes the pages, `feeds` writes
+Atom and JSON Feed. `export` lists the files of an archive for a team's own site, `folder` writes them. Import the
+last two by name.
 """
 
 from __future__ import annotations

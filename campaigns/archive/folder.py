@@ -1,7 +1,7 @@
 """A folder of files that is written again and again, and may hold files of others.
 
-A list in the folder names the files that were written, so that what is no longer part can be removed and nothing else is
-ever replaced or removed.
+A list in the folder names the files that were written, so that what is no longer part can be removed and nothing else
+is ever replaced or removed.
 """
 
 from __future__ import annotations

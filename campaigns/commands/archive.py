@@ -54,9 +54,9 @@ def export(
 ) -> None:
     """Write the archive as files for a site of your own.
 
-    DIR gets a folder for each topic: the list, a page for each release note, the pictures and the feeds, with relative links.
-    Repeat it after each campaign. Pages of cancelled and hidden campaigns are removed again. Files that the
-    command did not write are neither replaced nor removed.
+    DIR gets a folder for each topic: the list, a page for each release note, the pictures and the feeds, with
+    relative links. Repeat it after each campaign. Pages of cancelled and hidden campaigns are removed again. Files
+    that the command did not write are neither replaced nor removed.
 
     \b
     Example:

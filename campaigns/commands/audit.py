@@ -41,10 +41,10 @@ def audit(
     """Write what shows that each mail had a consent.
 
     The file holds the whole ledger with its signed checkpoint, the wordings, and of each campaign of the window the
-    deliveries: the commitment to the person, their newest ledger entry at that moment, and the outcome. No name and no
-    address is in it. Anyone can check it with examples/verify_audit.py and the ledger's public key (`mailer keys ledger`),
-    without the database. Commitments are personal data to anyone who has the database: writing the file is recorded
-    as a disclosure.
+    deliveries: the commitment to the person, their newest ledger entry at that moment, and the outcome. No name and
+    no address is in it. Anyone can check it with examples/verify_audit.py and the ledger's public key (`mailer keys
+    ledger`), without the database. Commitments are personal data to anyone who has the database: writing the file is
+    recorded as a disclosure.
 
     \b
     Example:

@@ -59,10 +59,11 @@ def breach(
 ) -> None:
     """Write the documents of a data breach (articles 33, 34).
 
-    They say whose data were concerned, which and how many, by when to tell whom. The new folder gets controllers.txt, the report to the controllers in the settings; authority.txt, the fields of
-    the notification to the authority; letter.en.txt and letter.nl.txt; people.csv, the people concerned, with
-    language and greeting; and facts.json. What only you know stands in [square brackets] in them. The letters are
-    written and not sent: fill them in, then send them with --send. The folder holds personal data: delete it when it is no longer needed.
+    They say whose data were concerned, which and how many, by when to tell whom. The new folder gets controllers.txt,
+    the report to the controllers in the settings; authority.txt, the fields of the notification to the authority;
+    letter.en.txt and letter.nl.txt; people.csv, the people concerned, with language and greeting; and facts.json.
+    What only you know stands in [square brackets] in them. The letters are written and not sent: fill them in, then
+    send them with --send. The folder holds personal data: delete it when it is no longer needed.
 
     Everyone on file is concerned where the database or a file, such as a backup, could be read; of mail the
     recipients of the period; of the pages and the API those whose consent came or ended through them.

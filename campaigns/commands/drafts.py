@@ -164,8 +164,8 @@ def update(
 ) -> None:
     """Read a campaign's notes again. Its approval and its due time are void.
 
-    It is refused once mails of the campaign were offered to a relay. Several files, one a language, replace the notes in
-    all languages; so does notes.nl.md with notes.en.md beside it.
+    It is refused once mails of the campaign were offered to a relay. Several files, one a language, replace the notes
+    in all languages; so does notes.nl.md with notes.en.md beside it.
 
     \b
     Example:

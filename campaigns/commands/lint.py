@@ -43,9 +43,9 @@ def lint(
 ) -> None:
     """Check a campaign's mail, or files before there is one. Errors end with exit code 4.
 
-    Each finding names an id, the place, and what to do. docs/lint.md lists them all. With --links each public address in
-    the mail is asked once; nothing else goes out. Of several files those that no mail can be made of are errors too; a
-    file in another language of one before it is checked with that one.
+    Each finding names an id, the place, and what to do. docs/lint.md lists them all. With --links each public address
+    in the mail is asked once; nothing else goes out. Of several files those that no mail can be made of are errors
+    too; a file in another language of one before it is checked with that one.
 
     \b
     Example:

@@ -95,9 +95,9 @@ def new(
 ) -> None:
     """Create a draft step by step.
 
-    It asks for all that a campaign needs, and writes the notes. FILE is a changelog; without it the one in this folder is
-    offered. Of a changelog the versions since the last mail are proposed. The notes become a file of their own with front
-    matter, for you to edit. Without a terminal it refuses, or takes the proposals with --yes.
+    It asks for all that a campaign needs, and writes the notes. FILE is a changelog; without it the one in this
+    folder is offered. Of a changelog the versions since the last mail are proposed. The notes become a file of their
+    own with front matter, for you to edit. Without a terminal it refuses, or takes the proposals with --yes.
 
     \b
     Example:

@@ -33,9 +33,10 @@ PURGE_SECONDS = 30.0
 def purge(context: CommandContext, dry_run: bool, as_json: bool) -> None:
     """Delete what has been kept for its period.
 
-    The periods are in [retention] of the settings. 30 days after a person's last consent ended, their four fields go; what
-    proves their consent to anyone who names the address stays five years. Deliveries go 13 months after their campaign
-    ended; their numbers and a hash over them stay. People in a campaign that has not ended, and those whom a hold concerns, wait.
+    The periods are in [retention] of the settings. 30 days after a person's last consent ended, their four fields go;
+    what proves their consent to anyone who names the address stays five years. Deliveries go 13 months after their
+    campaign ended; their numbers and a hash over them stay. People in a campaign that has not ended, and those whom a
+    hold concerns, wait.
 
     `mailer run-due` and `mailer worker` do it once a day. It works while mail is sent and while people unsubscribe.
 

@@ -63,8 +63,9 @@ def preview(
 ) -> None:
     """Show the mail of a campaign, or of a file of notes.
 
-    It writes a sample as HTML and text, in each language of the notes, and opens the first. With --serve it shows HTML, text, headers and lint side by side, for
-    phone, tablet and desktop, and as different people and mail programs see it, until you press Ctrl-C.
+    It writes a sample as HTML and text, in each language of the notes, and opens the first. With --serve it shows
+    HTML, text, headers and lint side by side, for phone, tablet and desktop, and as different people and mail
+    programs see it, until you press Ctrl-C.
 
     \b
     Example:

@@ -69,8 +69,8 @@ def _description(campaign: Campaign) -> dict[str, object]:
 def show(context: CommandContext, slug: str, as_json: bool) -> None:
     """Show what a campaign is, and who gets it.
 
-    It shows title, topic, languages, source, times, approvals and the public page; of a campaign in several languages also how many people
-    get each.
+    It shows title, topic, languages, source, times, approvals and the public page; of a campaign in several languages
+    also how many people get each.
 
     \b
     Example:

@@ -77,8 +77,8 @@ def show(context: CommandContext, name: str, as_json: bool) -> None:
 def eject(context: CommandContext, name: str, new_name: str | None, as_json: bool) -> None:
     """Copy a theme into your templates, to change it.
 
-    The files go into templates_dir of the settings. Without it they go into the folder "templates" beside the settings file. Files that exist are
-    never replaced.
+    The files go into templates_dir of the settings. Without it they go into the folder "templates" beside the
+    settings file. Files that exist are never replaced.
 
     \b
     Example:

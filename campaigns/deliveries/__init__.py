@@ -3,9 +3,9 @@
     pending -> claimed -> attempting -> accepted | deferred (claimable again when due) | rejected | uncertain
                       `-> withheld      (no consent: the gate did not let it through)
 
-A claim belongs to one worker; only the worker that holds a delivery writes to it. `gate` is the only way to
-an attempt. `held_back`, `recovery` and `workers` hold functions that are called by module name.
-`evidence` keeps what shows on which consent each delivery rests; `retention` deletes old deliveries and keeps their numbers.
+A claim belongs to one worker; only the worker that holds a delivery writes to it. `gate` is the only way to an
+attempt. `held_back`, `recovery` and `workers` hold functions that are called by module name. `evidence` keeps what
+shows on which consent each delivery rests; `retention` deletes old deliveries and keeps their numbers.
 """
 
 from __future__ import annotations

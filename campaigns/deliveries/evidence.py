@@ -1,6 +1,7 @@
 """What shows of a campaign's deliveries on which consent each rests: subject commitment, ledger entry, outcome.
 
-The root over these lines stays with the campaign when the rows are deleted, so that an older audit can be compared with it.
+The root over these lines stays with the campaign when the rows are deleted, so that an older audit can be compared
+with it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Batches: one transaction for all connections that are ready, and then the next mail on each of them.
 
 A connection is ready when it has no mail in flight. A batch takes all that are ready: one transaction records the
-outcomes of their last mails and passes the gate for their next ones; then all of those are composed, signed, and offered.
-So each connection has at most one mail in flight, which is what a crash can leave uncertain, and one fsync serves many
-mails. The relay's replies drive a connection: no task waits for a mail.
+outcomes of their last mails and passes the gate for their next ones; then all of those are composed, signed, and
+offered. So each connection has at most one mail in flight, which is what a crash can leave uncertain, and one fsync
+serves many mails. The relay's replies drive a connection: no task waits for a mail.
 
 The envelope of the mail after the next may be announced to the relay with the content of the next. Its own content
 follows only after a later batch has passed the gate for it; if that withholds it, the connection is closed.

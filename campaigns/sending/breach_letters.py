@@ -1,7 +1,7 @@
 """Send the letters of a breach (GDPR art. 34), each at most once, one after the other.
 
-They are notices that the law requires: no consent is asked for. A person who was erased since the list was made gets none.
-The limits of relays and providers hold for them, and no time does: they wait as long as these limits require.
+They are notices that the law requires: no consent is asked for. A person who was erased since the list was made gets
+none. The limits of relays and providers hold for them, and no time does: they wait as long as these limits require.
 """
 
 from __future__ import annotations

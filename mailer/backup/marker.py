@@ -22,8 +22,8 @@ MIN_SECONDS_BETWEEN = 1.0
 class Position:
     """How far a database has come.
 
-    `entries` and `root` are the ledger's size and root, `checkpoint` the two signed (a C2SP signed note; empty without a
-    key). `seconds_sent` counts the seconds in which mail was sent.
+    `entries` and `root` are the ledger's size and root, `checkpoint` the two signed (a C2SP signed note; empty
+    without a key). `seconds_sent` counts the seconds in which mail was sent.
     """
 
     installation: str

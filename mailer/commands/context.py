@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class CommandContext:
     """One for each command (`@click.pass_obj`); everything in it is made at first use.
 
-    `config` is the settings file that was asked for, or None for mailer.toml in the working directory. The
-    others describe what this package does not know: `web_application` is the name of the web application's factory
-    for uvicorn, `unknown_link_answer` tells how it answers an unsubscribe link that is not ours, and `keep_outside_files`
+    `config` is the settings file that was asked for, or None for mailer.toml in the working directory. The others
+    describe what this package does not know: `web_application` is the name of the web application's factory for
+    uvicorn, `unknown_link_answer` tells how it answers an unsubscribe link that is not ours, and `keep_outside_files`
     lets a database's ledger keep its files outside and returns what finishes that, and `find_unattended` lists for
     `mailer doctor` what needs attention in the theme and the database.
     """

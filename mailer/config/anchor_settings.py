@@ -13,9 +13,9 @@ from mailer.config.value_types import Line, SettingsSection
 class AnchorSettings(SettingsSection):
     """The anchors of the consent ledger (`mailer consent anchor`).
 
-    `file` gets them; it protects best where who can write to the database and beside the settings can't write, such as on another
-    machine. `authority_url` is a time-stamping authority (RFC 3161), `authority_certificates` a PEM file with its root
-    certificate. With `daily`, `mailer run-due` and `mailer worker` make one each day.
+    `file` gets them; it protects best where who can write to the database and beside the settings can't write, such
+    as on another machine. `authority_url` is a time-stamping authority (RFC 3161), `authority_certificates` a PEM
+    file with its root certificate. With `daily`, `mailer run-due` and `mailer worker` make one each day.
     """
 
     file: Path = Path("mailer.anchors")

@@ -38,8 +38,9 @@ class Processor(SettingsSection):
 class PrivacySettings(SettingsSection):
     """What the record of processing, the privacy notice and a breach report say of the organisation.
 
-    `contact` is the person who answers questions about privacy. `own_hosts` belong to the organisation itself. The two periods start when a breach is noticed:
-    `tell_controllers_within` is what the privacy statement promises, `notify_authority_within` is the law's (GDPR art. 33).
+    `contact` is the person who answers questions about privacy. `own_hosts` belong to the organisation itself. The
+    two periods start when a breach is noticed: `tell_controllers_within` is what the privacy statement promises,
+    `notify_authority_within` is the law's (GDPR art. 33).
     """
 
     contact: OptionalMailboxLine = None

@@ -60,9 +60,10 @@ class RelaySettings(SettingsSection):
     """An SMTP server that accepts our mail.
 
     `security` is never weakened: with ``starttls``, a relay that does not offer STARTTLS gets no mail. Without
-    `chunking` the content is sent with DATA even if the relay offers CHUNKING. With `announce`, the envelope of the next
-    mail is sent together with the content of the one before, if the relay offers PIPELINING and CHUNKING is not used. `auth` is the login method: ``auto`` uses
-    XOAUTH2 if `oauth2` is set, else the first of PLAIN, LOGIN and CRAM-MD5 that the relay offers.
+    `chunking` the content is sent with DATA even if the relay offers CHUNKING. With `announce`, the envelope of the
+    next mail is sent together with the content of the one before, if the relay offers PIPELINING and CHUNKING is not
+    used. `auth` is the login method: ``auto`` uses XOAUTH2 if `oauth2` is set, else the first of PLAIN, LOGIN and
+    CRAM-MD5 that the relay offers.
     """
 
     host: Line = "localhost"

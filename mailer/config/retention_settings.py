@@ -13,9 +13,9 @@ _THIRTEEN_MONTHS = timedelta(days=396)
 class RetentionSettings(SettingsSection):
     """A period for each kind of data. `mailer privacy purge` deletes what is older, and `mailer run-due` does so daily.
 
-    `after_leaving` is how long the four fields of a person stay after their last consent ended; `proof_after_leaving` how
-    long, from then too, a past consent can still be proved to anyone who names the address (art. 17(3)(e)). `deliveries` runs
-    from the end of the campaign: its counts stay. The others run from the moment of the record.
+    `after_leaving` is how long the four fields of a person stay after their last consent ended; `proof_after_leaving`
+    how long, from then too, a past consent can still be proved to anyone who names the address (art. 17(3)(e)).
+    `deliveries` runs from the end of the campaign: its counts stay. The others run from the moment of the record.
     """
 
     after_leaving: Duration = timedelta(days=30)

@@ -1,7 +1,7 @@
 """DKIM signatures (RFC 6376) with rsa-sha256 (RFC 8301) and ed25519-sha256 (RFC 8463), relaxed/relaxed.
 
-A `Signer` holds a key. `mailer.message.signature` makes the fields; it needs only the `KeyName`, so that another process
-than the one that composes can sign (`mailer.signing`).
+A `Signer` holds a key. `mailer.message.signature` makes the fields; it needs only the `KeyName`, so that another
+process than the one that composes can sign (`mailer.signing`).
 """
 
 from __future__ import annotations

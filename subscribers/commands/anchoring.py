@@ -35,9 +35,9 @@ from subscribers.ledger.anchor import (
 def anchor(context: CommandContext, file: Path | None, as_json: bool) -> None:
     """Take the ledger's newest checkpoint out of the database.
 
-    It is added to a file, with the time stamp of an authority (RFC 3161) where [anchors] in the settings names one. Keep the
-    file where the database's writers can't reach it. `mailer consent verify` compares the ledger with it, and finds a rollback
-    of the database also where the head file was rolled back with it.
+    It is added to a file, with the time stamp of an authority (RFC 3161) where [anchors] in the settings names one.
+    Keep the file where the database's writers can't reach it. `mailer consent verify` compares the ledger with it,
+    and finds a rollback of the database also where the head file was rolled back with it.
 
     \b
     Example:

@@ -30,9 +30,9 @@ LONGEST_GROUND = 500
 def show_log(context: CommandContext, since: str | None, until: str | None, as_json: bool) -> None:
     """Show who read or changed personal data.
 
-    A line has the time, the login on that machine, the command, the number of people, and their ids where there were at most ten.
-    The number is missing where the command was broken off. Lines hold no address. The settings say how long they are
-    kept: operator_log and disclosures in [retention].
+    A line has the time, the login on that machine, the command, the number of people, and their ids where there were
+    at most ten. The number is missing where the command was broken off. Lines hold no address. The settings say how
+    long they are kept: operator_log and disclosures in [retention].
 
     \b
     Example:
@@ -66,7 +66,8 @@ def show_log(context: CommandContext, since: str | None, until: str | None, as_j
 def disclose(context: CommandContext, email: str, recipient: str, ground: str, as_json: bool) -> None:
     """Print a person's data for somebody outside.
 
-    It records to whom and on what ground; the record is kept five years (disclosures in [retention]), and the person sees it in their own data.
+    It records to whom and on what ground; the record is kept five years (disclosures in [retention]), and the person
+    sees it in their own data.
 
     \b
     Example:

@@ -37,8 +37,8 @@ def add(context: CommandContext, email: str, ground: str, until: str, as_json: b
     """Keep a person's data until a date.
 
     Neither an erasure nor the purge deletes them before. A hold does not allow mail. A person who asks for erasure
-    meanwhile gets no more mail at once, is told of the hold, and is erased by the purge after it. The person sees the hold in
-    their own data.
+    meanwhile gets no more mail at once, is told of the hold, and is erased by the purge after it. The person sees the
+    hold in their own data.
 
     \b
     Example:

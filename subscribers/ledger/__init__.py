@@ -1,10 +1,10 @@
 """The consent ledger: append-only events, the leaves of a Merkle tree, and the current consent derived from them.
 
-`events`, `commitments` and `tree` are the core: values and rules without I/O. `tiles` keeps the tree, `texts`
-the wordings and notes; `ledger` appends, `reading` reads, `verification` checks the whole ledger, `suppressions` those of addresses, `safety` what sending
-rests on. `checkpoint` signs the tree, `head_file` keeps the newest checkpoint outside the database, `journal` who left,
-`outside` holds both. `proof` shows one person's consent, `bundle` proves it to others.
-`anchor` takes checkpoints out to a file, with the time stamp of an authority.
+`events`, `commitments` and `tree` are the core: values and rules without I/O. `tiles` keeps the tree, `texts` the
+wordings and notes; `ledger` appends, `reading` reads, `verification` checks the whole ledger, `suppressions` those of
+addresses, `safety` what sending rests on. `checkpoint` signs the tree, `head_file` keeps the newest checkpoint
+outside the database, `journal` who left, `outside` holds both. `proof` shows one person's consent, `bundle` proves it
+to others. `anchor` takes checkpoints out to a file, with the time stamp of an authority.
 """
 
 from __future__ import annotations

@@ -144,8 +144,8 @@ def check_anchors(
 ) -> list[Anchor]:
     """Compare the ledger with the anchors in a file, or with the newest of them; returns those.
 
-    With the authority's `certificates` the time stamps are checked too. Raises BrokenLink where an anchor was signed by another
-    key, or the ledger does not hold it; ConfigurationError where the file or the key can't be read.
+    With the authority's `certificates` the time stamps are checked too. Raises BrokenLink where an anchor was signed
+    by another key, or the ledger does not hold it; ConfigurationError where the file or the key can't be read.
     """
     anchors, signer = read_anchors(path), signer_of(connection)
     if newest_only and (last := newest(anchors)) is not None:

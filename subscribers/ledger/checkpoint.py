@@ -1,7 +1,7 @@
 """The ledger's checkpoint: its size and root, signed by a key outside the database (C2SP tlog-checkpoint).
 
-Each append signs the new checkpoint after it has compared the former one. So someone who can write to the database and has
-not the key can add nothing: the next append, `verify` and the check before a send name it.
+Each append signs the new checkpoint after it has compared the former one. So someone who can write to the database
+and has not the key can add nothing: the next append, `verify` and the check before a send name it.
 """
 
 from __future__ import annotations

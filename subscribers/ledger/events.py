@@ -37,8 +37,8 @@ class NewEvent:
     `occurred_at` is when the person acted (aware), `channel` through what. `wording` is the commitment to the
     verbatim text that was shown; a grant has one. `note` is the commitment to a free text. `subject` is the
     commitment to the person; None takes the one to the address on file. `previous` is the one before, where an
-    address changes. An event about a suppressed address names no subscriber. Raises ValueError where the parts do not go
-    together.
+    address changes. An event about a suppressed address names no subscriber. Raises ValueError where the parts do not
+    go together.
     """
 
     subscriber_id: int | None

@@ -34,7 +34,8 @@ def check_wordings(connection: Connection) -> dict[str, str]:
 def hashes_of_entries(connection: Connection, topic_of_wording: Mapping[str, str]) -> Generator[list[bytes]]:
     """The hashes of all entries, made anew, some thousands at a time; it takes some 12 µs an entry.
 
-    Raises BrokenLink at a gap, at an entry that was altered, and at one whose wording is missing or about another topic.
+    Raises BrokenLink at a gap, at an entry that was altered, and at one whose wording is missing or about another
+    topic.
     """
     expected = 0
     instant = _stored_instant(connection)

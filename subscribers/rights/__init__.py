@@ -2,8 +2,8 @@
 
 Each act that changes something is an event in the ledger, in the transaction of the change.
 
-`holds` keeps data that the law requires you to keep, `retention` deletes what has been kept for its period. `notice` is the
-privacy notice, `register` the record of processing, `breach` finds whose data a breach concerns.
+`holds` keeps data that the law requires you to keep, `retention` deletes what has been kept for its period. `notice`
+is the privacy notice, `register` the record of processing, `breach` finds whose data a breach concerns.
 """
 
 from __future__ import annotations

@@ -30,9 +30,8 @@ class PeopleWhoLeft(ExpiredRows):
     holders have of them; the nonce stays for the proof.
 
     The ledger gets an entry of it, and the keyed hash is suppressed from the day they left: no import with an older
-    consent brings them back. Whom a hold, a pending request or `is_busy` concerns waits; `is_busy` is a condition on the
-    person's id.
-    `removed` collects who was deleted.
+    consent brings them back. Whom a hold, a pending request or `is_busy` concerns waits; `is_busy` is a condition on
+    the person's id. `removed` collects who was deleted.
     """
 
     def __init__(self, before: datetime, now: datetime, is_busy: ColumnElement[bool] | None = None) -> None:

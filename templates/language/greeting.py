@@ -1,7 +1,8 @@
 """The greeting of a mail, from salutation, first name and surname, by the grammar of its language.
 
-A salutation that is unknown or ambiguous ("dhr./mevr.") is ignored. Without a usable name the greeting is neutral. A name
-that is written from right to left is isolated, so that it does not move the words and signs around it (UAX 9, "Isolates").
+A salutation that is unknown or ambiguous ("dhr./mevr.") is ignored. Without a usable name the greeting is neutral. A
+name that is written from right to left is isolated, so that it does not move the words and signs around it (UAX 9,
+"Isolates").
 """
 
 from __future__ import annotations

@@ -51,9 +51,9 @@ _NO_TIMES = (
 def read_written_time(text: str) -> datetime:
     """The time that `text` names, aware only where it says its offset; a date alone is the start of that day.
 
-    ISO 8601, a date with the day first (``1-5-2026``, ``1.5.2026``) or the year first, or with the month's name in a language
-    of the mails, all with or without a time of day. Slashes do with the year first only. Raises InvalidInput, with a
-    reason that says what to do, for anything else.
+    ISO 8601, a date with the day first (``1-5-2026``, ``1.5.2026``) or the year first, or with the month's name in a
+    language of the mails, all with or without a time of day. Slashes do with the year first only. Raises
+    InvalidInput, with a reason that says what to do, for anything else.
     """
     written = " ".join(text.split())
     try:

@@ -1,7 +1,7 @@
 """Reads in the HTML of a mail what axe-core's rules for pages ask, where a mail can break them.
 
-Contrast, headings and layout tables are in `structure`, links and pictures in `mail_contents`. docs/lint.md names the rule
-behind each check (axe-core 4, https://github.com/dequelabs/axe-core/blob/develop/doc/rule-descriptions.md).
+Contrast, headings and layout tables are in `structure`, links and pictures in `mail_contents`. docs/lint.md names the
+rule behind each check (axe-core 4, https://github.com/dequelabs/axe-core/blob/develop/doc/rule-descriptions.md).
 """
 
 from __future__ import annotations

@@ -72,8 +72,8 @@ def lint(
 ) -> tuple[Finding, ...]:
     """The findings about a mail in all its languages, errors first. A mail may fetch images from `image_hosts` only.
 
-    With the `notes` that it was rendered from, and their `images` by name, findings name the line, and the notes' Markdown
-    is checked as well; with `today`, their date too.
+    With the `notes` that it was rendered from, and their `images` by name, findings name the line, and the notes'
+    Markdown is checked as well; with `today`, their date too.
     """
     written = {edition.locale: edition for edition in notes.editions} if notes else {}
     findings: list[Finding] = []

@@ -1,7 +1,8 @@
 """HTML inside Markdown: a closed set of tags is supported, all other tags are shown as text.
 
 Attributes are dropped, except a link's address and an image's address, description and width. So no markup that an
-author pastes reaches the mail unchanged. Of the sources of a ``<picture>`` those for light and for dark screens are kept.
+author pastes reaches the mail unchanged. Of the sources of a ``<picture>`` those for light and for dark screens are
+kept.
 """
 
 from __future__ import annotations

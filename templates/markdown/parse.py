@@ -102,8 +102,8 @@ def create_parser() -> MarkdownIt:
 def parse_notes(notes: ReleaseNotes, *, image_hosts: Collection[str] = ()) -> Document:
     """Parse the body of `notes`. `image_hosts` are the hosts that images may be fetched from.
 
-    Pictures, mail and lint need the same document; it is kept, and parsed once. Raises InvalidInput, with file and line,
-    for what a mail can't carry.
+    Pictures, mail and lint need the same document; it is kept, and parsed once. Raises InvalidInput, with file and
+    line, for what a mail can't carry.
     """
     return _parse(notes, frozenset(image_hosts))
 

@@ -53,9 +53,9 @@ class Release:
 class Changelog:
     """A changelog in Markdown, read once. Its `releases` stand in the order of the file; "Unreleased" is none.
 
-    `repository` is the web address that its comparisons of versions lead to, where it is one. `packages` are the names that
-    stand before versions. `product` is the name that stands before every one.
-    `other_headings` name a version and begin no release. Raises InvalidInput for a text that would take long to read.
+    `repository` is the web address that its comparisons of versions lead to, where it is one. `packages` are the
+    names that stand before versions. `product` is the name that stands before every one. `other_headings` name a
+    version and begin no release. Raises InvalidInput for a text that would take long to read.
     """
 
     def __init__(self, text: str, origin: str) -> None:

@@ -1,7 +1,7 @@
 """The live preview of a mail: a page on loopback that shows it as different people, devices and mail programs do.
 
-`source` reads the notes and knows the files to watch, `rendering` makes the mail, `views` changes it as mail programs do,
-`access` decides who may see it, `application` answers requests, and `page` is what the browser gets.
+`source` reads the notes and knows the files to watch, `rendering` makes the mail, `views` changes it as mail programs
+do, `access` decides who may see it, `application` answers requests, and `page` is what the browser gets.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Who may see the preview: the browser on this machine that opened the address from the terminal first.
 
-The address has a token that opens the preview once. It is seen in the list of processes when a browser starts with it, so
-it leads to a second, secret address and is void from then on. Requests must name the host and origin that the server
-has, which keeps out pages of other sites (DNS rebinding, cross-site requests).
+The address has a token that opens the preview once. It is seen in the list of processes when a browser starts with
+it, so it leads to a second, secret address and is void from then on. Requests must name the host and origin that the
+server has, which keeps out pages of other sites (DNS rebinding, cross-site requests).
 """
 
 from __future__ import annotations
