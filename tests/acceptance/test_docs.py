@@ -68,6 +68,18 @@ def test_the_map_names_one_package_for_each_of_twenty_changes() -> None:
         assert (ROOT / package.strip("`")).is_dir(), change
 
 
+def test_the_list_of_decisions_has_each_page_with_its_number_and_title() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(
+        r"^- (\d+): \[(.+)\]\((.+)\)$", (folder / "README.md").read_text("utf-8"), re.MULTILINE
+    )
+    headings = [
+        (page.name, page.read_text("utf-8").partition("\n")[0]) for page in sorted(folder.glob("0*.md"))
+    ]
+    assert [(name, f"# {number}. {title}") for number, title, name in listed] == headings
+    assert [int(name[:3]) for name, _ in headings] == [int(number) for number, _, _ in listed]
+
+
 PRIVACY = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
 
 
