@@ -81,18 +81,26 @@ def share_parts(numbers: Sequence[tuple[str, int, str]], whole: int, length: flo
     shown = [one for one in numbers if one[1] > 0]
     if not shown or whole <= 0:
         return ()
-    widths = [max(number / whole * length, _THINNEST) for _, number, _ in shown]
-    target = min(sum(number for _, number, _ in shown) / whole * length, length)
-    small = sum(width for width in widths if width <= _THINNEST)
-    large = sum(widths) - small
-    scale = (target - small) / large if large else 1
+    total = sum(number for _, number, _ in shown)
+    widths = _widen([number for _, number, _ in shown], min(total / whole * length, length))
     parts, start = [], 0.0
-    for (kind, _, text), width in zip(shown, widths, strict=True):
-        own = width if width <= _THINNEST else max(width * scale, _THINNEST)
+    for (kind, _, text), own in zip(shown, widths, strict=True):
         gap = _GAP if len(shown) > 1 and own > 2 * _GAP else 0
         parts.append(Part(kind, round(start, 3), round(own - gap, 3), text))
         start += own
     return tuple(parts)
+
+
+def _widen(numbers: Sequence[int], length: float) -> list[float]:
+    """Widths in proportion to `numbers`, none below _THINNEST, that fill `length` if it has room for them."""
+    small: set[int] = set()
+    while True:
+        large = sum(number for place, number in enumerate(numbers) if place not in small)
+        scale = (length - len(small) * _THINNEST) / large if large else 0
+        thin = {place for place, number in enumerate(numbers) if number * scale < _THINNEST}
+        if thin <= small:
+            return [_THINNEST if place in small else number * scale for place, number in enumerate(numbers)]
+        small |= thin
 
 
 def line_path(points: Sequence[tuple[float, float]]) -> str:
