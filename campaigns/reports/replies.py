@@ -61,9 +61,17 @@ def reasons(connection: Connection, campaign_id: int, most: int = 20) -> list[Re
 
 
 def count_reasons(replies: Iterable[Reply]) -> list[Reason]:
-    """The number of each reply, without what it names."""
+    """The number of each reply, without what it names.
+
+    A refusal of an announced envelope counts as any other: it says how the relay was asked, not why it refused.
+    """
     counts = Counter(
-        (one.state, one.phase, one.reason, one.text and without_personal_data(one.text, one.fields))
+        (
+            one.state,
+            one.phase,
+            None if one.reason is DeliveryReason.ANNOUNCED else one.reason,
+            one.text and without_personal_data(one.text, one.fields),
+        )
         for one in replies
     )
     return [Reason(*key, number) for key, number in counts.most_common()]
