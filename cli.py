@@ -229,7 +229,7 @@ def main() -> None:
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code
         _report_error(error.message, error.hint, code, as_json=as_json)
-    except (MemoryError, OSError, ImportError) as error:
+    except (MemoryError, OSError, ImportError, SystemError) as error:
         limit = exhausted_limit(error)
         if limit is None:
             raise

@@ -9,6 +9,7 @@
     ├── Refused                 4   refused by lint, gate, approval or state
     └── TryAgainLater          75   relay or database not available, or another run is active
         ├── Locked             75   another connection is writing to the database
+        ├── TransactionConflict 75  the database ended a transaction because of another one
         └── RelayUnavailable   75   no connection to the relay; 1 where waiting does not help
 
 The number is the exit code of the command. Messages contain no personal data.
@@ -17,6 +18,7 @@ The number is the exit code of the command. Messages contain no personal data.
 from __future__ import annotations
 
 import errno
+import re
 from typing import ClassVar
 
 
@@ -94,9 +96,12 @@ def exhausted_limit(error: BaseException) -> MailerError | None:
             "The limit of open files is reached.",
             hint="Raise it: LimitNOFILE= in a systemd unit, `ulimit -n` in a shell.",
         )
-    # Loading a shared library without enough memory raises ImportError.
+    # Without enough memory, loading a shared library raises ImportError, and importing a module sometimes SystemError.
     unmapped = isinstance(error, ImportError) and "segment" in str(error)
-    if isinstance(error, MemoryError) or code == errno.ENOMEM or unmapped:
+    unset = isinstance(error, SystemError) and re.search(
+        r"without (exception set|setting an exception)", str(error)
+    )
+    if isinstance(error, MemoryError) or code == errno.ENOMEM or unmapped or unset:
         return MailerError(
             "There is not enough memory.",
             hint="Raise the limit (MemoryMax= in a systemd unit, `ulimit -v` in a shell), or free memory.",

@@ -32,7 +32,10 @@ def run_limited(mailer: InstalledMailer, folder: Path, limit: str) -> subprocess
     ("limits", "said"),
     [
         ([f"-n {files}" for files in range(4, 9)], "open files"),
-        ([f"-v {kilobytes}" for kilobytes in (50_000, 60_000, 70_000)], "There is not enough memory."),
+        (
+            [f"-v {kilobytes}" for kilobytes in (50_000, 58_000, 60_000, 62_000, 70_000)],
+            "There is not enough memory.",
+        ),
     ],
     ids=["files", "memory"],
 )
