@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -183,6 +183,7 @@ class TestChecks:
         with pytest.raises(ConfigurationError, match="public_url"):
             parse_settings({"public_url": url}, Path("mailer.toml"))
 
+    @settings(max_examples=25)
     @given(LINE, st.sampled_from("\r\n\t\0\x7f\x1b"), LINE)
     def test_no_setting_that_ends_up_in_a_header_has_a_control_character(
         self, before: str, control: str, after: str
