@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 
 from mailer.config import load_settings
 from mailer.operator_log import login
-from tests.support.campaign import threaded
 from tests.support.keyboard import Keyboard, keyboard_for
 from tests.support.relay import FaultyRelay
 from tests.support.web_server import serving_in_thread
@@ -19,12 +17,6 @@ from web import create_app
 NOTES = "---\ntitle: Version 2.4\n---\nA planning board.\n"
 CHANGELOG = "# Changelog\n\n## [2.4.0] - 2026-11-01\n\n### Added\n\n- A planning board.\n"
 AT = ("--at", "2999-06-01 09:00")
-
-
-@pytest.fixture
-def relay() -> Iterator[FaultyRelay]:
-    with threaded(FaultyRelay(pipelining=True)) as found:
-        yield found
 
 
 @pytest.fixture

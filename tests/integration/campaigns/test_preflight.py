@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from starlette.routing import Route
 from campaigns.sending.unsubscribe_check import find_problem
 from mailer.config import load_settings
 from mailer.database import Database
-from tests.support.campaign import threaded
 from tests.support.keyboard import Keyboard, keyboard_for
 from tests.support.relay import FaultyRelay
 from tests.support.web_server import serving_in_thread
@@ -24,12 +22,6 @@ from web import create_app
 NOTES = "---\ntitle: Version 2.4\n---\nA planning board.\n"
 START = [("send", "notes", "--yes"), ("schedule", "notes", "--at", "2999-06-01 09:00")]
 starting = pytest.mark.parametrize("start", START, ids=["send", "schedule"])
-
-
-@pytest.fixture
-def relay() -> Iterator[FaultyRelay]:
-    with threaded(FaultyRelay(pipelining=True)) as found:
-        yield found
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import base64
 import csv
 import hashlib
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,7 +26,6 @@ from tests.support.campaign import (
     send,
     settings_for,
     subscribe,
-    threaded,
 )
 from tests.support.keyboard import Keyboard, keyboard_for
 from tests.support.relay import FaultyRelay
@@ -79,12 +77,6 @@ async def test_the_figures_come_from_the_relay_and_the_ledger(database: Database
     )
     assert later.leavers is not None
     assert later.leavers.total == 1  # who got a later mail left after that one
-
-
-@pytest.fixture
-def relay() -> Iterator[FaultyRelay]:
-    with threaded(FaultyRelay(pipelining=True)) as found:
-        yield found
 
 
 @pytest.fixture
