@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-VERSION_TABLE = (
-    "release_mailer_version"  # not Alembic's default: another program may keep its own in this database
-)
+# Not Alembic's default: another program may keep its own in this database.
+VERSION_TABLE = "release_mailer_version"
 REVISIONS = ("release_mailer_0001",)  # Alembic's ids of our migrations, oldest first
 
 _SQLITE, _POSTGRESQL = "sqlite:///", "postgresql://"

@@ -89,17 +89,19 @@ class SigningProcess:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 answer = await self._ask(b"".join(digests), length)
         except TimeoutError:
-            if self._process is not None:
-                self._process.kill()
+            self._kill()
             raise _unsigned("The process that signs mails does not answer.") from None
         except (OSError, EOFError):
             raise self._ended() from None
         except BaseException:  # what is not read now would be taken for the answer to the next question
-            if self._process is not None:
-                self._process.kill()
+            self._kill()
             raise
         signatures = _pieces(answer, cycle(self._lengths))
         return [content.signed(next(signatures) for _ in content.unsigned) for content in contents]
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
 
     async def _ask(self, question: bytes, length: int) -> bytes:
         """The answer of so many octets. Who has asked first is the first to read."""

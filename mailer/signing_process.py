@@ -22,11 +22,8 @@ _READ_AT_ONCE = 65_536
 
 def main() -> None:
     """Load the keys that the arguments name, tell what they are, and sign until the input ends."""
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # they are for the process that sends; it finishes its mails
-        signal.signal(number, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # they are for the process that sends; it finishes its mails
     with socket.socket(fileno=0) as channel:
         try:
             signers = [

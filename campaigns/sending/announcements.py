@@ -10,9 +10,8 @@ from campaigns.sending.compose import Composer
 from campaigns.sending.session import Session
 from mailer.errors import InvalidInput
 
-PER_DROP = (
-    100  # announced envelopes for each one whose delivery was withheld; with fewer, no more are announced
-)
+PER_DROP = 100
+"""Announced envelopes for each one whose delivery was withheld; with fewer, no more are announced."""
 
 
 class Announcements:

@@ -106,7 +106,7 @@ class Recorder:
         is_retry = False
         while True:
             try:
-                committed = await self._transactions.run(partial(self._apply, batch, is_retry))
+                committed = await self._transactions.run(partial(self._apply, batch=batch, is_retry=is_retry))
             except MailerError as error:
                 if not self._may_retry or self._clock() >= give_up_at:
                     raise
@@ -143,7 +143,7 @@ class Recorder:
         """Wait for the transactions in progress."""
         self._transactions.close()
 
-    def _apply(self, batch: Batch, is_retry: bool, connection: Connection) -> Committed:  # noqa: FBT001 - a partial
+    def _apply(self, connection: Connection, *, batch: Batch, is_retry: bool) -> Committed:
         now, renewed = self._clock(), self._renewed
         if self.hindsight.is_doubtful and self._has_gone_back(connection, batch.outcomes, now):
             return Committed(renewed, halted=True)
@@ -168,9 +168,8 @@ class Recorder:
         return Committed(renewed, answers, claimed, halted, announceable)
 
     def _has_gone_back(self, connection: Connection, outcomes: Sequence[Settlement], now: datetime) -> bool:
-        deliveries.settle(
-            connection, self._context, outcomes, now
-        )  # as far as the database knows the attempts
+        # Only of attempts that the database knows.
+        deliveries.settle(connection, self._context, outcomes, now)
         return self.hindsight.has_gone_back(connection, outcomes, now)
 
     def _suppress(self, connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:

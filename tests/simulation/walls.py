@@ -131,7 +131,7 @@ async def _answer_before_commit(recorder: Recorder, batch: Batch) -> Committed:
     answers: list[Committed] = []
 
     def ask(connection: Connection) -> None:
-        answers.append(recorder._apply(batch, False, connection))
+        answers.append(recorder._apply(connection, batch=batch, is_retry=False))
         raise Undone
 
     with suppress(Undone):

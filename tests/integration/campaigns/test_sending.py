@@ -260,7 +260,7 @@ async def test_an_answer_that_is_lost_repeats_nobody(sqlite_database: Database) 
     await recorder.commit(cut_off)
     assert (await recorder.commit(Batch(claim=1))).claimed == []
     with sqlite_database.write() as connection:  # the recorder's own second try
-        again = recorder._apply(attempt, True, connection).answers[claimed]
+        again = recorder._apply(connection, batch=attempt, is_retry=True).answers[claimed]
     assert isinstance(again, Attempt)
     assert again.attempts == 3
     recorder.close()
