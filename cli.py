@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,13 @@ from urllib.parse import urlsplit
 
 import click
 
-from mailer.errors import MailerError, exhausted_limit
+from mailer.errors import (
+    OUT_OF_MEMORY_JSON,
+    OUT_OF_MEMORY_TEXT,
+    MailerError,
+    exhausted_limit,
+    is_out_of_memory,
+)
 from mailer.lazy_group import LazyGroup
 from mailer.output import to_json, tolerate_any_text, write_line
 
@@ -224,6 +231,21 @@ def main() -> None:
     tolerate_any_text()
     as_json = "--json" in sys.argv[1:]
     try:
+        code = _run(as_json=as_json)
+    except (MemoryError, SystemError, ImportError) as error:
+        if not is_out_of_memory(error):
+            raise
+        # Not even the message could be made. So nothing is made any more.
+        os.write(2, OUT_OF_MEMORY_TEXT)
+        if as_json:
+            os.write(1, OUT_OF_MEMORY_JSON)
+        os._exit(1)
+    sys.exit(code)
+
+
+def _run(*, as_json: bool) -> int:
+    """Run the command; its exit code."""
+    try:
         code = mailer(prog_name="mailer", standalone_mode=not as_json)
     except MailerError as error:
         click.echo(f"Error: {error}", err=True)
@@ -244,7 +266,7 @@ def main() -> None:
         click.echo("Aborted!", err=True)
         code = 1
         _report_error("Aborted.", None, code, as_json=as_json)
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def _report_error(message: str, hint: str | None, code: int, *, as_json: bool) -> None:

@@ -18,7 +18,6 @@ The number is the exit code of the command. Messages contain no personal data.
 from __future__ import annotations
 
 import errno
-import re
 from typing import ClassVar
 
 
@@ -96,14 +95,30 @@ def exhausted_limit(error: BaseException) -> MailerError | None:
             "The limit of open files is reached.",
             hint="Raise it: LimitNOFILE= in a systemd unit, `ulimit -n` in a shell.",
         )
-    # Without enough memory, loading a shared library raises ImportError, and importing a module sometimes SystemError.
-    unmapped = isinstance(error, ImportError) and "segment" in str(error)
-    unset = isinstance(error, SystemError) and re.search(
-        r"without (exception set|setting an exception)", str(error)
-    )
-    if isinstance(error, MemoryError) or code == errno.ENOMEM or unmapped or unset:
-        return MailerError(
-            "There is not enough memory.",
-            hint="Raise the limit (MemoryMax= in a systemd unit, `ulimit -v` in a shell), or free memory.",
-        )
+    if is_out_of_memory(error) or code == errno.ENOMEM:
+        return MailerError(_NO_MEMORY, hint=_FREE_MEMORY)
     return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` means that memory is used up. Finding out takes no memory."""
+    # Without enough memory, loading a shared library raises ImportError, and importing a module sometimes SystemError.
+    match error:
+        case MemoryError():
+            return True
+        case ImportError(msg=str(text)):
+            return "segment" in text
+        case SystemError(args=(str(text), *_)):
+            return "without exception set" in text or "without setting an exception" in text
+        case _:
+            return False
+
+
+_NO_MEMORY = "There is not enough memory."
+_FREE_MEMORY = "Raise the limit (MemoryMax= in a systemd unit, `ulimit -v` in a shell), or free memory."
+# Where even an error message needs more memory than there is, these are written as they are: to stderr, and as JSON.
+OUT_OF_MEMORY_TEXT = f"Error: {_NO_MEMORY}\n{_FREE_MEMORY}\n".encode()
+OUT_OF_MEMORY_JSON = b'{"error": {"message": "%b", "hint": "%b", "code": 1}}\n' % (
+    _NO_MEMORY.encode(),
+    _FREE_MEMORY.encode(),
+)

@@ -33,7 +33,7 @@ def run_limited(mailer: InstalledMailer, folder: Path, limit: str) -> subprocess
     [
         ([f"-n {files}" for files in range(4, 9)], "open files"),
         (
-            [f"-v {kilobytes}" for kilobytes in (50_000, 58_000, 60_000, 62_000, 70_000)],
+            [f"-v {kilobytes}" for kilobytes in range(20_000, 71_000, 7_000)],
             "There is not enough memory.",
         ),
     ],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 
 import pytest
 
-from mailer.errors import exhausted_limit
+from mailer.errors import OUT_OF_MEMORY_JSON, OUT_OF_MEMORY_TEXT, exhausted_limit, is_out_of_memory
 
 
 @pytest.mark.parametrize(
@@ -28,3 +29,13 @@ def test_an_error_for_want_of_memory_is_named(error: BaseException) -> None:
 )
 def test_another_error_is_not(error: BaseException) -> None:
     assert exhausted_limit(error) is None
+    assert not is_out_of_memory(error)
+
+
+def test_what_is_written_where_no_message_can_be_made_is_that_message() -> None:
+    limit = exhausted_limit(MemoryError())
+    assert limit is not None
+    assert OUT_OF_MEMORY_TEXT.decode() == f"Error: {limit}\n"
+    assert json.loads(OUT_OF_MEMORY_JSON) == {
+        "error": {"message": limit.message, "hint": limit.hint, "code": limit.exit_code}
+    }
