@@ -8,6 +8,8 @@ file, or PostgreSQL's answers.
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,6 +21,7 @@ from mailer.database.engine import Database
 from mailer.errors import Locked, TransactionConflict
 
 CONFLICT_TRIES = 5
+CONFLICT_PAUSE = 0.01  # seconds; twice as long after each try
 
 Result = TypeVar("Result")
 
@@ -47,8 +50,10 @@ class Transactions:
         self._threads.shutdown()
 
     def _wait_and_commit(self, work: Callable[[Connection], Result]) -> Result:
-        for _ in range(CONFLICT_TRIES - 1):
+        for number in range(1, CONFLICT_TRIES):
             with suppress(TransactionConflict), self._database.write(checked=False) as connection:
                 return work(connection)
+            # Not at once: we would take the first row again before the other transaction wakes up, and meet it again.
+            time.sleep(random.uniform(0.5, 1) * CONFLICT_PAUSE * 2**number)  # noqa: S311 - it hides nothing
         with self._database.write(checked=False) as connection:
             return work(connection)

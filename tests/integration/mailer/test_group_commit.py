@@ -191,7 +191,7 @@ async def test_a_group_that_a_deadlock_ended_is_done_again(postgresql_database: 
     assert await commits.submit("x") == "x"
     await commits.close()
     thread.join()
-    assert len(tries) == 2
+    assert len(tries) >= 2  # on a slow machine the two meet again
     with database.read() as connection:
         rows = connection.execute(text("SELECT usage_log FROM throttle ORDER BY name")).scalars()
         assert list(rows) == ["{}other group "] * 2
