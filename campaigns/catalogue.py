@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from campaigns.campaign import Campaign
 from campaigns.models import CampaignImage, CampaignRow, CampaignState, CampaignTranslation, DigestTick
@@ -135,7 +135,9 @@ def images_of(connection: Connection, campaign_id: int) -> dict[str, InlineImage
     return {row.source: InlineImage(row.content_id, row.content_type, row.data) for row in rows}
 
 
-def find_image(connection: Connection, campaign_ids: Sequence[int], content_id: str) -> InlineImage | None:
+def find_image(
+    connection: Connection, campaign_ids: Sequence[int] | Select[tuple[int]], content_id: str
+) -> InlineImage | None:
     """The image with this content id in one of the campaigns."""
     wanted = (image.c.campaign_id.in_(campaign_ids), image.c.content_id == content_id)
     row = connection.execute(select(image).where(*wanted).limit(1)).first()

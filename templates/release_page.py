@@ -104,9 +104,21 @@ class ListedNote:
     summary: str = ""
 
 
+class PageNumber(NamedTuple):
+    """Which page of a list it is, and the number of the last one; the first is 1."""
+
+    number: int = 1
+    last: int = 1
+
+
+ONLY_PAGE = PageNumber()
+
+
 @dataclass(frozen=True, slots=True)
 class Around:
     """What a page links to. `archive` is the list of the topic; `languages` has the same page in other languages.
+
+    `newer` and `older` are the pages before and after it; `page` is that of a list.
 
     `address` is the page's own, for search engines; only with `is_indexed` they may list it.
     """
@@ -120,6 +132,7 @@ class Around:
     sign_up: str | None = None
     address: str | None = None
     is_indexed: bool = False
+    page: PageNumber = ONLY_PAGE
 
 
 class ReleasePage(NamedTuple):
@@ -183,9 +196,13 @@ class ReleasePages:
         )
 
     def list_of_notes(
-        self, name: str, locale: Locale, notes: Sequence[ListedNote], around: Around
+        self,
+        name: str,
+        locale: Locale,
+        notes: Sequence[ListedNote],
+        around: Around,
     ) -> ReleasePage:
-        """The list of a topic, newest first, by year. `name` is what people call the topic."""
+        """A page of the list of a topic, newest first, by year. `name` is what people call the topic."""
         years = [
             (
                 year,

@@ -7,24 +7,26 @@ last two by name.
 
 from __future__ import annotations
 
-from campaigns.archive.addresses import ATOM, IMAGES, JSON, Addresses, feed_name
+from campaigns.archive.addresses import ATOM, IMAGES, PAGE, Addresses, FeedName, parse_feed_name
 from campaigns.archive.archive import Archive
-from campaigns.archive.feeds import ATOM_TYPE, JSON_TYPE, Feed, write_atom, write_json_feed
+from campaigns.archive.feeds import ATOM_TYPE, JSON_TYPE, Document, Feed, write_atom, write_json_feed
 from campaigns.archive.published import Published, PublishedCampaigns, last_change, used_topics
 
 __all__ = [
     "ATOM",
     "ATOM_TYPE",
     "IMAGES",
-    "JSON",
     "JSON_TYPE",
+    "PAGE",
     "Addresses",
     "Archive",
+    "Document",
     "Feed",
+    "FeedName",
     "Published",
     "PublishedCampaigns",
-    "feed_name",
     "last_change",
+    "parse_feed_name",
     "used_topics",
     "write_atom",
     "write_json_feed",

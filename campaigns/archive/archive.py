@@ -8,12 +8,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 
 from campaigns import catalogue
 from campaigns.archive.addresses import ATOM, JSON, Addresses
-from campaigns.archive.feeds import Entry, Feed
-from campaigns.archive.published import Headline, Published, PublishedCampaigns, notes_of
+from campaigns.archive.feeds import Document, Entry, Feed
+from campaigns.archive.published import Headline, Neighbours, Published, PublishedCampaigns, notes_of
 from campaigns.notes import DEFAULT_THEME
 from mailer.config import Settings
 from mailer.errors import MailerError
@@ -27,13 +27,14 @@ from templates.release_page import (
     Article,
     Link,
     ListedNote,
+    PageNumber,
     ReleasePage,
     ReleasePages,
     image_name,
 )
 
-MOST_IN_A_FEED = 20
-"""Release notes in a feed. A list shows a summary of as many."""
+NOTES_ON_A_PAGE = 20
+"""Release notes on a page of a list, in a feed, and in each archive document of a feed."""
 
 ARTICLES_KEPT = 64
 
@@ -65,13 +66,14 @@ class Archive:
             self._articles[key] = article
         return article
 
-    def image(self, connection: Connection, campaigns: Sequence[Published], name: str) -> InlineImage | None:
+    def image(
+        self, connection: Connection, campaign_ids: Sequence[int] | Select[tuple[int]], name: str
+    ) -> InlineImage | None:
         """The picture with this name (`image_name`) in the mails of these campaigns."""
         if not IMAGE_NAME.fullmatch(name):
             return None
         content_id = f"{name.partition('.')[0]}@image"
-        numbers = [one.campaign_id for one in campaigns]
-        found = catalogue.find_image(connection, numbers, content_id)
+        found = catalogue.find_image(connection, campaign_ids, content_id)
         return found if found and image_name(found) == name else None
 
     def note_page(
@@ -81,26 +83,52 @@ class Archive:
         article = self.article(connection, found, locale)
         return self._pages.note(article.with_images_in(images), around)
 
+    def last_page(self, connection: Connection, topic: str) -> int:
+        """How many pages the list of a topic has: at least one."""
+        return max(1, -(-self.published.count(connection, topic) // NOTES_ON_A_PAGE))
+
+    def last_document(self, connection: Connection, topic: str) -> int:
+        """How many archive documents the feed of a topic has: as many as hold what is older than the feed."""
+        return max(0, (self.published.count(connection, topic) - 1) // NOTES_ON_A_PAGE)
+
     def list_page(
         self, connection: Connection, topic: str, locale: Locale, addresses: Addresses, around: Around
     ) -> ReleasePage:
-        """The list of a topic."""
+        """A page of the list of a topic: `around` (`around_list`) says which."""
+        start = (around.page.number - 1) * NOTES_ON_A_PAGE
         notes = [
             ListedNote(
                 self.link(one, locale, addresses),
                 headline.version,
                 headline.date or one.at.astimezone(self._settings.tz).date(),
-                self._summary(connection, one, headline) if number < MOST_IN_A_FEED else "",
+                self._summary(connection, one, headline),
             )
-            for number, one in enumerate(self.published.of_topic(connection, topic))
+            for one in self.published.of_topic(connection, topic, start=start, most=NOTES_ON_A_PAGE)
             for headline in [one.headline(locale)]
         ]
         return self._pages.list_of_notes(self.title(topic, locale), locale, notes, around)
 
-    def feed(self, connection: Connection, topic: str, locale: Locale, addresses: Addresses) -> Feed:
-        """The feed of a topic: of each campaign the notes in `locale`, else in their first language."""
-        newest = self.published.of_topic(connection, topic)[:MOST_IN_A_FEED]
+    def feed(
+        self,
+        connection: Connection,
+        topic: str,
+        locale: Locale,
+        addresses: Addresses,
+        number: int | None = None,
+    ) -> Feed:
+        """The feed of a topic: of each campaign the notes in `locale`, else in their first language.
+
+        `number`, from 1 to `last_document`, is an archive document. They are numbered from the oldest, and each is
+        full, so that a new campaign leaves them as they are.
+        """
+        last = self.last_document(connection, topic)
+        start = self.published.count(connection, topic) - number * NOTES_ON_A_PAGE if number else 0
         title, name = self.title(topic, locale), self._brand.name
+
+        def document(number: int | None) -> Document:
+            return Document(*(addresses.feed(topic, kind, locale, number) for kind in (ATOM, JSON)))
+
+        older = number - 1 if number else last
         return Feed(
             id=self._urn(f"topic {topic}", locale),
             title=title
@@ -109,27 +137,47 @@ class Archive:
             author=name,
             locale=locale,
             href=addresses.archive(topic, locale),
-            atom=addresses.feed(topic, ATOM, locale),
-            json=addresses.feed(topic, JSON, locale),
-            entries=[self._entry(connection, one, locale, addresses) for one in newest],
+            here=document(number),
+            current=document(None),
+            older=document(older) if older else None,
+            newer=document(number + 1) if number and number < last else None,
+            entries=[
+                self._entry(connection, one, locale, addresses)
+                for one in self.published.of_topic(connection, topic, start=start, most=NOTES_ON_A_PAGE)
+            ],
         )
 
-    def around_list(self, topic: str, locale: Locale, addresses: Addresses) -> Around:
-        """What the list of a topic links to."""
-        others = [
-            Link(load_texts(other)["archive"]["language"], addresses.archive(topic, other), other)
-            for other in LOCALES
-            if other != locale
-        ]
-        return replace(self._of_topic(topic, locale, addresses), languages=others)
+    def around_list(self, topic: str, locale: Locale, addresses: Addresses, page: PageNumber) -> Around:
+        """What a page of the list of a topic links to."""
+        texts = load_texts(locale)["archive"]
+
+        def other_page(number: int) -> Link | None:
+            if not 1 <= number <= page.last:
+                return None
+            title = texts["page"].format(number=number, last=page.last)
+            return Link(title, addresses.archive(topic, locale, number), locale)
+
+        return replace(
+            self._of_topic(topic, locale, addresses),
+            archive=Link(texts["all"], addresses.archive(topic, locale), locale) if page.number > 1 else None,
+            languages=[
+                Link(
+                    load_texts(other)["archive"]["language"],
+                    addresses.archive(topic, other, page.number),
+                    other,
+                )
+                for other in LOCALES
+                if other != locale
+            ],
+            page=page,
+            newer=other_page(page.number - 1),
+            older=other_page(page.number + 1),
+        )
 
     def around_note(
-        self, found: Published, locale: Locale, addresses: Addresses, others: Sequence[Published]
+        self, found: Published, locale: Locale, addresses: Addresses, others: Neighbours
     ) -> Around:
-        """What the page of a release note links to. `others` are those of its topic, newest first."""
-        numbers = [one.campaign_id for one in others]
-        here = numbers.index(found.campaign_id)
-        newer, older = others[max(here - 1, 0) : here], others[here + 1 : here + 2]
+        """What the page of a release note links to. `others` are the campaigns before and after it."""
         name = load_texts(locale)["archive"]["all"]
         return replace(
             self._of_topic(found.topic, locale, addresses),
@@ -143,8 +191,8 @@ class Archive:
                 for one in found.headlines
                 if one.locale != locale
             ],
-            newer=self.link(newer[0], locale, addresses) if newer else None,
-            older=self.link(older[0], locale, addresses) if older else None,
+            newer=self.link(others.newer, locale, addresses) if others.newer else None,
+            older=self.link(others.older, locale, addresses) if others.older else None,
         )
 
     def title(self, topic: str, locale: Locale) -> str:

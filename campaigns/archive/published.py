@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, Select, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select, tuple_
 
 from campaigns.catalogue import campaign
 from campaigns.models import CampaignState
@@ -53,6 +53,13 @@ class Published:
         return any(one.locale == locale for one in self.headlines)
 
 
+class Neighbours(NamedTuple):
+    """The campaigns before and after one."""
+
+    newer: Published | None
+    older: Published | None
+
+
 class PublishedCampaigns:
     """Finds the published campaigns; `hidden` names those (slugs) that are not shown.
 
@@ -63,26 +70,57 @@ class PublishedCampaigns:
         self._hidden = hidden
         self._headlines: dict[tuple[int, str], tuple[Headline, ...]] = {}
 
-    def of_topic(self, connection: Connection, topic: str) -> list[Published]:
-        """Those of a topic, newest first."""
-        return self._find(connection, self._query().where(campaign.c.topic == topic))
+    def of_topic(
+        self, connection: Connection, topic: str, *, start: int = 0, most: int | None = None
+    ) -> list[Published]:
+        """Those of a topic, newest first; at most `most` from the one at `start`, which counts from 0."""
+        wanted = self._query().where(campaign.c.topic == topic)
+        return self._find(connection, wanted.offset(start).limit(most) if most is not None else wanted)
+
+    def count(self, connection: Connection, topic: str) -> int:
+        """How many there are of a topic."""
+        counted = select(func.count()).select_from(self.ids_of_topic(topic).subquery())
+        return int(connection.execute(counted).scalar_one())
+
+    def ids_of_topic(self, topic: str) -> Select[tuple[int]]:
+        """A query for the ids of those of a topic."""
+        return select(campaign.c.id).where(*self._conditions, campaign.c.topic == topic)
 
     def one(self, connection: Connection, campaign_id: int) -> Published | None:
         """The campaign, if it is published."""
-        found = self._find(connection, self._query().where(campaign.c.id == campaign_id))
-        return found[0] if found else None
+        return self._first(connection, self._query().where(campaign.c.id == campaign_id))
+
+    def named(self, connection: Connection, topic: str, slug: str) -> Published | None:
+        """The campaign of a topic with this slug."""
+        wanted = (campaign.c.topic == topic, campaign.c.slug == slug)
+        return self._first(connection, self._query().where(*wanted))
+
+    def neighbours(self, connection: Connection, found: Published) -> Neighbours:
+        """The next newer and the next older one of the same topic."""
+        place, here = tuple_(_PUBLISHED_AT, campaign.c.id), tuple_(found.at, found.campaign_id)
+        others = self._query().where(campaign.c.topic == found.topic)
+        rising = others.order_by(None).order_by(_PUBLISHED_AT, campaign.c.id)
+        return Neighbours(
+            self._first(connection, rising.where(place > here)),
+            self._first(connection, others.where(place < here)),
+        )
 
     def topics(self, connection: Connection) -> list[str]:
         """The topics that have published campaigns."""
         return sorted({row["topic"] for row in connection.execute(self._query()).mappings()})
 
+    @property
+    def _conditions(self) -> list[ColumnElement[bool]]:
+        shown: list[ColumnElement[bool]] = [campaign.c.slug.not_in(self._hidden)] if self._hidden else []
+        return [campaign.c.state.in_(PUBLISHED_STATES), campaign.c.content_hash.is_not(None), *shown]
+
     def _query(self) -> Select[Any]:
-        wanted = (campaign.c.state.in_(PUBLISHED_STATES), campaign.c.content_hash.is_not(None))
         columns = (campaign.c[name] for name in ("id", "slug", "topic", "content_hash"))
-        statement = select(*columns, _PUBLISHED_AT.label("at")).where(*wanted)
-        if self._hidden:
-            statement = statement.where(campaign.c.slug.not_in(self._hidden))
+        statement = select(*columns, _PUBLISHED_AT.label("at")).where(*self._conditions)
         return statement.order_by(_PUBLISHED_AT.desc(), campaign.c.id.desc())
+
+    def _first(self, connection: Connection, statement: Select[Any]) -> Published | None:
+        return next(iter(self._find(connection, statement.limit(1))), None)
 
     def _find(self, connection: Connection, statement: Select[Any]) -> list[Published]:
         rows = connection.execute(statement).mappings().all()

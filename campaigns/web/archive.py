@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -20,13 +21,14 @@ from campaigns.archive import (
     ATOM,
     ATOM_TYPE,
     IMAGES,
-    JSON,
     JSON_TYPE,
+    PAGE,
     Addresses,
     Archive,
+    FeedName,
     Published,
-    feed_name,
     last_change,
+    parse_feed_name,
     write_atom,
     write_json_feed,
 )
@@ -38,11 +40,11 @@ from subscribers.signed_tokens import UnknownToken
 from subscribers.web import ROBOTS, PageServices, preferred_locale
 from templates.language import LOCALES, Locale, load_texts
 from templates.page import Page
-from templates.release_page import Around, Link, ReleasePage
+from templates.release_page import Around, Link, PageNumber, ReleasePage
 
 CACHE_SECONDS = 300
 _FOREVER = "public, max-age=31536000, immutable"
-_FEEDS = {feed_name(kind, locale): (kind, locale) for kind in (ATOM, JSON) for locale in (None, *LOCALES)}
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +88,7 @@ class ArchiveEndpoint:
             (f"{topic}/{IMAGES}/{{name}}", self._answer(self._image), "release image"),
             (f"{topic}/{{name}}", self._answer(self._list_or_feed), "archive"),
             (f"{topic}/{{locale}}/{{slug}}", self._answer(self._note), "release note"),
+            (f"{topic}/{{locale}}/{PAGE}/{{number}}", self._answer(self._older_list), "archive"),
         ]
         return [Route(path, endpoint, methods=["GET"], name=name) for path, endpoint, name in endpoints]
 
@@ -148,8 +151,7 @@ class ArchiveEndpoint:
         found, locale = self._find_viewed(connection, token)
         around = Around()
         if found.topic in self._settings.topics:
-            published = self._archive.published.of_topic(connection, found.topic)
-            around = self._around(published, found, locale)
+            around = self._around(connection, found, locale)
         languages = [
             Link(
                 load_texts(one.locale)["archive"]["language"],
@@ -166,7 +168,7 @@ class ArchiveEndpoint:
 
     def _viewed_image(self, connection: Connection, request: Request) -> _Answer:
         found, _ = self._find_viewed(connection, request.path_params["token"])
-        return _image(self._archive.image(connection, [found], request.path_params["name"]))
+        return _image(self._archive.image(connection, [found.campaign_id], request.path_params["name"]))
 
     def _find_viewed(self, connection: Connection, token: str) -> tuple[Published, Locale]:
         """What a token names. Raises UnknownToken, and NotFound where it is not published."""
@@ -177,34 +179,47 @@ class ArchiveEndpoint:
         return found, locale
 
     def _list(self, connection: Connection, request: Request) -> _Answer:
-        """The list of a topic in the reader's language."""
+        """The first page of the list of a topic in the reader's language."""
         locale = self._preferred(request)
         return replace(self._list_in(connection, self._topic(request), locale), is_negotiated=True)
 
     def _list_or_feed(self, connection: Connection, request: Request) -> _Answer:
         topic, name = self._topic(request), request.path_params["name"]
-        if name in _FEEDS:
-            kind, locale = _FEEDS[name]
-            return self._feed(connection, topic, kind, locale or self._services.settings.locale)
+        if feed := parse_feed_name(name):
+            return self._feed(connection, topic, feed)
         return self._list_in(connection, topic, _locale(name))
 
-    def _list_in(self, connection: Connection, topic: str, locale: Locale) -> _Answer:
+    def _older_list(self, connection: Connection, request: Request) -> _Answer:
+        """Another than the first page of a list."""
+        topic, locale = self._topic(request), _locale(request.path_params["locale"])
+        number = request.path_params["number"]
+        if not _NUMBER.fullmatch(number) or number == "1":
+            raise _not_found()
+        return self._list_in(connection, topic, locale, int(number))
+
+    def _list_in(self, connection: Connection, topic: str, locale: Locale, number: int = 1) -> _Answer:
+        page = PageNumber(number, self._archive.last_page(connection, topic))
+        if page.number > page.last:
+            raise _not_found()
         around = replace(
-            self._archive.around_list(topic, locale, self._local),
-            address=self._absolute.archive(topic, locale),
+            self._archive.around_list(topic, locale, self._local, page),
+            address=self._absolute.archive(topic, locale, number),
             is_indexed=self._settings.indexed,
         )
-        page = self._archive.list_page(connection, topic, locale, self._local, around)
+        shown = self._archive.list_page(connection, topic, locale, self._local, around)
         return replace(
-            self._page(page, locale, is_indexed=self._settings.indexed),
+            self._page(shown, locale, is_indexed=self._settings.indexed),
             last_change=last_change(connection, topic),
         )
 
-    def _feed(self, connection: Connection, topic: str, kind: str, locale: Locale) -> _Answer:
-        feed = self._archive.feed(connection, topic, locale, self._absolute)
+    def _feed(self, connection: Connection, topic: str, name: FeedName) -> _Answer:
+        if name.number and name.number > self._archive.last_document(connection, topic):
+            raise _not_found()
+        locale = name.locale or self._services.settings.locale
+        feed = self._archive.feed(connection, topic, locale, self._absolute, name.number)
         content, media_type = (
             (write_atom(feed), f"{ATOM_TYPE}; charset=utf-8")
-            if kind == ATOM
+            if name.kind == ATOM
             else (write_json_feed(feed), JSON_TYPE)
         )
         return _Answer(
@@ -216,23 +231,22 @@ class ArchiveEndpoint:
 
     def _note(self, connection: Connection, request: Request) -> _Answer:
         topic, locale = self._topic(request), _locale(request.path_params["locale"])
-        published = self._archive.published.of_topic(connection, topic)
-        slug = request.path_params["slug"]
-        found = next((one for one in published if one.slug == slug and one.has(locale)), None)
-        if found is None:
+        found = self._archive.published.named(connection, topic, request.path_params["slug"])
+        if found is None or not found.has(locale):
             raise _not_found()
-        around = self._around(published, found, locale)
+        around = self._around(connection, found, locale)
         page = self._archive.note_page(connection, found, locale, around, self._local.images(topic))
         return self._page(page, locale, is_indexed=self._settings.indexed)
 
     def _image(self, connection: Connection, request: Request) -> _Answer:
-        published = self._archive.published.of_topic(connection, self._topic(request))
-        return _image(self._archive.image(connection, published, request.path_params["name"]))
+        campaigns = self._archive.published.ids_of_topic(self._topic(request))
+        return _image(self._archive.image(connection, campaigns, request.path_params["name"]))
 
-    def _around(self, published: Sequence[Published], found: Published, locale: Locale) -> Around:
-        """What the page of one of the published campaigns of a topic links to."""
+    def _around(self, connection: Connection, found: Published, locale: Locale) -> Around:
+        """What the page of a published campaign of a topic with an archive links to."""
+        others = self._archive.published.neighbours(connection, found)
         return replace(
-            self._archive.around_note(found, locale, self._local, published),
+            self._archive.around_note(found, locale, self._local, others),
             address=self._absolute.note(found.topic, found.slug, locale),
             is_indexed=self._settings.indexed,
         )

@@ -20,7 +20,7 @@ from sqlalchemy import event
 from starlette.routing import Route
 
 from campaigns import catalogue
-from campaigns.archive import PublishedCampaigns, last_change
+from campaigns.archive import Published, PublishedCampaigns, last_change
 from campaigns.lifecycle import Act
 from campaigns.sending import Composer
 from mailer.config import key_source
@@ -358,9 +358,13 @@ def test_a_list_reads_no_contents(site: Site) -> None:
 
     with site.database.read() as connection:
         event.listen(connection, "before_cursor_execute", note)
-        PublishedCampaigns(("2.4.0",)).of_topic(connection, TOPIC)
+        published = PublishedCampaigns(("2.4.0",))
+        published.of_topic(connection, TOPIC, start=20, most=20)
+        published.count(connection, TOPIC)
+        published.neighbours(connection, Published(1, "2.3.0", TOPIC, "", START, ()))
         last_change(connection, TOPIC)
-        found, dates = list(statements)
-        for statement, values in (found, dates):
+        executed = list(statements)
+        assert len(executed) == 5
+        for statement, values in executed:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
-            assert "COVERING INDEX ix_campaign_published" in str(plan[0])
+            assert "COVERING INDEX ix_campaign_published" in str(plan)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from campaigns.archive import Feed, write_atom, write_json_feed
+from campaigns.archive import Document, Feed, write_atom, write_json_feed
 from campaigns.archive.feeds import Entry
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -19,8 +19,8 @@ WITH_ZONE = datetime(2026, 11, 1, 10, 0, 0, 5, tzinfo=timezone(timedelta(hours=1
 
 def feed_of(title: str, html: str, at: datetime = WITH_ZONE) -> Feed:
     entry = Entry("urn:uuid:1", title, "https://e.x/n", at, "nl", title, html)
-    links = ("https://e.x/", "https://e.x/feed.atom", "https://e.x/feed.json")
-    return Feed("urn:uuid:0", title, title, "nl", *links, [entry])
+    document = Document("https://e.x/feed.atom", "https://e.x/feed.json")
+    return Feed("urn:uuid:0", title, title, "nl", "https://e.x/", document, document, [entry])
 
 
 @settings(max_examples=50)
