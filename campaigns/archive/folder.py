@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,34 +24,48 @@ _PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many files were written, were as they should be, and were removed."""
+    """How many files were written, were as they should be, and were removed.
+
+    `kept` are the subfolders with files of earlier calls that this call was not about.
+    """
 
     written: int
     unchanged: int
     removed: int
+    kept: tuple[str, ...] = ()
 
 
-def write_folder(folder: Path, files: Mapping[str, bytes]) -> Written:
-    """Let `folder` hold `files`, by their path in it, in that order; each is replaced whole or not at all.
+def write_folder(folder: Path, subfolders: Iterable[str], files: Mapping[str, bytes]) -> Written:
+    """Let `subfolders` of `folder` hold `files`, by their path in `folder`, in that order.
 
-    Files of an earlier call that are not among them are removed, unless somebody changed them. Raises InvalidInput,
-    before anything is written, where a file of others is in the way or a link leads out of the folder;
-    ConfigurationError where a file can't be written.
+    Each file is replaced whole or not at all. Files of an earlier call in these subfolders that are not among them are
+    removed, unless somebody changed them. Other subfolders stay as they are. Raises InvalidInput, before anything is
+    written, where a file of others is in the way or a link leads out of the folder; ConfigurationError where a file
+    can't be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(f"can't be created: {error.strerror}", where=str(folder)) from None
     with locked_folder(folder / LIST_NAME):
-        before = _read_list(folder / LIST_NAME)
+        wanted = set(subfolders)
+        listed = _read_list(folder / LIST_NAME)
+        before = {path: digest for path, digest in listed.items() if _subfolder(path) in wanted}
+        kept = {
+            path: digest for path, digest in listed.items() if path not in before and (folder / path).exists()
+        }
         after = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
         for path, content in files.items():
             _check(folder, path, content, is_ours=path in before)
-        _write_list(folder, before | after)  # an interrupted call has not written more than it lists
+        _write_list(folder, kept | before | after)  # an interrupted call has not written more than it lists
         written = sum(_write(folder / path, content) for path, content in files.items())
         removed = sum(_remove(folder, path, digest) for path, digest in before.items() if path not in after)
-        _write_list(folder, after)
-    return Written(written, len(files) - written, removed)
+        _write_list(folder, kept | after)
+    return Written(written, len(files) - written, removed, tuple(sorted(set(map(_subfolder, kept)))))
+
+
+def _subfolder(path: str) -> str:
+    return path.partition("/")[0]
 
 
 def _check(folder: Path, path: str, content: bytes, *, is_ours: bool) -> None:

@@ -55,8 +55,8 @@ def export(
     """Write the archive as files for a site of your own.
 
     DIR gets a folder for each topic: the list, a page for each release note, the pictures and the feeds, with
-    relative links. Repeat it after each campaign. Pages of cancelled and hidden campaigns are removed again. Files
-    that the command did not write are neither replaced nor removed.
+    relative links. Repeat it after each campaign. Pages of cancelled and hidden campaigns are removed again. Folders
+    of other topics stay as they are. Files that the command did not write are neither replaced nor removed.
 
     \b
     Example:
@@ -84,15 +84,16 @@ def export(
             url=_parse_url(url) if url else None,
             is_indexed=settings.archive.indexed,
         )
-    result = write_folder(folder, files)
+    result = write_folder(folder, wanted, files)
     values = {"folder": str(folder), "topics": wanted, **asdict(result)}
     text = f"{folder}: {result.written} written, {result.unchanged} unchanged, {result.removed} removed"
     text += "".join(f"\n{one}: nothing is published yet" for one in wanted if one not in published)
+    text += "".join(f"\n{folder / one}: left as it is, from an earlier export" for one in result.kept)
     context.report(values, text, as_json=as_json)
 
 
 def _refuse_unknown(connection: Connection, settings: Settings, wanted: Sequence[str], where: str) -> None:
-    """Raise InvalidInput for a topic that nothing else names. It is mistyped, and the pages of the right one would go."""
+    """Raise InvalidInput for a topic that nothing else names: it is mistyped."""
     known = {settings.topic, *settings.topics, *used_topics(connection)}
     if unknown := [one for one in wanted if one not in known]:
         raise InvalidInput(

@@ -25,6 +25,7 @@ from tests.support.keyboard import Keyboard
 from tests.support.release_pages import PICTURE, START, Site
 
 DUTCH = replace(NOTES, title="Versie 2.4.0", locale="nl", body="![Het plan](plan.png)\n")
+TOPICS = ["notes"]
 FILES = {"notes/en/index.html": b"a list", "notes/feed.atom": b"a feed"}
 
 
@@ -106,21 +107,34 @@ def test_a_page_in_the_place_of_the_list_stops_the_export_and_is_named(site: Sit
 
 def test_a_folder_gets_what_changed_and_loses_what_is_gone(tmp_path: Path) -> None:
     folder = tmp_path / "public" / "releases"
-    assert write_folder(folder, FILES) == Written(2, 0, 0)
-    assert write_folder(folder, FILES) == Written(0, 2, 0)
-    assert write_folder(folder, {"notes/feed.atom": b"another"}) == Written(1, 0, 1)
+    assert write_folder(folder, TOPICS, FILES) == Written(2, 0, 0)
+    assert write_folder(folder, TOPICS, FILES) == Written(0, 2, 0)
+    assert write_folder(folder, TOPICS, {"notes/feed.atom": b"another"}) == Written(1, 0, 1)
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert found == {"notes/feed.atom", LIST_NAME}
     assert not (folder / "notes/en").exists()
 
 
+def test_the_folders_of_other_topics_stay_until_their_own_export(tmp_path: Path) -> None:
+    both = {**FILES, "news/en/index.html": b"another list", "newsletter/feed.atom": b"a third"}
+    write_folder(tmp_path, ["notes", "news", "newsletter"], both)
+    assert write_folder(tmp_path, ["news"], {}) == Written(0, 0, 1, kept=("newsletter", "notes"))
+    assert not (tmp_path / "news").exists()
+    assert write_folder(tmp_path, TOPICS, FILES) == Written(0, 2, 0, kept=("newsletter",))
+    (tmp_path / "newsletter/feed.atom").unlink()  # by hand
+    assert write_folder(tmp_path, ["news"], {"news/en/index.html": b"another list"}).kept == ("notes",)
+    assert json.loads((tmp_path / LIST_NAME).read_text())["files"].keys() == both.keys() - {
+        "newsletter/feed.atom"
+    }
+
+
 def test_files_of_others_stay(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/style.css").write_text("theirs")
-    write_folder(tmp_path, FILES)
+    write_folder(tmp_path, TOPICS, FILES)
     (tmp_path / "notes/en/more.html").write_text("theirs")
     (tmp_path / "notes/feed.atom").write_text("changed by hand")
-    assert write_folder(tmp_path, {}) == Written(0, 0, 1)
+    assert write_folder(tmp_path, TOPICS, {}) == Written(0, 0, 1)
     for name in ("notes/style.css", "notes/en/more.html", "notes/feed.atom"):
         assert (tmp_path / name).exists()
 
@@ -130,7 +144,7 @@ def test_a_file_of_others_in_the_way_is_not_replaced(tmp_path: Path, make: Calla
     (tmp_path / "notes").mkdir()
     make(tmp_path / "notes/feed.atom")
     with pytest.raises(InvalidInput, match="no export has written"):
-        write_folder(tmp_path, FILES)
+        write_folder(tmp_path, TOPICS, FILES)
     assert not (tmp_path / "notes/en").exists()
 
 
@@ -140,7 +154,7 @@ def test_a_link_does_not_lead_the_export_elsewhere(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "notes").symlink_to(outside)
     with pytest.raises(InvalidInput, match="leads out"):
-        write_folder(folder, FILES)
+        write_folder(folder, TOPICS, FILES)
     assert list(outside.iterdir()) == []
 
 
@@ -150,14 +164,14 @@ def test_a_link_does_not_lead_the_export_elsewhere(tmp_path: Path) -> None:
 def test_a_list_that_is_not_ours_stops_the_export(tmp_path: Path, content: str) -> None:
     (tmp_path / LIST_NAME).write_text(content)
     with pytest.raises(InvalidInput, match="list of exported files"):
-        write_folder(tmp_path, FILES)
+        write_folder(tmp_path, TOPICS, FILES)
     assert not (tmp_path / "notes").exists()
 
 
 def test_an_interrupted_export_is_completed_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_folder(tmp_path, FILES)
+    write_folder(tmp_path, TOPICS, FILES)
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -166,8 +180,8 @@ def test_an_interrupted_export_is_completed_by_the_next(
     with monkeypatch.context() as patched:
         patched.setattr("campaigns.archive.folder._remove", stop)
         with pytest.raises(KeyboardInterrupt):
-            write_folder(tmp_path, {"notes/new.html": b"new"})
-    assert write_folder(tmp_path, changed).written == 2
+            write_folder(tmp_path, TOPICS, {"notes/new.html": b"new"})
+    assert write_folder(tmp_path, TOPICS, changed).written == 2
     for path, content in changed.items():
         assert (tmp_path / path).read_bytes() == content
 
@@ -193,6 +207,10 @@ def test_the_command_writes_and_updates_a_folder(site: Site, monkeypatch: pytest
     refused = str(keyboard("archive", "export", "out", "--topic", "mistyped", code=1).exception)
     assert refused.startswith("--topic: there is no topic 'mistyped'")
     assert (site.folder / f"out/{TOPIC}/en/2.3.0").exists()
+    monkeypatch.setenv("MAILER_TOPIC", "news")
+    another = keyboard.json("archive", "export", "out", "--topic", "news")
+    assert (another["removed"], another["kept"]) == (0, [TOPIC])
+    monkeypatch.delenv("MAILER_TOPIC")
     site.act("2.3.0", Act.CANCEL, START)
     assert run()["removed"] == 1
     assert not (site.folder / f"out/{TOPIC}/en/2.3.0").exists()
