@@ -142,12 +142,13 @@ def unknown_link_answer() -> ExpectedAnswer:
 
 
 def find_unattended(settings: Settings, database: Database) -> list[CheckResult]:
-    """What needs attention in the theme and the database, as findings of `mailer doctor`.
+    """What needs attention in the theme, the archive and the database, as findings of `mailer doctor`.
 
     Nothing of a database that can't be read.
     """
     from campaigns import reports  # noqa: PLC0415 - as above
     from campaigns.approvals import ApprovalRule  # noqa: PLC0415
+    from campaigns.archive.checks import archive_findings  # noqa: PLC0415
     from mailer.doctor import CheckLevel, CheckResult  # noqa: PLC0415
 
     theme = _theme_findings(settings)
@@ -160,6 +161,7 @@ def find_unattended(settings: Settings, database: Database) -> list[CheckResult]
         with database.read() as connection:
             found = reports.overview(connection, now, settings.tz, ApprovalRule.of(settings))
             failing = _webhook_findings(connection, settings)
+            archive = list(archive_findings(connection, settings))
     except MailerError:
         return theme  # the check of the database says why
     attention = [
@@ -167,7 +169,11 @@ def find_unattended(settings: Settings, database: Database) -> list[CheckResult]
         for one in found.problems
     ]
     waiting = [*attention, *failing]
-    return [*theme, *(waiting or [CheckResult("attention", CheckLevel.OK, "nothing waits for a person")])]
+    return [
+        *theme,
+        *archive,
+        *(waiting or [CheckResult("attention", CheckLevel.OK, "nothing waits for a person")]),
+    ]
 
 
 def _theme_findings(settings: Settings) -> list[CheckResult]:

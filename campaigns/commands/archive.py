@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import click
 from sqlalchemy import Connection
 
-from campaigns.archive import Archive, PublishedCampaigns, used_topics
+from campaigns.archive import Archive, PublishedCampaigns
+from campaigns.archive.checks import known_topics
 from campaigns.archive.export import archive_files
 from campaigns.archive.folder import write_folder
 from campaigns.commands.completion import complete_topic
@@ -94,7 +95,7 @@ def export(
 
 def _refuse_unknown(connection: Connection, settings: Settings, wanted: Sequence[str], where: str) -> None:
     """Raise InvalidInput for a topic that nothing else names: it is mistyped."""
-    known = {settings.topic, *settings.topics, *used_topics(connection)}
+    known = known_topics(connection, settings)
     if unknown := [one for one in wanted if one not in known]:
         raise InvalidInput(
             f"there is no topic {unknown[0]!r}",
