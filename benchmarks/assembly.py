@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from benchmarks import peers
+from benchmarks.peers import usual_way
 from benchmarks.programs import find, run
 from mailer.message import Mailbox, MailTemplate, RecipientValues, compile_skeleton, dkim
 from mailer.message.dkim import Algorithm, Signer
@@ -19,7 +19,7 @@ from mailer.message.dkim import Algorithm, Signer
 MAIL = MailTemplate(
     sender=Mailbox("Acme", "news@example.com"),
     subject="Version 2.4.0",
-    html=f'<p>__slot_greeting__,</p>\n{peers.PARAGRAPH * 92}<a href="__slot_unsubscribe_url__">Unsubscribe</a>\n',
+    html=f'<p>__slot_greeting__,</p>\n{usual_way.PARAGRAPH * 92}<a href="__slot_unsubscribe_url__">Unsubscribe</a>\n',
     text="__slot_greeting__,\n\n"
     + "Exports are faster.\n" * 100
     + "\nUnsubscribe: __slot_unsubscribe_url__\n",
@@ -33,7 +33,7 @@ PERSON = RecipientValues(
     message_id="<0123456789abcdef0123456789abcdef01234567@example.com>",
     date=datetime(2025, 12, 1, 8, tzinfo=UTC),
     unsubscribe_url="https://mail.example.com/u/" + "k3Jx_9-" * 12,
-    greeting=peers.GREETING,
+    greeting=usual_way.GREETING,
 )
 UNSIGNED, OURS = "filled, unsigned", "filled, RSA-2048"
 BARE, OPENSSL = "bare RSA-2048 signature", "openssl speed rsa2048"
@@ -51,8 +51,8 @@ def rates() -> dict[str, float]:
         UNSIGNED: lambda: bytes(unsigned.fill(PERSON)),
         OURS: lambda: bytes(signed.fill(PERSON)),
         "filled, Ed25519": lambda: bytes(signed_ed25519.fill(PERSON)),
-        "EmailMessage": lambda: peers.message(1),
-        "EmailMessage + dkimpy": lambda: peers.signed(peers.message(1), pem),
+        "EmailMessage": lambda: usual_way.message(1),
+        "EmailMessage + dkimpy": lambda: usual_way.signed(usual_way.message(1), pem),
         BARE: lambda: Signer(rsa).sign(digest),
     }
     return {name: _rate(work) for name, work in works.items()} | {OPENSSL: openssl_rate()}

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, make_url, text
 
-from benchmarks.programs import Finished, find, profiled, run
+from benchmarks.programs import Finished, mailer, profiled, run
 
 SLUG = "notes"
 CONFIG = """
 sender = "Acme <notes@example.com>"
 public_url = "https://mail.example.com"
+theme = "letter"
 secret_keys = ["a-key-for-as-long-as-this-benchmark-runs"]
 
 [smtp]
@@ -30,14 +31,12 @@ security = "none"
 connections = 20
 messages_per_connection = 1000000
 """
-# A short text: with the template's HTML it makes a mail of 13 KB.
+# With the theme "letter" it makes a mail of 14 KB. "product", the default, would make 19 KB.
 NOTES = """---
 title: Version 2.4.0
 ---
 
-## Changed
-
-- Exports are **faster** and keep their columns, see [the guide](https://example.com/guide).
+Exports are **faster** and keep their columns, see [the guide](https://example.com/guide).
 """
 
 _numbers = count(1)
@@ -55,6 +54,11 @@ class Audience:
     settings: dict[str, str] = field(default_factory=dict)
 
     @property
+    def engine(self) -> str:
+        """The database engine."""
+        return "postgresql" if self.database_url else "sqlite"
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment variables for the command and the sender."""
         return self.settings | ({"MAILER_DATABASE_URL": self.database_url} if self.database_url else {})
@@ -70,17 +74,19 @@ def make(
     (folder / "wording.txt").write_text("Yes, mail me the release notes.\n", encoding="utf-8")
     _write_people(folder / "people.csv", people)
     extra = {"MAILER_DATABASE_URL": database_url} if database_url else {}
-    mailer = find("mailer", "none: it is this project's own")
-    run([mailer, "init"], cwd=folder, extra=extra)
+    program = mailer()
+    run([program, "init"], cwd=folder, extra=extra)
     consent = ["--source", "benchmark", "--wording", "wording.txt", "--json"]
     imported = run(
-        [*profiled(profile), mailer, "subscribers", "import", "people.csv", *consent], cwd=folder, extra=extra
+        [*profiled(profile), program, "subscribers", "import", "people.csv", *consent],
+        cwd=folder,
+        extra=extra,
     )
     (folder / "people.csv").unlink()
     report = json.loads(imported.output)
     assert report["granted"] == people, report
-    run([mailer, "campaigns", "create", "notes.md", "--slug", SLUG], cwd=folder, extra=extra)
-    run([mailer, "campaigns", "approve", SLUG], cwd=folder, extra=extra)
+    run([program, "campaigns", "create", "notes.md", "--slug", SLUG], cwd=folder, extra=extra)
+    run([program, "campaigns", "approve", SLUG], cwd=folder, extra=extra)
     return Audience(folder, people, imported, report["seconds"], database_url)
 
 

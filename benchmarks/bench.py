@@ -1,9 +1,11 @@
-"""What the parts of the suite share: sizes, a folder on a real disk, audiences, a PostgreSQL server."""
+"""What the parts of the suite share: sizes, a folder on a real disk, audiences, mails' length, a PostgreSQL server."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,8 +15,10 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from benchmarks import audience, postgresql
+from benchmarks import audience, campaign, mail_size, postgresql, relays
 from benchmarks.audience import Audience
+from benchmarks.processes import tree_cpu_seconds
+from benchmarks.scaling import Costs
 from mailer.message import dkim
 
 CONNECTIONS = 20
@@ -22,15 +26,18 @@ CONNECTIONS = 20
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The sizes of a run: full, or quick."""
+    """The sizes of a run: full, or quick. `rounds` is how often each comparison is made."""
 
     rounds: int
-    recipients: int
-    signed: int
-    peers: int
-    far_away: int
-    small: int
+    recipients: tuple[int, ...]
     large: int
+    small: int
+    signed: int
+    usual_way: int
+    nodemailer: int
+    far_away: int
+    real_relay: int
+    slow_disk: int
     posts: int
     withdrawals: int
     profiled: int
@@ -38,26 +45,32 @@ class Sizes:
 
 FULL = Sizes(
     rounds=3,
-    recipients=100_000,
-    signed=30_000,
-    peers=600,
-    far_away=400,
-    small=10_000,
+    recipients=(27_000, 100_000),
     large=1_000_000,
+    small=10_000,
+    signed=15_000,
+    usual_way=600,
+    nodemailer=4_000,
+    far_away=2_000,
+    real_relay=9_000,
+    slow_disk=12_000,
     posts=20_000,
     withdrawals=120,
     profiled=20_000,
 )
 QUICK = Sizes(
     rounds=1,
-    recipients=10_000,
-    signed=3_000,
-    peers=200,
-    far_away=100,
-    small=1_000,
+    recipients=(2_700, 10_000),
     large=20_000,
+    small=1_000,
+    signed=3_000,
+    usual_way=100,
+    nodemailer=500,
+    far_away=200,
+    real_relay=900,
+    slow_disk=1_200,
     posts=4_000,
-    withdrawals=20,
+    withdrawals=10,
     profiled=3_000,
 )
 
@@ -66,24 +79,55 @@ QUICK = Sizes(
 class Bench:
     """One run of the suite.
 
-    `points` are for the chart: rates by engine, at each size of the audience. `measured` are for the model:
-    costs and rates.
+    `points` are for the chart: rates by engine, at each size of the audience. `measured` are for the model: costs in µs
+    and rates. `costs` are what the model has found.
     """
 
     folder: Path
     sizes: Sizes
     points: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
     measured: dict[str, float] = field(default_factory=dict)
+    costs: Costs | None = None
+    _began: float = field(default_factory=time.monotonic)
     _stack: ExitStack = field(default_factory=ExitStack)
     _audiences: dict[tuple[int, str], Audience] = field(default_factory=dict)
+
+    def say(self, progress: str) -> None:
+        """Print progress, with the minutes and seconds since the beginning."""
+        minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
+        print(f"{minutes:3}:{seconds:02}  {progress}", file=sys.stderr, flush=True)
 
     def audience(self, people: int, engine: str = "sqlite") -> Audience:
         """An audience of that size; created at first use."""
         if (people, engine) not in self._audiences:
+            self.say(f"importing {people:,} people, {engine}")
             name = f"{engine}-{people}"
             url = self._new_database(f"people_{people}") if engine == "postgresql" else None
             self._audiences[people, engine] = audience.make(self.folder / name, people, url)
         return self._audiences[people, engine]
+
+    @cached_property
+    def length(self) -> float:
+        """The mean length of a campaign's mails, unsigned, in bytes."""
+        return self._length_of_mails({})
+
+    @cached_property
+    def signed_length(self) -> float:
+        """The mean length of a campaign's mails with their signatures, in bytes."""
+        return self._length_of_mails(self.signing)
+
+    @cached_property
+    def payload(self) -> int:
+        """The `-l` with which smtp-source's mails are as long as ours."""
+        return mail_size.fitting(
+            lambda port, payload: relays.smtp_source(port, mail_size.SAMPLE, 1, payload=payload),
+            self.length,
+            5_000,
+        )
+
+    def _length_of_mails(self, extra: dict[str, str]) -> float:
+        with audience.copied(self.audience(mail_size.SAMPLE)) as copy:
+            return mail_size.mean_length(lambda port: campaign.send(copy, port, extra=extra))
 
     @cached_property
     def key_file(self) -> Path:
@@ -91,6 +135,7 @@ class Bench:
         path = self.folder / "dkim.pem"
         key = dkim.generate(dkim.Algorithm.RSA_SHA256, domain="example.com", selector="r")
         path.write_bytes(key.pem())
+        path.chmod(0o600)
         return path
 
     @property
@@ -102,13 +147,17 @@ class Bench:
             "MAILER_DKIM__KEY_FILE": str(self.key_file),
         }
 
+    def server_cpu_seconds(self, engine: str) -> float:
+        """The CPU time of the PostgreSQL server so far; 0 on SQLite, which has none."""
+        return tree_cpu_seconds(self._server.pid) if engine == "postgresql" else 0.0
+
     @cached_property
-    def _server(self) -> str:
+    def _server(self) -> postgresql.Server:
         return self._stack.enter_context(postgresql.server(self.folder / "postgresql"))
 
     def _new_database(self, name: str) -> str:
-        audience.maintain(self._server, f"CREATE DATABASE {name}")
-        return make_url(self._server).set(database=name).render_as_string(hide_password=False)
+        audience.maintain(self._server.url, f"CREATE DATABASE {name}")
+        return make_url(self._server.url).set(database=name).render_as_string(hide_password=False)
 
     def close(self) -> None:
         """Stop all servers."""
@@ -119,10 +168,15 @@ class Bench:
 def bench(sizes: Sizes, folder: Path) -> Iterator[Bench]:
     """A run with its own folder below `folder`, which is deleted afterwards."""
     own = Path(tempfile.mkdtemp(prefix="mailer-bench-", dir=folder))
-    own.chmod(0o755)  # PostgreSQL does not run as root, and its own user must read it
+    own.chmod(0o755)  # servers that do not run as root must read it
+    before, tempfile.tempdir = (
+        tempfile.tempdir,
+        str(own),
+    )  # so all files, also a relay's, are on the same disk
     running = Bench(own, sizes)
     try:
         yield running
     finally:
         running.close()
+        tempfile.tempdir = before
         shutil.rmtree(own, ignore_errors=True)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import uvloop
 
+from benchmarks.processes import cpu_seconds
 from benchmarks.programs import HOST
 
 
@@ -39,12 +38,6 @@ def post(port: int, pid: int, requests: Sequence[bytes], at_once: int) -> Load:
     percentiles = statistics.quantiles(latencies, n=100)
     rate, cpu_us = len(requests) / seconds, cpu / len(requests) * 1e6
     return Load(rate, percentiles[49] * 1000, percentiles[98] * 1000, cpu_us)
-
-
-def cpu_seconds(pid: int) -> float:
-    """The CPU time of a process so far, on Linux; its ticks are a hundredth of a second."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _post_all(port: int, requests: Sequence[bytes], at_once: int) -> tuple[float, list[float]]:

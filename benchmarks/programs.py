@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.processes import Watch
+
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 PYTHON = sys.executable
@@ -32,7 +34,10 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A finished program: its output, its duration and CPU time in seconds, its peak memory in bytes."""
+    """A finished program: its output, its duration and CPU time in seconds, its peak memory in bytes.
+
+    The CPU time includes that of the children that it has waited for.
+    """
 
     output: str
     seconds: float
@@ -58,10 +63,19 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT)} | dict(extra or {})
 
 
+def mailer() -> str:
+    """The path of the installed command that is measured."""
+    return find("mailer", "none: it is this project's own")
+
+
 def run(
-    command: Sequence[str | Path], *, cwd: Path = ROOT, extra: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    *,
+    cwd: Path = ROOT,
+    extra: Mapping[str, str] | None = None,
+    watch: Watch | None = None,
 ) -> Finished:
-    """Run a program to its end. Raises Failed with the end of its error output."""
+    """Run a program to its end; `watch` takes samples of it. Raises Failed with the end of its error output."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as complaint:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -73,21 +87,24 @@ def run(
             stderr=complaint,
         )
         try:
+            if watch is not None:
+                watch.until_end(process.pid)
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
             process.kill()
             process.wait()
             raise
-        seconds = time.perf_counter() - began
+        seconds, cpu = time.perf_counter() - began, usage.ru_utime + usage.ru_stime
+        if watch is not None:
+            watch.note(time.time(), cpu)
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         complaint.seek(0)
         if process.returncode:
             said = complaint.read()[-500:].decode(errors="replace").strip()
             raise Failed(f"{Path(command[0]).name} ended with {process.returncode}: {said}")
-        return Finished(
-            output.read().decode(), seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
-        )
+        peak = (watch is not None and watch.peak_bytes) or usage.ru_maxrss * 1024
+        return Finished(output.read().decode(), seconds, cpu, peak)
 
 
 @contextmanager

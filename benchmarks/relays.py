@@ -1,4 +1,4 @@
-"""Relays: Postfix's smtp-sink, a sink with CHUNKING, and a proxy that delays either of them."""
+"""Relays: Postfix's smtp-sink, a sink with CHUNKING, and a proxy that delays either of them; and smtp-source."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from benchmarks.programs import HOST, PYTHON, Finished, find, free_port, run, serving
 
-LENGTH = 12_000
-
 
 @contextmanager
 def smtp_sink() -> Iterator[int]:
@@ -26,27 +24,33 @@ def smtp_sink() -> Iterator[int]:
 
 @contextmanager
 def chunking_sink() -> Iterator[int]:
-    """The sink with CHUNKING: one round trip per message."""
+    """The sink with CHUNKING: a whole mail at once."""
     port = free_port()
     with serving([PYTHON, "-m", "benchmarks.chunking_sink", str(port)], port):
         yield port
 
 
-def sink_cost(messages: int = 10_000) -> float:
+def sink_cost(payload: int, messages: int = 10_000) -> float:
     """The cost of smtp-sink itself, in µs of CPU per message."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with smtp_sink() as port:
-        source = smtp_source(port, messages, 20)
+        source = smtp_source(port, messages, 20, payload=payload)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return (spent - source.cpu_seconds) / messages * 1e6
 
 
-def smtp_source(port: int, messages: int, connections: int) -> Finished:
-    """Postfix's load generator, which sends the same bytes repeatedly."""
-    command = [find("smtp-source", "postfix"), "-d", "-s", str(connections), "-l", str(LENGTH)]
-    command += ["-m", str(messages), "-f", "news@example.com", "-t", "person@example.org", f"{HOST}:{port}"]
-    return run(command)
+def smtp_source(
+    port: int, messages: int, connections: int, *, payload: int, distinct: bool = False
+) -> Finished:
+    """Postfix's load generator, which sends the same bytes again and again, and records nothing.
+
+    `payload` is the length of its mails without headers, as `mail_size.payload_for` finds it. `distinct`: each mail
+    has a recipient of its own.
+    """
+    command = [find("smtp-source", "postfix"), "-d", *(["-N"] if distinct else [])]
+    command += ["-s", str(connections), "-m", str(messages), "-l", str(payload)]
+    return run([*command, "-f", "news@example.com", "-t", "person@example.org", f"{HOST}:{port}"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,9 +60,7 @@ class Section:
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Add a table of figures; all columns but the first are numbers."""
-        self.lines += ["", f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
-        self.lines += [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows]
-        self.lines.append("")
+        self.lines += ["", table(heads, rows), ""]
 
     def profile(self, title: str, paths: Sequence[Path], most: int = 12) -> None:
         """Add a profile of the time spent; the first path is the main thread's."""
@@ -77,6 +75,12 @@ class Section:
                 continue
             heads = (f"{name}: function", "calls", "own ms", "with all it calls, ms")
             self.table(heads, _top(found, most))
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: bool = True) -> str:
+    """A table in Markdown; columns of `numbers`, all but the first, are aligned to the right."""
+    lines = [f"| {' | '.join(heads)} |", "|---|" + ("---:|" if numbers else "---|") * (len(heads) - 1)]
+    return "\n".join([*lines, *(f"| {' | '.join(str(cell) for cell in row)} |" for row in rows)])
 
 
 def amount(value: float, unit: str = "") -> str:

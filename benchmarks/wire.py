@@ -1,4 +1,4 @@
-"""Ready messages over warm connections: `python -m benchmarks.wire PORT MESSAGES CONNECTIONS`.
+"""Ready messages over warm connections: `python -m benchmarks.wire PORT MESSAGES CONNECTIONS LENGTH`.
 
 Opens the connections, takes the time from there, and prints one JSON object.
 """
@@ -13,22 +13,21 @@ import time
 import uvloop
 
 from benchmarks.programs import HOST
-from benchmarks.relays import LENGTH
 from mailer.config import RelaySettings
 from mailer.message import Content
 from mailer.smtp import Accepted, Envelope, Outcome
 from mailer.smtp.connection import Connection
 
-MESSAGE = b"Subject: Release\r\n\r\n" + (b"x" * 70 + b"\r\n") * (LENGTH // 72)
+HEAD, LINE = b"Subject: Release\r\n\r\n", b"x" * 70 + b"\r\n"
 
 
-async def main(port: int, messages: int, connections: int) -> dict[str, float]:
+async def main(port: int, messages: int, connections: int, length: int) -> dict[str, float]:
     settings = RelaySettings(host=HOST, port=port, security="none", messages_per_connection=messages + 1)
     warm = await asyncio.gather(*(Connection.open(settings) for _ in range(connections)))
     envelopes = iter(
         [Envelope("news@example.com", f"person{number}@example.org") for number in range(messages)]
     )
-    content = Content.of(MESSAGE)
+    content = Content.of(HEAD + LINE * round((length - len(HEAD)) / len(LINE)))
 
     async def work(connection: Connection) -> None:
         envelope = next(envelopes, None)
@@ -48,4 +47,4 @@ async def main(port: int, messages: int, connections: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(main(*map(int, sys.argv[1:4])))))
+    print(json.dumps(uvloop.run(main(*map(int, sys.argv[1:5])))))

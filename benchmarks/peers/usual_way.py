@@ -1,7 +1,7 @@
-"""The usual way: EmailMessage, dkimpy and aiosmtplib, each used as its documentation shows.
+"""The usual way in Python: EmailMessage, dkimpy and aiosmtplib, each used as its documentation shows.
 
-`python -m benchmarks.peers PORT MESSAGES CONNECTIONS [KEY_FILE]` sends that many mails, signed where there is a
-key, and prints one JSON object. No ledger, no consent, no retry: only what the libraries do themselves.
+`python -m benchmarks.peers.usual_way PORT MESSAGES CONNECTIONS PARAGRAPHS [KEY_FILE]` sends that many mails, signed where
+there is a key, and prints one JSON object. No ledger, no consent, no retry: only what the libraries do themselves.
 """
 
 from __future__ import annotations
@@ -21,14 +21,22 @@ import aiosmtplib
 import dkim
 import uvloop
 
-from benchmarks.programs import HOST
+from benchmarks.peers.timed import Timed
+from benchmarks.programs import HOST, PYTHON, run
 
 PARAGRAPH = '<p style="margin:0;color:#1a1a1a">Exports are faster, and keep their columns. See §4.</p>\n'
 GREETING = "Dear Ms de Vries"
 
 
-def message(number: int) -> bytes:
-    """A mail of about 12 KB, like a campaign's."""
+def send(port: int, messages: int, connections: int, *, paragraphs: int, key: Path | None = None) -> Timed:
+    """Send mails with that many paragraphs, in a process of its own."""
+    numbers = map(str, (port, messages, connections, paragraphs))
+    command = [PYTHON, "-m", "benchmarks.peers.usual_way", *numbers, *([str(key)] if key else [])]
+    return Timed.of(run(command), messages)
+
+
+def message(number: int, paragraphs: int = 92) -> bytes:
+    """A mail like a campaign's; with 92 paragraphs it has about 12 KB."""
     url = f"https://mail.example.com/u/{number:080}"
     mail = EmailMessage(policy=policy.SMTP)
     mail["Date"] = datetime.now(UTC)
@@ -44,7 +52,7 @@ def message(number: int) -> bytes:
     mail["Feedback-ID"] = "2.4.0:release-notes:release-notes:acme"
     mail.set_content(f"{GREETING},\n\n" + "Exports are faster.\n" * 100 + f"\nUnsubscribe: {url}\n")
     mail.add_alternative(
-        f'<p>{GREETING},</p>\n{PARAGRAPH * 92}<a href="{url}">Unsubscribe</a>\n', subtype="html"
+        f'<p>{GREETING},</p>\n{PARAGRAPH * paragraphs}<a href="{url}">Unsubscribe</a>\n', subtype="html"
     )
     return mail.as_bytes()
 
@@ -55,13 +63,15 @@ def signed(mail: bytes, key: bytes) -> bytes:
     return signature + mail
 
 
-async def main(port: int, messages: int, connections: int, key: bytes | None) -> dict[str, float]:
+async def main(
+    port: int, messages: int, connections: int, paragraphs: int, key: bytes | None
+) -> dict[str, float]:
     numbers = iter(range(messages))
 
     async def work() -> None:
         async with aiosmtplib.SMTP(hostname=HOST, port=port, use_tls=False, start_tls=False) as client:
             for number in numbers:
-                mail = message(number)
+                mail = message(number, paragraphs)
                 to_send = signed(mail, key) if key else mail
                 await client.sendmail("news@example.com", f"person{number}@example.com", to_send)
 
@@ -71,6 +81,6 @@ async def main(port: int, messages: int, connections: int, key: bytes | None) ->
 
 
 if __name__ == "__main__":
-    pem = Path(sys.argv[4]).read_bytes() if len(sys.argv) > 4 else None
-    port, messages, connections = map(int, sys.argv[1:4])
-    print(json.dumps(uvloop.run(main(port, messages, connections, pem))))
+    pem = Path(sys.argv[5]).read_bytes() if len(sys.argv) > 5 else None
+    port, messages, connections, paragraphs = map(int, sys.argv[1:5])
+    print(json.dumps(uvloop.run(main(port, messages, connections, paragraphs, pem))))

@@ -19,10 +19,10 @@ from statistics import mean, median, quantiles
 
 import httpx
 
-from benchmarks.account_api import BATCH, WORDING, grant
 from benchmarks.bench import Bench
-from benchmarks.http_load import cpu_seconds
-from benchmarks.programs import HOST, PYTHON, ROOT, find, free_port, run, serving
+from benchmarks.parts.account_api import BATCH, WORDING, grant
+from benchmarks.processes import cpu_seconds
+from benchmarks.programs import HOST, PYTHON, ROOT, free_port, mailer, run, serving
 from benchmarks.report import Goal, Row, Section
 from benchmarks.unsubscribe import FORM, TOPIC
 from mailer.config import Settings, key_source, load_settings
@@ -162,10 +162,10 @@ def _servers(folder: Path) -> Iterator[Servers]:
     url = f"http://{HOST}:{mailer_port}"
     (folder / "mailer.toml").write_text(CONFIG.format(url=url), encoding="utf-8")
     (folder / "wording.txt").write_text(WORDING, encoding="utf-8")
-    mailer = find("mailer", "none: it is this project's own")
+    program = mailer()
 
     def command(*arguments: str) -> str:
-        return run([mailer, *arguments], cwd=folder).output
+        return run([program, *arguments], cwd=folder).output
 
     command("init")
     command("consent", "wording", "add", "wording.txt", "--language", "en", "--topic", TOPIC)
@@ -183,7 +183,7 @@ def _servers(folder: Path) -> Iterator[Servers]:
     settings = load_settings(folder / "mailer.toml")
     database = Database(settings.database_url.get_secret_value(), folder)
     with (
-        serving([mailer, "serve", "--port", str(mailer_port)], mailer_port, cwd=folder) as serve,
+        serving([program, "serve", "--port", str(mailer_port)], mailer_port, cwd=folder) as serve,
         serving([*example, "--port", str(account_port), "--log-level", "warning"], account_port, cwd=folder,
                 extra=account) as portal,
         httpx.Client(base_url=url, timeout=GIVE_UP_SECONDS) as to_mailer,

@@ -8,7 +8,7 @@ from statistics import median
 
 from benchmarks import audience
 from benchmarks.bench import Bench
-from benchmarks.programs import Finished, find, run
+from benchmarks.programs import Finished, mailer, run
 from benchmarks.relays import smtp_sink
 from benchmarks.report import Goal, Row, Section
 
@@ -63,7 +63,7 @@ def release(bench: Bench) -> Section:
 
 def _announce(folder: Path, slug: str, extra: dict[str, str]) -> list[Finished]:
     """The cost of each command. Raises Failed where one fails."""
-    mailer = find("mailer", "none: it is this project's own")
+    program = mailer()
     lint, create, approve, send = _NAMES
     commands = (
         [lint, "event.json"],
@@ -71,6 +71,6 @@ def _announce(folder: Path, slug: str, extra: dict[str, str]) -> list[Finished]:
         [approve, slug],
         [send, slug, "--yes", "--json"],
     )
-    finished = [run([mailer, "campaigns", *command], cwd=folder, extra=extra) for command in commands]
+    finished = [run([program, "campaigns", *command], cwd=folder, extra=extra) for command in commands]
     assert json.loads(finished[-1].output)["accepted"] == 1
     return finished

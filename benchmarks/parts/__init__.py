@@ -1,0 +1,61 @@
+"""The parts of the suite. Each measures one subject, beside its peers in turns, and reports the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.bench import Bench
+from benchmarks.parts.account_api import consents
+from benchmarks.parts.account_box import box
+from benchmarks.parts.breach import breach
+from benchmarks.parts.engines import postgresql, sqlite
+from benchmarks.parts.large import large
+from benchmarks.parts.model import model
+from benchmarks.parts.preview import preview
+from benchmarks.parts.real_relays import other_relays, postfix
+from benchmarks.parts.release import release
+from benchmarks.parts.round_trips import round_trips
+from benchmarks.parts.signing import signed
+from benchmarks.parts.slow_disk import slow_disk
+from benchmarks.parts.small import small
+from benchmarks.parts.start_up import start_up
+from benchmarks.parts.unsubscribing import unsubscribing
+from benchmarks.report import Section
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part. `name` is what --only takes; `seconds` and `quick_seconds` are about how long it takes on two cores."""
+
+    name: str
+    measure: Callable[[Bench], Section]
+    seconds: int
+    quick_seconds: int
+
+
+# What docs/scaling.md and the goals of sending need; `breach` uses the large audience before `large` mails it.
+SENDING = (
+    Part("start-up", start_up, 25, 15),
+    Part("sqlite", sqlite, 140, 15),
+    Part("postgresql", postgresql, 240, 20),
+    Part("signed", signed, 110, 25),
+    Part("round-trips", round_trips, 75, 30),
+    Part("postfix", postfix, 90, 10),
+    Part("slow-disk", slow_disk, 50, 10),
+)
+OTHERS = (
+    Part("breach", breach, 90, 10),
+    Part("unsubscribe", unsubscribing, 60, 10),
+    Part("api", consents, 40, 10),
+    Part("account-box", box, 150, 30),
+    Part("preview", preview, 20, 10),
+    Part("release", release, 25, 15),
+    Part("other-relays", other_relays, 60, 10),
+)
+AT_THE_END = (
+    Part("large", large, 330, 20),
+    Part("small", small, 15, 10),
+    Part("model", model, 30, 20),
+)
+PARTS = (*SENDING, *OTHERS, *AT_THE_END)

@@ -1,0 +1,54 @@
+"""A disk whose fsync is slow: a library that is loaded before all others into one program, compiled at run time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.programs import PYTHON, Failed, find, run
+
+SOURCE = Path(__file__).with_name("slow_fsync.c")
+_TRY = "import os, sys\nfile = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY)\nfor _ in range(3): os.fsync(file); os.fdatasync(file)"
+
+
+@dataclass(frozen=True, slots=True)
+class SlowDisk:
+    """The compiled library. The programs that it is loaded into count their calls in one file."""
+
+    library: Path
+    milliseconds: float
+    counter: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes the disk slow for one program and its children."""
+        return {
+            "LD_PRELOAD": str(self.library),
+            "SLOW_FSYNC_MICROSECONDS": str(round(self.milliseconds * 1000)),
+            "SLOW_FSYNC_COUNTER": str(self.counter),
+        }
+
+    def calls(self) -> int:
+        """How many calls were delayed since the last time."""
+        count = int.from_bytes(self.counter.read_bytes()[:8], "little")
+        self.counter.write_bytes(bytes(8))
+        return count
+
+    def check(self) -> float:
+        """The milliseconds that a call of fsync or fdatasync takes. Raises Failed where calls are not counted or delayed."""
+        self.calls()
+        began = time.perf_counter()
+        run([PYTHON, "-S", "-c", _TRY, self.library.with_name("tried")], extra=self.environment)
+        milliseconds, calls = (time.perf_counter() - began) * 1000, self.calls()
+        if calls != 6 or milliseconds < 6 * self.milliseconds:
+            raise Failed(f"The disk is not slow: of 6 calls {calls} were delayed, in {milliseconds:.0f} ms.")
+        return milliseconds / calls
+
+
+def slow_disk(folder: Path, milliseconds: float) -> SlowDisk:
+    """Compile the library into `folder`. Raises Missing where there is no C compiler."""
+    library, counter = folder / "slow_fsync.so", folder / "slow_fsync.count"
+    run([find("cc", "gcc"), "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", library, SOURCE, "-ldl"])
+    counter.write_bytes(bytes(8))
+    return SlowDisk(library, milliseconds, counter)
