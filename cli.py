@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mailer.config import Settings
     from mailer.database import Database
     from mailer.doctor import CheckResult, ExpectedAnswer
-    from subscribers.rights.holders import PersonalDataHolder
+    from subscribers.personal_data import PersonalDataHolder
 
 # Name -> (module and attribute of the command, first line of its help), in the order in which a newcomer needs them.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -194,7 +194,7 @@ def keep_outside_files(settings: Settings, database: Database) -> Callable[[], N
     personal data; returns what finishes the files.
     """
     from subscribers.ledger import OutsideFiles  # noqa: PLC0415 - as above
-    from subscribers.rights.holders import PersonalDataHolders  # noqa: PLC0415
+    from subscribers.personal_data import PersonalDataHolders  # noqa: PLC0415
 
     database.attach(PersonalDataHolders(_holders))
     return OutsideFiles(database, settings).close

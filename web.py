@@ -23,15 +23,15 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from campaigns.notes import brand_of
 from campaigns.personal_data import holders
+from campaigns.rendering import brand_of
 from campaigns.web import FIGURES, Monitoring
 from mailer.config import Settings, key_source, load_settings
 from mailer.database import Clock, Database, GroupCommit
 from mailer.observability import Metric, Metrics
 from mailer.webhooks import Reach
 from subscribers.ledger import OutsideFiles
-from subscribers.rights import PersonalDataHolders
+from subscribers.personal_data import PersonalDataHolders
 from subscribers.self_service import View, unsubscribe
 from subscribers.service_mails import delivery as service_mails
 from subscribers.web import (

@@ -16,9 +16,9 @@ from campaigns.notes import (
     passed_over,
     read_images,
     read_text,
-    render_notes,
     unheard,
 )
+from campaigns.rendering import render_notes
 from campaigns.sending.preparation import refuse_unsendable
 from campaigns.source import settings_repository
 from mailer.config import Settings

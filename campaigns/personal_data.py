@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from campaigns.deliveries import DeliveryHolder
 from subscribers.account import StoredAnswers
-from subscribers.rights import PersonalDataHolder
+from subscribers.personal_data import PersonalDataHolder
 
 
 def holders() -> Sequence[PersonalDataHolder]:
-    """All of them. What `subscribers.rights` reads and erases itself is in `OWN_TABLES` there."""
+    """All of them. What `subscribers.rights` reads and erases itself is in `OWN_TABLES`, in `subscribers.personal_data`."""
     return DeliveryHolder(), StoredAnswers()

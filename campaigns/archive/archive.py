@@ -14,7 +14,7 @@ from campaigns import catalogue
 from campaigns.archive.addresses import ATOM, JSON, Addresses
 from campaigns.archive.feeds import Document, Entry, Feed
 from campaigns.archive.published import Headline, Neighbours, Published, PublishedCampaigns, notes_of
-from campaigns.notes import DEFAULT_THEME
+from campaigns.rendering import DEFAULT_THEME
 from mailer.config import Settings
 from mailer.errors import MailerError
 from mailer.message import InlineImage

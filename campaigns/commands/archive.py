@@ -16,7 +16,7 @@ from campaigns.archive.checks import known_topics
 from campaigns.archive.export import archive_files
 from campaigns.archive.folder import write_folder
 from campaigns.commands.completion import complete_topic
-from campaigns.notes import brand_of
+from campaigns.rendering import brand_of
 from mailer.commands import CommandContext, json_option
 from mailer.config import Settings
 from mailer.database import installation_id

@@ -25,7 +25,8 @@ from campaigns.commands.options import (
     yes_option,
 )
 from campaigns.lifecycle import Act
-from campaigns.notes import STDIN, render_notes
+from campaigns.notes import STDIN
+from campaigns.rendering import render_notes
 from campaigns.source import NotesSource, files_of_other_languages, name_without_locale, read_as_changelog
 from mailer.commands import CommandContext, json_option
 from templates.lint import lint as lint_mail

@@ -234,7 +234,7 @@ def _service_mail_parts(context: CommandContext) -> tuple[Database, Settings, Ca
     settings = context.settings
 
     def brand() -> Brand:
-        from campaigns.notes import brand_of  # noqa: PLC0415 - slow to import, and mostly no mail waits
+        from campaigns.rendering import brand_of  # noqa: PLC0415 - slow to import, and mostly no mail waits
 
         return brand_of(settings)
 

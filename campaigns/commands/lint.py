@@ -11,7 +11,7 @@ import click
 
 from campaigns.commands.notes_options import NotesOptions, is_file, notes_options, open_source
 from campaigns.commands.options import complete_slug_or_file, dispatch_of, run
-from campaigns.notes import render_notes
+from campaigns.rendering import render_notes
 from campaigns.sending import sample_of
 from campaigns.source import NotesSource
 from campaigns.spam_check import check_spam

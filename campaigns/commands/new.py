@@ -14,7 +14,8 @@ from campaigns.commands.notes_file import TO_WRITE, parse_new_file, write_notes
 from campaigns.commands.notes_options import LocaleChoice, NotesOptions, open_source
 from campaigns.commands.questions import Questions
 from campaigns.commands.review import preview
-from campaigns.notes import Changelog, check_line, cloned_from, read_source_text, render_notes
+from campaigns.notes import Changelog, check_line, cloned_from, read_source_text
+from campaigns.rendering import render_notes
 from campaigns.source import NotesSource, read_as_changelog
 from campaigns.unannounced import last_announced, offer
 from mailer.commands import CommandContext, json_option

@@ -1,63 +1,38 @@
-"""A progress bar for a run: number, rate and remaining time."""
+"""What a run tells people while it sends: a progress bar on a terminal, and that the database is away."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 
 from campaigns.commands.stop_signals import StopSignals
 from campaigns.sending import Sender
+from mailer.commands import CommandContext
 from mailer.errors import MailerError
 
 REFRESH = 0.2  # seconds
 
 
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
-
-
 @asynccontextmanager
 async def progress(
-    sender: Sender, console: Console, label: str, total: int, stop: StopSignals, drain_seconds: float
+    sender: Sender, context: CommandContext, label: str, total: int, stop: StopSignals
 ) -> AsyncIterator[None]:
     """Show how many of `total` mails `sender` has sent; without a terminal nothing is drawn.
 
-    The first signal ends the run after the mails in flight; those that are not finished after `drain_seconds`
-    are given up. The second ends the process at once. Both are safe: mails that were in flight are then
-    uncertain.
+    The first signal ends the run after the mails in flight; those that are not finished after the settings'
+    `drain_seconds` are given up. The second ends the process at once. Both are safe: mails that were in flight are
+    then uncertain.
     """
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
-    with bar, _stopped_by(stop, sender, console, drain_seconds):
-        task = bar.add_task(label, total=total)
-        followers = [
-            asyncio.create_task(_follow(sender, bar, task)),
-            asyncio.create_task(_warn(sender, console)),
-        ]
+    with ExitStack() as stack:
+        stack.enter_context(_stopped_by(stop, sender, context))
+        watching = [_warn(sender, context)]
+        if sys.stderr.isatty():
+            from campaigns.commands.progress_bar import progress_bar  # noqa: PLC0415 - slow to import
+
+            watching.append(_follow(sender, stack.enter_context(progress_bar(context.console, label, total))))
+        followers = [asyncio.create_task(one) for one in watching]
         try:
             yield
         finally:
@@ -66,26 +41,27 @@ async def progress(
             await asyncio.gather(*followers, return_exceptions=True)
 
 
-async def _follow(sender: Sender, bar: Progress, task: object) -> None:
+async def _follow(sender: Sender, show: Callable[[int], None]) -> None:
     while True:
-        bar.update(task, completed=sender.tally.states.total())  # type: ignore[arg-type]  # rich's TaskID
+        show(sender.tally.states.total())
         await asyncio.sleep(REFRESH)
 
 
-async def _warn(sender: Sender, console: Console) -> None:
+async def _warn(sender: Sender, context: CommandContext) -> None:
     """Print when the database fails, and when it works again."""
     printed: MailerError | None = None
     while True:
         if sender.database_error and not printed:
-            console.print(f"{sender.database_error.message} Waiting for it.", style="yellow", markup=False)
+            message = f"{sender.database_error.message} Waiting for it."
+            context.console.print(message, style="yellow", markup=False)
         elif printed and not sender.database_error:
-            console.print("The database is back.", style="yellow")
+            context.console.print("The database is back.", style="yellow")
         printed = sender.database_error
         await asyncio.sleep(REFRESH)
 
 
 @contextmanager
-def _stopped_by(stop: StopSignals, sender: Sender, console: Console, drain_seconds: float) -> Iterator[None]:
+def _stopped_by(stop: StopSignals, sender: Sender, context: CommandContext) -> Iterator[None]:
     """Stop the sender on a signal, and give it up where it has not ended after `drain_seconds`."""
     loop = asyncio.get_running_loop()
     timers: list[asyncio.TimerHandle] = []
@@ -93,8 +69,10 @@ def _stopped_by(stop: StopSignals, sender: Sender, console: Console, drain_secon
     def begin() -> None:
         if not timers:
             sender.stop()
-            timers.append(loop.call_later(drain_seconds, sender.stop_at_once))
-            console.print("Stopping: mails in flight are finished. Press Ctrl-C again to stop at once.")
+            timers.append(loop.call_later(context.settings.drain_seconds, sender.stop_at_once))
+            context.console.print(
+                "Stopping: mails in flight are finished. Press Ctrl-C again to stop at once."
+            )
 
     def wake_the_loop() -> None:
         loop.call_soon_threadsafe(begin)

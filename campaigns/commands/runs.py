@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from campaigns import catalogue, deliveries, reports
 from campaigns.commands.options import run
+from campaigns.commands.progress import progress
 from campaigns.commands.stop_signals import StopSignals
 from campaigns.deliveries import workers
 from campaigns.sending import Dispatch, RunResult, Tally, joined_by, judge_run
@@ -18,18 +19,11 @@ def run_campaign(
     context: CommandContext, dispatch: Dispatch, slug: str, processes: int, stop: StopSignals
 ) -> Tally:
     """Send the due deliveries of a campaign."""
-    from campaigns.commands.progress import progress  # noqa: PLC0415 - slow to import, and mostly nothing is due
-
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         due = deliveries.count_claimable(connection, campaign.id)
-    drain_seconds = context.settings.drain_seconds
     with joined_by(processes - 1, slug, context.config) as terminate, stop.calling(terminate):
-        return run(
-            dispatch.run(
-                slug, lambda sender: progress(sender, context.console, slug, due, stop, drain_seconds)
-            )
-        )
+        return run(dispatch.run(slug, lambda sender: progress(sender, context, slug, due, stop)))
 
 
 def run_due_campaigns(

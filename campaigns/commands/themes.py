@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from campaigns.notes import DEFAULT_THEME
+from campaigns.rendering import DEFAULT_THEME
 from mailer.commands import CommandContext, json_option
 from templates.theme import Theme, eject_theme, find_theme, list_themes
 

@@ -1,4 +1,4 @@
-"""The mails to one person, for access, export and erasure (`subscribers.rights.PersonalDataHolder`)."""
+"""The mails to one person, for access, export and erasure (`subscribers.personal_data.PersonalDataHolder`)."""
 
 from __future__ import annotations
 

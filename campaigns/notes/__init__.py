@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from campaigns.notes.changelog import Changelog, Release, ReleaseStatus, read_title
 from campaigns.notes.content import (
-    DEFAULT_THEME,
-    brand_of,
-    read_image,
     read_images,
     read_text,
-    render_notes,
 )
 from campaigns.notes.formats import as_markdown
 from campaigns.notes.gathering import Frame, announced, gather_notes, heard_lines, passed_over, unheard
@@ -20,7 +16,6 @@ from campaigns.notes.releases import is_release, read_release
 from campaigns.notes.text import STDIN, read_source_text
 
 __all__ = [
-    "DEFAULT_THEME",
     "FRONT_MATTER_KEYS",
     "STDIN",
     "Changelog",
@@ -30,7 +25,6 @@ __all__ = [
     "ReleaseStatus",
     "announced",
     "as_markdown",
-    "brand_of",
     "check_line",
     "cloned_from",
     "drop_contributors",
@@ -41,13 +35,11 @@ __all__ = [
     "parse_kinds",
     "passed_over",
     "read_changelog",
-    "read_image",
     "read_images",
     "read_markdown",
     "read_release",
     "read_source_text",
     "read_text",
     "read_title",
-    "render_notes",
     "unheard",
 ]

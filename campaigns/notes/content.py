@@ -1,25 +1,20 @@
-"""The content of a campaign: read notes and images, and render them."""
+"""The files of a campaign: its notes and the images beside them."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
+from campaigns.images import read_image
 from campaigns.notes.formats import as_markdown
 from campaigns.notes.text import read_source_text
-from mailer.config import BrandSettings, Settings
+from mailer.config import Settings
 from mailer.errors import InvalidInput
 from mailer.message import InlineImage
-from templates.brand import Brand
 from templates.markdown import parse_notes
-from templates.notes import ReleaseNotes, RenderedNotes
+from templates.notes import ReleaseNotes
 
-DEFAULT_THEME = "product"
-LARGEST_IMAGE = 1_000_000  # bytes
 LARGEST_IMAGES = 3_000_000  # bytes, of all images of a mail
-_MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 
 
 def read_text(path: Path) -> str:
@@ -72,65 +67,3 @@ def _inside(folders: Sequence[Path], source: str, where: str) -> Path:
             hint="Copy it beside the notes, or set assets_dir to the folder that it lies in.",
         )
     return next((path for path in found if path.exists()), found[0])
-
-
-def read_image(path: Path, where: str) -> InlineImage:
-    """Read an image. Its content id is derived from its content. Raises InvalidInput with `where`."""
-    try:
-        size = path.stat().st_size
-        # A device or a pipe is not opened: it would never end.
-        data = path.read_bytes() if path.is_file() and size <= LARGEST_IMAGE else b""
-    except OSError as error:
-        raise InvalidInput(f"the image {path} can't be read: {error.strerror}", where=where) from None
-    except ValueError:  # a null byte
-        raise InvalidInput("the image's name is not one that a file can have", where=where) from None
-    if size > LARGEST_IMAGE:
-        raise InvalidInput(
-            f"the image {path} has {size:,} bytes",
-            where=where,
-            hint=f"At most {LARGEST_IMAGE:,}: it travels in every mail.",
-        )
-    kind = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)
-    if kind is None:
-        raise InvalidInput(f"the image {path} is not a PNG, JPEG or GIF", where=where)
-    return InlineImage(f"{hashlib.sha256(data).hexdigest()[:32]}@image", kind, data)
-
-
-def brand_of(settings: Settings) -> Brand:
-    """The brand in the settings, with the logos read from their files."""
-    brand: BrandSettings = settings.brand
-    return Brand(
-        name=brand.name,
-        colour=brand.colour,
-        website=brand.website,
-        postal_address=brand.postal_address,
-        privacy_url=brand.privacy_url,
-        support_email=brand.support_email,
-        logo=read_image(brand.logo, "[brand] logo") if brand.logo else None,
-        logo_dark=read_image(brand.logo_dark, "[brand] logo_dark") if brand.logo_dark else None,
-        background=brand.background,
-        radius=brand.radius,
-        font=brand.font,
-        footer=brand.footer,
-    )
-
-
-def render_notes(notes: ReleaseNotes, images: Mapping[str, InlineImage], settings: Settings) -> RenderedNotes:
-    """Render the notes in all their languages, with open slots. Raises InvalidInput or TemplateError with file and line."""
-    from templates.render import render  # noqa: PLC0415 - Jinja2 and MJML are slow to import, and frozen mail needs neither
-
-    brand = brand_of(settings)
-    first, *others = (
-        render(
-            edition,
-            brand,
-            images=images,
-            image_hosts=settings.image_hosts,
-            templates_dir=settings.templates_dir,
-            theme=settings.theme or DEFAULT_THEME,
-            register=settings.form_of_address,
-            links_to_page=settings.archive.enabled,
-        )
-        for edition in notes.editions
-    )
-    return replace(first, translations=tuple(others))

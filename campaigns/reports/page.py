@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.approvals import ApprovalStatus
 from campaigns.campaign import Campaign
-from campaigns.notes import brand_of
+from campaigns.rendering import brand_of
 from campaigns.reports.charts import ReportWords, chart_figures
 from campaigns.reports.domains import MIN_RECIPIENTS
 from campaigns.reports.figures import CampaignFigures

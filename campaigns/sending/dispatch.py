@@ -262,7 +262,7 @@ class Dispatch:
         transitions.check(campaign, act)
         with self._database.read() as connection:
             self._require_approval(connection, slug)
-        rendered = self._preparation.check_content(campaign)
+        rendered = None if campaign.frozen_at else self._preparation.check_content(campaign)
         if preflight is not None:
             if campaign.state is CampaignState.SENDING:
                 preflight.check_sender()

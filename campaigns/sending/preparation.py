@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from campaigns import catalogue
 from campaigns.campaign import Campaign
-from campaigns.notes import render_notes
+from campaigns.rendering import render_notes
 from campaigns.sending.compose import Composer
-from campaigns.source import NotesSource
 from campaigns.stored_content import dump_notes, load_notes
 from mailer.config import Settings
 from mailer.database import Clock, Database, installation_id
@@ -18,6 +18,9 @@ from mailer.message import InlineImage
 from mailer.signing import SigningProcess
 from templates.lint import Finding, Severity, lint
 from templates.notes import ReleaseNotes, RenderedNotes
+
+if TYPE_CHECKING:
+    from campaigns.source import NotesSource
 
 PROOF_MARKS = {"en": "[Proof]", "nl": "[Proef]"}
 
@@ -35,7 +38,7 @@ class Preparation:
             if campaign.source is None:
                 return None
             images = catalogue.images_of(connection, campaign.id)
-        source = NotesSource.load(campaign.source)
+        source = _load_source(campaign.source)
         try:
             notes, images_now = source.read(self._settings)
         except MailerError as error:
@@ -52,7 +55,7 @@ class Preparation:
                 f"It is not known where the notes of {campaign.slug!r} come from.",
                 hint="Name a file with --from FILE.",
             )
-        return NotesSource.load(campaign.source)
+        return _load_source(campaign.source)
 
     def read(self, source: NotesSource) -> tuple[ReleaseNotes, dict[str, InlineImage]]:
         """The notes and images of `source`. Raises InvalidInput or TemplateError where they can't be rendered."""
@@ -107,6 +110,12 @@ class Preparation:
         rendered = self.rendered(campaign.slug)
         refuse_unsendable(campaign.slug, campaign.topic, rendered, self._settings, self._clock())
         return rendered
+
+
+def _load_source(document: str) -> NotesSource:
+    from campaigns.source import NotesSource  # noqa: PLC0415 - slow to import, and what sends reads no files
+
+    return NotesSource.load(document)
 
 
 def _mark_as_proof(rendered: RenderedNotes) -> RenderedNotes:

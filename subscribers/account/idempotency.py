@@ -134,7 +134,7 @@ def forget_old(connection: Connection, now: datetime) -> None:
 
 
 class StoredAnswers:
-    """The stored answers about a person (`subscribers.rights.PersonalDataHolder`)."""
+    """The stored answers about a person (`subscribers.personal_data.PersonalDataHolder`)."""
 
     name = "account_requests"
     tables = frozenset({REQUEST.name})

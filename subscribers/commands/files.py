@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, NamedTuple, cast
-
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from mailer.commands import CommandContext
 from mailer.errors import InvalidInput
@@ -67,9 +65,19 @@ def opened_people(
 @contextmanager
 def progress(context: CommandContext, file: Path) -> Iterator[Callable[[int], None]]:
     """A progress bar on a terminal. It takes the number of bytes read."""
+    if not sys.stderr.isatty():
+        yield lambda _read: None
+        return
+    from rich.markup import escape  # noqa: PLC0415 - slow to import
+    from rich.progress import (  # noqa: PLC0415 - as above
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=context.console, disable=not context.console.is_terminal, transient=True
-    ) as progress:
+    with Progress(*columns, console=context.console, transient=True) as progress:
         task = progress.add_task(escape(file.name), total=file.stat().st_size)
         yield lambda read: progress.update(task, completed=read)

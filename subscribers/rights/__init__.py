@@ -20,7 +20,6 @@ from subscribers.rights.access import (
 from subscribers.rights.disk import erase_on_disk
 from subscribers.rights.erasure import erase
 from subscribers.rights.export_schema import EXPORT_SCHEMA
-from subscribers.rights.holders import OWN_TABLES, PersonalDataHolder, PersonalDataHolders, holders_of
 from subscribers.rights.objection import object_to_mail
 from subscribers.rights.opt_out import Suppressions, count_agreed, lift, suppress_all
 from subscribers.rights.proof import prove
@@ -30,11 +29,8 @@ from subscribers.rights.withdrawal import withdraw
 
 __all__ = [
     "EXPORT_SCHEMA",
-    "OWN_TABLES",
     "Correction",
     "ListedPerson",
-    "PersonalDataHolder",
-    "PersonalDataHolders",
     "Replayed",
     "SubjectRecord",
     "Suppressions",
@@ -44,7 +40,6 @@ __all__ = [
     "erase_on_disk",
     "export_values",
     "find",
-    "holders_of",
     "lift",
     "list_people",
     "look_up",

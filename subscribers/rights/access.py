@@ -17,8 +17,8 @@ from subscribers.address import AddressHasher, EmailAddress
 from subscribers.ledger import CONSENT, READ_AHEAD, WORDING, ConsentStatus, LedgerEntry
 from subscribers.models import ConsentKind, SuppressionReason
 from subscribers.people import SUBSCRIBER, Person
+from subscribers.personal_data import holders_of
 from subscribers.rights import holds
-from subscribers.rights.holders import holders_of
 from subscribers.rights.holds import Hold
 from subscribers.suppression import SUPPRESSION, Suppressed
 

@@ -15,9 +15,9 @@ from subscribers.commitments import commit_to_subject
 from subscribers.leaver import Leaver, LeaverKind, note_leaver
 from subscribers.ledger import EVERY_TOPIC, NewEvent
 from subscribers.models import Channel, ConsentKind, SuppressionReason
+from subscribers.personal_data import holders_of
 from subscribers.rights import holds
 from subscribers.rights.access import KEEP_OPT_OUT, find
-from subscribers.rights.holders import holders_of
 from subscribers.rights.holds import Hold
 from subscribers.rights.objection import object_to_mail
 

@@ -17,9 +17,9 @@ from subscribers.ledger import CONSENT, EVERY_TOPIC, NewEvent
 from subscribers.models import AGREED, Channel, ConsentKind, SuppressionLift, SuppressionReason
 from subscribers.pending_requests import PENDING_REQUEST
 from subscribers.people import SUBSCRIBER, Person
+from subscribers.personal_data import holders_of
 from subscribers.rights import holds
 from subscribers.rights.erasure import erase
-from subscribers.rights.holders import holders_of
 from subscribers.suppression import NewSuppression
 
 LIFT = table(SuppressionLift)

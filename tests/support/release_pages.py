@@ -13,8 +13,9 @@ from starlette.routing import Mount
 
 from campaigns import catalogue, transitions
 from campaigns.lifecycle import Act
-from campaigns.notes import brand_of, read_images, render_notes
+from campaigns.notes import read_images
 from campaigns.page_links import PageLinks
+from campaigns.rendering import brand_of, render_notes
 from campaigns.web.archive import ArchiveEndpoint
 from mailer.config import Settings, key_source
 from mailer.database import Database, installation_id

@@ -11,8 +11,8 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from campaigns.notes import render_notes
 from campaigns.preview import html_with_pictures, text_of
+from campaigns.rendering import render_notes
 from campaigns.sending.compose import Example, sample_of
 from campaigns.web.preview.source import PreviewSource, is_changed
 from mailer.config import Settings

@@ -17,7 +17,7 @@ from campaigns.archive import Archive
 from campaigns.archive.export import archive_files
 from campaigns.archive.folder import LIST_NAME, Written, write_folder
 from campaigns.lifecycle import Act
-from campaigns.notes import brand_of
+from campaigns.rendering import brand_of
 from mailer.database import Database, installation_id
 from mailer.errors import InvalidInput
 from tests.support.campaign import NOTES, TOPIC

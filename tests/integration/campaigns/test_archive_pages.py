@@ -15,7 +15,7 @@ from sqlalchemy import event
 from campaigns.archive import Archive, PublishedCampaigns
 from campaigns.archive.export import archive_files
 from campaigns.catalogue import campaign
-from campaigns.notes import brand_of
+from campaigns.rendering import brand_of
 from mailer.database import Database, installation_id
 from tests.support.campaign import TOPIC
 from tests.support.release_pages import START, Site

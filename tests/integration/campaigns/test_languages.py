@@ -14,7 +14,7 @@ from sqlalchemy import update
 
 from campaigns import catalogue, reports
 from campaigns.catalogue import translation
-from campaigns.notes import render_notes
+from campaigns.rendering import render_notes
 from campaigns.sending import Composer
 from campaigns.source import NotesSource, files_of_other_languages
 from mailer.config import Settings

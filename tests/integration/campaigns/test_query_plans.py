@@ -16,7 +16,7 @@ from mailer.database import Database
 from subscribers import ledger
 from subscribers.ledger import NewEvent
 from subscribers.models import Channel, ConsentKind
-from subscribers.rights import PersonalDataHolders
+from subscribers.personal_data import PersonalDataHolders
 from subscribers.rights.retention import PeopleWhoLeft
 from tests.support.campaign import TOPIC, dispatch_for, draft, settings_for, subscribe, unwatched, withdraw
 from tests.support.relay import FaultyRelay

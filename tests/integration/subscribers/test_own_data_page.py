@@ -31,6 +31,7 @@ from subscribers.address import AddressHasher, normalise
 from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.own_data import to_csv
 from subscribers.pending_requests import PENDING_REQUEST, RequestKind
+from subscribers.personal_data import OWN_TABLES
 from subscribers.service_mails import SERVICE_MAIL
 from tests.support.campaign import SECRET, TOPIC, settings_for, subscribe
 from tests.support.links import address_of, links_in
@@ -393,5 +394,5 @@ def test_every_table_about_people_has_a_holder() -> None:
         - about
     ):
         about |= grown
-    held = rights.OWN_TABLES.union(*(holder.tables for holder in holders()))
+    held = OWN_TABLES.union(*(holder.tables for holder in holders()))
     assert about == held

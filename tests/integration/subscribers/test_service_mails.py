@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, func, select, update
 
-from campaigns.notes import brand_of
+from campaigns.rendering import brand_of
 from mailer import backup
 from mailer.config import Settings, key_source
 from mailer.database import Database

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from campaigns.notes import render_notes
+from campaigns.rendering import render_notes
 from campaigns.sending import Composer
 from mailer.config import Settings
 from mailer.errors import ConfigurationError, TemplateError

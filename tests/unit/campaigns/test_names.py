@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from campaigns.notes import render_notes
+from campaigns.rendering import render_notes
 from campaigns.sending import Composer
 from campaigns.sending.compose import Example
 from templates.language import greet

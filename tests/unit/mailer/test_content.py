@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.notes import read_image
-from campaigns.notes.content import LARGEST_IMAGE
+from campaigns.images import LARGEST_IMAGE, read_image
 from mailer.errors import InvalidInput
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -59,7 +59,7 @@ OWN_TABLES = frozenset(
         "archiving_hold",
     }
 )
-"""The tables about people that `look_up` and `erase` of this package see to themselves.
+"""The tables about people that `look_up` and `erase` of `subscribers.rights` see to themselves.
 
 The entries of the ledger and of the operator's log remain after an erasure; their numbers then lead to nobody.
 """
