@@ -12,11 +12,12 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import cycle
+from itertools import accumulate, count, pairwise
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from mailer.config import DkimSettings, dkim_keys
 from mailer.errors import ConfigurationError, TryAgainLater
@@ -25,8 +26,11 @@ from mailer.message.signature import KeyName
 
 _START_SECONDS = 60
 _ANSWER_SECONDS = 60  # for a batch
-_LARGEST_BATCH = 500  # mails; their digests fit in the socket's buffer while nobody reads the signatures
+_NUMBER_LENGTH = 8  # octets of a question's number, with which its answer begins
+_LARGEST_PACKET = 65_536
 _COMMAND = "from mailer.signing_process import main; main()"
+
+Signed: TypeAlias = Callable[[int, Content], None]
 
 
 class SigningProcess:
@@ -38,9 +42,11 @@ class SigningProcess:
 
     def __init__(self, settings: DkimSettings) -> None:
         self.keys: tuple[KeyName, ...] = ()
-        self._lengths: list[int] = []
+        self._parts: list[slice] = []  # of an answer, where its signatures are
         self._process: subprocess.Popen[bytes] | None = None
-        self._writing, self._reading = asyncio.Lock(), asyncio.Lock()
+        self._numbers = count()
+        self._unasked: deque[bytes] = deque()
+        self._unanswered: dict[bytes, tuple[_Batch, int]] = {}
         if places := dkim_keys.places(settings):
             self._start([(one.domain, one.selector, str(one.path)) for one in places])
 
@@ -59,8 +65,8 @@ class SigningProcess:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a batch waits for its signatures."""
-        return self._reading.locked()
+        """Whether a mail waits for its signatures."""
+        return bool(self._unanswered)
 
     def close(self) -> None:
         """End the process."""
@@ -70,56 +76,79 @@ class SigningProcess:
         self._process.kill()
         self._process.wait()
 
-    async def sign(self, contents: Sequence[Content]) -> list[Content]:
-        """The messages with their signatures, in the same order. Several calls may overlap.
+    async def sign(self, contents: Sequence[Content], signed: Signed) -> None:
+        """Call `signed` with the position and the message of each mail, as soon as that has its signatures.
 
+        The order may be another one. Several calls may overlap. Without keys the messages remain as they are.
         Raises TryAgainLater where the process has ended, or does not answer: then it is ended.
         """
-        signed: list[Content] = []
-        for start in range(0, len(contents), _LARGEST_BATCH):
-            signed += await self._sign_batch(contents[start : start + _LARGEST_BATCH])
-        return signed
-
-    async def _sign_batch(self, contents: Sequence[Content]) -> list[Content]:
-        digests = [field.digest for content in contents for field in content.unsigned]
-        if not digests:
-            return list(contents)
-        length = len(digests) // len(self.keys) * sum(self._lengths)
+        if not self.keys or not contents:
+            for position, content in enumerate(contents):
+                signed(position, content)
+            return
+        batch = _Batch(contents, signed)
+        for position, content in enumerate(contents):
+            number = next(self._numbers).to_bytes(_NUMBER_LENGTH)
+            self._unanswered[number] = batch, position
+            self._unasked.append(b"".join([number, *[field.digest for field in content.unsigned]]))
+        asyncio.get_running_loop().add_reader(self._channel, self._read)
         try:
+            self._ask()
             async with asyncio.timeout(_ANSWER_SECONDS):
-                answer = await self._ask(b"".join(digests), length)
+                await batch.ended
         except TimeoutError:
             self._kill()
             raise _unsigned("The process that signs mails does not answer.") from None
         except (OSError, EOFError):
             raise self._ended() from None
-        except BaseException:  # what is not read now would be taken for the answer to the next question
-            self._kill()
-            raise
-        signatures = _pieces(answer, cycle(self._lengths))
-        return [content.signed(next(signatures) for _ in content.unsigned) for content in contents]
+        finally:
+            self._forget(batch)
+
+    def _ask(self) -> None:
+        """Ask what the socket holds; the rest after the next answer, because until then the process may not read."""
+        while self._unasked:
+            try:
+                self._channel.send(self._unasked[0])
+            except BlockingIOError:
+                return
+            self._unasked.popleft()
+
+    def _read(self) -> None:
+        """Read one answer; nobody waits for it where its batch was cancelled."""
+        try:
+            answer = self._channel.recv(_LARGEST_PACKET)
+            if answer:
+                self._ask()
+        except BlockingIOError:
+            return
+        except OSError:
+            answer = b""
+        if not answer:
+            for batch, _ in self._unanswered.values():
+                batch.fail(EOFError())
+            self._unanswered.clear()
+        elif waiting := self._unanswered.pop(answer[:_NUMBER_LENGTH], None):
+            batch, position = waiting
+            batch.answer(position, [answer[part] for part in self._parts])
+        self._rest()
+
+    def _forget(self, batch: _Batch) -> None:
+        if batch.left:
+            self._unanswered = {
+                number: waiting for number, waiting in self._unanswered.items() if waiting[0] is not batch
+            }
+            self._rest()
+
+    def _rest(self) -> None:
+        if not self._unanswered:
+            asyncio.get_running_loop().remove_reader(self._channel)
 
     def _kill(self) -> None:
         if self._process is not None:
             self._process.kill()
 
-    async def _ask(self, question: bytes, length: int) -> bytes:
-        """The answer of so many octets. Who has asked first is the first to read."""
-        loop = asyncio.get_running_loop()
-        async with self._writing:
-            await loop.sock_sendall(self._channel, question)
-        answer = bytearray(length)
-        async with self._reading:
-            rest = memoryview(answer)
-            while rest:
-                read = await loop.sock_recv_into(self._channel, rest)
-                if not read:
-                    raise EOFError
-                rest = rest[read:]
-        return bytes(answer)
-
     def _start(self, places: Sequence[tuple[str, str, str]]) -> None:
-        self._channel, theirs = socket.socketpair()
+        self._channel, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-P", "-c", _COMMAND, json.dumps(places)],
@@ -130,8 +159,7 @@ class SigningProcess:
             )
         try:
             self._channel.settimeout(_START_SECONDS)
-            with self._channel.makefile("rb") as answers:
-                told = json.loads(answers.readline() or b"{}")
+            told = json.loads(self._channel.recv(_LARGEST_PACKET) or b"{}")
             self._channel.settimeout(0)
         except (OSError, ValueError):
             told = {}
@@ -141,7 +169,8 @@ class SigningProcess:
                 raise ConfigurationError(told["error"], hint=told["hint"])
             raise self._ended()
         self.keys = tuple(KeyName(*key) for *key, _ in told["keys"])
-        self._lengths = [length for *_, length in told["keys"]]
+        ends = accumulate((length for *_, length in told["keys"]), initial=_NUMBER_LENGTH)
+        self._parts = [slice(start, end) for start, end in pairwise(ends)]
 
     def _ended(self) -> TryAgainLater:
         how = ""
@@ -158,8 +187,27 @@ def _unsigned(what: str) -> TryAgainLater:
     )
 
 
-def _pieces(answer: bytes, lengths: Iterable[int]) -> Iterator[bytes]:
-    start = 0
-    for length in lengths:
-        yield answer[start : start + length]
-        start += length
+class _Batch:
+    """Mails that wait for their signatures. `ended` is done when none is `left`."""
+
+    __slots__ = ("_contents", "_signed", "ended", "left")
+
+    def __init__(self, contents: Sequence[Content], signed: Signed) -> None:
+        self._contents, self._signed = contents, signed
+        self.left = len(contents)
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def answer(self, position: int, signatures: Sequence[bytes]) -> None:
+        """Hand over one mail with its signatures."""
+        self.left -= 1
+        try:
+            self._signed(position, self._contents[position].signed(signatures))
+        except Exception as error:  # noqa: BLE001 - it goes to the caller, who waits
+            self.fail(error)
+        if not self.left and not self.ended.done():
+            self.ended.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """End it with an error."""
+        if not self.ended.done():
+            self.ended.set_exception(error)

@@ -1,23 +1,28 @@
 """The process that signs mails (`mailer.signing` starts it). It holds the private keys, and nothing else of the installation.
 
-It reads SHA-256 digests from its standard input, a socket, one for each key of a mail, and writes the signatures in the
-same order. It ends when the other side is closed, so also when the process that started it is killed.
+Its standard input is a socket of packets. Each question is a number and SHA-256 digests, one for each key of a mail; the
+answer is the number and the signatures in the same order. A thread for each processor answers, so answers may overtake each
+other: OpenSSL releases the interpreter's lock while it signs. It ends when the other side is closed, so also when the
+process that started it is killed.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mailer.errors import ConfigurationError
 from mailer.message.dkim import Signer, load_file
 
-DIGEST_LENGTH = 32
-_READ_AT_ONCE = 65_536
+_DIGEST_LENGTH = 32
+_LARGEST_PACKET = 65_536
 
 
 def main() -> None:
@@ -32,27 +37,25 @@ def main() -> None:
             ]
         except ConfigurationError as error:
             _tell(channel, {"error": error.message, "hint": error.hint})
-        else:
-            _tell(channel, {"keys": [[*signer.name, signer.length] for signer in signers]})
-            sign(channel, signers)
+            return
+        _tell(channel, {"keys": [[*signer.name, signer.length] for signer in signers]})
+        for _ in range(len(os.sched_getaffinity(0)) - 1):
+            threading.Thread(target=sign, args=(channel, signers), daemon=True).start()
+        sign(channel, signers)
 
 
 def _tell(channel: socket.socket, values: object) -> None:
-    channel.sendall(json.dumps(values).encode() + b"\n")
+    channel.sendall(json.dumps(values).encode())
 
 
 def sign(channel: socket.socket, signers: Sequence[Signer]) -> None:
-    """Answer digests with signatures, those of each mail as soon as they are made, until the other side is closed."""
-    of_mail = DIGEST_LENGTH * len(signers)
-    waiting = b""
-    while read := channel.recv(_READ_AT_ONCE):
-        waiting += read
-        complete = len(waiting) - len(waiting) % of_mail
-        for start in range(0, complete, of_mail):
-            digests = [
-                waiting[start + i : start + i + DIGEST_LENGTH] for i in range(0, of_mail, DIGEST_LENGTH)
+    """Answer one question after the other, until the other side is closed. Several threads may do so."""
+    digests = _DIGEST_LENGTH * len(signers)
+    with suppress(ConnectionError):
+        while question := channel.recv(_LARGEST_PACKET):
+            starts = range(len(question) - digests, len(question), _DIGEST_LENGTH)
+            signatures = [
+                signer.sign(question[start : start + _DIGEST_LENGTH])
+                for signer, start in zip(signers, starts, strict=True)
             ]
-            channel.sendall(
-                b"".join([signer.sign(digest) for signer, digest in zip(signers, digests, strict=True)])
-            )
-        waiting = waiting[complete:]
+            channel.send(b"".join([question[:-digests], *signatures]))

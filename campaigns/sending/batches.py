@@ -35,7 +35,7 @@ from mailer.smtp.relays import Relays
 MAX_WAIT = 0.002  # seconds that a batch waits for connections that are soon ready
 MAX_HELD = 1.0  # seconds that a relay waits for announced content while the database is busy
 
-Sign = Callable[[Sequence[Content]], Awaitable[Sequence[Content]]]
+Sign = Callable[[Sequence[Content], Callable[[int, Content], None]], Awaitable[None]]
 
 
 class Batches:
@@ -60,7 +60,7 @@ class Batches:
         self._sessions: set[Session] = set()
         self._ready: list[Session] = []
         self._idle: list[Session] = []  # without a claim, while more are being made
-        self._in_flight = self._committing = 0
+        self._in_flight = self._committing = self._signing = 0
         self._announcements = Announcements(is_possible=not recorder.is_paced and not relays.several)
         self._is_beginning = self._is_slow = False
         self._timer: asyncio.TimerHandle | None = None
@@ -116,12 +116,13 @@ class Batches:
         """Begin a batch where as many connections are ready as have a mail in flight; else soon.
 
         So there are two groups of connections: one commits and composes while the relay has the mails of the other.
+        While mails are being signed there is no hurry: others can't be signed at the same time.
         """
         if not self._ready or self._is_beginning or self._committing >= self._recorder.max_concurrent:
             return
         if len(self._ready) >= self._in_flight:
             self._begin()
-        elif self._timer is None:
+        elif self._timer is None and not self._signing:
             self._timer = asyncio.get_running_loop().call_later(MAX_WAIT, self._begin)
 
     def _begin(self) -> None:
@@ -171,8 +172,11 @@ class Batches:
         # Compose all mails first, then offer them: the code stays in the processor's caches.
         composed = [session for session in attempting if self._compose(session, committed)]
         self._in_flight += len(composed)
-        for session in await self._signed(composed):
-            self._schedule(session)
+        if self._sign is None:
+            for session in composed:
+                self._schedule(session)
+        else:
+            await self._schedule_signed(composed, self._sign)
 
     def _settlement(self, session: Session) -> Settlement | None:
         """What to record about the last mail of a connection, if it had one."""
@@ -286,22 +290,28 @@ class Batches:
         self._mark_ready(session)
         return False
 
-    async def _signed(self, sessions: Sequence[Session]) -> Sequence[Session]:
-        """Sign the mails of these connections; none remains where they can't be signed, and that is to be recorded."""
-        mails = [session.mail for session in sessions if session.mail is not None]
-        if self._sign is None or not mails:
-            return sessions
+    async def _schedule_signed(self, sessions: Sequence[Session], sign: Sign) -> None:
+        """Offer each mail once it is signed. Those that can't be signed are not offered, and that is to be recorded."""
+        mails = {session: session.mail for session in sessions if session.mail is not None}
+        unsigned = list(mails)
+
+        def schedule(position: int, content: Content) -> None:
+            session = unsigned[position]
+            envelope, _ = mails.pop(session)
+            session.mail = envelope, content
+            self._schedule(session)
+
+        self._signing += 1
         try:
-            contents = await self._sign([content for _, content in mails])
+            await sign([content for _, content in mails.values()], schedule)
         except MailerError as error:
             self._fail(error)
-            for session in sessions:
+            for session in mails:
                 session.mail = None
                 session.conclude(Deferred(Phase.MAIL, FailureScope.CONNECTION, None, "not signed"))
-            return ()
-        for session, (envelope, _), content in zip(sessions, mails, contents, strict=True):
-            session.mail = envelope, content
-        return sessions
+        finally:
+            self._signing -= 1
+            self._begin_if_enough()
 
     def _schedule(self, session: Session) -> None:
         """Offer a composed mail, as soon as its rate allows."""

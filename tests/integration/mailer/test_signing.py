@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dkim as dkimpy
@@ -55,6 +55,13 @@ def mails(process: SigningProcess, number: int) -> list[Content]:
     return [skeleton.fill(person) for person in people]
 
 
+async def sign(process: SigningProcess, contents: Sequence[Content]) -> list[Content]:
+    """The messages with their signatures, in the same order."""
+    signed: dict[int, Content] = {}
+    await process.sign(contents, signed.__setitem__)
+    return [signed[position] for position in range(len(contents))]
+
+
 def is_verified(raw: bytes, key: DkimKey, number: int) -> bool:
     """dkimpy's verdict on one signature of a mail."""
 
@@ -75,7 +82,7 @@ def is_gone(pid: int) -> bool:
 
 async def test_it_signs_what_the_keys_would_sign_here(signing: SigningProcess) -> None:
     unsigned = mails(signing, 3)
-    signed = await signing.sign(unsigned)
+    signed = await sign(signing, unsigned)
     here = [dkim.Signer(RSA), dkim.Signer(ED25519)]
     for one, done in zip(unsigned, signed, strict=True):
         by_hand = [signer.sign(field.digest) for signer, field in zip(here, one.unsigned, strict=True)]
@@ -87,7 +94,7 @@ async def test_it_signs_what_the_keys_would_sign_here(signing: SigningProcess) -
 
 async def test_batches_at_the_same_time_get_their_own_signatures(signing: SigningProcess) -> None:
     batches = [mails(signing, number) for number in (1, 7, 2, 30)]
-    answers = await asyncio.gather(*map(signing.sign, batches))
+    answers = await asyncio.gather(*(sign(signing, batch) for batch in batches))
     for batch, answer in zip(batches, answers, strict=True):
         for one, done in zip(batch, answer, strict=True):
             signature = dkim.Signer(RSA).sign(one.unsigned[0].digest)
@@ -97,18 +104,18 @@ async def test_batches_at_the_same_time_get_their_own_signatures(signing: Signin
 async def test_without_keys_there_is_no_process_and_mails_stay_unsigned() -> None:
     with SigningProcess(DkimSettings()) as signing:
         assert signing.pid is None
-        assert await signing.sign(mails(signing, 1)) == mails(signing, 1)
+        assert await sign(signing, mails(signing, 1)) == mails(signing, 1)
         assert b"DKIM-Signature" not in bytes(mails(signing, 1)[0])
 
 
 async def test_its_death_is_a_clear_error_and_stays_one(signing: SigningProcess) -> None:
     assert signing.pid is not None
-    (first,) = await signing.sign(mails(signing, 1))
+    (first,) = await sign(signing, mails(signing, 1))
     assert is_verified(bytes(first), RSA, 0)
     os.kill(signing.pid, signal.SIGKILL)
     for _ in range(2):
         with pytest.raises(TryAgainLater, match=r"has ended \(signal 9\).\nNothing is lost"):
-            await signing.sign(mails(signing, 1))
+            await sign(signing, mails(signing, 1))
 
 
 async def test_a_process_that_does_not_answer_is_a_clear_error_and_is_ended(
@@ -118,9 +125,9 @@ async def test_a_process_that_does_not_answer_is_a_clear_error_and_is_ended(
     assert signing.pid is not None
     os.kill(signing.pid, signal.SIGSTOP)
     with pytest.raises(TryAgainLater, match=r"does not answer.\nNothing is lost"):
-        await signing.sign(mails(signing, 1))
+        await sign(signing, mails(signing, 1))
     with pytest.raises(TryAgainLater, match="has ended"):
-        await signing.sign(mails(signing, 1))
+        await sign(signing, mails(signing, 1))
 
 
 async def test_more_signatures_than_a_socket_holds_are_made_in_batches(settings: DkimSettings) -> None:
@@ -129,18 +136,38 @@ async def test_more_signatures_than_a_socket_holds_are_made_in_batches(settings:
     mail = Content((b"a\r\n",), 3, unsigned=(UnsignedField(bytes(32), b"x"),))
     with SigningProcess(short) as signing:
         signing._channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        assert len({bytes(one) for one in await signing.sign([mail] * 4000)}) == 1
+        assert len({bytes(one) for one in await sign(signing, [mail] * 4000)}) == 1
 
 
 async def test_after_a_cancelled_batch_no_mail_gets_the_signature_of_another(signing: SigningProcess) -> None:
-    begun = asyncio.create_task(signing.sign(mails(signing, 50)))
+    begun = asyncio.create_task(sign(signing, mails(signing, 50)))
     while not signing.is_busy:  # noqa: ASYNC110 - it says so to nobody
         await asyncio.sleep(0)
     begun.cancel()
     with pytest.raises(asyncio.CancelledError):
         await begun
-    with pytest.raises(TryAgainLater):
-        await signing.sign(mails(signing, 1))
+    assert not signing.is_busy
+    for one in await sign(signing, mails(signing, 3)):
+        assert is_verified(bytes(one), RSA, 0)
+
+
+async def test_an_error_about_one_signed_mail_reaches_who_asked_and_the_process_goes_on(
+    signing: SigningProcess,
+) -> None:
+    def refuse(position: int, _content: Content) -> None:
+        if position == 1:
+            raise RuntimeError("not this one")
+
+    with pytest.raises(RuntimeError, match="not this one"):
+        await signing.sign(mails(signing, 3), refuse)
+    (signed,) = await sign(signing, mails(signing, 1))
+    assert is_verified(bytes(signed), RSA, 0)
+
+
+async def test_each_processor_has_a_thread_that_signs(signing: SigningProcess) -> None:
+    await sign(signing, mails(signing, 1))
+    threads = Path(f"/proc/{signing.pid}/task")
+    until(lambda: len(list(threads.iterdir())) == len(os.sched_getaffinity(0)), "the threads that sign")
 
 
 def test_a_key_that_is_missing_or_invalid_is_named_as_before(settings: DkimSettings) -> None:
@@ -158,7 +185,7 @@ def test_signals_that_end_the_sender_in_order_do_not_end_it(signing: SigningProc
     assert os.getpgid(signing.pid) != os.getpgid(0)
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(signing.pid, number)
-    (signed,) = asyncio.run(signing.sign(mails(signing, 1)))
+    (signed,) = asyncio.run(sign(signing, mails(signing, 1)))
     assert is_verified(bytes(signed), RSA, 0)
 
 
