@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import itertools
 import os
 import shutil
 import tempfile
@@ -18,14 +17,13 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from mailer.database import Database
 from tests.support.installed import InstalledMailer, installed_once
 from tests.support.order import dealt
+from tests.support.postgresql_databases import PostgresqlDatabases
 from tests.support.postgresql_server import server_made_with
 from tests.support.signed import signed
 
 # No deadlines: a shared machine may stall for seconds, and a property is about values.
 hypothesis.settings.register_profile("steady", deadline=None)
 hypothesis.settings.load_profile("steady")
-
-_numbers = itertools.count()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -63,16 +61,18 @@ def sqlite_database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]
 
 
 @pytest.fixture
-def postgresql_database(postgresql_template: str) -> Iterator[Database]:
-    template = make_url(postgresql_template)
-    name = f"test_{next(_numbers)}"
-    with _maintenance(postgresql_template) as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template.database}"))
-    database = signed(Database(template.set(database=name).render_as_string(hide_password=False)))
-    yield database
-    database.close()
-    with _maintenance(postgresql_template) as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+def postgresql_database(postgresql_databases: PostgresqlDatabases) -> Iterator[Database]:
+    with postgresql_databases.lent() as url:
+        database = signed(Database(url))
+        yield database
+        database.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_databases(postgresql_template: str) -> Iterator[PostgresqlDatabases]:
+    databases = PostgresqlDatabases(postgresql_template)
+    yield databases
+    databases.close()
 
 
 @pytest.fixture(scope="session")

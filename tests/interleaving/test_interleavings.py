@@ -23,7 +23,7 @@ from tests.interleaving.promise import BrokenPromise, check
 from tests.simulation.walls import Wall, knock_out
 from tests.support.figures import report_figures
 
-REQUESTS = int(os.environ.get("MAILER_TESTS_INTERLEAVINGS", "2000"))
+REQUESTS = int(os.environ.get("MAILER_TESTS_INTERLEAVINGS", "1000"))
 SEED = int(os.environ.get("MAILER_TESTS_SEED", "0"))
 A_FEW = 150  # requests, among which a missing wall is mostly found out
 TRIES = 20

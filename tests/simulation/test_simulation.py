@@ -13,7 +13,7 @@ import pytest
 from tests.simulation.history import BrokenPromise, History, Template
 from tests.simulation.walls import Wall, knock_out
 
-HISTORIES = int(os.environ.get("MAILER_TESTS_HISTORIES", "1500"))
+HISTORIES = int(os.environ.get("MAILER_TESTS_HISTORIES", "600"))
 FIRST = int(os.environ.get("MAILER_TESTS_SEED", "0"))
 PARTS = 10
 SOAK = bool(os.environ.get("MAILER_TESTS_SOAK"))
