@@ -80,6 +80,12 @@ def test_the_demo_sends_clicks_and_leaves_that_person_out(demo: Demo) -> None:
     assert "$ mailer campaigns send" in demo.printed
 
 
+def test_the_demo_has_nothing_to_warn_of(demo: Demo) -> None:
+    """Its release notes have a date that is past, on any later day too."""
+    assert re.findall(r"\d+ errors?, \d+ warnings?", demo.printed) == ["0 errors, 0 warnings"] * 2
+    assert "date-future" not in demo.printed
+
+
 def test_no_column_but_the_four_fields_holds_a_persons_data(demo: Demo, sought: Sought) -> None:
     elsewhere, in_fields = [], set()
     with closing(sqlite3.connect(demo.folder / "mailer.db")) as connection:
