@@ -99,6 +99,8 @@ def add_all(
         hashed = row.pop("hashed")
         entry_id = first_entry_id and first_entry_id + offset
         row |= {"address_hash": hashed.hash, "key_id": hashed.key_id, "source": source, "entry_id": entry_id}
+    if rows:
+        ledger.wait_for_gates(connection)
     upsert(connection, SUPPRESSION, rows, newest_by="since")
     for each in suppressions:
         bounced = each.reason is SuppressionReason.BOUNCED
@@ -132,22 +134,13 @@ def date_later(
     `said_no_at` goes by address key; an address that is not suppressed stays so. A consent that is older than the
     newest no then brings nobody back.
     """
-    later = [
-        (suppressed, said_no_at[key])
-        for key, suppressed in find_recognisable(connection, hasher, said_no_at).items()
-        if suppressed.since < said_no_at[key]
-    ]
-    for suppressed, at in later:
-        add(
-            connection,
-            suppressed.hashed,
-            suppressed.reason,
-            at,
-            now,
-            channel=channel,
-            source=suppressed.source,
-        )
-    return len(later)
+    later = defaultdict(list)
+    for key, suppressed in find_recognisable(connection, hasher, said_no_at).items():
+        if suppressed.since < (at := said_no_at[key]):
+            later[suppressed.source].append(NewSuppression(suppressed.hashed, suppressed.reason, at))
+    for source, suppressions in later.items():
+        add_all(connection, suppressions, now, channel=channel, source=source)
+    return sum(map(len, later.values()))
 
 
 def lift(connection: Connection, hashes: Collection[str], now: datetime, *, channel: Channel) -> None:

@@ -21,12 +21,12 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from campaigns.deliveries.claims import ClaimContext
-from campaigns.deliveries.tables import CLAIMED, campaign, consent, delivery, instant, subscriber
+from campaigns.deliveries.tables import CLAIMED, campaign, delivery, instant, subscriber
 from campaigns.models import CampaignState, DeliveryState
-from mailer.database import AnyOf, Prepared, is_postgresql, pipelined
+from mailer.database import AnyOf, Prepared, pipelined
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient, consented
-from subscribers.ledger import consented_wording, newest_entry_id, subject_of
+from subscribers.ledger import consented_wording, hold_consents, newest_entry_id, subject_of
 
 
 class Attempt(NamedTuple):
@@ -66,8 +66,9 @@ def attempt(
     values = {"ids": delivery_ids, "worker": context.worker_id}
     values |= {"topic": context.topic, "now": now}
     with pipelined(connection):
-        if is_postgresql(connection):
-            _HOLD_CONSENTS.run(connection, {"ids": delivery_ids, "topic": context.topic})
+        hold_consents(
+            connection
+        )  # a statement of its own, so that the gate sees what was committed before it
         passed = (_GATE_WITH_WORDINGS if context.reads_wordings else _GATE).rows(connection, values)
     answers: dict[int, Answer] = {}
     for columns in passed:
@@ -181,18 +182,6 @@ _ANNOUNCEABLE = Prepared(
         CLAIMED,
         consented(bindparam("topic"), delivery.c.subscriber_id),
     )
-)
-
-
-# PostgreSQL only: a concurrent withdrawal commits either before the gate reads or after the gate commits.
-_HOLD_CONSENTS = Prepared(
-    select(consent.c.subscriber_id)
-    .where(
-        consent.c.topic == bindparam("topic"),
-        consent.c.subscriber_id.in_(select(delivery.c.subscriber_id).where(AnyOf(delivery.c.id, "ids"))),
-    )
-    .order_by(consent.c.subscriber_id)  # in the order in which the ledger changes them, to avoid deadlocks
-    .with_for_update(read=True)
 )
 
 

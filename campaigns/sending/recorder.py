@@ -145,6 +145,13 @@ class Recorder:
 
     def _apply(self, connection: Connection, *, batch: Batch, is_retry: bool) -> Committed:
         now, renewed = self._clock(), self._renewed
+        suppressed = [one.delivery_id for one in batch.outcomes if one.suppress]
+        # First of all: an erasure has these locks when it waits for a delivery's row.
+        if suppressed:
+            ledger.lock(connection)
+            ledger.wait_for_gates(connection)
+        elif batch.relays:
+            ledger.hold_consents(connection)
         if self.hindsight.is_doubtful and self._has_gone_back(connection, batch.outcomes, now):
             return Committed(renewed, halted=True)
         # Renew before each claim: nothing would release a claim that a retired worker makes.
@@ -152,10 +159,6 @@ class Recorder:
             if not workers.renew(connection, self._context.worker_id, now, self._lease):
                 return Committed(renewed, halted=True)
             renewed = now
-        suppressed = [one.delivery_id for one in batch.outcomes if one.suppress]
-        if suppressed:
-            # Before any row: an erasure has the ledger's lock when it waits for a delivery's row.
-            ledger.lock(connection)
         deliveries.settle(connection, self._context, batch.outcomes, now)
         self._suppress(connection, suppressed, now)
         if is_retry:

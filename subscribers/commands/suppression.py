@@ -19,7 +19,7 @@ from subscribers.commands.options import address_of, email_argument, file_type, 
 from subscribers.intake import MAX_UNCONFIRMED_PEOPLE, Refusal, as_text, read_addresses
 from subscribers.ledger import parse_note
 
-_BATCH = 1000
+_BATCH = 500  # in a transaction, which holds up sending on PostgreSQL
 
 
 @click.command()

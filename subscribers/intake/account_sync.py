@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from itertools import islice
 from typing import TextIO
 
 from sqlalchemy import select
@@ -18,9 +17,9 @@ from sqlalchemy import select
 from subscribers import audience
 from subscribers.intake.applicant import ApplicantReader
 from subscribers.intake.csv_file import PeopleCsv
-from subscribers.intake.csv_import import BATCH, Import, ImportReport, refuse
+from subscribers.intake.csv_import import Import, ImportReport, refuse
 from subscribers.intake.duplicates import AddressTable
-from subscribers.intake.opt_outs import OptOut, need_confirmation, withdraw_all
+from subscribers.intake.opt_outs import OptOut, in_batches, need_confirmation, withdraw_all
 from subscribers.ledger import CONSENT, EVENT, READ_AHEAD
 from subscribers.models import Channel, ConsentKind
 from subscribers.people import SUBSCRIBER
@@ -102,9 +101,7 @@ class AccountSync:
 
     def _withdraw(self, seen: AddressTable) -> int:
         evidence, ended = self.job.evidence, 0
-        missing = list(self._missing(seen))
-        every = iter(missing)
-        while some := list(islice(every, BATCH)):
+        for some in in_batches(list(self._missing(seen))):
             with self.job.database.write() as connection:
                 ended += withdraw_all(
                     connection, some, evidence.topic, evidence.source, self.job.clock(), channel=Channel.SYNC

@@ -117,7 +117,7 @@ class Import:
 
     def _withdraw(self, opt_outs: OptOuts) -> int:
         ended = 0
-        for batch in opt_outs.batches(BATCH):
+        for batch in opt_outs.batches():
             with self.database.write() as connection:
                 ended += withdraw_all(
                     connection,
@@ -128,8 +128,7 @@ class Import:
                     channel=self.evidence.channel,
                 )
         if opt_outs.suppressed:
-            with self.database.write() as connection:
-                opt_outs.date_suppressions(connection, self.clock(), self.evidence.channel)
+            opt_outs.date_suppressions(self.database, self.clock(), self.evidence.channel)
         return ended
 
     def _admit(self, batch: Sequence[Applicant]) -> list[Decision]:

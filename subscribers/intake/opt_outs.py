@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
@@ -22,8 +22,11 @@ from subscribers.intake.duplicates import AddressTable
 from subscribers.ledger import ConsentStatus, NewEvent
 from subscribers.models import AGREED, Channel, ConsentKind
 
+Item = TypeVar("Item")
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNDATED = 2**63 - 1
+ENDED_AT_ONCE = 500  # in a transaction, which holds up sending on PostgreSQL
 MAX_UNCONFIRMED_PEOPLE = 20
 MAX_UNCONFIRMED_SHARE = 0.05
 
@@ -84,16 +87,16 @@ class OptOuts:
         said_at = self._latest.get(applicant.hashed.hash) if len(self._latest) else None
         return said_at is not None and _instant(applicant.consented_at) <= said_at
 
-    def batches(self, size: int) -> Iterator[Sequence[OptOut]]:
-        """The opt-outs of people on file, in batches of `size`."""
-        every = iter(self.on_file.values())
-        while some := list(islice(every, size)):
-            yield some
+    def batches(self) -> Iterator[Sequence[OptOut]]:
+        """The opt-outs of people on file, in batches for a transaction each."""
+        return in_batches(self.on_file.values())
 
-    def date_suppressions(self, connection: Connection, now: datetime, channel: Channel) -> None:
-        """Date the suppressions of those who say no again. Needs a writing transaction."""
-        said_no_at = {key: said_at or now for key, said_at in self.suppressed.items()}
-        suppression.date_later(connection, self._hasher, said_no_at, now, channel=channel)
+    def date_suppressions(self, database: Database, now: datetime, channel: Channel) -> None:
+        """Date the suppressions of those who say no again."""
+        for some in in_batches(self.suppressed.items()):
+            said_no_at = {key: said_at or now for key, said_at in some}
+            with database.write() as connection:
+                suppression.date_later(connection, self._hasher, said_no_at, now, channel=channel)
 
     def _find(self, connection: Connection, rows: Sequence[OptOutRow]) -> None:
         keys = [row.address.key for row in rows]
@@ -112,6 +115,13 @@ class OptOuts:
         """When the file's latest row about this address says no; None where that has no date."""
         latest = self._latest.get(self._hasher.newest(key).hash)
         return None if latest in {None, _UNDATED} else _EPOCH + timedelta(microseconds=latest or 0)
+
+
+def in_batches(every: Iterable[Item]) -> Iterator[list[Item]]:
+    """What ends consents or dates suppressions, ENDED_AT_ONCE at a time."""
+    remaining = iter(every)
+    while some := list(islice(remaining, ENDED_AT_ONCE)):
+        yield some
 
 
 def withdraw_all(

@@ -18,6 +18,7 @@ from subscribers.commitments import (
     text_hash,
 )
 from subscribers.ledger.checkpoint import LedgerSigner, not_signed, signer_of
+from subscribers.ledger.consent_lock import hold_consents, wait_for_gates
 from subscribers.ledger.events import (
     EVERY_TOPIC,
     BrokenLink,
@@ -129,6 +130,7 @@ __all__ = [
     "fresh_nonce",
     "head",
     "history",
+    "hold_consents",
     "is_to_record",
     "languages_of_wordings",
     "latest_moment",
@@ -159,5 +161,6 @@ __all__ = [
     "text_hash",
     "verify",
     "verify_quickly",
+    "wait_for_gates",
     "withdraw_from_damaged",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, and_, bindparam, delete, update
 
 from mailer.database import Prepared, bulk
+from subscribers.ledger.consent_lock import wait_for_gates
 from subscribers.ledger.events import LedgerEntry, status_after
 from subscribers.ledger.reading import CONSENT, Statuses
 from subscribers.models import ConsentKind
@@ -31,15 +32,17 @@ def store_statuses(connection: Connection, before: Statuses, after: Statuses) ->
         if key not in before
     ]
     bulk.insert(connection, CONSENT, ("subscriber_id", "topic", "state", "since", "event_id"), new)
-    # In the order in which the gate holds them on PostgreSQL, so that the two never wait for each other.
     changed = [
         (person, topic, now.state, now.since, now.event_id)
-        for (person, topic), was in sorted(before.items())
+        for (person, topic), was in before.items()
         if (now := after.get((person, topic), was)) != was
     ]
+    ended = list(before.keys() - after.keys())
+    if ended or any(state is not ConsentKind.GRANTED for _, _, state, *_ in changed):
+        wait_for_gates(connection)
     if changed:
         _CHANGE_CONSENT.run_each(connection, changed, {})
-    if ended := list(before.keys() - after.keys()):
+    if ended:
         _END_CONSENT.run_each(connection, ended, {})
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from mailer.database import Prepared
 from mailer.errors import MailerError
+from subscribers.ledger.consent_lock import wait_for_gates
 from subscribers.ledger.events import EVERY_TOPIC, ConsentStatus, NewEvent
 from subscribers.ledger.ledger import append_unchecked, note_leavers
 from subscribers.ledger.reading import CONSENT, EVENT, UNREADABLE_ROW_ERRORS
@@ -109,6 +110,7 @@ def _note_leaver(connection: Connection, event: NewEvent, _now: datetime) -> boo
 
 def _end_consent(connection: Connection, event: NewEvent, now: datetime) -> bool:
     of_key = (CONSENT.c.subscriber_id == event.subscriber_id, CONSENT.c.topic == event.topic)
+    wait_for_gates(connection)
     ended = update(CONSENT).where(*of_key).values(state=event.kind, since=now)
     return connection.execute(ended).rowcount > 0
 

@@ -40,6 +40,7 @@ def erase(
     Where holds stand, they are returned, and the data stay until they end; the person gets no more mail from now on.
     """
     ledger.lock(connection)
+    ledger.wait_for_gates(connection)  # before any delivery's row
     former = former_people.find(connection, address, hasher)
     on_file = people.find(connection, address)
     held = holds.standing(connection, [one.id for one in (*former, on_file) if one is not None], now)

@@ -46,6 +46,11 @@ def suppress_all(
     ledger.lock(connection)
     known = people.find_all(connection, [address.key for address in addresses])
     statuses = ledger.statuses(connection, [person.id for person in known.values()])
+    since = {
+        address.key: ledger.latest_moment(connection, [person.id], now)
+        for address in addresses
+        if (person := known.get(address.key)) is not None
+    }
     note = ledger.store_note(connection, source)
     events = [
         NewEvent(person_id, topic, ConsentKind.WITHDRAWN, now, Channel.COMMAND, note=note)
@@ -61,8 +66,7 @@ def suppress_all(
             hashed = person.hashed
         else:
             hashed = before.hashed if before else hasher.newest(address.key)
-        since = ledger.latest_moment(connection, [person.id], now) if person else now
-        suppressions.append(NewSuppression(hashed, SuppressionReason.OPTED_OUT, since))
+        suppressions.append(NewSuppression(hashed, SuppressionReason.OPTED_OUT, since.get(address.key, now)))
     suppression.add_all(connection, suppressions, now, channel=Channel.COMMAND, source=source)
     return Suppressions(len(addresses) - len(standing), len(events))
 

@@ -84,7 +84,7 @@ class Act(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """A mail that the gate let through, at an instant at which the gate held the consent."""
+    """A mail that the gate let through, at the last instant at which the gate held the consent."""
 
     at: datetime
     address: str
@@ -151,16 +151,24 @@ class Record:
 
 
 NOTE_ATTEMPTS = """
-    CREATE TABLE IF NOT EXISTS noted_attempt (at timestamptz, campaign_id bigint, subscriber_id bigint, address text, entry_id bigint);
-    TRUNCATE noted_attempt;
+    DROP TABLE IF EXISTS noted_attempt;
+    CREATE TABLE noted_attempt (id bigserial PRIMARY KEY, at timestamptz, campaign_id bigint, subscriber_id bigint, address text,
+        entry_id bigint);
     CREATE OR REPLACE FUNCTION note_attempt() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
-        INSERT INTO noted_attempt SELECT clock_timestamp(), NEW.campaign_id, NEW.subscriber_id, email_normalised,
-            NEW.ledger_entry FROM subscriber WHERE id = NEW.subscriber_id;
+        INSERT INTO noted_attempt (campaign_id, subscriber_id, address, entry_id)
+            SELECT NEW.campaign_id, NEW.subscriber_id, email_normalised, NEW.ledger_entry FROM subscriber
+            WHERE id = NEW.subscriber_id;
         RETURN NEW; END';
     CREATE OR REPLACE TRIGGER note_attempt BEFORE UPDATE OF state ON delivery
         FOR EACH ROW WHEN (NEW.state = 'attempting') EXECUTE FUNCTION note_attempt();
+    CREATE OR REPLACE FUNCTION date_attempt() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+        UPDATE noted_attempt SET at = clock_timestamp() WHERE id = NEW.id; RETURN NULL; END';
+    CREATE CONSTRAINT TRIGGER date_attempt AFTER INSERT ON noted_attempt DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION date_attempt();
 """
-"""Note attempts where no erasure forgets them: after the gate has read the consents, and while it holds them."""
+"""Note attempts where no erasure forgets them. They are dated when the gate's transaction commits: it holds the consents
+until then.
+"""
 
 
 def read_attempts(connection: Connection) -> list[Attempt]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -21,6 +22,7 @@ from tests.support.campaign import NOTES, draft, unwatched
 MOST_CLAIMS = 100
 AT_ONCE = 4  # mails that pass the gate together
 LONGEST_CLAIM_SECONDS = 0.02
+LONGEST_GATE_SECONDS = 0.01
 LEASE = timedelta(hours=1)
 
 
@@ -65,6 +67,7 @@ class Campaigns:
     def _attempt(self, context: ClaimContext, claimed: Sequence[int]) -> None:
         with self._database.write() as connection:
             answers = deliveries.attempt(connection, context, claimed, self._clock())
+            time.sleep(self._rng.uniform(0, LONGEST_GATE_SECONDS))  # somebody leaves before the commit
         accepted = [
             Settlement(number, answer.attempts, DeliveryState.ACCEPTED)
             for number, answer in answers.items()

@@ -12,12 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import literal, select
 
-from mailer.database import Database
+from mailer.database import Database, Prepared
 from subscribers.intake import signup
-from subscribers.ledger import ledger
+from subscribers.ledger import consent_lock, ledger
 from subscribers.self_service import preferences
-from tests.interleaving import processes
+from tests.interleaving import processes, sending
 from tests.interleaving.interfaces import INTERFACES
 from tests.interleaving.promise import BrokenPromise, check
 from tests.simulation.walls import Wall, knock_out
@@ -61,13 +62,19 @@ def test_nobody_is_mailed_after_leaving_through_any_interface(
     assert interfaces.keys() == INTERFACES.keys()
 
 
-@pytest.mark.parametrize("wall", ["the gate asks again", "appends are serialised"])
+@pytest.mark.parametrize(
+    "wall", ["the gate asks again", "the gate holds the consents", "appends are serialised"]
+)
 def test_without_a_wall_somebody_is_mailed_after_leaving_or_something_fails(
     postgresql_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wall: str
 ) -> None:
     if wall == "the gate asks again":
         knock_out(Wall.GATE_IS_THE_WRITE, monkeypatch)
         problem = "(attempted after a withdrawal was answered|up to which there is no consent)"
+    elif wall == "the gate holds the consents":
+        monkeypatch.setattr(consent_lock, "_SHARED", Prepared(select(literal(1))))
+        monkeypatch.setattr(sending, "LONGEST_GATE_SECONDS", 0.1)
+        problem = "attempted after a withdrawal was answered"
     else:
         monkeypatch.setattr(ledger, "lock_table", lambda *_: None)
         problem = "(failed|ledger is broken)"

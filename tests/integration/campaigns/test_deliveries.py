@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection
 
 from campaigns import catalogue, deliveries, reports, transitions
 from campaigns.deliveries import Attempt, ClaimContext, Halted, Settlement, Withheld, recovery, workers
@@ -273,17 +270,6 @@ def test_a_campaign_finishes_when_nothing_can_change_by_itself(database: Databas
         assert catalogue.find(connection, "notes").state is CampaignState.FINISHED
 
 
-def test_a_withdrawal_under_way_and_the_gate_wait_for_each_other(postgresql_database: Database) -> None:
-    """PostgreSQL: while the gate's transaction is open, a withdrawal can't commit behind its back."""
-    scene = Scene(postgresql_database, 1)
-    context = scene.worker()
-    claimed = scene.claim(context)
-    with postgresql_database.write() as gate:
-        deliveries.attempt(gate, context, claimed, NOW)
-        with _impatient(postgresql_database) as other, pytest.raises(Exception, match="lock timeout"):
-            other.exec_driver_sql("UPDATE consent SET state = 'withdrawn'")
-
-
 def test_many_withdrawals_and_the_gate_never_stop_each_other(postgresql_database: Database) -> None:
     scene = Scene(postgresql_database, 200)
     claims = {context: scene.claim(context, 100) for context in (scene.worker(), scene.worker())}
@@ -313,10 +299,3 @@ def test_many_withdrawals_and_the_gate_never_stop_each_other(postgresql_database
         ]
         for each in running:
             each.result()
-
-
-@contextmanager
-def _impatient(database: Database) -> Iterator[Connection]:
-    with database.engine.connect() as connection:
-        connection.exec_driver_sql("SET lock_timeout = '100ms'")
-        yield connection

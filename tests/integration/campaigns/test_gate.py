@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import Connection, update
 
 from campaigns import deliveries
@@ -14,7 +13,7 @@ from campaigns.deliveries import Attempt, Halted, Withheld, delivery
 from campaigns.lifecycle import Act
 from campaigns.models import DeliveryReason, DeliveryState
 from mailer.database import Database
-from tests.support.campaign import agree, dispatch_for, settings_for, withdraw
+from tests.support.campaign import dispatch_for, settings_for, withdraw
 from tests.support.deliveries import SentCampaign
 
 
@@ -110,23 +109,6 @@ def test_a_mail_in_flight_is_not_withheld(database: Database) -> None:
     withdraw(database, campaign.people[0])
     assert campaign.attempt(context, claimed) == {claimed[0]: Halted()}
     assert campaign.states() == [DeliveryState.ATTEMPTING]
-
-
-def test_the_gate_holds_off_only_withdrawals_that_concern_it(postgresql_database: Database) -> None:
-    """PostgreSQL: others, of other people or about other topics, do not wait for its transaction."""
-    campaign = SentCampaign(postgresql_database, 2)
-    agree(postgresql_database, campaign.people[0], topic="security")
-    context = campaign.worker()
-    claimed = campaign.claim(context)
-    with postgresql_database.write() as gate:
-        deliveries.attempt(gate, context, claimed[:1], campaign.now)
-        with _impatient(postgresql_database) as other:
-            other.exec_driver_sql("UPDATE consent SET since = since WHERE topic = 'security'")
-            other.exec_driver_sql(
-                f"UPDATE consent SET since = since WHERE subscriber_id = {campaign.people[1]}"
-            )
-            with pytest.raises(Exception, match="lock timeout"):
-                other.exec_driver_sql("UPDATE consent SET since = since WHERE topic = 'release-notes'")
 
 
 def test_two_campaigns_pass_the_gate_for_one_person_together(postgresql_database: Database) -> None:
