@@ -45,7 +45,7 @@ SLOWNESS = 0.002  # seconds that the relay takes for a mail, so that people leav
 FIRST_CONSENT = datetime(2026, 5, 1, tzinfo=UTC)
 
 BROKEN_OFF = Done(Kind.OTHER)
-"""Of two that wait for each other PostgreSQL breaks one off, and who asked is told to try again later."""
+"""A request that was told to try again later. Of two that wait for each other PostgreSQL breaks one off."""
 
 
 class Work(NamedTuple):
