@@ -65,20 +65,7 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
     lines = _lines(text)
     matter, start = _front_matter(lines, origin)
     refuse_costly("\n".join(lines[start:]), lambda line: f"{origin}, line {start + line + 1}")
-    heading, after = _leading_heading(lines, start)
-    title = matter.get("title")
-    if title is None:
-        if heading is None:
-            raise InvalidInput(
-                "the notes have no title.",
-                where=f"{origin}, line 1",
-                hint='Begin the file with "---", "title: ...", "---", or with a heading "# ...".',
-            )
-        title = _Entry(heading, f"{origin}, line {after}", after)
-    if heading == title.value:
-        start = after
-    while start < len(lines) and not lines[start].strip():
-        start += 1
+    title, start = _title(lines, start, matter.get("title"), origin)
     body = "\n".join(lines[start:]).rstrip()
     if not body:
         raise InvalidInput("the notes say nothing.", where=origin, hint="Write what is new below the title.")
@@ -107,6 +94,23 @@ def read_markdown(text: str, origin: str, defaults: Defaults) -> ReleaseNotes:
         action=_action(matter),
         key_lines=tuple((key, entry.line) for key, entry in ({"title": title} | matter).items()),
     )
+
+
+def _title(lines: Sequence[str], start: int, stated: _Entry | None, origin: str) -> tuple[_Entry, int]:
+    """The title, which is `stated` in the front matter or is the heading at `start`, and where the text begins."""
+    heading, after = _leading_heading(lines, start)
+    if stated is None and heading is None:
+        raise InvalidInput(
+            "the notes have no title.",
+            where=f"{origin}, line 1",
+            hint='Begin the file with "---", "title: ...", "---", or with a heading "# ...".',
+        )
+    title = stated or _Entry(heading or "", f"{origin}, line {after}", after)
+    if heading == title.value:
+        start = after
+    while start < len(lines) and not lines[start].strip():
+        start += 1
+    return title, start
 
 
 def read_changelog(

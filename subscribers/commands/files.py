@@ -13,7 +13,8 @@ from typing import BinaryIO, NamedTuple, cast
 
 from mailer.commands import CommandContext
 from mailer.errors import InvalidInput
-from subscribers.intake import PeopleCsv, Refusals, as_text
+from subscribers.commands.options import hasher_of
+from subscribers.intake import Evidence, Import, PeopleCsv, Refusals, as_text
 
 _MEMORY_BYTES = 64 * 1024 * 1024
 
@@ -37,6 +38,19 @@ class PeopleFile(NamedTuple):
     name: str
     refusals: Refusals
     on_progress: Callable[[int], None]
+
+    def import_job(self, context: CommandContext, evidence: Evidence, *, dry_run: bool) -> Import:
+        """The import of this file."""
+        return Import(
+            database=context.database,
+            evidence=evidence,
+            hasher=hasher_of(context),
+            zone=context.settings.tz,
+            clock=context.clock,
+            on_refusal=self.refusals.write,
+            on_progress=self.on_progress,
+            dry_run=dry_run,
+        )
 
 
 @contextmanager

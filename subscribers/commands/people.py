@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -33,7 +33,7 @@ from subscribers.commands.options import (
     version_option,
     wording_option,
 )
-from subscribers.intake import Evidence, Import, encoding_name
+from subscribers.intake import Evidence, encoding_name
 from subscribers.ledger import parse_note
 from subscribers.models import ConsentKind
 from subscribers.people import parse_name
@@ -119,15 +119,8 @@ def import_(
     )
     began = time.monotonic()
     with opened_people(context, file, encoding, refusals=refusals, wording=wording) as opened:
-        job = Import(
-            database=context.database,
-            evidence=evidence,
-            hasher=hasher_of(context),
-            zone=context.settings.tz,
-            clock=context.clock,
-            on_refusal=opened.refusals.write,
-            on_progress=opened.on_progress,
-            dry_run=dry_run,
+        job = replace(
+            opened.import_job(context, evidence, dry_run=dry_run),
             confirm=lambda withdrawn, agreed: _confirm(context, withdrawn, agreed, yes=yes),
         )
         with recorded_act(context) if not dry_run else nullcontext(PeopleConcerned()) as act:

@@ -16,7 +16,6 @@ from subscribers.commands import reporting
 from subscribers.commands.confirmation import confirm_many
 from subscribers.commands.files import opened_people
 from subscribers.commands.options import (
-    hasher_of,
     language_option,
     parse_time,
     read_wording,
@@ -29,7 +28,6 @@ from subscribers.intake import (
     FORMS,
     AccountSync,
     Evidence,
-    Import,
     encoding_name,
 )
 from subscribers.ledger import parse_note
@@ -104,16 +102,7 @@ def sync(
             )
 
     with opened_people(context, file, encoding, refusals=refusals, wording=wording) as opened:
-        job = Import(
-            database=context.database,
-            evidence=evidence,
-            hasher=hasher_of(context),
-            zone=context.settings.tz,
-            clock=context.clock,
-            on_refusal=opened.refusals.write,
-            on_progress=opened.on_progress,
-            dry_run=not apply_,
-        )
+        job = opened.import_job(context, evidence, dry_run=not apply_)
         with recorded_act(context) if apply_ else nullcontext(PeopleConcerned()) as act:
             report = AccountSync(job, made_at, confirm).run(opened.text, opened.name)
             act.number = report.rows.granted + report.rows.withdrawn + report.missing

@@ -27,65 +27,80 @@ def overview(
     record: SubjectRecord, locale: Locale, topics: Mapping[str, TopicSettings], zone: ZoneInfo
 ) -> OwnData:
     """Everything on file about a person. Times are in `zone`."""
-    texts = load_texts(locale)["own_data"]
+    return _Overview(record, locale, topics, zone).own_data()
 
-    def moment(value: Any) -> str:
-        return format_moment(value, locale, zone) if value is not None else ""
 
-    def word(kind: str, value: str) -> str:
-        return texts[f"{kind}_{value}"]
+class _Overview:
+    """A person's record in the words of a language."""
 
-    def title(topic: str | None) -> str:
-        return title_of(topics, topic, locale) if topic and topic != EVERY_TOPIC else ""
+    def __init__(
+        self, record: SubjectRecord, locale: Locale, topics: Mapping[str, TopicSettings], zone: ZoneInfo
+    ) -> None:
+        self._record, self._locale, self._topics, self._zone = record, locale, topics, zone
+        self._texts = load_texts(locale)["own_data"]
 
-    suppressed = record.suppressed
-    events = [entry_values(entry, record) for entry in record.history]
-    return OwnData(
-        names=record.person.names._asdict(),
-        email=readable_address(record.person.email),
-        on_file_since=moment(record.person.created_at),
-        topics=[
-            ShownTopic(title(topic), word("state", status.state.value), moment(status.since))
-            for topic, status in record.statuses.items()
-        ],
-        suppressed=texts["suppressed"].format(
-            time=moment(suppressed.since), reason=word("reason", suppressed.reason.value)
+    def own_data(self) -> OwnData:
+        record = self._record
+        return OwnData(
+            names=record.person.names._asdict(),
+            email=readable_address(record.person.email),
+            on_file_since=self._moment(record.person.created_at),
+            topics=[
+                ShownTopic(
+                    self._title(topic), self._word("state", status.state.value), self._moment(status.since)
+                )
+                for topic, status in record.statuses.items()
+            ],
+            suppressed=self._suppressed(),
+            mails=[self._mail(each) for each in record.elsewhere.get("mails", [])],
+            events=[self._event(entry_values(entry, record)) for entry in record.history],
+            requests=[self._request(each) for each in record.requests],
+            disclosures=[
+                ShownDisclosure(self._moment(act.at), act.disclosed_to or "", act.ground or "")
+                for act in record.disclosures
+            ],
+            holds=[ShownHold(hold.ground, self._moment(hold.until)) for hold in record.held],
         )
-        if suppressed
-        else "",
-        mails=[
-            ShownMail(
-                mail["title"],
-                moment(mail["completed_at"] or mail["attempted_at"]),
-                word("outcome", mail["outcome"]),
-                mail["reply"] or "",
-            )
-            for mail in record.elsewhere.get("mails", [])
-        ],
-        events=[
-            ShownEvent(
-                moment(event["occurred_at"]),
-                word("kind", event["kind"]),
-                title(event["topic"]),
-                word("channel", event["channel"]),
-                event["source"] or "",
-                record.wordings.get(event["wording_sha256"] or "", ""),
-            )
-            for event in events
-        ],
-        requests=[
-            ShownRequest(
-                moment(request["requested_at"]),
-                word("request", request["kind"]),
-                title(request["topic"]),
-                request["email"] or "",
-                moment(request["confirmed_at"]),
-            )
-            for request in record.requests
-        ],
-        disclosures=[
-            ShownDisclosure(moment(act.at), act.disclosed_to or "", act.ground or "")
-            for act in record.disclosures
-        ],
-        holds=[ShownHold(hold.ground, moment(hold.until)) for hold in record.held],
-    )
+
+    def _suppressed(self) -> str:
+        if (found := self._record.suppressed) is None:
+            return ""
+        text: str = self._texts["suppressed"]
+        return text.format(time=self._moment(found.since), reason=self._word("reason", found.reason.value))
+
+    def _mail(self, mail: Mapping[str, Any]) -> ShownMail:
+        return ShownMail(
+            mail["title"],
+            self._moment(mail["completed_at"] or mail["attempted_at"]),
+            self._word("outcome", mail["outcome"]),
+            mail["reply"] or "",
+        )
+
+    def _event(self, event: Mapping[str, Any]) -> ShownEvent:
+        return ShownEvent(
+            self._moment(event["occurred_at"]),
+            self._word("kind", event["kind"]),
+            self._title(event["topic"]),
+            self._word("channel", event["channel"]),
+            event["source"] or "",
+            self._record.wordings.get(event["wording_sha256"] or "", ""),
+        )
+
+    def _request(self, request: Mapping[str, Any]) -> ShownRequest:
+        return ShownRequest(
+            self._moment(request["requested_at"]),
+            self._word("request", request["kind"]),
+            self._title(request["topic"]),
+            request["email"] or "",
+            self._moment(request["confirmed_at"]),
+        )
+
+    def _moment(self, value: Any) -> str:
+        return format_moment(value, self._locale, self._zone) if value is not None else ""
+
+    def _word(self, kind: str, value: str) -> str:
+        word: str = self._texts[f"{kind}_{value}"]
+        return word
+
+    def _title(self, topic: str | None) -> str:
+        return title_of(self._topics, topic, self._locale) if topic and topic != EVERY_TOPIC else ""

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
 from mailer.access import Scope, Token
+from subscribers import account
 from subscribers.account import Outcome, RequestFingerprint, SubmittedRequest
 from subscribers.account.idempotency import LONGEST_KEY
 from subscribers.web.api import parsing, schemas
@@ -33,18 +34,17 @@ IdempotencyKey = Annotated[
 ]
 
 
-def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for each route
+def create_router(service: Service) -> APIRouter:
     """The routes, answered by `service`."""
     router = APIRouter(responses=ERRORS)
+    _add_consents(router, service)
+    _add_changes(router, service)
+    _add_rights(router, service)
+    _add_wordings(router, service)
+    return router
 
-    async def submit(submission: SubmittedRequest) -> Response:
-        return _answer(await service.submit(submission))
 
-    async def fingerprint_of(request: Request, token: Token, key: str | None) -> RequestFingerprint | None:
-        if key is None:
-            return None
-        return service.fingerprint(token.id, request.url.path.rpartition("/")[2], key, await request.body())
-
+def _add_consents(router: APIRouter, service: Service) -> None:
     @router.post("/consents", response_model=schemas.SubscriberConsent)
     async def record_consent(
         request: Request, body: schemas.Grant, token: Writes, key: IdempotencyKey = None
@@ -53,7 +53,7 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
         shows that.
         """
         grant = parsing.grant(body, token, service)
-        return await submit(SubmittedRequest(grant, await fingerprint_of(request, token, key)))
+        return await _submit(service, grant, request, token, key)
 
     @router.post("/withdrawals", response_model=schemas.SubscriberConsent, responses=not_found())
     async def withdraw_consent(
@@ -61,7 +61,7 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
     ) -> Response:
         """Withdraw a consent. It takes effect at once, also in a campaign that is being sent."""
         withdrawal = parsing.withdrawal(body, token, service)
-        return await submit(SubmittedRequest(withdrawal, await fingerprint_of(request, token, key)))
+        return await _submit(service, withdrawal, request, token, key)
 
     @router.post(
         "/consents/query",
@@ -86,6 +86,8 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
             ]
         return await _batch(service, token, body.items, fingerprints)
 
+
+def _add_changes(router: APIRouter, service: Service) -> None:
     @router.get(
         "/changes",
         response_model=schemas.Changes,
@@ -96,13 +98,15 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
         """All changes to consents, through every channel, in order."""
         return _answer(await service.changes(parsing.cursor(query.after, service), query.limit))
 
+
+def _add_rights(router: APIRouter, service: Service) -> None:
     @router.post("/rectifications", response_model=schemas.Rectified, responses=not_found() | conflict())
     async def rectify(
         request: Request, body: schemas.Rectification, token: Rights, key: IdempotencyKey = None
     ) -> Response:
         """Correct the data on file about a person. The consents do not change."""
         rectification = parsing.rectification(body, token, service)
-        return await submit(SubmittedRequest(rectification, await fingerprint_of(request, token, key)))
+        return await _submit(service, rectification, request, token, key)
 
     @router.post(
         "/erasures",
@@ -115,8 +119,10 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
     ) -> Response:
         """Erase a person. Where the law requires you to keep the data, they get no more mail and are erased afterwards."""
         erasure = parsing.erasure(body, token, service)
-        return await submit(SubmittedRequest(erasure, await fingerprint_of(request, token, key)))
+        return await _submit(service, erasure, request, token, key)
 
+
+def _add_wordings(router: APIRouter, service: Service) -> None:
     @router.get("/wordings", response_model=schemas.Wordings, dependencies=[Depends(any_token)])
     async def list_wordings() -> Response:
         """The registered texts."""
@@ -138,7 +144,15 @@ def create_router(service: Service) -> APIRouter:  # noqa: C901 - a function for
             )
         )
 
-    return router
+
+async def _submit(
+    service: Service, act: account.Request, request: Request, token: Token, key: str | None
+) -> Response:
+    fingerprint = None
+    if key is not None:
+        name = request.url.path.rpartition("/")[2]
+        fingerprint = service.fingerprint(token.id, name, key, await request.body())
+    return _answer(await service.submit(SubmittedRequest(act, fingerprint)))
 
 
 async def _batch(
