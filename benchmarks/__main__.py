@@ -1,8 +1,9 @@
 """`python -m benchmarks [--quick] [--only PART...] [--sending]`: measure, and write RESULTS.md.
 
 All programs are measured in turns in one run; medians and ratios count. A part that fails is reported, and the others go
-on. RESULTS.md, throughput.svg and costs.json go to --output; from the latter, `python -m benchmarks.scaling --write`
-computes the tables of docs/scaling.md. smtp-source and smtp-sink are from Debian's package postfix.
+on. RESULTS.md, throughput.svg and costs.json go to --output, after each part, so a run can be ended with Ctrl-C. From
+costs.json, `python -m benchmarks.scaling --write` computes the tables of docs/scaling.md. smtp-source and smtp-sink are from
+Debian's package postfix.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ def main() -> None:
                 left_out=[each.name for each in PARTS if each not in parts],
             )
             (options.output / "RESULTS.md").write_text(text, encoding="utf-8")
+            _write_others(running, options.output)
             for row in sections[-1].rows:
                 print(row, flush=True)
-        _write_others(running, options.output)
     print(f"{options.output / 'RESULTS.md'} has it all.", file=sys.stderr)
 
 
@@ -60,7 +61,9 @@ def _options() -> argparse.Namespace:
     names = [part.name for part in PARTS]
     parser.add_argument("--quick", action="store_true", help="small sizes, one round")
     parser.add_argument("--only", nargs="+", metavar="PART", choices=names, help=f"of {', '.join(names)}")
-    parser.add_argument("--sending", action="store_true", help="all parts about sending, and no others")
+    parser.add_argument(
+        "--sending", action="store_true", help="only the parts about sending, which come first"
+    )
     parser.add_argument("--rounds", type=int, help="of each comparison (3; --quick: 1)")
     parser.add_argument(
         "--recipients", type=int, nargs="+", help="of the campaigns on each engine (27,000 and 100,000)"

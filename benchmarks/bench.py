@@ -18,7 +18,7 @@ from sqlalchemy import make_url
 from benchmarks import audience, campaign, mail_size, postgresql, relays
 from benchmarks.audience import Audience
 from benchmarks.processes import tree_cpu_seconds
-from benchmarks.scaling import Costs
+from benchmarks.scaling import PLANS, Costs
 from mailer.message import dkim
 
 CONNECTIONS = 20
@@ -41,6 +41,7 @@ class Sizes:
     posts: int
     withdrawals: int
     profiled: int
+    plans: int
 
 
 FULL = Sizes(
@@ -57,6 +58,7 @@ FULL = Sizes(
     posts=20_000,
     withdrawals=120,
     profiled=20_000,
+    plans=len(PLANS),
 )
 QUICK = Sizes(
     rounds=1,
@@ -72,6 +74,7 @@ QUICK = Sizes(
     posts=4_000,
     withdrawals=10,
     profiled=3_000,
+    plans=7,  # the others take long to simulate
 )
 
 

@@ -60,6 +60,6 @@ def chart(title: str, across: str, upright: str, series: Mapping[str, Points]) -
 
 
 def _round_up(value: float) -> float:
-    """The next 1, 2, 4 or 8 times a power of ten, so that quarters of it are round as well."""
+    """The next of these steps times a power of ten; quarters of it are round as well."""
     unit = 10.0 ** math.floor(math.log10(value))
-    return next(step * unit for step in (1, 2, 4, 8, 10) if step * unit >= value)
+    return next(step * unit for step in (1, 1.2, 1.6, 2, 3, 4, 6, 8, 10) if step * unit >= value)

@@ -59,7 +59,7 @@ class Section:
     lines: list[str] = field(default_factory=list)
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Add a table of figures; all columns but the first are numbers."""
+        """Add a table of figures."""
         self.lines += ["", table(heads, rows), ""]
 
     def profile(self, title: str, paths: Sequence[Path], most: int = 12) -> None:
@@ -77,10 +77,14 @@ class Section:
             self.table(heads, _top(found, most))
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: bool = True) -> str:
-    """A table in Markdown; columns of `numbers`, all but the first, are aligned to the right."""
-    lines = [f"| {' | '.join(heads)} |", "|---|" + ("---:|" if numbers else "---|") * (len(heads) - 1)]
-    return "\n".join([*lines, *(f"| {' | '.join(str(cell) for cell in row)} |" for row in rows)])
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table in Markdown. Columns of figures, the first apart, are aligned to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    columns = range(1, len(heads))
+    figures = [all(row[column][:1].isdigit() or not row[column] for row in cells) for column in columns]
+    marks = ["---", *("---:" if is_figure else "---" for is_figure in figures)]
+    lines = [f"| {' | '.join(heads)} |", f"|{'|'.join(marks)}|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cells)])
 
 
 def amount(value: float, unit: str = "") -> str:

@@ -9,7 +9,7 @@ from benchmarks import inside, relays
 from benchmarks.audience import copied
 from benchmarks.bench import CONNECTIONS, Bench
 from benchmarks.report import Section, amount
-from benchmarks.scaling import PLAN_HEADS, Costs, Plan, forecast, plan_rows
+from benchmarks.scaling import PLAN_HEADS, PLANS, Costs, Plan, forecast, plan_rows
 
 NEEDED = {"unsigned": "sqlite", "signed": "signed", "server": "postgresql"}
 
@@ -38,7 +38,7 @@ def model(bench: Bench) -> Section:
     )
     _compare(bench, section, costs)
     section.lines.append("The plans of docs/scaling.md with the same costs:")
-    section.table(PLAN_HEADS, plan_rows(costs))
+    section.table(PLAN_HEADS, plan_rows(costs, PLANS[: bench.sizes.plans]))
     return section
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from statistics import median
 
 from benchmarks import campaign, programs, relays
 from benchmarks.audience import copied
 from benchmarks.bench import CONNECTIONS, Bench
+from benchmarks.peers.timed import Timed
 from benchmarks.report import Goal, Row, Section, amount
 
 DELAYS = (0, 20, 100)  # ms, for a round trip
-WIRE_ROUNDS = 3
 
 
 def round_trips(bench: Bench) -> Section:
@@ -54,25 +53,27 @@ def round_trips(bench: Bench) -> Section:
 def _add_wire(bench: Bench, section: Section) -> None:
     """Ready messages over warm connections: what the SMTP client alone can do."""
     count = bench.sizes.signed
-    rates: dict[str, list[float]] = {}
+    found: dict[str, list[Timed]] = {}
     with relays.smtp_sink() as pipelining, relays.chunking_sink() as chunking:
-        for _ in range(min(WIRE_ROUNDS, bench.sizes.rounds)):
-            finished = relays.smtp_source(pipelining, count, CONNECTIONS, payload=bench.payload)
-            for name, seconds in (
-                ("smtp-source -d", finished.seconds),
+        for _ in range(bench.sizes.rounds):
+            theirs = relays.smtp_source(pipelining, count, CONNECTIONS, payload=bench.payload)
+            for name, timed in (
+                ("smtp-source -d", Timed(count / theirs.seconds, theirs.cpu_seconds / count * 1e6)),
                 ("ours, PIPELINING, smtp-sink", _wire(bench, pipelining, count)),
                 ("ours, CHUNKING, a sink of our own in Python", _wire(bench, chunking, count)),
             ):
-                rates.setdefault(name, []).append(count / seconds)
-    theirs = median(rates["smtp-source -d"])
+                found.setdefault(name, []).append(timed)
+    rates = {name: median(each.rate for each in timed) for name, timed in found.items()}
     section.table(
-        ("ready messages, no ledger, no distance", "messages/s", "against smtp-source"),
-        [(name, f"{median(found):,.0f}", amount(median(found) / theirs)) for name, found in rates.items()],
-    )
+        ("ready messages, no ledger, no distance", "messages/s", "CPU, µs", "against smtp-source"),
+        [
+            (name, f"{rates[name]:,.0f}", f"{median(each.cpu_us for each in timed):.0f}",
+             amount(rates[name] / rates["smtp-source -d"]))
+            for name, timed in found.items()
+        ],
+    )  # fmt: skip
 
 
-def _wire(bench: Bench, port: int, messages: int) -> float:
-    """The seconds that ready messages take."""
+def _wire(bench: Bench, port: int, messages: int) -> Timed:
     numbers = map(str, (port, messages, CONNECTIONS, round(bench.length)))
-    told = programs.run([programs.PYTHON, "-m", "benchmarks.wire", *numbers]).output
-    return float(json.loads(told)["seconds"])
+    return Timed.of(programs.run([programs.PYTHON, "-m", "benchmarks.wire", *numbers]), messages)

@@ -46,6 +46,6 @@ def slow_disk(bench: Bench) -> Section:
     )  # fmt: skip
     section.lines.append(
         f"{people.people:,} mails. A library that is preloaded into the command, and into nothing else, delays each fsync "
-        f"and fdatasync, and counts them. Tried alone, a call took {checked:.1f} ms, with the start of a program."
+        f"and fdatasync, and counts them. Tried alone, a call took {checked:.1f} ms."
     )
     return section

@@ -41,7 +41,16 @@ def install(folder: Path) -> Nodemailer:
     """Install the newest release into `folder`. Raises Missing with the reason why that is not possible."""
     node, npm = find("node", "nodejs"), find("npm", "npm")
     folder.mkdir(exist_ok=True)
-    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), "nodemailer"]
+    command = [
+        npm,
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--fetch-retries=0",
+        "--prefix",
+        str(folder),
+        "nodemailer",
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS)
     except subprocess.TimeoutExpired:

@@ -15,11 +15,12 @@ from campaigns.sending.batches import MAX_WAIT
 from campaigns.sending.recorder import MAX_CONCURRENT
 
 ROUND_TRIPS_PER_GROUP = 3  # to PostgreSQL
+SLICES = 6  # of a signature
 
 
 @dataclass
 class Process:
-    """One sender: its event loop, the process that signs for it, who waits for its next commit, and how many are on
+    """One sender: its event loop, the process that signs for it with a thread for each core, who waits for its next commit, and how many are on
     their way to the relay.
 
     With PostgreSQL threads commit, which share the interpreter with the loop; so they count as the loop's.
@@ -27,9 +28,10 @@ class Process:
 
     loop: Resource
     cores: Resource
-    signer: Resource = field(default_factory=lambda: Resource("the process that signs"))
+    signer: Resource
     waiting: list[Step] = field(default_factory=list)
     in_the_air: int = 0
+    being_signed: int = 0
     gathering: Resource = field(default_factory=lambda: Resource("gathering"))  # one group forms at a time
     rest: Rest | None = None
 
@@ -74,7 +76,9 @@ class Simulation:
         self.relay = Resource("the relay's limit")
         self.hosts = [Resource("the hosts' cores", plan.cores) for _ in range(plan.hosts)]
         self.processes = [
-            Process(Resource("the event loop"), cores) for cores in self.hosts for _ in range(plan.processes)
+            Process(Resource("the event loop"), cores, Resource("the process that signs", plan.cores))
+            for cores in self.hosts
+            for _ in range(plan.processes)
         ]
 
     def run(self) -> Forecast:
@@ -113,13 +117,22 @@ class Simulation:
             yield Sleep()
             yield from work(costs.loop * MICRO, process.loop, process.cores)
             if plan.signed:
-                yield from work(costs.sign * MICRO, process.signer, process.cores)
+                yield from self._sign(process)
             if plan.relay_limit:
                 yield from work(1 / plan.relay_limit, self.relay)
             if plan.sink:
                 yield from work(plan.sink * MICRO, process.cores)
             yield Spend(plan.trips * plan.round_trip / 1000)
             process.in_the_air -= 1
+
+    def _sign(self, process: Process) -> Step:
+        """A signature, in slices: the system lets the event loop have its core in between."""
+        process.being_signed += 1
+        yield Take(process.signer)
+        for _ in range(SLICES):
+            yield from work(self.costs.sign * MICRO / SLICES, process.cores, also=(process.signer,))
+        yield Release(process.signer)
+        process.being_signed -= 1
 
     def _commit(self, process: Process, committer: Actor) -> Step:
         """Group commits, one after the other."""
@@ -162,6 +175,8 @@ class Simulation:
 
     def _stop_waiting(self, process: Process, rest: Rest) -> Step:
         yield Spend(MAX_WAIT)
+        while process.being_signed and process.rest is rest:
+            yield Spend(MAX_WAIT)
         self._rouse(process, rest)
 
     def _rouse(self, process: Process, rest: Rest) -> None:
@@ -174,4 +189,4 @@ class Simulation:
 def forecast(plan: Plan, costs: Costs) -> Forecast:
     """The rate of `plan` with those costs, simulated with enough messages for every connection."""
     connections = plan.hosts * plan.processes * plan.connections
-    return Simulation(plan, costs, max(20_000, 20 * connections)).run()
+    return Simulation(plan, costs, max(20_000, 10 * connections)).run()

@@ -24,5 +24,6 @@ def test_a_row_shows_the_spread_of_its_rounds() -> None:
     assert "| 2.00 (1.00 to 3.00) |" in str(Row("what", Goal(1.0), 2.0, [3.0, 1.0, 2.0]))
 
 
-def test_a_table_aligns_all_columns_but_the_first_to_the_right() -> None:
-    assert table(("name", "figure"), [("a", 1)]) == "| name | figure |\n|---|---:|\n| a | 1 |"
+def test_a_table_aligns_columns_of_figures_to_the_right() -> None:
+    written = table(("name", "figure", "why"), [("1", 1, "so"), ("b", "", "2")])
+    assert written == "| name | figure | why |\n|---|---:|---|\n| 1 | 1 | so |\n| b |  | 2 |"

@@ -26,10 +26,10 @@ def test_near_the_relay_the_event_loop_is_the_limit() -> None:
     assert forecast.rate == pytest.approx(1e6 / (100 + 50 + 500 / 10), rel=0.05)
 
 
-def test_signed_the_process_that_signs_is_the_limit() -> None:
+def test_signed_all_cores_are_busy() -> None:
     forecast = Simulation(Plan("signed", round_trip=0.2, signed=True), COSTS, MESSAGES).run()
-    assert forecast.limiting_resource == "the process that signs"
-    assert forecast.rate == pytest.approx(1e6 / 300, rel=0.05)
+    assert forecast.limiting_resource == "the hosts' cores"
+    assert forecast.rate == pytest.approx(2e6 / (100 + 50 + 300), rel=0.1)
 
 
 def test_far_from_the_relay_an_announced_envelope_saves_half_of_the_time() -> None:
