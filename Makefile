@@ -48,7 +48,7 @@ lint: $(VENV)/.tests  ## Check style, types and layers.
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: $(VENV)/.tests  ## Measure throughput beside other programs, write benchmarks/RESULTS.md (ARGS="--quick" is shorter; needs Debian's postfix).
+bench: $(VENV)/.tests  ## Measure speed beside other programs, write benchmarks/RESULTS.md (ARGS="--sending": sending alone, 20 minutes; ARGS="--quick": small; needs Debian's postfix).
 	$(BIN)/python -m benchmarks $(ARGS)
 
 soak: $(VENV)/.tests  ## Test delivery for about an hour on a quiet machine (ARGS="hosts kills" runs only these parts).
