@@ -44,6 +44,17 @@ def by_check(findings: list[CheckResult]) -> dict[str, CheckResult]:
     return {finding.check: finding for finding in findings}
 
 
+def login_at(relay: FaultyRelay, password: str) -> dict[str, object]:
+    """The settings of a login by STARTTLS."""
+    return {
+        "host": "127.0.0.1",
+        "port": relay.port,
+        "ca_file": loopback_certificates().ca_file,
+        "username": "user",
+        "password": password,
+    }
+
+
 class TestSecrets:
     @pytest.mark.parametrize(
         ("mode", "level"), [(0o600, CheckLevel.OK), (0o640, CheckLevel.FAIL), (0o604, CheckLevel.FAIL)]
@@ -181,14 +192,7 @@ class TestSigningKey:
 class TestRelay:
     async def test_starttls_and_a_login_are_tried(self) -> None:
         async with FaultyRelay(starttls=True, login=("user", "pass")) as relay:
-            smtp = {
-                "host": "127.0.0.1",
-                "port": relay.port,
-                "ca_file": loopback_certificates().ca_file,
-                "username": "user",
-                "password": "pass",
-            }
-            finding = await doctor.relay(settings(smtp=smtp))
+            finding = await doctor.relay(settings(smtp=login_at(relay, "pass")))
         assert (finding.level, finding.message) == (
             CheckLevel.OK,
             f"127.0.0.1:{relay.port}, STARTTLS, logged in with PLAIN",
@@ -211,14 +215,7 @@ class TestRelay:
 
     async def test_a_wrong_password_is_told_without_the_password(self) -> None:
         async with FaultyRelay(starttls=True, login=("user", "pass")) as relay:
-            smtp = {
-                "host": "127.0.0.1",
-                "port": relay.port,
-                "ca_file": loopback_certificates().ca_file,
-                "username": "user",
-                "password": "hunter2",
-            }
-            finding = await doctor.relay(settings(smtp=smtp))
+            finding = await doctor.relay(settings(smtp=login_at(relay, "hunter2")))
         assert finding.level is CheckLevel.FAIL
         assert "hunter2" not in str(finding)
 

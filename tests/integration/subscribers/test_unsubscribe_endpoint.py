@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -81,16 +82,22 @@ def settings_for(database: Database, public_url: str = "https://mail.example.com
     )
 
 
-@pytest.fixture
-async def site(database: Database) -> AsyncIterator[ServedSite]:
+@asynccontextmanager
+async def served(database: Database) -> AsyncIterator[ServedSite]:
+    """A site with two subscribers."""
     subscribe(database, 2)
     settings = settings_for(database)
     async with (
         serving(create_app(settings)) as address,
         httpx.AsyncClient(base_url=address, timeout=60) as client,
     ):
-        client.timeout = 60
         yield ServedSite(database, settings, client)
+
+
+@pytest.fixture
+async def site(database: Database) -> AsyncIterator[ServedSite]:
+    async with served(database) as made:
+        yield made
 
 
 def rename_tables(database: Database, old: str, new: str) -> None:
@@ -356,13 +363,8 @@ async def test_tokens_are_never_logged_whole_or_in_part(
     for client_s_own in ("httpx", "httpcore"):
         caplog.set_level(logging.WARNING, client_s_own)
     caplog.set_level(logging.DEBUG)
-    subscribe(sqlite_database, 2)
-    settings = settings_for(sqlite_database)
-    async with (
-        serving(create_app(settings)) as address,
-        httpx.AsyncClient(base_url=address, timeout=60) as client,
-    ):
-        site = ServedSite(sqlite_database, settings, client)
+    async with served(sqlite_database) as site:
+        client = site.client
         await client.get(site.path)
         await client.head(site.path)
         await client.post(site.path, data=ONE_CLICK)
@@ -380,13 +382,8 @@ async def test_tokens_are_never_logged_whole_or_in_part(
 async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(
     sqlite_database: Database,
 ) -> None:
-    subscribe(sqlite_database, 2)
-    settings = settings_for(sqlite_database)
-    async with (
-        serving(create_app(settings)) as address,
-        httpx.AsyncClient(base_url=address, timeout=60) as client,
-    ):
-        site = ServedSite(sqlite_database, settings, client)
+    async with served(sqlite_database) as site:
+        client = site.client
         rename_tables(sqlite_database, "{table}", "{table}_elsewhere")
         for answer in (
             await client.get(site.path),
@@ -405,13 +402,8 @@ async def test_a_database_that_is_busy_too_long_is_a_503_and_the_withdrawal_stil
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscribers.web.unsubscribe, "ANSWER_SECONDS", 0.3)
-    subscribe(sqlite_database, 2)
-    settings = settings_for(sqlite_database)
-    async with (
-        serving(create_app(settings)) as address,
-        httpx.AsyncClient(base_url=address, timeout=60) as client,
-    ):
-        site = ServedSite(sqlite_database, settings, client)
+    async with served(sqlite_database) as site:
+        client = site.client
         with sqlite_database.write():
             assert (await client.post(site.path, data=ONE_CLICK)).status_code == 503
     assert site.state() is ConsentKind.WITHDRAWN
@@ -482,10 +474,5 @@ async def test_no_body_whatever_is_a_500(
 
 @pytest.fixture
 async def sqlite_house(sqlite_database: Database) -> AsyncIterator[ServedSite]:
-    subscribe(sqlite_database, 2)
-    settings = settings_for(sqlite_database)
-    async with (
-        serving(create_app(settings)) as address,
-        httpx.AsyncClient(base_url=address, timeout=60) as client,
-    ):
-        yield ServedSite(sqlite_database, settings, client)
+    async with served(sqlite_database) as made:
+        yield made
