@@ -63,7 +63,7 @@ PARTS = (
     ),
     Part(
         "changes",
-        "`mailer serve` and `mailer worker` are killed 200 times: no change is lost, none is out of order",
+        "`mailer serve` and `mailer worker` are killed 200 times on each database: no change is lost or out of order",
         ["tests/acceptance/test_kills.py"],
         {"MAILER_TESTS_SERVE_KILLS": "200"},
     ),

@@ -1,7 +1,7 @@
 """`mailer serve` and `mailer worker` are killed at random while an account system records consents.
 
 No answered change is lost, none is out of order, and a webhook is told of each at least once.
-`MAILER_TESTS_SERVE_KILLS` says how often; `make soak` kills 200 times.
+`MAILER_TESTS_SERVE_KILLS` says how often; `make soak` kills 200 times, on SQLite and on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from tests.support.figures import report_figures
 from tests.support.installed import InstalledMailer
 from tests.support.receiver import Receiver, receiving
 
-KILLS = int(os.environ.get("MAILER_TESTS_SERVE_KILLS", "3"))
+A_FEW = 3
+KILLS = int(os.environ.get("MAILER_TESTS_SERVE_KILLS", A_FEW))
+ENGINES = ("sqlite", "postgresql") if KILLS > A_FEW else ("sqlite",)  # a few show no difference
 SEED = int(os.environ.get("MAILER_TESTS_SEED", "0"))
 IN_A_CALL = 10  # each tenth time both are killed, while a webhook is called
 LONGEST_LIFE = 1.5  # seconds from when a process does its work until it is killed
@@ -109,17 +111,23 @@ class AccountSystem:
             await asyncio.sleep(0.05)
 
 
+@pytest.fixture(params=ENGINES)
+def database(request: pytest.FixtureRequest) -> Database:
+    found: Database = request.getfixturevalue(f"{request.param}_database")
+    return found
+
+
 @pytest.mark.timeout(2 * PATIENCE + 20 * KILLS)
 async def test_no_change_is_lost_or_out_of_order_where_serve_and_worker_are_killed(
-    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
+    mailer: InstalledMailer, database: Database, tmp_path: Path
 ) -> None:
     luck = random.Random(SEED)
     victims = [("serve", "worker")[number % 2] for number in range(KILLS)]
     luck.shuffle(victims)
-    prepare(sqlite_database, tmp_path)
-    _, token = new_token(sqlite_database)
+    prepare(database, tmp_path)
+    _, token = new_token(database)
     async with receiving() as receiver:
-        receiver.secret = add_endpoint(sqlite_database, receiver)
+        receiver.secret = add_endpoint(database, receiver)
         port, stop = free_port(), asyncio.Event()
         account = AccountSystem(port, token)
         with running(mailer, tmp_path, port) as processes:
@@ -141,10 +149,11 @@ async def test_no_change_is_lost_or_out_of_order_where_serve_and_worker_are_kill
             ]
     calls, repeated = len(receiver.ids), len(receiver.ids) - len(set(receiver.ids))
     report_figures(
-        f"{len(victims)} kills (serve {victims.count('serve')}), {len(account.told):,} changes in {calls:,} calls, "
+        f"{database.engine.name}: {len(victims)} kills (serve {victims.count('serve')}), "
+        f"{len(account.told):,} changes in {calls:,} calls, "
         f"{repeated} of them repeated, seed {SEED}"
     )
-    with sqlite_database.read() as connection:
+    with database.read() as connection:
         ledger.verify(connection)
         feed = changes.read(connection, 0, 1_000_000).changes
     assert [(change.kind.value, change.email) for change in feed] == account.told
