@@ -13,8 +13,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from operator import attrgetter
-from typing import Final, NamedTuple
+from operator import itemgetter
+from typing import Final, NamedTuple, TypeAlias
 
 from mailer.errors import InvalidInput, TemplateError
 from mailer.message import headers, quoted_printable
@@ -22,7 +22,7 @@ from mailer.message.body import OpenSlot, assemble, boundaries
 from mailer.message.content import Content
 from mailer.message.dkim import Signer
 from mailer.message.mail_template import SLOT_MARKER, MailTemplate, RecipientValues, Slot
-from mailer.message.signature import KeyName, SignatureTemplate
+from mailer.message.signature import KeyName, SignatureTemplate, UnsignedField
 
 _ISOLATE, _END_OF_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _PERSONAL_FIELDS: Final = ("Date", "To", "Message-ID", "List-Unsubscribe")
@@ -40,15 +40,11 @@ _PLAIN_PERSON: Final = re.compile(
 _LONGEST_PLAIN: Final = headers.LINE_LIMIT - len("To:  <>")  # also less than a line of text
 
 
-class _SlotValues(NamedTuple):
-    """The values of the slots as they stand in the plain text, and as they stand in the HTML."""
-
-    greeting: bytes
-    email: bytes
-    unsubscribe_url: bytes
-    greeting_html: bytes
-    email_html: bytes
-    unsubscribe_url_html: bytes
+# The values of the slots as they stand in the plain text, and as they stand in the HTML.
+_SlotValues: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes, bytes]
+_SLOT_NAMES: Final = (
+    "greeting", "email", "unsubscribe_url", "greeting_html", "email_html", "unsubscribe_url_html",
+)  # fmt: skip
 
 
 class _FixedFields(NamedTuple):
@@ -69,7 +65,7 @@ class Skeleton:
 
     __slots__ = (
         "_after_date", "_after_list_unsubscribe", "_after_message_id", "_after_to",
-        "_body", "_is_signed", "_mailto", "_opening", "_signature_template", "_signers", "_slot_positions", "_slot_values",
+        "_body", "_is_signed", "_mailto", "_opening", "_signature_template", "_signers", "_slot_values",
     )  # fmt: skip
 
     def __init__(
@@ -83,12 +79,10 @@ class Skeleton:
         self._after_message_id = b"".join(fixed.after_message_id)
         self._after_list_unsubscribe = b"".join(fixed.after_list_unsubscribe) + b"\r\n"
         body = assemble(mail)
-        slots = {
-            position: part.name for position, part in enumerate(body.parts) if isinstance(part, OpenSlot)
-        }
-        self._slot_positions = list(slots)
-        # Each text has the unsubscribe link, so there are at least two slots, and attrgetter returns a tuple.
-        self._slot_values = attrgetter(*slots.values())
+        # Each text has the unsubscribe link, so there are at least two slots, and itemgetter returns a tuple.
+        self._slot_values = itemgetter(
+            *[_SLOT_NAMES.index(part.name) for part in body.parts if isinstance(part, OpenSlot)]
+        )
         self._opening = body.opening
         self._body = [b"" if isinstance(part, OpenSlot) else part for part in body.parts]
         self._signers = signers
@@ -106,14 +100,14 @@ class Skeleton:
         Raises InvalidInput where a value can't be sent: a control character in a name, an address that needs
         SMTPUTF8, a URL too long for a header, a date without a zone.
         """
-        to, url = recipient.to, recipient.unsubscribe_url
-        return self._joined(
-            recipient.date,
-            headers.mailbox("To", to.name, to.email),
-            headers.message_id(recipient.message_id),
-            headers.list_unsubscribe(url, mailto=self._mailto),
-            _encoded(recipient.greeting, to.email, url),
-        )
+        (name, email), url = recipient.to, recipient.unsubscribe_url
+        to = headers.mailbox("To", name, email)
+        message_id = headers.message_id(recipient.message_id)
+        list_unsubscribe = headers.list_unsubscribe(url, mailto=self._mailto)
+        in_text, in_html = _encoded(recipient.greeting, email)
+        links = quoted_printable.encode(url), quoted_printable.encode(_escape(url))
+        values = (*in_text, links[0], *in_html, links[1])
+        return self._joined(recipient.date, to, message_id, list_unsubscribe, values)
 
     def check_made(self, message_id: str, unsubscribe_url: str) -> None:
         """Check once what we make ourselves, for `fill_made`: the longest Message-ID and URL that come.
@@ -142,17 +136,16 @@ class Skeleton:
             and len(greeting) <= _LONGEST_PLAIN
         ):
             to = f"To: {name} <{email}>\r\n".encode()
-            in_text = greeting.encode(), email.encode(), link
-            values = _SlotValues(*in_text, *in_text)
+            in_text = in_html = greeting.encode(), email.encode()
         else:
             to = headers.mailbox("To", name, email)
-            values = _encoded(greeting, email, url)
+            in_text, in_html = _encoded(greeting, email)
         return self._joined(
             recipient.date,
             to,
             headers.message_id_line(recipient.message_id),
             headers.list_unsubscribe_line(url, self._mailto),
-            values,
+            (*in_text, link, *in_html, link),
         )
 
     def _joined(
@@ -163,13 +156,12 @@ class Skeleton:
         second = int(at.timestamp())
         date = headers.date(second)
         body = self._body.copy()
-        for position, value in zip(self._slot_positions, self._slot_values(encoded), strict=True):
-            body[position] = value
-        unsigned = (
-            self._signature_template.fields((date, to, message_id, list_unsubscribe), b"".join(body), second)
-            if self._is_signed
-            else ()
-        )
+        body[::2] = self._slot_values(encoded)  # slots and static parts in turn
+        unsigned: Sequence[UnsignedField] = ()
+        if self._is_signed:
+            body = [b"".join(body)]
+            personal = date, to, message_id, list_unsubscribe
+            unsigned = self._signature_template.fields(personal, body[0], second)
         pieces = [
             date, self._after_date,
             to, self._after_to,
@@ -224,17 +216,14 @@ def _with_view_url(mail: MailTemplate) -> MailTemplate:
     )
 
 
-def _encoded(greeting: str, email: str, unsubscribe_url: str) -> _SlotValues:
-    """The slots' values, encoded for where they stand."""
-    encode = quoted_printable.encode
-    together = f"{greeting}{email}{unsubscribe_url}"
+def _encoded(greeting: str, email: str) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    """Greeting and address, encoded for text, and for HTML."""
+    encode, together = quoted_printable.encode, f"{greeting}{email}"
     try:
-        in_text = encode(greeting), encode(email), encode(unsubscribe_url)
+        in_text = encode(greeting), encode(email)
         if _escape(together) == together:
-            return _SlotValues(*in_text, *in_text)
-        return _SlotValues(
-            *in_text, encode(_escape(greeting)), encode(_escape(email)), encode(_escape(unsubscribe_url))
-        )
+            return in_text, in_text
+        return in_text, (encode(_escape(greeting)), encode(_escape(email)))
     except UnicodeEncodeError:
         raise InvalidInput("a value for a slot has a lone surrogate, which is not text") from None
 
