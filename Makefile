@@ -24,8 +24,9 @@ install: $(VENV)/.runtime bytecode  ## Install the command into .venv, or upgrad
 demo: install  ## Install into .venv and play the whole cycle on this machine: import, send, unsubscribe, send again.
 	$(BIN)/mailer demo
 
+# The processes of pytest share the bytecode that they write.
 test: lint bytecode  ## Install what the tests need, then run every check and test.
-	$(BIN)/pytest $(PYTEST_FLAGS) $(TESTS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest $(PYTEST_FLAGS) $(TESTS)
 
 # The floor in pyproject.toml is that of the unit tests alone: quick, and the same on every machine.
 coverage: $(VENV)/.tests  ## Run the unit tests and measure the branches that they cover; fail below the floor (COVERED="tests/unit tests/integration": more).
@@ -51,7 +52,7 @@ lint: $(VENV)/.tests  ## Check style, types and layers.
 bench: $(VENV)/.tests  ## Measure speed beside other programs, write benchmarks/RESULTS.md (ARGS="--sending": sending alone, 20 minutes; ARGS="--quick": small; needs Debian's postfix).
 	$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(VENV)/.tests  ## Test delivery for about an hour on a quiet machine (ARGS="hosts kills" runs only these parts).
+soak: $(VENV)/.tests  ## Test delivery for two hours on a quiet machine (ARGS="hosts kills" runs only these parts).
 	$(BIN)/python -m tests.soak $(ARGS)
 
 mutation: $(VENV)/.mutation  ## Change the core piece by piece; each change must fail a test (ARGS="gate claims" tries only these modules).

@@ -16,14 +16,21 @@ from sqlalchemy import Connection, create_engine, make_url, text
 
 from mailer.database import Database
 from tests.support.installed import InstalledMailer, installed_once
-from tests.support.order import dealt
+from tests.support.order import begun_elsewhere, dealt
 from tests.support.postgresql_databases import PostgresqlDatabases
 from tests.support.postgresql_server import server_made_with
 from tests.support.signed import signed
 
-# No deadlines: a shared machine may stall for seconds, and a property is about values.
-hypothesis.settings.register_profile("steady", deadline=None)
+# No deadlines: a shared machine may stall for seconds, and a property is about values. `make soak` tries more examples.
+EXAMPLES = int(os.environ.get("MAILER_TESTS_EXAMPLES", "40"))
+hypothesis.settings.register_profile("steady", deadline=None, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("steady")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if (process := os.environ.get("PYTEST_XDIST_WORKER")) and config.args == ["tests"]:
+        processes = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        config.args = begun_elsewhere(Path("tests"), int(process.removeprefix("gw")), processes)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -110,6 +110,18 @@ PARTS = (
         {"MAILER_TESTS_POSTGRESQL": "/usr/lib/postgresql/15/bin"},
     ),
     Part(
+        "properties",
+        "1,000 examples of each property of what parses, encodes, signs and schedules",
+        ["tests/unit", "-n", "2"],
+        {"MAILER_TESTS_EXAMPLES": "1000"},
+    ),
+    Part(
+        "faults",
+        "every fault of a relay on SQLite and on PostgreSQL",
+        ["tests/integration/campaigns/test_fault_walk.py"],
+        {"MAILER_TESTS_FAULTS": "all"},
+    ),
+    Part(
         "themes",
         "1,000 made notes in each theme: nothing is lost, and both parts have the same order",
         ["tests/unit/templates/test_themes_property.py"],

@@ -23,8 +23,8 @@ from tests.support.installed import InstalledMailer
 from tests.support.relay import FaultyRelay
 
 CONNECTIONS = 4
-KILLS = int(os.environ.get("MAILER_TESTS_KILLS", "6"))  # a flavour of relay; three of them, so 18 in CI
-PEOPLE = max(600, 50 * KILLS)  # about 20 of them are mailed before a kill
+KILLS = int(os.environ.get("MAILER_TESTS_KILLS", "4"))  # a flavour of relay; three of them, so 12 in CI
+PEOPLE = max(300, 50 * KILLS)  # about 20 of them are mailed before a kill
 SECONDS = 600 + 20 * KILLS
 
 FLAVOURS: dict[str, dict[str, Any]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -20,9 +21,20 @@ def dealt(tests: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
     for test in tests:
         modules[test.nodeid.partition("::")[0]].append(test)
     parts: list[list[pytest.Item]] = [[] for _ in range(processes)]
-    slow = [name for name in modules if name.split("/")[1] in SLOW]
+    slow = [name for name in sorted(modules) if name.split("/")[1] in SLOW]
     for number, name in enumerate(slow):
         parts[number % processes].extend(modules.pop(name))
-    for module in modules.values():
-        min(parts, key=len).extend(module)
+    for name in sorted(modules):
+        min(parts, key=len).extend(modules[name])
     return [test for part in parts for test in part]
+
+
+def begun_elsewhere(folder: Path, process: int, processes: int) -> list[str]:
+    """The test modules in `folder`, beginning with others in each process.
+
+    pytest rewrites the assertions of a module when it is imported, which takes most of the time of the collection, and keeps
+    the result: this way a process finds what the others have rewritten.
+    """
+    modules = sorted(map(str, folder.rglob("test_*.py")))
+    first = len(modules) * process // processes
+    return modules[first:] + modules[:first]

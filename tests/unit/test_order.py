@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple, cast
 
 import pytest
 
-from tests.support.order import dealt
+from tests.support.order import begun_elsewhere, dealt
 
 
 class _Test(NamedTuple):
@@ -37,3 +37,15 @@ def test_each_process_begins_with_a_slow_module_and_keeps_modules_together() -> 
     modules = [PurePosixPath(test.nodeid.partition("::")[0]).stem for test in dealt(TESTS, 2)]
 
     assert modules == ["test_a", "test_a", "test_d", "test_b", "test_c", "test_c"]
+
+
+def test_each_process_collects_all_modules_and_begins_with_others(tmp_path: Path) -> None:
+    for name in ("a/test_1.py", "a/test_2.py", "b/test_3.py", "b/support.py"):
+        tmp_path.joinpath(name).parent.mkdir(exist_ok=True)
+        tmp_path.joinpath(name).touch()
+
+    collected = [begun_elsewhere(tmp_path, process, 3) for process in range(3)]
+
+    assert [Path(modules[0]).name for modules in collected] == ["test_1.py", "test_2.py", "test_3.py"]
+    assert {tuple(sorted(modules)) for modules in collected} == {tuple(collected[0])}
+    assert len(collected[0]) == 3
