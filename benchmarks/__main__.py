@@ -99,7 +99,10 @@ def _print_plan(parts: list[Part], *, quick: bool) -> None:
     """About how long each part takes, and what is missing."""
     estimates = {part.name: part.quick_seconds if quick else part.seconds for part in parts}
     told = ", ".join(f"{name} {seconds} s" for name, seconds in estimates.items())
-    print(f"About {sum(estimates.values()) / 60:.0f} minutes on a quiet machine: {told}.", file=sys.stderr)
+    print(
+        f"About {sum(estimates.values()) / 60:.0f} minutes on a quiet machine, with the sizes as they are: {told}.",
+        file=sys.stderr,
+    )
     for program in ("smtp-source", "smtp-sink"):
         try:
             find(program, "postfix")

@@ -6,6 +6,7 @@ What is made once is copied for each run: a folder with a SQLite file, or a Post
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,6 +96,7 @@ def copied(audience: Audience) -> Iterator[Audience]:
     """A copy of the same people, to mail them for the first time again."""
     folder = audience.folder.with_name(f"{audience.folder.name}-{next(_numbers)}")
     shutil.copytree(audience.folder, folder)
+    os.sync()  # now, not during a run
     try:
         if audience.database_url is None:
             yield Audience(folder, audience.people, audience.imported, audience.import_seconds)

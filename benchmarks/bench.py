@@ -62,8 +62,8 @@ FULL = Sizes(
 )
 QUICK = Sizes(
     rounds=1,
-    recipients=(2_700, 10_000),
-    large=20_000,
+    recipients=(2_700,),
+    large=10_000,
     small=1_000,
     signed=3_000,
     usual_way=100,

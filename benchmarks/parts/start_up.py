@@ -24,17 +24,14 @@ def start_up(bench: Bench) -> Section:
         spent = [each.cpu_seconds for each in finished]
         section.rows.append(Row(f"{name}, CPU", Goal(goal, "s", at_most=True), median(spent), spent))
     section.table(
-        ("command", "seconds, median", "seconds of CPU, median", "peak, MB"),
+        ("command", "seconds, median", "seconds of CPU, median"),
         [
             (name, f"{median(each.seconds for each in finished):.2f}",
-             f"{median(each.cpu_seconds for each in finished):.2f}",
-             f"{max(each.peak_bytes for each in finished) / 1e6:.0f}")
+             f"{median(each.cpu_seconds for each in finished):.2f}")
             for name, (_, finished) in found.items()
         ],
     )  # fmt: skip
-    section.lines.append(
-        f"Each {times} times. The peak is by getrusage, which begins with what this suite itself uses."
-    )
+    section.lines.append(f"Each {times} times.")
     return section
 
 

@@ -20,9 +20,9 @@ SLICES = 6  # of a signature
 
 @dataclass
 class Process:
-    """One sender: its event loop, the process that signs for it with a thread for each core, who waits for its next commit, and how many are on
-    their way to the relay.
+    """One sender: its event loop, and the process that signs for it, with a thread for each core.
 
+    `waiting` are the connections that wait for the next commit; `in_the_air` is how many are on their way to the relay.
     With PostgreSQL threads commit, which share the interpreter with the loop; so they count as the loop's.
     """
 
