@@ -20,8 +20,11 @@ def cpu_seconds(pid: int) -> float:
 
 def tree_cpu_seconds(pid: int) -> float:
     """The CPU time of a process and of all its descendants so far, also of those that have ended."""
-    own = sum(_fields(pid)[11:15]) / TICKS
-    return own + sum(tree_cpu_seconds(child) for child in _children(pid))
+    spent = 0.0
+    for child in _children(pid):
+        with suppress(OSError):  # it ends at this moment; its parent's time includes it then
+            spent += tree_cpu_seconds(child)
+    return spent + sum(_fields(pid)[11:15]) / TICKS
 
 
 def peak_bytes(pid: int) -> int:
@@ -48,7 +51,7 @@ class Watch:
         handle = os.pidfd_open(pid)
         try:
             while not select.select([handle], [], [], INTERVAL)[0]:
-                with suppress(OSError):  # it, or a child, ends at this moment
+                with suppress(OSError):  # it ends at this moment
                     self.note(time.time(), tree_cpu_seconds(pid))
                     self.peak_bytes = max(self.peak_bytes, peak_bytes(pid))
         finally:
