@@ -14,7 +14,7 @@ from mailer.config import RelaySettings, TimeoutSettings
 from mailer.message import Content
 from mailer.smtp.handshake import connect, tls_context
 from mailer.smtp.oauth2 import TokenSource
-from mailer.smtp.outcome import Deferred, FailureScope, Outcome, Phase, Reply, Uncertain
+from mailer.smtp.outcome import Accepted, Deferred, FailureScope, Outcome, Phase, Rejected, Reply, Uncertain
 from mailer.smtp.pipeline import Pipeline
 from mailer.smtp.transaction import Capabilities, Envelope, SessionState, Verdict, transact
 
@@ -174,16 +174,16 @@ class Connection:
         if announce is not None and verdict.refusal is not None:
             self.refused = announce, verdict.refusal
         self._last_used = self._loop.time()
-        outcome = self._narrow_scope(cast("Outcome", verdict.outcome))
+        outcome = cast("Outcome", verdict.outcome)
+        if not isinstance(outcome, Accepted):  # the usual one
+            outcome = self._narrow_scope(outcome)
         match outcome:
-            case Deferred(scope=FailureScope.CONNECTION):
-                pass
+            case Accepted() | Rejected() | Deferred(scope=FailureScope.RECIPIENT | FailureScope.SENDER):
+                self.sent += 1
+                self.served += 1
             case Uncertain() | Deferred(scope=FailureScope.RELAY):
                 self.sent += 1
                 self._quota_end = self.sent
-            case _:
-                self.sent += 1
-                self.served += 1
         done(outcome)
 
     def _narrow_scope(self, outcome: Outcome) -> Outcome:

@@ -107,11 +107,12 @@ class Pipeline(asyncio.Protocol):
             self._write(group)
 
     def _end(self, verdict: Verdict) -> None:
-        outcome = verdict.outcome or self._failure()
+        if verdict.outcome is None:
+            verdict = verdict._replace(outcome=self._failure())
         self._dialogue = None
         if verdict.state is SessionState.OUT_OF_STEP:
             self.abort("the relay's replies did not match the commands")
-        self._done(verdict._replace(outcome=outcome))
+        self._done(verdict)
 
     def _write(self, group: Group) -> None:
         self._phases, self._replies = group.phases, []
@@ -138,7 +139,8 @@ class Pipeline(asyncio.Protocol):
         received = reader.feed(data)
         self._replies += received[:missing]
         for reply in received:
-            self.closed_by_relay = self.closed_by_relay or reply.code == CLOSING
+            if reply.code == CLOSING:
+                self.closed_by_relay = True
         if reader.fault:
             self.abort(reader.fault)
         elif self.closed_by_relay:

@@ -35,7 +35,8 @@ from mailer.smtp.replies import RawReply
 MAX_PATH_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
 # These codes refuse the command, not the message (RFC 5321 section 4.2.1).
 _NOT_IMPLEMENTED = (500, 502, 503, 504)
-_PATH = re.compile(r"[!#-;=?A-Z\[\]-~]+@[!#-;=?A-Z\[\]-~]+")  # printable ASCII, without <>"\\ and the @
+_PATH = re.compile(r"[!#-;=?A-Z\[\]-~]++@[!#-;=?A-Z\[\]-~]++")  # printable ASCII, without <>"\\ and the @
+_PATHS = re.compile(rf"(?:{_PATH.pattern})?\n{_PATH.pattern}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,11 @@ class Envelope:
     recipient: str
 
     def __post_init__(self) -> None:
-        if self.sender:
-            _check_path("sender", self.sender)
-        _check_path("recipient", self.recipient)
+        together = f"{self.sender}\n{self.recipient}"
+        if len(together) > MAX_PATH_LENGTH or not _PATHS.fullmatch(together):
+            if self.sender:
+                _check_path("sender", self.sender)
+            _check_path("recipient", self.recipient)
 
     @property
     def local_parts(self) -> tuple[str, ...]:
@@ -148,11 +151,10 @@ def transact(
         reason = f"the message has {content.size} bytes and the relay takes at most {offered.size}"
         state = SessionState.OUT_OF_STEP if state is SessionState.ANNOUNCED else state
         return Verdict(Rejected(Phase.MAIL, FailureScope.SENDER, None, reason), state)
-    groups = _groups(envelope, content, offered, announce)
-    if state is SessionState.ANNOUNCED:
-        groups = groups[-1:]
-    elif state is not SessionState.NONE and (refused := (yield from _reset(state))):
+    is_begun = state is SessionState.ANNOUNCED
+    if not is_begun and state is not SessionState.NONE and (refused := (yield from _reset(state))):
         return refused
+    groups = (_offer(content, announce),) if is_begun else _groups(envelope, content, offered, announce)
     for group in groups:
         replies = yield group
         if len(replies) < len(group.phases) or not _all_positive(group, replies):
@@ -191,14 +193,18 @@ def _groups(
             return (Group((mail + rcpt + bdat, *content.pieces), _ALL, offers=True),)
         offer = Group((bdat, *content.pieces), _FINAL, offers=True)
         return Group((mail,), _MAIL), Group((rcpt,), _RCPT), offer
-    offer = Group((*content.stuffed(), b".\r\n"), _FINAL, offers=True)
     if offered.pipelining:
-        if announce is not None:
-            following = b".\r\nMAIL FROM:<%b>\r\nRCPT TO:<%b>\r\nDATA\r\n"
-            addresses = announce.sender.encode("ascii"), announce.recipient.encode("ascii")
-            offer = Group((*content.stuffed(), following % addresses), _AND_NEXT, offers=True)
-        return Group((mail + rcpt + b"DATA\r\n",), _OPENING), offer
-    return Group((mail,), _MAIL), Group((rcpt,), _RCPT), Group((b"DATA\r\n",), _DATA), offer
+        return Group((mail + rcpt + b"DATA\r\n",), _OPENING), _offer(content, announce)
+    return Group((mail,), _MAIL), Group((rcpt,), _RCPT), Group((b"DATA\r\n",), _DATA), _offer(content)
+
+
+def _offer(content: Content, announce: Envelope | None = None) -> Group:
+    """The content after DATA, and the envelope of the next message where that is announced."""
+    if announce is None:
+        return Group((*content.stuffed(), b".\r\n"), _FINAL, offers=True)
+    addresses = announce.sender.encode("ascii"), announce.recipient.encode("ascii")
+    following = b".\r\nMAIL FROM:<%b>\r\nRCPT TO:<%b>\r\nDATA\r\n" % addresses
+    return Group((*content.stuffed(), following), _AND_NEXT, offers=True)
 
 
 def _positive(phase: Phase, code: int) -> bool:
