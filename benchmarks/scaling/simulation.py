@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from benchmarks.scaling.costs import MICRO, Costs
 from benchmarks.scaling.plans import Plan
 from benchmarks.scaling.world import Release, Resource, Sleep, Spend, Step, Take, World, work
-from campaigns.sending.batches import MAX_WAIT
+from campaigns.sending.gathering import MAX_WAIT
 from campaigns.sending.recorder import MAX_CONCURRENT
 
 ROUND_TRIPS_PER_GROUP = 3  # to PostgreSQL

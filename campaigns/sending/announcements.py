@@ -34,9 +34,10 @@ class Announcements:
     def write(self, session: Session, addresses: Mapping[int, str], composer: Composer) -> None:
         """Write the envelope of the chosen delivery, if its consent stands: then it is among `addresses`."""
         session.announce = None
-        if session.next_delivery is not None and session.next_delivery in addresses:
+        number = session.next_delivery
+        if number is not None and (email := addresses.get(number)) is not None:
             with suppress(InvalidInput):  # the batch that composes the mail records this
-                session.announce = composer.envelope(session.next_delivery, addresses[session.next_delivery])
+                session.announce = composer.envelope(number, email)
                 self._announced += 1
 
     def withheld(self, session: Session) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
 from typing import assert_never
 
 from campaigns.deliveries import Attempt, Halted, Settlement, Withheld
@@ -20,6 +21,7 @@ from campaigns.models import DeliveryReason, DeliveryState
 from campaigns.sending.announcements import Announcements
 from campaigns.sending.claim_queue import ClaimQueue
 from campaigns.sending.compose import Composer
+from campaigns.sending.gathering import Gathering
 from campaigns.sending.pacing import HeldBack, NotYet, PacedAnswer
 from campaigns.sending.recorder import Batch, Committed, Recorder
 from campaigns.sending.session import Session
@@ -32,7 +34,6 @@ from mailer.smtp import Deferred, FailureScope, Phase
 from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
 
-MAX_WAIT = 0.002  # seconds that a batch waits for connections that are soon ready
 MAX_HELD = 1.0  # seconds that a relay waits for announced content while the database is busy
 
 Sign = Callable[[Sequence[Content], Callable[[int, Content], None]], Awaitable[None]]
@@ -58,12 +59,10 @@ class Batches:
         self._sign = sign
         self._claims = ClaimQueue()
         self._sessions: set[Session] = set()
-        self._ready: list[Session] = []
+        self._gathering = Gathering(self._start_batch, recorder.max_concurrent)
         self._idle: list[Session] = []  # without a claim, while more are being made
-        self._in_flight = self._committing = self._signing = 0
         self._announcements = Announcements(is_possible=not recorder.is_paced and not relays.several)
-        self._is_beginning = self._is_slow = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._is_slow = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -99,46 +98,26 @@ class Batches:
 
     async def finish(self) -> None:
         """Record what is known of the mails of all connections that were given back."""
-        while self._ready or self._tasks:
+        while self._gathering or self._tasks:
             if not self._tasks:
-                self._begin()
+                self._gathering.begin()
             await asyncio.wait(self._tasks)
 
     def _mark_ready(self, session: Session) -> None:
         if session.outcome is not None:
-            self._in_flight -= 1
+            self._gathering.in_flight -= 1
         if self._is_slow:
             session.connection.drop_announced()
-        self._ready.append(session)
-        self._begin_if_enough()
+        self._gathering.add(session)
 
-    def _begin_if_enough(self) -> None:
-        """Begin a batch where as many connections are ready as have a mail in flight; else soon.
-
-        So there are two groups of connections: one commits and composes while the relay has the mails of the other.
-        While mails are being signed there is no hurry: others can't be signed at the same time.
-        """
-        if not self._ready or self._is_beginning or self._committing >= self._recorder.max_concurrent:
-            return
-        if len(self._ready) >= self._in_flight:
-            self._begin()
-        elif self._timer is None and not self._signing:
-            self._timer = asyncio.get_running_loop().call_later(MAX_WAIT, self._begin)
-
-    def _begin(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if not self._is_beginning and self._committing < self._recorder.max_concurrent:
-            self._is_beginning = True
-            # A task, so that connections that are ready now join.
-            task = asyncio.get_running_loop().create_task(self._run_batch())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _start_batch(self) -> None:
+        # A task, so that connections that are ready now join.
+        task = asyncio.get_running_loop().create_task(self._run_batch())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run_batch(self) -> None:
-        self._is_beginning = False
-        sessions, self._ready = self._ready, []
+        sessions = self._gathering.take()
         try:
             await self._send_batch(sessions)
         except MailerError as error:
@@ -149,7 +128,8 @@ class Batches:
             _end(sessions, error)
 
     async def _send_batch(self, sessions: Sequence[Session]) -> None:
-        outcomes = [one for session in sessions if (one := self._settlement(session)) is not None]
+        now = self._clock()
+        outcomes = [one for session in sessions if (one := self._settlement(session, now)) is not None]
         wanted: dict[int, Session] = {}
         idle = []
         for session in sessions:
@@ -170,19 +150,18 @@ class Batches:
             if self._may_attempt(session, number, committed.answers.get(number, Halted()))
         ]
         # Compose all mails first, then offer them: the code stays in the processor's caches.
-        composed = [session for session in attempting if self._compose(session, committed)]
-        self._in_flight += len(composed)
+        now = self._clock()
+        composed = [session for session in attempting if self._compose(session, committed, now)]
+        self._gathering.in_flight += len(composed)
         if self._sign is None:
             for session in composed:
                 self._schedule(session)
         else:
             await self._schedule_signed(composed, self._sign)
 
-    def _settlement(self, session: Session) -> Settlement | None:
+    def _settlement(self, session: Session, now: datetime) -> Settlement | None:
         """What to record about the last mail of a connection, if it had one."""
-        settlement, outcome = session.take_settlement(
-            self._clock(), self._retry, has_other_relay=self._relays.several
-        )
+        settlement, outcome = session.take_settlement(now, self._retry, has_other_relay=self._relays.several)
         if outcome is None or settlement is None:
             return settlement
         if self._tally.count(outcome, settlement, self._relays.ceiling):
@@ -191,33 +170,32 @@ class Batches:
 
     def _next_claim(self, session: Session) -> int | None:
         """The next delivery of a connection: the one that was announced on it, or any claimed one."""
-        if session.next_delivery is not None:
-            self._claims.give_back(session.next_delivery)
-            session.next_delivery = None
-        if self._claims and not self._stopped.is_set() and session.connection.has_quota:
-            return self._claims.take()
+        number, session.next_delivery = session.next_delivery, None
+        if (number or self._claims) and not self._stopped.is_set() and session.connection.has_quota:
+            return number or self._claims.take()
+        if number is not None:
+            self._claims.give_back(number)
         session.connection.drop_announced()
         return None
 
     async def _commit(self, batch: Batch) -> Committed:
         if not (batch.outcomes or batch.relays or batch.claim):
             return Committed(self._clock())
-        self._committing += 1
         self._claims.is_claiming = self._claims.is_claiming or batch.claim > 0
         timer = asyncio.get_running_loop().call_later(MAX_HELD, self._note_slow_commit)
         try:
-            committed = await self._recorder.commit(batch)
+            with self._gathering.committing():
+                committed = await self._recorder.commit(batch)
             if batch.claim:
                 self._claims.add(committed.claimed)
             return committed
         finally:
             timer.cancel()
             self._is_slow = False
-            self._committing -= 1
             if batch.claim:
                 self._claims.is_claiming = False
                 self._release_idle()
-            self._begin_if_enough()
+            self._gathering.begin_if_enough()
 
     def _note_slow_commit(self) -> None:
         """A commit takes long: close the connections whose relay waits for announced content, until it has ended."""
@@ -243,7 +221,7 @@ class Batches:
                 session.attempt = answer
                 if not session.take_refusal(answer):
                     return True
-                self._in_flight += 1
+                self._gathering.in_flight += 1
             case Withheld():
                 self._announcements.withheld(session)
                 self._tally.states[DeliveryState.WITHHELD] += 1
@@ -262,7 +240,7 @@ class Batches:
         self._mark_ready(session)
         return False
 
-    def _compose(self, session: Session, committed: Committed) -> bool:
+    def _compose(self, session: Session, committed: Committed, now: datetime) -> bool:
         """Compose the mail of a connection, and the envelope to announce; False where it can't be offered."""
         assert session.attempt is not None  # noqa: S101 - the gate let it through
         recipient = session.attempt.recipient
@@ -274,7 +252,7 @@ class Batches:
             self._fail(Refused(what, hint=hint))
             return self._give_up(session, DeliveryState.WITHHELD, None, problem)
         try:
-            session.mail = composer.compose(recipient, self._clock())
+            session.mail = composer.compose(recipient, now)
         except InvalidInput as error:
             return self._give_up(session, DeliveryState.REJECTED, DeliveryReason.COMPOSE, error.reason)
         self._announcements.write(session, committed.announceable, composer)
@@ -301,7 +279,7 @@ class Batches:
             session.mail = envelope, content
             self._schedule(session)
 
-        self._signing += 1
+        self._gathering.signing += 1
         try:
             await sign([content for _, content in mails.values()], schedule)
         except MailerError as error:
@@ -310,8 +288,8 @@ class Batches:
                 session.mail = None
                 session.conclude(Deferred(Phase.MAIL, FailureScope.CONNECTION, None, "not signed"))
         finally:
-            self._signing -= 1
-            self._begin_if_enough()
+            self._gathering.signing -= 1
+            self._gathering.begin_if_enough()
 
     def _schedule(self, session: Session) -> None:
         """Offer a composed mail, as soon as its rate allows."""

@@ -16,7 +16,7 @@ class Concurrency:
     noisy measurement must not make a campaign slower than it was.
     """
 
-    def __init__(self, ceiling: int, *, start: int = 10) -> None:
+    def __init__(self, ceiling: int, *, start: int = 20) -> None:
         self.ceiling = ceiling
         self.limit = min(start, ceiling)
         self._since: float | None = None

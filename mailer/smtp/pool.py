@@ -30,7 +30,7 @@ INITIAL_PAUSE, MAX_PAUSE = 0.2, 5.0  # seconds between attempts to connect, each
 class RelayPool:
     """The connections of an SMTP relay: opened on demand, used again, and closed.
 
-    It begins with a few, adds more while that raises the rate, and goes down to the number that the relay serves when
+    It begins with 20 at most, adds more while that raises the rate, and goes down to the number that the relay serves when
     one is refused (421, or no connection). `retry_seconds` is how long it tries while there is no connection at all.
     `quota` is the most messages on a connection before it is given back; None: as many as the connection may have.
 

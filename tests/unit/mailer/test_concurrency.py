@@ -38,15 +38,15 @@ def test_it_stops_growing_where_that_brings_nothing() -> None:
 
 def test_slow_relays_are_given_the_time_that_a_measurement_takes() -> None:
     campaign = _Campaign(1000, lambda connections: 0.5 * connections)
-    assert campaign.send_for(7.5) == 10
-    assert campaign.send_for(2) == 20
+    assert campaign.send_for(7.5) == 20
+    assert campaign.send_for(2) == 40
 
 
 def test_it_does_not_grow_where_nobody_waits_for_a_connection() -> None:
     concurrency = Concurrency(50)
     for tick in range(100):
         concurrency.observe(tick * WINDOW, tick * 1000, saturated=False)
-    assert concurrency.limit == 10
+    assert concurrency.limit == 20
 
 
 def test_a_refused_connection_lowers_it_and_growth_rests() -> None:

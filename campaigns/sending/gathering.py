@@ -1,0 +1,83 @@
+"""Connections that are ready for their next mail, and when a batch takes them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from campaigns.sending.session import Session
+
+MAX_WAIT = 0.002  # seconds that a batch waits for connections that are soon ready
+
+
+class Gathering:
+    """Gathers connections that are ready, and calls `begin` when a batch is to take them.
+
+    A batch begins when as many connections are ready as have a mail in flight, and after MAX_WAIT at the latest. So there
+    are two groups of connections: one commits and composes while the relay has the mails of the other. Where one commit
+    takes longer than MAX_WAIT, a batch waits for all connections as long: on a slow disk fewer commits send more than a
+    relay that never waits.
+
+    Up to `max_concurrent` batches commit at once. `in_flight` counts mails that are let through and have no outcome;
+    `signing` counts the batches that are being signed: until then there is no hurry, because others can't be signed at
+    the same time.
+    """
+
+    def __init__(self, begin: Callable[[], None], max_concurrent: int) -> None:
+        self.in_flight = self.signing = 0
+        self._begin_batch, self._max_concurrent = begin, max_concurrent
+        self._loop = asyncio.get_running_loop()
+        self._ready: list[Session] = []
+        self._committing = 0
+        self._commit_seconds = 0.0
+        self._is_beginning = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._ready)
+
+    def add(self, session: Session) -> None:
+        """Add a connection that has no mail in flight."""
+        self._ready.append(session)
+        self.begin_if_enough()
+
+    def take(self) -> list[Session]:
+        """All connections that are ready, for the batch that begins."""
+        self._is_beginning = False
+        sessions, self._ready = self._ready, []
+        return sessions
+
+    def begin_if_enough(self) -> None:
+        """Begin a batch where enough connections are ready; else soon."""
+        if not self._ready or self._is_beginning or self._committing >= self._max_concurrent:
+            return
+        if self.in_flight == 0 or (len(self._ready) >= self.in_flight and not self._is_disk_slow):
+            self.begin()
+        elif self._timer is None and not self.signing:
+            self._timer = self._loop.call_later(MAX_WAIT, self.begin)
+
+    def begin(self) -> None:
+        """Begin a batch now, unless one is beginning or as many as may are committing."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._is_beginning and self._committing < self._max_concurrent:
+            self._is_beginning = True
+            self._begin_batch()
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """While a batch commits. Its duration decides for how many connections the next ones wait."""
+        self._committing += 1
+        began = self._loop.time()
+        try:
+            yield
+        finally:
+            self._committing -= 1
+            self._commit_seconds += (self._loop.time() - began - self._commit_seconds) / 4
+
+    @property
+    def _is_disk_slow(self) -> bool:
+        # Where several commit at once, they wait for a server rather than a disk.
+        return self._max_concurrent == 1 and self._commit_seconds > MAX_WAIT

@@ -1,0 +1,62 @@
+"""How many connections a batch waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import cast
+
+from campaigns.sending.gathering import MAX_WAIT, Gathering
+from campaigns.sending.session import Session
+
+SESSION = cast("Session", object())
+
+
+async def _gathered(*, in_flight: int, ready: int, commit_seconds: float = 0.0, concurrent: int = 1) -> int:
+    """How many batches begin, without any wait, once `ready` connections are."""
+    begun = 0
+
+    def begin() -> None:
+        nonlocal begun
+        begun += 1
+
+    gathering = Gathering(begin, concurrent)
+    if commit_seconds:
+        with gathering.committing():
+            time.sleep(commit_seconds)  # noqa: ASYNC251 - a commit on SQLite blocks the loop
+    gathering.in_flight = in_flight
+    for _ in range(ready):
+        gathering.add(SESSION)
+    return begun
+
+
+async def test_a_batch_begins_once_half_of_the_connections_are_ready() -> None:
+    assert await _gathered(in_flight=10, ready=9) == 0
+    assert await _gathered(in_flight=10, ready=10) == 1
+
+
+async def test_with_nothing_in_flight_a_single_connection_does_not_wait() -> None:
+    assert await _gathered(in_flight=0, ready=1) == 1
+
+
+async def test_connections_that_get_ready_meanwhile_join_the_batch_that_begins() -> None:
+    assert await _gathered(in_flight=10, ready=15) == 1
+
+
+async def test_on_a_slow_disk_a_batch_waits_for_all_connections() -> None:
+    slow = MAX_WAIT * 10
+    assert await _gathered(in_flight=1, ready=19, commit_seconds=slow) == 0
+    assert await _gathered(in_flight=0, ready=20, commit_seconds=slow) == 1
+
+
+async def test_a_distant_server_is_no_slow_disk() -> None:
+    assert await _gathered(in_flight=10, ready=10, commit_seconds=MAX_WAIT * 10, concurrent=2) == 1
+
+
+async def test_a_batch_waits_for_a_moment_only() -> None:
+    begun = asyncio.Event()
+    gathering = Gathering(begun.set, 1)
+    gathering.in_flight = 10
+    gathering.add(SESSION)
+    assert not begun.is_set()
+    await asyncio.wait_for(begun.wait(), 30)
