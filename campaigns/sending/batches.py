@@ -12,7 +12,7 @@ follows only after a later batch has passed the gate for it; if that withholds i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import assert_never
 
@@ -25,18 +25,15 @@ from campaigns.sending.gathering import Gathering
 from campaigns.sending.pacing import HeldBack, NotYet, PacedAnswer
 from campaigns.sending.recorder import Batch, Committed, Recorder
 from campaigns.sending.session import Session
+from campaigns.sending.signing import Sign, sign_each
 from campaigns.sending.tally import Tally
 from mailer.config import RetrySettings
 from mailer.database import Clock
 from mailer.errors import InvalidInput, MailerError, Refused
-from mailer.message import Content
-from mailer.smtp import Deferred, FailureScope, Phase
 from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
 
 MAX_HELD = 1.0  # seconds that a relay waits for announced content while the database is busy
-
-Sign = Callable[[Sequence[Content], Callable[[int, Content], None]], Awaitable[None]]
 
 
 class Batches:
@@ -91,7 +88,7 @@ class Batches:
             connection.abort()
             if session.timer is not None:
                 session.timer.cancel()
-                self._offer(session)
+                session.offer(self._recorder.is_valid)
             raise
         finally:
             self._sessions.discard(session)
@@ -130,14 +127,9 @@ class Batches:
     async def _send_batch(self, sessions: Sequence[Session]) -> None:
         now = self._clock()
         outcomes = [one for session in sessions if (one := self._settlement(session, now)) is not None]
-        wanted: dict[int, Session] = {}
-        idle = []
-        for session in sessions:
-            number = self._next_claim(session)
-            if number is None:
-                idle.append(session)
-            else:
-                wanted[number] = session
+        numbers = [(session, self._next_claim(session)) for session in sessions]
+        wanted = {number: session for session, number in numbers if number is not None}
+        idle = [session for session, number in numbers if number is None]
         relays = {number: session.connection.relay for number, session in wanted.items()}
         announce = self._announcements.choose(wanted.values(), self._claims)
         claim = 0 if self._stopped.is_set() else self._claims.number_to_claim
@@ -269,47 +261,29 @@ class Batches:
         return False
 
     async def _schedule_signed(self, sessions: Sequence[Session], sign: Sign) -> None:
-        """Offer each mail once it is signed. Those that can't be signed are not offered, and that is to be recorded."""
-        mails = {session: session.mail for session in sessions if session.mail is not None}
-        unsigned = list(mails)
-
-        def schedule(position: int, content: Content) -> None:
-            session = unsigned[position]
-            envelope, _ = mails.pop(session)
-            session.mail = envelope, content
-            self._schedule(session)
-
+        """Offer each mail once it is signed."""
         self._gathering.signing += 1
         try:
-            await sign([content for _, content in mails.values()], schedule)
+            await sign_each(sessions, sign, self._schedule)
         except MailerError as error:
             self._fail(error)
-            for session in mails:
-                session.mail = None
-                session.conclude(Deferred(Phase.MAIL, FailureScope.CONNECTION, None, "not signed"))
         finally:
             self._gathering.signing -= 1
             self._gathering.begin_if_enough()
 
     def _schedule(self, session: Session) -> None:
-        """Offer a composed mail, as soon as its rate allows."""
-        if session.attempt is not None and session.attempt.not_before is not None:
-            seconds = (session.attempt.not_before - self._clock()).total_seconds()
-            session.timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._offer, session)
-        else:
-            self._offer(session)
-
-    def _offer(self, session: Session) -> None:
-        """Offer a mail, once.
+        """Offer a composed mail, as soon as its rate allows.
 
         A process that was frozen past its lease, or cut off from the database, offers nothing: another run
         may have recovered the delivery.
         """
-        assert session.mail is not None  # noqa: S101 - it was composed
-        (envelope, content), session.mail, session.timer = session.mail, None, None
-        session.connection.offer(
-            envelope, content, session.conclude, self._recorder.is_valid, session.announce
-        )
+        may_offer = self._recorder.is_valid
+        if session.attempt is not None and session.attempt.not_before is not None:
+            seconds = (session.attempt.not_before - self._clock()).total_seconds()
+            loop = asyncio.get_running_loop()
+            session.timer = loop.call_later(max(0.0, seconds), session.offer, may_offer)
+        else:
+            session.offer(may_offer)
 
     def _fail(self, error: MailerError) -> None:
         self._tally.fail(error)

@@ -41,6 +41,12 @@ class Session:
         self.outcome = outcome
         self.ready(self)
 
+    def offer(self, may_offer: Callable[[], bool]) -> None:
+        """Offer the composed mail, once; `may_offer` is asked right before."""
+        assert self.mail is not None  # noqa: S101 - it was composed
+        (envelope, content), self.mail, self.timer = self.mail, None, None
+        self.connection.offer(envelope, content, self.conclude, may_offer, self.announce)
+
     def settle(self, state: DeliveryState, reason: DeliveryReason | None, diagnostic: str) -> None:
         """Note what to record about the attempt, of which the relay is not asked."""
         assert self.attempt is not None  # noqa: S101 - the gate let it through

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from operator import itemgetter
+from types import TracebackType
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Dialect, SelectBase, UpdateBase
@@ -156,22 +157,38 @@ def _execute(connection: Connection, statement: str) -> None:
         cursor.execute(statement)
 
 
-@contextmanager
-def driver_cursor(connection: Connection) -> Iterator[Any]:
+class driver_errors:  # noqa: N801 - it is used like a function
+    """Turn the driver's errors into SQLAlchemy's. A class, because each generator would cost a commit 2 µs."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        dialect = self._connection.dialect
+        driver: Any = dialect.loaded_dbapi
+        if isinstance(error, driver.Error):
+            raise DBAPIError.instance(None, None, error, driver.Error, dialect=dialect) from error
+
+
+class driver_cursor(driver_errors):  # noqa: N801 - as above
     """A cursor of the driver, whose errors are turned into SQLAlchemy's."""
-    cursor = connection.connection.cursor()
-    with driver_errors(connection), closing(cursor):
-        yield cursor
 
+    def __enter__(self) -> Any:
+        """The cursor."""
+        self._cursor = self._connection.connection.cursor()
+        return self._cursor
 
-@contextmanager
-def driver_errors(connection: Connection) -> Iterator[None]:
-    """Turn the driver's errors into SQLAlchemy's."""
-    driver: Any = connection.dialect.loaded_dbapi
-    try:
-        yield
-    except driver.Error as error:
-        raise DBAPIError.instance(None, None, error, driver.Error, dialect=connection.dialect) from error
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with driver_errors(self._connection):
+            self._cursor.close()
+        super().__exit__(kind, error, trace)
 
 
 def _binder(parameter: BindParameter[Any], dialect: Dialect) -> Processor | None:

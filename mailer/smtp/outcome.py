@@ -193,7 +193,7 @@ def read_reply(code: int, text: bytes, secrets: tuple[str, ...] = ()) -> Reply:
     enhanced = None
     if (found := _ENHANCED.match(message)) and int(found[1]) == code // 100:
         enhanced = found[0]
-        message = "\n".join([line.removeprefix(enhanced) for line in message.split("\n")])
+        message = message.replace(f"\n{enhanced}", "\n")[len(enhanced) :]
     return Reply(code, enhanced, presentable(message, secrets))
 
 
@@ -207,8 +207,9 @@ def presentable(text: str, secrets: tuple[str, ...] = ()) -> str:
         line = "".join(character for character in line if character.isprintable())
     folded = line.casefold()
     for secret in secrets:
+        hidden = secret.casefold()
         # A word that replies are made of names nobody: "250 ok" stays readable for ok@example.com.
-        if secret and secret.casefold() in folded and secret.casefold() not in _REPLY_WORDS:
+        if hidden in folded and hidden and hidden not in _REPLY_WORDS:
             whole_word = rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])"
             line = re.sub(whole_word, MASK, line, flags=re.IGNORECASE)
     return line if len(line) <= MAX_TEXT_LENGTH else line[: MAX_TEXT_LENGTH - 1] + "…"

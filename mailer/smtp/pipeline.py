@@ -137,7 +137,7 @@ class Pipeline(asyncio.Protocol):
         reader = self._reader
         missing = len(self._phases) - len(self._replies) if self._dialogue is not None else 0
         received = reader.feed(data)
-        self._replies += received[:missing]
+        self._replies += received[:missing] if len(received) > missing else received
         for reply in received:
             if reply.code == CLOSING:
                 self.closed_by_relay = True
