@@ -205,7 +205,7 @@ def _edition(
     locale: str, subject: str, html: str, text: str, images: tuple[InlineImage, ...]
 ) -> RenderedNotes:
     """The content in one language, with the images that it shows."""
-    from templates.lint import read_mail_html  # noqa: PLC0415 - slow to import, and mostly nothing is sent
+    from templates.mail_contents import read_mail_html  # noqa: PLC0415 - slow to import, and mostly nothing is sent
 
     return RenderedNotes(
         subject=subject,

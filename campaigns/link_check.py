@@ -10,7 +10,8 @@ from mailer.errors import InvalidInput
 from mailer.message import Slot
 from mailer.webhooks import Reach, parse_destination
 from mailer.webhooks.caller import Answer, Caller
-from templates.lint import Finding, Places, is_private, read_mail_html
+from templates.lint import Finding, Places, is_private
+from templates.mail_contents import read_mail_html
 from templates.notes import RenderedNotes
 
 MOST_LINKS = 200

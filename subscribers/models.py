@@ -9,10 +9,10 @@ from datetime import datetime
 from enum import StrEnum
 from secrets import token_bytes
 
-from sqlalchemy import Column, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, String, Text
 from sqlmodel import Field, SQLModel
 
-from mailer.database import BIG, one_of
+from mailer.database import BIG, one_of, partial_index
 
 
 class ConsentKind(StrEnum):
@@ -164,11 +164,10 @@ class ConsentEvent(SQLModel, table=True):
     __tablename__ = "consent_event"
     __table_args__ = (
         Index("ix_consent_event_subscriber_id_id", "subscriber_id", "id"),
-        Index(
+        partial_index(
             "ix_consent_event_suppressed_subject",
             "subject",
-            sqlite_where=text("subscriber_id IS NULL"),
-            postgresql_where=text("subscriber_id IS NULL"),
+            where="subscriber_id IS NULL",
         ),
     )
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Column, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import Column, ForeignKey, String, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from campaigns.models.states import DeliveryReason, DeliveryState
-from mailer.database import BIG, one_of
+from mailer.database import BIG, one_of, partial_index
 
 
 class DeliveryCount(SQLModel, table=True):
@@ -64,25 +64,22 @@ class Delivery(SQLModel, table=True):
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("campaign_id", "subscriber_id"),
-        Index(
+        partial_index(
             "ix_delivery_claimable",
             "campaign_id",
             "next_attempt_at",
             "id",
-            sqlite_where=text("state IN ('pending', 'deferred')"),
-            postgresql_where=text("state IN ('pending', 'deferred')"),
+            where="state IN ('pending', 'deferred')",
         ),
-        Index(
+        partial_index(
             "ix_delivery_held",
             "worker_id",
-            sqlite_where=text("state IN ('claimed', 'attempting')"),
-            postgresql_where=text("state IN ('claimed', 'attempting')"),
+            where="state IN ('claimed', 'attempting')",
         ),
-        Index(
+        partial_index(
             "ix_delivery_uncertain",
             "campaign_id",
-            sqlite_where=text("state = 'uncertain'"),
-            postgresql_where=text("state = 'uncertain'"),
+            where="state = 'uncertain'",
         ),
         {"sqlite_autoincrement": True},
     )

@@ -9,7 +9,6 @@ from sqlalchemy import Connection
 from campaigns import approvals
 from campaigns.approvals import ApprovalRule
 from campaigns.campaign import Campaign
-from campaigns.sending.unsubscribe_check import find_problem
 from mailer.config import Settings, key_source
 from mailer.database import Database, installation_id
 from mailer.errors import Refused
@@ -48,6 +47,8 @@ class Preflight:
         mode = self._settings.unsubscribe_check_mode
         if mode == "off":
             return
+        from campaigns.sending.unsubscribe_check import find_problem  # noqa: PLC0415 - the HTTP client is slow to import
+
         settings = self._settings
         with self._database.read() as connection:
             installation = installation_id(connection)

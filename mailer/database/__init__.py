@@ -11,7 +11,7 @@ from mailer.database.after_commit import note
 from mailer.database.any_of import AnyOf
 from mailer.database.attachment import attached
 from mailer.database.bulk import Row, insert, reserve_ids
-from mailer.database.columns import BIG, one_of, table
+from mailer.database.columns import BIG, one_of, partial_index, table
 from mailer.database.dialect import (
     analyze,
     insert_if_absent,
@@ -69,6 +69,7 @@ __all__ = [
     "lock_table",
     "note",
     "one_of",
+    "partial_index",
     "pipelined",
     "record_signing_key",
     "require_signing_key",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TypeVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Enum, Integer, Table
+from sqlalchemy import BigInteger, CheckConstraint, Column, Enum, Index, Integer, Table, text
 from sqlmodel import SQLModel
 
 AnyStrEnum = TypeVar("AnyStrEnum", bound=StrEnum)
@@ -18,6 +18,9 @@ SQLModel.metadata.naming_convention = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+# Tables are no forms: what is stored was checked before, and pydantic's validators take time at each start.
+SQLModel.model_config["defer_build"] = True
 
 # SQLite counts only INTEGER keys up by itself. Tables with such a key ask for AUTOINCREMENT as well, which
 # never reuses the number of a deleted row: an old unsubscribe link must not lead to another person.
@@ -35,6 +38,14 @@ def one_of(name: str, kind: type[AnyStrEnum], *, nullable: bool = False) -> Colu
     )
     known = " OR ".join(f"{name} = '{one.value}'" for one in kind)
     return Column(name, held, CheckConstraint(known, name=name), nullable=nullable)
+
+
+def partial_index(name: str, *columns: str, where: str) -> Index:
+    """An index of the rows for which `where` holds. The migration makes it, on both engines.
+
+    The option for PostgreSQL is left out: at each start SQLAlchemy would import that engine's dialect for it.
+    """
+    return Index(name, *columns, sqlite_where=text(where))
 
 
 def table(model: type[SQLModel]) -> Table:

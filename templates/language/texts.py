@@ -14,9 +14,6 @@ from importlib.resources import files
 from typing import Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
-from babel.numbers import format_decimal, format_percent
-
 from mailer.errors import InvalidInput, TemplateError
 
 Locale: TypeAlias = Literal["nl", "en"]
@@ -90,22 +87,30 @@ def parse_locale(value: str, *, where: str | None = None) -> Locale:
 
 def format_long_date(day: date, locale: Locale) -> str:
     """The day with the month in words, in this language: ``1 november 2026``, ``1 November 2026``."""
+    from babel.dates import format_date  # noqa: PLC0415 - slow to import
+
     return format_date(day, format="long", locale=load_texts(locale)["format"]["dates"])
 
 
 def format_moment(moment: datetime, locale: Locale, zone: ZoneInfo) -> str:
     """The day and the minute in `zone`, in this language: ``1 november 2026 09:05``."""
+    from babel.dates import format_datetime  # noqa: PLC0415 - as above
+
     wanted = load_texts(locale)["format"]["dates"]
     return format_datetime(moment, "d MMMM y HH:mm", tzinfo=zone, locale=wanted)
 
 
 def format_number(number: int, locale: Locale) -> str:
     """The number with the marks of this language: ``1,204`` or ``1.204``."""
+    from babel.numbers import format_decimal  # noqa: PLC0415 - as above
+
     return format_decimal(number, locale=load_texts(locale)["format"]["dates"])
 
 
 def format_share(share: float, locale: Locale) -> str:
     """The share as a percentage with the marks of this language: ``98.7%`` or ``98,7%``. What is not quite all is not 100%."""
+    from babel.numbers import format_percent  # noqa: PLC0415 - as above
+
     shown = min(share, 0.999) if share < 1 else share
     form = "0.00%" if 0 < shown < 0.01 else "0.#%"
     return format_percent(shown, form, locale=load_texts(locale)["format"]["dates"])

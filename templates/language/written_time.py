@@ -6,8 +6,6 @@ import re
 from datetime import datetime
 from functools import cache
 
-from babel.dates import get_day_names, get_month_names
-
 from mailer.errors import InvalidInput
 from templates.language.texts import LOCALES
 
@@ -93,6 +91,8 @@ def _parts(written: str) -> tuple[int, ...] | None:
 
 @cache
 def _months() -> dict[str, int]:
+    from babel.dates import get_month_names  # noqa: PLC0415 - slow to import
+
     names = {
         name.lower().rstrip("."): number
         for locale in LOCALES
@@ -104,6 +104,8 @@ def _months() -> dict[str, int]:
 
 @cache
 def _weekdays() -> frozenset[str]:
+    from babel.dates import get_day_names  # noqa: PLC0415 - slow to import
+
     return frozenset(
         name.lower().rstrip(".")
         for locale in LOCALES

@@ -6,7 +6,6 @@ from templates.lint.checks import lint
 from templates.lint.findings import CHECKS, Check, Finding, Severity
 from templates.lint.languages import compare_languages
 from templates.lint.links import is_private
-from templates.lint.mail_contents import read_mail_html
 from templates.lint.places import Places
 from templates.lint.source import lint_notes
 
@@ -20,5 +19,4 @@ __all__ = [
     "is_private",
     "lint",
     "lint_notes",
-    "read_mail_html",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from templates.lint.html_reader import VOID_TAGS
+from templates.html_reader import VOID_TAGS
 
 _LISTS = {
     "li": frozenset({"ul", "ol", "menu"}),

@@ -10,16 +10,16 @@ from datetime import date
 from types import MappingProxyType
 
 from mailer.message import InlineImage, Slot
+from templates.html_reader import read_html
 from templates.lint.accessibility import Accessibility, AccessibilityListener
 from templates.lint.findings import Finding, Severity
-from templates.lint.html_reader import read_html
 from templates.lint.inbox import check_inbox
 from templates.lint.languages import compare_languages
 from templates.lint.links import KNOWN_SLOT_MARKERS, check_link, shorten, split
-from templates.lint.mail_contents import ContentsListener, Image, MailContents
 from templates.lint.places import Places
 from templates.lint.source import lint_notes
 from templates.lint.structure import Structure, StructureListener
+from templates.mail_contents import ContentsListener, Image, MailContents
 from templates.notes import ReleaseNotes, RenderedNotes
 
 GMAIL_CLIP_BYTES = 102 * 1024  # Gmail cuts off HTML that is larger

@@ -9,8 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from mailer.message import Slot
 from templates.lint.findings import Finding
-from templates.lint.mail_contents import Link
 from templates.lint.places import Places
+from templates.mail_contents import Link
 
 KNOWN_SLOT_MARKERS = frozenset(slot.marker for slot in Slot)
 _MAX_SHOWN_CHARACTERS = 60  # of a URL in a finding

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from templates.brand import contrast_ratio
-from templates.lint.html_reader import VOID_TAGS, read_html
+from templates.html_reader import VOID_TAGS, read_html
 
 _DROPPED_TAGS = frozenset(
     {

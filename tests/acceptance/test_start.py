@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mailer.database import Database
-from tests.support.campaign import write_config
+from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
 from tests.support.installed import ROOT
+from tests.support.relay import FaultyRelay
 
 SETTINGS = {
     *("annotated_types", "dotenv", "pydantic", "pydantic_core", "pydantic_settings", "typing_extensions"),
@@ -19,9 +20,11 @@ SETTINGS = {
 }
 DATABASE = {"aiosqlite", "cython_runtime", "greenlet", "sqlalchemy", "sqlmodel"}
 # A quick look needs the settings, and asks the database without SQLAlchemy.
-QUICK_LOOK = {"babel", "click", "cronsim", "cryptography", "idna", "tzdata", *SETTINGS}
+QUICK_LOOK = {"click", "cronsim", "cryptography", "idna", "tzdata", *SETTINGS}
 # A whole look with nothing due neither reads nor renders notes, and calls nobody.
 WHOLE_LOOK = {"aiosmtplib", "standardwebhooks", "uvloop", *QUICK_LOOK, *DATABASE}
+# What is approved is neither read nor rendered again, and without a terminal no bar is drawn.
+SENDING = WHOLE_LOOK - {"standardwebhooks"}
 NOTES = {
     *(
         "css_inline",
@@ -63,21 +66,39 @@ print(*(name for name in packages - ours if not name.startswith("_")), file=sys.
 """
 
 
+def packages_loaded(folder: Path, *command: str) -> set[str]:
+    """The packages of others that a command loads in `folder`."""
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *command],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return set(run.stderr.split())
+
+
 @pytest.mark.parametrize("command", LOADED)
 def test_a_command_loads_only_the_packages_that_it_needs(
     sqlite_database: Database, tmp_path: Path, command: str
 ) -> None:
     write_config(tmp_path, 1, database_url=sqlite_database.url.render_as_string())
     for allowed in LOADED[command]:
-        run = subprocess.run(
-            [sys.executable, "-c", SCRIPT, command],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        assert run.returncode == 0, run.stderr
-        assert set(run.stderr.split()) - allowed == set()
+        assert packages_loaded(tmp_path, command) - allowed == set()
+
+
+def test_sending_an_approved_campaign_loads_only_the_packages_that_it_needs(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    with threaded(FaultyRelay()) as relay:
+        write_config(tmp_path, relay.port, database_url=sqlite_database.url.render_as_string())
+        subscribe(sqlite_database, 1)
+        draft(sqlite_database)
+        dispatch_for(sqlite_database, settings_for(relay.port)).approve("notes")
+        loaded = packages_loaded(tmp_path, "campaigns", "send", "notes", "--yes")
+        assert [mail.recipient for mail in relay.accepted] == ["person1@example.com"]
+    assert loaded - SENDING == set()

@@ -1,4 +1,4 @@
-"""Reads the HTML of a mail once, for everything that lint wants to know about it."""
+"""Reads the HTML of a mail once, for everything that is to be known about it."""
 
 from __future__ import annotations
 

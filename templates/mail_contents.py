@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from templates.lint.html_reader import read_html
+from templates.html_reader import read_html
 
 _ACTIVE_TAGS = frozenset(
     {
