@@ -107,7 +107,7 @@ PARTS = (
             *("tests/integration/campaigns/test_deadlocks.py", "tests/integration/subscribers"),
             *("-k", "postgresql"),
         ],
-        {"MAILER_TESTS_POSTGRESQL": "/usr/lib/postgresql/15/bin"},
+        {"MAILER_TESTS_POSTGRESQL": "/usr/lib/postgresql/15/bin", "MAILER_TESTS_DEADLOCK_ROUNDS": "200"},
     ),
     Part(
         "properties",

@@ -37,7 +37,7 @@ from tests.support.installed import InstalledMailer
 from tests.support.links import target_of
 from tests.support.relay import FaultyRelay
 
-WITHDRAWALS = int(os.environ.get("MAILER_TESTS_WITHDRAWALS", "50"))
+WITHDRAWALS = int(os.environ.get("MAILER_TESTS_WITHDRAWALS", "30"))
 TO_EACH = 20  # deliveries for one withdrawal
 FASTEST = (
     0.005  # seconds for a mail, so that a withdrawal that waits for the database does not miss the campaign
