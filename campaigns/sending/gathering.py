@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from campaigns.sending.session import Session
 
 MAX_WAIT = 0.002  # seconds that a batch waits for connections that are soon ready
+MAX_WAIT_ON_A_SLOW_DISK = 0.01
 
 
 class Gathering:
@@ -16,8 +17,8 @@ class Gathering:
 
     A batch begins when as many connections are ready as have a mail in flight, and after MAX_WAIT at the latest. So there
     are two groups of connections: one commits and composes while the relay has the mails of the other. Where one commit
-    takes longer than MAX_WAIT, a batch waits for all connections as long: on a slow disk fewer commits send more than a
-    relay that never waits.
+    takes longer than MAX_WAIT, a batch waits for all connections, for as long as a commit takes and
+    MAX_WAIT_ON_A_SLOW_DISK at most: fewer commits then send more than a relay that never waits.
 
     Up to `max_concurrent` batches commit at once. `in_flight` counts mails that are let through and have no outcome;
     `signing` counts the batches that are being signed: until then there is no hurry, because others can't be signed at
@@ -55,7 +56,8 @@ class Gathering:
         if self.in_flight == 0 or (len(self._ready) >= self.in_flight and not self._is_disk_slow):
             self.begin()
         elif self._timer is None and not self.signing:
-            self._timer = self._loop.call_later(MAX_WAIT, self.begin)
+            wait = min(self._commit_seconds, MAX_WAIT_ON_A_SLOW_DISK) if self._is_disk_slow else MAX_WAIT
+            self._timer = self._loop.call_later(wait, self.begin)
 
     def begin(self) -> None:
         """Begin a batch now, unless one is beginning or as many as may are committing."""
