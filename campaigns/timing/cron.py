@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from mailer.errors import InvalidInput
 from mailer.quantity import quantity
+from mailer.time_zone import is_time_zone
 
 FIELDS = 5
 _NICKNAMES = {  # crontab(5)
@@ -40,7 +41,7 @@ class Cadence:
     @classmethod
     def parse(cls, expression: str, zone: str, now: datetime) -> Self:
         """Read a cron expression. Raises InvalidInput if it is invalid or never due, and for an unknown zone."""
-        if zone not in available_timezones():
+        if not is_time_zone(zone):
             raise InvalidInput(
                 f"unknown zone {zone!r}", where="--tz", hint='Write an IANA name such as "Europe/Amsterdam".'
             )

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from mailer.errors import InvalidInput
+from mailer.time_zone import is_time_zone
 
 ALWAYS = "always"
 HINT = 'Write it as "weekdays 08:00 to 18:00 Europe/Amsterdam", "mon-thu,sat 22:00 to 06:00" or "always".'
@@ -50,7 +51,7 @@ class SendWindow:
         if found is None:
             raise InvalidInput(f"can't read the send window {text!r}", where=where, hint=HINT)
         zone = found["zone"] or zone
-        if zone not in available_timezones():
+        if not is_time_zone(zone):
             raise InvalidInput(f"unknown zone {zone!r} in the send window", where=where, hint=HINT)
         opens, closes = _time(found["opens"], where), _time(found["closes"], where, midnight="24:00")
         if opens == closes and found["closes"] != "24:00":

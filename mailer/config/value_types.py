@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Annotated, Literal
-from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +19,7 @@ from pydantic_settings import NoDecode
 
 from mailer.errors import InvalidInput
 from mailer.message import Mailbox
+from mailer.time_zone import is_time_zone
 
 # The grammar of a topic's name. `subscribers.topic` uses it too.
 TOPIC_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
@@ -70,7 +70,7 @@ def _check_fonts(value: str) -> str:
 
 
 def _check_zone(value: str) -> str:
-    if value not in available_timezones():
+    if not is_time_zone(value):
         raise ValueError(f'unknown zone {value!r}; write an IANA name such as "Europe/Amsterdam"')
     return value
 
