@@ -21,7 +21,17 @@ from campaigns.deliveries.claims import (
     is_open,
 )
 from campaigns.deliveries.evidence import keep_seal, seal_ended
-from campaigns.deliveries.gate import Answer, Attempt, Halted, Withheld, attempt, may_be_announced
+from campaigns.deliveries.gate import (
+    Answer,
+    Attempt,
+    Halted,
+    Withheld,
+    announceable,
+    answers_of,
+    attempt,
+    gate_steps,
+    may_be_announced,
+)
 from campaigns.deliveries.mailed import count_mails, mailed_between
 from campaigns.deliveries.personal_data import DeliveryHolder
 from campaigns.deliveries.retention import (
@@ -37,6 +47,7 @@ from campaigns.deliveries.settlement import (
     resolve,
     return_to_claimed,
     settle,
+    settle_together,
     skip,
     take_back_rejected,
 )
@@ -56,6 +67,8 @@ __all__ = [
     "Settlement",
     "Withheld",
     "address_hashes",
+    "announceable",
+    "answers_of",
     "assume_sent",
     "attempt",
     "campaign",
@@ -67,6 +80,7 @@ __all__ = [
     "delivery",
     "discard",
     "enrol",
+    "gate_steps",
     "has_due",
     "is_being_sent",
     "is_in_unfinished_campaign",
@@ -80,6 +94,7 @@ __all__ = [
     "return_to_claimed",
     "seal_ended",
     "settle",
+    "settle_together",
     "settlement_for",
     "skip",
     "subscriber",

@@ -23,7 +23,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.tables import CLAIMED, campaign, delivery, instant, subscriber
 from campaigns.models import CampaignState, DeliveryState
-from mailer.database import AnyOf, Prepared, pipelined
+from mailer.database import AnyOf, Prepared, Row, Step, is_postgresql, pipelined
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient, consented
 from subscribers.ledger import consented_wording, hold_consents, newest_entry_id, subject_of
@@ -63,13 +63,35 @@ def attempt(
     """
     if not delivery_ids:
         return {}
-    values = {"ids": delivery_ids, "worker": context.worker_id}
-    values |= {"topic": context.topic, "now": now}
+    gate, withhold = gate_steps(context, delivery_ids, now, joined=is_postgresql(connection))
     with pipelined(connection):
         hold_consents(
             connection
         )  # a statement of its own, so that the gate sees what was committed before it
-        passed = (_GATE_WITH_WORDINGS if context.reads_wordings else _GATE).rows(connection, values)
+        passed = gate.rows(connection)
+    withheld = withhold.rows(connection) if len(passed) < len(delivery_ids) else ()
+    return answers_of(delivery_ids, passed, withheld, now)
+
+
+def gate_steps(
+    context: ClaimContext, delivery_ids: Sequence[int], now: datetime, *, joined: bool = True
+) -> tuple[Step, Step]:
+    """The statement that is the gate, and the one that records who was withheld; after `hold_consents`.
+
+    `joined` is PostgreSQL's form of it.
+    """
+    if joined:
+        gate = _JOINED_GATE_WITH_WORDINGS if context.reads_wordings else _JOINED_GATE
+    else:
+        gate = _GATE_WITH_WORDINGS if context.reads_wordings else _GATE
+    values = {"ids": delivery_ids, "worker": context.worker_id, "topic": context.topic, "now": now}
+    return Step(gate, values), Step(_WITHHOLD, values)
+
+
+def answers_of(
+    delivery_ids: Sequence[int], passed: Sequence[Row], withheld: Sequence[Row], now: datetime
+) -> dict[int, Answer]:
+    """The gate's answers, from the rows of both statements."""
     answers: dict[int, Answer] = {}
     for columns in passed:
         row = _PassedRow(*columns)
@@ -86,10 +108,9 @@ def attempt(
             row.wording,
         )
         answers[row.delivery_id] = Attempt(recipient, row.attempts, row.first_attempted_at or now)
-    if stopped := [number for number in delivery_ids if number not in answers]:
-        answers |= dict.fromkeys(stopped, Halted())
-        withheld = connection.execute(_WITHHOLD, values | {"ids": stopped})
-        answers |= dict.fromkeys(withheld.scalars(), Withheld())
+    if len(answers) < len(delivery_ids):
+        answers |= {number: Withheld() for (number,) in withheld}
+        answers |= {number: Halted() for number in delivery_ids if number not in answers}
     return answers
 
 
@@ -102,8 +123,12 @@ def may_be_announced(
     """
     if not delivery_ids:
         return {}
-    values = {"ids": delivery_ids, "worker": context.worker_id, "topic": context.topic}
-    return dict(_ANNOUNCEABLE.rows(connection, values))
+    return dict(announceable(context, delivery_ids).rows(connection))
+
+
+def announceable(context: ClaimContext, delivery_ids: Sequence[int]) -> Step:
+    """The statement of `may_be_announced`: ids and addresses."""
+    return Step(_ANNOUNCEABLE, {"ids": delivery_ids, "worker": context.worker_id, "topic": context.topic})
 
 
 class _PassedRow(NamedTuple):
@@ -124,6 +149,9 @@ class _PassedRow(NamedTuple):
     wording: str | None = None
 
 
+_OF_PERSON = ("salutation", "first_name", "surname", "email", "address_hash", "key_id", "nonce")
+
+
 def _passed_column(field: str) -> ColumnElement[Any]:  # noqa: PLR0911 - one for each field
     match field:
         case "attempts" | "subscriber_id":
@@ -133,28 +161,36 @@ def _passed_column(field: str) -> ColumnElement[Any]:  # noqa: PLR0911 - one for
         case "first_attempted_at":
             return case((delivery.c.attempts > 1, delivery.c.first_attempted_at))  # NULL means now
         case "nonce":  # as the driver gives it: a damaged one stops this mail, not the run
-            nonce = type_coerce(subscriber.c.nonce, String)
-            return select(nonce).where(subscriber.c.id == delivery.c.subscriber_id).scalar_subquery()
+            return type_coerce(subscriber.c.nonce, String)
         case "subject":
             return subject_of(delivery.c.ledger_entry)
         case "wording":
             return consented_wording(bindparam("topic"), delivery.c.subscriber_id)
         case _:
-            person = select(subscriber.c[field]).where(subscriber.c.id == delivery.c.subscriber_id)
-            return person.scalar_subquery()
+            return subscriber.c[field]
 
 
-def _gate(fields: Sequence[str] = _PassedRow._fields[:-1]) -> ReturningUpdate[Any]:
+def _gate(fields: Sequence[str] = _PassedRow._fields[:-1], *, joined: bool = False) -> ReturningUpdate[Any]:
+    """The gate. PostgreSQL joins the person (`joined`), where SQLite is faster with a query for each column."""
     now = instant("now")
     sending = select(campaign.c.id).where(
         campaign.c.id == delivery.c.campaign_id, campaign.c.state == CampaignState.SENDING
     )
+    is_person = subscriber.c.id == delivery.c.subscriber_id
+    columns = {field: _passed_column(field) for field in fields}
+    if not joined:
+        columns |= {
+            field: select(column).where(is_person).scalar_subquery()
+            for field, column in columns.items()
+            if field in _OF_PERSON
+        }
     return (
         update(delivery)
         .where(
             AnyOf(delivery.c.id, "ids"),
             delivery.c.worker_id == bindparam("worker"),
             CLAIMED,
+            *([is_person] if joined else ()),
             sending.exists(),
             consented(bindparam("topic"), delivery.c.subscriber_id),
         )
@@ -165,12 +201,14 @@ def _gate(fields: Sequence[str] = _PassedRow._fields[:-1]) -> ReturningUpdate[An
             first_attempted_at=func.coalesce(delivery.c.first_attempted_at, now),
             ledger_entry=newest_entry_id(delivery.c.subscriber_id),
         )
-        .returning(*(_passed_column(field) for field in fields))
+        .returning(*columns.values())
     )
 
 
 _GATE = Prepared(_gate())
 _GATE_WITH_WORDINGS = Prepared(_gate(_PassedRow._fields))
+_JOINED_GATE = Prepared(_gate(joined=True))
+_JOINED_GATE_WITH_WORDINGS = Prepared(_gate(_PassedRow._fields, joined=True))
 
 
 _ANNOUNCEABLE = Prepared(
@@ -185,10 +223,10 @@ _ANNOUNCEABLE = Prepared(
 )
 
 
-_WITHHOLD = (
+_WITHHOLD = Prepared(
     update(delivery)
     .where(
-        delivery.c.id.in_(bindparam("ids", expanding=True)),
+        AnyOf(delivery.c.id, "ids"),
         delivery.c.worker_id == bindparam("worker"),
         CLAIMED,
         ~consented(bindparam("topic"), delivery.c.subscriber_id),

@@ -31,7 +31,7 @@ from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.retry import Settlement
 from campaigns.deliveries.tables import ATTEMPTING, CLAIMABLE, campaign, delivery, instant, subscriber
 from campaigns.models import CampaignState, DeliveryState
-from mailer.database import AnyOf, Prepared, is_postgresql, pipelined
+from mailer.database import AnyOf, Prepared, Step, is_postgresql, pipelined
 from subscribers.address import HashedAddress
 
 
@@ -40,16 +40,21 @@ def settle(
 ) -> None:
     """Record outcomes. Safe to repeat: a settlement changes nothing where its attempt is over, or another worker's."""
     if settlements:
-        shared = {"worker": context.worker_id, "now": now}
-        rows = [_values_of(one) for one in settlements]
         if not is_postgresql(connection):
-            _SETTLE_EACH.run_each(connection, rows, shared)
+            rows = [_values_of(one) for one in settlements]
+            _SETTLE_EACH.run_each(connection, rows, {"worker": context.worker_id, "now": now})
         else:
-            records = [dict(zip(_PARAMETERS, row, strict=True)) for row in rows]
-            ids = [one.delivery_id for one in settlements]
             with pipelined(connection):  # with the BEGIN
-                values = {"rows": json.dumps(records, default=str), "ids": ids}
-                _SETTLE_TOGETHER.run(connection, values | shared)
+                statement, values = settle_together(context, settlements, now)
+                statement.run(connection, values)
+
+
+def settle_together(context: ClaimContext, settlements: Sequence[Settlement], now: datetime) -> Step:
+    """The statement that records all these outcomes on PostgreSQL."""
+    records = [dict(zip(_PARAMETERS, _values_of(one), strict=True)) for one in settlements]
+    ids = [one.delivery_id for one in settlements]
+    rows = json.dumps(records, default=str)
+    return Step(_SETTLE_TOGETHER, {"rows": rows, "ids": ids, "worker": context.worker_id, "now": now})
 
 
 def return_to_claimed(connection: Connection, context: ClaimContext, delivery_ids: Sequence[int]) -> None:

@@ -18,8 +18,8 @@ from sqlalchemy import (
     literal_column,
 )
 
-from campaigns.models import CampaignRow, Delivery
-from mailer.database import table
+from campaigns.models import CampaignRow, Delivery, DeliveryState
+from mailer.database import HasValue, table
 from subscribers.models import Consent, Subscriber, Suppression
 
 delivery = table(Delivery)
@@ -33,8 +33,9 @@ suppression = table(Suppression)
 CLAIMABLE: ColumnElement[bool] = literal_column("delivery.state IN ('pending', 'deferred')")
 UNCERTAIN: ColumnElement[bool] = literal_column("delivery.state = 'uncertain'")
 HELD: ColumnElement[bool] = literal_column("delivery.state IN ('claimed', 'attempting')")
-CLAIMED: ColumnElement[bool] = literal_column("delivery.state = 'claimed'")
-ATTEMPTING: ColumnElement[bool] = literal_column("delivery.state = 'attempting'")
+# Of rows that are looked up by their ids, or together with HELD.
+CLAIMED: ColumnElement[bool] = HasValue(delivery.c.state, DeliveryState.CLAIMED)
+ATTEMPTING: ColumnElement[bool] = HasValue(delivery.c.state, DeliveryState.ATTEMPTING)
 
 
 def instant(name: str) -> BindParameter[datetime]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -15,9 +17,12 @@ from campaigns.deliveries import ClaimContext, Settlement, held_back, workers
 from campaigns.sending.hindsight import Hindsight
 from campaigns.sending.pacing import PacedAnswer, Pacing
 from mailer.database import Clock, Database, Transactions
-from mailer.errors import MailerError
+from mailer.errors import MailerError, TransactionConflict
 from subscribers import ledger, suppression
 from subscribers.models import Channel, SuppressionReason
+
+if TYPE_CHECKING:
+    from mailer.database.pipeline import Pipelines
 
 RETRY_SECONDS = 0.5  # between two tries while the database fails
 MAX_OUTAGE_LEASES = 2  # leases for which a database that fails is tried again
@@ -75,6 +80,7 @@ class Recorder:
         self._database, self._context, self._pacing = database, context, pacing or Pacing()
         self._clock, self._lease = clock, lease
         self._transactions = Transactions(database, MAX_CONCURRENT)
+        self._pipelines = None if database.is_sqlite else _pipelines(database)
         self._may_retry = True
         self.hindsight = Hindsight(is_needed=not database.is_sqlite)
         self._renewed = clock() - lease
@@ -106,7 +112,7 @@ class Recorder:
         is_retry = False
         while True:
             try:
-                committed = await self._transactions.run(partial(self._apply, batch=batch, is_retry=is_retry))
+                committed = await self._run(batch, is_retry=is_retry)
             except MailerError as error:
                 if not self._may_retry or self._clock() >= give_up_at:
                     raise
@@ -142,6 +148,42 @@ class Recorder:
     def close(self) -> None:
         """Wait for the transactions in progress."""
         self._transactions.close()
+        if self._pipelines is not None:
+            self._pipelines.close()
+
+    async def _run(self, batch: Batch, *, is_retry: bool) -> Committed:
+        now = self._clock()
+        if self._pipelines is not None and not is_retry and self._is_plain(batch, now):
+            with suppress(TransactionConflict):  # then nothing of it was done
+                return await self._pass_through(self._pipelines, batch, now)
+        return await self._transactions.run(partial(self._apply, batch=batch, is_retry=is_retry))
+
+    def _is_plain(self, batch: Batch, now: datetime) -> bool:
+        """Whether the statements of a batch are known before the first is run."""
+        return (
+            bool(batch.outcomes or batch.relays)
+            and not batch.claim
+            and not self._is_renewal_due(now)
+            and not self.hindsight.is_doubtful
+            and not self._pacing.is_limited
+            and not any(one.suppress for one in batch.outcomes)
+        )
+
+    async def _pass_through(self, pipelines: Pipelines, batch: Batch, now: datetime) -> Committed:
+        """What `_apply` does with a plain batch, on PostgreSQL in one round trip."""
+        context, relays = self._context, list(batch.relays)
+        renewed = self._renewed
+        hold = [ledger.HOLD_CONSENTS] if relays else []
+        settle = [deliveries.settle_together(context, batch.outcomes, now)] if batch.outcomes else []
+        gate = deliveries.gate_steps(context, relays, now) if relays else ()
+        announce = [deliveries.announceable(context, batch.announce)] if batch.announce else []
+        rows = await pipelines.run((*hold, *settle, *gate, *announce))
+        announceable: dict[int, str] = dict(rows.pop()) if announce else {}
+        answers = deliveries.answers_of(relays, rows[-2], rows[-1], now) if relays else {}
+        return Committed(renewed, answers, announceable=announceable)
+
+    def _is_renewal_due(self, now: datetime) -> bool:
+        return now > self._renewed + self._lease * RENEWAL_SHARE
 
     def _apply(self, connection: Connection, *, batch: Batch, is_retry: bool) -> Committed:
         now, renewed = self._clock(), self._renewed
@@ -155,7 +197,7 @@ class Recorder:
         if self.hindsight.is_doubtful and self._has_gone_back(connection, batch.outcomes, now):
             return Committed(renewed, halted=True)
         # Renew before each claim: nothing would release a claim that a retired worker makes.
-        if now > renewed + self._lease * RENEWAL_SHARE or batch.claim:
+        if batch.claim or self._is_renewal_due(now):
             if not workers.renew(connection, self._context.worker_id, now, self._lease):
                 return Committed(renewed, halted=True)
             renewed = now
@@ -182,3 +224,9 @@ class Recorder:
                 suppression.add(
                     connection, hashed, SuppressionReason.BOUNCED, now, now, channel=Channel.BOUNCE
                 )
+
+
+def _pipelines(database: Database) -> Pipelines:
+    from mailer.database.pipeline import Pipelines  # noqa: PLC0415 - it loads PostgreSQL's driver
+
+    return Pipelines(database)

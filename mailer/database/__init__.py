@@ -23,9 +23,10 @@ from mailer.database.dialect import (
 from mailer.database.engine import Clock, Database
 from mailer.database.erasure import erase_deleted
 from mailer.database.group_commit import GroupCommit
+from mailer.database.has_value import HasValue
 from mailer.database.heartbeat import Heartbeat, Kind, beat, count_beats, heartbeats
 from mailer.database.installation import Installation, installation_id
-from mailer.database.prepared import Prepared, pipelined, savepoint
+from mailer.database.prepared import Prepared, Step, pipelined, savepoint
 from mailer.database.signing_key import (
     SigningKey,
     WrongSecretKeys,
@@ -44,6 +45,7 @@ __all__ = [
     "Clock",
     "Database",
     "GroupCommit",
+    "HasValue",
     "Heartbeat",
     "Installation",
     "Kind",
@@ -51,6 +53,7 @@ __all__ = [
     "QuietCheckpoint",
     "Row",
     "SigningKey",
+    "Step",
     "Transactions",
     "WrongSecretKeys",
     "analyze",

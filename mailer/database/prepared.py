@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
+from importlib import import_module
 from operator import itemgetter
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, Connection, Dialect, SelectBase, UpdateBase
 from sqlalchemy.exc import DBAPIError
@@ -36,6 +38,7 @@ class Prepared:
     def __init__(self, statement: Statement, each: Sequence[str] = ()) -> None:
         self._statement, self._each = statement, each
         self._compiled: dict[str, _Compiled] = {}
+        self._numbered: Numbered | None = None
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Run it once."""
@@ -56,10 +59,30 @@ class Prepared:
         with driver_cursor(connection) as cursor:
             cursor.executemany(compiled.sql, compiled.parameters_each(rows, shared))
 
+    def numbered(self) -> Numbered:
+        """The statement for libpq itself."""
+        if self._numbered is None:
+            psycopg: Any = import_module("sqlalchemy.dialects.postgresql.psycopg")
+            self._numbered = Numbered(
+                self._statement, self._each, psycopg.dialect(paramstyle="numeric_dollar")
+            )
+        return self._numbered
+
     def _on(self, dialect: Dialect) -> _Compiled:
         if dialect.name not in self._compiled:
             self._compiled[dialect.name] = _Compiled(self._statement, self._each, dialect)
         return self._compiled[dialect.name]
+
+
+class Step(NamedTuple):
+    """A statement, and its values by name."""
+
+    statement: Prepared
+    values: Mapping[str, Any]
+
+    def rows(self, connection: Connection) -> Sequence[Row]:
+        """Run it; the rows that it returns."""
+        return self.statement.rows(connection, self.values)
 
 
 class _Compiled:
@@ -111,6 +134,35 @@ class _Compiled:
         for position, read in self._readers:
             rows = _mapped(rows, position, read)
         return rows
+
+
+class Numbered(_Compiled):
+    """The statement as libpq takes it: its parameters have numbers, and their values are text."""
+
+    def __init__(self, statement: Statement, each: Sequence[str], dialect: Dialect) -> None:
+        super().__init__(statement, each, dialect)
+        self.octets = self.sql.encode()
+
+    def values(self, values: Mapping[str, Any]) -> list[bytes | None]:
+        """The values of all parameters in their order."""
+        return [_as_text(one) for one in self.parameters(self.converted(values))]
+
+
+def _as_text(value: Any) -> bytes | None:
+    """A value as PostgreSQL reads it; the statement says of which type it is."""
+    match value:
+        case None:
+            return None
+        case str():
+            return value.encode()
+        case int():
+            return b"%d" % value
+        case datetime():
+            return value.isoformat().encode()
+        case list():
+            return b"{%b}" % b",".join([b"%d" % one for one in value])
+        case _:
+            raise TypeError(type(value).__name__)
 
 
 def _mapped(rows: Sequence[Row], position: int, convert: Processor) -> list[Row]:

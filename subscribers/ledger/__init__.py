@@ -18,7 +18,7 @@ from subscribers.commitments import (
     text_hash,
 )
 from subscribers.ledger.checkpoint import LedgerSigner, not_signed, signer_of
-from subscribers.ledger.consent_lock import hold_consents, wait_for_gates
+from subscribers.ledger.consent_lock import HOLD_CONSENTS, hold_consents, wait_for_gates
 from subscribers.ledger.events import (
     EVERY_TOPIC,
     BrokenLink,
@@ -89,6 +89,7 @@ __all__ = [
     "DAMAGE_ERRORS",
     "EVENT",
     "EVERY_TOPIC",
+    "HOLD_CONSENTS",
     "JOURNAL_NAME",
     "LONGEST_LANGUAGE",
     "LONGEST_VERSION",

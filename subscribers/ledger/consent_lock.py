@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
-from mailer.database import Prepared, is_postgresql
+from mailer.database import Prepared, Step, is_postgresql
 
 _NUMBER: ColumnElement[int] = literal_column("CAST('consent'::regclass AS bigint)")
-_SHARED = Prepared(select(func.pg_advisory_xact_lock_shared(_NUMBER)))
+HOLD_CONSENTS = Step(Prepared(select(func.pg_advisory_xact_lock_shared(_NUMBER))), {})
 _EXCLUSIVE = Prepared(select(func.pg_advisory_xact_lock(_NUMBER)))
 
 
@@ -26,7 +26,7 @@ def hold_consents(connection: Connection) -> None:
     Read the consents with a later statement: it sees what was committed before it began.
     """
     if is_postgresql(connection):
-        _SHARED.run(connection, {})
+        HOLD_CONSENTS.statement.run(connection, HOLD_CONSENTS.values)
 
 
 def wait_for_gates(connection: Connection) -> None:

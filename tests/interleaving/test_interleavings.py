@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import literal, select
 
-from mailer.database import Database, Prepared
+import subscribers.ledger
+from mailer.database import Database, Prepared, Step
 from subscribers.intake import signup
 from subscribers.ledger import consent_lock, ledger
 from subscribers.self_service import preferences
@@ -73,7 +74,8 @@ def test_without_a_wall_somebody_is_mailed_after_leaving_or_something_fails(
         knock_out(Wall.GATE_IS_THE_WRITE, monkeypatch)
         problem = "(attempted after a withdrawal was answered|up to which there is no consent)"
     elif wall == "the gate holds the consents":
-        monkeypatch.setattr(consent_lock, "_SHARED", Prepared(select(literal(1))))
+        for module in (consent_lock, subscribers.ledger):
+            monkeypatch.setattr(module, "HOLD_CONSENTS", Step(Prepared(select(literal(1))), {}))
         monkeypatch.setattr(sending, "LONGEST_GATE_SECONDS", 0.1)
         problem = "attempted after a withdrawal was answered"
     else:

@@ -27,7 +27,7 @@ from campaigns import deliveries, transitions
 from campaigns.deliveries import ClaimContext, workers
 from campaigns.lifecycle import Act
 from campaigns.models import CampaignState, DeliveryState
-from campaigns.sending import Dispatch, Pacing, Recorder, Sender, claim_queue
+from campaigns.sending import Dispatch, Pacing, Recorder, Sender, claim_queue, recorder
 from campaigns.sending.recorder import MARGIN
 from mailer.config import Settings
 from mailer.database import Database, table
@@ -36,6 +36,7 @@ from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Phase, Reject
 from mailer.smtp.outcome import Reply
 from subscribers.models import Consent, ConsentKind
 from tests.simulation.loop import PROCESS, Killed, SimulatedLoop, SimulatedProcess
+from tests.simulation.postgresql import SimulatedPipelines
 from tests.support.campaign import TOPIC, draft, settings_for, subscribe
 
 CAMPAIGN = 1
@@ -111,7 +112,7 @@ class SimulatedDatabase(Database):
 
     def begin(self, history: History) -> None:
         """Forget everything, for the next history."""
-        self.history = history
+        self.history, self.is_sqlite = history, not history.on_postgresql
         self._original.backup(self.raw)
 
     @contextmanager
@@ -262,8 +263,8 @@ class PlayedConnection:
 class History:
     """What happens to one campaign, as `seed` has it. `log` tells it; BrokenPromise is raised where it went wrong."""
 
-    def __init__(self, template: Template, seed: int) -> None:
-        self.seed, self.rng = seed, random.Random(seed)
+    def __init__(self, template: Template, seed: int, *, on_postgresql: bool = False) -> None:
+        self.seed, self.rng, self.on_postgresql = seed, random.Random(seed), on_postgresql
         self.database, self.people = template.simulated, template.people
         self.campaign = template.campaign
         self.loop = SimulatedLoop(self.rng)
@@ -287,6 +288,7 @@ class History:
         self.database.begin(self)
         before = random.getstate()
         random.seed(self.seed)
+        pipelines, recorder._pipelines = recorder._pipelines, SimulatedPipelines
         ahead, claim_queue.CLAIMED_AHEAD = (
             claim_queue.CLAIMED_AHEAD,
             2 + self.seed % 2 * 3,
@@ -301,7 +303,7 @@ class History:
         except TimeoutError as error:
             self.promise(False, f"{error}; the states are {self._states()}")
         finally:
-            claim_queue.CLAIMED_AHEAD = ahead
+            claim_queue.CLAIMED_AHEAD, recorder._pipelines = ahead, pipelines
             random.setstate(before)
         if not self.broken:
             self.promise(not self.loop.failures, f"a task failed: {self.loop.failures}")
@@ -352,14 +354,16 @@ class History:
             elsewhere = workers.Process(process.name, "1:1")
             number = workers.register(connection, elsewhere, clock(), lease)
         self.note(f"begins as worker {number}")
-        recorder = Recorder(self.database, ClaimContext(number, CAMPAIGN, TOPIC), clock, lease, Pacing(None))
+        committing = Recorder(
+            self.database, ClaimContext(number, CAMPAIGN, TOPIC), clock, lease, Pacing(None)
+        )
         relay: Any = PlayedRelay(self, number)
-        run = Sender(recorder, relay, relay, clock, lease=lease, retry=SETTINGS.retry)
+        run = Sender(committing, relay, relay, clock, lease=lease, retry=SETTINGS.retry)
         try:
             tally = await run.run()
         finally:
             if process.alive:
-                recorder.close()
+                committing.close()
                 dispatch._runs._end_worker(number)
         self.note(f"ends as worker {number}: {dict(tally.states)}")
         if tally.refusal:

@@ -34,6 +34,21 @@ def test_no_history_breaks_the_promise(template: Template, part: int) -> None:
         History(template, seed).run()
 
 
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_history_of_postgresql_with_two_batches_abreast_breaks_the_promise(
+    template: Template, part: int
+) -> None:
+    for seed in range(FIRST + part, FIRST + HISTORIES // 10, PARTS):
+        History(template, seed, on_postgresql=True).run()
+
+
+def test_without_the_gate_some_history_of_postgresql_breaks_the_promise(template: Template) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        knock_out(Wall.GATE_IS_THE_WRITE, patch)
+        seed, _ = _counterexample(template, on_postgresql=True)
+    History(template, seed, on_postgresql=True).run()
+
+
 @pytest.mark.parametrize(
     "wall",
     [
@@ -59,9 +74,9 @@ def test_without_a_wall_some_history_breaks_the_promise_and_with_it_the_same_one
     History(template, seed).run()
 
 
-def _counterexample(template: Template) -> tuple[int, list[str]]:
+def _counterexample(template: Template, *, on_postgresql: bool = False) -> tuple[int, list[str]]:
     for seed in range(ENOUGH):
-        history = History(template, seed)
+        history = History(template, seed, on_postgresql=on_postgresql)
         try:
             history.run()
         except BrokenPromise:

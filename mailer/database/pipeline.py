@@ -1,0 +1,215 @@
+"""PostgreSQL's transactions on the event loop: one round trip each, and no thread.
+
+A batch's statements are known before the first is run. So BEGIN, the statements and COMMIT are sent together, by
+libpq's pipeline mode, and the loop reads the results when they arrive. A thread that waited for them would compete
+with the loop for the interpreter's lock; the driver's own pipeline wakes a task for each step.
+
+The connections are the engine's: its URL, time-outs and session parameters apply, and making one takes a thread. This
+module is imported by name where it is needed, for it loads the driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from psycopg import Error
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
+from sqlalchemy import URL, Connection
+
+from mailer.database.driver_errors import translated_errors
+from mailer.database.engine import Database
+from mailer.database.postgresql_setup import ISOLATION_LEVEL
+from mailer.database.prepared import Numbered, Row, Step, driver_errors
+from mailer.database.threads import in_thread
+
+_BEGIN = f"BEGIN ISOLATION LEVEL {ISOLATION_LEVEL}".encode()
+_COMMIT = b"COMMIT"
+
+
+class Pipelines:
+    """Runs writing transactions, each on a connection of its own; a connection is kept for the next one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connected: list[Connection] = []  # and not used yet: a caller was cancelled
+        self._links: set[_Link] = set()
+        self._free: list[_Link] = []
+
+    async def run(self, steps: Iterable[Step]) -> list[Sequence[Row]]:
+        """Run `steps` in one transaction; the rows of each. It is durable when this returns.
+
+        A caller that is cancelled does not undo it. Raises a MailerError where a statement fails, or the connection is
+        lost; then the transaction was not made, or nobody knows.
+        """
+        sent = [(numbered := step.statement.numbered(), numbered.values(step.values)) for step in steps]
+        if not self._free and not self._connected:
+            await in_thread(self._connect)
+        link = self._free.pop() if self._free else self._new_link()
+        return await link.run(sent)
+
+    def close(self) -> None:
+        """Wait for the transactions in progress, and close the connections."""
+        for link in list(self._links):
+            link.finish()
+        while self._connected:
+            self._connected.pop().close()
+
+    def _connect(self) -> None:
+        with translated_errors(self._database.url):
+            connection = self._database.engine.connect()
+            connection.detach()  # kept for long: it takes no place in the pool
+            self._connected.append(connection)
+
+    def _new_link(self) -> _Link:
+        link = _Link(self._database.url, self._connected.pop(), self._free.append, self._forget)
+        self._links.add(link)
+        return link
+
+    def _forget(self, link: _Link) -> None:
+        self._links.discard(link)
+        if link in self._free:
+            self._free.remove(link)
+
+
+class _Link:
+    """One connection in pipeline mode. After a fault it is closed, which rolls its transaction back."""
+
+    def __init__(
+        self,
+        url: URL,
+        connection: Connection,
+        on_free: Callable[[_Link], None],
+        on_closed: Callable[[_Link], None],
+    ) -> None:
+        self._url, self._connection = url, connection
+        self._on_free, self._on_closed = on_free, on_closed
+        driver: Any = connection.connection.dbapi_connection  # it is detached
+        self._driver = driver
+        self._libpq = driver.pgconn
+        self._file = self._libpq.socket  # libpq forgets it when it finds the connection lost
+        self._reads = Transformer(driver)
+        # Behind a pooler another client may have prepared another statement under the same name.
+        self._names: dict[bytes, bytes] | None = None if driver.prepare_threshold is None else {}
+        self._loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[list[Sequence[Row]]] | None = None
+        self._expected: deque[Numbered | None] = deque()
+        self._rows: list[Sequence[Row]] = []
+        self._error: Error | None = None
+        self._libpq.nonblocking = 1
+        self._libpq.enter_pipeline_mode()
+        self._loop.add_reader(self._file, self._read)
+
+    def run(
+        self, statements: Iterable[tuple[Numbered, Sequence[bytes | None]]]
+    ) -> asyncio.Future[list[Sequence[Row]]]:
+        """Send a transaction; its result."""
+        answer = self._answer = self._loop.create_future()
+        self._expected.clear()
+        self._rows, self._error = [], None
+        try:
+            self._send(_BEGIN, ())
+            for numbered, values in statements:
+                self._send(numbered.octets, values, numbered)
+            self._send(_COMMIT, ())
+            self._libpq.pipeline_sync()
+            self._write()
+        except Error as error:
+            self._break(error)
+        return answer
+
+    def _send(self, sql: bytes, values: Sequence[bytes | None], numbered: Numbered | None = None) -> None:
+        if self._names is None:
+            self._libpq.send_query_params(sql, values)
+        else:
+            if (name := self._names.get(sql)) is None:
+                name = self._names[sql] = b"mailer_%d" % len(self._names)
+                self._libpq.send_prepare(name, sql)
+                self._expected.append(None)
+            self._libpq.send_query_prepared(name, values)
+        self._expected.append(numbered)
+
+    def _write(self) -> None:
+        """Send what libpq holds; where the socket takes no more, the rest goes once it does."""
+        if self._libpq.flush():
+            self._loop.add_writer(self._file, self._write_rest)
+
+    def _write_rest(self) -> None:
+        try:
+            self._loop.remove_writer(self._file)
+            self._write()
+        except Error as error:
+            self._break(error)
+
+    def _read(self) -> None:
+        """Take the results that have arrived."""
+        try:
+            self._libpq.consume_input()
+            while self._answer is not None and not self._libpq.is_busy():
+                result = self._libpq.get_result()
+                if result is not None:  # None ends the results of one statement
+                    self._take(result)
+        except Error as error:
+            self._break(error)
+
+    def _take(self, result: Any) -> None:
+        status = result.status
+        if status == ExecStatus.PIPELINE_SYNC:
+            self._end()
+            return
+        numbered = self._expected.popleft()
+        if status in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
+            if numbered is not None:
+                self._reads.set_pgresult(result)
+                self._rows.append(numbered.read(self._reads.load_rows(0, result.ntuples, tuple)))
+        elif self._error is None and status != ExecStatus.PIPELINE_ABORTED:
+            self._error = error_from_result(result)
+
+    def _end(self) -> None:
+        if self._error is not None:
+            self._break(self._error)
+            return
+        answer, self._answer = self._answer, None
+        self._on_free(self)
+        if answer is not None and not answer.done():
+            answer.set_result(self._rows)
+
+    def _break(self, error: Error) -> None:
+        """Close the connection, and tell the transaction's caller why."""
+        answer, self._answer = self._answer, None
+        self._close()
+        if answer is None or answer.done():
+            return
+        answer.set_exception(self._translated(error))
+
+    def _translated(self, error: Error) -> Exception:
+        def fail() -> None:
+            raise error
+
+        try:
+            with translated_errors(self._url), driver_errors(self._connection):
+                fail()
+        except Exception as translated:  # noqa: BLE001 - it goes to the caller
+            return translated
+        raise AssertionError("unreachable")
+
+    def finish(self) -> None:
+        """Wait for the transaction in progress, and close."""
+        while self._answer is not None:
+            self._write_rest()
+            select.select([self._file], [], [], 1)
+            self._read()
+        self._close()
+
+    def _close(self) -> None:
+        self._on_closed(self)
+        self._loop.remove_reader(self._file)
+        self._loop.remove_writer(self._file)
+        self._driver.close()
+        self._connection.invalidate()
+        self._connection.close()

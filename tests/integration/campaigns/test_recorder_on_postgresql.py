@@ -1,0 +1,115 @@
+"""What becomes of a batch does not depend on the way in which it is committed: in one round trip, or in a thread."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection
+
+from campaigns.deliveries import Attempt, Halted, Settlement, Withheld
+from campaigns.lifecycle import Act
+from campaigns.models import DeliveryState
+from campaigns.sending import Batch, Recorder
+from mailer.database import Database, Step
+from mailer.database.pipeline import Pipelines
+from mailer.database.prepared import Row
+from mailer.smtp import Phase
+from tests.support.campaign import counts, dispatch_for, draft, send, settings_for, subscribe, withdraw
+from tests.support.deliveries import SentCampaign
+from tests.support.relay import FaultyRelay
+
+LEASE = timedelta(hours=1)
+WAYS = pytest.mark.parametrize("in_one_round_trip", [True, False])
+
+
+@asynccontextmanager
+async def begun(
+    campaign: SentCampaign, *, in_one_round_trip: bool
+) -> AsyncIterator[tuple[Recorder, list[int]]]:
+    """A recorder, and what it has claimed."""
+    recorder = Recorder(campaign.database, campaign.worker(), lambda: datetime.now(UTC), LEASE)
+    if not in_one_round_trip:
+        recorder._pipelines = None
+    claimed = (await recorder.commit(Batch(claim=100))).claimed
+    try:
+        yield recorder, list(claimed)
+    finally:
+        recorder.close()
+
+
+def to_attempt(*ids: int) -> dict[int, str]:
+    return dict.fromkeys(ids, "relay")
+
+
+@WAYS
+async def test_outcomes_and_the_next_attempts_are_committed_together(
+    postgresql_database: Database, in_one_round_trip: bool
+) -> None:
+    campaign = SentCampaign(postgresql_database, 4)
+    async with begun(campaign, in_one_round_trip=in_one_round_trip) as (recorder, [a, b, c, d]):
+        committed = await recorder.commit(Batch(relays=to_attempt(a, b), announce=[c, d]))
+        assert all(isinstance(answer, Attempt) for answer in committed.answers.values())
+        assert committed.announceable.keys() == {c, d}
+        withdraw(postgresql_database, campaign.people[2])
+        later = datetime.now(UTC) + timedelta(minutes=5)
+        outcomes = [
+            Settlement(a, 1, DeliveryState.ACCEPTED, reply_code=250, diagnostic='2.0.0 "taken" \\ {é}'),
+            Settlement(b, 1, DeliveryState.DEFERRED, next_attempt_at=later, smtp_phase=Phase.RCPT),
+        ]
+        committed = await recorder.commit(Batch(outcomes, to_attempt(c, d), announce=[c]))
+    assert isinstance(committed.answers[c], Withheld)
+    assert isinstance(committed.answers[d], Attempt)
+    assert committed.announceable == {}
+    states = [
+        DeliveryState.ACCEPTED,
+        DeliveryState.DEFERRED,
+        DeliveryState.WITHHELD,
+        DeliveryState.ATTEMPTING,
+    ]
+    assert campaign.states() == states
+    row = campaign.row(a)
+    assert (row["reply_code"], row["diagnostic"]) == (250, '2.0.0 "taken" \\ {é}')
+    assert campaign.row(b)["next_attempt_at"] == later
+
+
+@WAYS
+async def test_a_paused_campaign_halts_and_its_outcomes_are_recorded(
+    postgresql_database: Database, in_one_round_trip: bool
+) -> None:
+    campaign = SentCampaign(postgresql_database, 2)
+    async with begun(campaign, in_one_round_trip=in_one_round_trip) as (recorder, [a, b]):
+        await recorder.commit(Batch(relays=to_attempt(a)))
+        dispatch_for(postgresql_database, settings_for(25)).act("notes", Act.PAUSE)
+        accepted = Settlement(a, 1, DeliveryState.ACCEPTED)
+        committed = await recorder.commit(Batch([accepted], to_attempt(b)))
+    assert isinstance(committed.answers[b], Halted)
+    assert campaign.states()[0] is DeliveryState.ACCEPTED
+
+
+async def test_most_batches_of_a_campaign_take_one_round_trip(
+    postgresql_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribe(postgresql_database, 60)
+    draft(postgresql_database)
+    used: Counter[str] = Counter()
+    run, write = Pipelines.run, Database.write
+
+    async def counted_run(self: Pipelines, steps: Iterable[Step]) -> list[Sequence[Row]]:
+        used["round trips"] += 1
+        return await run(self, steps)
+
+    def counted_write(self: Database, *, checked: bool = True) -> AbstractContextManager[Connection]:
+        used["others"] += not checked
+        return write(self, checked=checked)
+
+    monkeypatch.setattr(Pipelines, "run", counted_run)
+    monkeypatch.setattr(Database, "write", counted_write)
+    async with FaultyRelay(pipelining=True) as relay:
+        await send(dispatch_for(postgresql_database, settings_for(relay.port, smtp={"connections": 2})))
+    assert counts(postgresql_database).accepted == 60
+    assert used["round trips"] >= 60 // 2
+    assert used["others"] <= 5  # claims

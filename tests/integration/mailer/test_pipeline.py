@@ -1,0 +1,188 @@
+"""PostgreSQL's transactions on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import BigInteger, DateTime, Integer, String, bindparam, cast, func, select
+
+from mailer.database import Database, Prepared, Step, any_of
+from mailer.database.pipeline import Pipelines
+from mailer.errors import MailerError, TransactionConflict, TryAgainLater
+
+NOTED = Prepared(select(func.note(bindparam("text", type_=String))))
+NUMBER = Prepared(select(cast(bindparam("text", type_=String), Integer)))
+SLEEP = Prepared(select(func.pg_sleep(bindparam("seconds", type_=Integer))))
+VALUES = Prepared(
+    select(
+        bindparam("text", type_=String),
+        bindparam("number", type_=BigInteger),
+        bindparam("at", type_=DateTime(timezone=True)),
+        bindparam("ids", type_=any_of.ListOf(BigInteger())),
+    )
+)
+
+
+@pytest.fixture
+def database(postgresql_database: Database) -> Database:
+    with postgresql_database.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE noted (text text)")
+        connection.exec_driver_sql(
+            "CREATE FUNCTION note(text) RETURNS text AS 'INSERT INTO noted VALUES ($1) RETURNING text' LANGUAGE sql"
+        )
+    return postgresql_database
+
+
+def noted(database: Database) -> Sequence[str]:
+    with database.read() as connection:
+        return connection.exec_driver_sql("SELECT text FROM noted ORDER BY text").scalars().all()
+
+
+def note(text: str) -> Step:
+    return Step(NOTED, {"text": text})
+
+
+async def test_the_steps_are_one_transaction_and_each_has_its_rows(database: Database) -> None:
+    pipelines = Pipelines(database)
+    try:
+        assert await pipelines.run([note("a"), note("b")]) == [[("a",)], [("b",)]]
+        assert noted(database) == ["a", "b"]
+        assert await pipelines.run([Step(NUMBER, {"text": "7"}), note("c")]) == [[(7,)], [("c",)]]
+    finally:
+        pipelines.close()
+    assert noted(database) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"text": None, "number": None, "at": None, "ids": None},
+        {"text": "", "number": 0, "at": datetime(2026, 11, 22, 12, 0, 0, 5, UTC), "ids": []},
+        {"text": '{"é": "\\", \' %s $1"}\n', "number": -(2**63), "at": datetime.max.replace(tzinfo=UTC), "ids": [1, 2**62]},
+        {"text": "x" * 3_000_000, "number": 1, "at": datetime.min.replace(tzinfo=UTC), "ids": list(range(1, 9000))},
+    ],
+    ids=["nothing", "empty", "special", "more than a socket takes at once"],
+)  # fmt: skip
+async def test_values_arrive_as_they_were_given(database: Database, values: dict[str, Any]) -> None:
+    pipelines = Pipelines(database)
+    [[row]] = await pipelines.run([Step(VALUES, values)])
+    pipelines.close()
+    assert row == tuple(values.values())
+
+
+async def test_a_statement_that_fails_undoes_the_others(database: Database) -> None:
+    pipelines = Pipelines(database)
+    with pytest.raises(MailerError, match="refused a statement: InvalidTextRepresentation"):
+        await pipelines.run([note("a"), Step(NUMBER, {"text": "seven"}), note("b")])
+    await pipelines.run([note("c")])
+    pipelines.close()
+    assert noted(database) == ["c"]
+
+
+async def test_a_deadlock_is_a_conflict(database: Database) -> None:
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            "CREATE OR REPLACE FUNCTION note(text) RETURNS text LANGUAGE plpgsql AS"
+            " $$BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END$$"
+        )
+    pipelines = Pipelines(database)
+    with pytest.raises(TransactionConflict):
+        await pipelines.run([note("a")])
+    pipelines.close()
+
+
+async def test_of_a_lost_connection_nobody_knows_and_the_next_transaction_has_another(
+    database: Database,
+) -> None:
+    pipelines = Pipelines(database)
+    await pipelines.run([note("a")])
+    running = asyncio.ensure_future(pipelines.run([note("b"), Step(SLEEP, {"seconds": 600})]))
+    await until_sleeping(database)
+    kill(database)
+    with pytest.raises(TryAgainLater, match="away or busy"):
+        await running
+    await pipelines.run([note("c")])
+    pipelines.close()
+    assert noted(database) == ["a", "c"]
+
+
+async def test_a_connection_that_is_lost_between_two_transactions_fails_none(database: Database) -> None:
+    pipelines = Pipelines(database)
+    await pipelines.run([note("a")])
+    kill(database)
+    async with asyncio.timeout(60):
+        while pipelines._links:  # noqa: ASYNC110 - nothing says so
+            await asyncio.sleep(0.01)
+    await pipelines.run([note("b")])
+    pipelines.close()
+    assert noted(database) == ["a", "b"]
+
+
+async def test_a_caller_that_is_cancelled_undoes_nothing_and_closing_waits(database: Database) -> None:
+    pipelines = Pipelines(database)
+    running = asyncio.ensure_future(pipelines.run([note("a"), Step(SLEEP, {"seconds": 1})]))
+    await until_sleeping(database)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert noted(database) == []
+    pipelines.close()
+    assert noted(database) == ["a"]
+
+
+async def test_a_caller_that_is_cancelled_while_it_connects_leaves_the_connection_to_the_next(
+    database: Database,
+) -> None:
+    pipelines = Pipelines(database)
+    running = asyncio.ensure_future(pipelines.run([note("a")]))
+    await asyncio.sleep(0)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert len(pipelines._connected) == 1
+    await pipelines.run([note("b")])
+    assert not pipelines._connected
+    pipelines.close()
+    assert noted(database) == ["b"]
+
+
+async def test_two_transactions_run_abreast(database: Database) -> None:
+    pipelines = Pipelines(database)
+    slow = asyncio.ensure_future(pipelines.run([Step(SLEEP, {"seconds": 600})]))
+    await until_sleeping(database)
+    await pipelines.run([note("a")])
+    assert not slow.done()
+    kill(database)
+    with pytest.raises(TryAgainLater):
+        await slow
+    pipelines.close()
+
+
+async def test_a_wrong_password_is_named_as_elsewhere(database: Database) -> None:
+    other = Database(database.url.set(database="none_of_that_name").render_as_string(hide_password=False))
+    with pytest.raises(MailerError, match="none_of_that_name"):
+        await Pipelines(other).run([note("a")])
+
+
+async def until_sleeping(database: Database) -> None:
+    asleep = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    )
+    async with asyncio.timeout(60):
+        while True:
+            with database.read() as connection:
+                if connection.exec_driver_sql(asleep).scalar_one():
+                    return
+            await asyncio.sleep(0.01)
+
+
+def kill(database: Database) -> None:
+    """Cut off all connections but the one that does it."""
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with database.read() as connection:
+        connection.exec_driver_sql(others)

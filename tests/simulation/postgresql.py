@@ -1,0 +1,57 @@
+"""PostgreSQL's way to commit a batch, played on the simulated database: two at once, each a round trip of its own.
+
+What the server does with a transaction is one step, as the locks make it for what one worker holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from campaigns.deliveries import gate, settlement
+from mailer.database import Database, Step
+from mailer.database.prepared import Row
+from subscribers import ledger
+
+
+class SimulatedPipelines:
+    """In place of `Pipelines`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def run(self, steps: Iterable[Step]) -> list[Sequence[Row]]:
+        return await asyncio.get_running_loop().run_in_executor(None, self._transact, list(steps))
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def _transact(self, steps: Sequence[Step]) -> list[Sequence[Row]]:
+        with self._database.write(checked=False) as connection:
+            return [_rows(connection, step) for step in steps]
+
+
+def _rows(connection: Connection, step: Step) -> Sequence[Row]:
+    if step is ledger.HOLD_CONSENTS:
+        return ()
+    if step.statement is settlement._SETTLE_TOGETHER:
+        _settle(connection, step)
+        return ()
+    if step.statement is gate._JOINED_GATE:
+        step = step._replace(statement=gate._GATE)
+    return step.rows(connection)
+
+
+def _settle(connection: Connection, step: Step) -> None:
+    """One by one: SQLite has no such statement for all of them."""
+    shared = {name: step.values[name] for name in ("worker", "now")}
+    records: list[dict[str, Any]] = json.loads(step.values["rows"])
+    for record in records:
+        if later := record["settled_next_attempt_at"]:
+            record["settled_next_attempt_at"] = datetime.fromisoformat(later)
+    settlement._SETTLE_EACH.run_each(connection, [tuple(each.values()) for each in records], shared)
