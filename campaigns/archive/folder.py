@@ -47,6 +47,7 @@ def write_folder(folder: Path, subfolders: Iterable[str], files: Mapping[str, by
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(f"can't be created: {error.strerror}", where=str(folder)) from None
+    _refuse_link_out(folder, folder / LIST_NAME)
     with locked_folder(folder / LIST_NAME):
         wanted = set(subfolders)
         listed = _read_list(folder / LIST_NAME)
@@ -70,10 +71,9 @@ def _subfolder(path: str) -> str:
 
 def _check(folder: Path, path: str, content: bytes, *, is_ours: bool) -> None:
     target = folder / path
-    if not _is_inside(folder, target):
-        raise InvalidInput("a link leads out of the folder", where=str(target), hint="Remove the link.")
+    _refuse_link_out(folder, target)
     try:
-        if is_ours or not target.exists() or target.read_bytes() == content:
+        if is_ours or not target.exists() or _has(target, content):
             return
     except OSError:
         pass  # a folder, or a file that can't be read
@@ -87,7 +87,7 @@ def _check(folder: Path, path: str, content: bytes, *, is_ours: bool) -> None:
 def _write(target: Path, content: bytes) -> bool:
     """Write the file unless it has this content; returns whether it was written."""
     try:
-        if target.is_file() and target.read_bytes() == content:
+        if _has(target, content):
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -101,13 +101,24 @@ def _remove(folder: Path, path: str, digest: str) -> bool:
     """Remove a file that has the content with which it was written, and folders that are empty then."""
     target = folder / path
     with suppress(OSError):
-        if _is_inside(folder, target) and hashlib.sha256(target.read_bytes()).hexdigest() == digest:
+        is_file = target.is_file() and _is_inside(folder, target)
+        if is_file and hashlib.sha256(target.read_bytes()).hexdigest() == digest:
             target.unlink()
             for parent in PurePosixPath(path).parents:
                 if parent != PurePosixPath():
                     (folder / parent).rmdir()  # fails for one that is not empty
             return True
     return not target.exists()
+
+
+def _has(target: Path, content: bytes) -> bool:
+    """Whether it is a file with this content. Reading a pipe would wait for somebody who writes to it."""
+    return target.is_file() and target.read_bytes() == content
+
+
+def _refuse_link_out(folder: Path, target: Path) -> None:
+    if not _is_inside(folder, target):
+        raise InvalidInput("a link leads out of the folder", where=str(target), hint="Remove the link.")
 
 
 def _is_inside(folder: Path, target: Path) -> bool:
@@ -117,12 +128,12 @@ def _is_inside(folder: Path, target: Path) -> bool:
 def _read_list(path: Path) -> dict[str, str]:
     """The files of the last call by their path, with the SHA-256 of their content (hex)."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        if not path.exists():
+            return {}
+        values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         files = {str(name): str(digest) for name, digest in values["files"].items()}
         if all(map(_PATH.fullmatch, files)):
             return files
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         pass
     raise InvalidInput(
@@ -135,5 +146,5 @@ def _read_list(path: Path) -> dict[str, str]:
 def _write_list(folder: Path, files: Mapping[str, str]) -> None:
     content = json.dumps({"files": dict(files)}, indent=1).encode() + b"\n"
     path = folder / LIST_NAME
-    if not path.is_file() or path.read_bytes() != content:
+    if not _has(path, content):
         write_file(path, content, _MODE)

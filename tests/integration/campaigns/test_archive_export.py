@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -156,6 +157,32 @@ def test_a_link_does_not_lead_the_export_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="leads out"):
         write_folder(folder, TOPICS, FILES)
     assert list(outside.iterdir()) == []
+
+
+def test_a_list_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "folder"
+    outside.mkdir()
+    folder.mkdir()
+    (folder / LIST_NAME).symlink_to(outside / "new")
+    with pytest.raises(InvalidInput, match="leads out"):
+        write_folder(folder, TOPICS, FILES)
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [LIST_NAME, "notes/feed.atom"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_not_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / "notes").mkdir()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InvalidInput):
+        write_folder(tmp_path, TOPICS, FILES)
+    assert not (tmp_path / "notes/en").exists()
+
+
+def test_a_pipe_in_the_place_of_a_file_that_is_gone_stays(tmp_path: Path) -> None:
+    write_folder(tmp_path, TOPICS, FILES)
+    (tmp_path / "notes/feed.atom").unlink()
+    os.mkfifo(tmp_path / "notes/feed.atom")
+    assert write_folder(tmp_path, TOPICS, {}) == Written(0, 0, 1)
 
 
 @pytest.mark.parametrize(
