@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError
 
 from mailer.database.url import display_name
 from mailer.errors import (
@@ -117,8 +117,14 @@ def translated_errors(url: URL) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise _explain(url, error) from None
+    except PendingRollbackError:  # the connection was lost in a savepoint, which was taken for another error
+        raise _away(display_name(url)) from None
     except UnicodeEncodeError:  # an argument in another encoding, which Python passes on as lone surrogates
         raise InvalidInput("A given value is not UTF-8 text. Nothing was changed.") from None
+
+
+def _away(name: str) -> TryAgainLater:
+    return TryAgainLater(f"{name} is away or busy.", hint="Nothing is lost; run the command again later.")
 
 
 def _explain(url: URL, error: DBAPIError) -> MailerError:
@@ -135,7 +141,7 @@ def _explain(url: URL, error: DBAPIError) -> MailerError:
             return _too_many_connections(name)
         if url.get_backend_name() == "postgresql" and sqlstate in {None, _PROTOCOL_VIOLATION}:
             return _explain_connecting(name, url, str(error.orig))
-        return TryAgainLater(f"{name} is away or busy.", hint="Nothing is lost; run the command again later.")
+        return _away(name)
     return MailerError(f"{name} refused a statement: {type(error.orig).__name__}.")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from mailer.database import Database, Prepared, table
 from mailer.errors import ConfigurationError, MailerError, TryAgainLater
@@ -270,3 +271,20 @@ def test_what_a_role_may_not_write_is_a_clear_error(postgresql_database: Databas
         with pytest.raises(MailerError, match="does not allow the role"), database.write() as connection:
             connection.execute(table(Subscriber).delete())
         database.close()
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_connection_that_is_lost_in_a_savepoint_is_a_clear_error(
+    postgresql_database: Database, *, goes_on: bool
+) -> None:
+    """Where a damaged ledger is expected, the loss is taken for damage at first."""
+
+    def lose_connection() -> None:
+        with postgresql_database.write() as connection:
+            with suppress(DBAPIError), connection.begin_nested():
+                connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+            if goes_on:
+                connection.exec_driver_sql("SELECT 1")
+
+    with pytest.raises(TryAgainLater, match="is away or busy"):
+        lose_connection()
