@@ -89,6 +89,7 @@ def play(folder: Path, console: Console, *, stay: bool) -> Summary:
             if stay:
                 stage.wait(f"Open the settings of Mila's account at {account.url} and tick the box.")
             else:
+                stage.say("One person ticks the box in their account.")
                 account.tick()
             stage.release(FIRST)
             first = stage.mails()
@@ -139,7 +140,7 @@ class Stage:
     def click(self, mail: Caught) -> None:
         """Send the one-click request that a mail provider sends for its user (RFC 8058 section 3.2)."""
         url = mail.unsubscribe_url() or ""
-        self._say("One person clicks unsubscribe in their mail program.")
+        self.say("One person clicks unsubscribe in their mail program.")
         request = Request(url, data=ONE_CLICK, method="POST")  # noqa: S310 - our own server's URL
         with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             self._console.print(f"POST {url[:40]}… {answer.status}", style="dim", markup=False)
@@ -154,13 +155,13 @@ class Stage:
 
     def wait(self, what: str, *, then: str = "version 2.4.0 is sent") -> None:
         """Ask the person at the terminal to do something, and wait for Enter."""
-        self._say(f"{what}\nThen press Enter here, and {then}.")
+        self.say(f"{what}\nThen press Enter here, and {then}.")
         with suppress(EOFError):
             input()
 
     def stay(self, summary: Summary) -> None:
         """Serve the inbox and the pages until Ctrl-C."""
-        self._say(f"{summary.text()}\nThe inbox at {self._inbox} works until you press Ctrl-C.")
+        self.say(f"{summary.text()}\nThe inbox at {self._inbox} works until you press Ctrl-C.")
         with suppress(KeyboardInterrupt):
             threading.Event().wait()
 
@@ -200,7 +201,7 @@ class Stage:
         shown = subprocess.list2cmdline(words)
         self._console.print(f"\n$ mailer {shown}", style="bold", markup=False, soft_wrap=True)
 
-    def _say(self, words: str) -> None:
+    def say(self, words: str) -> None:
         self._console.print(f"\n{words}", style="green", markup=False, soft_wrap=True)
 
 
