@@ -59,13 +59,15 @@ def parse_due_time(wall_time: str, zone: str, now: datetime, max_lateness: timed
         local = written if written.tzinfo else written.replace(tzinfo=ZoneInfo(zone), fold=0)
         at = local.astimezone(UTC)
         naive = at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) if written.tzinfo else written
-    except (InvalidInput, OverflowError) as error:
-        reason = f": {error.reason}" if isinstance(error, InvalidInput) else ""
+    except (InvalidInput, OverflowError):
+        # The reason that `read_written_time` gives is for a column of a spreadsheet.
         raise InvalidInput(
-            f"can't read the time {wall_time!r}{reason}", where="--at", hint=f"Write {EXAMPLE}."
+            f"can't read the time {wall_time!r}", where="--at", hint=f"Write {EXAMPLE}."
         ) from None
     if at <= now:
         raise InvalidInput(
-            f"{wall_time} {zone} is past", where="--at", hint="Send it now: `mailer campaigns send`."
+            f"{wall_time} {zone} is past",
+            where="--at",
+            hint="Give a later time, or send it now with `mailer campaigns send`.",
         )
     return DueTime(at, naive.isoformat(sep=" ", timespec="minutes"), zone, at + max_lateness)

@@ -79,6 +79,14 @@ def test_what_can_not_be_scheduled_is_refused_with_the_option_to_mend(
     assert refusal.value.where in {"--at", "--tz"}
 
 
+def test_an_unreadable_time_is_answered_with_one_list_of_forms() -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        parse_due_time("yesterday", AMSTERDAM, NOW, LATENESS)
+    assert refusal.value.reason == "can't read the time 'yesterday'"
+    assert refusal.value.hint is not None
+    assert refusal.value.hint.startswith('Write "2026-12-01 09:00"')
+
+
 @given(
     wall=st.datetimes(min_value=datetime(2026, 1, 3), max_value=datetime(2030, 1, 1)),  # noqa: DTZ001
     zone=st.sampled_from([AMSTERDAM, "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]),
