@@ -26,6 +26,9 @@ _WAYS_ON = (
     'Write the heading as "## [2.4.0] - 2026-11-01", or give the notes as a file of their own: '
     "mailer campaigns create NOTES.md"
 )
+_UNRELEASED_HINT = (
+    "Give the heading its version and date once it is released, or give the notes as a file of their own."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,13 @@ class Changelog:
     def find(self, wanted: str) -> Release:
         """The release `wanted`: "1.2.3", "v1.2.3", or of several packages "name@1.2.3". That version comes first in it.
 
-        Raises NotFound, naming the versions there are. Raises InvalidInput, with all that speaks against mailing it,
-        where the version is not released or yanked, stands in the file twice, says nothing, or where it is unclear
-        what belongs to it.
+        Raises NotFound, naming the versions there are, also for "Unreleased". Raises InvalidInput, with all that speaks
+        against mailing it, where the version is not released or yanked, stands in the file twice, says nothing, or
+        where it is unclear what belongs to it.
         """
         found = self._named(wanted)
+        if not found and _is_unreleased(wanted):
+            raise NotFound(f"{wanted} names no release.", where=self.origin, hint=_UNRELEASED_HINT)
         if not found:
             raise NotFound(
                 f"there is no section for version {wanted}.", where=self.origin, hint=self._listing()
@@ -229,10 +234,16 @@ def _hint(found: Sequence[Release]) -> str:
     if any(release.status is ReleaseStatus.WITHDRAWN for release in found):
         return "Nobody should be invited to install it. To say so, write notes in a file of their own."
     if any(release.status is ReleaseStatus.UNRELEASED for release in found):
-        return "Give the heading its date once it is released, or give the notes as a file of their own."
+        return _UNRELEASED_HINT
     if len(found) > 1:
         return "Leave one section for each version, or give the notes as a file of their own."
     return f"Let headings of releases stand on one level. {_WAYS_ON}"
+
+
+def _is_unreleased(wanted: str) -> bool:
+    """Whether somebody asks for "Unreleased" itself."""
+    title = read_title(wanted)
+    return title is not None and not title.versions and title.status is ReleaseStatus.UNRELEASED
 
 
 def _is_package(name: str | None, asked: str) -> bool:

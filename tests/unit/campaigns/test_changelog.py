@@ -373,6 +373,12 @@ class TestMessages:
         assert "## [2.4.0] - 2026-11-01" in str(error.hint)
         assert "a file of their own" in str(error.hint)
 
+    @pytest.mark.parametrize("wanted", ["unreleased", "Unreleased", "[Unreleased]"])
+    def test_who_asks_for_unreleased_is_told_that_it_is_no_release(self, wanted):
+        error = refusal("## [Unreleased]\n\n- b\n\n## 1.0.0\n\n- a\n", wanted)
+        assert str(error).startswith(f"CHANGELOG.md: {wanted} names no release.")
+        assert "its version and date once it is released" in str(error.hint)
+
     def test_a_file_without_versions_says_how_to_write_them(self):
         error = refusal("# Hello\n\nText.", "1.0")
         assert "No heading in the file names a version" in str(error.hint)
