@@ -37,7 +37,9 @@ class ReportWords:
         return format_moment(at, self.locale, self.zone)
 
     def period(self, start: datetime, end: datetime) -> str:
-        """From one moment to another; the day once, where it is one day."""
+        """From one moment to another; the day once, where it is one day, and one moment where it is one minute."""
+        if self.moment(start) == self.moment(end):
+            return self.moment(start)
         own = end.astimezone(self.zone)
         is_one_day = start.astimezone(self.zone).date() == own.date()
         return (

@@ -202,6 +202,12 @@ def test_a_duration_has_at_most_two_units(seconds: float, text: str) -> None:
     assert ReportWords("en", ZoneInfo("UTC")).duration(seconds) == text
 
 
+def test_a_period_within_one_minute_is_one_moment() -> None:
+    words, start = ReportWords("en", ZoneInfo("UTC")), datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
+    assert words.period(start, start + timedelta(seconds=59)) == "28 November 2026 09:30"
+    assert words.period(start, start + timedelta(minutes=1)) == "28 November 2026 09:30–09:31"
+
+
 def ticks_of(ended: list[Ended]) -> tuple[Tick, ...]:
     found = measure(iter(ended), START, ended[-1].at, sum(one.number for one in ended if one.accepted))
     chart = progress_figure(found, ReportWords("en", ZoneInfo("Europe/Amsterdam"))).chart
