@@ -48,7 +48,7 @@ class Pipelines:
         lost; then the transaction was not made, or nobody knows.
         """
         sent = [(numbered := step.statement.numbered(), numbered.values(step.values)) for step in steps]
-        if not self._free and not self._connected:
+        while not (self._free or self._connected):  # another caller may have taken the new one
             await in_thread(self._connect)
         link = self._free.pop() if self._free else self._new_link()
         return await link.run(sent)
@@ -200,11 +200,15 @@ class _Link:
 
     def finish(self) -> None:
         """Wait for the transaction in progress, and close."""
+        arrived = select.poll()  # select.select takes no number from 1024 on
+        arrived.register(self._file, select.POLLIN)
         while self._answer is not None:
             self._write_rest()
-            select.select([self._file], [], [], 1)
-            self._read()
-        self._close()
+            if self._answer is not None:
+                arrived.poll(1000)
+                self._read()
+        if not self._connection.closed:
+            self._close()
 
     def _close(self) -> None:
         self._on_closed(self)

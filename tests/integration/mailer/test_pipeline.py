@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+import os
+import resource
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,6 +154,53 @@ async def test_a_caller_that_is_cancelled_while_it_connects_leaves_the_connectio
     assert noted(database) == ["b"]
 
 
+async def test_a_connection_that_is_lost_while_closing_waits_is_no_error(database: Database) -> None:
+    pipelines = Pipelines(database)
+    running = asyncio.ensure_future(pipelines.run([note("a"), Step(SLEEP, {"seconds": 600})]))
+    await until_sleeping(database)
+    kill(database)
+    pipelines.close()
+    with pytest.raises(TryAgainLater):
+        await running
+    assert noted(database) == []
+
+
+async def test_closing_waits_whatever_the_number_of_the_connection(database: Database) -> None:
+    database.close()  # its connections have low numbers
+    with many_open_files():
+        pipelines = Pipelines(database)
+        running = asyncio.ensure_future(pipelines.run([Step(SLEEP, {"seconds": 600})]))
+        await until_sleeping(database)
+        kill(database)
+        pipelines.close()
+        database.close()
+    with pytest.raises(TryAgainLater):
+        await running
+
+
+async def test_a_caller_whose_new_connection_another_one_took_makes_one_more(database: Database) -> None:
+    pipelines = Pipelines(database)
+    loop, connect, others = asyncio.get_running_loop(), pipelines._connect, list[asyncio.Future[Any]]()
+
+    def connect_and_let_another_begin() -> None:
+        connect()
+        if not others:
+            begun = loop.create_future()
+            others.append(begun)
+
+            def begin() -> None:
+                others.append(asyncio.ensure_future(pipelines.run([note("b")])))
+                others[1].add_done_callback(begun.set_result)
+
+            loop.call_soon_threadsafe(begin)
+
+    pipelines._connect = connect_and_let_another_begin  # type: ignore[method-assign]
+    await pipelines.run([note("a")])
+    await others[0]
+    pipelines.close()
+    assert noted(database) == ["a", "b"]
+
+
 async def test_two_transactions_run_abreast(database: Database) -> None:
     pipelines = Pipelines(database)
     slow = asyncio.ensure_future(pipelines.run([Step(SLEEP, {"seconds": 600})]))
@@ -167,6 +217,18 @@ async def test_a_wrong_password_is_named_as_elsewhere(database: Database) -> Non
     other = Database(database.url.set(database="none_of_that_name").render_as_string(hide_password=False))
     with pytest.raises(MailerError, match="none_of_that_name"):
         await Pipelines(other).run([note("a")])
+
+
+@contextmanager
+def many_open_files() -> Iterator[None]:
+    """Hold so many open that the next one's number is above 1100."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as opened:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        while opened.enter_context(Path(os.devnull).open()).fileno() < 1100:
+            pass
+        yield
 
 
 async def until_sleeping(database: Database) -> None:
