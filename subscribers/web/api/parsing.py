@@ -84,8 +84,8 @@ def who(body: schemas.Someone, service: Service) -> Who:
 
 
 def cursor(after: str | None, service: Service) -> int:
-    """The number of the change after which to read. Raises Trouble."""
-    if after is None:
+    """The number of the change after which to read; without a cursor, or with an empty one, 0. Raises Trouble."""
+    if not after:
         return 0
     try:
         return service.public_ids.read_change(after)

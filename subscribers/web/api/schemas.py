@@ -117,8 +117,8 @@ class ChangesQuery(RequestBody):
 
     after: Annotated[
         str | None,
-        StringConstraints(pattern=CHANGE_PATTERN),
-        Field(description="The cursor of an earlier answer."),
+        StringConstraints(pattern=f"{CHANGE_PATTERN}|^$"),
+        Field(description="The cursor of an earlier answer. Empty or left out: from the start."),
     ] = None
     limit: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] = 100
 
