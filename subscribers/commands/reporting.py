@@ -20,7 +20,7 @@ from subscribers.rights import ListedPerson, SubjectRecord
 
 def of_import(report: ImportReport, refusals: Refusals, encoding: str, *, dry_run: bool) -> str:
     """The result of an import, and the commonest reason of a refusal."""
-    lines = ["Nothing was written; an import would give:"] if dry_run else []
+    lines = ["Nothing was written; the file would give:"] if dry_run else []
     lines += [
         f"{report.read:>9,}  {noun(report.read, 'row')} read",
         f"{report.granted:>9,}  {noun(report.granted, 'consent')} granted",

@@ -109,7 +109,7 @@ def sync(
         encoded = encoding_name(opened.text)
     summary = reporting.of_import(report.rows, opened.refusals, encoded, dry_run=not apply_)
     missing = f"{report.missing:9,}  missing from the list, {'withdrawn' if apply_ else 'to be withdrawn'}"
-    hint = "" if apply_ else "\nNothing was changed. Apply it with --apply."
+    hint = "" if apply_ else "\nApply it with --apply."
     context.report(
         report.values() | {"refusals_file": opened.refusals.path if report.rows.refused else None},
         f"{summary}\n{missing}{hint}",
