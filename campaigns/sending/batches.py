@@ -67,6 +67,11 @@ class Batches:
         """Whether no other mail is to be begun."""
         return self._stopped.is_set() or (self._claims.exhausted and not self._claims)
 
+    @property
+    def has_sessions(self) -> bool:
+        """Whether a connection is in use."""
+        return bool(self._sessions)
+
     async def claim(self) -> bool:
         """Claim ahead; whether there are any claims. Raises the database's error."""
         self._claims.exhausted = False

@@ -85,9 +85,29 @@ class Sender:
     async def _send(self) -> None:
         try:
             while await self._batches.claim() or await self._await_held_back():
-                await asyncio.gather(*(self._connection_loop() for _ in range(self._relays.ceiling)))
+                await self._use_connections()
         except MailerError as error:
             self._fail(error)
+
+    async def _use_connections(self) -> None:
+        """Use as many connections as the relays may have, until no other mail is to be begun.
+
+        Nobody waits then for a connection that is still being opened: a relay may greet minutes late, or never.
+        """
+        loops = [asyncio.create_task(self._connection_loop()) for _ in range(self._relays.ceiling)]
+        tasks = [*loops, asyncio.create_task(self._stopped.wait())]
+        try:
+            while not all(loop.done() for loop in loops):
+                unfinished = [task for task in tasks if not task.done()]
+                done, _ = await asyncio.wait(unfinished, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+                if self._batches.is_over and not self._batches.has_sessions:
+                    break
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _connection_loop(self) -> None:
         """Use one connection after another. An error stops the run, but cancels no mail in flight."""
