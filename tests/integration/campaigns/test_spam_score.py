@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -20,12 +22,16 @@ from tests.support.rendered import BRAND
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples/release-notes").glob("*.md"))
 DEFAULTS = Defaults("en", "release-notes", "Kadeplan", base_url="https://kadeplan.example/")
 MOST_POINTS = -1.0
-# What a relay on this machine adds. Without it, the mail has come from nowhere, and no rule trusts its way.
-RECEIVED = (
-    b"Received: from [127.0.0.1] (localhost [127.0.0.1]) by mail.kadeplan.example (Postfix) with ESMTPS id 4X1;"
-    b" Sat, 28 Nov 2026 16:00:00 +0000 (UTC)\n"
-)
-ENVELOPE = b"From news@kadeplan.example Sat Nov 28 16:00:00 2026\n"  # begins each mail of an mbox
+
+
+def as_arrived(mail: bytes) -> bytes:
+    """A mail in an mbox, with what a relay on this machine adds: without it no rule trusts the way of the mail."""
+    now = datetime.now(UTC)
+    return (
+        f"From news@kadeplan.example {now:%a %b %d %H:%M:%S %Y}\n"
+        "Received: from [127.0.0.1] (localhost [127.0.0.1]) by mail.kadeplan.example (Postfix) with ESMTPS id 4X1;"
+        f" {format_datetime(now)}\n"
+    ).encode() + mail.replace(b"\r\n", b"\n")
 
 
 def example_mails() -> dict[str, bytes]:
@@ -45,7 +51,7 @@ def test_the_examples_get_no_points_in_any_theme(tmp_path: Path) -> None:
     if program is None:
         pytest.skip("SpamAssassin is not installed")
     mails = example_mails()
-    mbox = b"\n".join(ENVELOPE + RECEIVED + mail.replace(b"\r\n", b"\n") for mail in mails.values())
+    mbox = b"\n".join(map(as_arrived, mails.values()))
     judged = subprocess.run(
         [program, "--local", "--mbox", f"--prefspath={tmp_path / 'none'}"],
         input=mbox, capture_output=True, check=True, cwd=tmp_path, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
