@@ -65,9 +65,8 @@ def attempt(
         return {}
     gate, withhold = gate_steps(context, delivery_ids, now, joined=is_postgresql(connection))
     with pipelined(connection):
-        hold_consents(
-            connection
-        )  # a statement of its own, so that the gate sees what was committed before it
+        # A statement of its own, so that the gate sees what was committed before it.
+        hold_consents(connection)
         passed = gate.rows(connection)
     withheld = withhold.rows(connection) if len(passed) < len(delivery_ids) else ()
     return answers_of(delivery_ids, passed, withheld, now)

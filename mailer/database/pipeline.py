@@ -78,7 +78,7 @@ class Pipelines:
 
 
 class _Link:
-    """One connection in pipeline mode. After a fault it is closed, which rolls its transaction back."""
+    """One connection in pipeline mode. After a fault it is closed, which rolls back what was not committed yet."""
 
     def __init__(
         self,
@@ -93,12 +93,12 @@ class _Link:
         self._driver = driver
         self._libpq = driver.pgconn
         self._file = self._libpq.socket  # libpq forgets it when it finds the connection lost
-        self._reads = Transformer(driver)
+        self._reader = Transformer(driver)
         # Behind a pooler another client may have prepared another statement under the same name.
         self._names: dict[bytes, bytes] | None = None if driver.prepare_threshold is None else {}
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[list[Sequence[Row]]] | None = None
-        self._expected: deque[Numbered | None] = deque()
+        self._expected: deque[Numbered | None] = deque()  # None: its result has no rows to keep
         self._rows: list[Sequence[Row]] = []
         self._error: Error | None = None
         self._libpq.nonblocking = 1
@@ -119,7 +119,7 @@ class _Link:
             self._send(_COMMIT, ())
             self._libpq.pipeline_sync()
             self._write()
-        except Error as error:
+        except Exception as error:  # noqa: BLE001 - it goes to the caller
             self._break(error)
         return answer
 
@@ -143,7 +143,7 @@ class _Link:
         try:
             self._loop.remove_writer(self._file)
             self._write()
-        except Error as error:
+        except Exception as error:  # noqa: BLE001 - it goes to the caller
             self._break(error)
 
     def _read(self) -> None:
@@ -154,7 +154,7 @@ class _Link:
                 result = self._libpq.get_result()
                 if result is not None:  # None ends the results of one statement
                     self._take(result)
-        except Error as error:
+        except Exception as error:  # noqa: BLE001 - it goes to the caller, who would wait for ever
             self._break(error)
 
     def _take(self, result: Any) -> None:
@@ -165,8 +165,8 @@ class _Link:
         numbered = self._expected.popleft()
         if status in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
             if numbered is not None:
-                self._reads.set_pgresult(result)
-                self._rows.append(numbered.read(self._reads.load_rows(0, result.ntuples, tuple)))
+                self._reader.set_pgresult(result)
+                self._rows.append(numbered.read(self._reader.load_rows(0, result.ntuples, tuple)))
         elif self._error is None and status != ExecStatus.PIPELINE_ABORTED:
             self._error = error_from_result(result)
 
@@ -179,7 +179,7 @@ class _Link:
         if answer is not None and not answer.done():
             answer.set_result(self._rows)
 
-    def _break(self, error: Error) -> None:
+    def _break(self, error: Exception) -> None:
         """Close the connection, and tell the transaction's caller why."""
         answer, self._answer = self._answer, None
         self._close()
@@ -187,7 +187,7 @@ class _Link:
             return
         answer.set_exception(self._translated(error))
 
-    def _translated(self, error: Error) -> Exception:
+    def _translated(self, error: Exception) -> Exception:
         def fail() -> None:
             raise error
 

@@ -12,7 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, DateTime, Integer, String, bindparam, cast, func, select
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Integer,
+    String,
+    TypeDecorator,
+    bindparam,
+    cast,
+    func,
+    select,
+    type_coerce,
+)
 
 from mailer.database import Database, Prepared, Step, any_of
 from mailer.database.pipeline import Pipelines
@@ -29,6 +41,19 @@ VALUES = Prepared(
         bindparam("ids", type_=any_of.ListOf(BigInteger())),
     )
 )
+
+
+class Unreadable(TypeDecorator[str]):
+    """A type whose values can be written and not read."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str:  # noqa: ARG002
+        raise ValueError("unreadable")
+
+
+UNREADABLE = Prepared(select(type_coerce(bindparam("text", type_=String), Unreadable)))
 
 
 @pytest.fixture
@@ -85,6 +110,16 @@ async def test_a_statement_that_fails_undoes_the_others(database: Database) -> N
     await pipelines.run([note("c")])
     pipelines.close()
     assert noted(database) == ["c"]
+
+
+async def test_a_row_that_cannot_be_read_fails_its_transaction_alone(database: Database) -> None:
+    pipelines = Pipelines(database)
+    async with asyncio.timeout(60):
+        with pytest.raises(ValueError, match="unreadable"):
+            await pipelines.run([Step(UNREADABLE, {"text": "a"})])
+        await pipelines.run([note("b")])
+    pipelines.close()
+    assert noted(database) == ["b"]
 
 
 async def test_a_deadlock_is_a_conflict(database: Database) -> None:
