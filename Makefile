@@ -52,7 +52,7 @@ lint: $(VENV)/.tests  ## Check style, types and layers.
 bench: $(VENV)/.tests  ## Measure speed beside other programs, write benchmarks/RESULTS.md (ARGS="--sending": sending alone, 20 minutes; ARGS="--quick": small; needs Debian's postfix).
 	$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(VENV)/.tests  ## Test delivery for two hours on a quiet machine (ARGS="hosts kills" runs only these parts).
+soak: $(VENV)/.tests  ## Test delivery for two to three hours on a quiet machine (ARGS="hosts kills" runs only these parts).
 	$(BIN)/python -m tests.soak $(ARGS)
 
 mutation: $(VENV)/.mutation  ## Change the core piece by piece; each change must fail a test (ARGS="gate claims" tries only these modules).
