@@ -60,7 +60,10 @@ def look(
 
 
 class MeasuredDatabase(Database):
-    """A database that adds up the CPU time and the duration of its writing transactions."""
+    """A database that adds up the CPU time and the duration of its writing transactions.
+
+    On PostgreSQL it does not see the batches that `mailer.database.pipeline` commits.
+    """
 
     commits: int = 0
     cpu_seconds: float = 0.0

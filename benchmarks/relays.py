@@ -15,7 +15,7 @@ from benchmarks.programs import HOST, PYTHON, Finished, find, free_port, run, se
 
 @contextmanager
 def smtp_sink() -> Iterator[int]:
-    """Postfix's sink: PIPELINING and no CHUNKING: the next envelope travels with the content."""
+    """Postfix's sink, with PIPELINING and without CHUNKING: the next envelope travels with the content."""
     port = free_port()
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
     with serving([find("smtp-sink", "postfix"), *user, f"{HOST}:{port}", "512"], port):
@@ -45,7 +45,7 @@ def smtp_source(
 ) -> Finished:
     """Postfix's load generator, which sends the same bytes again and again, and records nothing.
 
-    `payload` is the length of its mails without headers, as `mail_size.payload_for` finds it. `distinct`: each mail
+    `payload` is the length of its mails without headers, as `mail_size.fitting` finds it. `distinct`: each mail
     has a recipient of its own.
     """
     command = [find("smtp-source", "postfix"), "-d", *(["-N"] if distinct else [])]

@@ -69,7 +69,7 @@ class Section:
             "`get` a thread that has nothing to do; both wait there."
         )
         self.lines += ["", f"{title}, {note}"]
-        groups = {"main thread": paths[:1], "thread that waits for commits": paths[1:]}
+        groups = {"main thread": paths[:1], "other threads": paths[1:]}
         for name, found in groups.items():
             if not found:
                 continue

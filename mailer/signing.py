@@ -1,7 +1,7 @@
-"""Sign mails in a process of its own: digests in, signatures out. So the private keys are not in the process that sends.
+"""Sign mails in another process: digests out, signatures back. So the private keys are not in the process that sends.
 
 The process that sends talks to relays and holds people's data; who makes it reveal its memory gets no key. And while
-one mail is signed, the next is composed, on another processor.
+some mails are signed on other processors, the next are composed.
 """
 
 from __future__ import annotations
@@ -130,16 +130,16 @@ class SigningProcess:
         elif waiting := self._unanswered.pop(answer[:_NUMBER_LENGTH], None):
             batch, position = waiting
             batch.answer(position, [answer[part] for part in self._parts])
-        self._rest()
+        self._unwatch_if_answered()
 
     def _forget(self, batch: _Batch) -> None:
         if batch.left:
             self._unanswered = {
                 number: waiting for number, waiting in self._unanswered.items() if waiting[0] is not batch
             }
-            self._rest()
+            self._unwatch_if_answered()
 
-    def _rest(self) -> None:
+    def _unwatch_if_answered(self) -> None:
         if not self._unanswered:
             asyncio.get_running_loop().remove_reader(self._channel)
 

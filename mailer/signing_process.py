@@ -1,9 +1,9 @@
-"""The process that signs mails (`mailer.signing` starts it). It holds the private keys, and nothing else of the installation.
+"""The process that signs mails. It holds the private keys, and nothing else of the installation.
 
-Its standard input is a socket of packets. Each question is a number and SHA-256 digests, one for each key of a mail; the
-answer is the number and the signatures in the same order. A thread for each processor answers, so answers may overtake each
-other: OpenSSL releases the interpreter's lock while it signs. It ends when the other side is closed, so also when the
-process that started it is killed.
+`mailer.signing` starts it. Its standard input is a socket of packets. Each question is a number and SHA-256 digests, one
+for each key of a mail; the answer is the number and the signatures in the same order. A thread for each processor
+answers, so answers may overtake each other: OpenSSL releases the interpreter's lock while it signs. It ends when the
+other side is closed, so also when the process that started it is killed.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ NEEDED = {"unsigned": "sqlite", "signed": "signed"}
 
 
 def model(bench: Bench) -> Section:
-    """Measure the costs from the inside, and foretell the rates that other parts have measured."""
+    """Measure the costs from the inside, and predict the rates that other parts have measured."""
     section = Section("The cost model")
     found = bench.measured
     if missing := [part for name, part in NEEDED.items() if name not in found]:
@@ -34,7 +34,7 @@ def model(bench: Bench) -> Section:
     section.lines.append(
         f"A message's share of CPU, in µs: commits {costs.commit:.0f}, signature {costs.sign:.0f}, all else "
         f"{costs.loop:.0f}; a commit, of {seen.group:.1f} messages, waits {costs.sync:.0f} for the disk. The signature is "
-        "from the bench of assembly, the rest from an unsigned run: the signed runs are foretold from these."
+        "from the bench of assembly, the rest from an unsigned run: the signed runs are predicted from these."
     )
     _compare(bench, section, costs)
     section.lines.append("The plans of docs/scaling.md with the same costs:")
@@ -56,9 +56,9 @@ def _compare(bench: Bench, section: Section, costs: Costs) -> None:
         (signed, "signed"),
         (replace(signed, name="signed, two processes", processes=2), "signed twice"),
     ):
-        foretold, measured = forecast(plan, costs), bench.measured[name]
-        share = amount(measured / foretold.rate)
+        predicted, measured = forecast(plan, costs), bench.measured[name]
+        share = amount(measured / predicted.rate)
         rows.append(
-            (plan.name, f"{foretold.rate:,.0f}", f"{measured:,.0f}", share, foretold.limiting_resource)
+            (plan.name, f"{predicted.rate:,.0f}", f"{measured:,.0f}", share, predicted.limiting_resource)
         )
-    section.table(("on this machine", "foretold, messages/s", "measured", "ratio", "limiting resource"), rows)
+    section.table(("on this machine", "predicted, messages/s", "measured", "ratio", "limiting resource"), rows)

@@ -1,8 +1,8 @@
 """Batches: one transaction for all connections that are ready, and then the next mail on each of them.
 
 A connection is ready when it has no mail in flight. A batch takes all that are ready: one transaction records the
-outcomes of their last mails and passes the gate for their next ones; then all of those are composed, signed, and
-offered. So each connection has at most one mail in flight, which is what a crash can leave uncertain, and one fsync
+outcomes of their last mails and passes the gate for their next ones; then all of those are composed, and each is
+offered once it is signed. So each connection has at most one mail in flight, which is what a crash can leave uncertain, and one fsync
 serves many mails. The relay's replies drive a connection: no task waits for a mail.
 
 The envelope of the mail after the next may be announced to the relay with the content of the next. Its own content
@@ -37,7 +37,11 @@ MAX_HELD = 1.0  # seconds that a relay waits for announced content while the dat
 
 
 class Batches:
-    """The batches of one run. `stopped` is set to begin no other mail; `tally` gets the outcomes; `sign` signs composed mails."""
+    """The batches of one run.
+
+    `stopped` is set to begin no other mail; `tally` gets the outcomes; `sign` signs composed mails, None where they
+    stay unsigned.
+    """
 
     def __init__(
         self,

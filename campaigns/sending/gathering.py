@@ -15,14 +15,14 @@ MAX_WAIT_ON_A_SLOW_DISK = 0.01
 class Gathering:
     """Gathers connections that are ready, and calls `begin` when a batch is to take them.
 
-    A batch begins when as many connections are ready as have a mail in flight, and after MAX_WAIT at the latest. So there
-    are two groups of connections: one commits and composes while the relay has the mails of the other. Where one commit
-    takes longer than MAX_WAIT, a batch waits for all connections, for as long as a commit takes and
-    MAX_WAIT_ON_A_SLOW_DISK at most: fewer commits then send more than a relay that never waits.
+    A batch begins when as many connections are ready as have a mail in flight, and MAX_WAIT after the first is ready at
+    the latest. So there are two groups of connections: one commits and composes while the relay has the mails of the
+    other. Where one commit takes longer than MAX_WAIT, a batch waits for all connections, for as long as a commit takes
+    and MAX_WAIT_ON_A_SLOW_DISK at most: fewer commits then send more than a relay that never waits.
 
     Up to `max_concurrent` batches commit at once. `in_flight` counts mails that are let through and have no outcome;
-    `signing` counts the batches that are being signed: until then there is no hurry, because others can't be signed at
-    the same time.
+    `signing` counts the batches that are being signed. Meanwhile a batch waits without a limit: its mails would have to
+    queue for the signers.
     """
 
     def __init__(self, begin: Callable[[], None], max_concurrent: int) -> None:

@@ -155,7 +155,7 @@ class Recorder:
         now = self._clock()
         if self._pipelines is not None and not is_retry and self._is_plain(batch, now):
             with suppress(TransactionConflict):  # then nothing of it was done
-                return await self._pass_through(self._pipelines, batch, now)
+                return await self._apply_plain(self._pipelines, batch, now)
         return await self._transactions.run(partial(self._apply, batch=batch, is_retry=is_retry))
 
     def _is_plain(self, batch: Batch, now: datetime) -> bool:
@@ -169,8 +169,8 @@ class Recorder:
             and not any(one.suppress for one in batch.outcomes)
         )
 
-    async def _pass_through(self, pipelines: Pipelines, batch: Batch, now: datetime) -> Committed:
-        """What `_apply` does with a plain batch, on PostgreSQL in one round trip."""
+    async def _apply_plain(self, pipelines: Pipelines, batch: Batch, now: datetime) -> Committed:
+        """Do what `_apply` does with a plain batch, on PostgreSQL in one round trip."""
         context, relays = self._context, list(batch.relays)
         renewed = self._renewed
         hold = [ledger.HOLD_CONSENTS] if relays else []

@@ -2,7 +2,7 @@
 
 On SQLite the event loop itself commits: handing over to a thread would cost more, because the two compete for
 the interpreter. A thread is used where there is something to wait for: another process that writes to the
-file, or PostgreSQL's answers.
+file, or PostgreSQL's answers. `pipeline` needs none on PostgreSQL, for statements that are known beforehand.
 """
 
 from __future__ import annotations

@@ -27,7 +27,6 @@ from tests.support.installed import InstalledMailer
 from tests.support.links import address_of, links_in
 from tests.support.reverse_proxy import PROGRAMS, ReverseProxy, reverse_proxy
 
-ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 TOO_LARGE = 100_000  # bytes; serve takes 16 KiB
 
 

@@ -16,12 +16,6 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy import make_url
 
 SPARE = "spare"
-# No trigger fires, whatever the default of the database is; the statistics of ANALYZE can be deleted.
-EMPTYING = """
-SET default_transaction_read_only = off;
-SET session_replication_role = replica;
-SET allow_system_table_mods = on
-"""
 TABLES = (
     "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY oid"
 )
@@ -97,6 +91,7 @@ class PostgresqlDatabases:
     def _is_as_new(self) -> bool:
         """Empty the spare database, and say whether only its rows had changed."""
         with self._connect(SPARE) as connection:
+            # So that no trigger fires, whatever the default of the database is.
             connection.execute(
                 "SET default_transaction_read_only = off; SET session_replication_role = replica"
             )

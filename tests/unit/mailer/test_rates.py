@@ -12,7 +12,6 @@ from mailer.limits.rates import PROVIDERS, Rates, WarmUp
 
 ZONE = "Europe/Amsterdam"
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
-DAY = 86400 * SECOND
 
 
 def test_a_relays_second_is_spread_evenly_and_a_providers_is_not() -> None:
