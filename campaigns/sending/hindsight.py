@@ -37,7 +37,7 @@ class Hindsight:
             self._mailed.append((outcome.delivery_id, outcome.attempt))
 
     def doubt(self) -> None:
-        """Note an outage: afterwards another database may answer."""
+        """Note an outage, or a lost connection: afterwards another database may answer."""
         self.is_doubtful = self._is_needed
 
     def has_gone_back(self, connection: Connection, outcomes: Iterable[Settlement], now: datetime) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -80,9 +80,9 @@ class Recorder:
         self._database, self._context, self._pacing = database, context, pacing or Pacing()
         self._clock, self._lease = clock, lease
         self._transactions = Transactions(database, MAX_CONCURRENT)
-        self._pipelines = None if database.is_sqlite else _pipelines(database)
         self._may_retry = True
         self.hindsight = Hindsight(is_needed=not database.is_sqlite)
+        self._pipelines = None if database.is_sqlite else _pipelines(database, self.hindsight.doubt)
         self._renewed = clock() - lease
         self._valid_until = self._renewed
         self.database_error: MailerError | None = None  # while the database fails and is tried again
@@ -226,7 +226,7 @@ class Recorder:
                 )
 
 
-def _pipelines(database: Database) -> Pipelines:
+def _pipelines(database: Database, on_lost: Callable[[], None]) -> Pipelines:
     from mailer.database.pipeline import Pipelines  # noqa: PLC0415 - it loads PostgreSQL's driver
 
-    return Pipelines(database)
+    return Pipelines(database, on_lost)

@@ -33,10 +33,14 @@ _COMMIT = b"COMMIT"
 
 
 class Pipelines:
-    """Runs writing transactions, each on a connection of its own; a connection is kept for the next one."""
+    """Runs writing transactions, each on a connection of its own; a connection is kept for the next one.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    `on_lost` is called when a connection is lost between two transactions, which then fails none: the next one may
+    find another server.
+    """
+
+    def __init__(self, database: Database, on_lost: Callable[[], None] = lambda: None) -> None:
+        self._database, self._on_lost = database, on_lost
         self._connected: list[Connection] = []  # and not used yet: a caller was cancelled
         self._links: set[_Link] = set()
         self._free: list[_Link] = []
@@ -67,7 +71,8 @@ class Pipelines:
             self._connected.append(connection)
 
     def _new_link(self) -> _Link:
-        link = _Link(self._database.url, self._connected.pop(), self._free.append, self._forget)
+        connection = self._connected.pop()
+        link = _Link(self._database.url, connection, self._free.append, self._forget, self._on_lost)
         self._links.add(link)
         return link
 
@@ -86,9 +91,10 @@ class _Link:
         connection: Connection,
         on_free: Callable[[_Link], None],
         on_closed: Callable[[_Link], None],
+        on_lost: Callable[[], None],
     ) -> None:
         self._url, self._connection = url, connection
-        self._on_free, self._on_closed = on_free, on_closed
+        self._on_free, self._on_closed, self._on_lost = on_free, on_closed, on_lost
         driver: Any = connection.connection.dbapi_connection  # it is detached
         self._driver = driver
         self._libpq = driver.pgconn
@@ -183,9 +189,10 @@ class _Link:
         """Close the connection, and tell the transaction's caller why."""
         answer, self._answer = self._answer, None
         self._close()
-        if answer is None or answer.done():
-            return
-        answer.set_exception(self._translated(error))
+        if answer is None:
+            self._on_lost()
+        elif not answer.done():
+            answer.set_exception(self._translated(error))
 
     def _translated(self, error: Exception) -> Exception:
         def fail() -> None:

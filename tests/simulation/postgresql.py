@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from subscribers import ledger
 class SimulatedPipelines:
     """In place of `Pipelines`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, _on_lost: Callable[[], None]) -> None:
         self._database = database
 
     async def run(self, steps: Iterable[Step]) -> list[Sequence[Row]]:

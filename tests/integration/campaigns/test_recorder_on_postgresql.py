@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from campaigns.deliveries import Attempt, Halted, Settlement, Withheld
 from campaigns.lifecycle import Act
@@ -88,6 +89,25 @@ async def test_a_paused_campaign_halts_and_its_outcomes_are_recorded(
         committed = await recorder.commit(Batch([accepted], to_attempt(b)))
     assert isinstance(committed.answers[b], Halted)
     assert campaign.states()[0] is DeliveryState.ACCEPTED
+
+
+async def test_a_connection_that_is_lost_between_two_batches_makes_the_run_compare_once(
+    postgresql_database: Database,
+) -> None:
+    campaign = SentCampaign(postgresql_database, 2)
+    async with begun(campaign, in_one_round_trip=True) as (recorder, [a, b]):
+        await recorder.commit(Batch(relays=to_attempt(a)))
+        assert not recorder.hindsight.is_doubtful
+        assert recorder._pipelines is not None
+        [link] = recorder._pipelines._links
+        with postgresql_database.read() as connection:
+            connection.execute(select(func.pg_terminate_backend(link._libpq.backend_pid)))
+        async with asyncio.timeout(60):
+            while not recorder.hindsight.is_doubtful:  # noqa: ASYNC110 - nothing says so
+                await asyncio.sleep(0.01)
+        committed = await recorder.commit(Batch([Settlement(a, 1, DeliveryState.ACCEPTED)], to_attempt(b)))
+        assert isinstance(committed.answers[b], Attempt)
+        assert not recorder.hindsight.is_doubtful
 
 
 async def test_most_batches_of_a_campaign_take_one_round_trip(
