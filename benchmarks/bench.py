@@ -172,10 +172,8 @@ def bench(sizes: Sizes, folder: Path) -> Iterator[Bench]:
     """A run with its own folder below `folder`, which is deleted afterwards."""
     own = Path(tempfile.mkdtemp(prefix="mailer-bench-", dir=folder))
     own.chmod(0o755)  # servers that do not run as root must read it
-    before, tempfile.tempdir = (
-        tempfile.tempdir,
-        str(own),
-    )  # so all files, also a relay's, are on the same disk
+    # So that all files, also a relay's, are on the same disk.
+    before, tempfile.tempdir = tempfile.tempdir, str(own)
     running = Bench(own, sizes)
     try:
         yield running

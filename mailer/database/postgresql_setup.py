@@ -29,9 +29,8 @@ CONNECT_OPTIONS: Final[dict[str, Any]] = {
 # Writing transactions say so themselves: the role's or the database's default may be another.
 ISOLATION_LEVEL: Final = "READ COMMITTED"
 
-DURABLE: Final = frozenset(
-    {"on", "remote_apply"}
-)  # the values of synchronous_commit that keep an answered commit
+# The values of synchronous_commit that keep an answered commit.
+DURABLE: Final = frozenset({"on", "remote_apply"})
 _POOLING_ROUNDS: Final = 5
 _PRIVILEGES: Final = (
     ("delivery", "INSERT"),

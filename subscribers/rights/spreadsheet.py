@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-_FORMULA = re.compile(
-    r"'*[=+\-@\t\r]"
-)  # with apostrophes of its own, so that `original` takes off the right one
+# With apostrophes of its own, so that `original` takes off the right one.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def without_formula(cell: str) -> str:

@@ -20,10 +20,8 @@ from templates.markdown.inline_html import resolve_inline_html
 from templates.markdown.shortcodes import shortcode_rule
 
 _CODE_INDENT = 4
-_NO_COMMENT_ENDS_AFTER, _UNCLOSED_FENCES = (
-    "no comment ends after",
-    "unclosed fences",
-)  # keys of the environment
+# Keys of the environment.
+_NO_COMMENT_ENDS_AFTER, _UNCLOSED_FENCES = "no comment ends after", "unclosed fences"
 _URL = re.compile(r"https?://[^\s<>\"`\\\[\]|]+", re.IGNORECASE)
 _COLON_FENCE = re.compile(r"(:{3,})\s*\{?([\w-]+)\}?\s*(.*)$")
 

@@ -78,9 +78,8 @@ def test_the_demo_sends_clicks_and_leaves_that_person_out(demo: Demo) -> None:
     assert demo.summary["second"] == demo.summary["first"] - 1 > 10
     assert len(demo.mails()) == demo.summary["first"] + demo.summary["second"]
     assert "$ mailer campaigns send" in demo.printed
-    assert (
-        "One person ticks the box" in demo.printed
-    )  # else the first release would reach one more than were imported
+    # Else the first release would reach one more than were imported.
+    assert "One person ticks the box" in demo.printed
 
 
 def test_the_demo_has_nothing_to_warn_of(demo: Demo) -> None:

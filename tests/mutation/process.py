@@ -10,10 +10,8 @@ import signal
 import time
 from collections.abc import Callable
 
-_TIMES, _AT_LEAST = (
-    5,
-    20.0,
-)  # what it may take: as many times as without a change, and at least so many seconds
+# What it may take: as many times as without a change, and at least so many seconds.
+_TIMES, _AT_LEAST = 5, 20.0
 _WITHOUT_A_CHANGE = 600.0  # seconds
 
 

@@ -289,10 +289,8 @@ class History:
         before = random.getstate()
         random.seed(self.seed)
         pipelines, recorder._pipelines = recorder._pipelines, SimulatedPipelines
-        ahead, claim_queue.CLAIMED_AHEAD = (
-            claim_queue.CLAIMED_AHEAD,
-            2 + self.seed % 2 * 3,
-        )  # 5: enough to announce
+        # 5 are enough to announce.
+        ahead, claim_queue.CLAIMED_AHEAD = claim_queue.CLAIMED_AHEAD, 2 + self.seed % 2 * 3
         try:
             for number in range(HOSTS):
                 self._start_host(number)

@@ -88,9 +88,8 @@ def _start_standby(pair: Pair) -> None:
         os.chown(pair.standby, owner.st_uid, owner.st_gid)
     source = f"host={pair.primary} user=postgres application_name=standby"
     pair.run("pg_basebackup", "-D", pair.standby, "-d", source, "-R", "-X", "stream", "-c", "fast")
-    (
-        pair.standby / ".s.PGSQL.5432.lock"
-    ).unlink()  # copied along, because the primary's socket is in its data
+    # Copied along, because the primary's socket is in its data.
+    (pair.standby / ".s.PGSQL.5432.lock").unlink()
     (pair.standby / "log").unlink(missing_ok=True)
     settings = f"-k {pair.standby} -c listen_addresses=''"
     pair.run("pg_ctl", "-D", pair.standby, "-w", "-o", settings, "-l", pair.standby / "log", "start")

@@ -81,9 +81,8 @@ async def test_an_answer_of_an_archive_of_2000_campaigns_reads_few_of_them(site:
             answer = await site.get(path)
         assert answer.status_code == (200 if most else 404)
         assert len(answer.content) < 100_000, path
-        assert most <= len(executed) < 10 + 3 * most, (
-            path
-        )  # of each campaign the headline, and the notes with pictures
+        # Of each campaign the headline, and the notes with pictures.
+        assert most <= len(executed) < 10 + 3 * most, path
         assert max(len(str(values)) for values in executed) < 500, path
 
 

@@ -137,9 +137,8 @@ async def test_headers_without_end_are_cut_off_and_memory_stays_flat(sent: bytes
         for _ in range(20):
             answered = await ask(port, sent)
             assert b" 200 " not in answered
-        assert (
-            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8_000
-        )  # kilobytes; 4 MB were sent
+        # In kilobytes; 4 MB were sent.
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8_000
         assert (await ask(port, WHOLE)).endswith(b"ok")
 
 

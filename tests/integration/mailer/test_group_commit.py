@@ -167,9 +167,8 @@ async def test_a_group_that_a_deadlock_ended_is_done_again(postgresql_database: 
 
     def other() -> None:
         with database.write() as connection:
-            connection.execute(
-                text("SET LOCAL deadlock_timeout = '10min'")
-            )  # so the group is the one that ends
+            # So that the group is the one that ends.
+            connection.execute(text("SET LOCAL deadlock_timeout = '10min'"))
             connection.execute(touch, {"name": "b", "by": "other "})
             has_b.set()
             has_a.wait(60)

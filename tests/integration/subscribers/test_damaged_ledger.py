@@ -97,9 +97,8 @@ def _damage_postgresql(database: Database, statement: str) -> None:
         "AND column_name IN ('nonce', 'event_id')"
     )
     with database.engine.begin() as connection:
-        connection.execute(
-            text("SET LOCAL session_replication_role = 'replica'")
-        )  # no triggers, no foreign keys
+        # No triggers, no foreign keys.
+        connection.execute(text("SET LOCAL session_replication_role = 'replica'"))
         for made in (checks, required):
             for (change,) in connection.execute(text(made)).all():
                 connection.execute(text(change))

@@ -118,9 +118,8 @@ def test_what_a_relay_puts_off_is_tried_elsewhere_at_once_three_times() -> None:
 
 
 def test_what_the_only_relay_puts_off_waits() -> None:
-    found = settlement_for(
-        7, BUSY, attempts=1, first_attempted_at=NOW, now=NOW, policy=POLICY, jitter=0
-    )  # where nothing is said of another relay there is none
+    # Where nothing is said of another relay there is none.
+    found = settlement_for(7, BUSY, attempts=1, first_attempted_at=NOW, now=NOW, policy=POLICY, jitter=0)
     assert found.state is DeliveryState.DEFERRED
 
 
