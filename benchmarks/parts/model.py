@@ -61,4 +61,6 @@ def _compare(bench: Bench, section: Section, costs: Costs) -> None:
         rows.append(
             (plan.name, f"{predicted.rate:,.0f}", f"{measured:,.0f}", share, predicted.limiting_resource)
         )
-    section.table(("on this machine", "predicted, messages/s", "measured", "ratio", "limiting resource"), rows)
+    section.table(
+        ("on this machine", "predicted, messages/s", "measured", "ratio", "limiting resource"), rows
+    )

@@ -17,7 +17,7 @@ def bound_rows(costs: Costs) -> list[tuple[str, str]]:
     cpu = costs.loop + costs.commit
     group = CONNECTIONS / 2
     far = FAR + costs.loop + costs.sign + LONGEST_WAIT + group * costs.commit + costs.sync
-    postgresql = POSTGRESQL_GROUP * (costs.commit + costs.server) + costs.sync + 3 * costs.distance
+    postgresql = POSTGRESQL_GROUP * (costs.commit + costs.server) + costs.sync + costs.distance
     bounds = {
         "the event loop on SQLite, 20 connections": 1 / (cpu + costs.sync / group),
         "the same, a disk that takes 1 ms": 1 / (cpu + SLOW_SYNC / group),

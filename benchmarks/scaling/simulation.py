@@ -14,7 +14,6 @@ from benchmarks.scaling.world import Release, Resource, Sleep, Spend, Step, Take
 from campaigns.sending.gathering import MAX_WAIT
 from campaigns.sending.recorder import MAX_CONCURRENT
 
-ROUND_TRIPS_PER_GROUP = 3  # to PostgreSQL
 SLICES = 6  # of a signature
 
 
@@ -23,7 +22,7 @@ class Process:
     """One sender: its event loop, and the process that signs for it, with a thread for each core.
 
     `waiting` are the connections that wait for the next commit; `in_the_air` is how many are on their way to the relay.
-    With PostgreSQL threads commit, which share the interpreter with the loop; so they count as the loop's.
+    With PostgreSQL too, the loop does the work of a commit; it goes on while the server has it.
     """
 
     loop: Resource
@@ -147,7 +146,7 @@ class Simulation:
                 yield Sleep()
             group, process.waiting = process.waiting, []
             yield Release(process.gathering)
-            yield from (self._in_a_thread if self.plan.postgresql else self._on_the_loop)(process, len(group))
+            yield from (self._on_a_server if self.plan.postgresql else self._on_the_loop)(process, len(group))
             process.in_the_air += len(group)
             for step in group:
                 self.world.wake(step)
@@ -166,12 +165,12 @@ class Simulation:
         yield Release(self.writer)
         yield Release(process.loop)
 
-    def _in_a_thread(self, process: Process, group: int) -> Step:
-        """A thread waits for PostgreSQL's replies, while the event loop continues."""
+    def _on_a_server(self, process: Process, group: int) -> Step:
+        """PostgreSQL's results take one round trip, while the event loop continues."""
         costs = self.costs
         yield from work(costs.commit * group * MICRO, process.loop, process.cores)
         yield from work(costs.server * group * MICRO, self.server)
-        yield Spend((costs.sync + ROUND_TRIPS_PER_GROUP * costs.distance) * MICRO)
+        yield Spend((costs.sync + costs.distance) * MICRO)
 
     def _stop_waiting(self, process: Process, rest: Rest) -> Step:
         yield Spend(MAX_WAIT)

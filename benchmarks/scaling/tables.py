@@ -34,7 +34,7 @@ def cost_rows(costs: Costs) -> list[tuple[str, ...]]:
         ("sign", "RSA-2048, in a process of its own on all cores", f"{costs.sign:,.0f} µs of CPU", "messages × keys"),
         ("sync", "one durable commit", f"{costs.sync:,.0f} µs on that machine's disk", "groups, not messages"),
         ("server", "PostgreSQL's own CPU; nothing on SQLite", f"{costs.server:,.0f} µs on its host", "messages"),
-        ("distance", "three round trips to PostgreSQL", f"{costs.distance:,.0f} µs each (assumed)", "groups"),
+        ("distance", "a round trip to PostgreSQL", f"{costs.distance:,.0f} µs (assumed)", "groups"),
         ("wait", "round trips to the relay", TRIPS, "messages ÷ connections"),
         ("relay", "what it accepts per second", "the relay's limit", "messages"),
     ]  # fmt: skip
