@@ -105,7 +105,10 @@ PARTS = (
             *("tests/integration/mailer/test_postgresql.py", "tests/integration/mailer/test_database.py"),
             *("tests/integration/mailer/test_migrations.py", "tests/integration/campaigns/test_gate.py"),
             *("tests/integration/campaigns/test_deadlocks.py", "tests/integration/subscribers"),
-            *("tests/integration/mailer/test_pipeline.py", "tests/integration/campaigns/test_leaving_and_the_gate.py"),
+            *(
+                "tests/integration/mailer/test_pipeline.py",
+                "tests/integration/campaigns/test_leaving_and_the_gate.py",
+            ),
             "tests/integration/campaigns/test_recorder_on_postgresql.py",
             *("-k", "postgresql or pipeline or leaving"),
         ],

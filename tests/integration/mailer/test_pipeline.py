@@ -49,7 +49,7 @@ class Unreadable(TypeDecorator[str]):
     impl = String
     cache_ok = True
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str:  # noqa: ARG002
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str:
         raise ValueError("unreadable")
 
 
