@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -58,8 +58,11 @@ def catches(process: subprocess.Popen[str], number: signal.Signals) -> bool:
 
 def holds_open(process: subprocess.Popen[str], name: str) -> bool:
     """Whether the process has a file of that name open."""
-    links = Path(f"/proc/{process.pid}/fd").iterdir()
-    return any(link.readlink().name == name for link in links if link.is_symlink())
+    for link in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            if link.readlink().name == name:
+                return True
+    return False
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import dkim as dkimpy
@@ -44,7 +45,8 @@ def children() -> set[int]:
     """The processes that this one has started."""
     found = ""
     for thread in Path("/proc/self/task").iterdir():
-        found += (thread / "children").read_text()
+        with suppress(OSError):  # it ended meanwhile
+            found += (thread / "children").read_text()
     return set(map(int, found.split()))
 
 
