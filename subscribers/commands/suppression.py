@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 
 import click
@@ -16,10 +15,8 @@ from subscribers import rights
 from subscribers.address import EmailAddress
 from subscribers.commands.confirmation import confirm_many
 from subscribers.commands.options import address_of, email_argument, file_type, hasher_of
-from subscribers.intake import MAX_UNCONFIRMED_PEOPLE, Refusal, as_text, read_addresses
+from subscribers.intake import MAX_UNCONFIRMED_PEOPLE, Refusal, as_text, in_batches, read_addresses
 from subscribers.ledger import parse_note
-
-_BATCH = 500  # in a transaction, which holds up sending on PostgreSQL
 
 
 @click.command()
@@ -48,9 +45,8 @@ def suppress(context: CommandContext, file: Path, reason: str, yes: bool, as_jso
     if agreed > MAX_UNCONFIRMED_PEOPLE and not yes:
         confirm_many(context, f"The file would withdraw the consent of {agreed:,} people.")
     suppressed = withdrawn = 0
-    remaining = iter(addresses)
     with recorded_act(context, is_leaving=True) as act:
-        while some := list(islice(remaining, _BATCH)):
+        for some in in_batches(addresses):
             with context.database.write() as connection:
                 done = rights.suppress_all(connection, some, hasher=hasher, source=source, now=context.now())
             suppressed, withdrawn = suppressed + done.suppressed, withdrawn + done.withdrawn

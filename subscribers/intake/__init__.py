@@ -17,7 +17,7 @@ from subscribers.intake.csv_file import Field, Malformed, PeopleCsv, Record
 from subscribers.intake.csv_import import Import, ImportReport
 from subscribers.intake.duplicates import SeenAddresses
 from subscribers.intake.encoding import as_text, encoding_name
-from subscribers.intake.opt_outs import MAX_UNCONFIRMED_PEOPLE, OptOuts
+from subscribers.intake.opt_outs import MAX_UNCONFIRMED_PEOPLE, OptOuts, in_batches
 from subscribers.intake.refusals import Refusals
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "decide",
     "decide_all",
     "encoding_name",
+    "in_batches",
     "parse_answer",
     "parse_consent_time",
     "read_addresses",
