@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from campaigns.timing.zone import check_zone
 from mailer.errors import InvalidInput
 from mailer.quantity import quantity
-from mailer.time_zone import is_time_zone
 
 FIELDS = 5
 _NICKNAMES = {  # crontab(5)
@@ -41,10 +41,7 @@ class Cadence:
     @classmethod
     def parse(cls, expression: str, zone: str, now: datetime) -> Self:
         """Read a cron expression. Raises InvalidInput if it is invalid or never due, and for an unknown zone."""
-        if not is_time_zone(zone):
-            raise InvalidInput(
-                f"unknown zone {zone!r}", where="--tz", hint='Write an IANA name such as "Europe/Amsterdam".'
-            )
+        check_zone(zone)
         fields = _NICKNAMES.get(expression.strip().lower(), expression).split()
         cadence = cls(" ".join(fields), zone)
         try:

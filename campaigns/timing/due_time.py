@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from campaigns.timing.zone import check_zone
 from mailer.errors import InvalidInput
-from mailer.time_zone import is_time_zone
 from templates.language import read_written_time
 
 EXAMPLE = '"2026-12-01 09:00", "1-12-2026 09:00" or "1 december 2026 9:00"'
@@ -50,10 +50,7 @@ def parse_due_time(wall_time: str, zone: str, now: datetime, max_lateness: timed
     A time that the clocks skip is moved forward by the same amount (02:30 becomes 03:30). Of a repeated time the first
     counts (PEP 495, fold=0). Raises InvalidInput for an unreadable or past time, and for an unknown zone.
     """
-    if not is_time_zone(zone):
-        raise InvalidInput(
-            f"unknown zone {zone!r}", where="--tz", hint='Write an IANA name such as "Europe/Amsterdam".'
-        )
+    check_zone(zone)
     try:
         written = read_written_time(wall_time)
         local = written if written.tzinfo else written.replace(tzinfo=ZoneInfo(zone), fold=0)
