@@ -45,8 +45,7 @@ def settle(
             _SETTLE_EACH.run_each(connection, rows, {"worker": context.worker_id, "now": now})
         else:
             with pipelined(connection):  # with the BEGIN
-                statement, values = settle_together(context, settlements, now)
-                statement.run(connection, values)
+                settle_together(context, settlements, now).run(connection)
 
 
 def settle_together(context: ClaimContext, settlements: Sequence[Settlement], now: datetime) -> Step:

@@ -80,6 +80,10 @@ class Step(NamedTuple):
     statement: Prepared
     values: Mapping[str, Any]
 
+    def run(self, connection: Connection) -> None:
+        """Run it."""
+        self.statement.run(connection, self.values)
+
     def rows(self, connection: Connection) -> Sequence[Row]:
         """Run it; the rows that it returns."""
         return self.statement.rows(connection, self.values)

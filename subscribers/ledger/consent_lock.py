@@ -17,7 +17,7 @@ from mailer.database import Prepared, Step, is_postgresql
 
 _NUMBER: ColumnElement[int] = literal_column("CAST('consent'::regclass AS bigint)")
 HOLD_CONSENTS = Step(Prepared(select(func.pg_advisory_xact_lock_shared(_NUMBER))), {})
-_EXCLUSIVE = Prepared(select(func.pg_advisory_xact_lock(_NUMBER)))
+_WAIT_FOR_GATES = Step(Prepared(select(func.pg_advisory_xact_lock(_NUMBER))), {})
 
 
 def hold_consents(connection: Connection) -> None:
@@ -26,7 +26,7 @@ def hold_consents(connection: Connection) -> None:
     Read the consents with a later statement: it sees what was committed before it began.
     """
     if is_postgresql(connection):
-        HOLD_CONSENTS.statement.run(connection, HOLD_CONSENTS.values)
+        HOLD_CONSENTS.run(connection)
 
 
 def wait_for_gates(connection: Connection) -> None:
@@ -35,4 +35,4 @@ def wait_for_gates(connection: Connection) -> None:
     To be called before what ends a consent or suppresses an address. It holds up sending: commit within 100 ms.
     """
     if is_postgresql(connection):
-        _EXCLUSIVE.run(connection, {})
+        _WAIT_FOR_GATES.run(connection)
