@@ -1,9 +1,9 @@
 """Batches: one transaction for all connections that are ready, and then the next mail on each of them.
 
 A connection is ready when it has no mail in flight. A batch takes all that are ready: one transaction records the
-outcomes of their last mails and passes the gate for their next ones; then all of those are composed, and each is
-offered once it is signed. So each connection has at most one mail in flight, which is what a crash can leave uncertain, and one fsync
-serves many mails. The relay's replies drive a connection: no task waits for a mail.
+outcomes of their last mails and passes the gate for their next ones; then all of those are composed, and each is offered
+once it is signed. So each connection has at most one mail in flight, which is what a crash can leave uncertain, and one
+fsync serves many mails. The relay's replies drive a connection: no task waits for a mail.
 
 The envelope of the mail after the next may be announced to the relay with the content of the next. Its own content
 follows only after a later batch has passed the gate for it; if that withholds it, the connection is closed.
@@ -271,14 +271,11 @@ class Batches:
 
     async def _schedule_signed(self, sessions: Sequence[Session], sign: Sign) -> None:
         """Offer each mail once it is signed."""
-        self._gathering.signing += 1
-        try:
-            await sign_each(sessions, sign, self._schedule)
-        except MailerError as error:
-            self._fail(error)
-        finally:
-            self._gathering.signing -= 1
-            self._gathering.begin_if_enough()
+        with self._gathering.signing():
+            try:
+                await sign_each(sessions, sign, self._schedule)
+            except MailerError as error:
+                self._fail(error)
 
     def _schedule(self, session: Session) -> None:
         """Offer a composed mail, as soon as its rate allows.

@@ -20,17 +20,16 @@ class Gathering:
     other. Where one commit takes longer than MAX_WAIT, a batch waits for all connections, for as long as a commit takes
     and MAX_WAIT_ON_A_SLOW_DISK at most: fewer commits then send more than a relay that never waits.
 
-    Up to `max_concurrent` batches commit at once. `in_flight` counts mails that are let through and have no outcome;
-    `signing` counts the batches that are being signed. Meanwhile a batch waits without a limit: its mails would have to
-    queue for the signers.
+    Up to `max_concurrent` batches commit at once. `in_flight` counts mails that are let through and have no outcome.
+    While a batch is being signed, the next waits without a limit: its mails would have to queue for the signers.
     """
 
     def __init__(self, begin: Callable[[], None], max_concurrent: int) -> None:
-        self.in_flight = self.signing = 0
+        self.in_flight = 0
         self._begin_batch, self._max_concurrent = begin, max_concurrent
         self._loop = asyncio.get_running_loop()
         self._ready: list[Session] = []
-        self._committing = 0
+        self._committing = self._signing = 0
         self._commit_seconds = 0.0
         self._is_beginning = False
         self._timer: asyncio.TimerHandle | None = None
@@ -55,7 +54,7 @@ class Gathering:
             return
         if self.in_flight == 0 or (len(self._ready) >= self.in_flight and not self._is_disk_slow):
             self.begin()
-        elif self._timer is None and not self.signing:
+        elif self._timer is None and not self._signing:
             wait = min(self._commit_seconds, MAX_WAIT_ON_A_SLOW_DISK) if self._is_disk_slow else MAX_WAIT
             self._timer = self._loop.call_later(wait, self.begin)
 
@@ -78,6 +77,16 @@ class Gathering:
         finally:
             self._committing -= 1
             self._commit_seconds += (self._loop.time() - began - self._commit_seconds) / 4
+
+    @contextmanager
+    def signing(self) -> Iterator[None]:
+        """While a batch is being signed."""
+        self._signing += 1
+        try:
+            yield
+        finally:
+            self._signing -= 1
+            self.begin_if_enough()
 
     @property
     def _is_disk_slow(self) -> bool:
