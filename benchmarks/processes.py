@@ -9,6 +9,8 @@ from bisect import bisect_left
 from contextlib import suppress
 from pathlib import Path
 
+from tests.support.processes import children
+
 TICKS = os.sysconf("SC_CLK_TCK")  # a second; the CPU times of Linux are counted in them
 INTERVAL = 0.05  # seconds between two samples
 
@@ -21,7 +23,7 @@ def cpu_seconds(pid: int) -> float:
 def tree_cpu_seconds(pid: int) -> float:
     """The CPU time of a process and of all its descendants so far, also of those that have ended."""
     spent = 0.0
-    for child in _children(pid):
+    for child in children(pid):
         with suppress(OSError):  # it ends at this moment; its parent's time includes it then
             spent += tree_cpu_seconds(child)
     return spent + sum(_fields(pid)[11:15]) / TICKS
@@ -82,11 +84,3 @@ def _fields(pid: int) -> list[int]:
     """The fields of /proc/PID/stat after the name of the program; the first of them, the state, is 0."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return [0, *map(int, fields[1:])]
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):  # the thread has ended
-            found += map(int, task.read_text(encoding="ascii").split())
-    return found

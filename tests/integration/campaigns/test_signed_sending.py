@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 import dkim as dkimpy
@@ -19,6 +18,7 @@ from mailer.errors import ConfigurationError, TryAgainLater
 from mailer.message import dkim
 from mailer.message.dkim import Algorithm
 from tests.support.campaign import counts, dispatch_for, draft, send, settings_for, subscribe, unwatched
+from tests.support.processes import children
 from tests.support.relay import FaultyRelay
 
 PEOPLE = 40
@@ -41,21 +41,12 @@ def is_verified(raw: bytes) -> bool:
     return bool(dkimpy.DKIM(raw).verify(dnsfunc=lookup))
 
 
-def children() -> set[int]:
-    """The processes that this one has started."""
-    found = ""
-    for thread in Path("/proc/self/task").iterdir():
-        with suppress(OSError):  # it ended meanwhile
-            found += (thread / "children").read_text()
-    return set(map(int, found.split()))
-
-
 async def test_the_end_of_the_process_that_signs_stops_the_run_and_loses_nothing(
     database: Database, tmp_path: Path
 ) -> None:
     subscribe(database, PEOPLE)
     draft(database)
-    before = children()
+    before = set(children(os.getpid()))
     async with FaultyRelay(pipelining=True) as relay:
         relay.slowness = 0.02
         settings = signing_settings(relay, tmp_path)
@@ -63,7 +54,7 @@ async def test_the_end_of_the_process_that_signs_stops_the_run_and_loses_nothing
         sending = asyncio.create_task(send(dispatch))
         while len(relay.accepted) < 5:  # noqa: ASYNC110 - the relay tells nobody
             await asyncio.sleep(0.005)
-        (pid,) = children() - before
+        (pid,) = set(children(os.getpid())) - before
         os.kill(pid, signal.SIGKILL)
         tally = await sending
         assert isinstance(tally.error, TryAgainLater)
@@ -72,7 +63,7 @@ async def test_the_end_of_the_process_that_signs_stops_the_run_and_loses_nothing
         assert (status.in_flight, status.uncertain, status.deferred) == (0, 0, 0)
         assert 5 <= status.accepted == len(relay.accepted) < PEOPLE
         assert status.pending == PEOPLE - status.accepted
-        assert children() == before
+        assert set(children(os.getpid())) == before
 
         relay.slowness = 0
         await dispatch.run("notes", unwatched)
@@ -80,7 +71,7 @@ async def test_the_end_of_the_process_that_signs_stops_the_run_and_loses_nothing
     assert set(Counter(mail.recipient for mail in relay.accepted).values()) == {1}
     assert len(relay.accepted) == PEOPLE
     assert all(is_verified(mail.content) for mail in relay.accepted)
-    assert children() == before
+    assert set(children(os.getpid())) == before
 
 
 async def test_an_invalid_key_is_refused_before_the_campaign_begins(

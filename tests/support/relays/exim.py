@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from tests.support.processes import descendants
 from tests.support.relays import programs
 from tests.support.relays.server import (
     LOGIN,
     TIMEOUT_SECONDS,
     RealRelay,
     Rules,
-    descendants,
     is_running,
     send_signal,
     wait_for,

@@ -9,12 +9,12 @@ from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
+from tests.support.processes import descendants
 from tests.support.relays import programs
 from tests.support.relays.server import (
     TIMEOUT_SECONDS,
     RealRelay,
     Rules,
-    descendants,
     is_running,
     send_signal,
     wait_for,

@@ -19,6 +19,7 @@ from typing import ClassVar, Self
 
 from tests.support.certificates import loopback_certificates
 from tests.support.loopback import free_port
+from tests.support.processes import descendants
 
 LOGIN = ("mailer", "correct horse")
 TIMEOUT_SECONDS = 120.0  # seconds for a server to start, to stop, or to write its log
@@ -161,17 +162,6 @@ def listens(port: int) -> bool:
     wanted = f"0100007F:{port:04X}"
     lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
     return any(fields[1] == wanted and fields[3] == "0A" for fields in map(str.split, lines))
-
-
-def descendants(process: int) -> list[int]:
-    """The ids of all processes that `process` has started, and those of theirs."""
-    children: list[int] = []
-    for task in Path(f"/proc/{process}/task").glob("*/children"):
-        try:
-            children += map(int, task.read_text(encoding="ascii").split())
-        except OSError:
-            continue  # it ended meanwhile
-    return children + [one for child in children for one in descendants(child)]
 
 
 def is_running(process: int) -> bool:
