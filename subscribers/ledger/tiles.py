@@ -131,8 +131,8 @@ def _store_full_tiles(connection: Connection, size: int, hashes: Sequence[bytes]
         earlier = _partial_tile(connection, level, first, size % TILE_WIDTH)
         whole = earlier + added
         count = len(whole) // TILE_WIDTH
-        full = [tuple(whole[n * TILE_WIDTH : (n + 1) * TILE_WIDTH]) for n in range(count)]
-        rows = [(level, first + n, b"".join(tile)) for n, tile in enumerate(full)]
+        full = [b"".join(whole[n * TILE_WIDTH : (n + 1) * TILE_WIDTH]) for n in range(count)]
+        rows = [(level, first + n, tile) for n, tile in enumerate(full)]
         bulk.insert(connection, TILE, ("level", "number", "hashes"), rows)
         level, size, added = level + 1, first, list(map(tile_root, full))
 
@@ -147,4 +147,4 @@ def _partial_tile(connection: Connection, level: int, number: int, count: int) -
         .where(TILE.c.level == level - 1, TILE.c.number >= start, TILE.c.number < start + count)
         .order_by(TILE.c.number)
     )
-    return [tile_root(split(encoded)) for encoded in connection.execute(below).scalars()]
+    return [tile_root(encoded) for encoded in connection.execute(below).scalars()]

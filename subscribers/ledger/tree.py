@@ -24,6 +24,11 @@ def leaf_hash(data: bytes) -> bytes:
     return sha256(b"\x00" + data).digest()
 
 
+def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
+    """The hashes of many entries."""
+    return [sha256(b"\x00" + data).digest() for data in entries]
+
+
 def node_hash(left: bytes, right: bytes) -> bytes:
     """The hash of the node above two others."""
     return sha256(b"\x01" + left + right).digest()
@@ -63,7 +68,7 @@ class Frontier(NamedTuple):
         end = len(leaves) - (len(leaves) - start) % TILE_WIDTH
         frontier = self.extended(leaves[:start])
         if start < end:
-            tiles = (tuple(leaves[at : at + TILE_WIDTH]) for at in range(start, end, TILE_WIDTH))
+            tiles = (b"".join(leaves[at : at + TILE_WIDTH]) for at in range(start, end, TILE_WIDTH))
             above = Frontier(frontier.size >> TILE_BITS, frontier.roots).extended(map(tile_root, tiles))
             frontier = Frontier(above.size << TILE_BITS, above.roots)
         return frontier.extended(leaves[end:])
@@ -94,9 +99,9 @@ def root_of(hashes: Sequence[bytes]) -> bytes:
 
 
 @lru_cache(maxsize=300)
-def tile_root(hashes: tuple[bytes, ...]) -> bytes:
-    """The root over a full tile; a process asks for the same ones again and again."""
-    return root_of(hashes)
+def tile_root(encoded: bytes) -> bytes:
+    """The root over a full tile of 8 KB; a process asks for the same ones again and again."""
+    return root_of(split(encoded))
 
 
 class Tree:
@@ -153,7 +158,7 @@ class Tree:
             index, offset = divmod(start >> shift, TILE_WIDTH)
             if tile := self._tile(level, index):
                 hashes = tile[offset : offset + (width >> shift)]
-                return tile_root(tuple(hashes)) if len(hashes) == TILE_WIDTH else root_of(hashes)
+                return tile_root(b"".join(hashes)) if len(hashes) == TILE_WIDTH else root_of(hashes)
         if width < TILE_WIDTH:
             return root_of(self._leaves(start, end))
         middle = start + _largest_power_below(width)

@@ -110,7 +110,7 @@ class _TileCheck:
             waiting.append(one)
             if len(waiting) == TILE_WIDTH:
                 self._compare(level, waiting)
-                self.add((tile_root(tuple(waiting)),), level + 1)
+                self.add((tile_root(b"".join(waiting)),), level + 1)
                 waiting.clear()
 
     def check_number(self) -> None:

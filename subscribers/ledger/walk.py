@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
-from datetime import datetime
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, String, bindparam, func, select, type_coerce
 
-from mailer.database import is_postgresql
-from subscribers.ledger.events import BrokenLink, encode_fields, instant_text
+from mailer.database import Prepared, is_postgresql
+from subscribers.ledger.events import BrokenLink, encode_rows, instant_text
 from subscribers.ledger.proof import is_intact
 from subscribers.ledger.reading import EVENT, UNREADABLE_ROW_ERRORS, WORDING
-from subscribers.ledger.tree import leaf_hash
+from subscribers.ledger.tree import leaf_hashes
 
-_ENTRIES_AT_ONCE = 10_000
-# Places of columns; `recorded_at` follows `occurred_at`, `hash` is the last.
-_OCCURRED_AT, _TOPIC, _WORDING = map(EVENT.columns.keys().index, ("occurred_at", "topic", "wording"))
+_ENTRIES_AT_ONCE = 1000  # each takes 1 KB of memory
+_TOPIC, _WORDING = map(EVENT.columns.keys().index, ("topic", "wording"))  # the hash is the last column
+
+Rows: TypeAlias = Sequence[Any]
+Instant: TypeAlias = Callable[[Any], str]
+"""What turns an instant, as the driver gives it, into the one in an entry."""
 
 
 def check_wordings(connection: Connection) -> dict[str, str]:
@@ -32,71 +34,92 @@ def check_wordings(connection: Connection) -> dict[str, str]:
 
 
 def hashes_of_entries(connection: Connection, topic_of_wording: Mapping[str, str]) -> Generator[list[bytes]]:
-    """The hashes of all entries, made anew, some thousands at a time; it takes some 12 µs an entry.
+    """The hashes of all entries, made anew, a thousand at a time; it takes some 5 µs an entry.
 
     Raises BrokenLink at a gap, at an entry that was altered, and at one whose wording is missing or about another
     topic.
     """
-    expected = 0
+    passed = 0
     instant = _stored_instant(connection)
-    while rows := _rows_after(connection, expected):
-        hashes = []
-        for row in rows:
-            expected += 1
-            if row[0] != expected:
-                raise BrokenLink(expected, f"it is missing; line {row[0]} comes instead")
-            hashes.append(_hash_of(row, instant))
-            wording = row[_WORDING]
-            if wording is not None and (topic := topic_of_wording.get(wording)) != row[_TOPIC]:
-                problem = "its wording is missing" if topic is None else f"its wording is about {topic!r}"
-                raise BrokenLink(expected, problem)
+    while rows := _ENTRIES_AFTER.rows(connection, {"passed": passed}):
+        hashes = _hashes_if_intact(rows, passed, topic_of_wording, instant)
+        if hashes is None:
+            raise _first_problem(rows, passed, topic_of_wording, instant)
         yield hashes
+        passed += len(rows)
 
 
 def encoded_entries(connection: Connection, size: int) -> Generator[list[bytes]]:
-    """The octets of the first `size` entries, some thousands at a time. Raises BrokenLink where one can't be read."""
+    """The octets of the first `size` entries, some at a time. Raises BrokenLink where one can't be read."""
     instant = _stored_instant(connection)
     passed = 0
-    while passed < size and (rows := list(_rows_after(connection, passed))):
+    while passed < size and (rows := _ENTRIES_AFTER.rows(connection, {"passed": passed})):
         lines = []
         for row in rows[: size - passed]:
             try:
-                lines.append(_encode_row(row, instant))
+                lines += encode_rows([row], instant)
             except UNREADABLE_ROW_ERRORS:
                 raise BrokenLink(row[0], "it was altered; its fields can't be read") from None
         yield lines
         passed = rows[-1][0]
 
 
-def _hash_of(row: Any, instant: Callable[[Any], str]) -> bytes:
+def _hashes_if_intact(
+    rows: Rows, passed: int, topic_of_wording: Mapping[str, str], instant: Instant
+) -> list[bytes] | None:
+    """The hashes of the entries after the first `passed`; None where something is wrong with one of them.
+
+    All are compared at once, which takes half the time of comparing one after the other.
+    """
     try:
-        leaf = leaf_hash(_encode_row(row, instant))
-        if leaf.hex() == row[-1]:
-            return leaf
+        hashes = leaf_hashes(encode_rows(rows, instant))
     except UNREADABLE_ROW_ERRORS:
-        pass
-    raise BrokenLink(row[0], "it was altered; its fields do not match its hash")
-
-
-def _encode_row(row: Any, instant: Callable[[Any], str]) -> bytes:
-    instants = instant(row[_OCCURRED_AT]), instant(row[_OCCURRED_AT + 1])
-    return encode_fields((*row[:_OCCURRED_AT], *instants, *row[_OCCURRED_AT + 2 : -1]))
-
-
-def _rows_after(connection: Connection, entry_id: int) -> Iterable[Any]:
-    """The next entries as the driver gives them: reading them as values would take most of the time."""
-    columns = ", ".join(column.name for column in EVENT.columns)
-    statement = (
-        f"SELECT {columns} FROM consent_event WHERE id > {entry_id} ORDER BY id LIMIT {_ENTRIES_AT_ONCE}"
+        return None
+    numbers, stored = map(itemgetter(0), rows), map(itemgetter(-1), rows)
+    wordings = set(map(itemgetter(_WORDING, _TOPIC), rows))
+    is_intact = (
+        list(numbers) == list(range(passed + 1, passed + 1 + len(rows)))
+        and list(stored) == [one.hex() for one in hashes]
+        and all(wording is None or topic_of_wording.get(wording) == topic for wording, topic in wordings)
     )
-    return connection.exec_driver_sql(statement).fetchall()
+    return hashes if is_intact else None
 
 
-def _stored_instant(connection: Connection) -> Callable[[Any], str]:
-    """What turns an instant, as the driver gives it, into the one in an entry."""
-    return lru_cache(maxsize=1000)(instant_text if is_postgresql(connection) else _from_sqlite)
+def _first_problem(
+    rows: Rows, passed: int, topic_of_wording: Mapping[str, str], instant: Instant
+) -> BrokenLink:
+    """What is wrong with the first of these entries that is not intact."""
+    for expected, row in enumerate(rows, passed + 1):
+        if row[0] != expected:
+            return BrokenLink(expected, f"it is missing; line {row[0]} comes instead")
+        if not _is_hashed(row, instant):
+            return BrokenLink(expected, "it was altered; its fields do not match its hash")
+        wording = row[_WORDING]
+        if wording is not None and (topic := topic_of_wording.get(wording)) != row[_TOPIC]:
+            problem = "its wording is missing" if topic is None else f"its wording is about {topic!r}"
+            return BrokenLink(expected, problem)
+    raise AssertionError("one of the entries is not intact")
+
+
+def _is_hashed(row: Any, instant: Instant) -> bool:
+    try:
+        return [row[-1]] == [one.hex() for one in leaf_hashes(encode_rows([row], instant))]
+    except UNREADABLE_ROW_ERRORS:
+        return False
+
+
+# The values as the driver gives them: reading them as their types do would take most of the time.
+_ENTRIES_AFTER = Prepared(
+    select(*(type_coerce(column, String) for column in EVENT.columns))
+    .where(EVENT.c.id > bindparam("passed"))
+    .order_by(EVENT.c.id)
+    .limit(_ENTRIES_AT_ONCE)
+)
+
+
+def _stored_instant(connection: Connection) -> Instant:
+    return instant_text if is_postgresql(connection) else _from_sqlite
 
 
 def _from_sqlite(stored: str) -> str:
-    instant = datetime.fromisoformat(stored)
-    return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond:06}Z"
+    return f"{stored.replace(' ', 'T')}Z"

@@ -10,6 +10,7 @@ from mailer.database import Database
 from subscribers import ledger
 from subscribers.ledger import BrokenLink
 from subscribers.ledger.tree import EMPTY, root_of
+from subscribers.ledger.walk import check_wordings, hashes_of_entries
 from subscribers.models import Channel, ConsentKind
 from tests.support.campaign import TOPIC, agree, subscribe, withdraw
 from tests.support.tampering import tamper
@@ -66,6 +67,27 @@ def test_an_altered_wording_that_no_line_cites_is_named_by_no_line(database: Dat
     assert verify(database).events == 1
     tamper(database, f"UPDATE wording SET text = 'Mail me all.' WHERE commitment = '{name}'")
     assert broken(database) == (0, "its wording was altered")
+
+
+def test_in_a_long_ledger_the_first_altered_line_is_named_wherever_it_stands(
+    sqlite_database: Database,
+) -> None:
+    subscribe(sqlite_database, 1002)
+    with sqlite_database.read() as connection:
+        assert list(map(len, hashes_of_entries(connection, check_wordings(connection)))) == [1000, 2]
+    for line in (1002, 1001, 1000, 1):
+        tamper(sqlite_database, f"UPDATE consent_event SET channel = 'api' WHERE id = {line}")
+        assert broken(sqlite_database) == (line, "it was altered; its fields do not match its hash")
+
+
+def test_hashes_that_were_cut_at_another_place_are_found(sqlite_database: Database) -> None:
+    subscribe(sqlite_database, 2)
+    tamper(
+        sqlite_database,
+        "UPDATE consent_event SET hash = (SELECT substr(hash, 64, 1) FROM consent_event WHERE id = 1) || hash WHERE id = 2",
+        "UPDATE consent_event SET hash = substr(hash, 1, 63) WHERE id = 1",
+    )
+    assert broken(sqlite_database) == (1, "it was altered; its fields do not match its hash")
 
 
 def test_the_first_line_whose_wording_is_missing_is_named(database: Database) -> None:
