@@ -49,10 +49,15 @@ class ConsentedRecipient(NamedTuple):
             return False
 
 
-def consented(topic: ColumnElement[str] | str, subscriber_id: ColumnElement[int]) -> ColumnElement[bool]:
+def consented(
+    topic: ColumnElement[str] | str,
+    subscriber_id: ColumnElement[int],
+    address_hash: ColumnElement[str] | None = None,
+) -> ColumnElement[bool]:
     """A condition: the person with `subscriber_id` consents to mail about `topic` now.
 
-    It is correlated: `subscriber_id` is a column of the enclosing statement.
+    It is correlated: `subscriber_id` is a column of the enclosing statement, and so is `address_hash`, which is looked
+    up where it is not given.
     """
     # Aliases, so that a statement which reads these tables itself does not capture them.
     consent, person, suppression = CONSENT.alias(), SUBSCRIBER.alias(), SUPPRESSION.alias()
@@ -61,10 +66,11 @@ def consented(topic: ColumnElement[str] | str, subscriber_id: ColumnElement[int]
         consent.c.topic == topic,
         consent.c.state == ConsentKind.GRANTED,
     )
-    suppressed = exists().where(
-        person.c.id == subscriber_id, suppression.c.address_hash == person.c.address_hash
-    )
-    return and_(granted, ~suppressed)
+    if address_hash is None:
+        is_theirs = and_(person.c.id == subscriber_id, suppression.c.address_hash == person.c.address_hash)
+    else:
+        is_theirs = suppression.c.address_hash == address_hash
+    return and_(granted, ~exists().where(is_theirs))
 
 
 def count(connection: Connection, topic: str) -> int:

@@ -11,10 +11,12 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     String,
+    Subquery,
     bindparam,
     case,
     func,
     select,
+    true,
     type_coerce,
     update,
 )
@@ -26,7 +28,13 @@ from campaigns.models import CampaignState, DeliveryState
 from mailer.database import AnyOf, Prepared, Row, Step, is_postgresql, pipelined
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient, consented
-from subscribers.ledger import consented_wording, hold_consents, newest_entry_id, subject_of
+from subscribers.ledger import (
+    consented_wording,
+    hold_consents,
+    newest_entry_id,
+    newest_entry_of,
+    subject_of,
+)
 
 
 class Attempt(NamedTuple):
@@ -63,35 +71,32 @@ def attempt(
     """
     if not delivery_ids:
         return {}
-    gate, withhold = gate_steps(context, delivery_ids, now, joined=is_postgresql(connection))
+    gate = gate_step(context, delivery_ids, now, joined=is_postgresql(connection))
     with pipelined(connection):
         # A statement of its own, so that the gate sees what was committed before it.
         hold_consents(connection)
         passed = gate.rows(connection)
-    withheld = withhold.rows(connection) if len(passed) < len(delivery_ids) else ()
-    return answers_of(delivery_ids, passed, withheld, now)
+    answers: dict[int, Answer] = dict(attempts_of(passed, now))
+    if len(answers) < len(delivery_ids):
+        answers |= {number: Withheld() for (number,) in _WITHHOLD.rows(connection, gate.values)}
+        answers |= {number: Halted() for number in delivery_ids if number not in answers}
+    return answers
 
 
-def gate_steps(
+def gate_step(
     context: ClaimContext, delivery_ids: Sequence[int], now: datetime, *, joined: bool = True
-) -> tuple[Step, Step]:
-    """The statement that is the gate, and the one that records who was withheld; after `hold_consents`.
-
-    `joined` is PostgreSQL's form of it.
-    """
+) -> Step:
+    """The statement that is the gate; after `hold_consents`. `joined` is PostgreSQL's form of it."""
     if joined:
         gate = _JOINED_GATE_WITH_WORDINGS if context.reads_wordings else _JOINED_GATE
     else:
         gate = _GATE_WITH_WORDINGS if context.reads_wordings else _GATE
-    values = {"ids": delivery_ids, "worker": context.worker_id, "topic": context.topic, "now": now}
-    return Step(gate, values), Step(_WITHHOLD, values)
+    return Step(gate, {"ids": delivery_ids, "worker": context.worker_id, "topic": context.topic, "now": now})
 
 
-def answers_of(
-    delivery_ids: Sequence[int], passed: Sequence[Row], withheld: Sequence[Row], now: datetime
-) -> dict[int, Answer]:
-    """The gate's answers, from the rows of both statements."""
-    answers: dict[int, Answer] = {}
+def attempts_of(passed: Sequence[Row], now: datetime) -> dict[int, Attempt]:
+    """What the gate let through, from its rows."""
+    attempts: dict[int, Attempt] = {}
     for columns in passed:
         row = _PassedRow(*columns)
         recipient = ConsentedRecipient(
@@ -106,11 +111,8 @@ def answers_of(
             row.subject,
             row.wording,
         )
-        answers[row.delivery_id] = Attempt(recipient, row.attempts, row.first_attempted_at or now)
-    if len(answers) < len(delivery_ids):
-        answers |= {number: Withheld() for (number,) in withheld}
-        answers |= {number: Halted() for number in delivery_ids if number not in answers}
-    return answers
+        attempts[row.delivery_id] = Attempt(recipient, row.attempts, row.first_attempted_at or now)
+    return attempts
 
 
 def may_be_announced(
@@ -175,32 +177,49 @@ def _gate(fields: Sequence[str] = _PassedRow._fields[:-1], *, joined: bool = Fal
     sending = select(campaign.c.id).where(
         campaign.c.id == delivery.c.campaign_id, campaign.c.state == CampaignState.SENDING
     )
-    is_person = subscriber.c.id == delivery.c.subscriber_id
     columns = {field: _passed_column(field) for field in fields}
-    if not joined:
-        columns |= {
-            field: select(column).where(is_person).scalar_subquery()
-            for field, column in columns.items()
-            if field in _OF_PERSON
-        }
+    newest: ColumnElement[Any] = newest_entry_id(delivery.c.subscriber_id)
+    whose: list[ColumnElement[bool]] = []
+    consents = consented(bindparam("topic"), delivery.c.subscriber_id)
+    if joined:
+        person = _person_with_newest_entry()
+        columns |= {field: person.c[field] for field in fields if field in person.c}
+        newest = person.c.newest
+        whose = [person.c.id == delivery.c.subscriber_id]
+        consents = consented(bindparam("topic"), delivery.c.subscriber_id, person.c.address_hash)
+    else:
+        is_person = subscriber.c.id == delivery.c.subscriber_id
+        for field in _OF_PERSON:
+            columns[field] = select(columns[field]).where(is_person).scalar_subquery()
     return (
         update(delivery)
         .where(
             AnyOf(delivery.c.id, "ids"),
             delivery.c.worker_id == bindparam("worker"),
             CLAIMED,
-            *([is_person] if joined else ()),
+            *whose,
             sending.exists(),
-            consented(bindparam("topic"), delivery.c.subscriber_id),
+            consents,
         )
         .values(
             state=DeliveryState.ATTEMPTING,
             attempts=delivery.c.attempts + 1,
             attempted_at=now,
             first_attempted_at=func.coalesce(delivery.c.first_attempted_at, now),
-            ledger_entry=newest_entry_id(delivery.c.subscriber_id),
+            ledger_entry=newest,
         )
         .returning(*columns.values())
+    )
+
+
+def _person_with_newest_entry() -> Subquery:
+    """People, each with the number and the subject of the newest entry: one look into the ledger for both."""
+    entry = newest_entry_of(subscriber.c.id)
+    of_person = [_passed_column(field).label(field) for field in _OF_PERSON]
+    return (
+        select(subscriber.c.id, *of_person, entry.c.id.label("newest"), entry.c.subject)
+        .select_from(subscriber.outerjoin(entry, true()))
+        .subquery()
     )
 
 
@@ -217,7 +236,7 @@ _ANNOUNCEABLE = Prepared(
         AnyOf(delivery.c.id, "ids"),
         delivery.c.worker_id == bindparam("worker"),
         CLAIMED,
-        consented(bindparam("topic"), delivery.c.subscriber_id),
+        consented(bindparam("topic"), delivery.c.subscriber_id, subscriber.c.address_hash),
     )
 )
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     ColumnElement,
     Connection,
     Integer,
     String,
-    Text,
     Update,
     bindparam,
-    cast,
     column,
     func,
     or_,
@@ -31,7 +27,7 @@ from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.retry import Settlement
 from campaigns.deliveries.tables import ATTEMPTING, CLAIMABLE, campaign, delivery, instant, subscriber
 from campaigns.models import CampaignState, DeliveryState
-from mailer.database import AnyOf, Prepared, Step, is_postgresql, pipelined
+from mailer.database import ListOf, Prepared, Step, is_postgresql, pipelined
 from subscribers.address import HashedAddress
 
 
@@ -49,11 +45,10 @@ def settle(
 
 
 def settle_together(context: ClaimContext, settlements: Sequence[Settlement], now: datetime) -> Step:
-    """The statement that records all these outcomes on PostgreSQL."""
-    records = [dict(zip(_PARAMETERS, _values_of(one), strict=True)) for one in settlements]
-    ids = [one.delivery_id for one in settlements]
-    rows = json.dumps(records, default=str)
-    return Step(_SETTLE_TOGETHER, {"rows": rows, "ids": ids, "worker": context.worker_id, "now": now})
+    """The statement that records all these outcomes on PostgreSQL. There is at least one."""
+    columns = map(list, zip(*map(_values_of, settlements), strict=True))
+    values = dict(zip(_PARAMETERS, columns, strict=True))
+    return Step(_SETTLE_TOGETHER, values | {"worker": context.worker_id, "now": now})
 
 
 def return_to_claimed(connection: Connection, context: ClaimContext, delivery_ids: Sequence[int]) -> None:
@@ -111,11 +106,13 @@ def _settlement_update(values: Mapping[str, ColumnElement[Any]]) -> Update:
 
 
 def _settle_together() -> Update:
-    """One statement for many settlements, which come as JSON."""
+    """One statement for many settlements; each parameter has the values of all of them."""
+    lists = [
+        bindparam(name, type_=ListOf(kind)) for name, kind in zip(_PARAMETERS, _FIELDS.values(), strict=True)
+    ]
     columns = [column(name, kind) for name, kind in zip(_PARAMETERS, _FIELDS.values(), strict=True)]
-    rows = func.json_to_recordset(cast(bindparam("rows", type_=Text()), JSON())).table_valued(*columns)
-    # The ids once more: without them PostgreSQL would read all deliveries to join them with so many rows.
-    return _settlement_update(dict(rows.render_derived(with_types=True).c)).where(AnyOf(delivery.c.id, "ids"))
+    rows = func.unnest(*lists).table_valued(*columns).render_derived()
+    return _settlement_update(dict(rows.c))
 
 
 def _settle_each() -> Update:

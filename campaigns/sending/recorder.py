@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -152,11 +152,17 @@ class Recorder:
             self._pipelines.close()
 
     async def _run(self, batch: Batch, *, is_retry: bool) -> Committed:
-        now = self._clock()
+        now, done = self._clock(), Committed(self._renewed)
         if self._pipelines is not None and not is_retry and self._is_plain(batch, now):
             with suppress(TransactionConflict):  # then nothing of it was done
-                return await self._apply_plain(self._pipelines, batch, now)
-        return await self._transactions.run(partial(self._apply, batch=batch, is_retry=is_retry))
+                done = await self._apply_plain(self._pipelines, batch, now)
+                if len(done.answers) == len(batch.relays):
+                    return done
+                # The gate did not let all through: a second transaction passes it again, and records who is withheld.
+                batch = Batch(relays={n: relay for n, relay in batch.relays.items() if n not in done.answers})
+        rest = await self._transactions.run(partial(self._apply, batch=batch, is_retry=is_retry))
+        answers, announceable = {**done.answers, **rest.answers}, {**done.announceable, **rest.announceable}
+        return replace(rest, answers=answers, announceable=announceable)
 
     def _is_plain(self, batch: Batch, now: datetime) -> bool:
         """Whether the statements of a batch are known before the first is run."""
@@ -172,15 +178,14 @@ class Recorder:
     async def _apply_plain(self, pipelines: Pipelines, batch: Batch, now: datetime) -> Committed:
         """Do what `_apply` does with a plain batch, on PostgreSQL in one round trip."""
         context, relays = self._context, list(batch.relays)
-        renewed = self._renewed
         hold = [ledger.HOLD_CONSENTS] if relays else []
         settle = [deliveries.settle_together(context, batch.outcomes, now)] if batch.outcomes else []
-        gate = deliveries.gate_steps(context, relays, now) if relays else ()
         announce = [deliveries.announceable(context, batch.announce)] if batch.announce else []
+        gate = [deliveries.gate_step(context, relays, now)] if relays else []
         rows = await pipelines.run((*hold, *settle, *gate, *announce))
         announceable: dict[int, str] = dict(rows.pop()) if announce else {}
-        answers = deliveries.answers_of(relays, rows[-2], rows[-1], now) if relays else {}
-        return Committed(renewed, answers, announceable=announceable)
+        attempts = deliveries.attempts_of(rows[-1], now) if relays else {}
+        return Committed(self._renewed, attempts, announceable=announceable)
 
     def _is_renewal_due(self, now: datetime) -> bool:
         return now > self._renewed + self._lease * RENEWAL_SHARE

@@ -8,7 +8,7 @@ it is needed, for it is slow to import.
 from __future__ import annotations
 
 from mailer.database.after_commit import note
-from mailer.database.any_of import AnyOf
+from mailer.database.any_of import AnyOf, ListOf
 from mailer.database.attachment import attached
 from mailer.database.bulk import Row, insert, reserve_ids
 from mailer.database.columns import BIG, one_of, partial_index, table
@@ -49,6 +49,7 @@ __all__ = [
     "Heartbeat",
     "Installation",
     "Kind",
+    "ListOf",
     "Prepared",
     "QuietCheckpoint",
     "Row",

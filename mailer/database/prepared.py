@@ -164,9 +164,18 @@ def _as_text(value: Any) -> bytes | None:
         case datetime():
             return value.isoformat().encode()
         case list():
-            return b"{%b}" % b",".join([b"%d" % one for one in value])
+            return b"{%b}" % b",".join(map(_as_element, value))
         case _:
             raise TypeError(type(value).__name__)
+
+
+def _as_element(value: Any) -> bytes:
+    """A value in the text of an array."""
+    if value is None:
+        return b"NULL"
+    if isinstance(value, str):
+        return b'"%b"' % value.replace("\\", "\\\\").replace('"', '\\"').encode()
+    return _as_text(value) or b""
 
 
 def _mapped(rows: Sequence[Row], position: int, convert: Processor) -> list[Row]:

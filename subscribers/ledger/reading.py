@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, Subquery, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    ScalarSelect,
+    Select,
+    Subquery,
+    func,
+    or_,
+    select,
+)
 
 from mailer.database import AnyOf, Prepared
 from subscribers.ledger.events import EVERY_TOPIC, BrokenLink, ConsentStatus, LedgerEntry, NewEvent
@@ -40,6 +50,12 @@ def newest_entry_id(subscriber_id: ColumnElement[int]) -> ScalarSelect[int]:
     """The number of a person's newest entry, for a statement that gives `subscriber_id`."""
     about = EVENT.alias()
     return select(func.max(about.c.id)).where(about.c.subscriber_id == subscriber_id).scalar_subquery()
+
+
+def newest_entry_of(subscriber_id: ColumnElement[int]) -> FromClause:
+    """A person's newest entry, the columns id and subject, to be joined to what gives `subscriber_id` (PostgreSQL)."""
+    newest = select(EVENT.c.id, EVENT.c.subject).where(EVENT.c.subscriber_id == subscriber_id)
+    return newest.order_by(EVENT.c.id.desc()).limit(1).lateral()
 
 
 def subject_of(entry_id: ColumnElement[Any]) -> ScalarSelect[str]:

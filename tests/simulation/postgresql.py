@@ -6,10 +6,7 @@ What the server does with a transaction is one step, as the locks make it for wh
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -50,8 +47,5 @@ def _rows(connection: Connection, step: Step) -> Sequence[Row]:
 def _settle(connection: Connection, step: Step) -> None:
     """One by one: SQLite has no such statement for all of them."""
     shared = {name: step.values[name] for name in ("worker", "now")}
-    records: list[dict[str, Any]] = json.loads(step.values["rows"])
-    for record in records:
-        if later := record["settled_next_attempt_at"]:
-            record["settled_next_attempt_at"] = datetime.fromisoformat(later)
-    settlement._SETTLE_EACH.run_each(connection, [tuple(each.values()) for each in records], shared)
+    columns = [step.values[name] for name in settlement._PARAMETERS]
+    settlement._SETTLE_EACH.run_each(connection, list(zip(*columns, strict=True)), shared)

@@ -30,7 +30,7 @@ from campaigns.sending.recorder import Committed
 from mailer.database import Prepared
 from subscribers.models import ConsentKind
 
-Predicate = Callable[[ColumnElement[str], ColumnElement[int]], ColumnElement[bool]]
+Predicate = Callable[..., ColumnElement[bool]]
 
 
 class Wall(StrEnum):
@@ -51,7 +51,7 @@ def knock_out(wall: Wall, patch: pytest.MonkeyPatch) -> None:
     match wall:
         case Wall.GATE_IS_THE_WRITE:
             patch.setattr(deliveries, "claim", _claim_who_agrees)
-            _open_gate(patch, lambda topic, _: cast(topic, String) != "")
+            _open_gate(patch, lambda topic, *_: cast(topic, String) != "")
         case Wall.POSITIVE_CONSENT:
             _open_gate(patch, _has_not_withdrawn)
         case Wall.WRITTEN_BEFORE_DONE:
@@ -92,7 +92,9 @@ def _claim_who_agrees(connection: Connection, context: ClaimContext, now: dateti
     return [number for number in claimed if number not in withheld]
 
 
-def _has_not_withdrawn(topic: ColumnElement[str], subscriber_id: ColumnElement[int]) -> ColumnElement[bool]:
+def _has_not_withdrawn(
+    topic: ColumnElement[str], subscriber_id: ColumnElement[int], _address_hash: object = None
+) -> ColumnElement[bool]:
     consent = tables.consent.alias()
     return ~exists().where(
         consent.c.subscriber_id == subscriber_id,

@@ -21,7 +21,7 @@ def test_the_deliveries_of_a_batch_are_looked_up_by_their_ids(
     context = ClaimContext(campaign.worker().worker_id, campaign.id, "release-notes", reads_wordings)
     accepted = [Settlement(1, 1, DeliveryState.ACCEPTED)]
     steps = [
-        *deliveries.gate_steps(context, [1], campaign.now),
+        deliveries.gate_step(context, [1], campaign.now),
         deliveries.settle_together(context, accepted, campaign.now),
         deliveries.announceable(context, [1]),
     ]

@@ -643,7 +643,11 @@ def _create_ledger() -> None:
 
 
 def _one_of(table: str, name: str, *values: str, nullable: bool = False) -> sa.Column[str]:
-    known = " OR ".join(f"{name} = '{value}'" for value in values)
+    if op.get_bind().dialect.name == "postgresql":
+        # Each statement reads the condition anew from the catalogue, and so long a one was a tenth of its time.
+        known = f"{name} = ANY ('{{{','.join(values)}}}')"
+    else:
+        known = " OR ".join(f"{name} = '{value}'" for value in values)
     check = sa.CheckConstraint(known, name=op.f(f"ck_{table}_{name}"))
     return sa.Column(name, sa.String(length=16), check, nullable=nullable)
 
