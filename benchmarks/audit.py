@@ -18,7 +18,7 @@ from benchmarks.programs import PYTHON, ROOT, run
 from benchmarks.verification import TOPIC, fill, peak_megabytes, signed_database
 from campaigns.audit import write_audit
 from campaigns.deliveries import campaign
-from campaigns.models import CampaignState
+from campaigns.states import CampaignState
 from mailer.database import Database
 from subscribers.ledger import signed_checkpoint
 

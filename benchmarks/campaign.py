@@ -12,7 +12,8 @@ from benchmarks.audience import SLUG, Audience
 from benchmarks.processes import Watch
 from benchmarks.programs import Failed, mailer, run
 from campaigns.models import Delivery
-from mailer.database import Database, table
+from mailer.database import Database
+from mailer.database.columns import table
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from sqlalchemy import Connection
 from benchmarks import campaign
 from benchmarks.audience import SLUG, Audience
 from benchmarks.programs import PYTHON, Failed, run
-from campaigns.models import DeliveryState
 from campaigns.sending import Dispatch, Sender
+from campaigns.states import DeliveryState
 from mailer.config import load_settings
 from mailer.database import Database
 

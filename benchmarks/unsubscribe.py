@@ -17,11 +17,13 @@ from sqlalchemy import func, insert, select
 from benchmarks.http_load import Load, post, request
 from benchmarks.programs import HOST, free_port, profiled, serving
 from mailer.config import Settings, key_source
-from mailer.database import Database, installation_id, table
+from mailer.database import Database, installation_id
+from mailer.database.columns import table
 from subscribers import ledger
 from subscribers.address import HashedAddress
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import NewEvent
-from subscribers.models import Channel, Consent, ConsentKind, Subscriber
+from subscribers.models import Consent, Subscriber
 from subscribers.self_service import Links
 
 TOPIC = "release-notes"

@@ -14,11 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mailer.config import ledger_key
-from mailer.database import Database, insert, table
+from mailer.database import Database, insert
+from mailer.database.columns import table
 from subscribers import ledger
 from subscribers.address import AddressHasher, normalise
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import LedgerSigner, NewEvent
-from subscribers.models import Channel, ConsentKind, Subscriber
+from subscribers.models import Subscriber
 
 AT_ONCE = 10_000
 SECRET = b"a-secret-key-that-is-long-enough-for-this"

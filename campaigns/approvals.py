@@ -14,13 +14,12 @@ from itertools import combinations
 from sqlalchemy import Connection, delete, insert, or_, select
 
 from campaigns.campaign import Campaign
-from campaigns.models import CampaignApproval, CampaignState
+from campaigns.states import CampaignState
+from campaigns.tables import approval
 from mailer.config import Settings
-from mailer.database import table
 from mailer.errors import Refused
 from mailer.quantity import quantity
 
-approval = table(CampaignApproval)
 WAITING = frozenset(
     {CampaignState.DRAFT, CampaignState.APPROVED, CampaignState.SCHEDULED, CampaignState.MISSED}
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from campaigns.models import CampaignState
+from campaigns.states import CampaignState
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from campaigns.campaign import Campaign
-from campaigns.models import CampaignImage, CampaignRow, CampaignState, CampaignTranslation, DigestTick
+from campaigns.states import CampaignState
 from campaigns.stored_content import content_hash, dump_notes
-from mailer.database import table
+from campaigns.tables import campaign, digest_tick, image, translation
 from mailer.errors import InvalidInput, NotFound, Refused
 from mailer.message import InlineImage
 from templates.language import parse_locale
@@ -23,10 +23,6 @@ from templates.notes import ReleaseNotes, RenderedNotes
 if TYPE_CHECKING:
     from campaigns.source import NotesSource  # slow to import, and only those who have one give one
 
-campaign = table(CampaignRow)
-image = table(CampaignImage)
-translation = table(CampaignTranslation)
-tick = table(DigestTick)
 _COLUMNS = [campaign.c[field.name] for field in fields(Campaign)]
 
 LOGO = "logo:"  # begins the source of a logo; an image beside the notes has no scheme
@@ -109,7 +105,9 @@ def replace_notes(
 
 def remove(connection: Connection, campaign_id: int) -> None:
     """Delete a campaign without deliveries. Its slug can be used again. Digests lose their reference to it."""
-    connection.execute(update(tick).where(tick.c.campaign_id == campaign_id).values(campaign_id=None))
+    connection.execute(
+        update(digest_tick).where(digest_tick.c.campaign_id == campaign_id).values(campaign_id=None)
+    )
     connection.execute(delete(campaign).where(campaign.c.id == campaign_id))
 
 

@@ -8,14 +8,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, insert, select
 
-from campaigns import catalogue
-from campaigns.models import DigestRow, DigestTick
+from campaigns.tables import campaign, digest, digest_tick
 from campaigns.timing import Cadence
-from mailer.database import table
 from mailer.errors import NotFound
-
-digest = table(DigestRow)
-digest_tick = table(DigestTick)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +88,5 @@ def write_tick(connection: Connection, tick: Tick) -> None:
 def free_slug(connection: Connection, one: Digest, due: datetime) -> str:
     """A slug for the campaign: the digest's name and the day, with the time in UTC if that slug is taken."""
     slug = f"{one.name}-{due.astimezone(ZoneInfo(one.zone)):%Y-%m-%d}"
-    taken = connection.execute(
-        select(catalogue.campaign.c.id).where(catalogue.campaign.c.slug == slug)
-    ).first()
+    taken = connection.execute(select(campaign.c.id).where(campaign.c.slug == slug)).first()
     return f"{slug}-{due:%H%M}z" if taken else slug

@@ -21,7 +21,6 @@ from campaigns.digest_catalogue import (
     Tick,
     all_digests,
     cadence_of,
-    digest,
     find_digest,
     free_slug,
     is_newest_tick,
@@ -30,6 +29,7 @@ from campaigns.digest_catalogue import (
     write_tick,
 )
 from campaigns.lifecycle import Act
+from campaigns.tables import digest
 from campaigns.timing import Cadence, DueTime
 from mailer.config import Settings
 from mailer.database import Clock, Database

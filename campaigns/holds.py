@@ -12,17 +12,14 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, exists, insert, literal, select, update
 
 from campaigns.deliveries import campaign, recovery, workers
-from campaigns.models import CampaignHold, CampaignState, DigestHold, DigestRow
+from campaigns.states import CampaignState
+from campaigns.tables import campaign_hold, digest, digest_hold
 from mailer import backup
 from mailer.backup import HEAD_NAME
 from mailer.config import Settings
-from mailer.database import Clock, Database, Kind, beat, table
+from mailer.database import Clock, Database, Kind, beat
 from mailer.errors import Refused
 from subscribers.ledger import HeadFile
-
-campaign_hold = table(CampaignHold)
-digest_hold = table(DigestHold)
-digest = table(DigestRow)
 
 OLDER = "it is older than mailer.head says"
 _OVER = (CampaignState.FINISHED, CampaignState.CANCELLED)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from campaigns.models import CampaignState
+from campaigns.states import CampaignState
 from mailer.errors import Refused
 
 DRAFT, APPROVED, SCHEDULED, MISSED, SENDING, PAUSED, FINISHED, CANCELLED = CampaignState

@@ -8,12 +8,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, select
 
-from campaigns.models import Notice
 from campaigns.quick_look import WHOLE_LOOK
-from mailer.database import insert_if_absent, table
+from campaigns.tables import notice
+from mailer.database import insert_if_absent
 from subscribers.ledger import EVENT
-
-notice = table(Notice)
 
 AGAIN_AFTER = timedelta(hours=1)
 RELAY_AWAY = "relay-away"

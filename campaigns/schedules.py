@@ -7,14 +7,12 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select, update
 
 from campaigns.campaign import Campaign
-from campaigns.catalogue import campaign, find
+from campaigns.catalogue import find
 from campaigns.lifecycle import Act
-from campaigns.models import CampaignState, Schedule
+from campaigns.states import CampaignState
+from campaigns.tables import campaign, schedule
 from campaigns.timing import DueTime, Missed
 from campaigns.transitions import change_state
-from mailer.database import table
-
-schedule = table(Schedule)
 
 
 def plan(connection: Connection, campaign_id: int, due: DueTime) -> None:

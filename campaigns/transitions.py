@@ -9,9 +9,9 @@ from sqlalchemy import Connection, select, update
 from campaigns import approvals, deliveries, holds
 from campaigns.approvals import Approval, ApprovalRule, ApprovalStatus, Approver
 from campaigns.campaign import Campaign
-from campaigns.catalogue import campaign as table
 from campaigns.lifecycle import Act, allows, next_state
-from campaigns.models import CampaignState
+from campaigns.states import CampaignState
+from campaigns.tables import campaign as table
 from mailer import operator_log
 from mailer.errors import Refused
 from mailer.operator_log import PeopleConcerned

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from campaigns import catalogue
-from campaigns.models import CampaignState
 from campaigns.notes import Changelog, Release, ReleaseStatus, heard_lines, unheard
+from campaigns.states import CampaignState
 from campaigns.stored_content import load_notes
 
 _BETWEEN = " – "  # between the first and the last version of notes that gather several

@@ -14,38 +14,28 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Row, String, and_, func, insert, not_, select, update
+from sqlalchemy import Column, Connection, Row, String, Table, and_, func, insert, not_, select, update
 from sqlalchemy import table as lexical_table
-from sqlmodel import Field, SQLModel
 
-from mailer.database import BIG, table
+from mailer.database import BIG, TABLES, UTCDateTime
 from mailer.retention import ExpiredRows
 
 MOST_IDS = 10
 LONGEST_LOGIN = 100
 
 
-class OperatorActRow(SQLModel, table=True):
-    """One act of an operator; `OperatorAct` is the value that is read from it.
-
-    `people` is NULL until the command is done, and remains so where it was broken off. `subscriber_ids` is a JSON
-    list, empty where there were more than ten people.
-    """
-
-    __tablename__ = "operator_act"
-    __table_args__ = (Index("ix_operator_act_at", "at"), {"sqlite_autoincrement": True})
-
-    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
-    at: datetime
-    login: str = Field(sa_column=Column(String(LONGEST_LOGIN), nullable=False))
-    command: str = Field(sa_column=Column(String(200), nullable=False))
-    people: int | None = Field(default=None, sa_column=Column(BIG, nullable=True))
-    subscriber_ids: str = Field(sa_column=Column(String(250), nullable=False))
-    disclosed_to: str | None = Field(default=None, sa_column=Column(String(200), nullable=True))
-    ground: str | None = Field(default=None, sa_column=Column(String(500), nullable=True))
-
-
-ACT = table(OperatorActRow)
+ACT = Table(
+    "operator_act",
+    TABLES,
+    Column("id", BIG, primary_key=True),
+    Column("at", UTCDateTime),
+    Column("login", String(LONGEST_LOGIN)),
+    Column("command", String(200)),
+    Column("people", BIG),
+    Column("subscriber_ids", String(250)),
+    Column("disclosed_to", String(200)),
+    Column("ground", String(500)),
+)
 _PEOPLE = lexical_table("subscriber")  # this package counts them and knows nothing else about them
 
 

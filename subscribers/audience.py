@@ -13,11 +13,8 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
 from subscribers.address import HashedAddress
 from subscribers.commitments import commit_to_subject
-from subscribers.models import Consent, ConsentKind, Subscriber, Suppression
-
-CONSENT = Consent.metadata.tables["consent"]
-SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
-SUPPRESSION = Suppression.metadata.tables["suppression"]
+from subscribers.kinds import ConsentKind
+from subscribers.tables import CONSENT, SUBSCRIBER, SUPPRESSION
 
 
 class ConsentedRecipient(NamedTuple):

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from mailer.errors import Refused
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import EVENT
-from subscribers.models import Channel, ConsentKind
-from subscribers.people import SUBSCRIBER
 from subscribers.public_ids import PublicIds
+from subscribers.tables import SUBSCRIBER
 
 MOST_AT_ONCE = 1000
 

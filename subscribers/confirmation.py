@@ -12,7 +12,7 @@ from mailer.errors import Refused
 from subscribers import ledger, pending_requests, people, rights
 from subscribers.address import AddressHasher, normalise
 from subscribers.intake import Applicant, Decision, Evidence, admit
-from subscribers.models import Channel
+from subscribers.kinds import Channel
 from subscribers.pending_requests import LinkTarget, RequestKind, StoredRequest
 from subscribers.people import Names, Person
 from subscribers.rights import Correction

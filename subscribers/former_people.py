@@ -11,12 +11,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
-from mailer.database import AnyOf, table
+from mailer.database import AnyOf
 from subscribers.address import AddressHasher, EmailAddress, HashedAddress
-from subscribers.models import FormerSubscriber
 from subscribers.people import Names, Person
-
-FORMER = table(FormerSubscriber)
+from subscribers.tables import FORMER
 
 
 def find(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> list[Person]:

@@ -6,57 +6,14 @@ A person has four fields: salutation, first name, surname, email. Nothing else a
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from secrets import token_bytes
 
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, String, Text
 from sqlmodel import Field, SQLModel
 
-from mailer.database import BIG, one_of, partial_index
-
-
-class ConsentKind(StrEnum):
-    """The kinds of ledger events."""
-
-    REQUESTED = "requested"
-    GRANTED = "granted"
-    WITHDRAWN = "withdrawn"
-    OBJECTED = "objected"
-    RECTIFIED = "rectified"
-    ERASED = "erased"
-    SUPPRESSED = "suppressed"
-    LIFTED = "lifted"
-
-
-AGREED = frozenset({ConsentKind.GRANTED, ConsentKind.REQUESTED})
-"""The states in which a person has agreed, or has asked to: a withdrawal ends them."""
-
-
-class Channel(StrEnum):
-    """The channel of an event."""
-
-    IMPORT = "import"
-    SYNC = "sync"
-    API = "api"
-    PAGE = "page"
-    ONE_CLICK = "one_click"
-    SIGN_UP = "sign_up"
-    COMMAND = "command"
-    RETENTION = "retention"
-    BOUNCE = "bounce"
-    COMPLAINT = "complaint"
-    REPLAY = "replay"  # of the leavers' journal, after a backup was restored
-
-
-class SuppressionReason(StrEnum):
-    """The reason of a suppression."""
-
-    ERASED = "erased"
-    BOUNCED = "bounced"
-    COMPLAINED = "complained"
-    OBJECTED = "objected"
-    WITHDRAWN = "withdrawn"  # by the link in a mail to an earlier address
-    OPTED_OUT = "opted_out"  # recorded by an operator
+from mailer.database import BIG
+from mailer.database.columns import one_of, partial_index
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 
 
 class Subscriber(SQLModel, table=True):

@@ -15,9 +15,7 @@ from mailer.database import AnyOf, Prepared, bulk, reserve_ids
 from mailer.errors import InvalidInput
 from subscribers.address import EmailAddress, HashedAddress
 from subscribers.commitments import commit_to_subject, fresh_nonces
-from subscribers.models import Subscriber
-
-SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
+from subscribers.tables import SUBSCRIBER
 
 LONGEST_NAME = 200
 

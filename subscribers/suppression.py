@@ -10,16 +10,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, exists, insert, select
 
-from mailer.database import AnyOf, Prepared, table, upsert
+from mailer.database import AnyOf, Prepared, upsert
 from mailer.errors import ConfigurationError
 from subscribers import ledger
 from subscribers.address import AddressHasher, HashedAddress
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from subscribers.leaver import Leaver, LeaverKind, note_leaver
 from subscribers.ledger import EVERY_TOPIC, NewEvent, commit_to_suppressed, fresh_nonce
-from subscribers.models import Channel, ConsentKind, SuppressionLift, SuppressionReason
-from subscribers.models import Suppression as SuppressionRow
-
-SUPPRESSION = SuppressionRow.metadata.tables["suppression"]
+from subscribers.tables import LIFT, SUPPRESSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +168,7 @@ def lift(connection: Connection, hashes: Collection[str], now: datetime, *, chan
 def record_lift(connection: Connection, lifted: Suppressed, source: str, now: datetime) -> None:
     """Record that an operator lifted a suppression, and why, without the address."""
     row = {"reason": lifted.reason, "since": lifted.since, "lifted_at": now, "source": source}
-    connection.execute(insert(table(SuppressionLift)), row)
+    connection.execute(insert(LIFT), row)
 
 
 def since_by_hash(connection: Connection, address_hash: str) -> datetime | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import Connection, select
 
 from campaigns.archive.published import used_topics
-from campaigns.catalogue import campaign
+from campaigns.tables import campaign
 from mailer.config import Settings
 from mailer.doctor import CheckLevel, CheckResult
 

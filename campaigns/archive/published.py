@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select, tuple_
 
-from campaigns.catalogue import campaign
-from campaigns.models import CampaignState
+from campaigns.states import CampaignState
 from campaigns.stored_content import load_notes
+from campaigns.tables import campaign
 from templates.language import Locale
 from templates.notes import ReleaseNotes
 

@@ -11,9 +11,9 @@ from sqlalchemy import select, union
 from campaigns.notes import read_source_text
 from campaigns.source import read_as_changelog
 from mailer.config import load_settings
-from mailer.database import Database, table
+from mailer.database import Database
 from mailer.errors import MailerError
-from subscribers.models import Consent, Wording
+from subscribers.tables import CONSENT, WORDING
 
 _MOST = 50
 
@@ -28,7 +28,7 @@ def complete_topic(ctx: click.Context, _param: click.Parameter, begun: str) -> l
         database.require_current()
         try:
             with database.read() as connection:
-                columns = (table(Wording).c.topic, table(Consent).c.topic)
+                columns = (WORDING.c.topic, CONSENT.c.topic)
                 topics.update(
                     connection.execute(union(*(select(one).distinct() for one in columns))).scalars()
                 )

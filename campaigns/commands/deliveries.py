@@ -11,7 +11,7 @@ import click
 
 from campaigns import catalogue, reports
 from campaigns.commands.options import dispatch_of, slug_argument
-from campaigns.models import DeliveryState
+from campaigns.states import DeliveryState
 from mailer.commands import CommandContext, json_option, write_table
 from mailer.commands.acts import recorded_act
 

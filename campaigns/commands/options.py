@@ -16,8 +16,8 @@ from click.shell_completion import CompletionItem
 from campaigns import approvals, catalogue, reports, transitions
 from campaigns.approvals import ApprovalRule
 from campaigns.lifecycle import Act
-from campaigns.models import CampaignState
 from campaigns.sending import Dispatch, Preflight
+from campaigns.states import CampaignState
 from mailer.commands import CommandContext
 from mailer.config import duration, load_settings
 from mailer.database import Database

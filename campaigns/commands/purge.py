@@ -19,9 +19,9 @@ from mailer.retention import ExpiredRows
 from subscribers import account, rights
 from subscribers.commands.options import hasher_of
 from subscribers.commands.privacy import privacy
-from subscribers.people import SUBSCRIBER
 from subscribers.rights import holds
 from subscribers.rights.retention import FormerPeople, HeldErasures, PeopleWhoLeft, lifted_suppressions
+from subscribers.tables import SUBSCRIBER
 
 PURGE_SECONDS = 30.0
 

@@ -35,7 +35,6 @@ from campaigns.deliveries.gate import (
 from campaigns.deliveries.mailed import count_mails, mailed_between
 from campaigns.deliveries.personal_data import DeliveryHolder
 from campaigns.deliveries.retention import (
-    DELIVERY_COUNT,
     OldDeliveries,
     is_in_unfinished_campaign,
     old_workers,
@@ -51,11 +50,11 @@ from campaigns.deliveries.settlement import (
     skip,
     take_back_rejected,
 )
-from campaigns.deliveries.tables import CLAIMABLE, HELD, UNCERTAIN, campaign, delivery, subscriber
+from campaigns.deliveries.tables import CLAIMABLE, HELD, UNCERTAIN, subscriber
+from campaigns.tables import campaign, delivery
 
 __all__ = [
     "CLAIMABLE",
-    "DELIVERY_COUNT",
     "HELD",
     "UNCERTAIN",
     "Answer",

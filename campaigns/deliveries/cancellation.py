@@ -14,8 +14,9 @@ from sqlalchemy import (
     update,
 )
 
-from campaigns.deliveries.tables import CLAIMABLE, campaign, delivery, instant
-from campaigns.models import CampaignState, DeliveryState
+from campaigns.deliveries.tables import CLAIMABLE, instant
+from campaigns.states import CampaignState, DeliveryState
+from campaigns.tables import campaign, delivery
 
 
 def discard(connection: Connection, campaign_id: int) -> bool:

@@ -23,17 +23,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from campaigns.deliveries.tables import (
-    CLAIMABLE,
-    HELD,
-    campaign,
-    consent,
-    delivery,
-    instant,
-    subscriber,
-    suppression,
-)
-from campaigns.models import CampaignState, DeliveryState
+from campaigns.deliveries.tables import CLAIMABLE, HELD, consent, instant, subscriber, suppression
+from campaigns.states import CampaignState, DeliveryState
+from campaigns.tables import campaign, delivery
 from mailer.database import analyze
 from subscribers.audience import consented
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, String, exists, func, select, type_coerce, update
 
-from campaigns.deliveries.tables import campaign, delivery
+from campaigns.tables import campaign, delivery
 from mailer.database import Database
 from subscribers.ledger import EVENT, READ_AHEAD
 from subscribers.ledger.tree import EMPTY, leaf_hash

@@ -23,8 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from campaigns.deliveries.claims import ClaimContext
-from campaigns.deliveries.tables import CLAIMED, campaign, delivery, instant, subscriber
-from campaigns.models import CampaignState, DeliveryState
+from campaigns.deliveries.tables import CLAIMED, instant, subscriber
+from campaigns.states import CampaignState, DeliveryState
+from campaigns.tables import campaign, delivery
 from mailer.database import AnyOf, Prepared, Row, Step, is_postgresql, pipelined
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient, consented

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from campaigns.deliveries.claims import ClaimContext, claim_statement, run_claim
-from campaigns.deliveries.tables import ATTEMPTING, CLAIMABLE, CLAIMED, HELD, delivery, instant, subscriber
-from campaigns.models import DeliveryReason, DeliveryState
+from campaigns.deliveries.tables import ATTEMPTING, CLAIMABLE, CLAIMED, HELD, instant, subscriber
+from campaigns.states import DeliveryReason, DeliveryState
+from campaigns.tables import delivery
 from mailer.limits.throttle import ProviderFull
 
 MAX_LATENESS = timedelta(seconds=15)  # after its due time, in which a delivery keeps its place in the queue

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, func, select
 
-from campaigns.deliveries.tables import delivery
+from campaigns.tables import delivery
 
 
 def mailed_between(since: datetime, until: datetime) -> Select[tuple[int]]:

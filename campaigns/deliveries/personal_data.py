@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, select, update
 
-from campaigns.deliveries.tables import campaign, delivery
+from campaigns.tables import campaign, delivery
 
 
 class DeliveryHolder:

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, bindparam, case, func, literal, select, updat
 
 from campaigns import deliveries
 from campaigns.deliveries import workers
-from campaigns.deliveries.tables import ATTEMPTING, CLAIMED, HELD, delivery, instant
-from campaigns.models import DeliveryReason, DeliveryState
+from campaigns.deliveries.tables import ATTEMPTING, CLAIMED, HELD, instant
+from campaigns.states import DeliveryReason, DeliveryState
+from campaigns.tables import delivery
 from mailer.database import AnyOf
 
 

@@ -9,13 +9,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, not_, select
 
-from campaigns.deliveries.tables import HELD, campaign, delivery
-from campaigns.models import CampaignState, DeliveryCount, Worker
-from mailer.database import AnyOf, insert_if_absent, table
+from campaigns.deliveries.tables import HELD
+from campaigns.states import CampaignState
+from campaigns.tables import campaign, delivery, delivery_count, worker
+from mailer.database import AnyOf, insert_if_absent
 from mailer.retention import ExpiredRows
 
-DELIVERY_COUNT = table(DeliveryCount)
-WORKER = table(Worker)
 _ENDED = (CampaignState.FINISHED, CampaignState.CANCELLED)
 
 
@@ -50,19 +49,19 @@ class OldDeliveries(ExpiredRows):
             self._begin(connection, campaign_id)
         for (campaign_id, state), number in numbers.items():
             key = {"campaign_id": campaign_id, "state": state}
-            insert_if_absent(connection, DELIVERY_COUNT, key | {"deliveries": 0})
-            of_state = and_(*(DELIVERY_COUNT.c[name] == value for name, value in key.items()))
-            more = DELIVERY_COUNT.c.deliveries + number
-            connection.execute(DELIVERY_COUNT.update().where(of_state).values(deliveries=more))
+            insert_if_absent(connection, delivery_count, key | {"deliveries": 0})
+            of_state = and_(*(delivery_count.c[name] == value for name, value in key.items()))
+            more = delivery_count.c.deliveries + number
+            connection.execute(delivery_count.update().where(of_state).values(deliveries=more))
         return super().delete(connection, keys)
 
     def _begin(self, connection: Connection, campaign_id: int) -> None:
-        counted = select(exists().where(DELIVERY_COUNT.c.campaign_id == campaign_id))
+        counted = select(exists().where(delivery_count.c.campaign_id == campaign_id))
         if self._before_deletion is not None and not connection.execute(counted).scalar_one():
             self._before_deletion(connection, campaign_id)
 
 
 def old_workers(before: datetime) -> ExpiredRows:
     """The rows of workers that were retired before `before` and hold nothing."""
-    holding = exists().where(delivery.c.worker_id == WORKER.c.id, HELD)
-    return ExpiredRows("workers", WORKER.c.id, and_(WORKER.c.retired_at <= before, not_(holding)))
+    holding = exists().where(delivery.c.worker_id == worker.c.id, HELD)
+    return ExpiredRows("workers", worker.c.id, and_(worker.c.retired_at <= before, not_(holding)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple, assert_never
 
-from campaigns.models import DeliveryReason, DeliveryState
+from campaigns.states import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
 from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Rejected, Uncertain, says_no_such_address
 

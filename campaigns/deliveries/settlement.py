@@ -25,8 +25,9 @@ from sqlalchemy.types import TypeEngine
 
 from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.retry import Settlement
-from campaigns.deliveries.tables import ATTEMPTING, CLAIMABLE, campaign, delivery, instant, subscriber
-from campaigns.models import CampaignState, DeliveryState
+from campaigns.deliveries.tables import ATTEMPTING, CLAIMABLE, instant, subscriber
+from campaigns.states import CampaignState, DeliveryState
+from campaigns.tables import campaign, delivery
 from mailer.database import ListOf, Prepared, Step, is_postgresql, pipelined
 from subscribers.address import HashedAddress
 

@@ -18,15 +18,12 @@ from sqlalchemy import (
     literal_column,
 )
 
-from campaigns.models import CampaignRow, Delivery, DeliveryState
-from mailer.database import HasValue, table
-from subscribers.models import Consent, Subscriber, Suppression
+from campaigns.states import DeliveryState
+from campaigns.tables import delivery
+from mailer.database import HasValue
+from subscribers.tables import CONSENT, SUBSCRIBER, SUPPRESSION
 
-delivery = table(Delivery)
-campaign = table(CampaignRow)
-consent = table(Consent)
-subscriber = table(Subscriber)
-suppression = table(Suppression)
+consent, subscriber, suppression = CONSENT, SUBSCRIBER, SUPPRESSION
 
 # Literals, not parameters: both engines need them to see that the partial index applies. And SQLite plans a statement
 # anew each time it is run where a parameter stands beside a column that a partial index names.

@@ -18,10 +18,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, bindparam, case, insert, select, update
 
-from campaigns.models import Worker
-from mailer.database import table
-
-worker = table(Worker)
+from campaigns.tables import worker
 
 
 @dataclass(frozen=True, slots=True)

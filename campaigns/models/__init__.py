@@ -1,4 +1,4 @@
-"""Tables of campaigns, their schedules, digests, workers and deliveries, and their states."""
+"""Tables of campaigns, their schedules, digests, workers and deliveries: their schema."""
 
 from __future__ import annotations
 
@@ -12,19 +12,15 @@ from campaigns.models.campaign import (
 )
 from campaigns.models.delivery import Delivery, DeliveryCount, Notice, Worker
 from campaigns.models.digest import DigestHold, DigestRow, DigestTick
-from campaigns.models.states import CampaignState, DeliveryReason, DeliveryState
 
 __all__ = [
     "CampaignApproval",
     "CampaignHold",
     "CampaignImage",
     "CampaignRow",
-    "CampaignState",
     "CampaignTranslation",
     "Delivery",
     "DeliveryCount",
-    "DeliveryReason",
-    "DeliveryState",
     "DigestHold",
     "DigestRow",
     "DigestTick",

@@ -7,8 +7,9 @@ from datetime import datetime
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, String, Text
 from sqlmodel import Field, SQLModel
 
-from campaigns.models.states import CampaignState
-from mailer.database import BIG, one_of
+from campaigns.states import CampaignState
+from mailer.database import BIG
+from mailer.database.columns import one_of
 
 
 class CampaignRow(SQLModel, table=True):

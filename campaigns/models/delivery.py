@@ -7,8 +7,9 @@ from datetime import datetime
 from sqlalchemy import Column, ForeignKey, String, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from campaigns.models.states import DeliveryReason, DeliveryState
-from mailer.database import BIG, one_of, partial_index
+from campaigns.states import DeliveryReason, DeliveryState
+from mailer.database import BIG
+from mailer.database.columns import one_of, partial_index
 
 
 class DeliveryCount(SQLModel, table=True):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from campaigns.deliveries import delivery, subscriber
-from campaigns.models import DeliveryState
+from campaigns.states import DeliveryState
 from mailer.database import text_after
 
 MIN_RECIPIENTS = 5

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, literal, select
 
 from campaigns.campaign import Campaign
 from campaigns.deliveries import delivery, subscriber
-from campaigns.models import DeliveryState
+from campaigns.states import DeliveryState
 from campaigns.stored_content import load_notes
 from mailer.quantity import quantity
 from subscribers.audience import consented

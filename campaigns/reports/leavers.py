@@ -13,10 +13,10 @@ from sqlalchemy import Connection, func, select
 from campaigns.campaign import Campaign
 from campaigns.deliveries import campaign as campaign_table
 from campaigns.deliveries import delivery
-from campaigns.models import DeliveryState
+from campaigns.states import DeliveryState
 from mailer.database import AnyOf
+from subscribers.kinds import Channel
 from subscribers.ledger import leavings
-from subscribers.models import Channel
 
 DAYS = 14
 """Who leaves later than this after the mail is not counted."""

@@ -14,8 +14,8 @@ from campaigns.approvals import NO_APPROVAL, ApprovalRule
 from campaigns.campaign import Campaign
 from campaigns.deliveries import UNCERTAIN, delivery, workers
 from campaigns.deliveries import campaign as campaign_table
-from campaigns.models import CampaignState, DeliveryState
 from campaigns.reports.status import CampaignStatus, campaign_status, next_due
+from campaigns.states import CampaignState, DeliveryState
 from mailer.database import Heartbeat, Kind, heartbeats
 from mailer.quantity import quantity
 

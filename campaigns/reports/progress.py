@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from campaigns.campaign import Campaign
 from campaigns.deliveries import delivery
-from campaigns.models import DeliveryState
+from campaigns.states import DeliveryState
 
 MOST_STEPS = 60
 SHARES = (0.5, 0.9, 0.99, 1.0)

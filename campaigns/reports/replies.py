@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, or_, select
 
 from campaigns.deliveries import delivery, subscriber
-from campaigns.models import DeliveryReason, DeliveryState
+from campaigns.states import DeliveryReason, DeliveryState
 from mailer.smtp.outcome import MASK
 
 _CODE = re.compile(r"(?:\d{3}[ -](?:\d\.\d{1,3}\.\d{1,3}\b)?)?")

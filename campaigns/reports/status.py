@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Row, func, select
 
 from campaigns import schedules
 from campaigns.campaign import Campaign
-from campaigns.deliveries import CLAIMABLE, DELIVERY_COUNT, delivery, subscriber
-from campaigns.models import CampaignState, DeliveryState
+from campaigns.deliveries import CLAIMABLE, delivery, subscriber
+from campaigns.states import CampaignState, DeliveryState
+from campaigns.tables import delivery_count
 from subscribers import audience
 
 
@@ -89,8 +90,8 @@ def count_by_state(connection: Connection, campaign_id: int) -> dict[DeliverySta
         .group_by(delivery.c.state)
     )
     found = Counter({row.state: row.number for row in connection.execute(statement)})
-    of_deleted = select(DELIVERY_COUNT.c.state, DELIVERY_COUNT.c.deliveries).where(
-        DELIVERY_COUNT.c.campaign_id == campaign_id
+    of_deleted = select(delivery_count.c.state, delivery_count.c.deliveries).where(
+        delivery_count.c.campaign_id == campaign_id
     )
     for state, number in connection.execute(of_deleted):
         found[DeliveryState(state)] += number

@@ -17,7 +17,6 @@ from datetime import datetime
 from typing import assert_never
 
 from campaigns.deliveries import Attempt, Halted, Settlement, Withheld
-from campaigns.models import DeliveryReason, DeliveryState
 from campaigns.sending.announcements import Announcements
 from campaigns.sending.claim_queue import ClaimQueue
 from campaigns.sending.compose import Composer
@@ -27,6 +26,7 @@ from campaigns.sending.recorder import Batch, Committed, Recorder
 from campaigns.sending.session import Session
 from campaigns.sending.signing import Sign, sign_each
 from campaigns.sending.tally import Tally
+from campaigns.states import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
 from mailer.database import Clock
 from mailer.errors import InvalidInput, MailerError, Refused

@@ -13,12 +13,12 @@ from campaigns import approvals, catalogue, deliveries, holds, schedules, transi
 from campaigns.approvals import ApprovalRule, ApprovalStatus, Approver
 from campaigns.campaign import Campaign
 from campaigns.lifecycle import Act
-from campaigns.models import CampaignState
 from campaigns.sending.campaign_run import CampaignRuns, Watch
 from campaigns.sending.compose import Composer
 from campaigns.sending.preflight import Preflight
 from campaigns.sending.selection import refuse_selection, refuse_unknown
 from campaigns.sending.tally import Tally
+from campaigns.states import CampaignState
 from campaigns.stored_content import content_hash
 from campaigns.timing import ALWAYS, DueTime, Missed, SendWindow
 from mailer.config import Settings

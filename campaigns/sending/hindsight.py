@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from campaigns import holds
 from campaigns.deliveries import Settlement, recovery
-from campaigns.models import DeliveryState
+from campaigns.states import DeliveryState
 from mailer.errors import MailerError
 from mailer.quantity import quantity
 

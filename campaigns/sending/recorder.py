@@ -19,7 +19,7 @@ from campaigns.sending.pacing import PacedAnswer, Pacing
 from mailer.database import Clock, Database, Transactions
 from mailer.errors import MailerError, TransactionConflict
 from subscribers import ledger, suppression
-from subscribers.models import Channel, SuppressionReason
+from subscribers.kinds import Channel, SuppressionReason
 
 if TYPE_CHECKING:
     from mailer.database.pipeline import Pipelines

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from campaigns.models import CampaignState
 from campaigns.reports import CampaignStatus
 from campaigns.sending.tally import Tally
+from campaigns.states import CampaignState
 from mailer.errors import MailerError, RelayUnavailable, TryAgainLater
 
 DONE_WITH_LOSSES = 3  # the exit code where some were rejected or are uncertain

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from campaigns.deliveries import Attempt, Settlement, settlement_for
-from campaigns.models import DeliveryReason, DeliveryState
+from campaigns.states import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
 from mailer.message import Content
 from mailer.smtp import Envelope, Outcome

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from campaigns.deliveries import Settlement
-from campaigns.models import DeliveryState
+from campaigns.states import DeliveryState
 from mailer.errors import MailerError, RelayUnavailable
 from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Rejected, is_policy_refusal
 

@@ -20,8 +20,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from campaigns import reports
-from campaigns.models import CampaignState, DeliveryState
 from campaigns.reports import ProblemSeverity
+from campaigns.states import CampaignState, DeliveryState
 from mailer.database import Clock, Database, Kind, QuietCheckpoint, beat
 from mailer.errors import MailerError
 from mailer.observability import CONTENT_TYPE, Metric, Metrics

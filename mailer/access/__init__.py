@@ -6,13 +6,11 @@ token.
 
 from __future__ import annotations
 
-from mailer.access.models import AccessTokenRow
 from mailer.access.rate import RequestRate
 from mailer.access.store import KnownTokens, create, ended_tokens, list_all, revoke
 from mailer.access.tokens import Scope, Token, hash_of, new_secret
 
 __all__ = [
-    "AccessTokenRow",
     "KnownTokens",
     "RequestRate",
     "Scope",

@@ -8,16 +8,27 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Column, Connection, Integer, Row, String, Table, insert, or_, select, update
 
-from mailer.access.models import AccessTokenRow
 from mailer.access.tokens import Scope, Token, hash_of, new_secret
-from mailer.database import Clock, Database, table
+from mailer.database import TABLES, Clock, Database, UTCDateTime
 from mailer.errors import NotFound
 from mailer.retention import ExpiredRows
 
 REFRESH_SECONDS = 1.0
-TOKEN = table(AccessTokenRow)
+TOKEN = Table(
+    "access_token",
+    TABLES,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(100)),
+    Column("secret_hash", String(64)),
+    Column("scopes", String(200)),
+    Column("requests_per_second", Integer),
+    Column("created_at", UTCDateTime),
+    Column("expires_at", UTCDateTime),
+    Column("revoked_at", UTCDateTime),
+    Column("last_used_on", String(10)),
+)
 
 
 def ended_tokens(before: datetime) -> ExpiredRows:

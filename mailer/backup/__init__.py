@@ -7,7 +7,7 @@ restore in the database. `marker` is a file beside the secrets with the position
 from __future__ import annotations
 
 from mailer.backup.marker import HEAD_NAME, Marker, Position
-from mailer.backup.restoration import Restoration, awaits_replay, mark_replayed, newest_reason, record
+from mailer.backup.restoration import awaits_replay, mark_replayed, newest_reason, record
 from mailer.backup.restore import Restored, restore
 from mailer.backup.snapshot import (
     Snapshot,
@@ -22,7 +22,6 @@ __all__ = [
     "HEAD_NAME",
     "Marker",
     "Position",
-    "Restoration",
     "Restored",
     "Snapshot",
     "awaits_replay",

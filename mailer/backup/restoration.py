@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Text, exists, insert, select, update
-from sqlmodel import Field, SQLModel
+from sqlalchemy import Column, Connection, Table, Text, exists, insert, select, update
 
-from mailer.database import BIG
+from mailer.database import BIG, TABLES, UTCDateTime
 
-
-class Restoration(SQLModel, table=True):
-    """A restore: when and how it was detected, and when the leavers' journal was applied."""
-
-    __tablename__ = "restoration"
-    __table_args__ = {"sqlite_autoincrement": True}
-
-    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
-    found_at: datetime
-    reason: str = Field(sa_column=Column(Text, nullable=False))
-    replayed_at: datetime | None = None
-
-
-_TABLE = SQLModel.metadata.tables["restoration"]
+_TABLE = Table(
+    "restoration",
+    TABLES,
+    Column("id", BIG, primary_key=True),
+    Column("found_at", UTCDateTime),
+    Column("reason", Text),
+    Column("replayed_at", UTCDateTime),
+)
 
 
 def record(connection: Connection, reason: str, now: datetime) -> None:

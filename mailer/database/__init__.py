@@ -1,8 +1,8 @@
 """The database: one SQLite file or one PostgreSQL database, and everything that differs between the two.
 
 Statements are SQLAlchemy Core on plain connections. A query function takes a `Connection` and never commits; the use
-case owns the transaction, through `Database.write` or `Database.read`. `schema` (Alembic) is imported by name where
-it is needed, for it is slow to import.
+case owns the transaction, through `Database.write` or `Database.read`. `schema` (Alembic), `models` and `columns`
+(SQLModel) are imported by name where they are needed, for they are slow to import.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from mailer.database.after_commit import note
 from mailer.database.any_of import AnyOf, ListOf
 from mailer.database.attachment import attached
 from mailer.database.bulk import Row, insert, reserve_ids
-from mailer.database.columns import BIG, one_of, partial_index, table
+from mailer.database.column_types import BIG, TABLES, UTCDateTime, text_of
 from mailer.database.dialect import (
     analyze,
     insert_if_absent,
@@ -25,10 +25,9 @@ from mailer.database.erasure import erase_deleted
 from mailer.database.group_commit import GroupCommit
 from mailer.database.has_value import HasValue
 from mailer.database.heartbeat import Heartbeat, Kind, beat, count_beats, heartbeats
-from mailer.database.installation import Installation, installation_id
+from mailer.database.installation import installation_id
 from mailer.database.prepared import Prepared, Step, pipelined, savepoint
 from mailer.database.signing_key import (
-    SigningKey,
     WrongSecretKeys,
     is_ledger_signed,
     last_signing_key_id,
@@ -41,21 +40,21 @@ from mailer.database.transactions import Transactions
 
 __all__ = [
     "BIG",
+    "TABLES",
     "AnyOf",
     "Clock",
     "Database",
     "GroupCommit",
     "HasValue",
     "Heartbeat",
-    "Installation",
     "Kind",
     "ListOf",
     "Prepared",
     "QuietCheckpoint",
     "Row",
-    "SigningKey",
     "Step",
     "Transactions",
+    "UTCDateTime",
     "WrongSecretKeys",
     "analyze",
     "attached",
@@ -72,14 +71,12 @@ __all__ = [
     "last_signing_key_id",
     "lock_table",
     "note",
-    "one_of",
-    "partial_index",
     "pipelined",
     "record_signing_key",
     "require_signing_key",
     "reserve_ids",
     "savepoint",
-    "table",
     "text_after",
+    "text_of",
     "upsert",
 ]

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
-from sqlmodel.sql.sqltypes import UTCDateTime
 
+from mailer.database.column_types import UTCDateTime
 from mailer.database.dialect import is_postgresql
 from mailer.database.prepared import driver_cursor
 

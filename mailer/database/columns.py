@@ -1,14 +1,14 @@
-"""Column types and constraint names for all tables."""
+"""What the SQLModel classes of all tables share: names of constraints, columns of enums, partial indexes.
+
+Only modules that declare such classes import it, for SQLModel is slow to import.
+"""
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import TypeVar
-
-from sqlalchemy import BigInteger, CheckConstraint, Column, Enum, Index, Integer, Table, text
+from sqlalchemy import CheckConstraint, Column, Index, Table, text
 from sqlmodel import SQLModel
 
-AnyStrEnum = TypeVar("AnyStrEnum", bound=StrEnum)
+from mailer.database.column_types import AnyStrEnum, text_of
 
 # Named constraints, so that a migration finds them on both engines.
 SQLModel.metadata.naming_convention = {
@@ -22,10 +22,6 @@ SQLModel.metadata.naming_convention = {
 # Tables are no forms: what is stored was checked before, and pydantic's validators take time at each start.
 SQLModel.model_config["defer_build"] = True
 
-# SQLite counts only INTEGER keys up by itself. Tables with such a key ask for AUTOINCREMENT as well, which
-# never reuses the number of a deleted row: an old unsubscribe link must not lead to another person.
-BIG = BigInteger().with_variant(Integer, "sqlite")
-
 
 def one_of(name: str, kind: type[AnyStrEnum], *, nullable: bool = False) -> Column[AnyStrEnum]:
     """A text column for values of the enum `kind`, with a CHECK constraint.
@@ -33,11 +29,8 @@ def one_of(name: str, kind: type[AnyStrEnum], *, nullable: bool = False) -> Colu
     The constraint compares the values one by one, because for IN SQLite builds a table at each written row.
     That took a seventh of the time of a delivery's transactions.
     """
-    held = Enum(
-        kind, native_enum=False, length=16, values_callable=lambda members: [one.value for one in members]
-    )
     known = " OR ".join(f"{name} = '{one.value}'" for one in kind)
-    return Column(name, held, CheckConstraint(known, name=name), nullable=nullable)
+    return Column(name, text_of(kind), CheckConstraint(known, name=name), nullable=nullable)
 
 
 def partial_index(name: str, *columns: str, where: str) -> Index:
@@ -49,6 +42,6 @@ def partial_index(name: str, *columns: str, where: str) -> Index:
 
 
 def table(model: type[SQLModel]) -> Table:
-    """The Core table of a model, for statements."""
+    """The table of a model."""
     found: Table = model.__table__  # type: ignore[attr-defined]  # SQLModel's stubs leave it out
     return found

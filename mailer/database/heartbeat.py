@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Column, Connection, Integer, String, func, select, update
-from sqlmodel import Field, SQLModel
+from sqlalchemy import Column, Connection, Integer, String, Table, func, select, update
 
-import mailer.database.columns  # noqa: F401 - names the constraints
+from mailer.database.column_types import TABLES, UTCDateTime
 from mailer.database.dialect import insert_if_absent
 
 LONGEST_HOST = 64
@@ -26,17 +25,6 @@ class Kind(StrEnum):
     SEND = "send"
 
 
-class HeartbeatRow(SQLModel, table=True):
-    """The latest heartbeat of one kind of process on one host, and the number of heartbeats."""
-
-    __tablename__ = "heartbeat"
-
-    kind: str = Field(sa_column=Column(String(16), primary_key=True))
-    host: str = Field(sa_column=Column(String(LONGEST_HOST), primary_key=True))
-    beats: int = Field(sa_column=Column(Integer, nullable=False))
-    at: datetime
-
-
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
     """A heartbeat as it was read."""
@@ -46,7 +34,14 @@ class Heartbeat:
     at: datetime
 
 
-_TABLE = SQLModel.metadata.tables["heartbeat"]
+_TABLE = Table(
+    "heartbeat",
+    TABLES,
+    Column("kind", String(16), primary_key=True),
+    Column("host", String(LONGEST_HOST), primary_key=True),
+    Column("beats", Integer),
+    Column("at", UTCDateTime),
+)
 
 
 def beat(connection: Connection, kind: Kind, now: datetime) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, String, column, select
+from sqlalchemy import Column, Connection, String, Table, column, select
 from sqlalchemy import table as named_table
-from sqlmodel import Field, SQLModel
 
-import mailer.database.columns  # noqa: F401 - names the constraints
+from mailer.database.column_types import TABLES, UTCDateTime
 from mailer.database.dialect import upsert
 from mailer.errors import ConfigurationError
 from mailer.keyed_hash import key_id
@@ -19,16 +18,9 @@ class WrongSecretKeys(ConfigurationError):
     """The secret keys in the settings are not those that the database was used with."""
 
 
-class SigningKey(SQLModel, table=True):
-    """The id of a secret key that signed links in mails, and when it last did."""
-
-    __tablename__ = "signing_key"
-
-    key_id: str = Field(sa_column=Column(String(16), primary_key=True))
-    used_at: datetime
-
-
-_TABLE = SQLModel.metadata.tables["signing_key"]
+_TABLE = Table(
+    "signing_key", TABLES, Column("key_id", String(16), primary_key=True), Column("used_at", UTCDateTime)
+)
 
 
 def record_signing_key(connection: Connection, keys: Sequence[bytes], now: datetime) -> None:

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Column, Connection, String, Table, Text, bindparam, select, update
 
-from mailer.database import insert_if_absent, table
+from mailer.database import TABLES, insert_if_absent
 from mailer.limits.budget import SECOND, Budget, Limit
-from mailer.limits.models import ThrottleState
 from mailer.limits.rates import ProviderLimits, RelayLimits, providers_by_domain
 
 # How long before its time a mail is admitted. A pause or a withdrawal in between does not stop it.
@@ -28,7 +27,7 @@ MAX_QUEUE_MICROSECONDS = 300 * SECOND
 TOLERANCE_MICROSECONDS = 50_000
 QUEUE_RATE_PER_CONNECTION = 50  # mails a second, where only the number of connections is limited
 
-throttle = table(ThrottleState)
+throttle = Table("throttle", TABLES, Column("name", String(120), primary_key=True), Column("usage_log", Text))
 
 
 @dataclass(frozen=True, slots=True)

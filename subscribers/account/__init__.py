@@ -10,7 +10,6 @@ from __future__ import annotations
 from subscribers.account.apply import AccountRequests
 from subscribers.account.idempotency import (
     IdempotencyKeys,
-    IdempotentRequest,
     RequestFingerprint,
     StoredAnswers,
     old_answers,
@@ -32,7 +31,6 @@ __all__ = [
     "Erase",
     "Grant",
     "IdempotencyKeys",
-    "IdempotentRequest",
     "Outcome",
     "Rectify",
     "Request",

@@ -27,8 +27,8 @@ from subscribers.account.requests import (
 )
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.intake import Applicant, Candidate, Decision, Evidence, admit
+from subscribers.kinds import AGREED, Channel
 from subscribers.ledger import DAMAGE_ERRORS, EVERY_TOPIC, ConsentStatus
-from subscribers.models import AGREED, Channel
 from subscribers.people import Person
 from subscribers.public_ids import PublicIds
 

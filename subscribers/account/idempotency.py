@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, Index, Integer, String, Text, bindparam, delete, select
-from sqlmodel import Field, SQLModel
+from sqlalchemy import Column, Connection, Integer, String, Table, Text, bindparam, delete, select
 
 from mailer.config import KeySource
-from mailer.database import BIG, AnyOf, Prepared, insert, table
+from mailer.database import BIG, TABLES, AnyOf, Prepared, UTCDateTime, insert
 from mailer.keyed_hash import KeyedHash
 from mailer.retention import ExpiredRows
 
@@ -26,24 +25,16 @@ LONGEST_KEY = 255
 _PURPOSE = b"release-mailer idempotency 1\0"
 
 
-class IdempotentRequest(SQLModel, table=True):
-    """A stored answer: keyed hashes of the request's key and body, the answer, and the subscriber's id."""
-
-    __tablename__ = "idempotent_request"
-    __table_args__ = (
-        Index("ix_idempotent_request_subscriber_id", "subscriber_id"),
-        Index("ix_idempotent_request_answered_at", "answered_at"),
-    )
-
-    key_hash: str = Field(sa_column=Column(String(64), primary_key=True))
-    body_hash: str = Field(sa_column=Column(String(64), nullable=False))
-    status: int = Field(sa_column=Column(Integer, nullable=False))
-    answer: str = Field(sa_column=Column(Text, nullable=False))
-    subscriber_id: int | None = Field(default=None, sa_column=Column(BIG, nullable=True))
-    answered_at: datetime
-
-
-REQUEST = table(IdempotentRequest)
+REQUEST = Table(
+    "idempotent_request",
+    TABLES,
+    Column("key_hash", String(64), primary_key=True),
+    Column("body_hash", String(64)),
+    Column("status", Integer),
+    Column("answer", Text),
+    Column("subscriber_id", BIG),
+    Column("answered_at", UTCDateTime),
+)
 
 
 class RequestFingerprint(NamedTuple):

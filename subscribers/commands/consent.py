@@ -37,10 +37,10 @@ from subscribers.commands.sign_up_form import form
 from subscribers.commands.verification import sign, verify
 from subscribers.commands.wording import wording as wording_group
 from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission
+from subscribers.kinds import Channel
 from subscribers.ledger import Proof, parse_note
 from subscribers.ledger.anchor import read_anchors
 from subscribers.ledger.bundle import Bundle, make_bundle
-from subscribers.models import Channel
 from subscribers.people import Names, Person, parse_name
 
 

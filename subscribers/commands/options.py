@@ -17,7 +17,7 @@ from mailer.files import read_file
 from subscribers import rights, suppression
 from subscribers.address import AddressHasher, EmailAddress, normalise
 from subscribers.intake.consent_time import parse_consent_time
-from subscribers.models import Channel
+from subscribers.kinds import Channel
 from subscribers.rights import SubjectRecord
 from subscribers.topic import Topic, parse_topic
 

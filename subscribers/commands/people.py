@@ -34,8 +34,8 @@ from subscribers.commands.options import (
     wording_option,
 )
 from subscribers.intake import Evidence, encoding_name
+from subscribers.kinds import ConsentKind
 from subscribers.ledger import parse_note
-from subscribers.models import ConsentKind
 from subscribers.people import parse_name
 from subscribers.rights import Correction
 

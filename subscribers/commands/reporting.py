@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from mailer.quantity import noun
 from subscribers.address import readable_address
 from subscribers.intake import ImportReport, Refusals
+from subscribers.kinds import ConsentKind
 from subscribers.ledger import EVERY_TOPIC, LedgerEntry, Proof
-from subscribers.models import ConsentKind
 from subscribers.people import Names, Person
 from subscribers.rights import ListedPerson, SubjectRecord
 

@@ -30,8 +30,8 @@ from subscribers.intake import (
     Evidence,
     encoding_name,
 )
+from subscribers.kinds import Channel
 from subscribers.ledger import parse_note
-from subscribers.models import Channel
 
 
 @click.command()

@@ -20,9 +20,9 @@ from subscribers.intake.csv_file import PeopleCsv
 from subscribers.intake.csv_import import Import, ImportReport, refuse
 from subscribers.intake.duplicates import AddressTable
 from subscribers.intake.opt_outs import OptOut, in_batches, need_confirmation, withdraw_all
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import CONSENT, EVENT, READ_AHEAD
-from subscribers.models import Channel, ConsentKind
-from subscribers.people import SUBSCRIBER
+from subscribers.tables import SUBSCRIBER
 
 
 @dataclass(frozen=True, slots=True)

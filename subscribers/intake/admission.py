@@ -14,8 +14,8 @@ from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher
 from subscribers.intake.applicant import Applicant
 from subscribers.intake.lifted import withdrawals_of_other_topics
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import EVERY_TOPIC, ConsentStatus, NewEvent, rectification_note
-from subscribers.models import Channel, ConsentKind
 from subscribers.people import Names, OnFile, Person
 from subscribers.suppression import Suppressed
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from subscribers import ledger
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import CONSENT, NewEvent
-from subscribers.models import Channel, ConsentKind
 
 NOTE = "left before: consents of before then to other topics do not count"
 

@@ -19,8 +19,8 @@ from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher
 from subscribers.intake.applicant import Applicant, OptOutRow
 from subscribers.intake.duplicates import AddressTable
+from subscribers.kinds import AGREED, Channel, ConsentKind
 from subscribers.ledger import ConsentStatus, NewEvent
-from subscribers.models import AGREED, Channel, ConsentKind
 
 Item = TypeVar("Item")
 

@@ -41,11 +41,7 @@ from subscribers.ledger.outside import OutsideFiles
 from subscribers.ledger.proof import Proof, ShownWording, prove
 from subscribers.ledger.quick import verify_quickly
 from subscribers.ledger.reading import (
-    CONSENT,
-    EVENT,
     READ_AHEAD,
-    SUBSCRIBER,
-    WORDING,
     Statuses,
     agreed_wording,
     consented_wording,
@@ -84,6 +80,7 @@ from subscribers.ledger.withdrawal import (
     newest_entry,
     withdraw_from_damaged,
 )
+from subscribers.tables import CONSENT, EVENT, SUBSCRIBER, WORDING
 
 __all__ = [
     "CONSENT",

@@ -20,11 +20,12 @@ from mailer.database import attached
 from mailer.errors import ConfigurationError, Refused
 from mailer.files import file_version
 from mailer.quantity import quantity
+from subscribers.kinds import ConsentKind
 from subscribers.ledger.events import BrokenLink
-from subscribers.ledger.reading import EVENT, UNREADABLE_ROW_ERRORS
+from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tiles import Stored, stored_tree
 from subscribers.ledger.tree import HASH_BYTES
-from subscribers.models import ConsentKind
+from subscribers.tables import EVENT
 
 if TYPE_CHECKING:
     from mailer.config.ledger_key import LedgerKey

@@ -5,10 +5,11 @@ from __future__ import annotations
 from sqlalchemy import Connection, and_, bindparam, delete, update
 
 from mailer.database import Prepared, bulk
+from subscribers.kinds import ConsentKind
 from subscribers.ledger.consent_lock import wait_for_gates
 from subscribers.ledger.events import LedgerEntry, status_after
-from subscribers.ledger.reading import CONSENT, Statuses
-from subscribers.models import ConsentKind
+from subscribers.ledger.reading import Statuses
+from subscribers.tables import CONSENT
 
 
 def apply_entry(statuses: Statuses, line: LedgerEntry) -> None:

@@ -14,8 +14,8 @@ from json.encoder import encode_basestring as json_string
 from typing import Any, NamedTuple, assert_never
 
 from mailer.errors import InvalidInput, LedgerBroken
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger.tree import leaf_hash
-from subscribers.models import Channel, ConsentKind
 from subscribers.topic import is_topic
 
 FORMAT = 2

@@ -24,6 +24,7 @@ from mailer.quantity import quantity
 from subscribers.commitments import (
     commit_to_subject,
 )
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.leaver import Leaver, LeaverKind, note_leaver
 from subscribers.ledger.checkpoint import TAKING_AWAY, check_signed, signer_of
 from subscribers.ledger.consent_table import apply_entry, store_statuses
@@ -34,18 +35,10 @@ from subscribers.ledger.events import (
     check_entry,
     make_entry,
 )
-from subscribers.ledger.reading import (
-    EVENT,
-    SUBSCRIBER,
-    UNREADABLE_ROW_ERRORS,
-    Statuses,
-    last_entry,
-    last_id,
-    statuses,
-)
+from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS, Statuses, last_entry, last_id, statuses
 from subscribers.ledger.tiles import read_stored, store
 from subscribers.ledger.tree import Frontier
-from subscribers.models import Channel, ConsentKind
+from subscribers.tables import EVENT, SUBSCRIBER
 
 # Suppressions are noted where they are made, for they may concern nobody on file.
 _LEAVING = TAKING_AWAY - {ConsentKind.SUPPRESSED}

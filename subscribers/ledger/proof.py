@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, select
 
 from mailer.errors import NotFound
 from subscribers.commitments import commit_to_wording, text_hash
+from subscribers.kinds import ConsentKind
 from subscribers.ledger.events import (
     BrokenLink,
     ConsentStatus,
@@ -16,9 +17,9 @@ from subscribers.ledger.events import (
     check_entry,
     status_after,
 )
-from subscribers.ledger.reading import WORDING, history
+from subscribers.ledger.reading import history
 from subscribers.ledger.texts import notes_of
-from subscribers.models import ConsentKind
+from subscribers.tables import WORDING
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,23 +18,9 @@ from sqlalchemy import (
 )
 
 from mailer.database import AnyOf, Prepared
+from subscribers.kinds import ConsentKind
 from subscribers.ledger.events import EVERY_TOPIC, BrokenLink, ConsentStatus, LedgerEntry, NewEvent
-from subscribers.models import (
-    Consent,
-    ConsentEvent,
-    ConsentKind,
-    ConsentNote,
-    Subscriber,
-    Suppression,
-    Wording,
-)
-
-CONSENT = Consent.metadata.tables["consent"]
-EVENT = ConsentEvent.metadata.tables["consent_event"]
-NOTE = ConsentNote.metadata.tables["consent_note"]
-SUBSCRIBER = Subscriber.metadata.tables["subscriber"]
-SUPPRESSION = Suppression.metadata.tables["suppression"]
-WORDING = Wording.metadata.tables["wording"]
+from subscribers.tables import CONSENT, EVENT, WORDING
 
 Statuses: TypeAlias = dict[tuple[int, str], ConsentStatus]
 """Where people stand, by (subscriber id, topic)."""

@@ -10,14 +10,15 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, String, and_, exists, func, or_, select, type_coerce
 
+from subscribers.kinds import ConsentKind
 from subscribers.ledger.events import BrokenLink
 from subscribers.ledger.ledger import check_end
-from subscribers.ledger.reading import CONSENT, EVENT, UNREADABLE_ROW_ERRORS
+from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.suppressions import check_suppressions
 from subscribers.ledger.tiles import read_stored
 from subscribers.ledger.tree import EMPTY
 from subscribers.ledger.walk import check_wordings, hashes_of_entries
-from subscribers.models import ConsentKind
+from subscribers.tables import CONSENT, EVENT
 
 _ENDING = (ConsentKind.WITHDRAWN, ConsentKind.OBJECTED)
 

@@ -9,8 +9,9 @@ from subscribers.ledger.checkpoint import signer_of
 from subscribers.ledger.head_file import HeadFile
 from subscribers.ledger.ledger import lock
 from subscribers.ledger.safety import check_consents, check_entries
-from subscribers.ledger.tiles import CHECKPOINT, read_stored
+from subscribers.ledger.tiles import read_stored
 from subscribers.ledger.walk import check_wordings
+from subscribers.tables import CHECKPOINT
 
 
 def sign_as_it_is(connection: Connection, head_file: HeadFile, *, anew: bool = False) -> int:

@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, String, exists, func, select, type_coerce
 
 from subscribers.commitments import commit_to_suppressed
+from subscribers.kinds import ConsentKind
 from subscribers.ledger.events import BrokenLink
-from subscribers.ledger.reading import EVENT, READ_AHEAD, SUPPRESSION, UNREADABLE_ROW_ERRORS
-from subscribers.models import ConsentKind
+from subscribers.ledger.reading import READ_AHEAD, UNREADABLE_ROW_ERRORS
+from subscribers.tables import EVENT, SUPPRESSION
 
 
 def check_suppressions(connection: Connection) -> None:

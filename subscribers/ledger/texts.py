@@ -11,7 +11,7 @@ from mailer.database import AnyOf, Prepared, bulk, insert_if_absent
 from mailer.errors import InvalidInput
 from subscribers.commitments import commit_to_note, commit_to_wording, fresh_nonces, text_hash
 from subscribers.ledger.events import LedgerEntry
-from subscribers.ledger.reading import NOTE, WORDING
+from subscribers.tables import NOTE, WORDING
 
 LONGEST_WORDING = 100_000
 LONGEST_LANGUAGE = 35

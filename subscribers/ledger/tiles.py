@@ -9,14 +9,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from mailer.database import Prepared, bulk, table
+from mailer.database import Prepared, bulk
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tree import TILE_WIDTH, Frontier, Tree, split, tile_root
-from subscribers.models import ConsentEvent, LedgerCheckpoint, LedgerTile
-
-CHECKPOINT = table(LedgerCheckpoint)
-TILE = table(LedgerTile)
-EVENT = table(ConsentEvent)
+from subscribers.tables import CHECKPOINT, EVENT, TILE
 
 CACHED_TILES = 64  # of 8 KB each
 

@@ -22,20 +22,12 @@ from subscribers.ledger.events import (
     ConsentStatus,
     LedgerEntry,
 )
-from subscribers.ledger.reading import (
-    CONSENT,
-    EVENT,
-    NOTE,
-    READ_AHEAD,
-    SUBSCRIBER,
-    UNREADABLE_ROW_ERRORS,
-    Statuses,
-    entries_by_subscriber,
-)
+from subscribers.ledger.reading import READ_AHEAD, UNREADABLE_ROW_ERRORS, Statuses, entries_by_subscriber
 from subscribers.ledger.suppressions import check_suppressions
-from subscribers.ledger.tiles import TILE, read_stored
+from subscribers.ledger.tiles import read_stored
 from subscribers.ledger.tree import EMPTY, HASH_BYTES, TILE_WIDTH, Frontier, tile_root
 from subscribers.ledger.walk import check_wordings, hashes_of_entries
+from subscribers.tables import CONSENT, EVENT, NOTE, SUBSCRIBER, TILE
 
 Placed: TypeAlias = tuple[int, dict[str, ConsentStatus]]
 """A subscriber's id, and where they stand by topic."""

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, String, bindparam, func, select, type_coerce
 from mailer.database import Prepared, is_postgresql
 from subscribers.ledger.events import BrokenLink, encode_rows, instant_text
 from subscribers.ledger.proof import is_intact
-from subscribers.ledger.reading import EVENT, UNREADABLE_ROW_ERRORS, WORDING
+from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tree import leaf_hashes
+from subscribers.tables import EVENT, WORDING
 
 _ENTRIES_AT_ONCE = 1000  # each takes 1 KB of memory
 _TOPIC, _WORDING = map(EVENT.columns.keys().index, ("topic", "wording"))  # the hash is the last column

@@ -14,11 +14,12 @@ from sqlalchemy.exc import DBAPIError
 
 from mailer.database import Prepared
 from mailer.errors import MailerError
+from subscribers.kinds import AGREED, Channel, ConsentKind
 from subscribers.ledger.consent_lock import wait_for_gates
 from subscribers.ledger.events import EVERY_TOPIC, ConsentStatus, NewEvent
 from subscribers.ledger.ledger import append_unchecked, note_leavers
-from subscribers.ledger.reading import CONSENT, EVENT, UNREADABLE_ROW_ERRORS
-from subscribers.models import AGREED, Channel, ConsentKind
+from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
+from subscribers.tables import CONSENT, EVENT
 
 DAMAGE_ERRORS: tuple[type[Exception], ...] = (*UNREADABLE_ROW_ERRORS, DBAPIError, MailerError)
 """What an operation on a damaged ledger or consent table raises."""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from mailer.errors import InvalidInput
 from subscribers import pending_requests, rights, service_mails
 from subscribers.address import AddressHasher, normalise
-from subscribers.models import Channel
+from subscribers.kinds import Channel
 from subscribers.own_data.forms import Act
 from subscribers.pending_requests import RequestedPerson, RequestKind
 from subscribers.people import Names, Person, parse_name

@@ -8,8 +8,8 @@ The package that made it decides what confirming it does.
 from __future__ import annotations
 
 from subscribers.pending_requests.attempts import ATTEMPT_COUNT, AttemptLimit, count_attempt
+from subscribers.pending_requests.kinds import RequestKind
 from subscribers.pending_requests.links import LinkTarget, RequestLinks
-from subscribers.pending_requests.models import RequestKind
 from subscribers.pending_requests.objections import objected_at
 from subscribers.pending_requests.requests import (
     LIFETIMES,

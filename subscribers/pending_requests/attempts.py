@@ -5,28 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, Index, Integer, String, delete, select, update
-from sqlmodel import Field, SQLModel
+from sqlalchemy import Column, Connection, Integer, String, Table, delete, select, update
 
-from mailer.database import insert_if_absent, table
+from mailer.database import TABLES, UTCDateTime, insert_if_absent
 from mailer.keyed_hash import KeyedHash
 
 PORTION = 5_000
 _PURPOSE = b"release-mailer attempts 1\0"
 
 
-class AttemptCount(SQLModel, table=True):
-    """How often something was attempted in one period. Two periods have different hashes of the same value."""
-
-    __tablename__ = "attempt_count"
-    __table_args__ = (Index("ix_attempt_count_expires_at", "expires_at"),)
-
-    key_hash: str = Field(sa_column=Column(String(64), primary_key=True))
-    attempts: int = Field(sa_column=Column(Integer, nullable=False))
-    expires_at: datetime
-
-
-ATTEMPT_COUNT = table(AttemptCount)
+ATTEMPT_COUNT = Table(
+    "attempt_count",
+    TABLES,
+    Column("key_hash", String(64), primary_key=True),
+    Column("attempts", Integer),
+    Column("expires_at", UTCDateTime),
+)
 
 
 @dataclass(frozen=True, slots=True)

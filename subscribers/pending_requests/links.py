@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from mailer.config import KeySource
 from mailer.errors import InvalidInput
-from subscribers.pending_requests.models import RequestKind
+from subscribers.pending_requests.kinds import RequestKind
 from subscribers.signed_tokens import SignedTokens, UnknownToken
 from templates.language import Locale, parse_locale
 

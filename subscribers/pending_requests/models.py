@@ -1,23 +1,26 @@
-"""The table of requests that wait for a confirmation."""
+"""The tables of requests that wait for a confirmation, and of counted attempts."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 
-from sqlalchemy import Column, ForeignKey, Index, String
+from sqlalchemy import Column, ForeignKey, Index, Integer, String
 from sqlmodel import Field, SQLModel
 
-from mailer.database import BIG, one_of
+from mailer.database import BIG
+from mailer.database.columns import one_of
+from subscribers.pending_requests.kinds import RequestKind
 
 
-class RequestKind(StrEnum):
-    """What confirming a request does."""
+class AttemptCount(SQLModel, table=True):
+    """How often something was attempted in one period. Two periods have different hashes of the same value."""
 
-    OWN_DATA = "own_data"  # opens the page with the person's own data
-    NEW_ADDRESS = "new_address"  # changes the person's address
-    TOPIC = "topic"  # records the consent of a person on file to a topic
-    SIGN_UP = "sign_up"  # records the consent of a person who may be unknown
+    __tablename__ = "attempt_count"
+    __table_args__ = (Index("ix_attempt_count_expires_at", "expires_at"),)
+
+    key_hash: str = Field(sa_column=Column(String(64), primary_key=True))
+    attempts: int = Field(sa_column=Column(Integer, nullable=False))
+    expires_at: datetime
 
 
 class PendingRequest(SQLModel, table=True):

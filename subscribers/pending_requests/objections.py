@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher
-from subscribers.models import ConsentKind
+from subscribers.kinds import ConsentKind
 
 
 def objected_at(

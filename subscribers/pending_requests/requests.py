@@ -6,18 +6,46 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    String,
+    Table,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
-from mailer.database import table
-from subscribers.models import Wording
+from mailer.database import BIG, TABLES, UTCDateTime, text_of
 from subscribers.pending_requests import attempts
+from subscribers.pending_requests.kinds import RequestKind
 from subscribers.pending_requests.links import LinkTarget
-from subscribers.pending_requests.models import PendingRequest, RequestKind
 from subscribers.people import Names
+from subscribers.tables import WORDING
 from templates.language import Locale, parse_locale
 
-PENDING_REQUEST = table(PendingRequest)
-WORDING = table(Wording)
+PENDING_REQUEST = Table(
+    "pending_request",
+    TABLES,
+    Column("id", BIG, primary_key=True),
+    Column("kind", text_of(RequestKind)),
+    Column("subscriber_id", BIG),
+    Column("topic", String(100)),
+    Column("locale", String(16)),
+    Column("salutation", String(200)),
+    Column("first_name", String(200)),
+    Column("surname", String(200)),
+    Column("email", String(320)),
+    Column("wording", String(64)),
+    Column("requested_at", UTCDateTime),
+    Column("expires_at", UTCDateTime),
+    Column("spent_at", UTCDateTime),
+)
 
 LIFETIMES = {
     RequestKind.OWN_DATA: timedelta(hours=1),

@@ -14,13 +14,14 @@ from mailer.errors import NotFound
 from mailer.operator_log import OperatorAct
 from subscribers import audience, former_people, ledger, pending_requests, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
+from subscribers.kinds import ConsentKind, SuppressionReason
 from subscribers.ledger import CONSENT, READ_AHEAD, WORDING, ConsentStatus, LedgerEntry
-from subscribers.models import ConsentKind, SuppressionReason
-from subscribers.people import SUBSCRIBER, Person
+from subscribers.people import Person
 from subscribers.personal_data import holders_of
 from subscribers.rights import holds
 from subscribers.rights.holds import Hold
-from subscribers.suppression import SUPPRESSION, Suppressed
+from subscribers.suppression import Suppressed
+from subscribers.tables import SUBSCRIBER, SUPPRESSION
 
 WHO_IS_ON_FILE = "`mailer subscribers list` shows who is on file."
 KEEP_OPT_OUT = "Keep an opt-out of somebody who is not on file with `mailer subscribers suppress`."

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, assert_never
 from sqlalchemy import ColumnElement, Connection, Select, distinct, exists, func, or_, select
 
 from mailer.config.privacy_settings import PrivacySettings
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import EVENT, READ_AHEAD, SUBSCRIBER, WORDING
-from subscribers.models import Channel, ConsentKind
 from subscribers.pending_requests import PENDING_REQUEST as REQUEST
 from subscribers.people import Names
-from subscribers.suppression import SUPPRESSION
+from subscribers.tables import SUPPRESSION
 
 
 class Scope(StrEnum):

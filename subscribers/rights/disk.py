@@ -5,7 +5,8 @@ from __future__ import annotations
 from mailer.database import Database, erase_deleted
 from subscribers import people
 from subscribers.pending_requests import PENDING_REQUEST
-from subscribers.people import SUBSCRIBER, Person
+from subscribers.people import Person
+from subscribers.tables import SUBSCRIBER
 
 _TABLES = (SUBSCRIBER.name, "consent", "suppression", PENDING_REQUEST.name)
 

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 from subscribers import former_people, ledger, pending_requests, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.commitments import commit_to_subject
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from subscribers.leaver import Leaver, LeaverKind, note_leaver
 from subscribers.ledger import EVERY_TOPIC, NewEvent
-from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.personal_data import holders_of
 from subscribers.rights import holds
 from subscribers.rights.access import KEEP_OPT_OUT, find

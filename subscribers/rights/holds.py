@@ -13,16 +13,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, insert, not_, or_, select, update
 
-from mailer.database import AnyOf, table
+from mailer.database import AnyOf
 from mailer.errors import NotFound
 from mailer.retention import ExpiredRows
 from subscribers import ledger
-from subscribers.former_people import FORMER
+from subscribers.kinds import AGREED
 from subscribers.ledger import CONSENT
-from subscribers.models import AGREED, ArchivingHold
-from subscribers.people import SUBSCRIBER
-
-HOLD = table(ArchivingHold)
+from subscribers.tables import FORMER, HOLD, SUBSCRIBER
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,12 @@ from sqlalchemy import Connection, insert, select
 
 from mailer.config import Settings
 from mailer.config.processors import data_hosts, uncovered
-from mailer.database import lock_table, table
+from mailer.database import lock_table
 from mailer.errors import NotFound
-from subscribers.models import PrivacyNotice
 from subscribers.rights.register import categories, contact, outside_eea, processors, retention
+from subscribers.tables import NOTICE
 from templates.document import Document, Item, Section
 from templates.language import LOCALES, Locale, load_texts
-
-NOTICE = table(PrivacyNotice)
 
 
 @dataclass(frozen=True, slots=True)

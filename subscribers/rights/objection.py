@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from subscribers import ledger, suppression
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from subscribers.ledger import DAMAGE_ERRORS, NewEvent
-from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.people import Person
 
 

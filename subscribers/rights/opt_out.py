@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from mailer.errors import NotFound
 from subscribers import ledger, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
+from subscribers.kinds import AGREED, Channel, ConsentKind, SuppressionReason
 from subscribers.ledger import NewEvent
-from subscribers.models import AGREED, Channel, ConsentKind, SuppressionReason
 from subscribers.suppression import NewSuppression
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from mailer.errors import Refused
 from subscribers import ledger, pending_requests, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from subscribers.ledger import EVERY_TOPIC, BrokenLink, NewEvent, rectification_note
-from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.people import Names, Person
 from subscribers.rights.access import find
 

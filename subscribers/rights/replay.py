@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 
 from subscribers import former_people, ledger, people, suppression
 from subscribers.address import AddressHasher, HashedAddress, normalise
+from subscribers.kinds import AGREED, Channel, ConsentKind, SuppressionReason
 from subscribers.leaver import Leaver, LeaverKind
 from subscribers.ledger import EVERY_TOPIC, NewEvent
-from subscribers.models import AGREED, Channel, ConsentKind, SuppressionReason
 from subscribers.people import Person
 from subscribers.rights import holds
 from subscribers.rights.erasure import erase, forget_former

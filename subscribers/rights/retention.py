@@ -8,21 +8,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, false, not_, or_, select
 
-from mailer.database import AnyOf, table
+from mailer.database import AnyOf
 from mailer.retention import ExpiredRows
 from subscribers import former_people, ledger, people, suppression
 from subscribers.address import AddressHasher
-from subscribers.former_people import FORMER
+from subscribers.kinds import AGREED, Channel, ConsentKind, SuppressionReason
 from subscribers.ledger import CONSENT, EVERY_TOPIC, NewEvent
-from subscribers.models import AGREED, Channel, ConsentKind, SuppressionLift, SuppressionReason
 from subscribers.pending_requests import PENDING_REQUEST
-from subscribers.people import SUBSCRIBER, Person
+from subscribers.people import Person
 from subscribers.personal_data import holders_of
 from subscribers.rights import holds
 from subscribers.rights.erasure import erase
 from subscribers.suppression import NewSuppression
-
-LIFT = table(SuppressionLift)
+from subscribers.tables import FORMER, LIFT, SUBSCRIBER
 
 
 class PeopleWhoLeft(ExpiredRows):

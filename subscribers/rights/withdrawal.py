@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from subscribers import ledger, suppression
 from subscribers.address import AddressHasher, EmailAddress
+from subscribers.kinds import AGREED, Channel, ConsentKind, SuppressionReason
 from subscribers.ledger import DAMAGE_ERRORS, NewEvent
-from subscribers.models import AGREED, Channel, ConsentKind, SuppressionReason
 from subscribers.people import Person
 from subscribers.rights.access import KEEP_OPT_OUT, find
 

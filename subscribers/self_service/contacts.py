@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from mailer.database import AnyOf, Prepared, table
-from subscribers.models import Subscriber, Suppression
+from mailer.database import AnyOf, Prepared
 from subscribers.self_service.links import Target
+from subscribers.tables import SUBSCRIBER, SUPPRESSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,13 @@ def find_contacts(connection: Connection, ids: Collection[int]) -> dict[int, Con
     }
 
 
-_SUBSCRIBER, _SUPPRESSION = table(Subscriber), table(Suppression)
 _CONTACTS = Prepared(
     select(
-        _SUBSCRIBER.c.id,
-        _SUBSCRIBER.c.email,
-        _SUBSCRIBER.c.address_hash,
-        _SUPPRESSION.c.address_hash.is_not(None).label("is_suppressed"),
+        SUBSCRIBER.c.id,
+        SUBSCRIBER.c.email,
+        SUBSCRIBER.c.address_hash,
+        SUPPRESSION.c.address_hash.is_not(None).label("is_suppressed"),
     )
-    .outerjoin(_SUPPRESSION, _SUPPRESSION.c.address_hash == _SUBSCRIBER.c.address_hash)
-    .where(AnyOf(_SUBSCRIBER.c.id, "subscribers"))
+    .outerjoin(SUPPRESSION, SUPPRESSION.c.address_hash == SUBSCRIBER.c.address_hash)
+    .where(AnyOf(SUBSCRIBER.c.id, "subscribers"))
 )

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select
 
 from subscribers import ledger, pending_requests, service_mails, suppression
+from subscribers.kinds import ConsentKind
 from subscribers.ledger import DAMAGE_ERRORS
-from subscribers.models import ConsentKind
 from subscribers.pending_requests import RequestKind
-from subscribers.people import SUBSCRIBER
 from subscribers.self_service.links import Target
+from subscribers.tables import SUBSCRIBER
 from templates.service_mail import ServiceMailKind
 
 MAILS_A_DAY = 5

@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 
 from mailer.database import savepoint
 from subscribers import ledger, suppression
+from subscribers.kinds import AGREED, Channel, ConsentKind, SuppressionReason
 from subscribers.ledger import DAMAGE_ERRORS, REPEATED_AFTER, ConsentStatus, NewEvent, status_after
-from subscribers.models import AGREED, Channel, ConsentKind, SuppressionReason
 from subscribers.self_service.contacts import Contact, find_contacts, leads_to
 from subscribers.self_service.links import Target
 from subscribers.topic import parse_topic

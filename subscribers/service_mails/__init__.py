@@ -8,7 +8,6 @@ lists who may reach a relay. `background` starts that where a mail waits.
 from __future__ import annotations
 
 from subscribers.service_mails.background import send_due, sending
-from subscribers.service_mails.models import ServiceMail
 from subscribers.service_mails.outbox import SERVICE_MAIL, enqueue
 
-__all__ = ["SERVICE_MAIL", "ServiceMail", "enqueue", "send_due", "sending"]
+__all__ = ["SERVICE_MAIL", "enqueue", "send_due", "sending"]

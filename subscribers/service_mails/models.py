@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import Column, ForeignKey, Index, Integer
 from sqlmodel import Field, SQLModel
 
-from mailer.database import BIG, one_of
+from mailer.database import BIG
+from mailer.database.columns import one_of
 from templates.service_mail import ServiceMailKind
 
 

@@ -6,15 +6,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Column, Connection, Integer, Table, delete, exists, insert, select, update
 
 from mailer import backup
-from mailer.database import Prepared, table
+from mailer.database import BIG, TABLES, Prepared, UTCDateTime, text_of
 from subscribers import pending_requests
-from subscribers.service_mails.models import ServiceMail
 from templates.service_mail import ServiceMailKind
 
-SERVICE_MAIL = table(ServiceMail)
+SERVICE_MAIL = Table(
+    "service_mail",
+    TABLES,
+    Column("id", BIG, primary_key=True),
+    Column("kind", text_of(ServiceMailKind)),
+    Column("request_id", BIG),
+    Column("expires_at", UTCDateTime),
+    Column("next_attempt_at", UTCDateTime),
+    Column("attempts", Integer),
+    Column("attempted_at", UTCDateTime),
+)
 
 SENT_WITHIN = timedelta(hours=1)
 """A mail that could not be sent within it is deleted: the person has asked again, or given up."""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from mailer.database import GroupCommit
 from mailer.errors import MailerError
-from subscribers.models import Channel
+from subscribers.kinds import Channel
 from subscribers.own_data import request_link
 from subscribers.self_service import Target, View, Withdrawal, WithdrawalFromAll, preferences, unsubscribe
 from subscribers.self_service.preferences import TopicChoice

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from mailer.database import GroupCommit
 from mailer.errors import MailerError
 from mailer.observability import Metric, Metrics
-from subscribers.models import Channel
+from subscribers.kinds import Channel
 from subscribers.self_service import (
     InvalidToken,
     Links,

@@ -20,13 +20,11 @@ from subscribers.webhooks.endpoints import (
     rotate,
     secrets_of,
 )
-from subscribers.webhooks.models import WebhookEndpoint
 
 __all__ = [
     "PARKED_AFTER",
     "Endpoint",
     "Failure",
-    "WebhookEndpoint",
     "add",
     "after_failure",
     "call_due",

@@ -7,17 +7,34 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Column, Connection, Integer, Row, String, Table, delete, insert, select, update
 
 from mailer.config import KeyRing
-from mailer.database import table
+from mailer.database import BIG, TABLES, UTCDateTime
 from mailer.errors import ConfigurationError, NotFound
 from mailer.keyed_hash import key_id
 from mailer.webhooks import derive_secret
 from subscribers import changes
-from subscribers.webhooks.models import WebhookEndpoint
 
-ENDPOINT = table(WebhookEndpoint)
+ENDPOINT = Table(
+    "webhook_endpoint",
+    TABLES,
+    Column("id", String(16), primary_key=True),
+    Column("url", String(2000)),
+    Column("key_id", String(16)),
+    Column("generation", Integer),
+    Column("former_key_id", String(16)),
+    Column("rotated_at", UTCDateTime),
+    Column("cursor", BIG),
+    Column("created_at", UTCDateTime),
+    Column("next_attempt_at", UTCDateTime),
+    Column("failures", Integer),
+    Column("failing_since", UTCDateTime),
+    Column("parked_at", UTCDateTime),
+    Column("last_answer", String(200)),
+    Column("lease", String(32)),
+    Column("lease_until", UTCDateTime),
+)
 FORMER_SECRET_SIGNS_FOR = timedelta(days=1)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Column, Integer, String
 from sqlmodel import Field, SQLModel
 
+import mailer.database.columns  # noqa: F401 - names the constraints
 from mailer.database import BIG
 
 

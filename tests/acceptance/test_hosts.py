@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from campaigns import catalogue, reports
-from campaigns.models import CampaignState, DeliveryState
+from campaigns.states import CampaignState, DeliveryState
 from mailer.database import Database
 from tests.support import network
 from tests.support.campaign import counts, dispatch_for, draft, settings_for, subscribe, threaded

@@ -15,7 +15,7 @@ import pytest
 
 from mailer.config import key_source, load_settings
 from mailer.database import Database, installation_id
-from subscribers.models import ConsentKind
+from subscribers.kinds import ConsentKind
 from subscribers.self_service import Links
 from tests.support.campaign import TOPIC, subscribe
 from tests.support.figures import report_figures

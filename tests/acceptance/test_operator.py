@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from campaigns.lifecycle import Act
-from campaigns.models import CampaignState
+from campaigns.states import CampaignState
 from mailer.database import Database
 from tests.support.campaign import (
     counts,

@@ -26,7 +26,8 @@ from sqlmodel import col, select
 
 from mailer.config import SECRETS_NAME
 from mailer.database import Database
-from subscribers.models import Consent, ConsentKind
+from subscribers.kinds import ConsentKind
+from subscribers.models import Consent
 from tests.support.campaign import SECRET, TOPIC, subscribe
 from tests.support.certificates import loopback_certificates
 from tests.support.figures import report_figures

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import select, update
 
-from campaigns import schedules
-from campaigns.digest_catalogue import digest_tick
+from campaigns.tables import digest_tick, schedule
 from mailer.database import Database
 from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
 from tests.support.faults import Fault, Point
@@ -50,7 +49,7 @@ def test_run_due_says_once_what_was_missed_and_how_to_go_on(
     two_days_ago = datetime.now(UTC) - timedelta(days=2)
     with sqlite_database.write() as connection:
         times = {"due_at": two_days_ago, "start_before": two_days_ago + timedelta(minutes=90)}
-        connection.execute(update(schedules.schedule).values(times))
+        connection.execute(update(schedule).values(times))
     first = mailer.run("run-due", cwd=folder, check=False)
     assert first.returncode == 4
     assert first.stdout == ""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.models import CampaignState
+from campaigns.states import CampaignState
 from mailer.database import Database
 from tests.support.campaign import (
     NOTES,

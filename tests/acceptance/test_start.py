@@ -18,7 +18,7 @@ SETTINGS = {
     *("annotated_types", "dotenv", "pydantic", "pydantic_core", "pydantic_settings", "typing_extensions"),
     "typing_inspection",
 }
-DATABASE = {"aiosqlite", "cython_runtime", "greenlet", "sqlalchemy", "sqlmodel"}
+DATABASE = {"aiosqlite", "cython_runtime", "greenlet", "sqlalchemy"}
 # A quick look needs the settings, and asks the database without SQLAlchemy.
 QUICK_LOOK = {"click", "cronsim", "cryptography", "idna", "tzdata", *SETTINGS}
 # A whole look with nothing due neither reads nor renders notes, and calls nobody.
@@ -47,7 +47,7 @@ WEB = {
 LOADED = {
     "--help": [{"click"}],
     "run-due": [WHOLE_LOOK, QUICK_LOOK],
-    "serve": [WHOLE_LOOK | NOTES | WEB],
+    "serve": [WHOLE_LOOK | NOTES | WEB | {"sqlmodel"}],
 }
 SCRIPT = """
 import sys

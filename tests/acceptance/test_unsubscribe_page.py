@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from mailer.config import load_settings
 from mailer.database import Database
 from subscribers import ledger
-from subscribers.models import ConsentKind
+from subscribers.kinds import ConsentKind
 from subscribers.self_service import Links
 from templates.language import LOCALES, Locale
 from tests.support.campaign import TOPIC, subscribe

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from campaigns import catalogue, reports
-from campaigns.models import CampaignState, DeliveryState
+from campaigns.states import CampaignState, DeliveryState
 from mailer.database import Database
-from subscribers.models import Channel
+from subscribers.kinds import Channel
 from subscribers.self_service import Withdrawal, unsubscribe
 from tests.support.campaign import (
     counts,

@@ -17,7 +17,7 @@ from mailer.errors import NotFound
 from subscribers import rights
 from subscribers.address import AddressHasher, EmailAddress, normalise
 from subscribers.intake import Applicant, Decision, Evidence, admit
-from subscribers.models import Channel
+from subscribers.kinds import Channel
 from subscribers.pending_requests import RequestKind
 from subscribers.people import Names
 from tests.interleaving.lists import Lists

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from mailer.database import Database, in_thread
 from subscribers.address import AddressHasher
 from subscribers.intake import AccountSync, Evidence, Import
-from subscribers.models import Channel
+from subscribers.kinds import Channel
 from tests.interleaving.record import (
     ACCOUNTS,
     EVERYBODY,

@@ -14,8 +14,9 @@ from mailer.database import Database, in_thread, installation_id
 from subscribers import people
 from subscribers.address import normalise
 from subscribers.pending_requests import PENDING_REQUEST, LinkTarget, RequestKind, RequestLinks
-from subscribers.people import SUBSCRIBER, Person
+from subscribers.people import Person
 from subscribers.self_service import Links
+from subscribers.tables import SUBSCRIBER
 from tests.interleaving.record import Pair
 
 

@@ -19,8 +19,9 @@ from subscribers import audience, changes, ledger
 from subscribers.address import AddressHasher, normalise
 from subscribers.intake import Applicant, Evidence, admit
 from subscribers.ledger import EVENT
-from subscribers.people import SUBSCRIBER, Names
+from subscribers.people import Names
 from subscribers.public_ids import PublicIds
+from subscribers.tables import SUBSCRIBER
 from tests.interleaving.interfaces import Interfaces
 from tests.interleaving.record import (
     EVERYBODY,

@@ -12,8 +12,8 @@ from random import Random
 from campaigns import catalogue, deliveries, transitions
 from campaigns.deliveries import Attempt, ClaimContext, Settlement, workers
 from campaigns.lifecycle import Act
-from campaigns.models import DeliveryState
 from campaigns.sending import Dispatch
+from campaigns.states import DeliveryState
 from mailer.config import Settings
 from mailer.database import Database, in_thread
 from tests.interleaving.record import TOPICS

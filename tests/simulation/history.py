@@ -26,15 +26,17 @@ from sqlalchemy.pool import StaticPool
 from campaigns import deliveries, transitions
 from campaigns.deliveries import ClaimContext, workers
 from campaigns.lifecycle import Act
-from campaigns.models import CampaignState, DeliveryState
 from campaigns.sending import Dispatch, Pacing, Recorder, Sender, claim_queue, recorder
 from campaigns.sending.recorder import MARGIN
+from campaigns.states import CampaignState, DeliveryState
 from mailer.config import Settings
-from mailer.database import Database, table
+from mailer.database import Database
+from mailer.database.columns import table
 from mailer.errors import Locked, Refused, TryAgainLater
 from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Phase, Rejected, Uncertain
 from mailer.smtp.outcome import Reply
-from subscribers.models import Consent, ConsentKind
+from subscribers.kinds import ConsentKind
+from subscribers.models import Consent
 from tests.simulation.loop import PROCESS, Killed, SimulatedLoop, SimulatedProcess
 from tests.simulation.postgresql import SimulatedPipelines
 from tests.support.campaign import TOPIC, draft, settings_for, subscribe

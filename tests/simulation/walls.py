@@ -24,11 +24,11 @@ from campaigns.deliveries import (
     tables,
     workers,
 )
-from campaigns.models import DeliveryState
 from campaigns.sending import Batch, Recorder
 from campaigns.sending.recorder import Committed
+from campaigns.states import DeliveryState
 from mailer.database import Prepared
-from subscribers.models import ConsentKind
+from subscribers.kinds import ConsentKind
 
 Predicate = Callable[..., ColumnElement[bool]]
 

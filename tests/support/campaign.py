@@ -17,11 +17,13 @@ from campaigns.campaign import Campaign
 from campaigns.reports import CampaignStatus
 from campaigns.sending import Dispatch, Sender, Tally
 from mailer.config import Settings
-from mailer.database import Database, table
+from mailer.database import Database
+from mailer.database.columns import table
 from subscribers import ledger
 from subscribers.address import AddressHasher, normalise
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import NewEvent
-from subscribers.models import Channel, ConsentKind, Subscriber
+from subscribers.models import Subscriber
 from templates.notes import ReleaseNotes
 from tests.support.relay import FaultyRelay
 from tests.support.signed import sign_as_commands_do, write_key

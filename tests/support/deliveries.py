@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping, select
 from campaigns import deliveries
 from campaigns.deliveries import Answer, ClaimContext, Settlement, delivery, recovery, workers
 from campaigns.deliveries.workers import Process
-from campaigns.models import DeliveryState
+from campaigns.states import DeliveryState
 from mailer.database import Database
 from tests.support.campaign import TOPIC, dispatch_for, draft, settings_for, subscribe
 

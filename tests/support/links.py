@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 
 from mailer.config import FixedKeys, KeyRing
-from mailer.database import Database, installation_id, table
+from mailer.database import Database, installation_id
+from mailer.database.columns import table
 from subscribers.address import HashedAddress
 from subscribers.models import Subscriber
 from subscribers.self_service import Links, Target

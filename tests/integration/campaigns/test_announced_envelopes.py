@@ -15,8 +15,8 @@ from sqlalchemy import select
 
 from campaigns.deliveries import delivery
 from campaigns.lifecycle import Act
-from campaigns.models import CampaignState, DeliveryReason
 from campaigns.sending import batches
+from campaigns.states import CampaignState, DeliveryReason
 from mailer.database import Database
 from subscribers import rights
 from subscribers.address import AddressHasher, normalise

@@ -14,8 +14,8 @@ from sqlalchemy import event
 
 from campaigns.archive import Archive, PublishedCampaigns
 from campaigns.archive.export import archive_files
-from campaigns.catalogue import campaign
 from campaigns.rendering import brand_of
+from campaigns.tables import campaign
 from mailer.database import Database, installation_id
 from tests.support.campaign import TOPIC
 from tests.support.release_pages import START, Site

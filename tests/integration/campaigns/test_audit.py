@@ -20,14 +20,14 @@ from campaigns import approvals, deliveries
 from campaigns.approvals import Approval, Approver
 from campaigns.audit import FORMAT, Audit, write_audit
 from campaigns.deliveries import OldDeliveries, campaign, delivery
-from campaigns.models import CampaignState, DeliveryState
+from campaigns.states import CampaignState, DeliveryState
 from mailer.database import Database
 from mailer.errors import Refused
 from mailer.retention import purge_expired
 from subscribers import ledger, rights
 from subscribers.address import AddressHasher, normalise
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import NewEvent
-from subscribers.models import Channel, ConsentKind
 from subscribers.rights import Correction
 from tests.support.campaign import SECRET, TOPIC
 from tests.support.deliveries import SentCampaign

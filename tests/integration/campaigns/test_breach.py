@@ -14,7 +14,7 @@ from mailer.database import Database
 from subscribers import pending_requests, people, rights
 from subscribers.address import AddressHasher, normalise
 from subscribers.intake import Applicant, Evidence, admission
-from subscribers.models import Channel
+from subscribers.kinds import Channel
 from subscribers.pending_requests import RequestedPerson, RequestKind
 from subscribers.people import Names
 from subscribers.rights import breach

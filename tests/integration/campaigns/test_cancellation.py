@@ -10,7 +10,7 @@ from sqlalchemy import update
 from campaigns import deliveries
 from campaigns.deliveries import delivery
 from campaigns.lifecycle import Act
-from campaigns.models import DeliveryReason, DeliveryState
+from campaigns.states import DeliveryReason, DeliveryState
 from mailer.database import Database
 from tests.support.campaign import dispatch_for, settings_for
 from tests.support.deliveries import SentCampaign

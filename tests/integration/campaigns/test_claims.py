@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from campaigns import deliveries
 from campaigns.deliveries import Settlement, claims, delivery
 from campaigns.lifecycle import Act
-from campaigns.models import DeliveryState
+from campaigns.states import DeliveryState
 from mailer.database import Database
 from tests.support.campaign import agree, dispatch_for, draft, settings_for, subscribe, withdraw
 from tests.support.deliveries import SentCampaign

@@ -19,8 +19,8 @@ import pytest
 from campaigns import deliveries
 from campaigns.deliveries import Attempt, ClaimContext, Settlement, recovery, workers
 from campaigns.lifecycle import Act
-from campaigns.models import DeliveryState
 from campaigns.sending import Dispatch
+from campaigns.states import DeliveryState
 from mailer.database import Database
 from tests.support.campaign import TOPIC, counts, dispatch_for, draft, settings_for, subscribe
 

@@ -13,11 +13,11 @@ from campaigns import catalogue, deliveries, reports, transitions
 from campaigns.deliveries import Attempt, ClaimContext, Halted, Settlement, Withheld, recovery, workers
 from campaigns.deliveries.workers import Process
 from campaigns.lifecycle import Act
-from campaigns.models import CampaignState, DeliveryState
+from campaigns.states import CampaignState, DeliveryState
 from mailer.database import Database
 from subscribers import suppression
 from subscribers.address import AddressHasher
-from subscribers.models import Channel, SuppressionReason
+from subscribers.kinds import Channel, SuppressionReason
 from subscribers.self_service import Resubscribe, Withdrawal, unsubscribe
 from tests.support.campaign import SECRET, TOPIC, draft, subscribe, withdraw
 from tests.support.links import target_of

@@ -13,8 +13,8 @@ import pytest
 from campaigns import catalogue
 from campaigns.digest_catalogue import all_digests
 from campaigns.digests import Digests, Plan
-from campaigns.models import CampaignState
 from campaigns.sending import Dispatch
+from campaigns.states import CampaignState
 from campaigns.stored_content import load_notes
 from campaigns.timing import Cadence
 from mailer.database import Database

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import pytest
 
 from campaigns.lifecycle import Act
-from campaigns.models import CampaignState
 from campaigns.sending import Dispatch, Tally
+from campaigns.states import CampaignState
 from mailer import backup
 from mailer.database import Database
 from mailer.errors import Refused

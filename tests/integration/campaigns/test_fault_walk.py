@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from campaigns.lifecycle import Act
-from campaigns.models import CampaignState, DeliveryState
 from campaigns.reports import CampaignStatus
 from campaigns.sending import Dispatch
+from campaigns.states import CampaignState, DeliveryState
 from mailer.config import TimeoutSettings
 from mailer.database import Clock, Database
 from subscribers import ledger
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import NewEvent
-from subscribers.models import Channel, ConsentKind
 from tests.support.campaign import NOTES, counts, draft, send, settings_for, subscribe, unwatched
 from tests.support.fault_table import Case, Mode, cases
 from tests.support.relay import FaultyRelay

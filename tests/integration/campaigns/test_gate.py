@@ -11,7 +11,7 @@ from sqlalchemy import Connection, update
 from campaigns import deliveries
 from campaigns.deliveries import Attempt, Halted, Withheld, delivery
 from campaigns.lifecycle import Act
-from campaigns.models import DeliveryReason, DeliveryState
+from campaigns.states import DeliveryReason, DeliveryState
 from mailer.database import Database
 from tests.support.campaign import dispatch_for, settings_for, withdraw
 from tests.support.deliveries import SentCampaign

@@ -13,18 +13,18 @@ import pytest
 from sqlalchemy import update
 
 from campaigns import catalogue, reports
-from campaigns.catalogue import translation
 from campaigns.rendering import render_notes
 from campaigns.sending import Composer
 from campaigns.source import NotesSource, files_of_other_languages
+from campaigns.tables import translation
 from mailer.config import Settings
 from mailer.database import Database
 from mailer.errors import InvalidInput, Refused
 from subscribers import ledger
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import NewEvent
-from subscribers.models import Channel, ConsentKind
 from tests.support.campaign import NOTES, TOPIC, dispatch_for, draft, send, settings_for, subscribe
 from tests.support.keyboard import keyboard_for
 from tests.support.relay import FaultyRelay

@@ -15,8 +15,8 @@ from mailer.database import Database
 from subscribers import audience, ledger, people, rights, suppression
 from subscribers.address import AddressHasher, HashedAddress, normalise
 from subscribers.intake.opt_outs import OptOut, withdraw_all
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from subscribers.ledger import NewEvent
-from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.people import Person
 from subscribers.rights.retention import PeopleWhoLeft
 from subscribers.self_service import Target, Withdrawal, unsubscribe

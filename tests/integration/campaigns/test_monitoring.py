@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from campaigns.models import CampaignState, DeliveryState
+from campaigns.states import CampaignState, DeliveryState
 from campaigns.web import monitoring
 from mailer.database import Database
 from tests.support.campaign import TOPIC, dispatch_for, draft, settings_for, subscribe

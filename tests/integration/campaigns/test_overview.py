@@ -16,10 +16,10 @@ from campaigns import catalogue, holds, notices, reports
 from campaigns.commands.due import WorkerNews
 from campaigns.deliveries import campaign, delivery
 from campaigns.lifecycle import Act
-from campaigns.models import CampaignState, DeliveryState
 from campaigns.quick_look import WHOLE_LOOK
 from campaigns.reports import ProblemSeverity
 from campaigns.sending import RunResult
+from campaigns.states import CampaignState, DeliveryState
 from campaigns.timing import DueTime
 from cli import mailer as command
 from mailer.database import Database, Kind, beat

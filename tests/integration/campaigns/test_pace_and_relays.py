@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from campaigns.models import CampaignState
+from campaigns.states import CampaignState
 from mailer.config import Settings
-from mailer.database import Database, table
-from subscribers.models import Suppression, SuppressionReason
+from mailer.database import Database
+from mailer.database.columns import table
+from subscribers.kinds import SuppressionReason
+from subscribers.models import Suppression
 from tests.support.campaign import (
     SECRET,
     counts,

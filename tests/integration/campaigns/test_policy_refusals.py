@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from campaigns.lifecycle import Act
-from campaigns.models import CampaignState
+from campaigns.states import CampaignState
 from mailer.database import Database
 from mailer.errors import InvalidInput
 from tests.support.campaign import counts, dispatch_for, draft, send, settings_for, subscribe, unwatched

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from campaigns import deliveries
 from campaigns.deliveries import ClaimContext, Settlement, recovery
-from campaigns.models import DeliveryState
+from campaigns.states import DeliveryState
 from mailer.database import Database, Prepared, Step
 from tests.support.deliveries import SentCampaign
 

@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select, update
 
-from campaigns import catalogue, deliveries, notices, reports
-from campaigns.deliveries import DELIVERY_COUNT, OldDeliveries, campaign, delivery
-from campaigns.models import CampaignState, DeliveryState
+from campaigns import catalogue, deliveries, reports
+from campaigns.deliveries import OldDeliveries, campaign, delivery
+from campaigns.states import CampaignState, DeliveryState
+from campaigns.tables import delivery_count, notice
 from cli import mailer
 from mailer import operator_log
 from mailer.database import Database
@@ -21,9 +22,9 @@ from mailer.errors import MailerError
 from mailer.retention import purge_expired
 from subscribers import former_people, rights
 from subscribers.address import AddressHasher, normalise
+from subscribers.kinds import ConsentKind
 from subscribers.ledger import CONSENT
-from subscribers.models import ConsentKind
-from subscribers.people import SUBSCRIBER
+from subscribers.tables import SUBSCRIBER
 from tests.support.campaign import SECRET, TOPIC
 from tests.support.deliveries import SentCampaign
 from tests.support.signed import write_key
@@ -60,7 +61,7 @@ def test_deliveries_of_ended_campaigns_go_and_their_numbers_stay(database: Datab
     with database.read() as connection:
         after = reports.campaign_status(connection, catalogue.find(connection, "notes"))
         left = connection.execute(select(delivery.c.campaign_id)).scalars().all()
-        numbers = connection.execute(select(DELIVERY_COUNT)).all()
+        numbers = connection.execute(select(delivery_count)).all()
     assert set(left) == {another.id}
     assert after == before
     assert sorted(numbers) == [(sent.id, "accepted", 1), (sent.id, "rejected", 2)]
@@ -171,7 +172,7 @@ def test_run_due_purges_again_the_next_day(left: Database) -> None:
     with left.write() as connection:
         [first] = list(operator_log.read(connection))
         connection.execute(update(operator_log.ACT).values(at=first.at - timedelta(hours=23)))
-        connection.execute(update(notices.notice).values(printed_at=first.at - timedelta(hours=23)))
+        connection.execute(update(notice).values(printed_at=first.at - timedelta(hours=23)))
     run("run-due")
     with left.read() as connection:
         assert len(list(operator_log.read(connection))) == 2

@@ -14,8 +14,8 @@ from sqlalchemy.pool import Pool
 from campaigns.deliveries import DeliveryHolder
 from mailer.database import Database
 from subscribers import ledger
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import NewEvent
-from subscribers.models import Channel, ConsentKind
 from subscribers.personal_data import PersonalDataHolders
 from subscribers.rights.retention import PeopleWhoLeft
 from tests.support.campaign import TOPIC, dispatch_for, draft, settings_for, subscribe, unwatched, withdraw

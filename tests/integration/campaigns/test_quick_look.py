@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
-from sqlmodel import SQLModel
 
 from campaigns import holds, notices, schedules
 from campaigns.commands.run_due import NOTHING
 from campaigns.quick_look import DUTIES, is_idle
+from campaigns.tables import digest_tick, notice
 from campaigns.timing import DueTime
 from cli import mailer
 from mailer.database import Database, Kind, beat, count_beats
 from templates.service_mail import ServiceMailKind
 from tests.support.campaign import draft, subscribe, withdraw, write_config
 from tests.support.deliveries import SentCampaign
+from tests.support.schema import SCHEMA
 
-TICK = SQLModel.metadata.tables["digest_tick"]
 NEVER_DUE = {
     *(
         "access_token",
@@ -82,7 +82,7 @@ def test_without_a_whole_look_in_the_last_hour_there_is_a_whole_look(looked: Dat
     look(looked)
     with looked.write() as connection:
         hour_ago = looked.clock()() - timedelta(hours=1)
-        connection.execute(notices.notice.update().values(printed_at=hour_ago))
+        connection.execute(notice.update().values(printed_at=hour_ago))
     assert not looks_idle(looked)
 
 
@@ -166,18 +166,18 @@ def test_a_digest_is_a_duty_once_its_time_has_come(looked: Database) -> None:
     )
     with looked.write() as connection:
         now = looked.clock()()
-        connection.execute(TICK.insert().values(digest_id=1, due_at=now, ran_at=now, versions=""))
+        connection.execute(digest_tick.insert().values(digest_id=1, due_at=now, ran_at=now, versions=""))
     assert looks_idle(looked)
     with looked.write() as connection:
         week_ago = looked.clock()() - timedelta(days=8)
-        connection.execute(TICK.update().values(due_at=week_ago))
+        connection.execute(digest_tick.update().values(due_at=week_ago))
     assert not looks_idle(looked)
 
 
 def test_each_table_is_looked_at_or_holds_nothing_that_falls_due() -> None:
     asked = " ".join(DUTIES.values())
     others = {"digest", "digest_tick", "heartbeat", "notice"}  # asked apart
-    tables = set(SQLModel.metadata.tables) - others - NEVER_DUE
+    tables = set(SCHEMA.tables) - others - NEVER_DUE
     assert {name for name in tables if f" {name}" not in asked} == set()
 
 

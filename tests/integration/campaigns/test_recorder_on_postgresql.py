@@ -13,8 +13,8 @@ from sqlalchemy import Connection, func, select
 
 from campaigns.deliveries import Attempt, Halted, Settlement, Withheld
 from campaigns.lifecycle import Act
-from campaigns.models import DeliveryState
 from campaigns.sending import Batch, Recorder
+from campaigns.states import DeliveryState
 from mailer.database import Database, Step
 from mailer.database.pipeline import Pipelines
 from mailer.database.prepared import Row

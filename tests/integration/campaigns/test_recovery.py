@@ -8,9 +8,9 @@ from sqlalchemy import RowMapping, select, update
 
 from campaigns import deliveries
 from campaigns.deliveries import Settlement, delivery, recovery
-from campaigns.deliveries.workers import worker
 from campaigns.lifecycle import Act
-from campaigns.models import DeliveryReason, DeliveryState
+from campaigns.states import DeliveryReason, DeliveryState
+from campaigns.tables import worker
 from mailer.database import Database
 from tests.support.campaign import dispatch_for, settings_for
 from tests.support.deliveries import LEASE, SentCampaign

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from campaigns.models import CampaignState
 from campaigns.sending import Sender
+from campaigns.states import CampaignState
 from mailer.database import Database
 from tests.support.campaign import counts, dispatch_for, draft, send, settings_for, subscribe
 from tests.support.faults import Fault, Point

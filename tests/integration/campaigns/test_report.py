@@ -13,12 +13,12 @@ import pytest
 from bs4 import BeautifulSoup
 
 from campaigns import catalogue, reports
-from campaigns.models import DeliveryState
 from campaigns.reports import CampaignFigures
+from campaigns.states import DeliveryState
 from mailer.database import Database
 from subscribers import ledger
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import NewEvent
-from subscribers.models import Channel, ConsentKind
 from tests.support.campaign import (
     TOPIC,
     dispatch_for,

@@ -15,7 +15,6 @@ from playwright.sync_api import Browser, Page
 
 from campaigns.approvals import Approval, ApprovalStatus, Approver
 from campaigns.campaign import Campaign
-from campaigns.models import CampaignState, DeliveryState
 from campaigns.reports import CampaignFigures, CampaignStatus, LanguageCount
 from campaigns.reports.domains import DomainCount
 from campaigns.reports.figures import OUTCOMES
@@ -23,9 +22,10 @@ from campaigns.reports.leavers import Leavers, Leaving, count_by_day
 from campaigns.reports.page import ReportedCampaign, render_report
 from campaigns.reports.progress import Ended, measure
 from campaigns.reports.replies import Reason
+from campaigns.states import CampaignState, DeliveryState
 from campaigns.stored_content import dump_notes
 from mailer.config import Settings
-from subscribers.models import Channel
+from subscribers.kinds import Channel
 from templates.language import Locale
 from tests.support.browser import chromium
 from tests.support.campaign import NOTES, TOPIC

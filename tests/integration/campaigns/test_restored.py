@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from campaigns import holds
 from campaigns.lifecycle import Act
-from campaigns.models import CampaignState
+from campaigns.states import CampaignState
 from cli import mailer as command
 from mailer import backup
 from mailer.backup import HEAD_NAME
@@ -23,8 +23,8 @@ from mailer.errors import MailerError, Refused
 from subscribers import audience, ledger, rights
 from subscribers.address import AddressHasher, normalise
 from subscribers.intake import Applicant, Evidence, admit
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import JOURNAL_NAME, HeadFile, Journal, read_journal
-from subscribers.models import Channel, ConsentKind
 from subscribers.people import Names
 from tests.support.archive import Archive
 from tests.support.campaign import (

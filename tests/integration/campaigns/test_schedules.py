@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaigns import catalogue
-from campaigns.models import CampaignState
 from campaigns.sending import Dispatch
+from campaigns.states import CampaignState
 from campaigns.timing import parse_due_time
 from mailer.config import Settings
 from mailer.database import Database

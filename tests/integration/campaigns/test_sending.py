@@ -13,8 +13,8 @@ import pytest
 
 from campaigns.deliveries import Attempt, ClaimContext, Settlement, workers
 from campaigns.lifecycle import Act
-from campaigns.models import CampaignState, DeliveryState
 from campaigns.sending import Batch, Composer, Dispatch, Recorder, Sender
+from campaigns.states import CampaignState, DeliveryState
 from mailer.database import Database
 from mailer.errors import RelayUnavailable
 from mailer.message import Content

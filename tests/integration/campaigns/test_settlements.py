@@ -9,7 +9,7 @@ import pytest
 from campaigns import deliveries
 from campaigns.deliveries import ClaimContext, Settlement
 from campaigns.lifecycle import Act
-from campaigns.models import DeliveryReason, DeliveryState
+from campaigns.states import DeliveryReason, DeliveryState
 from mailer.database import Database
 from subscribers.address import AddressHasher
 from tests.support.campaign import SECRET, dispatch_for, settings_for

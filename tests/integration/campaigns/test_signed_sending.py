@@ -11,7 +11,7 @@ from pathlib import Path
 import dkim as dkimpy
 import pytest
 
-from campaigns.models import CampaignState
+from campaigns.states import CampaignState
 from mailer.config import DkimSettings, Settings, dkim_keys
 from mailer.database import Database
 from mailer.errors import ConfigurationError, TryAgainLater

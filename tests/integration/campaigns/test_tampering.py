@@ -11,8 +11,8 @@ from sqlalchemy import text
 from mailer.database import Database
 from mailer.errors import MailerError, Refused
 from subscribers import ledger
+from subscribers.kinds import ConsentKind
 from subscribers.ledger import BrokenLink
-from subscribers.models import ConsentKind
 from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, unwatched, withdraw
 from tests.support.relay import FaultyRelay
 from tests.support.tampering import tamper

@@ -24,8 +24,8 @@ from mailer.database import Database
 from mailer.errors import MailerError
 from subscribers import ledger, rights, suppression
 from subscribers.address import AddressHasher, normalise
+from subscribers.kinds import Channel, SuppressionReason
 from subscribers.ledger import BrokenLink, HeadFile
-from subscribers.models import Channel, SuppressionReason
 from subscribers.rights import Correction
 from tests.support.campaign import (
     SECRET,

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import RowMapping, select
 
 from campaigns.deliveries import workers
-from campaigns.deliveries.workers import Process, worker
+from campaigns.deliveries.workers import Process
+from campaigns.tables import worker
 from mailer.database import Database
 from tests.support.deliveries import ANOTHER_MACHINE, LEASE, SentCampaign
 from tests.support.waiting import until

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from mailer.database import Database, bulk
-from subscribers.people import SUBSCRIBER
+from subscribers.tables import SUBSCRIBER
 
 COLUMNS = tuple(SUBSCRIBER.columns.keys())
 NONCE = bytes(range(16))

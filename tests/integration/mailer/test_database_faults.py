@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from campaigns.models import CampaignState
 from campaigns.sending import Dispatch, Tally
+from campaigns.states import CampaignState
 from mailer.database import Database
 from mailer.errors import MailerError, TryAgainLater
 from tests.support.campaign import counts, dispatch_for, draft, send, settings_for, subscribe, unwatched

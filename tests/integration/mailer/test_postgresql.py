@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from mailer.database import Database, Prepared, table
+from mailer.database import Database, Prepared
+from mailer.database.columns import table
 from mailer.errors import ConfigurationError, MailerError, TryAgainLater
 from subscribers.models import Subscriber
 from tests.support.pgbouncer import pgbouncer

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from sqlalchemy import bindparam, select, update
 
-from mailer.database import AnyOf, Database, Prepared, pipelined, table
+from mailer.database import AnyOf, Database, Prepared, pipelined
+from mailer.database.columns import table
 from mailer.errors import MailerError
 from subscribers.models import Subscriber
 from tests.support.campaign import subscribe

@@ -11,7 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import select
 
-from mailer.database import Database, table
+from mailer.database import Database
+from mailer.database.columns import table
 from mailer.limits import ProviderLimits, RelayLimits
 from mailer.limits.models import ThrottleState
 from mailer.limits.rates import WarmUp

@@ -13,8 +13,8 @@ from mailer.errors import Refused
 from subscribers import audience, changes, ledger
 from subscribers.address import AddressHasher, normalise
 from subscribers.intake import AccountSync, Evidence, Import, SyncReport
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import NewEvent
-from subscribers.models import Channel, ConsentKind
 from subscribers.rights import withdraw
 from tests.support.campaign import SECRET, TOPIC, subscribe
 

@@ -11,7 +11,7 @@ from mailer.database import Database
 from mailer.errors import MailerError, Refused
 from subscribers import rights
 from subscribers.address import AddressHasher, normalise
-from subscribers.models import Channel, ConsentKind
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.self_service import Withdrawal, WithdrawalFromAll, unsubscribe
 from tests.support.campaign import SECRET, TOPIC, agree, dispatch_for, draft, subscribe, unwatched
 from tests.support.campaign import settings_for as sending_settings

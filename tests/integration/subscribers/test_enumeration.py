@@ -23,7 +23,7 @@ from mailer.config import Settings
 from mailer.database import Database
 from subscribers import suppression
 from subscribers.address import AddressHasher
-from subscribers.models import Channel, SuppressionReason
+from subscribers.kinds import Channel, SuppressionReason
 from subscribers.suppression import NewSuppression
 from tests.support.api import grant, new_token, register_wording
 from tests.support.campaign import SECRET, TOPIC, settings_for, subscribe

@@ -17,13 +17,13 @@ from mailer.errors import InvalidInput, NotFound
 from mailer.retention import purge_expired
 from subscribers import audience, former_people, ledger, people, rights, suppression
 from subscribers.address import AddressHasher, normalise
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from subscribers.leaver import Leaver, LeaverKind
 from subscribers.ledger import EVERY_TOPIC
-from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.own_data import Act, Notice, perform
 from subscribers.rights import holds
-from subscribers.rights.holds import HOLD
 from subscribers.rights.retention import FormerPeople, HeldErasures, PeopleWhoLeft
+from subscribers.tables import HOLD
 from tests.support.campaign import SECRET, TOPIC, agree, subscribe, withdraw
 from tests.support.signed import write_key
 

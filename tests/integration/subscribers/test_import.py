@@ -17,9 +17,10 @@ from mailer.errors import ConfigurationError
 from subscribers import audience, ledger, rights
 from subscribers.address import AddressHasher, normalise
 from subscribers.intake import Evidence, Import, ImportReport, Refusal, as_text, csv_import
+from subscribers.kinds import ConsentKind
 from subscribers.ledger import EVENT, WORDING
-from subscribers.models import ConsentKind
-from subscribers.people import SUBSCRIBER, find
+from subscribers.people import find
+from subscribers.tables import SUBSCRIBER
 
 OLD, NEW = b"an old key, 32 characters or more", b"a new key, 32 characters or more."
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -18,7 +18,7 @@ from mailer.database import Database
 from subscribers import audience, ledger, rights
 from subscribers.address import AddressHasher, HashedAddress, normalise
 from subscribers.intake import Applicant, Evidence, admission
-from subscribers.models import Channel, ConsentKind
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.people import Names
 from subscribers.self_service import NO_ADDRESS, Withdrawal, unsubscribe
 from subscribers.topic import Topic

@@ -13,7 +13,7 @@ from mailer.errors import NotFound
 from subscribers import audience, ledger, people, rights, suppression
 from subscribers.address import normalise
 from subscribers.intake import Decision
-from subscribers.models import Channel, ConsentKind, SuppressionReason
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from tests.support.admission import HASHER, admit
 from tests.support.waiting import until
 

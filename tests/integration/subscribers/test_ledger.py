@@ -9,20 +9,19 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, select, text
-from sqlmodel import SQLModel
 
 from mailer.database import Database
 from mailer.errors import InvalidInput, MailerError, NotFound
 from subscribers import audience, ledger, suppression
 from subscribers.address import HashedAddress
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from subscribers.ledger import EVERY_TOPIC, BrokenLink, NewEvent
-from subscribers.models import Channel, ConsentKind, Subscriber, SuppressionReason
+from subscribers.tables import CONSENT, SUBSCRIBER
 from tests.support.campaign import subscribe
 from tests.support.tampering import tamper
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TOPIC = "release-notes"
-TABLES = SQLModel.metadata.tables
 
 
 def address_hash(name: str) -> str:
@@ -40,9 +39,7 @@ def add_person(connection: Connection, name: str) -> int:
         "first_name": "",
         "surname": "",
     }
-    number: int = connection.execute(
-        insert(Subscriber).values(row).returning(TABLES["subscriber"].c.id)
-    ).scalar_one()
+    number: int = connection.execute(insert(SUBSCRIBER).values(row).returning(SUBSCRIBER.c.id)).scalar_one()
     return number
 
 
@@ -92,7 +89,7 @@ def test_an_erased_event_ends_the_consents(database: Database) -> None:
         person = add_person(connection, "jan")
         grant(connection, person)
         assert ledger.append(connection, [event(person, ConsentKind.ERASED, NOW)], NOW).statuses == {}
-        assert connection.execute(select(TABLES["consent"])).all() == []
+        assert connection.execute(select(CONSENT)).all() == []
         assert [line.event.kind for line in ledger.history(connection, person)] == ["granted", "erased"]
 
 

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, select, text
 from mailer.database import Database
 from mailer.errors import InvalidInput
 from subscribers import ledger
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import EVERY_TOPIC, BrokenLink, ConsentStatus, NewEvent
-from subscribers.models import Channel, ConsentKind
 from tests.support.campaign import TOPIC, agree, subscribe, withdraw
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

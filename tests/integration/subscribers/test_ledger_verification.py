@@ -8,10 +8,10 @@ import pytest
 
 from mailer.database import Database
 from subscribers import ledger
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import BrokenLink
 from subscribers.ledger.tree import EMPTY, root_of
 from subscribers.ledger.walk import check_wordings, hashes_of_entries
-from subscribers.models import Channel, ConsentKind
 from tests.support.campaign import TOPIC, agree, subscribe, withdraw
 from tests.support.tampering import tamper
 

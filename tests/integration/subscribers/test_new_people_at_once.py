@@ -12,9 +12,10 @@ from sqlalchemy import func, select
 from mailer.config import FixedKeys, KeyRing
 from mailer.database import Database, installation_id
 from subscribers import ledger, pending_requests
-from subscribers.models import Channel, ConsentKind
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.pending_requests import LinkTarget, RequestedPerson, RequestKind, RequestLinks
-from subscribers.people import SUBSCRIBER, Names
+from subscribers.people import Names
+from subscribers.tables import SUBSCRIBER
 from tests.support.api import TEXT, grant, new_token, register_wording, settings_for
 from tests.support.campaign import SECRET, TOPIC
 from web import create_app

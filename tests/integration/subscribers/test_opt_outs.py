@@ -15,11 +15,11 @@ from mailer.errors import ConfigurationError, NotFound, Refused
 from subscribers import audience, ledger, rights, suppression
 from subscribers.address import AddressHasher, normalise
 from subscribers.intake import Evidence, Import, ImportReport, Refusal, as_text, csv_import, read_addresses
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.leaver import Leaver, LeaverKind
-from subscribers.models import Channel, ConsentKind
-from subscribers.people import SUBSCRIBER, find
+from subscribers.people import find
 from subscribers.self_service import Withdrawal, unsubscribe
-from subscribers.suppression import SUPPRESSION
+from subscribers.tables import SUBSCRIBER, SUPPRESSION
 from tests.support.links import target_of
 
 KEY = b"a secret key, 32 characters or more"

@@ -19,16 +19,16 @@ import jsonschema_rs
 import pytest
 from bs4 import BeautifulSoup
 from sqlalchemy import func, insert, select, update
-from sqlmodel import SQLModel
 
-import campaigns.models  # noqa: F401 - registers its tables
-from campaigns.models import CampaignRow, CampaignState, Delivery, DeliveryState
+from campaigns.models import CampaignRow, Delivery
 from campaigns.personal_data import holders
+from campaigns.states import CampaignState, DeliveryState
 from mailer.config import Settings
-from mailer.database import Database, table
+from mailer.database import Database
+from mailer.database.columns import table
 from subscribers import ledger, pending_requests, people, rights, suppression
 from subscribers.address import AddressHasher, normalise
-from subscribers.models import Channel, ConsentKind, SuppressionReason
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from subscribers.own_data import to_csv
 from subscribers.pending_requests import PENDING_REQUEST, RequestKind
 from subscribers.personal_data import OWN_TABLES
@@ -36,6 +36,7 @@ from subscribers.service_mails import SERVICE_MAIL
 from tests.support.campaign import SECRET, TOPIC, settings_for, subscribe
 from tests.support.links import address_of, links_in
 from tests.support.relay import FaultyRelay
+from tests.support.schema import SCHEMA
 from tests.support.web_server import serving
 from web import create_app
 
@@ -374,7 +375,7 @@ def test_a_cell_that_a_spreadsheet_would_run_is_defused() -> None:
 
 def test_every_table_about_people_has_a_holder() -> None:
     """A table is about people if it has their number, a field of theirs, or belongs to a row that has."""
-    tables = SQLModel.metadata.tables
+    tables = SCHEMA.tables
     fields = {
         "subscriber_id",
         "subscriber_ids",

@@ -19,8 +19,8 @@ from sqlalchemy import func, select
 import subscribers.web.preferences
 from mailer.database import Database
 from subscribers import ledger, suppression
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from subscribers.ledger import NewEvent
-from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.pending_requests import PENDING_REQUEST
 from subscribers.service_mails import SERVICE_MAIL
 from subscribers.web import answers

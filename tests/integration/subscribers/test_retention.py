@@ -16,14 +16,13 @@ from mailer.retention import count_expired, purge_expired
 from subscribers import former_people, ledger, people, rights, suppression
 from subscribers.address import normalise
 from subscribers.intake import Decision
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from subscribers.leaver import Leaver, LeaverKind
 from subscribers.ledger import EVENT
 from subscribers.ledger.bundle import make_bundle
-from subscribers.ledger.reading import NOTE
-from subscribers.models import Channel, ConsentKind, SuppressionReason
 from subscribers.pending_requests import PENDING_REQUEST
-from subscribers.rights.holds import HOLD
 from subscribers.rights.retention import FormerPeople, PeopleWhoLeft
+from subscribers.tables import HOLD, NOTE, SUBSCRIBER
 from tests.support.admission import HASHER
 from tests.support.admission import admit as put_on_file
 
@@ -202,7 +201,7 @@ def test_people_wait(sqlite_database: Database, wait: str) -> None:
             connection.execute(
                 insert(PENDING_REQUEST), asked | {"requested_at": NOW, "expires_at": NOW + DAY}
             )
-    is_busy = people.SUBSCRIBER.c.id == jan if wait == "is in a campaign" else None
+    is_busy = SUBSCRIBER.c.id == jan if wait == "is in a campaign" else None
     assert purge_expired(database, [PeopleWhoLeft(NOW - 30 * DAY, NOW, is_busy)]) == {"people_who_left": 0}
     assert number_of(database) == jan
 

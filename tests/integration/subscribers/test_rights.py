@@ -13,11 +13,11 @@ from mailer.errors import NotFound, Refused
 from subscribers import audience, ledger, people, rights, suppression
 from subscribers.address import normalise
 from subscribers.intake import Decision
-from subscribers.models import Channel, ConsentKind, SuppressionReason
-from subscribers.people import SUBSCRIBER, Names
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
+from subscribers.people import Names
 from subscribers.rights import Correction
 from subscribers.rights.objection import object_to_mail
-from subscribers.suppression import SUPPRESSION
+from subscribers.tables import SUBSCRIBER, SUPPRESSION
 from tests.support.admission import HASHER
 from tests.support.admission import admit as put_on_file
 

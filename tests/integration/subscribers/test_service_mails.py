@@ -21,7 +21,7 @@ from mailer.database import Database
 from mailer.errors import ConfigurationError, MailerError, RelayUnavailable, TemplateError
 from subscribers import people, rights, service_mails, suppression
 from subscribers.address import AddressHasher, normalise
-from subscribers.models import Channel, SuppressionReason
+from subscribers.kinds import Channel, SuppressionReason
 from subscribers.pending_requests import PENDING_REQUEST, RequestedPerson, RequestKind, add, spend
 from subscribers.people import Names
 from subscribers.service_mails import SERVICE_MAIL, enqueue

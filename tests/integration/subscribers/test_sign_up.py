@@ -24,7 +24,7 @@ from subscribers import ledger, pending_requests, people, suppression
 from subscribers.address import AddressHasher, normalise
 from subscribers.confirmation import ConfirmationResult, confirm
 from subscribers.intake.signup import PER_NETWORK, network_of
-from subscribers.models import Channel, ConsentKind, SuppressionReason
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from subscribers.pending_requests import (
     ATTEMPT_COUNT,
     PENDING_REQUEST,

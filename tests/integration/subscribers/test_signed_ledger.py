@@ -14,10 +14,10 @@ from mailer.config import ledger_key
 from mailer.database import Database
 from mailer.errors import ConfigurationError, MailerError, Refused
 from subscribers import ledger
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import BrokenLink, HeadFile, LedgerSigner, NewEvent
 from subscribers.ledger.checkpoint import parse_checkpoint
 from subscribers.ledger.tree import EMPTY
-from subscribers.models import Channel, ConsentKind
 from tests.support.campaign import TOPIC, agree, subscribe, withdraw
 from tests.support.signed import LEDGER_KEY, signed
 from tests.support.tampering import tamper

@@ -21,11 +21,13 @@ from sqlalchemy import select
 import subscribers.web.form
 import subscribers.web.unsubscribe
 from mailer.config import Settings
-from mailer.database import Database, table
+from mailer.database import Database
+from mailer.database.columns import table
 from subscribers import ledger, rights, suppression
 from subscribers.address import AddressHasher, HashedAddress, normalise
+from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from subscribers.ledger import LedgerEntry, NewEvent
-from subscribers.models import Channel, ConsentKind, Subscriber, SuppressionReason
+from subscribers.models import Subscriber
 from tests.support.campaign import SECRET, TOPIC, subscribe
 from tests.support.links import address_of, links_in
 from tests.support.web_server import serving

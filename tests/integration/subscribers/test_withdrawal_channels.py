@@ -14,7 +14,7 @@ from mailer.database import Database
 from subscribers import audience, ledger, rights, webhooks
 from subscribers.address import AddressHasher, normalise
 from subscribers.intake import AccountSync, Evidence, Import
-from subscribers.models import Channel, ConsentKind
+from subscribers.kinds import Channel, ConsentKind
 from tests.support.api import Api, serving_api, settings_for
 from tests.support.campaign import SECRET, TOPIC, subscribe
 from tests.support.links import address_of, links_in

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from campaigns.lifecycle import Act, allows, next_state
-from campaigns.models import CampaignState
+from campaigns.states import CampaignState
 from mailer.errors import Refused
 
 DRAFT, APPROVED, SCHEDULED, MISSED, SENDING, PAUSED, FINISHED, CANCELLED = CampaignState

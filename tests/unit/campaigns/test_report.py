@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaigns.commands.report import coloured
-from campaigns.models import DeliveryState
 from campaigns.reports.charts import ReportWords
 from campaigns.reports.charts.progress import progress_figure
 from campaigns.reports.domains import MIN_RECIPIENTS, DomainDeliveries, merge_smaller, pool
@@ -19,8 +18,9 @@ from campaigns.reports.leavers import DAYS, Leaving, count_by_day
 from campaigns.reports.progress import MOST_STEPS, Ended, measure, step_length
 from campaigns.reports.replies import Reply, count_reasons, without_personal_data
 from campaigns.reports.text_charts import Bar, draw_bars
+from campaigns.states import DeliveryState
 from mailer.smtp.outcome import MASK
-from subscribers.models import Channel
+from subscribers.kinds import Channel
 from templates.charts import AreaChart, Tick
 
 START = datetime(2026, 12, 1, 8, tzinfo=UTC)

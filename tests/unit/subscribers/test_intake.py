@@ -30,8 +30,8 @@ from subscribers.intake import (
     parse_consent_time,
 )
 from subscribers.intake.csv_file import MAX_LINE_LENGTH
+from subscribers.kinds import ConsentKind
 from subscribers.ledger import ConsentStatus
-from subscribers.models import ConsentKind
 from subscribers.people import Names, parse_name
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")

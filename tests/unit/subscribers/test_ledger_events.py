@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.errors import InvalidInput
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import (
     EVERY_TOPIC,
     BrokenLink,
@@ -27,7 +28,6 @@ from subscribers.ledger import (
     status_after,
 )
 from subscribers.ledger.events import ABOUT_ADDRESS, ABOUT_PERSON
-from subscribers.models import Channel, ConsentKind
 from subscribers.topic import parse_topic
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
