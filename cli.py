@@ -146,20 +146,20 @@ def find_unattended(settings: Settings, database: Database) -> list[CheckResult]
 
     Nothing of a database that can't be read.
     """
-    from campaigns import reports  # noqa: PLC0415 - as above
     from campaigns.approvals import ApprovalRule  # noqa: PLC0415
     from campaigns.archive.checks import archive_findings  # noqa: PLC0415
+    from campaigns.reports.overview import ProblemSeverity, overview  # noqa: PLC0415
     from mailer.doctor import CheckLevel, CheckResult  # noqa: PLC0415
 
     theme = _theme_findings(settings)
     levels = {
-        reports.ProblemSeverity.FAILURE: CheckLevel.FAIL,
-        reports.ProblemSeverity.WARNING: CheckLevel.WARN,
+        ProblemSeverity.FAILURE: CheckLevel.FAIL,
+        ProblemSeverity.WARNING: CheckLevel.WARN,
     }
     try:
         now = database.clock()()
         with database.read() as connection:
-            found = reports.overview(connection, now, settings.tz, ApprovalRule.of(settings))
+            found = overview(connection, now, settings.tz, ApprovalRule.of(settings))
             failing = _webhook_findings(connection, settings)
             archive = list(archive_findings(connection, settings))
     except MailerError:

@@ -32,7 +32,8 @@ from mailer.observability import Metric, Metrics
 from mailer.webhooks import Reach
 from subscribers.ledger import OutsideFiles
 from subscribers.personal_data import PersonalDataHolders
-from subscribers.self_service import View, unsubscribe
+from subscribers.self_service import unsubscribe
+from subscribers.self_service.unsubscribe import View
 from subscribers.service_mails import delivery as service_mails
 from subscribers.web import (
     COUNTED,

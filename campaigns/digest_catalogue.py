@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, insert, select
 
 from campaigns.tables import campaign, digest, digest_tick
-from campaigns.timing import Cadence
+from campaigns.timing.cron import Cadence
 from mailer.errors import NotFound
 
 

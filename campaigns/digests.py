@@ -30,7 +30,8 @@ from campaigns.digest_catalogue import (
 )
 from campaigns.lifecycle import Act
 from campaigns.tables import digest
-from campaigns.timing import Cadence, DueTime
+from campaigns.timing import DueTime
+from campaigns.timing.cron import Cadence
 from mailer.config import Settings
 from mailer.database import Clock, Database
 from mailer.errors import InvalidInput, MailerError

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from campaigns.timing import Cadence
+from campaigns.timing.cron import Cadence
 from mailer.plain_database import REVISIONS, VERSION_TABLE, NotPlain, PlainDatabase, plain_database
 
 LOOK_EVERY = timedelta(hours=1)

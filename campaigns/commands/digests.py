@@ -12,7 +12,7 @@ from campaigns.commands.options import Duration
 from campaigns.digest_catalogue import Digest, Tick, all_digests, cadence_of, last_tick
 from campaigns.digests import Digests, Plan
 from campaigns.notes import announced
-from campaigns.timing import Cadence
+from campaigns.timing.cron import Cadence
 from mailer.commands import CommandContext, json_option
 from subscribers.topic import parse_topic
 from templates.language import LOCALES

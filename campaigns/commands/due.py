@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 
 import click
 
-from campaigns import notices, reports
+from campaigns import notices
 from campaigns.commands.daily_purge import purge_daily
 from campaigns.commands.options import dispatch_of, preflight_of
 from campaigns.commands.runs import exit_with, run_due_campaigns
 from campaigns.commands.stop_signals import StopSignals, stop_signals
 from campaigns.digests import DigestRun, Digests
+from campaigns.reports.overview import overview
 from campaigns.sending import Dispatch, RunResult
 from campaigns.timing import Missed
 from mailer.commands import CommandContext, processes_option
@@ -89,7 +90,7 @@ def _attention(context: CommandContext, own: Sequence[RunResult]) -> list[str]:
     prints itself.
     """
     with context.database.read() as connection:
-        found = reports.overview(connection, context.now(), context.settings.tz)
+        found = overview(connection, context.now(), context.settings.tz)
     printed = {result.status.slug for result in own if result.message}
     return [
         f"{context.settings.folder}: {problem.message}\nNext: {problem.next_step}"

@@ -107,14 +107,16 @@ def campaigns() -> None:
 
 def report_status(context: CommandContext, slug: str, *, as_json: bool, next_step: str = "") -> None:
     """Report the state of a campaign. `next_step` tells people what to do."""
+    from campaigns.reports.languages import count_by_language, language_line  # noqa: PLC0415 - sending needs neither
+
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         found = reports.campaign_status(connection, campaign)
         approved = approvals.status(connection, campaign, ApprovalRule.of(context.settings))
-        languages = reports.count_by_language(connection, campaign, context.settings.locale)
+        languages = count_by_language(connection, campaign, context.settings.locale)
     text = found.line()
     if languages:
-        text += f"\n{reports.language_line(languages, started=campaign.started_at is not None)}"
+        text += f"\n{language_line(languages, started=campaign.started_at is not None)}"
     if approved.missing:
         text += "".join(f"\napproved by: {one.by}" for one in reversed(approved.given))
         text += f"\nwaits for {approved.waits_for()}"

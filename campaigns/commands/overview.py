@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 
 import click
 
-from campaigns import reports
 from campaigns.approvals import ApprovalRule
-from campaigns.reports import Overview, ProblemSeverity
+from campaigns.reports.overview import Overview, ProblemSeverity, overview
 from mailer.commands import CommandContext, json_option
 from mailer.quantity import quantity
 
@@ -32,9 +31,7 @@ def status_of_all(context: CommandContext, as_json: bool) -> None:
       mailer status
     """
     with context.database.read() as connection:
-        found = reports.overview(
-            connection, context.now(), context.settings.tz, ApprovalRule.of(context.settings)
-        )
+        found = overview(connection, context.now(), context.settings.tz, ApprovalRule.of(context.settings))
     worst = max((EXIT_CODES[problem.severity] for problem in found.problems), default=0, key=[0, 3, 1].index)
     values = {
         "healthy": not found.problems,

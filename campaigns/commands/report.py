@@ -13,13 +13,14 @@ from pathlib import Path
 
 import click
 
-from campaigns import approvals, catalogue, reports
+from campaigns import approvals, catalogue
 from campaigns.approvals import ApprovalRule, ApprovalStatus
 from campaigns.campaign import Campaign
 from campaigns.commands.options import slug_argument
-from campaigns.reports import CampaignFigures
 from campaigns.reports.charts.words import ReportWords
 from campaigns.reports.domains import merge_smaller
+from campaigns.reports.figures import CampaignFigures, read_figures
+from campaigns.reports.languages import language_line
 from campaigns.reports.replies import Reason
 from campaigns.reports.text_charts import Bar, draw_bars
 from mailer.commands import CommandContext, json_option
@@ -79,7 +80,7 @@ def report_campaign(
     settings = context.settings
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
-        figures = reports.read_figures(connection, campaign, context.now(), default_locale=settings.locale)
+        figures = read_figures(connection, campaign, context.now(), default_locale=settings.locale)
         approved = approvals.status(connection, campaign, ApprovalRule.of(settings))
     if as_csv:
         write_line(_csv(figures))
@@ -124,7 +125,7 @@ def _lines(
     status = figures.status
     yield status.line()
     if figures.languages:
-        yield reports.language_line(figures.languages, started=campaign.started_at is not None)
+        yield language_line(figures.languages, started=campaign.started_at is not None)
     for name in _TIMES:
         if (at := getattr(campaign, name)) is not None:
             yield f"{name.removesuffix('_at')}: {_moment(context, at)}"

@@ -12,6 +12,7 @@ from campaigns.approvals import ApprovalRule
 from campaigns.campaign import Campaign
 from campaigns.commands.options import report_status, slug_argument
 from campaigns.page_links import page_urls
+from campaigns.reports.languages import count_by_language
 from campaigns.source import NotesSource
 from campaigns.stored_content import load_notes
 from mailer.commands import CommandContext, format_table, json_option
@@ -79,7 +80,7 @@ def show(context: CommandContext, slug: str, as_json: bool) -> None:
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         found = reports.campaign_status(connection, campaign)
-        languages = reports.count_by_language(connection, campaign, context.settings.locale)
+        languages = count_by_language(connection, campaign, context.settings.locale)
         approved = approvals.status(connection, campaign, ApprovalRule.of(context.settings))
         notes = load_notes(campaign.notes)
         locales = [one.locale for one in notes.editions]

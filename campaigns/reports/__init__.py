@@ -1,17 +1,10 @@
-"""Read the counts of a campaign, the figures of its report, its deliveries, and the problems of all campaigns."""
+"""Read the counts of a campaign, the figures of its report, its deliveries, and the problems of all campaigns.
+
+Import `figures`, `languages` and `overview` by name: sending needs the counts alone.
+"""
 
 from __future__ import annotations
 
-from campaigns.reports.figures import CampaignFigures, read_figures
-from campaigns.reports.languages import LanguageCount, count_by_language, language_line
-from campaigns.reports.overview import (
-    Overview,
-    Problem,
-    ProblemSeverity,
-    count_campaigns,
-    count_open_deliveries,
-    overview,
-)
 from campaigns.reports.status import (
     CampaignStatus,
     campaign_status,
@@ -21,20 +14,9 @@ from campaigns.reports.status import (
 )
 
 __all__ = [
-    "CampaignFigures",
     "CampaignStatus",
-    "LanguageCount",
-    "Overview",
-    "Problem",
-    "ProblemSeverity",
     "campaign_status",
-    "count_by_language",
     "count_by_state",
-    "count_campaigns",
-    "count_open_deliveries",
-    "language_line",
     "list_deliveries",
     "next_due",
-    "overview",
-    "read_figures",
 ]

@@ -22,8 +22,9 @@ from mailer import backup
 from mailer.config import Settings, dkim_keys
 from mailer.database import Database
 from mailer.errors import InvalidInput, Refused
-from mailer.message import Letter, Mailbox, compose_letter
+from mailer.message import Mailbox
 from mailer.message.dkim import Signer
+from mailer.message.letter import Letter, compose_letter
 from mailer.smtp import Accepted, Deferred, Envelope, Outcome, Rejected, Uncertain
 from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.timing.zone import check_zone
 from mailer.errors import InvalidInput
-from templates.language import read_written_time
+from templates.language.written_time import read_written_time
 
 EXAMPLE = '"2026-12-01 09:00", "1-12-2026 09:00" or "1 december 2026 9:00"'
 

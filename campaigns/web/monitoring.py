@@ -19,8 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from campaigns import reports
-from campaigns.reports import ProblemSeverity
+from campaigns.reports.overview import ProblemSeverity, count_campaigns, count_open_deliveries, overview
 from campaigns.states import CampaignState, DeliveryState
 from mailer.database import Clock, Database, Kind, QuietCheckpoint, beat
 from mailer.errors import MailerError
@@ -168,9 +167,9 @@ class Monitoring:
     def _gather(self) -> None:
         now = datetime.now(UTC)
         with self._database.read() as connection:
-            found = reports.overview(connection, now)
-            deliveries = reports.count_open_deliveries(connection)
-            campaigns = reports.count_campaigns(connection)
+            found = overview(connection, now)
+            deliveries = count_open_deliveries(connection)
+            campaigns = count_campaigns(connection)
         for state in DeliveryState:
             self._metrics.set(DELIVERIES, deliveries.get(state, 0), state=state)
         for campaign_state in CampaignState:

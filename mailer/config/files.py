@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
-from mailer.config.explanations import explain
 from mailer.config.settings import CONFIG_NAME, SECRETS_NAME, Settings
 from mailer.errors import ConfigurationError, InvalidInput
 from mailer.files import read_file
@@ -66,6 +65,8 @@ def parse_settings(values: dict[str, Any], path: Path, source: str | None = None
     except SettingsError as error:
         raise ConfigurationError(f"A MAILER_* variable is invalid: {error}.") from None
     except ValidationError as error:
+        from mailer.config.explanations import explain  # noqa: PLC0415 - mostly nothing is wrong
+
         raise ConfigurationError(explain(error, source or str(path))) from None
     return _with_absolute_paths(settings, folder).model_copy(
         update={"folder": folder, "file": folder / path.name}

@@ -7,7 +7,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from mailer.errors import InvalidInput
-from templates.language import TIME_FORMS, read_written_time
+from templates.language.written_time import TIME_FORMS, read_written_time
 
 FORMS = f"2026-05-01T10:00:00+02:00, {TIME_FORMS}"
 

@@ -8,7 +8,9 @@ from mailer.config import Settings
 from mailer.config.privacy_settings import Processor
 from subscribers.rights.breach import Category
 from templates.document import Document, Item, Section
-from templates.language import Locale, country_name, is_in_eea, load_texts, period_text
+from templates.language import Locale, load_texts
+from templates.language.country import country_name, is_in_eea
+from templates.language.period import period_text
 
 # The measure for each number of people who must approve a mail.
 _APPROVAL = ((), ("approval",), ("approval_by_two",))

@@ -9,8 +9,9 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from mailer.config import KeySource, Settings, dkim_keys
-from mailer.message import Content, Letter, Mailbox, compose_letter
+from mailer.message import Content, Mailbox
 from mailer.message.dkim import Signer
+from mailer.message.letter import Letter, compose_letter
 from mailer.smtp import Envelope
 from subscribers import pending_requests, people
 from subscribers.address import AddressHasher, mask_email

@@ -14,8 +14,9 @@ from mailer.database import GroupCommit
 from mailer.errors import MailerError
 from subscribers.kinds import Channel
 from subscribers.own_data import request_link
-from subscribers.self_service import Target, View, Withdrawal, WithdrawalFromAll, preferences, unsubscribe
+from subscribers.self_service import Target, preferences, unsubscribe
 from subscribers.self_service.preferences import TopicChoice
+from subscribers.self_service.unsubscribe import View, Withdrawal, WithdrawalFromAll
 from subscribers.topic import is_topic, parse_topic, title_of, wording_of
 from subscribers.web.answers import PageServices, reason_of
 from subscribers.web.form import UnreadableForm

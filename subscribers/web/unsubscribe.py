@@ -18,18 +18,9 @@ from mailer.database import GroupCommit
 from mailer.errors import MailerError
 from mailer.observability import Metric, Metrics
 from subscribers.kinds import Channel
-from subscribers.self_service import (
-    InvalidToken,
-    Links,
-    Resubscribe,
-    Subscription,
-    Target,
-    View,
-    Withdrawal,
-    mask_email,
-    unsubscribe,
-)
+from subscribers.self_service import InvalidToken, Links, Target, mask_email, unsubscribe
 from subscribers.self_service.preferences import TopicChoice
+from subscribers.self_service.unsubscribe import Resubscribe, Subscription, View, Withdrawal
 from subscribers.web.answers import ANSWER_SECONDS, INVALID_LINK_STATUS, LARGEST_BODY, PageServices
 from subscribers.web.form import UnreadableForm, read_form
 from subscribers.web.preferences import Preferences

@@ -22,7 +22,8 @@ from campaigns import catalogue, reports
 from campaigns.states import CampaignState, DeliveryState
 from mailer.database import Database
 from subscribers.kinds import Channel
-from subscribers.self_service import Withdrawal, unsubscribe
+from subscribers.self_service import unsubscribe
+from subscribers.self_service.unsubscribe import Withdrawal
 from tests.support.campaign import (
     counts,
     dispatch_for,

@@ -18,7 +18,8 @@ from mailer.database import Database
 from subscribers import suppression
 from subscribers.address import AddressHasher
 from subscribers.kinds import Channel, SuppressionReason
-from subscribers.self_service import Resubscribe, Withdrawal, unsubscribe
+from subscribers.self_service import unsubscribe
+from subscribers.self_service.unsubscribe import Resubscribe, Withdrawal
 from tests.support.campaign import SECRET, TOPIC, draft, subscribe, withdraw
 from tests.support.links import target_of
 

@@ -16,7 +16,7 @@ from campaigns.digests import Digests, Plan
 from campaigns.sending import Dispatch
 from campaigns.states import CampaignState
 from campaigns.stored_content import load_notes
-from campaigns.timing import Cadence
+from campaigns.timing.cron import Cadence
 from mailer.database import Database
 from mailer.errors import InvalidInput, NotFound
 from tests.support.campaign import TOPIC, counts, settings_for, subscribe, unwatched

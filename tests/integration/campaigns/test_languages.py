@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from campaigns import catalogue, reports
+from campaigns import catalogue
 from campaigns.rendering import render_notes
+from campaigns.reports.languages import count_by_language
 from campaigns.sending import Composer
 from campaigns.source import NotesSource, files_of_other_languages
 from campaigns.tables import translation
@@ -88,7 +89,7 @@ async def test_the_counts_of_a_language_are_those_of_the_mails_in_it(database: D
 
     def counted(default: str = "en") -> list[tuple[str, int, int]]:
         with database.read() as connection:
-            found = reports.count_by_language(connection, catalogue.find(connection, "notes"), default)
+            found = count_by_language(connection, catalogue.find(connection, "notes"), default)
         return [(one.locale, one.audience, one.accepted) for one in found]
 
     assert counted() == [("en", 3, 0), ("nl", 2, 0)]

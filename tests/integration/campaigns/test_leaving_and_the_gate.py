@@ -19,7 +19,8 @@ from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from subscribers.ledger import NewEvent
 from subscribers.people import Person
 from subscribers.rights.retention import PeopleWhoLeft
-from subscribers.self_service import Target, Withdrawal, unsubscribe
+from subscribers.self_service import Target, unsubscribe
+from subscribers.self_service.unsubscribe import Withdrawal
 from subscribers.topic import Topic
 from tests.support.admission import admit
 from tests.support.campaign import SECRET, TOPIC

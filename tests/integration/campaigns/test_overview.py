@@ -17,7 +17,7 @@ from campaigns.commands.due import WorkerNews
 from campaigns.deliveries import campaign, delivery
 from campaigns.lifecycle import Act
 from campaigns.quick_look import WHOLE_LOOK
-from campaigns.reports import ProblemSeverity
+from campaigns.reports.overview import ProblemSeverity, overview
 from campaigns.sending import RunResult
 from campaigns.states import CampaignState, DeliveryState
 from campaigns.timing import DueTime
@@ -45,7 +45,7 @@ def run(*arguments: str) -> Result:
 
 def messages(database: Database, now: datetime = NOW) -> list[str]:
     with database.read() as connection:
-        return [one.message for one in reports.overview(connection, now).problems]
+        return [one.message for one in overview(connection, now).problems]
 
 
 def test_nothing_needs_attention_in_a_new_database(database: Database) -> None:
@@ -73,7 +73,7 @@ def test_moments_are_told_in_the_given_zone_with_its_name(sqlite_database: Datab
     with sqlite_database.write() as connection:
         beat(connection, Kind.RUN_DUE, noon)
     with sqlite_database.read() as connection:
-        found = reports.overview(connection, noon + timedelta(days=1), ZoneInfo("Europe/Amsterdam"))
+        found = overview(connection, noon + timedelta(days=1), ZoneInfo("Europe/Amsterdam"))
     assert "since 2026-07-01 12:00 CEST" in found.problems[0].message
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from campaigns import catalogue, reports
-from campaigns.reports import CampaignFigures
+from campaigns import catalogue
+from campaigns.reports.figures import CampaignFigures, read_figures
 from campaigns.states import DeliveryState
 from mailer.database import Database
 from subscribers import ledger
@@ -37,7 +37,7 @@ def figures(database: Database, slug: str = "notes", *, days: int = 0) -> Campai
     now = datetime.now(UTC) + timedelta(days=days)
     with database.read() as connection:
         campaign = catalogue.find(connection, slug)
-        return reports.read_figures(connection, campaign, now, default_locale="en")
+        return read_figures(connection, campaign, now, default_locale="en")
 
 
 def leave(database: Database, person: int, channel: Channel, topic: str = TOPIC) -> None:

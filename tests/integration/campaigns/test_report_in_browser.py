@@ -15,9 +15,10 @@ from playwright.sync_api import Browser, Page
 
 from campaigns.approvals import Approval, ApprovalStatus, Approver
 from campaigns.campaign import Campaign
-from campaigns.reports import CampaignFigures, CampaignStatus, LanguageCount
+from campaigns.reports import CampaignStatus
 from campaigns.reports.domains import DomainCount
-from campaigns.reports.figures import OUTCOMES
+from campaigns.reports.figures import OUTCOMES, CampaignFigures
+from campaigns.reports.languages import LanguageCount
 from campaigns.reports.leavers import Leavers, Leaving, count_by_day
 from campaigns.reports.page import ReportedCampaign, render_report
 from campaigns.reports.progress import Ended, measure

@@ -12,7 +12,8 @@ from mailer.errors import MailerError, Refused
 from subscribers import rights
 from subscribers.address import AddressHasher, normalise
 from subscribers.kinds import Channel, ConsentKind
-from subscribers.self_service import Withdrawal, WithdrawalFromAll, unsubscribe
+from subscribers.self_service import unsubscribe
+from subscribers.self_service.unsubscribe import Withdrawal, WithdrawalFromAll
 from tests.support.campaign import SECRET, TOPIC, agree, dispatch_for, draft, subscribe, unwatched
 from tests.support.campaign import settings_for as sending_settings
 from tests.support.links import address_of, links_in, target_of

@@ -20,7 +20,8 @@ from subscribers.address import AddressHasher, HashedAddress, normalise
 from subscribers.intake import Applicant, Evidence, admission
 from subscribers.kinds import Channel, ConsentKind
 from subscribers.people import Names
-from subscribers.self_service import NO_ADDRESS, Withdrawal, unsubscribe
+from subscribers.self_service import NO_ADDRESS, unsubscribe
+from subscribers.self_service.unsubscribe import Withdrawal
 from subscribers.topic import Topic
 from tests.support.campaign import SECRET, TOPIC, subscribe
 from tests.support.links import address_of, links_in, target_of

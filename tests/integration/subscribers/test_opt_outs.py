@@ -18,7 +18,8 @@ from subscribers.intake import Evidence, Import, ImportReport, Refusal, as_text,
 from subscribers.kinds import Channel, ConsentKind
 from subscribers.leaver import Leaver, LeaverKind
 from subscribers.people import find
-from subscribers.self_service import Withdrawal, unsubscribe
+from subscribers.self_service import unsubscribe
+from subscribers.self_service.unsubscribe import Withdrawal
 from subscribers.tables import SUBSCRIBER, SUPPRESSION
 from tests.support.links import target_of
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.timing import Cadence
+from campaigns.timing.cron import Cadence
 from mailer.errors import InvalidInput
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.errors import InvalidInput
-from mailer.message import InlineImage, Letter, Mailbox, compose_letter
+from mailer.message import InlineImage, Mailbox
 from mailer.message.dkim import Algorithm, Signer, dns_record, generate
+from mailer.message.letter import Letter, compose_letter
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 LOGO = InlineImage("logo@image", "image/png", b"\x89PNG")

@@ -30,8 +30,8 @@ def described(column: Column[Any]) -> tuple[object, ...]:
     )
     stored = [str(kind.compile(dialect)) for dialect in DIALECTS]
     key = (column.primary_key, column.primary_key and column.autoincrement)
-    default = column.default and (column.default.arg if column.default.is_scalar else "called")
-    return (column.name, held, stored, key, default)
+    default = column.default and getattr(column.default, "arg", None)
+    return (column.name, held, stored, key, "called" if callable(default) else default)
 
 
 def test_each_table_of_the_schema_has_a_plain_one_with_the_same_columns() -> None:

@@ -13,7 +13,8 @@ from mailer.config.processors import data_hosts, uncovered
 from subscribers.rights.notice import privacy_notice
 from subscribers.rights.register import outside_eea, processing_record
 from templates.document import Document, Item, Section
-from templates.language import LOCALES, Locale, country_name, is_in_eea
+from templates.language import LOCALES, Locale
+from templates.language.country import country_name, is_in_eea
 
 RELAY = {"host": "smtp.postbode.example", "port": 25}
 PROCESSOR = {

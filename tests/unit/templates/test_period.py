@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from templates.language import period_text
+from templates.language.period import period_text
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.errors import InvalidInput
-from templates.language import LOCALES, read_written_time
+from templates.language import LOCALES
+from templates.language.written_time import read_written_time
 
 NINE = datetime(2026, 12, 1, 9)  # noqa: DTZ001 - read in a zone by the caller
 
