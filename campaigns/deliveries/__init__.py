@@ -31,6 +31,7 @@ from campaigns.deliveries.gate import (
     attempts_of,
     gate_step,
     may_be_announced,
+    settle_and_gate,
 )
 from campaigns.deliveries.mailed import count_mails, mailed_between
 from campaigns.deliveries.personal_data import DeliveryHolder
@@ -93,6 +94,7 @@ __all__ = [
     "return_to_claimed",
     "seal_ended",
     "settle",
+    "settle_and_gate",
     "settle_together",
     "settlement_for",
     "skip",

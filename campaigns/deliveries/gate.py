@@ -23,6 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from campaigns.deliveries.claims import ClaimContext
+from campaigns.deliveries.retry import Settlement
+from campaigns.deliveries.settlement import SETTLEMENTS, settled_values
 from campaigns.deliveries.tables import CLAIMED, instant, subscriber
 from campaigns.states import CampaignState, DeliveryState
 from campaigns.tables import campaign, delivery
@@ -93,6 +95,15 @@ def gate_step(
     else:
         gate = _GATE_WITH_WORDINGS if context.reads_wordings else _GATE
     return Step(gate, {"ids": delivery_ids, "worker": context.worker_id, "topic": context.topic, "now": now})
+
+
+def settle_and_gate(
+    context: ClaimContext, settlements: Sequence[Settlement], delivery_ids: Sequence[int], now: datetime
+) -> Step:
+    """Settlements and the gate as one statement of PostgreSQL, after `hold_consents`."""
+    gate = _SETTLE_AND_GATE_WITH_WORDINGS if context.reads_wordings else _SETTLE_AND_GATE
+    values = gate_step(context, delivery_ids, now).values
+    return Step(gate, {**values, **settled_values(settlements)})
 
 
 def attempts_of(passed: Sequence[Row], now: datetime) -> dict[int, Attempt]:
@@ -228,6 +239,8 @@ _GATE = Prepared(_gate())
 _GATE_WITH_WORDINGS = Prepared(_gate(_PassedRow._fields))
 _JOINED_GATE = Prepared(_gate(joined=True))
 _JOINED_GATE_WITH_WORDINGS = Prepared(_gate(_PassedRow._fields, joined=True))
+_SETTLE_AND_GATE = Prepared(_gate(joined=True).add_cte(SETTLEMENTS.cte()))
+_SETTLE_AND_GATE_WITH_WORDINGS = Prepared(_gate(_PassedRow._fields, joined=True).add_cte(SETTLEMENTS.cte()))
 
 
 _ANNOUNCEABLE = Prepared(

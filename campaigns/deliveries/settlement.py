@@ -46,10 +46,14 @@ def settle(
 
 
 def settle_together(context: ClaimContext, settlements: Sequence[Settlement], now: datetime) -> Step:
-    """The statement that records all these outcomes on PostgreSQL. There is at least one."""
-    columns = map(list, zip(*map(_values_of, settlements), strict=True))
-    values = dict(zip(_PARAMETERS, columns, strict=True))
-    return Step(_SETTLE_TOGETHER, values | {"worker": context.worker_id, "now": now})
+    """The statement that records all these outcomes on PostgreSQL."""
+    return Step(_SETTLE_TOGETHER, settled_values(settlements) | {"worker": context.worker_id, "now": now})
+
+
+def settled_values(settlements: Sequence[Settlement]) -> dict[str, Any]:
+    """The parameters of SETTLEMENTS that are lists."""
+    rows = [_values_of(one) for one in settlements]
+    return {name: [row[index] for row in rows] for index, name in enumerate(_PARAMETERS)}
 
 
 def return_to_claimed(connection: Connection, context: ClaimContext, delivery_ids: Sequence[int]) -> None:
@@ -123,7 +127,8 @@ def _settle_each() -> Update:
 
 
 _SETTLE_EACH = Prepared(_settle_each(), each=_PARAMETERS)
-_SETTLE_TOGETHER = Prepared(_settle_together())
+SETTLEMENTS = _settle_together()
+_SETTLE_TOGETHER = Prepared(SETTLEMENTS)
 
 
 def address_hashes(connection: Connection, delivery_ids: Sequence[int]) -> list[HashedAddress]:

@@ -177,15 +177,11 @@ class Recorder:
 
     async def _apply_plain(self, pipelines: Pipelines, batch: Batch, now: datetime) -> Committed:
         """Do what `_apply` does with a plain batch, on PostgreSQL in one round trip."""
-        context, relays = self._context, list(batch.relays)
-        hold = [ledger.HOLD_CONSENTS] if relays else []
-        settle = [deliveries.settle_together(context, batch.outcomes, now)] if batch.outcomes else []
-        announce = [deliveries.announceable(context, batch.announce)] if batch.announce else []
-        gate = [deliveries.gate_step(context, relays, now)] if relays else []
-        rows = await pipelines.run((*hold, *settle, *gate, *announce))
-        announceable: dict[int, str] = dict(rows.pop()) if announce else {}
-        attempts = deliveries.attempts_of(rows[-1], now) if relays else {}
-        return Committed(self._renewed, attempts, announceable=announceable)
+        gate = deliveries.settle_and_gate(self._context, batch.outcomes, list(batch.relays), now)
+        announce = [deliveries.announceable(self._context, batch.announce)] if batch.announce else []
+        _, passed, *announced = await pipelines.run((ledger.HOLD_CONSENTS, gate, *announce))
+        announceable: dict[int, str] = dict(announced[0]) if announced else {}
+        return Committed(self._renewed, deliveries.attempts_of(passed, now), announceable=announceable)
 
     def _is_renewal_due(self, now: datetime) -> bool:
         return now > self._renewed + self._lease * RENEWAL_SHARE

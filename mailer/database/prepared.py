@@ -164,18 +164,19 @@ def _as_text(value: Any) -> bytes | None:
         case datetime():
             return value.isoformat().encode()
         case list():
-            return b"{%b}" % b",".join(map(_as_element, value))
+            return f"{{{','.join(map(_as_element, value))}}}".encode()
         case _:
             raise TypeError(type(value).__name__)
 
 
-def _as_element(value: Any) -> bytes:
+def _as_element(value: Any) -> str:
     """A value in the text of an array."""
     if value is None:
-        return b"NULL"
-    if isinstance(value, str):
-        return b'"%b"' % value.replace("\\", "\\\\").replace('"', '\\"').encode()
-    return _as_text(value) or b""
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    text = value if isinstance(value, str) else value.isoformat()
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _mapped(rows: Sequence[Row], position: int, convert: Processor) -> list[Row]:

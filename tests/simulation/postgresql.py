@@ -36,11 +36,10 @@ class SimulatedPipelines:
 def _rows(connection: Connection, step: Step) -> Sequence[Row]:
     if step is ledger.HOLD_CONSENTS:
         return ()
-    if step.statement is settlement._SETTLE_TOGETHER:
+    if step.statement is gate._SETTLE_AND_GATE:
         _settle(connection, step)
-        return ()
-    if step.statement is gate._JOINED_GATE:
-        step = step._replace(statement=gate._GATE)
+        values = {name: step.values[name] for name in ("ids", "worker", "topic", "now")}
+        return gate._GATE.rows(connection, values)
     return step.rows(connection)
 
 
@@ -48,4 +47,5 @@ def _settle(connection: Connection, step: Step) -> None:
     """One by one: SQLite has no such statement for all of them."""
     shared = {name: step.values[name] for name in ("worker", "now")}
     columns = [step.values[name] for name in settlement._PARAMETERS]
-    settlement._SETTLE_EACH.run_each(connection, list(zip(*columns, strict=True)), shared)
+    if rows := list(zip(*columns, strict=True)):
+        settlement._SETTLE_EACH.run_each(connection, rows, shared)

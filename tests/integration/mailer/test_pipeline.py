@@ -39,6 +39,8 @@ VALUES = Prepared(
         bindparam("number", type_=BigInteger),
         bindparam("at", type_=DateTime(timezone=True)),
         bindparam("ids", type_=any_of.ListOf(BigInteger())),
+        bindparam("texts", type_=any_of.ListOf(String())),
+        bindparam("moments", type_=any_of.ListOf(DateTime(timezone=True))),
     )
 )
 
@@ -89,10 +91,12 @@ async def test_the_steps_are_one_transaction_and_each_has_its_rows(database: Dat
 @pytest.mark.parametrize(
     "values",
     [
-        {"text": None, "number": None, "at": None, "ids": None},
-        {"text": "", "number": 0, "at": datetime(2026, 11, 22, 12, 0, 0, 5, UTC), "ids": []},
-        {"text": '{"é": "\\", \' %s $1"}\n', "number": -(2**63), "at": datetime.max.replace(tzinfo=UTC), "ids": [1, 2**62]},
-        {"text": "x" * 3_000_000, "number": 1, "at": datetime.min.replace(tzinfo=UTC), "ids": list(range(1, 9000))},
+        {"text": None, "number": None, "at": None, "ids": None, "texts": None, "moments": None},
+        {"text": "", "number": 0, "at": datetime(2026, 11, 22, 12, 0, 0, 5, UTC), "ids": [], "texts": [], "moments": []},
+        {"text": '{"é": "\\", \' %s $1"}\n', "number": -(2**63), "at": datetime.max.replace(tzinfo=UTC), "ids": [1, None, 2**62],
+         "texts": ["", None, "NULL", '{"é": "\\", \' %s $1"}\n', " a,b "], "moments": [None, datetime.max.replace(tzinfo=UTC)]},
+        {"text": "x" * 3_000_000, "number": 1, "at": datetime.min.replace(tzinfo=UTC), "ids": list(range(1, 9000)),
+         "texts": ["\\"] * 9000, "moments": [datetime(1, 1, 1, tzinfo=UTC)]},
     ],
     ids=["nothing", "empty", "special", "more than a socket takes at once"],
 )  # fmt: skip
