@@ -66,10 +66,15 @@ def lock_table(connection: Connection, table: Table) -> None:
         connection.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def analyze(connection: Connection, *tables: Table) -> None:
-    """Update the planner's statistics after a bulk change, before PostgreSQL's autovacuum would. Nothing on SQLite."""
+def analyze(connection: Connection, *tables: Table, columns: Sequence[str] = ()) -> None:
+    """Update the planner's statistics after a bulk change, before PostgreSQL's autovacuum would. Nothing on SQLite.
+
+    With `columns`, only those of these columns.
+    """
     if is_postgresql(connection):
-        connection.execute(text(f"ANALYZE {', '.join(sorted(table.name for table in tables))}"))
+        some = f" ({', '.join(columns)})" if columns else ""
+        names = ", ".join(f"{name}{some}" for name in sorted(table.name for table in tables))
+        connection.execute(text(f"ANALYZE {names}"))
 
 
 def _insert(connection: Connection) -> Any:

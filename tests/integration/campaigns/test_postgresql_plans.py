@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from campaigns import deliveries
 from campaigns.deliveries import ClaimContext, Settlement, recovery
@@ -41,6 +41,20 @@ def test_what_a_worker_holds_is_found_by_the_index_of_what_is_held(postgresql_da
         connection.exec_driver_sql("SET enable_seqscan = off")
         plan = _plan(connection, Step(Prepared(recovery._RELEASE), {"worker": 1}))
     assert "ix_delivery_held" in plan
+
+
+def test_an_enrolment_gives_the_planner_statistics_of_no_name_or_address(
+    postgresql_database: Database,
+) -> None:
+    """Their statistics take longest, and no plan of sending needs them."""
+    SentCampaign(postgresql_database, 50)
+    with postgresql_database.read() as connection:
+        found = connection.execute(
+            text("SELECT tablename, attname FROM pg_stats WHERE schemaname = 'public'")
+        )
+        known = set(map(tuple, found))
+    assert {name for table, name in known if table == "subscriber"} == {"id", "address_hash"}
+    assert {("consent", "topic"), ("delivery", "campaign_id"), ("campaign", "id")} <= known
 
 
 def _plan(connection: Connection, step: Step) -> str:
