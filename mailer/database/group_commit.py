@@ -18,6 +18,8 @@ from mailer.database.transactions import Transactions
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+MAX_BATCH = 100  # items; a withdrawal's transaction holds up sending on PostgreSQL
+
 
 class GroupCommit(Generic[Item, Result]):
     """Applies submitted items in groups, each group in one transaction, in order of arrival.
@@ -31,7 +33,7 @@ class GroupCommit(Generic[Item, Result]):
         database: Database,
         apply: Callable[[Connection, Sequence[Item]], Sequence[Result]],
         *,
-        max_batch: int = 500,
+        max_batch: int = MAX_BATCH,
     ) -> None:
         self._transactions = Transactions(database)
         self._apply = apply

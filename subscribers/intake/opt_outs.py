@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNDATED = 2**63 - 1
-ENDED_AT_ONCE = 500  # in a transaction, which holds up sending on PostgreSQL
+ENDED_AT_ONCE = 100  # in a transaction, which holds up sending on PostgreSQL for less than 100 ms
 MAX_UNCONFIRMED_PEOPLE = 20
 MAX_UNCONFIRMED_SHARE = 0.05
 
