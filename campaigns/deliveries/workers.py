@@ -19,6 +19,7 @@ from pathlib import Path
 from sqlalchemy import Connection, bindparam, case, insert, select, update
 
 from campaigns.tables import worker
+from mailer.database import Prepared, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,12 @@ def renew(connection: Connection, worker_id: int, now: datetime, lease: timedelt
 
     The lease is never shortened: where two transactions of a worker renew it, the later one may commit first.
     """
-    return connection.execute(_RENEW, {"worker": worker_id, "until": now + lease}).rowcount == 1
+    return bool(renewal(worker_id, now, lease).rows(connection))
+
+
+def renewal(worker_id: int, now: datetime, lease: timedelta) -> Step:
+    """The statement of `renew`: it returns a row, unless the worker is retired."""
+    return Step(_RENEW, {"worker": worker_id, "until": now + lease})
 
 
 def retire(connection: Connection, worker_id: int, now: datetime) -> None:
@@ -98,10 +104,11 @@ def any_at_work(connection: Connection, now: datetime) -> bool:
 
 # Built once, because a worker renews its lease in each of its transactions.
 _UNTIL = bindparam("until", type_=worker.c.lease_until.type)
-_RENEW = (
+_RENEW = Prepared(
     update(worker)
     .where(worker.c.id == bindparam("worker"), worker.c.retired_at.is_(None))
     .values(lease_until=case((worker.c.lease_until > _UNTIL, worker.c.lease_until), else_=_UNTIL))
+    .returning(worker.c.id)
 )
 _RETIRE = (
     update(worker)

@@ -153,35 +153,38 @@ class Recorder:
 
     async def _run(self, batch: Batch, *, is_retry: bool) -> Committed:
         now, done = self._clock(), Committed(self._renewed)
-        if self._pipelines is not None and not is_retry and self._is_plain(batch, now):
+        if self._pipelines is not None and not is_retry and self._is_plain(batch):
             with suppress(TransactionConflict):  # then nothing of it was done
                 done = await self._apply_plain(self._pipelines, batch, now)
-                if len(done.answers) == len(batch.relays):
+                if done.halted or (len(done.answers) == len(batch.relays) and not batch.claim):
                     return done
-                # The gate did not let all through: a second transaction passes it again, and records who is withheld.
-                batch = Batch(relays={n: relay for n, relay in batch.relays.items() if n not in done.answers})
+                # A second one claims, and passes the gate again for those that were stopped: it records who is withheld.
+                stopped = {n: relay for n, relay in batch.relays.items() if n not in done.answers}
+                batch = Batch(relays=stopped, claim=batch.claim)
         rest = await self._transactions.run(partial(self._apply, batch=batch, is_retry=is_retry))
         answers, announceable = {**done.answers, **rest.answers}, {**done.announceable, **rest.announceable}
         return replace(rest, answers=answers, announceable=announceable)
 
-    def _is_plain(self, batch: Batch, now: datetime) -> bool:
-        """Whether the statements of a batch are known before the first is run."""
+    def _is_plain(self, batch: Batch) -> bool:
+        """Whether the statements of a batch are known before the first is run, but for its claim."""
         return (
             bool(batch.outcomes or batch.relays)
-            and not batch.claim
-            and not self._is_renewal_due(now)
             and not self.hindsight.is_doubtful
             and not self._pacing.is_limited
             and not any(one.suppress for one in batch.outcomes)
         )
 
     async def _apply_plain(self, pipelines: Pipelines, batch: Batch, now: datetime) -> Committed:
-        """Do what `_apply` does with a plain batch, on PostgreSQL in one round trip."""
+        """Do what `_apply` does with a plain batch, except to claim, on PostgreSQL in one round trip."""
+        renew = [workers.renewal(self._context.worker_id, now, self._lease)] * self._is_renewal_due(now)
         gate = deliveries.settle_and_gate(self._context, batch.outcomes, list(batch.relays), now)
         announce = [deliveries.announceable(self._context, batch.announce)] if batch.announce else []
-        _, passed, *announced = await pipelines.run((ledger.HOLD_CONSENTS, gate, *announce))
-        announceable: dict[int, str] = dict(announced[0]) if announced else {}
-        return Committed(self._renewed, deliveries.attempts_of(passed, now), announceable=announceable)
+        rows = await pipelines.run((ledger.HOLD_CONSENTS, *renew, gate, *announce))
+        if renew and not rows.pop(1):
+            return Committed(self._renewed, halted=True)
+        announceable: dict[int, str] = dict(rows[2]) if announce else {}
+        attempts = deliveries.attempts_of(rows[1], now)
+        return Committed(now if renew else self._renewed, attempts, announceable=announceable)
 
     def _is_renewal_due(self, now: datetime) -> bool:
         return now > self._renewed + self._lease * RENEWAL_SHARE
@@ -195,8 +198,10 @@ class Recorder:
             ledger.wait_for_gates(connection)
         elif batch.relays:
             ledger.hold_consents(connection)
-        if self.hindsight.is_doubtful and self._has_gone_back(connection, batch.outcomes, now):
-            return Committed(renewed, halted=True)
+        if self.hindsight.is_doubtful:  # only of attempts that the database knows
+            deliveries.settle(connection, self._context, batch.outcomes, now)
+            if self.hindsight.has_gone_back(connection, batch.outcomes, now):
+                return Committed(renewed, halted=True)
         # Renew before each claim: nothing would release a claim that a retired worker makes.
         if batch.claim or self._is_renewal_due(now):
             if not workers.renew(connection, self._context.worker_id, now, self._lease):
@@ -212,11 +217,6 @@ class Recorder:
         halted = asks and not deliveries.is_being_sent(connection, self._context.campaign_id)
         announceable = deliveries.may_be_announced(connection, self._context, batch.announce)
         return Committed(renewed, answers, claimed, halted, announceable)
-
-    def _has_gone_back(self, connection: Connection, outcomes: Sequence[Settlement], now: datetime) -> bool:
-        # Only of attempts that the database knows.
-        deliveries.settle(connection, self._context, outcomes, now)
-        return self.hindsight.has_gone_back(connection, outcomes, now)
 
     def _suppress(self, connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:
         """Suppress addresses that the relay says do not exist, as a bounce would."""

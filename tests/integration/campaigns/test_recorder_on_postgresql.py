@@ -7,14 +7,17 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
-from campaigns.deliveries import Attempt, Halted, Settlement, Withheld
+from campaigns import deliveries
+from campaigns.deliveries import Attempt, Halted, Settlement, Withheld, recovery
 from campaigns.lifecycle import Act
 from campaigns.sending import Batch, Recorder
 from campaigns.states import DeliveryState
+from campaigns.tables import worker
 from mailer.database import Database, Step
 from mailer.database.pipeline import Pipelines
 from mailer.database.prepared import Row
@@ -89,6 +92,51 @@ async def test_a_paused_campaign_halts_and_its_outcomes_are_recorded(
         committed = await recorder.commit(Batch([accepted], to_attempt(b)))
     assert isinstance(committed.answers[b], Halted)
     assert campaign.states()[0] is DeliveryState.ACCEPTED
+
+
+async def test_a_claim_holds_nothing_that_a_withdrawal_waits_for(
+    postgresql_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is frozen in the transaction of its claim keeps nobody from leaving."""
+    campaign = SentCampaign(postgresql_database, 4)
+    recorder = Recorder(postgresql_database, campaign.worker(), lambda: datetime.now(UTC), LEASE)
+    a, b = (await recorder.commit(Batch(claim=2))).claimed
+    await recorder.commit(Batch(relays=to_attempt(a)))
+    apply, kept_waiting = deliveries.claim, []
+
+    def claim(*values: Any) -> Any:
+        claimed = apply(*values)
+        with postgresql_database.engine.connect() as other:
+            kept_waiting.append(
+                not other.execute(
+                    text("SELECT pg_try_advisory_xact_lock('consent'::regclass::bigint)")
+                ).scalar_one()
+            )
+        return claimed
+
+    monkeypatch.setattr(deliveries, "claim", claim)
+    batch = Batch([Settlement(a, 1, DeliveryState.ACCEPTED)], to_attempt(b), claim=2)
+    committed = await recorder.commit(batch)
+    recorder.close()
+    assert len(committed.claimed) == 2
+    assert isinstance(committed.answers[b], Attempt)
+    assert kept_waiting == [False]
+
+
+async def test_a_batch_renews_the_lease_in_its_round_trip(postgresql_database: Database) -> None:
+    campaign = SentCampaign(postgresql_database, 2)
+    now = campaign.now
+    recorder = Recorder(postgresql_database, campaign.worker(), lambda: now, LEASE)
+    a, b = (await recorder.commit(Batch(claim=2))).claimed
+    now += LEASE / 2
+    assert (await recorder.commit(Batch(relays=to_attempt(a)))).renewed == now
+    with postgresql_database.write() as connection:
+        assert connection.execute(select(worker.c.lease_until)).scalar_one() == now + LEASE
+        recovery.retire(connection, [recorder._context.worker_id], now)
+    now += LEASE / 2
+    assert (await recorder.commit(Batch([Settlement(a, 1, DeliveryState.ACCEPTED)], to_attempt(b)))).halted
+    recorder.close()
+    assert campaign.states() == [DeliveryState.UNCERTAIN, DeliveryState.PENDING]
 
 
 async def test_a_connection_that_is_lost_between_two_batches_makes_the_run_compare_once(
