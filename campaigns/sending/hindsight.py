@@ -6,7 +6,7 @@ outage.
 
 from __future__ import annotations
 
-from collections import deque
+from array import array
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -18,7 +18,8 @@ from campaigns.states import DeliveryState
 from mailer.errors import MailerError
 from mailer.quantity import quantity
 
-REMEMBERED = 100_000  # deliveries; a standby lags by seconds
+REMEMBERED = 100_000  # deliveries at least; a standby lags by seconds
+FORGOTTEN_AT_ONCE = 10_000
 MAX_NAMED = 50
 
 
@@ -27,14 +28,21 @@ class Hindsight:
 
     def __init__(self, *, is_needed: bool) -> None:
         self._is_needed = is_needed  # a SQLite file does not go back while a process uses it
-        self._mailed: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
+        self._mailed = array("q")  # of each its number and the attempt: 16 bytes, where a tuple takes 90
         self.is_doubtful = False
         self.forgotten: set[int] = set()
 
     def remember(self, outcome: Settlement) -> None:
         """Remember an outcome that the database has committed."""
         if self._is_needed and outcome.state is DeliveryState.ACCEPTED:
-            self._mailed.append((outcome.delivery_id, outcome.attempt))
+            self._mailed.extend((outcome.delivery_id, outcome.attempt))
+            if len(self._mailed) > 2 * (REMEMBERED + FORGOTTEN_AT_ONCE):
+                del self._mailed[: 2 * FORGOTTEN_AT_ONCE]
+
+    def mailed(self) -> dict[int, int]:
+        """The attempt of each delivery that is remembered."""
+        flat = self._mailed[:]  # while the thread that sends goes on
+        return dict(zip(flat[::2], flat[1::2], strict=True))
 
     def doubt(self) -> None:
         """Note an outage, or a lost connection: afterwards another database may answer."""
@@ -47,7 +55,7 @@ class Hindsight:
         `outcomes` are about to be recorded. After an outage it compares once, and after a difference always.
         """
         offered = {one.delivery_id: one.attempt for one in outcomes if one.state is DeliveryState.ACCEPTED}
-        forgotten = recovery.accept_forgotten(connection, dict(self._mailed.copy()), offered, now)
+        forgotten = recovery.accept_forgotten(connection, self.mailed(), offered, now)
         if forgotten and not self.forgotten:
             holds.hold(connection, "it went back while mail was sent", now)
         self.forgotten |= set(forgotten)
