@@ -172,7 +172,8 @@ class Database:
         with self.read() as connection:
             database_time: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
             read_at = _elapsed()
-        return lambda: database_time.astimezone(UTC) + timedelta(seconds=_elapsed() - read_at)
+        started = database_time.astimezone(UTC)
+        return lambda: started + timedelta(seconds=_elapsed() - read_at)
 
     def create(self) -> bool:
         """Create the tables; returns whether there were none. A new SQLite file is readable by its owner only.
