@@ -12,9 +12,7 @@ from campaigns.campaign import Campaign
 from campaigns.lifecycle import Act, allows, next_state
 from campaigns.states import CampaignState
 from campaigns.tables import campaign as table
-from mailer import operator_log
 from mailer.errors import Refused
-from mailer.operator_log import PeopleConcerned
 from subscribers import audience, ledger
 
 _LEADS_TO_MAIL = frozenset({Act.SEND, Act.SCHEDULE, Act.RESUME, Act.REOPEN})
@@ -51,9 +49,11 @@ def approve(
             f"Campaign {campaign.slug!r} was changed while it was being approved. Nothing was approved.",
             hint=f"Look at it again: `mailer campaigns preview {campaign.slug}`.",
         )
+    from mailer.operator_log import PeopleConcerned, record  # noqa: PLC0415 - sending does not need it
+
     people = audience.count(connection, campaign.topic)
     approvals.record(connection, campaign.id, Approval(approver, now, people, content_hash))
-    operator_log.record(connection, f"campaigns approve {campaign.slug}", PeopleConcerned(people), now)
+    record(connection, f"campaigns approve {campaign.slug}", PeopleConcerned(people), now)
     found = approvals.judge(approvals.read(connection, campaign.id), rule, content_hash, waits=True)
     if not found.missing:
         _apply(connection, campaign, Act.APPROVE, state, now)

@@ -34,13 +34,14 @@ def restore(context: CommandContext, file: Path | None, yes: bool, as_json: bool
       mailer restore backups/mailer-2026-11-28.db
       mailer restore
     """
-    from mailer import backup as backups  # noqa: PLC0415 - --help needs no database
+    from mailer.backup.restore import restore as put_in_place  # noqa: PLC0415 - --help needs no database
+    from mailer.backup.snapshot import pg_restore_command  # noqa: PLC0415 - as above
 
     database = context.database
     if file is not None and not database.is_sqlite:
         raise MailerError(
             "A PostgreSQL database is restored by its own program.",
-            hint=f"Run: {backups.pg_restore_command(database, file)}\n"
+            hint=f"Run: {pg_restore_command(database, file)}\n"
             "then `mailer restore` without a file, which holds its campaigns.",
         )
     if not yes:
@@ -53,7 +54,7 @@ def restore(context: CommandContext, file: Path | None, yes: bool, as_json: bool
     now = context.now()
     former = None
     if file is not None:
-        done = backups.restore(database, file, holds.hold_for(f"from {file.name}", now), now)
+        done = put_in_place(database, file, holds.hold_for(f"from {file.name}", now), now)
         former = done.former
         if not done.is_verified:
             context.console.print(f"{file} has no checksum beside it; it was checked for damage only.")

@@ -27,21 +27,21 @@ def backup(context: CommandContext, file: Path, as_json: bool) -> None:
     Example:
       mailer backup backups/mailer-2026-11-28.db
     """
-    from mailer import backup as backups  # noqa: PLC0415 - --help needs no database
+    from mailer.backup.snapshot import files_to_keep, pg_dump_command, take  # noqa: PLC0415 - --help needs no database
     from mailer.operator_log import everybody  # noqa: PLC0415 - as above
 
     database = context.database
-    keep = list(backups.files_to_keep(context.settings, context.config_path.absolute()))
+    keep = list(files_to_keep(context.settings, context.config_path.absolute()))
     if not database.is_sqlite:
         raise MailerError(
             "Nothing was written: a PostgreSQL database is backed up by its own program.",
             hint="\n".join(
-                [f"Run: {backups.pg_dump_command(database, file)}", *_keep_lines(keep)],
+                [f"Run: {pg_dump_command(database, file)}", *_keep_lines(keep)],
             ),
         )
     database.require_current()
     with recorded_act(context) as act:
-        taken = backups.take(database, file)
+        taken = take(database, file)
         with database.read() as connection:
             act.number = everybody(connection).number
     values = {

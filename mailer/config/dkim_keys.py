@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailer.config.settings import DkimSettings
 from mailer.errors import ConfigurationError
 from mailer.files import locked_folder, write_file
-from mailer.message import dkim
+
+if TYPE_CHECKING:
+    from mailer.message import dkim
 
 
 class KeyPlace(NamedTuple):
@@ -30,6 +32,8 @@ def places(settings: DkimSettings) -> tuple[KeyPlace, ...]:
 
 def read(settings: DkimSettings) -> tuple[dkim.DkimKey, ...]:
     """The keys of `places`. Raises ConfigurationError for a missing or invalid key."""
+    from mailer.message import dkim  # noqa: PLC0415 - mails are signed in another process, so sending needs only `places`
+
     return tuple(
         dkim.load_file(one.path, domain=one.domain, selector=one.selector) for one in places(settings)
     )
@@ -37,6 +41,8 @@ def read(settings: DkimSettings) -> tuple[dkim.DkimKey, ...]:
 
 def signers(settings: DkimSettings) -> list[dkim.Signer]:
     """A signer for each key of `read`. Raises its errors."""
+    from mailer.message import dkim  # noqa: PLC0415 - as above
+
     return [dkim.Signer(key) for key in read(settings)]
 
 

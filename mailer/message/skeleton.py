@@ -14,15 +14,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from operator import itemgetter
-from typing import Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from mailer.errors import InvalidInput, TemplateError
 from mailer.message import headers, quoted_printable
 from mailer.message.body import OpenSlot, assemble, boundaries
 from mailer.message.content import Content
-from mailer.message.dkim import Signer
 from mailer.message.mail_template import SLOT_MARKER, MailTemplate, RecipientValues, Slot
 from mailer.message.signature import KeyName, SignatureTemplate, UnsignedField
+
+if TYPE_CHECKING:
+    from mailer.message.dkim import Signer  # it imports cryptography, and sending signs in another process
 
 _ISOLATE, _END_OF_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _PERSONAL_FIELDS: Final = ("Date", "To", "Message-ID", "List-Unsubscribe")

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from campaigns import holds
-from mailer import backup
+from mailer.backup.restore import restore
+from mailer.backup.snapshot import take
 from mailer.database import Database
 
 
@@ -22,7 +23,7 @@ class Archive:
     def take(self) -> None:
         path = self.folder / f"backup-{len(self.taken)}"
         if self.database.is_sqlite:
-            backup.take(self.database, path)
+            take(self.database, path)
         else:
             self._run("pg_dump", "--format=custom", f"--file={path}", self._name)
         self.taken.append(path)
@@ -31,7 +32,7 @@ class Archive:
         """As the page on operating says: by `mailer restore`, or by PostgreSQL's program and `mailer restore`."""
         now = datetime.now(UTC)
         if self.database.is_sqlite:
-            backup.restore(self.database, path, holds.hold_for(f"from {path.name}", now), now)
+            restore(self.database, path, holds.hold_for(f"from {path.name}", now), now)
             return
         self.replace(path)
         with self.database.write() as connection:
