@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 
 from benchmarks.peers import usual_way
 from benchmarks.programs import find, run
-from mailer.message import Mailbox, MailTemplate, RecipientValues, compile_skeleton, dkim
+from mailer.message import Mailbox, MailTemplate, RecipientValues, dkim
 from mailer.message.dkim import Algorithm, Signer
+from mailer.message.skeleton import compile_skeleton
 
 MAIL = MailTemplate(
     sender=Mailbox("Acme", "news@example.com"),

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from campaigns.timing.cron import Cadence
 from mailer.plain_database import REVISIONS, VERSION_TABLE, NotPlain, PlainDatabase, plain_database
 
 LOOK_EVERY = timedelta(hours=1)
@@ -65,9 +64,15 @@ def is_nothing_due(database: PlainDatabase, now: datetime) -> bool:
     if not database.execute(_NOTHING, REVISIONS[-1], now - LOOK_EVERY, WHOLE_LOOK, now):
         return False
     return not any(
-        due_at is None or Cadence(cron, zone).latest(database.moment(due_at), now) is not None
+        due_at is None or _is_due(cron, zone, database.moment(due_at), now)
         for cron, zone, due_at in database.execute(_DIGESTS)
     )
+
+
+def _is_due(cron: str, zone: str, last: datetime, now: datetime) -> bool:
+    from campaigns.timing.cron import Cadence  # noqa: PLC0415 - mostly there are no digests
+
+    return Cadence(cron, zone).latest(last, now) is not None
 
 
 def _beat(database: PlainDatabase, now: datetime) -> bool:

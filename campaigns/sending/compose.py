@@ -16,17 +16,10 @@ from campaigns.page_links import PageLinks, archive_url
 from campaigns.stored_content import content_hash
 from mailer.config import DkimSettings, Settings, dkim_keys, key_source
 from mailer.errors import ConfigurationError
-from mailer.message import (
-    Content,
-    Mailbox,
-    MailTemplate,
-    MessageIds,
-    RecipientValues,
-    ReturnPaths,
-    compile_skeleton,
-    feedback_id,
-)
+from mailer.message import Content, Mailbox, MailTemplate, RecipientValues
+from mailer.message.identifiers import MessageIds, ReturnPaths, feedback_id
 from mailer.message.signature import KeyName
+from mailer.message.skeleton import compile_skeleton
 from mailer.smtp import Envelope
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient

@@ -18,13 +18,15 @@ SETTINGS = {
     *("annotated_types", "dotenv", "pydantic", "pydantic_core", "pydantic_settings", "typing_extensions"),
     "typing_inspection",
 }
-DATABASE = {"aiosqlite", "cython_runtime", "greenlet", "sqlalchemy"}
+DATABASE = {"cython_runtime", "sqlalchemy"}
+# Reads of the web application: SQLModel and the ORM, which other commands do without.
+SESSIONS = {"aiosqlite", "greenlet", "sqlmodel"}
 # A quick look needs the settings, and asks the database without SQLAlchemy.
-QUICK_LOOK = {"click", "cronsim", "cryptography", "idna", "tzdata", *SETTINGS}
+QUICK_LOOK = {"click", "idna", "tzdata", *SETTINGS}
 # A whole look with nothing due neither reads nor renders notes, and calls nobody.
-WHOLE_LOOK = {"aiosmtplib", "standardwebhooks", "uvloop", *QUICK_LOOK, *DATABASE}
+WHOLE_LOOK = {"aiosmtplib", "cronsim", "cryptography", "standardwebhooks", "uvloop", *QUICK_LOOK, *DATABASE}
 # What is approved is neither read nor rendered again, and without a terminal no bar is drawn.
-SENDING = WHOLE_LOOK - {"standardwebhooks"}
+SENDING = WHOLE_LOOK - {"cronsim", "standardwebhooks"}
 NOTES = {
     *(
         "css_inline",
@@ -47,7 +49,7 @@ WEB = {
 LOADED = {
     "--help": [{"click"}],
     "run-due": [WHOLE_LOOK, QUICK_LOOK],
-    "serve": [WHOLE_LOOK | NOTES | WEB | {"sqlmodel"}],
+    "serve": [WHOLE_LOOK | NOTES | WEB | SESSIONS],
 }
 SCRIPT = """
 import sys

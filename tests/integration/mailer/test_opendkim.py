@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from mailer.message import compile_skeleton, dkim
+from mailer.message import dkim
 from mailer.message.dkim import Algorithm, DkimKey, Signer
+from mailer.message.skeleton import compile_skeleton
 from tests.support.mails import LOGO, MAIL, PERSON
 
 LIBRARY = ctypes.util.find_library("opendkim")

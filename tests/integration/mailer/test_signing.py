@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from mailer.config import DkimSettings, dkim_keys
 from mailer.errors import ConfigurationError, TryAgainLater
-from mailer.message import Content, Mailbox, compile_skeleton, dkim
+from mailer.message import Content, Mailbox, dkim
 from mailer.message.dkim import Algorithm, DkimKey
 from mailer.message.signature import UnsignedField
+from mailer.message.skeleton import compile_skeleton
 from mailer.signing import SigningProcess
 from tests.support.installed import ROOT
 from tests.support.mails import MAIL, PERSON

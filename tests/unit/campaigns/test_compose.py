@@ -16,7 +16,8 @@ from campaigns.rendering import render_notes
 from campaigns.sending import Composer
 from mailer.config import Settings
 from mailer.errors import ConfigurationError, TemplateError
-from mailer.message import Mailbox, ReturnPaths, dkim
+from mailer.message import Mailbox, dkim
+from mailer.message.identifiers import ReturnPaths
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient
 from tests.support.campaign import NOTES, SECRET, TOPIC, settings_for

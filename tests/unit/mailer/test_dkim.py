@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 
 from mailer.errors import ConfigurationError
-from mailer.message import Mailbox, compile_skeleton, dkim
+from mailer.message import Mailbox, dkim
 from mailer.message.dkim import Algorithm, DkimKey, Signer
 from mailer.message.signature import SIGNED_FIELDS
+from mailer.message.skeleton import compile_skeleton
 from tests.support.mails import CONTENTS, LOGO, MAIL, NAMES, PERSON, TEXT
 
 RSA = dkim.generate(Algorithm.RSA_SHA256, domain="example.org", selector="r2026")

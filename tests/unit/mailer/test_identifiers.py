@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mailer.errors import InvalidInput
 from mailer.keyed_hash import key_id
-from mailer.message import MessageIds, ReturnPaths, feedback_id
+from mailer.message.identifiers import MessageIds, ReturnPaths, feedback_id
 
 OLD, NEW = b"old", b"new"
 IDS = st.integers(1, 2**40)

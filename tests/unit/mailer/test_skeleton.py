@@ -16,14 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailer.errors import InvalidInput, TemplateError
-from mailer.message import (
-    InlineImage,
-    Mailbox,
-    MailTemplate,
-    RecipientValues,
-    Slot,
-    compile_skeleton,
-)
+from mailer.message import InlineImage, Mailbox, MailTemplate, RecipientValues, Slot
+from mailer.message.skeleton import compile_skeleton
 from tests.support.mails import CONTENTS, GREETINGS, LOGO, MAIL, NAMES, PERSON, TEXT, URL, URLS
 
 
