@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
+from campaigns import deliveries
 from campaigns.deliveries import DeliveryHolder
 from mailer.database import Database
 from subscribers import ledger
@@ -77,7 +78,8 @@ def scans(database: Database, statements: set[str]) -> list[tuple[str, str]]:
             for statement in statements
             if statement.startswith(("SELECT", "UPDATE", "DELETE", "INSERT"))
             for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
-            if step in {f"SCAN {table}" for table in WHOLE_TABLES} or step.startswith("SCAN delivery USING")
+            if step in {f"SCAN {table}" for table in WHOLE_TABLES}
+            or (step.startswith("SCAN delivery USING") and "ix_delivery_held" not in step)
         ]
 
 
@@ -96,6 +98,15 @@ async def test_sending_looks_deliveries_and_people_up_by_their_keys(sqlite_datab
     of_mails = {statement for statement in statements if "FROM consent LEFT OUTER JOIN" not in statement}
     assert len(of_mails) < len(statements)
     assert scans(sqlite_database, of_mails) == []
+
+
+def test_whether_a_delivery_is_held_is_told_by_those_that_are_held(sqlite_database: Database) -> None:
+    with recorded() as statements, sqlite_database.read() as connection:
+        deliveries.is_open(connection, 1)
+    (held,) = (one for one in statements if "claimed" in one)
+    with closing(sqlite3.connect(str(sqlite_database.url.database))) as plain:
+        (*_, step) = plain.execute(f"EXPLAIN QUERY PLAN {held}").fetchone()
+    assert "USING INDEX ix_delivery_held" in step
 
 
 async def test_sqlite_plans_the_statements_of_each_mail_once_a_run(sqlite_database: Database) -> None:
