@@ -26,11 +26,9 @@ from campaigns.deliveries.gate import (
     Attempt,
     Halted,
     Withheld,
-    announceable,
     attempt,
     attempts_of,
     gate_step,
-    may_be_announced,
     settle_and_gate,
 )
 from campaigns.deliveries.mailed import count_mails, mailed_between
@@ -67,7 +65,6 @@ __all__ = [
     "Settlement",
     "Withheld",
     "address_hashes",
-    "announceable",
     "assume_sent",
     "attempt",
     "attempts_of",
@@ -87,7 +84,6 @@ __all__ = [
     "is_open",
     "keep_seal",
     "mailed_between",
-    "may_be_announced",
     "next_attempt",
     "old_workers",
     "resolve",

@@ -12,22 +12,20 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    String,
+    Select,
     bindparam,
     func,
     insert,
     literal,
     literal_column,
     select,
-    type_coerce,
     update,
 )
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from campaigns.deliveries.tables import CLAIMABLE, HELD, consent, instant, subscriber, suppression
 from campaigns.states import CampaignState, DeliveryState
 from campaigns.tables import campaign, delivery
-from mailer.database import analyze
+from mailer.database import AnyOf, Prepared, analyze
 from subscribers.audience import consented
 
 
@@ -44,44 +42,48 @@ class ClaimContext:
     reads_wordings: bool = False
 
 
-def claim(connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:
-    """Claim up to `limit` deliveries that are due, oldest due first; returns their ids."""
-    return run_claim(connection, _CLAIM, context, now, limit)
+def claim(connection: Connection, context: ClaimContext, now: datetime, limit: int) -> dict[int, str | None]:
+    """Claim up to `limit` deliveries that are due. Returns their ids, oldest due first, with their addresses.
+
+    The address of a person whose consent does not stand is None. The others may be announced to the relay soon after;
+    each still passes the gate before its content is offered.
+    """
+    return run_claim(connection, _DUE, context, now, limit)
 
 
-def claim_statement(*conditions: ColumnElement[bool]) -> ReturningUpdate[Any]:
-    """The statement that claims a campaign's deliveries that fulfil `conditions`; for `run_claim`."""
-    due = (
-        select(delivery.c.id)
+def due_statement(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """The statement that finds a campaign's deliveries that fulfil `conditions`; for `run_claim`."""
+    address = select(subscriber.c.email).where(
+        subscriber.c.id == delivery.c.subscriber_id,
+        consented(bindparam("topic"), subscriber.c.id, subscriber.c.address_hash),
+    )
+    return (
+        select(delivery.c.id, address.scalar_subquery())
         .where(delivery.c.campaign_id == bindparam("campaign"), CLAIMABLE, *conditions)
         .order_by(delivery.c.next_attempt_at, delivery.c.id)
         .limit(bindparam("most"))
-        .with_for_update(skip_locked=True)
-    )
-    # The moment as it is stored: only to sort by.
-    return (
-        update(delivery)
-        .where(delivery.c.id.in_(due.scalar_subquery()), CLAIMABLE)
-        .values(state=DeliveryState.CLAIMED, worker_id=bindparam("worker"))
-        .returning(type_coerce(delivery.c.next_attempt_at, String), delivery.c.id)
+        .with_for_update(skip_locked=True, of=delivery)
     )
 
 
 def run_claim(
     connection: Connection,
-    statement: ReturningUpdate[Any],
+    due: Select[Any],
     context: ClaimContext,
     now: datetime,
     limit: int,
     **more: datetime,
-) -> list[int]:
-    """Claim up to `limit` deliveries; `more` are values of the statement's own conditions.
+) -> dict[int, str | None]:
+    """Claim up to `limit` of the deliveries that `due` finds; `more` are values of its own conditions.
 
-    Returns their ids, oldest due first. So deferred deliveries come after those without an attempt.
+    Returns what `claim` does.
     """
-    values = {"campaign": context.campaign_id, "worker": context.worker_id, "now": now, "most": limit}
-    rows = connection.execute(statement, values | more).all()
-    return [number for _, number in sorted(map(tuple, rows))]
+    values = {"campaign": context.campaign_id, "topic": context.topic, "now": now, "most": limit}
+    rows = connection.execute(due, values | more).all()
+    claimed: dict[int, str | None] = dict(map(tuple, rows))
+    if claimed:
+        _CLAIM.run(connection, {"ids": list(claimed), "worker": context.worker_id})
+    return claimed
 
 
 def has_due(connection: Connection, campaign_id: int, now: datetime) -> bool:
@@ -136,7 +138,12 @@ def is_open(connection: Connection, campaign_id: int) -> bool:
 _OF_CAMPAIGN = delivery.c.campaign_id == bindparam("campaign")
 _IS_DUE = delivery.c.next_attempt_at <= instant("now")
 
-_CLAIM = claim_statement(_IS_DUE)
+_DUE = due_statement(_IS_DUE)
+_CLAIM = Prepared(
+    update(delivery)
+    .where(AnyOf(delivery.c.id, "ids"), CLAIMABLE)
+    .values(state=DeliveryState.CLAIMED, worker_id=bindparam("worker"))
+)
 _ANY_DUE = select(delivery.c.id).where(_OF_CAMPAIGN, CLAIMABLE, _IS_DUE).limit(1)
 _ANY_CLAIMABLE = select(delivery.c.id).where(_OF_CAMPAIGN, CLAIMABLE).limit(1)
 # By the index of what is held: with the campaign's number as it is, SQLite goes through all of its deliveries.

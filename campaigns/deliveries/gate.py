@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     String,
     Subquery,
+    Update,
     bindparam,
     case,
     func,
@@ -74,11 +76,15 @@ def attempt(
     """
     if not delivery_ids:
         return {}
-    gate = gate_step(context, delivery_ids, now, joined=is_postgresql(connection))
-    with pipelined(connection):
-        # A statement of its own, so that the gate sees what was committed before it.
-        hold_consents(connection)
-        passed = gate.rows(connection)
+    gate = gate_step(context, delivery_ids, now)
+    passed: Sequence[Row]
+    if is_postgresql(connection):
+        with pipelined(connection):
+            # A statement of its own, so that the gate sees what was committed before it.
+            hold_consents(connection)
+            passed = gate.rows(connection)
+    else:
+        passed = _pass_on_sqlite(connection, context, gate.values)
     answers: dict[int, Answer] = dict(attempts_of(passed, now))
     if len(answers) < len(delivery_ids):
         answers |= {number: Withheld() for (number,) in _WITHHOLD.rows(connection, gate.values)}
@@ -86,15 +92,22 @@ def attempt(
     return answers
 
 
-def gate_step(
-    context: ClaimContext, delivery_ids: Sequence[int], now: datetime, *, joined: bool = True
-) -> Step:
-    """The statement that is the gate; after `hold_consents`. `joined` is PostgreSQL's form of it."""
-    if joined:
-        gate = _JOINED_GATE_WITH_WORDINGS if context.reads_wordings else _JOINED_GATE
-    else:
-        gate = _GATE_WITH_WORDINGS if context.reads_wordings else _GATE
+def gate_step(context: ClaimContext, delivery_ids: Sequence[int], now: datetime) -> Step:
+    """PostgreSQL's statement that is the gate, after `hold_consents`."""
+    gate = _JOINED_GATE_WITH_WORDINGS if context.reads_wordings else _JOINED_GATE
     return Step(gate, {"ids": delivery_ids, "worker": context.worker_id, "topic": context.topic, "now": now})
+
+
+def _pass_on_sqlite(
+    connection: Connection, context: ClaimContext, values: Mapping[str, Any]
+) -> Sequence[Row]:
+    """Pass the gate, and then read who has passed: its RETURNING could only look up each column by itself."""
+    ids = [number for (number,) in _GATE.rows(connection, values)]
+    if not ids:
+        return ()
+    if context.reads_wordings:
+        return _PASSED_WITH_WORDINGS.rows(connection, {"ids": ids, "topic": context.topic})
+    return _PASSED.rows(connection, {"ids": ids})
 
 
 def settle_and_gate(
@@ -125,23 +138,6 @@ def attempts_of(passed: Sequence[Row], now: datetime) -> dict[int, Attempt]:
         )
         attempts[row.delivery_id] = Attempt(recipient, row.attempts, row.first_attempted_at or now)
     return attempts
-
-
-def may_be_announced(
-    connection: Connection, context: ClaimContext, delivery_ids: Sequence[int]
-) -> dict[int, str]:
-    """The addresses of claimed deliveries whose consent stands now: their envelopes may be announced to the relay.
-
-    Each still passes the gate before its content is offered.
-    """
-    if not delivery_ids:
-        return {}
-    return dict(announceable(context, delivery_ids).rows(connection))
-
-
-def announceable(context: ClaimContext, delivery_ids: Sequence[int]) -> Step:
-    """The statement of `may_be_announced`: ids and addresses."""
-    return Step(_ANNOUNCEABLE, {"ids": delivery_ids, "worker": context.worker_id, "topic": context.topic})
 
 
 class _PassedRow(NamedTuple):
@@ -183,26 +179,13 @@ def _passed_column(field: str) -> ColumnElement[Any]:  # noqa: PLR0911 - one for
             return subscriber.c[field]
 
 
-def _gate(fields: Sequence[str] = _PassedRow._fields[:-1], *, joined: bool = False) -> ReturningUpdate[Any]:
-    """The gate. PostgreSQL joins the person (`joined`), where SQLite is faster with a query for each column."""
+def _record_attempt(
+    *whose: ColumnElement[bool], consents: ColumnElement[bool], newest: ColumnElement[Any]
+) -> Update:
     now = instant("now")
     sending = select(campaign.c.id).where(
         campaign.c.id == delivery.c.campaign_id, campaign.c.state == CampaignState.SENDING
     )
-    columns = {field: _passed_column(field) for field in fields}
-    newest: ColumnElement[Any] = newest_entry_id(delivery.c.subscriber_id)
-    whose: list[ColumnElement[bool]] = []
-    consents = consented(bindparam("topic"), delivery.c.subscriber_id)
-    if joined:
-        person = _person_with_newest_entry()
-        columns |= {field: person.c[field] for field in fields if field in person.c}
-        newest = person.c.newest
-        whose = [person.c.id == delivery.c.subscriber_id]
-        consents = consented(bindparam("topic"), delivery.c.subscriber_id, person.c.address_hash)
-    else:
-        is_person = subscriber.c.id == delivery.c.subscriber_id
-        for field in _OF_PERSON:
-            columns[field] = select(columns[field]).where(is_person).scalar_subquery()
     return (
         update(delivery)
         .where(
@@ -220,8 +203,30 @@ def _gate(fields: Sequence[str] = _PassedRow._fields[:-1], *, joined: bool = Fal
             first_attempted_at=func.coalesce(delivery.c.first_attempted_at, now),
             ledger_entry=newest,
         )
-        .returning(*columns.values())
     )
+
+
+def _gate() -> ReturningUpdate[Any]:
+    """SQLite's gate."""
+    consents = consented(bindparam("topic"), delivery.c.subscriber_id)
+    recorded = _record_attempt(consents=consents, newest=newest_entry_id(delivery.c.subscriber_id))
+    return recorded.returning(delivery.c.id)
+
+
+def _who_passed(fields: Sequence[str] = _PassedRow._fields[:-1]) -> Select[Any]:
+    """What the gate returns, once it is passed."""
+    columns = [_passed_column(field) for field in fields]
+    is_person = subscriber.c.id == delivery.c.subscriber_id
+    return select(*columns).join(subscriber, is_person).where(AnyOf(delivery.c.id, "ids"))
+
+
+def _joined_gate(fields: Sequence[str] = _PassedRow._fields[:-1]) -> ReturningUpdate[Any]:
+    """PostgreSQL's gate, which joins the person."""
+    person = _person_with_newest_entry()
+    columns = [person.c[field] if field in person.c else _passed_column(field) for field in fields]
+    is_person = person.c.id == delivery.c.subscriber_id
+    consents = consented(bindparam("topic"), delivery.c.subscriber_id, person.c.address_hash)
+    return _record_attempt(is_person, consents=consents, newest=person.c.newest).returning(*columns)
 
 
 def _person_with_newest_entry() -> Subquery:
@@ -236,23 +241,11 @@ def _person_with_newest_entry() -> Subquery:
 
 
 _GATE = Prepared(_gate())
-_GATE_WITH_WORDINGS = Prepared(_gate(_PassedRow._fields))
-_JOINED_GATE = Prepared(_gate(joined=True))
-_JOINED_GATE_WITH_WORDINGS = Prepared(_gate(_PassedRow._fields, joined=True))
-_SETTLE_AND_GATE = Prepared(_gate(joined=True).add_cte(SETTLEMENTS.cte()))
-_SETTLE_AND_GATE_WITH_WORDINGS = Prepared(_gate(_PassedRow._fields, joined=True).add_cte(SETTLEMENTS.cte()))
-
-
-_ANNOUNCEABLE = Prepared(
-    select(delivery.c.id, subscriber.c.email)
-    .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
-    .where(
-        AnyOf(delivery.c.id, "ids"),
-        delivery.c.worker_id == bindparam("worker"),
-        CLAIMED,
-        consented(bindparam("topic"), delivery.c.subscriber_id, subscriber.c.address_hash),
-    )
-)
+_PASSED, _PASSED_WITH_WORDINGS = Prepared(_who_passed()), Prepared(_who_passed(_PassedRow._fields))
+_JOINED_GATE = Prepared(_joined_gate())
+_JOINED_GATE_WITH_WORDINGS = Prepared(_joined_gate(_PassedRow._fields))
+_SETTLE_AND_GATE = Prepared(_joined_gate().add_cte(SETTLEMENTS.cte()))
+_SETTLE_AND_GATE_WITH_WORDINGS = Prepared(_joined_gate(_PassedRow._fields).add_cte(SETTLEMENTS.cte()))
 
 
 _WITHHOLD = Prepared(

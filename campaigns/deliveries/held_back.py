@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from campaigns.deliveries.claims import ClaimContext, claim_statement, run_claim
+from campaigns.deliveries.claims import ClaimContext, due_statement, run_claim
 from campaigns.deliveries.tables import ATTEMPTING, CLAIMABLE, CLAIMED, HELD, instant, subscriber
 from campaigns.states import DeliveryReason, DeliveryState
 from campaigns.tables import delivery
@@ -33,9 +33,11 @@ def hold_back(connection: Connection, context: ClaimContext, held: Mapping[int, 
         )
 
 
-def claim_held_back(connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:
+def claim_held_back(
+    connection: Connection, context: ClaimContext, now: datetime, limit: int
+) -> dict[int, str | None]:
     """Claim those whose place in a queue has come; behind all other due deliveries they would lose it."""
-    return run_claim(connection, _CLAIM, context, now, limit, earliest=now - MAX_LATENESS)
+    return run_claim(connection, _DUE, context, now, limit, earliest=now - MAX_LATENESS)
 
 
 def destinations(
@@ -66,7 +68,7 @@ def next_due(connection: Connection, campaign_id: int) -> datetime | None:
     return found
 
 
-_CLAIM = claim_statement(
+_DUE = due_statement(
     delivery.c.next_attempt_at.between(instant("earliest"), instant("now")),
     delivery.c.reason == DeliveryReason.LIMIT,
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
+from datetime import datetime
 
 from campaigns.sending.claim_queue import ClaimQueue
 from campaigns.sending.compose import Composer
@@ -21,23 +22,20 @@ class Announcements:
         self._is_possible = is_possible
         self._announced = self._dropped = 0
 
-    def choose(self, sessions: Iterable[Session], claims: ClaimQueue) -> list[int]:
-        """Choose a delivery for each connection, to be announced with its next mail; returns all of them."""
-        chosen: list[int] = []
+    def choose(self, sessions: Iterable[Session], claims: ClaimQueue, now: datetime) -> None:
+        """Choose a claim for each connection, to be announced with its next mail."""
         if self._is_possible and self._dropped * PER_DROP <= self._announced + PER_DROP:
             for session in sessions:
-                if claims and session.connection.can_announce:
-                    session.next_delivery = claims.take()
-                    chosen.append(session.next_delivery)
-        return chosen
+                if session.connection.can_announce and claims.is_announceable(now):
+                    session.next_claim = claims.take()
 
-    def write(self, session: Session, addresses: Mapping[int, str], composer: Composer) -> None:
-        """Write the envelope of the chosen delivery, if its consent stands: then it is among `addresses`."""
+    def write(self, session: Session, composer: Composer) -> None:
+        """Write the envelope of the chosen claim."""
         session.announce = None
-        number = session.next_delivery
-        if number is not None and (email := addresses.get(number)) is not None:
+        claim = session.next_claim
+        if claim is not None and claim.address is not None:
             with suppress(InvalidInput):  # the batch that composes the mail records this
-                session.announce = composer.envelope(number, email)
+                session.announce = composer.envelope(claim.delivery_id, claim.address)
                 self._announced += 1
 
     def withheld(self, session: Session) -> None:

@@ -18,7 +18,7 @@ from typing import assert_never
 
 from campaigns.deliveries import Attempt, Halted, Settlement, Withheld
 from campaigns.sending.announcements import Announcements
-from campaigns.sending.claim_queue import ClaimQueue
+from campaigns.sending.claim_queue import Claim, ClaimQueue
 from campaigns.sending.compose import Composer
 from campaigns.sending.gathering import Gathering
 from campaigns.sending.pacing import HeldBack, NotYet, PacedAnswer
@@ -79,8 +79,8 @@ class Batches:
     async def claim(self) -> bool:
         """Claim ahead; whether there are any claims. Raises the database's error."""
         self._claims.exhausted = False
-        batch = Batch(claim=self._claims.number_to_claim)
-        self._claims.add((await self._recorder.commit(batch)).claimed)
+        batch = Batch(claim=self._claims.number_to_claim(self._clock()))
+        self._claims.add((await self._recorder.commit(batch)).claimed, batch.claim, self._clock())
         return not self.is_over
 
     async def use(self, connection: Connection) -> None:
@@ -136,13 +136,13 @@ class Batches:
     async def _send_batch(self, sessions: Sequence[Session]) -> None:
         now = self._clock()
         outcomes = [one for session in sessions if (one := self._settlement(session, now)) is not None]
-        numbers = [(session, self._next_claim(session)) for session in sessions]
-        wanted = {number: session for session, number in numbers if number is not None}
-        idle = [session for session, number in numbers if number is None]
+        claims = [(session, self._next_claim(session)) for session in sessions]
+        wanted = {claim.delivery_id: session for session, claim in claims if claim is not None}
+        idle = [session for session, claim in claims if claim is None]
         relays = {number: session.connection.relay for number, session in wanted.items()}
-        announce = self._announcements.choose(wanted.values(), self._claims)
-        claim = 0 if self._stopped.is_set() else self._claims.number_to_claim
-        committed = await self._commit(Batch(outcomes, relays, claim, announce))
+        self._announcements.choose(wanted.values(), self._claims, now)
+        more = 0 if self._stopped.is_set() else self._claims.number_to_claim(now)
+        committed = await self._commit(Batch(outcomes, relays, more))
         self._idle += idle
         self._release_idle()
         attempting = [
@@ -152,7 +152,7 @@ class Batches:
         ]
         # Compose all mails first, then offer them: the code stays in the processor's caches.
         now = self._clock()
-        composed = [session for session in attempting if self._compose(session, committed, now)]
+        composed = [session for session in attempting if self._compose(session, now)]
         self._gathering.in_flight += len(composed)
         if self._sign is None:
             for session in composed:
@@ -169,13 +169,13 @@ class Batches:
             self._stopped.set()
         return settlement
 
-    def _next_claim(self, session: Session) -> int | None:
-        """The next delivery of a connection: the one that was announced on it, or any claimed one."""
-        number, session.next_delivery = session.next_delivery, None
-        if (number or self._claims) and not self._stopped.is_set() and session.connection.has_quota:
-            return number or self._claims.take()
-        if number is not None:
-            self._claims.give_back(number)
+    def _next_claim(self, session: Session) -> Claim | None:
+        """The next claim of a connection: the one that was announced on it, or any."""
+        claim, session.next_claim = session.next_claim, None
+        if (claim or self._claims) and not self._stopped.is_set() and session.connection.has_quota:
+            return claim or self._claims.take()
+        if claim is not None:
+            self._claims.give_back(claim)
         session.connection.drop_announced()
         return None
 
@@ -188,7 +188,7 @@ class Batches:
             with self._gathering.committing():
                 committed = await self._recorder.commit(batch)
             if batch.claim:
-                self._claims.add(committed.claimed)
+                self._claims.add(committed.claimed, batch.claim, self._clock())
             return committed
         finally:
             timer.cancel()
@@ -229,7 +229,7 @@ class Batches:
             case Halted():
                 self._stopped.set()
             case NotYet(until):
-                self._claims.give_back(number)
+                self._claims.give_back(Claim(number, None, self._clock()))
                 self._relays.suspend(session.connection.relay, (until - self._clock()).total_seconds())
                 session.end()
                 return False
@@ -241,7 +241,7 @@ class Batches:
         self._mark_ready(session)
         return False
 
-    def _compose(self, session: Session, committed: Committed, now: datetime) -> bool:
+    def _compose(self, session: Session, now: datetime) -> bool:
         """Compose the mail of a connection, and the envelope to announce; False where it can't be offered."""
         assert session.attempt is not None  # noqa: S101 - the gate let it through
         recipient = session.attempt.recipient
@@ -256,7 +256,7 @@ class Batches:
             session.mail = composer.compose(recipient, now)
         except InvalidInput as error:
             return self._give_up(session, DeliveryState.REJECTED, DeliveryReason.COMPOSE, error.reason)
-        self._announcements.write(session, committed.announceable, composer)
+        self._announcements.write(session, composer)
         return True
 
     def _give_up(

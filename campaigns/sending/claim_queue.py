@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
-CLAIMED_AHEAD = 1000
+FEWEST, MOST = 200, 1000  # deliveries in a page
+PAGE_SECONDS = 5.0  # for which a page is to last
+MAX_AGE = timedelta(seconds=10)  # of a claim, for its address to be announced
+
+
+class Claim(NamedTuple):
+    """A claimed delivery. `address` is its recipient's, where the consent stood at `claimed_at`."""
+
+    delivery_id: int
+    address: str | None
+    claimed_at: datetime
 
 
 class ClaimQueue:
@@ -13,26 +25,40 @@ class ClaimQueue:
 
     def __init__(self) -> None:
         self.exhausted = self.is_claiming = False
-        self._claims: deque[int] = deque()
+        self._claims: deque[Claim] = deque()
+        self._page, self._taken = FEWEST, 0
+        self._claimed_at: datetime | None = None
 
     def __bool__(self) -> bool:
         return bool(self._claims)
 
-    @property
-    def number_to_claim(self) -> int:
-        """How many to claim now: a page, while less than half of one is left."""
-        enough = len(self._claims) >= CLAIMED_AHEAD // 2
-        return 0 if enough or self.exhausted or self.is_claiming else CLAIMED_AHEAD
+    def number_to_claim(self, now: datetime) -> int:
+        """How many to claim: a page, while less than half of one is left. A page is what PAGE_SECONDS take."""
+        if self.exhausted or self.is_claiming or len(self._claims) >= self._page // 2:
+            return 0
+        if self._claimed_at is not None:
+            seconds = max((now - self._claimed_at).total_seconds(), 0.001)
+            self._page = max(FEWEST, min(MOST, int(self._taken / seconds * PAGE_SECONDS)))
+        return self._page
 
-    def add(self, claimed: Sequence[int]) -> None:
-        """Add what was claimed."""
-        self._claims.extend(claimed)
-        self.exhausted = len(claimed) < CLAIMED_AHEAD
+    def is_announceable(self, now: datetime) -> bool:
+        """Whether the next one may be announced to the relay: its consent stood a moment ago."""
+        if not self._claims:
+            return False
+        claim = self._claims[0]
+        return claim.address is not None and now - claim.claimed_at < MAX_AGE
 
-    def take(self) -> int:
+    def add(self, claimed: Mapping[int, str | None], asked: int, now: datetime) -> None:
+        """Add what was claimed: deliveries with their addresses, of as many as were `asked` for."""
+        self._claims.extend([Claim(number, address, now) for number, address in claimed.items()])
+        self.exhausted = len(claimed) < asked
+        self._taken, self._claimed_at = 0, now
+
+    def take(self) -> Claim:
         """The next one. Raises IndexError where there is none."""
+        self._taken += 1
         return self._claims.popleft()
 
-    def give_back(self, number: int) -> None:
+    def give_back(self, claim: Claim) -> None:
         """Put one back, as the next."""
-        self._claims.appendleft(number)
+        self._claims.appendleft(claim)

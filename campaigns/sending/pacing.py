@@ -42,12 +42,14 @@ class Pacing:
         """Whether there are limits."""
         return self._throttle is not None
 
-    def claim(self, connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:
+    def claim(
+        self, connection: Connection, context: ClaimContext, now: datetime, limit: int
+    ) -> dict[int, str | None]:
         """Claim up to `limit` due deliveries, those with a place in a queue first."""
         if self._throttle is None or not self._throttle.needs_domains:
             return deliveries.claim(connection, context, now, limit)
         first = held_back.claim_held_back(connection, context, now, limit)
-        return first + deliveries.claim(connection, context, now, limit - len(first))
+        return first | deliveries.claim(connection, context, now, limit - len(first))
 
     def attempt(
         self, connection: Connection, context: ClaimContext, relays: Mapping[int, str], now: datetime

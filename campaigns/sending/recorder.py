@@ -35,21 +35,18 @@ MARGIN = 0.1  # of a lease, left unused: two hosts may differ a little about the
 class Batch:
     """What is committed together: outcomes of attempts, and what to do next.
 
-    `relays` has the claimed deliveries to attempt next, each with its relay; `claim` is how many more to claim;
-    `announce` has claimed deliveries whose envelopes are to be announced. An empty batch asks whether the campaign is
-    still being sent.
+    `relays` has the claimed deliveries to attempt next, each with its relay; `claim` is how many more to claim. An empty
+    batch asks whether the campaign is still being sent.
     """
 
     outcomes: Sequence[Settlement] = ()
     relays: Mapping[int, str] = field(default_factory=dict)
     claim: int = 0
-    announce: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What became of a batch: an answer for each delivery to attempt, the claimed deliveries, and the addresses of
-    those that may be announced, because their consent stands.
+    """What became of a batch: an answer for each delivery to attempt, and the claimed deliveries with their addresses.
 
     `halted`: the lease is lost or the campaign is not being sent, so nothing was attempted or claimed. `renewed` is
     when the lease was last renewed as of that commit.
@@ -57,9 +54,8 @@ class Committed:
 
     renewed: datetime
     answers: Mapping[int, PacedAnswer] = field(default_factory=dict)
-    claimed: Sequence[int] = ()
+    claimed: Mapping[int, str | None] = field(default_factory=dict)
     halted: bool = False
-    announceable: Mapping[int, str] = field(default_factory=dict)
 
 
 class Recorder:
@@ -162,8 +158,7 @@ class Recorder:
                 stopped = {n: relay for n, relay in batch.relays.items() if n not in done.answers}
                 batch = Batch(relays=stopped, claim=batch.claim)
         rest = await self._transactions.run(partial(self._apply, batch=batch, is_retry=is_retry))
-        answers, announceable = {**done.answers, **rest.answers}, {**done.announceable, **rest.announceable}
-        return replace(rest, answers=answers, announceable=announceable)
+        return replace(rest, answers={**done.answers, **rest.answers})
 
     def _is_plain(self, batch: Batch) -> bool:
         """Whether the statements of a batch are known before the first is run, but for its claim."""
@@ -178,13 +173,10 @@ class Recorder:
         """Do what `_apply` does with a plain batch, except to claim, on PostgreSQL in one round trip."""
         renew = [workers.renewal(self._context.worker_id, now, self._lease)] * self._is_renewal_due(now)
         gate = deliveries.settle_and_gate(self._context, batch.outcomes, list(batch.relays), now)
-        announce = [deliveries.announceable(self._context, batch.announce)] if batch.announce else []
-        rows = await pipelines.run((ledger.HOLD_CONSENTS, *renew, gate, *announce))
+        rows = await pipelines.run((ledger.HOLD_CONSENTS, *renew, gate))
         if renew and not rows.pop(1):
             return Committed(self._renewed, halted=True)
-        announceable: dict[int, str] = dict(rows[2]) if announce else {}
-        attempts = deliveries.attempts_of(rows[1], now)
-        return Committed(now if renew else self._renewed, attempts, announceable=announceable)
+        return Committed(now if renew else self._renewed, deliveries.attempts_of(rows[1], now))
 
     def _is_renewal_due(self, now: datetime) -> bool:
         return now > self._renewed + self._lease * RENEWAL_SHARE
@@ -212,11 +204,10 @@ class Recorder:
         if is_retry:
             deliveries.return_to_claimed(connection, self._context, list(batch.relays))
         answers = self._pacing.attempt(connection, self._context, batch.relays, now)
-        claimed = self._pacing.claim(connection, self._context, now, batch.claim) if batch.claim else []
+        claimed = self._pacing.claim(connection, self._context, now, batch.claim) if batch.claim else {}
         asks = not (batch.outcomes or batch.relays or batch.claim)
         halted = asks and not deliveries.is_being_sent(connection, self._context.campaign_id)
-        announceable = deliveries.may_be_announced(connection, self._context, batch.announce)
-        return Committed(renewed, answers, claimed, halted, announceable)
+        return Committed(renewed, answers, claimed, halted)
 
     def _suppress(self, connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:
         """Suppress addresses that the relay says do not exist, as a bounce would."""

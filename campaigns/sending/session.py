@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from campaigns.deliveries import Attempt, Settlement, settlement_for
+from campaigns.sending.claim_queue import Claim
 from campaigns.states import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
 from mailer.message import Content
@@ -21,7 +22,7 @@ class Session:
     """A connection in use. `ended` is done when it is given back; `ready` is called when the mail in flight has ended.
 
     `attempt` is what the gate let through, `mail` is composed and not offered yet, and `timer` is set while its rate
-    holds it. `next_delivery` is the claimed one to announce with it, and `announce` the envelope of that.
+    holds it. `next_claim` is the one to announce with it, and `announce` the envelope of that.
     """
 
     connection: Connection
@@ -30,7 +31,7 @@ class Session:
     attempt: Attempt | None = None
     mail: tuple[Envelope, Content] | None = None
     timer: asyncio.TimerHandle | None = None
-    next_delivery: int | None = None
+    next_claim: Claim | None = None
     announce: Envelope | None = None
     outcome: Outcome | None = None
     _was_refused: bool = False

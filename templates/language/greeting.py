@@ -113,7 +113,7 @@ def _find_honorific(salutation: str, locale: Locale) -> _Honorific | None:
 def _clean_name(value: str | None) -> str:
     """The name with single spaces; empty for a value without letters, such as "-" or "?"."""
     name = " ".join((value or "").split())
-    return name if any(map(str.isalpha, name)) else ""
+    return name if name[:1].isalpha() or any(map(str.isalpha, name)) else ""
 
 
 def _isolate(name: str) -> str:

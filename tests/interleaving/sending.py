@@ -62,7 +62,7 @@ class Campaigns:
             transitions.change_state(connection, campaign, Act.SEND, now)
             worker = workers.register(connection, workers.Process.current(), now, LEASE)
             context = ClaimContext(worker, campaign.id, campaign.topic)
-            return context, deliveries.claim(connection, context, now, MOST_CLAIMS)
+            return context, list(deliveries.claim(connection, context, now, MOST_CLAIMS))
 
     def _attempt(self, context: ClaimContext, claimed: Sequence[int]) -> None:
         with self._database.write() as connection:

@@ -81,15 +81,17 @@ def _open_gate(patch: pytest.MonkeyPatch, predicate: Predicate) -> None:
     with pytest.MonkeyPatch.context() as for_a_moment:
         for_a_moment.setattr(gate, "consented", predicate)
         patch.setattr(gate, "_GATE", Prepared(gate._gate()))
-        patch.setattr(gate, "_JOINED_GATE", Prepared(gate._gate(joined=True)))
+        patch.setattr(gate, "_JOINED_GATE", Prepared(gate._joined_gate()))
 
 
-def _claim_who_agrees(connection: Connection, context: ClaimContext, now: datetime, limit: int) -> list[int]:
+def _claim_who_agrees(
+    connection: Connection, context: ClaimContext, now: datetime, limit: int
+) -> dict[int, str | None]:
     """Consent is read here, in a transaction before the one that records the attempt."""
     claimed = _claim(connection, context, now, limit)
-    values = {"ids": claimed, "worker": context.worker_id, "topic": context.topic, "now": now}
+    values = {"ids": list(claimed), "worker": context.worker_id, "topic": context.topic, "now": now}
     withheld = {number for (number,) in gate._WITHHOLD.rows(connection, values)} if claimed else set()
-    return [number for number in claimed if number not in withheld]
+    return {number: address for number, address in claimed.items() if number not in withheld}
 
 
 def _has_not_withdrawn(

@@ -37,7 +37,7 @@ class SentCampaign:
 
     def claim(self, context: ClaimContext, limit: int = 100, now: datetime | None = None) -> list[int]:
         with self.database.write() as connection:
-            return deliveries.claim(connection, context, now or self.now, limit)
+            return list(deliveries.claim(connection, context, now or self.now, limit))
 
     def attempt(
         self, context: ClaimContext, ids: Sequence[int], now: datetime | None = None

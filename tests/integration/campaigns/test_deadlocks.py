@@ -98,7 +98,7 @@ def _begun(database: Database, dispatch: Dispatch, slug: str) -> tuple[ClaimCont
     with database.write() as connection:
         number = workers.register(connection, workers.Process.current(), now, LEASE)
         context = ClaimContext(number, campaign_id, TOPIC)
-        return context, deliveries.claim(connection, context, now, PEOPLE)
+        return context, list(deliveries.claim(connection, context, now, PEOPLE))
 
 
 def _go_round(database: Database, context: ClaimContext, claims: Sequence[int]) -> None:

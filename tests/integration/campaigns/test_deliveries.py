@@ -45,7 +45,7 @@ class Scene:
 
     def claim(self, context: ClaimContext, limit: int = 100, now: datetime = NOW) -> list[int]:
         with self.database.write() as connection:
-            return deliveries.claim(connection, context, now, limit)
+            return list(deliveries.claim(connection, context, now, limit))
 
     def attempt(
         self, context: ClaimContext, ids: list[int], now: datetime = NOW

@@ -24,7 +24,6 @@ def test_the_deliveries_of_a_batch_are_looked_up_by_their_ids(
         deliveries.gate_step(context, [1], campaign.now),
         deliveries.settle_together(context, accepted, campaign.now),
         deliveries.settle_and_gate(context, accepted, [1], campaign.now),
-        deliveries.announceable(context, [1]),
     ]
     with postgresql_database.engine.connect() as connection:
         for step in steps:

@@ -55,19 +55,17 @@ async def test_outcomes_and_the_next_attempts_are_committed_together(
 ) -> None:
     campaign = SentCampaign(postgresql_database, 4)
     async with begun(campaign, in_one_round_trip=in_one_round_trip) as (recorder, [a, b, c, d]):
-        committed = await recorder.commit(Batch(relays=to_attempt(a, b), announce=[c, d]))
+        committed = await recorder.commit(Batch(relays=to_attempt(a, b)))
         assert all(isinstance(answer, Attempt) for answer in committed.answers.values())
-        assert committed.announceable.keys() == {c, d}
         withdraw(postgresql_database, campaign.people[2])
         later = datetime.now(UTC) + timedelta(minutes=5)
         outcomes = [
             Settlement(a, 1, DeliveryState.ACCEPTED, reply_code=250, diagnostic='2.0.0 "taken" \\ {é}'),
             Settlement(b, 1, DeliveryState.DEFERRED, next_attempt_at=later, smtp_phase=Phase.RCPT),
         ]
-        committed = await recorder.commit(Batch(outcomes, to_attempt(c, d), announce=[c]))
+        committed = await recorder.commit(Batch(outcomes, to_attempt(c, d)))
     assert isinstance(committed.answers[c], Withheld)
     assert isinstance(committed.answers[d], Attempt)
-    assert committed.announceable == {}
     states = [
         DeliveryState.ACCEPTED,
         DeliveryState.DEFERRED,

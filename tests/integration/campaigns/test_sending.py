@@ -254,11 +254,11 @@ async def test_an_answer_that_is_lost_repeats_nobody(sqlite_database: Database) 
     cut_off = Batch([Settlement(claimed, 1, DeliveryState.PENDING)])
     await recorder.commit(Batch(relays={claimed: ""}))
     await recorder.commit(cut_off)
-    assert (await recorder.commit(Batch(claim=1))).claimed == [claimed]
+    assert list((await recorder.commit(Batch(claim=1))).claimed) == [claimed]
     attempt = Batch(relays={claimed: ""})
     await recorder.commit(attempt)
     await recorder.commit(cut_off)
-    assert (await recorder.commit(Batch(claim=1))).claimed == []
+    assert not (await recorder.commit(Batch(claim=1))).claimed
     with sqlite_database.write() as connection:  # the recorder's own second try
         again = recorder._apply(connection, batch=attempt, is_retry=True).answers[claimed]
     assert isinstance(again, Attempt)
