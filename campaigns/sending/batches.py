@@ -253,7 +253,7 @@ class Batches:
             self._fail(Refused(what, hint=hint))
             return self._give_up(session, DeliveryState.WITHHELD, None, problem)
         try:
-            session.mail = composer.compose(recipient, now)
+            session.mail = composer.compose(recipient, now, session.connection.announced)
         except InvalidInput as error:
             return self._give_up(session, DeliveryState.REJECTED, DeliveryReason.COMPOSE, error.reason)
         self._announcements.write(session, composer)

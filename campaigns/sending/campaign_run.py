@@ -124,7 +124,7 @@ class CampaignRuns:
                     self._clock,
                     lease=self._lease,
                     retry=self._settings.retry,
-                    sign=signing.sign,
+                    sign=signing.sign if signing.keys else None,
                 )
                 async with watch(sender), self._stopping_with(window, sender), self._beating():
                     with _rarely_collected():

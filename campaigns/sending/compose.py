@@ -16,7 +16,7 @@ from campaigns.page_links import PageLinks, archive_url
 from campaigns.stored_content import content_hash
 from mailer.config import DkimSettings, Settings, dkim_keys, key_source
 from mailer.errors import ConfigurationError
-from mailer.message import Content, Mailbox, MailTemplate, RecipientValues
+from mailer.message import Content, MailTemplate
 from mailer.message.identifiers import MessageIds, ReturnPaths, feedback_id
 from mailer.message.signature import KeyName
 from mailer.message.skeleton import compile_skeleton
@@ -156,15 +156,21 @@ class Composer:
         """The skeleton for mails through `relay`, which may have its own sender."""
         return self._through.get(relay, self)
 
-    def compose(self, recipient: ConsentedRecipient, now: datetime) -> tuple[Envelope, Content]:
+    def compose(
+        self, recipient: ConsentedRecipient, now: datetime, announced: Envelope | None = None
+    ) -> tuple[Envelope, Content]:
         """The mail of one recipient, complete and signed, unless another process signs it; `now` becomes its Date.
 
-        Raises InvalidInput where the recipient's fields can't be sent.
+        `announced` is the envelope that the relay has; it remains if it is the recipient's. Raises InvalidInput where
+        the recipient's fields can't be sent.
         """
         composer = self._by_wording.get(recipient.wording, self)
-        return composer._compose(  # noqa: SLF001 - the composer of another language
+        content = composer._content(  # noqa: SLF001 - the composer of another language
             recipient.delivery_id, recipient.subscriber_id, recipient.address, recipient, now
         )
+        if announced is not None and announced.recipient == recipient.email:
+            return announced, content
+        return composer.envelope(recipient.delivery_id, recipient.email), content
 
     def envelope(self, delivery_id: int, email: str) -> Envelope:
         """The envelope of a delivery to `email`. Raises InvalidInput where the address can't be in one."""
@@ -178,20 +184,19 @@ class Composer:
 
     def sample(self, now: datetime, person: Addressee) -> tuple[Envelope, Content]:
         """The mail to somebody who does not exist. Its link belongs to nobody."""
-        return self._compose(0, 0, NO_ADDRESS, person, now)
+        return self.envelope(0, person.email), self._content(0, 0, NO_ADDRESS, person, now)
 
-    def _compose(
+    def _content(
         self, delivery_id: int, subscriber_id: int, address: HashedAddress, person: Addressee, now: datetime
-    ) -> tuple[Envelope, Content]:
+    ) -> Content:
         name = " ".join(filter(None, (person.first_name, person.surname)))
-        personal = RecipientValues(
-            Mailbox(name, person.email),
+        return self._skeleton.fill_made(
+            (name, person.email),
             self._message_ids.of(delivery_id),
             now,
             self._links.url(subscriber_id, address, self._topic, self._locale),
             greet(self._locale, person.salutation, person.first_name, person.surname, self._register),
         )
-        return self.envelope(delivery_id, person.email), self._skeleton.fill_made(personal)
 
 
 def sample_of(

@@ -116,9 +116,9 @@ def test_values_of_the_kind_that_was_checked_make_the_same_bytes(
         careful = skeleton.fill(person)
     except InvalidInput as error:
         with pytest.raises(InvalidInput, match=re.escape(error.reason)):
-            skeleton.fill_made(person)
+            skeleton.fill_made(*person)
     else:
-        assert skeleton.fill_made(person) == careful
+        assert skeleton.fill_made(*person) == careful
 
 
 @pytest.mark.parametrize(
