@@ -84,7 +84,7 @@ def attempt(
             hold_consents(connection)
             passed = gate.rows(connection)
     else:
-        passed = _pass_on_sqlite(connection, context, gate.values)
+        passed = _pass_on_sqlite(connection, gate.values, reads_wordings=context.reads_wordings)
     answers: dict[int, Answer] = dict(attempts_of(passed, now))
     if len(answers) < len(delivery_ids):
         answers |= {number: Withheld() for (number,) in _WITHHOLD.rows(connection, gate.values)}
@@ -99,14 +99,14 @@ def gate_step(context: ClaimContext, delivery_ids: Sequence[int], now: datetime)
 
 
 def _pass_on_sqlite(
-    connection: Connection, context: ClaimContext, values: Mapping[str, Any]
+    connection: Connection, values: Mapping[str, Any], *, reads_wordings: bool = False
 ) -> Sequence[Row]:
     """Pass the gate, and then read who has passed: its RETURNING could only look up each column by itself."""
     ids = [number for (number,) in _GATE.rows(connection, values)]
     if not ids:
         return ()
-    if context.reads_wordings:
-        return _PASSED_WITH_WORDINGS.rows(connection, {"ids": ids, "topic": context.topic})
+    if reads_wordings:
+        return _PASSED_WITH_WORDINGS.rows(connection, {"ids": ids, "topic": values["topic"]})
     return _PASSED.rows(connection, {"ids": ids})
 
 

@@ -169,7 +169,7 @@ class PlayedRelay:
     def through(self, _relay: str) -> PlayedRelay:
         return self
 
-    def compose(self, recipient: Any, _now: datetime) -> tuple[Any, bytes]:
+    def compose(self, recipient: Any, _now: datetime, _announced: Any) -> tuple[Any, bytes]:
         return PlayedEnvelope(recipient.email, recipient.subscriber_id), b""
 
     def envelope(self, _delivery_id: int, email: str) -> PlayedEnvelope:
@@ -292,7 +292,8 @@ class History:
         random.seed(self.seed)
         pipelines, recorder._pipelines = recorder._pipelines, SimulatedPipelines
         # 5 are enough to announce.
-        ahead, claim_queue.CLAIMED_AHEAD = claim_queue.CLAIMED_AHEAD, 2 + self.seed % 2 * 3
+        pages = claim_queue.FEWEST, claim_queue.MOST
+        claim_queue.FEWEST = claim_queue.MOST = 2 + self.seed % 2 * 3
         try:
             for number in range(HOSTS):
                 self._start_host(number)
@@ -303,7 +304,8 @@ class History:
         except TimeoutError as error:
             self.promise(False, f"{error}; the states are {self._states()}")
         finally:
-            claim_queue.CLAIMED_AHEAD, recorder._pipelines = ahead, pipelines
+            claim_queue.FEWEST, claim_queue.MOST = pages
+            recorder._pipelines = pipelines
             random.setstate(before)
         if not self.broken:
             self.promise(not self.loop.failures, f"a task failed: {self.loop.failures}")

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlalchemy import Connection
 
 from campaigns.deliveries import gate, settlement
-from mailer.database import Database, Step
-from mailer.database.prepared import Row
+from mailer.database import Database, Row, Step
 from subscribers import ledger
 
 
@@ -39,7 +38,7 @@ def _rows(connection: Connection, step: Step) -> Sequence[Row]:
     if step.statement is gate._SETTLE_AND_GATE:
         _settle(connection, step)
         values = {name: step.values[name] for name in ("ids", "worker", "topic", "now")}
-        return gate._GATE.rows(connection, values)
+        return gate._pass_on_sqlite(connection, values)
     return step.rows(connection)
 
 

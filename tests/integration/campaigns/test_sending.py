@@ -208,11 +208,13 @@ class FreezingComposer:
     def through(self, _relay: str) -> FreezingComposer:
         return self
 
-    def compose(self, recipient: ConsentedRecipient, now: datetime) -> tuple[Envelope, Content]:
+    def compose(
+        self, recipient: ConsentedRecipient, now: datetime, announced: Envelope | None
+    ) -> tuple[Envelope, Content]:
         self.composed += 1
         if self.composed == 1:
             self._freeze()
-        return self._composer.compose(recipient, now)
+        return self._composer.compose(recipient, now, announced)
 
 
 @pytest.mark.parametrize("extensions", EXTENSIONS, ids=ids)
