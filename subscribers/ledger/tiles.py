@@ -68,6 +68,9 @@ def store(
 _CHECKPOINT = Prepared(
     select(CHECKPOINT.c.size, CHECKPOINT.c.root, CHECKPOINT.c.frontier, CHECKPOINT.c.signed)
 )
+_TILE = Prepared(
+    select(TILE.c.hashes).where(TILE.c.level == bindparam("level"), TILE.c.number == bindparam("number"))
+)
 _MOVE_CHECKPOINT = Prepared(
     update(CHECKPOINT).values(
         size=bindparam("new_size"),
@@ -83,9 +86,8 @@ def stored_tree(connection: Connection, size: int) -> Tree:
 
     @lru_cache(maxsize=CACHED_TILES)
     def tile(level: int, number: int) -> Sequence[bytes] | None:
-        wanted = select(TILE.c.hashes).where(TILE.c.level == level, TILE.c.number == number)
-        encoded = connection.execute(wanted).scalar_one_or_none()
-        return None if encoded is None else split(encoded)
+        found = _TILE.rows(connection, {"level": level, "number": number})
+        return split(found[0][0]) if found else None
 
     return Tree(size, tile, lambda start, end: entry_hashes(connection, start, end))
 
