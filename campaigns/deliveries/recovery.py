@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, case, func, literal, select, update
+from sqlalchemy import Connection, bindparam, case, literal, select, update
 
 from campaigns import deliveries
 from campaigns.deliveries import workers
@@ -85,16 +85,22 @@ def accept_forgotten(
     """
     found = select(delivery.c.id, delivery.c.attempts, delivery.c.state)
     found = found.where(AnyOf(delivery.c.id, accepted.keys() | offered.keys())).with_for_update()
+    rows = connection.execute(found).all()
     forgotten = [
         row.id
-        for row in connection.execute(found)
+        for row in rows
         if row.attempts < max(accepted.get(row.id, 0), offered.get(row.id, 0))
         or (row.state is DeliveryState.ATTEMPTING and row.attempts == accepted.get(row.id))
-        or (row.state is DeliveryState.UNCERTAIN and row.attempts == offered.get(row.id))
     ]
+    # One that is uncertain shows nothing by itself: our lease may have passed, and another host retired us.
     if forgotten:
+        forgotten += [
+            row.id
+            for row in rows
+            if row.state is DeliveryState.UNCERTAIN and row.attempts == offered.get(row.id)
+        ]
         accept = update(delivery).where(AnyOf(delivery.c.id, forgotten))
-        attempts = func.greatest(delivery.c.attempts, 1)
+        attempts = case((delivery.c.attempts < 1, 1), else_=delivery.c.attempts)
         values = {"state": DeliveryState.ACCEPTED, "attempts": attempts, "completed_at": now}
         connection.execute(accept.values(values | {"worker_id": None, "reason": None}))
     return forgotten

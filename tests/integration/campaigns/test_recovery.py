@@ -146,3 +146,30 @@ def test_a_living_worker_does_not_wait_for_the_recovery_of_a_dead_one(postgresql
 def _worker(campaign: SentCampaign, worker_id: int) -> RowMapping:
     with campaign.database.read() as connection:
         return connection.execute(select(worker).where(worker.c.id == worker_id)).mappings().one()
+
+
+def test_a_mail_of_a_frozen_worker_is_no_sign_that_the_database_went_back(database: Database) -> None:
+    """Its lease passed and another host retired it: the mail is uncertain, and no campaign is held for it."""
+    campaign = SentCampaign(database, 1)
+    context = campaign.worker()
+    (offered,) = campaign.claim(context)
+    campaign.attempt(context, [offered])
+    campaign.retire_dead(campaign.now + 2 * LEASE)
+    with database.write() as connection:
+        assert recovery.accept_forgotten(connection, {}, {offered: 1}, campaign.now) == []
+    assert campaign.state(offered) is DeliveryState.UNCERTAIN
+
+
+def test_after_the_database_went_back_a_mail_in_doubt_counts_as_the_relay_answered(
+    database: Database,
+) -> None:
+    campaign = SentCampaign(database, 2)
+    context = campaign.worker()
+    lost, in_doubt = campaign.claim(context)
+    campaign.attempt(context, [in_doubt])
+    campaign.retire_dead(campaign.now + 2 * LEASE)
+    with database.write() as connection:
+        forgotten = recovery.accept_forgotten(connection, {lost: 1}, {in_doubt: 1}, campaign.now)
+    assert set(forgotten) == {lost, in_doubt}
+    assert campaign.state(lost) is campaign.state(in_doubt) is DeliveryState.ACCEPTED
+    assert (campaign.row(lost)["attempts"], campaign.row(in_doubt)["attempts"]) == (1, 1)
