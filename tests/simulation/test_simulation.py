@@ -16,8 +16,6 @@ from tests.simulation.walls import Wall, knock_out
 HISTORIES = int(os.environ.get("MAILER_TESTS_HISTORIES", "600"))
 FIRST = int(os.environ.get("MAILER_TESTS_SEED", "0"))
 PARTS = 10
-SOAK = bool(os.environ.get("MAILER_TESTS_SOAK"))
-RARE = {Wall.OUTCOME_OF_ITS_ATTEMPT}
 ENOUGH = 10_000  # seeds within which a missing wall is found out; most need fewer than a hundred
 
 
@@ -49,18 +47,7 @@ def test_without_the_gate_some_history_of_postgresql_breaks_the_promise(template
     History(template, seed, on_postgresql=True).run()
 
 
-@pytest.mark.parametrize(
-    "wall",
-    [
-        pytest.param(
-            wall,
-            marks=pytest.mark.skipif(
-                wall in RARE and not SOAK, reason="takes thousands of histories: make soak"
-            ),
-        )
-        for wall in Wall
-    ],
-)
+@pytest.mark.parametrize("wall", list(Wall))
 def test_without_a_wall_some_history_breaks_the_promise_and_with_it_the_same_one_does_not(
     template: Template, wall: Wall
 ) -> None:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import assert_never
 
 import pytest
-from sqlalchemy import ColumnElement, Connection, Integer, String, Update, bindparam, cast, exists, update
+from sqlalchemy import ColumnElement, Connection, String, cast, exists, update
 
 from campaigns import deliveries
 from campaigns.deliveries import (
@@ -20,7 +20,6 @@ from campaigns.deliveries import (
     delivery,
     gate,
     recovery,
-    settlement,
     tables,
     workers,
 )
@@ -43,7 +42,6 @@ class Wall(StrEnum):
     FENCING = "fencing"
     LEASE = "content is offered under a lease"
     CONTENT_AFTER_COMMIT = "content is offered after the gate's commit"
-    OUTCOME_OF_ITS_ATTEMPT = "an outcome belongs to its attempt"
 
 
 def knock_out(wall: Wall, patch: pytest.MonkeyPatch) -> None:
@@ -67,8 +65,6 @@ def knock_out(wall: Wall, patch: pytest.MonkeyPatch) -> None:
             patch.setattr(Recorder, "is_valid", lambda _: True)
         case Wall.CONTENT_AFTER_COMMIT:
             patch.setattr(Recorder, "commit", _answer_before_commit)
-        case Wall.OUTCOME_OF_ITS_ATTEMPT:
-            patch.setattr(settlement, "_SETTLE_EACH", Prepared(_settle_any_attempt(), settlement._PARAMETERS))
         case _:
             assert_never(wall)
 
@@ -147,16 +143,3 @@ async def _answer_before_commit(recorder: Recorder, batch: Batch) -> Committed:
 
 class Undone(Exception):
     """A transaction that is rolled back."""
-
-
-def _settle_any_attempt() -> Update:
-    return (
-        update(delivery)
-        .where(
-            delivery.c.id == bindparam("settled_delivery_id"),
-            delivery.c.worker_id == bindparam("worker"),
-            HELD,
-            bindparam("settled_attempt", type_=Integer) > 0,
-        )
-        .values(settlement._SETTLE_EACH._statement._values)
-    )
