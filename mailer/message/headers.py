@@ -202,30 +202,28 @@ def _quoted_string(text: str) -> str:
 
 def _encoded_words(text: str, used: int) -> str:
     """Encoded-words of whole characters, Q or B, whichever is shorter; the first leaves room for `used`."""
-    raw = text.encode()
-    encoding, encode, chunk = "q", _q, _q(raw)
-    if len(chunk) > -(-len(raw) // 3) * 4:
-        encoding, encode, chunk = "b", _b, _b(raw)
+    q, b = _q(text), _b(text)
+    encoding, encode, chunk = ("q", _q, q) if len(q) <= len(b) else ("b", _b, b)
     room = LINE_LIMIT - used - _FRAME
     words: list[str] = []
     start, end = 0, len(text)
     while True:
         while len(chunk) > room:
             end = start + max(1, min(room, (end - start) * room // len(chunk)))
-            chunk = encode(text[start:end].encode())
+            chunk = encode(text[start:end])
         words.append(f"=?utf-8?{encoding}?{chunk}?=")
         if end == len(text):
             return " ".join(words)
         start, end, room = end, len(text), _ENCODED_WORD_LIMIT - _FRAME
-        chunk = encode(text[start:].encode())
+        chunk = encode(text[start:])
 
 
-def _q(raw: bytes) -> str:
-    return "".join([_Q[byte] for byte in raw])
+def _q(text: str) -> str:
+    return "".join([_Q[byte] for byte in text.encode()])
 
 
-def _b(raw: bytes) -> str:
-    return binascii.b2a_base64(raw, newline=False).decode("ascii")
+def _b(text: str) -> str:
+    return binascii.b2a_base64(text.encode(), newline=False).decode("ascii")
 
 
 def _folded(line: str) -> bytes:

@@ -39,7 +39,6 @@ _PLAIN_PERSON: Final = re.compile(
     r"[A-Za-z0-9]++(?:[._+-][A-Za-z0-9]++)*+@[A-Za-z0-9]++(?:[.-][A-Za-z0-9]++)*+\n"
     r"(?!From )[A-Za-z]++(?:,? [A-Za-z]++)*+"
 )
-_SPECIAL_IN_HTML: Final = re.compile(f"[&<>\"'{_ISOLATE}{_END_OF_ISOLATE}]")
 _LONGEST_PLAIN: Final = headers.LINE_LIMIT - len("To:  <>")  # also less than a line of text
 
 
@@ -223,10 +222,10 @@ def _with_view_url(mail: MailTemplate) -> MailTemplate:
 
 def _encoded(greeting: str, email: str) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
     """Greeting and address, encoded for text, and for HTML."""
-    encode = quoted_printable.encode
+    encode, together = quoted_printable.encode, f"{greeting}{email}"
     try:
         in_text = encode(greeting), encode(email)
-        if not (_SPECIAL_IN_HTML.search(greeting) or _SPECIAL_IN_HTML.search(email)):
+        if _escape(together) == together:
             return in_text, in_text
         return in_text, (encode(_escape(greeting)), encode(_escape(email)))
     except UnicodeEncodeError:

@@ -125,7 +125,7 @@ class Connection:
         `may_offer` is called right before the content is offered. If it returns False, nothing is offered, the
         connection is closed, and the outcome is Deferred. Raises RuntimeError where the connection is already sending.
         """
-        if self.announced is not None and self.announced is not envelope and self.announced != envelope:
+        if self.announced not in (None, envelope):
             self._pipeline.abort("another message was announced")
         if self._pipeline.broken is not None:
             done(Deferred(Phase.MAIL, FailureScope.RELAY, None, self._pipeline.broken))

@@ -57,8 +57,7 @@ class Reply(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        said = f"{self.enhanced} {self.text}" if self.enhanced and self.text else self.enhanced or self.text
-        return f"{self.code} {said}" if said else f"{self.code}"
+        return " ".join([part for part in (str(self.code), self.enhanced, self.text) if part])
 
 
 class Accepted(NamedTuple):
@@ -194,9 +193,7 @@ def read_reply(code: int, text: bytes, secrets: tuple[str, ...] = ()) -> Reply:
     enhanced = None
     if (found := _ENHANCED.match(message)) and int(found[1]) == code // 100:
         enhanced = found[0]
-        message = message[len(enhanced) :]
-        if "\n" in message:
-            message = message.replace(f"\n{enhanced}", "\n")
+        message = message.replace(f"\n{enhanced}", "\n")[len(enhanced) :]
     return Reply(code, enhanced, presentable(message, secrets))
 
 
