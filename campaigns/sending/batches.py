@@ -80,7 +80,7 @@ class Batches:
         """Claim ahead; whether there are any claims. Raises the database's error."""
         self._claims.exhausted = False
         batch = Batch(claim=self._claims.number_to_claim(self._clock()))
-        self._claims.add((await self._recorder.commit(batch)).claimed, batch.claim, self._clock())
+        self._claims.add((await self._recorder.commit(batch)).claimed, self._clock())
         return not self.is_over
 
     async def use(self, connection: Connection) -> None:
@@ -137,18 +137,18 @@ class Batches:
         now = self._clock()
         outcomes = [one for session in sessions if (one := self._settlement(session, now)) is not None]
         claims = [(session, self._next_claim(session)) for session in sessions]
-        wanted = {claim.delivery_id: session for session, claim in claims if claim is not None}
+        wanted = [(session, claim) for session, claim in claims if claim is not None]
         idle = [session for session, claim in claims if claim is None]
-        relays = {number: session.connection.relay for number, session in wanted.items()}
-        self._announcements.choose(wanted.values(), self._claims, now)
+        relays = {claim.delivery_id: session.connection.relay for session, claim in wanted}
+        self._announcements.choose([session for session, _ in wanted], self._claims, now)
         more = 0 if self._stopped.is_set() else self._claims.number_to_claim(now)
         committed = await self._commit(Batch(outcomes, relays, more))
         self._idle += idle
         self._release_idle()
         attempting = [
             session
-            for number, session in wanted.items()
-            if self._may_attempt(session, number, committed.answers.get(number, Halted()))
+            for session, claim in wanted
+            if self._may_attempt(session, claim, committed.answers.get(claim.delivery_id, Halted()))
         ]
         # Compose all mails first, then offer them: the code stays in the processor's caches.
         now = self._clock()
@@ -188,7 +188,7 @@ class Batches:
             with self._gathering.committing():
                 committed = await self._recorder.commit(batch)
             if batch.claim:
-                self._claims.add(committed.claimed, batch.claim, self._clock())
+                self._claims.add(committed.claimed, self._clock())
             return committed
         finally:
             timer.cancel()
@@ -215,8 +215,8 @@ class Batches:
             else:
                 session.end()
 
-    def _may_attempt(self, session: Session, number: int, answer: PacedAnswer) -> bool:
-        """Whether to compose the mail of delivery `number`, after the gate's answer."""
+    def _may_attempt(self, session: Session, claim: Claim, answer: PacedAnswer) -> bool:
+        """Whether to compose the mail of a claimed delivery, after the gate's answer."""
         match answer:
             case Attempt():
                 session.attempt = answer
@@ -229,7 +229,7 @@ class Batches:
             case Halted():
                 self._stopped.set()
             case NotYet(until):
-                self._claims.give_back(Claim(number, None, self._clock()))
+                self._claims.give_back(claim)
                 self._relays.suspend(session.connection.relay, (until - self._clock()).total_seconds())
                 session.end()
                 return False

@@ -48,10 +48,10 @@ class ClaimQueue:
         claim = self._claims[0]
         return claim.address is not None and now - claim.claimed_at < MAX_AGE
 
-    def add(self, claimed: Mapping[int, str | None], asked: int, now: datetime) -> None:
-        """Add what was claimed: deliveries with their addresses, of as many as were `asked` for."""
+    def add(self, claimed: Mapping[int, str | None], now: datetime) -> None:
+        """Add what was claimed of a page: deliveries with their addresses. No more are due where it is not full."""
         self._claims.extend([Claim(number, address, now) for number, address in claimed.items()])
-        self.exhausted = len(claimed) < asked
+        self.exhausted = len(claimed) < self._page
         self._taken, self._claimed_at = 0, now
 
     def take(self) -> Claim:

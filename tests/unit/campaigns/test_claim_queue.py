@@ -16,7 +16,7 @@ def _claimed(count: int) -> ClaimQueue:
     queue = ClaimQueue()
     asked = queue.number_to_claim(NOW)
     assert asked == FEWEST
-    queue.add(dict(list(PEOPLE.items())[:count]), asked, NOW)
+    queue.add(dict(list(PEOPLE.items())[:count]), NOW)
     return queue
 
 
@@ -67,5 +67,5 @@ def test_an_address_may_be_announced_for_ten_seconds() -> None:
 
 def test_nobody_is_announced_whose_consent_did_not_stand_at_the_claim() -> None:
     queue = ClaimQueue()
-    queue.add({1: None}, FEWEST, NOW)
+    queue.add({1: None}, NOW)
     assert not queue.is_announceable(NOW)
