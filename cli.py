@@ -146,7 +146,7 @@ def find_unattended(settings: Settings, database: Database) -> list[CheckResult]
 
     Nothing of a database that can't be read.
     """
-    from campaigns.approvals import ApprovalRule  # noqa: PLC0415
+    from campaigns.approvals import ApprovalRule  # noqa: PLC0415 - as above
     from campaigns.archive.checks import archive_findings  # noqa: PLC0415
     from campaigns.reports.overview import ProblemSeverity, overview  # noqa: PLC0415
     from mailer.doctor import CheckLevel, CheckResult  # noqa: PLC0415

@@ -39,6 +39,8 @@ def approve(
     The campaign becomes approved once as many different people approved it as the rule asks for. The operator's log
     gets each approval. Raises Refused where the notes or the content are others than `campaign` and `content_hash` say.
     """
+    from mailer.operator_log import PeopleConcerned, record  # noqa: PLC0415 - sending does not need it
+
     state = _lock(connection, campaign)
     next_state(Act.APPROVE, state, campaign.slug)
     stored = connection.execute(
@@ -49,8 +51,6 @@ def approve(
             f"Campaign {campaign.slug!r} was changed while it was being approved. Nothing was approved.",
             hint=f"Look at it again: `mailer campaigns preview {campaign.slug}`.",
         )
-    from mailer.operator_log import PeopleConcerned, record  # noqa: PLC0415 - sending does not need it
-
     people = audience.count(connection, campaign.topic)
     approvals.record(connection, campaign.id, Approval(approver, now, people, content_hash))
     record(connection, f"campaigns approve {campaign.slug}", PeopleConcerned(people), now)

@@ -76,18 +76,18 @@ def attempt(
     """
     if not delivery_ids:
         return {}
-    gate = gate_step(context, delivery_ids, now)
+    values = _values(context, delivery_ids, now)
     passed: Sequence[Row]
     if is_postgresql(connection):
         with pipelined(connection):
             # A statement of its own, so that the gate sees what was committed before it.
             hold_consents(connection)
-            passed = gate.rows(connection)
+            passed = gate_step(context, delivery_ids, now).rows(connection)
     else:
-        passed = _pass_on_sqlite(connection, gate.values, reads_wordings=context.reads_wordings)
+        passed = _pass_on_sqlite(connection, values, reads_wordings=context.reads_wordings)
     answers: dict[int, Answer] = dict(attempts_of(passed, now))
     if len(answers) < len(delivery_ids):
-        answers |= {number: Withheld() for (number,) in _WITHHOLD.rows(connection, gate.values)}
+        answers |= {number: Withheld() for (number,) in _WITHHOLD.rows(connection, values)}
         answers |= {number: Halted() for number in delivery_ids if number not in answers}
     return answers
 
@@ -95,7 +95,12 @@ def attempt(
 def gate_step(context: ClaimContext, delivery_ids: Sequence[int], now: datetime) -> Step:
     """PostgreSQL's statement that is the gate, after `hold_consents`."""
     gate = _JOINED_GATE_WITH_WORDINGS if context.reads_wordings else _JOINED_GATE
-    return Step(gate, {"ids": delivery_ids, "worker": context.worker_id, "topic": context.topic, "now": now})
+    return Step(gate, _values(context, delivery_ids, now))
+
+
+def _values(context: ClaimContext, delivery_ids: Sequence[int], now: datetime) -> dict[str, Any]:
+    """What the statements of the gate bind."""
+    return {"ids": delivery_ids, "worker": context.worker_id, "topic": context.topic, "now": now}
 
 
 def _pass_on_sqlite(
@@ -115,8 +120,7 @@ def settle_and_gate(
 ) -> Step:
     """Settlements and the gate as one statement of PostgreSQL, after `hold_consents`."""
     gate = _SETTLE_AND_GATE_WITH_WORDINGS if context.reads_wordings else _SETTLE_AND_GATE
-    values = gate_step(context, delivery_ids, now).values
-    return Step(gate, {**values, **settled_values(settlements)})
+    return Step(gate, _values(context, delivery_ids, now) | settled_values(settlements))
 
 
 def attempts_of(passed: Sequence[Row], now: datetime) -> dict[int, Attempt]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -148,17 +147,21 @@ class Recorder:
             self._pipelines.close()
 
     async def _run(self, batch: Batch, *, is_retry: bool) -> Committed:
-        now, done = self._clock(), Committed(self._renewed)
-        if self._pipelines is not None and not is_retry and self._is_plain(batch):
-            with suppress(TransactionConflict):  # then nothing of it was done
-                done = await self._apply_plain(self._pipelines, batch, now)
-                if done.halted or (len(done.answers) == len(batch.relays) and not batch.claim):
-                    return done
-                # A second one claims, and passes the gate again for those that were stopped: it records who is withheld.
-                stopped = {n: relay for n, relay in batch.relays.items() if n not in done.answers}
-                batch = Batch(relays=stopped, claim=batch.claim)
-        rest = await self._transactions.run(partial(self._apply, batch=batch, is_retry=is_retry))
+        if self._pipelines is None or is_retry or not self._is_plain(batch):
+            return await self._transact(batch, is_retry=is_retry)
+        try:
+            done = await self._apply_plain(self._pipelines, batch)
+        except TransactionConflict:  # then nothing of it was done
+            return await self._transact(batch)
+        if done.halted or (len(done.answers) == len(batch.relays) and not batch.claim):
+            return done
+        # A second one claims, and passes the gate again for those that were stopped: it records who is withheld.
+        stopped = {number: relay for number, relay in batch.relays.items() if number not in done.answers}
+        rest = await self._transact(Batch(relays=stopped, claim=batch.claim))
         return replace(rest, answers={**done.answers, **rest.answers})
+
+    async def _transact(self, batch: Batch, *, is_retry: bool = False) -> Committed:
+        return await self._transactions.run(partial(self._apply, batch=batch, is_retry=is_retry))
 
     def _is_plain(self, batch: Batch) -> bool:
         """Whether the statements of a batch are known before the first is run, but for its claim."""
@@ -169,14 +172,16 @@ class Recorder:
             and not any(one.suppress for one in batch.outcomes)
         )
 
-    async def _apply_plain(self, pipelines: Pipelines, batch: Batch, now: datetime) -> Committed:
+    async def _apply_plain(self, pipelines: Pipelines, batch: Batch) -> Committed:
         """Do what `_apply` does with a plain batch, except to claim, on PostgreSQL in one round trip."""
-        renew = [workers.renewal(self._context.worker_id, now, self._lease)] * self._is_renewal_due(now)
+        now = self._clock()
+        renews = self._is_renewal_due(now)
+        renewal = [workers.renewal(self._context.worker_id, now, self._lease)] if renews else []
         gate = deliveries.settle_and_gate(self._context, batch.outcomes, list(batch.relays), now)
-        rows = await pipelines.run((ledger.HOLD_CONSENTS, *renew, gate))
-        if renew and not rows.pop(1):
+        _, *renewed, passed = await pipelines.run((ledger.HOLD_CONSENTS, *renewal, gate))
+        if not all(renewed):  # the worker is retired
             return Committed(self._renewed, halted=True)
-        return Committed(now if renew else self._renewed, deliveries.attempts_of(rows[1], now))
+        return Committed(now if renews else self._renewed, deliveries.attempts_of(passed, now))
 
     def _is_renewal_due(self, now: datetime) -> bool:
         return now > self._renewed + self._lease * RENEWAL_SHARE
