@@ -1,4 +1,4 @@
-"""Headless Chromium."""
+"""Headless Chromium, and an end for commands that a failed test left running."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from tests.support.installed import commands_ended
+
+
+@pytest.fixture(autouse=True)
+def _no_command_outlives_its_test() -> Iterator[None]:
+    with commands_ended():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,35 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).parents[2]
+
+
+_started: list[subprocess.Popen[str]] = []
+
+
+@contextmanager
+def commands_ended() -> Iterator[None]:
+    """At the end, kill the commands that were started meanwhile and still run, and close their pipes.
+
+    A test that failed leaves them, and the next one is blamed for them.
+    """
+    before = len(_started)
+    try:
+        yield
+    finally:
+        for process in _started[before:]:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+        del _started[before:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +82,7 @@ class InstalledMailer:
         pass_fds: Sequence[int] = (),
     ) -> subprocess.Popen[str]:
         """Start `mailer ARGS` in `cwd`; `env` is added to the clean environment."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [self.command, *args],
             cwd=cwd,
             env=self.environment(env),
@@ -69,6 +92,8 @@ class InstalledMailer:
             pass_fds=pass_fds,
             encoding="utf-8",
         )
+        _started.append(process)
+        return process
 
     def run(
         self,

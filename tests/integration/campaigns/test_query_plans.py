@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -34,22 +35,25 @@ WHOLE_TABLES = (
 
 
 @contextmanager
-def planned() -> Iterator[list[str]]:
-    """The columns of deliveries that a statement changes, once each time that SQLite plans one, on connections to come."""
-    columns: list[str] = []
-
-    def authorize(action: int, table: str | None, column: str | None, *_: object) -> int:
-        if action == sqlite3.SQLITE_UPDATE and table == "delivery" and column is not None:
-            columns.append(column)
-        return sqlite3.SQLITE_OK
+def planned() -> Iterator[list[Counter[str]]]:
+    """For each connection to come: how often SQLite plans a statement that changes each column of deliveries."""
+    connections: list[Counter[str]] = []
 
     def watch(connection: Any, _record: object) -> None:
+        columns = Counter[str]()
+
+        def authorize(action: int, table: str | None, column: str | None, *_: object) -> int:
+            if action == sqlite3.SQLITE_UPDATE and table == "delivery" and column is not None:
+                columns[column] += 1
+            return sqlite3.SQLITE_OK
+
         if isinstance(connection, sqlite3.Connection):
             connection.set_authorizer(authorize)
+            connections.append(columns)
 
     event.listen(Pool, "connect", watch)
     try:
-        yield columns
+        yield connections
     finally:
         event.remove(Pool, "connect", watch)
 
@@ -109,17 +113,18 @@ def test_whether_a_delivery_is_held_is_told_by_those_that_are_held(sqlite_databa
     assert "USING INDEX ix_delivery_held" in step
 
 
-async def test_sqlite_plans_the_statements_of_each_mail_once_a_run(sqlite_database: Database) -> None:
+async def test_sqlite_plans_the_statements_of_each_mail_once_a_connection(sqlite_database: Database) -> None:
     subscribe(sqlite_database, 30)
     draft(sqlite_database)
     async with FaultyRelay(pipelining=True) as relay:
         dispatch = dispatch_for(sqlite_database, settings_for(relay.port, smtp={"connections": 1}))
         dispatch.start("notes")
         sqlite_database.close()
-        with planned() as columns:
+        with planned() as connections:
             await dispatch.run("notes", unwatched)
-    assert columns.count("attempted_at") == 1  # the gate's
-    assert columns.count("reply_code") == 1  # the settlements'
+    # Where a commit is slow, batches run in a thread, which has a connection of its own.
+    assert {columns["attempted_at"] for columns in connections} - {0} == {1}  # the gate's
+    assert {columns["reply_code"] for columns in connections} - {0} == {1}  # the settlements'
 
 
 def test_a_withdrawal_looks_the_person_up_by_their_key(sqlite_database: Database) -> None:

@@ -97,7 +97,9 @@ class Postfix(RealRelay):
     def configure(self) -> None:
         for name in ("config", "queue", "data"):
             (self.folder / name).mkdir(exist_ok=True)
-        run("chown", "postfix", self.folder / "data")
+        # Its programs write to the log themselves while postlogd does not run, and most do so as this user.
+        self.log.touch()
+        run("chown", "postfix", self.folder / "data", self.log)
         rules = self.rules
         if rules.messages_per_connection is not None:
             raise ValueError("Postfix has no limit of messages a connection.")
