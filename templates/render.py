@@ -16,7 +16,6 @@ from templates.design import design_values
 from templates.environment import render_template
 from templates.language import Register, format_long_date, load_texts
 from templates.markdown import (
-    LINE_CHARACTERS,
     Document,
     HtmlBody,
     divide,
@@ -35,6 +34,7 @@ from templates.theme import HEAD_STYLE, MAIL, STYLE, Theme, find_theme
 TEXT_TEMPLATE = "mail/release_notes.txt.j2"
 GMAIL_CLIP_BYTES = 102 * 1024  # Gmail cuts off HTML that is larger
 _MAX_PREHEADER_CHARACTERS = 110  # a wide inbox shows no more after the subject
+_CONTENTS_CHARACTERS = 18  # of a word in a table of contents: its titles are bold, in a panel
 _ANCHOR = "part"  # the ids of sections: part1, part2 ...
 _NO_IMAGES: Mapping[str, InlineImage] = MappingProxyType({})
 
@@ -131,8 +131,8 @@ def _as_markup(body: HtmlBody) -> dict[str, Any]:
 
 
 def _with_breaks(words: str) -> Markup:
-    """Words with places to break those that are too long for a phone."""
-    return Markup(escape_with_breaks(words, LINE_CHARACTERS))  # noqa: S704 - it escapes
+    """Words with places to break those that are too long for a table of contents on a phone."""
+    return Markup(escape_with_breaks(words, _CONTENTS_CHARACTERS))  # noqa: S704 - it escapes
 
 
 def _collect_images(html: str, brand: Brand, images: list[InlineImage]) -> tuple[InlineImage, ...]:

@@ -6,7 +6,7 @@ from templates.markdown.budget import refuse_costly
 from templates.markdown.hero import Hero, take_hero
 from templates.markdown.html_part import HtmlBody, write_html, write_html_body
 from templates.markdown.image_size import read_image_width
-from templates.markdown.line_breaks import LINE_CHARACTERS, escape_with_breaks
+from templates.markdown.line_breaks import escape_with_breaks
 from templates.markdown.parse import (
     MAX_BODY_CHARACTERS,
     SLOT_PREFIX,
@@ -31,7 +31,6 @@ from templates.markdown.text_part import write_text
 
 __all__ = [
     "CHANGE_KINDS",
-    "LINE_CHARACTERS",
     "MAX_BODY_CHARACTERS",
     "SHORTCODE",
     "SLOT_PREFIX",
