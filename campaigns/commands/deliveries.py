@@ -14,6 +14,7 @@ from campaigns.commands.options import dispatch_of, slug_argument
 from campaigns.states import DeliveryState
 from mailer.commands import CommandContext, json_option, write_table
 from mailer.commands.acts import recorded_act
+from mailer.quantity import quantity
 
 
 @click.group("deliveries")
@@ -52,7 +53,8 @@ def list_deliveries(context: CommandContext, slug: str, state: str | None, as_js
         if as_json:
             context.report({"slug": slug, "deliveries": list(listed())}, "", as_json=True)
             return
-        write_table(_TITLES, (_cells(row, context.settings.tz) for row in listed()), widths=_WIDTHS)
+        number = write_table(_TITLES, (_cells(row, context.settings.tz) for row in listed()), widths=_WIDTHS)
+    click.echo(f"\n{quantity(number, 'delivery', 'deliveries')}")
 
 
 _TITLES = ("id", "email", "state", "attempts", "last", "due", "reply")

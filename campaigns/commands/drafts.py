@@ -29,6 +29,7 @@ from campaigns.notes import STDIN
 from campaigns.rendering import render_notes
 from campaigns.source import NotesSource, files_of_other_languages, name_without_locale, read_as_changelog
 from mailer.commands import CommandContext, json_option
+from subscribers import audience
 from templates.lint import lint as lint_mail
 
 
@@ -115,6 +116,7 @@ def create(
     kept = None if source.path == STDIN else source
     with context.database.write() as connection:
         campaign = catalogue.create(connection, name, found, images, context.now(), source=kept)
+    people, doubt = _who_agreed(context, found.topic)
     values = {
         "slug": campaign.slug,
         "state": campaign.state,
@@ -123,6 +125,7 @@ def create(
         "locale": found.locale,
         "locales": [one.locale for one in found.editions],
         "topic": found.topic,
+        "people": people,
         "images": len(images),
         "findings": len(findings),
     }
@@ -131,10 +134,22 @@ def create(
         said += f" in {len(found.editions)} languages: {', '.join(one.locale for one in found.editions)}"
     if opened.chosen:
         said += f" ({opened.chosen})"
+    said += doubt
     said += f"\nNext: mailer campaigns preview {campaign.slug}"
     if findings:
         said += f"\nLint found {len(findings)}: mailer campaigns lint {campaign.slug}"
     context.report(values, said, as_json=as_json)
+
+
+def _who_agreed(context: CommandContext, topic: str) -> tuple[int, str]:
+    """How many people agreed to a topic, and what to say where nobody did and people agreed to others.
+
+    The topic may be mistyped then. On a new installation nobody has agreed to any.
+    """
+    with context.database.read() as connection:
+        people = audience.count(connection, topic)
+        topics = [] if people else list(audience.count_by_topic(connection))
+    return people, f"\nNobody agreed to {topic!r}. Topics on file: {', '.join(topics)}." if topics else ""
 
 
 @click.command()

@@ -36,20 +36,24 @@ def format_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
 
 
-def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, widths: Sequence[int]) -> None:
+def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, widths: Sequence[int]) -> int:
     """Write the rows below their titles: in a terminal as `format_table`, elsewhere each row as soon as it is
-    known.
+    known. Returns how many there are.
 
     Columns have at least the given `widths`, because the widest value is not known yet.
     """
     if sys.stdout.isatty():
-        write_line(format_table(titles, rows))
-        return
+        whole = list(rows)
+        write_line(format_table(titles, whole))
+        return len(whole)
+    number = -1  # the first line is not one of the rows
     for row in chain([titles], rows):
+        number += 1
         cells = [cell if cell.isprintable() else _SPACE.sub(" ", cell) for cell in row]
         line = _GAP.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         sys.stdout.write(line.rstrip() + "\n")
     sys.stdout.flush()
+    return number
 
 
 def _plain_columns(rows: Sequence[Sequence[str]]) -> str:

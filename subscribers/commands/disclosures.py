@@ -12,6 +12,7 @@ from mailer import operator_log
 from mailer.commands import CommandContext, json_option, write_table
 from mailer.commands.acts import record_act
 from mailer.operator_log import Disclosure, OperatorAct
+from mailer.quantity import quantity
 from subscribers import rights
 from subscribers.commands import reporting
 from subscribers.commands.free_text import parse_free_text
@@ -54,7 +55,8 @@ def show_log(context: CommandContext, since: str | None, until: str | None, as_j
             (f"{act.at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}", act.login, act.command, *_details(act))
             for act in acts
         )
-        write_table(("at", "login", "command", "people", "details"), rows, widths=(24, 12, 22, 8, 0))
+        number = write_table(("at", "login", "command", "people", "details"), rows, widths=(24, 12, 22, 8, 0))
+    click.echo(f"\n{quantity(number, 'act')}")
 
 
 @click.command()

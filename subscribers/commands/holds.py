@@ -9,6 +9,7 @@ import click
 from mailer.commands import CommandContext, json_option, write_table
 from mailer.commands.acts import record_act
 from mailer.errors import InvalidInput, NotFound
+from mailer.quantity import quantity
 from subscribers import former_people, people
 from subscribers.commands.free_text import parse_free_text
 from subscribers.commands.options import address_of, email_argument, hasher_of, parse_time
@@ -86,7 +87,8 @@ def list_(context: CommandContext, as_json: bool) -> None:
         )
         for each, email in found
     )
-    write_table(("id", "email", "until", "erasure", "ground"), rows, widths=(5, 32, 10, 7, 0))
+    number = write_table(("id", "email", "until", "erasure", "ground"), rows, widths=(5, 32, 10, 7, 0))
+    click.echo(f"\n{quantity(number, 'hold')}")
 
 
 @hold.command()

@@ -29,6 +29,8 @@ _PATTERNS = {
     "wording": "It is the SHA-256 of the text that was shown: 64 digits, 0-9 and a-f.",
     "subscriber": "It is an id from an earlier answer: sub_ and 32 digits.",
     "language": "Write a language tag, such as nl or en-GB.",
+    "after": "It is the `next` of an earlier answer. Leave it out to start from the first change.",
+    "Idempotency-Key": "Write letters, digits, signs and spaces of ASCII, such as a UUID.",
     **dict.fromkeys(("salutation", "first_name", "surname", "note", "version"), _ONE_LINE),
 }
 

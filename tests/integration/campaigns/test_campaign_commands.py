@@ -71,6 +71,18 @@ def test_a_topic_that_is_none_is_refused(keyboard: Keyboard) -> None:
     assert "topic" in said
 
 
+def test_a_draft_says_at_once_that_nobody_agreed_to_its_topic_and_others_are_on_file(
+    keyboard: Keyboard,
+) -> None:
+    assert "agreed" not in keyboard("campaigns", "create", "notes.md", "--slug", "first").stdout
+    Path("people.csv").write_text("email,opted_in,opted_in_at\njan@example.com,yes,2026-06-01\n", "utf-8")
+    keyboard("subscribers", "import", "people.csv", "--source", "form", "--wording", "notes.md")
+    said = keyboard("campaigns", "create", "notes.md", "--slug", "second", "--topic", "relase-notes").stdout
+    assert "Nobody agreed to 'relase-notes'. Topics on file: release-notes." in said
+    created = keyboard.json("campaigns", "create", "notes.md", "--slug", "third")
+    assert (created["topic"], created["people"]) == ("release-notes", 1)
+
+
 def test_a_draft_says_at_once_that_lint_has_findings(keyboard: Keyboard) -> None:
     assert keyboard.json("campaigns", "create", "notes.md")["findings"] == 0
     Path("hasty.md").write_text("# Hasty\n\nTODO\n", encoding="utf-8")
@@ -120,8 +132,10 @@ def test_a_delivery_is_one_whole_line_where_no_terminal_is(keyboard: Keyboard) -
     keyboard("campaigns", "create", "notes.md")
     keyboard("campaigns", "schedule", "notes", "--at", "2999-06-01 09:00")
     Dispatch(Database("sqlite:///mailer.db", Path.cwd()), Settings(), lambda: AFTERWARDS).start_due()
-    _, row = keyboard("deliveries", "list", "notes").stdout.splitlines()
+    _, row, _, number = keyboard("deliveries", "list", "notes").stdout.splitlines()
     assert f"{local}@{domain}  pending" in row
+    assert number == "1 delivery"
+    assert keyboard("deliveries", "list", "notes", "--state", "uncertain").stdout.endswith("\n0 deliveries\n")
 
 
 def test_a_report_tells_times_in_the_settings_zone(keyboard: Keyboard) -> None:

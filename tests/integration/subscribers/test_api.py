@@ -262,6 +262,17 @@ async def test_an_error_names_the_field_and_repeats_nothing(
     assert not any(
         value in answer.text for value in body.values() if isinstance(value, str) and len(value) > 8
     )
+    assert "pattern" not in answer.text
+
+
+async def test_an_error_says_what_a_cursor_or_a_key_is_to_be(sqlite_api: Api) -> None:
+    [error] = (await sqlite_api.changes(after="yesterday"))["errors"]
+    assert error["field"] == "after"
+    assert "`next` of an earlier answer" in error["detail"]
+    answer = await sqlite_api.post("consents", grant(), Idempotency_Key="one\ttwo")
+    [error] = answer.json()["errors"]
+    assert (answer.status_code, error["field"]) == (422, "Idempotency-Key")
+    assert "such as a UUID" in error["detail"]
 
 
 async def test_a_clock_that_is_a_minute_fast_is_taken_for_now(sqlite_api: Api) -> None:
