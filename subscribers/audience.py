@@ -72,7 +72,8 @@ def consented(
 
 def count(connection: Connection, topic: str) -> int:
     """The number of people who consent to `topic`."""
-    people = select(func.count()).select_from(SUBSCRIBER).where(consented(topic, SUBSCRIBER.c.id))
+    consents = consented(topic, SUBSCRIBER.c.id, SUBSCRIBER.c.address_hash)
+    people = select(func.count()).select_from(SUBSCRIBER).where(consents)
     return connection.execute(people).scalar_one()
 
 

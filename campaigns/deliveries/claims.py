@@ -112,7 +112,7 @@ def enrol(connection: Connection, campaign_id: int, topic: str, now: datetime) -
             literal(0),
             literal(now, delivery.c.next_attempt_at.type),
         )
-        .where(consented(topic, subscriber.c.id))
+        .where(consented(topic, subscriber.c.id, subscriber.c.address_hash))
         .order_by(subscriber.c.id)
     )
     columns = ["campaign_id", "subscriber_id", "state", "attempts", "next_attempt_at"]
