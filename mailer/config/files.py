@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_settings import SettingsError
 
 from mailer.config.settings import CONFIG_NAME, SECRETS_NAME, Settings
 from mailer.errors import ConfigurationError, InvalidInput
@@ -61,9 +60,7 @@ def parse_settings(values: dict[str, Any], path: Path, source: str | None = None
     """
     folder = path.parent.absolute()
     try:
-        settings = Settings(**values)
-    except SettingsError as error:
-        raise ConfigurationError(f"A MAILER_* variable is invalid: {error}.") from None
+        settings = Settings(**_merged(values, _variables()))
     except ValidationError as error:
         from mailer.config.explanations import explain  # noqa: PLC0415 - mostly nothing is wrong
 
@@ -73,8 +70,22 @@ def parse_settings(values: dict[str, Any], path: Path, source: str | None = None
     )
 
 
+def _variables() -> dict[str, Any]:
+    """The values of the MAILER_* variables, by key and section. Those that name no setting are left out."""
+    values: dict[str, Any] = {}
+    for variable, text in os.environ.items():
+        prefix, _, name = variable.lower().partition("_")
+        first, *more = name.split("__")
+        if prefix == "mailer" and first in Settings.model_fields:
+            value: Any = text
+            for key in reversed(more):
+                value = {key: value}
+            values = _merged(values, {first: value})
+    return values
+
+
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """The keys of both files. Sections are merged key by key; the value in `over` wins."""
+    """The keys of both. Sections are merged key by key; the value in `over` wins."""
     return under | {
         key: _merged(under[key], value)
         if isinstance(value, dict) and isinstance(under.get(key), dict)

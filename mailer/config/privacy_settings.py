@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from mailer.config.value_types import Duration, Line, OptionalMailboxLine, SettingsSection, Words
+from mailer.config.value_types import Duration, FromJson, Line, OptionalMailboxLine, SettingsSection, Words
 
 
 class Controller(SettingsSection):
@@ -44,8 +44,8 @@ class PrivacySettings(SettingsSection):
     """
 
     contact: OptionalMailboxLine = None
-    controllers: tuple[Controller, ...] = ()
-    processors: tuple[Processor, ...] = ()
+    controllers: Annotated[tuple[Controller, ...], FromJson] = ()
+    processors: Annotated[tuple[Processor, ...], FromJson] = ()
     own_hosts: Words = ()
     authority: Line = "Autoriteit Persoonsgegevens"
     tell_controllers_within: Duration = timedelta(hours=24)

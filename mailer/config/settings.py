@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
+    BaseModel,
+    ConfigDict,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -22,7 +24,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mailer.config.anchor_settings import AnchorSettings
 from mailer.config.archive_settings import ArchiveSettings
@@ -117,12 +118,10 @@ class TopicSettings(SettingsSection):
 UnsubscribeCheck = Literal["require", "warn", "off"]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The settings. `repr` does not show secrets."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="MAILER_", env_nested_delimiter="__", extra="forbid", frozen=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     database_url: SecretStr = SecretStr("sqlite:///mailer.db")
     public_url: Line = "http://127.0.0.1:8025"
@@ -262,18 +261,6 @@ class Settings(BaseSettings):
                 "For a new installation run `mailer init`.",
             )
         return tuple(key.get_secret_value().encode() for key in self.secret_keys)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Variables override the values of the files (`init_settings`)."""
-        return (env_settings, init_settings)
 
 
 def _is_loopback(host: str) -> bool:

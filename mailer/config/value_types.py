@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -15,7 +16,6 @@ from pydantic import (
     SecretStr,
     StringConstraints,
 )
-from pydantic_settings import NoDecode
 
 from mailer.errors import InvalidInput
 from mailer.message import Mailbox
@@ -89,6 +89,11 @@ def _split_names(value: object) -> object:
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
+def _parse_json(value: object) -> object:
+    """A variable holds a list of sections as JSON. In TOML it is an array of tables."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
 def _count_approvals(value: object) -> object:
     """``true`` is one approval, ``false`` none; a variable has the number or the word as text."""
     words = {"true": 1, "yes": 1, "on": 1, "false": 0, "no": 0, "off": 0}
@@ -105,22 +110,23 @@ def _check_approvers(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Line = Annotated[str, AfterValidator(_one_line)]
-MailboxLine = Annotated[Mailbox, NoDecode, BeforeValidator(_parse_mailbox)]
-OptionalMailboxLine = Annotated[Mailbox | None, NoDecode, BeforeValidator(_parse_mailbox)]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
-Names = Annotated[tuple[Line, ...], NoDecode, BeforeValidator(_split_names)]
+MailboxLine = Annotated[Mailbox, BeforeValidator(_parse_mailbox)]
+OptionalMailboxLine = Annotated[Mailbox | None, BeforeValidator(_parse_mailbox)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_split_words)]
+Names = Annotated[tuple[Line, ...], BeforeValidator(_split_names)]
 Approvers = Annotated[Names, AfterValidator(_check_approvers)]
 ApprovalCount = Annotated[
     int,
     Field(ge=0, le=2),
     BeforeValidator(_count_approvals, json_schema_input_type=bool | Literal[0, 1, 2]),
 ]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_words)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split_words)]
+FromJson = BeforeValidator(_parse_json)
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
 Zone = Annotated[str, AfterValidator(_check_zone)]
 Colour = Annotated[str, AfterValidator(_check_colour)]
 Fonts = Annotated[str, AfterValidator(_check_fonts)]
 Topic = Annotated[str, StringConstraints(pattern=f"^(?:{TOPIC_PATTERN})$")]
-Topics = Annotated[tuple[Topic, ...], NoDecode, BeforeValidator(_split_words)]
+Topics = Annotated[tuple[Topic, ...], BeforeValidator(_split_words)]
 RelayName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Security = Literal["none", "starttls", "tls"]

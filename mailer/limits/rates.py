@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
 from mailer.errors import ConfigurationError
 from mailer.limits.budget import SECOND, Limit
@@ -32,6 +32,11 @@ PROVIDERS: Mapping[str, tuple[str, ...]] = {
     "kpn": ("kpnmail.nl", "kpnplanet.nl", "planet.nl", "hetnet.nl", "xs4all.nl", "telfort.nl"),
     "ziggo": ("ziggo.nl", "home.nl", "upcmail.nl", "casema.nl", "chello.nl", "quicknet.nl"),
 }
+
+
+def _split_words(value: object) -> object:
+    """Commas or spaces separate the domains in a variable. In TOML a list is an array."""
+    return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
 def _domain(value: str) -> str:
@@ -105,7 +110,9 @@ class ProviderLimits(Rates):
     The built-in providers need no `domains`.
     """
 
-    domains: tuple[Annotated[str, AfterValidator(_domain)], ...] = ()
+    domains: Annotated[
+        tuple[Annotated[str, AfterValidator(_domain)], ...], BeforeValidator(_split_words)
+    ] = ()
     connections: PositiveInt | None = None
 
 

@@ -15,8 +15,7 @@ from tests.support.installed import ROOT
 from tests.support.relay import FaultyRelay
 
 SETTINGS = {
-    *("annotated_types", "dotenv", "pydantic", "pydantic_core", "pydantic_settings", "typing_extensions"),
-    "typing_inspection",
+    *("annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"),
 }
 DATABASE = {"cython_runtime", "sqlalchemy"}
 # Reads of the web application: SQLModel and the ORM, which other commands do without.

@@ -19,7 +19,7 @@ from tests.mutation.targets import Target
 # What tests import before they import what is mutated.
 _LIBRARIES = (
     "_hypothesis_pytestplugin", "pytest_asyncio.plugin", "pytest_timeout", "aiosmtplib", "aiosqlite", "alembic.config",
-    "cryptography.hazmat.primitives.serialization", "email_validator", "hypothesis", "psycopg", "pydantic_settings",
+    "cryptography.hazmat.primitives.serialization", "email_validator", "hypothesis", "psycopg", "pydantic",
     "sqlmodel", "starlette.applications", "uvicorn", "uvloop",
 )  # fmt: skip
 _FLAGS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from campaigns.approvals import Approval, ApprovalRule, ApprovalStatus, Approver, judge
-from mailer.config import Settings
+from mailer.config import Settings, parse_settings
 from mailer.errors import Refused
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
@@ -109,7 +110,7 @@ def test_the_setting_is_a_number_or_a_word(
 ) -> None:
     assert ApprovalRule.of(Settings(require_approval=value)).required == required
     monkeypatch.setenv("MAILER_REQUIRE_APPROVAL", str(value))
-    assert ApprovalRule.of(Settings()).required == required
+    assert ApprovalRule.of(parse_settings({}, Path("mailer.toml"))).required == required
 
 
 @pytest.mark.parametrize("value", ["3", -1, "maybe", 1.5])
@@ -120,4 +121,4 @@ def test_another_number_of_approvals_is_refused(value: object) -> None:
 
 def test_a_variable_separates_the_approvers_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAILER_APPROVERS", "Ada de Vries, Bram")
-    assert Settings().approvers == ("Ada de Vries", "Bram")
+    assert parse_settings({}, Path("mailer.toml")).approvers == ("Ada de Vries", "Bram")

@@ -124,7 +124,19 @@ class TestSources:
     @pytest.mark.parametrize("text", ["a, b", "a b", "a,b", " a ,  b "])
     def test_a_variable_holds_a_list_as_words(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MAILER_IMAGE_HOSTS", text)
-        assert Settings().image_hosts == ("a", "b")
+        assert parse_settings({}, Path("mailer.toml")).image_hosts == ("a", "b")
+
+    def test_a_variable_holds_a_list_of_sections_as_json(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILER_PRIVACY__CONTROLLERS", '[{"name": "Acme", "email": "a@x.example"}]')
+        settings = parse_settings({"privacy": {"authority": "Another"}}, Path("mailer.toml"))
+        assert [each.name for each in settings.privacy.controllers] == ["Acme"]
+        assert settings.privacy.authority == "Another"
+
+    def test_the_domains_of_a_provider_come_from_variables_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILER_PROVIDERS__ACME__DOMAINS", "acme.example, @ACME.test")
+        monkeypatch.setenv("MAILER_PROVIDERS__ACME__PER_HOUR", "3")
+        limits = parse_settings({}, Path("mailer.toml")).providers["acme"]
+        assert (limits.domains, limits.per_hour) == (("acme.example", "acme.test"), 3)
 
     @given(
         LINE, st.integers(1, 65535), st.sampled_from(["none", "starttls", "tls"]), st.one_of(st.none(), LINE)
@@ -263,6 +275,21 @@ class TestChecks:
             parse_settings({}, Path("mailer.toml"))
         assert "hunter2" not in str(caught.value)
 
+    def test_a_mistyped_key_in_a_variable_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILER_SMTP__HOTS", "hunter2")
+        with pytest.raises(ConfigurationError, match=r"smtp\.hots: there is no such setting") as caught:
+            parse_settings({}, Path("mailer.toml"))
+        assert "hunter2" not in str(caught.value)
+
+    @pytest.mark.parametrize("text", ["hunter2", '{"name": "hunter2"}', '["hunter2"]', "[hunter2"])
+    def test_a_list_that_is_wrong_in_a_variable_is_not_shown(
+        self, monkeypatch: pytest.MonkeyPatch, text: str
+    ) -> None:
+        monkeypatch.setenv("MAILER_PRIVACY__CONTROLLERS", text)
+        with pytest.raises(ConfigurationError, match=r"privacy\.controllers") as caught:
+            parse_settings({}, Path("mailer.toml"))
+        assert "hunter2" not in str(caught.value)
+
     def test_no_variable_moves_the_folder(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MAILER_FOLDER", "/elsewhere")
         assert load_settings(write(folder)).folder == folder
@@ -277,7 +304,7 @@ class TestChecks:
 
     def test_keys_are_kept_oldest_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MAILER_SECRET_KEYS", f"{'o' * 32},{'n' * 32}")
-        assert Settings().keys() == (b"o" * 32, b"n" * 32)
+        assert parse_settings({}, Path("mailer.toml")).keys() == (b"o" * 32, b"n" * 32)
 
     def test_settings_do_not_change_after_they_were_read(self) -> None:
         with pytest.raises(ValueError, match="frozen"):
