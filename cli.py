@@ -233,6 +233,7 @@ def main() -> None:
 
     With `--json` every error also becomes one JSON object on stdout: its message, its hint and its exit code.
     """
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # it reads the metadata of every package to find them
     gc.disable()  # until all is imported: walking it again and again takes a sixth of a command's start
     tolerate_any_text()
     as_json = "--json" in sys.argv[1:]
