@@ -203,11 +203,8 @@ def _edition(
     locale: str, subject: str, html: str, text: str, images: tuple[InlineImage, ...]
 ) -> RenderedNotes:
     """The content in one language, with the images that it shows."""
-    from templates.mail_contents import read_mail_html  # noqa: PLC0415 - slow to import, and mostly nothing is sent
-
     return RenderedNotes(
         subject=subject,
-        preheader=read_mail_html(html).preheader,
         html=html,
         text=text,
         images=tuple(one for one in images if f"cid:{one.content_id}" in html),

@@ -75,7 +75,6 @@ class RenderedNotes:
     """
 
     subject: str
-    preheader: str
     html: str
     text: str
     images: tuple[InlineImage, ...]
@@ -86,3 +85,10 @@ class RenderedNotes:
     def editions(self) -> tuple[RenderedNotes, ...]:
         """The mail in all its languages, this one first."""
         return (self, *self.translations)
+
+    @property
+    def preheader(self) -> str:
+        """The text that an inbox shows after the subject: the first hidden text of `html`."""
+        from templates.mail_contents import read_mail_html  # noqa: PLC0415 - slow to import, and what sends needs none
+
+        return read_mail_html(self.html).preheader

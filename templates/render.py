@@ -83,7 +83,6 @@ def render(
     text = render_template(TEXT_TEMPLATE, values | written, templates_dir=templates_dir)
     return RenderedNotes(
         subject=notes.title,
-        preheader=preheader,
         html=html,
         text=text,
         images=_collect_images(html, brand, [images[source] for source in document.local_images()]),

@@ -110,7 +110,7 @@ def _check_inbox(mail: _Mail) -> Iterator[Finding]:
         "subject": mail.places.of_key("title", "subject"),
         "preheader": mail.places.of_key("preheader", "preheader"),
     }
-    for finding in check_inbox(mail.rendered.subject, mail.rendered.preheader):
+    for finding in check_inbox(mail.rendered.subject, mail.contents.preheader):
         yield replace(finding, where=at[finding.where])
 
 

@@ -18,13 +18,16 @@ from tests.support.rendered import BRAND, mail, notes
 UNSUBSCRIBE = '<a href="__slot_unsubscribe_url__">Unsubscribe</a>'
 SOUND = RenderedNotes(
     subject="Acme 2.4",
-    preheader="Faster",
     html="<html lang='en'><head><title>Acme 2.4</title></head><body role='main'>"
-    f"<h1>Acme 2.4</h1><p>Text, __slot_greeting__.</p>{UNSUBSCRIBE}</body></html>",
+    f"<div style='display:none'>Faster</div><h1>Acme 2.4</h1><p>Text, __slot_greeting__.</p>{UNSUBSCRIBE}</body></html>",
     text="Text. __slot_unsubscribe_url__\n",
     images=(),
     locale="en",
 )
+
+
+def with_preheader(text: str) -> RenderedNotes:
+    return replace(SOUND, html=SOUND.html.replace("Faster", text))
 
 
 def holding(html: str, **changes: Any) -> RenderedNotes:
@@ -97,7 +100,7 @@ def test_what_must_not_be_sent_is_an_error(rendered, code):
     [
         (holding("x" * GMAIL_CLIP_BYTES), "too-large"),
         (holding("<img src='https://ok.x/a.png'>"), "alt-missing"),
-        (replace(SOUND, preheader=""), "preheader-missing"),
+        (with_preheader(""), "preheader-missing"),
         (replace(SOUND, subject="x" * 79), "subject-long"),
         (replace(SOUND, subject="TODO subject"), "placeholder"),
         (holding("<a href='https://e.x'>Click here!</a>"), "link-vague"),
@@ -136,7 +139,7 @@ def test_an_image_of_the_mail_may_be_shown():
 
 
 def test_errors_come_before_warnings_and_each_finding_says_where():
-    findings = lint(replace(SOUND, subject="", preheader="", text=""))
+    findings = lint(replace(with_preheader(""), subject="", text=""))
     assert [finding.severity for finding in findings] == [Severity.ERROR] * 3 + [Severity.WARNING]
     assert findings[0] == Finding(Severity.ERROR, "subject-empty", "The subject is empty.", "subject")
     assert {finding.where for finding in findings} == {"subject", "text", "preheader"}

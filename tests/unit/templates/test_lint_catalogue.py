@@ -21,7 +21,7 @@ from templates.notes import RenderedNotes
 from templates.render import render
 from tests.support.cost import cpu_seconds
 from tests.support.rendered import BRAND, PIXELS, mail, notes
-from tests.unit.templates.test_lint import SOUND, holding
+from tests.unit.templates.test_lint import SOUND, holding, with_preheader
 
 PAGE = Path(__file__).parents[3] / "docs/lint.md"
 
@@ -64,10 +64,10 @@ def test_every_id_that_the_code_gives_is_in_the_catalogue() -> None:
         (replace(SOUND, subject="🎉🎉"), "subject-emoji-only"),
         (replace(SOUND, subject="THE MAP IS HERE"), "subject-shouting"),
         (replace(SOUND, subject="Acme 2.4!!"), "subject-shouting"),
-        (replace(SOUND, preheader="Acme 2.4."), "preheader-repeats"),
-        (replace(SOUND, preheader="word " * 40), "preheader-long"),
-        (replace(SOUND, preheader="🎉 2.4.0"), "preheader-useless"),
-        (replace(SOUND, preheader="The latest changes in this release 2.4"), "preheader-useless"),
+        (with_preheader("Acme 2.4."), "preheader-repeats"),
+        (with_preheader("word " * 40), "preheader-long"),
+        (with_preheader("🎉 2.4.0"), "preheader-useless"),
+        (with_preheader("The latest changes in this release 2.4"), "preheader-useless"),
         (holding("<img src='cid:a' alt='Screenshot 2026-11-01'>"), "alt-useless"),
         (holding("<img src='cid:a' alt='image.png'>"), "alt-useless"),
         (replace(SOUND, images=(InlineImage("a", "image/png", bytes(1_000_001)),)), "pictures-heavy"),
@@ -112,7 +112,7 @@ def test_a_fault_is_named_by_its_id(rendered: RenderedNotes, code: str) -> None:
     [
         replace(SOUND, subject="New in Acme 2.4"),
         replace(SOUND, subject="API v2"),
-        replace(SOUND, preheader="The new map"),
+        with_preheader("The new map"),
         replace(SOUND, html=SOUND.html.replace("lang='en'", "lang='en-GB'")),
         holding("<ul><li>a<ol><li>b</li></ol></li></ul><dl><div><dt>a</dt><dd>b</dd></div></dl>"),
         holding("<span role='img' aria-label='Done'>☑</span><span aria-hidden='true'>☑</span>"),
