@@ -11,7 +11,7 @@ from campaigns.deliveries.claims import ClaimContext, due_statement, run_claim
 from campaigns.deliveries.tables import ATTEMPTING, CLAIMABLE, CLAIMED, HELD, instant, subscriber
 from campaigns.states import DeliveryReason, DeliveryState
 from campaigns.tables import delivery
-from mailer.limits.throttle import ProviderFull
+from mailer.limits import ProviderFull
 
 MAX_LATENESS = timedelta(seconds=15)  # after its due time, in which a delivery keeps its place in the queue
 

@@ -103,7 +103,10 @@ class CampaignRuns:
 
     def may_send_at(self, connection: Connection, campaign: Campaign) -> datetime:
         """When the send window and the limits allow the campaign's next mail: now, or later."""
-        return max(self.opens_at(campaign), self._throttle.opens_at(connection, self._clock()))
+        opens_at = self.opens_at(campaign)
+        return (
+            max(opens_at, self._throttle.opens_at(connection, self._clock())) if self._throttle else opens_at
+        )
 
     async def _send(
         self,
@@ -113,8 +116,7 @@ class CampaignRuns:
         watch: Watch,
         window: SendWindow | None,
     ) -> Tally:
-        pacing = Pacing(None if self._throttle.is_open else self._throttle)
-        recorder = Recorder(self._database, context, self._clock, self._lease, pacing)
+        recorder = Recorder(self._database, context, self._clock, self._lease, Pacing(self._throttle))
         try:
             async with Relays(self._settings.every_relay) as relays:
                 sender = Sender(

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import assert_never
 
 from mailer.database import Database
-from mailer.limits.throttle import AdmissionRequest, ProviderFull, RelayFull, Reservation, Throttle
+from mailer.limits import AdmissionRequest, ProviderFull, RelayFull, Reservation
+from mailer.limits.throttle import Throttle
 from mailer.smtp.relays import Relays
 
 SHORTEST_WAIT_SECONDS = 0.01
@@ -23,7 +24,7 @@ class LetterPace:
 
     def __init__(
         self,
-        throttle: Throttle,
+        throttle: Throttle | None,
         database: Database,
         now: Callable[[], datetime],
         on_wait: Callable[[datetime], None],
@@ -34,7 +35,7 @@ class LetterPace:
 
     async def ask(self, relays: Relays, relay: str, domain: str) -> float:
         """Ask for a letter to `domain` through `relay`: 0 where it may go at once, else how many seconds to wait."""
-        if self._throttle.is_open:
+        if self._throttle is None:
             return 0.0
         with self._database.write() as connection:
             request = AdmissionRequest(0, relay, domain, self._has_place)

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from sqlalchemy import Connection
 
 from campaigns import deliveries
 from campaigns.deliveries import Answer, Attempt, ClaimContext, Halted, held_back
-from mailer.limits.throttle import Admission, AdmissionRequest, ProviderFull, RelayFull, Reservation, Throttle
+from mailer.limits import Admission, AdmissionRequest, ProviderFull, RelayFull, Reservation
+
+if TYPE_CHECKING:
+    from mailer.limits.throttle import Throttle  # only where there are limits
 
 
-@dataclass(frozen=True, slots=True)
 class HeldBack:
-    """A limit of the recipient's provider holds the delivery back. It is pending, and due when the limit
-    allows.
-    """
+    """A limit of the recipient's provider holds the delivery back: pending, and due when the limit allows."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotYet:
+class NotYet(NamedTuple):
     """A limit of the relay allows no mail before `until`. The worker keeps the claim."""
 
     until: datetime

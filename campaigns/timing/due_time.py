@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from campaigns.timing.zone import check_zone
 from mailer.errors import InvalidInput
-from templates.language.written_time import read_written_time
 
 EXAMPLE = '"2026-12-01 09:00", "1-12-2026 09:00" or "1 december 2026 9:00"'
 
@@ -50,6 +49,8 @@ def parse_due_time(wall_time: str, zone: str, now: datetime, max_lateness: timed
     A time that the clocks skip is moved forward by the same amount (02:30 becomes 03:30). Of a repeated time the first
     counts (PEP 495, fold=0). Raises InvalidInput for an unreadable or past time, and for an unknown zone.
     """
+    from templates.language.written_time import read_written_time  # noqa: PLC0415 - its patterns are slow to compile
+
     check_zone(zone)
     try:
         written = read_written_time(wall_time)

@@ -242,11 +242,13 @@ class Settings(BaseModel):
                 copies[name] = self.model_copy(update=changes | {"relays": {}})
         return copies
 
-    def throttle(self) -> Throttle:
-        """The limits of all relays and providers."""
+    def throttle(self) -> Throttle | None:
+        """The limits of all relays and providers; None where there are none."""
+        relays = {name: relay.limits for name, relay in self.every_relay.items()}
+        if not (self.providers or any(limits.any_is_set for limits in relays.values())):
+            return None
         from mailer.limits.throttle import Throttle  # noqa: PLC0415 - it needs the tables, which are slow to import
 
-        relays = {name: relay.limits for name, relay in self.every_relay.items()}
         return Throttle(relays, self.providers, self.zone)
 
     def keys(self) -> tuple[bytes, ...]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Column, Connection, String, Table, Text, bindparam, select, update
 
 from mailer.database import TABLES, insert_if_absent
+from mailer.limits.admission import Admission, AdmissionRequest, ProviderFull, RelayFull, Reservation
 from mailer.limits.budget import SECOND, Budget, Limit
 from mailer.limits.rates import ProviderLimits, RelayLimits, providers_by_domain
 
@@ -30,47 +30,6 @@ QUEUE_RATE_PER_CONNECTION = 50  # mails a second, where only the number of conne
 throttle = Table("throttle", TABLES, Column("name", String(120), primary_key=True), Column("usage_log", Text))
 
 
-@dataclass(frozen=True, slots=True)
-class AdmissionRequest:
-    """A delivery through `relay` to an address at `domain` asks for admission.
-
-    `has_place`: the delivery has a place in the provider's queue, which is due about now.
-    """
-
-    delivery_id: int
-    relay: str
-    domain: str | None
-    has_place: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """The delivery is admitted, not before `at`."""
-
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class RelayFull:
-    """The relay's limits allow nothing more before `until`."""
-
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderFull:
-    """The provider's limits allow nothing more now. The delivery asks again at `until`.
-
-    `has_place`: it then has a place in the provider's queue.
-    """
-
-    until: datetime
-    has_place: bool
-
-
-Admission = Reservation | RelayFull | ProviderFull
-
-
 class Throttle:
     """Decides when deliveries may go through which relay to which provider."""
 
@@ -79,11 +38,6 @@ class Throttle:
     ) -> None:
         self._relays, self._providers, self._zone = relays, providers, zone
         self._provider_of = providers_by_domain(providers)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there are no limits, so that no delivery needs admission."""
-        return not (self._providers or any(limits.any_is_set for limits in self._relays.values()))
 
     @property
     def needs_domains(self) -> bool:

@@ -15,11 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from mailer.config import KeySource, Settings
 from mailer.database import Clock, Database, in_thread, installation_id
 from mailer.errors import InvalidInput, MailerError
-from mailer.limits.throttle import Throttle
 from mailer.message import Content, Mailbox
 from mailer.smtp import Accepted, Deferred, Envelope, FailureScope, Outcome, Phase, Rejected
 from mailer.smtp.connection import Connection
@@ -30,6 +30,9 @@ from subscribers.service_mails.due import look
 from subscribers.service_mails.letters import Due, Letters, find_due
 from subscribers.service_mails.outbox import Claim
 from templates.brand import Brand
+
+if TYPE_CHECKING:
+    from mailer.limits.throttle import Throttle  # only where there are limits
 
 LOOK_SECONDS = 0.5
 RELAY_AWAY_SECONDS = 15.0
@@ -60,7 +63,7 @@ class ServiceMailDelivery:
     _letters: Letters | None = None
     _clock: Clock | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _throttle: Throttle = field(init=False)
+    _throttle: Throttle | None = field(init=False)
 
     def __post_init__(self) -> None:
         self._throttle = self.settings.throttle()
@@ -140,7 +143,8 @@ class ServiceMailDelivery:
             if due is None:
                 outbox.remove(connection, claimed.id)
                 return claimed, None
-            self._throttle.count(connection, relay, Mailbox("", due.email).domain, now)
+            if self._throttle is not None:
+                self._throttle.count(connection, relay, Mailbox("", due.email).domain, now)
             if self._letters is None:
                 installation = installation_id(connection)
                 self._letters = Letters(self.settings, self.brand(), self.keys, installation)

@@ -11,12 +11,21 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import select
 
+from mailer.config import RelaySettings, Settings
 from mailer.database import Database
 from mailer.database.columns import table
-from mailer.limits import ProviderLimits, RelayLimits
+from mailer.limits import (
+    Admission,
+    AdmissionRequest,
+    ProviderFull,
+    ProviderLimits,
+    RelayFull,
+    RelayLimits,
+    Reservation,
+)
 from mailer.limits.models import ThrottleState
 from mailer.limits.rates import WarmUp
-from mailer.limits.throttle import Admission, AdmissionRequest, ProviderFull, RelayFull, Reservation, Throttle
+from mailer.limits.throttle import Throttle
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -182,9 +191,9 @@ def test_no_domain_is_kept(database: Database) -> None:
 
 
 def test_without_limits_nobody_has_to_ask() -> None:
-    assert Throttle({"smtp": RelayLimits()}, {}, "UTC").is_open
-    assert not Throttle({"smtp": RelayLimits(per_day=1)}, {}, "UTC").is_open
-    assert not Throttle({"smtp": RelayLimits()}, {"gmail": ProviderLimits(connections=1)}, "UTC").is_open
+    assert Settings().throttle() is None
+    assert Settings(smtp=RelaySettings(limits=RelayLimits(per_day=1))).throttle() is not None
+    assert Settings(providers={"gmail": ProviderLimits(connections=1)}).throttle() is not None
 
 
 class Undone(Exception):
