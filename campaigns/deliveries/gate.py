@@ -244,12 +244,12 @@ def _person_with_newest_entry() -> Subquery:
     )
 
 
-_GATE = Prepared(_gate())
-_PASSED, _PASSED_WITH_WORDINGS = Prepared(_who_passed()), Prepared(_who_passed(_PassedRow._fields))
-_JOINED_GATE = Prepared(_joined_gate())
-_JOINED_GATE_WITH_WORDINGS = Prepared(_joined_gate(_PassedRow._fields))
-_SETTLE_AND_GATE = Prepared(_joined_gate().add_cte(SETTLEMENTS.cte()))
-_SETTLE_AND_GATE_WITH_WORDINGS = Prepared(_joined_gate(_PassedRow._fields).add_cte(SETTLEMENTS.cte()))
+_GATE = Prepared(_gate)
+_PASSED, _PASSED_WITH_WORDINGS = Prepared(_who_passed), Prepared(lambda: _who_passed(_PassedRow._fields))
+_JOINED_GATE = Prepared(_joined_gate)
+_JOINED_GATE_WITH_WORDINGS = Prepared(lambda: _joined_gate(_PassedRow._fields))
+_SETTLE_AND_GATE = Prepared(lambda: _joined_gate().add_cte(SETTLEMENTS.cte()))
+_SETTLE_AND_GATE_WITH_WORDINGS = Prepared(lambda: _joined_gate(_PassedRow._fields).add_cte(SETTLEMENTS.cte()))
 
 
 _WITHHOLD = Prepared(

@@ -32,11 +32,12 @@ class Prepared:
     """A statement that is run often. Values are given by the names of its bound parameters.
 
     They are converted as the parameters' types require; a list goes to an `AnyOf`. `each` names, in order, the
-    parameters that differ from row to row in `run_each`.
+    parameters that differ from row to row in `run_each`. A statement that mostly is not needed is made at its first use,
+    by a function: making one takes a millisecond.
     """
 
-    def __init__(self, statement: Statement, each: Sequence[str] = ()) -> None:
-        self._statement, self._each = statement, each
+    def __init__(self, statement: Statement | Callable[[], Statement], each: Sequence[str] = ()) -> None:
+        self._source, self._each = statement, each
         self._compiled: dict[str, _Compiled] = {}
         self._numbered: Numbered | None = None
 
@@ -67,6 +68,10 @@ class Prepared:
                 self._statement, self._each, psycopg.dialect(paramstyle="numeric_dollar")
             )
         return self._numbered
+
+    @property
+    def _statement(self) -> Statement:
+        return self._source if isinstance(self._source, Statement) else self._source()
 
     def _on(self, dialect: Dialect) -> _Compiled:
         if dialect.name not in self._compiled:
