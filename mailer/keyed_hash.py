@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 
 _BLOCK = 64  # octets of a block of SHA-256
 _INNER, _OUTER = bytes(byte ^ 0x36 for byte in range(256)), bytes(byte ^ 0x5C for byte in range(256))
 _KEY_ID_PURPOSE = b"release-mailer key id 2\0"
-_CREATED = re.compile(rb"(\d{8}T\d{6})Z-")
+_CREATED = re.compile(rb"(\d{8}T\d{6}Z)-")
 
 
 class KeyedHash:
@@ -54,7 +54,7 @@ def _created_at(key: bytes) -> int:
     if found is None:
         return 0
     try:
-        moment = datetime.strptime(found[1].decode(), "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(found[1].decode())
     except ValueError:
         return 0
     return min(max(int(moment.timestamp()), 0), 2**32 - 1)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Self
+from typing import NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from mailer.errors import InvalidInput
@@ -17,14 +16,11 @@ HINT = 'Write it as "weekdays 08:00 to 18:00 Europe/Amsterdam", "mon-thu,sat 22:
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SETS = {"daily": range(7), "weekdays": range(5), "weekends": range(5, 7)}
-_FORM = re.compile(
-    r"(?P<days>\S+)\s+(?P<opens>\d\d:\d\d)\s+to\s+(?P<closes>\d\d:\d\d)(?:\s+(?P<zone>\S+))?", re.IGNORECASE
-)
+_FORM = r"(?P<days>\S+)\s+(?P<opens>\d\d:\d\d)\s+to\s+(?P<closes>\d\d:\d\d)(?:\s+(?P<zone>\S+))?"
 _LOOK_AHEAD = 15  # days: two weeks, because a change of clocks can skip the only opening of a week
 
 
-@dataclass(frozen=True, slots=True)
-class SendWindow:
+class SendWindow(NamedTuple):
     """Wall-clock hours on days of the week, in one zone.
 
     It opens when the clock first shows `opens` on one of `days` (0 is Monday). It closes when the clock first shows
@@ -47,7 +43,7 @@ class SendWindow:
         words = " ".join(text.split())
         if words.lower() == ALWAYS:
             return None
-        found = _FORM.fullmatch(words)
+        found = re.fullmatch(_FORM, words, re.IGNORECASE)
         if found is None:
             raise InvalidInput(f"can't read the send window {text!r}", where=where, hint=HINT)
         zone = found["zone"] or zone

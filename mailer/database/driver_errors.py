@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -99,14 +98,22 @@ _POSTGRESQL = (
 )
 
 # While connecting PostgreSQL's driver gives no SQLSTATE, only text. Waiting helps against these.
-_TOO_MANY = re.compile(
-    r"too many (?:clients|connections)|connection slots are reserved|no more connections allowed"
+_TOO_MANY = (
+    *("too many clients", "too many connections", "connection slots are reserved"),
+    "no more connections allowed",
 )
-_PASSING = re.compile(r"starting up|shutting down|recovery|terminating connection|not yet accepting|timeout")
-_REFUSED = re.compile(
-    r"FATAL: |root certificate|certificate verify|server certificate|does not support SSL|sslmode|certificate file"
-    r"|private key|no password supplied|invalid (?:connection option|sslmode|port)|service file|definition of service"
-    r"|pool_mode|pooling mode"
+_PASSING = (
+    "starting up",
+    "shutting down",
+    "recovery",
+    "terminating connection",
+    "not yet accepting",
+    "timeout",
+)
+_REFUSED = (
+    *("FATAL: ", "root certificate", "certificate verify", "server certificate", "does not support SSL"),
+    *("sslmode", "certificate file", "private key", "no password supplied", "invalid connection option"),
+    *("invalid port", "service file", "definition of service", "pool_mode", "pooling mode"),
 )
 
 
@@ -163,9 +170,9 @@ def _used_up_files() -> MailerError | None:
 
 def _explain_connecting(name: str, url: URL, said: str) -> MailerError:
     reason = _reason(url, said)
-    if _TOO_MANY.search(said):
+    if _says(said, _TOO_MANY):
         return _too_many_connections(name)
-    if _REFUSED.search(said) and not _PASSING.search(said):
+    if _says(said, _REFUSED) and not _says(said, _PASSING):
         return ConfigurationError(
             f"{name} refuses the connection: {reason}.",
             hint="Waiting won't help: correct database_url, the role or the server's settings.",
@@ -173,6 +180,10 @@ def _explain_connecting(name: str, url: URL, said: str) -> MailerError:
     return TryAgainLater(
         f"{name} is away or busy: {reason}.", hint="Nothing is lost; run the command again later."
     )
+
+
+def _says(said: str, symptoms: tuple[str, ...]) -> bool:
+    return any(one in said for one in symptoms)
 
 
 def _too_many_connections(name: str) -> MailerError:

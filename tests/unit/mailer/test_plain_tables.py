@@ -10,10 +10,11 @@ from sqlalchemy import Column, Dialect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel.sql.sqltypes import UTCDateTime as SQLModelDateTime
 
+import mailer.limits.throttle  # noqa: F401 - they register their tables
 import subscribers.account
 import subscribers.rights
 import subscribers.service_mails
-import subscribers.webhooks  # noqa: F401 - they register their tables
+import subscribers.webhooks  # noqa: F401 - likewise
 import web  # noqa: F401 - likewise
 from mailer.database import TABLES, UTCDateTime
 from tests.support.schema import SCHEMA
