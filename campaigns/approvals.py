@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, or_, select
 
@@ -25,8 +25,7 @@ WAITING = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Approver:
+class Approver(NamedTuple):
     """The approver: the given name, and the login on this machine by the operating system."""
 
     name: str | None
@@ -37,8 +36,7 @@ class Approver:
         return f"{self.name}, {login}" if self.name else login
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(NamedTuple):
     """One approval: by whom, when, of which content (SHA-256, hex), and how many people were to get it then."""
 
     by: Approver
@@ -57,8 +55,7 @@ class Approval:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalRule:
+class ApprovalRule(NamedTuple):
     """How many different people must approve, and the names that count although they share a login."""
 
     required: int = 0
@@ -85,8 +82,7 @@ class ApprovalRule:
 NO_APPROVAL = ApprovalRule()
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalStatus:
+class ApprovalStatus(NamedTuple):
     """The approvals of a campaign, newest first; those that count, and how many people are `missing`.
 
     `awaited` has the `approvers` of the settings who have not approved, while somebody is missing.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from campaigns.states import CampaignState
 
 
-@dataclass(frozen=True, slots=True)
-class Campaign:
+class Campaign(NamedTuple):
     """One release note to one topic, as the database had it when it was read.
 
     `notes` is the release notes as JSON. `subject`, `html`, `text` and `content_hash` are None until the content is

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from templates.notes import ReleaseNotes, RenderedNotes
 if TYPE_CHECKING:
     from campaigns.source import NotesSource  # slow to import, and only those who have one give one
 
-_COLUMNS = [campaign.c[field.name] for field in fields(Campaign)]
+_COLUMNS = [campaign.c[name] for name in Campaign._fields]
 
 LOGO = "logo:"  # begins the source of a logo; an image beside the notes has no scheme
 SLUG = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -20,8 +19,7 @@ from subscribers.ledger import EVERY_TOPIC, NewEvent, commit_to_suppressed, fres
 from subscribers.tables import LIFT, SUPPRESSION
 
 
-@dataclass(frozen=True, slots=True)
-class Suppressed:
+class Suppressed(NamedTuple):
     """A suppression of an address: since when, why, and its keyed hashes.
 
     `hashed` is one of them: an address that comes back keeps it, so that links in mails of before still lead

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -99,7 +98,7 @@ def resolve(
         act.number = resolved
     with context.database.read() as connection:
         found = reports.campaign_status(connection, catalogue.find(connection, slug))
-    values = {"resolved": resolved} | dataclasses.asdict(found)
+    values = {"resolved": resolved} | found._asdict()
     hint = f"\nNext: mailer campaigns send {slug}" if choice == "resend" and resolved else ""
     context.report(values, f"{resolved:,} resolved; {found.line()}{hint}", as_json=as_json)
 
@@ -126,5 +125,5 @@ def skip(context: CommandContext, slug: str, only: tuple[int, ...], as_json: boo
         act.number = given_up
     with context.database.read() as connection:
         found = reports.campaign_status(connection, catalogue.find(connection, slug))
-    values = {"given_up": given_up} | dataclasses.asdict(found)
+    values = {"given_up": given_up} | found._asdict()
     context.report(values, f"{given_up:,} skipped; {found.line()}", as_json=as_json)

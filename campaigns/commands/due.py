@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import click
 
@@ -55,7 +55,7 @@ def send_due(context: CommandContext, processes: int, *, as_json: bool) -> None:
     own = [result for result in results if not result.by_another_run]
     if as_json:
         values = {
-            "campaigns": [dataclasses.asdict(result.status) for result in results],
+            "campaigns": [result.status._asdict() for result in results],
             "missed": [campaign.slug for campaign in started.missed],
             "refused": [str(refusal) for refusal in started.refused],
             "digests": [dataclasses.asdict(tick) for tick in started.digests],
@@ -71,7 +71,7 @@ def send_due(context: CommandContext, processes: int, *, as_json: bool) -> None:
         notices.note_whole_look(connection, context.now())
     exit_with(
         context,
-        [replace(result, message=None) if result in again else result for result in own],
+        [result._replace(message=None) if result in again else result for result in own],
         started.exit_code,
     )
 
@@ -122,7 +122,7 @@ def _without_known_outage(context: CommandContext, results: Sequence[RunResult])
     if not is_away and is_news:
         context.console.print("The relay is back.", style="yellow")
     return [
-        replace(result, message=None) if result.relay_away and not is_news else result for result in results
+        result._replace(message=None) if result.relay_away and not is_news else result for result in results
     ]
 
 

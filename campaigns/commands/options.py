@@ -131,7 +131,7 @@ def report_status(context: CommandContext, slug: str, *, as_json: bool, next_ste
         text += f"\nnext: {found.next_due_at.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}"
     if next_step:
         text += f"\nNext: {next_step}"
-    values = dataclasses.asdict(found) | {"languages": [dataclasses.asdict(one) for one in languages]}
+    values = found._asdict() | {"languages": [dataclasses.asdict(one) for one in languages]}
     context.report(values | approved.values(), text, as_json=as_json)
 
 

@@ -35,8 +35,8 @@ def status_of_all(context: CommandContext, as_json: bool) -> None:
     worst = max((EXIT_CODES[problem.severity] for problem in found.problems), default=0, key=[0, 3, 1].index)
     values = {
         "healthy": not found.problems,
-        "heartbeats": [dataclasses.asdict(one) for one in found.heartbeats],
-        "campaigns": [dataclasses.asdict(one) for one in found.campaigns],
+        "heartbeats": [one._asdict() for one in found.heartbeats],
+        "campaigns": [one._asdict() for one in found.campaigns],
         "problems": [dataclasses.asdict(one) for one in found.problems],
     }
     context.report(values, "\n".join(_lines(found, context.now())), as_json=as_json)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import click
 
 from campaigns import approvals, catalogue, reports, transitions
@@ -54,7 +52,7 @@ def send(
     with stop_signals() as stop:
         tally = run_campaign(context, dispatch, slug, processes, stop)
     result = judge(context, dispatch, slug, tally)
-    context.report(dataclasses.asdict(result.status), result.status.line(), as_json=as_json)
+    context.report(result.status._asdict(), result.status.line(), as_json=as_json)
     exit_with(context, [result])
 
 

@@ -34,7 +34,7 @@ def list_campaigns(context: CommandContext, as_json: bool) -> None:
         found = [
             (one, reports.campaign_status(connection, one)) for one in catalogue.all_campaigns(connection)
         ]
-    values = [dataclasses.asdict(counts) | _description(campaign) for campaign, counts in found]
+    values = [counts._asdict() | _description(campaign) for campaign, counts in found]
     rows = [
         (
             campaign.slug,
@@ -86,7 +86,7 @@ def show(context: CommandContext, slug: str, as_json: bool) -> None:
         locales = [one.locale for one in notes.editions]
         pages = page_urls(connection, context.settings, campaign.id, locales)
     source = NotesSource.load(campaign.source) if campaign.source else None
-    values = dataclasses.asdict(found) | _description(campaign) | approved.values()
+    values = found._asdict() | _description(campaign) | approved.values()
     values |= {
         "version": notes.version,
         "languages": [dataclasses.asdict(one) for one in languages],

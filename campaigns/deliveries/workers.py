@@ -12,9 +12,9 @@ import hashlib
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, case, insert, select, update
 
@@ -22,8 +22,7 @@ from campaigns.tables import worker
 from mailer.database import Prepared, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(NamedTuple):
     """A process on one machine since its last boot. `host` is a hash, which reveals nothing about the
     machine.
     """

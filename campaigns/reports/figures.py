@@ -38,7 +38,7 @@ class CampaignFigures:
 
     def values(self) -> dict[str, object]:
         """The figures for JSON."""
-        return asdict(self.status) | {
+        return self.status._asdict() | {
             "languages": [asdict(one) for one in self.languages],
             "reasons": [asdict(one) for one in self.reasons],
             "progress": asdict(self.progress) if self.progress else None,

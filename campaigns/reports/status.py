@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -17,8 +17,7 @@ from campaigns.tables import delivery_count
 from subscribers import audience
 
 
-@dataclass(frozen=True, slots=True)
-class CampaignStatus:
+class CampaignStatus(NamedTuple):
     """The counts of a campaign. Their sum is `audience`. Before the start, `audience` is the current number of consents.
 
     `next_due_at` is when `mailer run-due` must act: start the campaign, or retry deliveries.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from campaigns.reports import CampaignStatus
 from campaigns.sending.tally import Tally
@@ -13,8 +13,7 @@ from mailer.errors import MailerError, RelayUnavailable, TryAgainLater
 DONE_WITH_LOSSES = 3  # the exit code where some were rejected or are uncertain
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(NamedTuple):
     """The campaign's counts after a run, the exit code, and a message where there is one.
 
     `by_another_run`: another run is sending the rest, so this one is done. `relay_away`: no connection could

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from campaigns.timing.zone import check_zone
@@ -12,8 +12,7 @@ from mailer.errors import InvalidInput
 EXAMPLE = '"2026-12-01 09:00", "1-12-2026 09:00" or "1 december 2026 9:00"'
 
 
-@dataclass(frozen=True, slots=True)
-class DueTime:
+class DueTime(NamedTuple):
     """A due time: the instant (UTC), the requested wall-clock time and zone, and the latest start."""
 
     at: datetime
@@ -26,8 +25,7 @@ class DueTime:
         return f"{local:%A %d %B %Y, %H:%M} {self.zone} ({self.at:%Y-%m-%d %H:%M} UTC)"
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
+class Missed(NamedTuple):
     """A scheduled campaign that `run-due` found later than its permitted lateness."""
 
     slug: str

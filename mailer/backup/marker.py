@@ -9,8 +9,8 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mailer.errors import ConfigurationError
 
@@ -18,8 +18,7 @@ HEAD_NAME = "mailer.head"
 MIN_SECONDS_BETWEEN = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """How far a database has come.
 
     `entries` and `root` are the ledger's size and root, `checkpoint` the two signed (a C2SP signed note; empty
@@ -83,7 +82,7 @@ class Marker:
         try:
             descriptor = os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(json.dumps(asdict(position)) + "\n")
+                file.write(json.dumps(position._asdict()) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self._path)

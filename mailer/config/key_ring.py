@@ -8,9 +8,8 @@ import time
 import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from mailer.config.files import read_settings_file
 from mailer.config.settings import MIN_SECRET_LENGTH, SECRETS_NAME, Settings
@@ -20,8 +19,7 @@ from mailer.files import file_version
 RECHECK_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRing:
+class KeyRing(NamedTuple):
     """The secret keys at one moment.
 
     `keys` are in order, oldest first. The newest signs; all verify. `prepared` only verifies, because other hosts may
@@ -44,8 +42,7 @@ class KeySource(Protocol):
         """The current keys. `look_now` checks for a change even if the last check is less than a second ago."""
 
 
-@dataclass(frozen=True, slots=True)
-class FixedKeys:
+class FixedKeys(NamedTuple):
     """Keys that do not change while the process runs, such as keys in a variable."""
 
     ring: KeyRing

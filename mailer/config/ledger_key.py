@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -27,8 +28,7 @@ _START = "PRIVATE+KEY+"
 ROTATION = "release-mailer consent ledger: its next key 1"
 
 
-@dataclass(frozen=True, slots=True)
-class FormerKey:
+class FormerKey(NamedTuple):
     """A public key (vkey), and the note that it signed about the key after it."""
 
     vkey: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from sqlalchemy import Column, Connection, Integer, String, Table, func, select, update
 
@@ -25,8 +25,7 @@ class Kind(StrEnum):
     SEND = "send"
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(NamedTuple):
     """A heartbeat as it was read."""
 
     kind: Kind

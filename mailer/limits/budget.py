@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 SECOND = 1_000_000  # microseconds
 GRAINS = 100  # A span has this many parts. All usage in a part counts from the last moment of that part.
@@ -16,8 +15,7 @@ GRAINS = 100  # A span has this many parts. All usage in a part counts from the 
 Log = list[tuple[int, int]]  # moments, oldest first, each with the usage since the previous moment
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """At most `most` mails in any interval of `span` microseconds."""
 
     name: str

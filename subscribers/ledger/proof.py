@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
@@ -22,8 +21,7 @@ from subscribers.ledger.texts import notes_of
 from subscribers.tables import WORDING
 
 
-@dataclass(frozen=True, slots=True)
-class ShownWording:
+class ShownWording(NamedTuple):
     """The text that a person was shown, with its SHA-256 (hex) and its names."""
 
     text: str
@@ -33,8 +31,7 @@ class ShownWording:
     topic: str
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """That a person consented: the entry, the verbatim text, the note (None: erased), and their status now."""
 
     grant: LedgerEntry

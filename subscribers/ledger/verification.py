@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, exists, func, select
 
@@ -38,8 +37,7 @@ _OF_PERSON = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(NamedTuple):
     """An intact ledger: how many entries it has, and its root (hex), to be noted elsewhere.
 
     `signed` entries are covered by the signature, `looked_at` were hashed anew.

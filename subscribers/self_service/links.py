@@ -16,6 +16,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from mailer.config import KeyRing, KeySource
 from mailer.errors import InvalidInput, TryAgainLater
@@ -62,8 +63,7 @@ class Target:
         return self.subscriber_id == 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(NamedTuple):
     id: bytes
     links: KeyedHash
     undo_codes: KeyedHash

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from templates.language.texts import Locale, Register
 
 
-@dataclass(frozen=True, slots=True)
-class _Honorific:
+class _Honorific(NamedTuple):
     """What each language writes before a surname; None if the language has no suitable word."""
 
     nl: str | None

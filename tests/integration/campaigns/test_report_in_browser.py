@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -89,7 +88,7 @@ NOTHING: dict[str, Any] = dict.fromkeys([*OUTCOMES, "audience", "in_flight"], 0)
 def test_a_report_has_the_charts_for_which_there_are_numbers(
     counts: dict[str, int], ended: list[Ended], charts: list[str]
 ) -> None:
-    status = replace(EVERYTHING.status, **(NOTHING | counts | {"audience": sum(counts.values())}))
+    status = EVERYTHING.status._replace(**(NOTHING | counts | {"audience": sum(counts.values())}))
     accepted = counts.get("accepted", 0)
     found = CampaignFigures(
         status=status,
