@@ -51,7 +51,7 @@ def settlement_for(
     if isinstance(outcome, Accepted):
         reply = outcome.reply
         return Settlement(
-            delivery_id, attempts, DeliveryState.ACCEPTED, reply_code=reply.code, diagnostic=str(reply)
+            delivery_id, attempts, DeliveryState.ACCEPTED, None, None, None, reply.code, str(reply)
         )
     next_attempt_at: datetime | None = None
     reason = DeliveryReason.ANNOUNCED if was_announced else None

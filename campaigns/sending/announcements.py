@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
 from datetime import datetime
 
 from campaigns.sending.claim_queue import ClaimQueue
@@ -22,20 +20,17 @@ class Announcements:
         self._is_possible = is_possible
         self._announced = self._dropped = 0
 
-    def choose(self, sessions: Iterable[Session], claims: ClaimQueue, now: datetime) -> None:
-        """Choose a claim for each connection, to be announced with its next mail."""
-        if self._is_possible and self._dropped * PER_DROP <= self._announced + PER_DROP:
-            for session in sessions:
-                if session.connection.can_announce and claims.is_announceable(now):
-                    session.next_claim = claims.take()
-
-    def write(self, session: Session, composer: Composer) -> None:
-        """Write the envelope of the chosen claim."""
+    def choose(self, session: Session, claims: ClaimQueue, now: datetime, composer: Composer) -> None:
+        """Choose the claim of a connection that is announced with its next mail, and write its envelope."""
         session.announce = None
-        claim = session.next_claim
-        if claim is not None and claim.address is not None:
-            with suppress(InvalidInput):  # the batch that composes the mail records this
-                session.announce = composer.envelope(claim.delivery_id, claim.address)
+        is_rarely_withheld = self._dropped * PER_DROP <= self._announced + PER_DROP
+        if self._is_possible and is_rarely_withheld and session.connection.can_announce:
+            session.next_claim = claim = claims.take_announceable(now)
+            if claim is not None and claim.address is not None:
+                try:
+                    session.announce = composer.envelope(claim.delivery_id, claim.address)
+                except InvalidInput:  # the batch that composes the mail records this
+                    return
                 self._announced += 1
 
     def withheld(self, session: Session) -> None:

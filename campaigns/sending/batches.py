@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import assert_never
+from typing import assert_never, cast
 
 from campaigns.deliveries import Attempt, Halted, Settlement, Withheld
 from campaigns.sending.announcements import Announcements
@@ -140,7 +140,9 @@ class Batches:
         wanted = [(session, claim) for session, claim in claims if claim is not None]
         idle = [session for session, claim in claims if claim is None]
         relays = {claim.delivery_id: session.connection.relay for session, claim in wanted}
-        self._announcements.choose([session for session, _ in wanted], self._claims, now)
+        for session, _ in wanted:
+            composer = self._composer.through(session.connection.relay)
+            self._announcements.choose(session, self._claims, now, composer)
         more = 0 if self._stopped.is_set() else self._claims.number_to_claim(now)
         committed = await self._commit(Batch(outcomes, relays, more))
         self._idle += idle
@@ -162,10 +164,9 @@ class Batches:
 
     def _settlement(self, session: Session, now: datetime) -> Settlement | None:
         """What to record about the last mail of a connection, if it had one."""
-        settlement, outcome = session.take_settlement(now, self._retry, has_other_relay=self._relays.several)
-        if outcome is None or settlement is None:
-            return settlement
-        if self._tally.count(outcome, settlement, self._relays.ceiling):
+        outcome = session.outcome
+        settlement = session.settle(now, self._retry, has_other_relay=self._relays.several)
+        if outcome and settlement and self._tally.count(outcome, settlement, self._relays.ceiling):
             self._stopped.set()
         return settlement
 
@@ -242,9 +243,8 @@ class Batches:
         return False
 
     def _compose(self, session: Session, now: datetime) -> bool:
-        """Compose the mail of a connection, and the envelope to announce; False where it can't be offered."""
-        assert session.attempt is not None  # noqa: S101 - the gate let it through
-        recipient = session.attempt.recipient
+        """Compose the mail of a connection; False where it can't be offered."""
+        recipient = cast("Attempt", session.attempt).recipient
         composer = self._composer.through(session.connection.relay)
         if not recipient.is_committed():
             problem = "the address on file is not the one that the consent ledger commits to"
@@ -256,15 +256,17 @@ class Batches:
             session.mail = composer.compose(recipient, now, session.connection.announced)
         except InvalidInput as error:
             return self._give_up(session, DeliveryState.REJECTED, DeliveryReason.COMPOSE, error.reason)
-        self._announcements.write(session, composer)
         return True
 
     def _give_up(
         self, session: Session, state: DeliveryState, reason: DeliveryReason | None, problem: str
     ) -> bool:
         """Have it recorded that a mail is not offered."""
+        recipient, attempts, *_ = cast("Attempt", session.attempt)
+        session.settlement = Settlement(
+            recipient.delivery_id, attempts, state, reason=reason, diagnostic=problem
+        )
         self._tally.states[state] += 1
-        session.settle(state, reason, problem)
         session.connection.drop_announced()
         self._mark_ready(session)
         return False

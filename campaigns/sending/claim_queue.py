@@ -41,13 +41,6 @@ class ClaimQueue:
             self._page = max(FEWEST, min(MOST, int(self._taken / seconds * PAGE_SECONDS)))
         return self._page
 
-    def is_announceable(self, now: datetime) -> bool:
-        """Whether the next one may be announced to the relay: its consent stood a moment ago."""
-        if not self._claims:
-            return False
-        claim = self._claims[0]
-        return claim.address is not None and now - claim.claimed_at < MAX_AGE
-
     def add(self, claimed: Mapping[int, str | None], now: datetime) -> None:
         """Add what was claimed of a page: deliveries with their addresses. No more are due where it is not full."""
         self._claims.extend([Claim(number, address, now) for number, address in claimed.items()])
@@ -58,6 +51,12 @@ class ClaimQueue:
         """The next one. Raises IndexError where there is none."""
         self._taken += 1
         return self._claims.popleft()
+
+    def take_announceable(self, now: datetime) -> Claim | None:
+        """The next one, where it may be announced to the relay: its consent stood a moment ago."""
+        if self._claims and self._claims[0].address and now - self._claims[0].claimed_at < MAX_AGE:
+            return self.take()
+        return None
 
     def give_back(self, claim: Claim) -> None:
         """Put one back, as the next."""

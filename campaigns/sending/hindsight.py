@@ -32,10 +32,11 @@ class Hindsight:
         self.is_doubtful = False
         self.forgotten: set[int] = set()
 
-    def remember(self, outcome: Settlement) -> None:
-        """Remember an outcome that the database has committed."""
-        if self._is_needed and outcome.state is DeliveryState.ACCEPTED:
-            self._mailed.extend((outcome.delivery_id, outcome.attempt))
+    def remember(self, outcomes: Iterable[Settlement]) -> None:
+        """Remember outcomes that the database has committed."""
+        if self._is_needed:
+            accepted = (one for one in outcomes if one.state is DeliveryState.ACCEPTED)
+            self._mailed.extend([number for one in accepted for number in (one.delivery_id, one.attempt)])
             if len(self._mailed) > 2 * (REMEMBERED + FORGOTTEN_AT_ONCE):
                 del self._mailed[: 2 * FORGOTTEN_AT_ONCE]
 

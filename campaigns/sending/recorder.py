@@ -123,8 +123,7 @@ class Recorder:
         if committed.renewed > self._renewed:
             self._renewed = committed.renewed
             self._valid_until = self._renewed + self._lease * (1 - MARGIN)
-        for outcome in batch.outcomes:
-            self.hindsight.remember(outcome)
+        self.hindsight.remember(batch.outcomes)
         return committed
 
     async def next_held_back(self) -> datetime | None:

@@ -10,7 +10,6 @@ from datetime import datetime
 
 from campaigns.deliveries import Attempt, Settlement, settlement_for
 from campaigns.sending.claim_queue import Claim
-from campaigns.states import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
 from mailer.message import Content
 from mailer.smtp import Envelope, Outcome
@@ -22,7 +21,8 @@ class Session:
     """A connection in use. `ended` is done when it is given back; `ready` is called when the mail in flight has ended.
 
     `attempt` is what the gate let through, `mail` is composed and not offered yet, and `timer` is set while its rate
-    holds it. `next_claim` is the one to announce with it, and `announce` the envelope of that.
+    holds it. `next_claim` is the one to announce with it, and `announce` the envelope of that. `outcome` is what the relay
+    said, and `settlement` what to record where it is not asked.
     """
 
     connection: Connection
@@ -34,8 +34,7 @@ class Session:
     next_claim: Claim | None = None
     announce: Envelope | None = None
     outcome: Outcome | None = None
-    _was_refused: bool = False
-    _settlement: Settlement | None = None
+    settlement: Settlement | None = None
 
     def conclude(self, outcome: Outcome) -> None:
         """Note what the relay said about the mail in flight."""
@@ -48,30 +47,22 @@ class Session:
         (envelope, content), self.mail, self.timer = self.mail, None, None
         self.connection.offer(envelope, content, self.conclude, may_offer, self.announce)
 
-    def settle(self, state: DeliveryState, reason: DeliveryReason | None, diagnostic: str) -> None:
-        """Note what to record about the attempt, of which the relay is not asked."""
-        assert self.attempt is not None  # noqa: S101 - the gate let it through
-        number, attempts = self.attempt.recipient.delivery_id, self.attempt.attempts
-        self._settlement = Settlement(number, attempts, state, reason=reason, diagnostic=diagnostic)
-
     def take_refusal(self, attempt: Attempt) -> bool:
         """Whether the relay refused this recipient when the mail was announced; that is then the outcome."""
         refused = self.connection.refused
         if refused is None or refused[0].recipient != attempt.recipient.email:
             return False
-        self.outcome, self._was_refused = refused[1], True
+        self.outcome = refused[1]
         return True
 
-    def take_settlement(
-        self, now: datetime, policy: RetrySettings, *, has_other_relay: bool
-    ) -> tuple[Settlement | None, Outcome | None]:
-        """What to record about the last mail, and what the relay said, where there is any; each once."""
-        outcome, attempt, settlement = self.outcome, self.attempt, self._settlement
-        was_announced = self._was_refused
-        self.outcome, self.attempt, self._settlement, self._was_refused = None, None, None, False
+    def settle(self, now: datetime, policy: RetrySettings, *, has_other_relay: bool) -> Settlement | None:
+        """What to record about the last mail, once."""
+        outcome, attempt, settlement = self.outcome, self.attempt, self.settlement
+        self.outcome = self.attempt = self.settlement = None
         if outcome is None or attempt is None:
-            return settlement, None
-        settlement = settlement_for(
+            return settlement
+        refused = self.connection.refused
+        return settlement_for(
             attempt.recipient.delivery_id,
             outcome,
             attempts=attempt.attempts,
@@ -80,9 +71,8 @@ class Session:
             policy=policy,
             jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
             has_other_relay=has_other_relay,
-            was_announced=was_announced,
+            was_announced=refused is not None and refused[1] is outcome,
         )
-        return settlement, outcome
 
     def end(self, error: BaseException | None = None) -> None:
         """Give the connection back."""

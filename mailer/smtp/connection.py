@@ -7,7 +7,6 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Self, cast
 
 from mailer.config import RelaySettings, TimeoutSettings
@@ -16,7 +15,7 @@ from mailer.smtp.handshake import connect, tls_context
 from mailer.smtp.oauth2 import TokenSource
 from mailer.smtp.outcome import Accepted, Deferred, FailureScope, Outcome, Phase, Rejected, Reply, Uncertain
 from mailer.smtp.pipeline import Pipeline
-from mailer.smtp.transaction import Capabilities, Envelope, SessionState, Verdict, transact
+from mailer.smtp.transaction import Capabilities, Dialogue, Envelope, SessionState, Verdict, too_large
 
 QUIT_TIMEOUT = 2.0  # seconds to wait for the answer to QUIT
 
@@ -52,6 +51,8 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._last_used = self._loop.time()
         self._state = SessionState.NONE
+        self._done: Callable[[Outcome], None] | None = None  # while a message is being sent
+        self._announcing: Envelope | None = None
 
     @classmethod
     async def open(
@@ -69,8 +70,7 @@ class Connection:
         ca_file can't be read or a password would be sent unencrypted.
         """
         session = await connect(settings, tls or tls_context(settings), tokens)
-        pipeline = Pipeline(_timeouts(settings.timeouts), session.acknowledge)
-        pipeline.take_over(session.transport)
+        pipeline = Pipeline(session.transport, _timeouts(settings.timeouts), session.acknowledge)
         return cls(pipeline, session.capabilities, settings, relay)
 
     @property
@@ -125,20 +125,23 @@ class Connection:
         `may_offer` is called right before the content is offered. If it returns False, nothing is offered, the
         connection is closed, and the outcome is Deferred. Raises RuntimeError where the connection is already sending.
         """
+        if self._done is not None:
+            raise RuntimeError("a connection sends one message at a time")
         if self.announced not in (None, envelope):
             self._pipeline.abort("another message was announced")
         if self._pipeline.broken is not None:
             done(Deferred(Phase.MAIL, FailureScope.RELAY, None, self._pipeline.broken))
             return
-        dialogue = transact(envelope, content, self.capabilities, self._state, announce)
-        self.announced = self.refused = None
-        self._pipeline.begin(dialogue, partial(self._conclude, done, announce), may_offer)
+        if (refusal := too_large(content, self.capabilities)) is not None:
+            self.drop_announced()
+            done(refusal)
+            return
+        self._done, self._announcing, self.announced, self.refused = done, announce, None, None
+        dialogue = Dialogue(envelope, content, self.capabilities, self._state, announce)
+        self._pipeline.begin(dialogue, self._conclude, may_offer)
 
     async def send(
-        self,
-        envelope: Envelope,
-        message: Content | bytes,
-        may_offer: Callable[[], bool] | None = None,
+        self, envelope: Envelope, message: Content | bytes, may_offer: Callable[[], bool] | None = None
     ) -> Outcome:
         """`offer`, for a task that waits. `message` is 7-bit, with CRLF, and complete.
 
@@ -168,26 +171,23 @@ class Connection:
         if self.announced is not None:
             self._pipeline.abort("the announced message is not sent")
 
-    def _conclude(self, done: Callable[[Outcome], None], announce: Envelope | None, verdict: Verdict) -> None:
-        self._state = verdict.state
-        self.announced = announce if verdict.state is SessionState.ANNOUNCED else None
-        if announce is not None and verdict.refusal is not None:
-            self.refused = announce, verdict.refusal
+    def _conclude(self, verdict: Verdict) -> None:
+        outcome, self._state, refusal = verdict
+        announced, self._announcing = self._announcing, None
+        self.announced = announced if self._state is SessionState.ANNOUNCED else None
+        if announced is not None and refusal is not None:
+            self.refused = announced, refusal
         self._last_used = self._loop.time()
-        outcome = cast("Outcome", verdict.outcome)
-        if not isinstance(outcome, Accepted):  # the usual one
-            outcome = self._narrow_scope(outcome)
-        match outcome:
-            case Accepted() | Rejected() | Deferred(scope=FailureScope.RECIPIENT | FailureScope.SENDER):
-                self.sent += 1
-                self.served += 1
-            case Uncertain() | Deferred(scope=FailureScope.RELAY):
-                self.sent += 1
-                self._quota_end = self.sent
+        if isinstance(outcome, Accepted):
+            self.sent += 1
+            self.served += 1
+        else:
+            outcome = self._count_failure(cast("Outcome", outcome))
+        done, self._done = cast("Callable[[Outcome], None]", self._done), None
         done(outcome)
 
-    def _narrow_scope(self, outcome: Outcome) -> Outcome:
-        """Narrow the scope to the connection where the relay refuses one more message on it (RFC 5321: 4yz)."""
+    def _count_failure(self, outcome: Outcome) -> Outcome:
+        """Note what a failure says of the connection: its scope where the relay refuses one more message (RFC 5321: 4yz)."""
         match outcome:
             case Deferred(phase=Phase.FINAL, scope=FailureScope.CONNECTION):
                 self.refuses_bdat = True
@@ -196,6 +196,12 @@ class Connection:
             ):
                 self.full = True
                 return replace(outcome, scope=FailureScope.CONNECTION)
+            case Uncertain() | Deferred(scope=FailureScope.RELAY):
+                self.sent += 1
+                self._quota_end = self.sent
+            case Rejected() | Deferred():
+                self.sent += 1
+                self.served += 1
         return outcome
 
     async def close(self) -> None:

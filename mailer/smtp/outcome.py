@@ -57,7 +57,7 @@ class Reply(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        return " ".join([part for part in (str(self.code), self.enhanced, self.text) if part])
+        return " ".join(filter(None, (str(self.code), self.enhanced, self.text)))
 
 
 class Accepted(NamedTuple):
@@ -193,7 +193,7 @@ def read_reply(code: int, text: bytes, secrets: tuple[str, ...] = ()) -> Reply:
     enhanced = None
     if (found := _ENHANCED.match(message)) and int(found[1]) == code // 100:
         enhanced = found[0]
-        message = message.replace(f"\n{enhanced}", "\n")[len(enhanced) :]
+        message = message.replace(f"\n{enhanced}", "\n")[found.end() :]
     return Reply(code, enhanced, presentable(message, secrets))
 
 

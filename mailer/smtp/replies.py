@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 MAX_LINE_LENGTH = 4096  # RFC 5321 says 512; some relays send longer lines
 MAX_LINES = 100
-MAX_FAMILIAR = 256
 _CODES = {b"%d" % code: code for code in range(200, 600)}
 
 
@@ -15,10 +14,6 @@ class RawReply(NamedTuple):
 
     code: int
     text: bytes
-
-
-# One-line replies that were read before: a relay answers most commands with the same few.
-_familiar: dict[bytes, RawReply] = {}
 
 
 class ReplyReader:
@@ -49,9 +44,7 @@ class ReplyReader:
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
         for line in lines:
-            if line in _familiar and not self._lines:
-                replies.append(_familiar[line])
-            elif (reply := self._read(line)) is not None:
+            if (reply := self._read(line)) is not None:
                 replies.append(reply)
             elif self.fault:
                 return replies
@@ -68,14 +61,9 @@ class ReplyReader:
         elif self._lines and code != self._code:
             self.fault = "the lines of a reply have different codes"
         elif separator != b"-":
-            if self._lines:
-                text = b"\n".join((*self._lines, text))
-                self._lines = []
-                return RawReply(_CODES[code], text)
-            reply = RawReply(_CODES[code], text)
-            if len(_familiar) < MAX_FAMILIAR and b"@" not in line:
-                _familiar[line] = reply
-            return reply
+            text = b"\n".join((*self._lines, text))
+            self._lines = []
+            return RawReply(_CODES[code], text)
         elif len(self._lines) >= MAX_LINES:
             self.fault = "a reply has too many lines"
         else:

@@ -12,10 +12,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from mailer.errors import InvalidInput
 from mailer.message import Content
@@ -30,9 +30,10 @@ from mailer.smtp.outcome import (
     classify,
     read_reply,
 )
-from mailer.smtp.replies import RawReply
+from mailer.smtp.replies import MAX_LINE_LENGTH, RawReply
 
 MAX_PATH_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
+MAX_FAMILIAR = 256
 # These codes refuse the command, not the message (RFC 5321 section 4.2.1).
 _NOT_IMPLEMENTED = (500, 502, 503, 504)
 _PATH = re.compile(r"[!#-;=?A-Z\[\]-~]++@[!#-;=?A-Z\[\]-~]++")  # printable ASCII, without <>"\\ and the @
@@ -104,18 +105,13 @@ class Group(NamedTuple):
     offers: bool = False
 
 
-def _positive_class(phase: Phase) -> int:
-    """The first digit of a positive reply."""
-    return 3 if phase is Phase.DATA else 2
-
-
 _MAIL, _RCPT, _DATA, _FINAL = (Phase.MAIL,), (Phase.RCPT,), (Phase.DATA,), (Phase.FINAL,)
 _OPENING = (Phase.MAIL, Phase.RCPT, Phase.DATA)
 _ALL = (Phase.MAIL, Phase.RCPT, Phase.FINAL)
 _AND_NEXT = (*_FINAL, *_OPENING)
-_POSITIVE: dict[tuple[Phase, ...], list[int]] = {
-    phases: [_positive_class(phase) for phase in phases]
-    for phases in (_MAIL, _RCPT, _DATA, _FINAL, _OPENING, _ALL, _AND_NEXT)
+_RESETS = {
+    state: (Group((state.value,), _MAIL * state.value.count(b"\r\n")),)
+    for state in (SessionState.RESET, SessionState.DOT_AND_RESET)
 }
 
 
@@ -130,55 +126,102 @@ class Verdict(NamedTuple):
     refusal: Outcome | None = None
 
 
-Dialogue: TypeAlias = Generator[Group, list[RawReply], Verdict]
-
-
-def transact(
-    envelope: Envelope,
-    content: Content,
-    offered: Capabilities,
-    state: SessionState,
-    announce: Envelope | None = None,
-) -> Dialogue:
-    """The dialogue for one message: yields groups, is sent the replies to each, returns the verdict.
+class Dialogue:
+    """The dialogue for one message: `group` is to be sent; its replies give a verdict, or else there is a next group.
 
     `announce` is the envelope of the next message, which is sent with the content where PIPELINING is offered and
     CHUNKING is not. It has no SIZE, which is not known yet. In the state ANNOUNCED, `envelope` is what was announced.
-
-    Send it fewer replies than a group has phases only when the connection is lost.
     """
-    if offered.size and content.size > offered.size:
-        reason = f"the message has {content.size} bytes and the relay takes at most {offered.size}"
-        state = SessionState.OUT_OF_STEP if state is SessionState.ANNOUNCED else state
-        return Verdict(Rejected(Phase.MAIL, FailureScope.SENDER, None, reason), state)
-    is_begun = state is SessionState.ANNOUNCED
-    if not is_begun and state is not SessionState.NONE and (refused := (yield from _reset(state))):
-        return refused
-    groups = (_offer(content, announce),) if is_begun else _groups(envelope, content, offered, announce)
-    for group in groups:
-        replies = yield group
-        if len(replies) < len(group.phases) or not _all_positive(group, replies):
-            if group.phases is _AND_NEXT and announce is not None:
-                return _judge_both(replies, envelope, announce)
-            return _judge(group, replies, envelope, bdat=offered.chunking)
-    if group.phases is _AND_NEXT:
-        return Verdict(Accepted(read_reply(*replies[0], envelope.local_parts)), SessionState.ANNOUNCED)
-    return Verdict(Accepted(read_reply(*replies[-1], envelope.local_parts)), SessionState.NONE)
 
+    __slots__ = ("_announce", "_bdat", "_envelope", "_groups", "group")
 
-def _reset(state: SessionState) -> Generator[Group, list[RawReply], Verdict | None]:
-    group = Group((state.value,), (Phase.MAIL,) * state.value.count(b"\r\n"))
-    replies = yield group
-    if len(replies) < len(group.phases):
-        return Verdict(None, SessionState.NONE)
-    last = replies[-1]
-    if _positive(Phase.MAIL, last.code):
+    def __init__(
+        self,
+        envelope: Envelope,
+        content: Content,
+        offered: Capabilities,
+        state: SessionState,
+        announce: Envelope | None = None,
+    ) -> None:
+        self._envelope, self._announce, self._bdat = envelope, announce, offered.chunking
+        if state is SessionState.ANNOUNCED:
+            self._groups = [_offer(content, announce)]
+        else:
+            self._groups = [*_RESETS.get(state, ()), *_groups(envelope, content, offered, announce)]
+        self.group = self._groups.pop(0)
+
+    def recognise(self, data: bytes) -> bytes | None:
+        """The text of the reply to the content, where `data` is all replies to `group`, and the others were seen before.
+
+        Empty where the group offers no content. None where the replies have to be read and judged.
+        """
+        phases = self.group.phases
+        final, others = _split(phases, data)
+        is_familiar = final[:4] == b"250 " and final[-1:] == b"\n" and len(final) <= MAX_LINE_LENGTH
+        return final[4:].rstrip(b"\r\n") if is_familiar and (phases, others) in _familiar else None
+
+    def judge(self, replies: Sequence[RawReply], data: bytes = b"") -> Verdict | None:
+        """The verdict on the replies to `group`; None where the next group is to be sent.
+
+        `data` is the replies as they came, in one piece. Give fewer replies than the group has phases only when the
+        connection is lost.
+        """
+        group = self.group
+        if not _all_positive(group.phases, replies):
+            if (group,) in _RESETS.values():
+                return self._judge_reset(replies)
+            if group.phases is _AND_NEXT and self._announce is not None:
+                return _judge_both(replies, self._envelope, self._announce)
+            return _judge(group, replies, self._envelope, bdat=self._bdat)
+        _, others = _split(group.phases, data)
+        is_of_use = data.count(b"\n") == len(replies) and b"@" not in others
+        if is_of_use and len(_familiar) < MAX_FAMILIAR:
+            _familiar.add((group.phases, others))
+        final = replies[0 if group.phases is _AND_NEXT else -1]
+        return self.go_on(final.text, final.code)
+
+    def go_on(self, text: bytes, code: int = 250) -> Verdict | None:
+        """What follows from positive replies: the next group, or the verdict. `text` and `code` reply to the content."""
+        if self.group.offers:
+            outcome = Accepted(read_reply(code, text, self._envelope.local_parts))
+            is_announced = self.group.phases is _AND_NEXT
+            return Verdict(outcome, SessionState.ANNOUNCED if is_announced else SessionState.NONE)
+        self.group = self._groups.pop(0)
         return None
-    reply = read_reply(*last)
-    return Verdict(
-        Deferred(Phase.MAIL, FailureScope.RELAY, reply, f"RSET was refused: {reply}"),
-        SessionState.OUT_OF_STEP,
-    )
+
+    def _judge_reset(self, replies: Sequence[RawReply]) -> Verdict | None:
+        """Only the reply to RSET counts, which is the last."""
+        if len(replies) < len(self.group.phases):
+            return Verdict(None, SessionState.NONE)
+        code, text = replies[-1]
+        if _positive(Phase.MAIL, code):
+            return self.go_on(text)
+        reply = read_reply(code, text)
+        outcome = Deferred(Phase.MAIL, FailureScope.RELAY, reply, f"RSET was refused: {reply}")
+        return Verdict(outcome, SessionState.OUT_OF_STEP)
+
+
+# Replies to all commands of a group but the content, one line each, that were judged before: all positive. They name nobody.
+_familiar: set[tuple[tuple[Phase, ...], bytes]] = set()
+
+
+def _split(phases: tuple[Phase, ...], data: bytes) -> tuple[bytes, bytes]:
+    """The line that replies to the content, and the replies to the other commands of a group."""
+    if phases[0] is Phase.FINAL:
+        cut = data.find(b"\n") + 1
+        return data[:cut], data[cut:]
+    if phases[-1] is Phase.FINAL:
+        cut = data.rfind(b"\n", 0, -1) + 1
+        return data[cut:], data[:cut]
+    return b"250 \n", data
+
+
+def too_large(content: Content, offered: Capabilities) -> Rejected | None:
+    """The outcome of a message that exceeds what the relay takes: it is not offered."""
+    if not offered.size or content.size <= offered.size:
+        return None
+    reason = f"the message has {content.size} bytes and the relay takes at most {offered.size}"
+    return Rejected(Phase.MAIL, FailureScope.SENDER, None, reason)
 
 
 def _groups(
@@ -208,11 +251,12 @@ def _offer(content: Content, announce: Envelope | None = None) -> Group:
 
 
 def _positive(phase: Phase, code: int) -> bool:
-    return code // 100 == _positive_class(phase)
+    return code // 100 == (3 if phase is Phase.DATA else 2)
 
 
-def _all_positive(group: Group, replies: Sequence[RawReply]) -> bool:
-    return [raw.code // 100 for raw in replies] == _POSITIVE[group.phases]
+def _all_positive(phases: Sequence[Phase], replies: Sequence[RawReply]) -> bool:
+    codes = [raw.code for raw in replies]
+    return len(codes) == len(phases) and all(map(_positive, phases, codes))
 
 
 def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope, *, bdat: bool) -> Verdict:
@@ -252,16 +296,14 @@ def _judge_both(replies: Sequence[RawReply], envelope: Envelope, announce: Envel
     if outcome is None:
         outcome = Accepted(read_reply(*replies[0], envelope.local_parts))
     opening = Group((), _OPENING)
-    if len(replies) == len(_AND_NEXT) and _all_positive(opening, replies[1:]):
+    if _all_positive(_OPENING, replies[1:]):
         return Verdict(outcome, SessionState.ANNOUNCED)
     refusal, state, _ = _judge(opening, replies[1:], announce, bdat=False)
     if any(_positive(Phase.DATA, raw.code) for raw in replies[1:3]):
         reason = "the content was offered and a reply is missing before the one to DATA"
         return Verdict(Uncertain(Phase.FINAL, reason), SessionState.OUT_OF_STEP)
     match refusal:
-        case Rejected(phase=Phase.RCPT, scope=FailureScope.RECIPIENT):
-            return Verdict(outcome, state, refusal)
-        case Deferred(phase=Phase.RCPT, scope=FailureScope.RECIPIENT):
+        case Rejected(Phase.RCPT, FailureScope.RECIPIENT) | Deferred(Phase.RCPT, FailureScope.RECIPIENT):
             return Verdict(outcome, state, refusal)
         case _:
             return Verdict(outcome, state)

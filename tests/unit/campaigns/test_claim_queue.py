@@ -57,15 +57,15 @@ def test_no_more_is_claimed_while_half_a_page_is_left() -> None:
 
 
 def test_an_address_may_be_announced_for_ten_seconds() -> None:
-    queue = _claimed(1)
-    assert queue.is_announceable(NOW)
-    assert queue.is_announceable(NOW + MAX_AGE - timedelta(microseconds=1))
-    assert not queue.is_announceable(NOW + MAX_AGE)
-    queue.take()
-    assert not queue.is_announceable(NOW)
+    queue = _claimed(2)
+    assert queue.take_announceable(NOW + MAX_AGE) is None
+    for now in (NOW, NOW + MAX_AGE - timedelta(microseconds=1)):
+        assert queue.take_announceable(now) is not None
+    assert queue.take_announceable(NOW) is None
 
 
 def test_nobody_is_announced_whose_consent_did_not_stand_at_the_claim() -> None:
     queue = ClaimQueue()
     queue.add({1: None}, NOW)
-    assert not queue.is_announceable(NOW)
+    assert queue.take_announceable(NOW) is None
+    assert queue

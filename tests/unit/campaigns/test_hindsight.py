@@ -13,7 +13,7 @@ def test_the_newest_mails_are_remembered_with_their_attempts() -> None:
     hindsight = Hindsight(is_needed=True)
     last = REMEMBERED + FORGOTTEN_AT_ONCE + 1
     for number in range(1, last + 1):
-        hindsight.remember(Settlement(number, number % 3 + 1, DeliveryState.ACCEPTED))
+        hindsight.remember([Settlement(number, number % 3 + 1, DeliveryState.ACCEPTED)])
     mailed = hindsight.mailed()
     assert mailed == {number: number % 3 + 1 for number in range(FORGOTTEN_AT_ONCE + 1, last + 1)}
 
@@ -25,5 +25,5 @@ def test_what_was_not_mailed_or_can_not_go_back_is_not_remembered(
     is_needed: bool, state: DeliveryState
 ) -> None:
     hindsight = Hindsight(is_needed=is_needed)
-    hindsight.remember(Settlement(1, 1, state))
+    hindsight.remember([Settlement(1, 1, state)])
     assert hindsight.mailed() == {}

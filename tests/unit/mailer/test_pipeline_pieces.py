@@ -7,15 +7,18 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
+from mailer.config import RelaySettings
 from mailer.message import Content
-from mailer.smtp import Capabilities, Envelope, Phase
+from mailer.smtp import Accepted, Capabilities, Envelope, Outcome, Phase, Rejected
+from mailer.smtp.connection import Connection
 from mailer.smtp.pipeline import Pipeline
-from mailer.smtp.transaction import SessionState, Verdict, transact
+from mailer.smtp.transaction import Dialogue, SessionState, Verdict
 
 ANNA, BRAM = (Envelope("news@example.com", f"{name}@example.org") for name in ("anna", "bram"))
 CONTENT = Content.of(b"Subject: x\r\n\r\n.body\r\n")
 PIPELINING = Capabilities(pipelining=True)
 GREETED = b"250 2.1.0 Ok\r\n250-2.1.5 Fine\r\n250 2.1.5 Ok\r\n"
+USUAL = b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n"
 DIALOGUES: dict[str, tuple[Capabilities, SessionState, Envelope | None, list[bytes]]] = {
     "plain": (
         Capabilities(),
@@ -47,6 +50,18 @@ DIALOGUES: dict[str, tuple[Capabilities, SessionState, Envelope | None, list[byt
         SessionState.ANNOUNCED,
         BRAM,
         [b"451 4.3.0 Later\r\n" + GREETED + b"354 Go\r\n"],
+    ),
+    "answered as ever": (
+        PIPELINING,
+        SessionState.NONE,
+        BRAM,
+        [USUAL + b"354 Go\r\n", b"250 2.0.0 queued as 5\r\n" + USUAL + b"354 Go\r\n"],
+    ),
+    "answered as ever with chunking": (
+        Capabilities(pipelining=True, chunking=True),
+        SessionState.NONE,
+        None,
+        [USUAL + b"250 2.0.0 queued as 6\r\n"],
     ),
     "nonsense": (PIPELINING, SessionState.NONE, None, [b"250 Ok\r\nhello\r\n"]),
 }
@@ -80,6 +95,7 @@ async def test_replies_mean_the_same_in_whatever_pieces_they_come(name: str) -> 
     replies = DIALOGUES[name][-1]
     whole = _talk(name, [[reply] for reply in replies])
     assert whole[1], "it came to an end"
+    assert _talk(name, [[reply] for reply in replies]) == whole, "the second time too"
     for number, reply in enumerate(replies):
         for place in range(1, len(reply)):
             pieces = [[one] for one in replies]
@@ -88,13 +104,26 @@ async def test_replies_mean_the_same_in_whatever_pieces_they_come(name: str) -> 
     assert _talk(name, [[reply[at : at + 1] for at in range(len(reply))] for reply in replies]) == whole
 
 
+async def test_an_announced_message_that_is_too_large_leaves_the_connection_of_no_use() -> None:
+    """A lone dot would end an empty message, to somebody."""
+    outcomes: list[Outcome] = []
+    pipeline = Pipeline(RecordingTransport(), dict.fromkeys(Phase, 60.0), lambda: None)
+    connection = Connection(pipeline, Capabilities(pipelining=True, size=CONTENT.size), RelaySettings())
+    connection.offer(ANNA, CONTENT, outcomes.append, announce=BRAM)
+    pipeline.data_received(USUAL + b"354 Go\r\n")
+    pipeline.data_received(b"250 2.0.0 queued as 7\r\n" + USUAL + b"354 Go\r\n")
+    assert connection.announced == BRAM
+    connection.offer(BRAM, Content.of(bytes(CONTENT) + b".\r\n"), outcomes.append)
+    assert [type(one) for one in outcomes] == [Accepted, Rejected]
+    assert not connection.usable
+
+
 def _talk(name: str, replies: Sequence[Sequence[bytes]]) -> tuple[bytes, list[Verdict]]:
     """What is sent, and the verdict."""
     offered, state, announce, _ = DIALOGUES[name]
     transport, verdicts = RecordingTransport(), list[Verdict]()
-    pipeline = Pipeline(dict.fromkeys(Phase, 60.0))
-    pipeline.take_over(transport)
-    pipeline.begin(transact(ANNA, CONTENT, offered, state, announce), verdicts.append)
+    pipeline = Pipeline(transport, dict.fromkeys(Phase, 60.0), lambda: None)
+    pipeline.begin(Dialogue(ANNA, CONTENT, offered, state, announce), verdicts.append)
     for pieces in replies:
         for piece in pieces:
             pipeline.data_received(piece)

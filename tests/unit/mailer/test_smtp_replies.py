@@ -24,9 +24,10 @@ from mailer.smtp import (
     Uncertain,
 )
 from mailer.smtp.replies import MAX_LINE_LENGTH, MAX_LINES, RawReply, ReplyReader
-from mailer.smtp.transaction import Group, SessionState, Verdict, transact
+from mailer.smtp.transaction import Dialogue, Group, SessionState, Verdict, too_large
 
 ENVELOPE = Envelope("news@example.com", "anna@example.org")
+NEXT = Envelope("news@example.com", "bram@example.org")
 MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
 CHUNKING = Capabilities(pipelining=True, chunking=True)
 PIPELINING = Capabilities(pipelining=True)
@@ -110,14 +111,12 @@ def _talk(
     state: SessionState = SessionState.NONE,
 ) -> tuple[list[Group], Verdict | None]:
     """Feed each group's reply codes to a dialogue; its groups, and its verdict once it has one."""
-    dialogue = transact(ENVELOPE, Content.of(message), offered, state)
-    asked: list[Group] = []
-    try:
-        asked.append(next(dialogue))
-        for codes in groups:
-            asked.append(dialogue.send([RawReply(code, b"text") for code in codes]))  # noqa: PERF401 - may stop
-    except StopIteration as stop:
-        return asked, stop.value
+    dialogue = Dialogue(ENVELOPE, Content.of(message), offered, state)
+    asked = [dialogue.group]
+    for codes in groups:
+        if (verdict := dialogue.judge([RawReply(code, b"text") for code in codes])) is not None:
+            return asked, verdict
+        asked.append(dialogue.group)
     return asked, None
 
 
@@ -160,10 +159,13 @@ def test_the_size_is_declared_where_the_relay_asks_for_it() -> None:
 
 
 def test_a_message_over_the_relays_limit_is_not_even_offered() -> None:
-    asked, verdict = _talk(Capabilities(size=19))
-    assert asked == []
-    assert isinstance(verdict.outcome, Rejected)
-    assert verdict.outcome.scope is FailureScope.SENDER
+    content = Content.of(MESSAGE)
+    assert too_large(content, Capabilities()) is None
+    assert too_large(content, Capabilities(size=0)) is None
+    assert too_large(content, Capabilities(size=20)) is None
+    outcome = too_large(content, Capabilities(size=19))
+    assert outcome is not None
+    assert outcome.scope is FailureScope.SENDER
 
 
 @pytest.mark.parametrize("message", ["é\r\n".encode(), b"no line end", b""])
@@ -250,32 +252,64 @@ def _interview(
     offered: Capabilities, codes: list[int], answered: int
 ) -> tuple[dict[Phase, int], Outcome | None]:
     """The relay's replies are `codes`, of which the first `answered` arrive."""
-    dialogue = transact(ENVELOPE, Content.of(MESSAGE), offered, SessionState.NONE)
+    dialogue = Dialogue(ENVELOPE, Content.of(MESSAGE), offered, SessionState.NONE)
     said: dict[Phase, int] = {}
-    group = next(dialogue)
-    try:
-        while True:
-            replies = codes[len(said) : min(len(said) + len(group.phases), answered)]
-            said |= dict(zip(group.phases, replies, strict=False))
-            group = dialogue.send([RawReply(code, b"") for code in replies])
-    except StopIteration as stop:
-        return said, stop.value.outcome
+    while True:
+        phases = dialogue.group.phases
+        replies = codes[len(said) : min(len(said) + len(phases), answered)]
+        said |= dict(zip(phases, replies, strict=False))
+        if (verdict := dialogue.judge([RawReply(code, b"") for code in replies])) is not None:
+            return said, verdict.outcome
+
+
+LINES_OF_RELAYS = st.sampled_from(
+    [
+        b"250 Ok",
+        b"250-Ok",
+        b"250",
+        b"250 queued as 1",
+        b"250 <a@b.c> Ok",
+        b"251 Ok",
+        b"354 Go",
+        b"421 No",
+        b"450 No",
+        b"",
+    ]
+)
+
+
+@given(
+    st.sampled_from([(Capabilities(), None), (PIPELINING, None), (PIPELINING, NEXT), (CHUNKING, None)]),
+    st.sampled_from([SessionState.NONE, SessionState.RESET, SessionState.ANNOUNCED]),
+    st.lists(st.tuples(LINES_OF_RELAYS, st.sampled_from([b"\r\n", b"\n", b""])), min_size=1, max_size=6),
+)
+def test_what_is_recognised_means_what_it_was_judged_to_mean(
+    how: tuple[Capabilities, Envelope | None], state: SessionState, lines: list[tuple[bytes, bytes]]
+) -> None:
+    offered, announce = how
+    data = b"".join(line + end for line, end in lines)
+    for _ in range(2):
+        dialogues = [Dialogue(ENVELOPE, Content.of(MESSAGE), offered, state, announce) for _ in range(2)]
+        text = dialogues[0].recognise(data)
+        replies, fault, midway = _read([data])
+        if text is not None:
+            assert (len(replies), fault, midway) == (len(dialogues[0].group.phases), None, False)
+            assert dialogues[0].go_on(text) == dialogues[1].judge(replies)
+            assert dialogues[0].group == dialogues[1].group
+        elif len(replies) == len(dialogues[0].group.phases) and not fault and not midway:
+            dialogues[0].judge(replies, data)
 
 
 # -- announced envelopes -----------------------------------------------------------------------------------------
 
-NEXT = Envelope("news@example.com", "bram@example.org")
-
 
 def _announce(*groups: Iterable[int], state: SessionState = SessionState.ANNOUNCED) -> tuple[bytes, Verdict]:
     """Offer a message with an announcement; the last bytes that it sent, and the verdict."""
-    dialogue = transact(ENVELOPE, Content.of(MESSAGE), PIPELINING, state, NEXT)
-    group = next(dialogue)
-    try:
-        for codes in groups:
-            group = dialogue.send([RawReply(code, b"2.0.0 text") for code in codes])
-    except StopIteration as stop:
-        return b"".join(group.data), stop.value
+    dialogue = Dialogue(ENVELOPE, Content.of(MESSAGE), PIPELINING, state, NEXT)
+    for codes in groups:
+        sent = b"".join(dialogue.group.data)
+        if (verdict := dialogue.judge([RawReply(code, b"2.0.0 text") for code in codes])) is not None:
+            return sent, verdict
     pytest.fail("it has not ended")
 
 
@@ -290,8 +324,7 @@ def test_the_next_envelope_travels_with_the_content_and_without_a_size() -> None
 
 
 def test_the_content_of_an_announced_message_needs_no_other_command() -> None:
-    dialogue = transact(NEXT, Content.of(MESSAGE), PIPELINING, SessionState.ANNOUNCED)
-    group = next(dialogue)
+    group = Dialogue(NEXT, Content.of(MESSAGE), PIPELINING, SessionState.ANNOUNCED).group
     assert (b"".join(group.data), group.phases, group.offers) == (MESSAGE + b".\r\n", (Phase.FINAL,), True)
 
 
@@ -324,14 +357,6 @@ def test_a_relay_that_skips_the_reply_to_the_content_has_accepted_nothing(codes:
     assert (type(verdict.outcome), verdict.state) == (Uncertain, SessionState.OUT_OF_STEP)
 
 
-def test_an_announced_message_that_is_too_large_leaves_the_connection_of_no_use() -> None:
-    """A lone dot would end an empty message, to somebody."""
-    dialogue = transact(NEXT, Content.of(MESSAGE), Capabilities(True, size=19), SessionState.ANNOUNCED)
-    with pytest.raises(StopIteration) as stopped:
-        next(dialogue)
-    assert stopped.value.value.state is SessionState.OUT_OF_STEP
-
-
 @given(
     st.lists(st.sampled_from([250, 354, 421, 450, 550]), min_size=4, max_size=4),
     st.integers(0, 4),
@@ -341,11 +366,10 @@ def test_an_announcement_changes_nothing_about_the_message_before_it(codes: list
     if 354 in codes[1 : min(3, answered)] and codes[0] != 354:
         assert isinstance(verdict.outcome, Uncertain)  # more cautious: see the test before
         return
-    alone = transact(ENVELOPE, Content.of(MESSAGE), PIPELINING, SessionState.ANNOUNCED)
-    next(alone)
-    with pytest.raises(StopIteration) as stopped:
-        alone.send([RawReply(code, b"2.0.0 text") for code in codes[: min(1, answered)]])
-    assert verdict.outcome == stopped.value.value.outcome
+    alone = Dialogue(ENVELOPE, Content.of(MESSAGE), PIPELINING, SessionState.ANNOUNCED)
+    judged = alone.judge([RawReply(code, b"2.0.0 text") for code in codes[: min(1, answered)]])
+    assert judged is not None
+    assert verdict.outcome == judged.outcome
     is_announced = verdict.state is SessionState.ANNOUNCED
     assert is_announced == (
         answered == 4 and codes[0] != 354 and [code // 100 for code in codes[1:]] == [2, 2, 3]
