@@ -189,13 +189,14 @@ class Composer:
     def _content(
         self, delivery_id: int, subscriber_id: int, address: HashedAddress, person: Addressee, now: datetime
     ) -> Content:
-        name = " ".join(filter(None, (person.first_name, person.surname)))
+        first_name, surname = person.first_name, person.surname
+        name = f"{first_name} {surname}" if first_name and surname else first_name or surname
         return self._skeleton.fill_made(
             (name, person.email),
             self._message_ids.of(delivery_id),
             now,
             self._links.url(subscriber_id, address, self._topic, self._locale),
-            greet(self._locale, person.salutation, person.first_name, person.surname, self._register),
+            greet(self._locale, person.salutation, first_name, surname, self._register),
         )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import binascii
 import re
-import textwrap
 import unicodedata
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -40,9 +39,6 @@ _PLAIN_PHRASE = re.compile(rf"{_ATEXT}+(?: {_ATEXT}+)*")
 _Q_AS_IS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _Q = [chr(byte) if byte in _Q_AS_IS else f"={byte:02X}" for byte in range(256)]
 _Q[ord(" ")] = "_"
-_FOLDER = textwrap.TextWrapper(
-    LINE_LIMIT, subsequent_indent=" ", break_long_words=False, break_on_hyphens=False
-)
 
 
 def unstructured(name: str, value: str) -> bytes:
@@ -106,11 +102,6 @@ def list_unsubscribe(url: str, *, mailto: str | None = None) -> bytes:
         raise InvalidInput("the unsubscribe URL is not an http(s) URL in printable ASCII")
     if len(f"List-Unsubscribe: <{url}>") >= HARD_LINE_LIMIT:
         raise InvalidInput("the unsubscribe URL does not fit on one line of a header (998 octets)")
-    return list_unsubscribe_line(url, mailto)
-
-
-def list_unsubscribe_line(url: str, mailto: str | None) -> bytes:
-    """List-Unsubscribe with a URL that was checked."""
     line = f"List-Unsubscribe: <{url}>"
     return (f"{line},\r\n <{mailto}>\r\n" if mailto else f"{line}\r\n").encode()
 
@@ -127,19 +118,16 @@ def message_id(identifier: str) -> bytes:
     """Message-ID, from an identifier in angle brackets (RFC 5322, section 3.6.4)."""
     if not _MESSAGE_ID.fullmatch(identifier) or len(identifier) >= HARD_LINE_LIMIT:
         raise InvalidInput(f"Message-ID {identifier!r} is not of the form <left@right>")
-    return message_id_line(identifier)
-
-
-def message_id_line(identifier: str) -> bytes:
-    """Message-ID with an identifier that was checked."""
     line = f"Message-ID: {identifier}"
     return (f"{line}\r\n" if len(line) <= LINE_LIMIT else f"Message-ID:\r\n {identifier}\r\n").encode()
 
 
 @lru_cache(maxsize=8)
-def date(second: int) -> bytes:
-    """Date, in UTC, from whole seconds since 1970."""
-    return f"Date: {format_datetime(datetime.fromtimestamp(second, UTC))}\r\n".encode()
+def date(at: datetime) -> bytes:
+    """Date, in UTC. Raises InvalidInput for a time without a zone."""
+    if at.tzinfo is None:
+        raise InvalidInput("the date of a message has no zone")
+    return f"Date: {format_datetime(at.astimezone(UTC))}\r\n".encode()
 
 
 def addr_spec(email: str) -> str:
@@ -186,10 +174,11 @@ def _check_name(name: str) -> None:
 
 def _phrase(name: str, text: str) -> str:
     """A display name in front of an address: atoms, a quoted string or encoded-words."""
-    used = len(f"{name}: ")
-    if "=?" not in text and _PLAIN_TEXT.fullmatch(text):
-        phrase = text if _PLAIN_PHRASE.fullmatch(text) else _quoted_string(text)
-        if used + len(phrase) <= LINE_LIMIT:
+    used = len(name) + len(": ")
+    if text.isascii() and "=?" not in text:
+        is_plain = _PLAIN_PHRASE.fullmatch(text)
+        phrase = text if is_plain else _quoted_string(text)
+        if used + len(phrase) <= LINE_LIMIT and (is_plain or _PLAIN_TEXT.fullmatch(text)):
             return phrase
     refuse_control_characters(f"a display name in {name}", text)
     return _encoded_words(text, used)
@@ -202,9 +191,12 @@ def _quoted_string(text: str) -> str:
 
 def _encoded_words(text: str, used: int) -> str:
     """Encoded-words of whole characters, Q or B, whichever is shorter; the first leaves room for `used`."""
-    q, b = _q(text), _b(text)
-    encoding, encode, chunk = ("q", _q, q) if len(q) <= len(b) else ("b", _b, b)
+    encoding, encode, chunk = "q", _q, _q(text)
+    if len(chunk) > (len(text.encode()) + 2) // 3 * 4:
+        encoding, encode, chunk = "b", _b, _b(text)
     room = LINE_LIMIT - used - _FRAME
+    if len(chunk) <= room:
+        return f"=?utf-8?{encoding}?{chunk}?="
     words: list[str] = []
     start, end = 0, len(text)
     while True:
@@ -227,6 +219,13 @@ def _b(text: str) -> str:
 
 
 def _folded(line: str) -> bytes:
-    if len(line) > LINE_LIMIT:
-        line = "\r\n".join(_FOLDER.wrap(line))
-    return f"{line}\r\n".encode("ascii")
+    """The field, broken at single spaces; a word that is too long has a line of its own."""
+    folded = ""
+    while len(line) > LINE_LIMIT:
+        end = line.rfind(" ", 1, LINE_LIMIT + 1)
+        if end == -1:
+            end = line.find(" ", LINE_LIMIT)
+        if end == -1:
+            break
+        folded, line = f"{folded}{line[:end]}\r\n", line[end:]
+    return f"{folded}{line}\r\n".encode("ascii")

@@ -51,10 +51,9 @@ def compose_letter(letter: Letter, date: datetime, signers: Sequence[Signer] = (
         headers.structured("Auto-Submitted", "auto-generated"),  # RFC 3834: nobody answers it by a machine
         headers.structured("Content-Language", letter.language),
     ]
-    second = int(date.timestamp())
     domain = headers.ascii_domain(letter.sender.domain)
     personal = [
-        headers.date(second),
+        headers.date(date),
         headers.mailbox("To", letter.to.name, letter.to.email),
         headers.message_id(f"<{secrets.token_hex(16)}@{domain}>"),
     ]
@@ -64,7 +63,7 @@ def compose_letter(letter: Letter, date: datetime, signers: Sequence[Signer] = (
         raise InvalidInput("the text has a lone surrogate, which is not text") from None
     names = [signer.name for signer in signers]
     template = SignatureTemplate(names, fixed=fixed, personal=_PERSONAL_FIELDS, opening=b"")
-    unsigned = template.fields(personal, body, second)
+    unsigned = template.fields(personal, body, int(date.timestamp()))
     pieces = [*personal, *fixed, b"\r\n", body]
     content = Content(pieces, sum(map(len, pieces)), unsigned=unsigned)
     return content.signed(signer.sign(field.digest) for signer, field in zip(signers, unsigned, strict=True))

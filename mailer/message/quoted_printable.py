@@ -15,9 +15,8 @@ LINE_LIMIT: Final = 76
 SOFT_BREAK: Final = b"=\r\n"
 
 _CONTENT = LINE_LIMIT - 1  # the last column belongs to the "=" of a soft break
-_UNSAFE = re.compile(rb"(?<= ) | \Z|[^ -<>-~]")
+_UNSAFE = re.compile(r"(?<= ) | \Z|[^ -<>-~]+")
 _HARMLESS = re.compile(r"(?!\.|From )[!-<>-~]++(?: [!-<>-~]++)*+")
-_ESCAPES = [b"=%02X" % byte for byte in range(256)]
 _FRAGILE_STARTS = (b".", b"From ")
 
 
@@ -27,19 +26,25 @@ def encode(text: str) -> bytes:
     It may follow a line break, hard or soft, and be followed by one, so encoded pieces join with
     `SOFT_BREAK`. Line breaks inside `text` are escaped. Raises UnicodeEncodeError for lone surrogates.
     """
-    raw = text.encode()
     if not _HARMLESS.fullmatch(text):
-        return wrapped(_UNSAFE.sub(_escaped, raw))
-    return raw if len(raw) <= _CONTENT else wrapped(raw)
+        text = _UNSAFE.sub(_escaped, text)
+    return wrapped(text.encode())
 
 
-def _escaped(match: re.Match[bytes]) -> bytes:
-    return _ESCAPES[match[0][0]]
+def _escaped(match: re.Match[str]) -> str:
+    return f"={match[0].encode().hex('=').upper()}"
 
 
 def is_harmless(text: str) -> bool:
     """Whether `text` stays as it is, but for soft breaks."""
     return _HARMLESS.fullmatch(text) is not None
+
+
+def wrapped_link(url: str) -> bytes:
+    """A URL in harmless characters, without a space, with soft breaks where it is long."""
+    if _CONTENT < len(url) <= 2 * _CONTENT and url[_CONTENT] != ".":  # as most of our links are
+        return f"{url[:_CONTENT]}=\r\n{url[_CONTENT:]}".encode()
+    return wrapped(url.encode())
 
 
 def wrapped(quoted: bytes) -> bytes:
@@ -49,7 +54,7 @@ def wrapped(quoted: bytes) -> bytes:
     while True:
         lead = b""
         if quoted.startswith(_FRAGILE_STARTS, start):
-            lead = _ESCAPES[quoted[start]]
+            lead = b"=%02X" % quoted[start]
             start += 1
         end = start + _CONTENT - len(lead)
         if end >= len(quoted):

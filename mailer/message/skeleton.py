@@ -21,7 +21,7 @@ from mailer.message import headers, quoted_printable
 from mailer.message.body import OpenSlot, assemble, boundaries
 from mailer.message.content import Content
 from mailer.message.mail_template import SLOT_MARKER, MailTemplate, RecipientValues, Slot
-from mailer.message.signature import KeyName, SignatureTemplate, UnsignedField
+from mailer.message.signature import KeyName, SignatureTemplate
 
 if TYPE_CHECKING:
     from mailer.message.dkim import Signer  # it imports cryptography, and sending signs in another process
@@ -33,18 +33,16 @@ _NOT_EXTRA: Final = frozenset(
     | {name.lower() for name in _PERSONAL_FIELDS}
 )
 
-# A name, an address and a greeting that stand as they are in a header, in text and in HTML, with a line break between.
-_PLAIN_PERSON: Final = re.compile(
-    r"[A-Za-z]++(?: [A-Za-z]++)*+\n"
-    r"[A-Za-z0-9]++(?:[._+-][A-Za-z0-9]++)*+@[A-Za-z0-9]++(?:[.-][A-Za-z0-9]++)*+\n"
-    r"(?!From )[A-Za-z]++(?:,? [A-Za-z]++)*+"
+# A greeting and an address, with a line break between, that stand as they are in text and in HTML, each on one line.
+_PLAIN_VALUES: Final = re.compile(
+    r"(?!From )[A-Za-z][A-Za-z,.]*+(?: [A-Za-z,.]++)*+\n[A-Za-z0-9][A-Za-z0-9.@_+-]*+"
 )
-_LONGEST_PLAIN: Final = headers.LINE_LIMIT - len("To:  <>")  # also less than a line of text
+_LONGEST_PLAIN: Final = quoted_printable.LINE_LIMIT  # of both and the line break
 
-
-# The values of the slots as they stand in the plain text, and as they stand in the HTML.
-_SlotValues: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes, bytes]
-_SLOT_NAMES: Final = (
+# The personal fields, then the values of the slots as they stand in the plain text, and as they stand in the HTML.
+_Values: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes]
+_VALUE_NAMES: Final = (
+    *_PERSONAL_FIELDS,
     "greeting", "email", "unsubscribe_url", "greeting_html", "email_html", "unsubscribe_url_html",
 )  # fmt: skip
 
@@ -66,8 +64,8 @@ class Skeleton:
     """A campaign's mail without the values of its slots. Made by `compile_skeleton`; tasks may share it."""
 
     __slots__ = (
-        "_after_date", "_after_list_unsubscribe", "_after_message_id", "_after_to",
-        "_body", "_is_signed", "_mailto", "_opening", "_signature_template", "_signers", "_slot_values",
+        "_in_turn", "_is_signed", "_list_unsubscribe_end", "_mailto", "_message_id_start", "_pieces",
+        "_signature_template", "_signers", "_size",
     )  # fmt: skip
 
     def __init__(
@@ -76,23 +74,21 @@ class Skeleton:
         outer, _ = boundaries(mail.boundary_seed)
         fixed = _fixed_fields(mail, outer)
         self._mailto = headers.mailto(mail.unsubscribe_mailto) if mail.unsubscribe_mailto else None
-        self._after_date = b"".join(fixed.after_date)
-        self._after_to = b"".join(fixed.after_to)
-        self._after_message_id = b"".join(fixed.after_message_id)
-        self._after_list_unsubscribe = b"".join(fixed.after_list_unsubscribe) + b"\r\n"
         body = assemble(mail)
-        # Each text has the unsubscribe link, so there are at least two slots, and itemgetter returns a tuple.
-        self._slot_values = itemgetter(
-            *[_SLOT_NAMES.index(part.name) for part in body.parts if isinstance(part, OpenSlot)]
-        )
-        self._opening = body.opening
-        self._body = [b"" if isinstance(part, OpenSlot) else part for part in body.parts]
+        # Personal fields and fixed ones in turn, then slots and static parts in turn.
+        self._pieces = [b""] * len(_PERSONAL_FIELDS) * 2
+        self._pieces[1::2] = [b"".join(group) for group in fixed]
+        self._pieces[-1] += b"\r\n" + body.opening
+        self._pieces += [b"" if isinstance(part, OpenSlot) else part for part in body.parts]
+        self._size = sum(map(len, self._pieces))
+        slots = [part.name for part in body.parts if isinstance(part, OpenSlot)]
+        self._in_turn = itemgetter(*map(_VALUE_NAMES.index, (*_PERSONAL_FIELDS, *slots)))
         self._signers = signers
         self._signature_template = SignatureTemplate(
             [signer.name for signer in signers] or external_keys,
             fixed=fixed.lines(),
             personal=_PERSONAL_FIELDS,
-            opening=self._opening,
+            opening=body.opening,
         )
         self._is_signed = bool(signers or external_keys)
 
@@ -108,16 +104,18 @@ class Skeleton:
         list_unsubscribe = headers.list_unsubscribe(url, mailto=self._mailto)
         in_text, in_html = _encoded(recipient.greeting, email)
         links = quoted_printable.encode(url), quoted_printable.encode(_escape(url))
-        values = (*in_text, links[0], *in_html, links[1])
-        return self._joined(recipient.date, to, message_id, list_unsubscribe, values)
+        personal = headers.date(recipient.date), to, message_id, list_unsubscribe
+        return self._filled(recipient.date, (*personal, *in_text, links[0], *in_html, links[1]))
 
     def check_made(self, message_id: str, unsubscribe_url: str) -> None:
-        """Check once what we make ourselves, for `fill_made`: the longest Message-ID and URL that come.
+        """Check once what we make ourselves, before `fill_made`: the longest Message-ID and URL that come.
 
-        Raises InvalidInput where one of them can't be sent.
+        All Message-IDs are as long. Raises InvalidInput where one of them can't be sent.
         """
-        headers.message_id(message_id)
-        headers.list_unsubscribe(unsubscribe_url, mailto=self._mailto)
+        line = headers.message_id(message_id).decode()
+        self._message_id_start = line.partition(message_id)[0]
+        line = headers.list_unsubscribe(unsubscribe_url, mailto=self._mailto).decode()
+        self._list_unsubscribe_end = line.partition(unsubscribe_url)[2]
         if (
             not quoted_printable.is_harmless(unsubscribe_url)
             or html.escape(unsubscribe_url) != unsubscribe_url
@@ -129,51 +127,28 @@ class Skeleton:
     ) -> Content:
         """The same bytes as `fill`, in less time: Message-ID and URL are not checked again (`check_made`).
 
-        What comes from people is checked by one pattern for the plain case; anything else goes the careful way. The values
-        are those of RecipientValues. Raises InvalidInput as `fill` does.
+        What comes from people is checked. The values are those of RecipientValues. Raises InvalidInput as `fill` does.
         """
         name, email = to
-        link = quoted_printable.wrapped(unsubscribe_url.encode())
-        if (
-            _PLAIN_PERSON.fullmatch(f"{name}\n{email}\n{greeting}")
-            and len(name) + len(email) <= _LONGEST_PLAIN
-            and len(greeting) <= _LONGEST_PLAIN
-        ):
-            to_line = f"To: {name} <{email}>\r\n".encode()
-            in_text = in_html = greeting.encode(), email.encode()
-        else:
-            to_line = headers.mailbox("To", name, email)
-            in_text, in_html = _encoded(greeting, email)
-        return self._joined(
-            date,
-            to_line,
-            headers.message_id_line(message_id),
-            headers.list_unsubscribe_line(unsubscribe_url, self._mailto),
-            (*in_text, link, *in_html, link),
-        )
+        link = quoted_printable.wrapped_link(unsubscribe_url)
+        to_line = headers.mailbox("To", name, email)
+        in_text, in_html = _encoded(greeting, email)
+        message_id_line = f"{self._message_id_start}{message_id}\r\n".encode()
+        list_unsubscribe = f"List-Unsubscribe: <{unsubscribe_url}{self._list_unsubscribe_end}".encode()
+        personal = headers.date(date), to_line, message_id_line, list_unsubscribe
+        return self._filled(date, (*personal, *in_text, link, *in_html, link))
 
-    def _joined(
-        self, at: datetime, to: bytes, message_id: bytes, list_unsubscribe: bytes, encoded: _SlotValues
-    ) -> Content:
-        if at.tzinfo is None:
-            raise InvalidInput("the date of a message has no zone")
-        second = int(at.timestamp())
-        date = headers.date(second)
-        body = self._body.copy()
-        body[::2] = self._slot_values(encoded)  # slots and static parts in turn
-        unsigned: Sequence[UnsignedField] = ()
-        if self._is_signed:
-            body = [b"".join(body)]
-            personal = date, to, message_id, list_unsubscribe
-            unsigned = self._signature_template.fields(personal, body[0], second)
-        pieces = [
-            date, self._after_date,
-            to, self._after_to,
-            message_id, self._after_message_id,
-            list_unsubscribe, self._after_list_unsubscribe,
-            self._opening, *body,
-        ]  # fmt: skip
-        content = Content(pieces, sum(map(len, pieces)), unsigned=unsigned)
+    def _filled(self, at: datetime, values: _Values) -> Content:
+        pieces = self._pieces.copy()
+        pieces[::2] = in_turn = self._in_turn(values)
+        # A join is quicker than a sum of lengths.
+        size = self._size + len(b"".join(in_turn))
+        if not self._is_signed:
+            return Content(pieces, size)
+        fields = len(_PERSONAL_FIELDS)
+        pieces[2 * fields :] = [rest := b"".join(pieces[2 * fields :])]
+        unsigned = self._signature_template.fields(values[:fields], rest, int(at.timestamp()))
+        content = Content(pieces, size, unsigned=unsigned)
         if not self._signers:
             return content
         return content.signed(
@@ -222,11 +197,12 @@ def _with_view_url(mail: MailTemplate) -> MailTemplate:
 
 def _encoded(greeting: str, email: str) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
     """Greeting and address, encoded for text, and for HTML."""
-    encode, together = quoted_printable.encode, f"{greeting}{email}"
+    encode, both = quoted_printable.encode, f"{greeting}\n{email}"
+    if len(both) <= _LONGEST_PLAIN and _PLAIN_VALUES.fullmatch(both):
+        in_text = greeting.encode(), email.encode()
+        return in_text, in_text
     try:
         in_text = encode(greeting), encode(email)
-        if _escape(together) == together:
-            return in_text, in_text
         return in_text, (encode(_escape(greeting)), encode(_escape(email)))
     except UnicodeEncodeError:
         raise InvalidInput("a value for a slot has a lone surrogate, which is not text") from None

@@ -97,7 +97,7 @@ class Links:
         signing = self._signing
         payload = _base64(
             signing.id
-            + bytes.fromhex(address.hash + address.key_id)
+            + binascii.unhexlify(address.hash + address.key_id)
             + b"%d%b" % (subscriber_id, _tail(locale, topic))
         )
         return self._start + _sign(signing.links, payload).decode()

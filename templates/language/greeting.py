@@ -62,20 +62,19 @@ def greet(
     is neutral (``Beste lezer``, ``Dear reader``). The informal register has the first name (``Beste Zoë``, ``Hi Zoë``)
     where it is known.
     """
-    given_name = _clean_name(first_name)
-    if register == "informal" and given_name:
+    if register == "informal" and (given_name := _clean_name(first_name)):
         return f"{'Beste' if locale == 'nl' else 'Hi'} {_isolate(given_name)}"
-    family_name = _clean_name(surname)
     honorific = _find_honorific(salutation or "", locale)
+    family_name = _clean_name(surname) if honorific else ""
     match locale:
         case "nl":
             if family_name and honorific and honorific.nl:
                 return f"Geachte {honorific.nl} {_isolate(capitalise_particle(family_name))}"
-            return f"Beste {_isolate(given_name) or 'lezer'}"
+            return f"Beste {_isolate(_clean_name(first_name)) or 'lezer'}"
         case "en":
             if family_name and honorific:
                 return f"Dear {honorific.en} {_isolate(family_name)}"
-            return f"Dear {_isolate(given_name) or 'reader'}"
+            return f"Dear {_isolate(_clean_name(first_name)) or 'reader'}"
         case _:
             assert_never(locale)
 
@@ -110,7 +109,9 @@ def _find_honorific(salutation: str, locale: Locale) -> _Honorific | None:
 
 def _clean_name(value: str | None) -> str:
     """The name with single spaces; empty for a value without letters, such as "-" or "?"."""
-    name = " ".join((value or "").split())
+    if not value or value.isalpha():
+        return value or ""
+    name = " ".join(value.split())
     return name if name[:1].isalpha() or any(map(str.isalpha, name)) else ""
 
 
