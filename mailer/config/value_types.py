@@ -91,7 +91,10 @@ def _split_names(value: object) -> object:
 
 def _parse_json(value: object) -> object:
     """A variable holds a list of sections as JSON. In TOML it is an array of tables."""
-    return json.loads(value) if isinstance(value, str) else value
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"must be a list of sections, as JSON in a variable ({error})") from None
 
 
 def _count_approvals(value: object) -> object:

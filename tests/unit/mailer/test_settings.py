@@ -289,6 +289,7 @@ class TestChecks:
         with pytest.raises(ConfigurationError, match=r"privacy\.controllers") as caught:
             parse_settings({}, Path("mailer.toml"))
         assert "hunter2" not in str(caught.value)
+        assert ("as JSON" in str(caught.value)) is text.endswith("hunter2")
 
     def test_no_variable_moves_the_folder(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MAILER_FOLDER", "/elsewhere")
