@@ -25,12 +25,13 @@ WORDING = sha256(TEXT.encode()).hexdigest()
 GIVEN = "2026-05-01T10:00:00Z"
 
 
-def settings_for(database: Database) -> Settings:
+def settings_for(database: Database, **values: Any) -> Settings:
     return Settings(
         database_url=database.url.render_as_string(hide_password=False),
         public_url="https://mail.example.com",
         secret_keys=(SECRET,),
         brand={"name": "Acme"},
+        **values,
     )
 
 
@@ -77,11 +78,12 @@ class Api:
 
 
 @asynccontextmanager
-async def serving_api(database: Database) -> AsyncIterator[Api]:
+async def serving_api(database: Database, **values: Any) -> AsyncIterator[Api]:
+    """The API, served; `values` are more settings."""
     register_wording(database)
     _, secret = new_token(database)
     async with (
-        serving(create_app(settings_for(database))) as address,
+        serving(create_app(settings_for(database, **values))) as address,
         httpx.AsyncClient(
             base_url=address, headers={"Authorization": f"Bearer {secret}"}, timeout=60
         ) as client,

@@ -19,6 +19,8 @@ from starlette.routing import Route
 
 from tests.support.web_server import serving
 
+TO_LOOPBACK = {"allow_private": True, "allow_http": True}  # `[webhooks]`, so that a receiver here is called
+
 
 @dataclass
 class Receiver:

@@ -26,7 +26,7 @@ from subscribers.webhooks.delivery import WebhookDelivery
 from subscribers.webhooks.endpoints import ENDPOINT
 from tests.support.api import Api, grant, serving_api
 from tests.support.campaign import SECRET, TOPIC, subscribe
-from tests.support.receiver import Receiver, receiving
+from tests.support.receiver import TO_LOOPBACK, Receiver, receiving
 
 RING = KeyRing((SECRET.encode(),))
 ANYWHERE = Reach(allow_private=True, allow_http=True)
@@ -307,11 +307,9 @@ async def test_a_name_that_leads_inside_is_not_called(receiver: Receiver) -> Non
 
 
 async def test_with_serve_up_a_withdrawal_is_told_within_a_second(
-    database: Database, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    database: Database, receiver: Receiver
 ) -> None:
-    monkeypatch.setenv("MAILER_WEBHOOKS__ALLOW_PRIVATE", "true")
-    monkeypatch.setenv("MAILER_WEBHOOKS__ALLOW_HTTP", "true")
-    async with serving_api(database) as api:
+    async with serving_api(database, webhooks=TO_LOOPBACK) as api:
         await _grant_and_withdraw(api)
         add(database, receiver)
         began = asyncio.get_running_loop().time()

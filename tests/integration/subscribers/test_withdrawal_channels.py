@@ -18,7 +18,7 @@ from subscribers.kinds import Channel, ConsentKind
 from tests.support.api import Api, serving_api, settings_for
 from tests.support.campaign import SECRET, TOPIC, subscribe
 from tests.support.links import address_of, links_in
-from tests.support.receiver import receiving
+from tests.support.receiver import TO_LOOPBACK, receiving
 
 EMAIL, STAYS = "person1@example.com", "person2@example.com"
 HASHER = AddressHasher([SECRET.encode()])
@@ -84,12 +84,10 @@ CHANNELS = [
 
 @pytest.mark.parametrize(("withdraw", "channel"), CHANNELS)
 async def test_a_withdrawal_has_the_same_effects_through_every_channel(
-    sqlite_database: Database, withdraw: Withdraw, channel: Channel, monkeypatch: pytest.MonkeyPatch
+    sqlite_database: Database, withdraw: Withdraw, channel: Channel
 ) -> None:
-    for name in ("ALLOW_PRIVATE", "ALLOW_HTTP"):
-        monkeypatch.setenv(f"MAILER_WEBHOOKS__{name}", "true")
     subscribe(sqlite_database, 2)
-    async with serving_api(sqlite_database) as api, receiving() as receiver:
+    async with serving_api(sqlite_database, webhooks=TO_LOOPBACK) as api, receiving() as receiver:
         cursor = (await api.changes())["next"]
         with sqlite_database.write() as connection:
             now = datetime.now(UTC)
