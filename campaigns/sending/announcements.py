@@ -27,8 +27,9 @@ class Announcements:
         if self._is_possible and is_rarely_withheld and session.connection.can_announce:
             session.next_claim = claim = claims.take_announceable(now)
             if claim is not None and claim.address is not None:
+                through = composer.through(session.connection.relay)
                 try:
-                    session.announce = composer.envelope(claim.delivery_id, claim.address)
+                    session.announce = through.envelope(claim.delivery_id, claim.address)
                 except InvalidInput:  # the batch that composes the mail records this
                     return
                 self._announced += 1

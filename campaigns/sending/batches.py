@@ -141,8 +141,7 @@ class Batches:
         idle = [session for session, claim in claims if claim is None]
         relays = {claim.delivery_id: session.connection.relay for session, claim in wanted}
         for session, _ in wanted:
-            composer = self._composer.through(session.connection.relay)
-            self._announcements.choose(session, self._claims, now, composer)
+            self._announcements.choose(session, self._claims, now, self._composer)
         more = 0 if self._stopped.is_set() else self._claims.number_to_claim(now)
         committed = await self._commit(Batch(outcomes, relays, more))
         self._idle += idle

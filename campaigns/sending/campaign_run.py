@@ -104,9 +104,9 @@ class CampaignRuns:
     def may_send_at(self, connection: Connection, campaign: Campaign) -> datetime:
         """When the send window and the limits allow the campaign's next mail: now, or later."""
         opens_at = self.opens_at(campaign)
-        return (
-            max(opens_at, self._throttle.opens_at(connection, self._clock())) if self._throttle else opens_at
-        )
+        if self._throttle is None:
+            return opens_at
+        return max(opens_at, self._throttle.opens_at(connection, self._clock()))
 
     async def _send(
         self,

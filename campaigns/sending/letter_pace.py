@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from mailer.database import Database
 from mailer.limits import AdmissionRequest, ProviderFull, RelayFull, Reservation
-from mailer.limits.throttle import Throttle
 from mailer.smtp.relays import Relays
+
+if TYPE_CHECKING:
+    from mailer.limits.throttle import Throttle  # only where there are limits
 
 SHORTEST_WAIT_SECONDS = 0.01
 UNREPORTED_SECONDS = 10.0  # a wait up to this long is not reported

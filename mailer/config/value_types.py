@@ -20,6 +20,7 @@ from pydantic import (
 from mailer.errors import InvalidInput
 from mailer.message import Mailbox
 from mailer.time_zone import is_time_zone
+from mailer.word_list import split_words
 
 # The grammar of a topic's name. `subscribers.topic` uses it too.
 TOPIC_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
@@ -79,11 +80,6 @@ def _parse_duration(value: object) -> object:
     return duration(value) if isinstance(value, str) else value
 
 
-def _split_words(value: object) -> object:
-    """Commas or spaces separate the words of a list in a variable. In TOML a list is an array."""
-    return [word for word in re.split(r"[,\s]+", value) if word] if isinstance(value, str) else value
-
-
 def _split_names(value: object) -> object:
     """Commas separate the names of a list in a variable. In TOML a list is an array."""
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
@@ -115,7 +111,7 @@ def _check_approvers(value: tuple[str, ...]) -> tuple[str, ...]:
 Line = Annotated[str, AfterValidator(_one_line)]
 MailboxLine = Annotated[Mailbox, BeforeValidator(_parse_mailbox)]
 OptionalMailboxLine = Annotated[Mailbox | None, BeforeValidator(_parse_mailbox)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_split_words)]
+Words = Annotated[tuple[str, ...], BeforeValidator(split_words)]
 Names = Annotated[tuple[Line, ...], BeforeValidator(_split_names)]
 Approvers = Annotated[Names, AfterValidator(_check_approvers)]
 ApprovalCount = Annotated[
@@ -123,13 +119,13 @@ ApprovalCount = Annotated[
     Field(ge=0, le=2),
     BeforeValidator(_count_approvals, json_schema_input_type=bool | Literal[0, 1, 2]),
 ]
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split_words)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(split_words)]
 FromJson = BeforeValidator(_parse_json)
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
 Zone = Annotated[str, AfterValidator(_check_zone)]
 Colour = Annotated[str, AfterValidator(_check_colour)]
 Fonts = Annotated[str, AfterValidator(_check_fonts)]
 Topic = Annotated[str, StringConstraints(pattern=f"^(?:{TOPIC_PATTERN})$")]
-Topics = Annotated[tuple[Topic, ...], BeforeValidator(_split_words)]
+Topics = Annotated[tuple[Topic, ...], BeforeValidator(split_words)]
 RelayName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Security = Literal["none", "starttls", "tls"]

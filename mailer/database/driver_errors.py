@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -98,22 +99,12 @@ _POSTGRESQL = (
 )
 
 # While connecting PostgreSQL's driver gives no SQLSTATE, only text. Waiting helps against these.
-_TOO_MANY = (
-    *("too many clients", "too many connections", "connection slots are reserved"),
-    "no more connections allowed",
-)
-_PASSING = (
-    "starting up",
-    "shutting down",
-    "recovery",
-    "terminating connection",
-    "not yet accepting",
-    "timeout",
-)
+_TOO_MANY = r"too many (?:clients|connections)|connection slots are reserved|no more connections allowed"
+_PASSING = r"starting up|shutting down|recovery|terminating connection|not yet accepting|timeout"
 _REFUSED = (
-    *("FATAL: ", "root certificate", "certificate verify", "server certificate", "does not support SSL"),
-    *("sslmode", "certificate file", "private key", "no password supplied", "invalid connection option"),
-    *("invalid port", "service file", "definition of service", "pool_mode", "pooling mode"),
+    r"FATAL: |root certificate|certificate verify|server certificate|does not support SSL|sslmode|certificate file"
+    r"|private key|no password supplied|invalid (?:connection option|sslmode|port)|service file|definition of service"
+    r"|pool_mode|pooling mode"
 )
 
 
@@ -170,9 +161,9 @@ def _used_up_files() -> MailerError | None:
 
 def _explain_connecting(name: str, url: URL, said: str) -> MailerError:
     reason = _reason(url, said)
-    if _says(said, _TOO_MANY):
+    if re.search(_TOO_MANY, said):
         return _too_many_connections(name)
-    if _says(said, _REFUSED) and not _says(said, _PASSING):
+    if re.search(_REFUSED, said) and not re.search(_PASSING, said):
         return ConfigurationError(
             f"{name} refuses the connection: {reason}.",
             hint="Waiting won't help: correct database_url, the role or the server's settings.",
@@ -180,10 +171,6 @@ def _explain_connecting(name: str, url: URL, said: str) -> MailerError:
     return TryAgainLater(
         f"{name} is away or busy: {reason}.", hint="Nothing is lost; run the command again later."
     )
-
-
-def _says(said: str, symptoms: tuple[str, ...]) -> bool:
-    return any(one in said for one in symptoms)
 
 
 def _too_many_connections(name: str) -> MailerError:

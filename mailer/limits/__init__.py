@@ -1,7 +1,7 @@
 """Limits on the rate of mails: per relay, and per provider of the recipients, for all processes together.
 
-`rates` has the settings, `budget` the arithmetic, `admission` the answers, `throttle` the shared state in the database: import it by name,
-because the settings need the rates, and mostly no database.
+`rates` has the settings, `budget` the arithmetic, `admission` the answers, `throttle` the shared state in the database:
+import it by name, because the settings need the rates, and mostly no database.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from mailer.errors import ConfigurationError
 from mailer.limits.budget import SECOND, Limit
+from mailer.word_list import split_words
 
 SPANS = {"second": SECOND, "minute": 60 * SECOND, "hour": 3600 * SECOND, "day": 86400 * SECOND}
 
@@ -32,11 +33,6 @@ PROVIDERS: Mapping[str, tuple[str, ...]] = {
     "kpn": ("kpnmail.nl", "kpnplanet.nl", "planet.nl", "hetnet.nl", "xs4all.nl", "telfort.nl"),
     "ziggo": ("ziggo.nl", "home.nl", "upcmail.nl", "casema.nl", "chello.nl", "quicknet.nl"),
 }
-
-
-def _split_words(value: object) -> object:
-    """Commas or spaces separate the domains in a variable. In TOML a list is an array."""
-    return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
 def _domain(value: str) -> str:
@@ -110,9 +106,7 @@ class ProviderLimits(Rates):
     The built-in providers need no `domains`.
     """
 
-    domains: Annotated[
-        tuple[Annotated[str, AfterValidator(_domain)], ...], BeforeValidator(_split_words)
-    ] = ()
+    domains: Annotated[tuple[Annotated[str, AfterValidator(_domain)], ...], BeforeValidator(split_words)] = ()
     connections: PositiveInt | None = None
 
 

@@ -195,8 +195,6 @@ def _encoded_words(text: str, used: int) -> str:
     if len(chunk) > (len(text.encode()) + 2) // 3 * 4:
         encoding, encode, chunk = "b", _b, _b(text)
     room = LINE_LIMIT - used - _FRAME
-    if len(chunk) <= room:
-        return f"=?utf-8?{encoding}?{chunk}?="
     words: list[str] = []
     start, end = 0, len(text)
     while True:

@@ -110,7 +110,7 @@ _OPENING = (Phase.MAIL, Phase.RCPT, Phase.DATA)
 _ALL = (Phase.MAIL, Phase.RCPT, Phase.FINAL)
 _AND_NEXT = (*_FINAL, *_OPENING)
 _RESETS = {
-    state: (Group((state.value,), _MAIL * state.value.count(b"\r\n")),)
+    state: Group((state.value,), _MAIL * state.value.count(b"\r\n"))
     for state in (SessionState.RESET, SessionState.DOT_AND_RESET)
 }
 
@@ -147,7 +147,9 @@ class Dialogue:
         if state is SessionState.ANNOUNCED:
             self._groups = [_offer(content, announce)]
         else:
-            self._groups = [*_RESETS.get(state, ()), *_groups(envelope, content, offered, announce)]
+            self._groups = list(_groups(envelope, content, offered, announce))
+            if state in _RESETS:
+                self._groups.insert(0, _RESETS[state])
         self.group = self._groups.pop(0)
 
     def recognise(self, data: bytes) -> bytes | None:
@@ -168,7 +170,7 @@ class Dialogue:
         """
         group = self.group
         if not _all_positive(group.phases, replies):
-            if (group,) in _RESETS.values():
+            if group in _RESETS.values():
                 return self._judge_reset(replies)
             if group.phases is _AND_NEXT and self._announce is not None:
                 return _judge_both(replies, self._envelope, self._announce)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailer.errors import InvalidInput
@@ -276,19 +276,23 @@ LINES_OF_RELAYS = st.sampled_from(
         b"",
     ]
 )
+LINES_WITH_ENDS = st.tuples(LINES_OF_RELAYS, st.sampled_from([b"\r\n", b"\n", b""])).map(b"".join)
+NEXT_TAKEN = b"250 Ok\n250 Ok\n250 Ok\n354 Go\n"
 
 
 @given(
     st.sampled_from([(Capabilities(), None), (PIPELINING, None), (PIPELINING, NEXT), (CHUNKING, None)]),
     st.sampled_from([SessionState.NONE, SessionState.RESET, SessionState.ANNOUNCED]),
-    st.lists(st.tuples(LINES_OF_RELAYS, st.sampled_from([b"\r\n", b"\n", b""])), min_size=1, max_size=6),
+    st.lists(LINES_WITH_ENDS, min_size=1, max_size=6).map(b"".join),
+    st.lists(LINES_WITH_ENDS, min_size=1, max_size=6).map(b"".join),
 )
+@example((CHUNKING, None), SessionState.NONE, b"250 Ok\n250 Ok\n250-Ok\n250 1\n", b"250 Ok\n")
+@example((PIPELINING, NEXT), SessionState.ANNOUNCED, b"250-1\n" + NEXT_TAKEN, b"250 1\n" + NEXT_TAKEN)
 def test_what_is_recognised_means_what_it_was_judged_to_mean(
-    how: tuple[Capabilities, Envelope | None], state: SessionState, lines: list[tuple[bytes, bytes]]
+    how: tuple[Capabilities, Envelope | None], state: SessionState, first: bytes, second: bytes
 ) -> None:
     offered, announce = how
-    data = b"".join(line + end for line, end in lines)
-    for _ in range(2):
+    for data in (first, first, second, second):
         dialogues = [Dialogue(ENVELOPE, Content.of(MESSAGE), offered, state, announce) for _ in range(2)]
         text = dialogues[0].recognise(data)
         replies, fault, midway = _read([data])
