@@ -1,9 +1,9 @@
 """The process that signs mails. It holds the private keys, and nothing else of the installation.
 
 `mailer.signing` starts it. Its standard input is a socket of packets. Each question is a number and SHA-256 digests, one
-for each key of a mail; the answer is the number and the signatures in the same order. A thread for each processor
-answers, so answers may overtake each other: OpenSSL releases the interpreter's lock while it signs. It ends when the
-other side is closed, so also when the process that started it is killed.
+for each key of a mail; the answer is the number and the signatures in the same order. A thread for each processor but one
+answers, so answers may overtake each other: OpenSSL releases the interpreter's lock while it signs. One processor is left
+to the process that sends. This one ends when the other side is closed, so also when the process that started it is killed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
             _tell(channel, {"error": error.message, "hint": error.hint})
             return
         _tell(channel, {"keys": [[*signer.name, signer.length] for signer in signers]})
-        for _ in range(len(os.sched_getaffinity(0)) - 1):
+        for _ in range(len(os.sched_getaffinity(0)) - 2):
             threading.Thread(target=sign, args=(channel, signers), daemon=True).start()
         sign(channel, signers)
 

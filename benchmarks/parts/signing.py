@@ -93,7 +93,7 @@ def _add_remarks(bench: Bench, section: Section, rounds: list[Round], unsigned: 
     lengths = f"The mails are {bench.signed_length:,.0f} bytes long. Our rates are those of sending alone, our CPU that of "
     lengths += "the whole command with the process that signs. A peer's rate is from before its first connection to its "
     lengths += "last reply."
-    cores = "Another process signs for each sender, on a thread for each core, so one sender uses all cores. Two senders "
+    cores = "Another process signs for each sender, on a thread for each core but one. Two senders "
     cores += f"reach {two:.2f} times the rate of one; they share the cores of this machine with each other and the sink."
     section.lines += [lengths, "", cores, "", f"The usual way without signing: {unsigned:,.0f} messages/s."]
 

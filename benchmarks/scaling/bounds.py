@@ -23,7 +23,7 @@ def bound_rows(costs: Costs) -> list[tuple[str, str]]:
         "the same, a disk that takes 1 ms": 1 / (cpu + SLOW_SYNC / group),
         "the same, a disk that takes 1 ms, 60 connections": 1 / (cpu + SLOW_SYNC / 30),
         "the event loop on PostgreSQL": 1 / cpu,
-        "the process that signs, RSA-2048, two cores": 2 / costs.sign,
+        "the process that signs, RSA-2048, two cores": 1 / costs.sign,
         "all work, signed, two cores": 2 / (cpu + costs.sign),
         "20 connections, signed, a relay 20 ms away": CONNECTIONS / far,
         "commits of all processes on SQLite, 20 connections": group / (group * costs.commit + costs.sync),

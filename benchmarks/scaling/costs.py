@@ -15,7 +15,7 @@ class Costs:
     """The costs, in µs.
 
     `loop` and `commit` are a mail's share of CPU, of which a process spends one at a time; `sign` is that of the process
-    that signs, which uses all cores. `sync` is how long a durable commit waits for the disk, whatever the size of the
+    that signs, which uses all cores but one. `sync` is how long a durable commit waits for the disk, whatever the size of the
     group. `server` is PostgreSQL's CPU a mail, and `distance` a round trip to it, which is not measured.
     """
 

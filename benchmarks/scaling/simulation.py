@@ -19,7 +19,7 @@ SLICES = 6  # of a signature
 
 @dataclass
 class Process:
-    """One sender: its event loop, and the process that signs for it, with a thread for each core.
+    """One sender: its event loop, and the process that signs for it, with a thread for each core but one.
 
     `waiting` are the connections that wait for the next commit; `in_the_air` is how many are on their way to the relay.
     With PostgreSQL too, the loop does the work of a commit; it goes on while the server has it.
@@ -75,7 +75,9 @@ class Simulation:
         self.relay = Resource("the relay's limit")
         self.hosts = [Resource("the hosts' cores", plan.cores) for _ in range(plan.hosts)]
         self.processes = [
-            Process(Resource("the event loop"), cores, Resource("the process that signs", plan.cores))
+            Process(
+                Resource("the event loop"), cores, Resource("the process that signs", max(1, plan.cores - 1))
+            )
             for cores in self.hosts
             for _ in range(plan.processes)
         ]

@@ -31,7 +31,7 @@ def cost_rows(costs: Costs) -> list[tuple[str, ...]]:
         ("loop", "composing the mail, SMTP, the event loop itself", f"{costs.loop:,.0f} µs of CPU", "messages"),
         ("commit", "claim, gate and outcome in the database", f"{costs.commit:,.0f} µs of CPU",
          "messages, less in large groups"),
-        ("sign", "RSA-2048, in a process of its own on all cores", f"{costs.sign:,.0f} µs of CPU", "messages × keys"),
+        ("sign", "RSA-2048, in a process of its own on all cores but one", f"{costs.sign:,.0f} µs of CPU", "messages × keys"),
         ("sync", "one durable commit", f"{costs.sync:,.0f} µs on that machine's disk", "groups, not messages"),
         ("server", "PostgreSQL's own CPU; nothing on SQLite", f"{costs.server:,.0f} µs on its host", "messages"),
         ("distance", "a round trip to PostgreSQL", f"{costs.distance:,.0f} µs (assumed)", "groups"),

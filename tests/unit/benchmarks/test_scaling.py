@@ -26,8 +26,15 @@ def test_near_the_relay_the_event_loop_is_the_limit() -> None:
     assert forecast.rate == pytest.approx(1e6 / (100 + 50 + 500 / 10), rel=0.05)
 
 
-def test_signed_all_cores_are_busy() -> None:
+def test_signed_one_of_two_cores_signs_all_the_time() -> None:
     forecast = Simulation(Plan("signed", round_trip=0.2, signed=True), COSTS, MESSAGES).run()
+    assert forecast.limiting_resource == "the process that signs"
+    assert forecast.rate == pytest.approx(1e6 / 300, rel=0.05)
+
+
+def test_signed_by_two_processes_all_cores_are_busy() -> None:
+    plan = Plan("signed", round_trip=0.2, signed=True, processes=2)
+    forecast = Simulation(plan, COSTS, MESSAGES).run()
     assert forecast.limiting_resource == "the hosts' cores"
     assert forecast.rate == pytest.approx(2e6 / (100 + 50 + 300), rel=0.1)
 
