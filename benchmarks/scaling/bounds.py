@@ -5,7 +5,6 @@ from __future__ import annotations
 from benchmarks.scaling.costs import MICRO, Costs
 
 CONNECTIONS = 20
-POSTGRESQL_GROUP = 7  # of 20 connections, two groups commit at once
 LONGEST_WAIT = 2000  # µs that a commit waits for other connections
 FAR = 20_000  # µs, a round trip to a distant relay
 SLOW_SYNC = 1000  # µs, a slow disk
@@ -17,7 +16,7 @@ def bound_rows(costs: Costs) -> list[tuple[str, str]]:
     cpu = costs.loop + costs.commit
     group = CONNECTIONS / 2
     far = FAR + costs.loop + costs.sign + LONGEST_WAIT + group * costs.commit + costs.sync
-    postgresql = POSTGRESQL_GROUP * (costs.commit + costs.server) + costs.sync + costs.distance
+    postgresql = group * (costs.commit + costs.server) + costs.sync + costs.distance
     bounds = {
         "the event loop on SQLite, 20 connections": 1 / (cpu + costs.sync / group),
         "the same, a disk that takes 1 ms": 1 / (cpu + SLOW_SYNC / group),
@@ -27,6 +26,6 @@ def bound_rows(costs: Costs) -> list[tuple[str, str]]:
         "all work, signed, two cores": 2 / (cpu + costs.sign),
         "20 connections, signed, a relay 20 ms away": CONNECTIONS / far,
         "commits of all processes on SQLite, 20 connections": group / (group * costs.commit + costs.sync),
-        "commits of one process on PostgreSQL, 20 connections": 2 * POSTGRESQL_GROUP / postgresql,
+        "commits of one process on PostgreSQL, 20 connections": group / postgresql,
     }
     return [(name, f"{per_microsecond / MICRO:,.0f}") for name, per_microsecond in bounds.items()]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RETRY_SECONDS = 0.5  # between two tries while the database fails
 MAX_OUTAGE_LEASES = 2  # leases for which a database that fails is tried again
 RENEWAL_SHARE = 0.1  # of a lease, after which it is renewed
-MAX_CONCURRENT = 2  # batches that are committed at once on PostgreSQL
+MAX_CONCURRENT = 1  # batches that are committed at once on PostgreSQL; two are smaller and cost more
 MARGIN = 0.1  # of a lease, left unused: two hosts may differ a little about the database's time
 
 

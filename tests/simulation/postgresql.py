@@ -1,4 +1,4 @@
-"""PostgreSQL's way to commit a batch, played on the simulated database: two at once, each a round trip of its own.
+"""PostgreSQL's way to commit a batch, played on the simulated database: in a round trip of its own.
 
 What the server does with a transaction is one step, as the locks make it for what one worker holds.
 """

@@ -33,9 +33,7 @@ def test_no_history_breaks_the_promise(template: Template, part: int) -> None:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_no_history_of_postgresql_with_two_batches_abreast_breaks_the_promise(
-    template: Template, part: int
-) -> None:
+def test_no_history_of_postgresql_breaks_the_promise(template: Template, part: int) -> None:
     for seed in range(FIRST + part, FIRST + HISTORIES // 10, PARTS):
         History(template, seed, on_postgresql=True).run()
 
