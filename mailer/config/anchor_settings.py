@@ -1,7 +1,5 @@
 """Where the newest checkpoint of the consent ledger is taken out to."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Self
 

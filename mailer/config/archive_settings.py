@@ -1,7 +1,5 @@
 """The settings of the public pages of release notes."""
 
-from __future__ import annotations
-
 from mailer.config.value_types import SettingsSection, Topics, Words
 
 

@@ -1,7 +1,5 @@
 """The settings of what mails and pages show of the sender."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Who answers for the data, who processes them, and within which time a breach is told."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated, Literal
 

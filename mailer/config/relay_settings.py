@@ -1,7 +1,5 @@
 """The settings of a relay: address, login, time-outs, limits."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit

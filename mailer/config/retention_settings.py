@@ -1,7 +1,5 @@
 """How long each kind of data is kept (GDPR art. 5(1)(e))."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from mailer.config.value_types import Duration, SettingsSection

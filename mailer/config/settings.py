@@ -4,8 +4,6 @@ A variable overrides the secrets file, which overrides mailer.toml. Two undersco
 ``MAILER_SMTP__HOST`` is ``[smtp] host``. Relative paths start at the folder of the settings file.
 """
 
-from __future__ import annotations
-
 import re
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
@@ -242,7 +240,7 @@ class Settings(BaseModel):
                 copies[name] = self.model_copy(update=changes | {"relays": {}})
         return copies
 
-    def throttle(self) -> Throttle | None:
+    def throttle(self) -> "Throttle | None":
         """The limits of all relays and providers; None where there are none."""
         relays = {name: relay.limits for name, relay in self.every_relay.items()}
         if not (self.providers or any(limits.any_is_set for limits in relays.values())):

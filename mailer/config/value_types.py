@@ -1,6 +1,7 @@
-"""The types of settings: text on one line, mailboxes, durations, lists of words."""
+"""The types of settings: text on one line, mailboxes, durations, lists of words.
 
-from __future__ import annotations
+No module with settings imports `annotations` from `__future__`: pydantic would have to compile each annotation.
+"""
 
 import json
 import re

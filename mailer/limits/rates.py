@@ -1,7 +1,5 @@
 """The settings of limits: for relays, their warm-up, and providers of recipients."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Annotated
