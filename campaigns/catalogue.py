@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -190,7 +189,7 @@ def frozen_content(connection: Connection, found: Campaign) -> RenderedNotes:
     rendered = _edition(found.locale, found.subject or "", found.html or "", found.text or "", images)
     if others:
         translations = tuple(_edition(one.locale, one.subject, one.html, one.text, images) for one in others)
-        rendered = replace(rendered, translations=translations)
+        rendered = rendered._replace(translations=translations)
     if content_hash(rendered) != found.content_hash:
         raise Refused(
             f"The content of campaign {found.slug!r} is not what was frozen (its hash differs).",

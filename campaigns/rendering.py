@@ -6,7 +6,6 @@ It stands outside `campaigns.notes`, because what sends need not read the forms 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from campaigns.images import read_image
 from mailer.config import BrandSettings, Settings
@@ -54,4 +53,4 @@ def render_notes(notes: ReleaseNotes, images: Mapping[str, InlineImage], setting
         )
         for edition in notes.editions
     )
-    return replace(first, translations=tuple(others))
+    return first._replace(translations=tuple(others))

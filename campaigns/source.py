@@ -109,7 +109,7 @@ class NotesSource:
             _refuse_mismatch(notes, [notes, *others], other, images, more)
             others.append(other)
             images |= more
-        return dataclasses.replace(notes, translations=tuple(others)), images
+        return notes._replace(translations=tuple(others)), images
 
     def _read_edition(
         self, settings: Settings, text: str | None = None
@@ -131,8 +131,7 @@ class NotesSource:
         remote_images = self.remote_images or settings.remote_images
         if is_release(text) and self.remote_images is None and remote_images == "refuse":
             remote_images = "link"  # nobody can save the pictures of a release beside its notes
-        notes = dataclasses.replace(
-            notes,
+        notes = notes._replace(
             body=self._select(notes, settings),
             locale=locale or notes.locale,
             topic=topic or notes.topic,
@@ -179,8 +178,7 @@ class NotesSource:
             theme=settings.theme or "digest",
         )
         notes = gather_notes(changelog, found, frame)
-        return dataclasses.replace(
-            notes,
+        return notes._replace(
             title=check_line(self.title, "--title") if self.title else notes.title,
             preheader=check_line(self.preheader, "--preheader") if self.preheader else None,
         )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, replace
 from datetime import date
 from typing import Any
 
@@ -25,8 +24,9 @@ def load_notes(document: str) -> ReleaseNotes:
 
 
 def _values(notes: ReleaseNotes) -> dict[str, Any]:
-    return asdict(replace(notes, translations=())) | {
+    return notes._asdict() | {
         "date": notes.date.isoformat() if notes.date else None,
+        "action": notes.action and notes.action._asdict(),
         "translations": [_values(one) for one in notes.translations],
     }
 

@@ -16,6 +16,9 @@ from subscribers.commitments import commit_to_subject
 from subscribers.kinds import ConsentKind
 from subscribers.tables import CONSENT, SUBSCRIBER, SUPPRESSION
 
+# Aliases, so that a statement which reads these tables itself does not capture them.
+_CONSENT, _PERSON, _SUPPRESSION = CONSENT.alias(), SUBSCRIBER.alias(), SUPPRESSION.alias()
+
 
 class ConsentedRecipient(NamedTuple):
     """A person whose consent was read in the transaction that recorded the attempt to mail them.
@@ -56,17 +59,15 @@ def consented(
     It is correlated: `subscriber_id` is a column of the enclosing statement, and so is `address_hash`, which is looked
     up where it is not given.
     """
-    # Aliases, so that a statement which reads these tables itself does not capture them.
-    consent, person, suppression = CONSENT.alias(), SUBSCRIBER.alias(), SUPPRESSION.alias()
     granted = exists().where(
-        consent.c.subscriber_id == subscriber_id,
-        consent.c.topic == topic,
-        consent.c.state == ConsentKind.GRANTED,
+        _CONSENT.c.subscriber_id == subscriber_id,
+        _CONSENT.c.topic == topic,
+        _CONSENT.c.state == ConsentKind.GRANTED,
     )
     if address_hash is None:
-        is_theirs = and_(person.c.id == subscriber_id, suppression.c.address_hash == person.c.address_hash)
+        is_theirs = and_(_PERSON.c.id == subscriber_id, _SUPPRESSION.c.address_hash == _PERSON.c.address_hash)
     else:
-        is_theirs = suppression.c.address_hash == address_hash
+        is_theirs = _SUPPRESSION.c.address_hash == address_hash
     return and_(granted, ~exists().where(is_theirs))
 
 

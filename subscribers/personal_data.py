@@ -7,8 +7,7 @@ database, and access, export and erasure ask all of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
@@ -32,8 +31,7 @@ class PersonalDataHolder(Protocol):
         """Erase what leads to the person or may name them. Needs a writing transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class PersonalDataHolders:
+class PersonalDataHolders(NamedTuple):
     """The holders of the layers above, for `Database.attach`. `load` is called at the first use."""
 
     load: Callable[[], Sequence[PersonalDataHolder]]

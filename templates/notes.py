@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mailer.message import InlineImage
 from templates.language import Locale
@@ -12,16 +11,14 @@ from templates.language import Locale
 RemoteImages = Literal["refuse", "link", "omit"]
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """The one thing that the notes ask of the reader: the words of a button, and its address."""
 
     label: str
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseNotes:
+class ReleaseNotes(NamedTuple):
     """The notes of one release, before rendering.
 
     `body` is Markdown. `origin` names its file, and `first_line` is the number, counted from 1, of the body's
@@ -67,8 +64,7 @@ class ReleaseNotes:
         return f"{self.origin}, line {line}" if line else None
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedNotes:
+class RenderedNotes(NamedTuple):
     """A mail before it has a recipient: `html` and `text` contain the markers of `mailer.message.Slot`.
 
     `translations` are the same mail in other languages.

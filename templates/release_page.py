@@ -155,7 +155,7 @@ class ReleasePages:
         Raises InvalidInput for notes that can't be shown.
         """
         remote = "link" if notes.remote_images == "refuse" else notes.remote_images
-        document = parse_notes(replace(notes, remote_images=remote), image_hosts=())
+        document = parse_notes(notes._replace(remote_images=remote), image_hosts=())
         theme = find_theme(notes.theme or self._theme, self._templates_dir)
         picture, rest = take_hero(document, images) if theme.hero else (None, document)
         body = write_html_body(rest, images, anchor=_ANCHOR, is_page=True)

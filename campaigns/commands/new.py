@@ -114,8 +114,7 @@ def new(
         locales=(LocaleChoice(locale),) if locale else (), repository=repository, remote_images=remote_images
     )
     notes = _start_or_ask(context, questions, found, options)
-    notes = dataclasses.replace(
-        notes,
+    notes = notes._replace(
         title=questions.ask("Subject", title or notes.title, lambda value: check_line(value, "--title")),
         topic=questions.ask("Topic", topic or notes.topic, lambda value: parse_topic(value, where="--topic")),
     )
@@ -123,7 +122,7 @@ def new(
     shown = questions.ask(
         "Preheader", shown, lambda value: value and check_line(value, "--preheader"), nothing="from the notes"
     )
-    notes = dataclasses.replace(notes, preheader=shown or None)
+    notes = notes._replace(preheader=shown or None)
     path = _choose_file(questions, notes, output, found[0].parent if found else Path())
     name = slug or catalogue.slug_of(notes.version or path.stem) or "release"
     with context.database.read() as connection:

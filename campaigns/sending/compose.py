@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -44,8 +43,7 @@ class Addressee(Protocol):
     def email(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(NamedTuple):
     """A fictitious recipient for previews and proofs."""
 
     salutation: str
@@ -115,7 +113,7 @@ class Composer:
                 campaign_id,
                 slug,
                 topic,
-                replace(edition, translations=()),
+                edition._replace(translations=()),
                 settings,
                 installation=installation,
                 external_keys=external_keys,
@@ -180,7 +178,7 @@ class Composer:
     def proof(self, now: datetime, email: str | None = None) -> tuple[Envelope, Content]:
         """A proof: the mail to a fictitious recipient, for the team. Its link belongs to nobody."""
         person = example(self._locale)
-        return self.sample(now, replace(person, email=email or person.email))
+        return self.sample(now, person._replace(email=email or person.email))
 
     def sample(self, now: datetime, person: Addressee) -> tuple[Envelope, Content]:
         """The mail to somebody who does not exist. Its link belongs to nobody."""

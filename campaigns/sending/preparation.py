@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -90,8 +89,8 @@ class Preparation:
         """
         rendered = self.rendered(slug)
         if is_proof:
-            rendered = replace(
-                _mark_as_proof(rendered), translations=tuple(map(_mark_as_proof, rendered.translations))
+            rendered = _mark_as_proof(rendered)._replace(
+                translations=tuple(map(_mark_as_proof, rendered.translations))
             )
         with self._database.read() as connection:
             campaign = catalogue.find(connection, slug)
@@ -119,7 +118,7 @@ def _load_source(document: str) -> NotesSource:
 
 
 def _mark_as_proof(rendered: RenderedNotes) -> RenderedNotes:
-    return replace(rendered, subject=f"{PROOF_MARKS[rendered.locale]} {rendered.subject}")
+    return rendered._replace(subject=f"{PROOF_MARKS[rendered.locale]} {rendered.subject}")
 
 
 def refuse_unsendable(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -30,8 +30,7 @@ MAX_CONCURRENT = 1  # batches that are committed at once on PostgreSQL; two are 
 MARGIN = 0.1  # of a lease, left unused: two hosts may differ a little about the database's time
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """What is committed together: outcomes of attempts, and what to do next.
 
     `relays` has the claimed deliveries to attempt next, each with its relay; `claim` is how many more to claim. An empty
@@ -39,12 +38,11 @@ class Batch:
     """
 
     outcomes: Sequence[Settlement] = ()
-    relays: Mapping[int, str] = field(default_factory=dict)
+    relays: Mapping[int, str] = MappingProxyType({})
     claim: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """What became of a batch: an answer for each delivery to attempt, and the claimed deliveries with their addresses.
 
     `halted`: the lease is lost or the campaign is not being sent, so nothing was attempted or claimed. `renewed` is
@@ -52,8 +50,8 @@ class Committed:
     """
 
     renewed: datetime
-    answers: Mapping[int, PacedAnswer] = field(default_factory=dict)
-    claimed: Mapping[int, str | None] = field(default_factory=dict)
+    answers: Mapping[int, PacedAnswer] = MappingProxyType({})
+    claimed: Mapping[int, str | None] = MappingProxyType({})
     halted: bool = False
 
 
@@ -157,7 +155,7 @@ class Recorder:
         # A second one claims, and passes the gate again for those that were stopped: it records who is withheld.
         stopped = {number: relay for number, relay in batch.relays.items() if number not in done.answers}
         rest = await self._transact(Batch(relays=stopped, claim=batch.claim))
-        return replace(rest, answers={**done.answers, **rest.answers})
+        return rest._replace(answers={**done.answers, **rest.answers})
 
     async def _transact(self, batch: Batch, *, is_retry: bool = False) -> Committed:
         return await self._transactions.run(partial(self._apply, batch=batch, is_retry=is_retry))

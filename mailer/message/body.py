@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailer.errors import InvalidInput
 from mailer.message import quoted_printable
@@ -17,15 +17,13 @@ _CONTENT_ID = re.compile(r"[A-Za-z0-9._+-]+(?:@[A-Za-z0-9.-]+)?")
 _IMAGE_TYPE = re.compile(r"image/[A-Za-z0-9.+-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class OpenSlot:
+class OpenSlot(NamedTuple):
     """A slot in one of the two texts; `name` is its value's in the values that fill the skeleton."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """A body with its slots open: the static `opening`, then slots and static parts in turn."""
 
     opening: bytes

@@ -15,8 +15,6 @@ from email.utils import format_datetime
 from functools import lru_cache
 from typing import Final
 
-import idna
-
 from mailer.errors import InvalidInput
 
 LINE_LIMIT: Final = 76
@@ -150,6 +148,8 @@ def ascii_domain(domain: str) -> str:
     """A domain in its ASCII form (RFC 5891, mapped by UTS 46); one that is ASCII is left as it is."""
     if domain.isascii():
         return domain
+    import idna  # noqa: PLC0415 - slow to import, and most domains are ASCII
+
     try:
         return idna.encode(domain, uts46=True).decode("ascii")
     except idna.IDNAError as error:

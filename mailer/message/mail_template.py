@@ -36,8 +36,7 @@ class InlineImage:
     data: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class MailTemplate:
+class MailTemplate(NamedTuple):
     """What the mails of one campaign have in common.
 
     `html` and `text` hold slot markers. `list_id` is ``list.example.org``; `unsubscribe_mailto` is the

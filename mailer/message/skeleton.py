@@ -11,7 +11,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
@@ -188,8 +187,7 @@ def _with_view_url(mail: MailTemplate) -> MailTemplate:
             "the mail links to its page in the browser, and there are no such pages",
             hint="Set `enabled = true` in [archive], or freeze the content again with `mailer campaigns update`.",
         )
-    return replace(
-        mail,
+    return mail._replace(
         html=mail.html.replace(marker, html.escape(mail.view_url)),
         text=mail.text.replace(marker, mail.view_url),
     )

@@ -7,15 +7,17 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from mailer.config import RelaySettings, TimeoutSettings
 from mailer.message import Content
 from mailer.smtp.handshake import connect, tls_context
-from mailer.smtp.oauth2 import TokenSource
 from mailer.smtp.outcome import Accepted, Deferred, FailureScope, Outcome, Phase, Rejected, Reply, Uncertain
 from mailer.smtp.pipeline import Pipeline
 from mailer.smtp.transaction import Capabilities, Dialogue, Envelope, SessionState, Verdict, too_large
+
+if TYPE_CHECKING:
+    from mailer.smtp.oauth2 import TokenSource
 
 QUIT_TIMEOUT = 2.0  # seconds to wait for the answer to QUIT
 
@@ -98,7 +100,7 @@ class Connection:
 
     def avoid_bdat(self) -> None:
         """Send the content with DATA from now on."""
-        self.capabilities = replace(self.capabilities, chunking=False)
+        self.capabilities = self.capabilities._replace(chunking=False)
 
     def set_quota(self, messages: int | None) -> None:
         """Let `messages` more be sent before it is given back; None: as many as the connection may have."""

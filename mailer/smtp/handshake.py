@@ -11,9 +11,8 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
-from typing import cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import aiosmtplib
 
@@ -21,19 +20,19 @@ from mailer.config import RelaySettings
 from mailer.errors import ConfigurationError
 from mailer.smtp.acknowledgement import acknowledger
 from mailer.smtp.failure import ConnectionRefused, explain, name_of
-from mailer.smtp.login import log_in
-from mailer.smtp.oauth2 import TokenSource, token_source
 from mailer.smtp.outcome import Phase
-from mailer.smtp.sasl import Method
 from mailer.smtp.transaction import Capabilities
+
+if TYPE_CHECKING:
+    from mailer.smtp.oauth2 import TokenSource
+    from mailer.smtp.sasl import Method
 
 _UNKNOWN_COMMAND = (500, 501, 502, 504)
 _SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 section 4
 _MAILMAX = re.compile(r"\bMAILMAX=([1-9][0-9]{0,5})\b", re.IGNORECASE)  # RFC 9422 section 4.1
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """A transport on which the relay waits for MAIL, and the extensions that it offers.
 
     `acknowledge` acknowledges received data at once; `method` is the login method, or None without login.
@@ -59,6 +58,15 @@ def tls_context(settings: RelaySettings) -> ssl.SSLContext | None:
             f"The certificate authorities in {settings.ca_file} can't be read: {error.strerror or error}.",
             hint="[smtp] ca_file names a PEM file with the certificates of the authorities to trust.",
         ) from None
+
+
+def token_source(settings: RelaySettings) -> TokenSource | None:
+    """The source of a relay's tokens; None where it takes a password."""
+    if settings.oauth2 is None:
+        return None
+    from mailer.smtp.oauth2 import TokenSource  # noqa: PLC0415 - as below
+
+    return TokenSource(settings.oauth2)
 
 
 async def connect(
@@ -122,6 +130,8 @@ class _Handshake:
             await client.starttls(timeout=limits.tls)
             await self._greet(client)
         if self._settings.username is not None:
+            from mailer.smtp.login import log_in  # noqa: PLC0415 - slow to import, and a relay nearby asks for none
+
             self.phase = Phase.AUTH
             self.method = await log_in(client, self._settings, self._tokens)
 

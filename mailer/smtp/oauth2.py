@@ -11,7 +11,7 @@ import json
 import ssl
 from dataclasses import dataclass, field
 
-from mailer.config import OAuth2Settings, RelaySettings
+from mailer.config import OAuth2Settings
 from mailer.smtp.outcome import presentable
 from mailer.smtp.refresh_token import RefreshToken
 
@@ -126,8 +126,3 @@ class TokenSource:
             secrets = tuple(fields[name] for name in ("client_secret", "refresh_token") if name in fields)
             raise read_refusal(status, answer, secrets)
         return read_token(answer, now)
-
-
-def token_source(settings: RelaySettings) -> TokenSource | None:
-    """The source of a relay's tokens; None where it takes a password."""
-    return TokenSource(settings.oauth2) if settings.oauth2 is not None else None

@@ -21,8 +21,7 @@ from mailer.config import RelaySettings
 from mailer.smtp.concurrency import WINDOW, Concurrency
 from mailer.smtp.connection import Connection
 from mailer.smtp.failure import ConnectionFailed
-from mailer.smtp.handshake import tls_context
-from mailer.smtp.oauth2 import token_source
+from mailer.smtp.handshake import tls_context, token_source
 
 INITIAL_PAUSE, MAX_PAUSE = 0.2, 5.0  # seconds between attempts to connect, each varied by up to half
 

@@ -73,8 +73,7 @@ def _check_path(role: str, address: str) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(NamedTuple):
     """The extensions in the relay's EHLO reply that we use.
 
     `size` is the most bytes of a message, 0 where the relay states no limit. `mailmax` is the most messages of a

@@ -14,7 +14,6 @@ import hmac
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -48,8 +47,7 @@ class NewerKey(TryAgainLater):
     """The token names a key that is newer than all known keys. This host reads the new key soon."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """The content of a link: subscriber, hash of the address of the mail, topic, and language of the mail."""
 
     subscriber_id: int

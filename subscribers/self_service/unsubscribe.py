@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from itertools import accumulate
@@ -136,7 +136,7 @@ def _by_topic(request: Request, statuses: ledger.Statuses) -> list[_OfOneTopic]:
     target = request.target
     named = {topic for subscriber_id, topic in statuses if subscriber_id == target.subscriber_id}
     return [
-        Withdrawal(replace(target, topic=parse_topic(topic)), request.channel)
+        Withdrawal(target._replace(topic=parse_topic(topic)), request.channel)
         for topic in (target.topic, *sorted(named - {target.topic}))
     ]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -69,7 +68,7 @@ class Preferences:
         """Withdraw the consent to a topic; returns its title. Raises UnreadableForm for what is no topic."""
         if not is_topic(topic):
             raise UnreadableForm
-        await self._commits.submit(Withdrawal(replace(target, topic=parse_topic(topic)), Channel.PAGE))
+        await self._commits.submit(Withdrawal(target._replace(topic=parse_topic(topic)), Channel.PAGE))
         return self.title(topic, target.locale)
 
     async def turn_off_all(self, target: Target) -> None:

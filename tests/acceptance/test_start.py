@@ -21,15 +21,16 @@ DATABASE = {"cython_runtime", "sqlalchemy"}
 # Reads of the web application: SQLModel and the ORM, which other commands do without.
 SESSIONS = {"aiosqlite", "greenlet", "sqlmodel"}
 # A quick look needs the settings, and asks the database without SQLAlchemy.
-QUICK_LOOK = {"click", "idna", "tzdata", *SETTINGS}
+QUICK_LOOK = {"click", "tzdata", *SETTINGS}
 # A whole look with nothing due neither reads nor renders notes, and calls nobody.
 WHOLE_LOOK = {"aiosmtplib", "cronsim", "cryptography", "standardwebhooks", "uvloop", *QUICK_LOOK, *DATABASE}
 # What is approved is neither read nor rendered again, and without a terminal no bar is drawn.
 SENDING = WHOLE_LOOK - {"cronsim", "standardwebhooks"}
-# Limits that are not there need no table, nobody asks for the preheader, and no time is written by hand.
+# Limits that are not there need no table, a relay without a login none of its mechanisms, nobody asks for the preheader,
+# and no time is written by hand.
 SPARED = {
     *("_strptime", "html.parser", "mailer.limits.throttle", "templates.language.written_time"),
-    "templates.mail_contents",
+    *("mailer.smtp.login", "mailer.smtp.oauth2", "mailer.smtp.sasl", "templates.mail_contents"),
 }
 OURS = {"mailer", "templates", "subscribers", "campaigns", "cli", "web"}
 NOTES = {
@@ -47,7 +48,7 @@ NOTES = {
     "yaml",
 }
 WEB = {
-    *("annotated_doc", "anyio", "email_validator", "fastapi", "httptools", "httpx", "opentelemetry"),
+    *("annotated_doc", "anyio", "email_validator", "fastapi", "httptools", "httpx", "idna", "opentelemetry"),
     *("prometheus_client", "python_multipart", "rich", "starlette", "uvicorn"),
 }
 # Each command after those before it: the second run-due follows a whole look.

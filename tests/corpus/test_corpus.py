@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,8 +102,7 @@ def test_each_mail_says_what_cmark_gfm_reads(corpus: list[Read]) -> None:
     different = []
     for one in corpus:
         for release in one.accepted[:RENDERED]:
-            source = replace(
-                notes("-", base_url="https://example.com/", remote_images="link"),
+            source = notes("-", base_url="https://example.com/", remote_images="link")._replace(
                 body=one.changelog.with_definitions(release),
             )
             document = parse_notes(source)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
@@ -52,7 +51,7 @@ class Campaigns:
     def _draft(self) -> str:
         self._count += 1
         slug = f"notes-{self._name}-{self._count}"
-        draft(self._database, slug, replace(NOTES, topic=self._rng.choice(TOPICS)))
+        draft(self._database, slug, NOTES._replace(topic=self._rng.choice(TOPICS)))
         return slug
 
     def _claim(self, slug: str) -> tuple[ClaimContext, list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -93,7 +93,7 @@ class Rendering:
         except MailerError:
             return []  # the mail says why
         notes = self._notes
-        edition = replace(_edition(notes, locale), translations=()) if notes else None
+        edition = _edition(notes, locale)._replace(translations=()) if notes else None
         today = datetime.now(settings.tz).date()
         found = lint(
             rendered, image_hosts=settings.image_hosts, notes=edition, images=self._images, today=today
@@ -123,7 +123,7 @@ class Rendering:
             return next((one for one in stored.editions if one.locale == locale), stored)
         self._notes, self._images = read
         edition = _edition(self._notes, locale)
-        return render_notes(replace(edition, translations=()), self._images, settings)
+        return render_notes(edition._replace(translations=()), self._images, settings)
 
 
 def _of_templates(versions: Mapping[Path, object], folder: Path | None) -> dict[Path, object]:
@@ -135,7 +135,7 @@ def _of_templates(versions: Mapping[Path, object], folder: Path | None) -> dict[
 
 def _edition(notes: ReleaseNotes, locale: Locale | None) -> ReleaseNotes:
     own = next((one for one in notes.editions if one.locale == locale), None)
-    return own or replace(notes, locale=locale or notes.locale)
+    return own or notes._replace(locale=locale or notes.locale)
 
 
 def sample_mails(source: PreviewSource) -> dict[Locale, bytes]:
@@ -147,7 +147,7 @@ def sample_mails(source: PreviewSource) -> dict[Locale, bytes]:
     read = source.read(settings)
     assert read is not None  # noqa: S101 - a file has notes
     return {
-        one.locale: sample_of(replace(one, translations=()), settings.topic, settings, slug=source.slug)
+        one.locale: sample_of(one._replace(translations=()), settings.topic, settings, slug=source.slug)
         for one in render_notes(*read, settings).editions
     }
 
@@ -156,7 +156,7 @@ def _compose(
     rendered: RenderedNotes, source: PreviewSource, settings: Settings, person: Example
 ) -> PreviewedMail:
     salutation = _LIKELY[rendered.locale].get(person.salutation, person.salutation)
-    person = replace(person, salutation=salutation)
+    person = person._replace(salutation=salutation)
     data = sample_of(rendered, settings.topic, settings, person, source.slug)
     message: EmailMessage = message_from_bytes(data, policy=policy.default)
     values = {

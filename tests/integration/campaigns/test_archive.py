@@ -6,7 +6,6 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from email import message_from_bytes, policy
 from functools import partial
@@ -30,7 +29,7 @@ from tests.support.campaign import NOTES, TOPIC, settings_for
 from tests.support.release_pages import PICTURE, START, Site
 from web import create_app
 
-DUTCH = replace(NOTES, title="Versie 2.4.0", locale="nl", body="## Toegevoegd\n\n- Een ding.\n")
+DUTCH = NOTES._replace(title="Versie 2.4.0", locale="nl", body="## Toegevoegd\n\n- Een ding.\n")
 ATOM = "{http://www.w3.org/2005/Atom}"
 
 
@@ -58,7 +57,7 @@ async def test_a_page_shows_the_notes_and_nobody(site: Site) -> None:
 
 
 async def test_the_link_in_a_mail_leads_to_its_page_in_its_language(site: Site) -> None:
-    site.send("2.4.0", replace(NOTES, translations=(DUTCH,)))
+    site.send("2.4.0", NOTES._replace(translations=(DUTCH,)))
     with site.database.read() as connection:
         found = catalogue.find(connection, "2.4.0")
         rendered = catalogue.frozen_content(connection, found)
@@ -74,7 +73,7 @@ async def test_the_link_in_a_mail_leads_to_its_page_in_its_language(site: Site) 
 
 async def test_postgresql_shows_the_same(postgresql_database: Database, tmp_path: Path) -> None:
     site = Site(postgresql_database, tmp_path)
-    site.send("2.3.0", replace(NOTES, title="Older"), START - timedelta(days=30))
+    site.send("2.3.0", NOTES._replace(title="Older"), START - timedelta(days=30))
     site.send("2.4.0")
     feed = json.loads((await site.get(f"/archive/{TOPIC}/feed.json")).content)
     assert [item["date_published"] for item in feed["items"]] == [
@@ -167,8 +166,8 @@ async def test_pages_answer_get_and_head_only(site: Site) -> None:
 
 
 async def test_a_list_is_newest_first_and_in_the_readers_language(site: Site) -> None:
-    site.send("2.3.0", replace(NOTES, title="Older"), START - timedelta(days=30))
-    site.send("2.4.0", replace(NOTES, translations=(DUTCH,)))
+    site.send("2.3.0", NOTES._replace(title="Older"), START - timedelta(days=30))
+    site.send("2.4.0", NOTES._replace(translations=(DUTCH,)))
     dutch = await site.get(f"/archive/{TOPIC}", **{"Accept-Language": "nl"})
     assert dutch.headers["Content-Language"] == "nl"
     assert dutch.headers["Vary"] == "Accept-Language"
@@ -193,7 +192,7 @@ async def test_search_engines_may_list_only_what_the_settings_say(
 
 async def test_pictures_come_from_the_same_host_and_never_change(site: Site) -> None:
     (site.folder / "plan.png").write_bytes(PICTURE)
-    site.send("2.4.0", replace(NOTES, body="![The plan](plan.png)\n\n## Added\n\n![Again](plan.png)\n"))
+    site.send("2.4.0", NOTES._replace(body="![The plan](plan.png)\n\n## Added\n\n![Again](plan.png)\n"))
     for path, start in (
         (site.view("2.4.0"), site.view("2.4.0")),
         (f"/archive/{TOPIC}/en/2.4.0", "/archive/"),
@@ -210,7 +209,7 @@ async def test_pictures_come_from_the_same_host_and_never_change(site: Site) -> 
 
 async def test_a_picture_on_another_host_becomes_a_link(served: Callable[..., Site]) -> None:
     site = served(image_hosts=("cdn.example",))
-    site.send("2.4.0", replace(NOTES, body="![A map](https://cdn.example/map.png)\n"))
+    site.send("2.4.0", NOTES._replace(body="![A map](https://cdn.example/map.png)\n"))
     page = await site.get(site.view("2.4.0"))
     assert "<img" not in page.text
     assert '<a href="https://cdn.example/map.png">' in page.text
@@ -218,11 +217,10 @@ async def test_a_picture_on_another_host_becomes_a_link(served: Callable[..., Si
 
 async def test_an_atom_feed_has_what_rfc_4287_requires(site: Site) -> None:
     (site.folder / "plan.png").write_bytes(PICTURE)
-    site.send("2.3.0", replace(NOTES, body="A <b>bold</b> & a bell.\n"), START - timedelta(days=30))
+    site.send("2.3.0", NOTES._replace(body="A <b>bold</b> & a bell.\n"), START - timedelta(days=30))
     site.send(
         "2.4.0",
-        replace(
-            NOTES,
+        NOTES._replace(
             translations=(DUTCH,),
             body="![The plan](plan.png)\n\n| a | b | c | d |\n|-|-|-|-|\n| 1 | two words and more | 3 | 4 |\n",
         ),
@@ -318,7 +316,7 @@ async def test_the_address_of_an_entry_changes_with_no_key_and_its_page_outlives
 async def test_below_a_path_the_pages_link_to_each_other(served: Callable[..., Site]) -> None:
     site = served()
     site.settings = site.settings.model_copy(update={"public_url": "https://example.com/mail"})
-    site.send("2.4.0", replace(NOTES, date=date(2026, 11, 1)))
+    site.send("2.4.0", NOTES._replace(date=date(2026, 11, 1)))
     page = await site.get(f"/mail/archive/{TOPIC}/en")
     assert f'href="/mail/archive/{TOPIC}/en/2.4.0"' in page.text
     assert (await site.get(f"/mail/archive/{TOPIC}/en/2.4.0")).status_code == 200

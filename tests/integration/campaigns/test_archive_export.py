@@ -7,7 +7,6 @@ import os
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
@@ -25,7 +24,7 @@ from tests.support.campaign import NOTES, TOPIC
 from tests.support.keyboard import Keyboard
 from tests.support.release_pages import PICTURE, START, Site
 
-DUTCH = replace(NOTES, title="Versie 2.4.0", locale="nl", body="![Het plan](plan.png)\n")
+DUTCH = NOTES._replace(title="Versie 2.4.0", locale="nl", body="![Het plan](plan.png)\n")
 TOPICS = ["notes"]
 FILES = {"notes/en/index.html": b"a list", "notes/feed.atom": b"a feed"}
 
@@ -35,7 +34,7 @@ def site(sqlite_database: Database, tmp_path: Path) -> Site:
     (tmp_path / "plan.png").write_bytes(PICTURE)
     made = Site(sqlite_database, tmp_path)
     made.send("2.3.0")
-    made.send("index", replace(NOTES, translations=(DUTCH,)))
+    made.send("index", NOTES._replace(translations=(DUTCH,)))
     return made
 
 
@@ -91,7 +90,7 @@ def test_with_an_address_feeds_have_whole_links(site: Site) -> None:
 
 
 def test_notes_that_can_not_be_shown_stop_the_export_and_are_named(site: Site) -> None:
-    site.send("2.5.0", replace(NOTES, body="Text.", theme="letter"))
+    site.send("2.5.0", NOTES._replace(body="Text.", theme="letter"))
     with site.database.write() as connection:
         connection.exec_driver_sql(
             "UPDATE campaign SET notes = replace(notes, 'letter', 'gone') WHERE slug = '2.5.0'"

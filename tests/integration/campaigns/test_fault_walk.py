@@ -10,7 +10,6 @@ import asyncio
 import os
 from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -113,7 +112,7 @@ class Walk:
         self.problems: list[str] = []
 
     async def go_wrong(self, clock: Clock) -> None:
-        draft(self.database, self.slug, replace(NOTES, topic=self.slug))
+        draft(self.database, self.slug, NOTES._replace(topic=self.slug))
         await send(self._dispatch(clock), self.slug)
         self.problems += _surprises(self.case, self._status(), self.relay)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -31,8 +30,7 @@ from tests.support.keyboard import keyboard_for
 from tests.support.relay import FaultyRelay
 from tests.support.signed import sign_as_commands_do
 
-DUTCH = replace(
-    NOTES,
+DUTCH = NOTES._replace(
     title="Versie 2.4.0",
     locale="nl",
     body="## Toegevoegd\n\n- Een [ding](https://example.com/ding).\n",
@@ -64,7 +62,7 @@ async def test_each_person_gets_the_language_of_their_wording_else_that_of_the_s
     database: Database, locale: str, subjects: list[str]
 ) -> None:
     agree_in(database, subscribe(database, 5, topic="other"), LANGUAGES)
-    draft(database, notes=replace(NOTES, translations=(DUTCH,)))
+    draft(database, notes=NOTES._replace(translations=(DUTCH,)))
     async with FaultyRelay(pipelining=True) as relay:
         tally = await send(dispatch_for(database, settings_for(relay.port, locale=locale)))
     assert tally.error is None
@@ -85,7 +83,7 @@ async def test_each_person_gets_the_language_of_their_wording_else_that_of_the_s
 async def test_the_counts_of_a_language_are_those_of_the_mails_in_it(database: Database) -> None:
     people = subscribe(database, 5, topic="other")
     agree_in(database, people, LANGUAGES)
-    draft(database, notes=replace(NOTES, translations=(DUTCH,)))
+    draft(database, notes=NOTES._replace(translations=(DUTCH,)))
 
     def counted(default: str = "en") -> list[tuple[str, int, int]]:
         with database.read() as connection:
@@ -124,7 +122,7 @@ def test_status_show_and_report_count_the_people_of_each_language(
 
 def test_a_changed_translation_is_not_sent(sqlite_database: Database) -> None:
     subscribe(sqlite_database, 1)
-    draft(sqlite_database, notes=replace(NOTES, translations=(DUTCH,)))
+    draft(sqlite_database, notes=NOTES._replace(translations=(DUTCH,)))
     dispatch = dispatch_for(sqlite_database, settings_for(25))
     dispatch.approve("notes")
     assert [edition.locale for edition in dispatch.rendered("notes").editions] == ["en", "nl"]
@@ -137,7 +135,7 @@ def test_a_changed_translation_is_not_sent(sqlite_database: Database) -> None:
 def test_lint_checks_every_language(sqlite_database: Database) -> None:
     draft(
         sqlite_database,
-        notes=replace(NOTES, translations=(replace(DUTCH, body="- TODO: [hier](https://example.com)"),)),
+        notes=NOTES._replace(translations=(DUTCH._replace(body="- TODO: [hier](https://example.com)"),)),
     )
     found = {
         (one.code, one.where) for one in dispatch_for(sqlite_database, settings_for(25)).findings("notes")
@@ -155,7 +153,7 @@ def test_a_mail_through_a_relay_with_its_own_sender_has_the_same_language() -> N
         public_url="https://example.com",
         relays=relays,
     )
-    rendered = render_notes(replace(NOTES, translations=(DUTCH,)), {}, settings)
+    rendered = render_notes(NOTES._replace(translations=(DUTCH,)), {}, settings)
     composer = Composer(5, "notes", TOPIC, rendered, settings, installation="", wordings={"w": "nl"})
     zoe = ConsentedRecipient(
         7, 3, "", "Zoë", "", "zoe@example.org", HashedAddress("ab" * 32, "cd" * 8), b"", None, "w"

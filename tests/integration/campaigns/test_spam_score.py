@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -41,7 +40,7 @@ def example_mails() -> dict[str, bytes]:
         notes = read_markdown(path.read_text(encoding="utf-8"), path.name, DEFAULTS)
         images = read_images(notes, path.parent, settings)
         for theme in list_themes():
-            rendered = render(replace(notes, theme=theme.name), BRAND, images=images)
+            rendered = render(notes._replace(theme=theme.name), BRAND, images=images)
             mails[f"{path.name} in {theme.name}"] = sample_of(rendered, notes.topic, settings)
     return mails
 

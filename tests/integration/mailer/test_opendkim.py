@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,7 +57,7 @@ def verify(tmp_path: Path) -> Callable[[bytes], int]:
 
 @pytest.mark.parametrize("keys", [[RSA], [ED25519], [RSA, ED25519]], ids=["rsa", "ed25519", "both"])
 def test_opendkim_verifies_what_we_sign(verify: Callable[[bytes], int], keys: list[DkimKey]):
-    mail = dataclasses.replace(MAIL, images=(LOGO,), text=f".dot\n  two  spaces \n\n{MAIL.text}")
+    mail = MAIL._replace(images=(LOGO,), text=f".dot\n  two  spaces \n\n{MAIL.text}")
     raw = bytes(compile_skeleton(mail, [Signer(key) for key in keys]).fill(PERSON))
     assert verify(raw) == OK
     assert verify(b"Received: from a by b;\r\n\tMon, 1 Dec 2025 08:00:01 +0000\r\n" + raw + b"\r\n\r\n") == OK

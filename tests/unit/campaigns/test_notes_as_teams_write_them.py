@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -167,7 +166,7 @@ def test_one_option_leaves_avatars_out_or_links_them(choice: RemoteImages, link:
     with pytest.raises(InvalidInput, match=r"line 7: .*may not be fetched") as refused:
         render(notes, BRAND, images={})
     assert "--remote-images" in (refused.value.hint or "")
-    mail = render(replace(notes, remote_images=choice), BRAND, images={})
+    mail = render(notes._replace(remote_images=choice), BRAND, images={})
     assert "https://example.com/someone" in mail.html
     assert "<img" not in mail.html
     assert ("avatars.example" in mail.html) is link

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,13 +26,13 @@ SOUND = RenderedNotes(
 
 
 def with_preheader(text: str) -> RenderedNotes:
-    return replace(SOUND, html=SOUND.html.replace("Faster", text))
+    return SOUND._replace(html=SOUND.html.replace("Faster", text))
 
 
 def holding(html: str, **changes: Any) -> RenderedNotes:
     addresses = " ".join(re.findall("href='(https?:[^']+)'", html))
     changes = {"text": f"{SOUND.text}{addresses}\n"} | changes
-    return replace(SOUND, html=SOUND.html.replace("</h1>", f"</h1>{html}"), **changes)
+    return SOUND._replace(html=SOUND.html.replace("</h1>", f"</h1>{html}"), **changes)
 
 
 def codes(rendered: RenderedNotes, **options: Any) -> list[tuple[Severity, str]]:
@@ -52,16 +51,16 @@ def test_the_link_to_the_page_of_a_mail_has_no_findings():
 @pytest.mark.parametrize(
     ("rendered", "code"),
     [
-        (replace(SOUND, html=SOUND.html.replace(UNSUBSCRIBE, "")), "unsubscribe-missing"),
-        (replace(SOUND, html=SOUND.html.replace(">Unsubscribe<", "><")), "unsubscribe-missing"),
+        (SOUND._replace(html=SOUND.html.replace(UNSUBSCRIBE, "")), "unsubscribe-missing"),
+        (SOUND._replace(html=SOUND.html.replace(">Unsubscribe<", "><")), "unsubscribe-missing"),
         (
-            replace(SOUND, html=SOUND.html.replace(UNSUBSCRIBE, "__slot_unsubscribe_url__")),
+            SOUND._replace(html=SOUND.html.replace(UNSUBSCRIBE, "__slot_unsubscribe_url__")),
             "unsubscribe-missing",
         ),
-        (replace(SOUND, text="Text."), "unsubscribe-missing"),
-        (replace(SOUND, subject=" "), "subject-empty"),
-        (replace(SOUND, subject="a\nBcc: b@example.org"), "subject-control"),
-        (replace(SOUND, text=" \n"), "text-empty"),
+        (SOUND._replace(text="Text."), "unsubscribe-missing"),
+        (SOUND._replace(subject=" "), "subject-empty"),
+        (SOUND._replace(subject="a\nBcc: b@example.org"), "subject-control"),
+        (SOUND._replace(text=" \n"), "text-empty"),
         (holding("__slot_phone__"), "slot-unknown"),
         (holding("<script>x()</script>"), "active-content"),
         (holding("<form action='https://e.x'><input></form>"), "active-content"),
@@ -101,8 +100,8 @@ def test_what_must_not_be_sent_is_an_error(rendered, code):
         (holding("x" * GMAIL_CLIP_BYTES), "too-large"),
         (holding("<img src='https://ok.x/a.png'>"), "alt-missing"),
         (with_preheader(""), "preheader-missing"),
-        (replace(SOUND, subject="x" * 79), "subject-long"),
-        (replace(SOUND, subject="TODO subject"), "placeholder"),
+        (SOUND._replace(subject="x" * 79), "subject-long"),
+        (SOUND._replace(subject="TODO subject"), "placeholder"),
         (holding("<a href='https://e.x'>Click here!</a>"), "link-vague"),
         (holding("<a href='https://e.x'>klik <b>hier</b></a>"), "link-vague"),
         (holding("<a href='https://e.x'> </a>"), "link-empty"),
@@ -139,7 +138,7 @@ def test_an_image_of_the_mail_may_be_shown():
 
 
 def test_errors_come_before_warnings_and_each_finding_says_where():
-    findings = lint(replace(with_preheader(""), subject="", text=""))
+    findings = lint(with_preheader("")._replace(subject="", text=""))
     assert [finding.severity for finding in findings] == [Severity.ERROR] * 3 + [Severity.WARNING]
     assert findings[0] == Finding(Severity.ERROR, "subject-empty", "The subject is empty.", "subject")
     assert {finding.where for finding in findings} == {"subject", "text", "preheader"}
