@@ -27,7 +27,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.retry import Settlement
 from campaigns.deliveries.settlement import SETTLEMENTS, settled_values
-from campaigns.deliveries.tables import CLAIMED, instant, subscriber
+from campaigns.deliveries.tables import CLAIMED, IS_THE_WORKERS, instant, subscriber
 from campaigns.states import CampaignState, DeliveryState
 from campaigns.tables import campaign, delivery
 from mailer.database import AnyOf, Prepared, Row, Step, is_postgresql, pipelined
@@ -194,7 +194,7 @@ def _record_attempt(
         update(delivery)
         .where(
             AnyOf(delivery.c.id, "ids"),
-            delivery.c.worker_id == bindparam("worker"),
+            IS_THE_WORKERS,
             CLAIMED,
             *whose,
             sending.exists(),
@@ -256,7 +256,7 @@ _WITHHOLD = Prepared(
     update(delivery)
     .where(
         AnyOf(delivery.c.id, "ids"),
-        delivery.c.worker_id == bindparam("worker"),
+        IS_THE_WORKERS,
         CLAIMED,
         ~consented(bindparam("topic"), delivery.c.subscriber_id),
     )

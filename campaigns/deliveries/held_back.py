@@ -8,7 +8,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from campaigns.deliveries.claims import ClaimContext, due_statement, run_claim
-from campaigns.deliveries.tables import ATTEMPTING, CLAIMABLE, CLAIMED, HELD, instant, subscriber
+from campaigns.deliveries.tables import (
+    ATTEMPTING,
+    CLAIMABLE,
+    CLAIMED,
+    HELD,
+    IS_THE_WORKERS,
+    instant,
+    subscriber,
+)
 from campaigns.states import DeliveryReason, DeliveryState
 from campaigns.tables import delivery
 from mailer.limits import ProviderFull
@@ -77,7 +85,7 @@ _HOLD_BACK = (
     update(delivery)
     .where(
         delivery.c.id == bindparam("delivery"),
-        delivery.c.worker_id == bindparam("worker"),
+        IS_THE_WORKERS,
         CLAIMED,
     )
     .values(

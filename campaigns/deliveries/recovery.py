@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, case, literal, select, update
 
 from campaigns import deliveries
 from campaigns.deliveries import workers
-from campaigns.deliveries.tables import ATTEMPTING, CLAIMED, HELD, instant
+from campaigns.deliveries.tables import ATTEMPTING, CLAIMED, instant
 from campaigns.states import DeliveryReason, DeliveryState
 from campaigns.tables import delivery
 from mailer.database import AnyOf
@@ -54,14 +54,14 @@ _OF_WORKERS = delivery.c.worker_id.in_(bindparam("workers", expanding=True))
 
 _RELEASE = (
     update(delivery)
-    .where(delivery.c.worker_id == bindparam("worker"), HELD, CLAIMED)
+    .where(delivery.c.worker_id == bindparam("worker"), CLAIMED)
     .values(state=DeliveryState.PENDING, worker_id=None)
 )
-_HELD_BY = select(delivery.c.id, delivery.c.worker_id).where(_OF_WORKERS, HELD)
+_HELD_BY = select(delivery.c.id, delivery.c.worker_id).where(_OF_WORKERS)
 _LOCK_HELD = _HELD_BY.with_for_update(skip_locked=True)
 _ABANDON = (
     update(delivery)
-    .where(_OF_WORKERS, HELD)
+    .where(_OF_WORKERS)
     .values(
         state=case(
             (ATTEMPTING, literal(DeliveryState.UNCERTAIN, delivery.c.state.type)),

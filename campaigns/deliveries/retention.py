@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, not_, select
 
-from campaigns.deliveries.tables import HELD
 from campaigns.states import CampaignState
 from campaigns.tables import campaign, delivery, delivery_count, worker
 from mailer.database import AnyOf, insert_if_absent
@@ -63,5 +62,5 @@ class OldDeliveries(ExpiredRows):
 
 def old_workers(before: datetime) -> ExpiredRows:
     """The rows of workers that were retired before `before` and hold nothing."""
-    holding = exists().where(delivery.c.worker_id == worker.c.id, HELD)
+    holding = exists().where(delivery.c.worker_id == worker.c.id)
     return ExpiredRows("workers", worker.c.id, and_(worker.c.retired_at <= before, not_(holding)))

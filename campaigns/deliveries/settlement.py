@@ -17,6 +17,7 @@ from sqlalchemy import (
     bindparam,
     column,
     func,
+    null,
     or_,
     select,
     update,
@@ -25,7 +26,7 @@ from sqlalchemy.types import TypeEngine
 
 from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.retry import Settlement
-from campaigns.deliveries.tables import ATTEMPTING, CLAIMABLE, instant, subscriber
+from campaigns.deliveries.tables import ATTEMPTING, CLAIMABLE, IS_THE_WORKERS, instant, subscriber
 from campaigns.states import CampaignState, DeliveryState
 from campaigns.tables import campaign, delivery
 from mailer.database import ListOf, Prepared, Step, is_postgresql, pipelined
@@ -93,7 +94,7 @@ def _settlement_update(values: Mapping[str, ColumnElement[Any]]) -> Update:
         update(delivery)
         .where(
             delivery.c.id == values["settled_delivery_id"],
-            delivery.c.worker_id == bindparam("worker"),
+            IS_THE_WORKERS,
             ATTEMPTING,
             delivery.c.attempts == values["settled_attempt"],
         )
@@ -105,7 +106,7 @@ def _settlement_update(values: Mapping[str, ColumnElement[Any]]) -> Update:
             reason=values["settled_reason"],
             reply_code=values["settled_reply_code"],
             diagnostic=values["settled_diagnostic"],
-            worker_id=None,
+            worker_id=null(),
         )
     )
 

@@ -15,12 +15,11 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     bindparam,
+    func,
     literal_column,
 )
 
-from campaigns.states import DeliveryState
 from campaigns.tables import delivery
-from mailer.database import HasValue
 from subscribers.tables import CONSENT, SUBSCRIBER, SUPPRESSION
 
 consent, subscriber, suppression = CONSENT, SUBSCRIBER, SUPPRESSION
@@ -29,10 +28,12 @@ consent, subscriber, suppression = CONSENT, SUBSCRIBER, SUPPRESSION
 # anew each time it is run where a parameter stands beside a column that a partial index names.
 CLAIMABLE: ColumnElement[bool] = literal_column("delivery.state IN ('pending', 'deferred')")
 UNCERTAIN: ColumnElement[bool] = literal_column("delivery.state = 'uncertain'")
-HELD: ColumnElement[bool] = literal_column("delivery.state IN ('claimed', 'attempting')")
-# Of rows that are looked up by their ids, or together with HELD.
-CLAIMED: ColumnElement[bool] = HasValue(delivery.c.state, DeliveryState.CLAIMED)
-ATTEMPTING: ColumnElement[bool] = HasValue(delivery.c.state, DeliveryState.ATTEMPTING)
+CLAIMED: ColumnElement[bool] = literal_column("delivery.state = 'claimed'")
+ATTEMPTING: ColumnElement[bool] = literal_column("delivery.state = 'attempting'")
+HELD = delivery.c.worker_id.is_not(None)  # claimed or attempting
+
+# Of rows that are looked up by their ids: COALESCE keeps both engines from the index of what is held.
+IS_THE_WORKERS = func.coalesce(delivery.c.worker_id, literal_column("0")) == bindparam("worker")
 
 
 def instant(name: str) -> BindParameter[datetime]:

@@ -58,7 +58,7 @@ class Delivery(SQLModel, table=True):
 
     `subscriber_id` is a number without a foreign key: the row remains after the person is erased, and has no
     personal data. `attempts` counts the attempts that passed the gate. `next_attempt_at` is the time of the
-    next attempt. `ledger_entry` is the person's newest entry in the ledger when the gate let the last attempt
+    next attempt. `worker_id` is set where the state is claimed or attempting. `ledger_entry` is the person's newest entry in the ledger when the gate let the last attempt
     through. `smtp_phase`, `reply_code` and `diagnostic` say where the last attempt ended and what the relay replied.
     """
 
@@ -72,11 +72,8 @@ class Delivery(SQLModel, table=True):
             "id",
             where="state IN ('pending', 'deferred')",
         ),
-        partial_index(
-            "ix_delivery_held",
-            "worker_id",
-            where="state IN ('claimed', 'attempting')",
-        ),
+        # Its condition does not name the state, so that an attempt leaves the index as it is.
+        partial_index("ix_delivery_held", "worker_id", where="worker_id IS NOT NULL"),
         partial_index(
             "ix_delivery_uncertain",
             "campaign_id",

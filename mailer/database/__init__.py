@@ -23,7 +23,6 @@ from mailer.database.dialect import (
 from mailer.database.engine import Clock, Database
 from mailer.database.erasure import erase_deleted
 from mailer.database.group_commit import GroupCommit
-from mailer.database.has_value import HasValue
 from mailer.database.heartbeat import Heartbeat, Kind, beat, count_beats, heartbeats
 from mailer.database.installation import installation_id
 from mailer.database.prepared import Prepared, Step, pipelined, savepoint
@@ -45,7 +44,6 @@ __all__ = [
     "Clock",
     "Database",
     "GroupCommit",
-    "HasValue",
     "Heartbeat",
     "Kind",
     "ListOf",

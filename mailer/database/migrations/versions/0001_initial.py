@@ -286,8 +286,8 @@ def _create_tables() -> None:
         "ix_delivery_held",
         "delivery",
         ["worker_id"],
-        sqlite_where=sa.text("state IN ('claimed', 'attempting')"),
-        postgresql_where=sa.text("state IN ('claimed', 'attempting')"),
+        sqlite_where=sa.text("worker_id IS NOT NULL"),
+        postgresql_where=sa.text("worker_id IS NOT NULL"),
     )
     op.create_index(
         "ix_delivery_uncertain",
