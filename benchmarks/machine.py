@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +27,7 @@ def description(folder: Path) -> list[tuple[str, str]]:
         ("System", f"{platform.system()} {platform.release()}"),
         ("Disk", f"{_file_system(folder)}, fsync of 4 KiB {fsync_ms(folder):.2f} ms (median of 100)"),
         ("Load before", ", ".join(f"{load:.2f}" for load in os.getloadavg()) + " (1, 5, 15 minutes)"),
-        ("Python", f"{platform.python_version()}, {packages}"),
+        ("Python", f"{' '.join(sys.version.split())}, {packages}"),
         ("Libraries", f"SQLite {_sqlite()}, libpq {psycopg.pq.version()}, {backend.openssl_version_text()}"),
         ("Postfix", _postfix()),
         ("openssl speed", _openssl()),
