@@ -1,7 +1,7 @@
 """The predicate of the gate: who may get mail about a topic.
 
 It is positive ("has granted and is not suppressed") and exists only here. The one statement that records an
-attempt contains it. Only rows of that statement become a `ConsentedRecipient`, and the sender accepts nothing
+attempt contains it. Only rows that it wrote become a `ConsentedRecipient`, and the sender accepts nothing
 else.
 """
 

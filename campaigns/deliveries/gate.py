@@ -30,7 +30,7 @@ from campaigns.deliveries.settlement import SETTLEMENTS, settled_values
 from campaigns.deliveries.tables import CLAIMED, IS_THE_WORKERS, instant, subscriber
 from campaigns.states import CampaignState, DeliveryState
 from campaigns.tables import campaign, delivery
-from mailer.database import AnyOf, Prepared, Row, Step, is_postgresql, pipelined
+from mailer.database import AnyOf, ListOf, Prepared, Row, Step, is_postgresql, pipelined
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient, consented
 from subscribers.ledger import (
@@ -106,13 +106,17 @@ def _values(context: ClaimContext, delivery_ids: Sequence[int], now: datetime) -
 def _pass_on_sqlite(
     connection: Connection, values: Mapping[str, Any], *, reads_wordings: bool = False
 ) -> Sequence[Row]:
-    """Pass the gate, and then read who has passed: its RETURNING could only look up each column by itself."""
-    ids = [number for (number,) in _GATE.rows(connection, values)]
-    if not ids:
+    """Pass the gate, and then read who has passed: its RETURNING could only look up each column by itself.
+
+    All that it wrote are among this worker's attempts of this instant. Where those are as many, they are no others.
+    """
+    if not (number := _GATE.run(connection, values)):
         return ()
     if reads_wordings:
-        return _PASSED_WITH_WORDINGS.rows(connection, {"ids": ids, "topic": values["topic"]})
-    return _PASSED.rows(connection, {"ids": ids})
+        passed = _PASSED_WITH_WORDINGS.rows(connection, values)
+    else:
+        passed = _PASSED.rows(connection, {name: values[name] for name in ("ids", "worker", "now")})
+    return passed if len(passed) == number else ()
 
 
 def settle_and_gate(
@@ -126,43 +130,21 @@ def settle_and_gate(
 def attempts_of(passed: Sequence[Row], now: datetime) -> dict[int, Attempt]:
     """What the gate let through, from its rows."""
     attempts: dict[int, Attempt] = {}
-    for columns in passed:
-        row = _PassedRow(*columns)
-        recipient = ConsentedRecipient(
-            row.delivery_id,
-            row.subscriber_id,
-            row.salutation,
-            row.first_name,
-            row.surname,
-            row.email,
-            HashedAddress(row.address_hash, row.key_id),
-            row.nonce,
-            row.subject,
-            row.wording,
-        )
-        attempts[row.delivery_id] = Attempt(recipient, row.attempts, row.first_attempted_at or now)
+    for number, first, digest, key_id, *fields in passed:
+        fields.insert(_ADDRESS, HashedAddress(digest, key_id))
+        recipient = ConsentedRecipient(*fields)
+        attempts[recipient.delivery_id] = Attempt(recipient, number, first or now)
     return attempts
 
 
-class _PassedRow(NamedTuple):
-    """What the gate returns; each field names its expression in `_passed_column`."""
-
-    attempts: int
-    first_attempted_at: datetime | None
-    delivery_id: int
-    subscriber_id: int
-    salutation: str
-    first_name: str
-    surname: str
-    email: str
-    address_hash: str
-    key_id: str
-    nonce: bytes
-    subject: str | None
-    wording: str | None = None
-
-
 _OF_PERSON = ("salutation", "first_name", "surname", "email", "address_hash", "key_id", "nonce")
+# What the gate returns, each as `_passed_column` says: of the attempt and the address, then of `ConsentedRecipient`.
+_FIELDS = (
+    *("attempts", "first_attempted_at", "address_hash", "key_id"),
+    *("delivery_id", "subscriber_id", "salutation", "first_name", "surname", "email", "nonce", "subject"),
+)
+_FIELDS_WITH_WORDING = (*_FIELDS, "wording")
+_ADDRESS = ConsentedRecipient._fields.index("address")
 
 
 def _passed_column(field: str) -> ColumnElement[Any]:  # noqa: PLR0911 - one for each field
@@ -210,21 +192,22 @@ def _record_attempt(
     )
 
 
-def _gate() -> ReturningUpdate[Any]:
+def _gate() -> Update:
     """SQLite's gate."""
     consents = consented(bindparam("topic"), delivery.c.subscriber_id)
-    recorded = _record_attempt(consents=consents, newest=newest_entry_id(delivery.c.subscriber_id))
-    return recorded.returning(delivery.c.id)
+    return _record_attempt(consents=consents, newest=newest_entry_id(delivery.c.subscriber_id))
 
 
-def _who_passed(fields: Sequence[str] = _PassedRow._fields[:-1]) -> Select[Any]:
-    """What the gate returns, once it is passed."""
+def _who_passed(fields: Sequence[str] = _FIELDS) -> Select[Any]:
+    """Who passed SQLite's gate at this instant. A list in FROM needs no table of its own, unlike one in IN."""
     columns = [_passed_column(field) for field in fields]
+    ids = func.json_each(bindparam("ids", type_=ListOf(delivery.c.id.type))).table_valued("value")
     is_person = subscriber.c.id == delivery.c.subscriber_id
-    return select(*columns).join(subscriber, is_person).where(AnyOf(delivery.c.id, "ids"))
+    found = select(*columns).select_from(ids).join(delivery, delivery.c.id == ids.c.value)
+    return found.join(subscriber, is_person).where(IS_THE_WORKERS, delivery.c.attempted_at == instant("now"))
 
 
-def _joined_gate(fields: Sequence[str] = _PassedRow._fields[:-1]) -> ReturningUpdate[Any]:
+def _joined_gate(fields: Sequence[str] = _FIELDS) -> ReturningUpdate[Any]:
     """PostgreSQL's gate, which joins the person."""
     person = _person_with_newest_entry()
     columns = [person.c[field] if field in person.c else _passed_column(field) for field in fields]
@@ -245,11 +228,13 @@ def _person_with_newest_entry() -> Subquery:
 
 
 _GATE = Prepared(_gate)
-_PASSED, _PASSED_WITH_WORDINGS = Prepared(_who_passed), Prepared(lambda: _who_passed(_PassedRow._fields))
+_PASSED, _PASSED_WITH_WORDINGS = Prepared(_who_passed), Prepared(lambda: _who_passed(_FIELDS_WITH_WORDING))
 _JOINED_GATE = Prepared(_joined_gate)
-_JOINED_GATE_WITH_WORDINGS = Prepared(lambda: _joined_gate(_PassedRow._fields))
+_JOINED_GATE_WITH_WORDINGS = Prepared(lambda: _joined_gate(_FIELDS_WITH_WORDING))
 _SETTLE_AND_GATE = Prepared(lambda: _joined_gate().add_cte(SETTLEMENTS.cte()))
-_SETTLE_AND_GATE_WITH_WORDINGS = Prepared(lambda: _joined_gate(_PassedRow._fields).add_cte(SETTLEMENTS.cte()))
+_SETTLE_AND_GATE_WITH_WORDINGS = Prepared(
+    lambda: _joined_gate(_FIELDS_WITH_WORDING).add_cte(SETTLEMENTS.cte())
+)
 
 
 _WITHHOLD = Prepared(

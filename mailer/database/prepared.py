@@ -41,11 +41,13 @@ class Prepared:
         self._compiled: dict[str, _Compiled] = {}
         self._numbered: Numbered | None = None
 
-    def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        """Run it once."""
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
+        """Run it once; how many rows it changed."""
         compiled = self._on(connection.dialect)
         with driver_cursor(connection) as cursor:
             cursor.execute(compiled.sql, compiled.parameters(compiled.converted(values)))
+            changed: int = cursor.rowcount
+            return changed
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Row]:
         """Run it once; the rows that it returns."""

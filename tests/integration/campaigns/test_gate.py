@@ -111,6 +111,14 @@ def test_a_mail_in_flight_is_not_withheld(database: Database) -> None:
     assert campaign.states() == [DeliveryState.ATTEMPTING]
 
 
+def test_a_mail_in_flight_is_not_let_through_with_another_at_the_same_instant(database: Database) -> None:
+    campaign = SentCampaign(database, 2)
+    context = campaign.worker()
+    first, second = campaign.claim(context)
+    campaign.attempt(context, [first])
+    assert campaign.attempt(context, [first, second])[first] == Halted()
+
+
 def test_two_campaigns_pass_the_gate_for_one_person_together(postgresql_database: Database) -> None:
     """PostgreSQL: both hold the consent, and neither waits for the other."""
     first = SentCampaign(postgresql_database, 1)
