@@ -12,7 +12,6 @@ from benchmarks.scaling.costs import MICRO, Costs
 from benchmarks.scaling.plans import Plan
 from benchmarks.scaling.world import Release, Resource, Sleep, Spend, Step, Take, World, work
 from campaigns.sending.gathering import MAX_WAIT
-from campaigns.sending.recorder import MAX_CONCURRENT
 
 SLICES = 6  # of a signature
 
@@ -31,7 +30,6 @@ class Process:
     waiting: list[Step] = field(default_factory=list)
     in_the_air: int = 0
     being_signed: int = 0
-    gathering: Resource = field(default_factory=lambda: Resource("gathering"))  # one group forms at a time
     rest: Rest | None = None
 
 
@@ -85,11 +83,10 @@ class Simulation:
     def run(self) -> Forecast:
         messages = self.left
         for process in self.processes:
-            for act, actors in ((self._commit, self._abreast), (self._send, self.plan.connections)):
-                for _ in range(actors):
-                    actor = Actor()
-                    actor.step = act(process, actor)
-                    self.world.wake(actor.step)
+            for act in (self._commit, *[self._send] * self.plan.connections):
+                actor = Actor()
+                actor.step = act(process, actor)
+                self.world.wake(actor.step)
         self.world.run()
         pools: dict[str, list[Resource]] = {}
         shared = [self.server, self.relay] + ([] if self.plan.postgresql else [self.writer])
@@ -101,11 +98,6 @@ class Simulation:
             for name, pool in pools.items()
         }
         return Forecast(messages / self.world.now, busy)
-
-    @property
-    def _abreast(self) -> int:
-        """How many groups of a process are committed at once."""
-        return MAX_CONCURRENT if self.plan.postgresql else 1
 
     def _send(self, process: Process, connection: Actor) -> Step:
         """A connection's loop."""
@@ -138,7 +130,6 @@ class Simulation:
     def _commit(self, process: Process, committer: Actor) -> Step:
         """Group commits, one after the other."""
         while True:
-            yield Take(process.gathering)
             if not process.waiting:
                 process.rest = Rest(committer, 1)
                 yield Sleep()
@@ -147,7 +138,6 @@ class Simulation:
                 self.world.wake(self._stop_waiting(process, process.rest))
                 yield Sleep()
             group, process.waiting = process.waiting, []
-            yield Release(process.gathering)
             yield from (self._on_a_server if self.plan.postgresql else self._on_the_loop)(process, len(group))
             process.in_the_air += len(group)
             for step in group:

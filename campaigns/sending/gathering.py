@@ -20,18 +20,19 @@ class Gathering:
     other. Where one commit takes longer than MAX_WAIT, a batch waits for all connections, for as long as a commit takes
     and MAX_WAIT_ON_A_SLOW_DISK at most: fewer commits then send more than a relay that never waits.
 
-    Up to `max_concurrent` batches commit at once. `in_flight` counts mails that are let through and have no outcome.
-    While a batch is being signed, the next waits without a limit: its mails would have to queue for the signers.
+    One batch commits at a time: two would be smaller, and cost more. `in_flight` counts mails that are let through and
+    have no outcome. While a batch is being signed, the next waits without a limit: its mails would have to queue for the
+    signers.
     """
 
-    def __init__(self, begin: Callable[[], None], max_concurrent: int) -> None:
+    def __init__(self, begin: Callable[[], None]) -> None:
         self.in_flight = 0
-        self._begin_batch, self._max_concurrent = begin, max_concurrent
+        self._begin_batch = begin
         self._loop = asyncio.get_running_loop()
         self._ready: list[Session] = []
-        self._committing = self._signing = 0
+        self._signing = 0  # batches
         self._commit_seconds = 0.0
-        self._is_beginning = False
+        self._is_beginning = self._is_committing = False
         self._timer: asyncio.TimerHandle | None = None
 
     def __bool__(self) -> bool:
@@ -50,7 +51,7 @@ class Gathering:
 
     def begin_if_enough(self) -> None:
         """Begin a batch where enough connections are ready; else soon."""
-        if not self._ready or self._is_beginning or self._committing >= self._max_concurrent:
+        if not self._ready or self._is_beginning or self._is_committing:
             return
         if self.in_flight == 0 or (len(self._ready) >= self.in_flight and not self._is_disk_slow):
             self.begin()
@@ -59,23 +60,23 @@ class Gathering:
             self._timer = self._loop.call_later(wait, self.begin)
 
     def begin(self) -> None:
-        """Begin a batch now, unless one is beginning or as many as may are committing."""
+        """Begin a batch now, unless one is beginning or committing."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._is_beginning and self._committing < self._max_concurrent:
+        if not self._is_beginning and not self._is_committing:
             self._is_beginning = True
             self._begin_batch()
 
     @contextmanager
     def committing(self) -> Iterator[None]:
         """While a batch commits. Its duration decides for how many connections the next ones wait."""
-        self._committing += 1
+        self._is_committing = True
         began = self._loop.time()
         try:
             yield
         finally:
-            self._committing -= 1
+            self._is_committing = False
             self._commit_seconds += (self._loop.time() - began - self._commit_seconds) / 4
 
     @contextmanager
@@ -90,5 +91,4 @@ class Gathering:
 
     @property
     def _is_disk_slow(self) -> bool:
-        # Where several commit at once, they wait for a server rather than a disk.
-        return self._max_concurrent == 1 and self._commit_seconds > MAX_WAIT
+        return self._commit_seconds > MAX_WAIT

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 RETRY_SECONDS = 0.5  # between two tries while the database fails
 MAX_OUTAGE_LEASES = 2  # leases for which a database that fails is tried again
 RENEWAL_SHARE = 0.1  # of a lease, after which it is renewed
-MAX_CONCURRENT = 1  # batches that are committed at once on PostgreSQL; two are smaller and cost more
 MARGIN = 0.1  # of a lease, left unused: two hosts may differ a little about the database's time
 
 
@@ -56,7 +55,7 @@ class Committed(NamedTuple):
 
 
 class Recorder:
-    """Commits batches under a lease, up to `max_concurrent` at a time.
+    """Commits batches under a lease, one at a time.
 
     A batch renews the lease where RENEWAL_SHARE of it has passed, or where it claims. Once the lease is lost, every
     batch is halted. A batch that did not renew finds its claims gone: retiring the worker took them.
@@ -72,7 +71,7 @@ class Recorder:
     ) -> None:
         self._database, self._context, self._pacing = database, context, pacing or Pacing()
         self._clock, self._lease = clock, lease
-        self._transactions = Transactions(database, MAX_CONCURRENT)
+        self._transactions = Transactions(database)
         self._may_retry = True
         self.hindsight = Hindsight(is_needed=not database.is_sqlite)
         self._pipelines = None if database.is_sqlite else _pipelines(database, self.hindsight.doubt)
@@ -84,11 +83,6 @@ class Recorder:
     def is_paced(self) -> bool:
         """Whether limits apply, so that a claimed delivery may have to wait."""
         return self._pacing.is_limited
-
-    @property
-    def max_concurrent(self) -> int:
-        """How many batches may be committed at once."""
-        return self._transactions.max_concurrent
 
     def is_valid(self) -> bool:
         """Whether no other run can have retired this worker yet, so that content may be offered."""

@@ -27,12 +27,11 @@ Result = TypeVar("Result")
 
 
 class Transactions:
-    """Runs writing transactions: one at a time on SQLite, up to `max_concurrent` at a time on PostgreSQL."""
+    """Runs writing transactions, one at a time."""
 
-    def __init__(self, database: Database, max_concurrent: int = 1) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self.max_concurrent = 1 if database.is_sqlite else max_concurrent
-        self._threads = ThreadPoolExecutor(max_workers=self.max_concurrent, thread_name_prefix="transaction")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="transaction")
 
     async def run(self, work: Callable[[Connection], Result]) -> Result:
         """Do `work` in a transaction of its own; it is durable when this returns.
@@ -43,11 +42,11 @@ class Transactions:
         if self._database.is_sqlite:
             with suppress(Locked), self._database.write_at_once() as connection:
                 return work(connection)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._wait_and_commit, work)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._wait_and_commit, work)
 
     def close(self) -> None:
-        """Wait for the transactions in progress, and end the threads."""
-        self._threads.shutdown()
+        """Wait for the transactions in progress, and end the thread."""
+        self._thread.shutdown()
 
     def _wait_and_commit(self, work: Callable[[Connection], Result]) -> Result:
         for number in range(1, CONFLICT_TRIES):

@@ -130,16 +130,6 @@ async def test_while_somebody_else_writes_to_the_file_the_event_loop_stays_free(
     await commits.close()
 
 
-async def test_on_postgresql_a_transaction_does_not_wait_for_the_one_before(
-    postgresql_database: Database,
-) -> None:
-    """Two meet inside their transactions, which they never would one after the other."""
-    both = threading.Barrier(2, timeout=30)
-    transactions = Transactions(postgresql_database, max_concurrent=2)
-    await asyncio.gather(*(transactions.run(lambda _: both.wait()) for _ in range(2)))
-    transactions.close()
-
-
 async def test_closing_waits_for_a_transaction_that_nobody_waits_for_any_more(
     postgresql_database: Database,
 ) -> None:

@@ -12,7 +12,7 @@ from campaigns.sending.session import Session
 SESSION = cast("Session", object())
 
 
-async def _gathered(*, in_flight: int, ready: int, commit_seconds: float = 0.0, concurrent: int = 1) -> int:
+async def _gathered(*, in_flight: int, ready: int, commit_seconds: float = 0.0) -> int:
     """How many batches begin, without any wait, once `ready` connections are."""
     begun = 0
 
@@ -20,7 +20,7 @@ async def _gathered(*, in_flight: int, ready: int, commit_seconds: float = 0.0, 
         nonlocal begun
         begun += 1
 
-    gathering = Gathering(begin, concurrent)
+    gathering = Gathering(begin)
     if commit_seconds:
         with gathering.committing():
             time.sleep(commit_seconds)  # noqa: ASYNC251 - a commit on SQLite blocks the loop
@@ -49,13 +49,9 @@ async def test_on_a_slow_disk_a_batch_waits_for_all_connections() -> None:
     assert await _gathered(in_flight=0, ready=20, commit_seconds=slow) == 1
 
 
-async def test_a_distant_server_is_no_slow_disk() -> None:
-    assert await _gathered(in_flight=10, ready=10, commit_seconds=MAX_WAIT * 10, concurrent=2) == 1
-
-
 async def test_a_batch_waits_for_a_moment_only() -> None:
     begun = asyncio.Event()
-    gathering = Gathering(begun.set, 1)
+    gathering = Gathering(begun.set)
     gathering.in_flight = 10
     gathering.add(SESSION)
     assert not begun.is_set()
