@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     bindparam,
     func,
     insert,
@@ -51,13 +49,13 @@ def claim(connection: Connection, context: ClaimContext, now: datetime, limit: i
     return run_claim(connection, _DUE, context, now, limit)
 
 
-def due_statement(*conditions: ColumnElement[bool]) -> Select[Any]:
+def due_statement(*conditions: ColumnElement[bool]) -> Prepared:
     """The statement that finds a campaign's deliveries that fulfil `conditions`; for `run_claim`."""
     address = select(subscriber.c.email).where(
         subscriber.c.id == delivery.c.subscriber_id,
         consented(bindparam("topic"), subscriber.c.id, subscriber.c.address_hash),
     )
-    return (
+    return Prepared(
         select(delivery.c.id, address.scalar_subquery())
         .where(delivery.c.campaign_id == bindparam("campaign"), CLAIMABLE, *conditions)
         .order_by(delivery.c.next_attempt_at, delivery.c.id)
@@ -68,7 +66,7 @@ def due_statement(*conditions: ColumnElement[bool]) -> Select[Any]:
 
 def run_claim(
     connection: Connection,
-    due: Select[Any],
+    due: Prepared,
     context: ClaimContext,
     now: datetime,
     limit: int,
@@ -79,8 +77,7 @@ def run_claim(
     Returns what `claim` does.
     """
     values = {"campaign": context.campaign_id, "topic": context.topic, "now": now, "most": limit}
-    rows = connection.execute(due, values | more).all()
-    claimed: dict[int, str | None] = dict(map(tuple, rows))
+    claimed: dict[int, str | None] = dict(due.rows(connection, values | more))
     if claimed:
         _CLAIM.run(connection, {"ids": list(claimed), "worker": context.worker_id})
     return claimed

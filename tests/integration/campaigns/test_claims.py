@@ -63,7 +63,7 @@ def test_only_what_is_pending_or_deferred_is_claimed(database: Database) -> None
     campaign.retire_dead(campaign.now + timedelta(hours=1))
     other = campaign.worker()
     with database.write() as connection:
-        claimed = claims.run_claim(connection, claims.due_statement(), other, campaign.now, 100)
+        claimed = claims.claim(connection, other, campaign.now, 100)
     assert set(claimed) == {deferred, pending}
     assert campaign.state(accepted) is DeliveryState.ACCEPTED
     assert campaign.state(attempting) is DeliveryState.UNCERTAIN
