@@ -58,8 +58,9 @@ class Delivery(SQLModel, table=True):
 
     `subscriber_id` is a number without a foreign key: the row remains after the person is erased, and has no
     personal data. `attempts` counts the attempts that passed the gate. `next_attempt_at` is the time of the
-    next attempt. `worker_id` is set where the state is claimed or attempting. `ledger_entry` is the person's newest entry in the ledger when the gate let the last attempt
-    through. `smtp_phase`, `reply_code` and `diagnostic` say where the last attempt ended and what the relay replied.
+    next attempt. `worker_id` is set where the state is claimed or attempting. `ledger_entry` is the person's newest
+    entry in the ledger when the gate let the last attempt through. `smtp_phase`, `reply_code` and `diagnostic` say
+    where the last attempt ended and what the relay replied.
     """
 
     __tablename__ = "delivery"
