@@ -27,7 +27,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from campaigns.deliveries.claims import ClaimContext
 from campaigns.deliveries.retry import Settlement
 from campaigns.deliveries.settlement import SETTLEMENTS, settled_values
-from campaigns.deliveries.tables import CLAIMED, IS_THE_WORKERS, instant, subscriber
+from campaigns.deliveries.tables import ATTEMPTING, CLAIMED, IS_THE_WORKERS, instant, subscriber
 from campaigns.states import CampaignState, DeliveryState
 from campaigns.tables import campaign, delivery
 from mailer.database import AnyOf, ListOf, Prepared, Row, Step, is_postgresql, pipelined
@@ -204,7 +204,8 @@ def _who_passed(fields: Sequence[str] = _FIELDS) -> Select[Any]:
     ids = func.json_each(bindparam("ids", type_=ListOf(delivery.c.id.type))).table_valued("value")
     is_person = subscriber.c.id == delivery.c.subscriber_id
     found = select(*columns).select_from(ids).join(delivery, delivery.c.id == ids.c.value)
-    return found.join(subscriber, is_person).where(IS_THE_WORKERS, delivery.c.attempted_at == instant("now"))
+    is_of_now = delivery.c.attempted_at == instant("now")
+    return found.join(subscriber, is_person).where(IS_THE_WORKERS, ATTEMPTING, is_of_now)
 
 
 def _joined_gate(fields: Sequence[str] = _FIELDS) -> ReturningUpdate[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, case, literal, select, update
+from sqlalchemy import Connection, bindparam, case, literal, or_, select, update
 
 from campaigns import deliveries
 from campaigns.deliveries import workers
@@ -61,7 +61,7 @@ _HELD_BY = select(delivery.c.id, delivery.c.worker_id).where(_OF_WORKERS)
 _LOCK_HELD = _HELD_BY.with_for_update(skip_locked=True)
 _ABANDON = (
     update(delivery)
-    .where(_OF_WORKERS)
+    .where(_OF_WORKERS, or_(CLAIMED, ATTEMPTING))
     .values(
         state=case(
             (ATTEMPTING, literal(DeliveryState.UNCERTAIN, delivery.c.state.type)),

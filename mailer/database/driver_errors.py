@@ -103,7 +103,7 @@ _TOO_MANY = r"too many (?:clients|connections)|connection slots are reserved|no 
 _PASSING = r"starting up|shutting down|recovery|terminating connection|not yet accepting|timeout"
 _REFUSED = (
     r"FATAL: |root certificate|certificate verify|server certificate|does not support SSL|sslmode|certificate file"
-    r"|private key|no password supplied|invalid (?:connection option|sslmode|port)|service file|definition of service"
+    r"|private key|no password supplied|invalid (?:connection option|port)|service file|definition of service"
     r"|pool_mode|pooling mode"
 )
 

@@ -42,7 +42,7 @@ class Prepared:
         self._numbered: Numbered | None = None
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
-        """Run it once; how many rows it changed."""
+        """Run it once; how many rows it changed, which nobody knows yet inside `pipelined`."""
         compiled = self._on(connection.dialect)
         with driver_cursor(connection) as cursor:
             cursor.execute(compiled.sql, compiled.parameters(compiled.converted(values)))

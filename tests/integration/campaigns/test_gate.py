@@ -119,6 +119,17 @@ def test_a_mail_in_flight_is_not_let_through_with_another_at_the_same_instant(da
     assert campaign.attempt(context, [first, second])[first] == Halted()
 
 
+def test_a_retry_at_the_same_instant_lets_through_all_but_who_left_meanwhile(database: Database) -> None:
+    campaign = SentCampaign(database, 2)
+    context = campaign.worker()
+    claimed = campaign.claim(context)
+    campaign.attempt(context, claimed)
+    withdraw(database, campaign.people[0])
+    campaign.return_to_claimed(context, claimed)
+    answers = campaign.attempt(context, claimed)
+    assert [type(answers[number]) for number in claimed] == [Withheld, Attempt]
+
+
 def test_two_campaigns_pass_the_gate_for_one_person_together(postgresql_database: Database) -> None:
     """PostgreSQL: both hold the consent, and neither waits for the other."""
     first = SentCampaign(postgresql_database, 1)

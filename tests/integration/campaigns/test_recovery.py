@@ -45,6 +45,15 @@ def test_an_attempt_of_a_dead_worker_is_uncertain_from_then_on(database: Databas
     assert (uncertain["worker_id"], pending["worker_id"]) == (None, None)
 
 
+def test_an_outcome_is_kept_even_where_it_names_a_dead_worker(database: Database) -> None:
+    campaign = SentCampaign(database, 1)
+    (claimed,) = campaign.claim(campaign.worker())
+    with database.write() as connection:
+        connection.execute(update(delivery).values(state=DeliveryState.ACCEPTED))
+    campaign.retire_dead(campaign.now + 2 * LEASE)
+    assert campaign.state(claimed) is DeliveryState.ACCEPTED
+
+
 def test_a_crash_is_the_reason_of_an_attempt_and_no_claim_keeps_an_earlier_reason(database: Database) -> None:
     campaign = SentCampaign(database, 2)
     context = campaign.worker()

@@ -207,6 +207,18 @@ def test_the_head_file_finds_a_database_that_was_rolled_back_with_its_signature(
     rolled_back.close()
 
 
+def test_the_head_file_finds_a_withdrawal_that_was_removed_before_the_last_entry(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    people = subscribe(sqlite_database, 3)
+    withdraw(sqlite_database, people[0])
+    agree(sqlite_database, people[1], topic="other")
+    HeadFile(sqlite_database, tmp_path / "mailer.head").note()
+    assert not is_ahead(sqlite_database, tmp_path)
+    tamper(sqlite_database, "DELETE FROM consent_event WHERE id = 4")
+    assert is_ahead(sqlite_database, tmp_path)
+
+
 def test_the_head_file_never_holds_what_was_added_without_the_key(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
