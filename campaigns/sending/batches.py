@@ -60,7 +60,7 @@ class Batches:
         self._sign = sign
         self._claims = ClaimQueue()
         self._sessions: set[Session] = set()
-        self._gathering = Gathering(self._start_batch)
+        self._gathering = Gathering(self._start_batch, commits_aside=recorder.commits_aside)
         self._idle: list[Session] = []  # without a claim, while more are being made
         self._announcements = Announcements(is_possible=not recorder.is_paced and not relays.several)
         self._is_slow = False

@@ -22,12 +22,13 @@ class Gathering:
 
     One batch commits at a time: two would be smaller, and cost more. `in_flight` counts mails that are let through and
     have no outcome. While a batch is being signed, the next waits without a limit: its mails would have to queue for the
-    signers.
+    signers. `commits_aside`: the event loop goes on while a batch commits, so meanwhile others are signed; then a slow
+    commit is no reason to wait for all of them.
     """
 
-    def __init__(self, begin: Callable[[], None]) -> None:
+    def __init__(self, begin: Callable[[], None], *, commits_aside: bool) -> None:
         self.in_flight = 0
-        self._begin_batch = begin
+        self._begin_batch, self._commits_aside = begin, commits_aside
         self._loop = asyncio.get_running_loop()
         self._ready: list[Session] = []
         self._signing = 0  # batches
@@ -53,10 +54,12 @@ class Gathering:
         """Begin a batch where enough connections are ready; else soon."""
         if not self._ready or self._is_beginning or self._is_committing:
             return
-        if self.in_flight == 0 or (len(self._ready) >= self.in_flight and not self._is_disk_slow):
+        is_slow = self._commit_seconds > MAX_WAIT
+        waits_for_all = is_slow and not (self._signing and self._commits_aside)
+        if self.in_flight == 0 or (len(self._ready) >= self.in_flight and not waits_for_all):
             self.begin()
         elif self._timer is None and not self._signing:
-            wait = min(self._commit_seconds, MAX_WAIT_ON_A_SLOW_DISK) if self._is_disk_slow else MAX_WAIT
+            wait = min(self._commit_seconds, MAX_WAIT_ON_A_SLOW_DISK) if is_slow else MAX_WAIT
             self._timer = self._loop.call_later(wait, self.begin)
 
     def begin(self) -> None:
@@ -88,7 +91,3 @@ class Gathering:
         finally:
             self._signing -= 1
             self.begin_if_enough()
-
-    @property
-    def _is_disk_slow(self) -> bool:
-        return self._commit_seconds > MAX_WAIT

@@ -84,6 +84,11 @@ class Recorder:
         """Whether limits apply, so that a claimed delivery may have to wait."""
         return self._pacing.is_limited
 
+    @property
+    def commits_aside(self) -> bool:
+        """Whether the event loop goes on while a batch commits: on a server, not in a file."""
+        return self._pipelines is not None
+
     def is_valid(self) -> bool:
         """Whether no other run can have retired this worker yet, so that content may be offered."""
         return self._clock() < self._valid_until

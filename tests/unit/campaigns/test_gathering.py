@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import nullcontext
 from typing import cast
 
 from campaigns.sending.gathering import MAX_WAIT, Gathering
@@ -12,7 +13,9 @@ from campaigns.sending.session import Session
 SESSION = cast("Session", object())
 
 
-async def _gathered(*, in_flight: int, ready: int, commit_seconds: float = 0.0) -> int:
+async def _gathered(
+    *, in_flight: int, ready: int, commit_seconds: float = 0.0, signing: bool = False, aside: bool = False
+) -> int:
     """How many batches begin, without any wait, once `ready` connections are."""
     begun = 0
 
@@ -20,14 +23,15 @@ async def _gathered(*, in_flight: int, ready: int, commit_seconds: float = 0.0) 
         nonlocal begun
         begun += 1
 
-    gathering = Gathering(begin)
+    gathering = Gathering(begin, commits_aside=aside)
     if commit_seconds:
         with gathering.committing():
             time.sleep(commit_seconds)  # noqa: ASYNC251 - a commit on SQLite blocks the loop
     gathering.in_flight = in_flight
-    for _ in range(ready):
-        gathering.add(SESSION)
-    return begun
+    with gathering.signing() if signing else nullcontext():
+        for _ in range(ready):
+            gathering.add(SESSION)
+        return begun
 
 
 async def test_a_batch_begins_once_half_of_the_connections_are_ready() -> None:
@@ -49,9 +53,16 @@ async def test_on_a_slow_disk_a_batch_waits_for_all_connections() -> None:
     assert await _gathered(in_flight=0, ready=20, commit_seconds=slow) == 1
 
 
+async def test_while_mails_are_signed_a_batch_waits_for_a_slow_disk_and_not_for_a_server() -> None:
+    slow = MAX_WAIT * 10
+    assert await _gathered(in_flight=10, ready=10, commit_seconds=slow, signing=True) == 0
+    assert await _gathered(in_flight=10, ready=10, commit_seconds=slow, signing=True, aside=True) == 1
+    assert await _gathered(in_flight=10, ready=10, commit_seconds=slow, aside=True) == 0
+
+
 async def test_a_batch_waits_for_a_moment_only() -> None:
     begun = asyncio.Event()
-    gathering = Gathering(begun.set)
+    gathering = Gathering(begun.set, commits_aside=False)
     gathering.in_flight = 10
     gathering.add(SESSION)
     assert not begun.is_set()
