@@ -14,22 +14,26 @@ PER_DROP = 100
 
 
 class Announcements:
-    """Chooses what to announce in a run. `is_possible`: no limit and no other relay may send a mail another way."""
+    """Chooses what to announce in a run, among its `claims`.
 
-    def __init__(self, *, is_possible: bool) -> None:
+    `is_possible`: no limit and no other relay may send a mail another way.
+    """
+
+    def __init__(self, claims: ClaimQueue, composer: Composer, *, is_possible: bool) -> None:
+        self._claims, self._composer = claims, composer
         self._is_possible = is_possible
         self._announced = self._dropped = 0
 
-    def choose(self, session: Session, claims: ClaimQueue, now: datetime, composer: Composer) -> None:
+    def choose(self, session: Session, now: datetime) -> None:
         """Choose the claim of a connection that is announced with its next mail, and write its envelope."""
         session.announce = None
         is_rarely_withheld = self._dropped * PER_DROP <= self._announced + PER_DROP
         if self._is_possible and is_rarely_withheld and session.connection.can_announce:
-            session.next_claim = claim = claims.take_announceable(now)
+            session.next_claim = claim = self._claims.take_announceable(now)
             if claim is not None and claim.address is not None:
-                through = composer.through(session.connection.relay)
+                composer = self._composer.through(session.connection.relay)
                 try:
-                    session.announce = through.envelope(claim.delivery_id, claim.address)
+                    session.announce = composer.envelope(claim.delivery_id, claim.address)
                 except InvalidInput:  # the batch that composes the mail records this
                     return
                 self._announced += 1

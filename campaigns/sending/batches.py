@@ -62,7 +62,8 @@ class Batches:
         self._sessions: set[Session] = set()
         self._gathering = Gathering(self._start_batch, commits_aside=recorder.commits_aside)
         self._idle: list[Session] = []  # without a claim, while more are being made
-        self._announcements = Announcements(is_possible=not recorder.is_paced and not relays.several)
+        is_possible = not recorder.is_paced and not relays.several
+        self._announcements = Announcements(self._claims, composer, is_possible=is_possible)
         self._is_slow = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -141,7 +142,7 @@ class Batches:
         idle = [session for session, claim in claims if claim is None]
         relays = {claim.delivery_id: session.connection.relay for session, claim in wanted}
         for session, _ in wanted:
-            self._announcements.choose(session, self._claims, now, self._composer)
+            self._announcements.choose(session, now)
         more = 0 if self._stopped.is_set() else self._claims.number_to_claim(now)
         committed = await self._commit(Batch(outcomes, relays, more))
         self._idle += idle
