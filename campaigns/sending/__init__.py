@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from campaigns.sending.compose import Composer, example, sample_of
 from campaigns.sending.dispatch import Dispatch
-from campaigns.sending.pacing import HeldBack, NotYet, PacedAnswer, Pacing
 from campaigns.sending.preflight import Preflight
 from campaigns.sending.processes import joined_by
 from campaigns.sending.recorder import Batch, Recorder
@@ -21,10 +20,6 @@ __all__ = [
     "Batch",
     "Composer",
     "Dispatch",
-    "HeldBack",
-    "NotYet",
-    "PacedAnswer",
-    "Pacing",
     "Preflight",
     "Recorder",
     "RunResult",

@@ -21,7 +21,7 @@ from campaigns.sending.announcements import Announcements
 from campaigns.sending.claim_queue import Claim, ClaimQueue
 from campaigns.sending.compose import Composer
 from campaigns.sending.gathering import Gathering
-from campaigns.sending.pacing import HeldBack, NotYet, PacedAnswer
+from campaigns.sending.pacing import PacedAnswer
 from campaigns.sending.recorder import Batch, Committed, Recorder
 from campaigns.sending.session import Session
 from campaigns.sending.signing import Sign, sign_each
@@ -30,6 +30,7 @@ from campaigns.states import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
 from mailer.database import Clock
 from mailer.errors import InvalidInput, MailerError, Refused
+from mailer.limits import ProviderFull, RelayFull
 from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
 
@@ -229,12 +230,12 @@ class Batches:
                 self._tally.states[DeliveryState.WITHHELD] += 1
             case Halted():
                 self._stopped.set()
-            case NotYet(until):
+            case RelayFull(until):
                 self._claims.give_back(claim)
                 self._relays.suspend(session.connection.relay, (until - self._clock()).total_seconds())
                 session.end()
                 return False
-            case HeldBack():
+            case ProviderFull():
                 pass
             case _:
                 assert_never(answer)

@@ -15,7 +15,6 @@ from campaigns.campaign import Campaign
 from campaigns.deliveries import recovery, workers
 from campaigns.holds import Continuity
 from campaigns.sending.compose import Composer
-from campaigns.sending.pacing import Pacing
 from campaigns.sending.recorder import Recorder
 from campaigns.sending.sender import Sender
 from campaigns.sending.tally import Tally
@@ -116,7 +115,7 @@ class CampaignRuns:
         watch: Watch,
         window: SendWindow | None,
     ) -> Tally:
-        recorder = Recorder(self._database, context, self._clock, self._lease, Pacing(self._throttle))
+        recorder = Recorder(self._database, context, self._clock, self._lease, self._throttle)
         try:
             async with Relays(self._settings.every_relay) as relays:
                 sender = Sender(

@@ -13,8 +13,9 @@ from sqlalchemy import Connection
 
 from campaigns import deliveries
 from campaigns.deliveries import ClaimContext, Settlement, held_back, workers
+from campaigns.sending import pacing
 from campaigns.sending.hindsight import Hindsight
-from campaigns.sending.pacing import PacedAnswer, Pacing
+from campaigns.sending.pacing import PacedAnswer
 from mailer.database import Clock, Database, Transactions
 from mailer.errors import MailerError, TransactionConflict
 from subscribers import ledger, suppression
@@ -22,6 +23,7 @@ from subscribers.kinds import Channel, SuppressionReason
 
 if TYPE_CHECKING:
     from mailer.database.pipeline import Pipelines
+    from mailer.limits.throttle import Throttle
 
 RETRY_SECONDS = 0.5  # between two tries while the database fails
 MAX_OUTAGE_LEASES = 2  # leases for which a database that fails is tried again
@@ -67,9 +69,9 @@ class Recorder:
         context: ClaimContext,
         clock: Clock,
         lease: timedelta,
-        pacing: Pacing | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
-        self._database, self._context, self._pacing = database, context, pacing or Pacing()
+        self._database, self._context, self._throttle = database, context, throttle
         self._clock, self._lease = clock, lease
         self._transactions = Transactions(database)
         self._may_retry = True
@@ -82,7 +84,7 @@ class Recorder:
     @property
     def is_paced(self) -> bool:
         """Whether limits apply, so that a claimed delivery may have to wait."""
-        return self._pacing.is_limited
+        return self._throttle is not None
 
     @property
     def commits_aside(self) -> bool:
@@ -164,7 +166,7 @@ class Recorder:
         return (
             bool(batch.outcomes or batch.relays)
             and not self.hindsight.is_doubtful
-            and not self._pacing.is_limited
+            and self._throttle is None
             and not any(one.suppress for one in batch.outcomes)
         )
 
@@ -204,8 +206,10 @@ class Recorder:
         self._suppress(connection, suppressed, now)
         if is_retry:
             deliveries.return_to_claimed(connection, self._context, list(batch.relays))
-        answers = self._pacing.attempt(connection, self._context, batch.relays, now)
-        claimed = self._pacing.claim(connection, self._context, now, batch.claim) if batch.claim else {}
+        answers = pacing.attempt(self._throttle, connection, self._context, batch.relays, now)
+        claimed = (
+            pacing.claim(self._throttle, connection, self._context, now, batch.claim) if batch.claim else {}
+        )
         asks = not (batch.outcomes or batch.relays or batch.claim)
         halted = asks and not deliveries.is_being_sent(connection, self._context.campaign_id)
         return Committed(renewed, answers, claimed, halted)

@@ -26,7 +26,7 @@ from sqlalchemy.pool import StaticPool
 from campaigns import deliveries, transitions
 from campaigns.deliveries import ClaimContext, workers
 from campaigns.lifecycle import Act
-from campaigns.sending import Dispatch, Pacing, Recorder, Sender, claim_queue, recorder
+from campaigns.sending import Dispatch, Recorder, Sender, claim_queue, recorder
 from campaigns.sending.recorder import MARGIN
 from campaigns.states import CampaignState, DeliveryState
 from mailer.config import Settings
@@ -356,9 +356,7 @@ class History:
             elsewhere = workers.Process(process.name, "1:1")
             number = workers.register(connection, elsewhere, clock(), lease)
         self.note(f"begins as worker {number}")
-        committing = Recorder(
-            self.database, ClaimContext(number, CAMPAIGN, TOPIC), clock, lease, Pacing(None)
-        )
+        committing = Recorder(self.database, ClaimContext(number, CAMPAIGN, TOPIC), clock, lease)
         relay: Any = PlayedRelay(self, number)
         run = Sender(committing, relay, relay, clock, lease=lease, retry=SETTINGS.retry)
         try:
