@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import assert_never, cast
+from typing import assert_never
 
 from campaigns.deliveries import Attempt, Halted, Settlement, Withheld
 from campaigns.sending.announcements import Announcements
@@ -62,7 +62,6 @@ class Batches:
         self._claims = ClaimQueue()
         self._sessions: set[Session] = set()
         self._gathering = Gathering(self._start_batch, commits_aside=recorder.commits_aside)
-        self._idle: list[Session] = []  # without a claim, while more are being made
         is_possible = not recorder.is_paced and not relays.several
         self._announcements = Announcements(self._claims, composer, is_possible=is_possible)
         self._is_slow = False
@@ -140,22 +139,21 @@ class Batches:
         outcomes = [one for session in sessions if (one := self._settlement(session, now)) is not None]
         claims = [(session, self._next_claim(session)) for session in sessions]
         wanted = [(session, claim) for session, claim in claims if claim is not None]
-        idle = [session for session, claim in claims if claim is None]
         relays = {claim.delivery_id: session.connection.relay for session, claim in wanted}
         for session, _ in wanted:
             self._announcements.choose(session, now)
         more = 0 if self._stopped.is_set() else self._claims.number_to_claim(now)
         committed = await self._commit(Batch(outcomes, relays, more))
-        self._idle += idle
-        self._release_idle()
-        attempting = [
-            session
-            for session, claim in wanted
-            if self._may_attempt(session, claim, committed.answers.get(claim.delivery_id, Halted()))
-        ]
+        for session, claim in claims:
+            if claim is None:
+                self._go_on(session)
         # Compose all mails first, then offer them: the code stays in the processor's caches.
         now = self._clock()
-        composed = [session for session in attempting if self._compose(session, now)]
+        composed = [
+            session
+            for session, claim in wanted
+            if self._prepare(session, claim, committed.answers.get(claim.delivery_id, Halted()), now)
+        ]
         self._gathering.in_flight += len(composed)
         if self._sign is None:
             for session in composed:
@@ -184,7 +182,6 @@ class Batches:
     async def _commit(self, batch: Batch) -> Committed:
         if not (batch.outcomes or batch.relays or batch.claim):
             return Committed(self._clock())
-        self._claims.is_claiming = self._claims.is_claiming or batch.claim > 0
         timer = asyncio.get_running_loop().call_later(MAX_HELD, self._note_slow_commit)
         try:
             with self._gathering.committing():
@@ -195,9 +192,6 @@ class Batches:
         finally:
             timer.cancel()
             self._is_slow = False
-            if batch.claim:
-                self._claims.is_claiming = False
-                self._release_idle()
             self._gathering.begin_if_enough()
 
     def _note_slow_commit(self) -> None:
@@ -206,25 +200,22 @@ class Batches:
         for session in self._sessions:
             session.connection.drop_announced()
 
-    def _release_idle(self) -> None:
-        """Let connections without a claim go on, or give them back, unless claims are still to come."""
-        if self._claims.is_claiming:
-            return
-        idle, self._idle = self._idle, []
-        for session in idle:
-            if session.connection.has_quota and not self.is_over:
-                self._mark_ready(session)
-            else:
-                session.end()
+    def _go_on(self, session: Session) -> None:
+        """Let a connection for which there was no claim take part in the next batch, or give it back."""
+        if session.connection.has_quota and not self.is_over:
+            self._mark_ready(session)
+        else:
+            session.end()
 
-    def _may_attempt(self, session: Session, claim: Claim, answer: PacedAnswer) -> bool:
-        """Whether to compose the mail of a claimed delivery, after the gate's answer."""
+    def _prepare(self, session: Session, claim: Claim, answer: PacedAnswer, now: datetime) -> bool:
+        """Compose the mail of a claimed delivery, if the gate's answer allows it; whether there is one to offer."""
         match answer:
             case Attempt():
                 session.attempt = answer
-                if not session.take_refusal(answer):
+                if session.take_refusal(answer):
+                    self._gathering.in_flight += 1
+                elif self._compose(session, answer, now):
                     return True
-                self._gathering.in_flight += 1
             case Withheld():
                 self._announcements.withheld(session)
                 self._tally.states[DeliveryState.WITHHELD] += 1
@@ -232,7 +223,7 @@ class Batches:
                 self._stopped.set()
             case RelayFull(until):
                 self._claims.give_back(claim)
-                self._relays.suspend(session.connection.relay, (until - self._clock()).total_seconds())
+                self._relays.suspend(session.connection.relay, (until - now).total_seconds())
                 session.end()
                 return False
             case ProviderFull():
@@ -243,33 +234,33 @@ class Batches:
         self._mark_ready(session)
         return False
 
-    def _compose(self, session: Session, now: datetime) -> bool:
-        """Compose the mail of a connection; False where it can't be offered."""
-        recipient = cast("Attempt", session.attempt).recipient
-        composer = self._composer.through(session.connection.relay)
-        if not recipient.is_committed():
+    def _compose(self, session: Session, attempt: Attempt, now: datetime) -> bool:
+        """Compose the mail of an attempt; whether it can be offered. If not, the next batch records why."""
+        recipient = attempt.recipient
+        if recipient.is_committed():
+            composer = self._composer.through(session.connection.relay)
+            try:
+                session.mail = composer.compose(recipient, now, session.connection.announced)
+            except InvalidInput as error:
+                settlement = Settlement(
+                    recipient.delivery_id,
+                    attempt.attempts,
+                    DeliveryState.REJECTED,
+                    reason=DeliveryReason.COMPOSE,
+                    diagnostic=error.reason,
+                )
+            else:
+                return True
+        else:
             problem = "the address on file is not the one that the consent ledger commits to"
             hint = "Keep this database as it is. `mailer consent verify` says more."
             what = f"The campaign is paused: of subscriber {recipient.subscriber_id} {problem}."
             self._fail(Refused(what, hint=hint))
-            return self._give_up(session, DeliveryState.WITHHELD, None, problem)
-        try:
-            session.mail = composer.compose(recipient, now, session.connection.announced)
-        except InvalidInput as error:
-            return self._give_up(session, DeliveryState.REJECTED, DeliveryReason.COMPOSE, error.reason)
-        return True
-
-    def _give_up(
-        self, session: Session, state: DeliveryState, reason: DeliveryReason | None, problem: str
-    ) -> bool:
-        """Have it recorded that a mail is not offered."""
-        recipient, attempts, *_ = cast("Attempt", session.attempt)
-        session.settlement = Settlement(
-            recipient.delivery_id, attempts, state, reason=reason, diagnostic=problem
-        )
-        self._tally.states[state] += 1
-        session.connection.drop_announced()
-        self._mark_ready(session)
+            settlement = Settlement(
+                recipient.delivery_id, attempt.attempts, DeliveryState.WITHHELD, diagnostic=problem
+            )
+        session.settlement = settlement
+        self._tally.states[settlement.state] += 1
         return False
 
     async def _schedule_signed(self, sessions: Sequence[Session], sign: Sign) -> None:

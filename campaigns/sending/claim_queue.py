@@ -21,10 +21,10 @@ class Claim(NamedTuple):
 
 
 class ClaimQueue:
-    """Claimed deliveries, oldest due first. `exhausted`: no more are due. `is_claiming`: more are being claimed."""
+    """Claimed deliveries, oldest due first. `exhausted`: no more are due."""
 
     def __init__(self) -> None:
-        self.exhausted = self.is_claiming = False
+        self.exhausted = False
         self._claims: deque[Claim] = deque()
         self._page, self._taken = FEWEST, 0
         self._claimed_at: datetime | None = None
@@ -34,7 +34,7 @@ class ClaimQueue:
 
     def number_to_claim(self, now: datetime) -> int:
         """How many to claim: a page, while less than half of one is left. A page is what PAGE_SECONDS take."""
-        if self.exhausted or self.is_claiming or len(self._claims) >= self._page // 2:
+        if self.exhausted or len(self._claims) >= self._page // 2:
             return 0
         if self._claimed_at is not None:
             seconds = max((now - self._claimed_at).total_seconds(), 0.001)
