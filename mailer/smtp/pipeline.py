@@ -40,7 +40,6 @@ class Pipeline(asyncio.Protocol):
         self._dialogue: Dialogue | None = None
         self._done: Done
         self._replies: list[RawReply] = []
-        self._comes_in_pieces = False
         self._offered = False
         self._may_offer: Callable[[], bool] | None = None
 
@@ -97,7 +96,7 @@ class Pipeline(asyncio.Protocol):
 
     def _write(self, dialogue: Dialogue) -> None:
         group = dialogue.group
-        self._replies, self._comes_in_pieces = [], False
+        self._replies = []
         if self.broken is not None or self._transport.is_closing():
             self._proceed(dialogue, dialogue.judge([]))
             return
@@ -120,7 +119,8 @@ class Pipeline(asyncio.Protocol):
         dialogue, reader = self._dialogue, self._reader
         missing = 0
         if dialogue is not None:
-            if not self._comes_in_pieces and (text := dialogue.recognise(data)) is not None:
+            begun = self._replies or reader.midway
+            if not begun and (text := dialogue.recognise(data)) is not None:
                 self._proceed(dialogue, dialogue.go_on(text))
                 return
             missing = len(dialogue.group.phases) - len(self._replies)
@@ -134,10 +134,8 @@ class Pipeline(asyncio.Protocol):
         elif len(received) > missing or (len(received) == missing and reader.midway):
             self.abort("the relay sent a reply that answers no command")
         elif dialogue is not None and len(received) == missing:
-            whole = b"" if self._comes_in_pieces else data
-            self._proceed(dialogue, dialogue.judge(self._replies, whole))
+            self._proceed(dialogue, dialogue.judge(self._replies))
         else:
-            self._comes_in_pieces = True
             self._acknowledge()
             if received:
                 self._watch()

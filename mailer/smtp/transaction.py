@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import NamedTuple
 
 from mailer.errors import InvalidInput
@@ -33,11 +34,10 @@ from mailer.smtp.outcome import (
 from mailer.smtp.replies import MAX_LINE_LENGTH, RawReply
 
 MAX_PATH_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
-MAX_FAMILIAR = 256
 # These codes refuse the command, not the message (RFC 5321 section 4.2.1).
 _NOT_IMPLEMENTED = (500, 502, 503, 504)
-_PATH = re.compile(r"[!#-;=?A-Z\[\]-~]++@[!#-;=?A-Z\[\]-~]++")  # printable ASCII, without <>"\\ and the @
-_PATHS = re.compile(rf"(?:{_PATH.pattern})?\n{_PATH.pattern}")
+_PATH = r"[!#-;=?A-Z\[\]-~]++@[!#-;=?A-Z\[\]-~]++"  # printable ASCII, without <>"\ and the @
+_ENVELOPE = re.compile(rf"(?=.{{,{MAX_PATH_LENGTH}}}\n.{{,{MAX_PATH_LENGTH}}}\Z)(?:{_PATH})?\n{_PATH}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +53,17 @@ class Envelope:
     recipient: str
 
     def __post_init__(self) -> None:
-        together = f"{self.sender}\n{self.recipient}"
-        if len(together) > MAX_PATH_LENGTH or not _PATHS.fullmatch(together):
-            if self.sender:
-                _check_path("sender", self.sender)
-            _check_path("recipient", self.recipient)
+        if not _ENVELOPE.fullmatch(f"{self.sender}\n{self.recipient}"):
+            role = "recipient" if _ENVELOPE.fullmatch(f"{self.sender}\nname@domain") else "sender"
+            raise InvalidInput(
+                f"The {role}'s address can't be written in an SMTP command.",
+                hint="An envelope address is plain ASCII, name@domain, without spaces, quotes or angle brackets.",
+            )
 
     @property
     def local_parts(self) -> tuple[str, ...]:
         """The parts of both addresses that are masked in a reply."""
         return self.recipient.rpartition("@")[0], self.sender.rpartition("@")[0]
-
-
-def _check_path(role: str, address: str) -> None:
-    if len(address) > MAX_PATH_LENGTH or not _PATH.fullmatch(address):
-        raise InvalidInput(
-            f"The {role}'s address can't be written in an SMTP command.",
-            hint="An envelope address is plain ASCII, name@domain, without spaces, quotes or angle brackets.",
-        )
 
 
 class Capabilities(NamedTuple):
@@ -152,34 +145,26 @@ class Dialogue:
         self.group = self._groups.pop(0)
 
     def recognise(self, data: bytes) -> bytes | None:
-        """The text of the reply to the content, where `data` is all replies to `group`, and the others were seen before.
+        """The text of the reply to the content, where `data` is one positive line for each command of `group`.
 
         Empty where the group offers no content. None where the replies have to be read and judged.
         """
-        phases = self.group.phases
-        final, others = _split(phases, data)
-        is_familiar = final[:4] == b"250 " and final[-1:] == b"\n" and len(final) <= MAX_LINE_LENGTH
-        return final[4:].rstrip(b"\r\n") if is_familiar and (phases, others) in _familiar else None
+        found = _positive_lines(self.group.phases).fullmatch(data)
+        return None if found is None else found["final"]
 
-    def judge(self, replies: Sequence[RawReply], data: bytes = b"") -> Verdict | None:
+    def judge(self, replies: Sequence[RawReply]) -> Verdict | None:
         """The verdict on the replies to `group`; None where the next group is to be sent.
 
-        `data` is the replies as they came, in one piece. Give fewer replies than the group has phases only when the
-        connection is lost.
+        Give fewer replies than the group has phases only when the connection is lost.
         """
-        group = self.group
-        if not _all_positive(group.phases, replies):
-            if group in _RESETS.values():
-                return self._judge_reset(replies)
-            if group.phases is _AND_NEXT and self._announce is not None:
-                return _judge_both(replies, self._envelope, self._announce)
-            return _judge(group, replies, self._envelope, bdat=self._bdat)
-        _, others = _split(group.phases, data)
-        is_of_use = data.count(b"\n") == len(replies) and b"@" not in others
-        if is_of_use and len(_familiar) < MAX_FAMILIAR:
-            _familiar.add((group.phases, others))
-        final = replies[0 if group.phases is _AND_NEXT else -1]
-        return self.go_on(final.text, final.code)
+        group, announce = self.group, self._announce
+        if group in _RESETS.values():
+            return self._judge_reset(replies)
+        if group.phases is _AND_NEXT and announce is not None:
+            return _judge_both(replies, self._envelope, announce)
+        if _all_positive(group.phases, replies):
+            return self.go_on(replies[-1].text, replies[-1].code)
+        return _judge(group.phases, replies, self._envelope, bdat=self._bdat)
 
     def go_on(self, text: bytes, code: int = 250) -> Verdict | None:
         """What follows from positive replies: the next group, or the verdict. `text` and `code` reply to the content."""
@@ -194,27 +179,20 @@ class Dialogue:
         """Only the reply to RSET counts, which is the last."""
         if len(replies) < len(self.group.phases):
             return Verdict(None, SessionState.NONE)
-        code, text = replies[-1]
-        if _positive(Phase.MAIL, code):
-            return self.go_on(text)
-        reply = read_reply(code, text)
+        reply = read_reply(*replies[-1])
+        if _positive(Phase.MAIL, reply.code):
+            return self.go_on(b"")
         outcome = Deferred(Phase.MAIL, FailureScope.RELAY, reply, f"RSET was refused: {reply}")
         return Verdict(outcome, SessionState.OUT_OF_STEP)
 
 
-# Replies to all commands of a group but the content, one line each, that were judged before: all positive. They name nobody.
-_familiar: set[tuple[tuple[Phase, ...], bytes]] = set()
-
-
-def _split(phases: tuple[Phase, ...], data: bytes) -> tuple[bytes, bytes]:
-    """The line that replies to the content, and the replies to the other commands of a group."""
-    if phases[0] is Phase.FINAL:
-        cut = data.find(b"\n") + 1
-        return data[:cut], data[cut:]
-    if phases[-1] is Phase.FINAL:
-        cut = data.rfind(b"\n", 0, -1) + 1
-        return data[cut:], data[:cut]
-    return b"250 \n", data
+@cache
+def _positive_lines(phases: tuple[Phase, ...]) -> re.Pattern[bytes]:
+    """What positive replies to a group are, one line each. Its group `final` is the text of the reply to the content."""
+    text = b".{,%d}+" % (MAX_LINE_LENGTH - 4)
+    reply_to = {Phase.DATA: b"3[0-9]{2} %b\n" % text, Phase.FINAL: b"250 (?P<final>%b)\n" % text}
+    lines = [reply_to.get(phase, b"2[0-9]{2} %b\n" % text) for phase in phases]
+    return re.compile(b"".join(lines) + (b"" if Phase.FINAL in phases else b"(?P<final>)"))
 
 
 def too_large(content: Content, offered: Capabilities) -> Rejected | None:
@@ -256,33 +234,37 @@ def _positive(phase: Phase, code: int) -> bool:
 
 
 def _all_positive(phases: Sequence[Phase], replies: Sequence[RawReply]) -> bool:
-    codes = [raw.code for raw in replies]
-    return len(codes) == len(phases) and all(map(_positive, phases, codes))
+    return len(replies) == len(phases) and all(map(_positive, phases, [raw.code for raw in replies]))
 
 
-def _judge(group: Group, replies: Sequence[RawReply], envelope: Envelope, *, bdat: bool) -> Verdict:
+def _judge(
+    phases: tuple[Phase, ...], replies: Sequence[RawReply], envelope: Envelope, *, bdat: bool = False
+) -> Verdict:
     """The verdict on replies of which some are missing or not positive.
 
     The first reply that is not positive decides: the later replies of its group follow from it. `bdat`: the content
     was sent with BDAT. A relay that does not know that command reads the content as more commands.
     """
-    taken = [_positive(phase, raw.code) for phase, raw in zip(group.phases, replies, strict=False)]
+    taken = [_positive(phase, raw.code) for phase, raw in zip(phases, replies, strict=False)]
     if all(taken):
         return Verdict(None, SessionState.NONE)
     decisive = taken.index(False)
-    phase = group.phases[decisive]
-    reply = read_reply(*replies[decisive], envelope.local_parts)
+    phase, reply = phases[decisive], read_reply(*replies[decisive], envelope.local_parts)
     unexpected = reply.code // 100 not in (4, 5)
     contradicted = taken[decisive:] == [False, True, True]
-    if group.offers and phase is not Phase.FINAL and (unexpected or contradicted):
+    if phase is not Phase.FINAL and Phase.FINAL in phases and (unexpected or contradicted):
         reason = f"the content was offered and the replies do not match the commands: {reply}"
         return Verdict(Uncertain(phase, reason), SessionState.OUT_OF_STEP)
     if bdat and phase is Phase.FINAL and reply.code in _NOT_IMPLEMENTED:
         reason = f"the relay offers CHUNKING and refuses BDAT: {reply}"
         return Verdict(Deferred(phase, FailureScope.CONNECTION, reply, reason), SessionState.OUT_OF_STEP)
-    return Verdict(
-        classify(phase, reply), SessionState.OUT_OF_STEP if unexpected else _state_after(group, taken)
-    )
+    if unexpected:
+        state = SessionState.OUT_OF_STEP
+    elif (Phase.DATA, True) in zip(phases, taken, strict=False):
+        state = SessionState.DOT_AND_RESET
+    else:
+        state = SessionState.RESET
+    return Verdict(classify(phase, reply), state)
 
 
 def _judge_both(replies: Sequence[RawReply], envelope: Envelope, announce: Envelope) -> Verdict:
@@ -291,26 +273,18 @@ def _judge_both(replies: Sequence[RawReply], envelope: Envelope, announce: Envel
     Only a refusal of the announced recipient counts. After any other refusal the next message is begun anew. Where DATA is
     answered in the place of MAIL or RCPT, the relay has skipped a reply: the first may be none to the content.
     """
-    outcome, state, _ = _judge(Group((), _FINAL, offers=True), replies[:1], envelope, bdat=False)
-    if not replies or state is SessionState.OUT_OF_STEP:
-        return Verdict(outcome, state)
-    if outcome is None:
-        outcome = Accepted(read_reply(*replies[0], envelope.local_parts))
-    opening = Group((), _OPENING)
-    if _all_positive(_OPENING, replies[1:]):
-        return Verdict(outcome, SessionState.ANNOUNCED)
-    refusal, state, _ = _judge(opening, replies[1:], announce, bdat=False)
+    if not replies:
+        return Verdict(None, SessionState.NONE)
+    outcome = classify(Phase.FINAL, read_reply(*replies[0], envelope.local_parts))
+    if isinstance(outcome, Uncertain):
+        return Verdict(outcome, SessionState.OUT_OF_STEP)
     if any(_positive(Phase.DATA, raw.code) for raw in replies[1:3]):
         reason = "the content was offered and a reply is missing before the one to DATA"
         return Verdict(Uncertain(Phase.FINAL, reason), SessionState.OUT_OF_STEP)
+    if _all_positive(_OPENING, replies[1:]):
+        return Verdict(outcome, SessionState.ANNOUNCED)
+    refusal, state, _ = _judge(_OPENING, replies[1:], announce)
     match refusal:
         case Rejected(Phase.RCPT, FailureScope.RECIPIENT) | Deferred(Phase.RCPT, FailureScope.RECIPIENT):
             return Verdict(outcome, state, refusal)
-        case _:
-            return Verdict(outcome, state)
-
-
-def _state_after(group: Group, taken: Sequence[bool]) -> SessionState:
-    """The state after a refusal. A relay may accept DATA after it refused MAIL or RCPT (RFC 2920 section 3.1)."""
-    waits_for_content = len(taken) == len(group.phases) and group.phases[-1] is Phase.DATA and taken[-1]
-    return SessionState.DOT_AND_RESET if waits_for_content else SessionState.RESET
+    return Verdict(outcome, state)
