@@ -19,6 +19,11 @@ from typing import NamedTuple, TypeAlias
 MAX_TEXT_LENGTH = 300
 MASK = "***"
 NO_SUCH_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.4.4"})
+# A local part that is one of these is not masked: "250 ok" stays readable for ok@example.com.
+_REPLY_WORDS = frozenset(
+    """ok accepted queued mail message user recipient sender mailbox relay server id
+    as for is not no to from""".split()  # noqa: SIM905 - read as a list of words
+)
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)")
 
 
@@ -106,32 +111,24 @@ def classify(phase: Phase, reply: Reply) -> Outcome:
     match reply.code // 100:
         case 2 if phase is Phase.FINAL:
             return Accepted(reply)
-        case 4:
-            return Deferred(phase, _scope_of_deferral(phase, reply.code), reply, str(reply))
-        case 5 if phase is Phase.RCPT and reply.code == 552:
-            return Deferred(phase, FailureScope.RECIPIENT, reply, str(reply))
-        case 5:
-            return Rejected(phase, _scope_of_refusal(phase, reply), reply, str(reply))
+        case 4 | 5:
+            counts_as_452 = phase is Phase.RCPT and reply.code == 552  # RFC 5321 section 4.5.3.1.10
+            kind = Deferred if reply.code < 500 or counts_as_452 else Rejected
+            return kind(phase, _scope(phase, reply.code), reply, str(reply))
         case _ if phase is Phase.FINAL:
             return Uncertain(phase, f"the reply to the content is invalid: {reply}")
         case _:
-            return Deferred(
-                phase, FailureScope.RELAY, reply, f"the reply to {phase.upper()} is invalid: {reply}"
-            )
+            reason = f"the reply to {phase.upper()} is invalid: {reply}"
+            return Deferred(phase, FailureScope.RELAY, reply, reason)
 
 
-def _scope_of_deferral(phase: Phase, code: int) -> FailureScope:
-    closing = code == 421
-    before_recipient = phase not in (Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL)
-    return FailureScope.RELAY if closing or before_recipient else FailureScope.RECIPIENT
-
-
-def _scope_of_refusal(phase: Phase, reply: Reply) -> FailureScope:
-    """530, 534, 535 and 538 concern the login (RFC 4954); 500, 502 and 503 concern the command (RFC 5321)."""
-    before_recipient = phase not in (Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL)
-    if before_recipient or reply.code in (530, 534, 535, 538):
+def _scope(phase: Phase, code: int) -> FailureScope:
+    """Before RCPT it is not the recipient. 530, 534, 535 and 538 concern the login (RFC 4954), 500, 502 and 503 the command."""
+    if phase not in (Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL):
+        return FailureScope.SENDER if code // 100 == 5 else FailureScope.RELAY
+    if code in (530, 534, 535, 538):
         return FailureScope.SENDER
-    return FailureScope.RELAY if reply.code in (500, 502, 503) else FailureScope.RECIPIENT
+    return FailureScope.RELAY if code in (421, 500, 502, 503) else FailureScope.RECIPIENT
 
 
 def is_policy_refusal(outcome: Outcome) -> bool:
@@ -156,31 +153,6 @@ def says_no_such_address(outcome: Outcome) -> bool:
             return status in NO_SUCH_ADDRESS
         case _:
             return False
-
-
-_REPLY_WORDS = frozenset(
-    [
-        "ok",
-        "accepted",
-        "queued",
-        "mail",
-        "message",
-        "user",
-        "recipient",
-        "sender",
-        "mailbox",
-        "relay",
-        "server",
-        "id",
-        "as",
-        "for",
-        "is",
-        "not",
-        "no",
-        "to",
-        "from",
-    ]
-)
 
 
 def read_reply(code: int, text: bytes, secrets: tuple[str, ...] = ()) -> Reply:
@@ -208,7 +180,6 @@ def presentable(text: str, secrets: tuple[str, ...] = ()) -> str:
     folded = line.casefold()
     for secret in secrets:
         hidden = secret.casefold()
-        # A word that replies are made of names nobody: "250 ok" stays readable for ok@example.com.
         if hidden in folded and hidden and hidden not in _REPLY_WORDS:
             whole_word = rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])"
             line = re.sub(whole_word, MASK, line, flags=re.IGNORECASE)
