@@ -79,11 +79,7 @@ async def _authenticate(
             answer = dialogue.send(sasl.decode(reply.message))
         except (sasl.UnexpectedChallenge, StopIteration) as error:
             await client.execute_command(CANCEL, timeout=limit)
-            what = (
-                str(error)
-                if isinstance(error, sasl.UnexpectedChallenge)
-                else "it asks for more than the method has"
-            )
+            what = str(error) or "it asks for more than the method has"
             raise ConnectionRefused(
                 f"{name_of(settings)} does not follow AUTH {method.upper()}: {what}; the login was cancelled.",
                 phase=Phase.AUTH,
@@ -94,15 +90,11 @@ async def _authenticate(
 
 
 def _no_method(offered: list[str], settings: RelaySettings) -> ConnectionRefused:
-    wanted = [settings.auth] if settings.auth != "auto" else list(sasl.PASSWORD_METHODS)
-    if settings.oauth2 is not None:
-        wanted = ["xoauth2"]
-    names = ", ".join(name.upper() for name in wanted)
-    names_offered = ", ".join(
-        sorted(name.upper() for name in offered if name.isascii() and name.isprintable())[:10]
-    )
+    wanted = ", ".join(sasl.usable(settings.auth, oauth2=settings.oauth2 is not None)).upper()
+    readable = sorted(name.upper() for name in offered if name.isascii() and name.isprintable())
     return ConnectionRefused(
-        f"{name_of(settings)} offers no login that we know ({names}). It offers: {names_offered or 'none'}.",
+        f"{name_of(settings)} offers no login that we know ({wanted}). "
+        f"It offers: {', '.join(readable[:10]) or 'none'}.",
         phase=Phase.AUTH,
         hint="Leave [smtp] username out if the relay knows us by our address; [smtp] auth names another method.",
     )

@@ -16,7 +16,7 @@ from mailer.smtp.outcome import presentable
 from mailer.smtp.refresh_token import RefreshToken
 
 RENEWAL_MARGIN = (
-    120.0  # seconds before a token expires at which it is renewed; at most a quarter of its lifetime
+    120.0  # seconds before its end at which a token is renewed; at most a quarter of its lifetime
 )
 DEFAULT_LIFETIME = 300.0  # seconds; where the answer does not state it (RFC 6749 section 5.1)
 

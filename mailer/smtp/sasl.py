@@ -20,6 +20,8 @@ from typing import Literal, TypeAlias
 
 Method = Literal["plain", "login", "cram-md5", "xoauth2"]
 PASSWORD_METHODS: tuple[Method, ...] = ("plain", "login", "cram-md5")
+_NAME = re.compile(rb"user|name|login|account", re.IGNORECASE)
+_PASSWORD = re.compile(rb"pass|secret", re.IGNORECASE)
 
 # Receives challenges (decoded), yields responses (not encoded). The first yield is the initial response, or None where
 # the mechanism waits for a challenge. It ends after its last response.
@@ -38,16 +40,17 @@ class Credentials:
     secret: str = field(repr=False)
 
 
-def choose(offered: Iterable[str], wanted: Method | Literal["auto"], *, oauth2: bool) -> Method | None:
-    """The method to log in with, of those that the relay offers; None where none is usable.
+def usable(wanted: Method | Literal["auto"], *, oauth2: bool) -> tuple[Method, ...]:
+    """The methods to log in with, the best first. ``auto`` is XOAUTH2 where there are tokens (`oauth2`)."""
+    if wanted != "auto":
+        return (wanted,)
+    return ("xoauth2",) if oauth2 else PASSWORD_METHODS
 
-    ``auto`` is XOAUTH2 where there are tokens (`oauth2`), else the first of PASSWORD_METHODS that is offered.
-    """
+
+def choose(offered: Iterable[str], wanted: Method | Literal["auto"], *, oauth2: bool) -> Method | None:
+    """The first usable method that the relay offers; None where it offers none."""
     names = {name.lower() for name in offered}
-    usable: tuple[Method, ...] = (
-        (wanted,) if wanted != "auto" else ("xoauth2",) if oauth2 else PASSWORD_METHODS
-    )
-    return next((method for method in usable if method in names), None)
+    return next((method for method in usable(wanted, oauth2=oauth2) if method in names), None)
 
 
 def begin(method: Method, credentials: Credentials) -> Dialogue:
@@ -82,10 +85,10 @@ def _plain(credentials: Credentials) -> Dialogue:
 
 def _login(credentials: Credentials) -> Dialogue:
     challenge = yield None  # a relay may ignore an initial response and still ask for the user name
-    if _asks_for_password(challenge):
+    if _PASSWORD.search(challenge):
         raise UnexpectedChallenge("it asks for the password first")
     challenge = yield credentials.username.encode()
-    if _asks_for_name(challenge):
+    if _NAME.search(challenge) and not _PASSWORD.search(challenge):
         raise UnexpectedChallenge("it asks for the user name twice")
     yield credentials.secret.encode()
 
@@ -115,14 +118,3 @@ _DIALOGUES: dict[Method, Callable[[Credentials], Dialogue]] = {
     "cram-md5": _cram_md5,
     "xoauth2": _xoauth2,
 }
-
-_NAME = re.compile(rb"user|name|login|account", re.IGNORECASE)
-_PASSWORD = re.compile(rb"pass|secret", re.IGNORECASE)
-
-
-def _asks_for_password(challenge: bytes) -> bool:
-    return _PASSWORD.search(challenge) is not None
-
-
-def _asks_for_name(challenge: bytes) -> bool:
-    return _NAME.search(challenge) is not None and not _asks_for_password(challenge)
