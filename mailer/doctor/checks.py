@@ -20,7 +20,7 @@ from mailer.database.url import has_password
 from mailer.doctor.results import CheckLevel, CheckResult, failure
 from mailer.errors import ConfigurationError, MailerError
 from mailer.quantity import quantity
-from mailer.smtp import connect, tls_context
+from mailer.smtp import connect
 from mailer.smtp.sasl import PASSWORD_METHODS, Method
 
 _TIMEOUT_SECONDS = 5.0
@@ -112,7 +112,7 @@ async def relay(settings: Settings, name: str = "smtp") -> CheckResult:
         }
     )
     try:
-        ready = await connect(patient, tls_context(patient))
+        ready = await connect(patient)
     except MailerError as error:
         return failure(check, error)
     ready.transport.close()

@@ -8,7 +8,7 @@ of one relay, and `relays` chooses among several. Import those two by name: a li
 from __future__ import annotations
 
 from mailer.smtp.failure import ConnectionFailed, ConnectionRefused
-from mailer.smtp.handshake import connect, tls_context
+from mailer.smtp.handshake import connect
 from mailer.smtp.outcome import (
     Accepted,
     Deferred,
@@ -37,5 +37,4 @@ __all__ = [
     "connect",
     "is_policy_refusal",
     "says_no_such_address",
-    "tls_context",
 ]

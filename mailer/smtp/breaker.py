@@ -23,10 +23,9 @@ class Breaker:
         """Whether the relay may be used; while it is half-open, only its one probe may."""
         return self._open_until is None or (now >= self._open_until and not self._probing)
 
-    def enter(self, now: float) -> bool:
-        """Use the relay, after `allows`; returns whether the caller is the probe."""
+    def enter(self, now: float) -> None:
+        """Use the relay, after `allows`."""
         self._probing = self._open_until is not None and now >= self._open_until
-        return self._probing
 
     def succeeded(self) -> None:
         """The relay served: close the breaker."""

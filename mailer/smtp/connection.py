@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, cast
 
-from mailer.config import RelaySettings, TimeoutSettings
+from mailer.config import RelaySettings
 from mailer.message import Content
-from mailer.smtp.handshake import connect, tls_context
-from mailer.smtp.outcome import Accepted, Deferred, FailureScope, Outcome, Phase, Rejected, Reply, Uncertain
+from mailer.smtp.handshake import connect
+from mailer.smtp.outcome import Deferred, FailureScope, Outcome, Phase, Reply, Uncertain
 from mailer.smtp.pipeline import Pipeline
 from mailer.smtp.transaction import Capabilities, Dialogue, Envelope, SessionState, Verdict, too_large
 
@@ -39,17 +39,14 @@ class Connection:
     def __init__(
         self, pipeline: Pipeline, capabilities: Capabilities, settings: RelaySettings, relay: str = ""
     ) -> None:
-        self.capabilities = capabilities
-        self.relay = relay
+        self.capabilities, self.relay = capabilities, relay
         self.sent = self.served = 0
         self.full = self.refuses_bdat = False
         self.announced: Envelope | None = None
         self.refused: tuple[Envelope, Outcome] | None = None
         self._pipeline = pipeline
-        self._max_messages = min(settings.messages_per_connection, capabilities.mailmax or sys.maxsize)
-        self._quota_end = self._max_messages
-        self._max_idle_seconds = settings.idle_seconds
-        self._may_announce = settings.announce
+        self.keep_to(settings)
+        self.set_quota(None)
         self._loop = asyncio.get_running_loop()
         self._last_used = self._loop.time()
         self._state = SessionState.NONE
@@ -64,15 +61,11 @@ class Connection:
         relay: str = "",
         tokens: TokenSource | None = None,
     ) -> Self:
-        """Connect, encrypt, greet and log in.
-
-        With `tls` the certificates of the authorities are not read again, and with `tokens` an access token is shared;
-        by default both are made from the settings.
-        Raises ConnectionFailed (a RelayUnavailable), which names the phase and the reason; ConfigurationError where
-        ca_file can't be read or a password would be sent unencrypted.
-        """
-        session = await connect(settings, tls or tls_context(settings), tokens)
-        pipeline = Pipeline(session.transport, _timeouts(settings.timeouts), session.acknowledge)
+        """A new connection to the relay of this name. `handshake.connect` says what the others mean, and what it raises."""
+        session = await connect(settings, tls, tokens)
+        timeouts, phases = settings.timeouts, (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.FINAL)
+        limits = {phase: getattr(timeouts, phase) for phase in phases} | {Phase.CONTENT: timeouts.block}
+        pipeline = Pipeline(session.transport, limits, session.acknowledge)
         return cls(pipeline, session.capabilities, settings, relay)
 
     @property
@@ -80,7 +73,7 @@ class Connection:
         """Whether another message may be sent on it."""
         idle = self._loop.time() - self._last_used
         used_up = self.full or self.sent >= self._max_messages
-        return self._pipeline.broken is None and not used_up and idle < self._max_idle_seconds
+        return self._pipeline.broken is None and not used_up and idle < self._settings.idle_seconds
 
     @property
     def has_quota(self) -> bool:
@@ -91,16 +84,15 @@ class Connection:
     def can_announce(self) -> bool:
         """Whether an envelope may be sent with the content before it: after the next message there is another one."""
         offered = self.capabilities
-        is_useful = self._may_announce and offered.pipelining and not offered.chunking
+        is_useful = self._settings.announce and offered.pipelining and not offered.chunking
         return is_useful and self.sent + 1 < self._quota_end
 
-    def limit_messages(self, messages: int) -> None:
-        """Send at most `messages` on it in all."""
-        self._max_messages = min(self._max_messages, messages)
-
-    def avoid_bdat(self) -> None:
-        """Send the content with DATA from now on."""
-        self.capabilities = self.capabilities._replace(chunking=False)
+    def keep_to(self, settings: RelaySettings) -> None:
+        """Keep to these limits from now on: `messages_per_connection`, `chunking`, `announce` and `idle_seconds`."""
+        self._settings = settings
+        self._max_messages = min(settings.messages_per_connection, self.capabilities.mailmax or sys.maxsize)
+        if not settings.chunking:
+            self.capabilities = self.capabilities._replace(chunking=False)
 
     def set_quota(self, messages: int | None) -> None:
         """Let `messages` more be sent before it is given back; None: as many as the connection may have."""
@@ -138,7 +130,7 @@ class Connection:
             self.drop_announced()
             done(refusal)
             return
-        self._done, self._announcing, self.announced, self.refused = done, announce, None, None
+        self._done, self._announcing, self.announced = done, announce, None
         dialogue = Dialogue(envelope, content, self.capabilities, self._state, announce)
         self._pipeline.begin(dialogue, self._conclude, may_offer)
 
@@ -174,22 +166,9 @@ class Connection:
             self._pipeline.abort("the announced message is not sent")
 
     def _conclude(self, verdict: Verdict) -> None:
-        outcome, self._state, refusal = verdict
-        announced, self._announcing = self._announcing, None
-        self.announced = announced if self._state is SessionState.ANNOUNCED else None
-        if announced is not None and refusal is not None:
-            self.refused = announced, refusal
+        outcome, self._state, self.refused = verdict
+        self.announced = self._announcing if self._state is SessionState.ANNOUNCED else None
         self._last_used = self._loop.time()
-        if isinstance(outcome, Accepted):
-            self.sent += 1
-            self.served += 1
-        else:
-            outcome = self._count_failure(cast("Outcome", outcome))
-        done, self._done = cast("Callable[[Outcome], None]", self._done), None
-        done(outcome)
-
-    def _count_failure(self, outcome: Outcome) -> Outcome:
-        """Note what a failure says of the connection: its scope where the relay refuses one more message (RFC 5321: 4yz)."""
         match outcome:
             case Deferred(phase=Phase.FINAL, scope=FailureScope.CONNECTION):
                 self.refuses_bdat = True
@@ -197,27 +176,18 @@ class Connection:
                 self.served and code // 100 == 4
             ):
                 self.full = True
-                return replace(outcome, scope=FailureScope.CONNECTION)
+                outcome = replace(outcome, scope=FailureScope.CONNECTION)
             case Uncertain() | Deferred(scope=FailureScope.RELAY):
                 self.sent += 1
                 self._quota_end = self.sent
-            case Rejected() | Deferred():
+            case _:
                 self.sent += 1
                 self.served += 1
-        return outcome
+        done, self._done = cast("Callable[[Outcome], None]", self._done), None
+        done(cast("Outcome", outcome))
 
     async def close(self) -> None:
         """Send QUIT and close, after two seconds at most. Where QUIT is not possible, close at once."""
         if self._state in {SessionState.DOT_AND_RESET, SessionState.ANNOUNCED}:
             self._pipeline.abort("closed")
         await self._pipeline.quit(QUIT_TIMEOUT)
-
-
-def _timeouts(timeouts: TimeoutSettings) -> dict[Phase, float]:
-    return {
-        Phase.MAIL: timeouts.mail,
-        Phase.RCPT: timeouts.rcpt,
-        Phase.DATA: timeouts.data,
-        Phase.CONTENT: timeouts.block,
-        Phase.FINAL: timeouts.final,
-    }

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mailer.smtp.sasl import Method
 
 _UNKNOWN_COMMAND = (500, 501, 502, 504)
-_SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 section 4
+_SIZE = re.compile(r"\s*([0-9]{0,20})\s*")  # RFC 1870 section 4
 _MAILMAX = re.compile(r"\bMAILMAX=([1-9][0-9]{0,5})\b", re.IGNORECASE)  # RFC 9422 section 4.1
 
 
@@ -70,13 +70,16 @@ def token_source(settings: RelaySettings) -> TokenSource | None:
 
 
 async def connect(
-    settings: RelaySettings, tls: ssl.SSLContext | None, tokens: TokenSource | None = None
+    settings: RelaySettings, tls: ssl.SSLContext | None = None, tokens: TokenSource | None = None
 ) -> Session:
-    """Open a connection on which MAIL is next. All connections to a relay share `tokens`.
+    """Open a connection on which MAIL is next: connect, encrypt, greet and log in.
 
-    Raises ConnectionFailed, and ConfigurationError where a password would be sent unencrypted.
+    With `tls` the certificates of the authorities are not read again, and with `tokens` an access token is shared;
+    by default both are made from the settings.
+    Raises ConnectionFailed (a RelayUnavailable), which names the phase and the reason; ConfigurationError where
+    ca_file can't be read or a password would be sent unencrypted.
     """
-    handshake = _Handshake(settings, tls, tokens or token_source(settings))
+    handshake = _Handshake(settings, tls or tls_context(settings), tokens or token_source(settings))
     try:
         return await handshake.perform()
     except (aiosmtplib.SMTPException, OSError) as error:
@@ -90,7 +93,6 @@ class _Handshake:
         self, settings: RelaySettings, tls: ssl.SSLContext | None, tokens: TokenSource | None
     ) -> None:
         self.phase = Phase.CONNECT
-        self.method: Method | None = None
         self._settings = settings
         self._tls = tls
         self._tokens = tokens
@@ -107,15 +109,15 @@ class _Handshake:
             tls_context=self._tls,
         )
         try:
-            await self._prepare(client)
+            method = await self._prepare(client)
             transport = cast("asyncio.Transport", client.transport)
-            offered = _capabilities(client.esmtp_extensions, chunking=settings.chunking)
-            return Session(transport, offered, acknowledger(sock), self.method)
+            return Session(transport, _capabilities(client.esmtp_extensions), acknowledger(sock), method)
         except BaseException:
             client.close()
             raise
 
-    async def _prepare(self, client: aiosmtplib.SMTP) -> None:
+    async def _prepare(self, client: aiosmtplib.SMTP) -> Method | None:
+        """Greet, encrypt and log in; returns the login method."""
         limits = self._settings.timeouts
         self.phase = Phase.GREETING
         await client.connect(timeout=limits.greeting)
@@ -123,17 +125,19 @@ class _Handshake:
         if self._settings.security == "starttls":
             self.phase = Phase.STARTTLS
             if not client.supports_extension("starttls"):
-                raise self._refuse(
-                    "offers no STARTTLS, and mail is not sent unencrypted",
-                    'Check host and port (587 is usual); security = "tls" is for port 465.',
+                raise ConnectionRefused(
+                    f"{name_of(self._settings)} offers no STARTTLS, and mail is not sent unencrypted.",
+                    phase=self.phase,
+                    hint='Check host and port (587 is usual); security = "tls" is for port 465.',
                 )
             await client.starttls(timeout=limits.tls)
             await self._greet(client)
-        if self._settings.username is not None:
-            from mailer.smtp.login import log_in  # noqa: PLC0415 - slow to import, and a relay nearby asks for none
+        if self._settings.username is None:
+            return None
+        from mailer.smtp.login import log_in  # noqa: PLC0415 - slow to import, and a relay nearby asks for none
 
-            self.phase = Phase.AUTH
-            self.method = await log_in(client, self._settings, self._tokens)
+        self.phase = Phase.AUTH
+        return await log_in(client, self._settings, self._tokens)
 
     async def _greet(self, client: aiosmtplib.SMTP) -> None:
         """Send EHLO explicitly: aiosmtplib forgets the extensions at STARTTLS and does not ask for them again.
@@ -149,9 +153,6 @@ class _Handshake:
                 raise
             await client.helo(timeout=limit)
 
-    def _refuse(self, what: str, hint: str) -> ConnectionRefused:
-        return ConnectionRefused(f"{name_of(self._settings)} {what}.", phase=self.phase, hint=hint)
-
 
 async def _dial(host: str, port: int, timeout_seconds: float) -> socket.socket:
     """A TCP connection to the first of the host's addresses that answers, within `timeout_seconds` in all."""
@@ -166,12 +167,11 @@ async def _dial(host: str, port: int, timeout_seconds: float) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             async with asyncio.timeout(timeout_seconds / len(addresses)):
                 await loop.sock_connect(sock, address)
-        except OSError as error:  # TimeoutError is one
+        except BaseException as error:
             sock.close()
+            if not isinstance(error, OSError):  # TimeoutError is one
+                raise
             failure = error
-        except BaseException:
-            sock.close()
-            raise
         else:
             return sock
     raise failure
@@ -186,14 +186,13 @@ def _own_name(sock: socket.socket) -> str:
     return f"[IPv6:{address}]" if isinstance(address, IPv6Address) else f"[{address}]"
 
 
-def _capabilities(extensions: dict[str, str], *, chunking: bool) -> Capabilities:
-    """The extensions of an EHLO reply that we use. `chunking`: whether CHUNKING may be one of them."""
-    size = extensions.get("size")
-    if size is not None:
-        size = size.strip() or "0"
+def _capabilities(extensions: dict[str, str]) -> Capabilities:
+    """The extensions of an EHLO reply that we use."""
+    size = _SIZE.fullmatch(extensions.get("size", "none"))
+    mailmax = _MAILMAX.search(extensions.get("limits", ""))
     return Capabilities(
         pipelining="pipelining" in extensions,
-        chunking=chunking and "chunking" in extensions,
-        size=int(size) if size is not None and _SIZE.fullmatch(size) else None,
-        mailmax=int(found[1]) if (found := _MAILMAX.search(extensions.get("limits", ""))) else None,
+        chunking="chunking" in extensions,
+        size=int(size[1] or 0) if size else None,
+        mailmax=int(mailmax[1]) if mailmax else None,
     )

@@ -14,7 +14,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Self
 
 from mailer.config import RelaySettings
@@ -54,7 +53,6 @@ class RelayPool:
         self._waiting = 0
         self._finished = 0
         self._refused_after: int | None = None
-        self._max_messages: int | None = None
         self._changed = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -78,9 +76,7 @@ class RelayPool:
         self._observe()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -122,28 +118,23 @@ class RelayPool:
         if connection.closed_unserved:
             self._lower()
         if connection.refuses_bdat:
-            self._avoid_bdat()
+            self._restrict(chunking=False)
         if connection.full:
-            self._note_limit(connection.sent)
+            if connection.sent == self._refused_after:
+                most = min(connection.sent, self._settings.messages_per_connection)
+                self._restrict(messages_per_connection=most)
+            self._refused_after = connection.sent
         if connection.usable and self._timer is not None:
             self._free.append(connection)
         else:
             self._close(connection)
         self._release_permit()
 
-    def _avoid_bdat(self) -> None:
-        """Use DATA on all connections: the relay refused BDAT on one of them."""
-        self._settings = self._settings.model_copy(update={"chunking": False})
+    def _restrict(self, **settings: int) -> None:
+        """Use these settings on all connections: the relay takes no more than that."""
+        self._settings = self._settings.model_copy(update=settings)
         for connection in (*self._busy, *self._free):
-            connection.avoid_bdat()
-
-    def _note_limit(self, messages: int) -> None:
-        """Record that the relay refused one more message on a connection after `messages`."""
-        if messages == self._refused_after:
-            self._max_messages = min(messages, self._max_messages or messages)
-            for connection in (*self._busy, *self._free):
-                connection.limit_messages(self._max_messages)
-        self._refused_after = messages
+            connection.keep_to(self._settings)
 
     async def _acquire_permit(self) -> None:
         self._waiting += 1
@@ -186,11 +177,8 @@ class RelayPool:
             started = loop.time()
             try:
                 connection = await Connection.open(self._settings, self._tls, self._name, self._tokens)
-                if self._max_messages is not None:
-                    connection.limit_messages(self._max_messages)
             except ConnectionFailed as error:
-                if self._count_others():
-                    self._lower()
+                if self._lower():
                     return None
                 if self._away_since is None:
                     self._away_since = started
@@ -203,13 +191,12 @@ class RelayPool:
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads the attempts of many tasks
             pause = min(pause * 2, MAX_PAUSE)
 
-    def _count_others(self) -> int:
-        """How many connections there are, or may soon be, besides the caller's."""
-        return self._permits - 1 + sum(connection.usable for connection in self._free)
-
-    def _lower(self) -> None:
-        if count := self._count_others():
-            self._concurrency.lower(asyncio.get_running_loop().time(), count)
+    def _lower(self) -> bool:
+        """Use no more connections than there are, or may soon be, besides the caller's; whether there are any."""
+        others = self._permits - 1 + sum(connection.usable for connection in self._free)
+        if others:
+            self._concurrency.lower(asyncio.get_running_loop().time(), others)
+        return others > 0
 
     def _close(self, connection: Connection) -> None:
         self._finished += connection.sent

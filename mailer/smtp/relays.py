@@ -14,7 +14,6 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
-from types import TracebackType
 from typing import Self
 
 from mailer.config import NamedRelay
@@ -63,9 +62,7 @@ class Relays:
             await self._stack.enter_async_context(relay)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     def suspend(self, name: str, seconds: float) -> None:

@@ -110,12 +110,12 @@ _RESETS = {
 class Verdict(NamedTuple):
     """How a transaction ended. `outcome` is None where replies are missing and the others do not decide.
 
-    `refusal` is the outcome of the announced message, where the relay refused its recipient.
+    `refused` is the envelope and the outcome of the announced message, where the relay refused its recipient.
     """
 
     outcome: Outcome | None
     state: SessionState
-    refusal: Outcome | None = None
+    refused: tuple[Envelope, Outcome] | None = None
 
 
 class Dialogue:
@@ -286,5 +286,5 @@ def _judge_both(replies: Sequence[RawReply], envelope: Envelope, announce: Envel
     refusal, state, _ = _judge(_OPENING, replies[1:], announce)
     match refusal:
         case Rejected(Phase.RCPT, FailureScope.RECIPIENT) | Deferred(Phase.RCPT, FailureScope.RECIPIENT):
-            return Verdict(outcome, state, refusal)
+            return Verdict(outcome, state, (announce, refusal))
     return Verdict(outcome, state)
