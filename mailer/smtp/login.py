@@ -9,22 +9,20 @@ import aiosmtplib
 from mailer.config import RelaySettings
 from mailer.errors import ConfigurationError
 from mailer.smtp import sasl
-from mailer.smtp.failure import ConnectionFailed, ConnectionRefused, explain_reply, name_of
+from mailer.smtp.failure import OAUTH2_HINT, ConnectionFailed, ConnectionRefused, explain_reply, name_of
 from mailer.smtp.oauth2 import TokenFailed, TokenSource
 from mailer.smtp.outcome import Phase
 from mailer.smtp.sasl import Credentials, Method
 
 CONTINUE, DONE, CANCEL = 334, 235, b"*"
-_OAUTH2_HINT = "Check [smtp.oauth2], and that the application may send mail for [smtp] username."
 
 
 async def log_in(client: aiosmtplib.SMTP, settings: RelaySettings, tokens: TokenSource | None) -> Method:
-    """Log in as the settings say, by password or by a token of `tokens`; returns the mechanism that was used.
+    """Log in as the settings say, by a token of `tokens` or else by password; returns the mechanism that was used.
 
     A token that the relay refuses is renewed once, because it may have been revoked.
     Raises ConnectionFailed; ConfigurationError where a secret would be sent unencrypted.
     """
-    username = settings.username or ""
     if settings.security == "none" and not _is_loopback(client):
         raise ConfigurationError(
             f"The password for {settings.host}:{settings.port} would be sent unencrypted.",
@@ -33,34 +31,28 @@ async def log_in(client: aiosmtplib.SMTP, settings: RelaySettings, tokens: Token
     method = sasl.choose(client.server_auth_methods, settings.auth, oauth2=tokens is not None)
     if method is None:
         raise _no_method(client.server_auth_methods, settings)
-    if method == "xoauth2" and tokens is not None:
-        await _log_in_with_token(client, settings, tokens)
-    else:
-        password = settings.password.get_secret_value() if settings.password else ""
-        code, text = await _authenticate(client, settings, method, Credentials(username, password))
-        if code != DONE:
-            raise explain_reply(code, text, Phase.AUTH, settings)
-    return method
-
-
-async def _log_in_with_token(client: aiosmtplib.SMTP, settings: RelaySettings, tokens: TokenSource) -> None:
     refused: str | None = None
     while True:
-        try:
-            token = await tokens.token(refused=refused)
-        except TokenFailed as error:
-            kind = ConnectionRefused if error.lasting else ConnectionFailed
-            message = f"The token endpoint of {settings.host} gives no token: {error}."
-            raise kind(message, phase=Phase.AUTH, hint=_OAUTH2_HINT) from None
-        credentials = Credentials(settings.username or "", token)
-        code, text = await _authenticate(client, settings, "xoauth2", credentials)
+        secret = await _secret(settings, tokens, refused)
+        credentials = Credentials(settings.username or "", secret)
+        code, text = await _authenticate(client, settings, method, credentials)
         if code == DONE:
-            return
-        if code // 100 != 5 or refused is not None:
-            refusal = explain_reply(code, text, Phase.AUTH, settings, (token, *sasl.wire_forms(credentials)))
-            refusal.hint = _OAUTH2_HINT
-            raise refusal
-        refused = token
+            return method
+        if tokens is None or code // 100 != 5 or refused is not None:
+            raise explain_reply(code, text, Phase.AUTH, settings, sasl.wire_forms(credentials))
+        refused = secret
+
+
+async def _secret(settings: RelaySettings, tokens: TokenSource | None, refused: str | None) -> str:
+    """The password, or a token: a new one if the relay `refused` the last one."""
+    if tokens is None:
+        return settings.password.get_secret_value() if settings.password else ""
+    try:
+        return await tokens.token(refused=refused)
+    except TokenFailed as error:
+        kind = ConnectionRefused if error.lasting else ConnectionFailed
+        message = f"The token endpoint of {settings.host} gives no token: {error}."
+        raise kind(message, phase=Phase.AUTH, hint=OAUTH2_HINT) from None
 
 
 async def _authenticate(

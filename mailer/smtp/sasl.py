@@ -59,8 +59,9 @@ def begin(method: Method, credentials: Credentials) -> Dialogue:
 
 
 def wire_forms(credentials: Credentials) -> tuple[str, ...]:
-    """The credentials in the form in which XOAUTH2 sends them: a relay may repeat it in a reply."""
-    return (encode(_bearer(credentials)).decode(),)
+    """The secret in each form in which a mechanism sends it: a relay may repeat it in a reply."""
+    forms = (credentials.secret.encode(), _plain_message(credentials), _bearer(credentials))
+    return (credentials.secret, *(encode(form).decode() for form in forms))
 
 
 def encode(response: bytes) -> bytes:
@@ -77,7 +78,7 @@ def decode(challenge: str) -> bytes:
 
 
 def _plain(credentials: Credentials) -> Dialogue:
-    message = f"\0{credentials.username}\0{credentials.secret}".encode()
+    message = _plain_message(credentials)
     if (yield message):
         raise UnexpectedChallenge("PLAIN has no challenge")
     yield message  # the relay ignored the initial response and asks for it
@@ -106,6 +107,10 @@ def _xoauth2(credentials: Credentials) -> Dialogue:
     if not (yield message):
         yield message  # the relay ignored the initial response and asks for it
     yield b""  # the challenge was a refusal; the relay then sends the error reply
+
+
+def _plain_message(credentials: Credentials) -> bytes:
+    return f"\0{credentials.username}\0{credentials.secret}".encode()
 
 
 def _bearer(credentials: Credentials) -> bytes:
