@@ -134,22 +134,18 @@ class Connection:
         dialogue = Dialogue(envelope, content, self.capabilities, self._state, announce)
         self._pipeline.begin(dialogue, self._conclude, may_offer)
 
-    async def send(
-        self, envelope: Envelope, message: Content | bytes, may_offer: Callable[[], bool] | None = None
-    ) -> Outcome:
-        """`offer`, for a task that waits. `message` is 7-bit, with CRLF, and complete.
+    async def send(self, envelope: Envelope, content: Content) -> Outcome:
+        """`offer`, for a task that waits.
 
         Cancelling it closes the connection; it is then unknown whether the relay has taken the message.
-        Raises ValueError for bytes that are not 7-bit or do not end with CRLF.
         """
-        content = message if isinstance(message, Content) else Content.of(message)
         ended: asyncio.Future[Outcome] = self._loop.create_future()
 
         def conclude(outcome: Outcome) -> None:
             if not ended.done():
                 ended.set_result(outcome)
 
-        self.offer(envelope, content, conclude, may_offer)
+        self.offer(envelope, content, conclude)
         try:
             return await ended
         except asyncio.CancelledError:

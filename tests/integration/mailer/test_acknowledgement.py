@@ -11,13 +11,14 @@ from contextlib import contextmanager
 
 import pytest
 
+from mailer.message import Content
 from mailer.smtp import Accepted, Envelope
 from mailer.smtp.acknowledgement import acknowledger
 from mailer.smtp.connection import Connection
 from tests.support.certificates import loopback_certificates
 from tests.support.loopback import in_clear
 
-MESSAGE = b"Subject: Release 2.4\r\n\r\nthe end\r\n"
+CONTENT = Content.of(b"Subject: Release 2.4\r\n\r\nthe end\r\n")
 DELAYED = 0.04  # seconds after which Linux acknowledges by itself
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has TCP_QUICKACK")
 
@@ -61,7 +62,7 @@ async def test_three_replies_to_a_group_do_not_wait_for_delayed_acknowledgements
         seconds = []
         for _ in range(21):
             began = time.monotonic()
-            outcome = await connection.send(Envelope("news@example.com", "ann@example.org"), MESSAGE)
+            outcome = await connection.send(Envelope("news@example.com", "ann@example.org"), CONTENT)
             assert isinstance(outcome, Accepted)
             seconds.append(time.monotonic() - began)
         await connection.close()

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from mailer.message import Content
 from mailer.smtp import Accepted, Deferred, Envelope, FailureScope, Outcome, Phase
 from mailer.smtp.connection import Connection
 from mailer.smtp.pool import RelayPool
 from tests.support.loopback import in_clear
 from tests.support.relay import FaultyRelay
 
-MESSAGE = b"Subject: Release 2.4\r\n\r\nthe end\r\n"
+CONTENT = Content.of(b"Subject: Release 2.4\r\n\r\nthe end\r\n")
 EXTENSIONS = [{}, {"pipelining": True}, {"chunking": True}, {"pipelining": True, "chunking": True}]
 FULL = [
     b"452 4.5.3 Too many messages sent\r\n",  # OpenSMTPD
@@ -35,7 +36,7 @@ async def _send_all(pool: RelayPool, count: int) -> list[Outcome]:
             async with pool.connection() as connection:
                 while connection.usable and waiting:
                     number = waiting.pop(0)
-                    outcome = await connection.send(_envelope(number), MESSAGE)
+                    outcome = await connection.send(_envelope(number), CONTENT)
                     if isinstance(outcome, Deferred) and outcome.scope is FailureScope.CONNECTION:
                         waiting.append(number)
                     outcomes.append(outcome)
@@ -103,7 +104,7 @@ async def test_a_stated_limit_that_makes_no_sense_is_none(limits: bytes) -> None
 async def test_a_4yz_to_the_first_message_of_a_connection_is_the_relays() -> None:
     async with FaultyRelay(most_messages=0) as relay:
         connection = await Connection.open(in_clear(relay.port))
-        outcome = await connection.send(_envelope(1), MESSAGE)
+        outcome = await connection.send(_envelope(1), CONTENT)
         assert isinstance(outcome, Deferred)
         assert (outcome.phase, outcome.scope) == (Phase.MAIL, FailureScope.RELAY)
         assert connection.usable
@@ -138,8 +139,8 @@ async def test_connections_that_are_open_hear_of_it() -> None:
         pool.connection() as other,
     ):
         async with pool.connection() as first:
-            assert isinstance(await first.send(_envelope(1), MESSAGE), Deferred)
-        assert isinstance(await other.send(_envelope(1), MESSAGE), Accepted)
+            assert isinstance(await first.send(_envelope(1), CONTENT), Deferred)
+        assert isinstance(await other.send(_envelope(1), CONTENT), Accepted)
 
 
 async def test_a_refusal_of_the_message_after_bdat_is_no_refusal_of_bdat() -> None:
@@ -156,6 +157,6 @@ async def test_a_refusal_of_the_message_after_bdat_is_no_refusal_of_bdat() -> No
 async def test_chunking_can_be_switched_off() -> None:
     async with FaultyRelay(pipelining=True, chunking=True) as relay:
         connection = await Connection.open(in_clear(relay.port, chunking=False))
-        assert isinstance(await connection.send(_envelope(1), MESSAGE), Accepted)
+        assert isinstance(await connection.send(_envelope(1), CONTENT), Accepted)
         await connection.close()
     assert b"DATA" in relay.commands

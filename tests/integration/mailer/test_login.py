@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mailer.config import RelaySettings
+from mailer.message import Content
 from mailer.smtp import Accepted, ConnectionFailed, ConnectionRefused, Envelope, Phase
 from mailer.smtp.connection import Connection
 from mailer.smtp.pool import RelayPool
@@ -21,7 +22,7 @@ from tests.support.relays.login_relay import PASSWORD, USER, LoginRelay
 from tests.support.relays.token_endpoint import CLIENT, REFRESH_TOKEN, TokenEndpoint
 
 ENVELOPE = Envelope("news@example.com", "ann@example.org")
-MESSAGE = b"Subject: Release 2.4\r\n\r\nthe end\r\n"
+CONTENT = Content.of(b"Subject: Release 2.4\r\n\r\nthe end\r\n")
 PLAIN = f"\0{USER}\0{PASSWORD}".encode()
 
 
@@ -47,7 +48,7 @@ def with_tokens(port: int, security: str, endpoint: TokenEndpoint, **more: Any) 
 
 async def send_one(settings: RelaySettings) -> None:
     connection = await Connection.open(settings)
-    assert isinstance(await connection.send(ENVELOPE, MESSAGE), Accepted)
+    assert isinstance(await connection.send(ENVELOPE, CONTENT), Accepted)
     await connection.close()
 
 
@@ -196,7 +197,7 @@ async def test_all_connections_share_one_token(endpoint: TokenEndpoint) -> None:
         async with RelayPool(settings) as pool:
             for _ in range(5):
                 async with pool.connection() as connection:
-                    assert isinstance(await connection.send(ENVELOPE, MESSAGE), Accepted)
+                    assert isinstance(await connection.send(ENVELOPE, CONTENT), Accepted)
     assert (relay.logins, len(endpoint.asked)) == (5, 1)
 
 
@@ -209,7 +210,7 @@ async def test_a_token_is_renewed_before_it_ends(security: str, endpoint: TokenE
         async with RelayPool(settings) as pool:
             for _ in range(3):
                 async with pool.connection() as connection:
-                    assert isinstance(await connection.send(ENVELOPE, MESSAGE), Accepted)
+                    assert isinstance(await connection.send(ENVELOPE, CONTENT), Accepted)
     assert (relay.logins, len(endpoint.asked)) == (3, 3)
 
 
@@ -277,7 +278,7 @@ async def test_a_refresh_token_that_another_process_used_up_is_read_again(
         async with RelayPool(settings.model_copy(update={"messages_per_connection": 1})) as pool:
             for _ in range(2):
                 async with pool.connection() as connection:
-                    assert isinstance(await connection.send(ENVELOPE, MESSAGE), Accepted)
+                    assert isinstance(await connection.send(ENVELOPE, CONTENT), Accepted)
                 await send_one(settings)
     assert len(endpoint.asked) == 4
 

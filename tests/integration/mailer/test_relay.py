@@ -8,13 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from mailer.config import RelaySettings
+from mailer.message import Content
 from mailer.smtp import Accepted, ConnectionFailed, Deferred, Envelope, Phase
 from mailer.smtp.pool import RelayPool
 from tests.support.faults import Fault, Point
 from tests.support.loopback import free_port, in_clear, with_login
 from tests.support.relay import FaultyRelay
 
-MESSAGE = b"Subject: Release 2.4\r\n\r\nthe end\r\n"
+CONTENT = Content.of(b"Subject: Release 2.4\r\n\r\nthe end\r\n")
 pytestmark = pytest.mark.timeout(60)
 
 
@@ -34,7 +35,7 @@ async def _send_all(relay: RelayPool, count: int, workers: int) -> list[type]:
                     if (number := next(numbers, None)) is None:
                         return
                     envelope = Envelope("news@example.com", f"p{number}@example.org")
-                    outcomes.append(type(await connection.send(envelope, MESSAGE)))
+                    outcomes.append(type(await connection.send(envelope, CONTENT)))
 
     await asyncio.gather(*(work() for _ in range(workers)))
     return outcomes

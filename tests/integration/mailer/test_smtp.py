@@ -15,6 +15,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from mailer.config import TimeoutSettings
 from mailer.errors import ConfigurationError
+from mailer.message import Content
 from mailer.smtp import (
     Accepted,
     ConnectionFailed,
@@ -34,6 +35,7 @@ from tests.support.relay import FaultyRelay
 
 ENVELOPE = Envelope("news@example.com", "anna@example.org")
 MESSAGE = b"Subject: Release 2.4\r\n\r\n.a dot\r\n..two\r\n\r\nthe end\r\n"
+CONTENT = Content.of(MESSAGE)
 MODES = {
     "chunking+pipelining": ({"chunking": True, "pipelining": True}, 1),
     "pipelining": ({"pipelining": True}, 2),
@@ -62,7 +64,7 @@ async def _until(happened: Callable[[], bool]) -> None:
 @modes
 async def test_a_message_arrives_byte_for_byte(offers: dict[str, Any], round_trips: int) -> None:
     async with FaultyRelay(**offers) as relay, _connected(relay) as connection:
-        outcome = await connection.send(ENVELOPE, MESSAGE)
+        outcome = await connection.send(ENVELOPE, CONTENT)
     assert isinstance(outcome, Accepted)
     assert outcome.reply.text == "Ok: queued as 1A2B3C"
     [mail] = relay.accepted
@@ -76,7 +78,7 @@ async def test_a_message_takes_as_few_round_trips_as_the_relay_allows(
     async with FaultyRelay(**offers) as relay, _connected(relay) as connection:
         before = relay.round_trips
         for _ in range(10):
-            await connection.send(ENVELOPE, MESSAGE)
+            await connection.send(ENVELOPE, CONTENT)
         assert relay.round_trips - before == 10 * round_trips
 
 
@@ -92,7 +94,7 @@ async def test_after_a_refusal_the_next_message_goes_on_the_same_connection(
         _connected(relay) as connection,
     ):
         outcomes = [
-            await connection.send(Envelope("news@example.com", address), MESSAGE)
+            await connection.send(Envelope("news@example.com", address), CONTENT)
             for address in ("gone@example.org", "anna@example.org", "gone@example.org", "bram@example.org")
         ]
     assert [type(outcome) for outcome in outcomes] == [Rejected, Accepted, Rejected, Accepted]
@@ -103,14 +105,14 @@ async def test_after_a_refusal_the_next_message_goes_on_the_same_connection(
 async def test_the_operator_sees_why_but_not_who() -> None:
     refuses = {"anna@example.org": b"550-5.1.1 <anna@example.org>:\r\n550 5.1.1 user Anna is unknown\r\n"}
     async with FaultyRelay(pipelining=True, refuses=refuses) as relay, _connected(relay) as connection:
-        outcome = await connection.send(ENVELOPE, MESSAGE)
+        outcome = await connection.send(ENVELOPE, CONTENT)
     assert outcome == Rejected(Phase.RCPT, FailureScope.RECIPIENT, outcome.reply, outcome.reason)
     assert outcome.reason == "550 5.1.1 *** user *** is unknown"
 
 
 async def test_a_message_over_the_relays_size_is_rejected_before_it_is_offered() -> None:
     async with FaultyRelay(pipelining=True, size=20) as relay, _connected(relay) as connection:
-        outcome = await connection.send(ENVELOPE, MESSAGE)
+        outcome = await connection.send(ENVELOPE, CONTENT)
         assert connection.usable
     assert isinstance(outcome, Rejected)
     assert outcome.scope is FailureScope.SENDER
@@ -119,7 +121,7 @@ async def test_a_message_over_the_relays_size_is_rejected_before_it_is_offered()
 
 async def test_closing_says_quit() -> None:
     async with FaultyRelay() as relay, _connected(relay) as connection:
-        await connection.send(ENVELOPE, MESSAGE)
+        await connection.send(ENVELOPE, CONTENT)
     assert relay.commands[-1] == b"QUIT"
 
 
@@ -128,23 +130,23 @@ async def test_a_cancelled_send_leaves_the_connection_closed(
     offers: dict[str, Any], round_trips: int
 ) -> None:
     async with FaultyRelay([{Point.RCPT: Fault.STALL}], **offers) as relay, _connected(relay) as connection:
-        sending = asyncio.create_task(connection.send(ENVELOPE, MESSAGE))
+        sending = asyncio.create_task(connection.send(ENVELOPE, CONTENT))
         await _until(lambda: any(line.startswith(b"RCPT") for line in relay.commands))
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
         assert not connection.usable
-        outcome = await connection.send(ENVELOPE, MESSAGE)
+        outcome = await connection.send(ENVELOPE, CONTENT)
     assert outcome == Deferred(Phase.MAIL, FailureScope.RELAY, None, "the sending was cancelled")
     assert relay.accepted == []
 
 
 async def test_a_connection_sends_one_message_at_a_time() -> None:
     async with FaultyRelay() as relay, _connected(relay) as connection:
-        sending = asyncio.create_task(connection.send(ENVELOPE, MESSAGE))
+        sending = asyncio.create_task(connection.send(ENVELOPE, CONTENT))
         await asyncio.sleep(0)
         with pytest.raises(RuntimeError):
-            await connection.send(ENVELOPE, MESSAGE)
+            await connection.send(ENVELOPE, CONTENT)
         assert isinstance(await sending, Accepted)
 
 
@@ -153,18 +155,18 @@ async def test_nothing_is_offered_to_a_connection_of_which_only_the_transport_kn
         transport = connection._pipeline._transport
         assert transport is not None
         transport.abort()
-        outcome = await connection.send(ENVELOPE, MESSAGE)
+        outcome = await connection.send(ENVELOPE, CONTENT)
     assert isinstance(outcome, Deferred)
     assert outcome.scope is FailureScope.RELAY
 
 
 async def test_a_relay_that_hangs_up_between_messages_costs_no_doubt() -> None:
     async with FaultyRelay(chunking=True, pipelining=True) as relay, _connected(relay) as connection:
-        await connection.send(ENVELOPE, MESSAGE)
+        await connection.send(ENVELOPE, CONTENT)
         for session in relay.open:
             session.cancel()
         await _until(lambda: not connection.usable)
-        outcome = await connection.send(ENVELOPE, MESSAGE)
+        outcome = await connection.send(ENVELOPE, CONTENT)
     assert isinstance(outcome, Deferred)
     assert outcome.scope is FailureScope.RELAY
 
@@ -180,7 +182,7 @@ async def test_a_reply_that_nobody_asked_for_closes_the_connection(
     async with FaultyRelay(chunking=True, pipelining=True) as relay, _connected(relay) as connection:
         relay.say(unasked)
         await _until(lambda: not connection.usable)
-        outcome = await connection.send(ENVELOPE, MESSAGE)
+        outcome = await connection.send(ENVELOPE, CONTENT)
         assert connection.closed_unserved == closed_unserved
     assert isinstance(outcome, Deferred)
     assert relay.contents == []
@@ -205,7 +207,7 @@ async def _saying(*replies: bytes) -> AsyncIterator[Connection]:
 
 async def test_content_is_not_offered_after_a_go_ahead_with_half_a_reply_behind_it() -> None:
     async with _saying(b"250 Ok\r\n250 Ok\r\n354 Go\r\n25") as connection:
-        outcome = await connection.send(ENVELOPE, MESSAGE)
+        outcome = await connection.send(ENVELOPE, CONTENT)
     assert outcome == Deferred(
         Phase.FINAL, FailureScope.RELAY, None, "the relay sent a reply that answers no command"
     )
@@ -213,7 +215,7 @@ async def test_content_is_not_offered_after_a_go_ahead_with_half_a_reply_behind_
 
 async def test_a_connection_whose_replies_make_no_sense_is_closed() -> None:
     async with _saying(b"250 Ok\r\n250 Ok\r\n354 Go\r\n", b"354 Go on\r\n") as connection:
-        outcome = await connection.send(ENVELOPE, MESSAGE)
+        outcome = await connection.send(ENVELOPE, CONTENT)
         assert not connection.usable
     assert isinstance(outcome, Uncertain)
 
@@ -229,7 +231,7 @@ async def test_a_large_message_that_stands_still_on_its_way_is_in_doubt_after_th
         FaultyRelay(plan, pipelining=True, chunking=chunking, size=None) as relay,
         _connected(relay, timeouts=timeouts) as connection,
     ):
-        outcome = await connection.send(ENVELOPE, message * 200_000)
+        outcome = await connection.send(ENVELOPE, Content.of(message * 200_000))
     assert outcome == Uncertain(Phase.CONTENT, "no answer in content within 0.3 seconds")
 
 
@@ -241,7 +243,7 @@ async def test_a_large_message_may_take_longer_than_the_block_timeout_as_long_as
         _connected(relay, timeouts=timeouts) as connection,
     ):
         started = asyncio.get_running_loop().time()
-        assert isinstance(await connection.send(ENVELOPE, message), Accepted)
+        assert isinstance(await connection.send(ENVELOPE, Content.of(message)), Accepted)
         assert asyncio.get_running_loop().time() - started > 1
     assert relay.accepted[0].content == message
 
@@ -250,7 +252,7 @@ async def test_a_large_message_may_take_longer_than_the_block_timeout_as_long_as
 async def test_a_large_message_arrives_whole(offers: dict[str, Any], round_trips: int) -> None:
     message = (b".x" * 38 + b"\r\n") * 50_000
     async with FaultyRelay(**offers) as relay, _connected(relay) as connection:
-        assert isinstance(await connection.send(ENVELOPE, message), Accepted)
+        assert isinstance(await connection.send(ENVELOPE, Content.of(message)), Accepted)
     assert relay.accepted[0].content == message
 
 
@@ -298,7 +300,7 @@ async def test_aiosmtpd_takes_a_message_after_starttls_andwith_login(
 ) -> None:
     port, inbox = aiosmtpd_port
     connection = await Connection.open(with_login(port))
-    outcome = await connection.send(ENVELOPE, MESSAGE)
+    outcome = await connection.send(ENVELOPE, CONTENT)
     await connection.close()
     assert isinstance(outcome, Accepted)
     assert inbox.contents == [MESSAGE]
@@ -318,7 +320,7 @@ async def test_a_message_goes_through_implicit_tls() -> None:
         FaultyRelay(implicit_tls=True, pipelining=True) as relay,
         _connected(relay, **settings) as connection,
     ):
-        assert isinstance(await connection.send(ENVELOPE, MESSAGE), Accepted)
+        assert isinstance(await connection.send(ENVELOPE, CONTENT), Accepted)
 
 
 @pytest.mark.parametrize("login", [None, ("mailer", "correct horse")])

@@ -8,6 +8,7 @@ from typing import assert_never
 import pytest
 import uvloop
 
+from mailer.message import Content
 from mailer.smtp import (
     Accepted,
     ConnectionFailed,
@@ -24,6 +25,7 @@ from tests.support.relay import FaultyRelay
 
 AT_ONCE = 12
 MESSAGE = b"From: news@example.com\r\nSubject: Release 2.4\r\n\r\n.starts with a dot\r\n" + b"line\r\n" * 50
+CONTENT = Content.of(MESSAGE)
 FIRST = Envelope("news+1@example.com", "anna.de.vries@example.org")
 SECOND = Envelope("news+2@example.com", "bram@example.org")
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
@@ -57,7 +59,7 @@ async def _goes_wrong(case: Case) -> str | None:
         except ConnectionFailed as failure:
             met = case.expected == "away" and not relay.contents
             return None if met else f"{failure} instead of {case.expected}"
-        outcome = await connection.send(FIRST, MESSAGE)
+        outcome = await connection.send(FIRST, CONTENT)
         problems = [
             _surprise(outcome, case.expected),
             _broken_promise(_word(outcome), relay),
@@ -88,7 +90,7 @@ async def _aftermath(connection: Connection, relay: FaultyRelay) -> str | None:
     """A connection that still counts as usable takes the next message."""
     if not connection.usable:
         return None
-    outcome = await connection.send(SECOND, MESSAGE)
+    outcome = await connection.send(SECOND, CONTENT)
     taken = relay.accepted[-1].recipient if relay.accepted else None
     met = _word(outcome) == "accepted" and taken == SECOND.recipient
     return None if met else f"the connection is spoiled: {outcome}"
