@@ -28,7 +28,6 @@ from campaigns.sending.signing import Sign, sign_each
 from campaigns.sending.tally import Tally
 from campaigns.states import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
-from mailer.database import Clock
 from mailer.errors import InvalidInput, MailerError, Refused
 from mailer.limits import ProviderFull, RelayFull
 from mailer.smtp.connection import Connection
@@ -38,27 +37,21 @@ MAX_HELD = 1.0  # seconds that a relay waits for announced content while the dat
 
 
 class Batches:
-    """The batches of one run.
-
-    `stopped` is set to begin no other mail; `tally` gets the outcomes; `sign` signs composed mails, None where they
-    stay unsigned.
-    """
+    """The batches of one run. `tally` gets the outcomes; `sign` signs composed mails, None where they stay unsigned."""
 
     def __init__(
         self,
         recorder: Recorder,
         relays: Relays,
         composer: Composer,
-        clock: Clock,
+        tally: Tally,
         *,
         retry: RetrySettings,
-        tally: Tally,
-        stopped: asyncio.Event,
-        sign: Sign | None = None,
+        sign: Sign | None,
     ) -> None:
         self._recorder, self._relays, self._composer = recorder, relays, composer
-        self._clock, self._retry, self._tally, self._stopped = clock, retry, tally, stopped
-        self._sign = sign
+        self._tally, self._stopped, self._clock = tally, tally.stopped, recorder.clock
+        self._retry, self._sign = retry, sign
         self._claims = ClaimQueue()
         self._sessions: set[Session] = set()
         self._gathering = Gathering(self._start_batch, commits_aside=recorder.commits_aside)
@@ -128,7 +121,7 @@ class Batches:
         try:
             await self._send_batch(sessions)
         except MailerError as error:
-            self._fail(error)
+            self._tally.fail(error)
             _end(sessions)
         except Exception as error:  # noqa: BLE001 - it goes to the run, which waits for the connections
             self._stopped.set()
@@ -165,8 +158,8 @@ class Batches:
         """What to record about the last mail of a connection, if it had one."""
         outcome = session.outcome
         settlement = session.settle(now, self._retry, has_other_relay=self._relays.several)
-        if outcome and settlement and self._tally.count(outcome, settlement, self._relays.ceiling):
-            self._stopped.set()
+        if outcome and settlement:
+            self._tally.count(outcome, settlement, self._relays.ceiling)
         return settlement
 
     def _next_claim(self, session: Session) -> Claim | None:
@@ -255,7 +248,7 @@ class Batches:
             problem = "the address on file is not the one that the consent ledger commits to"
             hint = "Keep this database as it is. `mailer consent verify` says more."
             what = f"The campaign is paused: of subscriber {recipient.subscriber_id} {problem}."
-            self._fail(Refused(what, hint=hint))
+            self._tally.fail(Refused(what, hint=hint))
             settlement = Settlement(
                 recipient.delivery_id, attempt.attempts, DeliveryState.WITHHELD, diagnostic=problem
             )
@@ -269,7 +262,7 @@ class Batches:
             try:
                 await sign_each(sessions, sign, self._schedule)
             except MailerError as error:
-                self._fail(error)
+                self._tally.fail(error)
 
     def _schedule(self, session: Session) -> None:
         """Offer a composed mail, as soon as its rate allows.
@@ -284,10 +277,6 @@ class Batches:
             session.timer = loop.call_later(max(0.0, seconds), session.offer, may_offer)
         else:
             session.offer(may_offer)
-
-    def _fail(self, error: MailerError) -> None:
-        self._tally.fail(error)
-        self._stopped.set()
 
 
 def _end(sessions: Iterable[Session], error: BaseException | None = None) -> None:

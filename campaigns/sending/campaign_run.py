@@ -118,15 +118,8 @@ class CampaignRuns:
         recorder = Recorder(self._database, context, self._clock, self._lease, self._throttle)
         try:
             async with Relays(self._settings.every_relay) as relays:
-                sender = Sender(
-                    recorder,
-                    relays,
-                    composer,
-                    self._clock,
-                    lease=self._lease,
-                    retry=self._settings.retry,
-                    sign=signing.sign if signing.keys else None,
-                )
+                sign = signing.sign if signing.keys else None
+                sender = Sender(recorder, relays, composer, retry=self._settings.retry, sign=sign)
                 async with watch(sender), self._stopping_with(window, sender), self._beating():
                     with _rarely_collected():
                         tally = await sender.run()

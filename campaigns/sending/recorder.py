@@ -72,7 +72,7 @@ class Recorder:
         throttle: Throttle | None = None,
     ) -> None:
         self._database, self._context, self._throttle = database, context, throttle
-        self._clock, self._lease = clock, lease
+        self.clock, self.lease = clock, lease
         self._transactions = Transactions(database)
         self._may_retry = True
         self.hindsight = Hindsight(is_needed=not database.is_sqlite)
@@ -93,7 +93,7 @@ class Recorder:
 
     def is_valid(self) -> bool:
         """Whether no other run can have retired this worker yet, so that content may be offered."""
-        return self._clock() < self._valid_until
+        return self.clock() < self._valid_until
 
     async def commit(self, batch: Batch) -> Committed:
         """Record the outcomes, pass the gate and claim, in one transaction; durable when it returns.
@@ -102,13 +102,13 @@ class Recorder:
         relay. Raises the database's error after MAX_OUTAGE_LEASES leases. Then the outcomes are not recorded: those
         deliveries will become uncertain.
         """
-        give_up_at = self._clock() + self._lease * MAX_OUTAGE_LEASES
+        give_up_at = self.clock() + self.lease * MAX_OUTAGE_LEASES
         is_retry = False
         while True:
             try:
                 committed = await self._run(batch, is_retry=is_retry)
             except MailerError as error:
-                if not self._may_retry or self._clock() >= give_up_at:
+                if not self._may_retry or self.clock() >= give_up_at:
                     raise
                 self.database_error = error
                 self.hindsight.doubt()
@@ -121,7 +121,7 @@ class Recorder:
         self.database_error = None
         if committed.renewed > self._renewed:
             self._renewed = committed.renewed
-            self._valid_until = self._renewed + self._lease * (1 - MARGIN)
+            self._valid_until = self._renewed + self.lease * (1 - MARGIN)
         self.hindsight.remember(batch.outcomes)
         return committed
 
@@ -172,9 +172,9 @@ class Recorder:
 
     async def _apply_plain(self, pipelines: Pipelines, batch: Batch) -> Committed:
         """Do what `_apply` does with a plain batch, except to claim, on PostgreSQL in one round trip."""
-        now = self._clock()
+        now = self.clock()
         renews = self._is_renewal_due(now)
-        renewal = [workers.renewal(self._context.worker_id, now, self._lease)] if renews else []
+        renewal = [workers.renewal(self._context.worker_id, now, self.lease)] if renews else []
         gate = deliveries.settle_and_gate(self._context, batch.outcomes, list(batch.relays), now)
         _, *renewed, passed = await pipelines.run((ledger.HOLD_CONSENTS, *renewal, gate))
         if not all(renewed):  # the worker is retired
@@ -182,10 +182,10 @@ class Recorder:
         return Committed(now if renews else self._renewed, deliveries.attempts_of(passed, now))
 
     def _is_renewal_due(self, now: datetime) -> bool:
-        return now > self._renewed + self._lease * RENEWAL_SHARE
+        return now > self._renewed + self.lease * RENEWAL_SHARE
 
     def _apply(self, connection: Connection, *, batch: Batch, is_retry: bool) -> Committed:
-        now, renewed = self._clock(), self._renewed
+        now, renewed = self.clock(), self._renewed
         suppressed = [one.delivery_id for one in batch.outcomes if one.suppress]
         # First of all: an erasure has these locks when it waits for a delivery's row.
         if suppressed:
@@ -199,7 +199,7 @@ class Recorder:
                 return Committed(renewed, halted=True)
         # Renew before each claim: nothing would release a claim that a retired worker makes.
         if batch.claim or self._is_renewal_due(now):
-            if not workers.renew(connection, self._context.worker_id, now, self._lease):
+            if not workers.renew(connection, self._context.worker_id, now, self.lease):
                 return Committed(renewed, halted=True)
             renewed = now
         deliveries.settle(connection, self._context, batch.outcomes, now)

@@ -12,7 +12,6 @@ from campaigns.sending.recorder import Batch, Recorder
 from campaigns.sending.signing import Sign
 from campaigns.sending.tally import Tally
 from mailer.config import RetrySettings
-from mailer.database import Clock
 from mailer.errors import MailerError
 from mailer.smtp.relays import Relays
 
@@ -29,26 +28,14 @@ class Sender:
         recorder: Recorder,
         relays: Relays,
         composer: Composer,
-        clock: Clock,
         *,
-        lease: timedelta,
         retry: RetrySettings,
         sign: Sign | None = None,
     ) -> None:
         self.tally = Tally()
-        self._recorder, self._relays = recorder, relays
-        self._clock, self._lease = clock, lease.total_seconds()
-        self._stopped = asyncio.Event()
-        self._batches = Batches(
-            recorder,
-            relays,
-            composer,
-            clock,
-            retry=retry,
-            tally=self.tally,
-            stopped=self._stopped,
-            sign=sign,
-        )
+        self._recorder, self._relays, self._clock = recorder, relays, recorder.clock
+        self._stopped = self.tally.stopped
+        self._batches = Batches(recorder, relays, composer, self.tally, retry=retry, sign=sign)
         self._running: asyncio.Task[None] | None = None
 
     @property
@@ -87,7 +74,7 @@ class Sender:
             while await self._batches.claim() or await self._await_held_back():
                 await self._use_connections()
         except MailerError as error:
-            self._fail(error)
+            self.tally.fail(error)
 
     async def _use_connections(self) -> None:
         """Use as many connections as the relays may have, until no other mail is to be begun.
@@ -119,11 +106,7 @@ class Sender:
                 async with self._relays.connection() as connection:
                     await self._batches.use(connection)
         except MailerError as error:
-            self._fail(error)
-
-    def _fail(self, error: MailerError) -> None:
-        self.tally.fail(error)
-        self.stop()
+            self.tally.fail(error)
 
     async def _await_held_back(self) -> bool:
         """Wait until the next delivery that only a limit holds back is due; whether there is one."""
@@ -146,9 +129,9 @@ class Sender:
     async def _keep_lease(self) -> None:
         """Renew the lease while all connections wait for a slow relay."""
         while True:
-            await asyncio.sleep(self._lease / 3)
+            await asyncio.sleep(self._recorder.lease.total_seconds() / 3)
             try:
                 if (await self._recorder.commit(Batch())).halted:
                     self.stop()
             except MailerError as error:
-                self._fail(error)
+                self.tally.fail(error)

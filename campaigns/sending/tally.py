@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +20,7 @@ MAX_CUT_OFFS = 3  # per connection, with nothing accepted in between: then the r
 class Tally:
     """How many attempts of a run ended in each state so far, and why the run ended early.
 
-    `wrongly_rejected` are deliveries that were rejected before it was clear that the relay refuses everybody.
+    `stopped` is set when no other mail is to be begun. `wrongly_rejected` are deliveries that were rejected before it was clear that the relay refuses everybody.
     """
 
     states: Counter[DeliveryState] = field(default_factory=Counter)
@@ -27,15 +28,17 @@ class Tally:
     refusal: str | None = None
     limited_until: datetime | None = None
     wrongly_rejected: set[int] = field(default_factory=set)
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
     _cut_offs: int = 0
     _refused: set[int] = field(default_factory=set)
 
     def fail(self, error: MailerError) -> None:
-        """Note why the run ends; the first error counts."""
+        """Stop the run because of an error; the first one counts."""
         self.error = self.error or error
+        self.stopped.set()
 
-    def count(self, outcome: Outcome, settlement: Settlement, connections: int) -> bool:
-        """Count an outcome; returns whether the run must stop, because it concerns more than this mail."""
+    def count(self, outcome: Outcome, settlement: Settlement, connections: int) -> None:
+        """Count an outcome, and stop the run where it concerns more than this mail."""
         if settlement.state is not DeliveryState.PENDING:
             self.states[settlement.state] += 1
         match outcome:
@@ -43,27 +46,23 @@ class Tally:
                 self._cut_offs = 0
                 self._refused.clear()
             case Rejected(scope=FailureScope.SENDER | FailureScope.RELAY):
-                self.refusal = outcome.reason
-                return True
+                self._refuse(outcome.reason)
             case Rejected() if is_policy_refusal(outcome):
-                return self._count_policy_refusal(settlement.delivery_id, outcome.reason)
+                self._cut_offs = 0
+                self._refused.add(settlement.delivery_id)
+                if len(self._refused) >= MAX_POLICY_REFUSALS:  # then the relay refuses the sender
+                    self.wrongly_rejected |= self._refused
+                    self._refuse(outcome.reason)
             case Deferred(scope=FailureScope.CONNECTION):
                 pass
             case Deferred(scope=FailureScope.RELAY):
                 self._cut_offs += 1
                 if self._cut_offs >= MAX_CUT_OFFS * connections:
                     self.fail(RelayUnavailable(f"The relay accepts no mail: {outcome.reason}."))
-                    return True
             case _:
                 self._cut_offs = 0
-        return False
 
-    def _count_policy_refusal(self, delivery_id: int, reason: str) -> bool:
-        """Whether the relay refuses several recipients by policy: then it refuses the sender."""
-        self._cut_offs = 0
-        self._refused.add(delivery_id)
-        if len(self._refused) < MAX_POLICY_REFUSALS:
-            return False
+    def _refuse(self, reason: str) -> None:
+        """Stop the run because the relay refuses all our mail; the first reason counts."""
         self.refusal = self.refusal or reason
-        self.wrongly_rejected |= self._refused
-        return True
+        self.stopped.set()

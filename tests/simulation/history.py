@@ -358,7 +358,7 @@ class History:
         self.note(f"begins as worker {number}")
         committing = Recorder(self.database, ClaimContext(number, CAMPAIGN, TOPIC), clock, lease)
         relay: Any = PlayedRelay(self, number)
-        run = Sender(committing, relay, relay, clock, lease=lease, retry=SETTINGS.retry)
+        run = Sender(committing, relay, relay, retry=SETTINGS.retry)
         try:
             tally = await run.run()
         finally:

@@ -239,7 +239,7 @@ async def test_a_process_frozen_past_its_lease_offers_nothing(
         recorder = Recorder(sqlite_database, _worker(dispatch, sqlite_database), frozen_clock, LEASE)
         composer: Any = FreezingComposer(dispatch.composer("notes"), freeze)
         async with Relays(settings.every_relay) as relays:
-            sender = Sender(recorder, relays, composer, frozen_clock, lease=LEASE, retry=settings.retry)
+            sender = Sender(recorder, relays, composer, retry=settings.retry)
             await sender.run()
         recorder.close()
     assert (composer.composed, len(relay.contents)) == (2, 1)
