@@ -22,7 +22,7 @@ from subscribers import ledger, suppression
 from subscribers.kinds import Channel, SuppressionReason
 
 if TYPE_CHECKING:
-    from mailer.database.pipeline import Pipelines
+    from mailer.database.pipeline import Pipeline
     from mailer.limits.throttle import Throttle
 
 RETRY_SECONDS = 0.5  # between two tries while the database fails
@@ -76,7 +76,7 @@ class Recorder:
         self._transactions = Transactions(database)
         self._may_retry = True
         self.hindsight = Hindsight(is_needed=not database.is_sqlite)
-        self._pipelines = None if database.is_sqlite else _pipelines(database, self.hindsight.doubt)
+        self._pipeline = None if database.is_sqlite else _pipeline(database, self.hindsight.doubt)
         self._renewed = clock() - lease
         self._valid_until = self._renewed
         self.database_error: MailerError | None = None  # while the database fails and is tried again
@@ -89,7 +89,7 @@ class Recorder:
     @property
     def commits_aside(self) -> bool:
         """Whether the event loop goes on while a batch commits: on a server, not in a file."""
-        return self._pipelines is not None
+        return self._pipeline is not None
 
     def is_valid(self) -> bool:
         """Whether no other run can have retired this worker yet, so that content may be offered."""
@@ -141,14 +141,14 @@ class Recorder:
     def close(self) -> None:
         """Wait for the transactions in progress."""
         self._transactions.close()
-        if self._pipelines is not None:
-            self._pipelines.close()
+        if self._pipeline is not None:
+            self._pipeline.close()
 
     async def _run(self, batch: Batch, *, is_retry: bool) -> Committed:
-        if self._pipelines is None or is_retry or not self._is_plain(batch):
+        if self._pipeline is None or is_retry or not self._is_plain(batch):
             return await self._transact(batch, is_retry=is_retry)
         try:
-            done = await self._apply_plain(self._pipelines, batch)
+            done = await self._apply_plain(self._pipeline, batch)
         except TransactionConflict:  # then nothing of it was done
             return await self._transact(batch)
         if done.halted or (len(done.answers) == len(batch.relays) and not batch.claim):
@@ -170,13 +170,13 @@ class Recorder:
             and not any(one.suppress for one in batch.outcomes)
         )
 
-    async def _apply_plain(self, pipelines: Pipelines, batch: Batch) -> Committed:
+    async def _apply_plain(self, pipeline: Pipeline, batch: Batch) -> Committed:
         """Do what `_apply` does with a plain batch, except to claim, on PostgreSQL in one round trip."""
         now = self.clock()
         renews = self._is_renewal_due(now)
         renewal = [workers.renewal(self._context.worker_id, now, self.lease)] if renews else []
         gate = deliveries.settle_and_gate(self._context, batch.outcomes, list(batch.relays), now)
-        _, *renewed, passed = await pipelines.run((ledger.HOLD_CONSENTS, *renewal, gate))
+        _, *renewed, passed = await pipeline.run((ledger.HOLD_CONSENTS, *renewal, gate))
         if not all(renewed):  # the worker is retired
             return Committed(self._renewed, halted=True)
         return Committed(now if renews else self._renewed, deliveries.attempts_of(passed, now))
@@ -223,7 +223,7 @@ class Recorder:
                 )
 
 
-def _pipelines(database: Database, on_lost: Callable[[], None]) -> Pipelines:
-    from mailer.database.pipeline import Pipelines  # noqa: PLC0415 - it loads PostgreSQL's driver
+def _pipeline(database: Database, on_lost: Callable[[], None]) -> Pipeline:
+    from mailer.database.pipeline import Pipeline  # noqa: PLC0415 - it loads PostgreSQL's driver
 
-    return Pipelines(database, on_lost)
+    return Pipeline(database, on_lost)

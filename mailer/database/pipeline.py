@@ -4,7 +4,7 @@ A batch's statements are known before the first is run. So BEGIN, the statements
 libpq's pipeline mode, and the loop reads the results when they arrive. A thread that waited for them would compete
 with the loop for the interpreter's lock; the driver's own pipeline wakes a task for each step.
 
-The connections are the engine's: its URL, time-outs and session parameters apply, and making one takes a thread. This
+The connection is the engine's: its URL, time-outs and session parameters apply, and making it takes a thread. This
 module is imported by name where it is needed, for it loads the driver.
 """
 
@@ -32,37 +32,41 @@ _BEGIN = f"BEGIN ISOLATION LEVEL {ISOLATION_LEVEL}".encode()
 _COMMIT = b"COMMIT"
 
 
-class Pipelines:
-    """Runs writing transactions, each on a connection of its own; a connection is kept for the next one.
+class Pipeline:
+    """Runs writing transactions, one at a time, on a connection that is kept for the next one.
 
-    `on_lost` is called when a connection is lost between two transactions, which then fails none: the next one may
-    find another server.
+    A lost connection is replaced. `on_lost` is called when one is lost between two transactions, which then fails none:
+    the next one may find another server.
     """
 
     def __init__(self, database: Database, on_lost: Callable[[], None] = lambda: None) -> None:
         self._database, self._on_lost = database, on_lost
+        self._turn = asyncio.Lock()
         self._connected: list[Connection] = []  # and not used yet: a caller was cancelled
-        self._links: set[_Link] = set()
-        self._free: list[_Link] = []
+        self._link: _Link | None = None
 
     async def run(self, steps: Iterable[Step]) -> list[Sequence[Row]]:
         """Run `steps` in one transaction; the rows of each. It is durable when this returns.
 
-        A caller that is cancelled does not undo it. Raises a MailerError where a statement fails, or the connection is
-        lost; then the transaction was not made, or nobody knows.
+        A caller that is cancelled does not undo it, and the next one waits for it. Raises a MailerError where a statement
+        fails, or the connection is lost; then the transaction was not made, or nobody knows.
         """
         sent = [(numbered := step.statement.numbered(), numbered.values(step.values)) for step in steps]
-        while not (self._free or self._connected):  # another caller may have taken the new one
-            await in_thread(self._connect)
-        link = self._free.pop() if self._free else self._new_link()
-        return await link.run(sent)
+        async with self._turn:
+            if self._link is not None:
+                await self._link.ended()
+            if self._link is None or self._link.is_closed:
+                if not self._connected:
+                    await in_thread(self._connect)
+                self._link = _Link(self._database.url, self._connected.pop(), self._on_lost)
+            return await self._link.run(sent)
 
     def close(self) -> None:
-        """Wait for the transactions in progress, and close the connections."""
-        for link in list(self._links):
-            link.finish()
-        while self._connected:
-            self._connected.pop().close()
+        """Wait for the transaction in progress, and close the connection."""
+        if self._link is not None:
+            self._link.finish()
+        for connection in self._connected:
+            connection.close()
 
     def _connect(self) -> None:
         with translated_errors(self._database.url):
@@ -70,31 +74,12 @@ class Pipelines:
             connection.detach()  # kept for long: it takes no place in the pool
             self._connected.append(connection)
 
-    def _new_link(self) -> _Link:
-        connection = self._connected.pop()
-        link = _Link(self._database.url, connection, self._free.append, self._forget, self._on_lost)
-        self._links.add(link)
-        return link
-
-    def _forget(self, link: _Link) -> None:
-        self._links.discard(link)
-        if link in self._free:
-            self._free.remove(link)
-
 
 class _Link:
     """One connection in pipeline mode. After a fault it is closed, which rolls back what was not committed yet."""
 
-    def __init__(
-        self,
-        url: URL,
-        connection: Connection,
-        on_free: Callable[[_Link], None],
-        on_closed: Callable[[_Link], None],
-        on_lost: Callable[[], None],
-    ) -> None:
-        self._url, self._connection = url, connection
-        self._on_free, self._on_closed, self._on_lost = on_free, on_closed, on_lost
+    def __init__(self, url: URL, connection: Connection, on_lost: Callable[[], None]) -> None:
+        self._url, self._connection, self._on_lost = url, connection, on_lost
         driver: Any = connection.connection.dbapi_connection  # it is detached
         self._driver = driver
         self._libpq = driver.pgconn
@@ -111,9 +96,12 @@ class _Link:
         self._libpq.enter_pipeline_mode()
         self._loop.add_reader(self._file, self._read)
 
-    def run(
-        self, statements: Iterable[tuple[Numbered, Sequence[bytes | None]]]
-    ) -> asyncio.Future[list[Sequence[Row]]]:
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is of no use any more."""
+        return self._connection.closed
+
+    async def run(self, statements: Iterable[tuple[Numbered, Sequence[bytes | None]]]) -> list[Sequence[Row]]:
         """Send a transaction; its result."""
         answer = self._answer = self._loop.create_future()
         self._expected.clear()
@@ -127,7 +115,12 @@ class _Link:
             self._write()
         except Exception as error:  # noqa: BLE001 - it goes to the caller
             self._break(error)
-        return answer
+        return await asyncio.shield(answer)
+
+    async def ended(self) -> None:
+        """Wait for the transaction in progress: its caller was cancelled."""
+        if self._answer is not None:
+            await asyncio.wait([self._answer])
 
     def _send(self, sql: bytes, values: Sequence[bytes | None], numbered: Numbered | None = None) -> None:
         if self._names is None:
@@ -181,8 +174,7 @@ class _Link:
             self._break(self._error)
             return
         answer, self._answer = self._answer, None
-        self._on_free(self)
-        if answer is not None and not answer.done():
+        if answer is not None:
             answer.set_result(self._rows)
 
     def _break(self, error: Exception) -> None:
@@ -191,7 +183,7 @@ class _Link:
         self._close()
         if answer is None:
             self._on_lost()
-        elif not answer.done():
+        else:
             answer.set_exception(self._translated(error))
 
     def _translated(self, error: Exception) -> Exception:
@@ -214,11 +206,10 @@ class _Link:
             if self._answer is not None:
                 arrived.poll(1000)
                 self._read()
-        if not self._connection.closed:
+        if not self.is_closed:
             self._close()
 
     def _close(self) -> None:
-        self._on_closed(self)
         self._loop.remove_reader(self._file)
         self._loop.remove_writer(self._file)
         self._driver.close()

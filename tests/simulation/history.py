@@ -38,7 +38,7 @@ from mailer.smtp.outcome import Reply
 from subscribers.kinds import ConsentKind
 from subscribers.models import Consent
 from tests.simulation.loop import PROCESS, Killed, SimulatedLoop, SimulatedProcess
-from tests.simulation.postgresql import SimulatedPipelines
+from tests.simulation.postgresql import SimulatedPipeline
 from tests.support.campaign import TOPIC, draft, settings_for, subscribe
 
 CAMPAIGN = 1
@@ -290,7 +290,7 @@ class History:
         self.database.begin(self)
         before = random.getstate()
         random.seed(self.seed)
-        pipelines, recorder._pipelines = recorder._pipelines, SimulatedPipelines
+        pipeline, recorder._pipeline = recorder._pipeline, SimulatedPipeline
         # 5 are enough to announce.
         pages = claim_queue.FEWEST, claim_queue.MOST
         claim_queue.FEWEST = claim_queue.MOST = 2 + self.seed % 2 * 3
@@ -305,7 +305,7 @@ class History:
             self.promise(False, f"{error}; the states are {self._states()}")
         finally:
             claim_queue.FEWEST, claim_queue.MOST = pages
-            recorder._pipelines = pipelines
+            recorder._pipeline = pipeline
             random.setstate(before)
         if not self.broken:
             self.promise(not self.loop.failures, f"a task failed: {self.loop.failures}")

@@ -15,8 +15,8 @@ from mailer.database import Database, Row, Step
 from subscribers import ledger
 
 
-class SimulatedPipelines:
-    """In place of `Pipelines`."""
+class SimulatedPipeline:
+    """In place of `Pipeline`."""
 
     def __init__(self, database: Database, _on_lost: Callable[[], None]) -> None:
         self._database = database

@@ -19,7 +19,7 @@ from campaigns.sending import Batch, Recorder
 from campaigns.states import DeliveryState
 from campaigns.tables import worker
 from mailer.database import Database, Step
-from mailer.database.pipeline import Pipelines
+from mailer.database.pipeline import Pipeline
 from mailer.database.prepared import Row
 from mailer.smtp import Phase
 from tests.support.campaign import counts, dispatch_for, draft, send, settings_for, subscribe, withdraw
@@ -37,7 +37,7 @@ async def begun(
     """A recorder, and what it has claimed."""
     recorder = Recorder(campaign.database, campaign.worker(), lambda: datetime.now(UTC), LEASE)
     if not in_one_round_trip:
-        recorder._pipelines = None
+        recorder._pipeline = None
     claimed = (await recorder.commit(Batch(claim=100))).claimed
     try:
         yield recorder, list(claimed)
@@ -144,8 +144,9 @@ async def test_a_connection_that_is_lost_between_two_batches_makes_the_run_compa
     async with begun(campaign, in_one_round_trip=True) as (recorder, [a, b]):
         await recorder.commit(Batch(relays=to_attempt(a)))
         assert not recorder.hindsight.is_doubtful
-        assert recorder._pipelines is not None
-        [link] = recorder._pipelines._links
+        assert recorder._pipeline is not None
+        link = recorder._pipeline._link
+        assert link is not None
         with postgresql_database.read() as connection:
             connection.execute(select(func.pg_terminate_backend(link._libpq.backend_pid)))
         async with asyncio.timeout(60):
@@ -162,9 +163,9 @@ async def test_most_batches_of_a_campaign_take_one_round_trip(
     subscribe(postgresql_database, 60)
     draft(postgresql_database)
     used: Counter[str] = Counter()
-    run, write = Pipelines.run, Database.write
+    run, write = Pipeline.run, Database.write
 
-    async def counted_run(self: Pipelines, steps: Iterable[Step]) -> list[Sequence[Row]]:
+    async def counted_run(self: Pipeline, steps: Iterable[Step]) -> list[Sequence[Row]]:
         used["round trips"] += 1
         return await run(self, steps)
 
@@ -172,7 +173,7 @@ async def test_most_batches_of_a_campaign_take_one_round_trip(
         used["others"] += not checked
         return write(self, checked=checked)
 
-    monkeypatch.setattr(Pipelines, "run", counted_run)
+    monkeypatch.setattr(Pipeline, "run", counted_run)
     monkeypatch.setattr(Database, "write", counted_write)
     async with FaultyRelay(pipelining=True) as relay:
         await send(dispatch_for(postgresql_database, settings_for(relay.port, smtp={"connections": 2})))

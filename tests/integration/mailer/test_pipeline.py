@@ -27,11 +27,12 @@ from sqlalchemy import (
 )
 
 from mailer.database import Database, Prepared, Step, any_of
-from mailer.database.pipeline import Pipelines
+from mailer.database.pipeline import Pipeline
 from mailer.errors import MailerError, TransactionConflict, TryAgainLater
 
 NOTED = Prepared(select(func.note(bindparam("text", type_=String))))
 NUMBER = Prepared(select(cast(bindparam("text", type_=String), Integer)))
+PROCESS = Prepared(select(func.pg_backend_pid()))
 SLEEP = Prepared(select(func.pg_sleep(bindparam("seconds", type_=Integer))))
 VALUES = Prepared(
     select(
@@ -78,13 +79,13 @@ def note(text: str) -> Step:
 
 
 async def test_the_steps_are_one_transaction_and_each_has_its_rows(database: Database) -> None:
-    pipelines = Pipelines(database)
+    pipeline = Pipeline(database)
     try:
-        assert await pipelines.run([note("a"), note("b")]) == [[("a",)], [("b",)]]
+        assert await pipeline.run([note("a"), note("b")]) == [[("a",)], [("b",)]]
         assert noted(database) == ["a", "b"]
-        assert await pipelines.run([Step(NUMBER, {"text": "7"}), note("c")]) == [[(7,)], [("c",)]]
+        assert await pipeline.run([Step(NUMBER, {"text": "7"}), note("c")]) == [[(7,)], [("c",)]]
     finally:
-        pipelines.close()
+        pipeline.close()
     assert noted(database) == ["a", "b", "c"]
 
 
@@ -101,28 +102,28 @@ async def test_the_steps_are_one_transaction_and_each_has_its_rows(database: Dat
     ids=["nothing", "empty", "special", "more than a socket takes at once"],
 )  # fmt: skip
 async def test_values_arrive_as_they_were_given(database: Database, values: dict[str, Any]) -> None:
-    pipelines = Pipelines(database)
-    [[row]] = await pipelines.run([Step(VALUES, values)])
-    pipelines.close()
+    pipeline = Pipeline(database)
+    [[row]] = await pipeline.run([Step(VALUES, values)])
+    pipeline.close()
     assert row == tuple(values.values())
 
 
 async def test_a_statement_that_fails_undoes_the_others(database: Database) -> None:
-    pipelines = Pipelines(database)
+    pipeline = Pipeline(database)
     with pytest.raises(MailerError, match="refused a statement: InvalidTextRepresentation"):
-        await pipelines.run([note("a"), Step(NUMBER, {"text": "seven"}), note("b")])
-    await pipelines.run([note("c")])
-    pipelines.close()
+        await pipeline.run([note("a"), Step(NUMBER, {"text": "seven"}), note("b")])
+    await pipeline.run([note("c")])
+    pipeline.close()
     assert noted(database) == ["c"]
 
 
 async def test_a_row_that_cannot_be_read_fails_its_transaction_alone(database: Database) -> None:
-    pipelines = Pipelines(database)
+    pipeline = Pipeline(database)
     async with asyncio.timeout(60):
         with pytest.raises(ValueError, match="unreadable"):
-            await pipelines.run([Step(UNREADABLE, {"text": "a"})])
-        await pipelines.run([note("b")])
-    pipelines.close()
+            await pipeline.run([Step(UNREADABLE, {"text": "a"})])
+        await pipeline.run([note("b")])
+    pipeline.close()
     assert noted(database) == ["b"]
 
 
@@ -132,73 +133,74 @@ async def test_a_deadlock_is_a_conflict(database: Database) -> None:
             "CREATE OR REPLACE FUNCTION note(text) RETURNS text LANGUAGE plpgsql AS"
             " $$BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END$$"
         )
-    pipelines = Pipelines(database)
+    pipeline = Pipeline(database)
     with pytest.raises(TransactionConflict):
-        await pipelines.run([note("a")])
-    pipelines.close()
+        await pipeline.run([note("a")])
+    pipeline.close()
 
 
 async def test_of_a_lost_connection_nobody_knows_and_the_next_transaction_has_another(
     database: Database,
 ) -> None:
-    pipelines = Pipelines(database)
-    await pipelines.run([note("a")])
-    running = asyncio.ensure_future(pipelines.run([note("b"), Step(SLEEP, {"seconds": 600})]))
+    pipeline = Pipeline(database)
+    await pipeline.run([note("a")])
+    running = asyncio.ensure_future(pipeline.run([note("b"), Step(SLEEP, {"seconds": 600})]))
     await until_sleeping(database)
     kill(database)
     with pytest.raises(TryAgainLater, match="away or busy"):
         await running
-    await pipelines.run([note("c")])
-    pipelines.close()
+    await pipeline.run([note("c")])
+    pipeline.close()
     assert noted(database) == ["a", "c"]
 
 
 async def test_a_connection_that_is_lost_between_two_transactions_fails_none(database: Database) -> None:
-    pipelines = Pipelines(database)
-    await pipelines.run([note("a")])
+    pipeline = Pipeline(database)
+    await pipeline.run([note("a")])
     kill(database)
+    assert pipeline._link is not None
     async with asyncio.timeout(60):
-        while pipelines._links:  # noqa: ASYNC110 - nothing says so
+        while not pipeline._link.is_closed:  # noqa: ASYNC110 - nothing says so
             await asyncio.sleep(0.01)
-    await pipelines.run([note("b")])
-    pipelines.close()
+    await pipeline.run([note("b")])
+    pipeline.close()
     assert noted(database) == ["a", "b"]
 
 
 async def test_a_caller_that_is_cancelled_undoes_nothing_and_closing_waits(database: Database) -> None:
-    pipelines = Pipelines(database)
-    running = asyncio.ensure_future(pipelines.run([note("a"), Step(SLEEP, {"seconds": 1})]))
+    pipeline = Pipeline(database)
+    running = asyncio.ensure_future(pipeline.run([note("a"), Step(SLEEP, {"seconds": 1})]))
     await until_sleeping(database)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
     assert noted(database) == []
-    pipelines.close()
+    pipeline.close()
     assert noted(database) == ["a"]
 
 
 async def test_a_caller_that_is_cancelled_while_it_connects_leaves_the_connection_to_the_next(
     database: Database,
 ) -> None:
-    pipelines = Pipelines(database)
-    running = asyncio.ensure_future(pipelines.run([note("a")]))
+    pipeline = Pipeline(database)
+    running = asyncio.ensure_future(pipeline.run([note("a")]))
     await asyncio.sleep(0)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
-    assert len(pipelines._connected) == 1
-    await pipelines.run([note("b")])
-    assert not pipelines._connected
-    pipelines.close()
+    assert len(pipeline._connected) == 1
+    await pipeline.run([note("b")])
+    assert not pipeline._connected
+    pipeline.close()
     assert noted(database) == ["b"]
 
 
 async def test_a_connection_that_is_lost_while_closing_waits_is_no_error(database: Database) -> None:
-    pipelines = Pipelines(database)
-    running = asyncio.ensure_future(pipelines.run([note("a"), Step(SLEEP, {"seconds": 600})]))
+    pipeline = Pipeline(database)
+    running = asyncio.ensure_future(pipeline.run([note("a"), Step(SLEEP, {"seconds": 600})]))
     await until_sleeping(database)
     kill(database)
-    pipelines.close()
+    pipeline.close()
     with pytest.raises(TryAgainLater):
         await running
     assert noted(database) == []
@@ -207,55 +209,52 @@ async def test_a_connection_that_is_lost_while_closing_waits_is_no_error(databas
 async def test_closing_waits_whatever_the_number_of_the_connection(database: Database) -> None:
     database.close()  # its connections have low numbers
     with many_open_files():
-        pipelines = Pipelines(database)
-        running = asyncio.ensure_future(pipelines.run([Step(SLEEP, {"seconds": 600})]))
+        pipeline = Pipeline(database)
+        running = asyncio.ensure_future(pipeline.run([Step(SLEEP, {"seconds": 600})]))
         await until_sleeping(database)
         kill(database)
-        pipelines.close()
+        pipeline.close()
         database.close()
     with pytest.raises(TryAgainLater):
         await running
 
 
-async def test_a_caller_whose_new_connection_another_one_took_makes_one_more(database: Database) -> None:
-    pipelines = Pipelines(database)
-    loop, connect, others = asyncio.get_running_loop(), pipelines._connect, list[asyncio.Future[Any]]()
-
-    def connect_and_let_another_begin() -> None:
-        connect()
-        if not others:
-            begun = loop.create_future()
-            others.append(begun)
-
-            def begin() -> None:
-                others.append(asyncio.ensure_future(pipelines.run([note("b")])))
-                others[1].add_done_callback(begun.set_result)
-
-            loop.call_soon_threadsafe(begin)
-
-    pipelines._connect = connect_and_let_another_begin  # type: ignore[method-assign]
-    await pipelines.run([note("a")])
-    await others[0]
-    pipelines.close()
-    assert noted(database) == ["a", "b"]
+async def test_callers_take_turns_on_one_connection(database: Database) -> None:
+    pipeline = Pipeline(database)
+    rows = await asyncio.gather(*(pipeline.run([Step(PROCESS, {})]) for _ in range(3)))
+    assert len({process for [[(process,)]] in rows}) == 1
+    pipeline.close()
 
 
-async def test_two_transactions_run_abreast(database: Database) -> None:
-    pipelines = Pipelines(database)
-    slow = asyncio.ensure_future(pipelines.run([Step(SLEEP, {"seconds": 600})]))
+async def test_a_transaction_waits_for_that_of_a_caller_who_was_cancelled(database: Database) -> None:
+    pipeline = Pipeline(database)
+    running = asyncio.ensure_future(pipeline.run([note("a"), Step(SLEEP, {"seconds": 1})]))
     await until_sleeping(database)
-    await pipelines.run([note("a")])
-    assert not slow.done()
+    running.cancel()
+    await pipeline.run([note("b")])
+    assert noted(database) == ["a", "b"]
+    pipeline.close()
+
+
+async def test_a_transaction_after_that_of_a_cancelled_caller_survives_its_lost_connection(
+    database: Database,
+) -> None:
+    pipeline = Pipeline(database)
+    running = asyncio.ensure_future(pipeline.run([note("a"), Step(SLEEP, {"seconds": 600})]))
+    await until_sleeping(database)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
     kill(database)
-    with pytest.raises(TryAgainLater):
-        await slow
-    pipelines.close()
+    await pipeline.run([note("b")])
+    assert noted(database) == ["b"]
+    pipeline.close()
 
 
 async def test_a_wrong_password_is_named_as_elsewhere(database: Database) -> None:
     other = Database(database.url.set(database="none_of_that_name").render_as_string(hide_password=False))
     with pytest.raises(MailerError, match="none_of_that_name"):
-        await Pipelines(other).run([note("a")])
+        await Pipeline(other).run([note("a")])
 
 
 @contextmanager
