@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -28,19 +29,6 @@ from templates.notes import RenderedNotes
 
 _LARGEST = 2**63 - 1  # the number of a delivery or a subscriber, and so the longest Message-ID and link
 _NO_WORDINGS: Mapping[str, str] = MappingProxyType({})
-
-
-class Addressee(Protocol):
-    """The four fields of a recipient."""
-
-    @property
-    def salutation(self) -> str: ...
-    @property
-    def first_name(self) -> str: ...
-    @property
-    def surname(self) -> str: ...
-    @property
-    def email(self) -> str: ...
 
 
 class Example(NamedTuple):
@@ -93,32 +81,18 @@ class Composer:
             ReturnPaths(settings.keys(), settings.return_path) if settings.return_path else None
         )
         pages = PageLinks(key_source(settings), installation, settings.public_url)
-        mail = campaign_mail(
-            slug,
-            topic,
-            main,
-            settings,
-            view_url=pages.url(campaign_id, main.locale) if settings.archive.enabled else None,
-        )
-        self._skeleton = (
-            compile_skeleton(mail, dkim_keys.signers(settings.dkim))
-            if external_keys is None
-            else compile_skeleton(mail, external_keys=external_keys)
-        )
+        view_url = pages.url(campaign_id, main.locale) if settings.archive.enabled else None
+        signers = dkim_keys.signers(settings.dkim) if external_keys is None else ()
+        mail = campaign_mail(slug, topic, main, settings, view_url=view_url)
+        self._skeleton = compile_skeleton(mail, signers, external_keys=external_keys or ())
         self._skeleton.check_made(
             self._message_ids.of(_LARGEST), self._links.url(_LARGEST, NO_ADDRESS, topic, main.locale)
         )
+        composer_of = partial(
+            Composer, campaign_id, slug, topic, installation=installation, external_keys=external_keys
+        )
         self._others = [
-            Composer(
-                campaign_id,
-                slug,
-                topic,
-                edition._replace(translations=()),
-                settings,
-                installation=installation,
-                external_keys=external_keys,
-            )
-            for edition in by_locale.values()
+            composer_of(edition._replace(translations=()), settings) for edition in by_locale.values()
         ]
         self._by_wording: dict[str | None, Composer] = {
             wording: other
@@ -127,17 +101,7 @@ class Composer:
             if language.partition("-")[0].lower() == other.locale
         }
         self._through = {
-            name: Composer(
-                campaign_id,
-                slug,
-                topic,
-                rendered,
-                own,
-                installation=installation,
-                wordings=wordings,
-                external_keys=external_keys,
-            )
-            for name, own in settings.per_sender().items()
+            name: composer_of(rendered, own, wordings=wordings) for name, own in settings.per_sender().items()
         }
 
     @property
@@ -180,12 +144,17 @@ class Composer:
         person = example(self._locale)
         return self.sample(now, person._replace(email=email or person.email))
 
-    def sample(self, now: datetime, person: Addressee) -> tuple[Envelope, Content]:
+    def sample(self, now: datetime, person: Example) -> tuple[Envelope, Content]:
         """The mail to somebody who does not exist. Its link belongs to nobody."""
         return self.envelope(0, person.email), self._content(0, 0, NO_ADDRESS, person, now)
 
     def _content(
-        self, delivery_id: int, subscriber_id: int, address: HashedAddress, person: Addressee, now: datetime
+        self,
+        delivery_id: int,
+        subscriber_id: int,
+        address: HashedAddress,
+        person: ConsentedRecipient | Example,
+        now: datetime,
     ) -> Content:
         first_name, surname = person.first_name, person.surname
         name = f"{first_name} {surname}" if first_name and surname else first_name or surname
