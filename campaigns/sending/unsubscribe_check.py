@@ -8,7 +8,6 @@ import urllib.request
 from email.message import Message
 from http.client import HTTPException
 from ipaddress import ip_address
-from typing import IO
 from urllib.parse import urlsplit
 
 TIMEOUT_SECONDS = 5
@@ -83,13 +82,5 @@ def _proxies_for(url: str) -> list[urllib.request.BaseHandler]:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(  # noqa: PLR0917 - the standard library's signature
-        self,
-        req: urllib.request.Request,  # noqa: ARG002
-        fp: IO[bytes],  # noqa: ARG002
-        code: int,  # noqa: ARG002
-        msg: str,  # noqa: ARG002
-        headers: Message,  # noqa: ARG002
-        newurl: str,  # noqa: ARG002
-    ) -> None:
+    def redirect_request(self, *_: object, **_named: object) -> None:
         return None
