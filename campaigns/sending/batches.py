@@ -12,7 +12,7 @@ follows only after a later batch has passed the gate for it; if that withholds i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import assert_never
 
@@ -24,14 +24,17 @@ from campaigns.sending.gathering import Gathering
 from campaigns.sending.pacing import PacedAnswer
 from campaigns.sending.recorder import Batch, Committed, Recorder
 from campaigns.sending.session import Session
-from campaigns.sending.signing import Sign, sign_each
 from campaigns.sending.tally import Tally
 from campaigns.states import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
 from mailer.errors import InvalidInput, MailerError, Refused
 from mailer.limits import ProviderFull, RelayFull
+from mailer.message import Content
+from mailer.smtp import Deferred, FailureScope, Phase
 from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
+
+Sign = Callable[[Sequence[Content], Callable[[int, Content], None]], Awaitable[None]]
 
 MAX_HELD = 1.0  # seconds that a relay waits for announced content while the database is busy
 
@@ -257,12 +260,24 @@ class Batches:
         return False
 
     async def _schedule_signed(self, sessions: Sequence[Session], sign: Sign) -> None:
-        """Offer each mail once it is signed."""
+        """Offer each mail once it is signed. If that fails, those that are not signed yet are not offered."""
+        composed = [(session, *session.mail) for session in sessions if session.mail is not None]
+        unsigned = set(sessions)
+
+        def offer(position: int, content: Content) -> None:
+            session, envelope, _ = composed[position]
+            unsigned.discard(session)
+            session.mail = envelope, content
+            self._schedule(session)
+
         with self._gathering.signing():
             try:
-                await sign_each(sessions, sign, self._schedule)
+                await sign([content for _, _, content in composed], offer)
             except MailerError as error:
                 self._tally.fail(error)
+                for session in unsigned:
+                    session.mail = None
+                    session.conclude(Deferred(Phase.MAIL, FailureScope.CONNECTION, None, "not signed"))
 
     def _schedule(self, session: Session) -> None:
         """Offer a composed mail, as soon as its rate allows.

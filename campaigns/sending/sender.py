@@ -6,10 +6,9 @@ import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from campaigns.sending.batches import Batches
+from campaigns.sending.batches import Batches, Sign
 from campaigns.sending.compose import Composer
 from campaigns.sending.recorder import Batch, Recorder
-from campaigns.sending.signing import Sign
 from campaigns.sending.tally import Tally
 from mailer.config import RetrySettings
 from mailer.errors import MailerError
