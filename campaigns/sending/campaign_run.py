@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -20,7 +21,7 @@ from campaigns.sending.sender import Sender
 from campaigns.sending.tally import Tally
 from campaigns.timing import ALWAYS, SendWindow
 from mailer.config import Settings
-from mailer.database import Clock, Database, installation_id, record_signing_key
+from mailer.database import Clock, Database, in_thread, installation_id, record_signing_key
 from mailer.errors import MailerError, Refused
 from mailer.signing import SigningProcess
 from mailer.smtp.relays import Relays
@@ -120,7 +121,7 @@ class CampaignRuns:
             async with Relays(self._settings.every_relay) as relays:
                 sign = signing.sign if signing.keys else None
                 sender = Sender(recorder, relays, composer, retry=self._settings.retry, sign=sign)
-                async with watch(sender), self._stopping_with(window, sender), self._beating():
+                async with watch(sender), _beside(self._stop_with(window, sender)), self._beating():
                     with _rarely_collected():
                         tally = await sender.run()
                     tally.error = recorder.hindsight.error() or tally.error
@@ -131,44 +132,27 @@ class CampaignRuns:
     @contextlib.asynccontextmanager
     async def _beating(self) -> AsyncIterator[None]:
         """Count the seconds of sending in the database, so that an older copy of the database is recognised."""
-        ended = asyncio.Event()
-
-        async def beat_each_second() -> None:
-            while not ended.is_set():
-                await self._beat()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), BEAT_SECONDS)
-
-        beating = asyncio.create_task(beat_each_second())
         try:
-            yield
+            async with _beside(self._beat_each_second()):
+                yield
         finally:
-            ended.set()
-            await beating
             await self._beat(is_last=True)
+
+    async def _beat_each_second(self) -> None:
+        while True:
+            await self._beat()
+            await asyncio.sleep(BEAT_SECONDS)
 
     async def _beat(self, *, is_last: bool = False) -> None:
         with contextlib.suppress(MailerError):  # the recorder reports a database that fails
-            await asyncio.to_thread(self._continuity.beat, is_last=is_last)
+            await in_thread(partial(self._continuity.beat, is_last=is_last))
 
-    @contextlib.asynccontextmanager
-    async def _stopping_with(self, window: SendWindow | None, sender: Sender) -> AsyncIterator[None]:
+    async def _stop_with(self, window: SendWindow | None, sender: Sender) -> None:
         """Stop `sender` when the send window closes."""
-        if window is None:
-            yield
-            return
-
-        async def stop_when_closed() -> None:
-            while True:
-                await asyncio.sleep(WINDOW_CHECK_SECONDS)
-                if not window.is_open(self._clock()):
-                    return sender.stop()
-
-        watching = asyncio.create_task(stop_when_closed())
-        try:
-            yield
-        finally:
-            watching.cancel()
+        while True:
+            await asyncio.sleep(WINDOW_CHECK_SECONDS)
+            if window is not None and not window.is_open(self._clock()):
+                return sender.stop()
 
     def _end_worker(self, worker_id: int) -> None:
         """Release the claims of a worker and retire it. If the database accepts no write, the lease expires
@@ -184,6 +168,19 @@ class CampaignRuns:
         if campaign.send_window is not None:
             return SendWindow.parse(campaign.send_window, settings.zone)
         return SendWindow.parse(settings.send_window or ALWAYS, settings.zone, "send_window")
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Do `work` until the block ends. Raises its error then."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
 
 
 @contextlib.contextmanager
