@@ -6,7 +6,6 @@ none. The limits of relays and providers hold for them, and no time does: they w
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -69,21 +68,12 @@ class BreachLetters:
         Raises Refused, InvalidInput, and RelayUnavailable where no relay serves: run it again then.
         """
         self._check()
-        pace = LetterPace(self.settings.throttle(), self.database, self.now, self.on_wait)
         with LetterJournal.opened(self.folder) as journal:
-            waiting = self._waiting(journal)
-            recipient = next(waiting, None)
             async with Relays(self.settings.every_relay) as relays:
-                while recipient is not None:
-                    wait_seconds = 0.0
-                    async with relays.connection() as connection:
-                        while recipient is not None and connection.has_quota and not wait_seconds:
-                            domain = Mailbox("", recipient.email).domain
-                            wait_seconds = await pace.ask(relays, connection.relay, domain)
-                            if not wait_seconds:
-                                await self._send_one(connection, journal, recipient)
-                                recipient = next(waiting, None)
-                    await asyncio.sleep(wait_seconds)
+                pace = LetterPace(self.settings.throttle(), relays, self.database, self.now, self.on_wait)
+                for recipient in self._waiting(journal):
+                    async with pace.connection(Mailbox("", recipient.email).domain) as connection:
+                        await self._send_one(connection, journal, recipient)
             return journal.counts()
 
     def _check(self) -> None:

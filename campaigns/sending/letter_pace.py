@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
 from mailer.database import Database
 from mailer.limits import AdmissionRequest, ProviderFull, RelayFull, Reservation
+from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
 
 if TYPE_CHECKING:
@@ -27,15 +29,26 @@ class LetterPace:
     def __init__(
         self,
         throttle: Throttle | None,
+        relays: Relays,
         database: Database,
         now: Callable[[], datetime],
         on_wait: Callable[[datetime], None],
     ) -> None:
-        self._throttle, self._database = throttle, database
+        self._throttle, self._relays, self._database = throttle, relays, database
         self._now, self._on_wait = now, on_wait
         self._has_place = False
 
-    async def ask(self, relays: Relays, relay: str, domain: str) -> float:
+    @asynccontextmanager
+    async def connection(self, domain: str) -> AsyncIterator[Connection]:
+        """A connection on which a letter to `domain` may go at once. None is held while the limits allow nothing."""
+        while True:
+            async with self._relays.connection() as connection:
+                if not (seconds := await self.ask(connection.relay, domain)):
+                    yield connection
+                    return
+            await asyncio.sleep(seconds)
+
+    async def ask(self, relay: str, domain: str) -> float:
         """Ask for a letter to `domain` through `relay`: 0 where it may go at once, else how many seconds to wait."""
         if self._throttle is None:
             return 0.0
@@ -48,8 +61,8 @@ class LetterPace:
                 await asyncio.sleep(self._seconds_to(at))
                 return 0.0
             case RelayFull(until):
-                relays.suspend(relay, self._seconds_to(until))
-                return self._tell(relays.seconds_until_available(), until)
+                self._relays.suspend(relay, self._seconds_to(until))
+                return self._tell(self._relays.seconds_until_available(), until)
             case ProviderFull(until, has_place):
                 self._has_place = has_place
                 return self._tell(self._seconds_to(until), until)

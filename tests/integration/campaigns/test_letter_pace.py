@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from campaigns.sending.letter_pace import LetterPace
 from mailer.database import Database
@@ -11,23 +14,26 @@ from mailer.limits.rates import Rates
 from mailer.limits.throttle import Throttle
 from mailer.smtp.relays import Relays
 from tests.support.campaign import settings_for
+from tests.support.relay import FaultyRelay
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
-RELAYS = settings_for(25).every_relay
 
 
 class Pace:
     """A pace by the limits of the relay `smtp` and of Gmail, at a time that stands still."""
 
-    def __init__(self, database: Database, relay: RelayLimits, gmail: Rates | None = None) -> None:
+    def __init__(
+        self, database: Database, relay: RelayLimits, gmail: Rates | None = None, port: int = 25
+    ) -> None:
         self.now = NOON
         self.waits: list[datetime] = []
         limits = {"gmail": ProviderLimits.model_validate(gmail.model_dump())} if gmail else {}
         throttle = Throttle({"smtp": relay}, limits, "UTC")
-        self._pace = LetterPace(throttle, database, lambda: self.now, self.waits.append)
+        self.relays = Relays(settings_for(port).every_relay)
+        self.pace = LetterPace(throttle, self.relays, database, lambda: self.now, self.waits.append)
 
     async def ask(self, domain: str = "example.com") -> float:
-        return await self._pace.ask(Relays(RELAYS), "smtp", domain)
+        return await self.pace.ask("smtp", domain)
 
 
 async def test_a_letter_waits_while_its_relay_allows_none(sqlite_database: Database) -> None:
@@ -52,3 +58,25 @@ async def test_a_letter_keeps_its_place_in_the_queue_of_its_provider(sqlite_data
 async def test_without_limits_nothing_is_recorded_and_nothing_waits(sqlite_database: Database) -> None:
     pace = Pace(sqlite_database, RelayLimits())
     assert [await pace.ask() for _ in range(3)] == [0, 0, 0]
+
+
+async def test_no_connection_is_held_while_the_limits_allow_nothing(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections: list[int] = []
+    async with FaultyRelay() as relay:
+        pace = Pace(sqlite_database, RelayLimits(per_hour=1), port=relay.port)
+        pool = pace.relays._relays["smtp"]
+
+        async def sleep(seconds: float) -> None:
+            if seconds > 60:
+                connections.append(pool._permits)
+            pace.now += timedelta(seconds=seconds)
+
+        async with pace.relays:
+            monkeypatch.setattr(asyncio, "sleep", sleep)
+            for _ in range(2):
+                async with pace.pace.connection("example.com"):
+                    connections.append(pool._permits)
+            monkeypatch.undo()
+    assert connections == [1, 0, 1]
