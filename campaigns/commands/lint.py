@@ -89,10 +89,10 @@ class _Checks:
     def check(self, slug: str) -> _Checked | None:
         """What is found; None where the file was checked with another one. Raises what reading notes raises."""
         if not is_file(self._context, slug, self._options):
-            dispatch = dispatch_of(self._context)
-            rendered, notes, images = dispatch.content(slug)
+            preparation = dispatch_of(self._context).preparation
+            rendered, notes, images = preparation.content(slug)
             return _Checked(
-                slug, notes.origin, self._find(rendered, notes, images), dispatch.source_change(slug)
+                slug, notes.origin, self._find(rendered, notes, images), preparation.source_change(slug)
             )
         try:
             opened = open_source(self._context, Path(slug), self._options)

@@ -124,7 +124,7 @@ def report_status(context: CommandContext, slug: str, *, as_json: bool, next_ste
         text += f"\npaused because: {found.paused_because}"
     if found.state is CampaignState.MISSED:
         text += f'\nmissed its time; give it a new one: mailer campaigns schedule {slug} --at "..."'
-    opens_at = dispatch_of(context).opens_at(campaign)
+    opens_at = dispatch_of(context).runs.opens_at(campaign)
     if found.state in {CampaignState.SCHEDULED, CampaignState.SENDING} and opens_at > context.now():
         text += f"\nsend window opens: {opens_at.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}"
     if found.next_due_at and found.next_due_at > context.now():

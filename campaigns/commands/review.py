@@ -22,7 +22,7 @@ from campaigns.commands.options import (
 )
 from campaigns.notes import STDIN
 from campaigns.preview import write_preview
-from campaigns.sending import DONE_WITH_LOSSES, Dispatch
+from campaigns.sending import DONE_WITH_LOSSES
 from campaigns.sending.proofs import send_proofs
 from campaigns.source import NotesSource, name_without_locale
 from mailer.commands import CommandContext, json_option
@@ -33,6 +33,7 @@ from mailer.operator_log import login
 from mailer.output import write_line
 
 if TYPE_CHECKING:
+    from campaigns.sending.preparation import Preparation
     from campaigns.web.preview import PreviewSource
 
 MAX_NAME_LENGTH = 200
@@ -90,9 +91,10 @@ def preview(
         stem = Path(slug).stem if len(mails) == 1 else name_without_locale(Path(slug).name)
         name = catalogue.slug_of(stem) or "preview"
     else:
-        dispatch, name = dispatch_of(context), slug
-        mails = {one.locale: bytes(one.proof(context.now())[1]) for one in dispatch.composer(slug).editions}
-        change = _print_source_change(context, dispatch, slug)
+        preparation, name = dispatch_of(context).preparation, slug
+        editions = preparation.composer(slug).editions
+        mails = {one.locale: bytes(one.proof(context.now())[1]) for one in editions}
+        change = _print_source_change(context, preparation, slug)
     target = folder or Path(tempfile.mkdtemp(prefix="mailer-preview-"))
     written: list[Path] = []
     for number, (locale, mail) in enumerate(mails.items()):
@@ -124,7 +126,9 @@ def _campaign_source(context: CommandContext, slug: str) -> PreviewSource:
     load = SettingsOnDisk(partial(load_settings, context.config))
     if campaign.frozen_at is None and campaign.source is not None:
         return PreviewSource(slug, load, NotesSource.load(campaign.source), slug=slug)
-    return PreviewSource(slug, load, stored=partial(dispatch_of(context).rendered, slug), slug=slug)
+    return PreviewSource(
+        slug, load, stored=partial(dispatch_of(context).preparation.rendered, slug), slug=slug
+    )
 
 
 def _announce(context: CommandContext, url: str, *, open_it: bool) -> None:
@@ -163,9 +167,9 @@ def proof(context: CommandContext, slug: str, addresses: tuple[str, ...], as_jso
             "There is nobody to send proofs to.",
             hint='Give --to you@acme.example, or set proof_recipients = ["you@acme.example"] in mailer.toml.',
         )
-    dispatch = dispatch_of(context)
-    composer = dispatch.composer(slug, is_proof=True)
-    change = _print_source_change(context, dispatch, slug)
+    preparation = dispatch_of(context).preparation
+    composer = preparation.composer(slug, is_proof=True)
+    change = _print_source_change(context, preparation, slug)
     proofs = [(recipient, edition) for recipient in recipients for edition in composer.editions]
     outcomes = run(
         send_proofs([edition.proof(context.now(), one) for one, edition in proofs], context.settings)
@@ -224,9 +228,9 @@ def _parse_recipient(address: str) -> str:
         raise InvalidInput(f"{address!r}: {error.reason}", where="--to", hint=error.hint) from None
 
 
-def _print_source_change(context: CommandContext, dispatch: Dispatch, slug: str) -> bool:
+def _print_source_change(context: CommandContext, preparation: Preparation, slug: str) -> bool:
     """Print how the notes on disk differ from the campaign's; whether they do."""
-    change = dispatch.source_change(slug)
+    change = preparation.source_change(slug)
     if change is not None:
         context.console.print(change, style="yellow", markup=False)
     return change is not None

@@ -57,7 +57,7 @@ def judge(context: CommandContext, dispatch: Dispatch, slug: str, tally: Tally) 
         campaign = catalogue.find(connection, slug)
         status = reports.campaign_status(connection, campaign)
         at_work_elsewhere = workers.any_at_work(connection, context.now())
-    opens_at = dispatch.opens_at(campaign)
+    opens_at = dispatch.runs.opens_at(campaign)
     zone = context.settings.tz
     return judge_run(
         status,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ from campaigns.approvals import ApprovalRule, ApprovalStatus, Approver
 from campaigns.campaign import Campaign
 from campaigns.lifecycle import Act
 from campaigns.sending.campaign_run import CampaignRuns, Watch
-from campaigns.sending.compose import Composer
 from campaigns.sending.preflight import Preflight
 from campaigns.sending.selection import refuse_selection, refuse_unknown
 from campaigns.sending.tally import Tally
@@ -24,52 +22,34 @@ from campaigns.timing import ALWAYS, DueTime, Missed, SendWindow
 from mailer.config import Settings
 from mailer.database import Clock, Database
 from mailer.errors import Refused
-from mailer.message import InlineImage
 from subscribers.ledger import refuse_freezing_if_unsafe, refuse_run_if_unsafe
-from templates.notes import ReleaseNotes, RenderedNotes
+from templates.notes import RenderedNotes
 
 if TYPE_CHECKING:
     from campaigns.sending.preparation import Preparation
     from campaigns.source import NotesSource
-    from templates.lint import Finding
 
 NOBODY = Approver(None, None)
 
 
 class Dispatch:
-    """The use cases of sending, on one database, with one set of settings and one clock."""
+    """The use cases of sending, on one database, with one set of settings and one clock.
+
+    `runs` sends what `run` may send, `preparation` makes the content.
+    """
 
     def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
         self._database, self._settings, self._clock = database, settings, clock
         self._continuity = holds.Continuity(database, settings, clock)
-        self._runs = CampaignRuns(database, settings, clock, self._continuity)
+        self.runs = CampaignRuns(database, settings, clock, self._continuity)
         self._rule = ApprovalRule.of(settings)
 
     @cached_property
-    def _preparation(self) -> Preparation:
+    def preparation(self) -> Preparation:
+        """The content of the campaigns."""
         from campaigns.sending.preparation import Preparation  # noqa: PLC0415 - slow to import, and mostly nothing is due
 
         return Preparation(self._database, self._settings, self._clock)
-
-    def rendered(self, slug: str) -> RenderedNotes:
-        """The campaign's mail with open slots: the frozen content, or else the current content."""
-        return self._preparation.rendered(slug)
-
-    def content(self, slug: str) -> tuple[RenderedNotes, ReleaseNotes, dict[str, InlineImage]]:
-        """The campaign's mail with open slots, its notes, and the notes' images by name."""
-        return self._preparation.content(slug)
-
-    def findings(self, slug: str) -> tuple[Finding, ...]:
-        """The findings of lint about the campaign's mail."""
-        return self._preparation.findings(slug)
-
-    def composer(self, slug: str, *, is_proof: bool = False) -> Composer:
-        """A composer with the campaign's current content. `is_proof` marks the subject as a proof."""
-        return self._preparation.composer(slug, is_proof=is_proof)
-
-    def source_change(self, slug: str) -> str | None:
-        """How the notes on disk differ from the campaign's, or None."""
-        return self._preparation.source_change(slug)
 
     def act(self, slug: str, act: Act) -> CampaignState:
         """Pause, resume or cancel a campaign. It may be sent by any host."""
@@ -80,7 +60,7 @@ class Dispatch:
     def approve(self, slug: str, approver: Approver = NOBODY) -> ApprovalStatus:
         """Freeze the content and approve it. Raises Refused where it changed in the meantime."""
         campaign = self._find(slug)
-        rendered = self._preparation.check_content(campaign)
+        rendered = self.preparation.check_content(campaign)
         approved = content_hash(rendered) if rendered is not None else campaign.content_hash
         with self._database.write() as connection:
             self._freeze(connection, campaign, rendered)
@@ -120,8 +100,8 @@ class Dispatch:
         """
         campaign = self._find(slug)
         transitions.check(campaign, Act.UPDATE)
-        source = source or self._preparation.source_of(campaign)
-        notes, images = self._preparation.read(source)
+        source = source or self.preparation.source_of(campaign)
+        notes, images = self.preparation.read(source)
         with self._database.write() as connection:
             state = transitions.change_state(connection, campaign, Act.UPDATE, self._clock())
             schedules.forget(connection, campaign.id)
@@ -158,7 +138,7 @@ class Dispatch:
         """
         self._continuity.require()
         refuse_run_if_unsafe(self._database)
-        return await self._runs.run(slug, watch)
+        return await self.runs.run(slug, watch)
 
     def resolve(self, slug: str, *, resend: bool, only: Sequence[int] = ()) -> int:
         """Apply the decision about uncertain deliveries; returns how many. A finished campaign reopens.
@@ -226,7 +206,7 @@ class Dispatch:
 
     def due(self) -> list[str]:
         """The campaigns with due deliveries. Finishes the campaigns without open deliveries."""
-        self._runs.retire_dead()
+        self.runs.retire_dead()
         with self._database.write() as connection:
             now = self._clock()
             found = []
@@ -234,17 +214,9 @@ class Dispatch:
                 campaign = catalogue.find(connection, slug)
                 if not deliveries.has_due(connection, campaign.id, now):
                     transitions.finish_if_done(connection, campaign, now)
-                elif self._runs.may_send_at(connection, campaign) <= self._clock():
+                elif self.runs.may_send_at(connection, campaign) <= self._clock():
                     found.append(slug)
             return found
-
-    def opens_at(self, campaign: Campaign) -> datetime:
-        """When the campaign's send window is open: now, or its next opening."""
-        return self._runs.opens_at(campaign)
-
-    def retire_dead(self) -> None:
-        """Retire dead workers and recover their deliveries."""
-        self._runs.retire_dead()
 
     def _parse_window(self, window: str | None) -> str | None:
         """The campaign's window with its zone, so that later changes of the settings do not change it."""
@@ -262,7 +234,7 @@ class Dispatch:
         transitions.check(campaign, act)
         with self._database.read() as connection:
             self._require_approval(connection, slug)
-        rendered = None if campaign.frozen_at else self._preparation.check_content(campaign)
+        rendered = None if campaign.frozen_at else self.preparation.check_content(campaign)
         if preflight is not None:
             if campaign.state is CampaignState.SENDING:
                 preflight.check_sender()

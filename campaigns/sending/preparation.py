@@ -15,7 +15,7 @@ from mailer.database import Clock, Database, installation_id
 from mailer.errors import MailerError, Refused
 from mailer.message import InlineImage
 from mailer.signing import SigningProcess
-from templates.lint import Finding, Severity, lint
+from templates.lint import Severity, lint
 from templates.notes import ReleaseNotes, RenderedNotes
 
 if TYPE_CHECKING:
@@ -78,11 +78,6 @@ class Preparation:
             images = catalogue.images_of(connection, campaign.id)
         return self.rendered(slug), load_notes(campaign.notes), images
 
-    def findings(self, slug: str) -> tuple[Finding, ...]:
-        """The findings of lint about the campaign's mail."""
-        rendered, notes, images = self.content(slug)
-        return lint(rendered, image_hosts=self._settings.image_hosts, notes=notes, images=images)
-
     def composer(self, slug: str, *, is_proof: bool = False) -> Composer:
         """A composer with the campaign's current content. With `is_proof` the subject says that the mail is a
         proof.
@@ -125,16 +120,11 @@ def refuse_unsendable(
     slug: str, topic: str, rendered: RenderedNotes, settings: Settings, now: datetime
 ) -> None:
     """Raise Refused if lint finds an error, or the composer's error if it can't compose a mail."""
-    refuse_errors(slug, lint(rendered, image_hosts=settings.image_hosts))
+    findings = lint(rendered, image_hosts=settings.image_hosts)
+    if errors := [finding for finding in findings if finding.severity is Severity.ERROR]:
+        lines = "\n".join(f"  {finding.where}: {finding.message} ({finding.code})" for finding in errors)
+        raise Refused(f"Campaign {slug!r} is not sent, because lint found errors:\n{lines}")
     with SigningProcess(settings.dkim) as signing:  # the keys are never in a process that sends
         composer = Composer(0, slug, topic, rendered, settings, installation="", external_keys=signing.keys)
     for edition in composer.editions:
         edition.proof(now)  # its link belongs to nobody
-
-
-def refuse_errors(slug: str, findings: tuple[Finding, ...]) -> None:
-    """Raise Refused with all errors that lint found, if any."""
-    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-    if errors:
-        lines = "\n".join(f"  {finding.where}: {finding.message} ({finding.code})" for finding in errors)
-        raise Refused(f"Campaign {slug!r} is not sent, because lint found errors:\n{lines}")

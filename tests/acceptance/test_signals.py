@@ -182,7 +182,7 @@ def test_the_second_signal_ends_it_at_once_with_the_processes_beside_it(
         dispatch = dispatch_for(sqlite_database, settings_for(relay.port))
 
         def nothing_is_in_flight() -> bool:
-            dispatch.retire_dead()
+            dispatch.runs.retire_dead()
             return counts(sqlite_database).in_flight == 0
 
         until(nothing_is_in_flight, "the end of both")

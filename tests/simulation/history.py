@@ -344,7 +344,7 @@ class History:
             await asyncio.sleep(self.rng.uniform(2, 7))
 
     async def _look(self, dispatch: Dispatch, process: SimulatedProcess) -> None:
-        dispatch.retire_dead()
+        dispatch.runs.retire_dead()
         lease = timedelta(seconds=LEASE)
         with self.database.write() as connection:
             clock = dispatch._clock
@@ -364,7 +364,7 @@ class History:
         finally:
             if process.alive:
                 committing.close()
-                dispatch._runs._end_worker(number)
+                dispatch.runs._end_worker(number)
         self.note(f"ends as worker {number}: {dict(tally.states)}")
         if tally.refusal:
             with self.database.write() as connection:

@@ -101,7 +101,7 @@ def test_what_changes_while_it_is_being_approved_is_not_approved(
     keyboard: Keyboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dispatch = approve()
-    check_content = dispatch._preparation.check_content
+    check_content = dispatch.preparation.check_content
 
     def change_meanwhile(*arguments: object) -> object:
         checked = check_content(*arguments)  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ def test_what_changes_while_it_is_being_approved_is_not_approved(
         keyboard("campaigns", "update", "notes")
         return checked
 
-    monkeypatch.setattr(dispatch._preparation, "check_content", change_meanwhile)
+    monkeypatch.setattr(dispatch.preparation, "check_content", change_meanwhile)
     with pytest.raises(Refused, match="changed while it was being approved"):
         dispatch.approve("notes", ADA)
     report = keyboard.json("campaigns", "report", "notes")

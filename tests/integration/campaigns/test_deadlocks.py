@@ -58,7 +58,7 @@ def test_cancelling_and_the_gate_do_not_wait_for_each_other(
             partial(dispatch.act, slug, Act.CANCEL),
         )
         _release(database, context)
-        later.retire_dead()
+        later.runs.retire_dead()
         status = counts(database, slug)
         assert status.accepted + status.cancelled == PEOPLE
 
@@ -73,7 +73,7 @@ def test_cancelling_and_a_worker_that_leaves_do_not_wait_for_each_other(
             partial(_release, database, context),
             partial(dispatch.act, slug, Act.CANCEL),
         )
-        later.retire_dead()
+        later.runs.retire_dead()
         assert counts(database, slug).cancelled == PEOPLE
 
 
@@ -84,7 +84,7 @@ def test_a_retirement_and_a_worker_that_wakes_up_do_not_wait_for_each_other(
     for number in range(ROUNDS):
         slug = f"notes-{number}"
         context, claims = _begun(database, dispatch, slug)
-        _at_once(partial(_go_round, database, context, claims), later.retire_dead)
+        _at_once(partial(_go_round, database, context, claims), later.runs.retire_dead)
         status = counts(database, slug)
         assert status.in_flight == 0, "it sent after it was retired"
         assert status.accepted + status.uncertain + status.pending == PEOPLE

@@ -25,6 +25,7 @@ from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient
 from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import NewEvent
+from templates.lint import lint
 from tests.support.campaign import NOTES, TOPIC, dispatch_for, draft, send, settings_for, subscribe
 from tests.support.keyboard import keyboard_for
 from tests.support.relay import FaultyRelay
@@ -125,7 +126,7 @@ def test_a_changed_translation_is_not_sent(sqlite_database: Database) -> None:
     draft(sqlite_database, notes=NOTES._replace(translations=(DUTCH,)))
     dispatch = dispatch_for(sqlite_database, settings_for(25))
     dispatch.approve("notes")
-    assert [edition.locale for edition in dispatch.rendered("notes").editions] == ["en", "nl"]
+    assert [edition.locale for edition in dispatch.preparation.rendered("notes").editions] == ["en", "nl"]
     with sqlite_database.write() as connection:
         connection.execute(update(translation).values(subject="Another"))
     with sqlite_database.read() as connection, pytest.raises(Refused, match="not what was frozen"):
@@ -137,9 +138,8 @@ def test_lint_checks_every_language(sqlite_database: Database) -> None:
         sqlite_database,
         notes=NOTES._replace(translations=(DUTCH._replace(body="- TODO: [hier](https://example.com)"),)),
     )
-    found = {
-        (one.code, one.where) for one in dispatch_for(sqlite_database, settings_for(25)).findings("notes")
-    }
+    rendered, notes, images = dispatch_for(sqlite_database, settings_for(25)).preparation.content("notes")
+    found = {(one.code, one.where) for one in lint(rendered, notes=notes, images=images)}
     where = DUTCH.where(0)
     assert {("placeholder", where), ("link-vague", where)} <= found
 

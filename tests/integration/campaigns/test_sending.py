@@ -237,7 +237,7 @@ async def test_a_process_frozen_past_its_lease_offers_nothing(
         settings = settings_for(relay.port)
         dispatch = dispatch_for(sqlite_database, settings)
         recorder = Recorder(sqlite_database, _worker(dispatch, sqlite_database), frozen_clock, LEASE)
-        composer: Any = FreezingComposer(dispatch.composer("notes"), freeze)
+        composer: Any = FreezingComposer(dispatch.preparation.composer("notes"), freeze)
         async with Relays(settings.every_relay) as relays:
             sender = Sender(recorder, relays, composer, retry=settings.retry)
             await sender.run()
