@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -86,19 +87,17 @@ async def connect(
         raise explain(error, handshake.phase, settings) from error
 
 
+@dataclass
 class _Handshake:
     """Opens one connection. `phase` is the current one, for the text of an error."""
 
-    def __init__(
-        self, settings: RelaySettings, tls: ssl.SSLContext | None, tokens: TokenSource | None
-    ) -> None:
-        self.phase = Phase.CONNECT
-        self._settings = settings
-        self._tls = tls
-        self._tokens = tokens
+    settings: RelaySettings
+    tls: ssl.SSLContext | None
+    tokens: TokenSource | None
+    phase: Phase = Phase.CONNECT
 
     async def perform(self) -> Session:
-        settings = self._settings
+        settings = self.settings
         sock = await _dial(settings.host, settings.port, settings.timeouts.connect)
         client = aiosmtplib.SMTP(
             hostname=settings.host,
@@ -106,7 +105,7 @@ class _Handshake:
             local_hostname=settings.helo_name or _own_name(sock),
             use_tls=settings.security == "tls",
             start_tls=False,
-            tls_context=self._tls,
+            tls_context=self.tls,
         )
         try:
             method = await self._prepare(client)
@@ -118,26 +117,26 @@ class _Handshake:
 
     async def _prepare(self, client: aiosmtplib.SMTP) -> Method | None:
         """Greet, encrypt and log in; returns the login method."""
-        limits = self._settings.timeouts
+        limits = self.settings.timeouts
         self.phase = Phase.GREETING
         await client.connect(timeout=limits.greeting)
         await self._greet(client)
-        if self._settings.security == "starttls":
+        if self.settings.security == "starttls":
             self.phase = Phase.STARTTLS
             if not client.supports_extension("starttls"):
                 raise ConnectionRefused(
-                    f"{name_of(self._settings)} offers no STARTTLS, and mail is not sent unencrypted.",
+                    f"{name_of(self.settings)} offers no STARTTLS, and mail is not sent unencrypted.",
                     phase=self.phase,
                     hint='Check host and port (587 is usual); security = "tls" is for port 465.',
                 )
             await client.starttls(timeout=limits.tls)
             await self._greet(client)
-        if self._settings.username is None:
+        if self.settings.username is None:
             return None
         from mailer.smtp.login import log_in  # noqa: PLC0415 - slow to import, and a relay nearby asks for none
 
         self.phase = Phase.AUTH
-        return await log_in(client, self._settings, self._tokens)
+        return await log_in(client, self.settings, self.tokens)
 
     async def _greet(self, client: aiosmtplib.SMTP) -> None:
         """Send EHLO explicitly: aiosmtplib forgets the extensions at STARTTLS and does not ask for them again.
@@ -145,7 +144,7 @@ class _Handshake:
         A relay that does not know EHLO gets HELO (RFC 5321 section 3.2), and then offers no extensions.
         """
         self.phase = Phase.EHLO
-        limit = self._settings.timeouts.ehlo
+        limit = self.settings.timeouts.ehlo
         try:
             await client.ehlo(timeout=limit)
         except aiosmtplib.SMTPHeloError as error:

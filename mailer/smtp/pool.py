@@ -49,8 +49,7 @@ class RelayPool:
         self._failure: ConnectionFailed | None = None
         self._free: list[Connection] = []
         self._busy: set[Connection] = set()
-        self._permits = 0
-        self._waiting = 0
+        self._opening = self._waiting = 0
         self._finished = 0
         self._refused_after: int | None = None
         self._changed = asyncio.Event()
@@ -70,7 +69,11 @@ class RelayPool:
     @property
     def has_room(self) -> bool:
         """Whether fewer tasks have or await a connection than there may be connections."""
-        return self._permits + self._waiting < self._concurrency.ceiling
+        return self._in_use + self._waiting < self._concurrency.ceiling
+
+    @property
+    def _in_use(self) -> int:
+        return len(self._busy) + self._opening
 
     async def __aenter__(self) -> Self:
         self._observe()
@@ -99,22 +102,21 @@ class RelayPool:
             self._release(connection)
 
     async def _acquire(self) -> Connection:
-        while True:
-            await self._acquire_permit()
+        connection = None
+        while connection is None:
+            await self._wait_for_room()
+            self._opening += 1
             try:
                 connection = self._reuse() or await self._open()
-            except BaseException:
-                self._release_permit()
-                raise
-            if connection is not None:
-                connection.set_quota(self._quota)
-                self._busy.add(connection)
+                if connection is not None:
+                    self._busy.add(connection)
+            finally:
+                self._opening -= 1
                 self._notify()
-                return connection
-            self._release_permit()
+        connection.set_quota(self._quota)
+        return connection
 
     def _release(self, connection: Connection) -> None:
-        self._busy.discard(connection)
         if connection.closed_unserved:
             self._lower()
         if connection.refuses_bdat:
@@ -124,11 +126,12 @@ class RelayPool:
                 most = min(connection.sent, self._settings.messages_per_connection)
                 self._restrict(messages_per_connection=most)
             self._refused_after = connection.sent
+        self._busy.remove(connection)
         if connection.usable and self._timer is not None:
             self._free.append(connection)
         else:
             self._close(connection)
-        self._release_permit()
+        self._notify()
 
     def _restrict(self, **settings: int) -> None:
         """Use these settings on all connections: the relay takes no more than that."""
@@ -136,25 +139,17 @@ class RelayPool:
         for connection in (*self._busy, *self._free):
             connection.keep_to(self._settings)
 
-    async def _acquire_permit(self) -> None:
-        self._waiting += 1
+    async def _wait_for_room(self) -> None:
+        """Wait until one more connection may be used. While there is none, one task tries and the others wait for it."""
         before = self._failure
+        self._waiting += 1
         try:
-            while self._permits >= self._max_permits():
+            while self._in_use >= (self._concurrency.limit if self._busy or self._free else 1):
                 await self._changed.wait()
                 if self._failure is not None and self._failure is not before:
                     raise self._failure  # the task that tried first found no relay
         finally:
             self._waiting -= 1
-        self._permits += 1
-
-    def _max_permits(self) -> int:
-        """How many tasks may have a connection. While none is open, one task tries and the others wait for it."""
-        return self._concurrency.limit if self._busy or self._free else 1
-
-    def _release_permit(self) -> None:
-        self._permits -= 1
-        self._notify()
 
     def _notify(self) -> None:
         """Wake all waiting tasks, so that each checks again."""
@@ -193,7 +188,7 @@ class RelayPool:
 
     def _lower(self) -> bool:
         """Use no more connections than there are, or may soon be, besides the caller's; whether there are any."""
-        others = self._permits - 1 + sum(connection.usable for connection in self._free)
+        others = self._in_use - 1 + sum(connection.usable for connection in self._free)
         if others:
             self._concurrency.lower(asyncio.get_running_loop().time(), others)
         return others > 0
