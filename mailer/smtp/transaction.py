@@ -162,9 +162,10 @@ class Dialogue:
             return self._judge_reset(replies)
         if group.phases is _AND_NEXT and announce is not None:
             return _judge_both(replies, self._envelope, announce)
-        if _all_positive(group.phases, replies):
+        verdict = _judge(group.phases, replies, self._envelope, bdat=self._bdat)
+        if verdict.outcome is None and len(replies) == len(group.phases):
             return self.go_on(replies[-1].text, replies[-1].code)
-        return _judge(group.phases, replies, self._envelope, bdat=self._bdat)
+        return verdict
 
     def go_on(self, text: bytes, code: int = 250) -> Verdict | None:
         """What follows from positive replies: the next group, or the verdict. `text` and `code` reply to the content."""
@@ -233,21 +234,18 @@ def _positive(phase: Phase, code: int) -> bool:
     return code // 100 == (3 if phase is Phase.DATA else 2)
 
 
-def _all_positive(phases: Sequence[Phase], replies: Sequence[RawReply]) -> bool:
-    return len(replies) == len(phases) and all(map(_positive, phases, [raw.code for raw in replies]))
-
-
 def _judge(
     phases: tuple[Phase, ...], replies: Sequence[RawReply], envelope: Envelope, *, bdat: bool = False
 ) -> Verdict:
-    """The verdict on replies of which some are missing or not positive.
+    """The verdict on replies of which some may be missing. Its outcome is None where all that came are positive.
 
     The first reply that is not positive decides: the later replies of its group follow from it. `bdat`: the content
     was sent with BDAT. A relay that does not know that command reads the content as more commands.
     """
     taken = [_positive(phase, raw.code) for phase, raw in zip(phases, replies, strict=False)]
+    waits_for_content = (Phase.DATA, True) in zip(phases, taken, strict=False)
     if all(taken):
-        return Verdict(None, SessionState.NONE)
+        return Verdict(None, SessionState.ANNOUNCED if waits_for_content else SessionState.NONE)
     decisive = taken.index(False)
     phase, reply = phases[decisive], read_reply(*replies[decisive], envelope.local_parts)
     unexpected = reply.code // 100 not in (4, 5)
@@ -258,13 +256,8 @@ def _judge(
     if bdat and phase is Phase.FINAL and reply.code in _NOT_IMPLEMENTED:
         reason = f"the relay offers CHUNKING and refuses BDAT: {reply}"
         return Verdict(Deferred(phase, FailureScope.CONNECTION, reply, reason), SessionState.OUT_OF_STEP)
-    if unexpected:
-        state = SessionState.OUT_OF_STEP
-    elif (Phase.DATA, True) in zip(phases, taken, strict=False):
-        state = SessionState.DOT_AND_RESET
-    else:
-        state = SessionState.RESET
-    return Verdict(classify(phase, reply), state)
+    state = SessionState.DOT_AND_RESET if waits_for_content else SessionState.RESET
+    return Verdict(classify(phase, reply), SessionState.OUT_OF_STEP if unexpected else state)
 
 
 def _judge_both(replies: Sequence[RawReply], envelope: Envelope, announce: Envelope) -> Verdict:
@@ -281,8 +274,6 @@ def _judge_both(replies: Sequence[RawReply], envelope: Envelope, announce: Envel
     if any(_positive(Phase.DATA, raw.code) for raw in replies[1:3]):
         reason = "the content was offered and a reply is missing before the one to DATA"
         return Verdict(Uncertain(Phase.FINAL, reason), SessionState.OUT_OF_STEP)
-    if _all_positive(_OPENING, replies[1:]):
-        return Verdict(outcome, SessionState.ANNOUNCED)
     refusal, state, _ = _judge(_OPENING, replies[1:], announce)
     match refusal:
         case Rejected(Phase.RCPT, FailureScope.RECIPIENT) | Deferred(Phase.RCPT, FailureScope.RECIPIENT):
