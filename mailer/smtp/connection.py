@@ -161,8 +161,8 @@ class Connection:
         if self.announced is not None:
             self._pipeline.abort("the announced message is not sent")
 
-    def _conclude(self, verdict: Verdict) -> None:
-        outcome, self._state, self.refused = verdict
+    def _conclude(self, outcome: Outcome, verdict: Verdict) -> None:
+        _, self._state, self.refused = verdict
         self.announced = self._announcing if self._state is SessionState.ANNOUNCED else None
         self._last_used = self._loop.time()
         match outcome:
@@ -180,7 +180,7 @@ class Connection:
                 self.sent += 1
                 self.served += 1
         done, self._done = cast("Callable[[Outcome], None]", self._done), None
-        done(cast("Outcome", outcome))
+        done(outcome)
 
     async def close(self) -> None:
         """Send QUIT and close, after two seconds at most. Where QUIT is not possible, close at once."""

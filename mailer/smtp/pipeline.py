@@ -12,7 +12,7 @@ from mailer.smtp.transaction import Dialogue, SessionState, Verdict
 
 CLOSING = 421
 
-Done: TypeAlias = Callable[[Verdict], None]
+Done: TypeAlias = Callable[[Outcome, Verdict], None]
 
 
 class Pipeline(asyncio.Protocol):
@@ -51,12 +51,12 @@ class Pipeline(asyncio.Protocol):
             self.abort("the relay hung up")
 
     def begin(self, dialogue: Dialogue, done: Done, may_offer: Callable[[], bool] | None = None) -> None:
-        """Run `dialogue`; `done` is called with its verdict, once, and perhaps before this returns.
+        """Run `dialogue`; `done` is called with the outcome and the verdict, once, and perhaps before this returns.
 
         `may_offer` is called right before content is offered. If it returns False, the connection is closed instead.
 
-        The verdict's outcome is never None here. Where the dialogue can't decide because the connection failed, it is
-        Deferred before content was offered and Uncertain after. One dialogue runs at a time.
+        Where the verdict has no outcome because the connection failed, it is Deferred before content was offered and
+        Uncertain after. One dialogue runs at a time.
         """
         self._dialogue, self._done, self._may_offer, self._offered = dialogue, done, may_offer, False
         self._write(dialogue)
@@ -87,12 +87,11 @@ class Pipeline(asyncio.Protocol):
         if verdict is None:
             self._write(dialogue)
             return
-        if verdict.outcome is None:
-            verdict = verdict._replace(outcome=self._failure(dialogue))
+        outcome = verdict.outcome or self._failure(dialogue)
         self._dialogue = None
         if verdict.state is SessionState.OUT_OF_STEP:
             self.abort("the relay's replies did not match the commands")
-        self._done(verdict)
+        self._done(outcome, verdict)
 
     def _write(self, dialogue: Dialogue) -> None:
         group = dialogue.group

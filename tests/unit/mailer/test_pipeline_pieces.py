@@ -118,14 +118,15 @@ async def test_an_announced_message_that_is_too_large_leaves_the_connection_of_n
     assert not connection.usable
 
 
-def _talk(name: str, replies: Sequence[Sequence[bytes]]) -> tuple[bytes, list[Verdict]]:
-    """What is sent, and the verdict."""
+def _talk(name: str, replies: Sequence[Sequence[bytes]]) -> tuple[bytes, list[tuple[Outcome, Verdict]]]:
+    """What is sent, and the outcome with its verdict."""
     offered, state, announce, _ = DIALOGUES[name]
-    transport, verdicts = RecordingTransport(), list[Verdict]()
+    transport, ends = RecordingTransport(), list[tuple[Outcome, Verdict]]()
     pipeline = Pipeline(transport, dict.fromkeys(Phase, 60.0), lambda: None)
-    pipeline.begin(Dialogue(ANNA, CONTENT, offered, state, announce), verdicts.append)
+    dialogue = Dialogue(ANNA, CONTENT, offered, state, announce)
+    pipeline.begin(dialogue, lambda outcome, verdict: ends.append((outcome, verdict)))
     for pieces in replies:
         for piece in pieces:
             pipeline.data_received(piece)
     pipeline.abort("closed")
-    return transport.sent, verdicts
+    return transport.sent, ends
