@@ -70,13 +70,13 @@ async def test_no_connection_is_held_while_the_limits_allow_nothing(
 
         async def sleep(seconds: float) -> None:
             if seconds > 60:
-                connections.append(pool._permits)
+                connections.append(pool._in_use)
             pace.now += timedelta(seconds=seconds)
 
         async with pace.relays:
             monkeypatch.setattr(asyncio, "sleep", sleep)
             for _ in range(2):
                 async with pace.pace.connection("example.com"):
-                    connections.append(pool._permits)
+                    connections.append(pool._in_use)
             monkeypatch.undo()
     assert connections == [1, 0, 1]
