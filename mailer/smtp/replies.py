@@ -38,17 +38,9 @@ class ReplyReader:
 
     def feed(self, data: bytes) -> list[RawReply]:
         """The replies that `data` completes, in order."""
-        replies: list[RawReply] = []
-        if self.fault:
-            return replies
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
-        for line in lines:
-            if (reply := self._read(line)) is not None:
-                replies.append(reply)
-            elif self.fault:
-                return replies
-        if len(self._rest) > MAX_LINE_LENGTH:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        replies = [reply for line in lines if not self.fault and (reply := self._read(line)) is not None]
+        if not self.fault and len(self._rest) > MAX_LINE_LENGTH:
             self.fault = "a reply line is too long"
         return replies
 
