@@ -6,7 +6,7 @@ Import `preparation`, which renders and checks content, by name where it is need
 
 from __future__ import annotations
 
-from campaigns.sending.compose import Composer, example, sample_of
+from campaigns.sending.compose import Composer, sample_of
 from campaigns.sending.dispatch import Dispatch
 from campaigns.sending.preflight import Preflight
 from campaigns.sending.processes import joined_by
@@ -25,7 +25,6 @@ __all__ = [
     "RunResult",
     "Sender",
     "Tally",
-    "example",
     "joined_by",
     "judge_run",
     "sample_of",

@@ -188,7 +188,6 @@ class Batches:
         finally:
             timer.cancel()
             self._is_slow = False
-            self._gathering.begin_if_enough()
 
     def _note_slow_commit(self) -> None:
         """A commit takes long: close the connections whose relay waits for announced content, until it has ended."""

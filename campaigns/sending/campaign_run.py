@@ -59,8 +59,7 @@ class CampaignRuns:
             record_signing_key(connection, self._settings.keys(), now)
             worker_id = workers.register(connection, workers.Process.current(), now, self._lease)
             installation = installation_id(connection)
-            has_translations = bool(rendered.translations)
-            wordings = languages_of_wordings(connection, campaign.topic) if has_translations else {}
+            wordings = languages_of_wordings(connection, campaign.topic) if rendered.translations else {}
         try:
             with SigningProcess(self._settings.dkim) as signing:
                 composer = Composer(
@@ -74,7 +73,7 @@ class CampaignRuns:
                     external_keys=signing.keys,
                 )
                 context = deliveries.ClaimContext(
-                    worker_id, campaign.id, campaign.topic, reads_wordings=has_translations
+                    worker_id, campaign.id, campaign.topic, reads_wordings=bool(wordings)
                 )
                 tally = await self._send(context, composer, signing, watch, self._window(campaign))
         finally:
@@ -117,7 +116,7 @@ class CampaignRuns:
         window: SendWindow | None,
     ) -> Tally:
         recorder = Recorder(self._database, context, self._clock, self._lease, self._throttle)
-        try:
+        with contextlib.closing(recorder):
             async with Relays(self._settings.every_relay) as relays:
                 sign = signing.sign if signing.keys else None
                 sender = Sender(recorder, relays, composer, retry=self._settings.retry, sign=sign)
@@ -126,8 +125,6 @@ class CampaignRuns:
                         tally = await sender.run()
                     tally.error = recorder.hindsight.error() or tally.error
                     return tally
-        finally:
-            recorder.close()
 
     @contextlib.asynccontextmanager
     async def _beating(self) -> AsyncIterator[None]:

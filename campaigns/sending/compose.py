@@ -50,8 +50,8 @@ class Composer:
     """Composes the mails of one campaign in one language, and those of its other languages.
 
     What all mails share is made once, here. `wordings` has the language of each wording that people agreed to, by its
-    commitment: a person gets the language of their wording, else the settings', else the campaign's first.
-    `external_keys` are the keys of a process that signs what is composed here; by default the keys of the settings
+    commitment: a person gets the language of their wording, else `locale`, which is the settings', else the campaign's
+    first. `external_keys` are the keys of a process that signs what is composed here; by default the keys of the settings
     sign here, at once.
 
     Raises what `compile_skeleton` raises, and ConfigurationError for an invalid sender, key or address.
@@ -72,7 +72,7 @@ class Composer:
         sender = settings.sender
         by_locale = {edition.locale: edition for edition in rendered.editions}
         main = by_locale.pop(settings.locale, None) or by_locale.pop(rendered.locale)
-        self._topic, self._locale = topic, main.locale
+        self._topic, self.locale = topic, main.locale
         self._register: Register = settings.form_of_address
         self._message_ids = MessageIds(settings.keys(), campaign_id, sender.domain)
         self._links = Links(key_source(settings), installation, settings.public_url)
@@ -103,11 +103,6 @@ class Composer:
         self._through = {
             name: composer_of(rendered, own, wordings=wordings) for name, own in settings.per_sender().items()
         }
-
-    @property
-    def locale(self) -> Locale:
-        """The language of people whose wording has no language of this campaign."""
-        return self._locale
 
     @property
     def editions(self) -> tuple[Composer, ...]:
@@ -141,7 +136,7 @@ class Composer:
 
     def proof(self, now: datetime, email: str | None = None) -> tuple[Envelope, Content]:
         """A proof: the mail to a fictitious recipient, for the team. Its link belongs to nobody."""
-        person = example(self._locale)
+        person = example(self.locale)
         return self.sample(now, person._replace(email=email or person.email))
 
     def sample(self, now: datetime, person: Example) -> tuple[Envelope, Content]:
@@ -162,8 +157,8 @@ class Composer:
             (name, person.email),
             self._message_ids.of(delivery_id),
             now,
-            self._links.url(subscriber_id, address, self._topic, self._locale),
-            greet(self._locale, person.salutation, first_name, surname, self._register),
+            self._links.url(subscriber_id, address, self._topic, self.locale),
+            greet(self.locale, person.salutation, first_name, surname, self._register),
         )
 
 

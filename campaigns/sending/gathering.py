@@ -81,6 +81,7 @@ class Gathering:
         finally:
             self._is_committing = False
             self._commit_seconds += (self._loop.time() - began - self._commit_seconds) / 4
+            self.begin_if_enough()
 
     @contextmanager
     def signing(self) -> Iterator[None]:

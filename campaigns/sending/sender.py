@@ -109,12 +109,10 @@ class Sender:
 
     async def _await_held_back(self) -> bool:
         """Wait until the next delivery that only a limit holds back is due; whether there is one."""
-        if self._stopped.is_set():
+        if self._stopped.is_set() or (due := await self._recorder.next_held_back()) is None:
             return False
-        due = await self._recorder.next_held_back()
-        if due is not None:
-            await self._rest(due)
-        return due is not None and not self._stopped.is_set()
+        await self._rest(due)
+        return not self._stopped.is_set()
 
     async def _rest(self, until: datetime) -> None:
         """Wait for the limits, unless that takes too long: then the run ends, and a later one continues."""
