@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--profile", type=Path)
     options = parser.parse_args()
     settings = load_settings()
-    database = MeasuredDatabase(settings.database_url.get_secret_value(), settings.folder)
+    database = MeasuredDatabase(settings.database_url.reveal(), settings.folder)
     dispatch = Dispatch(database, settings, database.clock())
     dispatch.start(SLUG)
     database.forget()

@@ -11,12 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import Popen
 
-from pydantic import SecretStr
 from sqlalchemy import func, insert, select
 
 from benchmarks.http_load import Load, post, request
 from benchmarks.programs import HOST, free_port, profiled, serving
-from mailer.config import Settings, key_source
+from mailer.config import Secret, Settings, key_source
 from mailer.database import Database, installation_id
 from mailer.database.columns import table
 from subscribers import ledger
@@ -34,8 +33,8 @@ FORM = b"List-Unsubscribe=One-Click"
 def measure(folder: Path, requests: int, at_once: int, *, profile: Path | None = None) -> Load:
     """Withdraw `requests` people, `at_once` at a time; `profile` gets the profile of the server's event loop."""
     port = free_port()
-    settings = Settings(folder=folder, public_url=f"http://{HOST}:{port}", secret_keys=(SecretStr(KEY),))
-    database = Database(settings.database_url.get_secret_value(), settings.folder)
+    settings = Settings(folder=folder, public_url=f"http://{HOST}:{port}", secret_keys=(Secret(KEY),))
+    database = Database(settings.database_url.reveal(), settings.folder)
     database.create()
     enrol(database, requests)
     with database.read() as connection:

@@ -11,15 +11,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pydantic import SecretStr
-
 from benchmarks.bench import Bench
 from benchmarks.http_load import Load, post, request
 from benchmarks.programs import HOST, free_port
 from benchmarks.report import Goal, Row, Section
 from benchmarks.unsubscribe import KEY, TOPIC, server
 from mailer.access import Scope, create
-from mailer.config import Settings
+from mailer.config import Secret, Settings
 from mailer.database import Database
 from subscribers import ledger
 
@@ -64,8 +62,8 @@ def consents(bench: Bench) -> Section:
 def measure(folder: Path, people: int, *, at_once: int, batch: int, profile: Path | None = None) -> Load:
     """Record the consents of `people`, `batch` to a POST, `at_once` POSTs at a time; `profile` gets the server's profile."""
     port = free_port()
-    settings = Settings(folder=folder, public_url=f"http://{HOST}:{port}", secret_keys=(SecretStr(KEY),))
-    database = Database(settings.database_url.get_secret_value(), settings.folder)
+    settings = Settings(folder=folder, public_url=f"http://{HOST}:{port}", secret_keys=(Secret(KEY),))
+    database = Database(settings.database_url.reveal(), settings.folder)
     database.create()
     now = datetime.now(UTC)
     with database.write() as connection:

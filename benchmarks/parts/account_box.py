@@ -181,7 +181,7 @@ def _servers(folder: Path) -> Iterator[Servers]:
     }
     example = [PYTHON, "-m", "uvicorn", "--app-dir", str(ROOT / "examples/account"), "account:app"]
     settings = load_settings(folder / "mailer.toml")
-    database = Database(settings.database_url.get_secret_value(), folder)
+    database = Database(settings.database_url.reveal(), folder)
     with (
         serving([program, "serve", "--port", str(mailer_port)], mailer_port, cwd=folder) as serve,
         serving([*example, "--port", str(account_port), "--log-level", "warning"], account_port, cwd=folder,

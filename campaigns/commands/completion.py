@@ -24,7 +24,7 @@ def complete_topic(ctx: click.Context, _param: click.Parameter, begun: str) -> l
     with suppress(MailerError):
         settings = load_settings(ctx.find_root().params.get("config"))
         topics.add(settings.topic)
-        database = Database(settings.database_url.get_secret_value(), settings.folder)
+        database = Database(settings.database_url.reveal(), settings.folder)
         database.require_current()
         try:
             with database.read() as connection:

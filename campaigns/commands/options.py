@@ -32,7 +32,7 @@ def complete_slug(ctx: click.Context, _param: click.Parameter, begun: str) -> li
     with suppress(MailerError):
         # Completion parses the options of `mailer` and runs nothing, so there is no context of a command yet.
         settings = load_settings(ctx.find_root().params.get("config"))
-        database = Database(settings.database_url.get_secret_value(), settings.folder)
+        database = Database(settings.database_url.reveal(), settings.folder)
         database.require_current()
         try:
             with database.read() as connection:

@@ -29,7 +29,7 @@ def run_due(context: CommandContext, processes: int, as_json: bool) -> None:
       */5 * * * *  cd /srv/mailer && /opt/release-mailer/.venv/bin/mailer run-due
     """
     settings = context.settings
-    if is_idle(settings.database_url.get_secret_value(), settings.folder):
+    if is_idle(settings.database_url.reveal(), settings.folder):
         if as_json:
             context.report(NOTHING, "", as_json=True)
         return

@@ -10,11 +10,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
 from campaigns.page_links import PageLinks, archive_url
 from campaigns.stored_content import content_hash
-from mailer.config import DkimSettings, Settings, dkim_keys, key_source
+from mailer.config import DkimSettings, Secret, Settings, dkim_keys, key_source
 from mailer.errors import ConfigurationError
 from mailer.message import Content, MailTemplate
 from mailer.message.identifiers import MessageIds, ReturnPaths, feedback_id
@@ -170,9 +168,7 @@ def sample_of(
     slug: str = "preview",
 ) -> bytes:
     """A mail to somebody who does not exist, before there is a campaign. It needs no secrets: its links open nothing."""
-    without = settings.model_copy(
-        update={"secret_keys": (SecretStr("preview " * 8),), "dkim": DkimSettings()}
-    )
+    without = settings.replace(secret_keys=(Secret("preview " * 8),), dkim=DkimSettings())
     composer = Composer(0, slug, topic, rendered, without, installation="")
     return bytes(composer.sample(datetime.now(UTC), person or example(rendered.locale))[1])
 

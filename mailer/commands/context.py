@@ -64,7 +64,7 @@ class CommandContext:
         """The database that the settings name; it connects at its first transaction."""
         from mailer.database import Database  # noqa: PLC0415 - slow to import, and `run-due` mostly needs none
 
-        database = Database(self.settings.database_url.get_secret_value(), self.settings.folder)
+        database = Database(self.settings.database_url.reveal(), self.settings.folder)
         self._close_outside_files = self._keep_outside_files(self.settings, database)
         return database
 

@@ -92,7 +92,7 @@ def serve(context: CommandContext, host: str, port: int, fd: int | None, access_
 def _create(name: str) -> WebApplication:
     """The web application `name` (``module:factory``) for the settings as they are now."""
     settings = load_settings()
-    database = Database(settings.database_url.get_secret_value(), settings.folder)
+    database = Database(settings.database_url.reveal(), settings.folder)
     try:
         database.require_current()
     finally:

@@ -1,6 +1,6 @@
 """Settings and the files beside them.
 
-`settings` declares the settings. `files` reads mailer.toml, the secrets file and the MAILER_* variables.
+`settings` declares the settings, `value_types` their types. `reading` turns values into settings; `files` reads mailer.toml, the secrets file and the MAILER_* variables.
 `explanations` says in plain words what is wrong with them. `init_files` writes the first mailer.toml and secrets
 file. `secret_keys` rotates the keys in the secrets file. `dkim_keys` reads and writes the files of DKIM's private
 keys. `ledger_key` reads and writes the key that signs the consent ledger. `trusted_proxies` says which peers are
@@ -23,7 +23,7 @@ from mailer.config.settings import (
     Settings,
     TopicSettings,
 )
-from mailer.config.value_types import TOPIC_PATTERN, duration
+from mailer.config.value_types import TOPIC_PATTERN, Secret, duration
 
 __all__ = [
     "CONFIG_NAME",
@@ -40,6 +40,7 @@ __all__ = [
     "OAuth2Settings",
     "RelaySettings",
     "RetrySettings",
+    "Secret",
     "ServeSettings",
     "Settings",
     "TimeoutSettings",

@@ -1,14 +1,14 @@
 """Where the newest checkpoint of the consent ledger is taken out to."""
 
 from pathlib import Path
-from typing import Self
 
-from pydantic import model_validator
+from msgspec import field
 
-from mailer.config.value_types import Line, SettingsSection
+from mailer.config.value_types import Line
+from mailer.settings_section import SettingsSection
 
 
-class AnchorSettings(SettingsSection):
+class AnchorSettings(SettingsSection, frozen=True):
     """The anchors of the consent ledger (`mailer consent anchor`).
 
     `file` gets them; it protects best where who can write to the database and beside the settings can't write, such
@@ -16,15 +16,14 @@ class AnchorSettings(SettingsSection):
     file with its root certificate. With `daily`, `mailer run-due` and `mailer worker` make one each day.
     """
 
-    file: Path = Path("mailer.anchors")
+    file: Path = field(default_factory=lambda: Path("mailer.anchors"))
     authority_url: Line | None = None
     authority_certificates: Path | None = None
     daily: bool = False
 
-    @model_validator(mode="after")
-    def _authority_is_whole(self) -> Self:
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.authority_url is None) != (self.authority_certificates is None):
             raise ValueError("authority_url and authority_certificates go together")
         if self.authority_url is not None and not self.authority_url.startswith(("https://", "http://")):
             raise ValueError('write authority_url as "https://tsa.example.com"')
-        return self

@@ -1,14 +1,15 @@
 """The settings of what mails and pages show of the sender."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from msgspec import Meta
 
-from mailer.config.value_types import Colour, Fonts, Line, SettingsSection
+from mailer.config.value_types import Colour, Fonts, Line
+from mailer.settings_section import Checks, SettingsSection
 
 
-class BrandSettings(SettingsSection):
+class BrandSettings(SettingsSection, frozen=True):
     """How mails and pages present the sender.
 
     `logo` and `logo_dark` (for dark screens) are local PNG, JPEG or GIF files; the mail contains them. `background`,
@@ -24,6 +25,8 @@ class BrandSettings(SettingsSection):
     logo: Path | None = None
     logo_dark: Path | None = None
     background: Colour | None = None
-    radius: Annotated[int, Field(ge=0, le=40)] | None = None
+    radius: Annotated[int, Meta(ge=0, le=40)] | None = None
     font: Fonts | None = None
     footer: Line | None = None
+
+    checks: ClassVar[Checks] = {"colour": str.lower, "background": lambda colour: colour and colour.lower()}

@@ -3,64 +3,137 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
-from pydantic import BaseModel, ValidationError
+from msgspec import inspect, structs
 
+from mailer.config.reading import (
+    UNREADABLE,
+    Table,
+    convert,
+    item_in,
+    kinds_of,
+    read_text,
+    read_texts,
+    section_in,
+)
 from mailer.config.settings import Settings
+from mailer.config.value_types import A_MAILBOX
+from mailer.settings_section import SettingsSection, WrongSettings
 
-# The reasons by pydantic's types of errors, filled in from their contexts. Others keep pydantic's message.
-_REASONS = {
-    "bool_parsing": "must be true or false",
-    "bool_type": "must be true or false",
-    "int_parsing": "must be a whole number",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_parsing": "must be a number",
-    "float_type": "must be a number",
-    "greater_than": "must be more than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be less than {lt}",
-    "less_than_equal": "must be at most {le}",
-    "literal_error": "must be {expected}",
-    "missing": "is missing",
-    "string_pattern_mismatch": "can't be a name; use a-z, 0-9, dashes and underscores, and begin with a letter or digit",
-    "string_type": "must be text, in quotes",
-    "path_type": "must be the path of a file, in quotes",
-    "tuple_type": 'must be a list, such as ["one", "two"]',
-    "dict_type": "must be a section",
-    "model_type": "must be a section",
+Location: TypeAlias = tuple[str, ...]
+Problem: TypeAlias = tuple[Location, str]
+
+_MUST_BE: Mapping[type[inspect.Type], str] = {
+    inspect.BoolType: "must be true or false",
+    inspect.StrType: "must be text, in quotes",
+    inspect.DateType: "must be a date, such as 2026-12-01",
+    inspect.TimeDeltaType: 'must be a duration, such as "90m", "6h" or "2d"',
+    inspect.VarTupleType: 'must be a list, such as ["one", "two"]',
+    inspect.NamedTupleType: A_MAILBOX,
+    inspect.DictType: "must be a section",
+    inspect.StructType: "must be a section",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """Sections with names of the user's, such as [relays.NAME]."""
-
-    rows: type[BaseModel]
-
-
-_Section = type[BaseModel] | _Table
-
-
-def explain(error: ValidationError, source: str) -> str:
+def explain(values: Mapping[str, Any], source: str) -> str:
     """A line for each wrong setting of `source`. It has no value, which may be secret."""
     lines = [f"Invalid settings in {source} (or in MAILER_* variables):"]
-    for problem in error.errors(include_input=False, include_url=False):
-        key = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            reason = _of_unknown([str(part) for part in problem["loc"]])
-        else:
-            reason = _of_wrong(problem["type"], problem.get("ctx", {}), problem["msg"])
-        lines.append(f"  {key}: {reason}")
+    lines += [f"  {'.'.join(location)}: {reason}" for location, reason in _in_section(values, Settings, ())]
     return "\n".join(lines)
 
 
-def _of_wrong(kind: str, context: Mapping[str, Any], message: str) -> str:
-    form = _REASONS.get(kind)
-    return form.format(**context) if form else message.removeprefix("Value error, ")
+def _in_section(values: Any, section: type[SettingsSection], at: Location) -> Iterator[Problem]:
+    if not isinstance(values, Mapping):
+        yield at, "must be a section"
+        return
+    problems: list[Problem] = []
+    for field in structs.fields(section):
+        if field.name in values:
+            problems += _in_value(values[field.name], field.type, (*at, field.name))
+        elif field.required:
+            problems.append(((*at, field.name), "is missing"))
+    unknown = [name for name in values if name not in section.__struct_fields__]
+    problems += [((*at, name), _of_unknown([*at, name])) for name in unknown]
+    yield from problems or _between(values, section, at)
+
+
+def _in_value(value: Any, kind: Any, at: Location) -> Iterator[Problem]:
+    within = section_in(kind)
+    if isinstance(within, Table):
+        yield from _in_table(value, within, at)
+    elif within is not None and value is not None:
+        yield from _in_section(value, within, at)
+    else:
+        yield from _in_list_or_single(value, kind, at)
+
+
+def _in_table(value: Any, table: Table, at: Location) -> Iterator[Problem]:
+    if not isinstance(value, Mapping):
+        yield at, "must be a section"
+        return
+    for name, row in value.items():
+        yield from _in_single(name, table.name, (*at, name))
+        yield from _in_section(row, table.rows, (*at, name))
+
+
+def _in_list_or_single(value: Any, kind: Any, at: Location) -> Iterator[Problem]:
+    try:
+        read = read_text(value, kind)
+    except ValueError as error:
+        yield at, str(error)
+        return
+    item = item_in(kind)
+    if item is None or not isinstance(read, list | tuple):
+        yield from _in_single(read, kind, at)
+        return
+    for number, one in enumerate(read):
+        yield from _in_value(one, item, (*at, str(number)))
+
+
+def _in_single(value: Any, kind: Any, at: Location) -> Iterator[Problem]:
+    try:
+        convert(value, kind)
+    except UNREADABLE as error:
+        own = error.__cause__
+        yield at, str(own) if isinstance(own, ValueError) else _reason(inspect.type_info(kind), value)
+
+
+def _between(values: Mapping[str, Any], section: type[SettingsSection], at: Location) -> Iterator[Problem]:
+    """What is wrong with a section whose settings each have the right type."""
+    try:
+        convert(read_texts(values, section), section)
+    except UNREADABLE as error:
+        match error.__cause__:
+            case WrongSettings(reasons=reasons):
+                yield from (((*at, name), reason) for name, reason in reasons.items())
+            case cause:
+                yield at, str(cause)
+
+
+def _reason(kind: inspect.Type, value: object) -> str:
+    """What a value of this type must be."""
+    match kind:
+        case inspect.Metadata(type=inner, extra=extra):
+            return str(extra["reason"]) if extra and isinstance(value, str) else _reason(inner, value)
+        case inspect.UnionType(types=types):
+            return " or ".join(_reason(one, value) for one in types if not isinstance(one, inspect.NoneType))
+        case inspect.LiteralType(values=values):
+            return f"must be {' or '.join(repr(one) for one in values)}"
+        case inspect.IntType() | inspect.FloatType():
+            return f"must be {_number(kind)}"
+        case _:
+            return _MUST_BE[type(kind)]
+
+
+def _number(kind: inspect.IntType | inspect.FloatType) -> str:
+    name = "a whole number" if isinstance(kind, inspect.IntType) else "a number"
+    if kind.gt is not None:
+        return f"{name} above {kind.gt}"
+    if kind.ge is not None and kind.le is not None:
+        return f"{name} from {kind.ge} to {kind.le}"
+    return name
 
 
 def _of_unknown(location: Sequence[str]) -> str:
@@ -69,27 +142,17 @@ def _of_unknown(location: Sequence[str]) -> str:
     known = _names_in(section)
     if close := difflib.get_close_matches(name.lower(), known, n=1):
         return f"there is no such setting; did you mean `{close[0]}`?"
-    if section and name in Settings.model_fields:
+    if section and name in Settings.__struct_fields__:
         return f"there is no such setting; `{name}` stands above the first [section]"
     return "there is no such setting"
 
 
-def _names_in(section: Sequence[str]) -> list[str]:
+def _names_in(location: Sequence[str]) -> tuple[str, ...]:
     """The settings of a section, such as those of ["smtp", "limits"]. Empty where there is no such section."""
-    found: _Section | None = Settings
-    for name in section:
-        if isinstance(found, _Table):
+    found: type[SettingsSection] | Table | None = Settings
+    for name in location:
+        if isinstance(found, Table):
             found = found.rows
         elif found is not None:
-            field = found.model_fields.get(name)
-            found = _section_in(field.annotation) if field else None
-    return [] if found is None or isinstance(found, _Table) else list(found.model_fields)
-
-
-def _section_in(annotation: Any) -> _Section | None:
-    """The section, or the table of sections, that a type holds; None where it holds neither."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) is dict:
-        return _Table(get_args(annotation)[1])
-    return next((found for part in get_args(annotation) if (found := _section_in(part))), None)
+            found = section_in(kinds_of(found).get(name))
+    return () if found is None or isinstance(found, Table) else found.__struct_fields__

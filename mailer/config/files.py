@@ -7,14 +7,14 @@ import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
+from mailer.config.reading import UNREADABLE, read_section
 from mailer.config.settings import CONFIG_NAME, SECRETS_NAME, Settings
 from mailer.errors import ConfigurationError, InvalidInput
 from mailer.files import read_file
+from mailer.settings_section import SettingsSection
 
 LARGEST_SETTINGS = 1_000_000  # bytes
-AnySettingsSection = TypeVar("AnySettingsSection", bound=BaseModel)
+AnySettingsSection = TypeVar("AnySettingsSection", bound=SettingsSection)
 
 
 def new_config_path(config: Path | None = None) -> Path:
@@ -59,15 +59,19 @@ def parse_settings(values: dict[str, Any], path: Path, source: str | None = None
     Errors name the `source` of the values, if it is not the file. Raises ConfigurationError like `load_settings`.
     """
     folder = path.parent.absolute()
+    values = _merged(values, _variables())
     try:
-        settings = Settings(**_merged(values, _variables()))
-    except ValidationError as error:
+        settings = read_section(values, Settings)
+    except UNREADABLE:
         from mailer.config.explanations import explain  # noqa: PLC0415 - mostly nothing is wrong
 
-        raise ConfigurationError(explain(error, source or str(path))) from None
-    return _with_absolute_paths(settings, folder).model_copy(
-        update={"folder": folder, "file": folder / path.name}
-    )
+        raise ConfigurationError(explain(values, source or str(path))) from None
+    if "smtp" in values and settings.relays:
+        raise ConfigurationError(
+            f"[smtp] and [relays] are both set in {source or path} (or in MAILER_* variables).",
+            hint="Name one relay in [smtp], or all of them in [relays].",
+        )
+    return _with_absolute_paths(settings, folder).replace(folder=folder, file=folder / path.name)
 
 
 def _variables() -> dict[str, Any]:
@@ -76,7 +80,7 @@ def _variables() -> dict[str, Any]:
     for variable, text in os.environ.items():
         prefix, _, name = variable.lower().partition("_")
         first, *more = name.split("__")
-        if prefix == "mailer" and first in Settings.model_fields:
+        if prefix == "mailer" and first in Settings.__struct_fields__:
             value: Any = text
             for key in reversed(more):
                 value = {key: value}
@@ -115,12 +119,12 @@ def read_settings_file(path: Path) -> str:
 
 def _with_absolute_paths(section: AnySettingsSection, folder: Path) -> AnySettingsSection:
     updates: dict[str, object] = {}
-    for name, value in section:
-        match value:
+    for name in section.__struct_fields__:
+        match value := getattr(section, name):
             case Path():
                 updates[name] = folder / value
-            case BaseModel():
+            case SettingsSection():
                 updates[name] = _with_absolute_paths(value, folder)
             case dict():
                 updates[name] = {key: _with_absolute_paths(one, folder) for key, one in value.items()}
-    return section.model_copy(update=updates)
+    return section.replace(**updates) if updates else section

@@ -158,21 +158,20 @@ def is_unfinished(path: Path) -> bool:
 
 def config_text(options: InitOptions, *, with_database: bool = True) -> str:
     """The text of a commented settings file with these options and the defaults."""
-    fields = Settings.model_fields
-    smtp, brand = fields["smtp"].default, fields["brand"].default
+    default = Settings()
     return _CONFIG.format(
         secrets=SECRETS_NAME,
-        sender=_toml(options.sender or str(fields["sender"].default)),
-        public_url=_toml(options.public_url or fields["public_url"].default),
-        topic=_toml(fields["topic"].default),
-        locale=_toml(fields["locale"].default),
-        zone=_toml(fields["zone"].default),
-        host=_toml(smtp.host),
-        port=smtp.port,
-        security=_toml(smtp.security),
-        connections=smtp.connections,
-        name=_toml(_sender_name(options.sender) or brand.name),
-        colour=_toml(brand.colour),
+        sender=_toml(options.sender or str(default.sender)),
+        public_url=_toml(options.public_url or default.public_url),
+        topic=_toml(default.topic),
+        locale=_toml(default.locale),
+        zone=_toml(default.zone),
+        host=_toml(default.smtp.host),
+        port=default.smtp.port,
+        security=_toml(default.smtp.security),
+        connections=default.smtp.connections,
+        name=_toml(_sender_name(options.sender) or default.brand.name),
+        colour=_toml(default.brand.colour),
         database_url=_database_line(options) if with_database else "",
     )
 
@@ -186,7 +185,7 @@ def secrets_text(options: InitOptions, *, with_database: bool = False) -> str:
 
 
 def _database_line(options: InitOptions) -> str:
-    default: str = Settings.model_fields["database_url"].default.get_secret_value()
+    default = Settings().database_url.reveal()
     return f"\n# A SQLite file, or postgresql://user@host/database for many hosts.\ndatabase_url = {_toml(options.database_url or default)}\n"
 
 

@@ -89,7 +89,7 @@ class KeysOfFiles:
 def key_ring(settings: Settings) -> KeyRing:
     """The keys in `settings`. Raises ConfigurationError if there are none."""
     prepared = settings.next_secret_key
-    return KeyRing(settings.keys(), prepared.get_secret_value().encode() if prepared else None)
+    return KeyRing(settings.keys(), prepared.reveal().encode() if prepared else None)
 
 
 def key_source(settings: Settings) -> KeySource:

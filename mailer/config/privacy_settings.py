@@ -1,19 +1,20 @@
 """Who answers for the data, who processes them, and within which time a breach is told."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
-from mailer.config.value_types import Duration, FromJson, Line, OptionalMailboxLine, SettingsSection, Words
+from mailer.config.value_types import Line, MailboxLine, Words
+from mailer.settings_section import SettingsSection
 
 
-class Controller(SettingsSection):
+class Controller(SettingsSection, frozen=True):
     """A controller (GDPR art. 4(7)): who decides what the data are used for, and is told of a breach first."""
 
     name: Line
     email: Line
 
 
-class Processor(SettingsSection):
+class Processor(SettingsSection, frozen=True):
     """A processor (GDPR art. 28): who handles the data on the controllers' behalf.
 
     `purpose` is one text, or one for each language. `country` is an ISO 3166 code or a name. `hosts` are the hosts in
@@ -33,7 +34,7 @@ class Processor(SettingsSection):
         return in_languages.get(language) or next(iter(in_languages.values()), "")
 
 
-class PrivacySettings(SettingsSection):
+class PrivacySettings(SettingsSection, frozen=True):
     """What the record of processing, the privacy notice and a breach report say of the organisation.
 
     `contact` is the person who answers questions about privacy. `own_hosts` belong to the organisation itself. The
@@ -41,10 +42,10 @@ class PrivacySettings(SettingsSection):
     `notify_authority_within` is the law's (GDPR art. 33).
     """
 
-    contact: OptionalMailboxLine = None
-    controllers: Annotated[tuple[Controller, ...], FromJson] = ()
-    processors: Annotated[tuple[Processor, ...], FromJson] = ()
+    contact: MailboxLine | None = None
+    controllers: tuple[Controller, ...] = ()
+    processors: tuple[Processor, ...] = ()
     own_hosts: Words = ()
     authority: Line = "Autoriteit Persoonsgegevens"
-    tell_controllers_within: Duration = timedelta(hours=24)
-    notify_authority_within: Duration = timedelta(hours=72)
+    tell_controllers_within: timedelta = timedelta(hours=24)
+    notify_authority_within: timedelta = timedelta(hours=72)

@@ -17,7 +17,7 @@ def data_hosts(settings: Settings) -> dict[str, str]:
         for name, relay in settings.every_relay.items()
     }
     hosts |= dict.fromkeys(settings.image_hosts, "image_hosts")  # they see who opens a mail
-    if database := make_url(settings.database_url.get_secret_value()).host:
+    if database := make_url(settings.database_url.reveal()).host:
         hosts[database] = "database_url"
     return hosts
 

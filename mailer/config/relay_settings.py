@@ -1,18 +1,19 @@
 """The settings of a relay: address, login, time-outs, limits."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
+from msgspec import Meta, field
 
-from mailer.config.value_types import Line, OptionalMailboxLine, Security, SettingsSection
+from mailer.config.value_types import Line, MailboxLine, Secret, Security
 from mailer.limits import RelayLimits
+from mailer.settings_section import Checks, PositiveFloat, PositiveInt, SettingsSection
 
 Auth = Literal["auto", "plain", "login", "cram-md5", "xoauth2"]
 
 
-class TimeoutSettings(SettingsSection):
+class TimeoutSettings(SettingsSection, frozen=True):
     """The time-out of each phase, in seconds. The defaults are from RFC 5321 section 4.5.3.2, where it has one."""
 
     connect: PositiveFloat = 30
@@ -30,7 +31,14 @@ class TimeoutSettings(SettingsSection):
 REFRESH_TOKENS_NAME = "mailer.refresh-tokens.json"
 
 
-class OAuth2Settings(SettingsSection):
+def _check_token_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "https" or not parts.hostname or parts.username or parts.fragment:
+        raise ValueError('write it as "https://login.example.com/token"; a secret is sent to it')
+    return value
+
+
+class OAuth2Settings(SettingsSection, frozen=True):
     """How to get access tokens for XOAUTH2: with the refresh token grant if `refresh_token` is set, else with client
     credentials.
 
@@ -39,22 +47,16 @@ class OAuth2Settings(SettingsSection):
 
     token_url: Line
     client_id: Line
-    client_secret: SecretStr | None = None
-    refresh_token: SecretStr | None = None
-    refresh_tokens_file: Path = Path(REFRESH_TOKENS_NAME)
+    client_secret: Secret | None = None
+    refresh_token: Secret | None = None
+    refresh_tokens_file: Path = field(default_factory=lambda: Path(REFRESH_TOKENS_NAME))
     scope: Line | None = None
     ca_file: Path | None = None
 
-    @field_validator("token_url")
-    @classmethod
-    def _token_url_is_https(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme != "https" or not parts.hostname or parts.username or parts.fragment:
-            raise ValueError('write it as "https://login.example.com/token"; a secret is sent to it')
-        return value
+    checks: ClassVar[Checks] = {"token_url": _check_token_url}
 
 
-class RelaySettings(SettingsSection):
+class RelaySettings(SettingsSection, frozen=True):
     """An SMTP server that accepts our mail.
 
     `security` is never weakened: with ``starttls``, a relay that does not offer STARTTLS gets no mail. Without
@@ -65,36 +67,35 @@ class RelaySettings(SettingsSection):
     """
 
     host: Line = "localhost"
-    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    port: Annotated[int, Meta(ge=1, le=65535)] = 587
     security: Security = "starttls"
     username: Line | None = None
-    password: SecretStr | None = None
+    password: Secret | None = None
     ca_file: Path | None = None
     helo_name: Line | None = None
-    connections: Annotated[int, Field(ge=1, le=1000)] = 10
+    connections: Annotated[int, Meta(ge=1, le=1000)] = 10
     messages_per_connection: PositiveInt = 1000
     chunking: bool = True
     announce: bool = True
     auth: Auth = "auto"
     oauth2: OAuth2Settings | None = None
     idle_seconds: PositiveFloat = 30
-    timeouts: TimeoutSettings = TimeoutSettings()
-    limits: RelayLimits = RelayLimits()
+    timeouts: TimeoutSettings = field(default_factory=TimeoutSettings)
+    limits: RelayLimits = field(default_factory=RelayLimits)
 
-    @model_validator(mode="after")
-    def _login_is_complete(self) -> Self:
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.auth == "xoauth2" and self.oauth2 is None:
             raise ValueError('auth is "xoauth2" and there is no oauth2 section to fetch a token with')
         if self.oauth2 is not None and self.auth not in ("auto", "xoauth2"):
             raise ValueError(f'there is an oauth2 section and auth is "{self.auth}"; leave one of them out')
         if self.oauth2 is not None and self.username is None:
             raise ValueError("there is an oauth2 section and no username, the mailbox that sends")
-        return self
 
 
-class NamedRelay(RelaySettings):
+class NamedRelay(RelaySettings, frozen=True):
     """One of several relays. `weight` is its share of the mail. It may have its own sender and return path."""
 
-    weight: Annotated[int, Field(ge=1, le=1000)] = 1
-    sender: OptionalMailboxLine = None
+    weight: Annotated[int, Meta(ge=1, le=1000)] = 1
+    sender: MailboxLine | None = None
     return_path: Line | None = None

@@ -8,20 +8,11 @@ import re
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    PositiveFloat,
-    PositiveInt,
-    SecretStr,
-    StringConstraints,
-    field_validator,
-    model_validator,
-)
+from msgspec import field, structs
 
 from mailer.config.anchor_settings import AnchorSettings
 from mailer.config.archive_settings import ArchiveSettings
@@ -31,21 +22,20 @@ from mailer.config.relay_settings import NamedRelay, RelaySettings
 from mailer.config.retention_settings import RetentionSettings
 from mailer.config.value_types import (
     ApprovalCount,
-    Approvers,
-    Duration,
     Line,
     MailboxLine,
-    OptionalMailboxLine,
-    RelayName,
-    Secrets,
-    SettingsSection,
+    Names,
+    Secret,
+    ShortName,
     Topic,
     Words,
-    Zone,
+    check_approvers,
 )
 from mailer.errors import ConfigurationError
 from mailer.limits import ProviderLimits
 from mailer.message import Mailbox
+from mailer.settings_section import Checks, PositiveFloat, PositiveInt, SettingsSection
+from mailer.time_zone import is_time_zone
 
 if TYPE_CHECKING:
     from mailer.limits.throttle import Throttle
@@ -59,7 +49,7 @@ MIN_SECRET_LENGTH = 32
 _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
 
 
-class RetrySettings(SettingsSection):
+class RetrySettings(SettingsSection, frozen=True):
     """The times between attempts of a deferred delivery (RFC 5321 section 4.5.4.1): they double, up to the longest."""
 
     first_seconds: PositiveFloat = 30 * 60
@@ -67,7 +57,7 @@ class RetrySettings(SettingsSection):
     give_up_seconds: PositiveFloat = 4 * 24 * 60 * 60
 
 
-class DkimSettings(SettingsSection):
+class DkimSettings(SettingsSection, frozen=True):
     """Signing keys. Without keys the mail is not signed here; the relay may sign it."""
 
     domain: Line | None = None
@@ -77,14 +67,14 @@ class DkimSettings(SettingsSection):
     ed25519_key_file: Path | None = None
 
 
-class WebhookSettings(SettingsSection):
+class WebhookSettings(SettingsSection, frozen=True):
     """Exceptions for tests: webhooks normally call only public addresses, by HTTPS."""
 
     allow_private: bool = False
     allow_http: bool = False
 
 
-class ServeSettings(SettingsSection):
+class ServeSettings(SettingsSection, frozen=True):
     """The limits of `mailer serve`: connections in total and of one address, size and time of requests.
 
     `header_seconds` run from the connection or from the first byte of a request.
@@ -97,14 +87,14 @@ class ServeSettings(SettingsSection):
     body_seconds: PositiveFloat = 30
 
 
-class SignUpSettings(SettingsSection):
+class SignUpSettings(SettingsSection, frozen=True):
     """The topics for which /signup/TOPIC takes sign-ups, at most so many an hour. Without any there is no such page."""
 
     topics: Words = ()
     most_an_hour: PositiveInt = 1_000
 
 
-class TopicSettings(SettingsSection):
+class TopicSettings(SettingsSection, frozen=True):
     """How pages and mails call a topic, and the text that people agree to on a page, in each language."""
 
     nl: Line | None = None
@@ -116,23 +106,57 @@ class TopicSettings(SettingsSection):
 UnsubscribeCheck = Literal["require", "warn", "off"]
 
 
-class Settings(BaseModel):
+def _check_public_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.query or parts.fragment or not parts.hostname or not _PLAIN_URL.fullmatch(value):
+        raise ValueError('write it as "https://mail.example.com" or "https://example.com/path"')
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+        raise ValueError("must be https:// (RFC 8058 section 3.1); http:// is for loopback only")
+    return value.rstrip("/")
+
+
+def _check_zone(value: str) -> str:
+    if not is_time_zone(value):
+        raise ValueError(f'unknown zone {value!r}; write an IANA name such as "Europe/Amsterdam"')
+    return value
+
+
+def _check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for one in value:
+        try:
+            ip_network(one)
+        except ValueError:
+            raise ValueError(f'{one!r} is no address or network; write it as "10.0.0.0/8"') from None
+    return value
+
+
+def _check_key_lengths(value: tuple[Secret, ...]) -> tuple[Secret, ...]:
+    if any(len(key.reveal()) < MIN_SECRET_LENGTH for key in value):
+        raise ValueError(f"each key has at least {MIN_SECRET_LENGTH} characters")
+    return value
+
+
+def _check_next_key(value: Secret | None) -> Secret | None:
+    if value is not None and len(value.reveal()) < MIN_SECRET_LENGTH:
+        raise ValueError(f"a key has at least {MIN_SECRET_LENGTH} characters")
+    return value
+
+
+class Settings(SettingsSection, frozen=True):
     """The settings. `repr` does not show secrets."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    database_url: SecretStr = SecretStr("sqlite:///mailer.db")
+    database_url: Secret = field(default_factory=lambda: Secret("sqlite:///mailer.db"))
     public_url: Line = "http://127.0.0.1:8025"
-    sender: MailboxLine = Mailbox("Release notes", "news@example.com")
-    reply_to: OptionalMailboxLine = None
+    sender: MailboxLine = field(default_factory=lambda: Mailbox("Release notes", "news@example.com"))
+    reply_to: MailboxLine | None = None
     return_path: Line | None = None
     list_id: Line | None = None
     topic: Topic = "release-notes"
     locale: Literal["nl", "en"] = "en"
     form_of_address: Literal["formal", "informal"] = "formal"
-    zone: Zone = "Europe/Amsterdam"
+    zone: str = "Europe/Amsterdam"
     require_approval: ApprovalCount = 0
-    approvers: Approvers = ()
+    approvers: Names = ()
     digest_pre_releases: bool = False
     trusted_proxies: Words = ("127.0.0.1", "::1")
     image_hosts: Words = ()
@@ -142,73 +166,40 @@ class Settings(BaseModel):
     contributors: Literal["keep", "omit"] = "keep"
     proof_recipients: Words = ()
     templates_dir: Path | None = None
-    theme: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] | None = None
+    theme: ShortName | None = None
     unsubscribe_check: UnsubscribeCheck | None = None
     lease_seconds: PositiveFloat = 60
     drain_seconds: PositiveFloat = 30
     send_window: Line | None = None
-    max_lateness: Duration = timedelta(hours=6)
-    secret_keys: Secrets = ()
-    next_secret_key: SecretStr | None = None
-    smtp: RelaySettings = RelaySettings()
-    relays: dict[RelayName, NamedRelay] = {}
-    providers: dict[RelayName, ProviderLimits] = {}
-    brand: BrandSettings = BrandSettings()
-    retry: RetrySettings = RetrySettings()
-    dkim: DkimSettings = DkimSettings()
-    webhooks: WebhookSettings = WebhookSettings()
-    serve: ServeSettings = ServeSettings()
-    privacy: PrivacySettings = PrivacySettings()
-    anchors: AnchorSettings = AnchorSettings()
-    retention: RetentionSettings = RetentionSettings()
-    topics: dict[Topic, TopicSettings] = {}
-    sign_up: SignUpSettings = SignUpSettings()
-    archive: ArchiveSettings = ArchiveSettings()
-    ledger_key_file: Path = Path(LEDGER_KEY_NAME)
-    folder: Path = Path()
-    file: Path = Path(CONFIG_NAME)
+    max_lateness: timedelta = timedelta(hours=6)
+    secret_keys: tuple[Secret, ...] = ()
+    next_secret_key: Secret | None = None
+    smtp: RelaySettings = field(default_factory=RelaySettings)
+    relays: dict[ShortName, NamedRelay] = field(default_factory=dict)
+    providers: dict[ShortName, ProviderLimits] = field(default_factory=dict)
+    brand: BrandSettings = field(default_factory=BrandSettings)
+    retry: RetrySettings = field(default_factory=RetrySettings)
+    dkim: DkimSettings = field(default_factory=DkimSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
+    anchors: AnchorSettings = field(default_factory=AnchorSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    topics: dict[Topic, TopicSettings] = field(default_factory=dict)
+    sign_up: SignUpSettings = field(default_factory=SignUpSettings)
+    archive: ArchiveSettings = field(default_factory=ArchiveSettings)
+    ledger_key_file: Path = field(default_factory=lambda: Path(LEDGER_KEY_NAME))
+    folder: Path = field(default_factory=Path)
+    file: Path = field(default_factory=lambda: Path(CONFIG_NAME))
 
-    @field_validator("public_url")
-    @classmethod
-    def _check_public_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.query or parts.fragment or not parts.hostname or not _PLAIN_URL.fullmatch(value):
-            raise ValueError('write it as "https://mail.example.com" or "https://example.com/path"')
-        if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
-            raise ValueError("must be https:// (RFC 8058 section 3.1); http:// is for loopback only")
-        return value.rstrip("/")
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
-            try:
-                ip_network(one)
-            except ValueError:
-                raise ValueError(f'{one!r} is no address or network; write it as "10.0.0.0/8"') from None
-        return value
-
-    @field_validator("secret_keys")
-    @classmethod
-    def _check_key_length(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if any(len(key.get_secret_value()) < MIN_SECRET_LENGTH for key in value):
-            raise ValueError(f"each key has at least {MIN_SECRET_LENGTH} characters")
-        return value
-
-    @field_validator("next_secret_key")
-    @classmethod
-    def _next_key_is_long(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < MIN_SECRET_LENGTH:
-            raise ValueError(f"a key has at least {MIN_SECRET_LENGTH} characters")
-        return value
-
-    @model_validator(mode="after")
-    def _refuse_smtp_beside_relays(self) -> Self:
-        if self.relays and "smtp" in self.model_fields_set:
-            raise ValueError(
-                "[smtp] and [relays] are both set; name one relay in [smtp], or all of them in [relays]"
-            )
-        return self
+    checks: ClassVar[Checks] = {
+        "public_url": _check_public_url,
+        "zone": _check_zone,
+        "approvers": check_approvers,
+        "trusted_proxies": _check_networks,
+        "secret_keys": _check_key_lengths,
+        "next_secret_key": _check_next_key,
+    }
 
     @property
     def tz(self) -> ZoneInfo:
@@ -218,7 +209,7 @@ class Settings(BaseModel):
     @property
     def every_relay(self) -> dict[str, NamedRelay]:
         """All relays by name. The relay in [smtp] has the name smtp."""
-        return self.relays or {"smtp": NamedRelay(**dict(self.smtp))}
+        return self.relays or {"smtp": NamedRelay(**structs.asdict(self.smtp))}
 
     @property
     def unsubscribe_check_mode(self) -> UnsubscribeCheck:
@@ -237,7 +228,7 @@ class Settings(BaseModel):
         for name, relay in self.relays.items():
             own = {"sender": relay.sender, "return_path": relay.return_path}
             if changes := {key: value for key, value in own.items() if value is not None}:
-                copies[name] = self.model_copy(update=changes | {"relays": {}})
+                copies[name] = self.replace(**changes, relays={})
         return copies
 
     def throttle(self) -> "Throttle | None":
@@ -260,7 +251,7 @@ class Settings(BaseModel):
                 hint=f"Restore {SECRETS_NAME} from your copy or set MAILER_SECRET_KEYS (oldest first, comma between). "
                 "For a new installation run `mailer init`.",
             )
-        return tuple(key.get_secret_value().encode() for key in self.secret_keys)
+        return tuple(key.reveal().encode() for key in self.secret_keys)
 
 
 def _is_loopback(host: str) -> bool:

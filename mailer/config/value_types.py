@@ -1,36 +1,47 @@
-"""The types of settings: text on one line, mailboxes, durations, lists of words.
+"""The types of settings: text on one line, mailboxes, secrets, durations, lists."""
 
-No module with settings imports `annotations` from `__future__`: pydantic would have to compile each annotation.
-"""
-
-import json
 import re
 from datetime import timedelta
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StringConstraints,
-)
+from msgspec import Meta
 
 from mailer.errors import InvalidInput
 from mailer.message import Mailbox
-from mailer.time_zone import is_time_zone
-from mailer.word_list import split_words
 
 # The grammar of a topic's name. `subscribers.topic` uses it too.
 TOPIC_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+A_MAILBOX = 'must be text, such as "Name <name@example.com>"'
+_A_NAME = "can't be a name; use a-z, 0-9, dashes and underscores, and begin with a letter or digit"
+
+BETWEEN_COMMAS = "between commas"
+"""Marks a list whose items may have spaces: in a variable only commas separate them."""
 
 
-class SettingsSection(BaseModel):
-    """A section of the settings. It refuses unknown keys."""
+class Secret:
+    """A secret text. It does not show when it is printed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The secret."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('**********')" if self._text else "Secret('')"
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
 
 
 def duration(text: str) -> timedelta:
@@ -42,91 +53,66 @@ def duration(text: str) -> timedelta:
     return timedelta(**{{"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[unit]: int(number)})
 
 
-def _one_line(value: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise ValueError("must be one line, without control characters")
-    return value
+def convert_custom(kind: type[Any], value: object) -> object:
+    """A value of a type that is not TOML's: a path or a secret. Raises ValueError."""
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value)
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    raise ValueError(_MUST_BE[kind])
 
 
-def _parse_mailbox(value: object) -> object:
-    if value is None or isinstance(value, Mailbox):
+_MUST_BE = {
+    Path: "must be the path of a file, in quotes",
+    Secret: "must be text, in quotes",
+}
+
+
+def mailbox(value: object) -> Mailbox:
+    """Read ``Name <name@example.com>`` or an address. Raises ValueError."""
+    if isinstance(value, Mailbox):
         return value
     if not isinstance(value, str):
-        raise ValueError('must be text, such as "Name <name@example.com>"')  # noqa: TRY004 - pydantic reports only this one
+        raise ValueError(A_MAILBOX)  # noqa: TRY004 - as for other wrong values
+    if not re.fullmatch(_ONE_LINE, value):
+        raise ValueError(_ONE_LINE_ONLY)
     try:
-        return Mailbox.parse(_one_line(value))
+        return Mailbox.parse(value)
     except InvalidInput as error:
         raise ValueError(f'{error.reason}; write it as "Name <name@example.com>"') from None
 
 
-def _check_colour(value: str) -> str:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
-        raise ValueError('write the colour as "#1f5fbf"')
-    return value.lower()
-
-
-def _check_fonts(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9 ,'_-]{1,200}", value):
-        raise ValueError("""write the fonts as "Georgia, 'Times New Roman', serif\"""")
-    return value
-
-
-def _check_zone(value: str) -> str:
-    if not is_time_zone(value):
-        raise ValueError(f'unknown zone {value!r}; write an IANA name such as "Europe/Amsterdam"')
-    return value
-
-
-def _parse_duration(value: object) -> object:
-    return duration(value) if isinstance(value, str) else value
-
-
-def _split_names(value: object) -> object:
-    """Commas separate the names of a list in a variable. In TOML a list is an array."""
-    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
-
-
-def _parse_json(value: object) -> object:
-    """A variable holds a list of sections as JSON. In TOML it is an array of tables."""
-    try:
-        return json.loads(value) if isinstance(value, str) else value
-    except ValueError as error:
-        raise ValueError(f"must be a list of sections, as JSON in a variable ({error})") from None
-
-
-def _count_approvals(value: object) -> object:
-    """``true`` is one approval, ``false`` none; a variable has the number or the word as text."""
-    words = {"true": 1, "yes": 1, "on": 1, "false": 0, "no": 0, "off": 0}
-    text = str(value).strip().lower()
-    if text not in {*words, "0", "1", "2"}:
+def count_approvals(value: object) -> int:
+    """``true`` is one approval, ``false`` none; a variable has the number or the word as text. Raises ValueError."""
+    counts = {"true": 1, "yes": 1, "on": 1, "false": 0, "no": 0, "off": 0, "0": 0, "1": 1, "2": 2}
+    if (count := counts.get(str(value).strip().lower())) is None:
         raise ValueError("must be 0, 1 or 2; false is 0, and true is 1")
-    return words.get(text, text)
+    return count
 
 
-def _check_approvers(value: tuple[str, ...]) -> tuple[str, ...]:
-    if value and len({" ".join(name.split()).casefold() for name in value}) < 2:
+def check_approvers(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Raise ValueError where there are approvers and all have one name."""
+    if names and len({" ".join(name.split()).casefold() for name in names}) < 2:
         raise ValueError('must name at least two different people, such as ["Ada", "Bram"]')
-    return value
+    return names
 
 
-Line = Annotated[str, AfterValidator(_one_line)]
-MailboxLine = Annotated[Mailbox, BeforeValidator(_parse_mailbox)]
-OptionalMailboxLine = Annotated[Mailbox | None, BeforeValidator(_parse_mailbox)]
-Words = Annotated[tuple[str, ...], BeforeValidator(split_words)]
-Names = Annotated[tuple[Line, ...], BeforeValidator(_split_names)]
-Approvers = Annotated[Names, AfterValidator(_check_approvers)]
-ApprovalCount = Annotated[
-    int,
-    Field(ge=0, le=2),
-    BeforeValidator(_count_approvals, json_schema_input_type=bool | Literal[0, 1, 2]),
+def _matching(pattern: str, reason: str) -> Meta:
+    """The whole text matches `pattern`; else `reason` says why not. ``$`` alone would let a last line feed pass."""
+    return Meta(pattern=rf"^(?:{pattern})$(?!\n)", extra={"reason": reason})
+
+
+_ONE_LINE, _ONE_LINE_ONLY = r"[^\x00-\x1f\x7f]*", "must be one line, without control characters"
+
+Line = Annotated[str, _matching(_ONE_LINE, _ONE_LINE_ONLY)]
+MailboxLine = Annotated[Mailbox, Meta(extra_json_schema={"format": "mailbox"})]
+Words = tuple[str, ...]
+Names = Annotated[tuple[Line, ...], BETWEEN_COMMAS]
+ApprovalCount = Annotated[int, Meta(ge=0, le=2, extra_json_schema={"format": "approvals"})]
+Colour = Annotated[str, _matching("#[0-9a-fA-F]{6}", 'write the colour as "#1f5fbf"')]
+Fonts = Annotated[
+    str, _matching("[A-Za-z0-9 ,'_-]{1,200}", """write the fonts as "Georgia, 'Times New Roman', serif\"""")
 ]
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(split_words)]
-FromJson = BeforeValidator(_parse_json)
-Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
-Zone = Annotated[str, AfterValidator(_check_zone)]
-Colour = Annotated[str, AfterValidator(_check_colour)]
-Fonts = Annotated[str, AfterValidator(_check_fonts)]
-Topic = Annotated[str, StringConstraints(pattern=f"^(?:{TOPIC_PATTERN})$")]
-Topics = Annotated[tuple[Topic, ...], BeforeValidator(split_words)]
-RelayName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+Topic = Annotated[str, _matching(TOPIC_PATTERN, _A_NAME)]
+ShortName = Annotated[str, _matching("[a-z0-9][a-z0-9_-]{0,39}", _A_NAME)]
 Security = Literal["none", "starttls", "tls"]

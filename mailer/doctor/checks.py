@@ -104,12 +104,8 @@ def signing_key(settings: Settings, base: Database) -> Iterator[CheckResult]:
 async def relay(settings: Settings, name: str = "smtp") -> CheckResult:
     """Check connection, certificate, EHLO and login of a relay. No mail is offered."""
     smtp, check = settings.every_relay[name], "relay" if name == "smtp" else name
-    patient = smtp.model_copy(
-        update={
-            "timeouts": smtp.timeouts.model_copy(
-                update={"connect": _TIMEOUT_SECONDS, "greeting": 4 * _TIMEOUT_SECONDS}
-            )
-        }
+    patient = smtp.replace(
+        timeouts=smtp.timeouts.replace(connect=_TIMEOUT_SECONDS, greeting=4 * _TIMEOUT_SECONDS)
     )
     try:
         ready = await connect(patient)

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
-from typing import Annotated
+from typing import Annotated, ClassVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
+from msgspec import Meta
 
 from mailer.errors import ConfigurationError
 from mailer.limits.budget import SECOND, Limit
-from mailer.word_list import split_words
+from mailer.settings_section import Checks, PositiveInt, SettingsSection
 
 SPANS = {"second": SECOND, "minute": 60 * SECOND, "hour": 3600 * SECOND, "day": 86400 * SECOND}
 
@@ -33,15 +33,7 @@ PROVIDERS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _domain(value: str) -> str:
-    return value.lower().lstrip("@")
-
-
-class _LimitsSection(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Rates(_LimitsSection):
+class Rates(SettingsSection, frozen=True):
     """The maximum number of mails in any second, minute, hour or day; None means no limit."""
 
     per_second: PositiveInt | None = None
@@ -56,13 +48,13 @@ class Rates(_LimitsSection):
                 yield Limit(name, most, span)
 
 
-class WarmUp(_LimitsSection):
+class WarmUp(SettingsSection, frozen=True):
     """A maximum of `first_day` mails on the day `start`, and `growth` times more on each next day, for `days` days."""
 
     start: date
     first_day: PositiveInt = 500
-    growth: float = Field(default=2.0, ge=1, le=100)
-    days: int = Field(default=10, ge=1, le=365)
+    growth: Annotated[float, Meta(ge=1, le=100)] = 2.0
+    days: Annotated[int, Meta(ge=1, le=365)] = 10
 
     def most(self, today: date) -> int | None:
         """The maximum on `today`; None after the warm-up. Before `start` it is that of `start`."""
@@ -70,7 +62,7 @@ class WarmUp(_LimitsSection):
         return int(self.first_day * self.growth**passed) if passed < self.days else None
 
 
-class RelayLimits(Rates):
+class RelayLimits(Rates, frozen=True):
     """The limits of a relay. `per_second` also spaces the mails evenly."""
 
     warm_up: WarmUp | None = None
@@ -98,14 +90,16 @@ class RelayLimits(Rates):
         return datetime.combine(tomorrow, time.min, ZoneInfo(zone))
 
 
-class ProviderLimits(Rates):
+class ProviderLimits(Rates, frozen=True):
     """The limits of a provider of recipients: rates, and the number of mails to it in flight at once.
 
     The built-in providers need no `domains`.
     """
 
-    domains: Annotated[tuple[Annotated[str, AfterValidator(_domain)], ...], BeforeValidator(split_words)] = ()
+    domains: tuple[str, ...] = ()
     connections: PositiveInt | None = None
+
+    checks: ClassVar[Checks] = {"domains": lambda domains: tuple(one.lower().lstrip("@") for one in domains)}
 
 
 def providers_by_domain(providers: Mapping[str, ProviderLimits]) -> dict[str, str]:

@@ -46,7 +46,7 @@ async def log_in(client: aiosmtplib.SMTP, settings: RelaySettings, tokens: Token
 async def _secret(settings: RelaySettings, tokens: TokenSource | None, refused: str | None) -> str:
     """The password, or a token: a new one if the relay `refused` the last one."""
     if tokens is None:
-        return settings.password.get_secret_value() if settings.password else ""
+        return settings.password.reveal() if settings.password else ""
     try:
         return await tokens.token(refused=refused)
     except TokenFailed as error:

@@ -42,7 +42,7 @@ def request_fields(settings: OAuth2Settings, refresh_token: str | None) -> dict[
     """The form fields of a token request: the grant of the refresh token if there is one, else the client's own."""
     fields = {"client_id": settings.client_id}
     if settings.client_secret is not None:
-        fields["client_secret"] = settings.client_secret.get_secret_value()
+        fields["client_secret"] = settings.client_secret.reveal()
     if settings.scope is not None:
         fields["scope"] = settings.scope
     if refresh_token is None:

@@ -135,7 +135,7 @@ class RelayPool:
 
     def _restrict(self, **settings: int) -> None:
         """Use these settings on all connections: the relay takes no more than that."""
-        self._settings = self._settings.model_copy(update=settings)
+        self._settings = self._settings.replace(**settings)
         for connection in (*self._busy, *self._free):
             connection.keep_to(self._settings)
 

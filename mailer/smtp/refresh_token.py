@@ -25,7 +25,7 @@ class RefreshToken:
 
     def __init__(self, settings: OAuth2Settings) -> None:
         given = settings.refresh_token
-        self._newest = given.get_secret_value() if given else None
+        self._newest = given.reveal() if given else None
         self._path = settings.refresh_tokens_file
         of = "\n".join((settings.token_url, settings.client_id, self._newest or ""))
         self._id = hashlib.sha256(of.encode()).hexdigest()[:32]

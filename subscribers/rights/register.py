@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from msgspec import structs
+
 from mailer.config import Settings
 from mailer.config.privacy_settings import Processor
 from subscribers.rights.breach import Category
@@ -79,7 +81,9 @@ def outside_eea(settings: Settings) -> list[Processor]:
 def retention(settings: Settings, locale: Locale) -> tuple[Item, ...]:
     """How long each kind of data is kept."""
     names, texts = load_texts(locale)["data"], load_texts(locale)["retention"]
-    lengths = {name: period_text(period, locale) for name, period in settings.retention}
+    lengths = {
+        name: period_text(period, locale) for name, period in structs.asdict(settings.retention).items()
+    }
     periods = {kind: text.format(**lengths) for kind, text in texts.items()}
     fields = Item(_capitalised(f"{names['names']}, {names['addresses']}"), periods["fields"])
     others = (Category.CONSENTS, Category.MAILS, Category.OPT_OUTS, Category.REQUESTS)

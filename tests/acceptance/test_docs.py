@@ -11,6 +11,7 @@ import pytest
 from docs.generate_cli import PAGE, commands, page
 from docs.generate_tree import PICTURE, picture
 from mailer.config import Settings
+from mailer.config.reading import kinds_of
 from tests.support.installed import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -127,5 +128,5 @@ def _is_setting(name: str) -> bool:
     section, _, key = name.lower().partition("__")
     if section in {"config", "tests_require_browser", "tests_kills"}:
         return True
-    field = Settings.model_fields.get(section)
-    return field is not None and (not key or key in getattr(field.annotation, "model_fields", {}))
+    kind = kinds_of(Settings).get(section)
+    return kind is not None and (not key or key in getattr(kind, "__struct_fields__", ()))

@@ -37,7 +37,7 @@ def test_no_one_click_request_is_lost_while_the_keys_are_rotated(
 ) -> None:
     mailer.run("init", cwd=tmp_path)
     settings = load_settings(tmp_path / "mailer.toml")
-    database = Database(settings.database_url.get_secret_value(), settings.folder)
+    database = Database(settings.database_url.reveal(), settings.folder)
     people = subscribe(database, REQUESTS)
     with database.read() as connection:
         links = Links(key_source(settings), installation_id(connection), settings.public_url)

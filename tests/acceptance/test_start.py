@@ -14,9 +14,7 @@ from tests.support.campaign import dispatch_for, draft, settings_for, subscribe,
 from tests.support.installed import ROOT
 from tests.support.relay import FaultyRelay
 
-SETTINGS = {
-    *("annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"),
-}
+SETTINGS = {"msgspec", "typing_extensions"}
 DATABASE = {"cython_runtime", "sqlalchemy"}
 # Reads of the web application: SQLModel and the ORM, which other commands do without.
 SESSIONS = {"aiosqlite", "greenlet", "sqlmodel"}
@@ -48,8 +46,19 @@ NOTES = {
     "yaml",
 }
 WEB = {
-    *("annotated_doc", "anyio", "email_validator", "fastapi", "httptools", "httpx", "idna", "opentelemetry"),
-    *("prometheus_client", "python_multipart", "rich", "starlette", "uvicorn"),
+    *(
+        "annotated_doc",
+        "annotated_types",
+        "anyio",
+        "email_validator",
+        "fastapi",
+        "httptools",
+        "httpx",
+        "idna",
+        "opentelemetry",
+    ),
+    *("prometheus_client", "pydantic", "pydantic_core", "python_multipart", "rich", "starlette"),
+    *("typing_inspection", "uvicorn"),
 }
 # Each command after those before it: the second run-due follows a whole look.
 LOADED = {

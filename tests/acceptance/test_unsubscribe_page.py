@@ -68,7 +68,7 @@ def offices(mailer: InstalledMailer, tmp_path_factory: pytest.TempPathFactory) -
     home = tmp_path_factory.mktemp("office")
     mailer.run("init", cwd=home)
     settings = load_settings(home / "mailer.toml")
-    database = Database(settings.database_url.get_secret_value(), settings.folder)
+    database = Database(settings.database_url.reveal(), settings.folder)
     people = subscribe(database, 50)
     environment = mailer.environment({"MAILER_BRAND__NAME": "Acme", "MAILER_BRAND__COLOUR": "#ffcc00"})
     with subprocess.Popen(

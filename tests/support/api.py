@@ -17,6 +17,7 @@ from mailer.config import Settings
 from mailer.database import Database
 from subscribers import ledger
 from tests.support.campaign import SECRET, TOPIC
+from tests.support.settings import settings_of
 from tests.support.web_server import serving
 from web import create_app
 
@@ -26,7 +27,7 @@ GIVEN = "2026-05-01T10:00:00Z"
 
 
 def settings_for(database: Database, **values: Any) -> Settings:
-    return Settings(
+    return settings_of(
         database_url=database.url.render_as_string(hide_password=False),
         public_url="https://mail.example.com",
         secret_keys=(SECRET,),

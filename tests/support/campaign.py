@@ -26,6 +26,7 @@ from subscribers.ledger import NewEvent
 from subscribers.models import Subscriber
 from templates.notes import ReleaseNotes
 from tests.support.relay import FaultyRelay
+from tests.support.settings import settings_of
 from tests.support.signed import sign_as_commands_do, write_key
 
 SECRET = "a-secret-key-that-is-long-enough-for-tests"
@@ -48,7 +49,7 @@ Relay = TypeVar("Relay", bound=FaultyRelay)
 def settings_for(port: int, **values: Any) -> Settings:
     """Settings for a relay on loopback."""
     smtp = {"host": "127.0.0.1", "port": port, "security": "none", "connections": 4} | values.pop("smtp", {})
-    return Settings(
+    return settings_of(
         secret_keys=SECRET,
         sender="Acme <notes@example.com>",
         public_url="https://example.com",

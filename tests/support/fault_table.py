@@ -21,6 +21,7 @@ from enum import StrEnum
 from typing import Any
 
 from mailer.config import RelaySettings, TimeoutSettings
+from mailer.config.reading import read_section
 from tests.support.certificates import loopback_certificates
 from tests.support.faults import Fault, Point
 from tests.support.relay import FaultyRelay
@@ -94,7 +95,7 @@ class Case:
             "password": password,
             "timeouts": self._timeouts(),
         }
-        return RelaySettings(**(values | more))
+        return read_section(values | more, RelaySettings)
 
     @property
     def _logs_in(self) -> bool:
@@ -110,7 +111,7 @@ class Case:
 
     def _timeouts(self) -> TimeoutSettings:
         names = {Point.STARTTLS: "tls", Point.CONTENT: "final", Point.BDAT: "final"}
-        values = dict.fromkeys(TimeoutSettings.model_fields, LONG_TIMEOUT)
+        values = dict.fromkeys(TimeoutSettings.__struct_fields__, LONG_TIMEOUT)
         if self.fault in (Fault.STALL, Fault.DRIP) and self.point is not Point.QUIT:
             values[names.get(self.point, self.point.value)] = SHORT_TIMEOUT
         return TimeoutSettings(**values)

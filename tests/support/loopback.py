@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 from mailer.config import RelaySettings
+from mailer.config.reading import read_section
 from tests.support.certificates import loopback_certificates
 
 
@@ -18,7 +19,7 @@ def free_port() -> int:
 
 def in_clear(port: int, **more: Any) -> RelaySettings:
     """Settings for a relay without TLS; `more` overrides them."""
-    return RelaySettings(**({"host": "127.0.0.1", "port": port, "security": "none"} | more))
+    return read_section({"host": "127.0.0.1", "port": port, "security": "none"} | more, RelaySettings)
 
 
 def with_login(port: int, **more: Any) -> RelaySettings:

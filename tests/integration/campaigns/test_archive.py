@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import event
 from starlette.routing import Route
 
@@ -22,7 +21,7 @@ from campaigns import catalogue
 from campaigns.archive import Published, PublishedCampaigns, last_change
 from campaigns.lifecycle import Act
 from campaigns.sending import Composer
-from mailer.config import key_source
+from mailer.config import Secret, key_source
 from mailer.database import Database, installation_id
 from subscribers.signed_tokens import SignedTokens
 from tests.support.campaign import NOTES, TOPIC, settings_for
@@ -306,8 +305,8 @@ async def test_the_address_of_an_entry_changes_with_no_key_and_its_page_outlives
 ) -> None:
     site.send("2.4.0")
     path, feed = site.view("2.4.0"), (await site.get(f"/archive/{TOPIC}/feed.json")).content
-    keys = (*site.settings.secret_keys, SecretStr("another-key-that-is-long-enough-for-tests"))
-    site.settings = site.settings.model_copy(update={"secret_keys": keys})
+    keys = (*site.settings.secret_keys, Secret("another-key-that-is-long-enough-for-tests"))
+    site.settings = site.settings.replace(secret_keys=keys)
     assert (await site.get(path)).status_code == 200
     assert (await site.get(f"/archive/{TOPIC}/feed.json")).content == feed
     assert site.view("2.4.0") != path
@@ -315,7 +314,7 @@ async def test_the_address_of_an_entry_changes_with_no_key_and_its_page_outlives
 
 async def test_below_a_path_the_pages_link_to_each_other(served: Callable[..., Site]) -> None:
     site = served()
-    site.settings = site.settings.model_copy(update={"public_url": "https://example.com/mail"})
+    site.settings = site.settings.replace(public_url="https://example.com/mail")
     site.send("2.4.0", NOTES._replace(date=date(2026, 11, 1)))
     page = await site.get(f"/mail/archive/{TOPIC}/en")
     assert f'href="/mail/archive/{TOPIC}/en/2.4.0"' in page.text
@@ -325,7 +324,7 @@ async def test_below_a_path_the_pages_link_to_each_other(served: Callable[..., S
 @pytest.mark.parametrize("folder", ["", "/mail"])
 async def test_a_slash_too_many_is_not_redirected_to_the_host_that_a_request_names(folder: str) -> None:
     settings = settings_for(25, archive={"enabled": True, "topics": (TOPIC,)})
-    app = create_app(settings.model_copy(update={"public_url": f"https://example.com{folder}"}))
+    app = create_app(settings.replace(public_url=f"https://example.com{folder}"))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://evil.example"
     ) as visitor:

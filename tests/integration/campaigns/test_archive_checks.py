@@ -51,7 +51,7 @@ def test_pages_that_only_this_machine_can_open_are_found(
 ) -> None:
     site = Site(sqlite_database, tmp_path, archive={"enabled": enabled})
     site.draft("2.4.0")
-    settings = site.settings.model_copy(update={"public_url": public_url})
+    settings = site.settings.replace(public_url=public_url)
     found = [one for one in find_unattended(settings, sqlite_database) if one.check == "archive"]
     assert len(found) == count
     assert all(public_url in one.message for one in found)

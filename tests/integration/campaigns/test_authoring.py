@@ -205,10 +205,13 @@ def test_the_schema_of_the_settings_has_each_key_and_no_secret(
     printed = keyboard("schema", "settings").stdout
     assert "s" * 40 not in printed
     schema = json.loads(printed)
-    assert set(schema["properties"]) == set(Settings.model_fields) - {"folder", "file"}
+    assert set(schema["properties"]) == set(Settings.__struct_fields__) - {"folder", "file"}
     assert schema["additionalProperties"] is False
     assert schema["$defs"]["Mailbox"]["type"] == "string"
     assert "6h" in schema["properties"]["max_lateness"]["description"]
+    assert schema["properties"]["sender"] == {"$ref": "#/$defs/Mailbox"}
+    assert schema["properties"]["require_approval"]["enum"] == [False, True, 0, 1, 2]
+    assert schema["properties"]["locale"]["default"] == "en"
 
 
 def test_the_schema_of_the_notes_has_each_key_of_the_front_matter(keyboard: Keyboard) -> None:

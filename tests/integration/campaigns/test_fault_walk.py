@@ -128,8 +128,7 @@ class Walk:
 
     def _dispatch(self, clock: Clock, **changed: Any) -> Dispatch:
         settings = self.case.settings(self.relay.port, connections=1, **changed)
-        smtp = settings.model_dump(exclude_unset=True)
-        return Dispatch(self.database, settings_for(self.relay.port, smtp=smtp), clock)
+        return Dispatch(self.database, settings_for(self.relay.port).replace(smtp=settings), clock)
 
     def _status(self) -> CampaignStatus:
         return counts(self.database, self.slug)

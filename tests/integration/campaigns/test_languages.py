@@ -29,6 +29,7 @@ from templates.lint import lint
 from tests.support.campaign import NOTES, TOPIC, dispatch_for, draft, send, settings_for, subscribe
 from tests.support.keyboard import keyboard_for
 from tests.support.relay import FaultyRelay
+from tests.support.settings import settings_of
 from tests.support.signed import sign_as_commands_do
 
 DUTCH = NOTES._replace(
@@ -147,7 +148,7 @@ def test_lint_checks_every_language(sqlite_database: Database) -> None:
 def test_a_mail_through_a_relay_with_its_own_sender_has_the_same_language() -> None:
     relays = {name: {"host": "127.0.0.1", "port": 25, "security": "none"} for name in ("first", "second")}
     relays["second"]["sender"] = "Second <second@example.com>"
-    settings = Settings(
+    settings = settings_of(
         secret_keys="a-secret-key-that-is-long-enough-for-tests",
         sender="Acme <notes@example.com>",
         public_url="https://example.com",

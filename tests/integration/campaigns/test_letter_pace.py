@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from campaigns.sending.letter_pace import LetterPace
 from mailer.database import Database
@@ -27,7 +28,7 @@ class Pace:
     ) -> None:
         self.now = NOON
         self.waits: list[datetime] = []
-        limits = {"gmail": ProviderLimits.model_validate(gmail.model_dump())} if gmail else {}
+        limits = {"gmail": ProviderLimits(**structs.asdict(gmail))} if gmail else {}
         throttle = Throttle({"smtp": relay}, limits, "UTC")
         self.relays = Relays(settings_for(port).every_relay)
         self.pace = LetterPace(throttle, self.relays, database, lambda: self.now, self.waits.append)

@@ -29,6 +29,7 @@ from tests.support.campaign import (
 )
 from tests.support.faults import Fault, Point
 from tests.support.relay import FaultyRelay, Mail
+from tests.support.settings import settings_of
 
 BUSY = {"providers": {"busy": {"domains": ["busy.example"], "per_second": 5}}}
 
@@ -175,7 +176,7 @@ def several(*relays: FaultyRelay, **changes: dict[str, Any]) -> Settings:
         | changes.get(name, {})
         for name, relay in zip("abc", relays, strict=False)
     }
-    return Settings(
+    return settings_of(
         secret_keys=SECRET,
         sender="Acme <news@example.com>",
         public_url="https://example.com",

@@ -145,9 +145,7 @@ def test_the_page_of_another_installation_is_refused(
     monkeypatch.setenv("MAILER_UNSUBSCRIBE_CHECK", "require")
     other = Database(f"sqlite:///{tmp_path_factory.mktemp('other') / 'mailer.db'}")
     other.create()
-    settings = load_settings().model_copy(
-        update={"database_url": type(load_settings().database_url)(str(other.url))}
-    )
+    settings = load_settings().replace(database_url=type(load_settings().database_url)(str(other.url)))
     with serving_in_thread(create_app(settings)) as address:
         monkeypatch.setenv("MAILER_PUBLIC_URL", address)
         assert "status 404" in keyboard.refuse("campaigns", "send", "notes", "--yes")

@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 from campaigns.source import NotesSource
 from campaigns.web.preview import PreviewSource, preview_server, sample_mails
 from campaigns.web.preview.source import is_changed
-from mailer.config import Settings
+from mailer.config import BrandSettings, Settings
 from tests.support.browser import chromium
 from tests.support.rendered import PIXELS
 
@@ -171,7 +171,7 @@ def test_a_new_template_a_theme_s_tokens_and_the_dark_logo_are_watched(tmp_path:
     settings = Settings(
         file=tmp_path / "mailer.toml",
         templates_dir=tmp_path / "templates",
-        brand={"name": "A", "logo_dark": logo},
+        brand=BrandSettings(name="A", logo_dark=logo),
     )
     source = PreviewSource("n.md", lambda: settings)
     for file in (theme / "mail.mjml.j2", theme / "theme.toml", logo):

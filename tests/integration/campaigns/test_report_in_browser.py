@@ -24,7 +24,7 @@ from campaigns.reports.progress import Ended, measure
 from campaigns.reports.replies import Reason
 from campaigns.states import CampaignState, DeliveryState
 from campaigns.stored_content import dump_notes
-from mailer.config import Settings
+from mailer.config import BrandSettings, Settings
 from subscribers.kinds import Channel
 from templates.language import Locale
 from tests.support.browser import chromium
@@ -67,7 +67,7 @@ def html_of(locale: Locale, found: CampaignFigures | None = None) -> str:
     approvals = [Approval(Approver(name, "deploy"), START, 1900, "c" * 64) for name in ("Ada", "Bram")]
     approved = ApprovalStatus(2, tuple(approvals), tuple(approvals), 0, ())
     reported = ReportedCampaign(campaign, found or EVERYTHING, approved, START + timedelta(days=3))
-    return render_report(reported, Settings(brand={"name": "Acme"}), locale)
+    return render_report(reported, Settings(brand=BrandSettings(name="Acme")), locale)
 
 
 EVERYTHING = figures()

@@ -12,12 +12,12 @@ from campaigns import catalogue
 from campaigns.sending import Dispatch
 from campaigns.states import CampaignState
 from campaigns.timing import parse_due_time
-from mailer.config import Settings
 from mailer.database import Database
 from mailer.errors import InvalidInput
 from tests.support.campaign import counts, draft, send, settings_for, subscribe, unwatched
 from tests.support.clock import SetClock
 from tests.support.relay import FaultyRelay
+from tests.support.settings import settings_of
 
 MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)  # 10:00 in Amsterdam
 OFFICE_HOURS = "weekdays 08:00 to 18:00 Europe/Amsterdam"
@@ -155,4 +155,4 @@ def test_a_window_that_makes_no_sense_starts_nothing(database: Database, dispatc
 
 @pytest.mark.parametrize(("text", "length"), [("90m", timedelta(minutes=90)), ("2d", timedelta(days=2))])
 def test_the_settings_lateness_is_written_as_people_do(text: str, length: timedelta) -> None:
-    assert Settings(max_lateness=text).max_lateness == length
+    assert settings_of(max_lateness=text).max_lateness == length

@@ -13,10 +13,10 @@ import pytest
 
 from campaigns.notes import Defaults, read_images, read_markdown
 from campaigns.sending.compose import sample_of
-from mailer.config import Settings
 from templates.render import render
 from templates.theme import list_themes
 from tests.support.rendered import BRAND
+from tests.support.settings import settings_of
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples/release-notes").glob("*.md"))
 DEFAULTS = Defaults("en", "release-notes", "Kadeplan", base_url="https://kadeplan.example/")
@@ -34,7 +34,7 @@ def as_arrived(mail: bytes) -> bytes:
 
 
 def example_mails() -> dict[str, bytes]:
-    settings = Settings(sender="Kadeplan <news@kadeplan.example>", public_url="https://kadeplan.example")
+    settings = settings_of(sender="Kadeplan <news@kadeplan.example>", public_url="https://kadeplan.example")
     mails = {}
     for path in EXAMPLES:
         notes = read_markdown(path.read_text(encoding="utf-8"), path.name, DEFAULTS)

@@ -124,7 +124,7 @@ async def test_whatever_goes_wrong_with_an_announced_message_the_one_before_stay
 
 
 async def _goes_wrong(point: Point, fault: Fault) -> str | None:
-    limits = dict.fromkeys(TimeoutSettings.model_fields, 20.0)
+    limits = dict.fromkeys(TimeoutSettings.__struct_fields__, 20.0)
     if fault in {Fault.STALL, Fault.DRIP}:
         limits["final" if point is Point.CONTENT else point.value] = 0.3
     async with (

@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 
 from mailer.config import ServeSettings
+from mailer.config.reading import read_section
 from mailer.web_server import BoundedProtocol, ConnectionLimits, raise_file_limit
 from mailer.web_server.sockets import listen
 
@@ -34,7 +35,7 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 @asynccontextmanager
 async def serving(*trusted: str, app: Any = answer, **limits_set: float) -> AsyncIterator[int]:
     raise_file_limit()
-    settings = ServeSettings.model_validate(limits_set)
+    settings = read_section(limits_set, ServeSettings)
     limits = ConnectionLimits([ip_network(one) for one in trusted], settings)
     with listen("0.0.0.0", 0) as listener:  # noqa: S104 - 127.0.0.1 and 127.0.0.2
         config = uvicorn.Config(

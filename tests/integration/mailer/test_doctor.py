@@ -26,6 +26,7 @@ from mailer.smtp.sasl import Method
 from tests.support.campaign import subscribe
 from tests.support.certificates import loopback_certificates
 from tests.support.relay import FaultyRelay
+from tests.support.settings import settings_of
 from tests.support.signed import write_key
 from tests.support.small_disk import fill, small_disk
 
@@ -33,7 +34,7 @@ KEY = "k" * 32
 
 
 def settings(**values: Any) -> Settings:
-    return Settings(**({"sender": "Acme <news@acme.example>", "secret_keys": (KEY,)} | values))
+    return settings_of(**({"sender": "Acme <news@acme.example>", "secret_keys": (KEY,)} | values))
 
 
 def zone(records: Mapping[str, str]) -> Callable[[str], tuple[str, ...]]:
@@ -264,8 +265,8 @@ class TestSender:
             "s._domainkey.mail.acme.example": dkim.dns_record(key).text,
             "_dmarc.acme.example": f"v=DMARC1; p=reject; sp=quarantine{tags}",
         }
-        sent_from = self.signed(key, tmp_path).model_copy(
-            update={"sender": settings(sender="Acme <news@news.acme.example>").sender}
+        sent_from = self.signed(key, tmp_path).replace(
+            sender=settings(sender="Acme <news@news.acme.example>").sender
         )
         found = by_check(list(doctor.sender(sent_from, zone(records))))
         assert found["dkim"].level is level
@@ -384,7 +385,7 @@ class TestLedgerKey:
         self, sqlite_database: Database, tmp_path: Path
     ) -> None:
         path = tmp_path / "mailer.ledger.key"
-        at = settings().model_copy(update={"ledger_key_file": path})
+        at = settings().replace(ledger_key_file=path)
 
         def level_and_message() -> tuple[CheckLevel, str]:
             found = doctor.signed_ledger(at, sqlite_database)

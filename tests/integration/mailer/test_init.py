@@ -62,8 +62,10 @@ def test_secrets_and_people_are_readable_by_their_owner_only(folder: Path) -> No
 
 def test_what_init_writes_are_the_defaults(folder: Path) -> None:
     run("init")
-    apart = {"secret_keys", "folder", "file", "ledger_key_file", "anchors"}
-    assert load_settings().model_dump(exclude=apart) == Settings().model_dump(exclude=apart)
+    apart = ("secret_keys", "folder", "file", "ledger_key_file", "anchors")
+    default = Settings()
+    as_default = {name: getattr(default, name) for name in apart}
+    assert load_settings().replace(**as_default) == default
     assert len(load_settings().keys()) == 1
 
 
@@ -118,7 +120,7 @@ def test_the_sender_s_name_is_the_brand_until_it_is_edited() -> None:
 def test_a_database_password_goes_to_the_secrets_file(folder: Path) -> None:
     write_files(Path("mailer.toml"), InitOptions(database_url="postgresql://u:pa55@h/d"))
     assert "pa55" not in (folder / "mailer.toml").read_text(encoding="utf-8")
-    assert load_settings().database_url.get_secret_value() == "postgresql://u:pa55@h/d"
+    assert load_settings().database_url.reveal() == "postgresql://u:pa55@h/d"
 
 
 def test_a_wish_that_does_not_do_leaves_nothing_behind(folder: Path) -> None:

@@ -191,9 +191,7 @@ async def test_xoauth2_sends_a_token_that_the_endpoint_gave(
 
 async def test_all_connections_share_one_token(endpoint: TokenEndpoint) -> None:
     async with relay_with("starttls", "XOAUTH2", tokens=lambda: ["token-1"]) as relay:
-        settings = with_tokens(relay.port, "starttls", endpoint).model_copy(
-            update={"messages_per_connection": 1}
-        )
+        settings = with_tokens(relay.port, "starttls", endpoint).replace(messages_per_connection=1)
         async with RelayPool(settings) as pool:
             for _ in range(5):
                 async with pool.connection() as connection:
@@ -204,9 +202,7 @@ async def test_all_connections_share_one_token(endpoint: TokenEndpoint) -> None:
 async def test_a_token_is_renewed_before_it_ends(security: str, endpoint: TokenEndpoint) -> None:
     endpoint.life = 0.0
     async with relay_with(security, "XOAUTH2", tokens=lambda: [endpoint.newest]) as relay:
-        settings = with_tokens(relay.port, security, endpoint).model_copy(
-            update={"messages_per_connection": 1}
-        )
+        settings = with_tokens(relay.port, security, endpoint).replace(messages_per_connection=1)
         async with RelayPool(settings) as pool:
             for _ in range(3):
                 async with pool.connection() as connection:
@@ -275,7 +271,7 @@ async def test_a_refresh_token_that_another_process_used_up_is_read_again(
     endpoint.rotates, endpoint.life = True, 0.0
     async with relay_with("starttls", "XOAUTH2", tokens=lambda: [endpoint.newest]) as relay:
         settings = with_tokens(relay.port, "starttls", endpoint, **refreshing(tmp_path))
-        async with RelayPool(settings.model_copy(update={"messages_per_connection": 1})) as pool:
+        async with RelayPool(settings.replace(messages_per_connection=1)) as pool:
             for _ in range(2):
                 async with pool.connection() as connection:
                     assert isinstance(await connection.send(ENVELOPE, CONTENT), Accepted)

@@ -133,7 +133,7 @@ async def test_a_process_that_does_not_answer_is_a_clear_error_and_is_ended(
 
 async def test_more_signatures_than_a_socket_holds_are_made_in_batches(settings: DkimSettings) -> None:
     """Nobody reads signatures while digests are written: both sides would wait for each other."""
-    short = settings.model_copy(update={"selector": None, "key_file": None})
+    short = settings.replace(selector=None, key_file=None)
     mail = Content((b"a\r\n",), 3, unsigned=(UnsignedField(bytes(32), b"x"),))
     with SigningProcess(short) as signing:
         signing._channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)

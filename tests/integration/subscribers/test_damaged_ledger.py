@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import text
 
+from mailer.config import Secret
 from mailer.database import Database
 from mailer.errors import MailerError, Refused
 from subscribers import rights
@@ -139,8 +139,8 @@ async def test_every_way_out_is_open(damaged: Database) -> None:
 async def assert_every_way_out_is_open(damaged: Database) -> None:
     """One click, the page's button, and the command; each recorded, each as often as it is tried."""
     one_click, page, by_command, _ = ({person: address_of(damaged, person)} for person in (1, 2, 3, 4))
-    settings = sending_settings(1).model_copy(
-        update={"database_url": SecretStr(damaged.url.render_as_string(hide_password=False))}
+    settings = sending_settings(1).replace(
+        database_url=Secret(damaged.url.render_as_string(hide_password=False))
     )
     links = links_in(damaged, settings.keys())
     async with (

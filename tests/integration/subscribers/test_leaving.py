@@ -9,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from bs4 import BeautifulSoup
-from pydantic import SecretStr
 from sqlalchemy import text
 
 import web
-from mailer.config import Settings
+from mailer.config import Secret, Settings
 from mailer.database import Database
 from subscribers import audience, ledger, rights
 from subscribers.address import AddressHasher, HashedAddress, normalise
@@ -83,9 +82,9 @@ class Visitor:
 async def visiting(database: Database) -> AsyncIterator[Visitor]:
     subscribe(database, 2)
     settings = Settings(
-        database_url=SecretStr(database.url.render_as_string(hide_password=False)),
+        database_url=Secret(database.url.render_as_string(hide_password=False)),
         public_url="https://mail.example.com",
-        secret_keys=(SecretStr(SECRET),),
+        secret_keys=(Secret(SECRET),),
     )
     async with (
         serving(web.create_app(settings)) as address,

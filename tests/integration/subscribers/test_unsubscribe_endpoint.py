@@ -30,6 +30,7 @@ from subscribers.ledger import LedgerEntry, NewEvent
 from subscribers.models import Subscriber
 from tests.support.campaign import SECRET, TOPIC, subscribe
 from tests.support.links import address_of, links_in
+from tests.support.settings import settings_of
 from tests.support.web_server import serving
 from web import create_app
 
@@ -76,7 +77,7 @@ class ServedSite:
 
 
 def settings_for(database: Database, public_url: str = "https://mail.example.com") -> Settings:
-    return Settings(
+    return settings_of(
         database_url=database.url.render_as_string(hide_password=False),
         public_url=public_url,
         secret_keys=(SECRET,),

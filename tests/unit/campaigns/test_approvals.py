@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from campaigns.approvals import Approval, ApprovalRule, ApprovalStatus, Approver, judge
-from mailer.config import Settings, parse_settings
-from mailer.errors import Refused
+from mailer.config import parse_settings
+from mailer.errors import ConfigurationError, Refused
+from tests.support.settings import settings_of
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 BY_TWO = ApprovalRule(2)
@@ -108,15 +108,15 @@ def test_a_further_approval_never_makes_more_people_missing(
 def test_the_setting_is_a_number_or_a_word(
     monkeypatch: pytest.MonkeyPatch, value: object, required: int
 ) -> None:
-    assert ApprovalRule.of(Settings(require_approval=value)).required == required
+    assert ApprovalRule.of(settings_of(require_approval=value)).required == required
     monkeypatch.setenv("MAILER_REQUIRE_APPROVAL", str(value))
     assert ApprovalRule.of(parse_settings({}, Path("mailer.toml"))).required == required
 
 
 @pytest.mark.parametrize("value", ["3", -1, "maybe", 1.5])
 def test_another_number_of_approvals_is_refused(value: object) -> None:
-    with pytest.raises(ValidationError, match="require_approval"):
-        Settings(require_approval=value)
+    with pytest.raises(ConfigurationError, match="require_approval"):
+        parse_settings({"require_approval": value}, Path("mailer.toml"))
 
 
 def test_a_variable_separates_the_approvers_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:

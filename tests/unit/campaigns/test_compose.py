@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from campaigns.rendering import render_notes
 from campaigns.sending import Composer
-from mailer.config import Settings
+from mailer.config import Secret, Settings
 from mailer.errors import ConfigurationError, TemplateError
 from mailer.message import Mailbox, dkim
 from mailer.message.identifiers import ReturnPaths
@@ -22,6 +21,7 @@ from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient
 from tests.support.campaign import NOTES, SECRET, TOPIC, settings_for
 from tests.support.links import INSTALLATION, links_of
+from tests.support.settings import settings_of
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ZOE = ConsentedRecipient(
@@ -91,7 +91,7 @@ def test_a_mail_that_links_to_its_page_is_not_composed_once_the_pages_are_off() 
 
 def test_a_sender_with_a_domain_beyond_ascii_has_an_envelope_all_the_same() -> None:
     """SMTP commands are ASCII; the domain goes in its IDNA form, there as in the header."""
-    settings = settings_for(25).model_copy(update={"sender": Mailbox.parse("Acme <news@bücher.example>")})
+    settings = settings_for(25).replace(sender=Mailbox.parse("Acme <news@bücher.example>"))
     envelope, content = composer(settings).compose(ZOE, NOW)
     assert envelope.sender == "news@xn--bcher-kva.example"
     assert b"<news@xn--bcher-kva.example>" in bytes(content)
@@ -119,7 +119,7 @@ def test_a_return_path_of_its_own_names_the_delivery_and_is_signed() -> None:
 def test_after_a_rotation_the_newest_key_signs_and_the_older_still_matches() -> None:
     def sender(*keys: str) -> str:
         settings = settings_for(25, return_path="bounces@example.com")
-        rotated = settings.model_copy(update={"secret_keys": tuple(map(SecretStr, keys))})
+        rotated = settings.replace(secret_keys=tuple(map(Secret, keys)))
         return composer(rotated).compose(ZOE, NOW)[0].sender
 
     before, after = sender("o" * 32), sender("o" * 32, "n" * 32)
@@ -149,6 +149,6 @@ def test_configured_keys_sign_each_mail(tmp_path: Path) -> None:
     ],
 )
 def test_settings_that_do_not_do_are_named(values: dict[str, Any], reason: str) -> None:
-    settings = Settings(**{"secret_keys": SECRET, "sender": "a@example.com", **values})
+    settings = settings_of(**{"secret_keys": SECRET, "sender": "a@example.com", **values})
     with pytest.raises(ConfigurationError, match=reason):
         composer(settings)

@@ -15,6 +15,7 @@ from subscribers.rights.register import outside_eea, processing_record
 from templates.document import Document, Item, Section
 from templates.language import LOCALES, Locale
 from templates.language.country import country_name, is_in_eea
+from tests.support.settings import settings_of
 
 RELAY = {"host": "smtp.postbode.example", "port": 25}
 PROCESSOR = {
@@ -28,7 +29,7 @@ BACKUPS = {"name": "Cloud Inc.", "purpose": "keeps backups", "country": "United 
 
 def with_settings(**values: Any) -> Settings:
     chosen: dict[str, Any] = {"smtp": RELAY, "privacy": {"processors": [PROCESSOR]}} | values
-    return Settings(**chosen)
+    return settings_of(**chosen)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,149 @@
+"""Turn the values of TOML files and variables into sections of settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from types import NoneType
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
+
+import msgspec
+
+from mailer.config.value_types import (
+    BETWEEN_COMMAS,
+    ApprovalCount,
+    convert_custom,
+    count_approvals,
+    duration,
+    mailbox,
+)
+from mailer.message import Mailbox
+from mailer.settings_section import SettingsSection
+
+UNREADABLE = (ValueError, msgspec.ValidationError)
+
+_BOOLEANS = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+
+AnySection = TypeVar("AnySection", bound=SettingsSection)
+AnyValue = TypeVar("AnyValue")
+
+
+class Table(NamedTuple):
+    """Sections with names of the user's, such as [relays.NAME]."""
+
+    name: Any
+    rows: type[SettingsSection]
+
+
+def read_section(values: Mapping[str, Any], kind: type[AnySection]) -> AnySection:
+    """The section of type `kind` with these values. Raises one of UNREADABLE; `explanations` says what is wrong."""
+    return convert(read_texts(values, kind), kind)
+
+
+def convert(value: Any, kind: type[AnyValue]) -> AnyValue:
+    """`value` as one of type `kind`. Numbers may be texts, as in variables. Raises one of UNREADABLE."""
+    return msgspec.convert(value, kind, strict=False, dec_hook=convert_custom)
+
+
+def read_texts(value: Any, kind: Any) -> Any:
+    """`value` with each text in it read in the form that its setting has. Raises ValueError."""
+    if isinstance(value, Mapping) and (within := section_in(kind)) is not None:
+        if isinstance(within, Table):
+            return {name: read_texts(row, within.rows) for name, row in value.items()}
+        kinds = kinds_of(within)
+        return {name: read_texts(one, kinds.get(name)) for name, one in value.items()}
+    value = read_text(value, kind)
+    if isinstance(value, list | tuple) and (item := item_in(kind)) is not None:
+        return [read_texts(one, item) for one in value]
+    return value
+
+
+def read_text(value: Any, kind: Any) -> Any:
+    """`value`, read as settings of type `kind` are written if it is a text. Raises ValueError.
+
+    A variable is a text. In TOML a duration is one, and a list may be.
+    """
+    if kind is ApprovalCount:
+        return count_approvals(value)
+    if _plain(kind) is Mailbox and value is not None:
+        return mailbox(value)
+    reader = _reader(kind) if isinstance(value, str) else None
+    return reader(value) if reader else value
+
+
+def kinds_of(section: type[SettingsSection]) -> dict[str, Any]:
+    """The types of a section's settings, by name."""
+    kinds: dict[str, Any] = {}
+    for parent in reversed(section.__mro__):
+        kinds |= vars(parent).get("__annotations__", {})
+    return kinds
+
+
+def section_in(kind: Any) -> type[SettingsSection] | Table | None:
+    """The section, or the table of sections, that a type holds; None where it holds neither."""
+    kind = _without_none(kind)
+    if isinstance(kind, type) and issubclass(kind, SettingsSection):
+        return kind
+    if get_origin(kind) is dict and (rows := section_in(get_args(kind)[1])) is not None:
+        assert not isinstance(rows, Table)  # noqa: S101 - there is no table of tables
+        return Table(get_args(kind)[0], rows)
+    return None
+
+
+def item_in(kind: Any) -> Any:
+    """The type of the items of a list; None where `kind` is no list."""
+    kind = _plain(kind)
+    return get_args(kind)[0] if get_origin(kind) is tuple else None
+
+
+def _reader(kind: Any) -> Callable[[str], object] | None:
+    """What reads a text as a value of type `kind`; None where msgspec does."""
+    if _plain(kind) is bool:
+        return _boolean
+    if _plain(kind) is timedelta:
+        return duration
+    if (item := item_in(kind)) is None:
+        return None
+    if section_in(item):
+        return _json_list
+    return _between_commas if BETWEEN_COMMAS in getattr(kind, "__metadata__", ()) else _words
+
+
+def _boolean(text: str) -> object:
+    return _BOOLEANS.get(text.lower(), text)
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def _between_commas(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _json_list(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"must be a list of sections, as JSON in a variable ({error})") from None
+
+
+def _plain(kind: Any) -> Any:
+    """A type without its marks, and without None."""
+    kind = _without_none(kind)
+    return getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
+
+
+def _without_none(kind: Any) -> Any:
+    others = [one for one in get_args(kind) if one is not NoneType]
+    return others[0] if NoneType in get_args(kind) and len(others) == 1 else kind
