@@ -62,6 +62,7 @@ def test_421_is_about_the_relay_in_every_phase(phase: Phase) -> None:
 @pytest.mark.parametrize(
     ("phase", "reply", "scope"),
     [
+        (Phase.MAIL, _reply(500), FailureScope.SENDER),
         (Phase.MAIL, _reply(550), FailureScope.SENDER),
         (Phase.MAIL, _reply(530, "5.7.0"), FailureScope.SENDER),
         (Phase.RCPT, _reply(550, "5.1.1"), FailureScope.RECIPIENT),
