@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+START = 20  # connections
 WINDOW = 0.25  # seconds in which the rate is measured; a shorter time measures noise
 MIN_MESSAGES_PER_CONNECTION = 4  # in a window, for the same reason
 MIN_GAIN = 0.05  # twice the connections must raise the rate by this share
@@ -16,9 +17,9 @@ class Concurrency:
     noisy measurement must not make a campaign slower than it was.
     """
 
-    def __init__(self, ceiling: int, *, start: int = 20) -> None:
+    def __init__(self, ceiling: int) -> None:
         self.ceiling = ceiling
-        self.limit = min(start, ceiling)
+        self.limit = min(START, ceiling)
         self._since: float | None = None
         self._finished_before = 0
         self._last_growth: tuple[int, float] | None = None
