@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, select
 
 from subscribers.address import HashedAddress
 from subscribers.commitments import commit_to_subject
@@ -73,9 +73,17 @@ def consented(
 
 def count(connection: Connection, topic: str) -> int:
     """The number of people who consent to `topic`."""
+    return connection.execute(_people(topic, func.count())).scalar_one()
+
+
+def is_anyone(connection: Connection, topic: str) -> bool:
+    """Whether anybody consents to `topic`. It ends at the first one."""
+    return connection.execute(_people(topic, literal(1)).limit(1)).first() is not None
+
+
+def _people(topic: str, column: ColumnElement[int]) -> Select[int]:
     consents = consented(topic, SUBSCRIBER.c.id, SUBSCRIBER.c.address_hash)
-    people = select(func.count()).select_from(SUBSCRIBER).where(consents)
-    return connection.execute(people).scalar_one()
+    return select(column).select_from(SUBSCRIBER).where(consents)
 
 
 def count_by_topic(connection: Connection) -> dict[str, int]:

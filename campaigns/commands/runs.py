@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from campaigns import catalogue, deliveries, reports
 from campaigns.commands.options import run
@@ -16,14 +17,21 @@ from mailer.errors import MailerError, TryAgainLater
 
 
 def run_campaign(
-    context: CommandContext, dispatch: Dispatch, slug: str, processes: int, stop: StopSignals
+    context: CommandContext,
+    dispatch: Dispatch,
+    slug: str,
+    processes: int,
+    stop: StopSignals,
+    *,
+    after_start: bool = False,
 ) -> Tally:
-    """Send the due deliveries of a campaign."""
+    """Send the due deliveries of a campaign; `after_start`: it has just been started."""
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         due = deliveries.count_claimable(connection, campaign.id)
     with joined_by(processes - 1, slug, context.config) as terminate, stop.calling(terminate):
-        return run(dispatch.run(slug, lambda sender: progress(sender, context, slug, due, stop)))
+        watch = partial(progress, context=context, label=slug, total=due, stop=stop)
+        return run(dispatch.run(slug, watch, after_start=after_start))
 
 
 def run_due_campaigns(

@@ -50,7 +50,7 @@ def send(
         _ask(context, slug)
     dispatch.start(slug, window, preflight_of(context))
     with stop_signals() as stop:
-        tally = run_campaign(context, dispatch, slug, processes, stop)
+        tally = run_campaign(context, dispatch, slug, processes, stop, after_start=True)
     result = judge(context, dispatch, slug, tally)
     context.report(result.status._asdict(), result.status.line(), as_json=as_json)
     exit_with(context, [result])

@@ -70,8 +70,7 @@ class Preflight:
         )
 
     def _check_audience(self, connection: Connection, campaign: Campaign) -> None:
-        people = audience.count(connection, campaign.topic)
-        if not people:
+        if not audience.is_anyone(connection, campaign.topic):
             topics = audience.count_by_topic(connection)
             on_file = ", ".join(f"{topic} ({number:,})" for topic, number in topics.items())
             raise Refused(
@@ -81,8 +80,9 @@ class Preflight:
                 else "Nobody on file agreed to any topic: import people with `mailer subscribers import`.",
             )
         rule = ApprovalRule.of(self._settings)
-        counted = approvals.status(connection, campaign, rule).counted if rule.required else ()
-        approved = min((one.audience for one in counted), default=people)
+        if not (counted := approvals.status(connection, campaign, rule).counted if rule.required else ()):
+            return
+        approved, people = min(one.audience for one in counted), audience.count(connection, campaign.topic)
         if people > approved * (1 + MAX_AUDIENCE_GROWTH):
             raise Refused(
                 f"The approval of {campaign.slug!r} is void: the audience grew from {approved:,} to {people:,} people.",
