@@ -54,7 +54,7 @@ class Pipeline:
         sent = [(numbered := step.statement.numbered(), numbered.values(step.values)) for step in steps]
         async with self._turn:
             if self._link is not None:
-                await self._link.ended()
+                await self._link.idle.wait()
             if self._link is None or self._link.is_closed:
                 if not self._connected:
                     await in_thread(self._connect)
@@ -76,7 +76,10 @@ class Pipeline:
 
 
 class _Link:
-    """One connection in pipeline mode. After a fault it is closed, which rolls back what was not committed yet."""
+    """One connection in pipeline mode. After a fault it is closed, which rolls back what was not committed yet.
+
+    `idle` is set while no transaction is in progress, whether its caller waits for it or was cancelled.
+    """
 
     def __init__(self, url: URL, connection: Connection, on_lost: Callable[[], None]) -> None:
         self._url, self._connection, self._on_lost = url, connection, on_lost
@@ -88,6 +91,8 @@ class _Link:
         # Behind a pooler another client may have prepared another statement under the same name.
         self._names: dict[bytes, bytes] | None = None if driver.prepare_threshold is None else {}
         self._loop = asyncio.get_running_loop()
+        self.idle = asyncio.Event()
+        self.idle.set()
         self._answer: asyncio.Future[list[Sequence[Row]]] | None = None
         self._expected: deque[Numbered | None] = deque()  # None: its result has no rows to keep
         self._rows: list[Sequence[Row]] = []
@@ -101,8 +106,11 @@ class _Link:
         """Whether it is of no use any more."""
         return self._connection.closed
 
-    async def run(self, statements: Iterable[tuple[Numbered, Sequence[bytes | None]]]) -> list[Sequence[Row]]:
+    def run(
+        self, statements: Iterable[tuple[Numbered, Sequence[bytes | None]]]
+    ) -> asyncio.Future[list[Sequence[Row]]]:
         """Send a transaction; its result."""
+        self.idle.clear()
         answer = self._answer = self._loop.create_future()
         self._expected.clear()
         self._rows, self._error = [], None
@@ -115,12 +123,7 @@ class _Link:
             self._write()
         except Exception as error:  # noqa: BLE001 - it goes to the caller
             self._break(error)
-        return await asyncio.shield(answer)
-
-    async def ended(self) -> None:
-        """Wait for the transaction in progress: its caller was cancelled."""
-        if self._answer is not None:
-            await asyncio.wait([self._answer])
+        return answer
 
     def _send(self, sql: bytes, values: Sequence[bytes | None], numbered: Numbered | None = None) -> None:
         if self._names is None:
@@ -174,7 +177,8 @@ class _Link:
             self._break(self._error)
             return
         answer, self._answer = self._answer, None
-        if answer is not None:
+        self.idle.set()
+        if answer is not None and not answer.done():
             answer.set_result(self._rows)
 
     def _break(self, error: Exception) -> None:
@@ -183,7 +187,7 @@ class _Link:
         self._close()
         if answer is None:
             self._on_lost()
-        else:
+        elif not answer.done():
             answer.set_exception(self._translated(error))
 
     def _translated(self, error: Exception) -> Exception:
@@ -210,6 +214,7 @@ class _Link:
             self._close()
 
     def _close(self) -> None:
+        self.idle.set()
         self._loop.remove_reader(self._file)
         self._loop.remove_writer(self._file)
         self._driver.close()
