@@ -16,7 +16,7 @@ from campaigns.deliveries import ClaimContext, Settlement, held_back, workers
 from campaigns.sending import pacing
 from campaigns.sending.hindsight import Hindsight
 from campaigns.sending.pacing import PacedAnswer
-from mailer.database import Clock, Database, Transactions
+from mailer.database import Clock, Database, Transactions, in_thread
 from mailer.errors import MailerError, TransactionConflict
 from subscribers import ledger, suppression
 from subscribers.kinds import Channel, SuppressionReason
@@ -132,7 +132,7 @@ class Recorder:
             with self._database.read() as connection:
                 return held_back.next_due(connection, self._context.campaign_id)
 
-        return await asyncio.to_thread(find)
+        return await in_thread(find)
 
     def stop_retrying(self) -> None:
         """From now on, raise the database's errors at once."""
