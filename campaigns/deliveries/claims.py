@@ -5,8 +5,8 @@ Statements that run for each page of claims are built once: building one costs a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -27,8 +27,7 @@ from mailer.database import AnyOf, Prepared, analyze
 from subscribers.audience import consented
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimContext:
+class ClaimContext(NamedTuple):
     """The worker and the campaign of some claims, and the topic of the consent that they need.
 
     `reads_wordings`: the campaign has several languages, so the gate returns the wording of each consent.

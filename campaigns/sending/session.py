@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from campaigns.deliveries import Attempt, Settlement, settlement_for
 from campaigns.sending.claim_queue import Claim
@@ -16,8 +17,7 @@ from mailer.smtp import Envelope, Outcome
 from mailer.smtp.connection import Connection
 
 
-@dataclass(slots=True, eq=False)
-class Session:
+class Session(Struct, eq=False):
     """A connection in use. `ended` is done when it is given back; `ready` is called when the mail in flight has ended.
 
     `attempt` is what the gate let through, `mail` is composed and not offered yet, and `timer` is set while its rate

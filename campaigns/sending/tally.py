@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from campaigns.deliveries import Settlement
 from campaigns.states import DeliveryState
@@ -16,11 +17,11 @@ MAX_POLICY_REFUSALS = 3  # of different recipients, with nothing accepted in bet
 MAX_CUT_OFFS = 3  # per connection, with nothing accepted in between: then the relay counts as away
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """How many attempts of a run ended in each state so far, and why the run ended early.
 
-    `stopped` is set when no other mail is to be begun. `wrongly_rejected` are deliveries that were rejected before it was clear that the relay refuses everybody.
+    `stopped` is set when no other mail is to be begun. `wrongly_rejected` are deliveries that were rejected before it was
+    clear that the relay refuses everybody.
     """
 
     states: Counter[DeliveryState] = field(default_factory=Counter)

@@ -6,8 +6,9 @@ import asyncio
 import ssl
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self, cast
+
+from msgspec import structs
 
 from mailer.config import RelaySettings
 from mailer.message import Content
@@ -172,7 +173,7 @@ class Connection:
                 self.served and code // 100 == 4
             ):
                 self.full = True
-                outcome = replace(outcome, scope=FailureScope.CONNECTION)
+                outcome = structs.replace(outcome, scope=FailureScope.CONNECTION)
             case Uncertain() | Deferred(scope=FailureScope.RELAY):
                 self.sent += 1
                 self._quota_end = self.sent

@@ -11,11 +11,11 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import aiosmtplib
+from msgspec import Struct
 
 from mailer.config import RelaySettings
 from mailer.errors import ConfigurationError
@@ -87,8 +87,7 @@ async def connect(
         raise explain(error, handshake.phase, settings) from error
 
 
-@dataclass
-class _Handshake:
+class _Handshake(Struct):
     """Opens one connection. `phase` is the current one, for the text of an error."""
 
     settings: RelaySettings

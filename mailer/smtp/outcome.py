@@ -12,9 +12,10 @@ a relay may have taken a message although its reply never arrived (RFC 1047).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 MAX_TEXT_LENGTH = 300
 MASK = "***"
@@ -71,8 +72,7 @@ class Accepted(NamedTuple):
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Deferred:
+class Deferred(Struct, frozen=True):
     """Not taken; it may be offered again. `reply` is None where the connection failed before the content."""
 
     phase: Phase
@@ -81,8 +81,7 @@ class Deferred:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """Not taken, permanently. `reply` is None where it was not offered: it exceeds the relay's SIZE."""
 
     phase: Phase
@@ -91,8 +90,7 @@ class Rejected:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Uncertain:
+class Uncertain(Struct, frozen=True):
     """The content was offered, and no valid reply came."""
 
     phase: Phase

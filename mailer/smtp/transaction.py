@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from mailer.errors import InvalidInput
 from mailer.message import Content
@@ -40,8 +41,7 @@ _PATH = r"[!#-;=?A-Z\[\]-~]++@[!#-;=?A-Z\[\]-~]++"  # printable ASCII, without <
 _ENVELOPE = re.compile(rf"(?=.{{,{MAX_PATH_LENGTH}}}\n.{{,{MAX_PATH_LENGTH}}}\Z)(?:{_PATH})?\n{_PATH}")
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """SMTP sender (empty for the null return path) and the one recipient.
 
     Raises InvalidInput, which does not repeat the address, where an address can't be written in a command: it has

@@ -7,11 +7,12 @@ altered, taken out, put in or moved without another root.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring as json_string
 from typing import Any, NamedTuple, assert_never
+
+from msgspec import Struct
 
 from mailer.errors import InvalidInput, LedgerBroken
 from subscribers.kinds import Channel, ConsentKind
@@ -30,8 +31,7 @@ ABOUT_PERSON = frozenset({ConsentKind.RECTIFIED, ConsentKind.ERASED})
 ABOUT_ADDRESS = frozenset({ConsentKind.SUPPRESSED, ConsentKind.LIFTED})
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(Struct, frozen=True):
     """Something that happened to a consent, not yet in the ledger.
 
     `occurred_at` is when the person acted (aware), `channel` through what. `wording` is the commitment to the

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mailer.errors import InvalidInput
 from subscribers.kinds import Channel, ConsentKind
@@ -261,7 +261,7 @@ def test_an_event_about_the_person_puts_a_stranger_nowhere(kind: ConsentKind) ->
 def test_a_field_of_a_type_that_no_column_holds_is_found() -> None:
     """SQLite keeps bytes in a text column."""
     first = make_entry(1, a(ConsentKind.WITHDRAWN, NOON), NOON)
-    event = replace(first.event, subject=b"octets")  # type: ignore[arg-type]
+    event = replace(first.event, subject=b"octets")
     assert broken_at([first._replace(event=event)]) == 1
 
 
