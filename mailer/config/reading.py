@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from types import NoneType
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
@@ -51,8 +52,8 @@ def read_section(values: Mapping[str, Any], kind: type[AnySection]) -> AnySectio
 
 
 def convert(value: Any, kind: type[AnyValue]) -> AnyValue:
-    """`value` as one of type `kind`. Numbers may be texts, as in variables. Raises one of UNREADABLE."""
-    return msgspec.convert(value, kind, strict=False, dec_hook=convert_custom)
+    """`value` as one of type `kind`. Raises one of UNREADABLE."""
+    return msgspec.convert(value, kind, dec_hook=convert_custom)
 
 
 def read_texts(value: Any, kind: Any) -> Any:
@@ -71,12 +72,14 @@ def read_texts(value: Any, kind: Any) -> Any:
 def read_text(value: Any, kind: Any) -> Any:
     """`value`, read as settings of type `kind` are written if it is a text. Raises ValueError.
 
-    A variable is a text. In TOML a duration is one, and a list may be.
+    A variable is a text. In TOML a duration is one, and a list may be; 0 and 1 may stand for false and true.
     """
     if kind is ApprovalCount:
         return count_approvals(value)
     if _plain(kind) is Mailbox and value is not None:
         return mailbox(value)
+    if _plain(kind) is bool:
+        return _BOOLEANS.get(str(value).strip().lower(), value)
     reader = _reader(kind) if isinstance(value, str) else None
     return reader(value) if reader else value
 
@@ -85,7 +88,7 @@ def kinds_of(section: type[SettingsSection]) -> dict[str, Any]:
     """The types of a section's settings, by name."""
     kinds: dict[str, Any] = {}
     for parent in reversed(section.__mro__):
-        kinds |= vars(parent).get("__annotations__", {})
+        kinds |= getattr(parent, "__annotations__", {})
     return kinds
 
 
@@ -108,10 +111,10 @@ def item_in(kind: Any) -> Any:
 
 def _reader(kind: Any) -> Callable[[str], object] | None:
     """What reads a text as a value of type `kind`; None where msgspec does."""
-    if _plain(kind) is bool:
-        return _boolean
-    if _plain(kind) is timedelta:
+    if (plain := _plain(kind)) is timedelta:
         return duration
+    if plain in (int, float):
+        return partial(_number, plain)
     if (item := item_in(kind)) is None:
         return None
     if section_in(item):
@@ -119,8 +122,11 @@ def _reader(kind: Any) -> Callable[[str], object] | None:
     return _between_commas if BETWEEN_COMMAS in getattr(kind, "__metadata__", ()) else _words
 
 
-def _boolean(text: str) -> object:
-    return _BOOLEANS.get(text.lower(), text)
+def _number(kind: type[int | float], text: str) -> object:
+    try:
+        return kind(text)
+    except ValueError:
+        return text  # `convert` refuses it
 
 
 def _words(text: str) -> list[str]:

@@ -156,10 +156,24 @@ class TestSources:
         monkeypatch.setenv("MAILER_IMAGE_HOSTS", text)
         assert parse_settings({}, Path("mailer.toml")).image_hosts == ("a", "b")
 
-    @pytest.mark.parametrize(("text", "value"), [("Yes", True), ("on", True), ("1", True), ("OFF", False)])
+    @pytest.mark.parametrize(
+        ("text", "value"), [("Yes", True), ("on ", True), ("1", True), ("OFF", False), ("0", False)]
+    )
     def test_a_variable_says_yes_or_no(self, text: str, value: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MAILER_ARCHIVE__ENABLED", text)
         assert parse_settings({}, Path("mailer.toml")).archive.enabled is value
+
+    def test_a_number_may_stand_for_yes_or_no(self) -> None:
+        assert parse_settings({"archive": {"enabled": 1}}, Path("mailer.toml")).archive.enabled
+
+    @pytest.mark.parametrize("text", ["25", " 25 ", "+25", "025", "2_5"])
+    def test_a_variable_holds_a_number_as_people_write_it(
+        self, text: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MAILER_SMTP__PORT", text)
+        monkeypatch.setenv("MAILER_DRAIN_SECONDS", text)
+        settings = parse_settings({}, Path("mailer.toml"))
+        assert (settings.smtp.port, settings.drain_seconds) == (25, 25.0)
 
     def test_a_list_in_a_list_of_sections_may_be_words_too(self) -> None:
         processor = {"name": "A", "purpose": "mail", "country": "NL", "hosts": "a.example, b.example"}
@@ -303,6 +317,9 @@ class TestChecks:
             ("[smtp.limits.warm_up]\nstart = 'soon'", "smtp.limits.warm_up.start: must be a date"),
             ("max_lateness = 'soon'", "max_lateness: 'soon' is not a duration"),
             ("max_lateness = true", "max_lateness: must be a duration"),
+            ("max_lateness = 90", "max_lateness: must be a duration"),
+            ("[smtp.limits]\nper_day = 'null'", "smtp.limits.per_day: must be a whole number above 0"),
+            ("unsubscribe_check = 'null'", "unsubscribe_check: must be 'off'"),
             ("trusted_proxies = ['10.0.0.0/33']", "trusted_proxies: '10.0.0.0/33' is no address or network"),
             ("[relays.'a b']\nhost = 'x'", "relays.a b: can't be a name"),
         ],
