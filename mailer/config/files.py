@@ -75,17 +75,27 @@ def parse_settings(values: dict[str, Any], path: Path, source: str | None = None
 
 
 def _variables() -> dict[str, Any]:
-    """The values of the MAILER_* variables, by key and section. Those that name no setting are left out."""
+    """The values of the MAILER_* variables, by key and section. Those that name no setting are left out.
+
+    Raises ConfigurationError for bytes that are no text.
+    """
     values: dict[str, Any] = {}
     for variable, text in os.environ.items():
         prefix, _, name = variable.lower().partition("_")
         first, *more = name.split("__")
         if prefix == "mailer" and first in Settings.__struct_fields__:
+            if not _is_unicode(text):
+                raise ConfigurationError(f"The variable {variable} is not valid UTF-8.")
             value: Any = text
             for key in reversed(more):
                 value = {key: value}
             values = _merged(values, {first: value})
     return values
+
+
+def _is_unicode(text: str) -> bool:
+    """False for the bytes of a variable that are not UTF-8; Python keeps them as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +116,7 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except InvalidInput as error:
         raise ConfigurationError(f"{path} {error.reason}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also for a number or an array without an end
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
     except OSError as error:
         raise ConfigurationError(f"{path} can't be read: {error.strerror}.") from None

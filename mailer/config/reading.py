@@ -140,7 +140,7 @@ def _between_commas(text: str) -> list[str]:
 def _json_list(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"must be a list of sections, as JSON in a variable ({error})") from None
 
 

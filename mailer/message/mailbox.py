@@ -21,7 +21,10 @@ class Mailbox(NamedTuple):
 
         Raises InvalidInput for text without an address, and for an address that no header can hold.
         """
-        name, email = parseaddr(text)
+        try:
+            name, email = parseaddr(text)
+        except RecursionError:  # of a thousand brackets
+            name = email = ""
         local, _, domain = email.rpartition("@")
         if not local or not domain:
             raise InvalidInput("it has no address", hint='Write it as "Name <name@example.com>".')

@@ -341,6 +341,26 @@ class TestChecks:
         except ConfigurationError as error:
             assert all(name in str(error) for name in place[:1])  # noqa: PT017 - most of them are refused
 
+    @pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000])
+    def test_a_value_without_an_end_is_no_toml(self, folder: Path, value: str) -> None:
+        with pytest.raises(ConfigurationError, match=r"mailer\.toml is not valid TOML"):
+            load_settings(write(folder, f"approvers = {value}\n"))
+
+    @pytest.mark.parametrize(
+        ("variable", "value", "reason"),
+        [
+            ("MAILER_SECRET_KEYS", "\udcff" + "k" * 40, "MAILER_SECRET_KEYS is not valid UTF-8"),
+            ("MAILER_PRIVACY__CONTROLLERS", "[" * 5000, "privacy.controllers: must be a list of sections"),
+            ("MAILER_SENDER", "(" * 5000, "sender: it has no address"),
+        ],
+    )
+    def test_a_variable_that_can_not_be_read_is_named(
+        self, variable: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(variable, value)
+        with pytest.raises(ConfigurationError, match=reason):
+            parse_settings({}, Path("mailer.toml"))
+
     def test_a_file_that_is_no_toml_is_named_with_its_line(self, folder: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"mailer\.toml is not valid TOML.*line 2"):
             load_settings(write(folder, "a = 1\nb = = 2\n"))
