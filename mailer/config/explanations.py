@@ -116,11 +116,15 @@ def _reason(kind: inspect.Type, value: object) -> str:
     """What a value of this type must be."""
     match kind:
         case inspect.Metadata(type=inner, extra=extra):
-            return str(extra["reason"]) if extra and isinstance(value, str) else _reason(inner, value)
+            has_form = isinstance(value, str) or isinstance(inner, inspect.UnionType)
+            return str(extra["reason"]) if extra and has_form else _reason(inner, value)
         case inspect.UnionType(types=types):
-            return " or ".join(_reason(one, value) for one in types if not isinstance(one, inspect.NoneType))
+            return next(_reason(one, value) for one in types if not isinstance(one, inspect.NoneType))
         case inspect.LiteralType(values=values):
-            return f"must be {' or '.join(repr(one) for one in values)}"
+            *others, last = map(repr, values)
+            return f"must be {', '.join(others)} or {last}"
+        case inspect.VarTupleType(item_type=inspect.StructType()):
+            return "must be a list of sections, each with its name in two brackets: [[name]]"
         case inspect.IntType() | inspect.FloatType():
             return f"must be {_number(kind)}"
         case _:

@@ -1,10 +1,14 @@
 """Who answers for the data, who processes them, and within which time a breach is told."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from mailer.config.value_types import Line, MailboxLine, Words
 from mailer.settings_section import SettingsSection
+
+_A_PURPOSE = 'must be one line of text, or one for each language: { nl = "mail", en = "mail" }'
 
 
 class Controller(SettingsSection, frozen=True):
@@ -22,7 +26,7 @@ class Processor(SettingsSection, frozen=True):
     """
 
     name: Line
-    purpose: Line | dict[Literal["nl", "en"], Line]
+    purpose: Annotated[Line | dict[Literal["nl", "en"], Line], Meta(extra={"reason": _A_PURPOSE})]
     country: Line
     hosts: Words = ()
 

@@ -319,7 +319,15 @@ class TestChecks:
             ("max_lateness = true", "max_lateness: must be a duration"),
             ("max_lateness = 90", "max_lateness: must be a duration"),
             ("[smtp.limits]\nper_day = 'null'", "smtp.limits.per_day: must be a whole number above 0"),
-            ("unsubscribe_check = 'null'", "unsubscribe_check: must be 'off'"),
+            ("unsubscribe_check = 'null'", "unsubscribe_check: must be 'off', 'require' or 'warn'"),
+            (
+                "[privacy]\nprocessors = [{ name = 'A', country = 'NL', purpose = { de = 'Post' } }]",
+                "privacy.processors.0.purpose: must be one line of text, or one for each language: { nl =",
+            ),
+            (
+                "[privacy.controllers]\nname = 'A'",
+                "privacy.controllers: must be a list of sections, each with its name in two brackets",
+            ),
             ("trusted_proxies = ['10.0.0.0/33']", "trusted_proxies: '10.0.0.0/33' is no address or network"),
             ("[relays.'a b']\nhost = 'x'", "relays.a b: can't be a name"),
         ],
