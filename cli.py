@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -232,13 +233,13 @@ def _webhook_findings(connection: Connection, settings: Settings) -> list[CheckR
 def command() -> None:
     """The console command: `main`, and a quick end.
 
-    Taking everything apart that was imported would take a twentieth of a short command. With other threads, or output
-    that can't be written, the end is Python's own.
+    Taking everything apart that was imported would take a twentieth of a short command. With other threads, or with output
+    that can't be written after all, the end is Python's own.
     """
     try:
         main()
     except SystemExit as end:
-        if isinstance(end.code, int) and threading.active_count() == 1 and _is_flushed():
+        if isinstance(end.code, int) and threading.active_count() == 1 and (_is_flushed() or end.code):
             os._exit(end.code)
         raise
 
@@ -303,4 +304,5 @@ def _run(*, as_json: bool) -> int:
 def _report_error(message: str, hint: str | None, code: int, *, as_json: bool) -> None:
     if as_json:
         error = {"message": message, "hint": hint, "code": code}
-        write_line(to_json({"error": error}))
+        with suppress(OSError):  # then standard error has it
+            write_line(to_json({"error": error}))

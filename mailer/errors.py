@@ -18,6 +18,7 @@ The number is the exit code of the command. Messages contain no personal data.
 from __future__ import annotations
 
 import errno
+import os
 from typing import ClassVar
 
 
@@ -88,7 +89,7 @@ class RelayUnavailable(TryAgainLater):
 
 
 def exhausted_limit(error: BaseException) -> MailerError | None:
-    """The error to report if `error` means that memory or open files are used up; otherwise None."""
+    """The error to report if `error` means that memory, open files or room on a disk are used up; otherwise None."""
     code = error.errno if isinstance(error, OSError) else None
     if code in {errno.EMFILE, errno.ENFILE}:
         return MailerError(
@@ -97,6 +98,11 @@ def exhausted_limit(error: BaseException) -> MailerError | None:
         )
     if is_out_of_memory(error) or code == errno.ENOMEM:
         return MailerError(_NO_MEMORY, hint=_FREE_MEMORY)
+    if code in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}:
+        return MailerError(
+            f"What the command writes, such as its report, can't be written: {os.strerror(code)}.",
+            hint="Make room where the output goes. What the database has recorded stays recorded.",
+        )
     return None
 
 

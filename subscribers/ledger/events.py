@@ -12,7 +12,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring as json_string
 from typing import Any, NamedTuple, assert_never
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mailer.errors import InvalidInput, LedgerBroken
 from subscribers.kinds import Channel, ConsentKind
@@ -66,17 +66,11 @@ class NewEvent(Struct, frozen=True):
 
     def with_subject(self, subject: str) -> NewEvent:
         """The same event, with the commitment to its person."""
-        return NewEvent(
-            self.subscriber_id,
-            self.topic,
-            self.kind,
-            self.occurred_at,
-            self.channel,
-            self.wording,
-            self.note,
-            subject,
-            self.previous,
-        )
+        return structs.replace(self, subject=subject)
+
+    def with_note(self, note: str | None) -> NewEvent:
+        """The same event, with the commitment to its note."""
+        return structs.replace(self, note=note)
 
 
 class LedgerEntry(NamedTuple):

@@ -5,8 +5,12 @@ No integrity check may block a withdrawal (GDPR art. 7(3)). Damage stops sending
 
 from __future__ import annotations
 
+import logging
+import sys
+import traceback
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Connection, String, bindparam, select, type_coerce, update
@@ -20,6 +24,8 @@ from subscribers.ledger.events import EVERY_TOPIC, ConsentStatus, NewEvent
 from subscribers.ledger.ledger import append_unchecked, note_leavers
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.tables import CONSENT, EVENT
+
+log = logging.getLogger("mailer.ledger")
 
 DAMAGE_ERRORS: tuple[type[Exception], ...] = (*UNREADABLE_ROW_ERRORS, DBAPIError, MailerError)
 """What an operation on a damaged ledger or consent table raises."""
@@ -83,12 +89,25 @@ def withdraw_from_damaged(connection: Connection, event: NewEvent, now: datetime
     """Record the withdrawal `event` as far as the damaged tables take it; returns whether any of them did.
 
     The consent table and the ledger are written apart, each in a savepoint, so that one takes it where the other
-    can't.
+    can't. The log says what had failed, without what the rows hold.
     """
+    log.warning(
+        "A withdrawal is recorded without the ledger's checks: %s. `mailer consent verify` says more.",
+        _failure(),
+    )
     _attempt(connection, _note_leaver, event, now)
     ended = _attempt(connection, _end_consent, event, now)
     appended = _attempt(connection, _append_once, event, now)
     return ended or appended
+
+
+def _failure() -> str:
+    """The kind of the error that is being handled, and where it was raised."""
+    error = sys.exception()
+    if error is None:
+        return "they failed"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
 
 
 def _attempt(

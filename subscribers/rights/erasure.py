@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -97,7 +96,7 @@ def _record(connection: Connection, person_id: int, channel: Channel, source: st
         with connection.begin_nested():
             ledger.erase_notes(connection, person_id)
             note = ledger.store_note(connection, source, person_id)
-            ledger.append(connection, [replace(event, note=note)], now)
+            ledger.append(connection, [event.with_note(note)], now)
     except ledger.DAMAGE_ERRORS:
         with suppress(*ledger.DAMAGE_ERRORS), connection.begin_nested():
             ledger.append_unchecked(connection, [event], now)

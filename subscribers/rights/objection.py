@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -35,7 +34,7 @@ def object_to_mail(
         with connection.begin_nested():
             if events:
                 note = ledger.store_note(connection, source, person.id)
-                ledger.append(connection, [replace(event, note=note) for event in events], now)
+                ledger.append(connection, [event.with_note(note) for event in events], now)
     except DAMAGE_ERRORS:
         for event in events:
             ledger.withdraw_from_damaged(connection, event, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -101,7 +101,7 @@ def _withdraw(connection: Connection, person: Person, leaver: Leaver, now: datet
     ]
     if events:
         note = ledger.store_note(connection, SOURCE, person.id)
-        ledger.append(connection, [replace(event, note=note) for event in events], now)
+        ledger.append(connection, [event.with_note(note) for event in events], now)
     return len(events)
 
 

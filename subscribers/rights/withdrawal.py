@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -68,7 +67,7 @@ def _withdraw(
     )
     if to_record:
         note = ledger.store_note(connection, source, person_id)
-        ledger.append(connection, [replace(event, note=note)], now)
+        ledger.append(connection, [event.with_note(note)], now)
     return to_record
 
 

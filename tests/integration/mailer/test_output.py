@@ -45,3 +45,23 @@ def test_an_error_is_written_in_any_encoding(tmp_path: Path, encoding: str) -> N
         assert b"Traceback" not in done.stderr
         if "--json" in arguments:
             assert json.loads(done.stdout.decode(encoding.partition(":")[0]))["error"]["code"] == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["campaigns", "list"], ["campaigns", "list", "--json"], ["status"]],
+)
+def test_a_report_that_can_not_be_written_is_told_without_a_traceback(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    assert run(tmp_path, "utf-8", "init").returncode == 0
+    mailer = Path(sys.executable).with_name("mailer")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [mailer, *arguments], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: What the command writes, such as its report, can't be written")
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
