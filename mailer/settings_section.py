@@ -12,7 +12,7 @@ from msgspec import Meta
 Checks: TypeAlias = Mapping[str, Callable[[Any], Any]]
 
 PositiveInt = Annotated[int, Meta(gt=0)]
-PositiveFloat = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=365 * 24 * 3600)]
 
 
 class WrongSettings(ValueError):

@@ -133,11 +133,9 @@ def _reason(kind: inspect.Type, value: object) -> str:
 
 def _number(kind: inspect.IntType | inspect.FloatType) -> str:
     name = "a whole number" if isinstance(kind, inspect.IntType) else "a number"
-    if kind.gt is not None:
-        return f"{name} above {kind.gt}"
-    if kind.ge is not None and kind.le is not None:
+    if kind.ge is not None:
         return f"{name} from {kind.ge} to {kind.le}"
-    return name
+    return f"{name} above {kind.gt}" if kind.le is None else f"{name} above {kind.gt}, at most {kind.le}"
 
 
 def _of_unknown(location: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from msgspec import Meta, field
 
 from mailer.config.value_types import Line, MailboxLine, Secret, Security
 from mailer.limits import RelayLimits
-from mailer.settings_section import Checks, PositiveFloat, PositiveInt, SettingsSection
+from mailer.settings_section import Checks, PositiveInt, Seconds, SettingsSection
 
 Auth = Literal["auto", "plain", "login", "cram-md5", "xoauth2"]
 
@@ -16,16 +16,16 @@ Auth = Literal["auto", "plain", "login", "cram-md5", "xoauth2"]
 class TimeoutSettings(SettingsSection, frozen=True):
     """The time-out of each phase, in seconds. The defaults are from RFC 5321 section 4.5.3.2, where it has one."""
 
-    connect: PositiveFloat = 30
-    greeting: PositiveFloat = 300
-    ehlo: PositiveFloat = 300
-    tls: PositiveFloat = 60
-    auth: PositiveFloat = 120
-    mail: PositiveFloat = 300
-    rcpt: PositiveFloat = 300
-    data: PositiveFloat = 120
-    block: PositiveFloat = 180
-    final: PositiveFloat = 600
+    connect: Seconds = 30
+    greeting: Seconds = 300
+    ehlo: Seconds = 300
+    tls: Seconds = 60
+    auth: Seconds = 120
+    mail: Seconds = 300
+    rcpt: Seconds = 300
+    data: Seconds = 120
+    block: Seconds = 180
+    final: Seconds = 600
 
 
 REFRESH_TOKENS_NAME = "mailer.refresh-tokens.json"
@@ -79,7 +79,7 @@ class RelaySettings(SettingsSection, frozen=True):
     announce: bool = True
     auth: Auth = "auto"
     oauth2: OAuth2Settings | None = None
-    idle_seconds: PositiveFloat = 30
+    idle_seconds: Seconds = 30
     timeouts: TimeoutSettings = field(default_factory=TimeoutSettings)
     limits: RelayLimits = field(default_factory=RelayLimits)
 

@@ -34,7 +34,7 @@ from mailer.config.value_types import (
 from mailer.errors import ConfigurationError
 from mailer.limits import ProviderLimits
 from mailer.message import Mailbox
-from mailer.settings_section import Checks, PositiveFloat, PositiveInt, SettingsSection
+from mailer.settings_section import Checks, PositiveInt, Seconds, SettingsSection
 from mailer.time_zone import is_time_zone
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
 class RetrySettings(SettingsSection, frozen=True):
     """The times between attempts of a deferred delivery (RFC 5321 section 4.5.4.1): they double, up to the longest."""
 
-    first_seconds: PositiveFloat = 30 * 60
-    longest_seconds: PositiveFloat = 4 * 60 * 60
-    give_up_seconds: PositiveFloat = 4 * 24 * 60 * 60
+    first_seconds: Seconds = 30 * 60
+    longest_seconds: Seconds = 4 * 60 * 60
+    give_up_seconds: Seconds = 4 * 24 * 60 * 60
 
 
 class DkimSettings(SettingsSection, frozen=True):
@@ -83,8 +83,8 @@ class ServeSettings(SettingsSection, frozen=True):
     max_connections: PositiveInt = 1_000
     max_per_address: PositiveInt = 200
     header_bytes: PositiveInt = 16_384
-    header_seconds: PositiveFloat = 10
-    body_seconds: PositiveFloat = 30
+    header_seconds: Seconds = 10
+    body_seconds: Seconds = 30
 
 
 class SignUpSettings(SettingsSection, frozen=True):
@@ -168,8 +168,8 @@ class Settings(SettingsSection, frozen=True):
     templates_dir: Path | None = None
     theme: ShortName | None = None
     unsubscribe_check: UnsubscribeCheck | None = None
-    lease_seconds: PositiveFloat = 60
-    drain_seconds: PositiveFloat = 30
+    lease_seconds: Seconds = 60
+    drain_seconds: Seconds = 30
     send_window: Line | None = None
     max_lateness: timedelta = timedelta(hours=6)
     secret_keys: tuple[Secret, ...] = ()

@@ -13,6 +13,7 @@ from mailer.message import Mailbox
 # The grammar of a topic's name. `subscribers.topic` uses it too.
 TOPIC_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 A_MAILBOX = 'must be text, such as "Name <name@example.com>"'
+_LONGEST = timedelta(days=36_500)  # so that a time that long ago has a date
 _A_NAME = "can't be a name; use a-z, 0-9, dashes and underscores, and begin with a letter or digit"
 
 BETWEEN_COMMAS = "between commas"
@@ -45,12 +46,15 @@ class Secret:
 
 
 def duration(text: str) -> timedelta:
-    """Read 45s, 90m, 6h or 2d. Raises ValueError; the message shows the form."""
+    """Read 45s, 90m, 6h or 2d, at most 36500d. Raises ValueError; the message shows the form."""
     found = re.fullmatch(r"\s*([1-9]\d{0,5})\s*([smhd])\s*", text)
     if not found:
         raise ValueError(f'{text!r} is not a duration; write it as "90m", "6h" or "2d"')
     number, unit = found.groups()
-    return timedelta(**{{"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[unit]: int(number)})
+    read = timedelta(**{{"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[unit]: int(number)})
+    if read > _LONGEST:
+        raise ValueError(f"{text!r} is longer than a hundred years")
+    return read
 
 
 def convert_custom(kind: type[Any], value: object) -> object:
