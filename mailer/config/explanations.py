@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from msgspec import inspect, structs
@@ -13,7 +13,6 @@ from mailer.config.reading import (
     Table,
     convert,
     item_in,
-    kinds_of,
     read_text,
     read_texts,
     section_in,
@@ -38,7 +37,7 @@ _MUST_BE: Mapping[type[inspect.Type], str] = {
 
 
 def explain(values: Mapping[str, Any], source: str) -> str:
-    """A line for each wrong setting of `source`. It has no value, which may be secret."""
+    """A line for each wrong setting of `source`. It has no value of a setting that may be secret."""
     lines = [f"Invalid settings in {source} (or in MAILER_* variables):"]
     lines += [f"  {'.'.join(location)}: {reason}" for location, reason in _in_section(values, Settings, ())]
     return "\n".join(lines)
@@ -55,7 +54,7 @@ def _in_section(values: Any, section: type[SettingsSection], at: Location) -> It
         elif field.required:
             problems.append(((*at, field.name), "is missing"))
     unknown = [name for name in values if name not in section.__struct_fields__]
-    problems += [((*at, name), _of_unknown([*at, name])) for name in unknown]
+    problems += [((*at, name), _of_unknown(name, section)) for name in unknown]
     yield from problems or _between(values, section, at)
 
 
@@ -138,23 +137,10 @@ def _number(kind: inspect.IntType | inspect.FloatType) -> str:
     return f"{name} above {kind.gt}" if kind.le is None else f"{name} above {kind.gt}, at most {kind.le}"
 
 
-def _of_unknown(location: Sequence[str]) -> str:
+def _of_unknown(name: str, section: type[SettingsSection]) -> str:
     """That there is no such setting, and which one was probably meant."""
-    *section, name = location
-    known = _names_in(section)
-    if close := difflib.get_close_matches(name.lower(), known, n=1):
+    if close := difflib.get_close_matches(name.lower(), section.__struct_fields__, n=1):
         return f"there is no such setting; did you mean `{close[0]}`?"
-    if section and name in Settings.__struct_fields__:
+    if section is not Settings and name in Settings.__struct_fields__:
         return f"there is no such setting; `{name}` stands above the first [section]"
     return "there is no such setting"
-
-
-def _names_in(location: Sequence[str]) -> tuple[str, ...]:
-    """The settings of a section, such as those of ["smtp", "limits"]. Empty where there is no such section."""
-    found: type[SettingsSection] | Table | None = Settings
-    for name in location:
-        if isinstance(found, Table):
-            found = found.rows
-        elif found is not None:
-            found = section_in(kinds_of(found).get(name))
-    return () if found is None or isinstance(found, Table) else found.__struct_fields__

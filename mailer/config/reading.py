@@ -13,6 +13,7 @@ import msgspec
 
 from mailer.config.value_types import (
     BETWEEN_COMMAS,
+    BOOLEANS,
     ApprovalCount,
     convert_custom,
     count_approvals,
@@ -23,17 +24,6 @@ from mailer.message import Mailbox
 from mailer.settings_section import SettingsSection
 
 UNREADABLE = (ValueError, msgspec.ValidationError)
-
-_BOOLEANS = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "off": False,
-    "0": False,
-}
 
 AnySection = TypeVar("AnySection", bound=SettingsSection)
 AnyValue = TypeVar("AnyValue")
@@ -79,7 +69,7 @@ def read_text(value: Any, kind: Any) -> Any:
     if _plain(kind) is Mailbox and value is not None:
         return mailbox(value)
     if _plain(kind) is bool:
-        return _BOOLEANS.get(str(value).strip().lower(), value)
+        return BOOLEANS.get(str(value).strip().lower(), value)
     reader = _reader(kind) if isinstance(value, str) else None
     return reader(value) if reader else value
 

@@ -19,6 +19,9 @@ _A_NAME = "can't be a name; use a-z, 0-9, dashes and underscores, and begin with
 BETWEEN_COMMAS = "between commas"
 """Marks a list whose items may have spaces: in a variable only commas separate them."""
 
+BOOLEANS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
+"""What a variable may say for true and false."""
+
 
 class Secret:
     """A secret text. It does not show when it is printed."""
@@ -88,10 +91,10 @@ def mailbox(value: object) -> Mailbox:
 
 def count_approvals(value: object) -> int:
     """``true`` is one approval, ``false`` none; a variable has the number or the word as text. Raises ValueError."""
-    counts = {"true": 1, "yes": 1, "on": 1, "false": 0, "no": 0, "off": 0, "0": 0, "1": 1, "2": 2}
-    if (count := counts.get(str(value).strip().lower())) is None:
+    count = (BOOLEANS | {"2": 2}).get(str(value).strip().lower())
+    if count is None:
         raise ValueError("must be 0, 1 or 2; false is 0, and true is 1")
-    return count
+    return int(count)
 
 
 def check_approvers(names: tuple[str, ...]) -> tuple[str, ...]:
