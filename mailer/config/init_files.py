@@ -11,7 +11,7 @@ from pathlib import Path
 from mailer.config.files import parse_settings, read_settings_file
 from mailer.config.secret_keys import fresh_key
 from mailer.config.settings import SECRETS_NAME, Settings
-from mailer.database.url import has_password
+from mailer.database.url import has_password, parse_url
 from mailer.errors import InvalidInput
 from mailer.files import locked_folder, write_file
 from mailer.message import Mailbox
@@ -129,6 +129,8 @@ def write_files(config: Path, options: InitOptions) -> list[Path]:
     An unfinished file is replaced. A database URL with a password goes to the secrets file. Raises
     ConfigurationError for an invalid option, before anything is written.
     """
+    if options.database_url is not None:
+        parse_url(options.database_url, config.parent)
     secret = options.database_url is not None and has_password(options.database_url)
     made = []
     for path, text, mode in (

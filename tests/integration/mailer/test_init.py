@@ -123,9 +123,18 @@ def test_a_database_password_goes_to_the_secrets_file(folder: Path) -> None:
     assert load_settings().database_url.reveal() == "postgresql://u:pa55@h/d"
 
 
-def test_a_wish_that_does_not_do_leaves_nothing_behind(folder: Path) -> None:
-    with pytest.raises(ConfigurationError, match="public_url"):
-        run("init", "--public-url", "http://acme.example")
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("public_url", "http://acme.example"),
+        ("database_url", "nonsense"),
+        ("database_url", "mysql://u@h/d"),
+        ("database_url", "postgresql://u:p@ss@h/d"),
+    ],
+)
+def test_a_wish_that_does_not_do_leaves_nothing_behind(folder: Path, option: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=option):
+        run("init", f"--{option.replace('_', '-')}", value)
     assert list(folder.iterdir()) == []
 
 
