@@ -66,6 +66,8 @@ _SQLITE = (
     _Symptom(("disk is full", "disk I/O"), MailerError, _FULL, _FULL_HINT),
 )
 
+_CONFLICTS = ("40P01", "40001")
+
 # By SQLSTATE, or the start of one (PostgreSQL's documentation, appendix A).
 _POSTGRESQL = (
     _Symptom(
@@ -84,7 +86,7 @@ _POSTGRESQL = (
         "Nothing was changed. Is it a standby, or is default_transaction_read_only on for the role or the database?",
     ),
     _Symptom(
-        ("40P01", "40001"),
+        _CONFLICTS,
         TransactionConflict,
         "ended the transaction because of another one",
         "Nothing is lost; run the command again.",
@@ -106,6 +108,13 @@ _REFUSED = (
     r"|private key|no password supplied|invalid (?:connection option|port)|service file|definition of service"
     r"|pool_mode|pooling mode"
 )
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether PostgreSQL ended a transaction because of another one (deadlock, serialization failure)."""
+    return isinstance(error, TransactionConflict) or (
+        isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _CONFLICTS
+    )
 
 
 @contextmanager

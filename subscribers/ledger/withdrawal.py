@@ -16,7 +16,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, String, bindparam, select, type_coerce, update
 from sqlalchemy.exc import DBAPIError
 
-from mailer.database import Prepared
+from mailer.database import Prepared, is_conflict
 from mailer.errors import MailerError
 from subscribers.kinds import AGREED, Channel, ConsentKind
 from subscribers.ledger.consent_lock import wait_for_gates
@@ -88,24 +88,27 @@ def is_to_record(
 def withdraw_from_damaged(connection: Connection, event: NewEvent, now: datetime) -> bool:
     """Record the withdrawal `event` as far as the damaged tables take it; returns whether any of them did.
 
-    The consent table and the ledger are written apart, each in a savepoint, so that one takes it where the other
-    can't. The log says what had failed, without what the rows hold.
+    Call it while the error is being handled. The consent table and the ledger are written apart, each in a savepoint, so
+    that one takes it where the other can't. The log says what had failed, without what the rows hold.
+
+    Where the error says that PostgreSQL broke the transaction off because of another one, nothing is damaged. It is
+    raised again, so that the whole transaction is done again.
     """
-    log.warning(
-        "A withdrawal is recorded without the ledger's checks: %s. `mailer consent verify` says more.",
-        _failure(),
-    )
+    if (error := sys.exception()) is not None:
+        if is_conflict(error):
+            raise error
+        log.warning(
+            "A withdrawal is recorded without the ledger's checks: %s. `mailer consent verify` says more.",
+            _place(error),
+        )
     _attempt(connection, _note_leaver, event, now)
     ended = _attempt(connection, _end_consent, event, now)
     appended = _attempt(connection, _append_once, event, now)
     return ended or appended
 
 
-def _failure() -> str:
-    """The kind of the error that is being handled, and where it was raised."""
-    error = sys.exception()
-    if error is None:
-        return "they failed"
+def _place(error: BaseException) -> str:
+    """The kind of an error, and where it was raised."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
 
@@ -119,7 +122,9 @@ def _attempt(
     try:
         with connection.begin_nested():
             return step(connection, event, now)
-    except DAMAGE_ERRORS:
+    except DAMAGE_ERRORS as error:
+        if is_conflict(error):
+            raise
         return False
 
 

@@ -22,6 +22,8 @@ from tests.support.tampering import tamper
 from tests.support.web_server import serving
 from web import create_app
 
+pytestmark = pytest.mark.damage
+
 DAMAGES = [
     "UPDATE consent_event SET channel = 'command' WHERE id = 4",
     "UPDATE consent_event SET channel = 'invented' WHERE id = 4",

@@ -359,6 +359,7 @@ async def test_every_answer_keeps_the_token_to_itself(site: ServedSite) -> None:
         assert site.token not in answer.text
 
 
+@pytest.mark.damage
 async def test_tokens_are_never_logged_whole_or_in_part(
     sqlite_database: Database, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -382,6 +383,7 @@ async def test_tokens_are_never_logged_whole_or_in_part(
         assert part[:12] not in said
 
 
+@pytest.mark.damage
 async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(
     sqlite_database: Database,
 ) -> None:
