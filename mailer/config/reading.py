@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from functools import partial
 from types import NoneType
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
@@ -64,14 +63,14 @@ def read_text(value: Any, kind: Any) -> Any:
 
     A variable is a text. In TOML a duration is one, and a list may be; 0 and 1 may stand for false and true.
     """
+    plain = _plain(kind)
     if kind is ApprovalCount:
         return count_approvals(value)
-    if _plain(kind) is Mailbox and value is not None:
-        return mailbox(value)
-    if _plain(kind) is bool:
+    if plain is bool:
         return BOOLEANS.get(str(value).strip().lower(), value)
-    reader = _reader(kind) if isinstance(value, str) else None
-    return reader(value) if reader else value
+    if plain is Mailbox and value is not None:
+        return mailbox(value)
+    return _read_as(value, plain, kind) if isinstance(value, str) else value
 
 
 def kinds_of(section: type[SettingsSection]) -> dict[str, Any]:
@@ -99,24 +98,24 @@ def item_in(kind: Any) -> Any:
     return get_args(kind)[0] if get_origin(kind) is tuple else None
 
 
-def _reader(kind: Any) -> Callable[[str], object] | None:
-    """What reads a text as a value of type `kind`; None where msgspec does."""
-    if (plain := _plain(kind)) is timedelta:
-        return duration
+def _read_as(text: str, plain: Any, kind: Any) -> object:
+    """`text` as one of type `kind`, without its marks `plain`. What is not read here, msgspec reads or refuses."""
+    if plain is timedelta:
+        return duration(text)
     if plain in (int, float):
-        return partial(_number, plain)
-    if (item := item_in(kind)) is None:
-        return None
-    if section_in(item):
-        return _json_list
-    return _between_commas if BETWEEN_COMMAS in getattr(kind, "__metadata__", ()) else _words
+        return _number(text, plain)
+    if get_origin(plain) is not tuple:
+        return text
+    if section_in(get_args(plain)[0]):
+        return _json_list(text)
+    return _between_commas(text) if BETWEEN_COMMAS in getattr(kind, "__metadata__", ()) else _words(text)
 
 
-def _number(kind: type[int | float], text: str) -> object:
+def _number(text: str, kind: type[int | float]) -> object:
     try:
         return kind(text)
     except ValueError:
-        return text  # `convert` refuses it
+        return text
 
 
 def _words(text: str) -> list[str]:
