@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple, assert_never
 
 from sqlalchemy import Connection
 
-from mailer.database import savepoint
+from mailer.database import is_conflict, savepoint
 from mailer.errors import Refused
 from subscribers import former_people, ledger, people, rights, suppression
 from subscribers.account import idempotency, wordings
@@ -31,6 +32,8 @@ from subscribers.kinds import AGREED, Channel
 from subscribers.ledger import DAMAGE_ERRORS, EVERY_TOPIC, ConsentStatus
 from subscribers.people import Person
 from subscribers.public_ids import PublicIds
+
+log = logging.getLogger(__name__)
 
 _PURGE_EVERY = timedelta(minutes=10)
 
@@ -67,9 +70,12 @@ class AccountRequests:
         try:
             with savepoint(connection):
                 return self._apply(connection, submissions, now)
-        except DAMAGE_ERRORS:
+        except DAMAGE_ERRORS as error:
+            if is_conflict(error):
+                raise  # nothing is damaged; the whole transaction is done again
             if len(submissions) > 1:
                 return [self.apply(connection, [each], now)[0] for each in submissions]
+            log.warning("A request is refused with 503: %s.", ledger.what_failed(error))
             return [UNAVAILABLE]
 
     def _apply(

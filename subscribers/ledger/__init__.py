@@ -78,6 +78,7 @@ from subscribers.ledger.withdrawal import (
     latest_moment,
     named_topics,
     newest_entry,
+    what_failed,
     withdraw_from_damaged,
 )
 from subscribers.tables import CONSENT, EVENT, SUBSCRIBER, WORDING
@@ -162,5 +163,6 @@ __all__ = [
     "verify",
     "verify_quickly",
     "wait_for_gates",
+    "what_failed",
     "withdraw_from_damaged",
 ]

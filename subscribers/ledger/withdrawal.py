@@ -99,7 +99,7 @@ def withdraw_from_damaged(connection: Connection, event: NewEvent, now: datetime
             raise error
         log.warning(
             "A withdrawal is recorded without the ledger's checks: %s. `mailer consent verify` says more.",
-            _place(error),
+            what_failed(error),
         )
     _attempt(connection, _note_leaver, event, now)
     ended = _attempt(connection, _end_consent, event, now)
@@ -107,8 +107,8 @@ def withdraw_from_damaged(connection: Connection, event: NewEvent, now: datetime
     return ended or appended
 
 
-def _place(error: BaseException) -> str:
-    """The kind of an error, and where it was raised."""
+def what_failed(error: BaseException) -> str:
+    """The kind of an error and where it was raised, without what the rows hold."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
 
