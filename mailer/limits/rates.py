@@ -57,9 +57,12 @@ class WarmUp(SettingsSection, frozen=True):
     days: Annotated[int, Meta(ge=1, le=365)] = 10
 
     def most(self, today: date) -> int | None:
-        """The maximum on `today`; None after the warm-up. Before `start` it is that of `start`."""
+        """The maximum on `today`; None after the warm-up or beyond all floats. Before `start` it is that of `start`."""
         passed = max(0, (today - self.start).days)
-        return int(self.first_day * self.growth**passed) if passed < self.days else None
+        try:
+            return int(self.first_day * self.growth**passed) if passed < self.days else None
+        except OverflowError:
+            return None
 
 
 class RelayLimits(Rates, frozen=True):

@@ -35,6 +35,11 @@ class TestWarmUp:
         days = [self.PLAN.most(date(2026, 12, 1) + timedelta(days=day)) for day in range(6)]
         assert days == [500, 1000, 2000, 4000, 8000, None]
 
+    def test_a_year_of_steep_growth_comes_to_no_limit(self) -> None:
+        plan = WarmUp(start=date(2026, 1, 1), growth=10.0, days=365)
+        assert plan.most(date(2026, 1, 4)) == 500_000
+        assert plan.most(date(2026, 12, 20)) is None
+
     def test_before_its_start_it_is_as_cold_as_on_the_first_day(self) -> None:
         assert self.PLAN.most(date(2026, 11, 20)) == 500
 
