@@ -1,6 +1,7 @@
 """What all sections of the settings share: typed fields, no unknown keys, values that do not change.
 
-No module with settings imports `annotations` from `__future__`: each annotation would have to be compiled.
+No module with settings imports `annotations` from `__future__`: `mailer.config.reading` needs the types, not their
+source. A default without a form in JSON, such as a path, comes from a `default_factory`; the JSON schema has none then.
 """
 
 from collections.abc import Callable, Mapping

@@ -123,7 +123,7 @@ def _reason(kind: inspect.Type, value: object) -> str:
             *others, last = map(repr, values)
             return f"must be {', '.join(others)} or {last}"
         case inspect.VarTupleType(item_type=inspect.StructType()):
-            return "must be a list of sections, each with its name in two brackets: [[name]]"
+            return "must be a list of sections, each with its name in two brackets, [[name]]; in a variable, JSON"
         case inspect.IntType() | inspect.FloatType():
             return f"must be {_number(kind)}"
         case _:

@@ -329,7 +329,7 @@ class TestChecks:
             ),
             (
                 "[privacy.controllers]\nname = 'A'",
-                "privacy.controllers: must be a list of sections, each with its name in two brackets",
+                "privacy.controllers: must be a list of sections, each with its name in two brackets, [[name]]; in",
             ),
             ("trusted_proxies = ['10.0.0.0/33']", "trusted_proxies: '10.0.0.0/33' is no address or network"),
             ("[relays.'a b']\nhost = 'x'", "relays.a b: can't be a name"),
