@@ -246,8 +246,9 @@ def command() -> None:
 
 def _is_flushed() -> bool:
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # it was closed before the command began
+                stream.flush()
     except (OSError, ValueError):
         return False
     return True

@@ -1,4 +1,4 @@
-"""Standard output in other encodings than UTF-8: a report never fails after the work is done."""
+"""Standard output in other encodings than UTF-8, or none at all: a report never fails after the work is done."""
 
 from __future__ import annotations
 
@@ -65,3 +65,12 @@ def test_a_report_that_can_not_be_written_is_told_without_a_traceback(
     assert done.stderr.startswith("Error: What the command writes, such as its report, can't be written")
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_command_without_output_ends_as_any_other(closed: int) -> None:
+    command = [sys.executable, "-c", "import cli; cli.command()", "--version"]
+    without = ["sh", "-c", f'exec "$@" {closed}>&-', "sh", *command]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(without, env=environment, capture_output=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, b"")
