@@ -182,6 +182,7 @@ class RelayPool:
                     raise
             else:
                 self._away_since = None
+                connection.keep_to(self._settings)  # they may have changed while it was opened
                 return connection
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads the attempts of many tasks
             pause = min(pause * 2, MAX_PAUSE)

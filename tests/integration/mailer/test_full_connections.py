@@ -12,7 +12,7 @@ from mailer.smtp import Accepted, Deferred, Envelope, FailureScope, Outcome, Pha
 from mailer.smtp.connection import Connection
 from mailer.smtp.pool import RelayPool
 from tests.support.loopback import in_clear
-from tests.support.relay import FaultyRelay
+from tests.support.relay import FaultyRelay, Session
 
 CONTENT = Content.of(b"Subject: Release 2.4\r\n\r\nthe end\r\n")
 EXTENSIONS = [{}, {"pipelining": True}, {"chunking": True}, {"pipelining": True, "chunking": True}]
@@ -141,6 +141,33 @@ async def test_connections_that_are_open_hear_of_it() -> None:
         async with pool.connection() as first:
             assert isinstance(await first.send(_envelope(1), CONTENT), Deferred)
         assert isinstance(await other.send(_envelope(1), CONTENT), Accepted)
+
+
+async def test_a_connection_that_is_being_opened_hears_of_it() -> None:
+    greet = asyncio.Event()
+
+    class Late(Session):
+        async def converse(self) -> None:
+            await greet.wait()
+            await super().converse()
+
+    async with (
+        FaultyRelay(pipelining=True, chunking=True, refuses_bdat=b"502 5.5.1 No BDAT\r\n") as relay,
+        RelayPool(in_clear(relay.port, connections=2)) as pool,
+    ):
+
+        async def send() -> Outcome:
+            async with pool.connection() as connection:
+                return await connection.send(_envelope(1), CONTENT)
+
+        async with pool.connection() as first:
+            relay.session_class = Late
+            second = asyncio.create_task(send())
+            while relay.connections < 2:  # noqa: ASYNC110 - nothing says so
+                await asyncio.sleep(0.01)
+            assert isinstance(await first.send(_envelope(0), CONTENT), Deferred)
+        greet.set()
+        assert isinstance(await second, Accepted)
 
 
 async def test_a_refusal_of_the_message_after_bdat_is_no_refusal_of_bdat() -> None:
