@@ -14,6 +14,7 @@ import asyncio
 import select
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from psycopg import Error
@@ -183,6 +184,8 @@ class _Link:
 
     def _break(self, error: Exception) -> None:
         """Close the connection, and tell the transaction's caller why."""
+        if self.is_closed:  # the other of reading and writing has found it lost at the same moment
+            return
         answer, self._answer = self._answer, None
         self._close()
         if answer is None:
@@ -215,8 +218,9 @@ class _Link:
 
     def _close(self) -> None:
         self.idle.set()
-        self._loop.remove_reader(self._file)
-        self._loop.remove_writer(self._file)
+        for remove in (self._loop.remove_reader, self._loop.remove_writer):
+            with suppress(OSError):  # libpq has closed it already, so the system does not know it any more
+                remove(self._file)
         self._driver.close()
         self._connection.invalidate()
         self._connection.close()

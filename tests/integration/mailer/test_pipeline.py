@@ -29,6 +29,7 @@ from sqlalchemy import (
 from mailer.database import Database, Prepared, Step, any_of
 from mailer.database.pipeline import Pipeline
 from mailer.errors import MailerError, TransactionConflict, TryAgainLater
+from tests.support.proxy import DatabaseProxy
 
 NOTED = Prepared(select(func.note(bindparam("text", type_=String))))
 NUMBER = Prepared(select(cast(bindparam("text", type_=String), Integer)))
@@ -151,6 +152,24 @@ async def test_of_a_lost_connection_nobody_knows_and_the_next_transaction_has_an
         await running
     await pipeline.run([note("c")])
     pipeline.close()
+    assert noted(database) == ["a", "c"]
+
+
+async def test_a_connection_that_is_lost_before_all_is_sent_fails_its_transaction(database: Database) -> None:
+    big = {"text": "x" * 30_000_000, "number": 1, "at": None, "ids": [], "texts": [], "moments": []}
+    with DatabaseProxy(database.url, "127.0.0.1") as proxy:
+        pipeline = Pipeline(Database(proxy.url.render_as_string(hide_password=False)))
+        await pipeline.run([note("a")])
+        proxy.block()
+        running = asyncio.ensure_future(pipeline.run([note("b"), Step(VALUES, big)]))
+        await asyncio.sleep(0.5)  # until the sockets are full
+        proxy.cut()
+        async with asyncio.timeout(60):
+            with pytest.raises(TryAgainLater, match="away or busy"):
+                await running
+            proxy.heal()
+            await pipeline.run([note("c")])
+        pipeline.close()
     assert noted(database) == ["a", "c"]
 
 
