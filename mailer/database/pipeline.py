@@ -165,6 +165,8 @@ class _Link:
         if status == ExecStatus.PIPELINE_SYNC:
             self._end()
             return
+        if not self._expected:  # the server ends the connection, and says why
+            raise self._error or error_from_result(result)
         numbered = self._expected.popleft()
         if status in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
             if numbered is not None:

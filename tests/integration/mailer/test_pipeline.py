@@ -29,7 +29,7 @@ from sqlalchemy import (
 from mailer.database import Database, Prepared, Step, any_of
 from mailer.database.pipeline import Pipeline
 from mailer.errors import MailerError, TransactionConflict, TryAgainLater
-from tests.support.proxy import DatabaseProxy
+from tests.support.proxy import CHUNK, DatabaseProxy
 
 NOTED = Prepared(select(func.note(bindparam("text", type_=String))))
 NUMBER = Prepared(select(cast(bindparam("text", type_=String), Integer)))
@@ -58,6 +58,17 @@ class Unreadable(TypeDecorator[str]):
 
 
 UNREADABLE = Prepared(select(type_coerce(bindparam("text", type_=String), Unreadable)))
+
+
+class WithoutEnds(DatabaseProxy):
+    """A proxy that can keep back the end of each pipeline, the message Sync."""
+
+    keeps_ends = False
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(CHUNK):
+            writer.write(data.removesuffix(b"S\0\0\0\4") if self.keeps_ends else data)
+            await writer.drain()
 
 
 @pytest.fixture
@@ -171,6 +182,21 @@ async def test_a_connection_that_is_lost_before_all_is_sent_fails_its_transactio
             await pipeline.run([note("c")])
         pipeline.close()
     assert noted(database) == ["a", "c"]
+
+
+async def test_of_a_connection_that_is_ended_right_after_its_commit_nobody_knows(database: Database) -> None:
+    with WithoutEnds(database.url, "127.0.0.1") as proxy:
+        pipeline = Pipeline(Database(proxy.url.render_as_string(hide_password=False)))
+        await pipeline.run([note("a")])
+        proxy.keeps_ends = True
+        running = asyncio.ensure_future(pipeline.run([note("b")]))
+        async with asyncio.timeout(60):
+            while noted(database) != ["a", "b"]:  # noqa: ASYNC110 - nothing says so
+                await asyncio.sleep(0.01)
+            kill(database)
+            with pytest.raises(TryAgainLater, match="away or busy"):
+                await running
+        pipeline.close()
 
 
 async def test_a_connection_that_is_lost_between_two_transactions_fails_none(database: Database) -> None:
