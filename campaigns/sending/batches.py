@@ -279,14 +279,15 @@ class Batches:
                     session.conclude(Deferred(Phase.MAIL, FailureScope.CONNECTION, None, "not signed"))
 
     def _schedule(self, session: Session) -> None:
-        """Offer a composed mail, as soon as its rate allows.
+        """Offer a composed mail, as soon as its rate allows; at once where its connection is closed and refuses it.
 
         A process that was frozen past its lease, or cut off from the database, offers nothing: another run
         may have recovered the delivery.
         """
         may_offer = self._recorder.is_valid
-        if session.attempt is not None and session.attempt.not_before is not None:
-            seconds = (session.attempt.not_before - self._clock()).total_seconds()
+        attempt = session.attempt
+        if attempt is not None and attempt.not_before is not None and session in self._sessions:
+            seconds = (attempt.not_before - self._clock()).total_seconds()
             loop = asyncio.get_running_loop()
             session.timer = loop.call_later(max(0.0, seconds), session.offer, may_offer)
         else:
