@@ -43,7 +43,7 @@ def explain(error: Exception, phase: Phase, settings: RelaySettings) -> Connecti
             return _explain_tls(relay, cause)
         cause = cause.__cause__
     if isinstance(error, aiosmtplib.SMTPResponseException) and error.code > 0:
-        return explain_reply(error.code, error.message, phase, settings)
+        return explain_reply(error.code, error.message, phase, settings, _secrets(settings))
     if isinstance(error, TimeoutError):
         return ConnectionFailed(f"{relay} did not answer in time ({phase}).", phase=phase)
     if phase is Phase.CONNECT:
@@ -64,6 +64,15 @@ def explain_reply(
         return kind(f"{name_of(settings)} refused us ({phase}): {reply}", phase=phase)
     hint = OAUTH2_HINT if settings.oauth2 is not None else "Check [smtp] username and password."
     return kind(f"{name_of(settings)} refused the login: {reply}", phase=phase, hint=hint)
+
+
+def _secrets(settings: RelaySettings) -> tuple[str, ...]:
+    """The password as a login sends it: the relay may have learnt it from an earlier one."""
+    if settings.password is None:
+        return ()
+    from mailer.smtp import sasl  # noqa: PLC0415 - most connections are not refused
+
+    return sasl.wire_forms(sasl.Credentials(settings.username or "", settings.password.reveal()))
 
 
 def name_of(settings: RelaySettings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -312,6 +313,19 @@ async def test_a_wrong_password_is_told_without_repeating_it(aiosmtpd_port: tupl
         await Connection.open(with_login(port, password="battery staple"))
     assert (caught.value.phase, caught.value.lasting, caught.value.exit_code) == (Phase.AUTH, True, 1)
     assert "battery" not in str(caught.value)
+
+
+@pytest.mark.parametrize("said", ["battery staple", b64encode(b"battery staple").decode()])
+async def test_a_relay_that_greets_with_a_password_of_earlier_is_not_quoted(said: str) -> None:
+    def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(f"554 Not you: {said}\r\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectionFailed, match="554 Not you") as caught:
+            await Connection.open(in_clear(port, username="mailer", password="battery staple"))
+    assert said not in str(caught.value)
 
 
 async def test_a_message_goes_through_implicit_tls() -> None:
