@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.errors import ObjectInUse
 from psycopg.sql import SQL, Identifier
 from sqlalchemy import make_url
 
 SPARE = "spare"
+TRIES = 20  # to take a database back
 TABLES = (
     "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY oid"
 )
@@ -80,13 +82,24 @@ class PostgresqlDatabases:
             self._maintain("CREATE DATABASE {} TEMPLATE {}", name, str(self._template.database))
         self.has_spare = False
         yield self._url(name)
-        self._maintenance.execute(
-            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", [name]
-        )
-        self._maintain("ALTER DATABASE {} RENAME TO {}", name, SPARE)
+        self._take_back(name)
         self.has_spare = self._is_as_new()
         if not self.has_spare:
             self._maintain("DROP DATABASE {} WITH (FORCE)", SPARE)
+
+    def _take_back(self, name: str) -> None:
+        """Rename a database that was lent, after its sessions have ended. A thread of the test may begin another one."""
+        for remaining in range(TRIES, 0, -1):
+            self._maintenance.execute(
+                "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+            try:
+                self._maintain("ALTER DATABASE {} RENAME TO {}", name, SPARE)
+            except ObjectInUse:
+                if remaining == 1:
+                    raise
+            else:
+                return
 
     def _is_as_new(self) -> bool:
         """Empty the spare database, and say whether only its rows had changed."""

@@ -48,6 +48,7 @@ NOT_WRITABLE = [
 ]
 
 
+@pytest.mark.damage
 @pytest.mark.parametrize("is_asked", [False, True], ids=["nobody clicks", "somebody clicks"])
 async def test_health_is_503_where_the_database_takes_no_writes_and_200_once_it_does(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, *, is_asked: bool
