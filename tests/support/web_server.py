@@ -7,8 +7,11 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
+import httpx
 import uvicorn
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 
@@ -26,6 +29,17 @@ async def serving(app: ASGIApp) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await running
+
+
+@asynccontextmanager
+async def client_of(app: Starlette, base_url: str, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of `app` without a server; the application is opened and closed as a server does."""
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url=base_url, **options) as client,
+    ):
+        yield client
 
 
 @contextmanager

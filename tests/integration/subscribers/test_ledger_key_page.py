@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -10,16 +11,19 @@ import pytest
 from mailer.config import ledger_key, load_settings
 from tests.support.campaign import write_config
 from tests.support.signed import LEDGER_KEY
+from tests.support.web_server import client_of
 from web import create_app
 
 PATH = "/.well-known/consent-log-key"
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> httpx.AsyncClient:
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     write_config(tmp_path, 25)
-    transport = httpx.ASGITransport(create_app(load_settings(tmp_path / "mailer.toml")))
-    return httpx.AsyncClient(transport=transport, base_url="https://example.com")
+    async with client_of(
+        create_app(load_settings(tmp_path / "mailer.toml")), "https://example.com"
+    ) as client:
+        yield client
 
 
 async def test_the_key_is_served_without_a_cookie(client: httpx.AsyncClient) -> None:

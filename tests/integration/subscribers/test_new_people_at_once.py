@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-import httpx
 from sqlalchemy import func, select
 
 from mailer.config import FixedKeys, KeyRing
@@ -18,6 +18,7 @@ from subscribers.people import Names
 from subscribers.tables import SUBSCRIBER
 from tests.support.api import TEXT, grant, new_token, register_wording, settings_for
 from tests.support.campaign import SECRET, TOPIC
+from tests.support.web_server import client_of
 from web import create_app
 
 EMAILS = [f"new{number}@example.com" for number in range(4)]
@@ -45,29 +46,29 @@ async def test_grants_and_confirmations_for_one_new_address_make_one_person_and_
     register_wording(postgresql_database)
     _, token = new_token(postgresql_database)
     headers = {"Authorization": f"Bearer {token}"}
-    hosts = [
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(create_app(settings_for(postgresql_database))),
-            base_url="http://127.0.0.1",
-            headers=headers,
-        )
-        for _ in range(HOSTS)
-    ]
-    for email in EMAILS:
-        paths = [confirmation_path(postgresql_database, email) for _ in hosts]
-        given = [datetime.now(UTC).isoformat() for _ in range(3)]
-        body = [grant(email, given_at=each) for each in given]
-        answers = await asyncio.gather(
-            *(host.post("/api/v1/consents", json=body[0]) for host in hosts),
-            *(host.post("/api/v1/consents", json=body[1]) for host in hosts),
-            *(host.post("/api/v1/consents/batch", json={"items": [body[2], grant()]}) for host in hosts),
-            *(host.post(path, data={"action": "confirm"}) for host, path in zip(hosts, paths, strict=True)),
-        )
-        assert [answer.status_code for answer in answers] == [200] * (4 * HOSTS)
-        subscribers = {answer.json()["subscriber"] for answer in answers[: 2 * HOSTS]}
-        assert len(subscribers) == 1
-    for host in hosts:
-        await host.aclose()
+    async with AsyncExitStack() as stack:
+        hosts = [
+            await stack.enter_async_context(
+                client_of(create_app(settings_for(postgresql_database)), "http://127.0.0.1", headers=headers)
+            )
+            for _ in range(HOSTS)
+        ]
+        for email in EMAILS:
+            paths = [confirmation_path(postgresql_database, email) for _ in hosts]
+            given = [datetime.now(UTC).isoformat() for _ in range(3)]
+            body = [grant(email, given_at=each) for each in given]
+            answers = await asyncio.gather(
+                *(host.post("/api/v1/consents", json=body[0]) for host in hosts),
+                *(host.post("/api/v1/consents", json=body[1]) for host in hosts),
+                *(host.post("/api/v1/consents/batch", json={"items": [body[2], grant()]}) for host in hosts),
+                *(
+                    host.post(path, data={"action": "confirm"})
+                    for host, path in zip(hosts, paths, strict=True)
+                ),
+            )
+            assert [answer.status_code for answer in answers] == [200] * (4 * HOSTS)
+            subscribers = {answer.json()["subscriber"] for answer in answers[: 2 * HOSTS]}
+            assert len(subscribers) == 1
     with postgresql_database.read() as connection:
         on_file = select(SUBSCRIBER.c.email_normalised, func.count()).group_by(SUBSCRIBER.c.email_normalised)
         assert dict(map(tuple, connection.execute(on_file))) == dict.fromkeys([*EMAILS, "jan@example.com"], 1)

@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup
 
 from mailer.config import load_settings
 from tests.support.campaign import write_config
+from tests.support.web_server import client_of
 from web import create_app
 
 CONTACT = "MAILER_PRIVACY__CONTACT"
@@ -31,7 +32,8 @@ async def served(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(load_settings(folder / "mailer.toml"))
     async with app.router.lifespan_context(app):
         pass  # opening publishes, and closing waits for it
-    yield httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://example.com")
+    async with client_of(create_app(load_settings(folder / "mailer.toml")), "https://example.com") as client:
+        yield client
 
 
 def words(answer: httpx.Response) -> str:
@@ -96,10 +98,8 @@ async def test_what_does_not_exist_is_not_found(folder: Path) -> None:
 async def test_without_a_database_it_is_shown_without_a_version(folder: Path) -> None:
     settings = load_settings(folder / "mailer.toml")
     (folder / "mailer.db").unlink()
-    client = httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(settings)), base_url="https://example.com"
-    )
-    shown = words(await client.get("/privacy"))
+    async with client_of(create_app(settings), "https://example.com") as client:
+        shown = words(await client.get("/privacy"))
     assert "Robin Smit" in shown
     assert "Version 1" not in shown
 
