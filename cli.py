@@ -8,7 +8,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -233,15 +233,28 @@ def _webhook_findings(connection: Connection, settings: Settings) -> list[CheckR
 def command() -> None:
     """The console command: `main`, and a quick end.
 
-    Taking everything apart that was imported would take a twentieth of a short command. With other threads, or with output
-    that can't be written after all, the end is Python's own.
+    Taking everything apart that was imported would take a twentieth of a short command. With other threads, under a
+    profiler, or with output that can't be written after all, the end is Python's own.
     """
     try:
         main()
     except SystemExit as end:
-        if isinstance(end.code, int) and threading.active_count() == 1 and (_is_flushed() or end.code):
+        if (
+            isinstance(end.code, int)
+            and threading.active_count() == 1
+            and not _is_observed()
+            and (_is_flushed() or end.code)
+        ):
             os._exit(end.code)
         raise
+
+
+def _is_observed() -> bool:
+    """Whether a profiler, a debugger or coverage looks on, which has something to write at the end."""
+    if sys.getprofile() is not None or sys.gettrace() is not None:
+        return True
+    monitoring: Any = getattr(sys, "monitoring", None)  # since Python 3.12, with six tools
+    return monitoring is not None and any(monitoring.get_tool(number) for number in range(6))
 
 
 def _is_flushed() -> bool:

@@ -74,3 +74,10 @@ def test_a_command_without_output_ends_as_any_other(closed: int) -> None:
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run(without, env=environment, capture_output=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_profile_of_a_command_is_written(tmp_path: Path) -> None:
+    mailer, profile = Path(sys.executable).with_name("mailer"), tmp_path / "profile"
+    command = [sys.executable, "-m", "cProfile", "-o", str(profile), str(mailer), "--version"]
+    subprocess.run(command, cwd=tmp_path, stdout=subprocess.DEVNULL, check=True)
+    assert profile.stat().st_size > 0
