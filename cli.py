@@ -5,10 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -22,6 +21,7 @@ from mailer.errors import (
 )
 from mailer.lazy_group import LazyGroup
 from mailer.output import to_json, tolerate_any_text, write_line
+from mailer.quick_end import end_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -231,40 +231,12 @@ def _webhook_findings(connection: Connection, settings: Settings) -> list[CheckR
 
 
 def command() -> None:
-    """The console command: `main`, and a quick end.
-
-    Taking everything apart that was imported would take a twentieth of a short command. With other threads, under a
-    profiler, or with output that can't be written after all, the end is Python's own.
-    """
+    """The console command: `main`, and a quick end."""
     try:
         main()
     except SystemExit as end:
-        if (
-            isinstance(end.code, int)
-            and threading.active_count() == 1
-            and not _is_observed()
-            and (_is_flushed() or end.code)
-        ):
-            os._exit(end.code)
+        end_at_once(end.code)
         raise
-
-
-def _is_observed() -> bool:
-    """Whether a profiler, a debugger or coverage looks on, which has something to write at the end."""
-    if sys.getprofile() is not None or sys.gettrace() is not None:
-        return True
-    monitoring: Any = getattr(sys, "monitoring", None)  # since Python 3.12, with six tools
-    return monitoring is not None and any(monitoring.get_tool(number) for number in range(6))
-
-
-def _is_flushed() -> bool:
-    try:
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:  # it was closed before the command began
-                stream.flush()
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def main() -> None:

@@ -80,9 +80,11 @@ class Preflight:
                 else "Nobody on file agreed to any topic: import people with `mailer subscribers import`.",
             )
         rule = ApprovalRule.of(self._settings)
-        if not (counted := approvals.status(connection, campaign, rule).counted if rule.required else ()):
+        counted = approvals.status(connection, campaign, rule).counted if rule.required else ()
+        if not counted:
             return
-        approved, people = min(one.audience for one in counted), audience.count(connection, campaign.topic)
+        approved = min(one.audience for one in counted)
+        people = audience.count(connection, campaign.topic)
         if people > approved * (1 + MAX_AUDIENCE_GROWTH):
             raise Refused(
                 f"The approval of {campaign.slug!r} is void: the audience grew from {approved:,} to {people:,} people.",

@@ -55,8 +55,7 @@ def _as_written(node: Any) -> Any:
     if node.get("format") in _WRITTEN:
         return _WRITTEN[node["format"]]
     kept = {name: _as_written(value) for name, value in node.items()}
-    if not isinstance(
-        kept.get("default"), str | int | float
-    ):  # TOML has no null, and empty lists say nothing
+    # TOML has no null, and empty lists say nothing.
+    if not isinstance(kept.get("default"), str | int | float):
         kept.pop("default", None)
     return kept

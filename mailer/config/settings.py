@@ -131,15 +131,19 @@ def _check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check_key_lengths(value: tuple[Secret, ...]) -> tuple[Secret, ...]:
-    if any(len(key.reveal()) < MIN_SECRET_LENGTH for key in value):
+    if any(map(_is_short, value)):
         raise ValueError(f"each key has at least {MIN_SECRET_LENGTH} characters")
     return value
 
 
 def _check_next_key(value: Secret | None) -> Secret | None:
-    if value is not None and len(value.reveal()) < MIN_SECRET_LENGTH:
+    if value is not None and _is_short(value):
         raise ValueError(f"a key has at least {MIN_SECRET_LENGTH} characters")
     return value
+
+
+def _is_short(key: Secret) -> bool:
+    return len(key.reveal()) < MIN_SECRET_LENGTH
 
 
 class Settings(SettingsSection, frozen=True):

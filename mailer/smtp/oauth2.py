@@ -15,9 +15,8 @@ from mailer.config import OAuth2Settings
 from mailer.smtp.outcome import presentable
 from mailer.smtp.refresh_token import RefreshToken
 
-RENEWAL_MARGIN = (
-    120.0  # seconds before its end at which a token is renewed; at most a quarter of its lifetime
-)
+# Seconds before its end at which a token is renewed; at most a quarter of its lifetime.
+RENEWAL_MARGIN = 120.0
 DEFAULT_LIFETIME = 300.0  # seconds; where the answer does not state it (RFC 6749 section 5.1)
 
 
