@@ -17,7 +17,7 @@ Seconds = Annotated[float, Meta(gt=0, le=365 * 24 * 3600)]
 
 
 class WrongSettings(ValueError):
-    """Settings of one section that can't be used: `reasons` has why, by name."""
+    """Settings of one section, or items of one list, that can't be used: `reasons` has why, by name or number."""
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{name}: {reason}" for name, reason in reasons.items()))

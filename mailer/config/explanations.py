@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import inspect, structs
 
@@ -17,9 +17,12 @@ from mailer.config.reading import (
     read_texts,
     section_in,
 )
-from mailer.config.settings import Settings
-from mailer.config.value_types import A_MAILBOX
+from mailer.config.settings import NOT_SETTINGS, Settings
+from mailer.config.value_types import A_DURATION, A_MAILBOX
 from mailer.settings_section import SettingsSection, WrongSettings
+
+if TYPE_CHECKING:
+    from mailer.config.files import Source
 
 Location: TypeAlias = tuple[str, ...]
 Problem: TypeAlias = tuple[Location, str]
@@ -28,7 +31,7 @@ _MUST_BE: Mapping[type[inspect.Type], str] = {
     inspect.BoolType: "must be true or false",
     inspect.StrType: "must be text, in quotes",
     inspect.DateType: "must be a date, such as 2026-12-01",
-    inspect.TimeDeltaType: 'must be a duration, such as "90m", "6h" or "2d"',
+    inspect.TimeDeltaType: A_DURATION,
     inspect.VarTupleType: 'must be a list, such as ["one", "two"]',
     inspect.NamedTupleType: A_MAILBOX,
     inspect.DictType: "must be a section",
@@ -36,26 +39,77 @@ _MUST_BE: Mapping[type[inspect.Type], str] = {
 }
 
 
-def explain(values: Mapping[str, Any], source: str) -> str:
-    """A line for each wrong setting of `source`. It has no value of a setting that may be secret."""
-    lines = [f"Invalid settings in {source} (or in MAILER_* variables):"]
-    lines += [f"  {'.'.join(location)}: {reason}" for location, reason in _in_section(values, Settings, ())]
-    return "\n".join(lines)
+def explain(values: Mapping[str, Any], sources: Sequence[Source]) -> str:
+    """A line for each wrong setting, below the name of the source that it comes from; empty where none is wrong.
+
+    No line has a value: it may be a secret in the wrong place.
+    """
+    by_origin: dict[str, list[str]] = {}
+    for location, reason in _in_section(values, Settings, ()):
+        by_origin.setdefault(origin(location, sources), []).append(f"  {'.'.join(location)}: {reason}")
+    return "\n".join(
+        line for name, lines in by_origin.items() for line in (f"Invalid settings in {name}:", *lines)
+    )
+
+
+def origin(location: Location, sources: Sequence[Source]) -> str:
+    """Which of `sources` the value at `location` comes from. Of a missing value it is the section's, and several sources
+    may have a part of a section.
+    """
+    deepest, names = 0, list[str]()
+    for source in reversed(sources):
+        depth, value = _follow(source.values, location)
+        if depth > deepest:
+            deepest, names = depth, []
+        if depth == deepest > 0:
+            names.insert(0, source.name)
+        if depth and not isinstance(value, Mapping):
+            break  # it replaces what the sources before it have there
+    return ", ".join(names)
+
+
+def _follow(values: Mapping[str, Any], location: Location) -> tuple[int, Any]:
+    """How many keys of `location` there are in `values`, and the value at the last of them."""
+    value: Any = values
+    for depth, key in enumerate(location):
+        if not isinstance(value, Mapping) or key not in value:
+            return depth, value
+        value = value[key]
+    return len(location), value
 
 
 def _in_section(values: Any, section: type[SettingsSection], at: Location) -> Iterator[Problem]:
     if not isinstance(values, Mapping):
-        yield at, "must be a section"
+        yield at, _must_be_section(at)
         return
     problems: list[Problem] = []
-    for field in structs.fields(section):
+    settable = _settable(section)
+    for field in (field for field in structs.fields(section) if field.name in settable):
         if field.name in values:
-            problems += _in_value(values[field.name], field.type, (*at, field.name))
+            problems += _in_field(values[field.name], field, section, at)
         elif field.required:
             problems.append(((*at, field.name), "is missing"))
-    unknown = [name for name in values if name not in section.__struct_fields__]
+    unknown = [name for name in values if name not in settable]
     problems += [((*at, name), _of_unknown(name, section)) for name in unknown]
     yield from problems or _between(values, section, at)
+
+
+def _in_field(
+    value: Any, field: structs.FieldInfo, section: type[SettingsSection], at: Location
+) -> Iterator[Problem]:
+    problems = list(_in_value(value, field.type, (*at, field.name)))
+    yield from problems
+    if not problems and (check := section.checks.get(field.name)) is not None:
+        yield from _in_checked(convert(read_texts(value, field.type), field.type), check, (*at, field.name))
+
+
+def _in_checked(value: Any, check: Callable[[Any], Any], at: Location) -> Iterator[Problem]:
+    try:
+        check(value)
+    except WrongSettings as error:
+        yield from (((*at, number), reason) for number, reason in error.reasons.items())
+    except ValueError as error:
+        yield at, str(error)
 
 
 def _in_value(value: Any, kind: Any, at: Location) -> Iterator[Problem]:
@@ -70,7 +124,7 @@ def _in_value(value: Any, kind: Any, at: Location) -> Iterator[Problem]:
 
 def _in_table(value: Any, table: Table, at: Location) -> Iterator[Problem]:
     if not isinstance(value, Mapping):
-        yield at, "must be a section"
+        yield at, _must_be_section((*at, "NAME"))
         return
     for name, row in value.items():
         yield from _in_single(name, table.name, (*at, name))
@@ -100,15 +154,11 @@ def _in_single(value: Any, kind: Any, at: Location) -> Iterator[Problem]:
 
 
 def _between(values: Mapping[str, Any], section: type[SettingsSection], at: Location) -> Iterator[Problem]:
-    """What is wrong with a section whose settings each have the right type."""
+    """What is wrong with a section whose settings are each right."""
     try:
         convert(read_texts(values, section), section)
     except UNREADABLE as error:
-        match error.__cause__:
-            case WrongSettings(reasons=reasons):
-                yield from (((*at, name), reason) for name, reason in reasons.items())
-            case cause:
-                yield at, str(cause)
+        yield at, str(error.__cause__)
 
 
 def _reason(kind: inspect.Type, value: object) -> str:
@@ -137,10 +187,21 @@ def _number(kind: inspect.IntType | inspect.FloatType) -> str:
     return f"{name} above {kind.gt}" if kind.le is None else f"{name} above {kind.gt}, at most {kind.le}"
 
 
+def _must_be_section(at: Location) -> str:
+    variable = "__".join(("MAILER", *at)).upper().replace("__", "_", 1)
+    return f"must be a section, [{'.'.join(at)}]; a variable sets one key of it, {variable}__KEY"
+
+
 def _of_unknown(name: str, section: type[SettingsSection]) -> str:
     """That there is no such setting, and which one was probably meant."""
-    if close := difflib.get_close_matches(name.lower(), section.__struct_fields__, n=1):
+    if close := difflib.get_close_matches(name.lower(), _settable(section), n=1):
         return f"there is no such setting; did you mean `{close[0]}`?"
-    if section is not Settings and name in Settings.__struct_fields__:
+    if section is not Settings and name in _settable(Settings):
         return f"there is no such setting; `{name}` stands above the first [section]"
-    return "there is no such setting"
+    return "there is no such setting; `mailer schema settings` prints all that there are"
+
+
+def _settable(section: type[SettingsSection]) -> list[str]:
+    """The names of a section's settings."""
+    names = section.__struct_fields__
+    return [name for name in names if name not in NOT_SETTINGS] if section is Settings else list(names)

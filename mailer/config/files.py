@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from mailer.config.reading import UNREADABLE, read_section
-from mailer.config.settings import CONFIG_NAME, SECRETS_NAME, Settings
+from mailer.config.settings import CONFIG_NAME, NOT_SETTINGS, SECRETS_NAME, Settings
 from mailer.errors import ConfigurationError, InvalidInput
 from mailer.files import read_file
 from mailer.settings_section import SettingsSection
 
 LARGEST_SETTINGS = 1_000_000  # bytes
 AnySettingsSection = TypeVar("AnySettingsSection", bound=SettingsSection)
+
+
+class Source(NamedTuple):
+    """Where values come from: a file, a variable, or an option of a command. `name` is as errors show it."""
+
+    name: str
+    values: dict[str, Any]
 
 
 def new_config_path(config: Path | None = None) -> Path:
@@ -45,52 +53,71 @@ def load_settings(config: Path | None = None) -> Settings:
     """Read the settings from `config`, its secrets file and the environment.
 
     Without `config` it reads the file that `config_path` finds, if it exists. Raises ConfigurationError. The message
-    names the file and the key, never the value of a secret.
+    names the file or variable and the key, never a value.
     """
     path = config_path(config)
     if path != Path(CONFIG_NAME) and not path.exists():
         raise ConfigurationError(f"{path} does not exist.", hint="Run `mailer init` to make one.")
-    return parse_settings(_merged(_read(path), _read(path.with_name(SECRETS_NAME))), path)
+    return combine((Source(str(each), _read(each)) for each in (path, path.with_name(SECRETS_NAME))), path)
 
 
-def parse_settings(values: dict[str, Any], path: Path, source: str | None = None) -> Settings:
-    """The settings from `values`, which were read from `path`, and from the environment. All paths become absolute.
+def parse_settings(values: dict[str, Any], path: Path) -> Settings:
+    """The settings from `values`, which were read from `path`, and from the environment.
 
-    Errors name the `source` of the values, if it is not the file. Raises ConfigurationError like `load_settings`.
+    Raises ConfigurationError like `load_settings`.
+    """
+    return combine([Source(str(path), values)], path)
+
+
+def combine(sources: Iterable[Source], path: Path) -> Settings:
+    """The settings of the file `path` from `sources`, of which later ones win, and from the environment, which wins
+    over all. All paths become absolute. Raises ConfigurationError like `load_settings`.
     """
     folder = path.parent.absolute()
-    values = _merged(values, _variables())
+    every = [*sources, *_variables()]
+    values: dict[str, Any] = {}
+    for source in every:
+        values = _merged(values, source.values)
     try:
         settings = read_section(values, Settings)
+        is_refused = not NOT_SETTINGS.isdisjoint(values)
     except UNREADABLE:
-        from mailer.config.explanations import explain  # noqa: PLC0415 - mostly nothing is wrong
-
-        raise ConfigurationError(explain(values, source or str(path))) from None
-    if "smtp" in values and settings.relays:
-        raise ConfigurationError(
-            f"[smtp] and [relays] are both set in {source or path} (or in MAILER_* variables).",
-            hint="Name one relay in [smtp], or all of them in [relays].",
-        )
+        is_refused = True
+    if is_refused or ("smtp" in values and settings.relays):
+        raise _refusal(values, every)
     return _with_absolute_paths(settings, folder).replace(folder=folder, file=folder / path.name)
 
 
-def _variables() -> dict[str, Any]:
-    """The values of the MAILER_* variables, by key and section. Those that name no setting are left out.
+def _refusal(values: dict[str, Any], sources: Sequence[Source]) -> ConfigurationError:
+    """The error that says what is wrong with `values`, and which of the `sources` they come from."""
+    from mailer.config.explanations import explain, origin  # noqa: PLC0415 - mostly nothing is wrong
+
+    if reasons := explain(values, sources):
+        return ConfigurationError(reasons)
+    single, several = origin(("smtp",), sources), origin(("relays",), sources)
+    return ConfigurationError(
+        f"[smtp] is set in {single}, and [relays] in {several}.",
+        hint="Name one relay in [smtp], or all of them in [relays].",
+    )
+
+
+def _variables() -> list[Source]:
+    """A source for each MAILER_* variable, with its key and section. Those that name no setting are left out.
 
     Raises ConfigurationError for bytes that are no text.
     """
-    values: dict[str, Any] = {}
+    sources = []
     for variable, text in os.environ.items():
         prefix, _, name = variable.lower().partition("_")
         first, *more = name.split("__")
-        if prefix == "mailer" and first in Settings.__struct_fields__:
+        if prefix == "mailer" and first in Settings.__struct_fields__ and first not in NOT_SETTINGS:
             if not _is_unicode(text):
-                raise ConfigurationError(f"The variable {variable} is not valid UTF-8.")
+                raise ConfigurationError(f"{variable} is not valid UTF-8.", hint="Write its value in UTF-8.")
             value: Any = text
             for key in reversed(more):
                 value = {key: value}
-            values = _merged(values, {first: value})
-    return values
+            sources.append(Source(variable, {first: value}))
+    return sources
 
 
 def _is_unicode(text: str) -> bool:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailer.config.files import parse_settings, read_settings_file
+from mailer.config.files import Source, combine, read_settings_file
 from mailer.config.secret_keys import fresh_key
 from mailer.config.settings import SECRETS_NAME, Settings
-from mailer.database.url import has_password, parse_url
+from mailer.database.url import has_password
 from mailer.errors import InvalidInput
 from mailer.files import locked_folder, write_file
 from mailer.message import Mailbox
@@ -116,11 +115,14 @@ class InitOptions:
     public_url: str | None = None
     database_url: str | None = None
 
-    @property
-    def given(self) -> str:
-        """The options that are given, as they are written; empty without any."""
-        values = dataclasses.asdict(self)
-        return ", ".join(f"--{name.replace('_', '-')}" for name, value in values.items() if value is not None)
+    def sources(self) -> list[Source]:
+        """The settings that the given options are, each with the name of its option."""
+        values = {"sender": self.sender, "public_url": self.public_url, "database_url": self.database_url}
+        return [
+            Source(f"--{name.replace('_', '-')}", {name: value})
+            for name, value in values.items()
+            if value is not None
+        ]
 
 
 def write_files(config: Path, options: InitOptions) -> list[Path]:
@@ -129,15 +131,13 @@ def write_files(config: Path, options: InitOptions) -> list[Path]:
     An unfinished file is replaced. A database URL with a password goes to the secrets file. Raises
     ConfigurationError for an invalid option, before anything is written.
     """
-    if options.database_url is not None:
-        parse_url(options.database_url, config.parent)
     secret = options.database_url is not None and has_password(options.database_url)
     made = []
     for path, text, mode in (
         (config, config_text(options, with_database=not secret), 0o644),
         (config.with_name(SECRETS_NAME), secrets_text(options, with_database=secret), 0o600),
     ):
-        parse_settings(tomllib.loads(text), path, options.given or None)
+        combine([Source(str(path), tomllib.loads(text)), *options.sources()], path)
         with locked_folder(path):
             if not path.exists() or is_unfinished(path):
                 write_file(path, text.encode(), mode)
@@ -195,7 +195,7 @@ def _sender_name(sender: str | None) -> str:
     try:
         return Mailbox.parse(sender or "").name
     except InvalidInput:
-        return ""  # `parse_settings` refuses such a sender, with the setting's name
+        return ""  # `combine` refuses such a sender, with the setting's name
 
 
 def _toml(value: str) -> str:

@@ -7,11 +7,10 @@ from typing import Any
 
 import msgspec
 
-from mailer.config.settings import Settings
+from mailer.config.settings import NOT_SETTINGS, Settings
 from mailer.config.value_types import Secret
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_INTERNAL = ("folder", "file")  # set from where the file lies
 _MAILBOX = {"type": "string", "description": 'A mailbox, such as "Acme <news@acme.example>".'}
 
 # What stands in TOML for the types with these formats.
@@ -32,7 +31,7 @@ def settings_schema() -> dict[str, Any]:
         [Settings], schema_hook=_of_custom, ref_template="#/$defs/{name}"
     )
     schema = definitions.pop("Settings")
-    for name in _INTERNAL:
+    for name in NOT_SETTINGS:
         del schema["properties"][name]
     schema |= {"$defs": definitions | {"Mailbox": _MAILBOX}, "title": "The settings of Release Mailer"}
     return {"$schema": _DIALECT, **_as_written(schema)}

@@ -34,7 +34,7 @@ from mailer.config.value_types import (
 from mailer.errors import ConfigurationError
 from mailer.limits import ProviderLimits
 from mailer.message import Mailbox
-from mailer.settings_section import Checks, PositiveInt, Seconds, SettingsSection
+from mailer.settings_section import Checks, PositiveInt, Seconds, SettingsSection, WrongSettings
 from mailer.time_zone import is_time_zone
 
 if TYPE_CHECKING:
@@ -45,8 +45,17 @@ SECRETS_NAME = "mailer.secrets.toml"
 LEDGER_KEY_NAME = "mailer.ledger.key"
 MIN_SECRET_LENGTH = 32
 
+# The fields of Settings that say where the settings file is. None of them can be set.
+NOT_SETTINGS = frozenset({"folder", "file"})
+
+_A_NETWORK = 'must be an IP address, such as "10.0.0.5", or a network, such as "10.0.0.0/8"'
+
 # The URL is written between angle brackets in a header: no user, password or space, and only ASCII.
 _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
+
+_USUAL_DATABASE = re.compile(
+    r"sqlite:///[A-Za-z0-9/._-]+|postgresql://[A-Za-z0-9/._-]+@[A-Za-z0-9.-]+/[A-Za-z0-9_]+"
+)
 
 
 class RetrySettings(SettingsSection, frozen=True):
@@ -115,19 +124,33 @@ def _check_public_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _check_database_url(value: Secret) -> Secret:
+    if not _USUAL_DATABASE.fullmatch(value.reveal()):
+        from mailer.database.url import check_url  # noqa: PLC0415 - slow to import, and `run-due` mostly needs none
+
+        check_url(value.reveal())
+    return value
+
+
 def _check_zone(value: str) -> str:
     if not is_time_zone(value):
-        raise ValueError(f'unknown zone {value!r}; write an IANA name such as "Europe/Amsterdam"')
+        raise ValueError('must be the IANA name of a time zone, such as "Europe/Amsterdam"')
     return value
 
 
 def _check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
-    for one in value:
-        try:
-            ip_network(one)
-        except ValueError:
-            raise ValueError(f'{one!r} is no address or network; write it as "10.0.0.0/8"') from None
+    wrong = {str(number): _A_NETWORK for number, one in enumerate(value) if not _is_network(one)}
+    if wrong:
+        raise WrongSettings(wrong)
     return value
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_key_lengths(value: tuple[Secret, ...]) -> tuple[Secret, ...]:
@@ -197,6 +220,7 @@ class Settings(SettingsSection, frozen=True):
     file: Path = field(default_factory=lambda: Path(CONFIG_NAME))
 
     checks: ClassVar[Checks] = {
+        "database_url": _check_database_url,
         "public_url": _check_public_url,
         "zone": _check_zone,
         "approvers": check_approvers,

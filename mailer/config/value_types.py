@@ -12,6 +12,7 @@ from mailer.message import Mailbox
 
 # The grammar of a topic's name. `subscribers.topic` uses it too.
 TOPIC_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+A_DURATION = 'must be a duration, such as "90m", "6h" or "2d"'
 A_MAILBOX = 'must be text, such as "Name <name@example.com>"'
 _LONGEST = timedelta(days=36_500)  # so that a time that long ago has a date
 _A_NAME = "can't be a name; use a-z, 0-9, dashes and underscores, and begin with a letter or digit"
@@ -49,14 +50,14 @@ class Secret:
 
 
 def duration(text: str) -> timedelta:
-    """Read 45s, 90m, 6h or 2d, at most 36500d. Raises ValueError; the message shows the form."""
+    """Read 45s, 90m, 6h or 2d, at most 36500d. Raises ValueError; the message shows the form, not the text."""
     found = re.fullmatch(r"\s*([1-9]\d{0,5})\s*([smhd])\s*", text)
     if not found:
-        raise ValueError(f'{text!r} is not a duration; write it as "90m", "6h" or "2d"')
+        raise ValueError(A_DURATION)
     number, unit = found.groups()
     read = timedelta(**{{"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[unit]: int(number)})
     if read > _LONGEST:
-        raise ValueError(f"{text!r} is longer than a hundred years")
+        raise ValueError("must be a hundred years (36500d) at most")
     return read
 
 

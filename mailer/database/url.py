@@ -7,7 +7,9 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from mailer.errors import ConfigurationError
+from mailer.errors import ConfigurationError, InvalidInput
+
+_EXAMPLES = 'Write "sqlite:///mailer.db" or "postgresql://user@host/database".'
 
 
 def parse_url(url: str, folder: Path) -> URL:
@@ -15,26 +17,36 @@ def parse_url(url: str, folder: Path) -> URL:
 
     Raises ConfigurationError for anything but a SQLite file or PostgreSQL.
     """
+    try:
+        return _parsed(url, folder)
+    except InvalidInput as error:
+        raise ConfigurationError(f"database_url {error.reason}.", hint=error.hint) from None
+
+
+def check_url(url: str) -> None:
+    """Raise ValueError where `parse_url` would raise an error."""
+    try:
+        _parsed(url, Path())
+    except InvalidInput as error:
+        raise ValueError(f"{error.reason}. {(error.hint or '').rstrip('.')}") from None
+
+
+def _parsed(url: str, folder: Path) -> URL:
     if _has_raw_at_sign(url):
-        raise ConfigurationError(
-            "database_url has more than one @, so it is not clear where the password ends.",
+        raise InvalidInput(
+            "has more than one @, so it is not clear where the password ends",
             hint="Write %40 for each @ in the user name or the password (and %25 for a %).",
         )
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # ValueError: the port is not a number
-        raise ConfigurationError(
-            "database_url can't be read.",
-            hint='Write "sqlite:///mailer.db" or "postgresql://user@host/database".',
-        ) from None
+        raise InvalidInput("can't be read", hint=_EXAMPLES) from None
     backend = parsed.get_backend_name()
     if backend in {"postgresql", "postgres"}:
         return parsed.set(drivername="postgresql")
     if backend == "sqlite" and parsed.database and parsed.database != ":memory:":
         return parsed.set(drivername="sqlite", database=str(folder / parsed.database))
-    raise ConfigurationError(
-        f"database_url names {backend!r}; Release Mailer supports a SQLite file and PostgreSQL."
-    )
+    raise InvalidInput("names neither a SQLite file nor PostgreSQL", hint=_EXAMPLES)
 
 
 def has_password(url: str) -> bool:

@@ -76,7 +76,7 @@ def test_outside_its_window_send_says_when_it_opens_and_ends_well(
     ("option", "value", "reason"),
     [
         ("--window", "office hours", "can't read the send window"),
-        ("--max-lateness", "a while", "is not a duration"),
+        ("--max-lateness", "a while", "must be a duration"),
         ("--tz", "Amsterdam", "unknown zone"),
     ],
 )

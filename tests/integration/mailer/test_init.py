@@ -176,10 +176,15 @@ def test_init_works_on_postgresql(postgresql_database: Database) -> None:
 
 @pytest.mark.parametrize(
     "wish",
-    [("--sender", "no address"), ("--public-url", "http://acme.example"), ("--public-url", "acme.example")],
+    [
+        ("--sender", "no address"),
+        ("--public-url", "http://acme.example"),
+        ("--public-url", "acme.example"),
+        ("--database-url", "mysql://acme.example/mailer"),
+    ],
 )
 def test_a_wish_that_does_not_do_leaves_no_files(folder: Path, wish: tuple[str, str]) -> None:
-    with pytest.raises(ConfigurationError, match=f"Invalid settings in {wish[0]} "):
+    with pytest.raises(ConfigurationError, match=f"^Invalid settings in {wish[0]}:\n"):
         run("init", *wish)
     assert list(folder.iterdir()) == []
 
