@@ -18,6 +18,7 @@ from mailer.errors import (
     MailerError,
     exhausted_limit,
     is_out_of_memory,
+    name_that_is_no_text,
 )
 from mailer.lazy_group import LazyGroup
 from mailer.output import to_json, tolerate_any_text, write_line
@@ -269,13 +270,13 @@ def _run(*, as_json: bool) -> int:
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code
         _report_error(error.message, error.hint, code, as_json=as_json)
-    except (MemoryError, OSError, ImportError, SystemError) as error:
-        limit = exhausted_limit(error)
-        if limit is None:
+    except (MemoryError, OSError, ImportError, SystemError, UnicodeEncodeError) as error:
+        known = exhausted_limit(error) or name_that_is_no_text(error)
+        if known is None:
             raise
-        click.echo(f"Error: {limit}", err=True)
-        code = limit.exit_code
-        _report_error(limit.message, limit.hint, code, as_json=as_json)
+        click.echo(f"Error: {known}", err=True)
+        code = known.exit_code
+        _report_error(known.message, known.hint, code, as_json=as_json)
     except click.ClickException as error:
         error.show()
         code = error.exit_code

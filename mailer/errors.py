@@ -106,6 +106,21 @@ def exhausted_limit(error: BaseException) -> MailerError | None:
     return None
 
 
+def name_that_is_no_text(error: BaseException) -> MailerError | None:
+    """The error to report if `error` means that the name of a file or folder is not UTF-8; otherwise None.
+
+    Python keeps the bytes of such a name as surrogates (PEP 383), with which the file can be opened, but not written about.
+    """
+    match error:
+        case UnicodeEncodeError(object=str(text), start=at) if "\udc80" <= text[at] <= "\udcff":
+            return MailerError(
+                "The name of a file or folder is not UTF-8 text.",
+                hint="Rename what the command or the settings name, or the working directory.",
+            )
+        case _:
+            return None
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` means that memory is used up. Finding out takes no memory."""
     # Without enough memory, loading a shared library raises ImportError, and importing a module sometimes SystemError.

@@ -13,11 +13,28 @@ import click
 from click.exceptions import NoSuchCommand
 
 
+class _Text(click.types.StringParamType):
+    """A text on the command line. Its bytes must be UTF-8: Python keeps others as surrogates, and no file, database or
+    mail takes those.
+    """
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(super().convert(value, param, ctx))
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            self.fail(
+                "it is not UTF-8 text. Write it in UTF-8, in a terminal with a UTF-8 locale.", param, ctx
+            )
+        return text
+
+
+_TEXT = _Text()
+
+
 class LazyGroup(click.Group):
     """A group that lists its commands without importing them.
 
     `places` has a command's module and attribute by its name, such as ``{"send": "campaigns.commands.sending:send"}``.
-    Commands that were added to the group otherwise are found too.
+    Commands that were added to the group otherwise are found too. All of them refuse a text that is not UTF-8.
     """
 
     def __init__(self, *arguments: Any, places: Mapping[str, str], **options: Any) -> None:
@@ -32,6 +49,7 @@ class LazyGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self.places[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
+        _take_only_text(command)
         return command
 
     def resolve_command(
@@ -41,3 +59,13 @@ class LazyGroup(click.Group):
             return super().resolve_command(ctx, args)
         except NoSuchCommand as error:
             raise NoSuchCommand(error.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from None
+
+
+def _take_only_text(command: click.Command) -> None:
+    """Let the texts among the parameters of a command, and of those that a group has, be only UTF-8."""
+    for parameter in command.params:
+        if parameter.type is click.STRING:
+            parameter.type = _TEXT
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _take_only_text(each)

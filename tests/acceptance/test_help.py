@@ -136,6 +136,45 @@ def test_with_json_an_error_is_one_json_object_on_stdout(
     assert str(error["message"]) in done.stderr
 
 
+@pytest.mark.parametrize("path", COMMANDS_BY_PATH)
+def test_every_text_of_a_command_must_be_utf8(path: str) -> None:
+    command, context = COMMANDS_BY_PATH[path]
+    for parameter in command.params:
+        if isinstance(parameter.type, click.types.StringParamType):
+            with pytest.raises(click.BadParameter, match="not UTF-8 text") as caught:
+                parameter.type.convert("caf\udce9", parameter, context)
+            assert caught.value.param is parameter
+            assert parameter.type.convert("café \U0001f600", parameter, context) == "café \U0001f600"
+
+
+NO_TEXT = os.fsdecode(b"caf\xe9")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [
+        (("init", "--sender", NO_TEXT), 2, "Invalid value for '--sender': it is not UTF-8 text."),
+        (("init", "--public-url", NO_TEXT), 2, "Invalid value for '--public-url': it is not UTF-8 text."),
+        (("campaigns", "status", NO_TEXT), 2, "Invalid value for 'SLUG': it is not UTF-8 text."),
+        (("keys", "api", "create", "--name", NO_TEXT), 2, "Invalid value for '--name': it is not UTF-8 text."),
+        ((NO_TEXT,), 2, "No such command"),
+        (("status", f"--{NO_TEXT}"), 2, "No such option"),
+        (("--config", NO_TEXT, "status"), 1, "does not exist"),
+        (("backup", NO_TEXT), 1, "The name of a file or folder is not UTF-8 text."),
+    ],
+)  # fmt: skip
+def test_bytes_that_are_no_text_end_with_a_message(
+    mailer: InstalledMailer, tmp_path: Path, command: tuple[str, ...], code: int, message: str
+) -> None:
+    if command[0] == "backup":
+        mailer.run("init", cwd=tmp_path)
+    done = mailer.run(*command, "--json", cwd=tmp_path, check=False)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads(done.stdout)["error"]["code"] == code
+
+
 def _cpu_seconds(mailer: InstalledMailer, command: list[str], cwd: Path) -> float:
     process = subprocess.Popen(
         command,
