@@ -12,7 +12,7 @@ follows only after a later batch has passed the gate for it; if that withholds i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import assert_never
 
@@ -23,7 +23,7 @@ from campaigns.sending.compose import Composer
 from campaigns.sending.gathering import Gathering
 from campaigns.sending.pacing import PacedAnswer
 from campaigns.sending.recorder import Batch, Committed, Recorder
-from campaigns.sending.session import Session
+from campaigns.sending.session import Session, end_all
 from campaigns.sending.tally import Tally
 from campaigns.states import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
@@ -125,10 +125,10 @@ class Batches:
             await self._send_batch(sessions)
         except MailerError as error:
             self._tally.fail(error)
-            _end(sessions)
+            end_all(sessions)
         except Exception as error:  # noqa: BLE001 - it goes to the run, which waits for the connections
             self._stopped.set()
-            _end(sessions, error)
+            end_all(sessions, error)
 
     async def _send_batch(self, sessions: Sequence[Session]) -> None:
         now = self._clock()
@@ -152,6 +152,10 @@ class Batches:
         ]
         self._gathering.in_flight += len(composed)
         if self._sign is None:
+            # A relay that hung up meanwhile is offered nothing. Twice, because in each round the loop finds what has arrived
+            # after it chose what to run first.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
             for session in composed:
                 self._schedule(session)
         else:
@@ -292,8 +296,3 @@ class Batches:
             session.timer = loop.call_later(max(0.0, seconds), session.offer, may_offer)
         else:
             session.offer(may_offer)
-
-
-def _end(sessions: Iterable[Session], error: BaseException | None = None) -> None:
-    for session in sessions:
-        session.end(error)

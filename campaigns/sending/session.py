@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from msgspec import Struct
@@ -83,3 +83,9 @@ class Session(Struct, eq=False):
             self.ended.set_result(None)
         else:
             self.ended.set_exception(error)
+
+
+def end_all(sessions: Iterable[Session], error: BaseException | None = None) -> None:
+    """Give the connections back; the tasks that use them get `error`."""
+    for session in sessions:
+        session.end(error)

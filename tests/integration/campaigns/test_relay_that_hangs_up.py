@@ -1,0 +1,43 @@
+"""Runs whose relay closes each connection after some mails, without a word."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+from campaigns.states import CampaignState
+from mailer.database import Database
+from tests.support.campaign import counts, dispatch_for, draft, send, settings_for, subscribe
+from tests.support.faults import Point
+from tests.support.relay import FaultyRelay, HungUp, Session
+
+EXTENSIONS = [{"pipelining": True}, {"pipelining": True, "chunking": True}]
+
+
+class HangingUp(Session):
+    """Closes the connection with its reply to the fifth mail, in one packet."""
+
+    async def take(self, content: bytes, point: Point) -> None:
+        if self.messages == 4:
+            self.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        await super().take(content, point)
+        if self.messages == 5:
+            await self.flush()
+            raise HungUp
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("extensions", EXTENSIONS, ids=["pipelining", "chunking"])
+async def test_a_connection_that_is_closed_while_a_batch_commits_leaves_no_mail_in_doubt(
+    database: Database, extensions: dict[str, Any], connections: int
+) -> None:
+    subscribe(database, 30)
+    draft(database)
+    async with FaultyRelay(**extensions) as relay:
+        relay.session_class = HangingUp
+        await send(dispatch_for(database, settings_for(relay.port, smtp={"connections": connections})))
+    status = counts(database)
+    assert (status.state, status.accepted) == (CampaignState.FINISHED, len(relay.accepted))
+    assert (status.accepted, status.uncertain) == (30, 0)
