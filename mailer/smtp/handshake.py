@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import aiosmtplib
 from msgspec import Struct
@@ -159,20 +159,27 @@ async def _dial(host: str, port: int, timeout_seconds: float) -> socket.socket:
     async with asyncio.timeout(timeout_seconds):
         addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     for family, kind, protocol, _, address in addresses:
-        sock = socket.socket(family, kind, protocol)
         try:
-            sock.settimeout(0)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            async with asyncio.timeout(timeout_seconds / len(addresses)):
-                await loop.sock_connect(sock, address)
-        except BaseException as error:
-            sock.close()
-            if not isinstance(error, OSError):  # TimeoutError is one
-                raise
+            return await _reach((family, kind, protocol), address, timeout_seconds / len(addresses))
+        except OSError as error:  # TimeoutError is one; or this machine has no such family, as without IPv6
             failure = error
-        else:
-            return sock
     raise failure
+
+
+async def _reach(
+    kind: tuple[int, int, int], address: tuple[Any, ...], timeout_seconds: float
+) -> socket.socket:
+    """A socket of this kind (family, type, protocol), connected to `address`."""
+    sock = socket.socket(*kind)
+    try:
+        sock.settimeout(0)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        async with asyncio.timeout(timeout_seconds):
+            await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _own_name(sock: socket.socket) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -155,3 +156,13 @@ async def test_a_host_name_that_nobody_knows_is_unavailable() -> None:
     async with RelayPool(settings, retry_seconds=0.1) as relay:
         with pytest.raises(ConnectionFailed, match="can't be reached"):
             await _send_all(relay, 1, workers=1)
+
+
+async def test_an_address_of_a_family_that_this_machine_lacks_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with FaultyRelay() as server, RelayPool(in_clear(server.port), retry_seconds=0.1) as relay:
+        usual = socket.getaddrinfo("127.0.0.1", server.port, type=socket.SOCK_STREAM)
+        no_kernel_has_it = (socket.AF_DECnet, socket.SOCK_STREAM, 0, "", ("::1", server.port))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [no_kernel_has_it, *usual])
+        assert await _send_all(relay, 1, workers=1) == [Accepted]
