@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import (
@@ -38,6 +38,10 @@ def progress_bar(console: Console, label: str, total: int) -> Iterator[Callable[
         disable=not console.is_terminal,
         transient=True,
     )
-    with bar:
+    bar.start()
+    try:
         task = bar.add_task(label, total=total)
         yield lambda completed: bar.update(task, completed=completed)
+    finally:
+        with suppress(OSError):  # the terminal was closed
+            bar.stop()

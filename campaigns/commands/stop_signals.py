@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first ends a command in order, the second ends it at once."""
+"""SIGINT, SIGTERM and SIGHUP: the first ends a command in order; a second SIGINT or SIGTERM ends it at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopSignals:
@@ -21,6 +21,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self._requested = threading.Event()
+        self._was_asked_to_end = False
         self._listeners: list[Callable[[], None]] = []
 
     @property
@@ -48,7 +49,11 @@ class StopSignals:
 
     def receive(self, number: int, _frame: FrameType | None = None) -> None:
         """Handle a signal."""
-        is_second = self.requested
+        asks_to_end = (
+            number != signal.SIGHUP
+        )  # of a closed terminal, that comes twice: from the kernel and the shell
+        is_second = asks_to_end and self._was_asked_to_end
+        self._was_asked_to_end |= asks_to_end
         self._requested.set()
         for listener in list(self._listeners):
             listener()
@@ -59,11 +64,16 @@ class StopSignals:
 
 @contextmanager
 def stop_signals() -> Iterator[StopSignals]:
-    """Receive SIGINT and SIGTERM while it is open; the handlers from before are put back."""
+    """Receive the signals while it is open; the handlers from before are put back.
+
+    A SIGHUP that is ignored remains so: the command was started with `nohup`.
+    """
     stop = StopSignals()
-    before = [signal.signal(number, stop.receive) for number in NUMBERS]
+    survives_its_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    numbers = [number for number in NUMBERS if not (number == signal.SIGHUP and survives_its_terminal)]
+    before = [signal.signal(number, stop.receive) for number in numbers]
     try:
         yield stop
     finally:
-        for number, handler in zip(NUMBERS, before, strict=True):
+        for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM on commands that run long: the first ends them in order, and no mail in flight is lost.
+"""SIGINT, SIGTERM and SIGHUP on commands that run long: the first ends them in order, and no mail in flight is lost.
 
 `mailer serve` has its own in test_serve.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import time
@@ -145,6 +146,46 @@ def test_a_terminals_ctrl_c_reaches_the_process_group_and_loses_nothing(
             process.communicate(timeout=TIMEOUT_SECONDS)
         status = counts(sqlite_database)
     assert (process.returncode, status.in_flight, status.uncertain) == (75, 0, 0)
+
+
+def test_a_terminal_that_is_closed_lets_the_mails_in_flight_finish(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
+) -> None:
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        relay.slowness = 0.5
+        begin(sqlite_database, tmp_path, relay, "notes")
+        terminal, end = pty.openpty()
+        send = ("campaigns", "send", "notes", "--yes")
+        process = mailer.start(*send, cwd=tmp_path, stdout=end, stderr=end)
+        os.close(end)
+        until(lambda: counts(sqlite_database).in_flight == CONNECTIONS, "mails in flight")
+        os.close(terminal)
+        process.send_signal(signal.SIGHUP)  # the kernel's
+        until(lambda: counts(sqlite_database).accepted > 0, "the end of a mail")
+        process.send_signal(signal.SIGHUP)  # the shell's
+        process.wait(TIMEOUT_SECONDS)
+        status = counts(sqlite_database)
+    assert (status.in_flight, status.uncertain) == (0, 0)
+    assert CONNECTIONS <= status.accepted == len(relay.accepted) < PEOPLE
+
+
+def test_a_command_that_is_to_survive_its_terminal_goes_on(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
+) -> None:
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        relay.slowness = 0.1
+        begin(sqlite_database, tmp_path, relay, "notes")
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does
+        try:
+            process = mailer.start("campaigns", "send", "notes", "--yes", cwd=tmp_path)
+        finally:
+            signal.signal(signal.SIGHUP, before)
+        until(lambda: len(relay.accepted) >= CONNECTIONS, "the first mails")
+        process.send_signal(signal.SIGHUP)
+        relay.slowness = 0
+        out, _ = process.communicate(timeout=2 * TIMEOUT_SECONDS)
+    assert process.returncode == 0
+    assert counts(sqlite_database).accepted == PEOPLE, out
 
 
 @both_signals
