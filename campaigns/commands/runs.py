@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from campaigns import catalogue, deliveries, reports
@@ -60,7 +61,12 @@ def _try(context: CommandContext, dispatch: Dispatch, slug: str, processes: int,
 
 
 def judge(context: CommandContext, dispatch: Dispatch, slug: str, tally: Tally) -> RunResult:
-    """Read the campaign's counts after a run, and judge the run."""
+    """Read the campaign's counts after a run, and judge the run.
+
+    What a process that died meanwhile leaves is counted as what it is: nobody sends it, and its attempts are uncertain.
+    """
+    with suppress(MailerError):  # where nothing can be written, the run says so
+        dispatch.runs.finish(slug)
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         status = reports.campaign_status(connection, campaign)

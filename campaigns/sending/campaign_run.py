@@ -95,6 +95,12 @@ class CampaignRuns:
             if dead := workers.find_dead(connection, now):
                 recovery.retire(connection, dead, now)
 
+    def finish(self, slug: str) -> None:
+        """Retire dead workers, and finish the campaign where nothing of it is open any more."""
+        self.retire_dead()
+        with self._database.write() as connection:
+            transitions.finish_if_done(connection, catalogue.find(connection, slug), self._clock())
+
     def opens_at(self, campaign: Campaign) -> datetime:
         """When the campaign's send window is open: now, or its next opening."""
         window, now = self._window(campaign), self._clock()

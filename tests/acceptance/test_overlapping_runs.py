@@ -4,13 +4,25 @@ anything.
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 from collections import Counter
 from pathlib import Path
 
 from mailer.database import Database
-from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
+from tests.support.campaign import (
+    counts,
+    dispatch_for,
+    draft,
+    settings_for,
+    subscribe,
+    threaded,
+    write_config,
+)
 from tests.support.installed import InstalledMailer
 from tests.support.relay import FaultyRelay
+from tests.support.waiting import TIMEOUT_SECONDS, until
 
 PEOPLE = 150
 
@@ -38,3 +50,26 @@ def test_a_run_that_finds_another_at_work_is_silent_and_done(
         reports
     )
     assert Counter(Counter(mail.recipient for mail in relay.accepted).values()) == {1: PEOPLE}
+
+
+def test_what_a_process_beside_leaves_when_it_is_killed_is_reported_as_not_sent(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
+) -> None:
+    subscribe(sqlite_database, 4 * PEOPLE)  # more than one process claims at first
+    draft(sqlite_database)
+    url = sqlite_database.url.render_as_string(hide_password=False)
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        relay.slowness = 0.1
+        write_config(tmp_path, relay.port, database_url=url, connections=2)
+        command = ("campaigns", "send", "notes", "--yes", "--processes", "2", "--json")
+        process = mailer.start(*command, cwd=tmp_path)
+        until(lambda: counts(sqlite_database).in_flight > 2, "mails in flight of both")
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("ascii").split():
+            os.kill(int(child), signal.SIGKILL)
+        relay.slowness = 0
+        out, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+    status = json.loads(out)
+    assert "Another run" not in errors
+    assert status["in_flight"] == 0 < status["uncertain"]
+    assert process.returncode == (75 if status["pending"] else 3)
+    assert status["state"] == ("sending" if status["pending"] else "finished")
