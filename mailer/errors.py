@@ -89,12 +89,17 @@ class RelayUnavailable(TryAgainLater):
 
 
 def exhausted_limit(error: BaseException) -> MailerError | None:
-    """The error to report if `error` means that memory, open files or room on a disk are used up; otherwise None."""
+    """The error to report if `error` means that memory, open files, processes or a disk are used up; otherwise None."""
     code = error.errno if isinstance(error, OSError) else None
     if code in {errno.EMFILE, errno.ENFILE}:
         return MailerError(
             "The limit of open files is reached.",
             hint="Raise it: LimitNOFILE= in a systemd unit, `ulimit -n` in a shell.",
+        )
+    if code == errno.EAGAIN and not hasattr(error, "characters_written"):  # of fork(2), not of a write
+        return MailerError(
+            "The limit of processes is reached.",
+            hint="Raise it: TasksMax= in a systemd unit, `ulimit -u` in a shell. Or use fewer --processes.",
         )
     if is_out_of_memory(error) or code == errno.ENOMEM:
         return MailerError(_NO_MEMORY, hint=_FREE_MEMORY)

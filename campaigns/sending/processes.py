@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,28 +16,21 @@ def joined_by(others: int, slug: str, config: Path | None) -> Iterator[Callable[
 
     Each is a worker of its own, as on another host: they share only the database, and what one of them leaves
     behind, the next run recovers. They have a process group of their own, so that a terminal's Ctrl-C reaches
-    them only through us: the function that is yielded sends SIGTERM to each.
+    them only through us: the function that is yielded sends SIGTERM to each. Where one can't be started, the others are
+    ended.
     """
     options = ["--config", str(config)] if config else []
     command = [sys.executable, "-P", "-c", "from cli import main; main()", *options]
     command += ["campaigns", "send", slug, "--yes", "--json"]
-    processes = [
-        subprocess.Popen(  # noqa: S603 - our own command
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            process_group=0,
-            env=os.environ | {"MAILER_UNSUBSCRIBE_CHECK": "off"},  # we have checked it
-        )
-        for _ in range(others)
-    ]
+    processes: list[subprocess.Popen[bytes]] = []
 
     def terminate() -> None:
         for process in processes:
             process.terminate()
 
     try:
+        for _ in range(others):
+            processes.append(_started(command))
         yield terminate
     except BaseException:
         terminate()
@@ -45,3 +38,14 @@ def joined_by(others: int, slug: str, config: Path | None) -> Iterator[Callable[
     finally:
         for process in processes:
             process.wait()
+
+
+def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own command
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+        env=os.environ | {"MAILER_UNSUBSCRIBE_CHECK": "off"},  # we have checked it
+    )
