@@ -29,8 +29,7 @@ def joined_by(others: int, slug: str, config: Path | None) -> Iterator[Callable[
             process.terminate()
 
     try:
-        for _ in range(others):
-            processes.append(_started(command))
+        processes.extend(_started(command) for _ in range(others))  # one by one: it may fail
         yield terminate
     except BaseException:
         terminate()
