@@ -11,6 +11,8 @@ from mailer.errors import InvalidInput
 
 EXAMPLE = '"2026-12-01 09:00", "1-12-2026 09:00" or "1 december 2026 9:00"'
 
+LATEST = timedelta(days=36_500)  # from now, so that each moment reckoned from a due time has a date
+
 
 class DueTime(NamedTuple):
     """A due time: the instant (UTC), the requested wall-clock time and zone, and the latest start."""
@@ -45,7 +47,8 @@ def parse_due_time(wall_time: str, zone: str, now: datetime, max_lateness: timed
     The forms are those of `read_written_time`, as in an import.
 
     A time that the clocks skip is moved forward by the same amount (02:30 becomes 03:30). Of a repeated time the first
-    counts (PEP 495, fold=0). Raises InvalidInput for an unreadable or past time, and for an unknown zone.
+    counts (PEP 495, fold=0). Raises InvalidInput for an unreadable time, for a past one or one beyond LATEST, and for an
+    unknown zone.
     """
     from templates.language.written_time import read_written_time  # noqa: PLC0415 - its patterns are slow to compile
 
@@ -65,5 +68,9 @@ def parse_due_time(wall_time: str, zone: str, now: datetime, max_lateness: timed
             f"{wall_time} {zone} is past",
             where="--at",
             hint="Give a later time, or send it now with `mailer campaigns send`.",
+        )
+    if at - now > LATEST:
+        raise InvalidInput(
+            f"{wall_time} {zone} is more than a hundred years ahead", where="--at", hint="Give an earlier time."
         )
     return DueTime(at, naive.isoformat(sep=" ", timespec="minutes"), zone, at + max_lateness)

@@ -85,11 +85,14 @@ class RelayLimits(Rates, frozen=True):
         return tuple(found.values())
 
     def next_change(self, now: datetime, zone: str) -> datetime | None:
-        """The time of the next increase of the warm-up; None without a warm-up, or after it."""
+        """The time of the next increase of the warm-up; None without a warm-up, after it, or beyond all dates."""
         local = now.astimezone(ZoneInfo(zone))
         if self.warm_up is None or self.warm_up.most(local.date()) is None:
             return None
-        tomorrow = max(local.date(), self.warm_up.start) + timedelta(days=1)
+        today = max(local.date(), self.warm_up.start)
+        if today == date.max:
+            return None
+        tomorrow = today + timedelta(days=1)
         return datetime.combine(tomorrow, time.min, ZoneInfo(zone))
 
 

@@ -16,12 +16,13 @@ from mailer.errors import InvalidInput, NotFound
 from mailer.files import read_file
 from subscribers import rights, suppression
 from subscribers.address import AddressHasher, EmailAddress, normalise
-from subscribers.intake.consent_time import parse_consent_time
+from subscribers.intake.consent_time import FORMS, parse_consent_time
 from subscribers.kinds import Channel
 from subscribers.rights import SubjectRecord
 from subscribers.topic import Topic, parse_topic
 
 LARGEST_WORDING = 1_000_000  # bytes
+_LAST = datetime.max.replace(tzinfo=UTC)
 ANY_TIME = datetime(9999, 1, 1, tzinfo=UTC)  # later than every time that an option may name
 
 file_type = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -55,9 +56,16 @@ def parse_time(
 ) -> datetime:
     """The moment that an option names, no later than `latest`. Raises InvalidInput, which names the option."""
     try:
-        return parse_consent_time(written, context.settings.tz, latest)
+        if not written.strip():
+            raise InvalidInput(f"it is empty; write {FORMS}")  # noqa: TRY301 - as for other wrong times
+        moment = parse_consent_time(written, context.settings.tz, _LAST)
+        if moment > latest:
+            raise InvalidInput(  # noqa: TRY301 - as above
+                "it lies after the year 9998" if latest == ANY_TIME else "it lies in the future"
+            )
     except InvalidInput as error:
         raise InvalidInput(f"{error.reason}.", where=option, hint=hint) from None
+    return moment
 
 
 def hasher_of(context: CommandContext) -> AddressHasher:

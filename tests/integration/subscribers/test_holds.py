@@ -221,6 +221,8 @@ def test_the_commands_add_list_show_erase_and_release(folder: Database) -> None:
     [
         ("--until", "2020-01-01", "lies in the past"),
         ("--until", "tomorrow", "not a time"),
+        ("--until", "9999-12-31", "lies after the year 9998"),
+        ("--until", "", "it is empty; write 2026-05-01"),
         ("--ground", "asked by jan@example.com", "holds an email address"),
         ("--ground", " ", "one line"),
     ],

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.timing import parse_due_time
+from mailer.config import duration
 from mailer.errors import InvalidInput
 from subscribers.intake import parse_consent_time
 
@@ -52,6 +53,11 @@ def test_it_is_too_late_when_the_lateness_has_passed() -> None:
     assert due.start_before - due.at == timedelta(minutes=90)
 
 
+def test_the_latest_time_with_the_longest_lateness_has_a_date() -> None:
+    due = parse_due_time("2125-12-01 09:00", AMSTERDAM, NOW, duration("36500d"))
+    assert due.start_before == due.at + timedelta(days=36_500)
+
+
 def test_of_a_time_that_comes_twice_the_first_counts() -> None:
     assert parse_due_time("2026-10-25 02:30", AMSTERDAM, NOW, LATENESS).at == datetime(
         2026, 10, 25, 0, 30, tzinfo=UTC
@@ -69,6 +75,9 @@ def test_of_a_time_that_comes_twice_the_first_counts() -> None:
         ("2026-12-01 09:00", "Amsterdam", "unknown zone"),
         ("2026-12-01 09:00", "../etc/passwd", "unknown zone"),
         ("9999-12-31 23:59", "Etc/GMT+12", "can't read"),
+        ("9999-12-31 20:00", AMSTERDAM, "more than a hundred years ahead"),
+        ("9999-12-31 11:59", "Etc/GMT+12", "more than a hundred years ahead"),
+        ("2126-12-01 09:00", AMSTERDAM, "more than a hundred years ahead"),
     ],
 )
 def test_what_can_not_be_scheduled_is_refused_with_the_option_to_mend(

@@ -55,6 +55,16 @@ class TestWarmUp:
         assert limits.next_change(late, ZONE) == late + timedelta(minutes=1)
         assert limits.next_change(late + timedelta(days=5), ZONE) is None
 
+    @pytest.mark.parametrize("zone", ["Etc/GMT+12", "UTC", "Pacific/Kiritimati"])
+    @pytest.mark.parametrize("start", [date.min, date.max - timedelta(days=1), date.max])
+    def test_it_may_start_on_any_day(self, start: date, zone: str) -> None:
+        limits = RelayLimits(warm_up=WarmUp(start=start, first_day=7, days=365))
+        is_past = start == date.min
+        assert [one.most for one in limits.at(NOON, zone)] == ([] if is_past else [7])
+        change = limits.next_change(NOON, zone)
+        assert (change is None) is (is_past or start == date.max)
+        assert change is None or change.year == date.max.year
+
     def test_in_a_week_of_sending_all_that_is_allowed_each_day_has_its_number(self) -> None:
         """A sender that requests every ten minutes, all week, by a clock that is an argument."""
         limits = RelayLimits(warm_up=WarmUp(start=date(2026, 12, 1), first_day=50, growth=2, days=6))
