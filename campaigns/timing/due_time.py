@@ -71,6 +71,8 @@ def parse_due_time(wall_time: str, zone: str, now: datetime, max_lateness: timed
         )
     if at - now > LATEST:
         raise InvalidInput(
-            f"{wall_time} {zone} is more than a hundred years ahead", where="--at", hint="Give an earlier time."
+            f"{wall_time} {zone} is more than a hundred years ahead",
+            where="--at",
+            hint="Give an earlier time.",
         )
     return DueTime(at, naive.isoformat(sep=" ", timespec="minutes"), zone, at + max_lateness)

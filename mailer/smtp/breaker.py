@@ -4,6 +4,7 @@ from __future__ import annotations
 
 FAILURE_THRESHOLD = 3  # in a row, after which the breaker opens
 FIRST_COOLDOWN, MAX_COOLDOWN = 5.0, 300.0  # seconds; doubled each time that a probe fails
+PROBE_SECONDS = 0.1  # between two looks at whether a probe has ended
 
 
 class Breaker:
@@ -22,6 +23,12 @@ class Breaker:
     def allows(self, now: float) -> bool:
         """Whether the relay may be used; while it is half-open, only its one probe may."""
         return self._open_until is None or (now >= self._open_until and not self._probing)
+
+    def seconds_until_allowed(self, now: float) -> float:
+        """How many seconds it is at least until `allows` may be true; 0 while it is."""
+        if self._open_until is None or self.allows(now):
+            return 0.0
+        return max(self._open_until - now, PROBE_SECONDS)
 
     def enter(self, now: float) -> None:
         """Use the relay, after `allows`."""

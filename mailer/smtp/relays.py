@@ -72,12 +72,23 @@ class Relays:
         self._suspended_until[name] = min(current, now + seconds) if current > now else now + seconds
 
     def seconds_until_available(self) -> float:
-        """How many seconds it is until a relay has room; 0 while one has."""
-        return max(0.0, min(self._suspended_until.values()) - asyncio.get_running_loop().time())
+        """How many seconds it is until a relay may be used, where limits are what holds one back; else 0.
+
+        An unhealthy relay may be used when it is to be probed. Where all are unhealthy, `connection` tries them.
+        """
+        now = asyncio.get_running_loop().time()
+        suspended = {name: max(0.0, until - now) for name, until in self._suspended_until.items()}
+        healthy = self._healthy(now)
+        if not healthy or not all(suspended[name] for name in healthy):
+            return min(suspended.values()) if not healthy else 0.0
+        return min(
+            max(seconds, self._breakers[name].seconds_until_allowed(now) if self.several else 0.0)
+            for name, seconds in suspended.items()
+        )
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A usable connection to the relay that is next by weight; waits until that has room for one more.
+        """A usable connection to the relay that is next by weight; waits until its limits and its room allow one more.
 
         Raises ConnectionFailed where no relay serves (of several: within RETRY_SECONDS); ConfigurationError as
         `Connection.open` does.
@@ -101,6 +112,10 @@ class Relays:
         failure: ConnectionFailed | None = None
         while True:
             if (name := self._choose(loop.time())) is None:
+                if seconds := self.seconds_until_available():
+                    await asyncio.sleep(seconds)
+                    deadline = loop.time() + RETRY_SECONDS
+                    continue
                 if loop.time() >= deadline:
                     raise failure or RelayUnavailable(
                         "No relay serves.", hint="`mailer doctor` tries each of them."
@@ -121,14 +136,16 @@ class Relays:
                 raise
 
     def _choose(self, now: float) -> str | None:
-        """The next of the healthy relays; one that has room, if any has."""
+        """The next of the healthy relays that are not suspended; one that has room, if any has."""
         if not self.several:
             return next(iter(self._relays))
-        healthy = [name for name, breaker in self._breakers.items() if breaker.allows(now)]
-        available = [
-            name for name in healthy if self._suspended_until[name] <= now and self._relays[name].has_room
-        ]
-        return self._round_robin.pick(available or healthy) if healthy else None
+        ready = [name for name in self._healthy(now) if self._suspended_until[name] <= now]
+        with_room = [name for name in ready if self._relays[name].has_room]
+        return self._round_robin.pick(with_room or ready) if ready else None
+
+    def _healthy(self, now: float) -> list[str]:
+        """The relays to use. A single one is used in any case."""
+        return [name for name, breaker in self._breakers.items() if not self.several or breaker.allows(now)]
 
 
 class WeightedRoundRobin:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 
 from campaigns.states import CampaignState
 from mailer.config import Settings
 from mailer.database import Database
 from mailer.database.columns import table
+from mailer.smtp.breaker import FIRST_COOLDOWN
+from mailer.smtp.relays import Relays
 from subscribers.kinds import SuppressionReason
 from subscribers.models import Suppression
 from tests.support.campaign import (
@@ -251,6 +254,69 @@ async def test_a_relay_at_its_limit_leaves_the_rest_to_the_other(database: Datab
         tally = await send(dispatch_for(database, several(a, b, a={"limits": {"per_hour": 7}})))
     assert (tally.error, tally.limited_until) == (None, None)
     assert (len(a.accepted), len(b.accepted)) == (7, 53)
+
+
+async def test_a_run_sleeps_until_a_limit_opens_while_the_other_relays_are_away(
+    sqlite_database: Database,
+) -> None:
+    subscribe(sqlite_database, 4)
+    draft(sqlite_database)
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    async with FaultyRelay() as gone:
+        pass
+    async with FaultyRelay() as relay:
+        dispatch = dispatch_for(sqlite_database, several(relay, gone, a={"limits": {"per_second": 1}}))
+        started = time.monotonic()
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            tally = await send(dispatch)
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+    assert tally.error is None
+    assert everyone_once(relay) == 4
+    assert time.monotonic() - started > 2
+    assert len(statements) < 500  # asking all the time takes thousands
+
+
+@pytest.fixture
+async def limited_and_away() -> AsyncIterator[tuple[Relays, FaultyRelay]]:
+    """Relay a, which is up, and relay b, which is away and known to be so, with the server that it will be."""
+    async with FaultyRelay() as b:
+        pass
+    comes_back = FaultyRelay()
+    comes_back.port = b.port
+    async with FaultyRelay() as a, Relays(several(a, b).every_relay) as relays:
+        for _ in range(20):  # until its three failures are known
+            async with relays.connection():
+                pass
+        yield relays, comes_back
+
+
+async def test_no_connection_is_given_to_a_relay_at_its_limit_while_the_other_is_away(
+    limited_and_away: tuple[Relays, FaultyRelay],
+) -> None:
+    relays, _ = limited_and_away
+    started = time.monotonic()
+    relays.suspend("a", 1.0)
+    assert 0.9 < relays.seconds_until_available() <= 1.0
+    async with relays.connection() as connection:
+        assert connection.relay == "a"
+        assert time.monotonic() - started > 0.9
+
+
+async def test_a_relay_that_comes_back_is_used_though_the_others_limit_is_far_off(
+    limited_and_away: tuple[Relays, FaultyRelay],
+) -> None:
+    relays, comes_back = limited_and_away
+    relays.suspend("a", 3600)
+    assert 0.1 < relays.seconds_until_available() <= FIRST_COOLDOWN
+    async with comes_back, relays.connection() as connection:
+        assert connection.relay == "b"
+        assert 0.05 < relays.seconds_until_available() < 0.2  # others look whether this probe has ended
 
 
 async def test_a_relay_that_comes_back_gets_its_share_again(

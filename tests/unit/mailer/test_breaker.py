@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.smtp.breaker import FAILURE_THRESHOLD, FIRST_COOLDOWN, MAX_COOLDOWN, Breaker
+from mailer.smtp.breaker import FAILURE_THRESHOLD, FIRST_COOLDOWN, MAX_COOLDOWN, PROBE_SECONDS, Breaker
 
 
 def test_it_opens_after_failures_in_a_row() -> None:
@@ -34,6 +34,18 @@ def test_when_it_has_rested_one_may_probe_and_nobody_else() -> None:
     assert breaker.allows(FIRST_COOLDOWN)
     breaker.enter(FIRST_COOLDOWN)
     assert not breaker.allows(FIRST_COOLDOWN + 100)
+
+
+def test_it_says_how_long_nothing_can_change() -> None:
+    breaker = broken(FAILURE_THRESHOLD - 1)
+    assert breaker.seconds_until_allowed(0) == 0
+    breaker.failed(0)
+    assert breaker.seconds_until_allowed(1) == FIRST_COOLDOWN - 1
+    assert breaker.seconds_until_allowed(FIRST_COOLDOWN) == 0
+    breaker.enter(FIRST_COOLDOWN)
+    assert breaker.seconds_until_allowed(FIRST_COOLDOWN + 100) == PROBE_SECONDS
+    breaker.succeeded()
+    assert breaker.seconds_until_allowed(FIRST_COOLDOWN + 100) == 0
 
 
 def test_a_probe_that_succeeds_closes_it() -> None:
