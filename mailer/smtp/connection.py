@@ -46,8 +46,8 @@ class Connection:
         self.announced: Envelope | None = None
         self.refused: tuple[Envelope, Outcome] | None = None
         self._pipeline = pipeline
+        self._quota_end = sys.maxsize
         self.keep_to(settings)
-        self.set_quota(None)
         self._loop = asyncio.get_running_loop()
         self._last_used = self._loop.time()
         self._state = SessionState.NONE
@@ -92,12 +92,13 @@ class Connection:
         """Keep to these limits from now on: `messages_per_connection`, `chunking`, `announce` and `idle_seconds`."""
         self._settings = settings
         self._max_messages = min(settings.messages_per_connection, self.capabilities.mailmax or sys.maxsize)
+        self._quota_end = min(self._quota_end, self._max_messages)  # announce no message that it may not send
         if not settings.chunking:
             self.capabilities = self.capabilities._replace(chunking=False)
 
     def set_quota(self, messages: int | None) -> None:
         """Let `messages` more be sent before it is given back; None: as many as the connection may have."""
-        self._quota_end = self._max_messages if messages is None else self.sent + messages
+        self._quota_end = min(self._max_messages, sys.maxsize if messages is None else self.sent + messages)
 
     @property
     def closed_unserved(self) -> bool:

@@ -49,6 +49,18 @@ async def test_each_message_but_the_first_takes_one_round_trip() -> None:
     assert relay.commands[-1] == b"QUIT"
 
 
+@pytest.mark.parametrize("quota", [None, 100, 2])
+async def test_after_the_last_message_that_a_connection_may_send_none_is_announced(quota: int | None) -> None:
+    """Also where its limit is learnt from other connections while it is in use, or its quota goes beyond it."""
+    async with FaultyRelay(pipelining=True) as relay, _connected(relay) as connection:
+        connection.set_quota(quota)
+        for is_last, envelope in ((False, ANNA), (True, BRAM)):
+            connection.keep_to(in_clear(relay.port, messages_per_connection=2))
+            assert connection.can_announce is not is_last
+            await _offer(connection, envelope)
+        assert not connection.usable
+
+
 async def test_only_the_announced_message_may_follow() -> None:
     async with FaultyRelay(pipelining=True) as relay, _connected(relay) as connection:
         await _offer(connection, ANNA, BRAM)
