@@ -12,29 +12,31 @@ follows only after a later batch has passed the gate for it; if that withholds i
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import assert_never
+from functools import partial
+from typing import TypeAlias, assert_never
 
-from campaigns.deliveries import Attempt, Halted, Settlement, Withheld
-from campaigns.sending.announcements import Announcements
+from campaigns.deliveries import Attempt, Halted, Settlement, Withheld, settlement_for
 from campaigns.sending.claim_queue import Claim, ClaimQueue
 from campaigns.sending.compose import Composer
 from campaigns.sending.gathering import Gathering
 from campaigns.sending.pacing import PacedAnswer
 from campaigns.sending.recorder import Batch, Committed, Recorder
-from campaigns.sending.session import Session, end_all
+from campaigns.sending.session import Session
 from campaigns.sending.tally import Tally
 from campaigns.states import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
 from mailer.errors import InvalidInput, MailerError, Refused
 from mailer.limits import ProviderFull, RelayFull
 from mailer.message import Content
-from mailer.smtp import Deferred, FailureScope, Phase
+from mailer.smtp import Deferred, Envelope, FailureScope, Outcome, Phase
 from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
 
 Sign = Callable[[Sequence[Content], Callable[[int, Content], None]], Awaitable[None]]
+Mail: TypeAlias = tuple[Session, Envelope, Content]
 
 MAX_HELD = 1.0  # seconds that a relay waits for announced content while the database is busy
 
@@ -57,11 +59,11 @@ class Batches:
         self._retry, self._sign = retry, sign
         self._claims = ClaimQueue()
         self._sessions: set[Session] = set()
-        self._gathering = Gathering(self._start_batch, commits_aside=recorder.commits_aside)
-        is_possible = not recorder.is_paced and not relays.several
-        self._announcements = Announcements(self._claims, composer, is_possible=is_possible)
+        self._outcomes: list[Settlement] = []  # of connections that are ready: the next batch records them
+        self._gathering = Gathering(self._run_batch, commits_aside=recorder.commits_aside)
+        # Else a limit or another relay may send an announced mail another way.
+        self._may_announce = not recorder.is_paced and not relays.several
         self._is_slow = False
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def is_over(self) -> bool:
@@ -85,7 +87,7 @@ class Batches:
 
         Cancelling it closes the connection; what is known of its mail by then is recorded.
         """
-        session = Session(connection, asyncio.get_running_loop().create_future(), self._mark_ready)
+        session = Session(connection, asyncio.get_running_loop().create_future())
         self._sessions.add(session)
         self._mark_ready(session)
         try:
@@ -94,50 +96,42 @@ class Batches:
             connection.abort()
             if session.timer is not None:
                 session.timer.cancel()
-                session.offer(self._recorder.is_valid)
+                self._leave(session, "it waited for its rate")
             raise
         finally:
             self._sessions.discard(session)
 
     async def finish(self) -> None:
         """Record what is known of the mails of all connections that were given back."""
-        while self._gathering or self._tasks:
-            if not self._tasks:
-                self._gathering.begin()
-            await asyncio.wait(self._tasks)
+        await self._gathering.finish()
 
     def _mark_ready(self, session: Session) -> None:
-        if session.outcome is not None:
-            self._gathering.in_flight -= 1
         if self._is_slow:
             session.connection.drop_announced()
         self._gathering.add(session)
 
-    def _start_batch(self) -> None:
-        # A task, so that connections that are ready now join.
-        task = asyncio.get_running_loop().create_task(self._run_batch())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _run_batch(self) -> None:
-        sessions = self._gathering.take()
+    async def _run_batch(self, sessions: Sequence[Session]) -> None:
+        unexpected: Exception | None = None
         try:
             await self._send_batch(sessions)
         except MailerError as error:
             self._tally.fail(error)
-            end_all(sessions)
         except Exception as error:  # noqa: BLE001 - it goes to the run, which waits for the connections
             self._stopped.set()
-            end_all(sessions, error)
+            unexpected = error
+        else:
+            return
+        for session in sessions:
+            session.end(unexpected)
 
     async def _send_batch(self, sessions: Sequence[Session]) -> None:
         now = self._clock()
-        outcomes = [one for session in sessions if (one := self._settlement(session, now)) is not None]
+        outcomes, self._outcomes = self._outcomes, []
         claims = [(session, self._next_claim(session)) for session in sessions]
         wanted = [(session, claim) for session, claim in claims if claim is not None]
         relays = {claim.delivery_id: session.connection.relay for session, claim in wanted}
         for session, _ in wanted:
-            self._announcements.choose(session, now)
+            session.announce = self._announcement(session, now)
         more = 0 if self._stopped.is_set() else self._claims.number_to_claim(now)
         committed = await self._commit(Batch(outcomes, relays, more))
         for session, claim in claims:
@@ -145,29 +139,22 @@ class Batches:
                 self._go_on(session)
         # Compose all mails first, then offer them: the code stays in the processor's caches.
         now = self._clock()
-        composed = [
-            session
+        answers = committed.answers
+        mails = [
+            mail
             for session, claim in wanted
-            if self._prepare(session, claim, committed.answers.get(claim.delivery_id, Halted()), now)
+            if (mail := self._prepare(session, claim, answers.get(claim.delivery_id, Halted()), now))
         ]
-        self._gathering.in_flight += len(composed)
+        self._gathering.in_flight += len(mails)
         if self._sign is None:
             # A relay that hung up meanwhile is offered nothing. Twice, because in each round the loop finds what has arrived
             # after it chose what to run first.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            for session in composed:
-                self._schedule(session)
+            for mail in mails:
+                self._schedule(*mail)
         else:
-            await self._schedule_signed(composed, self._sign)
-
-    def _settlement(self, session: Session, now: datetime) -> Settlement | None:
-        """What to record about the last mail of a connection, if it had one."""
-        outcome = session.outcome
-        settlement = session.settle(now, self._retry, has_other_relay=self._relays.several)
-        if outcome and settlement:
-            self._tally.count(outcome, settlement, self._relays.ceiling)
-        return settlement
+            await self._schedule_signed(mails, self._sign)
 
     def _next_claim(self, session: Session) -> Claim | None:
         """The next claim of a connection: the one that was announced on it, or any."""
@@ -179,9 +166,21 @@ class Batches:
         session.connection.drop_announced()
         return None
 
+    def _announcement(self, session: Session, now: datetime) -> Envelope | None:
+        """Choose the claim of a connection that is announced with its next mail; returns its envelope."""
+        if not self._may_announce or not session.connection.can_announce:
+            return None
+        session.next_claim = claim = self._claims.take_announceable(now)
+        if claim is None or claim.address is None:
+            return None
+        try:
+            return self._composer.through(session.connection.relay).envelope(claim.delivery_id, claim.address)
+        except InvalidInput:  # the batch that composes the mail records this
+            return None
+
     async def _commit(self, batch: Batch) -> Committed:
         if not (batch.outcomes or batch.relays or batch.claim):
-            return Committed(self._clock())
+            return Committed()
         timer = asyncio.get_running_loop().call_later(MAX_HELD, self._note_slow_commit)
         try:
             with self._gathering.committing():
@@ -206,17 +205,17 @@ class Batches:
         else:
             session.end()
 
-    def _prepare(self, session: Session, claim: Claim, answer: PacedAnswer, now: datetime) -> bool:
-        """Compose the mail of a claimed delivery, if the gate's answer allows it; whether there is one to offer."""
+    def _prepare(self, session: Session, claim: Claim, answer: PacedAnswer, now: datetime) -> Mail | None:
+        """Compose the mail of a claimed delivery, if the gate's answer allows it."""
         match answer:
             case Attempt():
                 session.attempt = answer
-                if session.take_refusal(answer):
-                    self._gathering.in_flight += 1
-                elif self._compose(session, answer, now):
-                    return True
+                if (refusal := session.refusal_of(answer.recipient.email)) is not None:
+                    self._settle(session, refusal, was_announced=True)
+                elif (mail := self._compose(session, answer, now)) is not None:
+                    return mail
             case Withheld():
-                self._announcements.withheld(session)
+                self._claims.withheld += session.connection.announced is not None
                 self._tally.states[DeliveryState.WITHHELD] += 1
             case Halted():
                 self._stopped.set()
@@ -224,22 +223,22 @@ class Batches:
                 self._claims.give_back(claim)
                 self._relays.suspend(session.connection.relay, (until - now).total_seconds())
                 session.end()
-                return False
+                return None
             case ProviderFull():
                 pass
             case _:
                 assert_never(answer)
         session.connection.drop_announced()
         self._mark_ready(session)
-        return False
+        return None
 
-    def _compose(self, session: Session, attempt: Attempt, now: datetime) -> bool:
-        """Compose the mail of an attempt; whether it can be offered. If not, the next batch records why."""
+    def _compose(self, session: Session, attempt: Attempt, now: datetime) -> Mail | None:
+        """Compose the mail of an attempt. If it can't be offered, the next batch records why."""
         recipient = attempt.recipient
         if recipient.is_committed():
             composer = self._composer.through(session.connection.relay)
             try:
-                session.mail = composer.compose(recipient, now, session.connection.announced)
+                return session, *composer.compose(recipient, now, session.connection.announced)
             except InvalidInput as error:
                 settlement = Settlement(
                     recipient.delivery_id,
@@ -248,8 +247,6 @@ class Batches:
                     reason=DeliveryReason.COMPOSE,
                     diagnostic=error.reason,
                 )
-            else:
-                return True
         else:
             problem = "the address on file is not the one that the consent ledger commits to"
             hint = "Keep this database as it is. `mailer consent verify` says more."
@@ -258,41 +255,70 @@ class Batches:
             settlement = Settlement(
                 recipient.delivery_id, attempt.attempts, DeliveryState.WITHHELD, diagnostic=problem
             )
-        session.settlement = settlement
+        self._outcomes.append(settlement)
         self._tally.states[settlement.state] += 1
-        return False
+        return None
 
-    async def _schedule_signed(self, sessions: Sequence[Session], sign: Sign) -> None:
+    async def _schedule_signed(self, mails: Sequence[Mail], sign: Sign) -> None:
         """Offer each mail once it is signed. If that fails, those that are not signed yet are not offered."""
-        composed = [(session, *session.mail) for session in sessions if session.mail is not None]
-        unsigned = set(sessions)
+        unsigned = set(range(len(mails)))
 
         def offer(position: int, content: Content) -> None:
-            session, envelope, _ = composed[position]
-            unsigned.discard(session)
-            session.mail = envelope, content
-            self._schedule(session)
+            unsigned.discard(position)
+            session, envelope, _ = mails[position]
+            self._schedule(session, envelope, content)
 
         with self._gathering.signing():
             try:
-                await sign([content for _, _, content in composed], offer)
+                await sign([content for _, _, content in mails], offer)
             except MailerError as error:
                 self._tally.fail(error)
-                for session in unsigned:
-                    session.mail = None
-                    session.conclude(Deferred(Phase.MAIL, FailureScope.CONNECTION, None, "not signed"))
+                for position in unsigned:
+                    self._leave(mails[position][0], "not signed")
 
-    def _schedule(self, session: Session) -> None:
-        """Offer a composed mail, as soon as its rate allows; at once where its connection is closed and refuses it.
-
-        A process that was frozen past its lease, or cut off from the database, offers nothing: another run
-        may have recovered the delivery.
-        """
-        may_offer = self._recorder.is_valid
+    def _schedule(self, session: Session, envelope: Envelope, content: Content) -> None:
+        """Offer a mail, as soon as its rate allows; at once where its connection is closed and refuses it."""
         attempt = session.attempt
         if attempt is not None and attempt.not_before is not None and session in self._sessions:
-            seconds = (attempt.not_before - self._clock()).total_seconds()
+            seconds = max(0.0, (attempt.not_before - self._clock()).total_seconds())
             loop = asyncio.get_running_loop()
-            session.timer = loop.call_later(max(0.0, seconds), session.offer, may_offer)
+            session.timer = loop.call_later(seconds, self._offer, session, envelope, content)
         else:
-            session.offer(may_offer)
+            self._offer(session, envelope, content)
+
+    def _offer(self, session: Session, envelope: Envelope, content: Content) -> None:
+        """Offer a mail, unless another run may have recovered its delivery.
+
+        So a process that was frozen past its lease, or cut off from the database, offers nothing.
+        """
+        session.timer = None
+        done = partial(self._conclude, session)
+        session.connection.offer(envelope, content, done, self._recorder.is_valid, session.announce)
+
+    def _leave(self, session: Session, reason: str) -> None:
+        """Do not offer a mail that passed the gate."""
+        self._conclude(session, Deferred(Phase.MAIL, FailureScope.CONNECTION, None, reason))
+
+    def _conclude(self, session: Session, outcome: Outcome) -> None:
+        """The mail in flight has an outcome."""
+        self._gathering.in_flight -= 1
+        self._settle(session, outcome)
+        self._mark_ready(session)
+
+    def _settle(self, session: Session, outcome: Outcome, *, was_announced: bool = False) -> None:
+        """Let the next batch record an outcome, and count it."""
+        attempt = session.attempt
+        assert attempt is not None  # noqa: S101 - the gate let it through
+        settlement = settlement_for(
+            attempt.recipient.delivery_id,
+            outcome,
+            attempts=attempt.attempts,
+            first_attempted_at=attempt.first_attempted_at,
+            now=self._clock(),
+            policy=self._retry,
+            jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
+            has_other_relay=self._relays.several,
+            was_announced=was_announced,
+        )
+        self._outcomes.append(settlement)
+        self._tally.count(outcome, settlement, self._relays.ceiling)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 FEWEST, MOST = 200, 1000  # deliveries in a page
 PAGE_SECONDS = 5.0  # for which a page is to last
 MAX_AGE = timedelta(seconds=10)  # of a claim, for its address to be announced
+PER_WITHHELD = 100  # announced ones for each that was withheld; with fewer, no more are announced
 
 
 class Claim(NamedTuple):
@@ -21,10 +22,14 @@ class Claim(NamedTuple):
 
 
 class ClaimQueue:
-    """Claimed deliveries, oldest due first. `exhausted`: no more are due."""
+    """Claimed deliveries, oldest due first. `exhausted`: no more are due.
+
+    `withheld` counts those that the gate withheld after they had been announced to the relay.
+    """
 
     def __init__(self) -> None:
         self.exhausted = False
+        self.withheld = self._announced = 0
         self._claims: deque[Claim] = deque()
         self._page, self._taken = FEWEST, 0
         self._claimed_at: datetime | None = None
@@ -54,9 +59,12 @@ class ClaimQueue:
 
     def take_announceable(self, now: datetime) -> Claim | None:
         """The next one, where it may be announced to the relay: its consent stood a moment ago."""
-        if self._claims and self._claims[0].address and now - self._claims[0].claimed_at < MAX_AGE:
-            return self.take()
-        return None
+        is_rarely_withheld = self.withheld * PER_WITHHELD <= self._announced + PER_WITHHELD
+        first = self._claims[0] if self._claims and is_rarely_withheld else None
+        if first is None or not first.address or now - first.claimed_at >= MAX_AGE:
+            return None
+        self._announced += 1
+        return self.take()
 
     def give_back(self, claim: Claim) -> None:
         """Put one back, as the next."""

@@ -47,13 +47,13 @@ class Committed(NamedTuple):
     """What became of a batch: an answer for each delivery to attempt, and the claimed deliveries with their addresses.
 
     `halted`: the lease is lost or the campaign is not being sent, so nothing was attempted or claimed. `renewed` is
-    when the lease was last renewed as of that commit.
+    when that commit renewed the lease, if it did.
     """
 
-    renewed: datetime
     answers: Mapping[int, PacedAnswer] = MappingProxyType({})
     claimed: Mapping[int, str | None] = MappingProxyType({})
     halted: bool = False
+    renewed: datetime | None = None
 
 
 class Recorder:
@@ -119,7 +119,7 @@ class Recorder:
             else:
                 break
         self.database_error = None
-        if committed.renewed > self._renewed:
+        if committed.renewed is not None:
             self._renewed = committed.renewed
             self._valid_until = self._renewed + self.lease * (1 - MARGIN)
         self.hindsight.remember(batch.outcomes)
@@ -178,14 +178,15 @@ class Recorder:
         gate = deliveries.settle_and_gate(self._context, batch.outcomes, list(batch.relays), now)
         _, *renewed, passed = await pipeline.run((ledger.HOLD_CONSENTS, *renewal, gate))
         if not all(renewed):  # the worker is retired
-            return Committed(self._renewed, halted=True)
-        return Committed(now if renews else self._renewed, deliveries.attempts_of(passed, now))
+            return Committed(halted=True)
+        return Committed(deliveries.attempts_of(passed, now), renewed=now if renews else None)
 
     def _is_renewal_due(self, now: datetime) -> bool:
         return now > self._renewed + self.lease * RENEWAL_SHARE
 
     def _apply(self, connection: Connection, *, batch: Batch, is_retry: bool) -> Committed:
-        now, renewed = self.clock(), self._renewed
+        now = self.clock()
+        renewed: datetime | None = None
         suppressed = [one.delivery_id for one in batch.outcomes if one.suppress]
         # First of all: an erasure has these locks when it waits for a delivery's row.
         if suppressed:
@@ -196,11 +197,11 @@ class Recorder:
         if self.hindsight.is_doubtful:  # only of attempts that the database knows
             deliveries.settle(connection, self._context, batch.outcomes, now)
             if self.hindsight.has_gone_back(connection, batch.outcomes, now):
-                return Committed(renewed, halted=True)
+                return Committed(halted=True)
         # Renew before each claim: nothing would release a claim that a retired worker makes.
         if batch.claim or self._is_renewal_due(now):
             if not workers.renew(connection, self._context.worker_id, now, self.lease):
-                return Committed(renewed, halted=True)
+                return Committed(halted=True)
             renewed = now
         deliveries.settle(connection, self._context, batch.outcomes, now)
         self._suppress(connection, suppressed, now)
@@ -212,7 +213,7 @@ class Recorder:
         )
         asks = not (batch.outcomes or batch.relays or batch.claim)
         halted = asks and not deliveries.is_being_sent(connection, self._context.campaign_id)
-        return Committed(renewed, answers, claimed, halted)
+        return Committed(answers, claimed, halted, renewed)
 
     def _suppress(self, connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:
         """Suppress addresses that the relay says do not exist, as a bounce would."""

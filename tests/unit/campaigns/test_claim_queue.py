@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from campaigns.sending.claim_queue import FEWEST, MAX_AGE, MOST, ClaimQueue
+from campaigns.sending.claim_queue import FEWEST, MAX_AGE, MOST, PER_WITHHELD, ClaimQueue
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 PEOPLE = {number: f"person{number}@example.com" for number in range(1, MOST + 1)}
@@ -69,3 +69,18 @@ def test_nobody_is_announced_whose_consent_did_not_stand_at_the_claim() -> None:
     queue.add({1: None}, NOW)
     assert queue.take_announceable(NOW) is None
     assert queue
+
+
+def test_no_more_is_announced_once_more_than_one_in_a_hundred_was_withheld() -> None:
+    queue = _claimed(FEWEST)
+    queue.withheld = 1
+    for _ in range(PER_WITHHELD - 1):
+        assert queue.take_announceable(NOW) is not None
+    queue.withheld = 2
+    assert queue.take_announceable(NOW) is None
+    queue.withheld = 1
+    assert queue.take_announceable(NOW) is not None
+    queue.withheld = 2
+    assert queue.take_announceable(NOW) is not None
+    queue.withheld = 3
+    assert queue.take_announceable(NOW) is None
