@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import threading
-import urllib.error
-import urllib.request
-from email.message import Message
-from http.client import HTTPException
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+
+from mailer.form_post import post_form
 
 TIMEOUT_SECONDS = 5
-ONE_CLICK_BODY = b"List-Unsubscribe=One-Click"
-_MAX_BODY_BYTES = 4096
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 _UNKNOWN_LINK_STATUS = 404
 
 
@@ -36,51 +31,22 @@ def find_problem(url: str) -> str | None:
 
 def _check(url: str) -> str | None:
     try:
-        status, headers = _post(url)
+        status, headers, _ = post_form(url, ONE_CLICK, timeout_seconds=TIMEOUT_SECONDS)
         if 300 <= status < 400:
             return f"it answers a one-click request with a redirect ({status})"
         if not 200 <= status < 300:
             return f"it answers a one-click request with status {status}"
         if "Set-Cookie" in headers:
             return "it answers a one-click request with a cookie"
-        status, _ = _post(_forge(url))
-    except (OSError, HTTPException, ValueError) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        return f"it can't be reached ({reason})"
+        status = post_form(_forge(url), ONE_CLICK, timeout_seconds=TIMEOUT_SECONDS).status
+    except (OSError, ValueError) as error:
+        return f"it can't be reached ({error})"
     if status != _UNKNOWN_LINK_STATUS:
         return f"it answers a forged link with status {status}, so it is not the page of this installation"
     return None
-
-
-def _post(url: str) -> tuple[int, Message]:
-    request = urllib.request.Request(url, data=ONE_CLICK_BODY, method="POST")  # noqa: S310 - http or https, by the settings
-    request.add_header("Content-Type", "application/x-www-form-urlencoded")
-    opener = urllib.request.build_opener(_NoRedirects, *_proxies_for(url))
-    try:
-        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-            answer.read(_MAX_BODY_BYTES)
-            return answer.status, answer.headers
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.headers
 
 
 def _forge(url: str) -> str:
     """The link with another first character in its signature."""
     start, dot, signature = url.rpartition(".")
     return f"{start}{dot}{'B' if signature.startswith('A') else 'A'}{signature[1:]}"
-
-
-def _proxies_for(url: str) -> list[urllib.request.BaseHandler]:
-    """No proxy for this machine's own addresses."""
-    host = urlsplit(url).hostname or ""
-    try:
-        is_loopback = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    return [urllib.request.ProxyHandler({})] if is_loopback else []
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object, **_named: object) -> None:
-        return None

@@ -6,7 +6,7 @@ A variable overrides the secrets file, which overrides mailer.toml. Two undersco
 
 import re
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -33,6 +33,7 @@ from mailer.config.value_types import (
 )
 from mailer.errors import ConfigurationError
 from mailer.limits import ProviderLimits
+from mailer.loopback import is_loopback
 from mailer.message import Mailbox
 from mailer.settings_section import Checks, PositiveInt, Seconds, SettingsSection, WrongSettings
 from mailer.time_zone import is_time_zone
@@ -119,7 +120,7 @@ def _check_public_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.query or parts.fragment or not parts.hostname or not _PLAIN_URL.fullmatch(value):
         raise ValueError('write it as "https://mail.example.com" or "https://example.com/path"')
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
         raise ValueError("must be https:// (RFC 8058 section 3.1); http:// is for loopback only")
     return value.rstrip("/")
 
@@ -244,7 +245,7 @@ class Settings(SettingsSection, frozen=True):
         """Whether sending requires that the unsubscribe page answers. The default is "warn" if all relays are on loopback."""
         if self.unsubscribe_check is not None:
             return self.unsubscribe_check
-        return "warn" if all(_is_loopback(relay.host) for relay in self.every_relay.values()) else "require"
+        return "warn" if all(is_loopback(relay.host) for relay in self.every_relay.values()) else "require"
 
     def beside(self, name: str) -> Path | None:
         """The file `name` in the folder of the settings file; None where the settings come from no file."""
@@ -280,12 +281,3 @@ class Settings(SettingsSection, frozen=True):
                 "For a new installation run `mailer init`.",
             )
         return tuple(key.reveal().encode() for key in self.secret_keys)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

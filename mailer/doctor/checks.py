@@ -9,7 +9,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from mailer.database import Database, WrongSecretKeys, require_signing_key
 from mailer.database.url import has_password
 from mailer.doctor.results import CheckLevel, CheckResult, failure
 from mailer.errors import ConfigurationError, MailerError
+from mailer.loopback import is_loopback
 from mailer.quantity import quantity
 from mailer.smtp import connect
 from mailer.smtp.sasl import PASSWORD_METHODS, Method
@@ -115,7 +115,7 @@ async def relay(settings: Settings, name: str = "smtp") -> CheckResult:
     how = {"none": "unencrypted", "starttls": "STARTTLS", "tls": "TLS"}[smtp.security]
     who = f"logged in with {ready.method.upper()}" if ready.method else "without login"
     message = f"{smtp.host}:{smtp.port}, {how}, {who}"
-    if smtp.security == "none" and not _is_here(smtp.host):
+    if smtp.security == "none" and not is_loopback(smtp.host):
         return CheckResult(
             check,
             CheckLevel.WARN,
@@ -190,10 +190,3 @@ def holds_secrets(config: Path) -> bool:
 def open_to_others(path: Path) -> bool:
     """Whether the file's mode gives access to others than its owner."""
     return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

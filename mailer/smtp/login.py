@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 import aiosmtplib
 
 from mailer.config import RelaySettings
 from mailer.errors import ConfigurationError
+from mailer.loopback import is_loopback
 from mailer.smtp import sasl
 from mailer.smtp.failure import OAUTH2_HINT, ConnectionFailed, ConnectionRefused, explain_reply, name_of
 from mailer.smtp.oauth2 import TokenFailed, TokenSource
@@ -23,7 +22,7 @@ async def log_in(client: aiosmtplib.SMTP, settings: RelaySettings, tokens: Token
     A token that the relay refuses is renewed once, because it may have been revoked.
     Raises ConnectionFailed; ConfigurationError where a secret would be sent unencrypted.
     """
-    if settings.security == "none" and not _is_loopback(client):
+    if settings.security == "none" and not is_loopback(client.get_transport_info("peername")[0]):
         raise ConfigurationError(
             f"The password for {settings.host}:{settings.port} would be sent unencrypted.",
             hint='Set [smtp] security to "starttls" or "tls".',
@@ -90,7 +89,3 @@ def _no_method(offered: list[str], settings: RelaySettings) -> ConnectionRefused
         phase=Phase.AUTH,
         hint="Leave [smtp] username out if the relay knows us by our address; [smtp] auth names another method.",
     )
-
-
-def _is_loopback(client: aiosmtplib.SMTP) -> bool:
-    return ip_address(client.get_transport_info("peername")[0]).is_loopback

@@ -10,6 +10,7 @@ import asyncio
 import json
 import ssl
 from dataclasses import dataclass, field
+from functools import partial
 
 from mailer.config import OAuth2Settings
 from mailer.smtp.outcome import presentable
@@ -17,6 +18,7 @@ from mailer.smtp.refresh_token import RefreshToken
 
 # Seconds before its end at which a token is renewed; at most a quarter of its lifetime.
 RENEWAL_MARGIN = 120.0
+TIMEOUT_SECONDS = 20.0  # for the endpoint to answer
 DEFAULT_LIFETIME = 300.0  # seconds; where the answer does not state it (RFC 6749 section 5.1)
 
 
@@ -113,11 +115,13 @@ class TokenSource:
         return token
 
     async def _request(self, refresh_token: str | None, now: float) -> AccessToken:
-        from mailer.smtp import token_request  # noqa: PLC0415 - slow to import, and most relays take a password
+        from mailer.form_post import post_form  # noqa: PLC0415 - slow to import, and most relays take a password
 
-        fields = request_fields(self._settings, refresh_token)
+        settings, fields = self._settings, request_fields(self._settings, refresh_token)
+        ask = partial(post_form, settings.token_url, fields, timeout_seconds=TIMEOUT_SECONDS)
+        accepted = {"Accept": "application/json"}
         try:
-            status, answer = await asyncio.to_thread(token_request.post, self._settings, fields)
+            status, _, answer = await asyncio.to_thread(ask, headers=accepted, ca_file=settings.ca_file)
         except OSError as error:
             untrusted = isinstance(error, ssl.SSLCertVerificationError)
             raise TokenFailed(f"it can't be asked ({error.strerror or error})", lasting=untrusted) from None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from msgspec import structs
 
 from mailer.config import Settings
 from mailer.config.privacy_settings import Processor
+from mailer.loopback import is_loopback
 from subscribers.rights.breach import Category
 from templates.document import Document, Item, Section
 from templates.language import Locale, load_texts
@@ -121,19 +120,11 @@ def _measures(settings: Settings, locale: Locale) -> list[str]:
     for relay in settings.every_relay.values():
         if relay.security != "none":
             written.append(texts["measure_tls"].format(host=relay.host))
-        elif is_on_this_machine(relay.host):
+        elif is_loopback(relay.host):
             written.append(texts["measure_local"])
         else:
             written.append(texts["measure_plain"].format(host=relay.host))
     return list(dict.fromkeys(written))
-
-
-def is_on_this_machine(host: str) -> bool:
-    """Whether `host` is a name or address of loopback."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _capitalised(text: str) -> str:
