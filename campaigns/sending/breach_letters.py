@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -22,7 +20,6 @@ from mailer.config import Settings, dkim_keys
 from mailer.database import Database
 from mailer.errors import InvalidInput, Refused
 from mailer.message import Mailbox
-from mailer.message.dkim import Signer
 from mailer.message.letter import Letter, compose_letter
 from mailer.smtp import Accepted, Deferred, Envelope, Outcome, Rejected, Uncertain
 from mailer.smtp.connection import Connection
@@ -32,61 +29,59 @@ from subscribers.pending_requests import PENDING_REQUEST
 from subscribers.rights.breach_letter import (
     LetterJournal,
     LetterState,
-    LetterText,
     Recipient,
     read_letters,
     read_people,
 )
-from templates.language import Locale
 
 _LOOKED_UP_AT_ONCE = 200  # people
 
 
-@dataclass
 class BreachLetters:
-    """The letters in `folder`, sent through the relays of the settings.
+    """The letters in `folder`, sent through the relays of the settings; `texts` has them by language.
 
-    `on_wait` gets the moment until which the limits allow nothing, where that is some seconds away.
+    `on_wait` gets the moment until which the limits allow nothing, where that is some seconds away. `skipped` counts
+    people who are not on file any more, and `offered` the letters that a relay was offered.
+
+    Raises InvalidInput, Refused where a letter is not filled in, and ConfigurationError for a key that can't be read.
     """
 
-    database: Database
-    settings: Settings
-    folder: Path
-    now: Callable[[], datetime]
-    on_wait: Callable[[datetime], None] = lambda _until: None
-    skipped: int = 0
-    offered: int = 0  # by this run, to a relay
-
-    @cached_property
-    def texts(self) -> dict[Locale, LetterText]:
-        """The letters. Raises InvalidInput, and Refused where one is not filled in."""
-        return read_letters(self.folder)
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        folder: Path,
+        now: Callable[[], datetime],
+        on_wait: Callable[[datetime], None],
+    ) -> None:
+        self._database, self._settings, self._folder = database, settings, folder
+        self._now, self._on_wait = now, on_wait
+        self.texts = read_letters(folder)
+        self._per_sender = settings.per_sender()
+        self._signers = dkim_keys.signers(settings.dkim)
+        self.skipped = self.offered = 0
 
     async def send(self) -> Counter[LetterState]:
         """Send what was not attempted yet; returns how many letters are in each state.
 
         Raises Refused, InvalidInput, and RelayUnavailable where no relay serves: run it again then.
         """
-        self._check()
-        with LetterJournal.opened(self.folder) as journal:
-            async with Relays(self.settings.every_relay) as relays:
-                pace = LetterPace(self.settings.throttle(), relays, self.database, self.now, self.on_wait)
-                for recipient in self._waiting(journal):
-                    async with pace.connection(Mailbox("", recipient.email).domain) as connection:
-                        await self._send_one(connection, journal, recipient)
-            return journal.counts()
-
-    def _check(self) -> None:
-        assert self.texts  # noqa: S101 - read before anything is sent
-        with self.database.read() as connection:
+        with self._database.read() as connection:
             if backup.awaits_replay(connection):
                 raise Refused(
                     "The database was restored, and nobody knows yet who was erased since.",
                     hint="Run `mailer privacy replay` first.",
                 )
+        with LetterJournal.opened(self._folder) as journal:
+            async with Relays(self._settings.every_relay) as relays:
+                pace = LetterPace(self._settings.throttle(), relays, self._database, self._now, self._on_wait)
+                for recipient in self._waiting(journal):
+                    async with pace.connection(Mailbox("", recipient.email).domain) as smtp:
+                        await self._send_one(smtp, journal, recipient)
+            return journal.counts()
 
     async def _send_one(self, connection: Connection, journal: LetterJournal, to: Recipient) -> None:
-        settings = self._per_sender.get(connection.relay, self.settings)
+        settings = self._per_sender.get(connection.relay, self._settings)
         text = self.texts[to.locale]
         try:
             letter = Letter(
@@ -98,7 +93,7 @@ class BreachLetters:
                 to.locale,
                 settings.privacy.contact or settings.reply_to,
             )
-            content = compose_letter(letter, self.now(), self._signers)
+            content = compose_letter(letter, self._now(), self._signers)
             envelope = Envelope(settings.return_path or settings.sender.email, to.email)
         except InvalidInput:
             journal.note(to.row, LetterState.REJECTED)
@@ -107,17 +102,9 @@ class BreachLetters:
         self.offered += 1
         journal.note(to.row, _state_after(await connection.send(envelope, content)))
 
-    @cached_property
-    def _per_sender(self) -> dict[str, Settings]:
-        return self.settings.per_sender()
-
-    @cached_property
-    def _signers(self) -> list[Signer]:
-        return dkim_keys.signers(self.settings.dkim)
-
     def _waiting(self, journal: LetterJournal) -> Iterator[Recipient]:
         """Who gets a letter, in the order of the list."""
-        rows = (each for each in read_people(self.folder) if journal.is_to_send(each.row))
+        rows = (each for each in read_people(self._folder) if journal.is_to_send(each.row))
         while batch := list(islice(rows, _LOOKED_UP_AT_ONCE)):
             known = self._known(batch)
             for each in batch:
@@ -132,7 +119,7 @@ class BreachLetters:
         waiting = select(func.lower(PENDING_REQUEST.c.email)).where(
             func.lower(PENDING_REQUEST.c.email).in_(keys)
         )
-        with self.database.read() as connection:
+        with self._database.read() as connection:
             return {*people.find_all(connection, keys), *connection.execute(waiting).scalars()}
 
 
