@@ -267,7 +267,7 @@ def _start_due(context: CommandContext, dispatch: Dispatch, say: Callable[[str],
 
     `say` gets warnings, refusals and problems: what each run finds again until a person acts.
     """
-    dispatch.require_continuity()
+    dispatch.continuity.require()
     ticks = Digests(context.database, context.settings, context.clock).run_due()
     refused: list[Refused] = []
     missed = dispatch.start_due(preflight_of(context, say), refused.append)

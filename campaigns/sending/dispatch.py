@@ -35,13 +35,13 @@ NOBODY = Approver(None, None)
 class Dispatch:
     """The use cases of sending, on one database, with one set of settings and one clock.
 
-    `runs` sends what `run` may send, `preparation` makes the content.
+    `runs` sends what `run` may send, `preparation` makes the content, and `continuity` refuses a restored database.
     """
 
     def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
         self._database, self._settings, self._clock = database, settings, clock
-        self._continuity = holds.Continuity(database, settings, clock)
-        self.runs = CampaignRuns(database, settings, clock, self._continuity)
+        self.continuity = holds.Continuity(database, settings, clock)
+        self.runs = CampaignRuns(database, settings, clock, self.continuity)
         self._rule = ApprovalRule.of(settings)
 
     @cached_property
@@ -75,15 +75,7 @@ class Dispatch:
 
         If `preflight` refuses, the campaign does not change.
         """
-        own_window = self._parse_window(window)
-        campaign, rendered = self._check(slug, Act.SCHEDULE, preflight)
-        with self._database.write() as connection:
-            self._require_approval(connection, slug)
-            state = transitions.change_state(connection, campaign, Act.SCHEDULE, self._clock())
-            self._freeze(connection, campaign, rendered)
-            schedules.plan(connection, campaign.id, due)
-            schedules.set_window(connection, campaign.id, own_window or campaign.send_window)
-        return state
+        return self._begin(slug, Act.SCHEDULE, window, preflight, due)
 
     def unschedule(self, slug: str) -> CampaignState:
         """Remove the due time. The campaign becomes a draft again, or approved if it was approved."""
@@ -115,21 +107,11 @@ class Dispatch:
             transitions.change_state(connection, campaign, Act.DELETE, self._clock())
             catalogue.remove(connection, campaign.id)
 
-    def start(self, slug: str, window: str | None = None, preflight: Preflight | None = None) -> Campaign:
-        """Freeze the content, enrol the audience, and begin sending.
-
-        If `preflight` refuses, the campaign does not change.
-        """
-        own_window = self._parse_window(window)
-        self._continuity.require()
+    def start(self, slug: str, window: str | None = None, preflight: Preflight | None = None) -> None:
+        """Freeze the content, enrol the audience, and begin sending; or continue a campaign. See `schedule`."""
+        self.continuity.require()
         refuse_freezing_if_unsafe(self._database)
-        campaign, rendered = self._check(slug, Act.SEND, preflight)
-        with self._database.write() as connection:
-            self._require_approval(connection, slug)
-            transitions.change_state(connection, campaign, Act.SEND, self._clock())
-            self._freeze(connection, campaign, rendered)
-            schedules.set_window(connection, campaign.id, own_window or campaign.send_window)
-        return campaign
+        self._begin(slug, Act.SEND, window, preflight)
 
     async def run(self, slug: str, watch: Watch, *, after_start: bool = False) -> Tally:
         """Send the due deliveries of a campaign. See `CampaignRuns.run`.
@@ -138,7 +120,7 @@ class Dispatch:
         found neither.
         """
         if not after_start:
-            self._continuity.require()
+            self.continuity.require()
             refuse_run_if_unsafe(self._database)
         return await self.runs.run(slug, watch)
 
@@ -181,18 +163,20 @@ class Dispatch:
         A campaign that `preflight` refuses stays scheduled, and `on_refusal` gets the reason. Raises Refused
         where the database was restored.
         """
-        self._continuity.require()
+        self.continuity.require()
         missed = []
         with self._database.read() as connection:
             slugs = schedules.slugs_due(connection, self._clock())
         for slug in slugs:
             try:
                 refuse_freezing_if_unsafe(self._database)
-                if not self._is_too_late(slug):
-                    with self._database.read() as connection:
+                with self._database.read() as connection:
+                    campaign = catalogue.find(connection, slug)
+                    is_too_late = schedules.is_too_late(connection, campaign.id, self._clock())
+                    if not is_too_late:
                         self._require_approval(connection, slug)
-                    if preflight is not None:
-                        preflight.check_start(self._find(slug))
+                if preflight is not None and not is_too_late:
+                    preflight.check(campaign)
             except Refused as error:
                 if on_refusal is not None:
                     on_refusal(Refused(f"{slug} is not started. {error.message}", hint=error.hint))
@@ -201,10 +185,6 @@ class Dispatch:
                 if late := schedules.start_if_due(connection, slug, self._clock()):
                     missed.append(late)
         return missed
-
-    def require_continuity(self) -> None:
-        """Raise Refused where the database was restored."""
-        self._continuity.require()
 
     def due(self) -> list[str]:
         """The campaigns with due deliveries. Finishes the campaigns without open deliveries."""
@@ -220,30 +200,36 @@ class Dispatch:
                     found.append(slug)
             return found
 
-    def _parse_window(self, window: str | None) -> str | None:
-        """The campaign's window with its zone, so that later changes of the settings do not change it."""
-        return window and str(SendWindow.parse(window, self._settings.zone) or ALWAYS)
-
-    def _find(self, slug: str) -> Campaign:
-        with self._database.read() as connection:
-            return catalogue.find(connection, slug)
-
-    def _check(
-        self, slug: str, act: Act, preflight: Preflight | None
-    ) -> tuple[Campaign, RenderedNotes | None]:
-        """The campaign and the content to freeze, after all checks for `act`."""
+    def _begin(
+        self,
+        slug: str,
+        act: Act,
+        window: str | None,
+        preflight: Preflight | None,
+        due: DueTime | None = None,
+    ) -> CampaignState:
+        """Check all that `act` requires, freeze the content, and do `act`."""
+        # With its zone, so that later changes of the settings do not change it.
+        own_window = window and str(SendWindow.parse(window, self._settings.zone) or ALWAYS)
         campaign = self._find(slug)
         transitions.check(campaign, act)
         with self._database.read() as connection:
             self._require_approval(connection, slug)
         rendered = None if campaign.frozen_at else self.preparation.check_content(campaign)
         if preflight is not None:
-            if campaign.state is CampaignState.SENDING:
-                preflight.check_sender()
-                preflight.check_unsubscribe_page(campaign)
-            else:
-                preflight.check_start(campaign)
-        return campaign, rendered
+            preflight.check(campaign)
+        with self._database.write() as connection:
+            self._require_approval(connection, slug)
+            state = transitions.change_state(connection, campaign, act, self._clock())
+            self._freeze(connection, campaign, rendered)
+            if due is not None:
+                schedules.plan(connection, campaign.id, due)
+            schedules.set_window(connection, campaign.id, own_window or campaign.send_window)
+        return state
+
+    def _find(self, slug: str) -> Campaign:
+        with self._database.read() as connection:
+            return catalogue.find(connection, slug)
 
     def _require_approval(self, connection: Connection, slug: str) -> None:
         """Raise Refused where the campaign waits for somebody's approval."""
@@ -253,8 +239,3 @@ class Dispatch:
     def _freeze(self, connection: Connection, campaign: Campaign, rendered: RenderedNotes | None) -> None:
         if rendered is not None:
             catalogue.freeze(connection, campaign.id, rendered, self._clock())
-
-    def _is_too_late(self, slug: str) -> bool:
-        with self._database.read() as connection:
-            campaign = catalogue.find(connection, slug)
-            return schedules.is_too_late(connection, campaign.id, self._clock())

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from campaigns import approvals
 from campaigns.approvals import ApprovalRule
 from campaigns.campaign import Campaign
+from campaigns.states import CampaignState
 from mailer.config import Settings, key_source
 from mailer.database import Database, installation_id
 from mailer.errors import Refused
@@ -26,15 +27,15 @@ class Preflight:
     def __init__(self, database: Database, settings: Settings, warn: Callable[[str], None]) -> None:
         self._database, self._settings, self._warn = database, settings, warn
 
-    def check_start(self, campaign: Campaign) -> None:
-        """Run all checks for scheduling or starting a campaign."""
-        self.check_sender()
-        with self._database.read() as connection:
-            self._check_audience(connection, campaign)
-        self.check_unsubscribe_page(campaign)
+    def check(self, campaign: Campaign) -> None:
+        """Run all checks for scheduling, starting or continuing a campaign."""
+        self._check_sender()
+        if campaign.state is not CampaignState.SENDING:
+            with self._database.read() as connection:
+                self._check_audience(connection, campaign)
+        self._check_unsubscribe_page(campaign)
 
-    def check_sender(self) -> None:
-        """Raise Refused while a sender is the default address."""
+    def _check_sender(self) -> None:
         senders = [self._settings.sender, *(own.sender for own in self._settings.per_sender().values())]
         if any(sender.email.lower() == DEFAULT_SENDER for sender in senders):
             raise Refused(
@@ -42,8 +43,8 @@ class Preflight:
                 hint='Set sender = "Your name <you@your-domain>" in mailer.toml, or MAILER_SENDER.',
             )
 
-    def check_unsubscribe_page(self, campaign: Campaign) -> None:
-        """Raise Refused, or warn, where the unsubscribe page does not answer a one-click request (RFC 8058)."""
+    def _check_unsubscribe_page(self, campaign: Campaign) -> None:
+        """Raise Refused, or warn, where the page does not answer a one-click request (RFC 8058)."""
         mode = self._settings.unsubscribe_check_mode
         if mode == "off":
             return

@@ -25,8 +25,8 @@ class SentCampaign:
     def __init__(self, database: Database, people: int, slug: str = "notes") -> None:
         self.database = database
         self.people = subscribe(database, people) if people else []
-        draft(database, slug)
-        self.id: int = dispatch_for(database, settings_for(25)).start(slug).id
+        self.id = draft(database, slug).id
+        dispatch_for(database, settings_for(25)).start(slug)
         self.now = datetime.now(UTC)
 
     def worker(self, now: datetime | None = None, process: Process = ANOTHER_MACHINE) -> ClaimContext:

@@ -92,8 +92,8 @@ def test_a_retirement_and_a_worker_that_wakes_up_do_not_wait_for_each_other(
 
 def _begun(database: Database, dispatch: Dispatch, slug: str) -> tuple[ClaimContext, list[int]]:
     """A campaign of which one worker holds all deliveries."""
-    draft(database, slug)
-    campaign_id = dispatch.start(slug).id
+    campaign_id = draft(database, slug).id
+    dispatch.start(slug)
     now = datetime.now(UTC)
     with database.write() as connection:
         number = workers.register(connection, workers.Process.current(), now, LEASE)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from campaigns import catalogue
 from campaigns.deliveries import Attempt, ClaimContext, Settlement, workers
 from campaigns.lifecycle import Act
 from campaigns.sending import Batch, Composer, Dispatch, Recorder, Sender
@@ -270,7 +271,7 @@ async def test_an_answer_that_is_lost_repeats_nobody(sqlite_database: Database) 
 
 def _worker(dispatch: Dispatch, database: Database) -> ClaimContext:
     """Start the campaign, with a worker for it."""
-    campaign = dispatch.start("notes")
+    dispatch.start("notes")
     with database.write() as connection:
         number = workers.register(connection, workers.Process.current(), database.clock()(), LEASE)
-    return ClaimContext(number, campaign.id, TOPIC)
+        return ClaimContext(number, catalogue.find(connection, "notes").id, TOPIC)
