@@ -23,6 +23,7 @@ from campaigns.commands.options import (
 from campaigns.notes import STDIN
 from campaigns.preview import write_preview
 from campaigns.sending import DONE_WITH_LOSSES
+from campaigns.sending.compose import example
 from campaigns.sending.proofs import send_proofs
 from campaigns.source import NotesSource, name_without_locale
 from mailer.commands import CommandContext, json_option
@@ -93,7 +94,7 @@ def preview(
     else:
         preparation, name = dispatch_of(context).preparation, slug
         editions = preparation.composer(slug).editions
-        mails = {one.locale: bytes(one.proof(context.now())[1]) for one in editions}
+        mails = {one.locale: bytes(one.sample(context.now())[1]) for one in editions}
         change = _print_source_change(context, preparation, slug)
     target = folder or Path(tempfile.mkdtemp(prefix="mailer-preview-"))
     written: list[Path] = []
@@ -171,9 +172,11 @@ def proof(context: CommandContext, slug: str, addresses: tuple[str, ...], as_jso
     composer = preparation.composer(slug, is_proof=True)
     change = _print_source_change(context, preparation, slug)
     proofs = [(recipient, edition) for recipient in recipients for edition in composer.editions]
-    outcomes = run(
-        send_proofs([edition.proof(context.now(), one) for one, edition in proofs], context.settings)
-    )
+    mails = [
+        edition.sample(context.now(), example(edition.locale)._replace(email=recipient))
+        for recipient, edition in proofs
+    ]
+    outcomes = run(send_proofs(mails, context.settings))
     results = [
         {"to": recipient, "locale": edition.locale, "accepted": accepted, "reply": reply}
         for (recipient, edition), (accepted, reply) in zip(proofs, outcomes, strict=True)

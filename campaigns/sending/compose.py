@@ -132,13 +132,9 @@ class Composer:
         return_path = self._return_paths.of(delivery_id) if self._return_paths else self._sender
         return Envelope(return_path, email)
 
-    def proof(self, now: datetime, email: str | None = None) -> tuple[Envelope, Content]:
-        """A proof: the mail to a fictitious recipient, for the team. Its link belongs to nobody."""
-        person = example(self.locale)
-        return self.sample(now, person._replace(email=email or person.email))
-
-    def sample(self, now: datetime, person: Example) -> tuple[Envelope, Content]:
-        """The mail to somebody who does not exist. Its link belongs to nobody."""
+    def sample(self, now: datetime, person: Example | None = None) -> tuple[Envelope, Content]:
+        """The mail to somebody who does not exist, for a preview or a proof. Its link belongs to nobody."""
+        person = person or example(self.locale)
         return self.envelope(0, person.email), self._content(0, 0, NO_ADDRESS, person, now)
 
     def _content(
@@ -170,7 +166,7 @@ def sample_of(
     """A mail to somebody who does not exist, before there is a campaign. It needs no secrets: its links open nothing."""
     without = settings.replace(secret_keys=(Secret("preview " * 8),), dkim=DkimSettings())
     composer = Composer(0, slug, topic, rendered, without, installation="")
-    return bytes(composer.sample(datetime.now(UTC), person or example(rendered.locale))[1])
+    return bytes(composer.sample(datetime.now(UTC), person)[1])
 
 
 def campaign_mail(

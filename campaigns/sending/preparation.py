@@ -64,19 +64,16 @@ class Preparation:
 
     def rendered(self, slug: str) -> RenderedNotes:
         """The campaign's mail with open slots: the frozen content, or else the current content."""
-        with self._database.read() as connection:
-            campaign = catalogue.find(connection, slug)
-            if campaign.frozen_at:
-                return catalogue.frozen_content(connection, campaign)
-            images = catalogue.images_of(connection, campaign.id)
-        return render_notes(load_notes(campaign.notes), images, self._settings)
+        return self.content(slug)[0]
 
     def content(self, slug: str) -> tuple[RenderedNotes, ReleaseNotes, dict[str, InlineImage]]:
         """The campaign's mail with open slots, its notes, and the notes' images by name."""
         with self._database.read() as connection:
             campaign = catalogue.find(connection, slug)
             images = catalogue.images_of(connection, campaign.id)
-        return self.rendered(slug), load_notes(campaign.notes), images
+            frozen = catalogue.frozen_content(connection, campaign) if campaign.frozen_at else None
+        notes = load_notes(campaign.notes)
+        return frozen or render_notes(notes, images, self._settings), notes, images
 
     def composer(self, slug: str, *, is_proof: bool = False) -> Composer:
         """A composer with the campaign's current content. With `is_proof` the subject says that the mail is a
@@ -127,4 +124,4 @@ def refuse_unsendable(
     with SigningProcess(settings.dkim) as signing:  # the keys are never in a process that sends
         composer = Composer(0, slug, topic, rendered, settings, installation="", external_keys=signing.keys)
     for edition in composer.editions:
-        edition.proof(now)  # its link belongs to nobody
+        edition.sample(now)

@@ -61,6 +61,9 @@ class Recorder:
 
     A batch renews the lease where RENEWAL_SHARE of it has passed, or where it claims. Once the lease is lost, every
     batch is halted. A batch that did not renew finds its claims gone: retiring the worker took them.
+
+    `is_paced`: limits apply, so that a claimed delivery may have to wait. `commits_aside`: the event loop goes on while a
+    batch commits: on a server, not in a file. `database_error` is set while the database fails and is tried again.
     """
 
     def __init__(
@@ -77,19 +80,9 @@ class Recorder:
         self._may_retry = True
         self.hindsight = Hindsight(is_needed=not database.is_sqlite)
         self._pipeline = None if database.is_sqlite else _pipeline(database, self.hindsight.doubt)
-        self._renewed = clock() - lease
-        self._valid_until = self._renewed
-        self.database_error: MailerError | None = None  # while the database fails and is tried again
-
-    @property
-    def is_paced(self) -> bool:
-        """Whether limits apply, so that a claimed delivery may have to wait."""
-        return self._throttle is not None
-
-    @property
-    def commits_aside(self) -> bool:
-        """Whether the event loop goes on while a batch commits: on a server, not in a file."""
-        return self._pipeline is not None
+        self.is_paced, self.commits_aside = throttle is not None, self._pipeline is not None
+        self._renewed = self._valid_until = clock() - lease
+        self.database_error: MailerError | None = None
 
     def is_valid(self) -> bool:
         """Whether no other run can have retired this worker yet, so that content may be offered."""

@@ -1,12 +1,4 @@
-"""The connections of one SMTP relay.
-
-    async with RelayPool(settings.smtp) as pool:
-        async with pool.connection() as connection:      # waits until the pool has a connection to give
-            while connection.usable and (mail := ...):
-                outcome = await connection.send(envelope, message)
-
-Run as many tasks as `pool.ceiling`; the pool decides how many of them have a connection at a time.
-"""
+"""The connections of one SMTP relay, for as many tasks as `RelayPool.ceiling`."""
 
 from __future__ import annotations
 
@@ -60,11 +52,6 @@ class RelayPool:
     def ceiling(self) -> int:
         """The most connections that may be open."""
         return self._concurrency.ceiling
-
-    @property
-    def limit(self) -> int:
-        """How many connections may be in use at the moment."""
-        return self._concurrency.limit
 
     @property
     def has_room(self) -> bool:

@@ -7,8 +7,9 @@ kept in a file, from which each later process takes it. A token that the setting
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
+
+import msgspec
 
 from mailer.config import OAuth2Settings
 from mailer.errors import ConfigurationError, InvalidInput
@@ -43,18 +44,16 @@ class RefreshToken:
             return
         try:
             with locked_folder(self._path):
-                write_file(self._path, json.dumps(self._kept() | {self._id: token}).encode(), MODE)
+                write_file(self._path, msgspec.json.encode(self._kept() | {self._id: token}), MODE)
         except ConfigurationError as error:
             log.warning("The new refresh token is not kept: %s", error.message)
 
     def _kept(self) -> dict[str, str]:
         """The tokens in the file, by the id of the settings that they belong to."""
         try:
-            found = json.loads(read_file(self._path, LARGEST_FILE))
+            return msgspec.json.decode(read_file(self._path, LARGEST_FILE), type=dict[str, str])
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, InvalidInput):
+        except (OSError, msgspec.DecodeError, InvalidInput):
             log.warning("%s can't be read; the refresh token in the settings is used.", self._path)
             return {}
-        pairs = found.items() if isinstance(found, dict) else ()
-        return {name: token for name, token in pairs if isinstance(token, str)}

@@ -63,7 +63,7 @@ async def test_the_link_in_a_mail_leads_to_its_page_in_its_language(site: Site) 
         installation = installation_id(connection)
     composer = Composer(found.id, "2.4.0", TOPIC, rendered, site.settings, installation=installation)
     for edition, title in zip(composer.editions, ("Version 2.4.0", "Versie 2.4.0"), strict=True):
-        _, content = edition.proof(START)
+        _, content = edition.sample(START)
         text = message_from_bytes(bytes(content), policy=policy.default).get_body(("plain",))
         assert text is not None
         (address,) = re.findall(r"https://example\.com/view/\S+", text.get_content())

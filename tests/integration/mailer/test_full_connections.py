@@ -56,7 +56,7 @@ async def test_everything_is_sent_once_in_one_go(extensions: dict[str, Any], rep
         relay.full_reply = reply
         async with RelayPool(in_clear(relay.port, connections=4)) as pool:
             outcomes = await _send_all(pool, 200)
-            assert pool.limit == 4  # a full connection says nothing about how many there may be
+            assert pool._concurrency.limit == 4  # a full connection says nothing about how many there may be
     assert len({mail.recipient for mail in relay.accepted}) == len(relay.accepted) == 200
     assert _full(outcomes) == len(outcomes) - 200
 

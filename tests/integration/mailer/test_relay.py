@@ -85,7 +85,7 @@ async def test_no_more_connections_are_open_than_the_relay_serves() -> None:
         RelayPool(in_clear(server.port, connections=10)) as relay,
     ):
         outcomes = await _send_all(relay, 300, workers=10)
-        assert relay.limit == 2
+        assert relay._concurrency.limit == 2
     assert outcomes == [Accepted] * 300
 
 
@@ -96,7 +96,7 @@ async def test_a_421_lowers_the_number_of_connections() -> None:
         RelayPool(in_clear(server.port, connections=4)) as relay,
     ):
         outcomes = await _send_all(relay, 100, workers=4)
-        assert relay.limit == 2
+        assert relay._concurrency.limit == 2
     assert (outcomes.count(Accepted), outcomes.count(Deferred)) == (98, 2)
 
 
