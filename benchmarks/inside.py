@@ -106,7 +106,7 @@ def main() -> None:
     with profiled(options.profile) if options.profile else contextlib.nullcontext():
         began, cpu = time.monotonic(), time.process_time()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            tally = runner.run(dispatch.run(SLUG, _unwatched))
+            tally = runner.run(dispatch.runs.run(SLUG, _unwatched))
         seconds, cpu = time.monotonic() - began, time.process_time() - cpu
     if tally.error:
         raise tally.error

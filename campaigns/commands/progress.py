@@ -51,12 +51,13 @@ async def _warn(sender: Sender, context: CommandContext) -> None:
     """Print when the database fails, and when it works again."""
     printed: MailerError | None = None
     while True:
-        if sender.database_error and not printed:
-            message = f"{sender.database_error.message} Waiting for it."
+        error = sender.recorder.database_error
+        if error and not printed:
+            message = f"{error.message} Waiting for it."
             context.console.print(message, style="yellow", markup=False)
-        elif printed and not sender.database_error:
+        elif printed and not error:
             context.console.print("The database is back.", style="yellow")
-        printed = sender.database_error
+        printed = error
         await asyncio.sleep(REFRESH)
 
 

@@ -32,7 +32,7 @@ def run_campaign(
         due = deliveries.count_claimable(connection, campaign.id)
     with joined_by(processes - 1, slug, context.config) as terminate, stop.calling(terminate):
         watch = partial(progress, context=context, label=slug, total=due, stop=stop)
-        return run(dispatch.run(slug, watch, after_start=after_start))
+        return run(dispatch.runs.run(slug, watch, after_start=after_start))
 
 
 def run_due_campaigns(

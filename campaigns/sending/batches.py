@@ -78,8 +78,8 @@ class Batches:
     async def claim(self) -> bool:
         """Claim ahead; whether there are any claims. Raises the database's error."""
         self._claims.exhausted = False
-        batch = Batch(claim=self._claims.number_to_claim(self._clock()))
-        self._claims.add((await self._recorder.commit(batch)).claimed, self._clock())
+        if not self._stopped.is_set():
+            await self._commit(Batch(claim=self._claims.number_to_claim(self._clock())))
         return not self.is_over
 
     async def use(self, connection: Connection) -> None:

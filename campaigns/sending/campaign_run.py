@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -25,7 +25,7 @@ from mailer.database import Clock, Database, in_thread, installation_id, record_
 from mailer.errors import MailerError, Refused
 from mailer.signing import SigningProcess
 from mailer.smtp.relays import Relays
-from subscribers.ledger import languages_of_wordings
+from subscribers.ledger import languages_of_wordings, refuse_run_if_unsafe
 
 BEAT_SECONDS = 1.0
 GARBAGE_THRESHOLD = 20_000  # objects; Python's own of 700 looks at each batch of mails three times
@@ -43,12 +43,17 @@ class CampaignRuns:
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._throttle = settings.throttle()
 
-    async def run(self, slug: str, watch: Watch) -> Tally:
+    async def run(self, slug: str, watch: Watch, *, after_start: bool = False) -> Tally:
         """Send the due deliveries of a campaign; `watch` is open while mails go out.
 
         Outside its send window nothing is sent, and a run stops in order when the window closes.
         Errors of relay and database during the run are not raised: the tally says why a run ended early.
+        Raises Refused where the ledger is damaged, and where the database was restored. `after_start`: `Dispatch.start`
+        has just found neither.
         """
+        if not after_start:
+            self._continuity.require()
+            refuse_run_if_unsafe(self._database)
         self.retire_dead()
         with self._database.write() as connection:
             campaign = catalogue.find(connection, slug)
@@ -121,41 +126,29 @@ class CampaignRuns:
         watch: Watch,
         window: SendWindow | None,
     ) -> Tally:
+        async def stop_when_closed() -> None:
+            if window is not None and not window.is_open(self._clock()):
+                sender.stop()
+
         recorder = Recorder(self._database, context, self._clock, self._lease, self._throttle)
         with contextlib.closing(recorder):
             async with Relays(self._settings.every_relay) as relays:
                 sign = signing.sign if signing.keys else None
                 sender = Sender(recorder, relays, composer, retry=self._settings.retry, sign=sign)
-                async with watch(sender), _beside(self._stop_with(window, sender)), self._beating():
-                    with _rarely_collected():
-                        tally = await sender.run()
-                    tally.error = recorder.hindsight.error() or tally.error
-                    return tally
-
-    @contextlib.asynccontextmanager
-    async def _beating(self) -> AsyncIterator[None]:
-        """Count the seconds of sending in the database, so that an older copy of the database is recognised."""
-        try:
-            async with _beside(self._beat_each_second()):
-                yield
-        finally:
-            await self._beat(is_last=True)
-
-    async def _beat_each_second(self) -> None:
-        while True:
-            await self._beat()
-            await asyncio.sleep(BEAT_SECONDS)
+                closing = _repeated(stop_when_closed, WINDOW_CHECK_SECONDS)
+                try:
+                    async with watch(sender), closing, _repeated(self._beat, BEAT_SECONDS):
+                        with _rarely_collected():
+                            tally = await sender.run()
+                        tally.error = recorder.hindsight.error() or tally.error
+                        return tally
+                finally:
+                    await self._beat(is_last=True)
 
     async def _beat(self, *, is_last: bool = False) -> None:
+        """Count a second of sending in the database, so that an older copy of the database is recognised."""
         with contextlib.suppress(MailerError):  # the recorder reports a database that fails
             await in_thread(partial(self._continuity.beat, is_last=is_last))
-
-    async def _stop_with(self, window: SendWindow | None, sender: Sender) -> None:
-        """Stop `sender` when the send window closes."""
-        while True:
-            await asyncio.sleep(WINDOW_CHECK_SECONDS)
-            if window is not None and not window.is_open(self._clock()):
-                return sender.stop()
 
     def _end_worker(self, worker_id: int) -> None:
         """Release the claims of a worker and retire it. If the database accepts no write, the lease expires
@@ -174,9 +167,15 @@ class CampaignRuns:
 
 
 @contextlib.asynccontextmanager
-async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Do `work` until the block ends. Raises its error then."""
-    task = asyncio.create_task(work)
+async def _repeated(work: Callable[[], Awaitable[None]], seconds: float) -> AsyncIterator[None]:
+    """Do `work` every so many seconds until the block ends. Raises its error then."""
+
+    async def repeat() -> None:
+        while True:
+            await work()
+            await asyncio.sleep(seconds)
+
+    task = asyncio.create_task(repeat())
     try:
         yield
     finally:

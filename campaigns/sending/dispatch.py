@@ -12,17 +12,16 @@ from campaigns import approvals, catalogue, deliveries, holds, schedules, transi
 from campaigns.approvals import ApprovalRule, ApprovalStatus, Approver
 from campaigns.campaign import Campaign
 from campaigns.lifecycle import Act
-from campaigns.sending.campaign_run import CampaignRuns, Watch
+from campaigns.sending.campaign_run import CampaignRuns
 from campaigns.sending.preflight import Preflight
 from campaigns.sending.selection import refuse_selection, refuse_unknown
-from campaigns.sending.tally import Tally
 from campaigns.states import CampaignState
 from campaigns.stored_content import content_hash
 from campaigns.timing import ALWAYS, DueTime, Missed, SendWindow
 from mailer.config import Settings
 from mailer.database import Clock, Database
 from mailer.errors import Refused
-from subscribers.ledger import refuse_freezing_if_unsafe, refuse_run_if_unsafe
+from subscribers.ledger import refuse_freezing_if_unsafe
 from templates.notes import RenderedNotes
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ NOBODY = Approver(None, None)
 class Dispatch:
     """The use cases of sending, on one database, with one set of settings and one clock.
 
-    `runs` sends what `run` may send, `preparation` makes the content, and `continuity` refuses a restored database.
+    `runs` sends what has been started, `preparation` makes the content, and `continuity` refuses a restored database.
     """
 
     def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
@@ -112,17 +111,6 @@ class Dispatch:
         self.continuity.require()
         refuse_freezing_if_unsafe(self._database)
         self._begin(slug, Act.SEND, window, preflight)
-
-    async def run(self, slug: str, watch: Watch, *, after_start: bool = False) -> Tally:
-        """Send the due deliveries of a campaign. See `CampaignRuns.run`.
-
-        Raises Refused where the ledger is damaged, and where the database was restored. `after_start`: `start` has just
-        found neither.
-        """
-        if not after_start:
-            self.continuity.require()
-            refuse_run_if_unsafe(self._database)
-        return await self.runs.run(slug, watch)
 
     def resolve(self, slug: str, *, resend: bool, only: Sequence[int] = ()) -> int:
         """Apply the decision about uncertain deliveries; returns how many. A finished campaign reopens.

@@ -197,7 +197,10 @@ class Recorder:
                 return Committed(halted=True)
             renewed = now
         deliveries.settle(connection, self._context, batch.outcomes, now)
-        self._suppress(connection, suppressed, now)
+        if suppressed:  # the relay says that these addresses do not exist, as a bounce would
+            for hashed in deliveries.address_hashes(connection, suppressed):
+                reason, channel = SuppressionReason.BOUNCED, Channel.BOUNCE
+                suppression.add(connection, hashed, reason, now, now, channel=channel)
         if is_retry:
             deliveries.return_to_claimed(connection, self._context, list(batch.relays))
         answers = pacing.attempt(self._throttle, connection, self._context, batch.relays, now)
@@ -207,14 +210,6 @@ class Recorder:
         asks = not (batch.outcomes or batch.relays or batch.claim)
         halted = asks and not deliveries.is_being_sent(connection, self._context.campaign_id)
         return Committed(answers, claimed, halted, renewed)
-
-    def _suppress(self, connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:
-        """Suppress addresses that the relay says do not exist, as a bounce would."""
-        if delivery_ids:
-            for hashed in deliveries.address_hashes(connection, delivery_ids):
-                suppression.add(
-                    connection, hashed, SuppressionReason.BOUNCED, now, now, channel=Channel.BOUNCE
-                )
 
 
 def _pipeline(database: Database, on_lost: Callable[[], None]) -> Pipeline:

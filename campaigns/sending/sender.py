@@ -32,15 +32,10 @@ class Sender:
         sign: Sign | None = None,
     ) -> None:
         self.tally = Tally()
-        self._recorder, self._relays, self._clock = recorder, relays, recorder.clock
+        self.recorder, self._relays, self._clock = recorder, relays, recorder.clock
         self._stopped = self.tally.stopped
         self._batches = Batches(recorder, relays, composer, self.tally, retry=retry, sign=sign)
         self._running: asyncio.Task[None] | None = None
-
-    @property
-    def database_error(self) -> MailerError | None:
-        """The current error of the database, while commits fail and are repeated."""
-        return self._recorder.database_error
 
     def stop(self) -> None:
         """Stop after the mails in flight. Offer no other mail."""
@@ -49,7 +44,7 @@ class Sender:
     def stop_at_once(self) -> None:
         """Stop without waiting for the mails in flight: those whose content was offered become uncertain."""
         self.stop()
-        self._recorder.stop_retrying()
+        self.recorder.stop_retrying()
         if self._running is not None:
             self._running.cancel()
 
@@ -109,7 +104,7 @@ class Sender:
 
     async def _await_held_back(self) -> bool:
         """Wait until the next delivery that only a limit holds back is due; whether there is one."""
-        if self._stopped.is_set() or (due := await self._recorder.next_held_back()) is None:
+        if self._stopped.is_set() or (due := await self.recorder.next_held_back()) is None:
             return False
         await self._rest(due)
         return not self._stopped.is_set()
@@ -126,9 +121,9 @@ class Sender:
     async def _keep_lease(self) -> None:
         """Renew the lease while all connections wait for a slow relay."""
         while True:
-            await asyncio.sleep(self._recorder.lease.total_seconds() / 3)
+            await asyncio.sleep(self.recorder.lease.total_seconds() / 3)
             try:
-                if (await self._recorder.commit(Batch())).halted:
+                if (await self.recorder.commit(Batch())).halted:
                     self.stop()
             except MailerError as error:
                 self.tally.fail(error)

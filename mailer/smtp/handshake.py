@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -19,7 +20,6 @@ from msgspec import Struct
 
 from mailer.config import RelaySettings
 from mailer.errors import ConfigurationError
-from mailer.smtp.acknowledgement import acknowledger
 from mailer.smtp.failure import ConnectionRefused, explain, name_of
 from mailer.smtp.outcome import Phase
 from mailer.smtp.transaction import Capabilities
@@ -180,6 +180,24 @@ async def _reach(
         sock.close()
         raise
     return sock
+
+
+def acknowledger(sock: socket.socket) -> Callable[[], None]:
+    """A function that acknowledges at once all that `sock` has received, on Linux. It never raises.
+
+    A relay that writes its small replies one by one holds back the second until the first is acknowledged (Nagle, RFC 896),
+    and Linux delays that acknowledgement by 40 ms (RFC 1122 section 4.2.3.2). Postfix writes two replies to a group of
+    commands, so each message would take 40 ms more.
+    """
+    option = getattr(socket, "TCP_QUICKACK", None)
+    if option is None:
+        return lambda: None
+
+    def acknowledge() -> None:
+        with suppress(OSError):  # it is closed
+            sock.setsockopt(socket.IPPROTO_TCP, option, 1)
+
+    return acknowledge
 
 
 def _own_name(sock: socket.socket) -> str:

@@ -59,7 +59,7 @@ async def _authenticate(
 ) -> tuple[int, str]:
     """Run the login; returns code and text of the relay's last reply. An unexpected challenge cancels the login."""
     limit = settings.timeouts.auth
-    dialogue = sasl.begin(method, credentials)
+    dialogue = sasl.DIALOGUES[method](credentials)
     initial = next(dialogue)
     command = b"AUTH " + method.upper().encode()
     reply = await client.execute_command(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hmac
 import re
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -51,11 +51,6 @@ def choose(offered: Iterable[str], wanted: Method | Literal["auto"], *, oauth2: 
     """The first usable method that the relay offers; None where it offers none."""
     names = {name.lower() for name in offered}
     return next((method for method in usable(wanted, oauth2=oauth2) if method in names), None)
-
-
-def begin(method: Method, credentials: Credentials) -> Dialogue:
-    """The dialogue of `method`; its first yield is the initial response."""
-    return _DIALOGUES[method](credentials)
 
 
 def wire_forms(credentials: Credentials) -> tuple[str, ...]:
@@ -117,7 +112,7 @@ def _bearer(credentials: Credentials) -> bytes:
     return f"user={credentials.username}\1auth=Bearer {credentials.secret}\1\1".encode()
 
 
-_DIALOGUES: dict[Method, Callable[[Credentials], Dialogue]] = {
+DIALOGUES: Mapping[Method, Callable[[Credentials], Dialogue]] = {
     "plain": _plain,
     "login": _login,
     "cram-md5": _cram_md5,

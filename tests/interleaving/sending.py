@@ -38,7 +38,7 @@ class Campaigns:
         """A campaign to whoever consents, over SMTP."""
         slug = await in_thread(self._draft)
         await in_thread(self._dispatch.start, slug)
-        await self._dispatch.run(slug, unwatched)
+        await self._dispatch.runs.run(slug, unwatched)
 
     async def pass_gate(self) -> None:
         """A campaign as far as its mails are recorded: claims, and after some time the gate, a few mails at once."""

@@ -132,7 +132,7 @@ def dispatch_for(database: Database, settings: Settings) -> Dispatch:
 async def send(dispatch: Dispatch, slug: str = "notes") -> Tally:
     """Start or continue the campaign, without a progress bar."""
     dispatch.start(slug)
-    return await dispatch.run(slug, unwatched)
+    return await dispatch.runs.run(slug, unwatched)
 
 
 @asynccontextmanager

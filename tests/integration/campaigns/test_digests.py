@@ -99,7 +99,7 @@ async def test_what_came_in_since_the_last_one_is_sent_as_one_campaign(team: Tea
     async with FaultyRelay() as relay:
         dispatch = Dispatch(team.database, settings_for(relay.port), team.clock)
         assert (dispatch.start_due(), dispatch.due()) == ([], ["monthly-2026-12-01"])
-        await dispatch.run("monthly-2026-12-01", unwatched)
+        await dispatch.runs.run("monthly-2026-12-01", unwatched)
     assert counts(team.database, "monthly-2026-12-01").accepted == 2
     content = relay.accepted[0].content
     assert b"The newest thing" in content

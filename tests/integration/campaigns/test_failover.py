@@ -85,7 +85,7 @@ async def test_promoting_a_standby_that_lags_stops_the_run_and_names_whom_it_had
             backup.mark_replayed(connection, run.database.clock()())
         assert run.dispatch.resolve("notes", resend=True) > 0
         run.dispatch.act("notes", Act.RESUME)
-        await run.dispatch.run("notes", unwatched)
+        await run.dispatch.runs.run("notes", unwatched)
         mailed = Counter(mail.recipient for mail in run.relay.accepted)
         uncertain = counts(run.database).uncertain
     assert max(mailed.values()) == 1

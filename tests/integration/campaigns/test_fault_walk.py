@@ -123,7 +123,7 @@ class Walk:
             dispatch.resolve(self.slug, resend=True)
         if self._status().state is CampaignState.PAUSED:
             dispatch.act(self.slug, Act.RESUME)
-        await dispatch.run(self.slug, unwatched)
+        await dispatch.runs.run(self.slug, unwatched)
         self.problems += _incomplete(self.case, self._status(), self.relay)
 
     def _dispatch(self, clock: Clock, **changed: Any) -> Dispatch:

@@ -119,7 +119,7 @@ async def test_a_run_that_waits_for_its_limits_stops_at_once_when_told_to(sqlite
     async with TimedRelay() as relay:
         dispatch = dispatch_for(sqlite_database, settings_for(relay.port, smtp={"limits": {"per_minute": 3}}))
         dispatch.start("notes")
-        running = asyncio.create_task(dispatch.run("notes", watch))
+        running = asyncio.create_task(dispatch.runs.run("notes", watch))
         await relay.taken(3)
         await asyncio.sleep(0.3)
         assert not running.done()

@@ -84,7 +84,7 @@ async def test_where_everybody_is_refused_the_campaign_pauses_and_nobody_is_reje
         assert "5.7.1" in (status.paused_because or "")
         getattr(relay, at).clear()
         dispatch.act("notes", Act.RESUME)
-        await dispatch.run("notes", unwatched)
+        await dispatch.runs.run("notes", unwatched)
     assert counts(database).accepted == 20
 
 
@@ -96,7 +96,7 @@ async def test_after_a_resume_the_others_come_first(database: Database) -> None:
         await send(dispatch)
         assert (counts(database).state, counts(database).accepted) == (CampaignState.PAUSED, 0)
         dispatch.act("notes", Act.RESUME)
-        await dispatch.run("notes", unwatched)
+        await dispatch.runs.run("notes", unwatched)
     assert sorted(mail.recipient for mail in relay.accepted) == [_person(number) for number in range(4, 10)]
 
 
@@ -107,7 +107,7 @@ async def test_what_is_skipped_is_not_tried_again_and_the_campaign_finishes(data
         dispatch = dispatch_for(database, settings_for(relay.port, smtp={"connections": 1}))
         await send(dispatch)
         dispatch.act("notes", Act.RESUME)
-        await dispatch.run("notes", unwatched)
+        await dispatch.runs.run("notes", unwatched)
         assert counts(database).state is CampaignState.PAUSED
         assert dispatch.skip("notes", [1, 2]) == 2
         assert counts(database).state is CampaignState.PAUSED

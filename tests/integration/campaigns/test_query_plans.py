@@ -96,7 +96,7 @@ async def test_sending_looks_deliveries_and_people_up_by_their_keys(sqlite_datab
         dispatch.start("notes")
         sqlite_database.close()  # so that the run opens connections of its own
         with recorded() as statements:
-            tally = await dispatch.run("notes", unwatched)
+            tally = await dispatch.runs.run("notes", unwatched)
     assert tally.error is None
     assert any("UPDATE delivery" in statement for statement in statements)
     # All consents are compared with their entries, once before a run.
@@ -122,7 +122,7 @@ async def test_sqlite_plans_the_statements_of_each_mail_once_a_connection(sqlite
         dispatch.start("notes")
         sqlite_database.close()
         with planned() as connections:
-            await dispatch.run("notes", unwatched)
+            await dispatch.runs.run("notes", unwatched)
     # Where a commit is slow, batches run in a thread, which has a connection of its own.
     assert {columns["attempted_at"] for columns in connections} - {0} == {1}  # the gate's
     assert {columns["reply_code"] for columns in connections} - {0} == {1}  # the settlements'

@@ -39,5 +39,5 @@ async def test_a_stop_waits_for_no_connection_that_the_relay_never_greets(sqlite
 
         dispatch = dispatch_for(sqlite_database, settings_for(relay.port))
         dispatch.start("notes")
-        tally = await asyncio.wait_for(dispatch.run("notes", watch), 120)
+        tally = await asyncio.wait_for(dispatch.runs.run("notes", watch), 120)
     assert (tally.error, counts(sqlite_database).pending) == (None, 3)

@@ -125,7 +125,7 @@ async def test_a_backup_of_any_moment_put_back_mails_nobody_twice_and_nobody_who
             with pytest.raises(Refused):
                 dispatch.start_due()
             with pytest.raises(Refused):
-                await dispatch.run("notes", unwatched)
+                await dispatch.runs.run("notes", unwatched)
             replay(database, tmp_path)
             if counts(database).state is not CampaignState.FINISHED:
                 dispatch.resolve("notes", resend=False)
@@ -290,7 +290,7 @@ async def test_a_campaign_that_is_to_be_sent_again_is_sent_after_all_is_decided(
             dispatch.start("other")
         assert dispatch.resolve("other", resend=False) == 0
         dispatch.act("notes", Act.RESUME)
-        await dispatch.run("notes", unwatched)
+        await dispatch.runs.run("notes", unwatched)
         assert len(relay.accepted) == 4
         assert counts(database, "other").state is CampaignState.FINISHED
 

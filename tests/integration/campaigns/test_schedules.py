@@ -102,7 +102,7 @@ async def test_outside_its_send_window_a_campaign_waits_for_the_next_opening(
         assert counts(database).state is CampaignState.SENDING
         clock.now = datetime(2026, 11, 30, 7, 0, tzinfo=UTC)  # Monday, 8 o'clock
         assert dispatch.due() == ["notes"]
-        await dispatch.run("notes", unwatched)
+        await dispatch.runs.run("notes", unwatched)
     assert counts(database).accepted == 3
 
 
@@ -126,7 +126,7 @@ async def test_a_run_stops_when_its_send_window_closes_and_goes_on_when_it_opens
         relay.slowness = 0
         clock.now = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
         assert dispatch.due() == ["notes"]
-        await dispatch.run("notes", unwatched)
+        await dispatch.runs.run("notes", unwatched)
     assert Counter(Counter(mail.recipient for mail in relay.accepted).values()) == {1: 300}
 
 

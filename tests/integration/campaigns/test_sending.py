@@ -74,7 +74,7 @@ async def test_a_message_id_is_the_same_on_a_retry(sqlite_database: Database) ->
         while counts(sqlite_database).deferred:  # a slow machine tries it again in the same run
             await asyncio.sleep(0.1)
             if dispatch.due():
-                await dispatch.run("notes", unwatched)
+                await dispatch.runs.run("notes", unwatched)
     first, second = (message_from_bytes(content)["Message-ID"] for content in relay.contents)
     assert first == second
     assert counts(sqlite_database).accepted == 1
@@ -160,7 +160,7 @@ async def test_a_resent_uncertain_delivery_reopens_the_campaign(database: Databa
         await send(dispatch)
         assert dispatch.resolve("notes", resend=True) == 1
         assert dispatch.due() == ["notes"]
-        await dispatch.run("notes", unwatched)
+        await dispatch.runs.run("notes", unwatched)
     assert counts(database).accepted == 1
 
 

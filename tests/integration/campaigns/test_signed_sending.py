@@ -68,7 +68,7 @@ async def test_the_end_of_the_process_that_signs_stops_the_run_and_loses_nothing
         assert set(children(os.getpid())) == before
 
         relay.slowness = 0
-        await dispatch.run("notes", unwatched)
+        await dispatch.runs.run("notes", unwatched)
     assert counts(database).state is CampaignState.FINISHED
     assert set(Counter(mail.recipient for mail in relay.accepted).values()) == {1}
     assert len(relay.accepted) == PEOPLE
@@ -100,7 +100,7 @@ async def test_of_mails_that_wait_for_signatures_a_run_that_is_ended_at_once_kno
         limits = {"smtp": {"limits": {"per_second": 20}, "connections": 10}}
         dispatch = dispatch_for(sqlite_database, signing_settings(relay, tmp_path, **limits))
         dispatch.start("notes")
-        sending = asyncio.create_task(dispatch.run("notes", watch))
+        sending = asyncio.create_task(dispatch.runs.run("notes", watch))
         await asyncio.wait_for(begun.wait(), 60)
         senders[0].stop_at_once()
         await asyncio.sleep(0.01)

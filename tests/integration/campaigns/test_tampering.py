@@ -36,7 +36,7 @@ async def mailed(database: Database) -> tuple[set[str], MailerError | None]:
         error: MailerError | None = None
         try:
             dispatch.start("notes")
-            error = (await dispatch.run("notes", unwatched)).error
+            error = (await dispatch.runs.run("notes", unwatched)).error
         except MailerError as raised:
             error = raised
         return {mail.recipient for mail in relay.accepted}, error

@@ -215,7 +215,7 @@ async def mailed(database: Database) -> set[str]:
         dispatch = dispatch_for(database, settings_for(relay.port))
         with suppress(MailerError):
             dispatch.start("notes")
-            await dispatch.run("notes", unwatched)
+            await dispatch.runs.run("notes", unwatched)
         return {mail.recipient for mail in relay.accepted}
 
 

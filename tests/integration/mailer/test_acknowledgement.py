@@ -13,8 +13,8 @@ import pytest
 
 from mailer.message import Content
 from mailer.smtp import Accepted, Envelope
-from mailer.smtp.acknowledgement import acknowledger
 from mailer.smtp.connection import Connection
+from mailer.smtp.handshake import acknowledger
 from tests.support.certificates import loopback_certificates
 from tests.support.loopback import in_clear
 

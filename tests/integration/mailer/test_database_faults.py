@@ -162,7 +162,7 @@ async def test_where_the_database_stays_away_the_run_ends_with_its_error_and_los
         relay.slowness = 0
         await asyncio.sleep(1)
         while dispatch.due():
-            await dispatch.run("notes", unwatched)
+            await dispatch.runs.run("notes", unwatched)
     status = counts(sqlite_database)
     mailed = Counter(mail.recipient for mail in relay.accepted)
     assert status.accepted + status.uncertain == PEOPLE

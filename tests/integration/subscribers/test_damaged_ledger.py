@@ -195,7 +195,7 @@ async def assert_only_these_are_mailed(damaged: Database, allowed: set[int]) -> 
         refused = False
         try:
             dispatch.start("notes")
-            refused = isinstance((await dispatch.run("notes", unwatched)).error, Refused)
+            refused = isinstance((await dispatch.runs.run("notes", unwatched)).error, Refused)
         except MailerError:
             refused = True
         assert {mail.recipient for mail in relay.accepted} <= {f"person{n}@example.com" for n in allowed}
@@ -211,7 +211,7 @@ async def test_a_campaign_on_its_way_goes_no_further(sqlite_database: Database) 
         damage(sqlite_database, DAMAGES[0])
         again = Database(str(sqlite_database.url))
         with pytest.raises(Refused, match="ledger"):
-            await dispatch_for(again, settings).run("notes", lambda _: pytest.fail("it began"))
+            await dispatch_for(again, settings).runs.run("notes", lambda _: pytest.fail("it began"))
         again.close()
         assert relay.accepted == []
 
