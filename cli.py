@@ -19,6 +19,7 @@ from mailer.errors import (
     exhausted_limit,
     is_out_of_memory,
     name_that_is_no_text,
+    unusable_file,
 )
 from mailer.lazy_group import LazyGroup
 from mailer.output import to_json, tolerate_any_text, write_line
@@ -271,7 +272,7 @@ def _run(*, as_json: bool) -> int:
         code = error.exit_code
         _report_error(error.message, error.hint, code, as_json=as_json)
     except (MemoryError, OSError, ImportError, SystemError, UnicodeEncodeError) as error:
-        known = exhausted_limit(error) or name_that_is_no_text(error)
+        known = exhausted_limit(error) or name_that_is_no_text(error) or unusable_file(error)
         if known is None:
             raise
         click.echo(f"Error: {known}", err=True)

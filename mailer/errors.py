@@ -126,6 +126,16 @@ def name_that_is_no_text(error: BaseException) -> MailerError | None:
             return None
 
 
+def unusable_file(error: BaseException) -> MailerError | None:
+    """The error to report if `error` means that a file can't be used, such as for its long name; otherwise None."""
+    match error:
+        case OSError(filename=str(name), strerror=str(reason)):
+            shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
+            return MailerError(f"{shown}: {reason}.", hint="Name another file or folder, or mend this one.")
+        case _:
+            return None
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` means that memory is used up. Finding out takes no memory."""
     # Without enough memory, loading a shared library raises ImportError, and importing a module sometimes SystemError.
@@ -140,6 +150,7 @@ def is_out_of_memory(error: BaseException) -> bool:
             return False
 
 
+_LONGEST_NAME = 200  # of a file in a message
 _NO_MEMORY = "There is not enough memory."
 _FREE_MEMORY = "Raise the limit (MemoryMax= in a systemd unit, `ulimit -v` in a shell), or free memory."
 # Where even an error message needs more memory than there is, these are written as they are: to stderr, and as JSON.

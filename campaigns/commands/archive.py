@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 from sqlalchemy import Connection
@@ -18,7 +17,7 @@ from campaigns.archive.folder import write_folder
 from campaigns.commands.completion import complete_topic
 from campaigns.rendering import brand_of
 from mailer.commands import CommandContext, json_option
-from mailer.config import Settings
+from mailer.config import Settings, url_parts
 from mailer.database import installation_id
 from mailer.errors import InvalidInput
 from subscribers.topic import parse_topic
@@ -105,8 +104,8 @@ def _refuse_unknown(connection: Connection, settings: Settings, wanted: Sequence
 
 
 def _parse_url(url: str) -> str:
-    parts = urlsplit(url)
-    if not _WEB_ADDRESS.fullmatch(url) or not parts.hostname or parts.query or parts.fragment:
+    parts = url_parts(url)
+    if not _WEB_ADDRESS.fullmatch(url) or parts is None or parts.query or parts.fragment:
         raise InvalidInput(
             "is not the web address of a folder",
             where="--url",

@@ -23,7 +23,7 @@ from mailer.config.settings import (
     Settings,
     TopicSettings,
 )
-from mailer.config.value_types import TOPIC_PATTERN, Secret, duration
+from mailer.config.value_types import TOPIC_PATTERN, Secret, duration, url_parts
 
 __all__ = [
     "CONFIG_NAME",
@@ -52,4 +52,5 @@ __all__ = [
     "load_settings",
     "new_config_path",
     "parse_settings",
+    "url_parts",
 ]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec import field
 
-from mailer.config.value_types import Line
+from mailer.config.value_types import Line, url_parts
 from mailer.settings_section import SettingsSection
 
 
@@ -25,5 +25,7 @@ class AnchorSettings(SettingsSection, frozen=True):
         super().__post_init__()
         if (self.authority_url is None) != (self.authority_certificates is None):
             raise ValueError("authority_url and authority_certificates go together")
-        if self.authority_url is not None and not self.authority_url.startswith(("https://", "http://")):
-            raise ValueError('write authority_url as "https://tsa.example.com"')
+        if self.authority_url is not None:
+            parts = url_parts(self.authority_url)
+            if parts is None or parts.scheme not in {"https", "http"}:
+                raise ValueError('write authority_url as "https://tsa.example.com"')

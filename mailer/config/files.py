@@ -26,8 +26,17 @@ class Source(NamedTuple):
 
 
 def new_config_path(config: Path | None = None) -> Path:
-    """The settings file that `mailer init` creates: `config`, MAILER_CONFIG, or mailer.toml in the working directory."""
-    return config or Path(os.environ.get("MAILER_CONFIG") or CONFIG_NAME)
+    """The settings file that `mailer init` creates: `config`, MAILER_CONFIG, or mailer.toml in the working directory.
+
+    Raises ConfigurationError where `config` names no file.
+    """
+    path = config or Path(os.environ.get("MAILER_CONFIG") or CONFIG_NAME)
+    if not path.name:
+        raise ConfigurationError(
+            "The settings file has an empty name.",
+            hint="Name it, as in --config mailer.toml, or leave it out.",
+        )
+    return path
 
 
 def config_path(config: Path | None = None) -> Path:

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Meta, field
 
-from mailer.config.value_types import Line, MailboxLine, Secret, Security
+from mailer.config.value_types import Line, MailboxLine, Secret, Security, url_parts
 from mailer.limits import RelayLimits
 from mailer.settings_section import Checks, PositiveInt, Seconds, SettingsSection
 
@@ -32,8 +31,8 @@ REFRESH_TOKENS_NAME = "mailer.refresh-tokens.json"
 
 
 def _check_token_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.fragment:
+    parts = url_parts(value)
+    if parts is None or parts.scheme != "https" or parts.username or parts.fragment:
         raise ValueError('write it as "https://login.example.com/token"; a secret is sent to it')
     return value
 

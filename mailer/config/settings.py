@@ -9,7 +9,6 @@ from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from msgspec import field, structs
@@ -30,6 +29,7 @@ from mailer.config.value_types import (
     Topic,
     Words,
     check_approvers,
+    url_parts,
 )
 from mailer.errors import ConfigurationError
 from mailer.limits import ProviderLimits
@@ -117,10 +117,10 @@ UnsubscribeCheck = Literal["require", "warn", "off"]
 
 
 def _check_public_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.query or parts.fragment or not parts.hostname or not _PLAIN_URL.fullmatch(value):
+    parts = url_parts(value)
+    if parts is None or parts.query or parts.fragment or not _PLAIN_URL.fullmatch(value):
         raise ValueError('write it as "https://mail.example.com" or "https://example.com/path"')
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         raise ValueError("must be https:// (RFC 8058 section 3.1); http:// is for loopback only")
     return value.rstrip("/")
 

@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Meta
 
@@ -59,6 +60,18 @@ def duration(text: str) -> timedelta:
     if read > _LONGEST:
         raise ValueError("must be a hundred years (36500d) at most")
     return read
+
+
+def url_parts(text: str) -> SplitResult | None:
+    """The parts of a URL; None without a host, and for a host or a port that can't be one."""
+    try:
+        parts = urlsplit(text)
+        is_usable = (
+            bool(parts.hostname) and parts.port != 0
+        )  # reading a port that is no number raises ValueError
+    except ValueError:
+        return None
+    return parts if is_usable else None
 
 
 def convert_custom(kind: type[Any], value: object) -> object:

@@ -10,6 +10,7 @@ from mailer.errors import InvalidInput
 from subscribers.address import EmailAddress, normalise
 from subscribers.intake.applicant import Refusal
 from subscribers.intake.csv_file import MAX_LINE_LENGTH, Field, field_of
+from subscribers.intake.encoding import first_line
 
 
 def read_addresses(text: TextIO, name: str) -> Iterator[EmailAddress | Refusal]:
@@ -18,7 +19,7 @@ def read_addresses(text: TextIO, name: str) -> Iterator[EmailAddress | Refusal]:
 
     Raises InvalidInput where the first line is neither an address nor a header with a column for them.
     """
-    first = text.readline(MAX_LINE_LENGTH)
+    first = first_line(text, name, MAX_LINE_LENGTH)
     delimiter = ";" if first.count(";") > first.count(",") else ","
     cells = _split(first, delimiter)
     column = next((index for index, cell in enumerate(cells) if field_of(cell) is Field.EMAIL), None)

@@ -15,6 +15,7 @@ from typing import TextIO
 
 from mailer.errors import InvalidInput
 from mailer.quantity import quantity
+from subscribers.intake.encoding import first_line
 
 MAX_LINE_LENGTH = 64 * 1024
 MAX_TITLE_LENGTH = 100
@@ -106,7 +107,7 @@ class PeopleCsv:
         self._text = text
         self._put_back: list[str] = []
         self._name = name
-        header = self._next_line()
+        header = first_line(text, name, MAX_LINE_LENGTH)
         if said := _SEPARATOR_LINE.fullmatch(header.rstrip("\r\n")):
             self.delimiter = said[1].replace("\\t", "\t")
             header = self._next_line()

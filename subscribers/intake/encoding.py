@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from io import TextIOWrapper
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from mailer.errors import InvalidInput
 
@@ -24,12 +24,28 @@ def as_text(stream: BinaryIO, encoding: str | None = None) -> TextIOWrapper:
     found = encoding or (_detect(stream) if stream.seekable() else "utf-8-sig")
     try:
         name = codecs.lookup(found).name
-    except LookupError:
+        "".encode(name)  # raises for one that is not of text, such as rot13
+    except (LookupError, UnicodeError):
         raise InvalidInput(
             f"{found!r} is no encoding.", where="--encoding", hint="Common ones are utf-8, cp1252 and utf-16."
         ) from None
     errors = "replace" if name.startswith("utf-16") else "surrogateescape"
     return TextIOWrapper(stream, encoding="utf-8-sig" if name == "utf-8" else name, errors=errors, newline="")
+
+
+def first_line(text: TextIO, name: str, longest: int) -> str:
+    """The first line of `text`, at most `longest` characters. Raises InvalidInput where the encoding does not fit.
+
+    Where it fits the first line, what is invalid in later ones is kept (`as_text`).
+    """
+    try:
+        return text.readline(longest)
+    except UnicodeError:  # such as UTF-16 without its mark
+        raise InvalidInput(
+            "it is not text in this encoding.",
+            where=f"{name}, row 1",
+            hint="Name another --encoding, or save the file as CSV UTF-8.",
+        ) from None
 
 
 def encoding_name(text: TextIOWrapper) -> str:

@@ -175,6 +175,30 @@ def test_bytes_that_are_no_text_end_with_a_message(
     assert json.loads(done.stdout)["error"]["code"] == code
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "The settings file has an empty name."),
+        ("x" * 5000, "File name too long."),
+        ("n.md/mailer.toml", "Not a directory."),
+        ("loop/mailer.toml", "Too many levels of symbolic links."),
+    ],
+    ids=["empty", "long", "below-a-file", "loop"],
+)
+@pytest.mark.parametrize("command", ["init", "status"])
+def test_a_name_that_no_file_can_have_ends_with_a_message(
+    mailer: InstalledMailer, tmp_path: Path, name: str, message: str, command: str
+) -> None:
+    (tmp_path / "n.md").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    done = mailer.run("--config", name, command, "--json", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr) < 500
+    assert (message in done.stderr) or ("does not exist" in done.stderr)
+    assert json.loads(done.stdout)["error"]["code"] == 1
+
+
 def _cpu_seconds(mailer: InstalledMailer, command: list[str], cwd: Path) -> float:
     process = subprocess.Popen(
         command,

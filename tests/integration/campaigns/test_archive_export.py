@@ -217,9 +217,10 @@ def test_the_command_writes_and_updates_a_folder(site: Site, monkeypatch: pytest
     monkeypatch.setenv("MAILER_SECRET_KEYS", "k" * 32)
     keyboard = Keyboard()
     assert "there is no topic to export" in str(keyboard("archive", "export", "out", code=1).exception)
-    assert "--url" in str(
-        keyboard("archive", "export", "out", "--topic", TOPIC, "--url", "x", code=1).exception
-    )
+    for url in ("x", "https://[::1", "https://www.example.com:abc/"):
+        assert "--url" in str(
+            keyboard("archive", "export", "out", "--topic", TOPIC, "--url", url, code=1).exception
+        )
     run = partial(keyboard.json, "archive", "export", "out", "--topic", TOPIC)
     monkeypatch.setenv("MAILER_ARCHIVE__ENABLED", "true")
     shown = keyboard.json("campaigns", "show", "index")

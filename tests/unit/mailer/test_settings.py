@@ -243,6 +243,10 @@ class TestChecks:
             "https://x.example/a b",
             "https://x.example/>,<https://y.example",
             "https://bücher.example",
+            "https://[::1",
+            "https://mail.example.com:99999",
+            "https://mail.example.com:abc",
+            "https://mail.example.com:0/",
         ],
     )
     def test_any_other_public_url_is_refused(self, url: str) -> None:
@@ -342,6 +346,14 @@ class TestChecks:
                 "privacy.controllers: must be a list of sections, each with its name in two brackets, [[name]]; in",
             ),
             ("trusted_proxies = ['::1', '10.0.0.0/33']", "trusted_proxies.1: must be an IP address, such as"),
+            (
+                "smtp.oauth2 = { token_url = 'https://[x', client_id = 'x' }",
+                'token_url: write it as "https://',
+            ),
+            (
+                "anchors = { authority_url = 'http://x:y', authority_certificates = 'x' }",
+                "write authority_url as",
+            ),
             ("zone = ''\nlease_seconds = 0", "zone: must be the IANA name of a time zone"),
             ("zone = 'Mars'\nlease_seconds = 0", "lease_seconds: must be a number above 0"),
             ("database_url = 'mysql://x/y'", "database_url: names neither a SQLite file nor PostgreSQL"),

@@ -22,6 +22,7 @@ from subscribers.intake import (
     encoding_name,
     parse_answer,
 )
+from subscribers.intake.address_list import read_addresses
 
 DUTCH = "aanhef;voornaam;tussenvoegsel;achternaam;e-mailadres;toestemming;toestemming_op\n"
 ROW = "mevrouw;Zoë;van der;Meer;zoe@example.com;ja;01-05-2026\n"
@@ -62,8 +63,18 @@ class TestEncodings:
 
     def test_it_can_be_forced(self) -> None:
         assert names((DUTCH + ROW).encode("cp850"), "cp850") == ["Zoë van der Meer"]
+
+    @pytest.mark.parametrize("name", ["klingon", "rot13", "hex", "undefined", "", "x" * 5000])
+    def test_what_is_no_encoding_of_text_is_refused(self, name: str) -> None:
         with pytest.raises(InvalidInput, match="is no encoding"):
-            as_text(io.BytesIO(b""), "klingon")
+            as_text(io.BytesIO(b""), name or " ")
+
+    @pytest.mark.parametrize("name", ["utf-16", "utf-32", "idna", "punycode"])
+    def test_an_encoding_that_does_not_fit_is_told(self, name: str) -> None:
+        with pytest.raises(InvalidInput, match=r"people\.csv, row 1: it is not text in this encoding"):
+            PeopleCsv(as_text(io.BytesIO((DUTCH + ROW).encode()), name), "people.csv")
+        with pytest.raises(InvalidInput, match=r"list\.txt, row 1: it is not text in this encoding"):
+            list(read_addresses(as_text(io.BytesIO("jan@ünï.example\n".encode()), name), "list.txt"))
 
 
 class TestDialects:
