@@ -105,6 +105,11 @@ class Connection:
         """Whether the relay closed it with a 421 before it had served a message."""
         return self._pipeline.closed_by_relay and not self.served
 
+    @property
+    def _was_closed_after_serving(self) -> bool:
+        """Whether the relay closed it after it had served a message: that says nothing about the next message."""
+        return self.served > 0 and (self._pipeline.hung_up or self._pipeline.closed_by_relay)
+
     def offer(
         self,
         envelope: Envelope,
@@ -126,7 +131,8 @@ class Connection:
         if self.announced not in (None, envelope):
             self._pipeline.abort("another message was announced")
         if self._pipeline.broken is not None:
-            done(Deferred(Phase.MAIL, FailureScope.RELAY, None, self._pipeline.broken))
+            scope = FailureScope.CONNECTION if self._was_closed_after_serving else FailureScope.RELAY
+            done(Deferred(Phase.MAIL, scope, None, self._pipeline.broken))
             return
         if (refusal := too_large(content, self.capabilities)) is not None:
             self.drop_announced()
@@ -174,6 +180,10 @@ class Connection:
                 self.served and code // 100 == 4
             ):
                 self.full = True
+                outcome = structs.replace(outcome, scope=FailureScope.CONNECTION)
+            case Deferred(phase=Phase.MAIL, scope=FailureScope.RELAY, reply=None) if (
+                self._was_closed_after_serving
+            ):
                 outcome = structs.replace(outcome, scope=FailureScope.CONNECTION)
             case Uncertain() | Deferred(scope=FailureScope.RELAY):
                 self.sent += 1

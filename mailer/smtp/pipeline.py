@@ -20,7 +20,7 @@ class Pipeline(asyncio.Protocol):
 
     What arrives drives it: no task waits for a reply, and the end of a dialogue is a call.
     `broken` is None, or says why nothing more can be sent: the connection is lost, the relay replied 421, or a reply
-    was late, unreadable or belongs to no command.
+    was late, unreadable or belongs to no command. `hung_up`: the relay closed the connection without a reply.
 
     `limits` are the seconds to wait for each phase's reply; CONTENT's is how long the transfer may make no progress.
     `acknowledge` is called when only some of a group's replies have arrived: the relay may hold back the others
@@ -35,7 +35,7 @@ class Pipeline(asyncio.Protocol):
         self._reader = ReplyReader()
         self._lost = self._loop.create_future()
         self.broken: str | None = None
-        self.closed_by_relay = False
+        self.closed_by_relay = self.hung_up = False
 
         self._dialogue: Dialogue | None = None
         self._done: Done
@@ -96,8 +96,11 @@ class Pipeline(asyncio.Protocol):
     def _write(self, dialogue: Dialogue) -> None:
         group = dialogue.group
         self._replies = []
-        if self.broken is not None or self._transport.is_closing():
+        if self.broken is not None:
             self._proceed(dialogue, dialogue.judge([]))
+            return
+        if self._transport.is_closing():
+            self._end()
             return
         if group.offers:
             if self._may_offer is not None and not self._may_offer():
@@ -143,6 +146,11 @@ class Pipeline(asyncio.Protocol):
         """End a running dialogue with the replies received so far."""
         if not self._lost.done():
             self._lost.set_result(None)
+        self._end()
+
+    def _end(self) -> None:
+        """Note that the connection is closed: by the relay, if we have not."""
+        self.hung_up |= self.broken is None
         self.abort("the relay hung up")
 
     def pause_writing(self) -> None:

@@ -17,13 +17,15 @@ EXTENSIONS = [{"pipelining": True}, {"pipelining": True, "chunking": True}]
 
 
 class HangingUp(Session):
-    """Closes the connection with its reply to the fifth mail, in one packet."""
+    """Closes the connection with its reply to the last mail that it takes, in one packet."""
+
+    most = 5
 
     async def take(self, content: bytes, point: Point) -> None:
-        if self.messages == 4:
+        if self.messages == self.most - 1:
             self.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         await super().take(content, point)
-        if self.messages == 5:
+        if self.messages == self.most:
             await self.flush()
             raise HungUp
 
@@ -41,3 +43,20 @@ async def test_a_connection_that_is_closed_while_a_batch_commits_leaves_no_mail_
     status = counts(database)
     assert (status.state, status.accepted) == (CampaignState.FINISHED, len(relay.accepted))
     assert (status.accepted, status.uncertain) == (30, 0)
+
+
+class TakingOne(HangingUp):
+    most = 1
+
+
+@pytest.mark.parametrize("extensions", [{}, *EXTENSIONS], ids=["plain", "pipelining", "chunking"])
+async def test_a_relay_that_hangs_up_after_each_mail_puts_nobody_off(
+    sqlite_database: Database, extensions: dict[str, Any]
+) -> None:
+    subscribe(sqlite_database, 60)
+    draft(sqlite_database)
+    async with FaultyRelay(**extensions) as relay:
+        relay.session_class = TakingOne
+        await send(dispatch_for(sqlite_database, settings_for(relay.port, smtp={"connections": 1})))
+    status = counts(sqlite_database)
+    assert (status.accepted, status.deferred, status.uncertain) == (60, 0, 0)

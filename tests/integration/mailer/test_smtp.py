@@ -169,7 +169,7 @@ async def test_a_relay_that_hangs_up_between_messages_costs_no_doubt() -> None:
         await _until(lambda: not connection.usable)
         outcome = await connection.send(ENVELOPE, CONTENT)
     assert isinstance(outcome, Deferred)
-    assert outcome.scope is FailureScope.RELAY
+    assert outcome.scope is FailureScope.CONNECTION
 
 
 @pytest.mark.parametrize(
