@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, case, insert, select, update
 
-from campaigns.tables import worker
+from campaigns.tables import delivery, worker
 from mailer.database import Prepared, Step
 
 
@@ -98,6 +98,18 @@ def unretired(connection: Connection) -> list[int]:
 def any_at_work(connection: Connection, now: datetime) -> bool:
     """Whether a worker holds a valid lease."""
     statement = select(worker.c.id).where(worker.c.retired_at.is_(None), worker.c.lease_until >= now)
+    return connection.execute(statement.limit(1)).first() is not None
+
+
+def is_at_work_on(connection: Connection, campaign_id: int, now: datetime) -> bool:
+    """Whether a worker with a valid lease holds deliveries of this campaign."""
+    statement = (
+        select(worker.c.id)
+        .join(delivery, delivery.c.worker_id == worker.c.id)
+        .where(
+            worker.c.retired_at.is_(None), worker.c.lease_until >= now, delivery.c.campaign_id == campaign_id
+        )
+    )
     return connection.execute(statement.limit(1)).first() is not None
 
 

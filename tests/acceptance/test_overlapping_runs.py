@@ -73,3 +73,27 @@ def test_what_a_process_beside_leaves_when_it_is_killed_is_reported_as_not_sent(
     assert status["in_flight"] == 0 < status["uncertain"]
     assert process.returncode == (75 if status["pending"] else 3)
     assert status["state"] == ("sending" if status["pending"] else "finished")
+
+
+def test_a_run_that_is_stopped_does_not_take_the_run_of_another_campaign_for_one_that_goes_on(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
+) -> None:
+    subscribe(sqlite_database, 4 * PEOPLE)
+    draft(sqlite_database, "one")
+    draft(sqlite_database, "other")
+    url = sqlite_database.url.render_as_string(hide_password=False)
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        relay.slowness = 0.1
+        write_config(tmp_path, relay.port, database_url=url, connections=2)
+        one, other = (
+            mailer.start("campaigns", "send", slug, "--yes", cwd=tmp_path) for slug in ("one", "other")
+        )
+        until(lambda: counts(sqlite_database, "other").accepted > 0, "the first mails of the other")
+        until(lambda: counts(sqlite_database, "one").accepted > 0, "the first mails")
+        one.terminate()
+        _, errors = one.communicate(timeout=TIMEOUT_SECONDS)
+        assert other.poll() is None
+        other.kill()
+        other.communicate()
+    assert one.returncode == 75
+    assert "Stopped early" in errors

@@ -83,6 +83,16 @@ def test_a_worker_is_at_work_until_its_lease_has_passed_or_it_is_retired(databas
     assert not _any_at_work(campaign, timedelta(0))
 
 
+def test_a_worker_is_at_work_on_the_campaign_whose_deliveries_it_holds(database: Database) -> None:
+    campaign = SentCampaign(database, 1)
+    context = campaign.worker()
+    assert not _is_at_work_on(campaign, context.campaign_id)
+    campaign.claim(context)
+    assert _is_at_work_on(campaign, context.campaign_id)
+    assert not _is_at_work_on(campaign, context.campaign_id + 1)
+    assert not _is_at_work_on(campaign, context.campaign_id, LEASE + SECOND)
+
+
 def test_unretired_workers_are_those_at_work_and_the_dead(database: Database) -> None:
     campaign = SentCampaign(database, 0)
     dead, retired, alive = (
@@ -189,3 +199,8 @@ def _find_dead(campaign: SentCampaign, after: timedelta) -> list[int]:
 def _any_at_work(campaign: SentCampaign, after: timedelta) -> bool:
     with campaign.database.read() as connection:
         return workers.any_at_work(connection, campaign.now + after)
+
+
+def _is_at_work_on(campaign: SentCampaign, campaign_id: int, after: timedelta = timedelta(0)) -> bool:
+    with campaign.database.read() as connection:
+        return workers.is_at_work_on(connection, campaign_id, campaign.now + after)
