@@ -6,6 +6,7 @@ Import `preparation`, which renders and checks content, by name where it is need
 
 from __future__ import annotations
 
+from campaigns.sending.batches import Batches
 from campaigns.sending.compose import Composer, sample_of
 from campaigns.sending.dispatch import Dispatch
 from campaigns.sending.preflight import Preflight
@@ -18,6 +19,7 @@ from campaigns.sending.tally import Tally
 __all__ = [
     "DONE_WITH_LOSSES",
     "Batch",
+    "Batches",
     "Composer",
     "Dispatch",
     "Preflight",

@@ -42,20 +42,20 @@ MAX_HELD = 1.0  # seconds that a relay waits for announced content while the dat
 
 
 class Batches:
-    """The batches of one run. `tally` gets the outcomes; `sign` signs composed mails, None where they stay unsigned."""
+    """The batches of one run. `tally` has the outcomes; `sign` signs composed mails, None where they stay unsigned."""
 
     def __init__(
         self,
         recorder: Recorder,
         relays: Relays,
         composer: Composer,
-        tally: Tally,
         *,
         retry: RetrySettings,
-        sign: Sign | None,
+        sign: Sign | None = None,
     ) -> None:
         self._recorder, self._relays, self._composer = recorder, relays, composer
-        self._tally, self._stopped, self._clock = tally, tally.stopped, recorder.clock
+        self.tally = Tally()
+        self._stopped, self._clock = self.tally.stopped, recorder.clock
         self._retry, self._sign = retry, sign
         self._claims = ClaimQueue()
         self._sessions: set[Session] = set()
@@ -115,7 +115,7 @@ class Batches:
         try:
             await self._send_batch(sessions)
         except MailerError as error:
-            self._tally.fail(error)
+            self.tally.fail(error)
         except Exception as error:  # noqa: BLE001 - it goes to the run, which waits for the connections
             self._stopped.set()
             unexpected = error
@@ -216,7 +216,7 @@ class Batches:
                     return mail
             case Withheld():
                 self._claims.withheld += session.connection.announced is not None
-                self._tally.states[DeliveryState.WITHHELD] += 1
+                self.tally.states[DeliveryState.WITHHELD] += 1
             case Halted():
                 self._stopped.set()
             case RelayFull(until):
@@ -251,12 +251,12 @@ class Batches:
             problem = "the address on file is not the one that the consent ledger commits to"
             hint = "Keep this database as it is. `mailer consent verify` says more."
             what = f"The campaign is paused: of subscriber {recipient.subscriber_id} {problem}."
-            self._tally.fail(Refused(what, hint=hint))
+            self.tally.fail(Refused(what, hint=hint))
             settlement = Settlement(
                 recipient.delivery_id, attempt.attempts, DeliveryState.WITHHELD, diagnostic=problem
             )
         self._outcomes.append(settlement)
-        self._tally.states[settlement.state] += 1
+        self.tally.states[settlement.state] += 1
         return None
 
     async def _schedule_signed(self, mails: Sequence[Mail], sign: Sign) -> None:
@@ -272,7 +272,7 @@ class Batches:
             try:
                 await sign([content for _, _, content in mails], offer)
             except MailerError as error:
-                self._tally.fail(error)
+                self.tally.fail(error)
                 for position in unsigned:
                     self._leave(mails[position][0], "not signed")
 
@@ -321,4 +321,4 @@ class Batches:
             was_announced=was_announced,
         )
         self._outcomes.append(settlement)
-        self._tally.count(outcome, settlement, self._relays.ceiling)
+        self.tally.count(outcome, settlement, self._relays.ceiling)

@@ -15,6 +15,7 @@ from campaigns import catalogue, deliveries, transitions
 from campaigns.campaign import Campaign
 from campaigns.deliveries import recovery, workers
 from campaigns.holds import Continuity
+from campaigns.sending.batches import Batches
 from campaigns.sending.compose import Composer
 from campaigns.sending.recorder import Recorder
 from campaigns.sending.sender import Sender
@@ -134,7 +135,8 @@ class CampaignRuns:
         with contextlib.closing(recorder):
             async with Relays(self._settings.every_relay) as relays:
                 sign = signing.sign if signing.keys else None
-                sender = Sender(recorder, relays, composer, retry=self._settings.retry, sign=sign)
+                batches = Batches(recorder, relays, composer, retry=self._settings.retry, sign=sign)
+                sender = Sender(recorder, relays, batches)
                 closing = _repeated(stop_when_closed, WINDOW_CHECK_SECONDS)
                 try:
                     async with watch(sender), closing, _repeated(self._beat, BEAT_SECONDS):

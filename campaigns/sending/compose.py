@@ -30,12 +30,15 @@ _NO_WORDINGS: Mapping[str, str] = MappingProxyType({})
 
 
 class Example(NamedTuple):
-    """A fictitious recipient for previews and proofs."""
+    """A fictitious recipient for previews and proofs. The link in their mail belongs to nobody."""
 
     salutation: str
     first_name: str
     surname: str
     email: str
+    delivery_id: int = 0
+    subscriber_id: int = 0
+    address: HashedAddress = NO_ADDRESS
 
 
 def example(locale: Locale) -> Example:
@@ -120,9 +123,7 @@ class Composer:
         the recipient's fields can't be sent.
         """
         composer = self._by_wording.get(recipient.wording, self)
-        content = composer._content(  # noqa: SLF001 - the composer of another language
-            recipient.delivery_id, recipient.subscriber_id, recipient.address, recipient, now
-        )
+        content = composer._content(recipient, now)  # noqa: SLF001 - the composer of another language
         if announced is not None and announced.recipient == recipient.email:
             return announced, content
         return composer.envelope(recipient.delivery_id, recipient.email), content
@@ -133,25 +134,18 @@ class Composer:
         return Envelope(return_path, email)
 
     def sample(self, now: datetime, person: Example | None = None) -> tuple[Envelope, Content]:
-        """The mail to somebody who does not exist, for a preview or a proof. Its link belongs to nobody."""
+        """The mail to somebody who does not exist, for a preview or a proof."""
         person = person or example(self.locale)
-        return self.envelope(0, person.email), self._content(0, 0, NO_ADDRESS, person, now)
+        return self.envelope(person.delivery_id, person.email), self._content(person, now)
 
-    def _content(
-        self,
-        delivery_id: int,
-        subscriber_id: int,
-        address: HashedAddress,
-        person: ConsentedRecipient | Example,
-        now: datetime,
-    ) -> Content:
+    def _content(self, person: ConsentedRecipient | Example, now: datetime) -> Content:
         first_name, surname = person.first_name, person.surname
         name = f"{first_name} {surname}" if first_name and surname else first_name or surname
         return self._skeleton.fill_made(
             (name, person.email),
-            self._message_ids.of(delivery_id),
+            self._message_ids.of(person.delivery_id),
             now,
-            self._links.url(subscriber_id, address, self._topic, self.locale),
+            self._links.url(person.subscriber_id, person.address, self._topic, self.locale),
             greet(self.locale, person.salutation, first_name, surname, self._register),
         )
 

@@ -6,11 +6,9 @@ import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from campaigns.sending.batches import Batches, Sign
-from campaigns.sending.compose import Composer
+from campaigns.sending.batches import Batches
 from campaigns.sending.recorder import Batch, Recorder
 from campaigns.sending.tally import Tally
-from mailer.config import RetrySettings
 from mailer.errors import MailerError
 from mailer.smtp.relays import Relays
 
@@ -22,19 +20,10 @@ class Sender:
     is called.
     """
 
-    def __init__(
-        self,
-        recorder: Recorder,
-        relays: Relays,
-        composer: Composer,
-        *,
-        retry: RetrySettings,
-        sign: Sign | None = None,
-    ) -> None:
-        self.tally = Tally()
-        self.recorder, self._relays, self._clock = recorder, relays, recorder.clock
+    def __init__(self, recorder: Recorder, relays: Relays, batches: Batches) -> None:
+        self.recorder, self._relays, self._batches = recorder, relays, batches
+        self.tally, self._clock = batches.tally, recorder.clock
         self._stopped = self.tally.stopped
-        self._batches = Batches(recorder, relays, composer, self.tally, retry=retry, sign=sign)
         self._running: asyncio.Task[None] | None = None
 
     def stop(self) -> None:

@@ -26,7 +26,7 @@ from sqlalchemy.pool import StaticPool
 from campaigns import deliveries, transitions
 from campaigns.deliveries import ClaimContext, workers
 from campaigns.lifecycle import Act
-from campaigns.sending import Dispatch, Recorder, Sender, claim_queue, recorder
+from campaigns.sending import Batches, Dispatch, Recorder, Sender, claim_queue, recorder
 from campaigns.sending.recorder import MARGIN
 from campaigns.states import CampaignState, DeliveryState
 from mailer.config import Settings
@@ -358,7 +358,7 @@ class History:
         self.note(f"begins as worker {number}")
         committing = Recorder(self.database, ClaimContext(number, CAMPAIGN, TOPIC), clock, lease)
         relay: Any = PlayedRelay(self, number)
-        run = Sender(committing, relay, relay, retry=SETTINGS.retry)
+        run = Sender(committing, relay, Batches(committing, relay, relay, retry=SETTINGS.retry))
         try:
             tally = await run.run()
         finally:

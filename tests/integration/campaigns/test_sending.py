@@ -14,7 +14,7 @@ import pytest
 from campaigns import catalogue
 from campaigns.deliveries import Attempt, ClaimContext, Settlement, workers
 from campaigns.lifecycle import Act
-from campaigns.sending import Batch, Composer, Dispatch, Recorder, Sender
+from campaigns.sending import Batch, Batches, Composer, Dispatch, Recorder, Sender
 from campaigns.states import CampaignState, DeliveryState
 from mailer.database import Database
 from mailer.errors import RelayUnavailable
@@ -240,7 +240,7 @@ async def test_a_process_frozen_past_its_lease_offers_nothing(
         recorder = Recorder(sqlite_database, _worker(dispatch, sqlite_database), frozen_clock, LEASE)
         composer: Any = FreezingComposer(dispatch.preparation.composer("notes"), freeze)
         async with Relays(settings.every_relay) as relays:
-            sender = Sender(recorder, relays, composer, retry=settings.retry)
+            sender = Sender(recorder, relays, Batches(recorder, relays, composer, retry=settings.retry))
             await sender.run()
         recorder.close()
     assert (composer.composed, len(relay.contents)) == (2, 1)
