@@ -24,7 +24,7 @@ from campaigns.sending.compose import Composer
 from campaigns.sending.gathering import Gathering
 from campaigns.sending.pacing import PacedAnswer
 from campaigns.sending.recorder import Batch, Committed, Recorder
-from campaigns.sending.session import Session
+from campaigns.sending.session import UNCOMMITTED, Session
 from campaigns.sending.tally import Tally
 from campaigns.states import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
@@ -58,7 +58,7 @@ class Batches:
         self._stopped, self._clock = self.tally.stopped, recorder.clock
         self._retry, self._sign = retry, sign
         self._claims = ClaimQueue()
-        self._sessions: set[Session] = set()
+        self.sessions: set[Session] = set()  # the connections in use
         self._outcomes: list[Settlement] = []  # of connections that are ready: the next batch records them
         self._gathering = Gathering(self._run_batch, commits_aside=recorder.commits_aside)
         # Else a limit or another relay may send an announced mail another way.
@@ -69,11 +69,6 @@ class Batches:
     def is_over(self) -> bool:
         """Whether no other mail is to be begun."""
         return self._stopped.is_set() or (self._claims.exhausted and not self._claims)
-
-    @property
-    def has_sessions(self) -> bool:
-        """Whether a connection is in use."""
-        return bool(self._sessions)
 
     async def claim(self) -> bool:
         """Claim ahead; whether there are any claims. Raises the database's error."""
@@ -88,7 +83,7 @@ class Batches:
         Cancelling it closes the connection; what is known of its mail by then is recorded.
         """
         session = Session(connection, asyncio.get_running_loop().create_future())
-        self._sessions.add(session)
+        self.sessions.add(session)
         self._mark_ready(session)
         try:
             await session.ended
@@ -99,7 +94,7 @@ class Batches:
                 self._leave(session, "it waited for its rate")
             raise
         finally:
-            self._sessions.discard(session)
+            self.sessions.discard(session)
 
     async def finish(self) -> None:
         """Record what is known of the mails of all connections that were given back."""
@@ -130,8 +125,9 @@ class Batches:
         claims = [(session, self._next_claim(session)) for session in sessions]
         wanted = [(session, claim) for session, claim in claims if claim is not None]
         relays = {claim.delivery_id: session.connection.relay for session, claim in wanted}
-        for session, _ in wanted:
-            session.announce = self._announcement(session, now)
+        if self._may_announce:
+            for session, _ in wanted:
+                session.choose_announced(self._claims, self._composer, now)
         more = 0 if self._stopped.is_set() else self._claims.number_to_claim(now)
         committed = await self._commit(Batch(outcomes, relays, more))
         for session, claim in claims:
@@ -166,18 +162,6 @@ class Batches:
         session.connection.drop_announced()
         return None
 
-    def _announcement(self, session: Session, now: datetime) -> Envelope | None:
-        """Choose the claim of a connection that is announced with its next mail; returns its envelope."""
-        if not self._may_announce or not session.connection.can_announce:
-            return None
-        session.next_claim = claim = self._claims.take_announceable(now)
-        if claim is None or claim.address is None:
-            return None
-        try:
-            return self._composer.through(session.connection.relay).envelope(claim.delivery_id, claim.address)
-        except InvalidInput:  # the batch that composes the mail records this
-            return None
-
     async def _commit(self, batch: Batch) -> Committed:
         if not (batch.outcomes or batch.relays or batch.claim):
             return Committed()
@@ -195,7 +179,7 @@ class Batches:
     def _note_slow_commit(self) -> None:
         """A commit takes long: close the connections whose relay waits for announced content, until it has ended."""
         self._is_slow = True
-        for session in self._sessions:
+        for session in self.sessions:
             session.connection.drop_announced()
 
     def _go_on(self, session: Session) -> None:
@@ -234,29 +218,16 @@ class Batches:
 
     def _compose(self, session: Session, attempt: Attempt, now: datetime) -> Mail | None:
         """Compose the mail of an attempt. If it can't be offered, the next batch records why."""
-        recipient = attempt.recipient
-        if recipient.is_committed():
-            composer = self._composer.through(session.connection.relay)
-            try:
-                return session, *composer.compose(recipient, now, session.connection.announced)
-            except InvalidInput as error:
-                settlement = Settlement(
-                    recipient.delivery_id,
-                    attempt.attempts,
-                    DeliveryState.REJECTED,
-                    reason=DeliveryReason.COMPOSE,
-                    diagnostic=error.reason,
-                )
-        else:
-            problem = "the address on file is not the one that the consent ledger commits to"
-            hint = "Keep this database as it is. `mailer consent verify` says more."
-            what = f"The campaign is paused: of subscriber {recipient.subscriber_id} {problem}."
-            self.tally.fail(Refused(what, hint=hint))
-            settlement = Settlement(
-                recipient.delivery_id, attempt.attempts, DeliveryState.WITHHELD, diagnostic=problem
-            )
-        self._outcomes.append(settlement)
-        self.tally.states[settlement.state] += 1
+        try:
+            return session, *session.compose(self._composer, attempt.recipient, now)
+        except InvalidInput as error:
+            state, reason, why = DeliveryState.REJECTED, DeliveryReason.COMPOSE, error.reason
+        except Refused as error:
+            state, reason, why = DeliveryState.WITHHELD, None, UNCOMMITTED
+            self.tally.fail(error)
+        number = attempt.recipient.delivery_id
+        self._outcomes.append(Settlement(number, attempt.attempts, state, reason=reason, diagnostic=why))
+        self.tally.states[state] += 1
         return None
 
     async def _schedule_signed(self, mails: Sequence[Mail], sign: Sign) -> None:
@@ -279,7 +250,7 @@ class Batches:
     def _schedule(self, session: Session, envelope: Envelope, content: Content) -> None:
         """Offer a mail, as soon as its rate allows; at once where its connection is closed and refuses it."""
         attempt = session.attempt
-        if attempt is not None and attempt.not_before is not None and session in self._sessions:
+        if attempt is not None and attempt.not_before is not None and session in self.sessions:
             seconds = max(0.0, (attempt.not_before - self._clock()).total_seconds())
             loop = asyncio.get_running_loop()
             session.timer = loop.call_later(seconds, self._offer, session, envelope, content)

@@ -72,7 +72,7 @@ class Sender:
                 done, _ = await asyncio.wait(unfinished, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
-                if self._batches.is_over and not self._batches.has_sessions:
+                if self._batches.is_over and not self._batches.sessions:
                     break
         finally:
             for task in tasks:
