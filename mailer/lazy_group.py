@@ -6,6 +6,7 @@ It stands outside `mailer.commands`, because `mailer --help` imports it and no s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from importlib import import_module
 from typing import Any
 
@@ -27,6 +28,15 @@ class _Text(click.types.StringParamType):
         return text
 
 
+class _NamedPath(click.Path):
+    """A file or folder on the command line. An empty name would be that of the working directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty. Name a file or a folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 _TEXT = _Text()
 
 
@@ -34,7 +44,8 @@ class LazyGroup(click.Group):
     """A group that lists its commands without importing them.
 
     `places` has a command's module and attribute by its name, such as ``{"send": "campaigns.commands.sending:send"}``.
-    Commands that were added to the group otherwise are found too. All of them refuse a text that is not UTF-8.
+    Commands that were added to the group otherwise are found too. All of them refuse a text that is not UTF-8, and an
+    empty path.
     """
 
     def __init__(self, *arguments: Any, places: Mapping[str, str], **options: Any) -> None:
@@ -49,7 +60,7 @@ class LazyGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self.places[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
-        _take_only_text(command)
+        _check_values(command)
         return command
 
     def resolve_command(
@@ -61,11 +72,14 @@ class LazyGroup(click.Group):
             raise NoSuchCommand(error.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from None
 
 
-def _take_only_text(command: click.Command) -> None:
-    """Let the texts among the parameters of a command, and of those that a group has, be only UTF-8."""
+def _check_values(command: click.Command) -> None:
+    """Let the texts among the parameters of a command, and of those that a group has, be only UTF-8, and no path be empty."""
     for parameter in command.params:
         if parameter.type is click.STRING:
             parameter.type = _TEXT
+        elif type(parameter.type) is click.Path:
+            parameter.type = copy(parameter.type)
+            parameter.type.__class__ = _NamedPath
     if isinstance(command, click.Group):
         for each in command.commands.values():
-            _take_only_text(each)
+            _check_values(each)

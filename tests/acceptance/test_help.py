@@ -147,6 +147,15 @@ def test_every_text_of_a_command_must_be_utf8(path: str) -> None:
             assert parameter.type.convert("café \U0001f600", parameter, context) == "café \U0001f600"
 
 
+@pytest.mark.parametrize("path", COMMANDS_BY_PATH)
+def test_no_path_of_a_command_may_be_empty(path: str) -> None:
+    command, context = COMMANDS_BY_PATH[path]
+    for parameter in command.params:
+        if isinstance(parameter.type, click.Path) and context.parent is not None:
+            with pytest.raises(click.BadParameter, match="it is empty"):
+                parameter.type.convert("", parameter, context)
+
+
 NO_TEXT = os.fsdecode(b"caf\xe9")
 
 
@@ -160,6 +169,7 @@ NO_TEXT = os.fsdecode(b"caf\xe9")
         ((NO_TEXT,), 2, "No such command"),
         (("status", f"--{NO_TEXT}"), 2, "No such option"),
         (("--config", NO_TEXT, "status"), 1, "does not exist"),
+        (("backup", ""), 2, "Invalid value for 'FILE': it is empty."),
         (("backup", NO_TEXT), 1, "The name of a file or folder is not UTF-8 text."),
     ],
 )  # fmt: skip
