@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, field
 
-from mailer.config.value_types import Line, MailboxLine, Secret, Security, url_parts
+from mailer.config.value_types import Line, MailboxLine, Secret, Security, check_host, url_parts
 from mailer.limits import RelayLimits
 from mailer.settings_section import Checks, PositiveInt, Seconds, SettingsSection
 
@@ -81,6 +81,8 @@ class RelaySettings(SettingsSection, frozen=True):
     idle_seconds: Seconds = 30
     timeouts: TimeoutSettings = field(default_factory=TimeoutSettings)
     limits: RelayLimits = field(default_factory=RelayLimits)
+
+    checks: ClassVar[Checks] = {"host": check_host}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,6 +16,8 @@ TOPIC_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 A_DURATION = 'must be a duration, such as "90m", "6h" or "2d"'
 A_MAILBOX = 'must be text, such as "Name <name@example.com>"'
 _LONGEST = timedelta(days=36_500)  # so that a time that long ago has a date
+_PLAIN_HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+_LONGEST_HOST = 254  # characters, with a dot at the end
 _A_NAME = "can't be a name; use a-z, 0-9, dashes and underscores, and begin with a letter or digit"
 
 BETWEEN_COMMAS = "between commas"
@@ -62,16 +64,34 @@ def duration(text: str) -> timedelta:
     return read
 
 
+def is_host(text: str) -> bool:
+    """Whether a text can be the name or the address of a host (RFC 1035 section 2.3.4; IDNA)."""
+    if _PLAIN_HOST.fullmatch(text):
+        return len(text) <= _LONGEST_HOST
+    try:
+        encoded = text.encode("idna")
+    except UnicodeError:
+        return False
+    return 0 < len(encoded) <= _LONGEST_HOST and not any(map(str.isspace, text))
+
+
+def check_host(text: str) -> str:
+    """Raise ValueError where no host can have this name."""
+    if not is_host(text):
+        raise ValueError(
+            'must be the name or the address of a host, such as "smtp.example.com" or "192.0.2.25"'
+        )
+    return text
+
+
 def url_parts(text: str) -> SplitResult | None:
     """The parts of a URL; None without a host, and for a host or a port that can't be one."""
     try:
         parts = urlsplit(text)
-        is_usable = (
-            bool(parts.hostname) and parts.port != 0
-        )  # reading a port that is no number raises ValueError
+        port = parts.port  # raises ValueError where it is no number
     except ValueError:
         return None
-    return parts if is_usable else None
+    return parts if is_host(parts.hostname or "") and port != 0 else None
 
 
 def convert_custom(kind: type[Any], value: object) -> object:

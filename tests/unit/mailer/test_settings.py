@@ -19,6 +19,9 @@ from mailer.errors import ConfigurationError
 from mailer.message import Mailbox
 from mailer.settings_section import SettingsSection
 
+HOST = st.sampled_from(
+    ["localhost", "smtp_1.example.com.", "192.0.2.25", "::1", "fe80::1%eth0", "bücher.example"]
+)
 LINE = st.text(st.characters(blacklist_categories=["Cc", "Cs"]), min_size=1, max_size=60)
 OAUTH2 = {"token_url": "https://login.example.com/token", "client_id": "an-application"}
 ODD_VALUES = st.recursive(
@@ -193,7 +196,7 @@ class TestSources:
         assert (limits.domains, limits.per_hour) == (("acme.example", "acme.test"), 3)
 
     @given(
-        LINE, st.integers(1, 65535), st.sampled_from(["none", "starttls", "tls"]), st.one_of(st.none(), LINE)
+        HOST, st.integers(1, 65535), st.sampled_from(["none", "starttls", "tls"]), st.one_of(st.none(), LINE)
     )
     def test_what_a_file_says_is_what_comes_out(
         self, host: str, port: int, security: Any, username: str | None
@@ -354,6 +357,13 @@ class TestChecks:
                 "anchors = { authority_url = 'http://x:y', authority_certificates = 'x' }",
                 "write authority_url as",
             ),
+            ("smtp.host = ''", "smtp.host: must be the name or the address of a host"),
+            ("smtp.host = 'smtp..example'", "smtp.host: must be the name or the address of a host"),
+            ("smtp.host = 'smtp example'", "smtp.host: must be the name or the address of a host"),
+            (f"smtp.host = '{'x' * 64}.example'", "smtp.host: must be the name or the address of a host"),
+            (f"smtp.host = '{'x.' * 130}example'", "smtp.host: must be the name or the address of a host"),
+            (f"public_url = 'https://{'x' * 64}.example'", "public_url: write it as"),
+            ("relays.one.host = '.'", "relays.one.host: must be the name or the address of a host"),
             ("zone = ''\nlease_seconds = 0", "zone: must be the IANA name of a time zone"),
             ("zone = 'Mars'\nlease_seconds = 0", "lease_seconds: must be a number above 0"),
             ("database_url = 'mysql://x/y'", "database_url: names neither a SQLite file nor PostgreSQL"),
