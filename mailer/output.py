@@ -6,19 +6,56 @@ import io
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from typing import Self
 
 
 def tolerate_any_text() -> None:
     """Make standard output and standard error escape characters that their encoding lacks, instead of
     failing.
 
-    A report must not fail after the work is done.
+    A report must not fail after the work is done. And a message that can't be written to standard error is left out.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stderr, io.TextIOWrapper) and not isinstance(sys.stderr, _Messages):
+        sys.stderr = _Messages.over(sys.stderr)
+
+
+class _Messages(io.TextIOWrapper):
+    """Standard error that leaves out what can't be written: nobody reads it any more, or the disk is full.
+
+    A Ctrl-C that ends a run also ends `tee` behind it. The mails in flight are finished all the same.
+    """
+
+    @classmethod
+    def over(cls, stream: io.TextIOWrapper) -> Self:
+        """The same stream."""
+        return cls(
+            stream.buffer,
+            encoding=stream.encoding,
+            errors=stream.errors,
+            line_buffering=stream.line_buffering,
+            write_through=stream.write_through,
+        )
+
+    def write(self, text: str, /) -> int:
+        """Write `text`, where that is possible."""
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is held back, where that is possible."""
+        with suppress(OSError):
+            super().flush()
+
+    def close(self) -> None:
+        """Close nothing: what is below belongs to the stream that this one stands for."""
+        self.flush()
 
 
 def to_json(values: Mapping[str, object]) -> str:

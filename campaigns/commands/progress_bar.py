@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -38,10 +38,6 @@ def progress_bar(console: Console, label: str, total: int) -> Iterator[Callable[
         disable=not console.is_terminal,
         transient=True,
     )
-    bar.start()
-    try:
+    with bar:
         task = bar.add_task(label, total=total)
         yield lambda completed: bar.update(task, completed=completed)
-    finally:
-        with suppress(OSError):  # the terminal was closed
-            bar.stop()

@@ -169,6 +169,27 @@ def test_a_terminal_that_is_closed_lets_the_mails_in_flight_finish(
     assert CONNECTIONS <= status.accepted == len(relay.accepted) < PEOPLE
 
 
+def test_a_ctrl_c_that_also_ends_the_reader_of_the_output_lets_the_mails_in_flight_finish(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
+) -> None:
+    """As in ``mailer campaigns send notes 2>&1 | tee log``."""
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        relay.slowness = 0.5
+        begin(sqlite_database, tmp_path, relay, "notes")
+        reader, writer = os.pipe()
+        process = mailer.start(
+            "campaigns", "send", "notes", "--yes", cwd=tmp_path, stdout=writer, stderr=writer
+        )
+        os.close(writer)
+        until(lambda: counts(sqlite_database).in_flight == CONNECTIONS, "mails in flight")
+        os.close(reader)
+        process.send_signal(signal.SIGINT)
+        process.wait(TIMEOUT_SECONDS)
+        status = counts(sqlite_database)
+    assert (status.in_flight, status.uncertain) == (0, 0)
+    assert CONNECTIONS <= status.accepted == len(relay.accepted) < PEOPLE
+
+
 def test_a_command_that_is_to_survive_its_terminal_goes_on(
     mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
 ) -> None:

@@ -67,6 +67,22 @@ def test_a_report_that_can_not_be_written_is_told_without_a_traceback(
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["campaigns", "status", "nope"], 1), (["status", "--nope"], 2)]
+)
+def test_an_error_that_standard_error_does_not_take_is_an_object_and_a_code_as_ever(
+    tmp_path: Path, arguments: list[str], code: int
+) -> None:
+    assert run(tmp_path, "utf-8", "init").returncode == 0
+    mailer = Path(sys.executable).with_name("mailer")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [mailer, *arguments, "--json"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=full, check=False
+        )
+    assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (code, code)
+
+
 @pytest.mark.parametrize("closed", [1, 2])
 def test_a_command_without_output_ends_as_any_other(closed: int) -> None:
     command = [sys.executable, "-c", "import cli; cli.command()", "--version"]
