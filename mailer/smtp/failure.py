@@ -8,7 +8,7 @@ from typing import ClassVar
 import aiosmtplib
 
 from mailer.config import RelaySettings
-from mailer.errors import MailerError, RelayUnavailable
+from mailer.errors import MailerError, RelayUnavailable, exhausted_limit
 from mailer.smtp.outcome import Phase, presentable
 
 OAUTH2_HINT = "Check [smtp.oauth2], and that the application may send mail for [smtp] username."
@@ -48,7 +48,8 @@ def explain(error: Exception, phase: Phase, settings: RelaySettings) -> Connecti
         return ConnectionFailed(f"{relay} did not answer in time ({phase}).", phase=phase)
     if phase is Phase.CONNECT:
         reason = getattr(error, "strerror", None) or str(error)
-        hint = "Check [smtp] host and port; is it running?"
+        limit = exhausted_limit(error)  # of ours: it says nothing about the relay
+        hint = limit.hint if limit else "Check [smtp] host and port; is it running?"
         return ConnectionFailed(f"{relay} can't be reached: {reason}.", phase=phase, hint=hint)
     what = "hung up" if isinstance(error, ConnectionError) else "sent a reply that can't be read"
     return ConnectionFailed(f"{relay} {what} ({phase}).", phase=phase)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from collections.abc import Callable
 
@@ -156,6 +157,19 @@ async def test_a_host_name_that_nobody_knows_is_unavailable() -> None:
     async with RelayPool(settings, retry_seconds=0.1) as relay:
         with pytest.raises(ConnectionFailed, match="can't be reached"):
             await _send_all(relay, 1, workers=1)
+
+
+async def test_where_no_more_files_may_be_open_the_limit_is_named_instead_of_the_relay() -> None:
+    async with RelayPool(in_clear(free_port()), retry_seconds=0.1) as relay:
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+        try:
+            with pytest.raises(ConnectionFailed, match="Too many open files") as caught:
+                await _send_all(relay, 1, workers=1)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert caught.value.hint is not None
+    assert "LimitNOFILE" in caught.value.hint
 
 
 async def test_an_address_of_a_family_that_this_machine_lacks_is_passed_over(
