@@ -26,7 +26,7 @@ from mailer.output import to_json, tolerate_any_text, write_line
 from mailer.quick_end import end_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
@@ -155,7 +155,7 @@ def find_unattended(settings: Settings, database: Database) -> list[CheckResult]
     from campaigns.reports.overview import ProblemSeverity, overview  # noqa: PLC0415
     from mailer.doctor import CheckLevel, CheckResult  # noqa: PLC0415
 
-    theme = _theme_findings(settings)
+    unusable = list(_unusable_settings(settings))
     levels = {
         ProblemSeverity.FAILURE: CheckLevel.FAIL,
         ProblemSeverity.WARNING: CheckLevel.WARN,
@@ -167,30 +167,33 @@ def find_unattended(settings: Settings, database: Database) -> list[CheckResult]
             failing = _webhook_findings(connection, settings)
             archive = list(archive_findings(connection, settings))
     except MailerError:
-        return theme  # the check of the database says why
+        return unusable  # the check of the database says why
     attention = [
         CheckResult("attention", levels[one.severity], one.message.rstrip("."), one.next_step)
         for one in found.problems
     ]
     waiting = [*attention, *failing]
     return [
-        *theme,
+        *unusable,
         *archive,
         *(waiting or [CheckResult("attention", CheckLevel.OK, "nothing waits for a person")]),
     ]
 
 
-def _theme_findings(settings: Settings) -> list[CheckResult]:
-    """Whether the theme of the settings can't be used."""
-    from mailer.doctor import failure  # noqa: PLC0415 - as above
+def _unusable_settings(settings: Settings) -> Iterator[CheckResult]:
+    """That the theme or the send window of the settings can't be used."""
+    from campaigns.timing import ALWAYS, SendWindow  # noqa: PLC0415 - as above
+    from mailer.doctor import failure  # noqa: PLC0415
     from templates.theme import find_theme  # noqa: PLC0415
 
-    try:
-        if settings.theme is not None:
-            find_theme(settings.theme, settings.templates_dir)
-    except MailerError as error:
-        return [failure("settings", error)]
-    return []
+    for check in (
+        lambda: settings.theme is None or find_theme(settings.theme, settings.templates_dir),
+        lambda: SendWindow.parse(settings.send_window or ALWAYS, settings.zone, "send_window"),
+    ):
+        try:
+            check()
+        except MailerError as error:
+            yield failure("settings", error)
 
 
 def keep_outside_files(settings: Settings, database: Database) -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""What `mailer doctor` says about [archive] in the settings."""
+"""What `mailer doctor` says about [archive], the theme and the send window in the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from campaigns.archive.checks import archive_findings
 from cli import find_unattended
 from mailer.database import Database
 from mailer.doctor import CheckLevel
-from tests.support.campaign import TOPIC
+from tests.support.campaign import TOPIC, settings_for
 from tests.support.release_pages import Site
 
 HTTPS = "https://example.com"
@@ -55,3 +55,24 @@ def test_pages_that_only_this_machine_can_open_are_found(
     found = [one for one in find_unattended(settings, sqlite_database) if one.check == "archive"]
     assert len(found) == count
     assert all(public_url in one.message for one in found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, []),
+        ({"theme": "letter", "send_window": "daily 08:00 to 18:00"}, []),
+        ({"theme": "lettre"}, ["lettre"]),
+        ({"send_window": "daily at noon"}, ["send_window: can't read the send window"]),
+        ({"theme": "lettre", "send_window": "daily 08:00 to 18:00 Mars"}, ["lettre", "send_window: unknown zone"]),
+    ],
+)  # fmt: skip
+def test_a_theme_and_a_window_that_can_not_be_used_are_found_before_they_are(
+    sqlite_database: Database, changes: dict[str, str], told: list[str]
+) -> None:
+    found = [
+        one
+        for one in find_unattended(settings_for(25, **changes), sqlite_database)
+        if one.check == "settings"
+    ]
+    assert all(part in one.message for part, one in zip(told, found, strict=True))
