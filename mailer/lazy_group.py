@@ -28,6 +28,16 @@ class _Text(click.types.StringParamType):
         return text
 
 
+class _Number(click.types.IntParamType):
+    """A whole number on the command line, such as the id of a row. No database takes one of more than 64 bits."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        number = int(super().convert(value, param, ctx))
+        if not -_MOST <= number <= _MOST:
+            self.fail("it is too large.", param, ctx)
+        return number
+
+
 class _NamedPath(click.Path):
     """A file or folder on the command line. An empty name would be that of the working directory."""
 
@@ -37,15 +47,16 @@ class _NamedPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-_TEXT = _Text()
+_MOST = 2**63 - 1
+_TEXT, _NUMBER = _Text(), _Number()
 
 
 class LazyGroup(click.Group):
     """A group that lists its commands without importing them.
 
     `places` has a command's module and attribute by its name, such as ``{"send": "campaigns.commands.sending:send"}``.
-    Commands that were added to the group otherwise are found too. All of them refuse a text that is not UTF-8, and an
-    empty path.
+    Commands that were added to the group otherwise are found too. All of them refuse a text that is not UTF-8, an
+    empty path, and a number of more than 64 bits.
     """
 
     def __init__(self, *arguments: Any, places: Mapping[str, str], **options: Any) -> None:
@@ -73,10 +84,12 @@ class LazyGroup(click.Group):
 
 
 def _check_values(command: click.Command) -> None:
-    """Let the texts among the parameters of a command, and of those that a group has, be only UTF-8, and no path be empty."""
+    """Let a command, and those that a group has, refuse the values that `LazyGroup` names."""
     for parameter in command.params:
         if parameter.type is click.STRING:
             parameter.type = _TEXT
+        elif parameter.type is click.INT:
+            parameter.type = _NUMBER
         elif type(parameter.type) is click.Path:
             parameter.type = copy(parameter.type)
             parameter.type.__class__ = _NamedPath

@@ -169,11 +169,13 @@ NO_TEXT = os.fsdecode(b"caf\xe9")
         ((NO_TEXT,), 2, "No such command"),
         (("status", f"--{NO_TEXT}"), 2, "No such option"),
         (("--config", NO_TEXT, "status"), 1, "does not exist"),
+        (("deliveries", "skip", "n", "--id", "9" * 400), 2, "Invalid value for '--id': it is too large."),
+        (("privacy", "hold", "release", "9" * 20), 2, "it is too large."),
         (("backup", ""), 2, "Invalid value for 'FILE': it is empty."),
         (("backup", NO_TEXT), 1, "The name of a file or folder is not UTF-8 text."),
     ],
 )  # fmt: skip
-def test_bytes_that_are_no_text_end_with_a_message(
+def test_values_that_nothing_takes_end_with_a_message(
     mailer: InstalledMailer, tmp_path: Path, command: tuple[str, ...], code: int, message: str
 ) -> None:
     if command[0] == "backup":
