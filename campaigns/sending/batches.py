@@ -15,7 +15,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from functools import partial
 from typing import TypeAlias, assert_never
 
 from campaigns.deliveries import Attempt, Halted, Settlement, Withheld, settlement_for
@@ -37,6 +36,7 @@ from mailer.smtp.relays import Relays
 
 Sign = Callable[[Sequence[Content], Callable[[int, Content], None]], Awaitable[None]]
 Mail: TypeAlias = tuple[Session, Envelope, Content]
+Ended: TypeAlias = tuple[Attempt, Outcome, bool]  # and whether the relay said it when the mail was announced
 
 MAX_HELD = 1.0  # seconds that a relay waits for announced content while the database is busy
 
@@ -59,7 +59,10 @@ class Batches:
         self._retry, self._sign = retry, sign
         self._claims = ClaimQueue()
         self.sessions: set[Session] = set()  # the connections in use
-        self._outcomes: list[Settlement] = []  # of connections that are ready: the next batch records them
+        self._ended: list[Ended] = []  # mails of connections that are ready: the next batch settles them
+        self._outcomes: list[
+            Settlement
+        ] = []  # of mails that were not offered, which the next batch records too
         self._gathering = Gathering(self._run_batch, commits_aside=recorder.commits_aside)
         # Else a limit or another relay may send an announced mail another way.
         self._may_announce = not recorder.is_paced and not relays.several
@@ -82,7 +85,7 @@ class Batches:
 
         Cancelling it closes the connection; what is known of its mail by then is recorded.
         """
-        session = Session(connection, asyncio.get_running_loop().create_future())
+        session = Session(connection, asyncio.get_running_loop().create_future(), self._conclude)
         self.sessions.add(session)
         self._mark_ready(session)
         try:
@@ -121,7 +124,7 @@ class Batches:
 
     async def _send_batch(self, sessions: Sequence[Session]) -> None:
         now = self._clock()
-        outcomes, self._outcomes = self._outcomes, []
+        outcomes = self._take_outcomes(now)
         claims = [(session, self._next_claim(session)) for session in sessions]
         wanted = [(session, claim) for session, claim in claims if claim is not None]
         relays = {claim.delivery_id: session.connection.relay for session, claim in wanted}
@@ -143,10 +146,10 @@ class Batches:
         ]
         self._gathering.in_flight += len(mails)
         if self._sign is None:
-            # A relay that hung up meanwhile is offered nothing. Twice, because in each round the loop finds what has arrived
-            # after it chose what to run first.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            # A relay that hung up meanwhile is offered nothing. The loop would else run the next batch first.
+            if any(session.connection.is_readable for session, _, _ in mails):
+                await asyncio.sleep(0)  # now the loop reads it, after what was to run next
+                await asyncio.sleep(0)
             for mail in mails:
                 self._schedule(*mail)
         else:
@@ -195,7 +198,7 @@ class Batches:
             case Attempt():
                 session.attempt = answer
                 if (refusal := session.refusal_of(answer.recipient.email)) is not None:
-                    self._settle(session, refusal, was_announced=True)
+                    self._ended.append((answer, refusal, True))
                 elif (mail := self._compose(session, answer, now)) is not None:
                     return mail
             case Withheld():
@@ -263,33 +266,37 @@ class Batches:
         So a process that was frozen past its lease, or cut off from the database, offers nothing.
         """
         session.timer = None
-        done = partial(self._conclude, session)
-        session.connection.offer(envelope, content, done, self._recorder.is_valid, session.announce)
+        session.connection.offer(
+            envelope, content, session.conclude, self._recorder.is_valid, session.announce
+        )
 
     def _leave(self, session: Session, reason: str) -> None:
         """Do not offer a mail that passed the gate."""
-        self._conclude(session, Deferred(Phase.MAIL, FailureScope.CONNECTION, None, reason))
+        session.conclude(Deferred(Phase.MAIL, FailureScope.CONNECTION, None, reason))
 
     def _conclude(self, session: Session, outcome: Outcome) -> None:
         """The mail in flight has an outcome."""
+        assert session.attempt is not None  # noqa: S101 - the gate let it through
         self._gathering.in_flight -= 1
-        self._settle(session, outcome)
+        self._ended.append((session.attempt, outcome, False))
         self._mark_ready(session)
 
-    def _settle(self, session: Session, outcome: Outcome, *, was_announced: bool = False) -> None:
-        """Let the next batch record an outcome, and count it."""
-        attempt = session.attempt
-        assert attempt is not None  # noqa: S101 - the gate let it through
-        settlement = settlement_for(
-            attempt.recipient.delivery_id,
-            outcome,
-            attempts=attempt.attempts,
-            first_attempted_at=attempt.first_attempted_at,
-            now=self._clock(),
-            policy=self._retry,
-            jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
-            has_other_relay=self._relays.several,
-            was_announced=was_announced,
-        )
-        self._outcomes.append(settlement)
-        self.tally.count(outcome, settlement, self._relays.ceiling)
+    def _take_outcomes(self, now: datetime) -> list[Settlement]:
+        """What to record about the mails that have ended; counts them."""
+        outcomes, self._outcomes = self._outcomes, []
+        ended, self._ended = self._ended, []
+        for attempt, outcome, was_announced in ended:
+            settlement = settlement_for(
+                attempt.recipient.delivery_id,
+                outcome,
+                attempts=attempt.attempts,
+                first_attempted_at=attempt.first_attempted_at,
+                now=now,
+                policy=self._retry,
+                jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
+                has_other_relay=self._relays.several,
+                was_announced=was_announced,
+            )
+            self.tally.count(outcome, settlement, self._relays.ceiling)
+            outcomes.append(settlement)
+        return outcomes

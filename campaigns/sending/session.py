@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 
 from msgspec import Struct
@@ -20,7 +21,7 @@ UNCOMMITTED = "the address on file is not the one that the consent ledger commit
 
 
 class Session(Struct, eq=False):
-    """A connection in use. `ended` is done when it is given back.
+    """A connection in use. `ended` is done when it is given back; `ready` is called with the outcome of its mail in flight.
 
     `attempt` is what the gate let through last, and `timer` is set while its rate holds its mail. `next_claim` is the
     one to announce with it, and `announce` the envelope of that.
@@ -28,10 +29,15 @@ class Session(Struct, eq=False):
 
     connection: Connection
     ended: asyncio.Future[None]
+    ready: Callable[[Session, Outcome], None]
     attempt: Attempt | None = None
     timer: asyncio.TimerHandle | None = None
     next_claim: Claim | None = None
     announce: Envelope | None = None
+
+    def conclude(self, outcome: Outcome) -> None:
+        """The mail in flight has an outcome."""
+        self.ready(self, outcome)
 
     def refusal_of(self, email: str) -> Outcome | None:
         """The outcome where the relay refused this recipient when the mail was announced."""

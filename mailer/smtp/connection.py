@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import ssl
 import sys
 from collections.abc import Callable
@@ -99,6 +100,19 @@ class Connection:
     def set_quota(self, messages: int | None) -> None:
         """Let `messages` more be sent before it is given back; None: as many as the connection may have."""
         self._quota_end = min(self._max_messages, sys.maxsize if messages is None else self.sent + messages)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether something waits to be read although no reply is due, such as its end.
+
+        Where the event loop did not run for a while, it has not read this yet. Looked at only with CHUNKING: else content is
+        not offered before a reply.
+        """
+        if not self.capabilities.chunking or self._pipeline.broken is not None:
+            return False
+        arrivals = select.poll()
+        arrivals.register(self._pipeline.socket_number, select.POLLIN)
+        return bool(arrivals.poll(0))
 
     @property
     def closed_unserved(self) -> bool:

@@ -21,6 +21,7 @@ class Pipeline(asyncio.Protocol):
     What arrives drives it: no task waits for a reply, and the end of a dialogue is a call.
     `broken` is None, or says why nothing more can be sent: the connection is lost, the relay replied 421, or a reply
     was late, unreadable or belongs to no command. `hung_up`: the relay closed the connection without a reply.
+    `socket_number` is the file descriptor of its socket, while it is not broken.
 
     `limits` are the seconds to wait for each phase's reply; CONTENT's is how long the transfer may make no progress.
     `acknowledge` is called when only some of a group's replies have arrived: the relay may hold back the others
@@ -32,6 +33,7 @@ class Pipeline(asyncio.Protocol):
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport, self._limits, self._acknowledge = transport, limits, acknowledge
+        self.socket_number: int = transport.get_extra_info("socket").fileno()
         self._reader = ReplyReader()
         self._lost = self._loop.create_future()
         self.broken: str | None = None

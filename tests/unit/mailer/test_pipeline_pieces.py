@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterable, Sequence
 
 import pytest
@@ -71,7 +72,8 @@ class RecordingTransport(asyncio.Transport):
     """Keeps what is written."""
 
     def __init__(self) -> None:
-        super().__init__()
+        with socket.socket() as closed:
+            super().__init__({"socket": closed})
         self.sent = b""
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
