@@ -33,7 +33,8 @@ class Pipeline(asyncio.Protocol):
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport, self._limits, self._acknowledge = transport, limits, acknowledge
-        self.socket_number: int = transport.get_extra_info("socket").fileno()
+        sock = transport.get_extra_info("socket")
+        self.socket_number: int = -1 if sock is None else sock.fileno()
         self._reader = ReplyReader()
         self._lost = self._loop.create_future()
         self.broken: str | None = None
@@ -49,7 +50,9 @@ class Pipeline(asyncio.Protocol):
         self._deadline = 0.0
         self._unsent = 0
         transport.set_protocol(self)  # from now on the pipeline receives its data
-        if transport.is_closing():
+        if sock is None:
+            self.connection_lost(None)  # uvloop's TLS has told this to the protocol from before
+        elif transport.is_closing():
             self.abort("the relay hung up")
 
     def begin(self, dialogue: Dialogue, done: Done, may_offer: Callable[[], bool] | None = None) -> None:

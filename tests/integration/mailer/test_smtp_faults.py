@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import assert_never
+from typing import Literal, assert_never
 
 import pytest
 import uvloop
 
+from mailer.config import RelaySettings
 from mailer.message import Content
 from mailer.smtp import (
     Accepted,
@@ -16,12 +17,14 @@ from mailer.smtp import (
     Envelope,
     FailureScope,
     Outcome,
+    Phase,
     Rejected,
     Uncertain,
 )
-from mailer.smtp.connection import Connection
+from mailer.smtp.connection import QUIT_TIMEOUT, Connection
+from tests.support.certificates import loopback_certificates
 from tests.support.fault_table import Case, Mode, cases
-from tests.support.relay import FaultyRelay
+from tests.support.relay import FaultyRelay, HungUp, Session
 
 AT_ONCE = 12
 MESSAGE = b"From: news@example.com\r\nSubject: Release 2.4\r\n\r\n.starts with a dot\r\n" + b"line\r\n" * 50
@@ -37,6 +40,39 @@ def test_each_fault_ends_in_the_outcome_of_the_table(mode: Mode, loop: str) -> N
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         wrong = runner.run(_walk(mode))
     assert wrong == []
+
+
+class HangingUp(Session):
+    """Hangs up with the reply that ends the handshake."""
+
+    async def on_ehlo(self, line: bytes) -> None:
+        await super().on_ehlo(line)
+        if not self.in_clear:
+            await self.flush()
+            raise HungUp
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("security", ["none", "starttls", "tls"])
+def test_a_relay_that_hangs_up_right_after_the_handshake_takes_no_mail(
+    security: Literal["none", "starttls", "tls"], loop: str
+) -> None:
+    async def offer() -> tuple[bool, Outcome]:
+        async with FaultyRelay(starttls=security == "starttls", implicit_tls=security == "tls") as relay:
+            relay.session_class = HangingUp
+            authority = loopback_certificates().ca_file
+            connection = await Connection.open(
+                RelaySettings(host="localhost", port=relay.port, security=security, ca_file=authority)
+            )
+            usable, outcome = connection.usable, await connection.send(FIRST, CONTENT)
+            async with asyncio.timeout(QUIT_TIMEOUT / 2):
+                await connection.close()
+            return usable, outcome
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        usable, outcome = runner.run(offer())
+    assert not usable
+    assert outcome == Deferred(Phase.MAIL, FailureScope.RELAY, None, "the relay hung up")
 
 
 async def _walk(mode: Mode) -> list[str]:
