@@ -27,7 +27,7 @@ _LARGEST_PACKET = 65_536
 
 def main() -> None:
     """Load the keys that the arguments name, tell what they are, and sign until the input ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # they are for the process that sends; it finishes its mails
     with socket.socket(fileno=0) as channel:
         try:

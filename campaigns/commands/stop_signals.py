@@ -35,7 +35,8 @@ class StopSignals:
 
     @contextmanager
     def calling(self, listener: Callable[[], None]) -> Iterator[None]:
-        """Call `listener` on each signal, in the main thread between two of its instructions.
+        """Call `listener` on the first signal and on the one that ends the command at once, in the main thread between
+        two of its instructions.
 
         Where a signal came before, it is called at once.
         """
@@ -49,14 +50,14 @@ class StopSignals:
 
     def receive(self, number: int, _frame: FrameType | None = None) -> None:
         """Handle a signal."""
-        asks_to_end = (
-            number != signal.SIGHUP
-        )  # of a closed terminal, that comes twice: from the kernel and the shell
-        is_second = asks_to_end and self._was_asked_to_end
+        # A SIGHUP is never the second signal: of a closed terminal it comes twice, from the kernel and the shell.
+        asks_to_end = number != signal.SIGHUP
+        is_first, is_second = not self.requested, asks_to_end and self._was_asked_to_end
         self._was_asked_to_end |= asks_to_end
         self._requested.set()
-        for listener in list(self._listeners):
-            listener()
+        if is_first or is_second:  # other processes count too how often they are told
+            for listener in list(self._listeners):
+                listener()
         if is_second:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)

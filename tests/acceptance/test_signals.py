@@ -148,17 +148,18 @@ def test_a_terminals_ctrl_c_reaches_the_process_group_and_loses_nothing(
     assert (process.returncode, status.in_flight, status.uncertain) == (75, 0, 0)
 
 
+@pytest.mark.parametrize("processes", [1, 2])
 def test_a_terminal_that_is_closed_lets_the_mails_in_flight_finish(
-    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, processes: int
 ) -> None:
     with threaded(FaultyRelay(pipelining=True)) as relay:
         relay.slowness = 0.5
         begin(sqlite_database, tmp_path, relay, "notes")
         terminal, end = pty.openpty()
-        send = ("campaigns", "send", "notes", "--yes")
+        send = ("campaigns", "send", "notes", "--yes", "--processes", str(processes))
         process = mailer.start(*send, cwd=tmp_path, stdout=end, stderr=end)
         os.close(end)
-        until(lambda: counts(sqlite_database).in_flight == CONNECTIONS, "mails in flight")
+        until(lambda: counts(sqlite_database).in_flight >= CONNECTIONS + processes - 1, "mails of each")
         os.close(terminal)
         process.send_signal(signal.SIGHUP)  # the kernel's
         until(lambda: counts(sqlite_database).accepted > 0, "the end of a mail")

@@ -185,7 +185,7 @@ def test_a_key_that_is_missing_or_invalid_is_named_as_before(settings: DkimSetti
 def test_signals_that_end_the_sender_in_order_do_not_end_it(signing: SigningProcess) -> None:
     assert signing.pid is not None
     assert os.getpgid(signing.pid) != os.getpgid(0)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(signing.pid, number)
     (signed,) = asyncio.run(sign(signing, mails(signing, 1)))
     assert is_verified(bytes(signed), RSA, 0)
