@@ -17,7 +17,7 @@ from mailer.operator_log import login
 from tests.support.keyboard import Keyboard, keyboard_for
 
 NOTES = "---\ntitle: Version 2.4\n---\nA planning board.\n"
-AT = ("--at", "2999-06-01 09:00")
+AT = ("--at", "2099-06-01 09:00")
 ADA, BRAM = Approver("Ada", "ada"), Approver("Bram", "bram")
 
 
@@ -128,7 +128,7 @@ def test_a_setting_that_asks_for_more_stops_what_was_approved_by_one(
     late = Dispatch(
         Database("sqlite:///mailer.db", settings.folder),
         settings,
-        lambda: datetime(2999, 6, 1, 10, tzinfo=UTC),
+        lambda: datetime(2099, 6, 1, 10, tzinfo=UTC),
     )
     refusals: list[Refused] = []
     assert late.start_due(on_refusal=refusals.append) == []

@@ -16,7 +16,7 @@ from web import create_app
 
 NOTES = "---\ntitle: Version 2.4\n---\nA planning board.\n"
 CHANGELOG = "# Changelog\n\n## [2.4.0] - 2026-11-01\n\n### Added\n\n- A planning board.\n"
-AT = ("--at", "2999-06-01 09:00")
+AT = ("--at", "2099-06-01 09:00")
 
 
 @pytest.fixture
@@ -190,8 +190,8 @@ def test_an_audience_that_grew_by_more_than_a_tenth_voids_the_approval(
 
 def test_a_second_schedule_moves_the_time_and_unschedule_takes_it_back(keyboard: Keyboard) -> None:
     keyboard("campaigns", "schedule", "notes", *AT, "--tz", "UTC")
-    keyboard("campaigns", "schedule", "notes", "--at", "2999-07-01 09:00", "--tz", "UTC")
-    assert keyboard.json("campaigns", "status", "notes")["next_due_at"] == "2999-07-01T09:00:00+00:00"
+    keyboard("campaigns", "schedule", "notes", "--at", "2099-07-01 09:00", "--tz", "UTC")
+    assert keyboard.json("campaigns", "status", "notes")["next_due_at"] == "2099-07-01T09:00:00+00:00"
     status = keyboard.json("campaigns", "unschedule", "notes")
     assert (status["state"], status["next_due_at"]) == ("draft", None)
     keyboard.refuse("campaigns", "unschedule", "notes")

@@ -20,7 +20,7 @@ from tests.support.web_server import serving_in_thread
 from web import create_app
 
 NOTES = "---\ntitle: Version 2.4\n---\nA planning board.\n"
-START = [("send", "notes", "--yes"), ("schedule", "notes", "--at", "2999-06-01 09:00")]
+START = [("send", "notes", "--yes"), ("schedule", "notes", "--at", "2099-06-01 09:00")]
 starting = pytest.mark.parametrize("start", START, ids=["send", "schedule"])
 
 
@@ -96,7 +96,7 @@ def test_run_due_refuses_a_scheduled_campaign_and_starts_it_once_the_cause_is_go
     keyboard: Keyboard, relay: FaultyRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keyboard.subscribe("a@example.com")
-    keyboard("campaigns", "schedule", "notes", "--at", "2999-06-01 09:00")
+    keyboard("campaigns", "schedule", "notes", "--at", "2099-06-01 09:00")
     make_due()
     monkeypatch.setenv("MAILER_UNSUBSCRIBE_CHECK", "require")
     monkeypatch.setenv("MAILER_PUBLIC_URL", "http://127.0.0.1:9")
