@@ -60,9 +60,7 @@ class Batches:
         self._claims = ClaimQueue()
         self.sessions: set[Session] = set()  # the connections in use
         self._ended: list[Ended] = []  # mails of connections that are ready: the next batch settles them
-        self._outcomes: list[
-            Settlement
-        ] = []  # of mails that were not offered, which the next batch records too
+        self._outcomes: list[Settlement] = []  # of mails that were not offered: it records these too
         self._gathering = Gathering(self._run_batch, commits_aside=recorder.commits_aside)
         # Else a limit or another relay may send an announced mail another way.
         self._may_announce = not recorder.is_paced and not relays.several
@@ -146,10 +144,11 @@ class Batches:
         ]
         self._gathering.in_flight += len(mails)
         if self._sign is None:
-            # A relay that hung up meanwhile is offered nothing. The loop would else run the next batch first.
+            # A relay that hung up meanwhile is offered nothing. Where nothing waits to be read, the event loop is not let run:
+            # it could run the next batch before these mails are offered.
             if any(session.connection.is_readable for session, _, _ in mails):
-                await asyncio.sleep(0)  # now the loop reads it, after what was to run next
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # the loop runs what was to run next
+                await asyncio.sleep(0)  # and reads
             for mail in mails:
                 self._schedule(*mail)
         else:

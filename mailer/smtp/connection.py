@@ -105,10 +105,11 @@ class Connection:
     def is_readable(self) -> bool:
         """Whether something waits to be read although no reply is due, such as its end.
 
-        Where the event loop did not run for a while, it has not read this yet. Looked at only with CHUNKING: else content is
-        not offered before a reply.
+        Where the event loop did not run for a while, it has not read this yet. Looked at only where content is offered before
+        another reply: with CHUNKING, and where the message was announced.
         """
-        if not self.capabilities.chunking or self._pipeline.broken is not None:
+        offers_at_once = self.announced is not None or self.capabilities.chunking
+        if not offers_at_once or self._pipeline.broken is not None:
             return False
         arrivals = select.poll()
         arrivals.register(self._pipeline.socket_number, select.POLLIN)

@@ -60,3 +60,27 @@ async def test_a_relay_that_hangs_up_after_each_mail_puts_nobody_off(
         await send(dispatch_for(sqlite_database, settings_for(relay.port, smtp={"connections": 1})))
     status = counts(sqlite_database)
     assert (status.accepted, status.deferred, status.uncertain) == (60, 0, 0)
+
+
+class LeavingWithTheInvitation(Session):
+    """Closes the connection with its reply to the DATA of the announced fifth mail, in one packet."""
+
+    async def on_data(self, line: bytes) -> None:
+        if self.messages == 4:
+            self.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+            self.out += b"354 Go on\r\n"
+            await self.flush()
+            raise HungUp
+        await super().on_data(line)
+
+
+async def test_an_announced_mail_whose_connection_is_closed_while_a_batch_commits_is_not_in_doubt(
+    sqlite_database: Database,
+) -> None:
+    subscribe(sqlite_database, 30)
+    draft(sqlite_database)
+    async with FaultyRelay(pipelining=True) as relay:
+        relay.session_class = LeavingWithTheInvitation
+        await send(dispatch_for(sqlite_database, settings_for(relay.port, smtp={"connections": 1})))
+    status = counts(sqlite_database)
+    assert (status.accepted, status.deferred, status.uncertain) == (30, 0, 0)
