@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -20,18 +20,18 @@ class StopSignals:
     """
 
     def __init__(self) -> None:
-        self._requested = threading.Event()
+        self.requested = False  # whether a signal has come
+        self._wake: SimpleQueue[None] = (
+            SimpleQueue()
+        )  # a handler that interrupts another may put into it, unlike an Event
         self._was_asked_to_end = False
         self._listeners: list[Callable[[], None]] = []
 
-    @property
-    def requested(self) -> bool:
-        """Whether a signal has come."""
-        return self._requested.is_set()
-
     def wait(self, seconds: float) -> None:
         """Return after `seconds`, or as soon as a signal comes."""
-        self._requested.wait(seconds)
+        if not self.requested:
+            with suppress(Empty):
+                self._wake.get(timeout=seconds)
 
     @contextmanager
     def calling(self, listener: Callable[[], None]) -> Iterator[None]:
@@ -54,7 +54,8 @@ class StopSignals:
         asks_to_end = number != signal.SIGHUP
         is_first, is_second = not self.requested, asks_to_end and self._was_asked_to_end
         self._was_asked_to_end |= asks_to_end
-        self._requested.set()
+        self.requested = True
+        self._wake.put(None)
         if is_first or is_second:  # other processes count too how often they are told
             for listener in list(self._listeners):
                 listener()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
+import time
 
-from campaigns.commands.stop_signals import StopSignals
+from campaigns.commands.stop_signals import StopSignals, stop_signals
 
 HUP, TERM = signal.SIGHUP, signal.SIGTERM
 
@@ -34,3 +37,13 @@ def test_the_signal_that_ends_a_command_at_once_is_passed_on() -> None:
         signal.signal(TERM, signal.SIG_IGN)  # what is pending is dropped
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         signal.signal(TERM, before)
+
+
+def test_who_waits_is_woken_by_the_signal_and_later_waits_for_nothing() -> None:
+    began = time.monotonic()
+    with stop_signals() as stop:
+        threading.Timer(0.1, os.kill, (os.getpid(), HUP)).start()
+        stop.wait(60)
+        assert stop.requested
+        stop.wait(60)
+    assert time.monotonic() - began < 30
