@@ -6,9 +6,8 @@ It stands outside `mailer.commands`, because `mailer --help` imports it and no s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
 from importlib import import_module
-from typing import Any
+from typing import Any, Self
 
 import click
 from click.exceptions import NoSuchCommand
@@ -40,6 +39,13 @@ class _Number(click.types.IntParamType):
 
 class _NamedPath(click.Path):
     """A file or folder on the command line. An empty name would be that of the working directory."""
+
+    @classmethod
+    def like(cls, path: click.Path) -> Self:
+        """With the same conditions as `path`."""
+        named = cls()
+        vars(named).update(vars(path))
+        return named
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
@@ -91,8 +97,7 @@ def _check_values(command: click.Command) -> None:
         elif parameter.type is click.INT:
             parameter.type = _NUMBER
         elif type(parameter.type) is click.Path:
-            parameter.type = copy(parameter.type)
-            parameter.type.__class__ = _NamedPath
+            parameter.type = _NamedPath.like(parameter.type)
     if isinstance(command, click.Group):
         for each in command.commands.values():
             _check_values(each)

@@ -140,9 +140,9 @@ def _beat(context: CommandContext, kind: Kind) -> None:
 def worker(context: CommandContext, every: float, processes: int) -> None:
     """Send what is due, until it is stopped.
 
-    It takes the place of cron, on any number of hosts. The first SIGTERM or Ctrl-C ends it after the mails in
-    flight, at most the settings' drain_seconds later; the second ends it at once. It waits while the relay or
-    the database is away, and while the database is locked, full or read-only.
+    It takes the place of cron, on any number of hosts. The first SIGTERM or Ctrl-C, or closing the terminal,
+    ends it after the mails in flight, at most the settings' drain_seconds later; the second ends it at once. It
+    waits while the relay or the database is away, and while the database is locked, full or read-only.
 
     \b
     Example:

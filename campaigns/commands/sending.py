@@ -35,9 +35,9 @@ def send(
 ) -> None:
     """Send a campaign now, or continue one that was interrupted.
 
-    The first Ctrl-C or SIGTERM ends it after the mails in flight; the second ends it at once. Exit code 0:
-    done (deferred mails wait for `mailer run-due`); 3: done, but some were rejected or are uncertain; 75: the
-    relay or the database is away, or it was stopped: run it again later.
+    The first Ctrl-C or SIGTERM, or closing the terminal, ends it after the mails in flight; the second ends it
+    at once. Exit code 0: done (deferred mails wait for `mailer run-due`); 3: done, but some were rejected or
+    are uncertain; 75: the relay or the database is away, or it was stopped: run it again later.
 
     \b
     Example:

@@ -92,7 +92,7 @@ class Batches:
             connection.abort()
             if session.timer is not None:
                 session.timer.cancel()
-                self._leave(session, "it waited for its rate")
+                self._do_not_offer(session, "it waited for its rate")
             raise
         finally:
             self.sessions.discard(session)
@@ -247,7 +247,7 @@ class Batches:
             except MailerError as error:
                 self.tally.fail(error)
                 for position in unsigned:
-                    self._leave(mails[position][0], "not signed")
+                    self._do_not_offer(mails[position][0], "not signed")
 
     def _schedule(self, session: Session, envelope: Envelope, content: Content) -> None:
         """Offer a mail, as soon as its rate allows; at once where its connection is closed and refuses it."""
@@ -269,8 +269,8 @@ class Batches:
             envelope, content, session.conclude, self._recorder.is_valid, session.announce
         )
 
-    def _leave(self, session: Session, reason: str) -> None:
-        """Do not offer a mail that passed the gate."""
+    def _do_not_offer(self, session: Session, reason: str) -> None:
+        """Conclude a mail that passed the gate: a later batch may try it again."""
         session.conclude(Deferred(Phase.MAIL, FailureScope.CONNECTION, None, reason))
 
     def _conclude(self, session: Session, outcome: Outcome) -> None:

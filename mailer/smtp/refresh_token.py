@@ -51,9 +51,10 @@ class RefreshToken:
     def _kept(self) -> dict[str, str]:
         """The tokens in the file, by the id of the settings that they belong to."""
         try:
-            return msgspec.json.decode(read_file(self._path, LARGEST_FILE), type=dict[str, str])
+            found = msgspec.json.decode(read_file(self._path, LARGEST_FILE), type=dict[str, object])
         except FileNotFoundError:
             return {}
-        except (OSError, msgspec.DecodeError, InvalidInput):
+        except (OSError, msgspec.DecodeError, RecursionError, InvalidInput):
             log.warning("%s can't be read; the refresh token in the settings is used.", self._path)
             return {}
+        return {settings_id: token for settings_id, token in found.items() if isinstance(token, str)}
