@@ -42,12 +42,12 @@ both_signals = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM]
 
 @pytest.fixture(autouse=True)
 def signals_reach_children() -> Iterator[None]:
-    """A signal that this process ignores, as one in the background does with SIGINT, its children would
-    ignore too.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """A signal that this process ignores, its children would ignore too: in the background SIGINT, under `nohup` SIGHUP."""
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGHUP, hang_up)
 
 
 def catches(process: subprocess.Popen[str], number: signal.Signals) -> bool:
