@@ -31,7 +31,7 @@ from mailer.errors import InvalidInput, MailerError, Refused
 from mailer.limits import ProviderFull, RelayFull
 from mailer.message import Content
 from mailer.smtp import Deferred, Envelope, FailureScope, Outcome, Phase
-from mailer.smtp.connection import Connection
+from mailer.smtp.connection import Connection, anything_to_read
 from mailer.smtp.relays import Relays
 
 Sign = Callable[[Sequence[Content], Callable[[int, Content], None]], Awaitable[None]]
@@ -146,7 +146,7 @@ class Batches:
         if self._sign is None:
             # A relay that hung up meanwhile is offered nothing. Where nothing waits to be read, the event loop is not let run:
             # it could run the next batch before these mails are offered.
-            if any(session.connection.is_readable for session, _, _ in mails):
+            if anything_to_read([session.connection for session, _, _ in mails]):
                 await asyncio.sleep(0)  # the loop runs what was to run next
                 await asyncio.sleep(0)  # and reads
             for mail in mails:

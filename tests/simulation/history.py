@@ -187,7 +187,7 @@ class PlayedConnection:
 
     relay = "played"
     can_announce = True
-    is_readable = False
+    socket_to_read_first = None
 
     def __init__(self, history: History, worker_id: int) -> None:
         self._history, self._worker_id, self.has_quota = history, worker_id, True
