@@ -12,15 +12,15 @@ from typing import Any, Self
 import click
 from click.exceptions import NoSuchCommand
 
+from mailer.lone_surrogates import has_lone_surrogate
+
 
 class _Text(click.types.StringParamType):
-    """A text on the command line. Its bytes must be UTF-8: Python keeps others as surrogates, and no file, database or
-    mail takes those.
-    """
+    """A text on the command line. Its bytes must be UTF-8."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         text = str(super().convert(value, param, ctx))
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if has_lone_surrogate(text):
             self.fail(
                 "it is not UTF-8 text. Write it in UTF-8, in a terminal with a UTF-8 locale.", param, ctx
             )

@@ -13,13 +13,13 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
 from mailer.database import AnyOf, Prepared, bulk, reserve_ids
 from mailer.errors import InvalidInput
+from mailer.lone_surrogates import has_lone_surrogate
 from subscribers.address import EmailAddress, HashedAddress
 from subscribers.commitments import commit_to_subject, fresh_nonces
 from subscribers.tables import SUBSCRIBER
 
 LONGEST_NAME = 200
 
-_NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
 # Controls, line and paragraph separators, and the marks that change the direction of text.
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
 
@@ -84,7 +84,7 @@ def parse_name(raw: str) -> str:
         raise InvalidInput(f"it is longer than {LONGEST_NAME} characters")
     if trimmed.isprintable() and unicodedata.is_normalized("NFC", trimmed):
         return trimmed  # as nearly every name is
-    if _NOT_UTF8.search(trimmed):
+    if has_lone_surrogate(trimmed):
         raise InvalidInput("it is not UTF-8 text")
     if _UNFIT.search(trimmed):
         raise InvalidInput("it contains a line break or another control character")

@@ -12,6 +12,7 @@ from mailer.config.reading import UNREADABLE, read_section
 from mailer.config.settings import CONFIG_NAME, NOT_SETTINGS, SECRETS_NAME, Settings
 from mailer.errors import ConfigurationError, InvalidInput
 from mailer.files import read_file
+from mailer.lone_surrogates import has_lone_surrogate
 from mailer.settings_section import SettingsSection
 
 LARGEST_SETTINGS = 1_000_000  # bytes
@@ -120,18 +121,13 @@ def _variables() -> list[Source]:
         prefix, _, name = variable.lower().partition("_")
         first, *more = name.split("__")
         if prefix == "mailer" and first in Settings.__struct_fields__ and first not in NOT_SETTINGS:
-            if not _is_unicode(text):
+            if has_lone_surrogate(text):
                 raise ConfigurationError(f"{variable} is not valid UTF-8.", hint="Write its value in UTF-8.")
             value: Any = text
             for key in reversed(more):
                 value = {key: value}
             sources.append(Source(variable, {first: value}))
     return sources
-
-
-def _is_unicode(text: str) -> bool:
-    """False for the bytes of a variable that are not UTF-8; Python keeps them as surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TextIO
 
 from mailer.errors import InvalidInput
+from mailer.lone_surrogates import has_lone_surrogate
 from mailer.quantity import quantity
 from subscribers.intake.encoding import first_line
 
@@ -71,7 +72,6 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(\\t|[^"\r\n\w])"?[,;\t]*', re.IGNORECASE) 
 _WORKBOOKS = ("PK\x03\x04", "ÐÏ\x11à", "\udcd0\udccf\x11")
 _TEXT_FORMULA = re.compile(r'="([^"]*)"')  # keeps a spreadsheet from taking a text for a number
 _DECORATION = re.compile(r"[\W_]")
-_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def field_of(title: str) -> Field | None:
@@ -187,7 +187,7 @@ class PeopleCsv:
             raise self._header_error(
                 "it is a spreadsheet's own file, not CSV", 'Open it there and save it as "CSV UTF-8".'
             )
-        if "\0" in header or _LONE_SURROGATE.search(header):
+        if "\0" in header or has_lone_surrogate(header):
             raise self._header_error("it is not text", "Save the file as CSV UTF-8, or name its --encoding.")
         try:
             # A title may have a line break in it.
