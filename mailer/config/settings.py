@@ -54,8 +54,11 @@ _A_NETWORK = 'must be an IP address, such as "10.0.0.5", or a network, such as "
 # The URL is written between angle brackets in a header: no user, password or space, and only ASCII.
 _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
 
+# URLs that `check_url` takes for certain: looking at them takes no SQLAlchemy, without which `run-due` mostly does.
 _USUAL_DATABASE = re.compile(
-    r"sqlite:///[A-Za-z0-9/._-]+|postgresql://[A-Za-z0-9/._-]+@[A-Za-z0-9.-]+/[A-Za-z0-9_]+"
+    r"sqlite:///[A-Za-z0-9/._-]+"
+    r"|postgresql://(?:[A-Za-z0-9/._-]+(?::[A-Za-z0-9._~%-]+)?@)?[A-Za-z0-9.-]*(?::[0-9]{1,5})?"
+    r"/[A-Za-z0-9_]*(?:\?[A-Za-z0-9_=&%./-]*)?"
 )
 
 

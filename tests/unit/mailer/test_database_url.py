@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
@@ -9,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.database.url import display_name, has_password, parse_url
+from mailer.config.settings import _USUAL_DATABASE
+from mailer.database.url import check_url, display_name, has_password, parse_url
 from mailer.errors import ConfigurationError
 
 PASSWORD = st.text(st.characters(min_codepoint=33, max_codepoint=0x17F), min_size=6, max_size=20)
@@ -51,3 +54,18 @@ def test_other_urls_are_read_and_hold_no_password(url: str) -> None:
 )
 def test_a_password_is_found_wherever_it_is(url: str) -> None:
     assert has_password(url)
+
+
+@given(st.from_regex(_USUAL_DATABASE, fullmatch=True))
+def test_a_url_that_the_settings_take_without_sqlalchemy_is_one_that_it_reads(url: str) -> None:
+    check_url(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///mailer.db", "postgresql://mailer:p%40ss@10.0.0.5:5432/mailer?sslmode=require"]
+)
+def test_reading_the_settings_loads_no_sqlalchemy(url: str) -> None:
+    read = "parse_settings({'database_url': sys.argv[1]}, Path('mailer.toml'))"
+    script = f"import sys\nfrom pathlib import Path\nfrom mailer.config import parse_settings\n{read}\n"
+    script += "sys.exit('sqlalchemy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script, url], check=True, timeout=60)
