@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, case, insert, select, update
 
 from campaigns.tables import delivery, worker
 from mailer.database import Prepared, Step
@@ -97,20 +97,19 @@ def unretired(connection: Connection) -> list[int]:
 
 def any_at_work(connection: Connection, now: datetime) -> bool:
     """Whether a worker holds a valid lease."""
-    statement = select(worker.c.id).where(worker.c.retired_at.is_(None), worker.c.lease_until >= now)
-    return connection.execute(statement.limit(1)).first() is not None
+    return connection.execute(_at_work(now)).first() is not None
 
 
 def is_at_work_on(connection: Connection, campaign_id: int, now: datetime) -> bool:
     """Whether a worker with a valid lease holds deliveries of this campaign."""
-    statement = (
-        select(worker.c.id)
-        .join(delivery, delivery.c.worker_id == worker.c.id)
-        .where(
-            worker.c.retired_at.is_(None), worker.c.lease_until >= now, delivery.c.campaign_id == campaign_id
-        )
-    )
-    return connection.execute(statement.limit(1)).first() is not None
+    holding = _at_work(now).join(delivery, delivery.c.worker_id == worker.c.id)
+    return connection.execute(holding.where(delivery.c.campaign_id == campaign_id)).first() is not None
+
+
+def _at_work(now: datetime) -> Select[int]:
+    """A worker with a valid lease, if there is one."""
+    unretired = worker.c.retired_at.is_(None)
+    return select(worker.c.id).where(unretired, worker.c.lease_until >= now).limit(1)
 
 
 # Built once, because a worker renews its lease in each of its transactions.

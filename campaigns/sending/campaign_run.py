@@ -97,15 +97,14 @@ class CampaignRuns:
     def retire_dead(self) -> None:
         """Retire dead workers and recover their deliveries."""
         with self._database.write() as connection:
-            now = self._clock()
-            if dead := workers.find_dead(connection, now):
-                recovery.retire(connection, dead, now)
+            _retire_dead(connection, self._clock())
 
     def finish(self, slug: str) -> None:
         """Retire dead workers, and finish the campaign where nothing of it is open any more."""
-        self.retire_dead()
         with self._database.write() as connection:
-            transitions.finish_if_done(connection, catalogue.find(connection, slug), self._clock())
+            now = self._clock()
+            _retire_dead(connection, now)
+            transitions.finish_if_done(connection, catalogue.find(connection, slug), now)
 
     def opens_at(self, campaign: Campaign) -> datetime:
         """When the campaign's send window is open: now, or its next opening."""
@@ -166,6 +165,11 @@ class CampaignRuns:
         if campaign.send_window is not None:
             return SendWindow.parse(campaign.send_window, settings.zone)
         return SendWindow.parse(settings.send_window or ALWAYS, settings.zone, "send_window")
+
+
+def _retire_dead(connection: Connection, now: datetime) -> None:
+    if dead := workers.find_dead(connection, now):
+        recovery.retire(connection, dead, now)
 
 
 @contextlib.asynccontextmanager
