@@ -64,16 +64,19 @@ class Preparation:
 
     def rendered(self, slug: str) -> RenderedNotes:
         """The campaign's mail with open slots: the frozen content, or else the current content."""
-        return self.content(slug)[0]
+        with self._database.read() as connection:
+            campaign = catalogue.find(connection, slug)
+            if campaign.frozen_at:
+                return catalogue.frozen_content(connection, campaign)
+            images = catalogue.images_of(connection, campaign.id)
+        return render_notes(load_notes(campaign.notes), images, self._settings)
 
     def content(self, slug: str) -> tuple[RenderedNotes, ReleaseNotes, dict[str, InlineImage]]:
         """The campaign's mail with open slots, its notes, and the notes' images by name."""
         with self._database.read() as connection:
             campaign = catalogue.find(connection, slug)
             images = catalogue.images_of(connection, campaign.id)
-            frozen = catalogue.frozen_content(connection, campaign) if campaign.frozen_at else None
-        notes = load_notes(campaign.notes)
-        return frozen or render_notes(notes, images, self._settings), notes, images
+        return self.rendered(slug), load_notes(campaign.notes), images
 
     def composer(self, slug: str, *, is_proof: bool = False) -> Composer:
         """A composer with the campaign's current content. With `is_proof` the subject says that the mail is a
