@@ -21,9 +21,8 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.requested = False  # whether a signal has come
-        self._wake: SimpleQueue[None] = (
-            SimpleQueue()
-        )  # a handler that interrupts another may put into it, unlike an Event
+        # A handler that interrupts another may put into it; of an Event it would wait for the lock.
+        self._wake: SimpleQueue[None] = SimpleQueue()
         self._was_asked_to_end = False
         self._listeners: list[Callable[[], None]] = []
 

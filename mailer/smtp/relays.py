@@ -79,11 +79,12 @@ class Relays:
         now = asyncio.get_running_loop().time()
         suspended = {name: max(0.0, until - now) for name, until in self._suspended_until.items()}
         healthy = self._healthy(now)
-        if not healthy or not all(suspended[name] for name in healthy):
-            return min(suspended.values()) if not healthy else 0.0
+        if not healthy:
+            return min(suspended.values())
+        if not self.several or not all(suspended[name] for name in healthy):
+            return min(suspended[name] for name in healthy)
         return min(
-            max(seconds, self._breakers[name].seconds_until_allowed(now) if self.several else 0.0)
-            for name, seconds in suspended.items()
+            max(suspended[name], one.seconds_until_allowed(now)) for name, one in self._breakers.items()
         )
 
     @asynccontextmanager
