@@ -148,47 +148,43 @@ def test_a_terminals_ctrl_c_reaches_the_process_group_and_loses_nothing(
     assert (process.returncode, status.in_flight, status.uncertain) == (75, 0, 0)
 
 
+@contextmanager
+def whose_reader_leaves(
+    mailer: InstalledMailer, database: Database, folder: Path, pipe: tuple[int, int], processes: int = 1
+) -> Iterator[subprocess.Popen[str]]:
+    """A run that writes to `pipe` (reader, writer), of which nobody reads any more; in the end no mail may be lost."""
+    reader, writer = pipe
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        relay.slowness = 0.5
+        begin(database, folder, relay, "notes")
+        send = ("campaigns", "send", "notes", "--yes", "--processes", str(processes))
+        process = mailer.start(*send, cwd=folder, stdout=writer, stderr=writer)
+        os.close(writer)
+        until(lambda: counts(database).in_flight >= CONNECTIONS + processes - 1, "mails of each")
+        os.close(reader)
+        yield process
+        process.wait(TIMEOUT_SECONDS)
+        status = counts(database)
+    assert (status.in_flight, status.uncertain) == (0, 0)
+    assert CONNECTIONS <= status.accepted == len(relay.accepted) < PEOPLE
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_terminal_that_is_closed_lets_the_mails_in_flight_finish(
     mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, processes: int
 ) -> None:
-    with threaded(FaultyRelay(pipelining=True)) as relay:
-        relay.slowness = 0.5
-        begin(sqlite_database, tmp_path, relay, "notes")
-        terminal, end = pty.openpty()
-        send = ("campaigns", "send", "notes", "--yes", "--processes", str(processes))
-        process = mailer.start(*send, cwd=tmp_path, stdout=end, stderr=end)
-        os.close(end)
-        until(lambda: counts(sqlite_database).in_flight >= CONNECTIONS + processes - 1, "mails of each")
-        os.close(terminal)
+    with whose_reader_leaves(mailer, sqlite_database, tmp_path, pty.openpty(), processes) as process:
         process.send_signal(signal.SIGHUP)  # the kernel's
         until(lambda: counts(sqlite_database).accepted > 0, "the end of a mail")
         process.send_signal(signal.SIGHUP)  # the shell's
-        process.wait(TIMEOUT_SECONDS)
-        status = counts(sqlite_database)
-    assert (status.in_flight, status.uncertain) == (0, 0)
-    assert CONNECTIONS <= status.accepted == len(relay.accepted) < PEOPLE
 
 
 def test_a_ctrl_c_that_also_ends_the_reader_of_the_output_lets_the_mails_in_flight_finish(
     mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
 ) -> None:
     """As in ``mailer campaigns send notes 2>&1 | tee log``."""
-    with threaded(FaultyRelay(pipelining=True)) as relay:
-        relay.slowness = 0.5
-        begin(sqlite_database, tmp_path, relay, "notes")
-        reader, writer = os.pipe()
-        process = mailer.start(
-            "campaigns", "send", "notes", "--yes", cwd=tmp_path, stdout=writer, stderr=writer
-        )
-        os.close(writer)
-        until(lambda: counts(sqlite_database).in_flight == CONNECTIONS, "mails in flight")
-        os.close(reader)
+    with whose_reader_leaves(mailer, sqlite_database, tmp_path, os.pipe()) as process:
         process.send_signal(signal.SIGINT)
-        process.wait(TIMEOUT_SECONDS)
-        status = counts(sqlite_database)
-    assert (status.in_flight, status.uncertain) == (0, 0)
-    assert CONNECTIONS <= status.accepted == len(relay.accepted) < PEOPLE
 
 
 def test_a_command_that_is_to_survive_its_terminal_goes_on(
