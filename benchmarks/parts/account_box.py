@@ -173,7 +173,7 @@ def _servers(folder: Path) -> Iterator[Servers]:
     token = json.loads(created)["token"]
     hook = f"http://{HOST}:{account_port}/hook"
     account = {
-        "MAILER_URL": url,
+        "RELEASE_MAILER_URL": url,
         "TOKEN": token,
         "SECRET": json.loads(command("webhooks", "add", hook, "--json"))["secret"],
         "WORDING": "wording.txt",

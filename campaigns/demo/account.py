@@ -37,7 +37,7 @@ class Account:
         )["token"]
         secret = json.loads(self._run("webhooks", "add", f"{self.url}hook", "--json"))["secret"]
         given = {
-            "MAILER_URL": self._mailer_url,
+            "RELEASE_MAILER_URL": self._mailer_url,
             "TOKEN": token,
             "SECRET": secret,
             "WORDING": WORDING,

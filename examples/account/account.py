@@ -1,6 +1,6 @@
 """An account system with one user: a settings page whose box is a consent, both ways.
 
-MAILER_URL, TOKEN (consents:write), SECRET (of the webhook), WORDING (a file), EMAIL: then `uvicorn account:app`.
+RELEASE_MAILER_URL, TOKEN (consents:write), SECRET (of the webhook), WORDING (a file), EMAIL: then `uvicorn account:app`.
 """
 
 import os
@@ -20,7 +20,7 @@ from starlette.routing import Route
 TEXT, EMAIL, TOPIC = Path(os.environ["WORDING"]).read_text("utf-8"), os.environ["EMAIL"], "release-notes"
 box = {"ticked": False}  # a real account system keeps this in its database
 client = httpx.AsyncClient(
-    base_url=os.environ["MAILER_URL"], headers={"Authorization": f"Bearer {os.environ['TOKEN']}"}
+    base_url=os.environ["RELEASE_MAILER_URL"], headers={"Authorization": f"Bearer {os.environ['TOKEN']}"}
 )
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Settings</title>
 <style>body{font:1.1rem/1.5 system-ui;max-width:32rem;margin:3rem auto;padding:0 1rem}</style>

@@ -1,9 +1,9 @@
 """Settings and the files beside them.
 
-`settings` declares the settings, `value_types` their types. `files` reads mailer.toml, the secrets file and the
-MAILER_* variables; `reading` turns their values into settings. `explanations` says in plain words what is wrong with
-them. `init_files` writes the first mailer.toml and secrets file. `secret_keys` rotates the keys in the secrets file.
-`dkim_keys` reads and writes the files of DKIM's private keys. `ledger_key` reads and writes the key that signs the
+`settings` declares the settings, `value_types` their types. `files` reads mailer.toml and the secrets file, `variables`
+the MAILER_* variables; `reading` turns their values into settings. `explanations` says in plain words what is wrong
+with them. `init_files` writes the first mailer.toml and secrets file. `secret_keys` rotates the keys in the secrets
+file. `dkim_keys` reads and writes the files of DKIM's private keys. `ledger_key` reads and writes the key that signs the
 consent ledger. `trusted_proxies` says which peers are proxies. Import the last five modules by name.
 """
 

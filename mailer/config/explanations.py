@@ -13,12 +13,14 @@ from mailer.config.reading import (
     Table,
     convert,
     item_in,
+    kinds_of,
     read_text,
     read_texts,
     section_in,
 )
 from mailer.config.settings import NOT_SETTINGS, Settings
 from mailer.config.value_types import A_DURATION, A_MAILBOX
+from mailer.config.variables import CONFIG_VARIABLE, PREFIX
 from mailer.settings_section import SettingsSection, WrongSettings
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 Location: TypeAlias = tuple[str, ...]
 Problem: TypeAlias = tuple[Location, str]
+
+# How alike two names are, from 0 to 1 (difflib).
+_MISSPELT = 0.75
+_RELATED = 0.6
 
 _MUST_BE: Mapping[type[inspect.Type], str] = {
     inspect.BoolType: "must be true or false",
@@ -39,14 +45,17 @@ _MUST_BE: Mapping[type[inspect.Type], str] = {
 }
 
 
-def explain(values: Mapping[str, Any], sources: Sequence[Source]) -> str:
-    """A line for each wrong setting, below the name of the source that it comes from; empty where none is wrong.
+def explain(values: Mapping[str, Any], sources: Sequence[Source], unknown: Sequence[str]) -> str:
+    """A line for each wrong setting, below the name of the source that it comes from, and for each of the `unknown`
+    variables; empty where nothing is wrong.
 
     No line has a value: it may be a secret in the wrong place.
     """
     by_origin: dict[str, list[str]] = {}
     for location, reason in _in_section(values, Settings, ()):
         by_origin.setdefault(origin(location, sources), []).append(f"  {'.'.join(location)}: {reason}")
+    if unknown:
+        by_origin["the environment"] = [f"  {name}: {_of_unknown_variable(name)}" for name in unknown]
     return "\n".join(
         line for name, lines in by_origin.items() for line in (f"Invalid settings in {name}:", *lines)
     )
@@ -199,6 +208,42 @@ def _of_unknown(name: str, section: type[SettingsSection]) -> str:
     if section is not Settings and name in _settable(Settings):
         return f"there is no such setting; `{name}` stands above the first [section]"
     return "there is no such setting; `mailer schema settings` prints all that there are"
+
+
+def _of_unknown_variable(variable: str) -> str:
+    """That no setting has this name, and which one was probably meant."""
+    if meant := _meant(variable.upper().removeprefix(PREFIX)):
+        return f"there is no such setting; did you mean {PREFIX}{meant}?"
+    return (
+        "there is no such setting; `mailer schema settings` prints all that there are. "
+        f"Unset a variable of another program: env -u {variable} mailer ..."
+    )
+
+
+def _meant(name: str) -> str | None:
+    """The setting's variable that `name` probably stands for; both without the prefix."""
+    first, *more = name.split("__")
+    row = more[0] if more[1:] else "NAME"
+    names = [*_variables(Settings, (), row), CONFIG_VARIABLE.removeprefix(PREFIX)]
+    if close := difflib.get_close_matches(name, names, n=1, cutoff=_MISSPELT):
+        return close[0]
+    sections = {each.partition("__")[0]: each for each in names}
+    if close := difflib.get_close_matches(first, sections, n=1, cutoff=_MISSPELT):
+        return close[0] if sections[close[0]] == close[0] else f"{close[0]}__KEY"
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=_RELATED)), None)
+
+
+def _variables(section: type[SettingsSection], at: Location, row: str) -> Iterator[str]:
+    """The variables of all settings, without the prefix; `row` stands for the name of a section of the user's."""
+    kinds = kinds_of(section)
+    for name in _settable(section):
+        place, inner = (*at, name.upper()), section_in(kinds[name])
+        if inner is None:
+            yield "__".join(place)
+        elif isinstance(inner, Table):
+            yield from _variables(inner.rows, (*place, row), row)
+        else:
+            yield from _variables(inner, place, row)
 
 
 def _settable(section: type[SettingsSection]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Read the settings file, its secrets file and the MAILER_* variables."""
+"""Read the settings file and its secrets file, and combine them with the MAILER_* variables."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from mailer.config.reading import UNREADABLE, read_section
 from mailer.config.settings import CONFIG_NAME, NOT_SETTINGS, SECRETS_NAME, Settings
+from mailer.config.variables import CONFIG_VARIABLE, read_variables
 from mailer.errors import ConfigurationError, InvalidInput
 from mailer.files import read_file
-from mailer.lone_surrogates import has_lone_surrogate
 from mailer.settings_section import SettingsSection
 
 LARGEST_SETTINGS = 1_000_000  # bytes
@@ -31,7 +31,7 @@ def new_config_path(config: Path | None = None) -> Path:
 
     Raises ConfigurationError where `config` names no file.
     """
-    path = config or Path(os.environ.get("MAILER_CONFIG") or CONFIG_NAME)
+    path = config or Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_NAME)
     if not path.name:
         raise ConfigurationError(
             "The settings file has an empty name.",
@@ -46,7 +46,7 @@ def config_path(config: Path | None = None) -> Path:
     In the folders above, only a file of the same user or of root counts. Otherwise another user could write a
     mailer.toml that takes effect here. Without such a file the result is mailer.toml in the working directory.
     """
-    if config or os.environ.get("MAILER_CONFIG") or Path(CONFIG_NAME).exists():
+    if config or os.environ.get(CONFIG_VARIABLE) or Path(CONFIG_NAME).exists():
         return new_config_path(config)
     above = (folder / CONFIG_NAME for folder in Path.cwd().parents)
     return next((path for path in above if _is_ours(path)), Path(CONFIG_NAME))
@@ -84,7 +84,8 @@ def combine(sources: Iterable[Source], path: Path) -> Settings:
     over all. All paths become absolute. Raises ConfigurationError like `load_settings`.
     """
     folder = path.parent.absolute()
-    every = [*sources, *_variables()]
+    variables, unknown = read_variables()
+    every = [*sources, *(Source(*variable) for variable in variables)]
     values: dict[str, Any] = {}
     for source in every:
         values = _merged(values, source.values)
@@ -93,41 +94,24 @@ def combine(sources: Iterable[Source], path: Path) -> Settings:
         is_refused = not NOT_SETTINGS.isdisjoint(values)
     except UNREADABLE:
         is_refused = True
-    if is_refused or ("smtp" in values and settings.relays):
-        raise _refusal(values, every)
+    if unknown or is_refused or ("smtp" in values and settings.relays):
+        raise _refusal(values, every, unknown)
     return _with_absolute_paths(settings, folder).replace(folder=folder, file=folder / path.name)
 
 
-def _refusal(values: dict[str, Any], sources: Sequence[Source]) -> ConfigurationError:
-    """The error that says what is wrong with `values`, and which of the `sources` they come from."""
+def _refusal(values: dict[str, Any], sources: Sequence[Source], unknown: Sequence[str]) -> ConfigurationError:
+    """The error that says what is wrong with `values`, which of the `sources` they come from, and which variables are no
+    settings.
+    """
     from mailer.config.explanations import explain, origin  # noqa: PLC0415 - mostly nothing is wrong
 
-    if reasons := explain(values, sources):
+    if reasons := explain(values, sources, unknown):
         return ConfigurationError(reasons)
     single, several = origin(("smtp",), sources), origin(("relays",), sources)
     return ConfigurationError(
         f"[smtp] is set in {single}, and [relays] in {several}.",
         hint="Name one relay in [smtp], or all of them in [relays].",
     )
-
-
-def _variables() -> list[Source]:
-    """A source for each MAILER_* variable, with its key and section. Those that name no setting are left out.
-
-    Raises ConfigurationError for bytes that are no text.
-    """
-    sources = []
-    for variable, text in os.environ.items():
-        prefix, _, name = variable.lower().partition("_")
-        first, *more = name.split("__")
-        if prefix == "mailer" and first in Settings.__struct_fields__ and first not in NOT_SETTINGS:
-            if has_lone_surrogate(text):
-                raise ConfigurationError(f"{variable} is not valid UTF-8.", hint="Write its value in UTF-8.")
-            value: Any = text
-            for key in reversed(more):
-                value = {key: value}
-            sources.append(Source(variable, {first: value}))
-    return sources
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -463,7 +463,7 @@ class TestChecks:
         try:
             parse_settings({}, Path("mailer.toml"))
         except ConfigurationError as error:
-            assert f"Invalid settings in MAILER_{variable}:" in str(error)  # noqa: PT017 - few take any text
+            assert f"MAILER_{variable}:" in str(error)  # noqa: PT017 - few take any text
             assert "hunter2" not in str(error)  # noqa: PT017 - as above
 
     def test_a_section_can_not_be_a_variable_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -478,6 +478,97 @@ class TestChecks:
             parse_settings({}, Path("mailer.toml"))
         assert "hunter2" not in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("variable", "meant"),
+        [
+            ("MAILER_DATABSE_URL", "MAILER_DATABASE_URL"),
+            ("MAILER_SENDR__EMAIL", "MAILER_SENDER"),
+            ("MAILER_SMTP_HOST", "MAILER_SMTP__HOST"),
+            ("MAILER_SMPT__HOTS", "MAILER_SMTP__HOST"),
+            ("MAILER_SMTP_PORT", "MAILER_SMTP__PORT"),
+            ("MAILER_BRANDS__TITLE", "MAILER_BRAND__KEY"),
+            ("MAILER_RELAY__SPARE__HOST", "MAILER_RELAYS__SPARE__HOST"),
+            ("MAILER_RELAYS_SPARE__HOST", "MAILER_RELAYS__NAME__HOST"),
+            ("MAILER__SENDER", "MAILER_SENDER"),
+            ("MAILER_CONFG", "MAILER_CONFIG"),
+            ("MAILER_PASSWORD", "MAILER_SMTP__PASSWORD"),
+            ("mailer_sendr", "MAILER_SENDER"),
+        ],
+    )
+    def test_a_mistyped_variable_is_named_with_the_one_that_was_meant(
+        self, variable: str, meant: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(variable, "hunter2")
+        with pytest.raises(ConfigurationError) as caught:
+            parse_settings({}, Path("mailer.toml"))
+        assert f"{variable}: there is no such setting; did you mean {meant}?" in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "variable", ["MAILER_DSN", "MAILER_FROM", "MAILER_FILE", "MAILER_CHECKS", "MAILER_"]
+    )
+    def test_a_variable_like_no_setting_is_refused_and_how_to_unset_it_is_said(
+        self, variable: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(variable, "smtp://user:hunter2@relay.example")
+        with pytest.raises(ConfigurationError, match=f"{variable}: .*env -u {variable} mailer") as caught:
+            parse_settings({}, Path("mailer.toml"))
+        assert "hunter2" not in str(caught.value)
+
+    def test_all_that_is_wrong_in_files_and_variables_is_said_at_once(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MAILER_DATABSE_URL", "x")
+        monkeypatch.setenv("MAILER_SENDR", "x")
+        with pytest.raises(ConfigurationError) as caught:
+            load_settings(write(folder, "lease_seconds = 0\n[brnd]\nname = 'x'"))
+        assert all(
+            name in str(caught.value)
+            for name in ("MAILER_DATABSE_URL", "MAILER_SENDR:", "lease_seconds", "`brand`")
+        )
+
+    @pytest.mark.parametrize(
+        "table", ["[sendr]", "[relay.one]", "[[relays]]", "[smpt.limits]", "[smtp.limts]"]
+    )
+    def test_a_mistyped_table_is_refused(self, folder: Path, table: str) -> None:
+        with pytest.raises(ConfigurationError, match=r"Invalid settings in .*mailer\.toml"):
+            load_settings(write(folder, f"{table}\nhost = 'a.example'"))
+
+    @given(st.sampled_from(PLACES), st.data())
+    def test_a_variable_with_one_wrong_letter_is_never_ignored(
+        self, place: tuple[str, ...], data: st.DataObject
+    ) -> None:
+        name = "__".join(place).upper()
+        at = data.draw(st.integers(0, len(place[0]) - 1))
+        letter = data.draw(st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ_").filter(lambda one: one != name[at]))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(f"MAILER_{name[:at]}{letter}{name[at + 1 :]}", "\x07")
+            with pytest.raises(ConfigurationError):
+                parse_settings({}, Path("mailer.toml"))
+
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [
+            ("MAILER_PORT", "tcp://10.0.0.5:8025"),
+            ("MAILER_SMTP_PORT", "tcp://10.0.0.5:25"),
+            ("MAILER_PORT_8025_TCP", "tcp://10.0.0.5:8025"),
+            ("MAILER_PORT_8025_TCP_ADDR", "10.0.0.5"),
+            ("MAILER_SERVICE_HOST", "10.0.0.5"),
+            ("MAILER_WEB_SERVICE_PORT_HTTP", "8025"),
+            ("MAILER_NAME", "/account/mailer"),
+            ("MAILER_ENV_LANG", "C.UTF-8"),
+            ("MAILER_TESTS_SEED", "1"),
+            ("MAILER_CONFIG", "mailer.toml"),
+            ("MAILER", "x"),
+            ("_MAILER_COMPLETE", "bash_source"),
+        ],
+    )
+    def test_variables_of_containers_and_others_are_left_alone(
+        self, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(variable, value)
+        assert parse_settings({}, Path("mailer.toml")).sender == Settings().sender
+
     @pytest.mark.parametrize("text", ["hunter2", '{"name": "hunter2"}', '["hunter2"]', "[hunter2"])
     def test_a_list_that_is_wrong_in_a_variable_is_not_shown(
         self, monkeypatch: pytest.MonkeyPatch, text: str
@@ -490,7 +581,8 @@ class TestChecks:
 
     def test_no_variable_moves_the_folder(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MAILER_FOLDER", "/elsewhere")
-        assert load_settings(write(folder)).folder == folder
+        with pytest.raises(ConfigurationError, match="MAILER_FOLDER: there is no such setting"):
+            load_settings(write(folder))
 
     def test_an_unknown_zone_is_refused(self) -> None:
         with pytest.raises(ConfigurationError, match=r"Europe/Amsterdam"):
