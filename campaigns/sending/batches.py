@@ -15,15 +15,16 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeAlias, assert_never
 
 from campaigns.deliveries import Attempt, Halted, Settlement, Withheld, settlement_for
 from campaigns.sending.claim_queue import Claim, ClaimQueue
-from campaigns.sending.compose import Composer
+from campaigns.sending.compose import UNCOMMITTED, Composer
 from campaigns.sending.gathering import Gathering
 from campaigns.sending.pacing import PacedAnswer
 from campaigns.sending.recorder import Batch, Committed, Recorder
-from campaigns.sending.session import UNCOMMITTED, Session
+from campaigns.sending.session import Session
 from campaigns.sending.tally import Tally
 from campaigns.states import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
@@ -83,7 +84,7 @@ class Batches:
 
         Cancelling it closes the connection; what is known of its mail by then is recorded.
         """
-        session = Session(connection, asyncio.get_running_loop().create_future(), self._conclude)
+        session = Session(connection, asyncio.get_running_loop().create_future())
         self.sessions.add(session)
         self._mark_ready(session)
         try:
@@ -107,18 +108,16 @@ class Batches:
         self._gathering.add(session)
 
     async def _run_batch(self, sessions: Sequence[Session]) -> None:
-        unexpected: Exception | None = None
         try:
             await self._send_batch(sessions)
         except MailerError as error:
             self.tally.fail(error)
+            for session in sessions:
+                session.end()
         except Exception as error:  # noqa: BLE001 - it goes to the run, which waits for the connections
             self._stopped.set()
-            unexpected = error
-        else:
-            return
-        for session in sessions:
-            session.end(unexpected)
+            for session in sessions:
+                session.end(error)
 
     async def _send_batch(self, sessions: Sequence[Session]) -> None:
         now = self._clock()
@@ -220,14 +219,16 @@ class Batches:
 
     def _compose(self, session: Session, attempt: Attempt, now: datetime) -> Mail | None:
         """Compose the mail of an attempt. If it can't be offered, the next batch records why."""
+        recipient, connection = attempt.recipient, session.connection
         try:
-            return session, *session.compose(self._composer, attempt.recipient, now)
+            composer = self._composer.through(connection.relay)
+            return session, *composer.compose(recipient, now, connection.announced)
         except InvalidInput as error:
             state, reason, why = DeliveryState.REJECTED, DeliveryReason.COMPOSE, error.reason
         except Refused as error:
             state, reason, why = DeliveryState.WITHHELD, None, UNCOMMITTED
             self.tally.fail(error)
-        number = attempt.recipient.delivery_id
+        number = recipient.delivery_id
         self._outcomes.append(Settlement(number, attempt.attempts, state, reason=reason, diagnostic=why))
         self.tally.states[state] += 1
         return None
@@ -265,13 +266,12 @@ class Batches:
         So a process that was frozen past its lease, or cut off from the database, offers nothing.
         """
         session.timer = None
-        session.connection.offer(
-            envelope, content, session.conclude, self._recorder.is_valid, session.announce
-        )
+        done = partial(self._conclude, session)
+        session.connection.offer(envelope, content, done, self._recorder.is_valid, session.announce)
 
     def _do_not_offer(self, session: Session, reason: str) -> None:
         """Conclude a mail that passed the gate: a later batch may try it again."""
-        session.conclude(Deferred(Phase.MAIL, FailureScope.CONNECTION, None, reason))
+        self._conclude(session, Deferred(Phase.MAIL, FailureScope.CONNECTION, None, reason))
 
     def _conclude(self, session: Session, outcome: Outcome) -> None:
         """The mail in flight has an outcome."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from campaigns.page_links import PageLinks, archive_url
 from campaigns.stored_content import content_hash
 from mailer.config import DkimSettings, Secret, Settings, dkim_keys, key_source
-from mailer.errors import ConfigurationError
+from mailer.errors import ConfigurationError, Refused
 from mailer.message import Content, MailTemplate
 from mailer.message.identifiers import MessageIds, ReturnPaths, feedback_id
 from mailer.message.signature import KeyName
@@ -25,8 +25,8 @@ from subscribers.self_service import NO_ADDRESS, Links
 from templates.language import Locale, Register, greet
 from templates.notes import RenderedNotes
 
+UNCOMMITTED = "the address on file is not the one that the consent ledger commits to"
 _LARGEST = 2**63 - 1  # the number of a delivery or a subscriber, and so the longest Message-ID and link
-_NO_WORDINGS: Mapping[str, str] = MappingProxyType({})
 
 
 class Example(NamedTuple):
@@ -67,7 +67,7 @@ class Composer:
         settings: Settings,
         *,
         installation: str,
-        wordings: Mapping[str, str] = _NO_WORDINGS,
+        wordings: Mapping[str, str] = MappingProxyType({}),
         external_keys: Sequence[KeyName] | None = None,
     ) -> None:
         sender = settings.sender
@@ -120,8 +120,13 @@ class Composer:
         """The mail of one recipient, complete and signed, unless another process signs it; `now` becomes its Date.
 
         `announced` is the envelope that the relay has; it remains if it is the recipient's. Raises InvalidInput where
-        the recipient's fields can't be sent.
+        the recipient's fields can't be sent, and Refused where the address is not the one that they gave their consent with.
         """
+        if not recipient.is_committed():
+            raise Refused(
+                f"The campaign is paused: of subscriber {recipient.subscriber_id} {UNCOMMITTED}.",
+                hint="Keep this database as it is. `mailer consent verify` says more.",
+            )
         composer = self._by_wording.get(recipient.wording, self)
         content = composer._content(recipient, now)  # noqa: SLF001 - the composer of another language
         if announced is not None and announced.recipient == recipient.email:

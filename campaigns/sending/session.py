@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime
 
 from msgspec import Struct
@@ -11,17 +10,13 @@ from msgspec import Struct
 from campaigns.deliveries import Attempt
 from campaigns.sending.claim_queue import Claim, ClaimQueue
 from campaigns.sending.compose import Composer
-from mailer.errors import InvalidInput, Refused
-from mailer.message import Content
+from mailer.errors import InvalidInput
 from mailer.smtp import Envelope, Outcome
 from mailer.smtp.connection import Connection
-from subscribers.audience import ConsentedRecipient
-
-UNCOMMITTED = "the address on file is not the one that the consent ledger commits to"
 
 
 class Session(Struct, eq=False):
-    """A connection in use. `ended` is done when it is given back; `ready` is called with the outcome of its mail in flight.
+    """A connection in use. `ended` is done when it is given back.
 
     `attempt` is what the gate let through last, and `timer` is set while its rate holds its mail. `next_claim` is the
     one to announce with it, and `announce` the envelope of that.
@@ -29,15 +24,10 @@ class Session(Struct, eq=False):
 
     connection: Connection
     ended: asyncio.Future[None]
-    ready: Callable[[Session, Outcome], None]
     attempt: Attempt | None = None
     timer: asyncio.TimerHandle | None = None
     next_claim: Claim | None = None
     announce: Envelope | None = None
-
-    def conclude(self, outcome: Outcome) -> None:
-        """The mail in flight has an outcome."""
-        self.ready(self, outcome)
 
     def refusal_of(self, email: str) -> Outcome | None:
         """The outcome where the relay refused this recipient when the mail was announced."""
@@ -56,20 +46,6 @@ class Session(Struct, eq=False):
                 self.announce = composer.envelope(claim.delivery_id, claim.address)
             except InvalidInput:  # the batch that composes the mail records this
                 return
-
-    def compose(
-        self, composer: Composer, recipient: ConsentedRecipient, now: datetime
-    ) -> tuple[Envelope, Content]:
-        """The mail on this connection. Raises InvalidInput where the recipient's fields can't be sent.
-
-        Raises Refused where their address is not the one that they gave their consent with.
-        """
-        if not recipient.is_committed():
-            raise Refused(
-                f"The campaign is paused: of subscriber {recipient.subscriber_id} {UNCOMMITTED}.",
-                hint="Keep this database as it is. `mailer consent verify` says more.",
-            )
-        return composer.through(self.connection.relay).compose(recipient, now, self.connection.announced)
 
     def end(self, error: Exception | None = None) -> None:
         """Give the connection back."""

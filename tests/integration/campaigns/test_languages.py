@@ -23,6 +23,7 @@ from mailer.errors import InvalidInput, Refused
 from subscribers import ledger
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient
+from subscribers.commitments import commit_to_subject
 from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import NewEvent
 from templates.lint import lint
@@ -156,9 +157,8 @@ def test_a_mail_through_a_relay_with_its_own_sender_has_the_same_language() -> N
     )
     rendered = render_notes(NOTES._replace(translations=(DUTCH,)), {}, settings)
     composer = Composer(5, "notes", TOPIC, rendered, settings, installation="", wordings={"w": "nl"})
-    zoe = ConsentedRecipient(
-        7, 3, "", "Zoë", "", "zoe@example.org", HashedAddress("ab" * 32, "cd" * 8), b"", None, "w"
-    )
+    address, subject = HashedAddress("ab" * 32, "cd" * 8), commit_to_subject(b"", "zoe@example.org")
+    zoe = ConsentedRecipient(7, 3, "", "Zoë", "", "zoe@example.org", address, b"", subject, "w")
     _, content = composer.through("second").compose(zoe, datetime.now(UTC))
     assert b"Subject: Versie 2.4.0" in bytes(content)
     assert b"second@example.com" in bytes(content)

@@ -14,11 +14,12 @@ import pytest
 from campaigns.rendering import render_notes
 from campaigns.sending import Composer
 from mailer.config import Secret, Settings
-from mailer.errors import ConfigurationError, TemplateError
+from mailer.errors import ConfigurationError, Refused, TemplateError
 from mailer.message import Mailbox, dkim
 from mailer.message.identifiers import ReturnPaths
 from subscribers.address import HashedAddress
 from subscribers.audience import ConsentedRecipient
+from subscribers.commitments import commit_to_subject
 from tests.support.campaign import NOTES, SECRET, TOPIC, settings_for
 from tests.support.links import INSTALLATION, links_of
 from tests.support.settings import settings_of
@@ -33,7 +34,7 @@ ZOE = ConsentedRecipient(
     "zoe@example.org",
     HashedAddress("ab" * 32, "cd" * 8),
     b"",
-    None,
+    commit_to_subject(b"", "zoe@example.org"),
 )
 
 
@@ -55,6 +56,11 @@ def test_a_mail_carries_the_headers_that_providers_ask_for() -> None:
     assert message["Feedback-ID"].startswith("notes:release-notes:release-notes:")
     assert message["Date"].datetime == NOW
     assert message["To"] == "Zoë Ångström-Łuczak <zoe@example.org>"
+
+
+def test_nobody_has_a_mail_at_an_address_that_they_did_not_agree_with() -> None:
+    with pytest.raises(Refused, match="of subscriber 3 the address on file is not the one"):
+        mail(settings_for(25), ZOE._replace(email="someone-else@example.org"))
 
 
 def test_a_mail_leads_to_its_page_and_to_the_archive_only_where_they_are_on() -> None:
