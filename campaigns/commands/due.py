@@ -33,12 +33,16 @@ WORKER_BEAT_SECONDS = 60.0
 def send_due(context: CommandContext, processes: int, *, as_json: bool) -> None:
     """Look for all that may be due, do it, and report it: `mailer run-due` where its quick look found something."""
     _beat(context, Kind.RUN_DUE)
-    dispatch = dispatch_of(context)
+
+    def print_new(message: str) -> None:
+        _print_new(context, [message])
+
+    dispatch = dispatch_of(context, print_new)
     webhooks.call_due(*_webhook_parts(context))
     try:
         with stop_signals() as stop:
             _send_service_mails(context)
-            started = _start_due(context, dispatch, lambda message: _print_new(context, [message]))
+            started = _start_due(context, dispatch, print_new)
             results = run_due_campaigns(context, dispatch, processes, stop)
     except Refused as error:
         if as_json:
@@ -215,7 +219,8 @@ class WorkerNews:
 
 def _work_once(context: CommandContext, processes: int, stop: StopSignals, news: WorkerNews) -> None:
     # A new clock each time: over weeks, this host's would drift from the database's.
-    dispatch = Dispatch(context.database, context.settings, context.database.clock())
+    clock, preflight = context.database.clock(), preflight_of(context, news.print_once)
+    dispatch = Dispatch(context.database, context.settings, clock, preflight)
     _start_due(context, dispatch, news.print_once)
     for result in run_due_campaigns(context, dispatch, processes, stop):
         if not result.by_another_run:
@@ -270,7 +275,7 @@ def _start_due(context: CommandContext, dispatch: Dispatch, say: Callable[[str],
     dispatch.continuity.require()
     ticks = Digests(context.database, context.settings, context.clock).run_due()
     refused: list[Refused] = []
-    missed = dispatch.start_due(preflight_of(context, say), refused.append)
+    missed = dispatch.start_due(refused.append)
     for item in (*(tick for tick in ticks if tick.slug and not tick.problem), *missed):
         context.console.print(str(item), style="yellow", markup=False)
     for message in (*(tick for tick in ticks if tick.problem), *refused):

@@ -135,8 +135,8 @@ def report_status(context: CommandContext, slug: str, *, as_json: bool, next_ste
     context.report(values | approved.values(), text, as_json=as_json)
 
 
-def dispatch_of(context: CommandContext) -> Dispatch:
-    return Dispatch(context.database, context.settings, context.clock)
+def dispatch_of(context: CommandContext, warn: Callable[[str], None] | None = None) -> Dispatch:
+    return Dispatch(context.database, context.settings, context.clock, preflight_of(context, warn))
 
 
 def preflight_of(context: CommandContext, warn: Callable[[str], None] | None = None) -> Preflight:

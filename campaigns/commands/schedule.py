@@ -9,7 +9,6 @@ import click
 from campaigns.commands.options import (
     Duration,
     dispatch_of,
-    preflight_of,
     report_status,
     slug_argument,
     window_option,
@@ -54,7 +53,7 @@ def schedule(
     due = parse_due_time(
         wall_time, zone or settings.zone, context.now(), max_lateness or settings.max_lateness
     )
-    state = dispatch_of(context).schedule(slug, due, window, preflight_of(context))
+    state = dispatch_of(context).schedule(slug, due, window)
     values = {
         "slug": slug,
         "state": state,

@@ -10,7 +10,6 @@ from campaigns.commands.options import (
     confirm,
     confirm_act,
     dispatch_of,
-    preflight_of,
     report_status,
     slug_argument,
     window_option,
@@ -48,7 +47,7 @@ def send(
     dispatch = dispatch_of(context)
     if not yes:
         _ask(context, slug)
-    dispatch.start(slug, window, preflight_of(context))
+    dispatch.start(slug, window)
     with stop_signals() as stop:
         tally = run_campaign(context, dispatch, slug, processes, stop, after_start=True)
     result = judge(context, dispatch, slug, tally)

@@ -35,10 +35,14 @@ class Dispatch:
     """The use cases of sending, on one database, with one set of settings and one clock.
 
     `runs` sends what has been started, `preparation` makes the content, and `continuity` refuses a restored database.
+    Where `preflight` refuses a campaign, it is not scheduled, started or continued, and does not change.
     """
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, clock: Clock, preflight: Preflight | None = None
+    ) -> None:
         self._database, self._settings, self._clock = database, settings, clock
+        self._preflight = preflight
         self.continuity = holds.Continuity(database, settings, clock)
         self.runs = CampaignRuns(database, settings, clock, self.continuity)
         self._rule = ApprovalRule.of(settings)
@@ -67,14 +71,9 @@ class Dispatch:
                 connection, campaign, approver, self._rule, self._clock(), content_hash=approved
             )
 
-    def schedule(
-        self, slug: str, due: DueTime, window: str | None = None, preflight: Preflight | None = None
-    ) -> CampaignState:
-        """Freeze the content and set the due time. `window` overrides the settings.
-
-        If `preflight` refuses, the campaign does not change.
-        """
-        return self._begin(slug, Act.SCHEDULE, window, preflight, due)
+    def schedule(self, slug: str, due: DueTime, window: str | None = None) -> CampaignState:
+        """Freeze the content and set the due time. `window` overrides the settings."""
+        return self._begin(slug, Act.SCHEDULE, window, due)
 
     def unschedule(self, slug: str) -> CampaignState:
         """Remove the due time. The campaign becomes a draft again, or approved if it was approved."""
@@ -106,11 +105,11 @@ class Dispatch:
             transitions.change_state(connection, campaign, Act.DELETE, self._clock())
             catalogue.remove(connection, campaign.id)
 
-    def start(self, slug: str, window: str | None = None, preflight: Preflight | None = None) -> None:
+    def start(self, slug: str, window: str | None = None) -> None:
         """Freeze the content, enrol the audience, and begin sending; or continue a campaign. See `schedule`."""
         self.continuity.require()
         refuse_freezing_if_unsafe(self._database)
-        self._begin(slug, Act.SEND, window, preflight)
+        self._begin(slug, Act.SEND, window)
 
     def resolve(self, slug: str, *, resend: bool, only: Sequence[int] = ()) -> int:
         """Apply the decision about uncertain deliveries; returns how many. A finished campaign reopens.
@@ -143,13 +142,11 @@ class Dispatch:
             transitions.finish_if_done(connection, campaign, now)
             return len(skipped)
 
-    def start_due(
-        self, preflight: Preflight | None = None, on_refusal: Callable[[Refused], None] | None = None
-    ) -> list[Missed]:
+    def start_due(self, on_refusal: Callable[[Refused], None] = lambda _: None) -> list[Missed]:
         """Start the scheduled campaigns that are due; returns those that are too late, each only once.
 
-        A campaign that `preflight` refuses stays scheduled, and `on_refusal` gets the reason. Raises Refused
-        where the database was restored.
+        A campaign that is refused stays scheduled, and `on_refusal` gets the reason. Raises Refused where the database
+        was restored.
         """
         self.continuity.require()
         missed = []
@@ -163,11 +160,10 @@ class Dispatch:
                     is_too_late = schedules.is_too_late(connection, campaign.id, self._clock())
                     if not is_too_late:
                         self._require_approval(connection, slug)
-                if preflight is not None and not is_too_late:
-                    preflight.check(campaign)
+                if self._preflight is not None and not is_too_late:
+                    self._preflight.check(campaign)
             except Refused as error:
-                if on_refusal is not None:
-                    on_refusal(Refused(f"{slug} is not started. {error.message}", hint=error.hint))
+                on_refusal(Refused(f"{slug} is not started. {error.message}", hint=error.hint))
                 continue
             with self._database.write() as connection:
                 if late := schedules.start_if_due(connection, slug, self._clock()):
@@ -188,14 +184,7 @@ class Dispatch:
                     found.append(slug)
             return found
 
-    def _begin(
-        self,
-        slug: str,
-        act: Act,
-        window: str | None,
-        preflight: Preflight | None,
-        due: DueTime | None = None,
-    ) -> CampaignState:
+    def _begin(self, slug: str, act: Act, window: str | None, due: DueTime | None = None) -> CampaignState:
         """Check all that `act` requires, freeze the content, and do `act`."""
         # With its zone, so that later changes of the settings do not change it.
         own_window = window and str(SendWindow.parse(window, self._settings.zone) or ALWAYS)
@@ -204,8 +193,8 @@ class Dispatch:
         with self._database.read() as connection:
             self._require_approval(connection, slug)
         rendered = None if campaign.frozen_at else self.preparation.check_content(campaign)
-        if preflight is not None:
-            preflight.check(campaign)
+        if self._preflight is not None:
+            self._preflight.check(campaign)
         with self._database.write() as connection:
             self._require_approval(connection, slug)
             state = transitions.change_state(connection, campaign, act, self._clock())
