@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import select
-import ssl
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Self, cast
+from typing import Self, cast
 
 from msgspec import structs
 
 from mailer.config import RelaySettings
 from mailer.message import Content
-from mailer.smtp.handshake import connect
+from mailer.smtp.handshake import Session, connect
 from mailer.smtp.outcome import Deferred, FailureScope, Outcome, Phase, Reply, Uncertain
 from mailer.smtp.pipeline import Pipeline
-from mailer.smtp.transaction import Capabilities, Dialogue, Envelope, SessionState, Verdict, too_large
-
-if TYPE_CHECKING:
-    from mailer.smtp.oauth2 import TokenSource
+from mailer.smtp.transaction import Dialogue, Envelope, SessionState, Verdict, too_large
 
 QUIT_TIMEOUT = 2.0  # seconds to wait for the answer to QUIT
 
@@ -38,15 +34,15 @@ class Connection:
     envelope and its outcome, where the relay refused its recipient.
     """
 
-    def __init__(
-        self, pipeline: Pipeline, capabilities: Capabilities, settings: RelaySettings, relay: str = ""
-    ) -> None:
-        self.capabilities, self.relay = capabilities, relay
+    def __init__(self, session: Session, settings: RelaySettings, relay: str = "") -> None:
+        self.capabilities, self.relay = session.capabilities, relay
         self.sent = self.served = 0
         self.full = self.refuses_bdat = False
         self.announced: Envelope | None = None
         self.refused: tuple[Envelope, Outcome] | None = None
-        self._pipeline = pipeline
+        timeouts, phases = settings.timeouts, (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.FINAL)
+        limits = {phase: getattr(timeouts, phase) for phase in phases} | {Phase.CONTENT: timeouts.block}
+        self._pipeline = Pipeline(session.transport, limits, session.acknowledge)
         self._quota_end = sys.maxsize
         self.keep_to(settings)
         self._loop = asyncio.get_running_loop()
@@ -56,19 +52,9 @@ class Connection:
         self._announcing: Envelope | None = None
 
     @classmethod
-    async def open(
-        cls,
-        settings: RelaySettings,
-        tls: ssl.SSLContext | None = None,
-        relay: str = "",
-        tokens: TokenSource | None = None,
-    ) -> Self:
-        """A new connection to the relay of this name. `handshake.connect` says what the others mean, and what it raises."""
-        session = await connect(settings, tls, tokens)
-        timeouts, phases = settings.timeouts, (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.FINAL)
-        limits = {phase: getattr(timeouts, phase) for phase in phases} | {Phase.CONTENT: timeouts.block}
-        pipeline = Pipeline(session.transport, limits, session.acknowledge)
-        return cls(pipeline, session.capabilities, settings, relay)
+    async def open(cls, settings: RelaySettings) -> Self:
+        """A new connection. Raises what `handshake.connect` raises."""
+        return cls(await connect(settings), settings)
 
     @property
     def usable(self) -> bool:
@@ -97,9 +83,9 @@ class Connection:
         if not settings.chunking:
             self.capabilities = self.capabilities._replace(chunking=False)
 
-    def set_quota(self, messages: int | None) -> None:
-        """Let `messages` more be sent before it is given back; None: as many as the connection may have."""
-        self._quota_end = min(self._max_messages, sys.maxsize if messages is None else self.sent + messages)
+    def set_quota(self, messages: int) -> None:
+        """Let `messages` more be sent before it is given back, or as many as the connection may have."""
+        self._quota_end = min(self._max_messages, self.sent + messages)
 
     @property
     def socket_to_read_first(self) -> int | None:

@@ -17,14 +17,10 @@ OAUTH2_HINT = "Check [smtp.oauth2], and that the application may send mail for [
 class ConnectionFailed(RelayUnavailable):
     """A connection failed before mail could be offered.
 
-    `phase` is where it failed. `lasting`: trying again is pointless until somebody has corrected the cause.
+    `lasting`: trying again is pointless until somebody has corrected the cause.
     """
 
     lasting: ClassVar[bool] = False
-
-    def __init__(self, message: str, *, phase: Phase, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.phase = phase
 
 
 class ConnectionRefused(ConnectionFailed):
@@ -45,26 +41,26 @@ def explain(error: Exception, phase: Phase, settings: RelaySettings) -> Connecti
     if isinstance(error, aiosmtplib.SMTPResponseException) and error.code > 0:
         return explain_reply(error.code, error.message, phase, settings, _secrets(settings))
     if isinstance(error, TimeoutError):
-        return ConnectionFailed(f"{relay} did not answer in time ({phase}).", phase=phase)
+        return ConnectionFailed(f"{relay} did not answer in time ({phase}).")
     if phase is Phase.CONNECT:
         reason = getattr(error, "strerror", None) or str(error)
         limit = exhausted_limit(error)  # of ours: it says nothing about the relay
         hint = limit.hint if limit else "Check [smtp] host and port; is it running?"
-        return ConnectionFailed(f"{relay} can't be reached: {reason}.", phase=phase, hint=hint)
+        return ConnectionFailed(f"{relay} can't be reached: {reason}.", hint=hint)
     what = "hung up" if isinstance(error, ConnectionError) else "sent a reply that can't be read"
-    return ConnectionFailed(f"{relay} {what} ({phase}).", phase=phase)
+    return ConnectionFailed(f"{relay} {what} ({phase}).")
 
 
 def explain_reply(
-    code: int, text: str, phase: Phase, settings: RelaySettings, secrets: tuple[str, ...] = ()
+    code: int, text: str, phase: Phase, settings: RelaySettings, secrets: tuple[str, ...]
 ) -> ConnectionFailed:
     """The ConnectionFailed for a reply that ends the connection: a 5yz is lasting. `secrets` are masked in it."""
     reply = f"{code} {presentable(text, secrets)}".strip()
     kind = ConnectionRefused if code // 100 == 5 else ConnectionFailed
     if phase is not Phase.AUTH:
-        return kind(f"{name_of(settings)} refused us ({phase}): {reply}", phase=phase)
+        return kind(f"{name_of(settings)} refused us ({phase}): {reply}")
     hint = OAUTH2_HINT if settings.oauth2 is not None else "Check [smtp] username and password."
-    return kind(f"{name_of(settings)} refused the login: {reply}", phase=phase, hint=hint)
+    return kind(f"{name_of(settings)} refused the login: {reply}", hint=hint)
 
 
 def _secrets(settings: RelaySettings) -> tuple[str, ...]:
@@ -85,11 +81,9 @@ def _explain_tls(relay: str, error: ssl.SSLError) -> ConnectionFailed:
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectionRefused(
             f"{relay} shows a certificate that can't be trusted: {error.verify_message}.",
-            phase=Phase.STARTTLS,
             hint="Is [smtp] host the name in its certificate? For an authority of your own set [smtp] ca_file.",
         )
     return ConnectionFailed(
         f"{relay} and we can't agree on TLS: {error.reason or error}.",
-        phase=Phase.STARTTLS,
         hint='For port 587 set [smtp] security to "starttls"; "tls" is for port 465.',
     )

@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -77,7 +77,7 @@ async def connect(
 
     With `tls` the certificates of the authorities are not read again, and with `tokens` an access token is shared;
     by default both are made from the settings.
-    Raises ConnectionFailed (a RelayUnavailable), which names the phase and the reason; ConfigurationError where
+    Raises ConnectionFailed (a RelayUnavailable), whose text names the phase and the reason; ConfigurationError where
     ca_file can't be read or a password would be sent unencrypted.
     """
     handshake = _Handshake(settings, tls or tls_context(settings), tokens or token_source(settings))
@@ -125,7 +125,6 @@ class _Handshake(Struct):
             if not client.supports_extension("starttls"):
                 raise ConnectionRefused(
                     f"{name_of(self.settings)} offers no STARTTLS, and mail is not sent unencrypted.",
-                    phase=self.phase,
                     hint='Check host and port (587 is usual); security = "tls" is for port 465.',
                 )
             await client.starttls(timeout=limits.tls)
@@ -170,15 +169,13 @@ async def _reach(
     kind: tuple[int, int, int], address: tuple[Any, ...], timeout_seconds: float
 ) -> socket.socket:
     """A socket of this kind (family, type, protocol), connected to `address`."""
-    sock = socket.socket(*kind)
-    try:
+    with ExitStack() as stack:
+        sock = stack.enter_context(socket.socket(*kind))
         sock.settimeout(0)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         async with asyncio.timeout(timeout_seconds):
             await asyncio.get_running_loop().sock_connect(sock, address)
-    except BaseException:
-        sock.close()
-        raise
+        stack.pop_all()
     return sock
 
 

@@ -51,7 +51,7 @@ async def _secret(settings: RelaySettings, tokens: TokenSource | None, refused: 
     except TokenFailed as error:
         kind = ConnectionRefused if error.lasting else ConnectionFailed
         message = f"The token endpoint of {settings.host} gives no token: {error}."
-        raise kind(message, phase=Phase.AUTH, hint=OAUTH2_HINT) from None
+        raise kind(message, hint=OAUTH2_HINT) from None
 
 
 async def _authenticate(
@@ -73,7 +73,6 @@ async def _authenticate(
             what = str(error) or "it asks for more than the method has"
             raise ConnectionRefused(
                 f"{name_of(settings)} does not follow AUTH {method.upper()}: {what}; the login was cancelled.",
-                phase=Phase.AUTH,
                 hint='Set [smtp] auth to another method that it offers: "plain", "login" or "cram-md5".',
             ) from None
         reply = await client.execute_command(sasl.encode(answer or b""), timeout=limit)
@@ -86,6 +85,5 @@ def _no_method(offered: list[str], settings: RelaySettings) -> ConnectionRefused
     return ConnectionRefused(
         f"{name_of(settings)} offers no login that we know ({wanted}). "
         f"It offers: {', '.join(readable[:10]) or 'none'}.",
-        phase=Phase.AUTH,
         hint="Leave [smtp] username out if the relay knows us by our address; [smtp] auth names another method.",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
@@ -12,7 +13,7 @@ from mailer.config import RelaySettings
 from mailer.smtp.concurrency import WINDOW, Concurrency
 from mailer.smtp.connection import Connection
 from mailer.smtp.failure import ConnectionFailed
-from mailer.smtp.handshake import tls_context, token_source
+from mailer.smtp.handshake import connect, tls_context, token_source
 
 INITIAL_PAUSE, MAX_PAUSE = 0.2, 5.0  # seconds between attempts to connect, each varied by up to half
 
@@ -22,20 +23,18 @@ class RelayPool:
 
     It begins with 20 at most, adds more while that raises the rate, and goes down to the number that the relay serves when
     one is refused (421, or no connection). `retry_seconds` is how long it tries while there is no connection at all.
-    `quota` is the most messages on a connection before it is given back; None: as many as the connection may have.
+    `quota` is the most messages on a connection before it is given back.
 
     Where the relay refuses one more message on two connections after the same number of messages, that number is its
     limit for all connections; after one refusal the number is not certain. A relay that refuses BDAT gets DATA.
     """
 
     def __init__(
-        self, settings: RelaySettings, *, name: str = "", retry_seconds: float = 5.0, quota: int | None = None
+        self, settings: RelaySettings, *, name: str = "", retry_seconds: float = 5.0, quota: int = sys.maxsize
     ) -> None:
-        self._settings = settings
-        self._name, self._quota = name, quota
-        self._retry_seconds = retry_seconds
-        self._tls = tls_context(settings)
-        self._tokens = token_source(settings)
+        self._settings, self._name = settings, name
+        self._retry_seconds, self._quota = retry_seconds, quota
+        self._tls, self._tokens = tls_context(settings), token_source(settings)
         self._concurrency = Concurrency(settings.connections)
         self._away_since: float | None = None
         self._failure: ConnectionFailed | None = None
@@ -80,7 +79,7 @@ class RelayPool:
         """A usable connection for the caller alone; waits until the limit allows one more.
 
         Raises ConnectionFailed (a RelayUnavailable) where there is none and none can be opened within
-        `retry_seconds`, or at once where trying again would not help; ConfigurationError as `Connection.open` does.
+        `retry_seconds`, or at once where trying again would not help; ConfigurationError as `connect` does.
         """
         connection = await self._acquire()
         try:
@@ -158,7 +157,7 @@ class RelayPool:
         while True:
             started = loop.time()
             try:
-                connection = await Connection.open(self._settings, self._tls, self._name, self._tokens)
+                session = await connect(self._settings, self._tls, self._tokens)
             except ConnectionFailed as error:
                 if self._lower():
                     return None
@@ -169,8 +168,7 @@ class RelayPool:
                     raise
             else:
                 self._away_since = None
-                connection.keep_to(self._settings)  # they may have changed while it was opened
-                return connection
+                return Connection(session, self._settings, self._name)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads the attempts of many tasks
             pause = min(pause * 2, MAX_PAUSE)
 

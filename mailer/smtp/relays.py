@@ -11,6 +11,7 @@ With one relay, each connection is used for as many messages as it may have, and
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
@@ -30,18 +31,16 @@ RETRY_SECONDS = 5.0  # how long to try while no relay serves
 class Relays:
     """The relays of the settings. Each is chosen by weight among those that are healthy and have room.
 
-    A weight is a share of the mail; mail that a relay is too slow for goes to the others. A relay that fails three
+    A weight is a share of the mail; mail that a relay is too slow for goes to the others. Of several, one that fails three
     times in a row, or whose connection fails permanently, is not used for a while and then probed with one connection.
     `several`: a message that one relay did not take can be offered to another.
     """
 
     def __init__(self, settings: Mapping[str, NamedRelay]) -> None:
         self.several = len(settings) > 1
-        retry_seconds = 0.0 if self.several else RETRY_SECONDS
+        retry_seconds, quota = (0.0, QUOTA) if self.several else (RETRY_SECONDS, sys.maxsize)
         self._relays = {
-            name: RelayPool(
-                one, name=name, retry_seconds=retry_seconds, quota=QUOTA if self.several else None
-            )
+            name: RelayPool(one, name=name, retry_seconds=retry_seconds, quota=quota)
             for name, one in settings.items()
         }
         self._breakers = {name: Breaker() for name in settings}
@@ -79,10 +78,9 @@ class Relays:
         now = asyncio.get_running_loop().time()
         suspended = {name: max(0.0, until - now) for name, until in self._suspended_until.items()}
         healthy = self._healthy(now)
-        if not healthy:
-            return min(suspended.values())
-        if not self.several or not all(suspended[name] for name in healthy):
-            return min(suspended[name] for name in healthy)
+        seconds = min(suspended[name] for name in healthy or suspended)
+        if not seconds or not healthy:
+            return seconds
         return min(
             max(suspended[name], one.seconds_until_allowed(now)) for name, one in self._breakers.items()
         )
@@ -92,7 +90,7 @@ class Relays:
         """A usable connection to the relay that is next by weight; waits until its limits and its room allow one more.
 
         Raises ConnectionFailed where no relay serves (of several: within RETRY_SECONDS); ConfigurationError as
-        `Connection.open` does.
+        `connect` does.
         """
         async with AsyncExitStack() as stack:
             connection = await self._connect(stack)
@@ -102,7 +100,7 @@ class Relays:
             finally:
                 if connection.served > served:
                     breaker.succeeded()
-                elif connection.sent > sent:
+                elif connection.sent > sent and self.several:
                     breaker.failed(asyncio.get_running_loop().time())
                 else:
                     breaker.undecided()
@@ -137,16 +135,15 @@ class Relays:
                 raise
 
     def _choose(self, now: float) -> str | None:
-        """The next of the healthy relays that are not suspended; one that has room, if any has."""
-        if not self.several:
-            return next(iter(self._relays))
-        ready = [name for name in self._healthy(now) if self._suspended_until[name] <= now]
+        """The next healthy relay that is not suspended; one that has room, if any has. A single one is used in any case."""
+        ready = [
+            name for name in self._healthy(now) if self._suspended_until[name] <= now or not self.several
+        ]
         with_room = [name for name in ready if self._relays[name].has_room]
         return self._round_robin.pick(with_room or ready) if ready else None
 
     def _healthy(self, now: float) -> list[str]:
-        """The relays to use. A single one is used in any case."""
-        return [name for name, breaker in self._breakers.items() if not self.several or breaker.allows(now)]
+        return [name for name, breaker in self._breakers.items() if breaker.allows(now)]
 
 
 class WeightedRoundRobin:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -49,8 +50,8 @@ async def test_each_message_but_the_first_takes_one_round_trip() -> None:
     assert relay.commands[-1] == b"QUIT"
 
 
-@pytest.mark.parametrize("quota", [None, 100, 2])
-async def test_after_the_last_message_that_a_connection_may_send_none_is_announced(quota: int | None) -> None:
+@pytest.mark.parametrize("quota", [sys.maxsize, 100, 2])
+async def test_after_the_last_message_that_a_connection_may_send_none_is_announced(quota: int) -> None:
     """Also where its limit is learnt from other connections while it is in use, or its quota goes beyond it."""
     async with FaultyRelay(pipelining=True) as relay, _connected(relay) as connection:
         connection.set_quota(quota)

@@ -309,9 +309,9 @@ async def test_aiosmtpd_takes_a_message_after_starttls_andwith_login(
 
 async def test_a_wrong_password_is_told_without_repeating_it(aiosmtpd_port: tuple[int, _Inbox]) -> None:
     port, _ = aiosmtpd_port
-    with pytest.raises(ConnectionFailed) as caught:
+    with pytest.raises(ConnectionFailed, match="refused the login") as caught:
         await Connection.open(with_login(port, password="battery staple"))
-    assert (caught.value.phase, caught.value.lasting, caught.value.exit_code) == (Phase.AUTH, True, 1)
+    assert (caught.value.lasting, caught.value.exit_code) == (True, 1)
     assert "battery" not in str(caught.value)
 
 
@@ -353,7 +353,7 @@ async def test_an_unknown_authority_is_not_trusted(security: str) -> None:
     async with FaultyRelay(starttls=security == "starttls", implicit_tls=security == "tls") as relay:
         with pytest.raises(ConnectionFailed, match="certificate that can't be trusted") as caught:
             await Connection.open(with_login(relay.port, security=security, ca_file=None))
-    assert (caught.value.phase, caught.value.lasting) == (Phase.STARTTLS, True)
+    assert caught.value.lasting
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])

@@ -12,6 +12,7 @@ from mailer.config import RelaySettings
 from mailer.message import Content
 from mailer.smtp import Accepted, Capabilities, Envelope, Outcome, Phase, Rejected
 from mailer.smtp.connection import Connection
+from mailer.smtp.handshake import Session
 from mailer.smtp.pipeline import Pipeline
 from mailer.smtp.transaction import Dialogue, SessionState, Verdict
 
@@ -109,8 +110,9 @@ async def test_replies_mean_the_same_in_whatever_pieces_they_come(name: str) -> 
 async def test_an_announced_message_that_is_too_large_leaves_the_connection_of_no_use() -> None:
     """A lone dot would end an empty message, to somebody."""
     outcomes: list[Outcome] = []
-    pipeline = Pipeline(RecordingTransport(), dict.fromkeys(Phase, 60.0), lambda: None)
-    connection = Connection(pipeline, Capabilities(pipelining=True, size=CONTENT.size), RelaySettings())
+    capabilities = Capabilities(pipelining=True, size=CONTENT.size)
+    connection = Connection(Session(RecordingTransport(), capabilities, lambda: None, None), RelaySettings())
+    pipeline = connection._pipeline
     connection.offer(ANNA, CONTENT, outcomes.append, announce=BRAM)
     pipeline.data_received(USUAL + b"354 Go\r\n")
     pipeline.data_received(b"250 2.0.0 queued as 7\r\n" + USUAL + b"354 Go\r\n")
