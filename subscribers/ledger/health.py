@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
@@ -60,7 +61,7 @@ def refuse_run_if_unsafe(database: Database) -> None:
 
 def refuse_freezing_if_unsafe(database: Database) -> None:
     """Raise Refused where an entry, the ledger's end or a consent was tampered with."""
-    _refuse(_problem_of(database, check_before_freezing))
+    _refuse(_problem_of(database, partial(check_before_freezing, database=database)))
 
 
 def _refuse(problem: MailerError | None) -> None:

@@ -69,9 +69,13 @@ class Frontier(NamedTuple):
         frontier = self.extended(leaves[:start])
         if start < end:
             tiles = (b"".join(leaves[at : at + TILE_WIDTH]) for at in range(start, end, TILE_WIDTH))
-            above = Frontier(frontier.size >> TILE_BITS, frontier.roots).extended(map(tile_root, tiles))
-            frontier = Frontier(above.size << TILE_BITS, above.roots)
+            frontier = frontier.extended_by_subtrees(map(tile_root, tiles), TILE_BITS)
         return frontier.extended(leaves[end:])
+
+    def extended_by_subtrees(self, roots: Iterable[bytes], bits: int) -> Frontier:
+        """The frontier after these perfect subtrees of 2**bits entries each; the size is a multiple of that."""
+        above = Frontier(self.size >> bits, self.roots).extended(roots)
+        return Frontier(above.size << bits, above.roots)
 
     def encode(self) -> bytes:
         """The roots, one after the other."""

@@ -15,7 +15,8 @@ from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tree import leaf_hashes
 from subscribers.tables import EVENT, WORDING
 
-_ENTRIES_AT_ONCE = 1000  # each takes 1 KB of memory
+BATCH_BITS = 10
+BATCH = 1 << BATCH_BITS  # entries that are read at a time, each of which takes 1 KB of memory
 _TOPIC, _WORDING = map(EVENT.columns.keys().index, ("topic", "wording"))  # the hash is the last column
 
 Rows: TypeAlias = Sequence[Any]
@@ -34,15 +35,18 @@ def check_wordings(connection: Connection) -> dict[str, str]:
     return topics
 
 
-def hashes_of_entries(connection: Connection, topic_of_wording: Mapping[str, str]) -> Generator[list[bytes]]:
-    """The hashes of all entries, made anew, a thousand at a time; it takes some 5 µs an entry.
+def hashes_of_entries(
+    connection: Connection, topic_of_wording: Mapping[str, str], passed: int = 0, end: int | None = None
+) -> Generator[list[bytes]]:
+    """The hashes of all entries, made anew, a BATCH at a time; it takes some 5 µs an entry.
+
+    `passed` entries are left out, and those after number `end`, which is as many batches after `passed`.
 
     Raises BrokenLink at a gap, at an entry that was altered, and at one whose wording is missing or about another
     topic.
     """
-    passed = 0
     instant = _stored_instant(connection)
-    while rows := _ENTRIES_AFTER.rows(connection, {"passed": passed}):
+    while passed != end and (rows := _ENTRIES_AFTER.rows(connection, {"passed": passed})):
         hashes = _hashes_if_intact(rows, passed, topic_of_wording, instant)
         if hashes is None:
             raise _first_problem(rows, passed, topic_of_wording, instant)
@@ -114,7 +118,7 @@ _ENTRIES_AFTER = Prepared(
     select(*(type_coerce(column, String) for column in EVENT.columns))
     .where(EVENT.c.id > bindparam("passed"))
     .order_by(EVENT.c.id)
-    .limit(_ENTRIES_AT_ONCE)
+    .limit(BATCH)
 )
 
 

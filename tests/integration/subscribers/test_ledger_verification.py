@@ -11,7 +11,7 @@ from subscribers import ledger
 from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import BrokenLink
 from subscribers.ledger.tree import EMPTY, root_of
-from subscribers.ledger.walk import check_wordings, hashes_of_entries
+from subscribers.ledger.walk import BATCH, check_wordings, hashes_of_entries
 from tests.support.campaign import TOPIC, agree, subscribe, withdraw
 from tests.support.tampering import tamper
 
@@ -72,10 +72,10 @@ def test_an_altered_wording_that_no_line_cites_is_named_by_no_line(database: Dat
 def test_in_a_long_ledger_the_first_altered_line_is_named_wherever_it_stands(
     sqlite_database: Database,
 ) -> None:
-    subscribe(sqlite_database, 1002)
+    subscribe(sqlite_database, BATCH + 2)
     with sqlite_database.read() as connection:
-        assert list(map(len, hashes_of_entries(connection, check_wordings(connection)))) == [1000, 2]
-    for line in (1002, 1001, 1000, 1):
+        assert list(map(len, hashes_of_entries(connection, check_wordings(connection)))) == [BATCH, 2]
+    for line in (BATCH + 2, BATCH + 1, BATCH, 1):
         tamper(sqlite_database, f"UPDATE consent_event SET channel = 'api' WHERE id = {line}")
         assert broken(sqlite_database) == (line, "it was altered; its fields do not match its hash")
 

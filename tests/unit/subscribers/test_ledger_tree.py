@@ -95,6 +95,17 @@ def test_a_frontier_extended_by_tiles_is_that_extended_by_entries(before: int, a
     assert first.extended_by_tiles(leaves[before:]) == first.extended(leaves[before:])
 
 
+@given(before=st.integers(0, 20), added=st.integers(0, 20), bits=st.integers(0, 5))
+def test_a_frontier_extended_by_subtrees_is_that_extended_by_entries(
+    before: int, added: int, bits: int
+) -> None:
+    width = 1 << bits
+    leaves = [leaf_hash(b"%d" % number) for number in range((before + added) * width)]
+    first = EMPTY.extended(leaves[: before * width])
+    roots = [root_of(leaves[at : at + width]) for at in range(before * width, len(leaves), width)]
+    assert first.extended_by_subtrees(roots, bits) == EMPTY.extended(leaves)
+
+
 @given(st.lists(st.binary(max_size=4), min_size=1, max_size=40), st.data())
 def test_no_altered_proof_is_accepted(data: list[bytes], draw: st.DataObject) -> None:
     leaves = [leaf_hash(entry) for entry in data]
