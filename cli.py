@@ -274,7 +274,7 @@ def _run(*, as_json: bool) -> int:
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code
         _report_error(error.message, error.hint, code, as_json=as_json)
-    except (MemoryError, OSError, ImportError, SystemError, UnicodeEncodeError) as error:
+    except (MemoryError, OSError, ImportError, RuntimeError, SystemError, UnicodeEncodeError) as error:
         known = exhausted_limit(error) or name_that_is_no_text(error) or unusable_file(error)
         if known is None:
             raise

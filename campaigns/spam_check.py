@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 
-from mailer.errors import ConfigurationError, MailerError, TryAgainLater
+from mailer.errors import ConfigurationError, MailerError, TryAgainLater, starting_process
 from templates.lint import Finding
 
 MAX_SECONDS = 120
@@ -28,9 +28,10 @@ def check_spam(message: bytes) -> tuple[Finding, ...]:
             "SpamAssassin is not installed.", hint="Install the package spamassassin, or leave --spam out."
         )
     try:
-        result = subprocess.run(  # noqa: S603 - the program that the machine has; the mail is its input
-            [program, "--local", "--test-mode"], input=message, capture_output=True, timeout=MAX_SECONDS, check=False
-        )  # fmt: skip
+        with starting_process():
+            result = subprocess.run(  # noqa: S603 - the program that the machine has; the mail is its input
+                [program, "--local", "--test-mode"], input=message, capture_output=True, timeout=MAX_SECONDS, check=False
+            )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise TryAgainLater("SpamAssassin did not answer.", hint="Try it again.") from None
     _, heading, report = result.stdout.decode("utf-8", "replace").rpartition("Content analysis details:")

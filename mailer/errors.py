@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -88,18 +90,30 @@ class RelayUnavailable(TryAgainLater):
     """No connection to the relay could be made."""
 
 
+class NoProcess(OSError):
+    """The system starts no further process. Its own error has the number of many other faults (EAGAIN)."""
+
+
+@contextmanager
+def starting_process() -> Iterator[None]:
+    """Start a process in it: raises NoProcess where fork(2) or execve(2) fails with EAGAIN, which has no other meaning
+    there than that the limit of processes is reached.
+    """
+    try:
+        yield
+    except BlockingIOError as error:
+        raise NoProcess(error.errno, error.strerror) from None
+
+
 def exhausted_limit(error: BaseException) -> MailerError | None:
     """The error to report if `error` means that memory, open files, processes or a disk are used up; otherwise None."""
+    if (passing := _passing_limit(error)) is not None:
+        return passing
     code = error.errno if isinstance(error, OSError) else None
-    if code in {errno.EMFILE, errno.ENFILE}:
+    if code == errno.EMFILE:
         return MailerError(
             "The limit of open files is reached.",
             hint="Raise it: LimitNOFILE= in a systemd unit, `ulimit -n` in a shell.",
-        )
-    if code == errno.EAGAIN and not hasattr(error, "characters_written"):  # of fork(2), not of a write
-        return MailerError(
-            "The limit of processes is reached.",
-            hint="Raise it: TasksMax= in a systemd unit, `ulimit -u` in a shell. Or use fewer --processes.",
         )
     if is_out_of_memory(error) or code == errno.ENOMEM:
         return MailerError(_NO_MEMORY, hint=_FREE_MEMORY)
@@ -109,6 +123,37 @@ def exhausted_limit(error: BaseException) -> MailerError | None:
             hint="Make room where the output goes. What the database has recorded stays recorded.",
         )
     return None
+
+
+def _passing_limit(error: BaseException) -> TryAgainLater | None:
+    """The error to report if `error` means that something is used up for the moment, by other processes too."""
+    if isinstance(error, NoProcess) or (
+        isinstance(error, RuntimeError)
+        and "can't start new thread" in str(error)  # CPython's; it counts as a process
+    ):
+        return TryAgainLater(
+            "The limit of processes is reached.",
+            hint="Run the command again later, or raise the limit: TasksMax= in a systemd unit, `ulimit -u` in a shell. "
+            "Or use fewer --processes.",
+        )
+    match error:
+        case OSError(errno=errno.ENFILE):
+            return TryAgainLater(
+                "The system's limit of open files is reached.",
+                hint="Run the command again later, or raise the limit: `sysctl fs.file-max`.",
+            )
+        case OSError(errno=errno.EAGAIN) if hasattr(error, "characters_written"):
+            return TryAgainLater(
+                "What the command writes, such as its report, can't be written: the output takes no more at the moment.",
+                hint="Let its reader read faster, or write to a file. What the database has recorded stays recorded.",
+            )
+        case OSError(errno=errno.EAGAIN):
+            return TryAgainLater(
+                f"The system could not do something at the moment: {os.strerror(errno.EAGAIN)}.",
+                hint="Nothing is lost; run the command again later.",
+            )
+        case _:
+            return None
 
 
 def name_that_is_no_text(error: BaseException) -> MailerError | None:

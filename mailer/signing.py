@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from mailer.config import DkimSettings, dkim_keys
-from mailer.errors import ConfigurationError, TryAgainLater
+from mailer.errors import ConfigurationError, TryAgainLater, starting_process
 from mailer.message import Content
 from mailer.message.signature import KeyName
 
@@ -149,7 +149,7 @@ class SigningProcess:
 
     def _start(self, places: Sequence[tuple[str, str, str]]) -> None:
         self._channel, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-        with theirs:
+        with theirs, starting_process():
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-P", "-c", _COMMAND, json.dumps(places)],
                 stdin=theirs.fileno(),

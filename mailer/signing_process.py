@@ -39,8 +39,9 @@ def main() -> None:
             _tell(channel, {"error": error.message, "hint": error.hint})
             return
         _tell(channel, {"keys": [[*signer.name, signer.length] for signer in signers]})
-        for _ in range(len(os.sched_getaffinity(0)) - 2):
-            threading.Thread(target=sign, args=(channel, signers), daemon=True).start()
+        with suppress(RuntimeError):  # the limit of processes is reached: it signs more slowly
+            for _ in range(len(os.sched_getaffinity(0)) - 2):
+                threading.Thread(target=sign, args=(channel, signers), daemon=True).start()
         sign(channel, signers)
 
 

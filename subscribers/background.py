@@ -23,26 +23,51 @@ class Work(Protocol):
 
 @contextmanager
 def in_background(name: str, is_wanted: Callable[[], bool], make: Callable[[], Work]) -> Iterator[None]:
-    """Within it the work that `make` makes goes on in a thread, from when `is_wanted` first says so."""
-    stop = threading.Event()
-    thread = threading.Thread(target=_run, args=(is_wanted, make, stop), name=name, daemon=True)
+    """Within it the work that `make` makes goes on in a thread, from when `is_wanted` first says so.
+
+    Raises RuntimeError where no thread can be started.
+    """
+    background = _Background(is_wanted, make)
+    thread = threading.Thread(target=background.run, name=name, daemon=True)
     thread.start()
     try:
         yield
     finally:
-        stop.set()
+        background.stop()
         thread.join()
 
 
-def _run(is_wanted: Callable[[], bool], make: Callable[[], Work], stop: threading.Event) -> None:
-    while not is_wanted():
-        if stop.wait(LOOK_SECONDS):
-            return
+class _Background:
+    """The thread's work. It takes no second thread to wait for the end: there may be none."""
 
-    async def run() -> None:
-        work = make()
+    def __init__(self, is_wanted: Callable[[], bool], make: Callable[[], Work]) -> None:
+        self._is_wanted, self._make = is_wanted, make
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    def run(self) -> None:
+        while not self._is_wanted():
+            if self._stopped.wait(LOOK_SECONDS):
+                return
+        asyncio.run(self._work())
+
+    def stop(self) -> None:
+        """End the work; safe from another thread."""
+        self._stopped.set()
+        with self._lock:
+            if self._loop is not None and self._stopping is not None:
+                self._loop.call_soon_threadsafe(self._stopping.set)
+
+    async def _work(self) -> None:
+        stopping = asyncio.Event()
+        with self._lock:
+            self._loop, self._stopping = asyncio.get_running_loop(), stopping
+        work = self._make()
         running = asyncio.create_task(work.run())
-        await asyncio.to_thread(stop.wait)
+        if not self._stopped.is_set():
+            await stopping.wait()
         await work.finish(running)
-
-    asyncio.run(run())
+        with self._lock:
+            self._loop = self._stopping = None

@@ -21,7 +21,7 @@ from campaigns.timing import Missed
 from mailer.commands import CommandContext, processes_option
 from mailer.config import KeySource, Settings, key_source
 from mailer.database import Database, Kind, beat
-from mailer.errors import MailerError, Refused
+from mailer.errors import MailerError, Refused, TryAgainLater, exhausted_limit
 from mailer.webhooks import Reach
 from subscribers import service_mails, webhooks
 from subscribers.commands.anchoring import anchor_daily
@@ -146,7 +146,8 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
 
     It takes the place of cron, on any number of hosts. The first SIGTERM or Ctrl-C, or closing the terminal,
     ends it after the mails in flight, at most the settings' drain_seconds later; the second ends it at once. It
-    waits while the relay or the database is away, and while the database is locked, full or read-only.
+    waits while the relay or the database is away, while the database is locked, full or read-only, and while the
+    limit of processes is reached.
 
     \b
     Example:
@@ -180,6 +181,11 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
                 news.report_problem(None)
             except MailerError as error:
                 news.report_problem(str(error))
+            except (OSError, RuntimeError) as error:
+                limit = exhausted_limit(error)
+                if not isinstance(limit, TryAgainLater):
+                    raise
+                news.report_problem(str(limit))
             stop.wait(every)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from mailer.errors import starting_process
+
 
 @contextmanager
 def joined_by(others: int, slug: str, config: Path | None) -> Iterator[Callable[[], None]]:
@@ -40,11 +42,12 @@ def joined_by(others: int, slug: str, config: Path | None) -> Iterator[Callable[
 
 
 def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - our own command
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        process_group=0,
-        env=os.environ | {"MAILER_UNSUBSCRIBE_CHECK": "off"},  # we have checked it
-    )
+    with starting_process():
+        return subprocess.Popen(  # noqa: S603 - our own command
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+            env=os.environ | {"MAILER_UNSUBSCRIBE_CHECK": "off"},  # we have checked it
+        )

@@ -40,6 +40,8 @@ def explain(error: Exception, phase: Phase, settings: RelaySettings) -> Connecti
         cause = cause.__cause__
     if isinstance(error, aiosmtplib.SMTPResponseException) and error.code > 0:
         return explain_reply(error.code, error.message, phase, settings, _secrets(settings))
+    if isinstance(error, RuntimeError) and (limit := exhausted_limit(error)):
+        return ConnectionFailed(f"{relay} can't be reached: {limit.message}", hint=limit.hint)
     if isinstance(error, TimeoutError):
         return ConnectionFailed(f"{relay} did not answer in time ({phase}).")
     if phase is Phase.CONNECT:

@@ -19,7 +19,8 @@ import aiosmtplib
 from msgspec import Struct
 
 from mailer.config import RelaySettings
-from mailer.errors import ConfigurationError
+from mailer.errors import ConfigurationError, exhausted_limit
+from mailer.host_addresses import connect_to, look_up
 from mailer.smtp.failure import ConnectionRefused, explain, name_of
 from mailer.smtp.outcome import Phase
 from mailer.smtp.transaction import Capabilities
@@ -84,6 +85,10 @@ async def connect(
     try:
         return await handshake.perform()
     except (aiosmtplib.SMTPException, OSError) as error:
+        raise explain(error, handshake.phase, settings) from error
+    except RuntimeError as error:
+        if exhausted_limit(error) is None:
+            raise
         raise explain(error, handshake.phase, settings) from error
 
 
@@ -153,10 +158,9 @@ class _Handshake(Struct):
 
 async def _dial(host: str, port: int, timeout_seconds: float) -> socket.socket:
     """A TCP connection to the first of the host's addresses that answers, within `timeout_seconds` in all."""
-    loop = asyncio.get_running_loop()
     failure: OSError = OSError(f"{host} has no address")
     async with asyncio.timeout(timeout_seconds):
-        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = await look_up(host, port)
     for family, kind, protocol, _, address in addresses:
         try:
             return await _reach((family, kind, protocol), address, timeout_seconds / len(addresses))
@@ -174,7 +178,7 @@ async def _reach(
         sock.settimeout(0)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         async with asyncio.timeout(timeout_seconds):
-            await asyncio.get_running_loop().sock_connect(sock, address)
+            await connect_to(sock, address)
         stack.pop_all()
     return sock
 

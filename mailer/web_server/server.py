@@ -17,11 +17,13 @@ from typing import Any
 import uvicorn
 
 from mailer.errors import MailerError
+from mailer.threads import start_all_threads
 from mailer.web_server.reloading import ReloadableApplication
 
 FIRST_REQUEST_SECONDS = 2.0  # how long a connection that was accepted may take to send its request
 LOOK_SECONDS = 0.02
 QUIET_SECONDS = 60.0
+THREADS = 8  # that requests and background work share
 SPARE_FILES = 100  # for the database, logs and modules
 MAX_OPEN_FILES = 65_536
 
@@ -47,7 +49,8 @@ class DrainingServer(uvicorn.Server):
         self._last_out_of_files = 0.0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn; from here on SIGHUP reloads."""
+        """As uvicorn; from here on SIGHUP reloads. Raises RuntimeError where the limit of processes is reached."""
+        start_all_threads(asyncio.get_running_loop(), THREADS)
         await super().startup(sockets)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
         if self._hangups:

@@ -17,6 +17,7 @@ from mailer.backup.marker import MIN_SECONDS_BETWEEN
 from mailer.database import Database, Kind, count_beats, installation_id
 from mailer.errors import MailerError
 from mailer.quantity import quantity
+from mailer.threads import start_if_possible
 from subscribers.ledger.checkpoint import signer_of
 from subscribers.ledger.events import BrokenLink
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
@@ -117,8 +118,7 @@ class HeadKeeper:
         self._grown.set()
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._keep, name="head", daemon=True)
-                self._thread.start()
+                self._thread = start_if_possible(self._keep, "head")
 
     def close(self) -> None:
         """Write what is not written yet, and end the thread."""
@@ -127,6 +127,8 @@ class HeadKeeper:
             self._grown.set()
             self._thread.join(CLOSE_SECONDS)
             self._thread = None
+        elif self._grown.is_set():
+            self._note()
 
     def _keep(self) -> None:
         while not self._closing.is_set():

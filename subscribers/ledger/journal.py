@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mailer.errors import InvalidInput
+from mailer.threads import start_if_possible
 from subscribers.leaver import Leaver, LeaverKind
 
 JOURNAL_NAME = "mailer.journal"
@@ -41,16 +42,17 @@ class Journal:
         leavers = [one for one in noted if isinstance(one, Leaver)]
         if self._path is None or not leavers:
             return
+        self._waiting.put(leavers)
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
-                self._thread.start()
-        self._waiting.put(leavers)
+                self._thread = start_if_possible(self._write_all, "journal")
 
     def close(self) -> None:
         """Wait until everything is written, at most CLOSE_SECONDS."""
-        if self._thread is not None:
-            self._waiting.put(None)
+        self._waiting.put(None)
+        if self._thread is None:
+            self._write_all()
+        else:
             self._thread.join(CLOSE_SECONDS)
             self._thread = None
 

@@ -1,20 +1,33 @@
-"""Open files and memory that are used up: one clear line, no traceback."""
+"""Open files, memory and processes that are used up: one clear line, no traceback."""
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import update
 
+from campaigns.tables import schedule
+from mailer.database import Database
+from tests.support.campaign import draft, subscribe, threaded, write_config
 from tests.support.installed import InstalledMailer
+from tests.support.relay import FaultyRelay
 
 FILES = 64
+# The relay's name has to be looked up, and the unsubscribe page is tried without the network.
+LOCAL = {
+    "MAILER_SMTP__HOST": "localhost",
+    "MAILER_PUBLIC_URL": "http://127.0.0.1:9",
+    "MAILER_UNSUBSCRIBE_CHECK": "warn",
+}
 
 
 def run_limited(mailer: InstalledMailer, folder: Path, limit: str) -> subprocess.CompletedProcess[str]:
@@ -46,6 +59,60 @@ def test_a_limit_that_is_reached_is_named(
     ends = [run_limited(mailer, tmp_path, limit) for limit in limits]
     assert [end.stderr for end in ends if "Traceback" in end.stderr and "mailer" in end.stderr] == []
     assert any(said in end.stderr for end in ends), [end.stderr for end in ends]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user with a limit of its own")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("campaigns", "send", "notes", "--yes"),
+        ("run-due",),
+        ("worker",),
+        ("serve", "--port", "0"),
+        ("doctor",),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_limit_of_processes_is_named_and_loses_nothing(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, words: Sequence[str]
+) -> None:
+    relay = FaultyRelay()
+    subscribe(sqlite_database, 3)
+    draft(sqlite_database)
+    with threaded(relay):
+        write_config(tmp_path, relay.port, database_url=sqlite_database.url.render_as_string())
+        if words[0] != "campaigns":
+            at = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d %H:%M}"
+            mailer.run("campaigns", "schedule", "notes", "--at", at, cwd=tmp_path)
+            with sqlite_database.write() as connection:
+                connection.execute(update(schedule).values(due_at=datetime.now(UTC)))
+        ends = [run_with_few_processes(mailer, tmp_path, number, words) for number in (1, 2, 3, 5, 8)]
+        assert [end.stderr for end in ends if "Traceback" in end.stderr] == []
+        assert "The limit of processes is reached" in ends[0].stderr + ends[0].stdout
+        assert ends[0].returncode == (1 if words == ("doctor",) else 75)
+        assert {end.returncode for end in ends} <= {0, 1, 4, 75}  # 4: it was sent before
+        mailer.run(
+            "campaigns", "send", "notes", "--yes", cwd=tmp_path, check=False
+        )  # it may be finished already
+    assert sorted(mail.recipient for mail in relay.accepted) == [f"person{n}@example.com" for n in (1, 2, 3)]
+
+
+def run_with_few_processes(
+    mailer: InstalledMailer, folder: Path, number: int, words: Sequence[str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a command, at most for a few seconds, as a user who may have `number` processes and read all files."""
+    user = 100_000 + os.getpid() % 100_000
+    files = "-all,+dac_override"
+    limited = ["prlimit", f"--nproc={number}", "setpriv", f"--reuid={user}", "--clear-groups"]
+    limited += [f"--inh-caps={files}", f"--ambient-caps={files}", str(mailer.command), *words]
+    return subprocess.run(
+        ["timeout", "--preserve-status", "30" if number == 1 else "3", *limited],
+        cwd=folder,
+        env=mailer.environment(LOCAL),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @contextmanager

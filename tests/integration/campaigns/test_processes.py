@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from campaigns.sending import joined_by
-from mailer.errors import exhausted_limit
+from mailer.errors import NoProcess, exhausted_limit
 
 
 def test_where_one_process_can_not_be_started_the_others_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,13 +25,7 @@ def test_where_one_process_can_not_be_started_the_others_are_ended(monkeypatch: 
         return started[0]
 
     monkeypatch.setattr(subprocess, "Popen", start_one)
-    with pytest.raises(BlockingIOError) as caught, joined_by(2, "notes", None):
+    with pytest.raises(NoProcess) as caught, joined_by(2, "notes", None):
         pytest.fail("it is not reached")
     assert started[0].poll() == -signal.SIGTERM
     assert "limit of processes" in str(exhausted_limit(caught.value))
-
-
-def test_a_pipe_that_takes_no_more_is_no_limit_of_processes() -> None:
-    assert (
-        exhausted_limit(BlockingIOError(errno.EAGAIN, "write could not complete without blocking", 0)) is None
-    )

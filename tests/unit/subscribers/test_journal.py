@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,6 +36,18 @@ def test_what_is_recorded_is_read_back_in_order(
     journal.close()
     expected = [leaver for group in groups for leaver in group]
     assert (list(read_journal(path)) if path.exists() else []) == expected
+
+
+def test_without_a_thread_it_is_written_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    journal = Journal(tmp_path / "mailer.journal")
+    journal.record([ONE])
+    journal.record([ONE])
+    journal.close()
+    assert list(read_journal(tmp_path / "mailer.journal")) == [ONE, ONE]
 
 
 @pytest.mark.parametrize("cut", [1, 10, 60, 150])
