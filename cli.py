@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -22,7 +21,7 @@ from mailer.errors import (
     unusable_file,
 )
 from mailer.lazy_group import LazyGroup
-from mailer.output import to_json, tolerate_any_text, write_line
+from mailer.output import is_json_wanted, tolerate_any_text, write_error
 from mailer.quick_end import end_at_once
 
 if TYPE_CHECKING:
@@ -252,7 +251,7 @@ def main() -> None:
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # it reads the metadata of every package to find them
     gc.disable()  # until all is imported: walking it again and again takes a sixth of a command's start
     tolerate_any_text()
-    as_json = "--json" in sys.argv[1:]
+    as_json = is_json_wanted()
     try:
         code = _run(as_json=as_json)
     except (MemoryError, SystemError, ImportError) as error:
@@ -294,6 +293,4 @@ def _run(*, as_json: bool) -> int:
 
 def _report_error(message: str, hint: str | None, code: int, *, as_json: bool) -> None:
     if as_json:
-        error = {"message": message, "hint": hint, "code": code}
-        with suppress(OSError):  # then standard error has it
-            write_line(to_json({"error": error}))
+        write_error(message, hint, code)

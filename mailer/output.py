@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
+
+from mailer.errors import MailerError
+
+_SHOW_CURSOR = "\x1b[?25h"  # which a progress bar hides
 
 
 def tolerate_any_text() -> None:
@@ -68,6 +73,27 @@ def write_line(line: str) -> None:
     """Write `line` to standard output at once."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def is_json_wanted() -> bool:
+    """Whether the command line asks for JSON."""
+    return "--json" in sys.argv[1:]
+
+
+def write_error(message: str, hint: str | None, code: int) -> None:
+    """Write an error to standard output as one JSON object on a line, where that is possible."""
+    with suppress(OSError):  # then standard error has it
+        write_line(to_json({"error": {"message": message, "hint": hint, "code": code}}))
+
+
+def end_with_error(error: MailerError) -> NoReturn:
+    """Report an error, and end the process at once, whatever its threads wait for."""
+    start = _SHOW_CURSOR if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{start}Error: {error}\n")
+    sys.stderr.flush()
+    if is_json_wanted():
+        write_error(error.message, error.hint, error.exit_code)
+    os._exit(error.exit_code)
 
 
 def _plain(value: object) -> object:

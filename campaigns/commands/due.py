@@ -32,6 +32,11 @@ WORKER_BEAT_SECONDS = 60.0
 
 def send_due(context: CommandContext, processes: int, *, as_json: bool) -> None:
     """Look for all that may be due, do it, and report it: `mailer run-due` where its quick look found something."""
+    with stop_signals(context.settings.drain_seconds) as stop:
+        _send_due(context, processes, stop, as_json=as_json)
+
+
+def _send_due(context: CommandContext, processes: int, stop: StopSignals, *, as_json: bool) -> None:
     _beat(context, Kind.RUN_DUE)
 
     def print_new(message: str) -> None:
@@ -40,10 +45,9 @@ def send_due(context: CommandContext, processes: int, *, as_json: bool) -> None:
     dispatch = dispatch_of(context, print_new)
     webhooks.call_due(*_webhook_parts(context))
     try:
-        with stop_signals() as stop:
-            _send_service_mails(context)
-            started = _start_due(context, dispatch, print_new)
-            results = run_due_campaigns(context, dispatch, processes, stop)
+        _send_service_mails(context)
+        started = _start_due(context, dispatch, print_new)
+        results = run_due_campaigns(context, dispatch, processes, stop)
     except Refused as error:
         if as_json:
             raise
@@ -162,7 +166,7 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
     is_time_to_purge = False
     beaten = -WORKER_BEAT_SECONDS
     with (
-        stop_signals() as stop,
+        stop_signals(context.settings.drain_seconds) as stop,
         webhooks.calling(*_webhook_parts(context)),
         service_mails.sending(*_service_mail_parts(context)),
     ):

@@ -48,9 +48,9 @@ def send(
     if not yes:
         _ask(context, slug)
     dispatch.start(slug, window)
-    with stop_signals() as stop:
+    with stop_signals(context.settings.drain_seconds) as stop:
         tally = run_campaign(context, dispatch, slug, processes, stop, after_start=True)
-    result = judge(context, dispatch, slug, tally)
+        result = judge(context, dispatch, slug, tally)
     context.report(result.status._asdict(), result.status.line(), as_json=as_json)
     exit_with(context, [result])
 

@@ -1,4 +1,7 @@
-"""SIGINT, SIGTERM and SIGHUP: the first ends a command in order; a second SIGINT or SIGTERM ends it at once."""
+"""SIGINT, SIGTERM and SIGHUP: the first ends a command in order; a second SIGINT or SIGTERM ends it at once.
+
+A command that can't end in order, because its database does not answer, is ended a little after its time.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,10 @@ from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from types import FrameType
 
+from mailer.errors import TryAgainLater
+from mailer.output import end_with_error
+
+GRACE_SECONDS = 5.0  # after the time to end in order, to record what became of the mails that were given up
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -64,8 +71,12 @@ class StopSignals:
 
 
 @contextmanager
-def stop_signals() -> Iterator[StopSignals]:
+def stop_signals(seconds_to_end: float) -> Iterator[StopSignals]:
     """Receive the signals while it is open; the handlers from before are put back.
+
+    Where it is still open `seconds_to_end` and GRACE_SECONDS after the first signal, the process ends with an error, as at
+    once as a second signal ends it. So it is open for all that may wait for the database: a frozen PostgreSQL answers
+    never, and its connections live.
 
     A SIGHUP that is ignored remains so: the command was started with `nohup`.
     """
@@ -74,7 +85,31 @@ def stop_signals() -> Iterator[StopSignals]:
     numbers = [number for number in NUMBERS if not (number == signal.SIGHUP and survives_its_terminal)]
     before = [signal.signal(number, stop.receive) for number in numbers]
     try:
-        yield stop
+        with _ended_when_overdue(stop, seconds_to_end):
+            yield stop
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+@contextmanager
+def _ended_when_overdue(stop: StopSignals, seconds_to_end: float) -> Iterator[None]:
+    def wait() -> None:
+        if signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0):
+            signal.setitimer(signal.ITIMER_REAL, seconds_to_end + GRACE_SECONDS)
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        end_with_error(
+            TryAgainLater(
+                f"It could not end in order within {seconds_to_end:g} seconds: the database does not answer.",
+                hint="Mails in flight are uncertain. Nothing else is lost: the next run continues.",
+            )
+        )
+
+    before = signal.signal(signal.SIGALRM, end)
+    try:
+        with stop.calling(wait):
+            yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

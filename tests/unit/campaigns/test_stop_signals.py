@@ -41,7 +41,7 @@ def test_the_signal_that_ends_a_command_at_once_is_passed_on() -> None:
 
 def test_who_waits_is_woken_by_the_signal_and_later_waits_for_nothing() -> None:
     began = time.monotonic()
-    with stop_signals() as stop:
+    with stop_signals(60) as stop:
         threading.Timer(0.1, os.kill, (os.getpid(), TERM)).start()
         stop.wait(60)
         assert stop.requested
