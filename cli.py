@@ -25,7 +25,7 @@ from mailer.output import is_json_wanted, tolerate_any_text, write_error
 from mailer.quick_end import end_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
@@ -152,9 +152,10 @@ def find_unattended(settings: Settings, database: Database) -> list[CheckResult]
     from campaigns.approvals import ApprovalRule  # noqa: PLC0415 - as above
     from campaigns.archive.checks import archive_findings  # noqa: PLC0415
     from campaigns.reports.overview import ProblemSeverity, overview  # noqa: PLC0415
+    from campaigns.unusable_settings import unusable_settings  # noqa: PLC0415
     from mailer.doctor import CheckLevel, CheckResult  # noqa: PLC0415
 
-    unusable = list(_unusable_settings(settings))
+    unusable = list(unusable_settings(settings))
     levels = {
         ProblemSeverity.FAILURE: CheckLevel.FAIL,
         ProblemSeverity.WARNING: CheckLevel.WARN,
@@ -177,22 +178,6 @@ def find_unattended(settings: Settings, database: Database) -> list[CheckResult]
         *archive,
         *(waiting or [CheckResult("attention", CheckLevel.OK, "nothing waits for a person")]),
     ]
-
-
-def _unusable_settings(settings: Settings) -> Iterator[CheckResult]:
-    """That the theme or the send window of the settings can't be used."""
-    from campaigns.timing import ALWAYS, SendWindow  # noqa: PLC0415 - as above
-    from mailer.doctor import failure  # noqa: PLC0415
-    from templates.theme import find_theme  # noqa: PLC0415
-
-    for check in (
-        lambda: settings.theme is None or find_theme(settings.theme, settings.templates_dir),
-        lambda: SendWindow.parse(settings.send_window or ALWAYS, settings.zone, "send_window"),
-    ):
-        try:
-            check()
-        except MailerError as error:
-            yield failure("settings", error)
 
 
 def keep_outside_files(settings: Settings, database: Database) -> Callable[[], None]:

@@ -5,10 +5,15 @@ A qualified one is presumed right in the European Union (eIDAS, art. 41). The au
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mailer.errors import ConfigurationError, MailerError, TryAgainLater
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 _TIMEOUT_SECONDS = 30.0
 _LARGEST_ANSWER = 100_000  # bytes
@@ -55,6 +60,22 @@ def request_timestamp(url: str, content: bytes, certificates: Path) -> bytes:
     return stamp
 
 
+def read_certificates(path: Path) -> Sequence[Certificate]:
+    """The certificates in a PEM file. Raises ConfigurationError where it can't be read, or has no root certificate."""
+    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415 - slow to import
+
+    try:
+        known = load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"The certificates of the time-stamping authority in {path} can't be read: {error}.",
+            hint="authority_certificates in [anchors] names a PEM file with the authority's root certificate.",
+        ) from None
+    if not any(each.issuer == each.subject for each in known):
+        raise ConfigurationError(f"{path} holds no root certificate.")
+    return known
+
+
 def check_timestamp(
     response: bytes, content: bytes, certificates: Path, *, nonce: int | None = None
 ) -> datetime:
@@ -63,18 +84,10 @@ def check_timestamp(
     `certificates` is a PEM file with the authority's root certificates, and others between. Raises MailerError where
     the stamp is of other octets, or no root of these leads to it, ConfigurationError for unreadable certificates.
     """
-    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415 - slow to import
     from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response  # noqa: PLC0415
 
-    try:
-        known = load_pem_x509_certificates(certificates.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"The certificates of the time-stamping authority in {certificates} can't be read: {error}."
-        ) from None
+    known = read_certificates(certificates)
     roots = [each for each in known if each.issuer == each.subject]
-    if not roots:
-        raise ConfigurationError(f"{certificates} holds no root certificate.")
     verifier = VerifierBuilder(
         roots=roots, intermediates=[each for each in known if each not in roots], nonce=nonce
     ).build()

@@ -22,6 +22,7 @@ from campaigns.commands.options import (
 )
 from campaigns.notes import STDIN
 from campaigns.preview import write_preview
+from campaigns.proof_recipients import proof_recipients
 from campaigns.sending import DONE_WITH_LOSSES
 from campaigns.sending.compose import example
 from campaigns.sending.proofs import send_proofs
@@ -162,7 +163,9 @@ def proof(context: CommandContext, slug: str, addresses: tuple[str, ...], as_jso
       mailer campaigns proof 2.4.0
       mailer campaigns proof 2.4.0 --to product@acme.example
     """
-    recipients = [_parse_recipient(address) for address in addresses or context.settings.proof_recipients]
+    recipients = [_parse_recipient(address) for address in addresses]
+    if not addresses:
+        recipients = proof_recipients(context.settings)
     if not recipients:
         raise ConfigurationError(
             "There is nobody to send proofs to.",

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from mailer.message import dkim
 
 
+_PREFIXES = ("", "ed25519_")  # of the names of a key's settings
+
+
 class KeyPlace(NamedTuple):
     """Where a key is, and where its public half is in DNS."""
 
@@ -22,12 +25,12 @@ class KeyPlace(NamedTuple):
 
 
 def places(settings: DkimSettings) -> tuple[KeyPlace, ...]:
-    """The keys that sign mail; empty where none is set. Raises ConfigurationError where a part is missing."""
-    pairs = (
-        (settings.selector, settings.key_file),
-        (settings.ed25519_selector, settings.ed25519_key_file),
+    """The keys that sign mail; empty where none is set. Raises ConfigurationError where a part of a key is missing."""
+    return tuple(
+        _place(settings, prefix)
+        for prefix in _PREFIXES
+        if getattr(settings, f"{prefix}selector") or getattr(settings, f"{prefix}key_file")
     )
-    return tuple(_place(settings.domain, *pair) for pair in pairs if any(pair))
 
 
 def read(settings: DkimSettings) -> tuple[dkim.DkimKey, ...]:
@@ -60,7 +63,12 @@ def write(key: dkim.DkimKey, path: Path) -> None:
         raise ConfigurationError(f"{path} can't be created: {error.strerror}.") from None
 
 
-def _place(domain: str | None, selector: str | None, path: Path | None) -> KeyPlace:
-    if domain is None or selector is None or path is None:
-        raise ConfigurationError("[dkim] needs domain, selector and key file together.")
-    return KeyPlace(domain, selector, path)
+def _place(settings: DkimSettings, prefix: str) -> KeyPlace:
+    names = ("domain", f"{prefix}selector", f"{prefix}key_file")
+    missing = [name for name in names if getattr(settings, name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"[dkim] has no {' and no '.join(missing)}: a key needs {names[0]}, {names[1]} and {names[2]}.",
+            hint="Set what is missing, or take out the rest. `mailer keys dkim` makes a key and prints all three.",
+        )
+    return KeyPlace(*(getattr(settings, name) for name in names))

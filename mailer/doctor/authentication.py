@@ -42,7 +42,14 @@ def _signature(settings: Settings, domain: str, lookup: Lookup | None) -> Iterat
     except MailerError as error:
         yield failure("dkim", error)
         return
-    if not keys:
+    if not keys and settings.dkim.domain is not None:
+        yield CheckResult(
+            "dkim",
+            CheckLevel.FAIL,
+            "[dkim] has a domain, but no selector and no key_file: mail leaves unsigned",
+            "Run `mailer keys dkim`, and set what it prints; or take the domain out, where the relay signs.",
+        )
+    elif not keys:
         yield CheckResult(
             "dkim",
             CheckLevel.WARN,

@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 import pytest
 from sqlalchemy import text
 
+from campaigns.unusable_settings import unusable_settings
 from cli import unknown_link_answer
 from mailer import doctor
-from mailer.config import Settings, dkim_keys
+from mailer.config import Settings, dkim_keys, parse_settings
 from mailer.database import Database, record_signing_key
 from mailer.doctor import CheckLevel, CheckResult
 from mailer.doctor.checks import takes_passwords_no_longer
@@ -333,6 +334,82 @@ class TestSender:
             "relay.example": "v=spf1 ip4:192.0.2.0/24 -all",
             "_dmarc.acme.example": "v=DMARC1; p=none",
         }
+
+
+class TestUnusableSettings:
+    @pytest.mark.parametrize(
+        ("values", "said"),
+        [
+            (
+                {"proof_recipients": ("ada@acme.example", "nobody")},
+                "proof_recipients in the settings, number 2",
+            ),
+            ({"proof_recipients": ("@acme.example",)}, "proof_recipients in the settings, number 1"),
+            ({"repository": "acme"}, "repository in the settings"),
+            ({"brand": {"logo": "missing.png"}}, "[brand] logo"),
+            ({"brand": {"logo": "notes.txt"}}, "[brand] logo"),
+            ({"brand": {"logo_dark": "missing.png"}}, "[brand] logo_dark"),
+            ({"templates_dir": "missing"}, "templates_dir"),
+            ({"templates_dir": "notes.txt"}, "templates_dir"),
+            ({"assets_dir": "missing"}, "assets_dir"),
+            ({"theme": "missing"}, "theme"),
+            ({"send_window": "always at noon"}, "send_window"),
+            ({"return_path": "bounces"}, "return_path"),
+            ({"return_path": "b" * 60 + "@acme.example"}, "return_path"),
+            ({"relays": {"main": {"return_path": "bounces"}}}, "[relays.main] return_path"),
+            ({"list_id": "not an id"}, "List-Id"),
+            (
+                {
+                    "anchors": {
+                        "authority_url": "https://tsa.example",
+                        "authority_certificates": "missing.pem",
+                    }
+                },
+                "missing.pem",
+            ),
+        ],
+        ids=lambda one: str(one)[:40],
+    )
+    def test_each_is_named_with_what_to_do(self, values: dict[str, Any], said: str, tmp_path: Path) -> None:
+        (tmp_path / "notes.txt").write_text("no picture")
+        (found,) = unusable_settings(parse_settings(values, tmp_path / "mailer.toml"))
+        assert found.level is CheckLevel.FAIL
+        assert said in found.message
+        assert "@acme" not in found.message
+        assert found.hint
+
+    def test_usable_ones_are_not(self, tmp_path: Path) -> None:
+        (tmp_path / "logo.gif").write_bytes(b"GIF89a" + bytes(20))
+        (tmp_path / "own").mkdir()
+        values = {
+            "proof_recipients": ["Ada <ada@acme.example>"],
+            "repository": "https://github.com/acme/portal",
+            "brand": {"logo": "logo.gif", "logo_dark": "logo.gif"},
+            "templates_dir": "own",
+            "assets_dir": "own",
+            "return_path": "bounces@acme.example",
+            "list_id": "news.acme.example",
+        }
+        assert list(unusable_settings(parse_settings(values, tmp_path / "mailer.toml"))) == []
+
+    @pytest.mark.parametrize("prefix", ["", "ed25519_"])
+    @pytest.mark.parametrize(
+        "kept", [("domain",), ("selector",), ("key_file",), ("domain", "key_file"), ("selector", "key_file")]
+    )
+    def test_a_part_of_dkim_that_is_missing_is_named(
+        self, prefix: str, kept: tuple[str, ...], tmp_path: Path
+    ) -> None:
+        whole = {"domain": "acme.example", f"{prefix}selector": "r", f"{prefix}key_file": "r.pem"}
+        part = {name: value for name, value in whole.items() if name.removeprefix(prefix) in kept}
+        parsed = parse_settings(
+            {"sender": "Acme <news@acme.example>", "dkim": part}, tmp_path / "mailer.toml"
+        )
+        found = by_check(list(doctor.sender(parsed, None)))["dkim"]
+        assert found.level is CheckLevel.FAIL
+        assert found.hint is not None
+        assert "[dkim] has" in found.message
+        missing = whole.keys() - part.keys()
+        assert all(name.removeprefix("ed25519_") in found.message for name in missing)
 
 
 def test_a_loopback_address_is_for_trying_things_out() -> None:
