@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from campaigns.audit import count_people, write_audit
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, busy, json_option
 from mailer.commands.acts import record_act
 from mailer.errors import InvalidInput
 from mailer.operator_log import Disclosure, PeopleConcerned
@@ -62,7 +62,7 @@ def audit(
     with context.database.read() as connection:
         people = PeopleConcerned(count_people(connection))
     record_act(context, people, disclosure=disclosure)
-    with context.database.read() as connection:
+    with busy(context, "Writing the ledger and the deliveries"), context.database.read() as connection:
         made = write_audit(connection, output, *window, now)
     values = {
         "file": output,

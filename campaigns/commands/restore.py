@@ -8,7 +8,7 @@ import click
 
 from campaigns import holds
 from campaigns.commands.options import confirm, yes_option
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, busy, json_option
 from mailer.commands.acts import record_act
 from mailer.errors import MailerError
 from mailer.operator_log import everybody
@@ -54,7 +54,8 @@ def restore(context: CommandContext, file: Path | None, yes: bool, as_json: bool
     now = context.now()
     former = None
     if file is not None:
-        done = put_in_place(database, file, holds.hold_for(f"from {file.name}", now), now)
+        with busy(context, "Checking and copying the backup"):
+            done = put_in_place(database, file, holds.hold_for(f"from {file.name}", now), now)
         former = done.former
         if not done.is_verified:
             context.console.print(f"{file} has no checksum beside it; it was checked for damage only.")

@@ -19,7 +19,7 @@ from campaigns.commands.runs import exit_with, judge, run_campaign
 from campaigns.commands.stop_signals import stop_signals
 from campaigns.lifecycle import Act
 from campaigns.stored_content import load_notes
-from mailer.commands import CommandContext, json_option, processes_option
+from mailer.commands import CommandContext, busy, json_option, processes_option
 
 
 @click.command()
@@ -47,7 +47,8 @@ def send(
     dispatch = dispatch_of(context)
     if not yes:
         _ask(context, slug)
-    dispatch.start(slug, window)
+    with busy(context, "Checking all consents"):
+        dispatch.start(slug, window)
     with stop_signals(context.settings.drain_seconds) as stop:
         tally = run_campaign(context, dispatch, slug, processes, stop, after_start=True)
         result = judge(context, dispatch, slug, tally)

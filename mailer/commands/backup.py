@@ -9,6 +9,7 @@ import click
 from mailer.commands.acts import recorded_act
 from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
+from mailer.commands.waiting import busy
 from mailer.errors import MailerError
 
 
@@ -40,7 +41,7 @@ def backup(context: CommandContext, file: Path, as_json: bool) -> None:
             ),
         )
     database.require_current()
-    with recorded_act(context) as act:
+    with recorded_act(context) as act, busy(context, "Copying the database"):
         taken = take(database, file)
         with database.read() as connection:
             act.number = everybody(connection).number

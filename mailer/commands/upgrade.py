@@ -8,6 +8,7 @@ import click
 
 from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
+from mailer.commands.waiting import busy
 
 
 @click.command()
@@ -30,8 +31,10 @@ def upgrade(context: CommandContext, as_json: bool) -> None:
     if database.is_sqlite and database.schema_state() is SchemaState.OLDER:
         path = Path(database.url.database or "")
         backup = path.with_name(f"{path.name}.before-upgrade-{context.now():%Y%m%dT%H%M%SZ}")
-        database.copy_file(backup)
-    upgraded = database.upgrade()
+        with busy(context, "Copying the database"):
+            database.copy_file(backup)
+    with busy(context, "Upgrading the database"):
+        upgraded = database.upgrade()
     context.report(
         {"database": "upgraded" if upgraded else "unchanged", "backup": backup},
         "\n".join(

@@ -9,7 +9,7 @@ from zipfile import ZipFile
 import click
 from sqlalchemy import Connection
 
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, busy, json_option
 from mailer.commands.acts import record_act, record_leaving
 from mailer.errors import InvalidInput, Refused
 from mailer.operator_log import PeopleConcerned
@@ -193,7 +193,8 @@ def prove(context: CommandContext, email: str, topic: str | None, bundle: Path |
     about = topic_or_default(context, topic)
     with context.database.read() as connection:
         person, proof = rights.prove(connection, address_of(email), about, hasher_of(context))
-        made = _make_bundle(context, connection, proof, person) if bundle is not None else None
+        with busy(context, "Reading the ledger"):
+            made = _make_bundle(context, connection, proof, person) if bundle is not None else None
     record_act(context, [person.id])
     if bundle is not None and made is not None:
         _write_bundle(bundle, made)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from mailer.backup import HEAD_NAME
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, busy, json_option
 from mailer.errors import Refused
 from mailer.quantity import quantity
 from subscribers import ledger
@@ -62,7 +62,7 @@ def verify(
         with context.database.read() as connection:
             covered = head_file.check(connection)
         anchored = check_all(context, anchors, newest_only=quick)
-        with context.database.read() as connection:
+        with busy(context, "Reading the ledger"), context.database.read() as connection:
             if quick:
                 verified = ledger.verify_quickly(connection)
             else:
@@ -106,7 +106,7 @@ def sign(context: CommandContext, anew: bool, yes: bool, as_json: bool) -> None:
             raise Refused("Nothing was signed.", hint="Say --yes: it replaces what was signed before.")
         click.confirm("Sign the ledger as it is, whatever was signed before?", abort=True, err=True)
     head_file = HeadFile(context.database, context.settings.beside(HEAD_NAME))
-    with context.database.write() as connection:
+    with busy(context, "Reading the ledger"), context.database.write() as connection:
         size = ledger.sign_as_it_is(connection, head_file, anew=anew)
     head_file.rebase()
     context.report({"signed": size}, f"Signed: {quantity(size, 'entry', 'entries')}.", as_json=as_json)
