@@ -11,9 +11,9 @@ from msgspec import Struct, field
 from campaigns.deliveries import Settlement
 from campaigns.states import DeliveryState
 from mailer.errors import MailerError, RelayUnavailable
-from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Rejected, is_policy_refusal
+from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Rejected, may_mean_everybody
 
-MAX_POLICY_REFUSALS = 3  # of different recipients, with nothing accepted in between
+MAX_REFUSALS = 3  # that may mean everybody, of different recipients, with nothing accepted in between
 MAX_CUT_OFFS = 3  # per connection, with nothing accepted in between: then the relay counts as away
 
 
@@ -48,10 +48,10 @@ class Tally(Struct):
                 self._refused.clear()
             case Rejected(scope=FailureScope.SENDER | FailureScope.RELAY):
                 self._refuse(outcome.reason)
-            case Rejected() if is_policy_refusal(outcome):
+            case Rejected() if may_mean_everybody(outcome):
                 self._cut_offs = 0
                 self._refused.add(settlement.delivery_id)
-                if len(self._refused) >= MAX_POLICY_REFUSALS:  # then the relay refuses the sender
+                if len(self._refused) >= MAX_REFUSALS:  # then the relay refuses the sender
                     self.wrongly_rejected |= self._refused
                     self._refuse(outcome.reason)
             case Deferred(scope=FailureScope.CONNECTION):

@@ -17,7 +17,7 @@ from mailer.smtp.outcome import (
     Phase,
     Rejected,
     Uncertain,
-    is_policy_refusal,
+    may_mean_everybody,
     says_no_such_address,
 )
 from mailer.smtp.transaction import Capabilities, Envelope
@@ -35,6 +35,6 @@ __all__ = [
     "Rejected",
     "Uncertain",
     "connect",
-    "is_policy_refusal",
+    "may_mean_everybody",
     "says_no_such_address",
 ]

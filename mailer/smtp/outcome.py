@@ -20,6 +20,9 @@ from msgspec import Struct
 MAX_TEXT_LENGTH = 300
 MASK = "***"
 NO_SUCH_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.4.4"})
+# The address is invalid or ambiguous; the mailbox is disabled, full, has a limit of its own or is a list; its host does not
+# answer (RFC 3463 sections 3.2, 3.3 and 3.5).
+_NAMES_RECIPIENT = NO_SUCH_ADDRESS | {"5.1.3", "5.1.4", "5.2.1", "5.2.2", "5.2.3", "5.2.4", "5.4.1"}
 # A local part that is one of these is not masked: "250 ok" stays readable for ok@example.com.
 _REPLY_WORDS = frozenset(
     """ok accepted queued mail message user recipient sender mailbox relay server id
@@ -129,14 +132,16 @@ def _scope(phase: Phase, code: int) -> FailureScope:
     return FailureScope.RELAY if code in (421, 500, 502, 503) else FailureScope.RECIPIENT
 
 
-def is_policy_refusal(outcome: Outcome) -> bool:
-    """Whether one recipient was refused for a reason of policy (5.7.x, RFC 3463 section 3.8).
+def may_mean_everybody(outcome: Outcome) -> bool:
+    """Whether the relay refused one recipient, and its status does not say that the address or mailbox is why.
 
-    It may be the recipient's policy, or the relay's towards us. The outcomes for other recipients show which.
+    Quotas, unverified senders and refused contents are often told only so: "550 5.4.5 Daily limit exceeded", "554 Message
+    rejected". It may also be the recipient's policy (5.7.x, RFC 3463 section 3.8). The outcomes for other recipients show
+    which.
     """
     match outcome:
-        case Rejected(scope=FailureScope.RECIPIENT, reply=Reply(enhanced=str(status))):
-            return status.startswith("5.7.")
+        case Rejected(scope=FailureScope.RECIPIENT, reply=Reply(enhanced=status)):
+            return status not in _NAMES_RECIPIENT
         case _:
             return False
 

@@ -1,4 +1,4 @@
-"""Refusals for policy (5.7.x): one recipient's are that recipient's, everybody's pause the campaign."""
+"""Refusals that name no address: one recipient's are that recipient's, everybody's pause the campaign."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ REPLIES = [
     b"550 5.7.1 Message rejected by recipient policy\r\n",
     b"554 5.7.1 <person4@example.com>: Recipient address rejected: Access denied\r\n",
     b"550 5.7.515 Access denied\r\n",
+    b"550 5.4.5 Daily SMTP relay limit exceeded for customer\r\n",
+    b"554 Message rejected: Email address is not verified\r\n",
 ]
 
 
@@ -30,7 +32,7 @@ def _refusing(*numbers: int, at: str = "refuses", reply: bytes = REPLIES[0]) -> 
     return {at: {_person(number): reply for number in numbers}}
 
 
-@pytest.mark.parametrize("reply", REPLIES, ids=["550", "554", "5.7.515"])
+@pytest.mark.parametrize("reply", REPLIES, ids=["550", "554", "5.7.515", "5.4.5", "no status"])
 @pytest.mark.parametrize("connections", [1, 10])
 @pytest.mark.parametrize("extensions", EXTENSIONS, ids=ids)
 @pytest.mark.parametrize("at", ["refuses", "refuses_content"], ids=["at RCPT", "after content"])
@@ -68,24 +70,51 @@ async def test_two_in_a_row_are_not_yet_everybody(sqlite_database: Database) -> 
     assert (status.state, status.accepted, status.rejected) == (CampaignState.FINISHED, 4, 5)
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"550 5.7.1 Message rejected by recipient policy\r\n",
+        b"550 The from address does not match a verified Sender Identity\r\n",
+        b"554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException\r\n",
+        b"550 5.4.5 Daily SMTP relay limit exceeded for customer\r\n",
+        b"550 Domain acme.example has exceeded the max emails per hour (100/100) allowed\r\n",
+        b"550 5.1.0 Sender address rejected: User unknown in local recipient table\r\n",
+    ],
+    ids=["5.7.1", "sender", "5.2.0", "5.4.5", "no status", "5.1.0"],
+)
 @pytest.mark.parametrize("connections", [1, 10])
 @pytest.mark.parametrize("at", ["refuses", "refuses_content"], ids=["at RCPT", "after content"])
 async def test_where_everybody_is_refused_the_campaign_pauses_and_nobody_is_rejected(
-    database: Database, at: str, connections: int
+    database: Database, at: str, connections: int, reply: bytes
 ) -> None:
     subscribe(database, 20)
     draft(database)
-    async with FaultyRelay(**_refusing(*range(1, 21), at=at)) as relay:
+    async with FaultyRelay(**_refusing(*range(1, 21), at=at, reply=reply)) as relay:
         dispatch = dispatch_for(database, settings_for(relay.port, smtp={"connections": connections}))
         tally = await send(dispatch)
         status = counts(database)
         assert tally.refusal is not None
         assert (status.state, status.rejected, status.pending) == (CampaignState.PAUSED, 0, 20)
-        assert "5.7.1" in (status.paused_because or "")
+        assert reply.decode().strip() == status.paused_because
         getattr(relay, at).clear()
         dispatch.act("notes", Act.RESUME)
         await dispatch.runs.run("notes", unwatched)
     assert counts(database).accepted == 20
+
+
+@pytest.mark.parametrize("status", ["5.1.1", "5.2.1", "5.2.2"])
+@pytest.mark.parametrize("at", ["refuses", "refuses_content"], ids=["at RCPT", "after content"])
+async def test_a_reply_about_the_address_or_mailbox_is_that_recipients_however_many_there_are(
+    sqlite_database: Database, at: str, status: str
+) -> None:
+    subscribe(sqlite_database, 20)
+    draft(sqlite_database)
+    reply = f"550 {status} Not here\r\n".encode()
+    async with FaultyRelay(**_refusing(*range(1, 20), at=at, reply=reply)) as relay:
+        tally = await send(dispatch_for(sqlite_database, settings_for(relay.port)))
+    assert (tally.error, tally.refusal) == (None, None)
+    after = counts(sqlite_database)
+    assert (after.state, after.accepted, after.rejected) == (CampaignState.FINISHED, 1, 19)
 
 
 async def test_after_a_resume_the_others_come_first(database: Database) -> None:

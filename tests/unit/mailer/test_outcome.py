@@ -15,7 +15,7 @@ from mailer.smtp.outcome import (
     MAX_TEXT_LENGTH,
     Reply,
     classify,
-    is_policy_refusal,
+    may_mean_everybody,
     presentable,
     read_reply,
     says_no_such_address,
@@ -120,7 +120,7 @@ def test_nothing_but_a_refusal_says_that_there_is_no_such_address(outcome: Outco
 
 def test_whether_an_address_exists_is_answered_with_yes_or_no() -> None:
     assert says_no_such_address(Accepted(_reply(250))) is False
-    assert is_policy_refusal(Accepted(_reply(250))) is False
+    assert may_mean_everybody(Accepted(_reply(250))) is False
 
 
 @pytest.mark.parametrize("code", [530, 534, 535, 538])
@@ -146,19 +146,27 @@ def test_a_delay_is_about_the_recipient_once_one_was_named(phase: Phase) -> None
 
 
 @pytest.mark.parametrize(
-    ("outcome", "policy"),
+    ("outcome", "expected"),
     [
         (classify(Phase.RCPT, _reply(550, "5.7.1")), True),
         (classify(Phase.FINAL, _reply(554, "5.7.26")), True),
+        (classify(Phase.RCPT, _reply(550, "5.4.5")), True),
+        (classify(Phase.FINAL, _reply(554, "5.2.0")), True),
+        (classify(Phase.RCPT, _reply(550, "5.1.8")), True),
+        (classify(Phase.RCPT, _reply(550)), True),
+        (classify(Phase.FINAL, _reply(554)), True),
         (classify(Phase.RCPT, _reply(550, "5.1.1")), False),
-        (classify(Phase.RCPT, _reply(550)), False),
+        (classify(Phase.RCPT, _reply(550, "5.2.1")), False),
+        (classify(Phase.FINAL, _reply(552, "5.2.2")), False),
         (classify(Phase.MAIL, _reply(550, "5.7.1")), False),
         (classify(Phase.RCPT, _reply(450, "4.7.1")), False),
         (Rejected(Phase.RCPT, FailureScope.RECIPIENT, None, "too large"), False),
     ],
 )
-def test_a_refusal_of_one_recipient_may_be_one_of_policy(outcome: Outcome, policy: bool) -> None:
-    assert is_policy_refusal(outcome) is policy
+def test_a_refusal_that_names_no_address_or_mailbox_may_mean_everybody(
+    outcome: Outcome, expected: bool
+) -> None:
+    assert may_mean_everybody(outcome) is expected
 
 
 def test_a_senseless_reply_is_shown_with_the_command_that_it_answers() -> None:
