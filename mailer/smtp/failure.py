@@ -15,10 +15,7 @@ OAUTH2_HINT = "Check [smtp.oauth2], and that the application may send mail for [
 
 
 class ConnectionFailed(RelayUnavailable):
-    """A connection failed before mail could be offered.
-
-    `lasting`: trying again is pointless until somebody has corrected the cause.
-    """
+    """There is no connection on which mail could be offered. `lasting`: not until somebody corrects the cause."""
 
     lasting: ClassVar[bool] = False
 

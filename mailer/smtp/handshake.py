@@ -10,13 +10,12 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import aiosmtplib
-from msgspec import Struct
 
 from mailer.config import RelaySettings
 from mailer.errors import ConfigurationError, exhausted_limit
@@ -81,27 +80,8 @@ async def connect(
     Raises ConnectionFailed (a RelayUnavailable), whose text names the phase and the reason; ConfigurationError where
     ca_file can't be read or a password would be sent unencrypted.
     """
-    handshake = _Handshake(settings, tls or tls_context(settings), tokens or token_source(settings))
-    try:
-        return await handshake.perform()
-    except (aiosmtplib.SMTPException, OSError) as error:
-        raise explain(error, handshake.phase, settings) from error
-    except RuntimeError as error:
-        if exhausted_limit(error) is None:
-            raise
-        raise explain(error, handshake.phase, settings) from error
-
-
-class _Handshake(Struct):
-    """Opens one connection. `phase` is the current one, for the text of an error."""
-
-    settings: RelaySettings
-    tls: ssl.SSLContext | None
-    tokens: TokenSource | None
-    phase: Phase = Phase.CONNECT
-
-    async def perform(self) -> Session:
-        settings = self.settings
+    tls, tokens = tls or tls_context(settings), tokens or token_source(settings)
+    with _explained(Phase.CONNECT, settings):
         sock = await _dial(settings.host, settings.port, settings.timeouts.connect)
         client = aiosmtplib.SMTP(
             hostname=settings.host,
@@ -109,51 +89,65 @@ class _Handshake(Struct):
             local_hostname=settings.helo_name or _own_name(sock),
             use_tls=settings.security == "tls",
             start_tls=False,
-            tls_context=self.tls,
+            tls_context=tls,
         )
-        try:
-            method = await self._prepare(client)
-            transport = cast("asyncio.Transport", client.transport)
-            return Session(transport, _capabilities(client.esmtp_extensions), acknowledger(sock), method)
-        except BaseException:
-            client.close()
-            raise
+    try:
+        method = await _prepare(client, settings, tokens)
+        transport = cast("asyncio.Transport", client.transport)
+        return Session(transport, _capabilities(client.esmtp_extensions), acknowledger(sock), method)
+    except BaseException:
+        client.close()
+        raise
 
-    async def _prepare(self, client: aiosmtplib.SMTP) -> Method | None:
-        """Greet, encrypt and log in; returns the login method."""
-        limits = self.settings.timeouts
-        self.phase = Phase.GREETING
-        await client.connect(timeout=limits.greeting)
-        await self._greet(client)
-        if self.settings.security == "starttls":
-            self.phase = Phase.STARTTLS
-            if not client.supports_extension("starttls"):
-                raise ConnectionRefused(
-                    f"{name_of(self.settings)} offers no STARTTLS, and mail is not sent unencrypted.",
-                    hint='Check host and port (587 is usual); security = "tls" is for port 465.',
-                )
-            await client.starttls(timeout=limits.tls)
-            await self._greet(client)
-        if self.settings.username is None:
-            return None
-        from mailer.smtp.login import log_in  # noqa: PLC0415 - slow to import, and a relay nearby asks for none
 
-        self.phase = Phase.AUTH
-        return await log_in(client, self.settings, self.tokens)
+async def _prepare(
+    client: aiosmtplib.SMTP, settings: RelaySettings, tokens: TokenSource | None
+) -> Method | None:
+    """Greet, encrypt and log in; returns the login method."""
+    with _explained(Phase.GREETING, settings):
+        await client.connect(timeout=settings.timeouts.greeting)
+    await _greet(client, settings)
+    if settings.security == "starttls":
+        if not client.supports_extension("starttls"):
+            raise ConnectionRefused(
+                f"{name_of(settings)} offers no STARTTLS, and mail is not sent unencrypted.",
+                hint='Check host and port (587 is usual); security = "tls" is for port 465.',
+            )
+        with _explained(Phase.STARTTLS, settings):
+            await client.starttls(timeout=settings.timeouts.tls)
+        await _greet(client, settings)
+    if settings.username is None:
+        return None
+    from mailer.smtp.login import log_in  # noqa: PLC0415 - slow to import, and a relay nearby asks for none
 
-    async def _greet(self, client: aiosmtplib.SMTP) -> None:
-        """Send EHLO explicitly: aiosmtplib forgets the extensions at STARTTLS and does not ask for them again.
+    with _explained(Phase.AUTH, settings):
+        return await log_in(client, settings, tokens)
 
-        A relay that does not know EHLO gets HELO (RFC 5321 section 3.2), and then offers no extensions.
-        """
-        self.phase = Phase.EHLO
-        limit = self.settings.timeouts.ehlo
+
+async def _greet(client: aiosmtplib.SMTP, settings: RelaySettings) -> None:
+    """Send EHLO explicitly: aiosmtplib forgets the extensions at STARTTLS and does not ask for them again.
+
+    A relay that does not know EHLO gets HELO (RFC 5321 section 3.2), and then offers no extensions.
+    """
+    limit = settings.timeouts.ehlo
+    with _explained(Phase.EHLO, settings):
         try:
             await client.ehlo(timeout=limit)
         except aiosmtplib.SMTPHeloError as error:
             if error.code not in _UNKNOWN_COMMAND:
                 raise
             await client.helo(timeout=limit)
+
+
+@contextmanager
+def _explained(phase: Phase, settings: RelaySettings) -> Iterator[None]:
+    """Turn what fails in this phase into a ConnectionFailed."""
+    try:
+        yield
+    except (aiosmtplib.SMTPException, OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and exhausted_limit(error) is None:
+            raise
+        raise explain(error, phase, settings) from error
 
 
 async def _dial(host: str, port: int, timeout_seconds: float) -> socket.socket:
