@@ -1,9 +1,4 @@
-"""The outcome of one SMTP transaction, from the relay's replies.
-
-    Accepted     the relay has taken the message and is responsible for it
-    Deferred     not taken; the same message may be offered again later (4yz, or nothing was offered)
-    Rejected     not taken; it is useless to offer it again (5yz)
-    Uncertain    the content was offered and no reply came: it is unknown whether the relay has taken it
+"""The outcome of one SMTP transaction, from the relay's replies: Accepted, Deferred, Rejected or Uncertain.
 
 The difference between Deferred and Uncertain prevents that a person gets a mail twice. SMTP can't deliver exactly once:
 a relay may have taken a message although its reply never arrived (RFC 1047).
@@ -70,13 +65,13 @@ class Reply(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """The relay has the message; `reply` often names its queue id."""
+    """The relay has taken the message and is responsible for it; `reply` often names its queue id."""
 
     reply: Reply
 
 
 class Deferred(Struct, frozen=True):
-    """Not taken; it may be offered again. `reply` is None where the connection failed before the content."""
+    """Not taken; it may be offered again (4yz). `reply` is None where the connection failed before the content."""
 
     phase: Phase
     scope: FailureScope
@@ -85,7 +80,7 @@ class Deferred(Struct, frozen=True):
 
 
 class Rejected(Struct, frozen=True):
-    """Not taken, permanently. `reply` is None where it was not offered: it exceeds the relay's SIZE."""
+    """Not taken; it is useless to offer it again (5yz). `reply` is None where it exceeds the relay's SIZE."""
 
     phase: Phase
     scope: FailureScope
@@ -94,7 +89,7 @@ class Rejected(Struct, frozen=True):
 
 
 class Uncertain(Struct, frozen=True):
-    """The content was offered, and no valid reply came."""
+    """The content was offered, and no valid reply came: it is unknown whether the relay has taken it."""
 
     phase: Phase
     reason: str
@@ -142,8 +137,7 @@ def may_mean_everybody(outcome: Outcome) -> bool:
     match outcome:
         case Rejected(scope=FailureScope.RECIPIENT, reply=Reply(enhanced=status)):
             return status not in _NAMES_RECIPIENT
-        case _:
-            return False
+    return False
 
 
 def says_no_such_address(outcome: Outcome) -> bool:
@@ -154,8 +148,7 @@ def says_no_such_address(outcome: Outcome) -> bool:
     match outcome:
         case Rejected(phase=Phase.RCPT, reply=Reply(enhanced=status)):
             return status in NO_SUCH_ADDRESS
-        case _:
-            return False
+    return False
 
 
 def read_reply(code: int, text: bytes, secrets: tuple[str, ...] = ()) -> Reply:

@@ -173,14 +173,11 @@ class Pipeline(asyncio.Protocol):
         return Phase.CONTENT if self._unsent else dialogue.group.phases[len(self._replies)]
 
     def _watch(self) -> None:
-        """Restart the time limit of the awaited phase.
-
-        The timer is replaced only where it would fire too late, which is rare.
-        """
+        """Restart the time limit of the awaited phase."""
         if self._dialogue is None:
             return
         self._deadline = deadline = self._loop.time() + self._limits[self._awaited(self._dialogue)]
-        if self._timer is None or self._timer.when() > deadline:
+        if self._timer is None or self._timer.when() > deadline:  # else it fires too early, and is set again
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = self._loop.call_at(deadline, self._check_deadline)
