@@ -6,24 +6,18 @@ Import `preparation`, which renders and checks content, by name where it is need
 
 from __future__ import annotations
 
-from campaigns.sending.batches import Batches
-from campaigns.sending.compose import Composer, sample_of
+from campaigns.sending.compose import sample_of
 from campaigns.sending.dispatch import Dispatch
 from campaigns.sending.preflight import Preflight
 from campaigns.sending.processes import joined_by
-from campaigns.sending.recorder import Batch, Recorder
 from campaigns.sending.run_result import DONE_WITH_LOSSES, RunResult, judge_run
 from campaigns.sending.sender import Sender
 from campaigns.sending.tally import Tally
 
 __all__ = [
     "DONE_WITH_LOSSES",
-    "Batch",
-    "Batches",
-    "Composer",
     "Dispatch",
     "Preflight",
-    "Recorder",
     "RunResult",
     "Sender",
     "Tally",

@@ -26,8 +26,9 @@ from sqlalchemy.pool import StaticPool
 from campaigns import deliveries, transitions
 from campaigns.deliveries import ClaimContext, workers
 from campaigns.lifecycle import Act
-from campaigns.sending import Batches, Dispatch, Recorder, Sender, claim_queue, recorder
-from campaigns.sending.recorder import MARGIN
+from campaigns.sending import Dispatch, Sender, claim_queue, recorder
+from campaigns.sending.batches import Batches
+from campaigns.sending.recorder import MARGIN, Recorder
 from campaigns.states import CampaignState, DeliveryState
 from mailer.config import Settings
 from mailer.database import Database

@@ -23,8 +23,7 @@ from campaigns.deliveries import (
     tables,
     workers,
 )
-from campaigns.sending import Batch, Recorder
-from campaigns.sending.recorder import Committed
+from campaigns.sending.recorder import Batch, Committed, Recorder
 from campaigns.states import DeliveryState
 from mailer.database import Prepared
 from subscribers.kinds import ConsentKind

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from campaigns import catalogue
 from campaigns.archive import Published, PublishedCampaigns, last_change
 from campaigns.lifecycle import Act
-from campaigns.sending import Composer
+from campaigns.sending.compose import Composer
 from mailer.config import Secret, key_source
 from mailer.database import Database, installation_id
 from subscribers.signed_tokens import SignedTokens

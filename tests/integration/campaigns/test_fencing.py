@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from campaigns.deliveries import Attempt, ClaimContext, Halted, Settlement, workers
 from campaigns.deliveries.workers import Process
-from campaigns.sending import Batch, Recorder
+from campaigns.sending.recorder import Batch, Recorder
 from campaigns.states import DeliveryState
 from mailer.database import Database
 from tests.support.clock import SetClock

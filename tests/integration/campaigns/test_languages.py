@@ -14,7 +14,7 @@ from sqlalchemy import update
 from campaigns import catalogue
 from campaigns.rendering import render_notes
 from campaigns.reports.languages import count_by_language
-from campaigns.sending import Composer
+from campaigns.sending.compose import Composer
 from campaigns.source import NotesSource, files_of_other_languages
 from campaigns.tables import translation
 from mailer.config import Settings

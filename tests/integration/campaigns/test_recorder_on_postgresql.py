@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select, text
 from campaigns import deliveries
 from campaigns.deliveries import Attempt, Halted, Settlement, Withheld, recovery
 from campaigns.lifecycle import Act
-from campaigns.sending import Batch, Recorder
+from campaigns.sending.recorder import Batch, Recorder
 from campaigns.states import DeliveryState
 from campaigns.tables import worker
 from mailer.database import Database, Step

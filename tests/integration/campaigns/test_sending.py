@@ -14,7 +14,10 @@ import pytest
 from campaigns import catalogue
 from campaigns.deliveries import Attempt, ClaimContext, Settlement, workers
 from campaigns.lifecycle import Act
-from campaigns.sending import Batch, Batches, Composer, Dispatch, Recorder, Sender
+from campaigns.sending import Dispatch, Sender
+from campaigns.sending.batches import Batches
+from campaigns.sending.compose import Composer
+from campaigns.sending.recorder import Batch, Recorder
 from campaigns.states import CampaignState, DeliveryState
 from mailer.database import Database
 from mailer.errors import RelayUnavailable

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from campaigns.rendering import render_notes
-from campaigns.sending import Composer
+from campaigns.sending.compose import Composer
 from mailer.config import Secret, Settings
 from mailer.errors import ConfigurationError, Refused, TemplateError
 from mailer.message import Mailbox, dkim

@@ -15,8 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from campaigns.rendering import render_notes
-from campaigns.sending import Composer
-from campaigns.sending.compose import Example
+from campaigns.sending.compose import Composer, Example
 from templates.language import greet
 from tests.support.campaign import NOTES, TOPIC, settings_for
 
