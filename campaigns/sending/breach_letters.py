@@ -7,7 +7,7 @@ none. The limits of relays and providers hold for them, and no time does: they w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -26,15 +26,15 @@ from mailer.smtp.connection import Connection
 from mailer.smtp.relays import Relays
 from subscribers import people
 from subscribers.pending_requests import PENDING_REQUEST
-from subscribers.rights.breach_letter import (
-    LetterJournal,
-    LetterState,
-    Recipient,
-    read_letters,
-    read_people,
-)
+from subscribers.rights.breach_letter import LetterJournal, LetterState, Recipient, read_letters, read_people
 
 _LOOKED_UP_AT_ONCE = 200  # people
+_STATE_AFTER: Mapping[type[Outcome], LetterState] = {
+    Accepted: LetterState.ACCEPTED,
+    Deferred: LetterState.DEFERRED,
+    Rejected: LetterState.REJECTED,
+    Uncertain: LetterState.UNCERTAIN,
+}
 
 
 class BreachLetters:
@@ -100,7 +100,7 @@ class BreachLetters:
             return
         journal.note(to.row, LetterState.ATTEMPTING)
         self.offered += 1
-        journal.note(to.row, _state_after(await connection.send(envelope, content)))
+        journal.note(to.row, _STATE_AFTER[type(await connection.send(envelope, content))])
 
     def _waiting(self, journal: LetterJournal) -> Iterator[Recipient]:
         """Who gets a letter, in the order of the list."""
@@ -121,15 +121,3 @@ class BreachLetters:
         )
         with self._database.read() as connection:
             return {*people.find_all(connection, keys), *connection.execute(waiting).scalars()}
-
-
-def _state_after(outcome: Outcome) -> LetterState:
-    match outcome:
-        case Accepted():
-            return LetterState.ACCEPTED
-        case Deferred():
-            return LetterState.DEFERRED
-        case Rejected():
-            return LetterState.REJECTED
-        case Uncertain():
-            return LetterState.UNCERTAIN

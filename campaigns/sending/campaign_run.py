@@ -152,9 +152,7 @@ class CampaignRuns:
             await in_thread(partial(self._continuity.beat, is_last=is_last))
 
     def _end_worker(self, worker_id: int) -> None:
-        """Release the claims of a worker and retire it. If the database accepts no write, the lease expires
-        by itself.
-        """
+        """Release the claims of a worker and retire it. Where that can't be written, its lease expires by itself."""
         with contextlib.suppress(MailerError), self._database.write() as connection:
             recovery.release(connection, worker_id)
             recovery.retire(connection, [worker_id], self._clock())

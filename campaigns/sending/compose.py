@@ -70,17 +70,15 @@ class Composer:
         wordings: Mapping[str, str] = MappingProxyType({}),
         external_keys: Sequence[KeyName] | None = None,
     ) -> None:
-        sender = settings.sender
+        sender, keys = settings.sender, settings.keys()
         by_locale = {edition.locale: edition for edition in rendered.editions}
         main = by_locale.pop(settings.locale, None) or by_locale.pop(rendered.locale)
         self._topic, self.locale = topic, main.locale
         self._register: Register = settings.form_of_address
-        self._message_ids = MessageIds(settings.keys(), campaign_id, sender.domain)
+        self._message_ids = MessageIds(keys, campaign_id, sender.domain)
         self._links = Links(key_source(settings), installation, settings.public_url)
         self._sender = sender.email
-        self._return_paths = (
-            ReturnPaths(settings.keys(), settings.return_path) if settings.return_path else None
-        )
+        self._return_paths = ReturnPaths(keys, settings.return_path) if settings.return_path else None
         pages = PageLinks(key_source(settings), installation, settings.public_url)
         view_url = pages.url(campaign_id, main.locale) if settings.archive.enabled else None
         signers = dkim_keys.signers(settings.dkim) if external_keys is None else ()
@@ -172,8 +170,9 @@ def campaign_mail(
     slug: str, topic: str, rendered: RenderedNotes, settings: Settings, *, view_url: str | None = None
 ) -> MailTemplate:
     """The template that all mails of a campaign share. `view_url` is the address of the page with the same content."""
-    domain = settings.sender.domain
-    archive, website = archive_url(settings, topic), settings.brand.website
+    domain, website = settings.sender.domain, settings.brand.website
+    domain_id = hashlib.sha256(domain.encode()).hexdigest()[:10]
+    pages = {"List-Help": website and _web_address(website), "List-Archive": archive_url(settings, topic)}
     return MailTemplate(
         sender=settings.sender,
         subject=rendered.subject,
@@ -181,18 +180,13 @@ def campaign_mail(
         text=rendered.text,
         list_id=settings.list_id or f"{topic}.{domain}",
         list_name=settings.brand.name,
-        feedback_id=feedback_id(
-            slug, topic, "release-notes", hashlib.sha256(domain.encode()).hexdigest()[:10]
-        ),
+        feedback_id=feedback_id(slug, topic, "release-notes", domain_id),
         language=rendered.locale,
         boundary_seed=content_hash(rendered),
         reply_to=settings.reply_to,
         view_url=view_url,
         images=rendered.images,
-        extra=(
-            *([("List-Help", f"<{_web_address(website)}>")] if website else []),
-            *([("List-Archive", f"<{archive}>")] if archive else []),
-        ),
+        extra=tuple((name, f"<{url}>") for name, url in pages.items() if url),
     )
 
 

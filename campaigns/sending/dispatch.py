@@ -63,7 +63,7 @@ class Dispatch:
     def approve(self, slug: str, approver: Approver = NOBODY) -> ApprovalStatus:
         """Freeze the content and approve it. Raises Refused where it changed in the meantime."""
         campaign = self._find(slug)
-        rendered = self.preparation.check_content(campaign)
+        rendered = self._checked_content(campaign)
         approved = content_hash(rendered) if rendered is not None else campaign.content_hash
         with self._database.write() as connection:
             self._freeze(connection, campaign, rendered)
@@ -192,7 +192,7 @@ class Dispatch:
         transitions.check(campaign, act)
         with self._database.read() as connection:
             self._require_approval(connection, slug)
-        rendered = None if campaign.frozen_at else self.preparation.check_content(campaign)
+        rendered = self._checked_content(campaign)
         if self._preflight is not None:
             self._preflight.check(campaign)
         with self._database.write() as connection:
@@ -212,6 +212,10 @@ class Dispatch:
         """Raise Refused where the campaign waits for somebody's approval."""
         if self._rule.required:
             approvals.status(connection, catalogue.find(connection, slug), self._rule).refuse_if_missing(slug)
+
+    def _checked_content(self, campaign: Campaign) -> RenderedNotes | None:
+        """The content to freeze; None where it is frozen already."""
+        return None if campaign.frozen_at else self.preparation.check_content(campaign)
 
     def _freeze(self, connection: Connection, campaign: Campaign, rendered: RenderedNotes | None) -> None:
         if rendered is not None:

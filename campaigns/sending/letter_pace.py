@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
@@ -20,29 +21,25 @@ SHORTEST_WAIT_SECONDS = 0.01
 UNREPORTED_SECONDS = 10.0  # a wait up to this long is not reported
 
 
+@dataclass(slots=True)
 class LetterPace:
     """Lets one letter after the other go when the limits allow it.
 
     `on_wait` gets the moment until which they allow nothing, where that is more than UNREPORTED_SECONDS away.
     """
 
-    def __init__(
-        self,
-        throttle: Throttle | None,
-        relays: Relays,
-        database: Database,
-        now: Callable[[], datetime],
-        on_wait: Callable[[datetime], None],
-    ) -> None:
-        self._throttle, self._relays, self._database = throttle, relays, database
-        self._now, self._on_wait = now, on_wait
-        self._has_place = False
+    throttle: Throttle | None
+    relays: Relays
+    database: Database
+    now: Callable[[], datetime]
+    on_wait: Callable[[datetime], None]
+    _has_place: bool = False
 
     @asynccontextmanager
     async def connection(self, domain: str) -> AsyncIterator[Connection]:
         """A connection on which a letter to `domain` may go at once. None is held while the limits allow nothing."""
         while True:
-            async with self._relays.connection() as connection:
+            async with self.relays.connection() as connection:
                 if not (seconds := await self.ask(connection.relay, domain)):
                     yield connection
                     return
@@ -50,19 +47,19 @@ class LetterPace:
 
     async def ask(self, relay: str, domain: str) -> float:
         """Ask for a letter to `domain` through `relay`: 0 where it may go at once, else how many seconds to wait."""
-        if self._throttle is None:
+        if self.throttle is None:
             return 0.0
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             request = AdmissionRequest(0, relay, domain, self._has_place)
-            admission = self._throttle.admit(connection, [request], self._now())[0]
+            admission = self.throttle.admit(connection, [request], self.now())[0]
         match admission:
             case Reservation(at):
                 self._has_place = False
                 await asyncio.sleep(self._seconds_to(at))
                 return 0.0
             case RelayFull(until):
-                self._relays.suspend(relay, self._seconds_to(until))
-                return self._tell(self._relays.seconds_until_available(), until)
+                self.relays.suspend(relay, self._seconds_to(until))
+                return self._tell(self.relays.seconds_until_available(), until)
             case ProviderFull(until, has_place):
                 self._has_place = has_place
                 return self._tell(self._seconds_to(until), until)
@@ -71,8 +68,8 @@ class LetterPace:
 
     def _tell(self, seconds: float, until: datetime) -> float:
         if seconds > UNREPORTED_SECONDS:
-            self._on_wait(until)
+            self.on_wait(until)
         return max(seconds, SHORTEST_WAIT_SECONDS)
 
     def _seconds_to(self, moment: datetime) -> float:
-        return max(0.0, (moment - self._now()).total_seconds())
+        return max(0.0, (moment - self.now()).total_seconds())

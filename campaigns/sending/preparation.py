@@ -79,14 +79,8 @@ class Preparation:
         return self.rendered(slug), load_notes(campaign.notes), images
 
     def composer(self, slug: str, *, is_proof: bool = False) -> Composer:
-        """A composer with the campaign's current content. With `is_proof` the subject says that the mail is a
-        proof.
-        """
-        rendered = self.rendered(slug)
-        if is_proof:
-            rendered = _mark_as_proof(rendered)._replace(
-                translations=tuple(map(_mark_as_proof, rendered.translations))
-            )
+        """A composer with the campaign's current content; with `is_proof` the subject says so."""
+        rendered = _mark_as_proof(self.rendered(slug)) if is_proof else self.rendered(slug)
         with self._database.read() as connection:
             campaign = catalogue.find(connection, slug)
             installation = installation_id(connection)
@@ -94,13 +88,11 @@ class Preparation:
             campaign.id, slug, campaign.topic, rendered, self._settings, installation=installation
         )
 
-    def check_content(self, campaign: Campaign) -> RenderedNotes | None:
-        """The rendered and checked content; None if it is frozen already.
+    def check_content(self, campaign: Campaign) -> RenderedNotes:
+        """The rendered and checked content of a campaign that is not frozen yet.
 
         Raises TemplateError or InvalidInput with file and line, and Refused where lint finds an error.
         """
-        if campaign.frozen_at is not None:
-            return None
         rendered = self.rendered(campaign.slug)
         refuse_unsendable(campaign.slug, campaign.topic, rendered, self._settings, self._clock())
         return rendered
@@ -113,7 +105,9 @@ def _load_source(document: str) -> NotesSource:
 
 
 def _mark_as_proof(rendered: RenderedNotes) -> RenderedNotes:
-    return rendered._replace(subject=f"{PROOF_MARKS[rendered.locale]} {rendered.subject}")
+    translations = tuple(map(_mark_as_proof, rendered.translations))
+    subject = f"{PROOF_MARKS[rendered.locale]} {rendered.subject}"
+    return rendered._replace(subject=subject, translations=translations)
 
 
 def refuse_unsendable(

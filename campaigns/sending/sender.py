@@ -16,9 +16,7 @@ MIN_REST_SECONDS, MAX_REST_SECONDS = 0.01, 900.0  # that a run waits for its lim
 
 
 class Sender:
-    """Sends the due deliveries of one campaign, until there are none, the relay is not available, or `stop`
-    is called.
-    """
+    """Sends the due deliveries of one campaign, until there are none, no relay serves, or `stop` is called."""
 
     def __init__(self, recorder: Recorder, relays: Relays, batches: Batches) -> None:
         self.recorder, self._relays, self._batches = recorder, relays, batches
