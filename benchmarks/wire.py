@@ -15,7 +15,7 @@ import uvloop
 from benchmarks.programs import HOST
 from mailer.config import RelaySettings
 from mailer.message import Content
-from mailer.smtp import Accepted, Envelope, Outcome
+from mailer.smtp import Accepted, Envelope, Outcome, connect
 from mailer.smtp.connection import Connection
 
 HEAD, LINE = b"Subject: Release\r\n\r\n", b"x" * 70 + b"\r\n"
@@ -23,7 +23,7 @@ HEAD, LINE = b"Subject: Release\r\n\r\n", b"x" * 70 + b"\r\n"
 
 async def main(port: int, messages: int, connections: int, length: int) -> dict[str, float]:
     settings = RelaySettings(host=HOST, port=port, security="none", messages_per_connection=messages + 1)
-    warm = await asyncio.gather(*(Connection.open(settings) for _ in range(connections)))
+    warm = [Connection(await connect(settings), settings) for _ in range(connections)]
     envelopes = iter(
         [Envelope("news@example.com", f"person{number}@example.org") for number in range(messages)]
     )

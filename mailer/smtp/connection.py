@@ -6,13 +6,13 @@ import asyncio
 import select
 import sys
 from collections.abc import Callable, Iterable
-from typing import Self, cast
+from typing import cast
 
 from msgspec import structs
 
 from mailer.config import RelaySettings
 from mailer.message import Content
-from mailer.smtp.handshake import Session, connect
+from mailer.smtp.handshake import Session
 from mailer.smtp.outcome import Deferred, FailureScope, Outcome, Phase, Reply, Uncertain
 from mailer.smtp.pipeline import Pipeline
 from mailer.smtp.transaction import Dialogue, Envelope, SessionState, Verdict, too_large
@@ -23,9 +23,8 @@ QUIT_TIMEOUT = 2.0  # seconds to wait for the answer to QUIT
 class Connection:
     """A connection that sends one message after the other.
 
-    `usable` is False once it is broken, has sent all its messages (messages_per_connection) or was idle for too long
-    (idle_seconds): close it and take another. `relay` is the name of the relay. `sent` counts the messages that were
-    sent on it, and `served` those that the relay accepted, deferred or rejected.
+    `relay` is the name of the relay. `sent` counts the messages that were sent on it, and `served` those that the relay
+    accepted, deferred or rejected.
 
     `full` is set once the relay refused one more message after it had served some, and `refuses_bdat` once the relay
     refused BDAT although it offers CHUNKING. Both concern the connection: another one can send the message.
@@ -51,14 +50,9 @@ class Connection:
         self._done: Callable[[Outcome], None] | None = None  # while a message is being sent
         self._announcing: Envelope | None = None
 
-    @classmethod
-    async def open(cls, settings: RelaySettings) -> Self:
-        """A new connection. Raises what `handshake.connect` raises."""
-        return cls(await connect(settings), settings)
-
     @property
     def usable(self) -> bool:
-        """Whether another message may be sent on it."""
+        """Whether another message may be sent on it: it is not broken, used up, or idle for too long (idle_seconds)."""
         idle = self._loop.time() - self._last_used
         used_up = self.full or self.sent >= self._max_messages
         return self._pipeline.broken is None and not used_up and idle < self._settings.idle_seconds

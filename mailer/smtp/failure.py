@@ -36,7 +36,7 @@ def explain(error: Exception, phase: Phase, settings: RelaySettings) -> Connecti
             return _explain_tls(relay, cause)
         cause = cause.__cause__
     if isinstance(error, aiosmtplib.SMTPResponseException) and error.code > 0:
-        return explain_reply(error.code, error.message, phase, settings, _secrets(settings))
+        return explain_reply(error.code, error.message, phase, settings)
     if isinstance(error, RuntimeError) and (limit := exhausted_limit(error)):
         return ConnectionFailed(f"{relay} can't be reached: {limit.message}", hint=limit.hint)
     if isinstance(error, TimeoutError):
@@ -51,24 +51,22 @@ def explain(error: Exception, phase: Phase, settings: RelaySettings) -> Connecti
 
 
 def explain_reply(
-    code: int, text: str, phase: Phase, settings: RelaySettings, secrets: tuple[str, ...]
+    code: int, text: str, phase: Phase, settings: RelaySettings, secret: str | None = None
 ) -> ConnectionFailed:
-    """The ConnectionFailed for a reply that ends the connection: a 5yz is lasting. `secrets` are masked in it."""
+    """The ConnectionFailed for a reply that ends the connection: a 5yz is lasting.
+
+    `secret`, by default the password, is masked as a login sends it: the relay may have learnt it from an earlier one.
+    """
+    from mailer.smtp import sasl  # noqa: PLC0415 - most connections are not refused
+
+    secret = secret or (settings.password.reveal() if settings.password else None)
+    secrets = sasl.wire_forms(sasl.Credentials(settings.username or "", secret)) if secret else ()
     reply = f"{code} {presentable(text, secrets)}".strip()
     kind = ConnectionRefused if code // 100 == 5 else ConnectionFailed
     if phase is not Phase.AUTH:
         return kind(f"{name_of(settings)} refused us ({phase}): {reply}")
     hint = OAUTH2_HINT if settings.oauth2 is not None else "Check [smtp] username and password."
     return kind(f"{name_of(settings)} refused the login: {reply}", hint=hint)
-
-
-def _secrets(settings: RelaySettings) -> tuple[str, ...]:
-    """The password as a login sends it: the relay may have learnt it from an earlier one."""
-    if settings.password is None:
-        return ()
-    from mailer.smtp import sasl  # noqa: PLC0415 - most connections are not refused
-
-    return sasl.wire_forms(sasl.Credentials(settings.username or "", settings.password.reveal()))
 
 
 def name_of(settings: RelaySettings) -> str:

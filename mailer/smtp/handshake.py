@@ -46,10 +46,7 @@ class Session(NamedTuple):
 
 
 def tls_context(settings: RelaySettings) -> ssl.SSLContext | None:
-    """The TLS context for a relay; None without TLS. `ca_file`, where given, replaces the system's authorities.
-
-    Raises ConfigurationError where it can't be read.
-    """
+    """The TLS context for a relay; None without TLS. Raises ConfigurationError where ca_file can't be read."""
     if settings.security == "none":
         return None
     try:

@@ -38,7 +38,7 @@ async def log_in(client: aiosmtplib.SMTP, settings: RelaySettings, tokens: Token
         if code == DONE:
             return method
         if tokens is None or code // 100 != 5 or refused is not None:
-            raise explain_reply(code, text, Phase.AUTH, settings, sasl.wire_forms(credentials))
+            raise explain_reply(code, text, Phase.AUTH, settings, secret)
         refused = secret
 
 

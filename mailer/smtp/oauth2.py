@@ -41,14 +41,14 @@ class AccessToken:
 
 def request_fields(settings: OAuth2Settings, refresh_token: str | None) -> dict[str, str]:
     """The form fields of a token request: the grant of the refresh token if there is one, else the client's own."""
-    fields = {"client_id": settings.client_id}
-    if settings.client_secret is not None:
-        fields["client_secret"] = settings.client_secret.reveal()
-    if settings.scope is not None:
-        fields["scope"] = settings.scope
-    if refresh_token is None:
-        return fields | {"grant_type": "client_credentials"}
-    return fields | {"grant_type": "refresh_token", "refresh_token": refresh_token}
+    fields = {
+        "client_id": settings.client_id,
+        "client_secret": settings.client_secret and settings.client_secret.reveal(),
+        "scope": settings.scope,
+        "grant_type": "refresh_token" if refresh_token else "client_credentials",
+        "refresh_token": refresh_token,
+    }
+    return {name: value for name, value in fields.items() if value}
 
 
 def read_token(answer: bytes, now: float) -> AccessToken:

@@ -59,7 +59,6 @@ class Pipeline(asyncio.Protocol):
         """Run `dialogue`; `done` is called with the outcome and the verdict, once, and perhaps before this returns.
 
         `may_offer` is called right before content is offered. If it returns False, the connection is closed instead.
-
         Where the verdict has no outcome because the connection failed, it is Deferred before content was offered and
         Uncertain after. One dialogue runs at a time.
         """

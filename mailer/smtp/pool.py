@@ -1,4 +1,4 @@
-"""The connections of one SMTP relay, for as many tasks as `RelayPool.ceiling`."""
+"""The connections of one SMTP relay, for as many tasks as there may be connections."""
 
 from __future__ import annotations
 
@@ -40,17 +40,11 @@ class RelayPool:
         self._failure: ConnectionFailed | None = None
         self._free: list[Connection] = []
         self._busy: set[Connection] = set()
-        self._opening = self._waiting = 0
-        self._finished = 0
+        self._opening = self._waiting = self._finished = 0
         self._refused_after: int | None = None
         self._changed = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def ceiling(self) -> int:
-        """The most connections that may be open."""
-        return self._concurrency.ceiling
 
     @property
     def has_room(self) -> bool:

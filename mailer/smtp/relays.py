@@ -14,7 +14,6 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cached_property
 from typing import Self
 
 from mailer.config import NamedRelay
@@ -33,7 +32,8 @@ class Relays:
 
     A weight is a share of the mail; mail that a relay is too slow for goes to the others. Of several, one that fails three
     times in a row, or whose connection fails permanently, is not used for a while and then probed with one connection.
-    `several`: a message that one relay did not take can be offered to another.
+    `several`: a message that one relay did not take can be offered to another. `ceiling`: the most connections, to all
+    relays together, that mail divided by the weights can use.
     """
 
     def __init__(self, settings: Mapping[str, NamedRelay]) -> None:
@@ -45,16 +45,11 @@ class Relays:
         }
         self._breakers = {name: Breaker() for name in settings}
         self._suspended_until = dict.fromkeys(settings, float("-inf"))
-        self._weights = {name: one.weight for name, one in settings.items()}
-        self._round_robin = WeightedRoundRobin(self._weights)
+        weights = {name: one.weight for name, one in settings.items()}
+        self._round_robin = WeightedRoundRobin(weights)
+        full = min(one.connections * sum(weights.values()) // one.weight for one in settings.values())
+        self.ceiling = max(len(settings), min(full, sum(one.connections for one in settings.values())))
         self._stack = AsyncExitStack()
-
-    @cached_property
-    def ceiling(self) -> int:
-        """The most connections, to all relays together, that mail divided by the weights can use."""
-        total = sum(self._weights.values())
-        full = min(relay.ceiling * total // self._weights[name] for name, relay in self._relays.items())
-        return max(len(self._relays), min(full, sum(relay.ceiling for relay in self._relays.values())))
 
     async def __aenter__(self) -> Self:
         for relay in self._relays.values():

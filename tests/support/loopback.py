@@ -1,4 +1,4 @@
-"""Settings for a relay on loopback, and free ports."""
+"""Settings for a relay on loopback, connections to it, and free ports."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 from mailer.config import RelaySettings
 from mailer.config.reading import read_section
+from mailer.smtp import connect
+from mailer.smtp.connection import Connection
 from tests.support.certificates import loopback_certificates
 
 
@@ -32,3 +34,8 @@ def with_login(port: int, **more: Any) -> RelaySettings:
         "password": "correct horse",
     }
     return in_clear(port, **(values | more))
+
+
+async def opened(settings: RelaySettings) -> Connection:
+    """A connection to the relay of these settings."""
+    return Connection(await connect(settings), settings)

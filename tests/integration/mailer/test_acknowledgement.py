@@ -13,10 +13,9 @@ import pytest
 
 from mailer.message import Content
 from mailer.smtp import Accepted, Envelope
-from mailer.smtp.connection import Connection
 from mailer.smtp.handshake import acknowledger
 from tests.support.certificates import loopback_certificates
-from tests.support.loopback import in_clear
+from tests.support.loopback import in_clear, opened
 
 CONTENT = Content.of(b"Subject: Release 2.4\r\n\r\nthe end\r\n")
 DELAYED = 0.04  # seconds after which Linux acknowledges by itself
@@ -56,7 +55,7 @@ def one_reply_at_a_time(*, tls: bool) -> Iterator[int]:
 async def test_three_replies_to_a_group_do_not_wait_for_delayed_acknowledgements(tls: bool) -> None:
     ca_file = loopback_certificates().ca_file if tls else None
     with one_reply_at_a_time(tls=tls) as port:
-        connection = await Connection.open(
+        connection = await opened(
             in_clear(port, security="tls" if tls else "none", ca_file=ca_file, host="localhost")
         )
         seconds = []

@@ -15,7 +15,7 @@ from mailer.message import Content
 from mailer.smtp import Accepted, Deferred, Envelope, Outcome, Rejected, Uncertain
 from mailer.smtp.connection import Connection
 from tests.support.faults import Fault, Point
-from tests.support.loopback import in_clear
+from tests.support.loopback import in_clear, opened
 from tests.support.relay import FaultyRelay
 
 MESSAGE = b"Subject: Release 2.4\r\n\r\n.a dot\r\nthe end\r\n"
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(60)
 
 @asynccontextmanager
 async def _connected(relay: FaultyRelay, **more: Any) -> AsyncIterator[Connection]:
-    connection = await Connection.open(in_clear(relay.port, **more))
+    connection = await opened(in_clear(relay.port, **more))
     yield connection
     await connection.close()
 

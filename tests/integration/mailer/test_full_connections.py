@@ -9,9 +9,8 @@ import pytest
 
 from mailer.message import Content
 from mailer.smtp import Accepted, Deferred, Envelope, FailureScope, Outcome, Phase
-from mailer.smtp.connection import Connection
 from mailer.smtp.pool import RelayPool
-from tests.support.loopback import in_clear
+from tests.support.loopback import in_clear, opened
 from tests.support.relay import FaultyRelay, Session
 
 CONTENT = Content.of(b"Subject: Release 2.4\r\n\r\nthe end\r\n")
@@ -41,7 +40,7 @@ async def _send_all(pool: RelayPool, count: int) -> list[Outcome]:
                         waiting.append(number)
                     outcomes.append(outcome)
 
-    await asyncio.gather(*(work() for _ in range(pool.ceiling)))
+    await asyncio.gather(*(work() for _ in range(pool._settings.connections)))
     return outcomes
 
 
@@ -96,14 +95,14 @@ async def test_a_limit_that_the_relay_states_is_kept_to_from_the_first_connectio
 @pytest.mark.parametrize("limits", [b"MAILMAX=0", b"MAILMAX=", b"MAILMAX=many", b"XMAILMAX=3", b"MAILMAX=-1"])
 async def test_a_stated_limit_that_makes_no_sense_is_none(limits: bytes) -> None:
     async with FaultyRelay(limits=limits) as relay:
-        connection = await Connection.open(in_clear(relay.port))
+        connection = await opened(in_clear(relay.port))
         assert connection.capabilities.mailmax is None
         await connection.close()
 
 
 async def test_a_4yz_to_the_first_message_of_a_connection_is_the_relays() -> None:
     async with FaultyRelay(most_messages=0) as relay:
-        connection = await Connection.open(in_clear(relay.port))
+        connection = await opened(in_clear(relay.port))
         outcome = await connection.send(_envelope(1), CONTENT)
         assert isinstance(outcome, Deferred)
         assert (outcome.phase, outcome.scope) == (Phase.MAIL, FailureScope.RELAY)
@@ -183,7 +182,7 @@ async def test_a_refusal_of_the_message_after_bdat_is_no_refusal_of_bdat() -> No
 
 async def test_chunking_can_be_switched_off() -> None:
     async with FaultyRelay(pipelining=True, chunking=True) as relay:
-        connection = await Connection.open(in_clear(relay.port, chunking=False))
+        connection = await opened(in_clear(relay.port, chunking=False))
         assert isinstance(await connection.send(_envelope(1), CONTENT), Accepted)
         await connection.close()
     assert b"DATA" in relay.commands

@@ -12,11 +12,10 @@ import pytest
 from mailer.config import RelaySettings
 from mailer.message import Content
 from mailer.smtp import Accepted, ConnectionFailed, ConnectionRefused, Envelope
-from mailer.smtp.connection import Connection
 from mailer.smtp.pool import RelayPool
 from tests.support.certificates import loopback_certificates
 from tests.support.faults import Fault, Point
-from tests.support.loopback import free_port, with_login
+from tests.support.loopback import free_port, opened, with_login
 from tests.support.relay import FaultyRelay
 from tests.support.relays.login_relay import PASSWORD, USER, LoginRelay
 from tests.support.relays.token_endpoint import CLIENT, REFRESH_TOKEN, TokenEndpoint
@@ -47,7 +46,7 @@ def with_tokens(port: int, security: str, endpoint: TokenEndpoint, **more: Any) 
 
 
 async def send_one(settings: RelaySettings) -> None:
-    connection = await Connection.open(settings)
+    connection = await opened(settings)
     assert isinstance(await connection.send(ENVELOPE, CONTENT), Accepted)
     await connection.close()
 

@@ -31,7 +31,7 @@ from mailer.smtp.connection import Connection
 from mailer.smtp.pool import RelayPool
 from tests.support.certificates import loopback_certificates
 from tests.support.faults import Fault, Point
-from tests.support.loopback import free_port, in_clear, with_login
+from tests.support.loopback import free_port, in_clear, opened, with_login
 from tests.support.relay import FaultyRelay
 
 ENVELOPE = Envelope("news@example.com", "anna@example.org")
@@ -49,7 +49,7 @@ modes = pytest.mark.parametrize(("offers", "round_trips"), MODES.values(), ids=M
 
 @asynccontextmanager
 async def _connected(relay: FaultyRelay, **more: Any) -> AsyncIterator[Connection]:
-    connection = await Connection.open(in_clear(relay.port, **more))
+    connection = await opened(in_clear(relay.port, **more))
     yield connection
     await connection.close()
 
@@ -200,7 +200,7 @@ async def _saying(*replies: bytes) -> AsyncIterator[Connection]:
         writer.close()
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    connection = await Connection.open(in_clear(server.sockets[0].getsockname()[1]))
+    connection = await opened(in_clear(server.sockets[0].getsockname()[1]))
     yield connection
     await connection.close()
     server.close()
@@ -300,7 +300,7 @@ async def test_aiosmtpd_takes_a_message_after_starttls_andwith_login(
     aiosmtpd_port: tuple[int, _Inbox],
 ) -> None:
     port, inbox = aiosmtpd_port
-    connection = await Connection.open(with_login(port))
+    connection = await opened(with_login(port))
     outcome = await connection.send(ENVELOPE, CONTENT)
     await connection.close()
     assert isinstance(outcome, Accepted)
@@ -310,7 +310,7 @@ async def test_aiosmtpd_takes_a_message_after_starttls_andwith_login(
 async def test_a_wrong_password_is_told_without_repeating_it(aiosmtpd_port: tuple[int, _Inbox]) -> None:
     port, _ = aiosmtpd_port
     with pytest.raises(ConnectionFailed, match="refused the login") as caught:
-        await Connection.open(with_login(port, password="battery staple"))
+        await opened(with_login(port, password="battery staple"))
     assert (caught.value.lasting, caught.value.exit_code) == (True, 1)
     assert "battery" not in str(caught.value)
 
@@ -324,7 +324,7 @@ async def test_a_relay_that_greets_with_a_password_of_earlier_is_not_quoted(said
     async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(ConnectionFailed, match="554 Not you") as caught:
-            await Connection.open(in_clear(port, username="mailer", password="battery staple"))
+            await opened(in_clear(port, username="mailer", password="battery staple"))
     assert said not in str(caught.value)
 
 
@@ -343,7 +343,7 @@ async def test_a_relay_without_starttls_hears_neither_password_nor_mail(
 ) -> None:
     async with FaultyRelay(login=login) as relay:
         with pytest.raises(ConnectionFailed, match="offers no STARTTLS") as caught:
-            await Connection.open(with_login(relay.port))
+            await opened(with_login(relay.port))
     assert caught.value.lasting
     assert [line.split()[0] for line in relay.commands] == [b"EHLO"]
 
@@ -352,7 +352,7 @@ async def test_a_relay_without_starttls_hears_neither_password_nor_mail(
 async def test_an_unknown_authority_is_not_trusted(security: str) -> None:
     async with FaultyRelay(starttls=security == "starttls", implicit_tls=security == "tls") as relay:
         with pytest.raises(ConnectionFailed, match="certificate that can't be trusted") as caught:
-            await Connection.open(with_login(relay.port, security=security, ca_file=None))
+            await opened(with_login(relay.port, security=security, ca_file=None))
     assert caught.value.lasting
 
 
@@ -361,18 +361,18 @@ async def test_a_certificate_for_another_name_is_not_trusted(security: str) -> N
     offers: dict[str, Any] = {"starttls": security == "starttls", "implicit_tls": security == "tls"}
     async with FaultyRelay(host="127.0.0.2", **offers) as relay:
         with pytest.raises(ConnectionFailed, match="certificate that can't be trusted"):
-            await Connection.open(with_login(relay.port, host="127.0.0.2", security=security))
+            await opened(with_login(relay.port, host="127.0.0.2", security=security))
 
 
 async def test_tls_to_a_relay_that_speaks_in_clear_says_which_setting_to_look_at() -> None:
     async with FaultyRelay() as relay:
         with pytest.raises(ConnectionFailed, match="security"):
-            await Connection.open(with_login(relay.port, security="tls"))
+            await opened(with_login(relay.port, security="tls"))
 
 
 async def test_a_password_crosses_loopback_in_clear_where_security_is_none() -> None:
     async with FaultyRelay(login=("mailer", "correct horse")) as relay:
-        connection = await Connection.open(with_login(relay.port, security="none"))
+        connection = await opened(with_login(relay.port, security="none"))
         await connection.close()
 
 
@@ -380,7 +380,7 @@ async def test_a_password_does_not_cross_a_network_in_clear() -> None:
     address = _address_on_the_network()
     async with FaultyRelay(host=address, login=("mailer", "correct horse")) as relay:
         with pytest.raises(ConfigurationError, match="would be sent unencrypted"):
-            await Connection.open(with_login(relay.port, host=address, security="none"))
+            await opened(with_login(relay.port, host=address, security="none"))
     assert [line.split()[0] for line in relay.commands] == [b"EHLO"]
 
 
@@ -396,7 +396,7 @@ def _address_on_the_network() -> str:
 async def test_a_relay_that_knows_no_login_says_so() -> None:
     async with FaultyRelay(starttls=True) as relay:
         with pytest.raises(ConnectionFailed, match="offers no login"):
-            await Connection.open(with_login(relay.port))
+            await opened(with_login(relay.port))
 
 
 async def test_a_certificate_file_that_is_none_is_a_configuration_error(tmp_path: Any) -> None:

@@ -24,6 +24,7 @@ from mailer.smtp import (
 from mailer.smtp.connection import QUIT_TIMEOUT, Connection
 from tests.support.certificates import loopback_certificates
 from tests.support.fault_table import Case, Mode, cases
+from tests.support.loopback import opened
 from tests.support.relay import FaultyRelay, HungUp, Session
 
 AT_ONCE = 12
@@ -61,7 +62,7 @@ def test_a_relay_that_hangs_up_right_after_the_handshake_takes_no_mail(
         async with FaultyRelay(starttls=security == "starttls", implicit_tls=security == "tls") as relay:
             relay.session_class = HangingUp
             authority = loopback_certificates().ca_file
-            connection = await Connection.open(
+            connection = await opened(
                 RelaySettings(host="localhost", port=relay.port, security=security, ca_file=authority)
             )
             usable, outcome = connection.usable, await connection.send(FIRST, CONTENT)
@@ -91,7 +92,7 @@ async def _goes_wrong(case: Case) -> str | None:
     """What is wrong about how the case ended, or None."""
     async with case.relay() as relay:
         try:
-            connection = await Connection.open(case.settings(relay.port))
+            connection = await opened(case.settings(relay.port))
         except ConnectionFailed as failure:
             met = case.expected == "away" and not relay.contents
             return None if met else f"{failure} instead of {case.expected}"

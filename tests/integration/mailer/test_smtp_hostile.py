@@ -10,9 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from mailer.smtp import ConnectionFailed
-from mailer.smtp.connection import Connection
 from tests.support.certificates import loopback_certificates
-from tests.support.loopback import with_login
+from tests.support.loopback import opened, with_login
 
 Play = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -35,7 +34,7 @@ async def test_replies_put_in_before_tls_are_not_taken_for_the_relays_own() -> N
 
     async with _playing(play) as port:
         with pytest.raises(ConnectionFailed, match="offers no login"):
-            await Connection.open(with_login(port))
+            await opened(with_login(port))
 
 
 @pytest.mark.parametrize("size", ["9" * 5000, "-1", "1e9", "0x10", "\u0665"])
@@ -47,7 +46,7 @@ async def test_a_size_that_makes_no_sense_is_none(size: str) -> None:
         await reader.read()
 
     async with _playing(play) as port:
-        connection = await Connection.open(with_login(port, security="none", username=None, password=None))
+        connection = await opened(with_login(port, security="none", username=None, password=None))
         assert connection.capabilities.size is None
         await connection.close()
 
@@ -67,7 +66,7 @@ async def test_a_relay_that_repeats_the_password_does_not_bring_it_into_a_messag
 
     async with _playing(play) as port:
         with pytest.raises(ConnectionFailed) as caught:
-            await Connection.open(with_login(port, security="none"))
+            await opened(with_login(port, security="none"))
     assert "refused the login" in caught.value.message
     assert "is not your password" in caught.value.message
     assert said not in caught.value.message
