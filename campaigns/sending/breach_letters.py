@@ -116,8 +116,7 @@ class BreachLetters:
     def _known(self, batch: Sequence[Recipient]) -> set[str]:
         """The addresses of those who are on file, or whose request waits; the others were erased since."""
         keys = [each.email.lower() for each in batch]
-        waiting = select(func.lower(PENDING_REQUEST.c.email)).where(
-            func.lower(PENDING_REQUEST.c.email).in_(keys)
-        )
+        email = func.lower(PENDING_REQUEST.c.email)
+        waiting = select(email).where(email.in_(keys))
         with self._database.read() as connection:
             return {*people.find_all(connection, keys), *connection.execute(waiting).scalars()}

@@ -114,8 +114,7 @@ class Dispatch:
     def resolve(self, slug: str, *, resend: bool, only: Sequence[int] = ()) -> int:
         """Apply the decision about uncertain deliveries; returns how many. A finished campaign reopens.
 
-        `only` names some of them; raises InvalidInput, with nothing changed, where one of those is not
-        uncertain.
+        `only` names some of them. Raises InvalidInput, with nothing changed, where one of these is not uncertain.
         """
         with self._database.write() as connection:
             campaign, now = catalogue.find(connection, slug), self._clock()
@@ -145,8 +144,7 @@ class Dispatch:
     def start_due(self, on_refusal: Callable[[Refused], None] = lambda _: None) -> list[Missed]:
         """Start the scheduled campaigns that are due; returns those that are too late, each only once.
 
-        A campaign that is refused stays scheduled, and `on_refusal` gets the reason. Raises Refused where the database
-        was restored.
+        A campaign that is refused stays scheduled, and `on_refusal` gets the reason. Raises Refused after a restore.
         """
         self.continuity.require()
         missed = []

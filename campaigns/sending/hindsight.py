@@ -50,8 +50,7 @@ class Hindsight:
         self.is_doubtful = self._is_needed
 
     def has_gone_back(self, connection: Connection, outcomes: Iterable[Settlement], now: datetime) -> bool:
-        """Whether the database lacks earlier commits. Then mailed deliveries count as accepted, and all
-        campaigns are held.
+        """Whether the database lacks earlier commits: mails then count as accepted, and all campaigns are held.
 
         `outcomes` are about to be recorded. After an outage it compares once, and after a difference always.
         """

@@ -63,7 +63,8 @@ class Recorder:
     batch is halted. A batch that did not renew finds its claims gone: retiring the worker took them.
 
     `is_paced`: limits apply, so that a claimed delivery may have to wait. `commits_aside`: the event loop goes on while a
-    batch commits: on a server, not in a file. `database_error` is set while the database fails and is tried again.
+    batch commits: on a server, not in a file. `database_error` is set while the database fails and is tried again;
+    without `may_retry` its errors are raised at once.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Recorder:
         self._database, self._context, self._throttle = database, context, throttle
         self.clock, self.lease = clock, lease
         self._transactions = Transactions(database)
-        self._may_retry = True
+        self.may_retry = True
         self.hindsight = Hindsight(is_needed=not database.is_sqlite)
         self._pipeline = None if database.is_sqlite else _pipeline(database, self.hindsight.doubt)
         self.is_paced, self.commits_aside = throttle is not None, self._pipeline is not None
@@ -100,8 +101,9 @@ class Recorder:
         while True:
             try:
                 committed = await self._run(batch, is_retry=is_retry)
+                break
             except MailerError as error:
-                if not self._may_retry or self.clock() >= give_up_at:
+                if not self.may_retry or self.clock() >= give_up_at:
                     raise
                 self.database_error = error
                 self.hindsight.doubt()
@@ -109,8 +111,6 @@ class Recorder:
                 # delivery to attempt may be an attempt by now, and only we know that it was never offered.
                 is_retry = True
                 await asyncio.sleep(RETRY_SECONDS)
-            else:
-                break
         self.database_error = None
         if committed.renewed is not None:
             self._renewed = committed.renewed
@@ -126,10 +126,6 @@ class Recorder:
                 return held_back.next_due(connection, self._context.campaign_id)
 
         return await in_thread(find)
-
-    def stop_retrying(self) -> None:
-        """From now on, raise the database's errors at once."""
-        self._may_retry = False
 
     def close(self) -> None:
         """Wait for the transactions in progress."""

@@ -40,16 +40,13 @@ def judge_run(
     `closed_until` is when its window opens, `limited_until` when the limits let the next mail through.
     """
     slug, unsent = status.slug, status.pending + status.in_flight
-    if tally.error:
-        is_away = (
-            isinstance(tally.error, RelayUnavailable) and tally.error.exit_code == TryAgainLater.exit_code
-        )
-        return RunResult(status, tally.error.exit_code, str(tally.error), relay_away=is_away)
+    if error := tally.error:
+        is_away = isinstance(error, RelayUnavailable) and error.exit_code == TryAgainLater.exit_code
+        return RunResult(status, error.exit_code, str(error), relay_away=is_away)
     if tally.refusal:
         hint = f"The campaign is paused. Remove the cause, then `mailer campaigns resume {slug}`."
-        return RunResult(
-            status, MailerError.exit_code, f"The relay refuses our mail: {tally.refusal}\n{hint}"
-        )
+        message = f"The relay refuses our mail: {tally.refusal}\n{hint}"
+        return RunResult(status, MailerError.exit_code, message)
     if held := _why_held(status, closed_until, limited_until):
         return RunResult(status, 0, held)
     if unsent and at_work_elsewhere:

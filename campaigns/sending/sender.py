@@ -31,7 +31,7 @@ class Sender:
     def stop_at_once(self) -> None:
         """Stop without waiting for the mails in flight: those whose content was offered become uncertain."""
         self.stop()
-        self.recorder.stop_retrying()
+        self.recorder.may_retry = False
         if self._running is not None:
             self._running.cancel()
 
