@@ -21,7 +21,7 @@ from mailer.errors import (
     unusable_file,
 )
 from mailer.lazy_group import LazyGroup
-from mailer.output import is_json_wanted, tolerate_any_text, write_error
+from mailer.output import discard_output, is_json_wanted, tolerate_any_text, write_error
 from mailer.quick_end import end_at_once
 
 if TYPE_CHECKING:
@@ -258,6 +258,9 @@ def _run(*, as_json: bool) -> int:
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code
         _report_error(error.message, error.hint, code, as_json=as_json)
+    except BrokenPipeError:  # of standard output; as click does without --json
+        discard_output()
+        code = 1
     except (MemoryError, OSError, ImportError, RuntimeError, SystemError, UnicodeEncodeError) as error:
         known = exhausted_limit(error) or name_that_is_no_text(error) or unusable_file(error)
         if known is None:

@@ -75,6 +75,21 @@ def write_line(line: str) -> None:
     sys.stdout.flush()
 
 
+def write_report(text: str) -> None:
+    """Write what became of work that is done. Where nobody reads it any more, this and all that follows is left out."""
+    try:
+        write_line(text)
+    except BrokenPipeError:
+        discard_output()
+
+
+def discard_output() -> None:
+    """Write no more to standard output, also not what is held back: its reader is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def is_json_wanted() -> bool:
     """Whether the command line asks for JSON."""
     return "--json" in sys.argv[1:]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import click
 
@@ -160,7 +162,7 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
     """
     _ = context.settings  # invalid settings end it here
     news = WorkerNews(
-        lambda line: context.report({}, line, as_json=False),
+        partial(_print_line, context),
         lambda message: context.console.print(message, style="yellow", markup=False),
     )
     is_time_to_purge = False
@@ -191,6 +193,12 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
                     raise
                 news.report_problem(str(limit))
             stop.wait(every)
+
+
+def _print_line(context: CommandContext, line: str) -> None:
+    """Print a line of a worker, where that is possible: it goes on sending where the disk of its log is full, too."""
+    with suppress(OSError):
+        context.report({}, line, as_json=False)
 
 
 class WorkerNews:

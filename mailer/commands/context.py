@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailer.config import Settings, config_path, load_settings, new_config_path
-from mailer.output import to_json, write_line
+from mailer.output import to_json, write_report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,8 +85,11 @@ class CommandContext:
         return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
     def report(self, values: Mapping[str, object], text: str, *, as_json: bool) -> None:
-        """The command's result on stdout: `values` as one JSON object on a line, else `text`."""
-        write_line(to_json(values) if as_json else text.rstrip("\n"))
+        """The command's result on stdout: `values` as one JSON object on a line, else `text`.
+
+        It is left out where nobody reads any more: what the command did is done all the same.
+        """
+        write_report(to_json(values) if as_json else text.rstrip("\n"))
 
     def close(self) -> None:
         """Finish the ledger's files outside, and close the database's connections."""

@@ -187,6 +187,44 @@ def test_a_ctrl_c_that_also_ends_the_reader_of_the_output_lets_the_mails_in_flig
         process.send_signal(signal.SIGINT)
 
 
+@pytest.mark.parametrize("command", [SEND, "run-due --json", WORKER])
+def test_a_command_whose_output_nobody_reads_sends_everything(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, command: str
+) -> None:
+    """As in ``mailer worker | head -1``, and ``mailer worker 2>&1 | head -1``."""
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        begin(sqlite_database, tmp_path, relay, "first", "notes")
+        reader, writer = os.pipe()
+        os.close(reader)
+        process = mailer.start(*command.split(), cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE)
+        os.close(writer)
+        slugs = ["notes"] if command.startswith(SEND) else ["first", "notes"]
+        until(lambda: all(counts(sqlite_database, one).accepted == PEOPLE for one in slugs), "all mails")
+        if command.startswith("worker"):
+            time.sleep(1)
+            assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert "Exception ignored" not in errors
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+def test_a_worker_whose_log_is_on_a_full_disk_goes_on(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
+) -> None:
+    with threaded(FaultyRelay(pipelining=True)) as relay, Path("/dev/full").open("wb") as full:
+        begin(sqlite_database, tmp_path, relay, "first", "second")
+        process = mailer.start(*WORKER.split(), cwd=tmp_path, stdout=full)
+        until(lambda: counts(sqlite_database, "first").accepted == PEOPLE, "the first campaign")
+        until(lambda: counts(sqlite_database, "second").accepted == PEOPLE, "the second campaign")
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert "Traceback" not in errors
+
+
 def test_a_command_that_is_to_survive_its_terminal_goes_on(
     mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path
 ) -> None:

@@ -83,6 +83,36 @@ def test_an_error_that_standard_error_does_not_take_is_an_object_and_a_code_as_e
     assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (code, code)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["campaigns", "create", "n.md"], 0),
+        (["campaigns", "create", "n.md", "--json"], 0),
+        (["doctor", "--offline"], 1),
+        (["doctor", "--offline", "--json"], 1),
+        (["run-due", "--json"], 0),
+        (["subscribers", "list"], 1),
+        (["subscribers", "list", "--json"], 0),
+    ],
+    ids=str,
+)
+def test_a_report_that_nobody_reads_changes_no_exit_code_of_work_that_is_done(
+    tmp_path: Path, arguments: list[str], code: int
+) -> None:
+    (tmp_path / "n.md").write_text(NOTES, encoding="utf-8")
+    assert run(tmp_path, "utf-8", "init").returncode == 0
+    mailer = Path(sys.executable).with_name("mailer")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as pipe:
+        done = subprocess.run(
+            [mailer, *arguments], cwd=tmp_path, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
 @pytest.mark.parametrize("closed", [1, 2])
 def test_a_command_without_output_ends_as_any_other(closed: int) -> None:
     command = [sys.executable, "-c", "import cli; cli.command()", "--version"]
