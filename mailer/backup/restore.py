@@ -72,8 +72,10 @@ def _prepare(backup: Path, prepared: Path, hold: Callable[[Connection], None]) -
         with suppress(FileNotFoundError):
             shutil.copyfile(f"{backup}{suffix}", f"{prepared}{suffix}")
     make_standalone(prepared)
-    url = URL.create("sqlite", database=str(prepared.absolute())).render_as_string()
-    copy = Database(url)
+    # By its folder, because the name of a folder may be no text, which no URL can hold.
+    copy = Database(
+        URL.create("sqlite", database=prepared.name).render_as_string(), prepared.absolute().parent
+    )
     try:
         if copy.schema_state() is SchemaState.OLDER:
             copy.upgrade()

@@ -19,6 +19,7 @@ from mailer.errors import (
     TransactionConflict,
     TryAgainLater,
     exhausted_limit,
+    name_that_is_no_text,
 )
 
 
@@ -126,8 +127,12 @@ def translated_errors(url: URL) -> Iterator[None]:
         raise _explain(url, error) from None
     except PendingRollbackError:  # the connection was lost in a savepoint, which was taken for another error
         raise _away(display_name(url)) from None
-    except UnicodeEncodeError:  # an argument in another encoding, which Python passes on as lone surrogates
-        raise InvalidInput("A given value is not UTF-8 text. Nothing was changed.") from None
+    except (
+        UnicodeEncodeError
+    ) as error:  # an argument in another encoding, which Python passes on as lone surrogates
+        raise name_that_is_no_text(error) or InvalidInput(
+            "A given value is not UTF-8 text. Nothing was changed."
+        ) from None
 
 
 def _away(name: str) -> TryAgainLater:

@@ -66,9 +66,13 @@ def _has_raw_at_sign(url: str) -> bool:
 
 def display_name(url: URL) -> str:
     """The database's name for error messages: the URL without the password, including one in the query
-    string.
+    string. Bytes of a file's name that are no text are shown by their number.
     """
-    return f"The database {url.set(query={}).render_as_string(hide_password=True)}"
+    shown = url.set(query={})
+    if shown.database:
+        octets = shown.database.encode("utf-8", "surrogateescape")
+        shown = shown.set(database=octets.decode("utf-8", "backslashreplace"))
+    return f"The database {shown.render_as_string(hide_password=True)}"
 
 
 def pg_dump_name(url: URL) -> str:
