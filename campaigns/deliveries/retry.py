@@ -7,7 +7,16 @@ from typing import NamedTuple, assert_never
 
 from campaigns.states import DeliveryReason, DeliveryState
 from mailer.config import RetrySettings
-from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Rejected, Uncertain, says_no_such_address
+from mailer.smtp import (
+    Accepted,
+    Deferred,
+    FailureScope,
+    Outcome,
+    Rejected,
+    Uncertain,
+    says_busy,
+    says_no_such_address,
+)
 
 MAX_JITTER = 0.2  # of a wait
 QUICK_RETRIES = 3
@@ -74,6 +83,9 @@ def settlement_for(
             next_attempt_at = next_attempt(attempts, first_attempted_at, now, policy, jitter)
             if next_attempt_at is None:
                 state, reason = DeliveryState.REJECTED, DeliveryReason.GIVEN_UP
+            elif says_busy(outcome):
+                # The relay is left alone for a while; then this mail is as good as any other.
+                state, next_attempt_at = DeliveryState.PENDING, now
         case _:
             assert_never(outcome)
     last_reply = None if isinstance(outcome, Uncertain) else outcome.reply

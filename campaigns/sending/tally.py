@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from campaigns.deliveries import Settlement
 from campaigns.states import DeliveryState
 from mailer.errors import MailerError, RelayUnavailable
-from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Rejected, may_mean_everybody
+from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Rejected, may_mean_everybody, says_busy
 
 MAX_REFUSALS = 3  # that may mean everybody, of different recipients, with nothing accepted in between
 MAX_CUT_OFFS = 3  # per connection, with nothing accepted in between: then the relay counts as away
@@ -56,10 +56,12 @@ class Tally(Struct):
                     self._refuse(outcome.reason)
             case Deferred(scope=FailureScope.CONNECTION):
                 pass
+            case Deferred() if says_busy(outcome):
+                pass  # the relays decide how long to wait for it
             case Deferred(scope=FailureScope.RELAY):
                 self._cut_offs += 1
                 if self._cut_offs >= MAX_CUT_OFFS * connections:
-                    self.fail(RelayUnavailable(f"The relay accepts no mail: {outcome.reason}."))
+                    self.fail(RelayUnavailable(f"The relay accepts no mail: {outcome.reason.rstrip('.')}."))
             case _:
                 self._cut_offs = 0
 

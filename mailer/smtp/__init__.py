@@ -18,6 +18,7 @@ from mailer.smtp.outcome import (
     Rejected,
     Uncertain,
     may_mean_everybody,
+    says_busy,
     says_no_such_address,
 )
 from mailer.smtp.transaction import Capabilities, Envelope
@@ -36,5 +37,6 @@ __all__ = [
     "Uncertain",
     "connect",
     "may_mean_everybody",
+    "says_busy",
     "says_no_such_address",
 ]

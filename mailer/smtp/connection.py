@@ -13,7 +13,7 @@ from msgspec import structs
 from mailer.config import RelaySettings
 from mailer.message import Content
 from mailer.smtp.handshake import Session
-from mailer.smtp.outcome import Deferred, FailureScope, Outcome, Phase, Reply, Uncertain
+from mailer.smtp.outcome import TOO_MANY, Deferred, FailureScope, Outcome, Phase, Reply, Uncertain, says_busy
 from mailer.smtp.pipeline import Pipeline
 from mailer.smtp.transaction import Dialogue, Envelope, SessionState, Verdict, too_large
 
@@ -29,6 +29,8 @@ class Connection:
     `full` is set once the relay refused one more message after it had served some, and `refuses_bdat` once the relay
     refused BDAT although it offers CHUNKING. Both concern the connection: another one can send the message.
 
+    `busy` is what the relay said when it took no more mail for the moment: the message before, and any other, must wait.
+
     `announced` is the envelope of the next message, where the relay has it and waits for its content. `refused` is that
     envelope and its outcome, where the relay refused its recipient.
     """
@@ -37,6 +39,7 @@ class Connection:
         self.capabilities, self.relay = session.capabilities, relay
         self.sent = self.served = 0
         self.full = self.refuses_bdat = False
+        self.busy: str | None = None
         self.announced: Envelope | None = None
         self.refused: tuple[Envelope, Outcome] | None = None
         timeouts, phases = settings.timeouts, (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.FINAL)
@@ -80,6 +83,7 @@ class Connection:
     def set_quota(self, messages: int) -> None:
         """Let `messages` more be sent before it is given back, or as many as the connection may have."""
         self._quota_end = min(self._max_messages, self.sent + messages)
+        self.busy = None
 
     @property
     def socket_to_read_first(self) -> int | None:
@@ -163,8 +167,8 @@ class Connection:
         match outcome:
             case Deferred(phase=Phase.FINAL, scope=FailureScope.CONNECTION):
                 self.refuses_bdat = True
-            case Deferred(phase=Phase.MAIL, scope=FailureScope.RELAY, reply=Reply(code=code)) if (
-                self.served and code // 100 == 4
+            case Deferred(phase=phase, scope=FailureScope.RELAY, reply=Reply(code=code, enhanced=status)) if (
+                self.served and code // 100 == 4 and (phase is Phase.MAIL or status == TOO_MANY)
             ):
                 self.full = True
                 outcome = structs.replace(outcome, scope=FailureScope.CONNECTION)
@@ -175,6 +179,7 @@ class Connection:
             case Uncertain() | Deferred(scope=FailureScope.RELAY):
                 self.sent += 1
                 self._quota_end = self.sent
+                self.busy = outcome.reason if says_busy(outcome) else None
             case _:
                 self.sent += 1
                 self.served += 1

@@ -15,6 +15,10 @@ from msgspec import Struct
 MAX_TEXT_LENGTH = 300
 MASK = "***"
 NO_SUCH_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.4.4"})
+# No recipient is meant by them: 432 and 454 belong to logins (RFC 4954), and are used for limits of sessions and rates. The
+# statuses are "system not accepting messages", "congestion" and "too many recipients" (RFC 3463), of which each mail has one.
+_BUSY_CODES, TOO_MANY = frozenset({432, 454}), "4.5.3"
+_BUSY_STATUSES = frozenset({"4.3.2", "4.4.5", TOO_MANY})
 # The address is invalid or ambiguous; the mailbox is disabled, full, has a limit of its own or is a list; its host does not
 # answer (RFC 3463 sections 3.2, 3.3 and 3.5).
 _NAMES_RECIPIENT = NO_SUCH_ADDRESS | {"5.1.3", "5.1.4", "5.2.1", "5.2.2", "5.2.3", "5.2.4", "5.4.1"}
@@ -110,7 +114,7 @@ def classify(phase: Phase, reply: Reply) -> Outcome:
         case 4 | 5:
             counts_as_452 = phase is Phase.RCPT and reply.code == 552  # RFC 5321 section 4.5.3.1.10
             kind = Deferred if reply.code < 500 or counts_as_452 else Rejected
-            return kind(phase, _scope(phase, reply.code), reply, str(reply))
+            return kind(phase, _scope(phase, reply), reply, str(reply))
         case _ if phase is Phase.FINAL:
             return Uncertain(phase, f"the reply to the content is invalid: {reply}")
         case _:
@@ -118,13 +122,31 @@ def classify(phase: Phase, reply: Reply) -> Outcome:
             return Deferred(phase, FailureScope.RELAY, reply, reason)
 
 
-def _scope(phase: Phase, code: int) -> FailureScope:
+def _scope(phase: Phase, reply: Reply) -> FailureScope:
     """Before RCPT it is not the recipient. 530, 534, 535 and 538 concern the login (RFC 4954), 500, 502 and 503 the command."""
+    code = reply.code
     if phase not in (Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL):
         return FailureScope.SENDER if code // 100 == 5 else FailureScope.RELAY
     if code in (530, 534, 535, 538):
         return FailureScope.SENDER
-    return FailureScope.RELAY if code in (421, 500, 502, 503) else FailureScope.RECIPIENT
+    is_relays = code in (421, 500, 502, 503) or _means_busy(reply)
+    return FailureScope.RELAY if is_relays else FailureScope.RECIPIENT
+
+
+def _means_busy(reply: Reply) -> bool:
+    return reply.code in _BUSY_CODES or (reply.code != 421 and reply.enhanced in _BUSY_STATUSES)
+
+
+def says_busy(outcome: Outcome) -> bool:
+    """Whether the relay takes no more mail for the moment, from anybody of ours: its rate or its sessions are used up.
+
+    Amazon SES says "454 Throttling failure", Microsoft 365 "432 4.3.2 ... sender thread limit exceeded".
+    """
+    match outcome:
+        case Deferred(scope=FailureScope.RELAY, reply=Reply() as reply):
+            return _means_busy(reply)
+        case _:
+            return False
 
 
 def may_mean_everybody(outcome: Outcome) -> bool:

@@ -40,7 +40,7 @@ class RelayPool:
         self._failure: ConnectionFailed | None = None
         self._free: list[Connection] = []
         self._busy: set[Connection] = set()
-        self._opening = self._waiting = self._finished = 0
+        self._opening = self._waiting = self._finished = self._served = 0
         self._refused_after: int | None = None
         self._changed = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
@@ -50,6 +50,11 @@ class RelayPool:
     def has_room(self) -> bool:
         """Whether fewer tasks have or await a connection than there may be connections."""
         return self._in_use + self._waiting < self._concurrency.ceiling
+
+    @property
+    def served(self) -> int:
+        """How many messages the relay has accepted, deferred or rejected so far."""
+        return self._served + sum(connection.served for connection in (*self._busy, *self._free))
 
     @property
     def _in_use(self) -> int:
@@ -175,6 +180,7 @@ class RelayPool:
 
     def _close(self, connection: Connection) -> None:
         self._finished += connection.sent
+        self._served += connection.served
         closing = asyncio.get_running_loop().create_task(connection.close())
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)

@@ -21,6 +21,7 @@ from mailer.errors import RelayUnavailable
 from mailer.smtp.breaker import Breaker
 from mailer.smtp.connection import Connection
 from mailer.smtp.failure import ConnectionFailed
+from mailer.smtp.pauses import Pauses
 from mailer.smtp.pool import RelayPool
 
 QUOTA = 20  # messages on a connection before a relay is chosen again, where there are several
@@ -31,7 +32,8 @@ class Relays:
     """The relays of the settings. Each is chosen by weight among those that are healthy and have room.
 
     A weight is a share of the mail; mail that a relay is too slow for goes to the others. Of several, one that fails three
-    times in a row, or whose connection fails permanently, is not used for a while and then probed with one connection.
+    times in a row, or whose connection fails permanently, is not used for a while and then probed with one connection. One
+    that takes no more mail for the moment is left alone for a second, or for longer where that did not help.
     `several`: a message that one relay did not take can be offered to another. `ceiling`: the most connections, to all
     relays together, that mail divided by the weights can use.
     """
@@ -44,12 +46,14 @@ class Relays:
             for name, one in settings.items()
         }
         self._breakers = {name: Breaker() for name in settings}
+        self._pauses = {name: Pauses() for name in settings}
         self._suspended_until = dict.fromkeys(settings, float("-inf"))
         weights = {name: one.weight for name, one in settings.items()}
         self._round_robin = WeightedRoundRobin(weights)
         full = min(one.connections * sum(weights.values()) // one.weight for one in settings.values())
         self.ceiling = max(len(settings), min(full, sum(one.connections for one in settings.values())))
         self._stack = AsyncExitStack()
+        self._busy: RelayUnavailable | None = None
 
     async def __aenter__(self) -> Self:
         for relay in self._relays.values():
@@ -84,21 +88,36 @@ class Relays:
     async def connection(self) -> AsyncIterator[Connection]:
         """A usable connection to the relay that is next by weight; waits until its limits and its room allow one more.
 
-        Raises ConnectionFailed where no relay serves (of several: within RETRY_SECONDS); ConfigurationError as
-        `connect` does.
+        Raises ConnectionFailed where no relay serves (of several: within RETRY_SECONDS); RelayUnavailable where the only one
+        stays busy; ConfigurationError as `connect` does.
         """
+        if (busy := self._busy) is not None:
+            self._busy = None
+            raise busy
         async with AsyncExitStack() as stack:
             connection = await self._connect(stack)
             breaker, sent, served = self._breakers[connection.relay], connection.sent, connection.served
             try:
                 yield connection
             finally:
+                if connection.busy is not None:
+                    self._pause(connection.relay, connection.busy)
                 if connection.served > served:
                     breaker.succeeded()
                 elif connection.sent > sent and self.several:
                     breaker.failed(asyncio.get_running_loop().time())
                 else:
                     breaker.undecided()
+
+    def _pause(self, name: str, words: str) -> None:
+        """Leave a busy relay alone for a while; a single one that stays busy counts as away."""
+        pauses = self._pauses[name]
+        seconds = pauses.after_refusal(asyncio.get_running_loop().time(), self._relays[name].served)
+        if pauses.in_vain and not self.several:
+            self._busy = RelayUnavailable(f"The relay accepts no mail: {words.rstrip('.')}.")
+            self._pauses[name] = Pauses()
+        else:
+            self.suspend(name, seconds)
 
     async def _connect(self, stack: AsyncExitStack) -> Connection:
         loop = asyncio.get_running_loop()

@@ -18,6 +18,7 @@ from mailer.smtp.outcome import (
     may_mean_everybody,
     presentable,
     read_reply,
+    says_busy,
     says_no_such_address,
 )
 
@@ -167,6 +168,32 @@ def test_a_refusal_that_names_no_address_or_mailbox_may_mean_everybody(
     outcome: Outcome, expected: bool
 ) -> None:
     assert may_mean_everybody(outcome) is expected
+
+
+@pytest.mark.parametrize(
+    ("phase", "code", "status", "busy"),
+    [
+        (Phase.FINAL, 454, None, True),
+        (Phase.FINAL, 432, "4.3.2", True),
+        (Phase.RCPT, 452, "4.5.3", True),
+        (Phase.DATA, 451, "4.4.5", True),
+        (Phase.MAIL, 454, "4.7.0", True),
+        (Phase.FINAL, 421, "4.3.2", False),
+        (Phase.RCPT, 450, "4.2.0", False),
+        (Phase.RCPT, 452, "4.2.2", False),
+        (Phase.FINAL, 451, "4.7.1", False),
+        (Phase.FINAL, 550, "5.4.5", False),
+        (Phase.FINAL, 250, "2.0.0", False),
+    ],
+)
+def test_a_delay_may_be_for_want_of_room_at_the_relay(
+    phase: Phase, code: int, status: str | None, busy: bool
+) -> None:
+    outcome = classify(phase, _reply(code, status))
+    assert says_busy(outcome) is busy
+    if busy:
+        assert isinstance(outcome, Deferred)
+        assert outcome.scope is FailureScope.RELAY
 
 
 def test_a_senseless_reply_is_shown_with_the_command_that_it_answers() -> None:
