@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
 
 from sqlalchemy import Connection
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from mailer.config import KeySource, Settings
@@ -33,6 +35,7 @@ MOST_WRITES = 64
 """Writes that run or wait for a thread. Further ones are put off at once."""
 
 LARGEST_BODY = 16 * 1024
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 ROBOTS = {"X-Robots-Tag": "noindex, nofollow"}
 
 Result = TypeVar("Result")
@@ -165,6 +168,17 @@ class PageServices:
         seconds = NEW_KEY_RETRY_SECONDS if isinstance(error, NewerKey) else RETRY_SECONDS
         response.headers["Retry-After"] = str(seconds)
         return response
+
+
+def token_of(request: Request) -> str:
+    """The token in the path of a link, without what follows it.
+
+    Mail programs and people add a full stop, a bracket, a slash or a parameter to a link. No token has these characters, and
+    the signature covers all of the token.
+    """
+    text: str = request.path_params["token"]
+    found = _TOKEN.match(text)
+    return found[0] if found else text
 
 
 def reason_of(error: MailerError | TimeoutError) -> str:

@@ -17,7 +17,7 @@ from subscribers.confirmation import CONFIRMED_KINDS, Confirmation, Confirmation
 from subscribers.pending_requests import LinkTarget, RequestKind, RequestLinks, StoredRequest
 from subscribers.people import Names
 from subscribers.topic import title_of
-from subscribers.web.answers import LARGEST_BODY, PageServices, chosen
+from subscribers.web.answers import LARGEST_BODY, PageServices, chosen, token_of
 from subscribers.web.form import UnreadableForm, read_form
 from subscribers.web.own_data import OVER_STATUS
 from templates.language import Locale
@@ -34,7 +34,7 @@ class ConfirmEndpoint:
     def route(self) -> Route:
         """The route of the page."""
         return Route(
-            "/confirm/{token}",
+            "/confirm/{token:path}",
             self.answer,
             methods=["GET", "POST"],
             name="confirm",
@@ -47,7 +47,7 @@ class ConfirmEndpoint:
         locale: Locale = services.settings.locale
         try:
             links = RequestLinks(services.keys, await services.installation(), services.settings.public_url)
-            target = links.read(request.path_params["token"], CONFIRMED_KINDS)
+            target = links.read(token_of(request), CONFIRMED_KINDS)
             locale = target.locale
             if request.method != "POST":
                 return await self._ask(target)

@@ -24,7 +24,7 @@ from subscribers.pending_requests import LinkTarget, RequestKind, RequestLinks
 from subscribers.people import Person
 from subscribers.rights import SubjectRecord
 from subscribers.signed_tokens import UnknownToken
-from subscribers.web.answers import LARGEST_BODY, PageServices, chosen
+from subscribers.web.answers import LARGEST_BODY, PageServices, chosen, token_of
 from subscribers.web.form import UnreadableForm, read_form
 from templates.language import Locale
 from templates.own_data_page import OwnData
@@ -57,12 +57,16 @@ class OwnDataEndpoint:
     def route(self) -> Route:
         """The route of the page."""
         return Route(
-            "/me/{token}", self.answer, methods=["GET", "POST"], name="own data", max_body_size=LARGEST_BODY
+            "/me/{token:path}",
+            self.answer,
+            methods=["GET", "POST"],
+            name="own data",
+            max_body_size=LARGEST_BODY,
         )
 
     async def answer(self, request: Request) -> Response:
         """The page, or the answer to one of its forms."""
-        services, token = self._services, request.path_params["token"]
+        services, token = self._services, token_of(request)
         locale: Locale = services.settings.locale
         try:
             installation = await services.installation()

@@ -21,7 +21,7 @@ from subscribers.kinds import Channel
 from subscribers.self_service import InvalidToken, Links, Target, mask_email, unsubscribe
 from subscribers.self_service.preferences import TopicChoice
 from subscribers.self_service.unsubscribe import Resubscribe, Subscription, View, Withdrawal
-from subscribers.web.answers import ANSWER_SECONDS, INVALID_LINK_STATUS, LARGEST_BODY, PageServices
+from subscribers.web.answers import ANSWER_SECONDS, INVALID_LINK_STATUS, LARGEST_BODY, PageServices, token_of
 from subscribers.web.form import UnreadableForm, read_form
 from subscribers.web.preferences import Preferences
 from templates.language import Locale
@@ -60,7 +60,7 @@ class UnsubscribeEndpoint:
 
     @property
     def route(self) -> Route:
-        """One route for the token with and without a trailing slash: a redirect would lose the POST."""
+        """One route for the token and whatever follows it, such as a slash: a redirect would lose the POST."""
         return Route(
             "/u/{token:path}",
             self.answer,
@@ -72,7 +72,7 @@ class UnsubscribeEndpoint:
     async def answer(self, request: Request) -> Response:
         """The page, or the answer to a POST."""
         locale: Locale = self._services.settings.locale
-        token = request.path_params["token"].rstrip("/")
+        token = token_of(request)
         try:
             links = await self._get_links()
             target = links.read(token)

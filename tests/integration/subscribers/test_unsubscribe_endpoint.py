@@ -164,10 +164,23 @@ async def test_two_hundred_at_once_for_one_person_are_one_withdrawal(site: Serve
         assert len(list(ledger.entries(connection))) == 3
 
 
+@pytest.mark.parametrize(
+    "after", ["/", ".", "%3E", ")", ",", "%22", "%20", "&utm_source=x", "&amp;x=1", "/.", "%E2%80%A6"]
+)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_trailing_slash_is_the_same_link_and_no_redirect(site: ServedSite, method: str) -> None:
-    response = await site.client.request(method, site.path + "/", data=ONE_CLICK)
+async def test_what_mail_programs_and_people_add_to_a_link_is_the_same_link_and_no_redirect(
+    site: ServedSite, method: str, after: str
+) -> None:
+    response = await site.client.request(method, site.path + after, data=ONE_CLICK)
     assert response.status_code == 200
+    assert site.state() is (ConsentKind.WITHDRAWN if method == "POST" else ConsentKind.GRANTED)
+
+
+async def test_the_page_of_a_link_with_a_full_stop_withdraws_and_undoes(site: ServedSite) -> None:
+    done = await site.client.post(site.path + ".", data={"action": "withdraw"})
+    assert site.state() is ConsentKind.WITHDRAWN
+    await site.client.post(site.path + ".", data=undo_on(done))
+    assert site.state() is ConsentKind.GRANTED
 
 
 async def test_the_page_s_button_withdraws_and_the_next_one_undoes_it(site: ServedSite) -> None:
