@@ -131,8 +131,10 @@ class Batches:
         more = 0 if self._stopped.is_set() else self._claims.number_to_claim(now)
         committed = await self._commit(Batch(outcomes, relays, more))
         for session, claim in claims:
-            if claim is None:
-                self._go_on(session)
+            if claim is None and session.connection.has_quota and not self.is_over:
+                self._mark_ready(session)
+            elif claim is None:
+                session.end()
         # Compose all mails first, then offer them: the code stays in the processor's caches.
         now = self._clock()
         answers = committed.answers
@@ -182,13 +184,6 @@ class Batches:
         self._is_slow = True
         for session in self.sessions:
             session.connection.drop_announced()
-
-    def _go_on(self, session: Session) -> None:
-        """Let a connection for which there was no claim take part in the next batch, or give it back."""
-        if session.connection.has_quota and not self.is_over:
-            self._mark_ready(session)
-        else:
-            session.end()
 
     def _prepare(self, session: Session, claim: Claim, answer: PacedAnswer, now: datetime) -> Mail | None:
         """Compose the mail of a claimed delivery, if the gate's answer allows it."""

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from campaigns.sending.preparation import Preparation
     from campaigns.source import NotesSource
 
-NOBODY = Approver(None, None)
-
 
 class Dispatch:
     """The use cases of sending, on one database, with one set of settings and one clock.
@@ -60,7 +58,7 @@ class Dispatch:
             campaign = catalogue.find(connection, slug)
             return transitions.change_state(connection, campaign, act, self._clock())
 
-    def approve(self, slug: str, approver: Approver = NOBODY) -> ApprovalStatus:
+    def approve(self, slug: str, approver: Approver) -> ApprovalStatus:
         """Freeze the content and approve it. Raises Refused where it changed in the meantime."""
         campaign = self._find(slug)
         rendered = self._checked_content(campaign)

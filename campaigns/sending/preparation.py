@@ -37,7 +37,7 @@ class Preparation:
             if campaign.source is None:
                 return None
             images = catalogue.images_of(connection, campaign.id)
-        source = _load_source(campaign.source)
+        source = self.source_of(campaign)
         try:
             notes, images_now = source.read(self._settings)
         except MailerError as error:
@@ -49,12 +49,14 @@ class Preparation:
 
     def source_of(self, campaign: Campaign) -> NotesSource:
         """Where the campaign's notes come from. Raises Refused where that is not known."""
+        from campaigns.source import NotesSource  # noqa: PLC0415 - slow to import, and what sends reads no files
+
         if campaign.source is None:
             raise Refused(
                 f"It is not known where the notes of {campaign.slug!r} come from.",
                 hint="Name a file with --from FILE.",
             )
-        return _load_source(campaign.source)
+        return NotesSource.load(campaign.source)
 
     def read(self, source: NotesSource) -> tuple[ReleaseNotes, dict[str, InlineImage]]:
         """The notes and images of `source`. Raises InvalidInput or TemplateError where they can't be rendered."""
@@ -96,12 +98,6 @@ class Preparation:
         rendered = self.rendered(campaign.slug)
         refuse_unsendable(campaign.slug, campaign.topic, rendered, self._settings, self._clock())
         return rendered
-
-
-def _load_source(document: str) -> NotesSource:
-    from campaigns.source import NotesSource  # noqa: PLC0415 - slow to import, and what sends reads no files
-
-    return NotesSource.load(document)
 
 
 def _mark_as_proof(rendered: RenderedNotes) -> RenderedNotes:

@@ -126,14 +126,11 @@ class Relays:
         while True:
             if (name := self._choose(loop.time())) is None:
                 if seconds := self.seconds_until_available():
-                    await asyncio.sleep(seconds)
-                    deadline = loop.time() + RETRY_SECONDS
-                    continue
-                if loop.time() >= deadline:
-                    raise failure or RelayUnavailable(
-                        "No relay serves.", hint="`mailer doctor` tries each of them."
-                    )
-                await asyncio.sleep(0.1)
+                    deadline = loop.time() + seconds + RETRY_SECONDS
+                elif loop.time() >= deadline:
+                    hint = "`mailer doctor` tries each of them."
+                    raise failure or RelayUnavailable("No relay serves.", hint=hint)
+                await asyncio.sleep(seconds or 0.1)
                 continue
             breaker = self._breakers[name]
             breaker.enter(loop.time())

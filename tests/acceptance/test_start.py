@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from campaigns.approvals import Approver
 from mailer.database import Database
 from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
 from tests.support.installed import ROOT
@@ -119,7 +120,7 @@ def test_sending_an_approved_campaign_loads_only_the_packages_that_it_needs(
         write_config(tmp_path, relay.port, database_url=sqlite_database.url.render_as_string())
         subscribe(sqlite_database, 1)
         draft(sqlite_database)
-        dispatch_for(sqlite_database, settings_for(relay.port)).approve("notes")
+        dispatch_for(sqlite_database, settings_for(relay.port)).approve("notes", Approver(None, None))
         loaded = modules_loaded(tmp_path, "campaigns", "send", "notes", "--yes")
         assert [mail.recipient for mail in relay.accepted] == ["person1@example.com"]
     assert packages_of(loaded) - SENDING == set()

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from campaigns import catalogue
+from campaigns.approvals import Approver
 from campaigns.rendering import render_notes
 from campaigns.reports.languages import count_by_language
 from campaigns.sending.compose import Composer
@@ -127,7 +128,7 @@ def test_a_changed_translation_is_not_sent(sqlite_database: Database) -> None:
     subscribe(sqlite_database, 1)
     draft(sqlite_database, notes=NOTES._replace(translations=(DUTCH,)))
     dispatch = dispatch_for(sqlite_database, settings_for(25))
-    dispatch.approve("notes")
+    dispatch.approve("notes", Approver(None, None))
     assert [edition.locale for edition in dispatch.preparation.rendered("notes").editions] == ["en", "nl"]
     with sqlite_database.write() as connection:
         connection.execute(update(translation).values(subject="Another"))
