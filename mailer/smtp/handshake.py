@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import aiosmtplib
 
@@ -152,26 +152,19 @@ async def _dial(host: str, port: int, timeout_seconds: float) -> socket.socket:
     failure: OSError = OSError(f"{host} has no address")
     async with asyncio.timeout(timeout_seconds):
         addresses = await look_up(host, port)
-    for family, kind, protocol, _, address in addresses:
+    for *kind, _, address in addresses:
         try:
-            return await _reach((family, kind, protocol), address, timeout_seconds / len(addresses))
+            with ExitStack() as stack:
+                sock = stack.enter_context(socket.socket(*kind))
+                sock.settimeout(0)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                async with asyncio.timeout(timeout_seconds / len(addresses)):
+                    await connect_to(sock, address)
+                stack.pop_all()
+                return sock
         except OSError as error:  # TimeoutError is one; or this machine has no such family, as without IPv6
             failure = error
     raise failure
-
-
-async def _reach(
-    kind: tuple[int, int, int], address: tuple[Any, ...], timeout_seconds: float
-) -> socket.socket:
-    """A socket of this kind (family, type, protocol), connected to `address`."""
-    with ExitStack() as stack:
-        sock = stack.enter_context(socket.socket(*kind))
-        sock.settimeout(0)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        async with asyncio.timeout(timeout_seconds):
-            await connect_to(sock, address)
-        stack.pop_all()
-    return sock
 
 
 def acknowledger(sock: socket.socket) -> Callable[[], None]:
