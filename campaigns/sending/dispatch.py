@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,12 @@ from campaigns.campaign import Campaign
 from campaigns.lifecycle import Act
 from campaigns.sending.campaign_run import CampaignRuns
 from campaigns.sending.preflight import Preflight
-from campaigns.sending.selection import refuse_selection, refuse_unknown
 from campaigns.states import CampaignState
 from campaigns.stored_content import content_hash
 from campaigns.timing import ALWAYS, DueTime, Missed, SendWindow
 from mailer.config import Settings
 from mailer.database import Clock, Database
-from mailer.errors import Refused
+from mailer.errors import InvalidInput, Refused
 from subscribers.ledger import refuse_freezing_if_unsafe
 from templates.notes import RenderedNotes
 
@@ -117,10 +116,15 @@ class Dispatch:
         with self._database.write() as connection:
             campaign, now = catalogue.find(connection, slug), self._clock()
             if holds.is_held(connection, campaign.id):
-                refuse_selection(slug, only)
+                if only:
+                    raise InvalidInput(
+                        f"{slug} is of a restored database, so all of it is decided at once",
+                        where="--id",
+                        hint="Leave --id out. Nothing was changed.",
+                    )
                 return transitions.decide_restored(connection, campaign, now, resend=resend)
             resolved = deliveries.resolve(connection, campaign.id, resend=resend, now=now, only=only)
-            refuse_unknown(slug, only, resolved, "uncertain", " --state uncertain")
+            _refuse_unknown(slug, only, resolved, "uncertain", " --state uncertain")
             if resend and resolved:
                 transitions.change_state(connection, campaign, Act.REOPEN, now)
             return len(resolved)
@@ -133,7 +137,7 @@ class Dispatch:
         with self._database.write() as connection:
             campaign, now = catalogue.find(connection, slug), self._clock()
             skipped = deliveries.skip(connection, campaign.id, only, now)
-            refuse_unknown(slug, only, skipped, "pending or deferred")
+            _refuse_unknown(slug, only, skipped, "pending or deferred")
             if campaign.state is CampaignState.PAUSED and not deliveries.is_open(connection, campaign.id):
                 transitions.change_state(connection, campaign, Act.RESUME, now)
             transitions.finish_if_done(connection, campaign, now)
@@ -216,3 +220,15 @@ class Dispatch:
     def _freeze(self, connection: Connection, campaign: Campaign, rendered: RenderedNotes | None) -> None:
         if rendered is not None:
             catalogue.freeze(connection, campaign.id, rendered, self._clock())
+
+
+def _refuse_unknown(
+    slug: str, selected: Iterable[int], found: Iterable[int], kind: str, listing: str = ""
+) -> None:
+    """Raise InvalidInput for selected deliveries that are not of this kind; `listing` are the options that list it."""
+    if missing := sorted(set(selected).difference(found)):
+        raise InvalidInput(
+            f"{slug} has no {kind} delivery {', '.join(map(str, missing))}",
+            where="--id",
+            hint=f"`mailer deliveries list {slug}{listing}` shows them. Nothing was changed.",
+        )
