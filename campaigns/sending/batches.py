@@ -189,9 +189,9 @@ class Batches:
         """Compose the mail of a claimed delivery, if the gate's answer allows it."""
         match answer:
             case Attempt():
-                session.attempt = answer
-                if (refusal := session.refusal_of(answer.recipient.email)) is not None:
-                    self._ended.append((answer, refusal, True))
+                session.attempt, refused = answer, session.connection.refused
+                if refused is not None and refused[0].recipient == answer.recipient.email:
+                    self._ended.append((answer, refused[1], True))
                 elif (mail := self._compose(session, answer, now)) is not None:
                     return mail
             case Withheld():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from campaigns import deliveries
 from campaigns.deliveries import Answer, Attempt, ClaimContext, Halted, held_back
-from mailer.limits import Admission, AdmissionRequest, ProviderFull, RelayFull, Reservation
+from mailer.limits import AdmissionRequest, ProviderFull, RelayFull, Reservation
 
 if TYPE_CHECKING:
     from mailer.limits.throttle import Throttle  # only where there are limits
@@ -39,7 +40,12 @@ def attempt(
     """Attempt the claimed deliveries that the limits admit. `relays` has the relay of each delivery."""
     if throttle is None or not relays:
         return deliveries.attempt(connection, context, list(relays), now)
-    admissions = _admissions(throttle, connection, relays, now)
+    known = held_back.destinations(connection, list(relays), now) if throttle.needs_domains else {}
+    requests = [
+        AdmissionRequest(number, relay, *known.get(number, (None,))) for number, relay in relays.items()
+    ]
+    in_flight = partial(held_back.domains_in_flight, connection) if throttle.limits_connections else tuple
+    admissions = throttle.admit(connection, requests, now, in_flight)
     admitted = {number: one.at for number, one in admissions.items() if isinstance(one, Reservation)}
     passed = deliveries.attempt(connection, context, list(admitted), now)
     full = {number: one for number, one in admissions.items() if not isinstance(one, Reservation)}
@@ -52,17 +58,3 @@ def attempt(
     if full and not deliveries.is_being_sent(connection, context.campaign_id):
         return answers | dict.fromkeys(full, Halted())
     return answers | full
-
-
-def _admissions(
-    throttle: Throttle, connection: Connection, relays: Mapping[int, str], now: datetime
-) -> dict[int, Admission]:
-    known = held_back.destinations(connection, list(relays), now) if throttle.needs_domains else {}
-    requests = [
-        AdmissionRequest(number, relay, *known.get(number, (None,))) for number, relay in relays.items()
-    ]
-
-    def in_flight() -> list[str]:
-        return held_back.domains_in_flight(connection) if throttle.limits_connections else []
-
-    return throttle.admit(connection, requests, now, in_flight)

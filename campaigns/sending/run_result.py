@@ -16,8 +16,7 @@ DONE_WITH_LOSSES = 3  # the exit code where some were rejected or are uncertain
 class RunResult(NamedTuple):
     """The campaign's counts after a run, the exit code, and a message where there is one.
 
-    `by_another_run`: another run of the campaign is sending the rest, so this one is done. `relay_away`: no connection could
-    be made.
+    `by_another_run`: another run of the campaign is sending the rest. `relay_away`: no connection could be made.
     """
 
     status: CampaignStatus

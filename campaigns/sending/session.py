@@ -11,7 +11,7 @@ from campaigns.deliveries import Attempt
 from campaigns.sending.claim_queue import Claim, ClaimQueue
 from campaigns.sending.compose import Composer
 from mailer.errors import InvalidInput
-from mailer.smtp import Envelope, Outcome
+from mailer.smtp import Envelope
 from mailer.smtp.connection import Connection
 
 
@@ -28,11 +28,6 @@ class Session(Struct, eq=False):
     timer: asyncio.TimerHandle | None = None
     next_claim: Claim | None = None
     announce: Envelope | None = None
-
-    def refusal_of(self, email: str) -> Outcome | None:
-        """The outcome where the relay refused this recipient when the mail was announced."""
-        refused = self.connection.refused
-        return refused[1] if refused is not None and refused[0].recipient == email else None
 
     def choose_announced(self, claims: ClaimQueue, composer: Composer, now: datetime) -> None:
         """Choose the claim that is announced with the next mail, and write its envelope."""
