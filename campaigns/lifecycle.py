@@ -72,6 +72,8 @@ _TRANSITIONS: dict[Act, dict[CampaignState, CampaignState]] = {
 }
 
 _HINTS = {
+    SCHEDULED: "It has not begun. `mailer campaigns unschedule` takes its time back.",
+    SENDING: "`mailer campaigns pause` stops it for now.",
     PAUSED: "Continue it with `mailer campaigns resume`.",
     FINISHED: "It has been sent; create a new campaign for new release notes.",
     CANCELLED: "It was cancelled; create a new campaign.",

@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 
 from campaigns import approvals, catalogue, reports, transitions
 from campaigns.approvals import ApprovalRule
+from campaigns.deliveries import workers
 from campaigns.lifecycle import Act
 from campaigns.sending import Dispatch, Preflight
 from campaigns.states import CampaignState
@@ -129,10 +130,22 @@ def report_status(context: CommandContext, slug: str, *, as_json: bool, next_ste
         text += f"\nsend window opens: {opens_at.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}"
     if found.next_due_at and found.next_due_at > context.now():
         text += f"\nnext: {found.next_due_at.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}"
+    is_open = found.state is CampaignState.SENDING and opens_at <= context.now()
+    if is_open and not next_step and _is_unattended(context, campaign.id, found):
+        text += "\nno process is sending it now"
+        next_step = f"mailer campaigns send {slug}, or wait for mailer run-due"
     if next_step:
         text += f"\nNext: {next_step}"
     values = found._asdict() | {"languages": [dataclasses.asdict(one) for one in languages]}
     context.report(values | approved.values(), text, as_json=as_json)
+
+
+def _is_unattended(context: CommandContext, campaign_id: int, found: reports.CampaignStatus) -> bool:
+    """Whether mails are due, or were in flight, and no process works on the campaign: it died, or the relay was away."""
+    now = context.now()
+    is_due = found.next_due_at <= now if found.next_due_at else found.pending + found.in_flight > 0
+    with context.database.read() as connection:
+        return is_due and not workers.is_at_work_on(connection, campaign_id, now)
 
 
 def dispatch_of(context: CommandContext, warn: Callable[[str], None] | None = None) -> Dispatch:

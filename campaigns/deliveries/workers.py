@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, case, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, case, exists, insert, select, update
 
 from campaigns.tables import delivery, worker
 from mailer.database import Prepared, Step
@@ -96,20 +96,24 @@ def unretired(connection: Connection) -> list[int]:
 
 
 def any_at_work(connection: Connection, now: datetime) -> bool:
-    """Whether a worker holds a valid lease."""
-    return connection.execute(_at_work(now)).first() is not None
+    """Whether a worker holds a valid lease, and its process has not died on this machine."""
+    return _any_lives(connection, _at_work(now))
 
 
 def is_at_work_on(connection: Connection, campaign_id: int, now: datetime) -> bool:
-    """Whether a worker with a valid lease holds deliveries of this campaign."""
-    holding = _at_work(now).join(delivery, delivery.c.worker_id == worker.c.id)
-    return connection.execute(holding.where(delivery.c.campaign_id == campaign_id)).first() is not None
+    """Whether such a worker holds deliveries of this campaign."""
+    held = exists().where(delivery.c.worker_id == worker.c.id, delivery.c.campaign_id == campaign_id)
+    return _any_lives(connection, _at_work(now).where(held))
 
 
-def _at_work(now: datetime) -> Select[int]:
-    """A worker with a valid lease, if there is one."""
+def _at_work(now: datetime) -> Select[str, str]:
+    """The processes of the workers with a valid lease."""
     unretired = worker.c.retired_at.is_(None)
-    return select(worker.c.id).where(unretired, worker.c.lease_until >= now).limit(1)
+    return select(worker.c.host, worker.c.process).where(unretired, worker.c.lease_until >= now)
+
+
+def _any_lives(connection: Connection, workers: Select[str, str]) -> bool:
+    return any(not Process(row.host, row.process).is_gone() for row in connection.execute(workers))
 
 
 # Built once, because a worker renews its lease in each of its transactions.
