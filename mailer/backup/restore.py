@@ -18,6 +18,7 @@ from mailer.database.schema_version import SchemaState
 from mailer.errors import InvalidInput, MailerError
 
 _BUSY_SECONDS = 60
+_DAMAGED = "Nothing was changed. Restore an earlier backup."
 _BESIDE = ("", "-wal", "-shm")
 
 
@@ -71,20 +72,24 @@ def _prepare(backup: Path, prepared: Path, hold: Callable[[Connection], None]) -
     for suffix in _BESIDE[:2]:  # a plain copy of the files includes a log
         with suppress(FileNotFoundError):
             shutil.copyfile(f"{backup}{suffix}", f"{prepared}{suffix}")
-    make_standalone(prepared)
+    make_standalone(prepared, backup, _DAMAGED)
     # By its folder, because the name of a folder may be no text, which no URL can hold.
     copy = Database(
         URL.create("sqlite", database=prepared.name).render_as_string(), prepared.absolute().parent
     )
     try:
-        if copy.schema_state() is SchemaState.OLDER:
+        state = copy.schema_state()
+        if state is SchemaState.EMPTY:
+            hint = "Nothing was changed. Restore a file that `mailer backup` wrote."
+            raise InvalidInput("it has no tables of Release Mailer", where=str(backup), hint=hint)
+        if state is SchemaState.OLDER:
             copy.upgrade()
         copy.require_current()
         with copy.write() as connection:
             hold(connection)
     finally:
         copy.close()
-    make_standalone(prepared)
+    make_standalone(prepared, backup, _DAMAGED)
 
 
 def _keep_former(database: Database, path: Path, now: datetime) -> Path:

@@ -47,7 +47,8 @@ def take(database: Database, target: Path) -> Snapshot:
     partial.unlink(missing_ok=True)  # the suffix of an interrupted backup
     try:
         database.copy_file(partial)
-        make_standalone(partial)
+        database_file = Path(database.url.database or "")
+        make_standalone(partial, database_file, "Keep it, stop sending, and restore an earlier backup.")
         sha256 = hash_of(partial)
         _write_private(checksum, f"{sha256}  {target.name}\n")
         _sync(partial)
@@ -73,8 +74,11 @@ def hash_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def make_standalone(path: Path) -> None:
-    """Check a copy, and make it usable without other files. Raises MailerError if it is damaged."""
+def make_standalone(path: Path, original: Path, hint: str) -> None:
+    """Check a copy, and make it usable without other files.
+
+    Raises MailerError, which names the `original`, if it is damaged.
+    """
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode=DELETE").fetchone()
@@ -82,9 +86,7 @@ def make_standalone(path: Path) -> None:
     except sqlite3.Error as error:
         problem = str(error)
     if problem != "ok":
-        raise MailerError(
-            f"{path} is damaged: {problem}.", hint="Keep it, stop sending, and restore an earlier backup."
-        )
+        raise MailerError(f"{original} is damaged: {problem}.", hint=hint)
 
 
 def files_to_keep(settings: Settings, config: Path) -> Iterator[tuple[Path, str]]:

@@ -70,5 +70,5 @@ def _line(finding: checks.CheckResult, *, in_colour: bool) -> str:
     level = f"{finding.level:<5}"
     if in_colour:
         level = click.style(level, fg=_COLOURS[finding.level], bold=finding.level is checks.CheckLevel.FAIL)
-    hint = f"\n{'':18}{finding.hint}" if finding.hint else ""
+    hint = "".join(f"\n{'':18}{line.strip()}" for line in (finding.hint or "").splitlines())
     return f"{level} {finding.check:<11} {finding.message}{hint}"

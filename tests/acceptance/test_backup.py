@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -91,6 +92,28 @@ def test_a_backup_that_was_altered_is_not_restored(mailer: InstalledMailer, home
     assert states(home / "mailer.db") == before
 
 
+@pytest.mark.parametrize("kind", ["cut off", "empty", "another program's", "no database"])
+def test_what_is_no_whole_backup_is_named_and_nothing_is_changed(
+    mailer: InstalledMailer, home: Path, kind: str
+) -> None:
+    mailer.run("backup", "copy.db", cwd=home)
+    wrong = home / "wrong.db"
+    if kind == "another program's":
+        with closing(sqlite3.connect(wrong)) as connection:
+            connection.execute("CREATE TABLE t (a)")
+    else:
+        whole = (home / "copy.db").read_bytes()
+        wrong.write_bytes(
+            {"cut off": whole[: len(whole) // 2], "empty": b"", "no database": b"id;name"}[kind]
+        )
+    refused = mailer.run("restore", "wrong.db", "--yes", cwd=home, check=False)
+    assert refused.returncode == 1
+    assert "wrong.db" in refused.stderr
+    assert "Nothing was changed." in refused.stderr
+    assert "restoring" not in refused.stderr
+    assert states(home / "mailer.db") == ["granted"] * 3
+
+
 def test_restoring_asks(mailer: InstalledMailer, home: Path) -> None:
     mailer.run("backup", "copy.db", cwd=home)
     assert mailer.run("restore", "copy.db", cwd=home, check=False).returncode == 4
@@ -108,6 +131,12 @@ def test_after_a_restore_nothing_is_sent_until_all_is_decided(mailer: InstalledM
     assert refused.returncode == 4
     assert "mailer privacy replay" in refused.stderr
     assert "mailer deliveries resolve notes --assume-sent" in refused.stderr
+    steps = [
+        line
+        for line in mailer.run("doctor", "--offline", cwd=home, check=False).stdout.splitlines()
+        if "mailer " in line
+    ]
+    assert [line for line in steps if line.startswith(" " * 18 + "mailer deliveries resolve notes")]
     replayed = json.loads(mailer.run("privacy", "replay", "--json", cwd=home).stdout)
     assert (replayed["withdrawn"], replayed["erased"]) == (1, 1)
     assert states(home / "mailer.db") == ["granted", "withdrawn"]
