@@ -104,7 +104,7 @@ def _values(context: ClaimContext, delivery_ids: Sequence[int], now: datetime) -
 
 
 def _pass_on_sqlite(
-    connection: Connection, values: Mapping[str, Any], *, reads_wordings: bool = False
+    connection: Connection, values: Mapping[str, Any], *, reads_wordings: bool
 ) -> Sequence[Row]:
     """Pass the gate, and then read who has passed: its RETURNING could only look up each column by itself.
 

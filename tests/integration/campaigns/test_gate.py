@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import Connection, update
+from sqlalchemy.exc import OperationalError
 
 from campaigns import deliveries
-from campaigns.deliveries import Attempt, Halted, Withheld, delivery
+from campaigns.deliveries import Answer, Attempt, Halted, Settlement, Withheld, delivery
 from campaigns.lifecycle import Act
 from campaigns.states import DeliveryReason, DeliveryState
 from mailer.database import Database
-from tests.support.campaign import dispatch_for, settings_for, withdraw
+from subscribers import ledger
+from subscribers.audience import ConsentedRecipient
+from tests.support.campaign import TOPIC, agree, dispatch_for, settings_for, withdraw
 from tests.support.deliveries import SentCampaign
+from tests.support.tampering import tamper
 
 
 def test_an_attempt_is_written_with_its_time(database: Database) -> None:
@@ -44,6 +49,74 @@ def test_each_answer_holds_the_fields_of_its_own_person(database: Database) -> N
     assert {number: campaign.row(number)["subscriber_id"] for number in answers} == {
         each.delivery_id: each.subscriber_id for each in recipients
     }
+
+
+def test_an_attempt_cites_the_newest_entry_of_its_person_and_what_that_commits_to(database: Database) -> None:
+    campaign = SentCampaign(database, 2)
+    agree(database, campaign.people[1], topic="security")  # the newest entry is about another topic
+    context = campaign.worker()
+    answers = campaign.attempt(context, campaign.claim(context))
+    for number, recipient in _recipients(answers).items():
+        with database.read() as connection:
+            newest = ledger.history(connection, recipient.subscriber_id)[-1]
+        assert campaign.row(number)["ledger_entry"] == newest.id
+        assert recipient.subject == newest.event.subject
+        assert recipient.is_committed()
+
+
+def test_an_attempt_names_the_wording_where_a_campaign_has_several_languages(database: Database) -> None:
+    campaign = SentCampaign(database, 2)
+    context = campaign.worker()
+    first, second = campaign.claim(context)
+    with database.read() as connection:
+        (wording,) = ledger.languages_of_wordings(connection, TOPIC)
+    (recipient,) = _recipients(campaign.attempt(context, [first])).values()
+    assert recipient.wording is None
+    (recipient,) = _recipients(campaign.attempt(context._replace(reads_wordings=True), [second])).values()
+    assert recipient.wording == wording
+
+
+def test_settlements_and_gate_are_one_statement_on_postgresql(postgresql_database: Database) -> None:
+    campaign = SentCampaign(postgresql_database, 2)
+    context = campaign.worker()
+    first, second = campaign.claim(context)
+    campaign.attempt(context, [first])
+    accepted = Settlement(first, 1, DeliveryState.ACCEPTED)
+    with postgresql_database.write() as connection:
+        (wording,) = ledger.languages_of_wordings(connection, TOPIC)
+        step = deliveries.settle_and_gate(
+            context._replace(reads_wordings=True), [accepted], [second], campaign.now
+        )
+        passed = deliveries.attempts_of(step.rows(connection), campaign.now)
+    assert campaign.states() == [DeliveryState.ACCEPTED, DeliveryState.ATTEMPTING]
+    assert passed[second].recipient.wording == wording
+    campaign.return_to_claimed(context, [second])
+    with postgresql_database.write() as connection:
+        step = deliveries.settle_and_gate(context, [], [second], campaign.now)
+        passed = deliveries.attempts_of(step.rows(connection), campaign.now)
+    assert passed[second].recipient.wording is None
+
+
+def test_the_gate_holds_the_consents_on_postgresql_until_it_has_committed(
+    postgresql_database: Database,
+) -> None:
+    campaign = SentCampaign(postgresql_database, 1)
+    context = campaign.worker()
+    claimed = campaign.claim(context)
+    with postgresql_database.write() as connection:
+        deliveries.attempt(connection, context, claimed, campaign.now)
+        with pytest.raises(OperationalError, match="lock timeout"), _impatient(postgresql_database) as other:
+            ledger.wait_for_gates(other)
+    with _impatient(postgresql_database) as other:
+        ledger.wait_for_gates(other)
+
+
+def test_a_damaged_nonce_stops_its_own_mail_only(sqlite_database: Database) -> None:
+    campaign = SentCampaign(sqlite_database, 2)
+    tamper(sqlite_database, f"UPDATE subscriber SET nonce = 'x' WHERE id = {campaign.people[0]}")
+    context = campaign.worker()
+    recipients = _recipients(campaign.attempt(context, campaign.claim(context))).values()
+    assert [each.is_committed() for each in recipients] == [False, True]
 
 
 def test_no_claim_is_asked_about_without_claims(database: Database) -> None:
@@ -140,6 +213,10 @@ def test_two_campaigns_pass_the_gate_for_one_person_together(postgresql_database
         for connection, (campaign, context), claimed in zip((gate, other), contexts, claims, strict=True):
             answers = deliveries.attempt(connection, context, claimed, campaign.now)
             assert [type(answer) for answer in answers.values()] == [Attempt]
+
+
+def _recipients(answers: Mapping[int, Answer]) -> dict[int, ConsentedRecipient]:
+    return {number: answer.recipient for number, answer in answers.items() if isinstance(answer, Attempt)}
 
 
 @contextmanager
