@@ -36,7 +36,7 @@ class ClaimContext(NamedTuple):
     worker_id: int
     campaign_id: int
     topic: str
-    reads_wordings: bool = False
+    reads_wordings: bool
 
 
 def claim(connection: Connection, context: ClaimContext, now: datetime, limit: int) -> dict[int, str | None]:
@@ -59,7 +59,7 @@ def due_statement(*conditions: ColumnElement[bool]) -> Prepared:
         .where(delivery.c.campaign_id == bindparam("campaign"), CLAIMABLE, *conditions)
         .order_by(delivery.c.next_attempt_at, delivery.c.id)
         .limit(bindparam("most"))
-        .with_for_update(skip_locked=True, of=delivery)
+        .with_for_update(skip_locked=True)
     )
 
 

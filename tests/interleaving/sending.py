@@ -60,7 +60,7 @@ class Campaigns:
             campaign = catalogue.find(connection, slug)
             transitions.change_state(connection, campaign, Act.SEND, now)
             worker = workers.register(connection, workers.Process.current(), now, LEASE)
-            context = ClaimContext(worker, campaign.id, campaign.topic)
+            context = ClaimContext(worker, campaign.id, campaign.topic, reads_wordings=False)
             return context, list(deliveries.claim(connection, context, now, MOST_CLAIMS))
 
     def _attempt(self, context: ClaimContext, claimed: Sequence[int]) -> None:

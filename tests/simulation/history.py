@@ -358,7 +358,9 @@ class History:
             elsewhere = workers.Process(process.name, "1:1")
             number = workers.register(connection, elsewhere, clock(), lease)
         self.note(f"begins as worker {number}")
-        committing = Recorder(self.database, ClaimContext(number, CAMPAIGN, TOPIC), clock, lease)
+        committing = Recorder(
+            self.database, ClaimContext(number, CAMPAIGN, TOPIC, reads_wordings=False), clock, lease
+        )
         relay: Any = PlayedRelay(self, number)
         run = Sender(committing, relay, Batches(committing, relay, relay, retry=SETTINGS.retry))
         try:

@@ -33,7 +33,7 @@ class SentCampaign:
         """Register a worker at `now`, with a lease of LEASE."""
         with self.database.write() as connection:
             number = workers.register(connection, process, now or self.now, LEASE)
-        return ClaimContext(number, self.id, TOPIC)
+        return ClaimContext(number, self.id, TOPIC, reads_wordings=False)
 
     def claim(self, context: ClaimContext, limit: int = 100, now: datetime | None = None) -> list[int]:
         with self.database.write() as connection:

@@ -97,7 +97,7 @@ def _begun(database: Database, dispatch: Dispatch, slug: str) -> tuple[ClaimCont
     now = datetime.now(UTC)
     with database.write() as connection:
         number = workers.register(connection, workers.Process.current(), now, LEASE)
-        context = ClaimContext(number, campaign_id, TOPIC)
+        context = ClaimContext(number, campaign_id, TOPIC, reads_wordings=False)
         return context, list(deliveries.claim(connection, context, now, PEOPLE))
 
 

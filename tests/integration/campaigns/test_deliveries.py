@@ -41,7 +41,7 @@ class Scene:
     def worker(self, now: datetime = NOW) -> ClaimContext:
         with self.database.write() as connection:
             number = workers.register(connection, ANOTHER_MACHINE, now, LEASE)
-        return ClaimContext(number, self.campaign.id, TOPIC)
+        return ClaimContext(number, self.campaign.id, TOPIC, reads_wordings=False)
 
     def claim(self, context: ClaimContext, limit: int = 100, now: datetime = NOW) -> list[int]:
         with self.database.write() as connection:
@@ -119,7 +119,7 @@ def test_the_gate_asks_for_consent_to_the_campaigns_own_topic(database: Database
     scene = Scene(database, 1)
     context = scene.worker()
     claimed = scene.claim(context)
-    answers = scene.attempt(ClaimContext(context.worker_id, context.campaign_id, "other"), claimed)
+    answers = scene.attempt(context._replace(topic="other"), claimed)
     assert answers == {claimed[0]: Withheld()}
 
 

@@ -277,4 +277,4 @@ def _worker(dispatch: Dispatch, database: Database) -> ClaimContext:
     dispatch.start("notes")
     with database.write() as connection:
         number = workers.register(connection, workers.Process.current(), database.clock()(), LEASE)
-        return ClaimContext(number, catalogue.find(connection, "notes").id, TOPIC)
+        return ClaimContext(number, catalogue.find(connection, "notes").id, TOPIC, reads_wordings=False)
