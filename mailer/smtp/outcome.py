@@ -134,7 +134,10 @@ def _scope(phase: Phase, reply: Reply) -> FailureScope:
 
 
 def _means_busy(reply: Reply) -> bool:
-    return reply.code in _BUSY_CODES or (reply.code != 421 and reply.enhanced in _BUSY_STATUSES)
+    """A status decides, where there is one: Postfix says "454 4.7.1 Relay access denied" of a recipient."""
+    if reply.enhanced is None:
+        return reply.code in _BUSY_CODES
+    return reply.code != 421 and reply.enhanced in _BUSY_STATUSES
 
 
 def says_busy(outcome: Outcome) -> bool:

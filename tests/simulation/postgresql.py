@@ -38,7 +38,7 @@ def _rows(connection: Connection, step: Step) -> Sequence[Row]:
     if step.statement is gate._SETTLE_AND_GATE:
         _settle(connection, step)
         values = {name: step.values[name] for name in ("ids", "worker", "topic", "now")}
-        return gate._pass_on_sqlite(connection, values)
+        return gate._pass_on_sqlite(connection, values, reads_wordings=False)
     return step.rows(connection)
 
 
