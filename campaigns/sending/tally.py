@@ -54,10 +54,8 @@ class Tally(Struct):
                 if len(self._refused) >= MAX_REFUSALS:  # then the relay refuses the sender
                     self.wrongly_rejected |= self._refused
                     self._refuse(outcome.reason)
-            case Deferred(scope=FailureScope.CONNECTION):
-                pass
-            case Deferred() if says_busy(outcome):
-                pass  # the relays decide how long to wait for it
+            case Deferred() if outcome.scope is FailureScope.CONNECTION or says_busy(outcome):
+                pass  # another connection serves it, or the relays decide how long to wait
             case Deferred(scope=FailureScope.RELAY):
                 self._cut_offs += 1
                 if self._cut_offs >= MAX_CUT_OFFS * connections:

@@ -148,8 +148,7 @@ def says_busy(outcome: Outcome) -> bool:
     match outcome:
         case Deferred(scope=FailureScope.RELAY, reply=Reply() as reply):
             return _means_busy(reply)
-        case _:
-            return False
+    return False
 
 
 def may_mean_everybody(outcome: Outcome) -> bool:

@@ -40,7 +40,7 @@ class RelayPool:
         self._failure: ConnectionFailed | None = None
         self._free: list[Connection] = []
         self._busy: set[Connection] = set()
-        self._opening = self._waiting = self._finished = self._served = 0
+        self._opening = self._waiting = self._served = 0
         self._refused_after: int | None = None
         self._changed = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
@@ -179,7 +179,6 @@ class RelayPool:
         return others > 0
 
     def _close(self, connection: Connection) -> None:
-        self._finished += connection.sent
         self._served += connection.served
         closing = asyncio.get_running_loop().create_task(connection.close())
         self._closing.add(closing)
@@ -189,9 +188,8 @@ class RelayPool:
         """Four times a second: adjust the number of connections to the rate, and close idle ones."""
         loop = asyncio.get_running_loop()
         before = self._concurrency.limit
-        finished = self._finished + sum(connection.sent for connection in (*self._busy, *self._free))
         saturated = self._waiting > 0 and len(self._busy) >= before
-        self._concurrency.observe(loop.time(), finished, saturated=saturated)
+        self._concurrency.observe(loop.time(), self.served, saturated=saturated)
         for unusable in [connection for connection in self._free if not connection.usable]:
             self._free.remove(unusable)
             self._close(unusable)
