@@ -118,6 +118,7 @@ worker = Table(
     Column("id", BIG, primary_key=True),
     Column("host", String(64)),
     Column("process", String(64)),
+    Column("campaign_id", BIG),
     Column("started_at", UTCDateTime),
     Column("lease_until", UTCDateTime),
     Column("retired_at", UTCDateTime),

@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, case, exists, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, case, insert, select, update
 
-from campaigns.tables import delivery, worker
+from campaigns.tables import worker
 from mailer.database import Prepared, Step
 
 
@@ -44,10 +44,16 @@ class Process(NamedTuple):
         return bool(started) and _started(int(pid)) != started
 
 
-def register(connection: Connection, process: Process, now: datetime, lease: timedelta) -> int:
-    """Register a worker; returns its id."""
+def register(
+    connection: Connection, process: Process, campaign_id: int, now: datetime, lease: timedelta
+) -> int:
+    """Register a worker on a campaign; returns its id."""
     statement = insert(worker).values(
-        host=process.host, process=process.number, started_at=now, lease_until=now + lease
+        host=process.host,
+        process=process.number,
+        campaign_id=campaign_id,
+        started_at=now,
+        lease_until=now + lease,
     )
     worker_id: int = connection.execute(statement.returning(worker.c.id)).scalar_one()
     return worker_id
@@ -101,9 +107,8 @@ def any_at_work(connection: Connection, now: datetime) -> bool:
 
 
 def is_at_work_on(connection: Connection, campaign_id: int, now: datetime) -> bool:
-    """Whether such a worker holds deliveries of this campaign."""
-    held = exists().where(delivery.c.worker_id == worker.c.id, delivery.c.campaign_id == campaign_id)
-    return _any_lives(connection, _at_work(now).where(held))
+    """Whether there is such a worker on this campaign; while it waits for a limit it holds no delivery."""
+    return _any_lives(connection, _at_work(now).where(worker.c.campaign_id == campaign_id))
 
 
 def _at_work(now: datetime) -> Select[str, str]:

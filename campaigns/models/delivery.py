@@ -36,7 +36,9 @@ class Notice(SQLModel, table=True):
 
 
 class Worker(SQLModel, table=True):
-    """A run that holds claims. Its `id` counts up and is the fencing number of every claim it makes.
+    """A run of a campaign, which holds claims. Its `id` counts up and is the fencing number of every claim it makes.
+
+    `campaign_id` is a number without a foreign key: the row remains after the campaign is deleted.
 
     A worker whose lease has passed, or whose process is gone, is retired by the next one; a retired worker
     can record nothing more.
@@ -48,6 +50,7 @@ class Worker(SQLModel, table=True):
     id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
     host: str = Field(sa_column=Column(String(64), nullable=False))
     process: str = Field(sa_column=Column(String(64), nullable=False))
+    campaign_id: int = Field(sa_column=Column(BIG, nullable=False))
     started_at: datetime
     lease_until: datetime
     retired_at: datetime | None = None

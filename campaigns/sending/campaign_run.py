@@ -63,7 +63,8 @@ class CampaignRuns:
             rendered = catalogue.frozen_content(connection, campaign)
             now = self._clock()
             record_signing_key(connection, self._settings.keys(), now)
-            worker_id = workers.register(connection, workers.Process.current(), now, self._lease)
+            process = workers.Process.current()
+            worker_id = workers.register(connection, process, campaign.id, now, self._lease)
             installation = installation_id(connection)
             wordings = languages_of_wordings(connection, campaign.topic) if rendered.translations else {}
         try:

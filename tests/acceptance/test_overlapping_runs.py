@@ -10,6 +10,10 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+from sqlalchemy import select
+
+from campaigns.deliveries import workers
+from campaigns.tables import delivery
 from mailer.database import Database
 from tests.support.campaign import (
     counts,
@@ -97,3 +101,39 @@ def test_a_run_that_is_stopped_does_not_take_the_run_of_another_campaign_for_one
         other.communicate()
     assert one.returncode == 75
     assert "Stopped early" in errors
+
+
+def test_a_run_that_is_stopped_knows_of_one_that_waits_for_a_limit(
+    mailer: InstalledMailer, database: Database, tmp_path: Path
+) -> None:
+    subscribe(database, 10)
+    draft(database)
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        url = database.url.render_as_string(hide_password=False)
+        write_config(tmp_path, relay.port, database_url=url, connections=2)
+        limit = {"MAILER_PROVIDERS__ACME__DOMAINS": "example.com", "MAILER_PROVIDERS__ACME__PER_MINUTE": "3"}
+        send = ("campaigns", "send", "notes", "--yes")
+        waiting = mailer.start(*send, cwd=tmp_path, env=limit)
+        until(lambda: counts(database).accepted >= 3 and not _is_any_held(database), "the limit")
+        stopped = mailer.start(*send, cwd=tmp_path, env=limit)
+        until(lambda: _at_work(database) == 2, "both at work")
+        stopped.terminate()
+        _, errors = stopped.communicate(timeout=TIMEOUT_SECONDS)
+        assert waiting.poll() is None
+        waiting.terminate()
+        _, last = waiting.communicate(timeout=TIMEOUT_SECONDS)
+    assert "Another run is sending the rest." in errors
+    assert stopped.returncode == 0
+    assert "Stopped early" in last
+    assert waiting.returncode == 75
+
+
+def _is_any_held(database: Database) -> bool:
+    with database.read() as connection:
+        held = select(delivery.c.id).where(delivery.c.worker_id.is_not(None))
+        return connection.execute(held).first() is not None
+
+
+def _at_work(database: Database) -> int:
+    with database.read() as connection:
+        return len(workers.unretired(connection))

@@ -59,7 +59,7 @@ class Campaigns:
             now = self._clock()
             campaign = catalogue.find(connection, slug)
             transitions.change_state(connection, campaign, Act.SEND, now)
-            worker = workers.register(connection, workers.Process.current(), now, LEASE)
+            worker = workers.register(connection, workers.Process.current(), campaign.id, now, LEASE)
             context = ClaimContext(worker, campaign.id, campaign.topic, reads_wordings=False)
             return context, list(deliveries.claim(connection, context, now, MOST_CLAIMS))
 

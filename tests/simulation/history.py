@@ -356,7 +356,7 @@ class History:
                 transitions.finish_if_done(connection, self.campaign, clock())
                 return
             elsewhere = workers.Process(process.name, "1:1")
-            number = workers.register(connection, elsewhere, clock(), lease)
+            number = workers.register(connection, elsewhere, CAMPAIGN, clock(), lease)
         self.note(f"begins as worker {number}")
         committing = Recorder(
             self.database, ClaimContext(number, CAMPAIGN, TOPIC, reads_wordings=False), clock, lease

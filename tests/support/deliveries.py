@@ -32,7 +32,7 @@ class SentCampaign:
     def worker(self, now: datetime | None = None, process: Process = ANOTHER_MACHINE) -> ClaimContext:
         """Register a worker at `now`, with a lease of LEASE."""
         with self.database.write() as connection:
-            number = workers.register(connection, process, now or self.now, LEASE)
+            number = workers.register(connection, process, self.id, now or self.now, LEASE)
         return ClaimContext(number, self.id, TOPIC, reads_wordings=False)
 
     def claim(self, context: ClaimContext, limit: int = 100, now: datetime | None = None) -> list[int]:

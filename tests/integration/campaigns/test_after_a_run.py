@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from campaigns import catalogue
 from campaigns.deliveries import workers
 from mailer.database import Database
 from tests.support.campaign import threaded
@@ -90,6 +91,7 @@ def _begin_to_send(folder: Path, process: workers.Process) -> None:
     database = Database("sqlite:///mailer.db", folder)
     now = datetime.now(UTC)
     with database.write() as connection:
-        number = workers.register(connection, process, now, timedelta(minutes=1))
+        campaign_id = catalogue.find(connection, "notes").id
+        number = workers.register(connection, process, campaign_id, now, timedelta(minutes=1))
         connection.exec_driver_sql("UPDATE delivery SET state = 'claimed', worker_id = ?", (number,))
     database.close()

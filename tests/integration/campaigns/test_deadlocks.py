@@ -96,7 +96,7 @@ def _begun(database: Database, dispatch: Dispatch, slug: str) -> tuple[ClaimCont
     dispatch.start(slug)
     now = datetime.now(UTC)
     with database.write() as connection:
-        number = workers.register(connection, workers.Process.current(), now, LEASE)
+        number = workers.register(connection, workers.Process.current(), campaign_id, now, LEASE)
         context = ClaimContext(number, campaign_id, TOPIC, reads_wordings=False)
         return context, list(deliveries.claim(connection, context, now, PEOPLE))
 

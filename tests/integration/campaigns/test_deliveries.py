@@ -40,7 +40,7 @@ class Scene:
 
     def worker(self, now: datetime = NOW) -> ClaimContext:
         with self.database.write() as connection:
-            number = workers.register(connection, ANOTHER_MACHINE, now, LEASE)
+            number = workers.register(connection, ANOTHER_MACHINE, self.campaign.id, now, LEASE)
         return ClaimContext(number, self.campaign.id, TOPIC, reads_wordings=False)
 
     def claim(self, context: ClaimContext, limit: int = 100, now: datetime = NOW) -> list[int]:
@@ -217,8 +217,8 @@ def test_a_worker_of_this_machine_whose_process_is_gone_is_retired_at_once(datab
     scene = Scene(database, 1)
     gone = Process(Process.current().host, "999999999:1")
     with database.write() as connection:
-        number = workers.register(connection, gone, NOW, LEASE)
-        alive = workers.register(connection, Process.current(), NOW, LEASE)
+        number = workers.register(connection, gone, scene.campaign.id, NOW, LEASE)
+        alive = workers.register(connection, Process.current(), scene.campaign.id, NOW, LEASE)
     assert scene.retire(NOW) == [number]
     assert alive not in scene.retire(NOW)
 

@@ -276,5 +276,7 @@ def _worker(dispatch: Dispatch, database: Database) -> ClaimContext:
     """Start the campaign, with a worker for it."""
     dispatch.start("notes")
     with database.write() as connection:
-        number = workers.register(connection, workers.Process.current(), database.clock()(), LEASE)
-        return ClaimContext(number, catalogue.find(connection, "notes").id, TOPIC, reads_wordings=False)
+        campaign_id = catalogue.find(connection, "notes").id
+        process, now = workers.Process.current(), database.clock()()
+        number = workers.register(connection, process, campaign_id, now, LEASE)
+        return ClaimContext(number, campaign_id, TOPIC, reads_wordings=False)

@@ -83,11 +83,10 @@ def test_a_worker_is_at_work_until_its_lease_has_passed_or_it_is_retired(databas
     assert not _any_at_work(campaign, timedelta(0))
 
 
-def test_a_worker_is_at_work_on_the_campaign_whose_deliveries_it_holds(database: Database) -> None:
+def test_a_worker_is_at_work_on_its_campaign_also_while_it_holds_no_delivery(database: Database) -> None:
     campaign = SentCampaign(database, 1)
+    assert not _is_at_work_on(campaign, campaign.id)
     context = campaign.worker()
-    assert not _is_at_work_on(campaign, context.campaign_id)
-    campaign.claim(context)
     assert _is_at_work_on(campaign, context.campaign_id)
     assert not _is_at_work_on(campaign, context.campaign_id + 1)
     assert not _is_at_work_on(campaign, context.campaign_id, LEASE + SECOND)

@@ -222,7 +222,7 @@ def test_an_upgrade_brings_an_earlier_version_to_this_one_once(database: Databas
 def test_no_upgrade_while_a_worker_is_sending(database: Database) -> None:
     with database.engine.begin() as connection:
         now = datetime.now(UTC)
-        workers.register(connection, workers.Process("host", "1"), now, timedelta(minutes=1))
+        workers.register(connection, workers.Process("host", "1"), 1, now, timedelta(minutes=1))
     with pytest.raises(TryAgainLater, match="is sending mail"):
         database.upgrade()
     with database.engine.begin() as connection:

@@ -180,6 +180,7 @@ def _create_tables() -> None:
         sa.Column("id", BIG, nullable=False),
         sa.Column("host", sa.String(length=64), nullable=False),
         sa.Column("process", sa.String(length=64), nullable=False),
+        sa.Column("campaign_id", BIG, nullable=False),
         sa.Column("started_at", INSTANT, nullable=False),
         sa.Column("lease_until", INSTANT, nullable=False),
         sa.Column("retired_at", INSTANT, nullable=True),
