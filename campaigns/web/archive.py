@@ -37,7 +37,7 @@ from campaigns.web.conditional import conditional_answer
 from mailer.errors import MailerError, NotFound
 from mailer.message import InlineImage
 from subscribers.signed_tokens import UnknownToken
-from subscribers.web import ROBOTS, PageServices, preferred_locale
+from subscribers.web import ROBOTS, PageServices, preferred_locale, token_of
 from templates.language import LOCALES, Locale, load_texts
 from templates.page import Page
 from templates.release_page import Around, Link, PageNumber, ReleasePage
@@ -147,7 +147,7 @@ class ArchiveEndpoint:
 
     def _viewed(self, connection: Connection, request: Request) -> _Answer:
         """The page that a mail links to."""
-        token = request.path_params["token"]
+        token = token_of(request)
         found, locale = self._find_viewed(connection, token)
         around = Around()
         if found.topic in self._settings.topics:

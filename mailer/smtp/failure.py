@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from typing import ClassVar
 
@@ -42,7 +43,8 @@ def explain(error: Exception, phase: Phase, settings: RelaySettings) -> Connecti
     if isinstance(error, TimeoutError):
         return ConnectionFailed(f"{relay} did not answer in time ({phase}).")
     if phase is Phase.CONNECT:
-        reason = getattr(error, "strerror", None) or str(error)
+        code = getattr(error, "errno", None) or 0  # below 0: of the resolver, which has words of its own
+        reason = os.strerror(code) if code > 0 else getattr(error, "strerror", None) or str(error)
         limit = exhausted_limit(error)  # of ours: it says nothing about the relay
         hint = limit.hint if limit else "Check [smtp] host and port; is it running?"
         return ConnectionFailed(f"{relay} can't be reached: {reason}.", hint=hint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from subscribers.web.answers import ROBOTS, PageServices
+from subscribers.web.answers import ROBOTS, PageServices, token_of
 from subscribers.web.confirm import ConfirmEndpoint
 from subscribers.web.language import preferred_locale
 from subscribers.web.ledger_key import ledger_key_route
@@ -31,4 +31,5 @@ __all__ = [
     "UnsubscribeEndpoint",
     "ledger_key_route",
     "preferred_locale",
+    "token_of",
 ]
