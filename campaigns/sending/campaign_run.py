@@ -18,7 +18,7 @@ from campaigns.holds import Continuity
 from campaigns.sending.batches import Batches
 from campaigns.sending.compose import Composer
 from campaigns.sending.recorder import Recorder
-from campaigns.sending.sender import Sender
+from campaigns.sending.sender import MAX_REST_SECONDS, Sender
 from campaigns.sending.tally import Tally
 from campaigns.timing import ALWAYS, SendWindow
 from mailer.config import Settings
@@ -133,7 +133,7 @@ class CampaignRuns:
 
         recorder = Recorder(self._database, context, self._clock, self._lease, self._throttle)
         with contextlib.closing(recorder):
-            async with Relays(self._settings.every_relay) as relays:
+            async with Relays(self._settings.every_relay, longest_wait=MAX_REST_SECONDS) as relays:
                 sign = signing.sign if signing.keys else None
                 batches = Batches(recorder, relays, composer, retry=self._settings.retry, sign=sign)
                 sender = Sender(recorder, relays, batches)

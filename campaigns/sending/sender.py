@@ -10,7 +10,7 @@ from campaigns.sending.batches import Batches
 from campaigns.sending.recorder import Batch, Recorder
 from campaigns.sending.tally import Tally
 from mailer.errors import MailerError
-from mailer.smtp.relays import Relays
+from mailer.smtp.relays import LimitsReached, Relays
 
 MIN_REST_SECONDS, MAX_REST_SECONDS = 0.01, 900.0  # that a run waits for its limits
 
@@ -84,8 +84,11 @@ class Sender:
                 if seconds := self._relays.seconds_until_available():
                     await self._rest(self._clock() + timedelta(seconds=seconds))
                     continue
-                async with self._relays.connection() as connection:
-                    await self._batches.use(connection)
+                with suppress(
+                    LimitsReached
+                ):  # while it waited for a relay: the next round rests, or ends the run
+                    async with self._relays.connection() as connection:
+                        await self._batches.use(connection)
         except MailerError as error:
             self.tally.fail(error)
 

@@ -30,6 +30,11 @@ class Breaker:
             return 0.0
         return max(self._open_until - now, PROBE_SECONDS)
 
+    @property
+    def has_probed_in_vain(self) -> bool:
+        """Whether the relay failed again when it was probed last."""
+        return self._open_until is not None and self._cooldown > FIRST_COOLDOWN
+
     def enter(self, now: float) -> None:
         """Use the relay, after `allows`."""
         self._probing = self._open_until is not None and now >= self._open_until

@@ -11,6 +11,7 @@ With one relay, each connection is used for as many messages as it may have, and
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,6 +29,10 @@ QUOTA = 20  # messages on a connection before a relay is chosen again, where the
 RETRY_SECONDS = 5.0  # how long to try while no relay serves
 
 
+class LimitsReached(Exception):
+    """The limits of the relays that serve let no mail through for longer than the caller waits."""
+
+
 class Relays:
     """The relays of the settings. Each is chosen by weight among those that are healthy and have room.
 
@@ -36,9 +41,13 @@ class Relays:
     that takes no more mail for the moment is left alone for a second, or for longer where that did not help.
     `several`: a message that one relay did not take can be offered to another. `ceiling`: the most connections, to all
     relays together, that mail divided by the weights can use.
+
+    `longest_wait` is how many seconds a caller waits at most for the limits of the relays that serve. A caller that would
+    wait longer does not wait either for those that failed again when they were probed.
     """
 
-    def __init__(self, settings: Mapping[str, NamedRelay]) -> None:
+    def __init__(self, settings: Mapping[str, NamedRelay], *, longest_wait: float = math.inf) -> None:
+        self._longest_wait = longest_wait
         self.several = len(settings) > 1
         retry_seconds, quota = (0.0, QUOTA) if self.several else (RETRY_SECONDS, sys.maxsize)
         self._relays = {
@@ -80,8 +89,11 @@ class Relays:
         seconds = min(suspended[name] for name in healthy or suspended)
         if not seconds or not healthy:
             return seconds
+        gives_up = seconds > self._longest_wait
         return min(
-            max(suspended[name], one.seconds_until_allowed(now)) for name, one in self._breakers.items()
+            max(suspended[name], one.seconds_until_allowed(now))
+            for name, one in self._breakers.items()
+            if not (gives_up and one.has_probed_in_vain)
         )
 
     @asynccontextmanager
@@ -89,7 +101,7 @@ class Relays:
         """A usable connection to the relay that is next by weight; waits until its limits and its room allow one more.
 
         Raises ConnectionFailed where no relay serves (of several: within RETRY_SECONDS); RelayUnavailable where the only one
-        stays busy; ConfigurationError as `connect` does.
+        stays busy; LimitsReached where it would wait for longer than `longest_wait`; ConfigurationError as `connect` does.
         """
         if (busy := self._busy) is not None:
             self._busy = None
@@ -125,7 +137,9 @@ class Relays:
         failure: ConnectionFailed | None = None
         while True:
             if (name := self._choose(loop.time())) is None:
-                if seconds := self.seconds_until_available():
+                if (seconds := self.seconds_until_available()) > self._longest_wait:
+                    raise LimitsReached
+                if seconds:
                     deadline = loop.time() + seconds + RETRY_SECONDS
                 elif loop.time() >= deadline:
                     hint = "`mailer doctor` tries each of them."

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from mailer.config import Settings
 from mailer.database import Database
 from mailer.database.columns import table
 from mailer.smtp.breaker import FIRST_COOLDOWN
-from mailer.smtp.relays import Relays
+from mailer.smtp.relays import LimitsReached, Relays
 from subscribers.kinds import SuppressionReason
 from subscribers.models import Suppression
 from tests.support.campaign import (
@@ -280,6 +281,55 @@ async def test_a_run_sleeps_until_a_limit_opens_while_the_other_relays_are_away(
     assert everyone_once(relay) == 4
     assert time.monotonic() - started > 2
     assert len(statements) < 500  # asking all the time takes thousands
+
+
+async def test_a_run_ends_where_a_limit_opens_in_hours_and_the_other_relays_stay_away(
+    database: Database,
+) -> None:
+    subscribe(database, 30)
+    draft(database)
+    async with FaultyRelay() as gone, FaultyRelay() as never:
+        pass
+    async with FaultyRelay() as relay:
+        dispatch = dispatch_for(
+            database, several(relay, gone, never, a={"limits": {"per_day": 5}}, b={"weight": 5})
+        )
+        tally = await asyncio.wait_for(send(dispatch), 60)
+    assert tally.error is None
+    assert tally.limited_until is not None
+    assert tally.limited_until - datetime.now(UTC) > timedelta(hours=1)
+    assert everyone_once(relay) == 5
+    status = counts(database)
+    assert (status.accepted, status.pending, status.in_flight) == (5, 25, 0)
+
+
+@pytest.mark.parametrize(("longest", "gives_up"), [(900, True), (7200, False)])
+async def test_it_waits_for_a_relay_that_is_away_as_long_as_it_waits_for_the_limit(
+    longest: float, gives_up: bool
+) -> None:
+    async with FaultyRelay() as away:
+        pass
+    async with (
+        FaultyRelay() as limited,
+        Relays(several(limited, away).every_relay, longest_wait=longest) as relays,
+    ):
+        for _ in range(20):
+            async with relays.connection():
+                pass
+        relays.suspend("a", 3600)
+        if not gives_up:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(_connections(relays)), 2 * FIRST_COOLDOWN)
+            return
+        with pytest.raises(LimitsReached):  # once b failed again when it was probed
+            await asyncio.wait_for(anext(_connections(relays)), 10 * FIRST_COOLDOWN)
+        assert relays.seconds_until_available() > 3000
+
+
+async def _connections(relays: Relays) -> AsyncIterator[str]:
+    while True:
+        async with relays.connection() as connection:
+            yield connection.relay
 
 
 @pytest.fixture
