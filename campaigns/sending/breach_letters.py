@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from campaigns.sending.letter_pace import LetterPace
 from mailer import backup
 from mailer.config import Settings, dkim_keys
-from mailer.database import Database
+from mailer.database import AnyOf, Database
 from mailer.errors import InvalidInput, Refused
 from mailer.message import Mailbox
 from mailer.message.letter import Letter, compose_letter
@@ -28,7 +28,9 @@ from subscribers import people
 from subscribers.pending_requests import PENDING_REQUEST
 from subscribers.rights.breach_letter import LetterJournal, LetterState, Recipient, read_letters, read_people
 
-_LOOKED_UP_AT_ONCE = 200  # people
+# People: many are passed over at once where most were erased. Those who are left are looked up again in small groups, because
+# the letters before theirs may take hours.
+_LOOKED_UP_FIRST, _LOOKED_UP_AGAIN = 5_000, 200
 _STATE_AFTER: Mapping[type[Outcome], LetterState] = {
     Accepted: LetterState.ACCEPTED,
     Deferred: LetterState.DEFERRED,
@@ -105,18 +107,18 @@ class BreachLetters:
     def _waiting(self, journal: LetterJournal) -> Iterator[Recipient]:
         """Who gets a letter, in the order of the list."""
         rows = (each for each in read_people(self._folder) if journal.is_to_send(each.row))
-        while batch := list(islice(rows, _LOOKED_UP_AT_ONCE)):
-            known = self._known(batch)
-            for each in batch:
-                if each.email.lower() in known:
-                    yield each
-                else:
-                    self.skipped += 1
+        while batch := list(islice(rows, _LOOKED_UP_FIRST)):
+            known = iter(self._known(batch))
+            while group := list(islice(known, _LOOKED_UP_AGAIN)):
+                yield from self._known(group)
 
-    def _known(self, batch: Sequence[Recipient]) -> set[str]:
-        """The addresses of those who are on file, or whose request waits; the others were erased since."""
+    def _known(self, batch: Sequence[Recipient]) -> list[Recipient]:
+        """Those who are on file, or whose request waits; the others were erased since, and are counted."""
         keys = [each.email.lower() for each in batch]
-        email = func.lower(PENDING_REQUEST.c.email)
-        waiting = select(email).where(email.in_(keys))
+        email = func.lower(PENDING_REQUEST.c.email, type_=PENDING_REQUEST.c.email.type)
+        waiting = select(email).where(AnyOf(email, keys))
         with self._database.read() as connection:
-            return {*people.find_all(connection, keys), *connection.execute(waiting).scalars()}
+            found = {*people.find_all(connection, keys), *connection.execute(waiting).scalars()}
+        known = [each for each, key in zip(batch, keys, strict=True) if key in found]
+        self.skipped += len(batch) - len(known)
+        return known

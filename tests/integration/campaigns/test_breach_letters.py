@@ -11,6 +11,7 @@ from email.policy import default
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from mailer.config import load_settings
 from mailer.database import Database
@@ -103,6 +104,35 @@ def test_a_letter_without_subject_or_greeting_goes_to_nobody(
 def test_without_a_yes_nothing_is_sent(keyboard: Keyboard, relay: FaultyRelay) -> None:
     assert "No letter was sent" in keyboard.refuse(*SEND[:-1])
     assert relay.accepted == []
+
+
+def test_many_who_were_erased_are_passed_over_quickly(
+    database: Database,
+    keyboard: Keyboard,
+    relay: FaultyRelay,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MAILER_DATABASE_URL", database.url.render_as_string(hide_password=False))
+    keyboard.subscribe("A@example.com", "b@example.com")
+    path = tmp_path / "b" / "people.csv"
+    head, row, *_ = path.read_text(encoding="utf-8").splitlines()
+    several = [*(f"erased{number}@example.com" for number in range(12_000)), "A@example.com", "b@example.com"]
+    rows = [row.replace("a@example.com", email) for email in several]
+    path.write_text("\n".join([head, *rows, ""]), encoding="utf-8")
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        values = keyboard.json(*SEND)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert (values["accepted"], values["skipped"]) == (2, 12_000)
+    assert [mail.recipient for mail in relay.accepted] == several[-2:]
+    assert len(statements) < 60
 
 
 def test_who_was_erased_since_gets_none(keyboard: Keyboard, relay: FaultyRelay) -> None:
