@@ -149,7 +149,7 @@ def test_configured_keys_sign_each_mail(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"dkim": {"selector": "s1"}}, "domain, selector and key file"),
+        ({"dkim": {"selector": "s1"}}, "no domain and no key_file"),
         ({"dkim": {"domain": "example.com", "selector": "s1", "key_file": "gone.pem"}}, "can't be read"),
         ({"brand": {"website": "javascript:alert(1)"}}, "website"),
     ],
