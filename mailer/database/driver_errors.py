@@ -19,7 +19,6 @@ from mailer.errors import (
     TransactionConflict,
     TryAgainLater,
     exhausted_limit,
-    name_that_is_no_text,
 )
 
 
@@ -129,9 +128,10 @@ def translated_errors(url: URL) -> Iterator[None]:
         raise _away(display_name(url)) from None
     except (
         UnicodeEncodeError
-    ) as error:  # an argument in another encoding, which Python passes on as lone surrogates
-        raise name_that_is_no_text(error) or InvalidInput(
-            "A given value is not UTF-8 text. Nothing was changed."
+    ):  # an argument or a file's name in another encoding: Python passes on lone surrogates
+        raise InvalidInput(
+            "A given value, or the name of a file or folder, is not UTF-8 text. Nothing was changed.",
+            hint="Correct it, or rename what the command or the settings name, or the working directory.",
         ) from None
 
 

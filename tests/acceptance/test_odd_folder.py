@@ -55,7 +55,7 @@ def test_from_the_first_command_to_a_restored_backup(mailer: InstalledMailer, fo
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("campaigns", "create", "notes.md"), "The name of a file or folder is not UTF-8 text."),
+        (("campaigns", "create", "notes.md"), "the name of a file or folder, is not UTF-8 text."),
         (("status",), "can't be opened"),
     ],
 )
