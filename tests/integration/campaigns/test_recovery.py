@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import RowMapping, select, update
 
 from campaigns import deliveries
@@ -14,6 +15,7 @@ from campaigns.tables import worker
 from mailer.database import Database
 from tests.support.campaign import dispatch_for, settings_for
 from tests.support.deliveries import LEASE, SentCampaign
+from tests.support.tampering import with_all_rights
 
 
 def test_a_worker_that_ends_gives_back_its_own_claims_and_no_attempt(database: Database) -> None:
@@ -182,3 +184,77 @@ def test_after_the_database_went_back_a_mail_in_doubt_counts_as_the_relay_answer
     assert set(forgotten) == {lost, in_doubt}
     assert campaign.state(lost) is campaign.state(in_doubt) is DeliveryState.ACCEPTED
     assert (campaign.row(lost)["attempts"], campaign.row(in_doubt)["attempts"]) == (1, 1)
+
+
+SCENES = [
+    # state and attempts in the database, our attempt of which the outcome was recorded, and that was offered -> is forgotten
+    (DeliveryState.PENDING, 0, 1, None, True),
+    (DeliveryState.PENDING, 0, None, 1, True),
+    (DeliveryState.CLAIMED, 1, 2, None, True),
+    (DeliveryState.ATTEMPTING, 1, None, 2, True),
+    (DeliveryState.ATTEMPTING, 1, 1, None, True),
+    (DeliveryState.ATTEMPTING, 1, None, 1, False),
+    (DeliveryState.ATTEMPTING, 2, 1, None, False),
+    (DeliveryState.DEFERRED, 1, 1, None, False),
+    (DeliveryState.ACCEPTED, 1, 1, None, False),
+    (DeliveryState.UNCERTAIN, 1, None, 1, False),
+    (DeliveryState.UNCERTAIN, 1, None, 2, True),
+]
+
+
+def put_back(database: Database, delivery_id: int, state: DeliveryState, attempts: int) -> None:
+    """Make a delivery what a database holds that has gone back."""
+    with with_all_rights(database) as connection:
+        values = {"state": state, "attempts": attempts}
+        connection.execute(update(delivery).where(delivery.c.id == delivery_id).values(values))
+
+
+def forget(database: Database, accepted: dict[int, int], offered: dict[int, int], now: datetime) -> list[int]:
+    with database.write() as connection:
+        return recovery.accept_forgotten(connection, accepted, offered, now)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_what_the_database_has_forgotten_counts_as_accepted(
+    database: Database, scene: tuple[DeliveryState, int, int | None, int | None, bool]
+) -> None:
+    state, attempts, accepted, offered, is_forgotten = scene
+    campaign = SentCampaign(database, 2)
+    ours, other = sorted(campaign.rows())
+    put_back(database, ours, state, attempts)
+    forgotten = forget(
+        database,
+        {ours: accepted} if accepted else {},
+        {ours: offered} if offered else {},
+        campaign.now,
+    )
+    assert forgotten == ([ours] if is_forgotten else [])
+    assert campaign.state(other) == DeliveryState.PENDING
+    row = campaign.row(ours)
+    if is_forgotten:
+        assert (row["state"], row["attempts"]) == (DeliveryState.ACCEPTED, max(attempts, 1))
+        assert (row["completed_at"], row["worker_id"], row["reason"]) == (campaign.now, None, None)
+    else:
+        assert (row["state"], row["attempts"]) == (state, attempts)
+
+
+def test_what_was_offered_and_is_uncertain_is_forgotten_with_others_only(database: Database) -> None:
+    campaign = SentCampaign(database, 4)
+    forgotten, ours, older, others = sorted(campaign.rows())
+    for one, attempts in ((ours, 1), (older, 2), (others, 1)):
+        put_back(database, one, DeliveryState.UNCERTAIN, attempts)
+    put_back(database, forgotten, DeliveryState.ACCEPTED, 1)
+    offered = {ours: 1, older: 1}
+    assert forget(database, {forgotten: 1}, offered, campaign.now) == []
+    put_back(database, forgotten, DeliveryState.PENDING, 0)
+    assert forget(database, {forgotten: 1}, offered, campaign.now) == [forgotten, ours]
+    assert [campaign.state(one) for one in (older, others)] == [DeliveryState.UNCERTAIN] * 2
+
+
+def test_what_may_be_forgotten_is_locked_and_nothing_else(postgresql_database: Database) -> None:
+    campaign = SentCampaign(postgresql_database, 2)
+    ours, other = sorted(campaign.rows())
+    with postgresql_database.write() as connection, postgresql_database.engine.connect() as another:
+        recovery.accept_forgotten(connection, {}, {ours: 0}, campaign.now)
+        free = select(delivery.c.id).with_for_update(skip_locked=True)
+        assert another.execute(free).scalars().all() == [other]
