@@ -358,6 +358,18 @@ class TestChecks:
                 "write authority_url as",
             ),
             ("smtp.host = ''", "smtp.host: must be the name or the address of a host"),
+            *[
+                (f"smtp.host = '{text}'", "smtp.host: must be the name or the address of a host alone")
+                for text in (
+                    "127.0.0.1:25",
+                    "smtp.example.com:587",
+                    "smtp://example.com",
+                    "me@example.com",
+                    "a/b",
+                    "[::1]",
+                    "[::1]:25",
+                )
+            ],
             ("smtp.host = 'smtp..example'", "smtp.host: must be the name or the address of a host"),
             ("smtp.host = 'smtp example'", "smtp.host: must be the name or the address of a host"),
             (f"smtp.host = '{'x' * 64}.example'", "smtp.host: must be the name or the address of a host"),
