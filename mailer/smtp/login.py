@@ -61,10 +61,8 @@ async def _authenticate(
     limit = settings.timeouts.auth
     dialogue = sasl.DIALOGUES[method](credentials)
     initial = next(dialogue)
-    command = b"AUTH " + method.upper().encode()
-    reply = await client.execute_command(
-        command if initial is None else command + b" " + sasl.encode(initial), timeout=limit
-    )
+    command = b"AUTH", method.upper().encode(), *([] if initial is None else [sasl.encode(initial)])
+    reply = await client.execute_command(*command, timeout=limit)
     while reply.code == CONTINUE:
         try:
             answer = dialogue.send(sasl.decode(reply.message))
