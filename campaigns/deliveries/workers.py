@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, case, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, insert, select, update
 
 from campaigns.tables import worker
 from mailer.database import Prepared, Step
@@ -103,22 +103,17 @@ def unretired(connection: Connection) -> list[int]:
 
 def any_at_work(connection: Connection, now: datetime) -> bool:
     """Whether a worker holds a valid lease, and its process has not died on this machine."""
-    return _any_lives(connection, _at_work(now))
+    return _is_any_at_work(connection, now)
 
 
 def is_at_work_on(connection: Connection, campaign_id: int, now: datetime) -> bool:
     """Whether there is such a worker on this campaign; while it waits for a limit it holds no delivery."""
-    return _any_lives(connection, _at_work(now).where(worker.c.campaign_id == campaign_id))
+    return _is_any_at_work(connection, now, worker.c.campaign_id == campaign_id)
 
 
-def _at_work(now: datetime) -> Select[str, str]:
-    """The processes of the workers with a valid lease."""
-    unretired = worker.c.retired_at.is_(None)
-    return select(worker.c.host, worker.c.process).where(unretired, worker.c.lease_until >= now)
-
-
-def _any_lives(connection: Connection, workers: Select[str, str]) -> bool:
-    return any(not Process(row.host, row.process).is_gone() for row in connection.execute(workers))
+def _is_any_at_work(connection: Connection, now: datetime, *conditions: ColumnElement[bool]) -> bool:
+    found = connection.execute(_UNRETIRED.where(worker.c.lease_until >= now, *conditions))
+    return any(not Process(row.host, row.process).is_gone() for row in found)
 
 
 # Built once, because a worker renews its lease in each of its transactions.
