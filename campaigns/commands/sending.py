@@ -18,7 +18,6 @@ from campaigns.commands.options import (
 from campaigns.commands.runs import exit_with, judge, run_campaign
 from campaigns.commands.stop_signals import stop_signals
 from campaigns.lifecycle import Act
-from campaigns.sending import where_to_look
 from campaigns.stored_content import load_notes
 from mailer.commands import CommandContext, busy, json_option, processes_option
 
@@ -54,7 +53,7 @@ def send(
         tally = run_campaign(context, dispatch, slug, processes, stop, after_start=True)
         result = judge(context, dispatch, slug, tally)
     context.report(result.status._asdict(), result.status.line(), as_json=as_json)
-    if hint := where_to_look(result.status):
+    if hint := result.status.where_to_look():
         context.console.print(hint, style="yellow", markup=False)
     exit_with(context, [result])
 

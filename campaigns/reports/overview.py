@@ -14,10 +14,15 @@ from campaigns.approvals import NO_APPROVAL, ApprovalRule
 from campaigns.campaign import Campaign
 from campaigns.deliveries import UNCERTAIN, delivery, workers
 from campaigns.deliveries import campaign as campaign_table
-from campaigns.reports.status import CampaignStatus, campaign_status, next_due
+from campaigns.reports.status import (
+    CampaignStatus,
+    campaign_status,
+    decide_uncertain,
+    next_due,
+    uncertain_mails,
+)
 from campaigns.states import CampaignState, DeliveryState
 from mailer.database import Heartbeat, Kind, heartbeats
-from mailer.quantity import quantity
 
 # The documentation lets cron run `run-due` every five minutes.
 RUN_DUE_STALE = timedelta(minutes=20)
@@ -171,9 +176,9 @@ def _unapproved(
 
 
 def _of_uncertain(slug: str, number: int) -> Problem:
-    mails = quantity(number, "mail is", "mails are")
-    step = f"mailer deliveries list {slug} --state uncertain, then mailer deliveries resolve {slug}"
-    return Problem(ProblemSeverity.FAILURE, f"{slug}: {mails} in doubt.", step, slug)
+    return Problem(
+        ProblemSeverity.FAILURE, f"{slug}: {uncertain_mails(number)}.", decide_uncertain(slug), slug
+    )
 
 
 def _moment(at: datetime, zone: tzinfo) -> str:

@@ -14,6 +14,7 @@ from campaigns.campaign import Campaign
 from campaigns.deliveries import CLAIMABLE, delivery, subscriber
 from campaigns.states import CampaignState, DeliveryState
 from campaigns.tables import delivery_count
+from mailer.quantity import quantity
 from subscribers import audience
 
 
@@ -56,6 +57,25 @@ class CampaignStatus(NamedTuple):
         }
         parts = [f"{number:,} {name}" for name, number in numbers.items() if number or name == "accepted"]
         return f"{', '.join(parts)}, of {self.audience:,}"
+
+    def where_to_look(self) -> str:
+        """The commands that show what was rejected or is uncertain, a line for each; empty where nothing is."""
+        lines = []
+        if self.rejected:
+            lines.append(f"Why some were rejected: mailer deliveries list {self.slug} --state rejected")
+        if self.uncertain:
+            lines.append(f"{uncertain_mails(self.uncertain)}: {decide_uncertain(self.slug)}")
+        return "\n".join(lines)
+
+
+def uncertain_mails(number: int) -> str:
+    """How many mails are uncertain, in words."""
+    return f"{quantity(number, 'mail is', 'mails are')} uncertain"
+
+
+def decide_uncertain(slug: str) -> str:
+    """The commands with which a person decides about uncertain mails."""
+    return f"mailer deliveries list {slug} --state uncertain, then mailer deliveries resolve {slug}"
 
 
 def campaign_status(connection: Connection, campaign: Campaign) -> CampaignStatus:

@@ -10,7 +10,7 @@ from campaigns.sending.compose import sample_of
 from campaigns.sending.dispatch import Dispatch
 from campaigns.sending.preflight import Preflight
 from campaigns.sending.processes import joined_by
-from campaigns.sending.run_result import DONE_WITH_LOSSES, RunResult, judge_run, where_to_look
+from campaigns.sending.run_result import DONE_WITH_LOSSES, RunResult, judge_run
 from campaigns.sending.sender import Sender
 from campaigns.sending.tally import Tally
 
@@ -24,5 +24,4 @@ __all__ = [
     "joined_by",
     "judge_run",
     "sample_of",
-    "where_to_look",
 ]

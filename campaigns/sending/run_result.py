@@ -9,7 +9,6 @@ from campaigns.reports import CampaignStatus
 from campaigns.sending.tally import Tally
 from campaigns.states import CampaignState
 from mailer.errors import MailerError, RelayUnavailable, TryAgainLater
-from mailer.quantity import quantity
 
 DONE_WITH_LOSSES = 3  # the exit code where some were rejected or are uncertain
 
@@ -55,18 +54,6 @@ def judge_run(
         message = f"Stopped early; `mailer campaigns send {slug}` continues."
         return RunResult(status, TryAgainLater.exit_code, message)
     return RunResult(status, DONE_WITH_LOSSES if status.rejected + status.uncertain else 0)
-
-
-def where_to_look(status: CampaignStatus) -> str:
-    """Which commands show what was rejected or is in doubt; empty where nothing was."""
-    lines = []
-    if status.rejected:
-        lines.append(f"Why some were rejected: mailer deliveries list {status.slug} --state rejected")
-    if status.uncertain:
-        mails = quantity(status.uncertain, "mail is", "mails are")
-        steps = f"mailer deliveries list {status.slug} --state uncertain, then mailer deliveries resolve {status.slug}"
-        lines.append(f"{mails} in doubt: {steps}")
-    return "\n".join(lines)
 
 
 def _why_held(

@@ -28,7 +28,7 @@ def test_send_names_the_commands_that_show_what_was_lost(
         monkeypatch.setenv("MAILER_SMTP__CONNECTIONS", "1")
         said = keyboard("campaigns", "send", "notes", "--yes", code=3).stderr
     assert "mailer deliveries list notes --state rejected" in said
-    assert "1 mail is in doubt: mailer deliveries list notes --state uncertain" in said
+    assert "1 mail is uncertain: mailer deliveries list notes --state uncertain" in said
     assert "mailer deliveries resolve notes" in said
 
 

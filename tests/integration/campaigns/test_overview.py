@@ -120,7 +120,7 @@ def test_uncertain_mails_of_a_finished_campaign_are_named_with_the_command(
     assert problem["slug"] == "notes"
     assert problem["severity"] == ProblemSeverity.FAILURE
     assert "mailer deliveries resolve notes" in problem["next_step"]
-    assert "1 mail is in doubt" in run("status").stdout
+    assert "1 mail is uncertain" in run("status").stdout
 
 
 def test_the_exit_code_is_that_of_the_worst(sqlite_database: Database, home: Path) -> None:
