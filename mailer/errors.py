@@ -10,6 +10,7 @@
     └── TryAgainLater          75   relay or database not available, or another run is active
         ├── Locked             75   another connection is writing to the database
         ├── TransactionConflict 75  the database ended a transaction because of another one
+        ├── NoProcess          75   no further process or thread can be started
         └── RelayUnavailable   75   no connection to the relay; 1 where waiting does not help
 
 The number is the exit code of the command. Messages contain no personal data.
@@ -22,6 +23,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
+
+_NO_THREAD = "can't start new thread"  # what CPython says
 
 
 class MailerError(Exception):
@@ -90,19 +93,38 @@ class RelayUnavailable(TryAgainLater):
     """No connection to the relay could be made."""
 
 
-class NoProcess(OSError):
-    """The system starts no further process. Its own error has the number of many other faults (EAGAIN)."""
+class NoProcess(TryAgainLater):
+    """No further process can be started, and no thread, which counts as one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The limit of processes is reached.",
+            hint="Run the command again later, or raise the limit: TasksMax= in a systemd unit, `ulimit -u` in a shell. "
+            "Or use fewer --processes.",
+        )
 
 
 @contextmanager
 def starting_process() -> Iterator[None]:
-    """Start a process in it: raises NoProcess where fork(2) or execve(2) fails with EAGAIN, which has no other meaning
-    there than that the limit of processes is reached.
+    """Start a process in it. Raises NoProcess where there may be no more: fork(2) and execve(2) fail with EAGAIN then.
+
+    Of other calls EAGAIN means many other things.
     """
     try:
         yield
-    except BlockingIOError as error:
-        raise NoProcess(error.errno, error.strerror) from None
+    except BlockingIOError:
+        raise NoProcess from None
+
+
+@contextmanager
+def starting_thread() -> Iterator[None]:
+    """Start a thread in it, or await work in one. Raises NoProcess where there may be no more."""
+    try:
+        yield
+    except RuntimeError as error:
+        if _NO_THREAD not in str(error):
+            raise
+        raise NoProcess from None
 
 
 def exhausted_limit(error: BaseException) -> MailerError | None:
@@ -127,16 +149,11 @@ def exhausted_limit(error: BaseException) -> MailerError | None:
 
 def _passing_limit(error: BaseException) -> TryAgainLater | None:
     """The error to report if `error` means that something is used up for the moment, by other processes too."""
-    if isinstance(error, NoProcess) or (
-        isinstance(error, RuntimeError)
-        and "can't start new thread" in str(error)  # CPython's; it counts as a process
-    ):
-        return TryAgainLater(
-            "The limit of processes is reached.",
-            hint="Run the command again later, or raise the limit: TasksMax= in a systemd unit, `ulimit -u` in a shell. "
-            "Or use fewer --processes.",
-        )
     match error:
+        case NoProcess():
+            return error
+        case RuntimeError() if _NO_THREAD in str(error):
+            return NoProcess()
         case OSError(errno=errno.ENFILE):
             return TryAgainLater(
                 "The system's limit of open files is reached.",
@@ -165,7 +182,7 @@ def name_that_is_no_text(error: BaseException) -> MailerError | None:
         case UnicodeEncodeError(object=str(text), start=at) if "\udc80" <= text[at] <= "\udcff":
             return MailerError(
                 "The name of a file or folder is not UTF-8 text.",
-                hint="Rename what the command or the settings name, or the working directory.",
+                hint="Rename it: it is one that the command or the settings name, or the working directory.",
             )
         case _:
             return None

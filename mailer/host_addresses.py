@@ -11,8 +11,11 @@ import errno
 import socket
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeAlias
+
+from mailer.errors import starting_thread
 
 # As getaddrinfo(3) has it: family, type and protocol of the socket, the host's own name, the address to connect to.
 HostAddress: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
@@ -21,33 +24,23 @@ HostAddress: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
 async def look_up(host: str, port: int) -> Sequence[HostAddress]:
     """The addresses of a host for TCP, in the order in which to try them. The end of the process does not wait for it.
 
-    Raises OSError where the name does not resolve, UnicodeError where it is no name, and RuntimeError where no thread can
-    be started (`exhausted_limit`).
+    Raises OSError where the name does not resolve, UnicodeError where it is no name, and NoProcess where no thread can be
+    started.
     """
     with suppress(socket.gaierror):  # it is a name, and not an address already
         return _look_up(host, port, socket.AI_NUMERICHOST)
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Sequence[HostAddress]] = loop.create_future()
-
-    def tell(found: Sequence[HostAddress] | None, error: Exception | None) -> None:
-        if answer.done():  # who asked was cancelled
-            return
-        if found is not None:
-            answer.set_result(found)
-        elif error is not None:
-            answer.set_exception(error)
+    answer = Future[Sequence[HostAddress]]()
+    answer.set_running_or_notify_cancel()  # a caller that is cancelled only stops waiting for it
 
     def ask() -> None:
-        found, problem = None, None
         try:
-            found = _look_up(host, port)
+            answer.set_result(_look_up(host, port))
         except (OSError, UnicodeError) as error:
-            problem = error
-        with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(tell, found, problem)
+            answer.set_exception(error)
 
-    threading.Thread(target=ask, name="look-up", daemon=True).start()
-    return await answer
+    with starting_thread():
+        threading.Thread(target=ask, name="look-up", daemon=True).start()
+    return await asyncio.wrap_future(answer)
 
 
 async def connect_to(sock: socket.socket, address: tuple[Any, ...]) -> None:

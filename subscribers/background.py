@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from mailer.errors import starting_thread
+
 LOOK_SECONDS = 1.0
 
 
@@ -25,11 +27,12 @@ class Work(Protocol):
 def in_background(name: str, is_wanted: Callable[[], bool], make: Callable[[], Work]) -> Iterator[None]:
     """Within it the work that `make` makes goes on in a thread, from when `is_wanted` first says so.
 
-    Raises RuntimeError where no thread can be started.
+    Raises NoProcess where no thread can be started.
     """
     background = _Background(is_wanted, make)
     thread = threading.Thread(target=background.run, name=name, daemon=True)
-    thread.start()
+    with starting_thread():
+        thread.start()
     try:
         yield
     finally:

@@ -128,10 +128,11 @@ def translated_errors(url: URL) -> Iterator[None]:
         raise _away(display_name(url)) from None
     except (
         UnicodeEncodeError
-    ):  # an argument or a file's name in another encoding: Python passes on lone surrogates
+    ):  # Python passes on an argument or a file's name in another encoding as lone surrogates
         raise InvalidInput(
             "A given value, or the name of a file or folder, is not UTF-8 text. Nothing was changed.",
-            hint="Correct it, or rename what the command or the settings name, or the working directory.",
+            hint="Give the value in UTF-8, or rename that file or folder: one that the command or the settings name, or the "
+            "working directory.",
         ) from None
 
 

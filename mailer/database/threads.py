@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 
-from mailer.errors import exhausted_limit
+from mailer.errors import starting_thread
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -15,14 +15,13 @@ Arguments = TypeVarTuple("Arguments")
 async def in_thread(work: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
     """Run `work` in a thread; returns what it returns.
 
-    Raises TryAgainLater where no thread can be started. A caller that is cancelled waits for the thread: only then its connection is back in the pool. Closing the
-    database earlier would leave that connection open.
+    A caller that is cancelled waits for the thread: only then its connection is back in the pool. Closing the database
+    earlier would leave that connection open. Raises NoProcess where no thread can be started.
     """
     running = asyncio.create_task(asyncio.to_thread(work, *arguments))
     try:
-        return await asyncio.shield(running)
-    except RuntimeError as error:
-        raise exhausted_limit(error) or error from None
+        with starting_thread():
+            return await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
         if not running.cancelled():

@@ -18,7 +18,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from mailer.database.engine import Database
-from mailer.errors import Locked, TransactionConflict, exhausted_limit
+from mailer.errors import Locked, TransactionConflict, starting_thread
 
 CONFLICT_TRIES = 5
 CONFLICT_PAUSE = 0.01  # seconds; twice as long after each try
@@ -37,15 +37,14 @@ class Transactions:
         """Do `work` in a transaction of its own; it is durable when this returns.
 
         If `work` raises, or the commit fails, nothing of it is in the database. A caller that is cancelled does not
-        undo it. Raises TryAgainLater where no thread can be started. Where PostgreSQL ends the transaction because of another one, `work` is done again in a new one.
+        undo it. Where PostgreSQL ends the transaction because of another one, `work` is done again in a new one.
+        Raises NoProcess where no thread can be started.
         """
         if self._database.is_sqlite:
             with suppress(Locked), self._database.write_at_once() as connection:
                 return work(connection)
-        try:
+        with starting_thread():
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._wait_and_commit, work)
-        except RuntimeError as error:
-            raise exhausted_limit(error) or error from None
 
     def close(self) -> None:
         """Wait for the transactions in progress, and end the thread."""

@@ -38,15 +38,14 @@ def explain(error: Exception, phase: Phase, settings: RelaySettings) -> Connecti
         cause = cause.__cause__
     if isinstance(error, aiosmtplib.SMTPResponseException) and error.code > 0:
         return explain_reply(error.code, error.message, phase, settings)
-    if isinstance(error, RuntimeError) and (limit := exhausted_limit(error)):
+    if limit := exhausted_limit(error):  # of ours: it says nothing about the relay
         return ConnectionFailed(f"{relay} can't be reached: {limit.message}", hint=limit.hint)
     if isinstance(error, TimeoutError):
         return ConnectionFailed(f"{relay} did not answer in time ({phase}).")
     if phase is Phase.CONNECT:
         code = getattr(error, "errno", None) or 0  # below 0: of the resolver, which has words of its own
         reason = os.strerror(code) if code > 0 else getattr(error, "strerror", None) or str(error)
-        limit = exhausted_limit(error)  # of ours: it says nothing about the relay
-        hint = limit.hint if limit else "Check [smtp] host and port; is it running?"
+        hint = "Check [smtp] host and port; is it running?"
         return ConnectionFailed(f"{relay} can't be reached: {reason}.", hint=hint)
     what = "hung up" if isinstance(error, ConnectionError) else "sent a reply that can't be read"
     return ConnectionFailed(f"{relay} {what} ({phase}).")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import aiosmtplib
 
 from mailer.config import RelaySettings
-from mailer.errors import ConfigurationError, exhausted_limit
+from mailer.errors import ConfigurationError, NoProcess
 from mailer.host_addresses import connect_to, look_up
 from mailer.smtp.failure import ConnectionRefused, explain, name_of
 from mailer.smtp.outcome import Phase
@@ -141,9 +141,7 @@ def _explained(phase: Phase, settings: RelaySettings) -> Iterator[None]:
     """Turn what fails in this phase into a ConnectionFailed."""
     try:
         yield
-    except (aiosmtplib.SMTPException, OSError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and exhausted_limit(error) is None:
-            raise
+    except (aiosmtplib.SMTPException, OSError, NoProcess) as error:
         raise explain(error, phase, settings) from error
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from mailer.config import OAuth2Settings
+from mailer.errors import starting_thread
 from mailer.smtp.outcome import presentable
 from mailer.smtp.refresh_token import RefreshToken
 
@@ -93,12 +94,16 @@ class TokenSource:
         self._fetching = asyncio.Lock()
 
     async def token(self, *, refused: str | None = None) -> str:
-        """A token that has not expired; a new one if the relay `refused` the current one. Raises TokenFailed."""
+        """A token that has not expired; a new one if the relay `refused` the current one.
+
+        Raises TokenFailed, and NoProcess where no thread can be started.
+        """
         async with self._fetching:
             now = asyncio.get_running_loop().time()
             known = self._token
             if known is None or now >= known.renew_at or known.value == refused:
-                known = self._token = await self._fetch(now)
+                with starting_thread():
+                    known = self._token = await self._fetch(now)
             return known.value
 
     async def _fetch(self, now: float) -> AccessToken:

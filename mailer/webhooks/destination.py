@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from mailer.errors import InvalidInput, MailerError, exhausted_limit
+from mailer.errors import InvalidInput, MailerError
 from mailer.host_addresses import look_up
 
 LONGEST_URL = 2000
@@ -90,15 +90,14 @@ def is_allowed(address: Address, reach: Reach) -> bool:
 
 
 async def resolve(destination: Destination, reach: Reach) -> Address:
-    """The address to connect to, looked up once. Raises Unreachable, also where one of several is not
-    allowed.
+    """The address to connect to, looked up once.
+
+    Raises Unreachable, also where one of several is not allowed, and NoProcess where it can't be looked up now.
     """
     try:
         found = await look_up(destination.host, destination.port)
     except (OSError, UnicodeError):
         raise Unreachable("The name does not resolve.") from None
-    except RuntimeError as error:
-        raise exhausted_limit(error) or error from None
     addresses = [ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
     if not addresses or not all(is_allowed(address, reach) for address in addresses):
         raise Unreachable("The name leads to an address that is not public.")

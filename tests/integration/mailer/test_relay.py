@@ -164,7 +164,7 @@ async def test_where_no_more_files_may_be_open_the_limit_is_named_instead_of_the
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
         try:
-            with pytest.raises(ConnectionFailed, match="Too many open files") as caught:
+            with pytest.raises(ConnectionFailed, match="The limit of open files is reached") as caught:
                 await _send_all(relay, 1, workers=1)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, before)

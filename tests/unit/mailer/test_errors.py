@@ -16,6 +16,7 @@ from mailer.errors import (
     exhausted_limit,
     is_out_of_memory,
     starting_process,
+    starting_thread,
 )
 
 
@@ -47,7 +48,7 @@ def no_thread() -> Exception:
     return RuntimeError(message)
 
 
-@pytest.mark.parametrize("error", [no_thread(), NoProcess(errno.EAGAIN, os.strerror(errno.EAGAIN))])
+@pytest.mark.parametrize("error", [no_thread(), NoProcess()])
 def test_no_further_process_or_thread_is_the_limit_of_processes_and_passes(error: BaseException) -> None:
     limit = exhausted_limit(error)
     assert str(limit).startswith("The limit of processes is reached.")
@@ -59,6 +60,15 @@ def test_a_process_that_can_not_be_started_is_told_from_other_errors_with_its_nu
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     with pytest.raises(FileNotFoundError), starting_process():
         raise FileNotFoundError(errno.ENOENT, "No such file")
+
+
+def test_a_thread_that_can_not_be_started_is_told_from_other_errors_with_their_cause() -> None:
+    with pytest.raises(NoProcess), starting_thread():
+        raise no_thread()
+    cause = ValueError("the cause")
+    with pytest.raises(RuntimeError, match="another") as caught, starting_thread():
+        raise RuntimeError("another") from cause
+    assert caught.value.__cause__ is cause
 
 
 @pytest.mark.parametrize(
