@@ -19,7 +19,7 @@ from mailer.message.identifiers import ReturnPaths
 from mailer.timestamps import read_certificates
 from templates.theme import find_theme
 
-CHECK = "settings"
+_CHECK = "settings"
 
 
 def unusable_settings(settings: Settings) -> Iterator[CheckResult]:
@@ -28,12 +28,8 @@ def unusable_settings(settings: Settings) -> Iterator[CheckResult]:
         try:
             check()
         except MailerError as error:
-            found = failure(CHECK, error)
-            yield (
-                found
-                if found.hint
-                else replace(found, hint=f"Correct it in {settings.file.name}, or leave it out.")
-            )
+            found = failure(_CHECK, error)
+            yield replace(found, hint=found.hint or f"Correct it in {settings.file.name}, or leave it out.")
 
 
 def _checks(settings: Settings) -> Iterator[Callable[[], object]]:

@@ -39,11 +39,8 @@ def send_due(context: CommandContext, processes: int, *, as_json: bool) -> None:
 
 
 def _send_due(context: CommandContext, processes: int, stop: StopSignals, *, as_json: bool) -> None:
+    print_new = partial(_print_new, context)
     _beat(context, Kind.RUN_DUE)
-
-    def print_new(message: str) -> None:
-        _print_new(context, [message])
-
     dispatch = dispatch_of(context, print_new)
     webhooks.call_due(*_webhook_parts(context))
     try:
@@ -53,14 +50,14 @@ def _send_due(context: CommandContext, processes: int, stop: StopSignals, *, as_
     except Refused as error:
         if as_json:
             raise
-        _print_new(context, [str(error)])
+        print_new(str(error))
         raise click.exceptions.Exit(error.exit_code) from None
     webhooks.call_due(*_webhook_parts(context))
     try:
         purge_daily(context)
     except MailerError as error:  # what was sent is reported all the same
-        _print_new(context, [f"What has been kept for its period was not deleted: {error}"])
-    _print_new(context, _anchor_problems(context))
+        print_new(f"What has been kept for its period was not deleted: {error}")
+    print_new(*_anchor_problems(context))
     # Cron starts a run each minute; that an earlier one is still at work is not worth a mail.
     own = [result for result in results if not result.by_another_run]
     if as_json:
@@ -76,7 +73,7 @@ def _send_due(context: CommandContext, processes: int, stop: StopSignals, *, as_
             context.report({}, result.status.line(), as_json=False)
     own = _without_known_outage(context, own)
     again = [result for result in own if not result.relay_away]
-    _print_new(context, [*(result.message for result in again if result.message), *_attention(context, own)])
+    print_new(*(result.message for result in again if result.message), *_attention(context, own))
     with context.database.write() as connection:
         notices.note_whole_look(connection, context.now())
     exit_with(
@@ -96,9 +93,7 @@ def _anchor_problems(context: CommandContext) -> list[str]:
 
 
 def _attention(context: CommandContext, own: Sequence[RunResult]) -> list[str]:
-    """The problems that need a person, with folder, campaign and next command, except those that this run
-    prints itself.
-    """
+    """The problems that need a person, with folder, campaign and next command; without those that this run prints."""
     with context.database.read() as connection:
         found = overview(connection, context.now(), context.settings.tz)
     printed = {result.status.slug for result in own if result.message}
@@ -109,12 +104,13 @@ def _attention(context: CommandContext, own: Sequence[RunResult]) -> list[str]:
     ]
 
 
-def _print_new(context: CommandContext, messages: Sequence[str]) -> None:
+def _print_new(context: CommandContext, *messages: str) -> None:
     """Print the messages that were not printed within the last hour."""
-    if messages:
-        with context.database.write() as connection:
-            messages = notices.select_new(connection, messages, context.now())
-    for message in messages:
+    if not messages:
+        return
+    with context.database.write() as connection:
+        found = notices.select_new(connection, messages, context.now())
+    for message in found:
         context.console.print(message, style="yellow", markup=False)
 
 
@@ -268,7 +264,7 @@ def _service_mail_parts(context: CommandContext) -> tuple[Database, Settings, Ca
 def _send_service_mails(context: CommandContext) -> None:
     """Send the service mails that are due; those that wait for the relay are sent by a later run."""
     if (problem := service_mails.send_due(*_service_mail_parts(context))) is not None:
-        _print_new(context, [f"Service mails wait: {problem}"])
+        _print_new(context, f"Service mails wait: {problem}")
 
 
 @dataclass(frozen=True, slots=True)
