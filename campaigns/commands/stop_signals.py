@@ -1,6 +1,6 @@
 """SIGINT, SIGTERM and SIGHUP: the first ends a command in order; a second SIGINT or SIGTERM ends it at once.
 
-A command that can't end in order, because its database does not answer, is ended a little after its time.
+A command that can't end in order, because its database does not answer, is ended GRACE_SECONDS after its time.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ class StopSignals:
 def stop_signals(seconds_to_end: float) -> Iterator[StopSignals]:
     """Receive the signals while it is open; the handlers from before are put back.
 
-    Where it is still open `seconds_to_end` and GRACE_SECONDS after the first signal, the process ends with an error, as at
-    once as a second signal ends it. So it is open for all that may wait for the database: a frozen PostgreSQL answers
-    never, and its connections live.
+    Where it is still open `seconds_to_end` and GRACE_SECONDS after the first signal, the process ends at once, with an
+    error. So keep it open for all that may wait for the database: a frozen PostgreSQL never answers, and its connections
+    stay open.
 
     A SIGHUP that is ignored remains so: the command was started with `nohup`.
     """

@@ -117,8 +117,8 @@ class Composer:
     ) -> tuple[Envelope, Content]:
         """The mail of one recipient, complete and signed, unless another process signs it; `now` becomes its Date.
 
-        `announced` is the envelope that the relay has; it remains if it is the recipient's. Raises InvalidInput where
-        the recipient's fields can't be sent, and Refused where the address is not the one that they gave their consent with.
+        `announced` is the envelope that the relay has; it remains if it is the recipient's. Raises InvalidInput where the
+        recipient's fields can't be sent, and Refused where the consent was not given with their address.
         """
         if not recipient.is_committed():
             raise Refused(

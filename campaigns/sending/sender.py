@@ -84,9 +84,7 @@ class Sender:
                 if seconds := self._relays.seconds_until_available():
                     await self._rest(self._clock() + timedelta(seconds=seconds))
                     continue
-                with suppress(
-                    LimitsReached
-                ):  # while it waited for a relay: the next round rests, or ends the run
+                with suppress(LimitsReached):  # the next round rests, or ends the run
                     async with self._relays.connection() as connection:
                         await self._batches.use(connection)
         except MailerError as error:

@@ -1,8 +1,8 @@
 """The commands init, doctor, serve, keys, backup, deploy and upgrade, and the parts that all commands share.
 
-Each command has its own module, so that a command imports only what it needs. `context` holds the settings,
-database and streams of one command, `options` the shared options, and `busy` says what takes long. `acts` records what a command does with personal
-data; import it by name, because it needs the tables, which are slow to import.
+Each command has its own module, so that a command imports only what it needs. `context` holds the settings, database and
+streams of one command, `options` the shared options, and `waiting` says what takes long. `acts` records what a command
+does with personal data; import it by name, because it needs the tables, which are slow to import.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ DELAY = 0.5  # seconds
 
 @contextmanager
 def busy(context: CommandContext, what: str) -> Iterator[None]:
-    """Show `what` with a moving sign on standard error, from DELAY seconds on to the end; nothing where that is no terminal.
+    """Show `what` on standard error, with a moving sign, where the block takes longer than DELAY; only on a terminal.
 
-    It is for work that knows no total. The context asks no question meanwhile.
+    It is for work that knows no total, and asks no question.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         yield

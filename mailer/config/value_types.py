@@ -17,7 +17,7 @@ A_DURATION = 'must be a duration, such as "90m", "6h" or "2d"'
 A_MAILBOX = 'must be text, such as "Name <name@example.com>"'
 _LONGEST = timedelta(days=36_500)  # so that a time that long ago has a date
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
-_NOT_OF_A_HOST = re.compile(r"[\s/@\[\]?#\\]")
+_NOT_IN_A_HOST = re.compile(r"[\s/@\[\]?#\\]")
 _LONGEST_HOST = 254  # characters, with a dot at the end
 _A_NAME = "can't be a name; use a-z, 0-9, dashes and underscores, and begin with a letter or digit"
 
@@ -75,7 +75,7 @@ def is_host(text: str) -> bool:
         encoded = text.encode("idna")
     except UnicodeError:
         return False
-    return 0 < len(encoded) <= _LONGEST_HOST and not _NOT_OF_A_HOST.search(text)
+    return 0 < len(encoded) <= _LONGEST_HOST and not _NOT_IN_A_HOST.search(text)
 
 
 def _is_ipv6(text: str) -> bool:
@@ -92,7 +92,8 @@ def check_host(text: str) -> str:
     """Raise ValueError where no host can have this name."""
     if not is_host(text):
         raise ValueError(
-            'must be the name or the address of a host alone, such as "smtp.example.com" or "192.0.2.25"; its port is another setting'
+            'must be the name or the address of a host alone, such as "smtp.example.com" or "192.0.2.25"; '
+            "its port is another setting"
         )
     return text
 

@@ -15,8 +15,9 @@ from msgspec import Struct
 MAX_TEXT_LENGTH = 300
 MASK = "***"
 NO_SUCH_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.4.4"})
-# No recipient is meant by them: 432 and 454 belong to logins (RFC 4954), and are used for limits of sessions and rates. The
-# statuses are "system not accepting messages", "congestion" and "too many recipients" (RFC 3463), of which each mail has one.
+# With these a relay has no room for the moment; no recipient is meant. 432 and 454 belong to logins (RFC 4954), and relays use
+# them for limits of sessions and rates. The statuses are "system not accepting messages", "congestion" and "too many
+# recipients" (RFC 3463): a mail of ours has one recipient, so that is a limit of the session.
 _BUSY_CODES, TOO_MANY = frozenset({432, 454}), "4.5.3"
 _BUSY_STATUSES = frozenset({"4.3.2", "4.4.5", TOO_MANY})
 # The address is invalid or ambiguous; the mailbox is disabled, full, has a limit of its own or is a list; its host does not
@@ -123,7 +124,10 @@ def classify(phase: Phase, reply: Reply) -> Outcome:
 
 
 def _scope(phase: Phase, reply: Reply) -> FailureScope:
-    """Before RCPT it is not the recipient. 530, 534, 535 and 538 concern the login (RFC 4954), 500, 502 and 503 the command."""
+    """Before RCPT it is not the recipient, nor where the relay has no room.
+
+    530, 534, 535 and 538 concern the login (RFC 4954), 500, 502 and 503 the command.
+    """
     code = reply.code
     if phase not in (Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL):
         return FailureScope.SENDER if code // 100 == 5 else FailureScope.RELAY
@@ -134,14 +138,16 @@ def _scope(phase: Phase, reply: Reply) -> FailureScope:
 
 
 def _means_busy(reply: Reply) -> bool:
-    """A status decides, where there is one: Postfix says "454 4.7.1 Relay access denied" of a recipient."""
+    """Whether the relay has no room. A status decides, where there is one: "454 4.7.1 Relay access denied" (Postfix) means a
+    recipient.
+    """
     if reply.enhanced is None:
         return reply.code in _BUSY_CODES
     return reply.code != 421 and reply.enhanced in _BUSY_STATUSES
 
 
 def says_busy(outcome: Outcome) -> bool:
-    """Whether the relay takes no more mail for the moment, from anybody of ours: its rate or its sessions are used up.
+    """Whether the relay takes no more of our mail for the moment: our rate or our sessions there are used up.
 
     Amazon SES says "454 Throttling failure", Microsoft 365 "432 4.3.2 ... sender thread limit exceeded".
     """
@@ -154,9 +160,8 @@ def says_busy(outcome: Outcome) -> bool:
 def may_mean_everybody(outcome: Outcome) -> bool:
     """Whether the relay refused one recipient, and its status does not say that the address or mailbox is why.
 
-    Quotas, unverified senders and refused contents are often told only so: "550 5.4.5 Daily limit exceeded", "554 Message
-    rejected". It may also be the recipient's policy (5.7.x, RFC 3463 section 3.8). The outcomes for other recipients show
-    which.
+    Many relays refuse a quota, a sender or a content only so: "550 5.4.5 Daily limit exceeded", "554 Message rejected". It may
+    also be the recipient's policy (5.7.x, RFC 3463 section 3.8). The outcomes for other recipients show which.
     """
     match outcome:
         case Rejected(scope=FailureScope.RECIPIENT, reply=Reply(enhanced=status)):

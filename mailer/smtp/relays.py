@@ -42,8 +42,8 @@ class Relays:
     `several`: a message that one relay did not take can be offered to another. `ceiling`: the most connections, to all
     relays together, that mail divided by the weights can use.
 
-    `longest_wait` is how many seconds a caller waits at most for the limits of the relays that serve. A caller that would
-    wait longer does not wait either for those that failed again when they were probed.
+    `longest_wait` is how many seconds a caller waits at most for the limits of the relays that serve. Where these need
+    longer, it does not wait either for relays that failed again when they were probed.
     """
 
     def __init__(self, settings: Mapping[str, NamedRelay], *, longest_wait: float = math.inf) -> None:
@@ -62,7 +62,7 @@ class Relays:
         full = min(one.connections * sum(weights.values()) // one.weight for one in settings.values())
         self.ceiling = max(len(settings), min(full, sum(one.connections for one in settings.values())))
         self._stack = AsyncExitStack()
-        self._busy: RelayUnavailable | None = None
+        self._stays_busy: RelayUnavailable | None = None  # for the next caller
 
     async def __aenter__(self) -> Self:
         for relay in self._relays.values():
@@ -103,9 +103,9 @@ class Relays:
         Raises ConnectionFailed where no relay serves (of several: within RETRY_SECONDS); RelayUnavailable where the only one
         stays busy; LimitsReached where it would wait for longer than `longest_wait`; ConfigurationError as `connect` does.
         """
-        if (busy := self._busy) is not None:
-            self._busy = None
-            raise busy
+        if (stays_busy := self._stays_busy) is not None:
+            self._stays_busy = None
+            raise stays_busy
         async with AsyncExitStack() as stack:
             connection = await self._connect(stack)
             breaker, sent, served = self._breakers[connection.relay], connection.sent, connection.served
@@ -126,7 +126,7 @@ class Relays:
         pauses = self._pauses[name]
         seconds = pauses.after_refusal(asyncio.get_running_loop().time(), self._relays[name].served)
         if pauses.in_vain and not self.several:
-            self._busy = RelayUnavailable(f"The relay accepts no mail: {words.rstrip('.')}.")
+            self._stays_busy = RelayUnavailable(f"The relay accepts no mail: {words.rstrip('.')}.")
             self._pauses[name] = Pauses()
         else:
             self.suspend(name, seconds)
