@@ -173,6 +173,11 @@ def _passing_limit(error: BaseException) -> TryAgainLater | None:
             return None
 
 
+def reason_of(error: BaseException | str) -> str:
+    """What an error of the system says, without the number that Python puts before it."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 def name_that_is_no_text(error: BaseException) -> MailerError | None:
     """The error to report if `error` means that the name of a file or folder is not UTF-8; otherwise None.
 

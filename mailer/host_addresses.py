@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 import threading
 from collections.abc import Sequence
@@ -61,7 +62,7 @@ async def connect_to(sock: socket.socket, address: tuple[Any, ...]) -> None:
             loop.remove_writer(sock)
         error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if error:
-        raise OSError(error, f"Connect call failed {address[:2]}")
+        raise OSError(error, os.strerror(error))
 
 
 def _look_up(host: str, port: int, flags: int = 0) -> Sequence[HostAddress]:

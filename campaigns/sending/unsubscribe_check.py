@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from mailer.errors import reason_of
 from mailer.form_post import post_form
 
 TIMEOUT_SECONDS = 5
@@ -40,7 +41,7 @@ def _check(url: str) -> str | None:
             return "it answers a one-click request with a cookie"
         status = post_form(_forge(url), ONE_CLICK, timeout_seconds=TIMEOUT_SECONDS).status
     except (OSError, ValueError) as error:
-        return f"it can't be reached ({error})"
+        return f"it can't be reached ({reason_of(error)})"
     if status != _UNKNOWN_LINK_STATUS:
         return f"it answers a forged link with status {status}, so it is not the page of this installation"
     return None

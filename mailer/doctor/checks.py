@@ -17,7 +17,7 @@ from mailer.config.files import read_settings_file
 from mailer.database import Database, WrongSecretKeys, require_signing_key
 from mailer.database.url import has_password
 from mailer.doctor.results import CheckLevel, CheckResult, failure
-from mailer.errors import ConfigurationError, MailerError
+from mailer.errors import ConfigurationError, MailerError, reason_of
 from mailer.loopback import is_loopback
 from mailer.quantity import quantity
 from mailer.smtp import connect
@@ -171,7 +171,9 @@ def public_address(settings: Settings, expected: ExpectedAnswer) -> CheckResult:
             "public_url", CheckLevel.WARN, f"{page} answers {error.code}, but not as our page would", hint
         )
     except OSError as error:
-        reason = getattr(error, "reason", error)
+        reason = reason_of(
+            getattr(error, "reason", error)
+        )  # a URLError has another one as its reason, or a text
         return CheckResult("public_url", CheckLevel.WARN, f"{page} does not answer ({reason})", hint)
     return CheckResult("public_url", CheckLevel.WARN, f"{page} answers, but not as our page would", hint)
 

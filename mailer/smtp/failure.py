@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from typing import ClassVar
 
 import aiosmtplib
 
 from mailer.config import RelaySettings
-from mailer.errors import MailerError, RelayUnavailable, exhausted_limit
+from mailer.errors import MailerError, RelayUnavailable, exhausted_limit, reason_of
 from mailer.smtp.outcome import Phase, presentable
 
 OAUTH2_HINT = "Check [smtp.oauth2], and that the application may send mail for [smtp] username."
@@ -43,10 +42,8 @@ def explain(error: Exception, phase: Phase, settings: RelaySettings) -> Connecti
     if isinstance(error, TimeoutError):
         return ConnectionFailed(f"{relay} did not answer in time ({phase}).")
     if phase is Phase.CONNECT:
-        code = getattr(error, "errno", None) or 0  # below 0: of the resolver, which has words of its own
-        reason = os.strerror(code) if code > 0 else getattr(error, "strerror", None) or str(error)
         hint = "Check [smtp] host and port; is it running?"
-        return ConnectionFailed(f"{relay} can't be reached: {reason}.", hint=hint)
+        return ConnectionFailed(f"{relay} can't be reached: {reason_of(error)}.", hint=hint)
     what = "hung up" if isinstance(error, ConnectionError) else "sent a reply that can't be read"
     return ConnectionFailed(f"{relay} {what} ({phase}).")
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import aiosmtplib
 
 from mailer.config import RelaySettings
-from mailer.errors import ConfigurationError, NoProcess
+from mailer.errors import ConfigurationError, NoProcess, reason_of
 from mailer.host_addresses import connect_to, look_up
 from mailer.smtp.failure import ConnectionRefused, explain, name_of
 from mailer.smtp.outcome import Phase
@@ -53,7 +53,7 @@ def tls_context(settings: RelaySettings) -> ssl.SSLContext | None:
         return ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
-            f"The certificate authorities in {settings.ca_file} can't be read: {error.strerror or error}.",
+            f"The certificate authorities in {settings.ca_file} can't be read: {reason_of(error)}.",
             hint="[smtp] ca_file names a PEM file with the certificates of the authorities to trust.",
         ) from None
 

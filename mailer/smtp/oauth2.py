@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from mailer.config import OAuth2Settings
-from mailer.errors import starting_thread
+from mailer.errors import reason_of, starting_thread
 from mailer.smtp.outcome import presentable
 from mailer.smtp.refresh_token import RefreshToken
 
@@ -129,7 +129,7 @@ class TokenSource:
             status, _, answer = await asyncio.to_thread(ask, headers=accepted, ca_file=settings.ca_file)
         except OSError as error:
             untrusted = isinstance(error, ssl.SSLCertVerificationError)
-            raise TokenFailed(f"it can't be asked ({error.strerror or error})", lasting=untrusted) from None
+            raise TokenFailed(f"it can't be asked ({reason_of(error)})", lasting=untrusted) from None
         if status != 200:
             secrets = tuple(fields[name] for name in ("client_secret", "refresh_token") if name in fields)
             raise read_refusal(status, answer, secrets)

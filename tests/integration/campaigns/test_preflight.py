@@ -15,6 +15,7 @@ from campaigns.sending.unsubscribe_check import find_problem
 from mailer.config import load_settings
 from mailer.database import Database
 from tests.support.keyboard import Keyboard, keyboard_for
+from tests.support.loopback import free_port
 from tests.support.relay import FaultyRelay
 from tests.support.web_server import serving_in_thread
 from web import create_app
@@ -193,6 +194,11 @@ def test_the_check_takes_no_longer_than_its_limit() -> None:
         problem = find_problem(f"http://127.0.0.1:{silent.getsockname()[1]}/u/abc.def")
     assert "does not answer" in (problem or "") or "can't be reached" in (problem or "")
     assert time.monotonic() - began < 50  # without the limit it would wait for ever
+
+
+def test_a_page_that_is_away_is_told_in_words() -> None:
+    problem = find_problem(f"http://127.0.0.1:{free_port()}/u/abc.def")
+    assert problem == "it can't be reached (Connection refused)"
 
 
 def test_the_question_shows_who_sends_what_to_whom(

@@ -454,6 +454,7 @@ def test_the_public_address_must_lead_to_our_page(
 def test_an_address_that_does_not_answer_is_found() -> None:
     finding = doctor.public_address(settings(public_url="https://127.0.0.1:1"), unknown_link_answer())
     assert finding.level is CheckLevel.WARN
+    assert finding.message.endswith("does not answer (Connection refused)")
     assert "mailer serve" in (finding.hint or "")
 
 
