@@ -72,7 +72,7 @@ _TRANSITIONS: dict[Act, dict[CampaignState, CampaignState]] = {
 }
 
 _HINTS = {
-    SCHEDULED: "It has not begun. `mailer campaigns unschedule` takes its time back.",
+    SCHEDULED: "It has not begun. `mailer campaigns unschedule` removes its time.",
     SENDING: "`mailer campaigns pause` stops it for now.",
     PAUSED: "Continue it with `mailer campaigns resume`.",
     FINISHED: "It has been sent; create a new campaign for new release notes.",

@@ -98,7 +98,7 @@ def files_to_keep(settings: Settings, config: Path) -> Iterator[tuple[Path, str]
     reasons = {
         ".head": "how far the database has come; keep it apart from the backups",
         ".journal": "who left; without it a restored backup mails them again",
-        ".key": "a key: without it nothing can be signed with it any more",
+        ".key": "a key of the consent ledger: without it no entry can be signed",
     }
     for path in sorted(settings.folder.glob("mailer.*")) if settings.folder.is_absolute() else []:
         if path.suffix in reasons:
