@@ -37,7 +37,10 @@ def use(databases: PostgresqlDatabases, *statements: str) -> dict[str, object]:
 def test_the_rows_of_a_test_are_gone_and_the_database_is_the_same(
     postgresql_databases: PostgresqlDatabases,
 ) -> None:
-    new = use(postgresql_databases, "ANALYZE subscriber")
+    for _ in range(3):  # the server's own autovacuum may change a table's statistics meanwhile
+        new = use(postgresql_databases, "ANALYZE subscriber")
+        if postgresql_databases.has_spare:
+            break
     assert postgresql_databases.has_spare
     assert use(postgresql_databases) == new
     assert (new["rows"], new["installations"], new["first number"]) == (0, 1, 1)
