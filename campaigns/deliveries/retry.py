@@ -20,6 +20,7 @@ from mailer.smtp import (
 
 MAX_JITTER = 0.2  # of a wait
 QUICK_RETRIES = 3
+BUSY_RETRIES = 20  # more than a relay over its rate causes; then the recipient may be meant after all
 SERVICE_CLOSING = 421  # RFC 5321 section 3.8
 
 
@@ -78,14 +79,18 @@ def settlement_for(
             has_other_relay or _was_cut_off(outcome)
         ) and attempts <= QUICK_RETRIES:
             state, next_attempt_at = DeliveryState.PENDING, now
+        case Deferred() if (
+            says_busy(outcome)
+            and attempts <= BUSY_RETRIES
+            and now <= _gives_up_at(first_attempted_at, policy)
+        ):
+            # The relay is left alone for a while; then this mail is as good as any other.
+            state, next_attempt_at = DeliveryState.PENDING, now
         case Deferred():
             state = DeliveryState.DEFERRED
             next_attempt_at = next_attempt(attempts, first_attempted_at, now, policy, jitter)
             if next_attempt_at is None:
                 state, reason = DeliveryState.REJECTED, DeliveryReason.GIVEN_UP
-            elif says_busy(outcome):
-                # The relay is left alone for a while; then this mail is as good as any other.
-                state, next_attempt_at = DeliveryState.PENDING, now
         case _:
             assert_never(outcome)
     last_reply = None if isinstance(outcome, Uncertain) else outcome.reply
@@ -107,14 +112,20 @@ def next_attempt(
 ) -> datetime | None:
     """The time of the next attempt after `attempts` deferred ones, or None when it is time to give up.
 
-    The wait doubles from `first_seconds` up to `longest_seconds` (RFC 5321 section 4.5.4.1). `jitter`
-    lengthens it by up to a fifth, so that mails deferred together are not all tried at the same moment; it
-    never shortens it.
+    The wait doubles from `first_seconds` up to `longest_seconds` (RFC 5321 section 4.5.4.1). Attempts that were made
+    without a wait between them do not double it. `jitter` lengthens it by up to a fifth, so that mails deferred together are
+    not all tried at the same moment; it never shortens it.
     """
     doubled = policy.first_seconds * 2 ** min(max(attempts - 1, 0), 32)
-    wait = min(doubled, policy.longest_seconds) * (1 + MAX_JITTER * jitter)
+    # The waits before it, each doubled, give this one less `first_seconds`.
+    at_most = policy.first_seconds + max((now - first_attempted_at).total_seconds(), 0)
+    wait = min(doubled, at_most, policy.longest_seconds) * (1 + MAX_JITTER * jitter)
     due = now + timedelta(seconds=wait)
-    return due if due <= first_attempted_at + timedelta(seconds=policy.give_up_seconds) else None
+    return due if due <= _gives_up_at(first_attempted_at, policy) else None
+
+
+def _gives_up_at(first_attempted_at: datetime, policy: RetrySettings) -> datetime:
+    return first_attempted_at + timedelta(seconds=policy.give_up_seconds)
 
 
 def _was_cut_off(outcome: Deferred) -> bool:

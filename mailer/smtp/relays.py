@@ -38,7 +38,7 @@ class Relays:
 
     A weight is a share of the mail; mail that a relay is too slow for goes to the others. Of several, one that fails three
     times in a row, or whose connection fails permanently, is not used for a while and then probed with one connection. One
-    that takes no more mail for the moment is left alone for a second, or for longer where that did not help.
+    that takes no more mail for the moment is left alone for a second, or for longer where that did not help; then it has failed.
     `several`: a message that one relay did not take can be offered to another. `ceiling`: the most connections, to all
     relays together, that mail divided by the weights can use.
 
@@ -90,11 +90,12 @@ class Relays:
         if not seconds or not healthy:
             return seconds
         gives_up = seconds > self._longest_wait
-        return min(
+        others = (
             max(suspended[name], one.seconds_until_allowed(now))
             for name, one in self._breakers.items()
             if not (gives_up and one.has_probed_in_vain)
         )
+        return min(others, default=seconds)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -112,24 +113,27 @@ class Relays:
             try:
                 yield connection
             finally:
+                has_failed = connection.sent > sent and self.several
                 if connection.busy is not None:
-                    self._pause(connection.relay, connection.busy)
+                    has_failed &= self._pause(connection.relay, connection.busy)
                 if connection.served > served:
                     breaker.succeeded()
-                elif connection.sent > sent and self.several:
-                    breaker.failed(asyncio.get_running_loop().time())
+                elif has_failed:
+                    breaker.failed(asyncio.get_running_loop().time(), lasting=connection.busy is not None)
                 else:
                     breaker.undecided()
 
-    def _pause(self, name: str, words: str) -> None:
-        """Leave a busy relay alone for a while; a single one that stays busy counts as away."""
+    def _pause(self, name: str, words: str) -> bool:
+        """Leave a busy relay alone for a while; returns whether that was in vain. Then a single one counts as away."""
         pauses = self._pauses[name]
         seconds = pauses.after_refusal(asyncio.get_running_loop().time(), self._relays[name].served)
-        if pauses.in_vain and not self.several:
+        if not pauses.in_vain:
+            self.suspend(name, seconds)
+            return False
+        if not self.several:
             self._stays_busy = RelayUnavailable(f"The relay accepts no mail: {words.rstrip('.')}.")
             self._pauses[name] = Pauses()
-        else:
-            self.suspend(name, seconds)
+        return True
 
     async def _connect(self, stack: AsyncExitStack) -> Connection:
         loop = asyncio.get_running_loop()

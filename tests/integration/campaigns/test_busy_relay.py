@@ -9,10 +9,20 @@ from typing import Any
 import pytest
 
 from campaigns.states import CampaignState
+from mailer.config import Settings
 from mailer.database import Database
 from mailer.errors import RelayUnavailable
-from mailer.smtp import pauses
-from tests.support.campaign import SECRET, counts, dispatch_for, draft, send, settings_for, subscribe
+from mailer.smtp import breaker, pauses, relays
+from tests.support.campaign import (
+    SECRET,
+    counts,
+    dispatch_for,
+    draft,
+    send,
+    settings_for,
+    subscribe,
+    unwatched,
+)
 from tests.support.faults import Point
 from tests.support.relay import FaultyRelay, Session
 from tests.support.settings import settings_of
@@ -109,22 +119,86 @@ async def test_a_relay_that_stays_busy_ends_the_run_and_puts_nobody_off(database
     assert (status.state, status.accepted, status.pending) == (CampaignState.SENDING, 10, 20)
 
 
+def several(*relays: FaultyRelay) -> Settings:
+    """Settings with these relays, two connections to each."""
+    named = {
+        f"relay{number}": {"host": "127.0.0.1", "port": relay.port, "security": "none", "connections": 2}
+        for number, relay in enumerate(relays)
+    }
+    return settings_of(
+        secret_keys=SECRET,
+        sender="Acme <notes@example.com>",
+        public_url="https://example.com",
+        relays=named,
+    )
+
+
 async def test_what_a_busy_relay_does_not_take_goes_to_another(database: Database) -> None:
     subscribe(database, 30)
     draft(database)
     async with FaultyRelay() as busy, FaultyRelay() as spare:
         busy.refuses_content = OverItsRate(5, 3600, THROTTLED)
-        ports = {"busy": busy.port, "spare": spare.port}
-        relays = {
-            name: {"host": "127.0.0.1", "port": port, "security": "none", "connections": 2}
-            for name, port in ports.items()
-        }
-        settings = settings_of(
-            secret_keys=SECRET,
-            sender="Acme <notes@example.com>",
-            public_url="https://example.com",
-            relays=relays,
-        )
-        tally = await send(dispatch_for(database, settings))
+        tally = await send(dispatch_for(database, several(busy, spare)))
     assert tally.error is None
     assert (len(busy.accepted), len(spare.accepted), counts(database).accepted) == (5, 25, 30)
+
+
+class BusyUntil(dict[str, bytes]):
+    """Refuses everybody until a moment."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = time.monotonic() + seconds
+
+    def get(self, recipient: str, default: Any = None) -> Any:
+        return THROTTLED if time.monotonic() < self.end else default
+
+
+@pytest.fixture
+def short_cooldowns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breaker, "FIRST_COOLDOWN", 0.2)
+    monkeypatch.setattr(relays, "RETRY_SECONDS", 0.2)
+
+
+@pytest.mark.usefixtures("short_cooldowns")
+async def test_where_all_of_several_relays_are_busy_they_are_waited_for_as_a_single_one_is(
+    database: Database,
+) -> None:
+    subscribe(database, 12)
+    draft(database)
+    async with FaultyRelay() as a, FaultyRelay() as b:
+        dispatch = dispatch_for(database, several(a, b))
+        a.refuses = b.refuses = BusyUntil(1.4)
+        tally = await send(dispatch)
+    assert tally.error is None
+    assert (counts(database).accepted, len(a.accepted) + len(b.accepted)) == (12, 12)
+
+
+@pytest.mark.usefixtures("short_cooldowns")
+async def test_where_all_of_several_relays_stay_busy_the_run_ends_and_puts_nobody_off(
+    database: Database,
+) -> None:
+    subscribe(database, 12)
+    draft(database)
+    async with FaultyRelay() as a, FaultyRelay() as b:
+        a.refuses = b.refuses = BusyUntil(3600)
+        tally = await asyncio.wait_for(send(dispatch_for(database, several(a, b))), 60)
+    assert isinstance(tally.error, RelayUnavailable)
+    assert counts(database).pending == 12
+
+
+async def test_one_recipient_for_whom_a_relay_is_always_busy_does_not_hold_up_each_run(
+    database: Database,
+) -> None:
+    subscribe(database, 5)
+    draft(database)
+    async with FaultyRelay(refuses={"person3@example.com": THROTTLED}) as relay:
+        dispatch = dispatch_for(database, settings_for(relay.port))
+        await send(dispatch)
+        for _ in range(5):
+            if not counts(database).pending:
+                break
+            await dispatch.runs.run("notes", unwatched)
+        tally = await dispatch.runs.run("notes", unwatched)
+    assert tally.error is None
+    status = counts(database)
+    assert (status.accepted, status.deferred, len(relay.accepted)) == (4, 1, 4)

@@ -17,6 +17,7 @@ from campaigns.states import CampaignState
 from mailer.config import Settings
 from mailer.database import Database
 from mailer.database.columns import table
+from mailer.errors import RelayUnavailable
 from mailer.smtp.breaker import FIRST_COOLDOWN
 from mailer.smtp.relays import LimitsReached, Relays
 from subscribers.kinds import SuppressionReason
@@ -323,6 +324,26 @@ async def test_it_waits_for_a_relay_that_is_away_as_long_as_it_waits_for_the_lim
             return
         with pytest.raises(LimitsReached):  # once b failed again when it was probed
             await asyncio.wait_for(anext(_connections(relays)), 10 * FIRST_COOLDOWN)
+        assert relays.seconds_until_available() > 3000
+
+
+async def test_a_relay_that_came_back_after_an_outage_of_all_may_be_at_its_limit_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mailer.smtp.breaker.FIRST_COOLDOWN", 0.2)
+    monkeypatch.setattr("mailer.smtp.relays.RETRY_SECONDS", 0.5)
+    async with FaultyRelay() as away, FaultyRelay() as gone:
+        comes_back = FaultyRelay()
+        comes_back.port = gone.port
+    async with Relays(several(comes_back, away).every_relay, longest_wait=900) as relays:
+        with pytest.raises(RelayUnavailable):
+            await anext(_connections(relays))
+        await asyncio.sleep(1)
+        async with comes_back, relays.connection() as connection:
+            assert connection.relay == "a"
+            relays.suspend("a", 3600)
+        with pytest.raises(LimitsReached):
+            await asyncio.wait_for(anext(_connections(relays)), 60)
         assert relays.seconds_until_available() > 3000
 
 

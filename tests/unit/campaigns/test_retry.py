@@ -152,9 +152,10 @@ def test_a_retry_comes_no_sooner_than_the_first_wait_and_within_the_time_to_give
         assert NOW + HALF_HOUR <= due <= first + timedelta(seconds=POLICY.give_up_seconds)
 
 
-@given(attempts=st.integers(1, 40))
-def test_waits_never_get_shorter(attempts: int) -> None:
-    waits = [next_attempt(number, NOW, NOW, POLICY, 0) for number in (attempts, attempts + 1)]
+@given(attempts=st.integers(1, 40), hours=st.floats(0, 90))
+def test_waits_never_get_shorter(attempts: int, hours: float) -> None:
+    first = NOW - timedelta(hours=hours)
+    waits = [next_attempt(number, first, NOW, POLICY, 0) for number in (attempts, attempts + 1)]
     assert waits[0] is not None
     assert waits[1] is not None
     assert waits[0] <= waits[1]
@@ -162,8 +163,42 @@ def test_waits_never_get_shorter(attempts: int) -> None:
 
 def test_each_wait_is_twice_the_one_before_up_to_the_longest() -> None:
     policy = RetrySettings(first_seconds=60, longest_seconds=600)
-    waits = [next_attempt(number, NOW, NOW, policy, 0) for number in range(1, 7)]
-    assert waits == [NOW + timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 10, 10)]
+    now, waits = NOW, []
+    for number in range(1, 7):
+        due = next_attempt(number, NOW, now, policy, 0)
+        assert due is not None
+        waits.append(due - now)
+        now = due
+    assert waits == [timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 10, 10)]
+
+
+@pytest.mark.parametrize("quick", [3, 10, 1000])
+def test_attempts_at_once_make_no_later_wait_longer(quick: int) -> None:
+    a_minute_ago = NOW - timedelta(minutes=1)
+    due = settled(GREYLISTED, attempts=quick + 1, first=a_minute_ago).next_attempt_at
+    assert due == NOW + HALF_HOUR + timedelta(minutes=1)
+
+
+THROTTLED = Deferred(Phase.RCPT, FailureScope.RELAY, Reply(454, None, "Throttling"), "454 Throttling")
+
+
+@pytest.mark.parametrize("attempts", [1, 5, 20])
+def test_what_a_busy_relay_does_not_take_is_due_at_once_and_not_given_up(attempts: int) -> None:
+    soon = POLICY.replace(give_up_seconds=60)
+    found = settlement_for(
+        7, THROTTLED, attempts=attempts, first_attempted_at=NOW, now=NOW, policy=soon, jitter=0
+    )
+    assert (found.state, found.next_attempt_at) == (DeliveryState.PENDING, NOW)
+
+
+def test_a_mail_that_a_relay_calls_itself_busy_for_each_time_waits_like_any_other() -> None:
+    found = settled(THROTTLED, attempts=21)
+    assert (found.state, found.next_attempt_at) == (DeliveryState.DEFERRED, NOW + HALF_HOUR)
+
+
+def test_a_relay_that_is_busy_for_four_days_has_a_mail_given_up() -> None:
+    found = settled(THROTTLED, attempts=2, first=NOW - timedelta(days=4, seconds=1))
+    assert (found.state, found.reason) == (DeliveryState.REJECTED, DeliveryReason.GIVEN_UP)
 
 
 def test_luck_lengthens_a_wait_by_up_to_a_fifth() -> None:
