@@ -109,6 +109,8 @@ class FaultyRelay:
         for session in self.open:
             session.cancel()
         await asyncio.gather(*self.open, *self.refused, return_exceptions=True)
+        for writer in self.writers:
+            writer.transport.abort()  # one with TLS waits for the other side's leave, perhaps until after the event loop
 
     async def taken(self, count: int) -> None:
         """Wait until `count` mails were accepted."""

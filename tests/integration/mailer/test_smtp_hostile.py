@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import threading
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
+import uvloop
 
 from mailer.smtp import ConnectionFailed
 from tests.support.certificates import loopback_certificates
 from tests.support.loopback import opened, with_login
 
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 Play = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 OFFER = b"250-relay\r\n250 STARTTLS\r\n"
@@ -70,6 +75,36 @@ async def test_a_relay_that_repeats_the_password_does_not_bring_it_into_a_messag
     assert "refused the login" in caught.value.message
     assert "is not your password" in caught.value.message
     assert said not in caught.value.message
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("greeting", [b"", b"554 5.7.1 Not you\r\n"], ids=["silent", "refuses"])
+def test_a_relay_that_does_not_take_leave_keeps_no_connection_open(greeting: bytes, loop: str) -> None:
+    """With TLS the other side is asked to take leave too, for which asyncio and uvloop wait half a minute."""
+    left = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with loopback_certificates().server_context().wrap_socket(connection, server_side=True) as encrypted:
+            encrypted.sendall(greeting)
+            with socket.socket(fileno=os.dup(encrypted.fileno())) as raw, suppress(ConnectionError):
+                while raw.recv(4096):
+                    pass
+            left.set()
+
+    async def fail(port: int) -> bool:
+        with pytest.raises(ConnectionFailed):
+            await opened(with_login(port, security="tls", timeouts={"greeting": 0.5}))
+        return await asyncio.to_thread(left.wait, 10)
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        asyncio.Runner(loop_factory=LOOPS[loop]) as runner,
+    ):
+        serving = threading.Thread(target=serve, args=(listener,))
+        serving.start()
+        assert runner.run(fail(listener.getsockname()[1]))
+    serving.join()
 
 
 @asynccontextmanager
