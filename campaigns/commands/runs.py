@@ -30,7 +30,7 @@ def run_campaign(
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         due = deliveries.count_claimable(connection, campaign.id)
-    with joined_by(processes - 1, slug, context.config) as terminate, stop.calling(terminate):
+    with joined_by(processes - 1, slug, context.config, stop.calling):
         watch = partial(progress, context=context, label=slug, total=due, stop=stop)
         return run(dispatch.runs.run(slug, watch, after_start=after_start))
 

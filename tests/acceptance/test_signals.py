@@ -133,6 +133,41 @@ def test_the_first_signal_lets_the_mails_in_flight_finish(
     assert "Traceback" not in errors
 
 
+def started_by(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that a process has started, once they run their own program, and has not yet waited for (proc(5))."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    numbers = [int(number) for number in children.read_text(encoding="ascii").split()]
+    return [one for one in numbers if b"import main" in Path(f"/proc/{one}/cmdline").read_bytes()]
+
+
+def was_sent(pid: int, number: signal.Signals) -> bool:
+    """Whether a signal waits for a process that is stopped (proc(5), ShdPnd)."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    mask = next(line.split()[1] for line in status.splitlines() if line.startswith("ShdPnd"))
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+@both_signals
+def test_a_signal_reaches_the_other_process_also_when_this_one_only_waits_for_it(
+    mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, number: signal.Signals
+) -> None:
+    with threaded(FaultyRelay(pipelining=True)) as relay:
+        begin(sqlite_database, tmp_path, relay, "notes")
+        with running(mailer, tmp_path, *SEND_TWICE.split()) as process:
+            until(lambda: len(started_by(process)) == 1, "another process")
+            (other,) = started_by(process)
+            os.kill(other, signal.SIGSTOP)
+            try:
+                until(lambda: counts(sqlite_database).state is CampaignState.FINISHED, "all mails")
+                time.sleep(1)  # for what comes after the last mail
+                process.send_signal(number)
+                until(lambda: was_sent(other, signal.SIGTERM), "a signal for the other process")
+            finally:
+                os.kill(other, signal.SIGCONT)
+            _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 0, errors
+
+
 @both_signals
 def test_a_terminals_ctrl_c_reaches_the_process_group_and_loses_nothing(
     mailer: InstalledMailer, sqlite_database: Database, tmp_path: Path, number: signal.Signals

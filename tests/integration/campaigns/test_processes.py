@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import subprocess
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -25,6 +26,6 @@ def test_where_one_process_can_not_be_started_the_others_are_ended(monkeypatch: 
         return started[0]
 
     monkeypatch.setattr(subprocess, "Popen", start_one)
-    with pytest.raises(NoProcess), joined_by(2, "notes", None):
+    with pytest.raises(NoProcess), joined_by(2, "notes", None, lambda _: nullcontext()):
         pytest.fail("it is not reached")
     assert started[0].poll() == -signal.SIGTERM
