@@ -70,7 +70,9 @@ def judge(context: CommandContext, dispatch: Dispatch, slug: str, tally: Tally) 
     with context.database.read() as connection:
         campaign = catalogue.find(connection, slug)
         status = reports.campaign_status(connection, campaign)
-        at_work_elsewhere = workers.is_at_work_on(connection, campaign.id, context.now())
+        at_work_elsewhere = workers.is_at_work_on(
+            connection, campaign.id, context.now(), besides=workers.Process.current()
+        )
     opens_at = dispatch.runs.opens_at(campaign)
     zone = context.settings.tz
     return judge_run(

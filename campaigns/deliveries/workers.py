@@ -106,14 +106,22 @@ def any_at_work(connection: Connection, now: datetime) -> bool:
     return _is_any_at_work(connection, now)
 
 
-def is_at_work_on(connection: Connection, campaign_id: int, now: datetime) -> bool:
-    """Whether there is such a worker on this campaign; while it waits for a limit it holds no delivery."""
-    return _is_any_at_work(connection, now, worker.c.campaign_id == campaign_id)
+def is_at_work_on(
+    connection: Connection, campaign_id: int, now: datetime, *, besides: Process | None = None
+) -> bool:
+    """Whether there is such a worker on this campaign; while it waits for a limit it holds no delivery.
+
+    `besides`: this process has ended its work, although its worker could perhaps not be retired.
+    """
+    return _is_any_at_work(connection, now, worker.c.campaign_id == campaign_id, besides=besides)
 
 
-def _is_any_at_work(connection: Connection, now: datetime, *conditions: ColumnElement[bool]) -> bool:
+def _is_any_at_work(
+    connection: Connection, now: datetime, *conditions: ColumnElement[bool], besides: Process | None = None
+) -> bool:
     found = connection.execute(_UNRETIRED.where(worker.c.lease_until >= now, *conditions))
-    return any(not Process(row.host, row.process).is_gone() for row in found)
+    processes = {Process(row.host, row.process) for row in found} - {besides}
+    return any(not process.is_gone() for process in processes)
 
 
 # Built once, because a worker renews its lease in each of its transactions.

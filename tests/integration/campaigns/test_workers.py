@@ -92,6 +92,17 @@ def test_a_worker_is_at_work_on_its_campaign_also_while_it_holds_no_delivery(dat
     assert not _is_at_work_on(campaign, context.campaign_id, LEASE + SECOND)
 
 
+def test_a_run_that_could_not_retire_its_worker_does_not_take_it_for_another_run(database: Database) -> None:
+    campaign = SentCampaign(database, 1)
+    own, now = Process.current(), campaign.now
+    with database.write() as connection:
+        workers.register(connection, own, campaign.id, now, LEASE)
+        assert workers.is_at_work_on(connection, campaign.id, now)
+        assert not workers.is_at_work_on(connection, campaign.id, now, besides=own)
+        workers.register(connection, ANOTHER_MACHINE, campaign.id, now, LEASE)
+        assert workers.is_at_work_on(connection, campaign.id, now, besides=own)
+
+
 def test_unretired_workers_are_those_at_work_and_the_dead(database: Database) -> None:
     campaign = SentCampaign(database, 0)
     dead, retired, alive = (
