@@ -89,7 +89,7 @@ class CampaignRuns:
             now = self._clock()
             if isinstance(tally.error, Refused):
                 transitions.pause_because(connection, campaign, tally.error.message, now)
-            elif tally.refusal:
+            elif tally.refusal and (tally.wrongly_rejected or deliveries.is_open(connection, campaign.id)):
                 transitions.pause_because(connection, campaign, tally.refusal, now)
                 deliveries.take_back_rejected(connection, tally.wrongly_rejected, now)
             transitions.finish_if_done(connection, campaign, now)

@@ -11,10 +11,20 @@ from msgspec import Struct, field
 from campaigns.deliveries import Settlement
 from campaigns.states import DeliveryState
 from mailer.errors import MailerError, RelayUnavailable
-from mailer.smtp import Accepted, Deferred, FailureScope, Outcome, Rejected, may_mean_everybody, says_busy
+from mailer.smtp import (
+    Accepted,
+    Deferred,
+    FailureScope,
+    Outcome,
+    Rejected,
+    Uncertain,
+    may_mean_everybody,
+    says_busy,
+)
 
 MAX_REFUSALS = 3  # that may mean everybody, of different recipients, with nothing accepted in between
 MAX_CUT_OFFS = 3  # per connection, with nothing accepted in between: then the relay counts as away
+MAX_UNCERTAIN = 3  # likewise: each further mail would be uncertain too
 
 
 class Tally(Struct):
@@ -31,6 +41,7 @@ class Tally(Struct):
     wrongly_rejected: set[int] = field(default_factory=set)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     _cut_offs: int = 0
+    _uncertain: int = 0
     _refused: set[int] = field(default_factory=set)
 
     def fail(self, error: MailerError) -> None:
@@ -44,7 +55,7 @@ class Tally(Struct):
             self.states[settlement.state] += 1
         match outcome:
             case Accepted():
-                self._cut_offs = 0
+                self._cut_offs = self._uncertain = 0
                 self._refused.clear()
             case Rejected(scope=FailureScope.SENDER | FailureScope.RELAY):
                 self._refuse(outcome.reason)
@@ -60,10 +71,17 @@ class Tally(Struct):
                 self._cut_offs += 1
                 if self._cut_offs >= MAX_CUT_OFFS * connections:
                     self.fail(RelayUnavailable(f"The relay accepts no mail: {outcome.reason.rstrip('.')}."))
+            case Uncertain():
+                self._count_uncertain(outcome.reason, connections)
             case _:
                 self._cut_offs = 0
 
+    def _count_uncertain(self, reason: str, connections: int) -> None:
+        self._uncertain += 1
+        if self._uncertain >= MAX_UNCERTAIN * connections:
+            self._refuse(f"{self._uncertain} mails in a row are uncertain: {reason}")
+
     def _refuse(self, reason: str) -> None:
-        """Stop the run because the relay refuses all our mail; the first reason counts."""
+        """Stop the run because the relay refuses all our mail, or answers none; the first reason counts."""
         self.refusal = self.refusal or reason
         self.stopped.set()

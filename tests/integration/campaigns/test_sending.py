@@ -155,6 +155,55 @@ async def test_a_lost_answer_to_the_content_is_uncertain_and_not_sent_again(data
     assert len(relay.contents) == 10
 
 
+@pytest.mark.parametrize(
+    "extensions", [{}, {"pipelining": True}, {"pipelining": True, "chunking": True}], ids=str
+)
+async def test_where_the_relay_answers_no_content_the_campaign_pauses_after_three_mails_a_connection(
+    database: Database, extensions: dict[str, Any]
+) -> None:
+    subscribe(database, 60)
+    draft(database)
+    silent = {Point.FINAL: Fault.HANG_UP, Point.BDAT: Fault.HANG_UP}
+    async with FaultyRelay([silent] * 100, **extensions) as relay:
+        dispatch = dispatch_for(database, settings_for(relay.port, smtp={"connections": 4}))
+        tally = await send(dispatch)
+        assert (tally.refusal or "").startswith("12 mails in a row are uncertain: ")
+        paused = counts(database)
+        assert paused.state is CampaignState.PAUSED
+        assert paused.paused_because == tally.refusal
+        assert 12 <= paused.uncertain <= 12 + 4
+        assert paused.pending == 60 - paused.uncertain
+        relay.plan.clear()
+        dispatch.act("notes", Act.RESUME)
+        await dispatch.runs.run("notes", unwatched)
+    status = counts(database)
+    assert (status.state, status.uncertain) == (CampaignState.FINISHED, paused.uncertain)
+    assert status.accepted == 60 - status.uncertain
+    assert len({mail.recipient for mail in relay.accepted}) == len(relay.accepted)
+
+
+async def test_where_the_last_mails_are_uncertain_the_campaign_is_finished_and_not_paused(
+    database: Database,
+) -> None:
+    subscribe(database, 3)
+    draft(database)
+    async with FaultyRelay([{Point.FINAL: Fault.HANG_UP}] * 3) as relay:
+        await send(dispatch_for(database, settings_for(relay.port, smtp={"connections": 1})))
+    status = counts(database)
+    assert (status.state, status.uncertain) == (CampaignState.FINISHED, 3)
+
+
+async def test_uncertain_mails_with_an_accepted_one_in_between_pause_nothing(database: Database) -> None:
+    subscribe(database, 15)
+    draft(database)
+    silent = {Point.FINAL: Fault.HANG_UP}
+    async with FaultyRelay([silent, silent, {}] * 5) as relay:
+        one_each = {"connections": 1, "messages_per_connection": 1}
+        tally = await send(dispatch_for(database, settings_for(relay.port, smtp=one_each)))
+    status = counts(database)
+    assert (tally.refusal, status.accepted, status.uncertain) == (None, 5, 10)
+
+
 async def test_a_resent_uncertain_delivery_reopens_the_campaign(database: Database) -> None:
     subscribe(database, 1)
     draft(database)
