@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,8 +17,9 @@ from itertools import accumulate, count, pairwise
 from types import TracebackType
 from typing import Self, TypeAlias
 
+from mailer import own_process
 from mailer.config import DkimSettings, dkim_keys
-from mailer.errors import ConfigurationError, TryAgainLater, starting_process
+from mailer.errors import ConfigurationError, TryAgainLater
 from mailer.message import Content
 from mailer.message.signature import KeyName
 
@@ -149,13 +148,9 @@ class SigningProcess:
 
     def _start(self, places: Sequence[tuple[str, str, str]]) -> None:
         self._channel, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-        with theirs, starting_process():
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-P", "-c", _COMMAND, json.dumps(places)],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                process_group=0,  # a terminal's Ctrl-C is for the process that sends
-                env={name: value for name, value in os.environ.items() if not name.startswith("MAILER_")},
+        with theirs:
+            self._process = own_process.start(
+                _COMMAND, json.dumps(places), stdin=theirs.fileno(), stdout=subprocess.DEVNULL
             )
         try:
             self._channel.settimeout(_START_SECONDS)

@@ -78,7 +78,9 @@ class Preparation:
         with self._database.read() as connection:
             campaign = catalogue.find(connection, slug)
             images = catalogue.images_of(connection, campaign.id)
-        return self.rendered(slug), load_notes(campaign.notes), images
+            frozen = catalogue.frozen_content(connection, campaign) if campaign.frozen_at else None
+        notes = load_notes(campaign.notes)
+        return frozen or render_notes(notes, images, self._settings), notes, images
 
     def composer(self, slug: str, *, is_proof: bool = False) -> Composer:
         """A composer with the campaign's current content; with `is_proof` the subject says so."""

@@ -126,9 +126,7 @@ def translated_errors(url: URL) -> Iterator[None]:
         raise _explain(url, error) from None
     except PendingRollbackError:  # the connection was lost in a savepoint, which was taken for another error
         raise _away(display_name(url)) from None
-    except (
-        UnicodeEncodeError
-    ):  # Python passes on an argument or a file's name in another encoding as lone surrogates
+    except UnicodeEncodeError:  # what is in another encoding, Python passes on as lone surrogates
         raise InvalidInput(
             "A given value, or the name of a file or folder, is not UTF-8 text. Nothing was changed.",
             hint="Give the value in UTF-8, or rename that file or folder: one that the command or the settings name, or the "

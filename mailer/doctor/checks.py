@@ -171,9 +171,8 @@ def public_address(settings: Settings, expected: ExpectedAnswer) -> CheckResult:
             "public_url", CheckLevel.WARN, f"{page} answers {error.code}, but not as our page would", hint
         )
     except OSError as error:
-        reason = reason_of(
-            getattr(error, "reason", error)
-        )  # a URLError has another one as its reason, or a text
+        # A URLError has another error as its reason, or a text.
+        reason = reason_of(getattr(error, "reason", error))
         return CheckResult("public_url", CheckLevel.WARN, f"{page} does not answer ({reason})", hint)
     return CheckResult("public_url", CheckLevel.WARN, f"{page} answers, but not as our page would", hint)
 

@@ -14,7 +14,9 @@ from contextlib import ExitStack, contextmanager
 
 from sqlalchemy import Connection
 
+from mailer import own_process
 from mailer.database import Database
+from mailer.errors import NoProcess
 from subscribers.ledger.events import BrokenLink
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tiles import read_stored
@@ -37,7 +39,7 @@ def gives_checkpoint(connection: Connection, database: Database, processes: int 
         if processes is None:
             processes = min(len(os.sched_getaffinity(0)), MAX_PROCESSES, expected.size // ENTRIES_A_PROCESS)
         return processes > 1 and _walked(connection, database, expected.size, processes) == expected
-    except (OSError, BrokenLink, *UNREADABLE_ROW_ERRORS):
+    except (OSError, NoProcess, BrokenLink, *UNREADABLE_ROW_ERRORS):
         return False
 
 
@@ -61,13 +63,8 @@ def _walked(connection: Connection, database: Database, size: int, processes: in
 def _walking(database: Database, start: int, end: int) -> Iterator[subprocess.Popen[bytes]]:
     """A process that hashes the entries after the first `start` up to number `end`."""
     url = database.url.render_as_string(hide_password=False)
-    with subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-P", "-c", _COMMAND],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        process_group=0,  # a terminal's Ctrl-C is for this process, which ends the other
-        env={name: value for name, value in os.environ.items() if not name.startswith("MAILER_")},
+    with own_process.start(
+        _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         try:
             assert process.stdin is not None  # noqa: S101 - it is a pipe

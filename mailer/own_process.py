@@ -1,0 +1,28 @@
+"""Start a process that runs a module of ours beside this one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from mailer.errors import starting_process
+
+
+def start(
+    code: str, *arguments: str, stdin: int, stdout: int, stderr: int | None = None
+) -> subprocess.Popen[bytes]:
+    """A process of this Python that runs `code`, with these streams; it has no MAILER_* variable.
+
+    A terminal's Ctrl-C does not reach it: it is for this process, which ends the other. Raises NoProcess where there may be
+    no more, and OSError.
+    """
+    with starting_process():
+        return subprocess.Popen(  # noqa: S603 - our own code
+            [sys.executable, "-P", "-c", code, *arguments],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            process_group=0,
+            env={name: value for name, value in os.environ.items() if not name.startswith("MAILER_")},
+        )
