@@ -58,6 +58,21 @@ def settings_for(port: int, **values: Any) -> Settings:
     )
 
 
+def settings_for_several(*relays: FaultyRelay, **changes: dict[str, Any]) -> Settings:
+    """Settings with relays a, b, ... on loopback; `changes` by name."""
+    named = {
+        name: {"host": "127.0.0.1", "port": relay.port, "security": "none", "connections": 4}
+        | changes.get(name, {})
+        for name, relay in zip("abc", relays, strict=False)
+    }
+    return settings_of(
+        secret_keys=SECRET,
+        sender="Acme <news@example.com>",
+        public_url="https://example.com",
+        relays=named,
+    )
+
+
 def subscribe(
     database: Database, people: int, *, topic: str = TOPIC, domain: str = "example.com"
 ) -> list[int]:

@@ -9,25 +9,24 @@ from typing import Any
 import pytest
 
 from campaigns.states import CampaignState
-from mailer.config import Settings
 from mailer.database import Database
 from mailer.errors import RelayUnavailable
 from mailer.smtp import breaker, pauses, relays
 from tests.support.campaign import (
-    SECRET,
     counts,
     dispatch_for,
     draft,
     send,
     settings_for,
+    settings_for_several,
     subscribe,
     unwatched,
 )
 from tests.support.faults import Point
 from tests.support.relay import FaultyRelay, Session
-from tests.support.settings import settings_of
 
 EXTENSIONS = [{}, {"pipelining": True}, {"pipelining": True, "chunking": True}]
+TWO = {"connections": 2}
 ids = ["plain", "pipelining", "chunking"]
 THROTTLED = b"454 Throttling failure: Maximum sending rate exceeded.\r\n"
 NOT_NOW = [
@@ -119,26 +118,12 @@ async def test_a_relay_that_stays_busy_ends_the_run_and_puts_nobody_off(database
     assert (status.state, status.accepted, status.pending) == (CampaignState.SENDING, 10, 20)
 
 
-def several(*relays: FaultyRelay) -> Settings:
-    """Settings with these relays, two connections to each."""
-    named = {
-        f"relay{number}": {"host": "127.0.0.1", "port": relay.port, "security": "none", "connections": 2}
-        for number, relay in enumerate(relays)
-    }
-    return settings_of(
-        secret_keys=SECRET,
-        sender="Acme <notes@example.com>",
-        public_url="https://example.com",
-        relays=named,
-    )
-
-
 async def test_what_a_busy_relay_does_not_take_goes_to_another(database: Database) -> None:
     subscribe(database, 30)
     draft(database)
     async with FaultyRelay() as busy, FaultyRelay() as spare:
         busy.refuses_content = OverItsRate(5, 3600, THROTTLED)
-        tally = await send(dispatch_for(database, several(busy, spare)))
+        tally = await send(dispatch_for(database, settings_for_several(busy, spare, a=TWO, b=TWO)))
     assert tally.error is None
     assert (len(busy.accepted), len(spare.accepted), counts(database).accepted) == (5, 25, 30)
 
@@ -166,7 +151,7 @@ async def test_where_all_of_several_relays_are_busy_they_are_waited_for_as_a_sin
     subscribe(database, 12)
     draft(database)
     async with FaultyRelay() as a, FaultyRelay() as b:
-        dispatch = dispatch_for(database, several(a, b))
+        dispatch = dispatch_for(database, settings_for_several(a, b, a=TWO, b=TWO))
         a.refuses = b.refuses = BusyUntil(1.4)
         tally = await send(dispatch)
     assert tally.error is None
@@ -181,7 +166,9 @@ async def test_where_all_of_several_relays_stay_busy_the_run_ends_and_puts_nobod
     draft(database)
     async with FaultyRelay() as a, FaultyRelay() as b:
         a.refuses = b.refuses = BusyUntil(3600)
-        tally = await asyncio.wait_for(send(dispatch_for(database, several(a, b))), 60)
+        tally = await asyncio.wait_for(
+            send(dispatch_for(database, settings_for_several(a, b, a=TWO, b=TWO))), 60
+        )
     assert isinstance(tally.error, RelayUnavailable)
     assert counts(database).pending == 12
 

@@ -14,7 +14,6 @@ import pytest
 from sqlalchemy import Engine, event, select
 
 from campaigns.states import CampaignState
-from mailer.config import Settings
 from mailer.database import Database
 from mailer.database.columns import table
 from mailer.errors import RelayUnavailable
@@ -23,18 +22,17 @@ from mailer.smtp.relays import LimitsReached, Relays
 from subscribers.kinds import SuppressionReason
 from subscribers.models import Suppression
 from tests.support.campaign import (
-    SECRET,
     counts,
     dispatch_for,
     draft,
     send,
     settings_for,
+    settings_for_several,
     subscribe,
     unwatched,
 )
 from tests.support.faults import Fault, Point
 from tests.support.relay import FaultyRelay, Mail
-from tests.support.settings import settings_of
 
 BUSY = {"providers": {"busy": {"domains": ["busy.example"], "per_second": 5}}}
 
@@ -174,28 +172,13 @@ def suppressed(database: Database) -> list[SuppressionReason]:
         return list(connection.execute(select(table(Suppression).c.reason)).scalars())
 
 
-def several(*relays: FaultyRelay, **changes: dict[str, Any]) -> Settings:
-    """Settings with relays a, b, ... on loopback; `changes` by name."""
-    named = {
-        name: {"host": "127.0.0.1", "port": relay.port, "security": "none", "connections": 4}
-        | changes.get(name, {})
-        for name, relay in zip("abc", relays, strict=False)
-    }
-    return settings_of(
-        secret_keys=SECRET,
-        sender="Acme <news@example.com>",
-        public_url="https://example.com",
-        relays=named,
-    )
-
-
 async def test_when_one_relay_dies_in_mid_run_another_takes_the_rest(database: Database) -> None:
     subscribe(database, 400)
     draft(database)
     async with AsyncExitStack() as stack:
         a, b = [await stack.enter_async_context(FaultyRelay(pipelining=True)) for _ in range(2)]
         a.slowness = b.slowness = 0.005
-        running = asyncio.create_task(send(dispatch_for(database, several(a, b))))
+        running = asyncio.create_task(send(dispatch_for(database, settings_for_several(a, b))))
         await a.taken(40)
         await a.__aexit__(None, None, None)
         tally = await asyncio.wait_for(running, 120)
@@ -213,7 +196,7 @@ async def test_a_relay_that_was_never_there_costs_nothing_but_its_share(database
     async with FaultyRelay() as gone:
         pass
     async with FaultyRelay(pipelining=True) as relay:
-        tally = await send(dispatch_for(database, several(gone, relay)))
+        tally = await send(dispatch_for(database, settings_for_several(gone, relay)))
     assert tally.error is None
     assert everyone_once(relay) == 100
 
@@ -225,7 +208,7 @@ async def test_nobody_waits_long_in_line_for_a_relay_that_does_not_answer(sqlite
     silent = {"timeouts": {"greeting": 2}}
     async with FaultyRelay([{Point.GREETING: Fault.STALL}] * 50) as a, FaultyRelay(pipelining=True) as b:
         started = time.monotonic()
-        tally = await send(dispatch_for(sqlite_database, several(a, b, a=silent)))
+        tally = await send(dispatch_for(sqlite_database, settings_for_several(a, b, a=silent)))
     assert tally.error is None
     assert everyone_once(b) == 100
     assert time.monotonic() - started < 30  # it takes 2 to 3 seconds; one after the other it would be 100
@@ -235,7 +218,7 @@ async def test_what_one_relay_puts_off_another_takes_at_once(database: Database)
     subscribe(database, 40)
     draft(database)
     async with FaultyRelay([{Point.MAIL: Fault.LATER}] * 20) as a, FaultyRelay() as b:
-        await send(dispatch_for(database, several(a, b)))
+        await send(dispatch_for(database, settings_for_several(a, b)))
     assert counts(database).accepted == 40
     assert everyone_once(a, b) == 40
 
@@ -244,7 +227,7 @@ async def test_mail_is_shared_out_by_weight(sqlite_database: Database) -> None:
     subscribe(sqlite_database, 1200)
     draft(sqlite_database)
     async with FaultyRelay(pipelining=True) as a, FaultyRelay(pipelining=True) as b:
-        await send(dispatch_for(sqlite_database, several(a, b, a={"weight": 3})))
+        await send(dispatch_for(sqlite_database, settings_for_several(a, b, a={"weight": 3})))
     assert everyone_once(a, b) == 1200
     assert 0.65 < len(a.accepted) / 1200 < 0.85
 
@@ -253,7 +236,7 @@ async def test_a_relay_at_its_limit_leaves_the_rest_to_the_other(database: Datab
     subscribe(database, 60)
     draft(database)
     async with FaultyRelay() as a, FaultyRelay() as b:
-        tally = await send(dispatch_for(database, several(a, b, a={"limits": {"per_hour": 7}})))
+        tally = await send(dispatch_for(database, settings_for_several(a, b, a={"limits": {"per_hour": 7}})))
     assert (tally.error, tally.limited_until) == (None, None)
     assert (len(a.accepted), len(b.accepted)) == (7, 53)
 
@@ -271,7 +254,9 @@ async def test_a_run_sleeps_until_a_limit_opens_while_the_other_relays_are_away(
     async with FaultyRelay() as gone:
         pass
     async with FaultyRelay() as relay:
-        dispatch = dispatch_for(sqlite_database, several(relay, gone, a={"limits": {"per_second": 1}}))
+        dispatch = dispatch_for(
+            sqlite_database, settings_for_several(relay, gone, a={"limits": {"per_second": 1}})
+        )
         started = time.monotonic()
         event.listen(Engine, "before_cursor_execute", note)
         try:
@@ -293,7 +278,7 @@ async def test_a_run_ends_where_a_limit_opens_in_hours_and_the_other_relays_stay
         pass
     async with FaultyRelay() as relay:
         dispatch = dispatch_for(
-            database, several(relay, gone, never, a={"limits": {"per_day": 5}}, b={"weight": 5})
+            database, settings_for_several(relay, gone, never, a={"limits": {"per_day": 5}}, b={"weight": 5})
         )
         tally = await asyncio.wait_for(send(dispatch), 60)
     assert tally.error is None
@@ -312,7 +297,7 @@ async def test_it_waits_for_a_relay_that_is_away_as_long_as_it_waits_for_the_lim
         pass
     async with (
         FaultyRelay() as limited,
-        Relays(several(limited, away).every_relay, longest_wait=longest) as relays,
+        Relays(settings_for_several(limited, away).every_relay, longest_wait=longest) as relays,
     ):
         for _ in range(20):
             async with relays.connection():
@@ -335,7 +320,7 @@ async def test_a_relay_that_came_back_after_an_outage_of_all_may_be_at_its_limit
     async with FaultyRelay() as away, FaultyRelay() as gone:
         comes_back = FaultyRelay()
         comes_back.port = gone.port
-    async with Relays(several(comes_back, away).every_relay, longest_wait=900) as relays:
+    async with Relays(settings_for_several(comes_back, away).every_relay, longest_wait=900) as relays:
         with pytest.raises(RelayUnavailable):
             await anext(_connections(relays))
         await asyncio.sleep(1)
@@ -360,7 +345,7 @@ async def limited_and_away() -> AsyncIterator[tuple[Relays, FaultyRelay]]:
         pass
     comes_back = FaultyRelay()
     comes_back.port = b.port
-    async with FaultyRelay() as a, Relays(several(a, b).every_relay) as relays:
+    async with FaultyRelay() as a, Relays(settings_for_several(a, b).every_relay) as relays:
         for _ in range(20):  # until its three failures are known
             async with relays.connection():
                 pass
@@ -402,7 +387,7 @@ async def test_a_relay_that_comes_back_gets_its_share_again(
             port = away.port
         a = FaultyRelay(pipelining=True)
         a.port = port
-        settings = several(a, b)
+        settings = settings_for_several(a, b)
         running = asyncio.create_task(send(dispatch_for(sqlite_database, settings)))
         await b.taken(40)
         async with a:
@@ -416,7 +401,7 @@ async def test_without_any_relay_nothing_is_lost(database: Database) -> None:
     subscribe(database, 5)
     draft(database)
     async with FaultyRelay() as a, FaultyRelay() as b:
-        settings = several(a, b)
+        settings = settings_for_several(a, b)
     dispatch = dispatch_for(database, settings)
     tally = await send(dispatch)
     assert tally.error is not None
@@ -429,7 +414,7 @@ async def test_a_relay_may_have_a_sender_and_return_path_of_its_own(sqlite_datab
     draft(sqlite_database)
     own = {"sender": "Acme EU <news@eu.example.com>", "return_path": "bounces@eu.example.com"}
     async with FaultyRelay(pipelining=True) as a, FaultyRelay(pipelining=True) as b:
-        await send(dispatch_for(sqlite_database, several(a, b, b=own)))
+        await send(dispatch_for(sqlite_database, settings_for_several(a, b, b=own)))
     assert {mail.sender for mail in a.accepted} == {"news@example.com"}
     assert all(b"From: Acme <news@example.com>" in mail.content for mail in a.accepted)
     assert b.accepted
