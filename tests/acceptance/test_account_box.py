@@ -15,11 +15,12 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser, expect
 
 from campaigns.demo.account import EMAIL, WORDING, Account
-from campaigns.demo.processes import free_port, wait_until_up
+from campaigns.demo.processes import wait_until_up
 from cli import mailer as command
 from mailer.database import Database
 from tests.support.campaign import threaded, write_config
 from tests.support.installed import InstalledMailer
+from tests.support.loopback import free_port
 from tests.support.relay import FaultyRelay
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -20,7 +20,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from campaigns.demo.processes import free_port
 from mailer.config import KeyRing
 from mailer.database import Database
 from subscribers import changes, ledger, webhooks
@@ -28,6 +27,7 @@ from tests.support.api import grant, new_token, register_wording
 from tests.support.campaign import SECRET, TOPIC, write_config
 from tests.support.figures import report_figures
 from tests.support.installed import InstalledMailer
+from tests.support.loopback import free_port
 from tests.support.receiver import Receiver, receiving
 
 A_FEW = 3

@@ -33,6 +33,7 @@ from tests.support.certificates import loopback_certificates
 from tests.support.figures import report_figures
 from tests.support.installed import InstalledMailer
 from tests.support.links import address_of, links_in
+from tests.support.loopback import free_port
 from tests.support.reverse_proxy import reverse_proxy
 
 ONE_CLICKS = int(os.environ.get("MAILER_TESTS_ONE_CLICKS", "300"))
@@ -221,11 +222,6 @@ async def test_two_instances_behind_nginx_lose_no_one_click_when_each_is_restart
     )
     assert answers == {200: len(paths)}
     assert withdrawn(home) == len(paths)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_sighup_reads_the_settings_again_and_keeps_every_connection(

@@ -25,6 +25,7 @@ from tests.support.campaign import SECRET, TOPIC, subscribe
 from tests.support.certificates import loopback_certificates
 from tests.support.installed import InstalledMailer
 from tests.support.links import address_of, links_in
+from tests.support.loopback import free_port
 from tests.support.reverse_proxy import PROGRAMS, ReverseProxy, reverse_proxy
 
 TOO_LARGE = 100_000  # bytes; serve takes 16 KiB
@@ -61,8 +62,7 @@ def tokens(home: Path, token: str) -> tuple[str, str]:
 
 @pytest.fixture
 def upstream() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture(params=sorted(PROGRAMS))

@@ -24,6 +24,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.support.certificates import loopback_certificates
 from tests.support.installed import InstalledMailer
+from tests.support.loopback import free_port
 
 PEOPLE = """\ufeffAanhef;Voornaam;Tussenvoegsel;Achternaam;E-mailadres;Telefoon;Toestemming;Toestemming_op
 mevrouw;Zoë;;Ångström-Łuczak;zoe@example.com;06-1;ja;2026-06-01 09:15
@@ -122,12 +123,6 @@ def relay() -> Iterator[tuple[Inboxes, int]]:
         yield inboxes, controller.port
     finally:
         controller.stop()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @dataclass

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import socket
+from contextlib import suppress
 from typing import Any
 
 from mailer.config import RelaySettings
@@ -11,12 +13,17 @@ from mailer.smtp import connect
 from mailer.smtp.connection import Connection
 from tests.support.certificates import loopback_certificates
 
+# Below the ports that a system gives out by itself. One of those may be given to somebody else before it is used.
+OWN_PORTS = range(20_000, 32_768)
+
 
 def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port that nothing listens on, and that the system gives to nobody."""
+    while True:
+        port = random.choice(OWN_PORTS)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def in_clear(port: int, **more: Any) -> RelaySettings:

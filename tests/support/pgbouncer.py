@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from mailer.database import Database
+from tests.support.loopback import free_port
 
 PROGRAM = shutil.which("pgbouncer", path=os.defpath + ":/usr/sbin:/sbin")
 START_SECONDS = 20
@@ -27,7 +28,7 @@ def pgbouncer(database: Database, pool_mode: str, *, pool_size: int = 20) -> Ite
     assert PROGRAM, "pgbouncer is not installed (Debian: apt install pgbouncer)"
     socket_folder = Path(str(database.url.query["host"]))
     owner = pwd.getpwuid(socket_folder.stat().st_uid)
-    port = _free_port()
+    port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="mailer-pgbouncer-"))
     config = folder / "pgbouncer.ini"
     config.write_text(
@@ -48,13 +49,6 @@ def pgbouncer(database: Database, pool_mode: str, *, pool_size: int = 20) -> Ite
         process.terminate()
         process.wait(START_SECONDS)
         shutil.rmtree(folder)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def _wait_until_open(port: int) -> None:

@@ -13,7 +13,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+import socket
 import ssl
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +27,20 @@ from tests.support.faults import GOOD, NOT_TAKEN, REFUSED, Fault, Point, worded
 
 DRIP_SECONDS = 0.1
 ADDRESS = re.compile(rb"<(.*?)>")
+
+
+# The ports of relays that are gone. What a test still sends there must not reach the relay of another test.
+_KEPT: deque[socket.socket] = deque(maxlen=64)
+
+
+def _keep(host: str, port: int) -> None:
+    """Take a port that a relay has left, without listening on it: who connects is refused."""
+    if len(_KEPT) == _KEPT.maxlen:
+        _KEPT.popleft().close()
+    kept = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # so that the relay may come back
+    kept.bind((host, port))
+    _KEPT.append(kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +122,7 @@ class FaultyRelay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.close()
+        _keep(self.host, self.port)
         for session in self.open:
             session.cancel()
         await asyncio.gather(*self.open, *self.refused, return_exceptions=True)

@@ -11,13 +11,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support.certificates import loopback_certificates
+from tests.support.loopback import free_port
 
 PROGRAMS = {"nginx": "nginx", "caddy": "caddy", "apache": "apache2"}
 MODULES = (  # of Apache, in this order
@@ -52,7 +53,7 @@ def reverse_proxy(name: str, snippet: str, folder: Path) -> Iterator[ReverseProx
             pytest.fail(absent)
         pytest.skip(absent)
     (folder / "logs").mkdir(parents=True)
-    proxy = ReverseProxy(name, _free_port(), _free_port(), folder)
+    proxy = ReverseProxy(name, free_port(), free_port(), folder)
     command = {"nginx": _nginx, "caddy": _caddy, "apache": _apache}[name](proxy, snippet)
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
     with (
@@ -138,8 +139,3 @@ def _wait_for(proxy: ReverseProxy, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
         else:
             return
-
-
-def _free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return int(listener.getsockname()[1])
