@@ -89,8 +89,10 @@ class CampaignRuns:
             now = self._clock()
             if isinstance(tally.error, Refused):
                 transitions.pause_because(connection, campaign, tally.error.message, now)
-            elif tally.refusal and (tally.wrongly_rejected or deliveries.is_open(connection, campaign.id)):
-                transitions.pause_because(connection, campaign, tally.refusal, now)
+            elif tally.pause_reason and (
+                tally.wrongly_rejected or deliveries.is_open(connection, campaign.id)
+            ):
+                transitions.pause_because(connection, campaign, tally.pause_reason, now)
                 deliveries.take_back_rejected(connection, tally.wrongly_rejected, now)
             transitions.finish_if_done(connection, campaign, now)
         return tally

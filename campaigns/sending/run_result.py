@@ -42,10 +42,9 @@ def judge_run(
     if error := tally.error:
         is_away = isinstance(error, RelayUnavailable) and error.exit_code == TryAgainLater.exit_code
         return RunResult(status, error.exit_code, str(error), relay_away=is_away)
-    if tally.refusal and status.state is not CampaignState.FINISHED:
+    if tally.pause_reason and status.state is not CampaignState.FINISHED:
         hint = f"The campaign is paused. Remove the cause, then `mailer campaigns resume {slug}`."
-        message = f"The relay refuses our mail: {tally.refusal}\n{hint}"
-        return RunResult(status, MailerError.exit_code, message)
+        return RunResult(status, MailerError.exit_code, f"{tally.pause_reason}\n{hint}")
     if held := _why_held(status, closed_until, limited_until):
         return RunResult(status, 0, held)
     if unsent and at_work_elsewhere:

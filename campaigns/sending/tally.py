@@ -30,13 +30,13 @@ MAX_UNCERTAIN = 3  # likewise: each further mail would be uncertain too
 class Tally(Struct):
     """How many attempts of a run ended in each state so far, and why the run ended early.
 
-    `stopped` is set when no other mail is to be begun. `wrongly_rejected` are deliveries that were rejected before it was
-    clear that the relay refuses everybody.
+    `stopped` is set when no other mail is to be begun. `pause_reason` is why the campaign pauses until a person acts.
+    `wrongly_rejected` are deliveries that were rejected before it was clear that the relay refuses everybody.
     """
 
     states: Counter[DeliveryState] = field(default_factory=Counter)
     error: MailerError | None = None
-    refusal: str | None = None
+    pause_reason: str | None = None
     limited_until: datetime | None = None
     wrongly_rejected: set[int] = field(default_factory=set)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,13 +58,13 @@ class Tally(Struct):
                 self._cut_offs = self._uncertain = 0
                 self._refused.clear()
             case Rejected(scope=FailureScope.SENDER | FailureScope.RELAY):
-                self._refuse(outcome.reason)
+                self._refused_by_relay(outcome)
             case Rejected() if may_mean_everybody(outcome):
                 self._cut_offs = 0
                 self._refused.add(settlement.delivery_id)
                 if len(self._refused) >= MAX_REFUSALS:  # then the relay refuses the sender
                     self.wrongly_rejected |= self._refused
-                    self._refuse(outcome.reason)
+                    self._refused_by_relay(outcome)
             case Deferred() if outcome.scope is FailureScope.CONNECTION or says_busy(outcome):
                 pass  # another connection serves it, or the relays decide how long to wait
             case Deferred(scope=FailureScope.RELAY):
@@ -79,9 +79,12 @@ class Tally(Struct):
     def _count_uncertain(self, reason: str, connections: int) -> None:
         self._uncertain += 1
         if self._uncertain >= MAX_UNCERTAIN * connections:
-            self._refuse(f"{self._uncertain} mails in a row are uncertain: {reason}")
+            self._pause(f"{self._uncertain} mails in a row are uncertain: {reason}")
 
-    def _refuse(self, reason: str) -> None:
-        """Stop the run because the relay refuses all our mail, or answers none; the first reason counts."""
-        self.refusal = self.refusal or reason
+    def _refused_by_relay(self, outcome: Rejected) -> None:
+        self._pause(f"The relay refuses our mail: {outcome.reason}")
+
+    def _pause(self, reason: str) -> None:
+        """Stop the run, for the campaign is to pause; the first reason counts."""
+        self.pause_reason = self.pause_reason or reason
         self.stopped.set()

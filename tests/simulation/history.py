@@ -370,9 +370,9 @@ class History:
                 committing.close()
                 dispatch.runs._end_worker(number)
         self.note(f"ends as worker {number}: {dict(tally.states)}")
-        if tally.refusal:
+        if tally.pause_reason:
             with self.database.write() as connection:
-                transitions.pause_because(connection, self.campaign, tally.refusal, clock())
+                transitions.pause_because(connection, self.campaign, tally.pause_reason, clock())
 
     def _clock(self, process: SimulatedProcess) -> datetime:
         return EPOCH + timedelta(seconds=self.loop.time() - process.lag)

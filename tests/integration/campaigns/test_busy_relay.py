@@ -68,7 +68,7 @@ async def test_a_relay_over_its_rate_gets_the_rest_a_moment_later(
     async with FaultyRelay(**extensions) as relay:
         setattr(relay, at, OverItsRate(10, 0.2, reply))
         tally = await send(dispatch_for(database, settings_for(relay.port, smtp={"connections": 4})))
-    assert (tally.error, tally.refusal) == (None, None)
+    assert (tally.error, tally.pause_reason) == (None, None)
     status = counts(database)
     assert (status.state, status.accepted, len(relay.accepted)) == (CampaignState.FINISHED, 30, 30)
 

@@ -44,7 +44,7 @@ async def test_one_of_nine_is_rejected_and_the_eight_others_get_their_mail(
     async with FaultyRelay(**extensions, **_refusing(4, at=at, reply=reply)) as relay:
         settings = settings_for(relay.port, smtp={"connections": connections})
         tally = await send(dispatch_for(sqlite_database, settings))
-    assert (tally.error, tally.refusal) == (None, None)
+    assert (tally.error, tally.pause_reason) == (None, None)
     status = counts(sqlite_database)
     assert (status.state, status.accepted, status.rejected) == (CampaignState.FINISHED, 8, 1)
     assert len(relay.accepted) == 8
@@ -93,9 +93,9 @@ async def test_where_everybody_is_refused_the_campaign_pauses_and_nobody_is_reje
         dispatch = dispatch_for(database, settings_for(relay.port, smtp={"connections": connections}))
         tally = await send(dispatch)
         status = counts(database)
-        assert tally.refusal is not None
+        assert tally.pause_reason is not None
         assert (status.state, status.rejected, status.pending) == (CampaignState.PAUSED, 0, 20)
-        assert reply.decode().strip() == status.paused_because
+        assert status.paused_because == f"The relay refuses our mail: {reply.decode().strip()}"
         getattr(relay, at).clear()
         dispatch.act("notes", Act.RESUME)
         await dispatch.runs.run("notes", unwatched)
@@ -112,7 +112,7 @@ async def test_a_reply_about_the_address_or_mailbox_is_that_recipients_however_m
     reply = f"550 {status} Not here\r\n".encode()
     async with FaultyRelay(**_refusing(*range(1, 20), at=at, reply=reply)) as relay:
         tally = await send(dispatch_for(sqlite_database, settings_for(relay.port)))
-    assert (tally.error, tally.refusal) == (None, None)
+    assert (tally.error, tally.pause_reason) == (None, None)
     after = counts(sqlite_database)
     assert (after.state, after.accepted, after.rejected) == (CampaignState.FINISHED, 1, 19)
 
@@ -182,5 +182,5 @@ async def test_a_relay_that_refuses_bdat_gets_every_mail_once(database: Database
     refusal = b"500 5.5.1 Command unrecognized\r\n"
     async with FaultyRelay(pipelining=pipelining, chunking=True, refuses_bdat=refusal) as relay:
         tally = await send(dispatch_for(database, settings_for(relay.port)))
-    assert (tally.error, tally.refusal) == (None, None)
+    assert (tally.error, tally.pause_reason) == (None, None)
     assert (counts(database).accepted, len(relay.accepted)) == (20, 20)

@@ -113,7 +113,7 @@ async def test_a_relay_that_refuses_our_sender_pauses_the_campaign_and_blames_no
     draft(database)
     async with FaultyRelay([{Point.MAIL: Fault.REFUSE}] * 50) as relay:
         tally = await send(dispatch_for(database, settings_for(relay.port)))
-    assert tally.refusal is not None
+    assert tally.pause_reason is not None
     status = counts(database)
     assert (status.state, status.rejected) == (CampaignState.PAUSED, 0)
     assert status.pending + status.accepted == 20
@@ -167,10 +167,10 @@ async def test_where_the_relay_answers_no_content_the_campaign_pauses_after_thre
     async with FaultyRelay([silent] * 100, **extensions) as relay:
         dispatch = dispatch_for(database, settings_for(relay.port, smtp={"connections": 4}))
         tally = await send(dispatch)
-        assert (tally.refusal or "").startswith("12 mails in a row are uncertain: ")
+        assert (tally.pause_reason or "").startswith("12 mails in a row are uncertain: ")
         paused = counts(database)
         assert paused.state is CampaignState.PAUSED
-        assert paused.paused_because == tally.refusal
+        assert paused.paused_because == tally.pause_reason
         assert 12 <= paused.uncertain <= 12 + 4
         assert paused.pending == 60 - paused.uncertain
         relay.plan.clear()
@@ -201,7 +201,7 @@ async def test_uncertain_mails_with_an_accepted_one_in_between_pause_nothing(dat
         one_each = {"connections": 1, "messages_per_connection": 1}
         tally = await send(dispatch_for(database, settings_for(relay.port, smtp=one_each)))
     status = counts(database)
-    assert (tally.refusal, status.accepted, status.uncertain) == (None, 5, 10)
+    assert (tally.pause_reason, status.accepted, status.uncertain) == (None, 5, 10)
 
 
 async def test_a_resent_uncertain_delivery_reopens_the_campaign(database: Database) -> None:
