@@ -11,6 +11,7 @@ import json
 import ssl
 from dataclasses import dataclass, field
 from functools import partial
+from math import isfinite
 
 from mailer.config import OAuth2Settings
 from mailer.errors import reason_of, starting_thread
@@ -21,6 +22,8 @@ from mailer.smtp.refresh_token import RefreshToken
 RENEWAL_MARGIN = 120.0
 TIMEOUT_SECONDS = 20.0  # for the endpoint to answer
 DEFAULT_LIFETIME = 300.0  # seconds; where the answer does not state it (RFC 6749 section 5.1)
+# What reading an answer raises that is not as RFC 6749 says, or no JSON, or JSON nested too deeply.
+_UNREADABLE = (ValueError, TypeError, AttributeError, RecursionError)
 
 
 class TokenFailed(Exception):
@@ -58,7 +61,9 @@ def read_token(answer: bytes, now: float) -> AccessToken:
         values = json.loads(answer)
         value, kind = values["access_token"], values.get("token_type", "Bearer")
         lifetime = float(values.get("expires_in", DEFAULT_LIFETIME))
-    except (ValueError, KeyError, TypeError, AttributeError):
+        if not isfinite(lifetime):
+            raise ValueError
+    except (*_UNREADABLE, KeyError, OverflowError):
         raise TokenFailed("its answer holds no access token", lasting=False) from None
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
         raise TokenFailed("its answer holds no access token", lasting=False)
@@ -77,7 +82,7 @@ def read_refusal(status: int, answer: bytes, secrets: tuple[str, ...]) -> TokenF
     try:
         values = json.loads(answer)
         parts = [str(values[name]) for name in ("error", "error_description") if values.get(name)]
-    except (ValueError, AttributeError, TypeError):
+    except _UNREADABLE:
         parts = []
     description = presentable(": ".join(parts), secrets)
     lasting = status in (400, 401, 403) and not description.startswith("temporarily_unavailable")
