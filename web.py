@@ -163,6 +163,7 @@ class Application:
         gc.unfreeze()
         await self._commits.close()
         await self._api.close()
+        await self._services.close()
         await asyncio.to_thread(self._outside.close)
         await self._monitoring.close()
         await self._database.aclose()

@@ -76,7 +76,7 @@ def revoke(connection: Connection, token_id: str, now: datetime) -> None:
 
 
 class KnownTokens:
-    """The tokens, read again once a second. So each process refuses a revoked token within a second."""
+    """The tokens, to be read again once a second. So each process refuses a revoked token within a second."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -87,16 +87,18 @@ class KnownTokens:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether `find` will read the database."""
+        """Whether it is time for `refresh`."""
         return time.monotonic() - self._read_at >= REFRESH_SECONDS
 
+    def refresh(self) -> None:
+        """Read the tokens. Raises MailerError."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(TOKEN).where(TOKEN.c.revoked_at.is_(None))).all()
+        self._by_hash = {row.secret_hash: _token(row) for row in rows}
+        self._read_at = time.monotonic()
+
     def find(self, secret: str) -> Token | None:
-        """The valid token with this secret; None where there is none."""
-        if self.is_outdated:
-            with self._database.read() as connection:
-                rows = connection.execute(select(TOKEN).where(TOKEN.c.revoked_at.is_(None))).all()
-            self._by_hash = {row.secret_hash: _token(row) for row in rows}
-            self._read_at = time.monotonic()
+        """The valid token with this secret, as of the last `refresh`; None where there is none."""
         token = self._by_hash.get(hash_of(secret))
         return token if token is not None and token.is_valid(self._clock()) else None
 
@@ -107,6 +109,10 @@ class KnownTokens:
             return False
         self._noted.add((token.id, today))
         return True
+
+    def forget_use(self, token: Token) -> None:
+        """The use of `token` could not be recorded: record the next one."""
+        self._noted = {(token_id, day) for token_id, day in self._noted if token_id != token.id}
 
 
 def note_use(connection: Connection, token_id: str, now: datetime) -> None:

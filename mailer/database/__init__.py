@@ -35,7 +35,7 @@ from mailer.database.signing_key import (
     require_signing_key,
 )
 from mailer.database.sqlite_file import QuietCheckpoint
-from mailer.database.threads import in_thread
+from mailer.database.threads import ThreadWork, in_thread
 from mailer.database.transactions import Transactions
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "QuietCheckpoint",
     "Row",
     "Step",
+    "ThreadWork",
     "Transactions",
     "UTCDateTime",
     "WrongSecretKeys",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar, TypeVarTuple
+from functools import partial
+from typing import Any, TypeVar, TypeVarTuple
 
 from mailer.errors import starting_thread
 
@@ -27,3 +28,32 @@ async def in_thread(work: Callable[[*Arguments], Result], *arguments: *Arguments
         if not running.cancelled():
             running.exception()  # else asyncio would report an error that nobody waits for any more
         raise
+
+
+class ThreadWork:
+    """Runs work in threads for callers with a time limit: who gives up does not wait for the thread, but `close` does."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def run(self, work: Callable[[], Result], on_end: Callable[[], None] | None = None) -> Result:
+        """Run `work` in a thread; returns what it returns. `on_end` is called when the thread is free again.
+
+        Raises NoProcess where no thread can be started.
+        """
+        running = asyncio.create_task(in_thread(work))
+        self._running.add(running)
+        running.add_done_callback(partial(self._end, on_end))
+        return await asyncio.shield(running)
+
+    async def close(self) -> None:
+        """Wait for the work that is still going on."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _end(self, on_end: Callable[[], None] | None, ended: asyncio.Task[Any]) -> None:
+        self._running.discard(ended)
+        if not ended.cancelled():
+            ended.exception()  # else asyncio would report an error that nobody waits for any more
+        if on_end is not None:
+            on_end()

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from mailer.config import KeySource, Settings
-from mailer.database import Clock, Database, in_thread, installation_id
+from mailer.database import Clock, Database, ThreadWork, installation_id
 from mailer.errors import MailerError, TryAgainLater
 from subscribers.address import AddressHasher
 from subscribers.self_service import InvalidToken, NewerKey
@@ -64,6 +64,7 @@ class PageServices:
         self._reading_installation = asyncio.Lock()  # the first visitor reads it; the others wait for that
         self._writes = 0
         self._threads = asyncio.Semaphore(THREADS_FOR_WRITES)
+        self._work = ThreadWork()
 
     @cached_property
     def _clock(self) -> Clock:
@@ -84,7 +85,7 @@ class PageServices:
     async def now(self) -> datetime:
         """The present moment. The first look at the clock may need the database. Raises MailerError or TimeoutError."""
         async with asyncio.timeout(ANSWER_SECONDS):
-            return await in_thread(self._read_clock)
+            return await self._work.run(self._read_clock)
 
     def _read_clock(self) -> datetime:
         return self._clock()
@@ -102,12 +103,13 @@ class PageServices:
                 return query(connection, self._clock())
 
         async with asyncio.timeout(ANSWER_SECONDS):
-            return await in_thread(work)
+            return await self._work.run(work)
 
     async def write(self, act: Callable[[Connection, datetime], Result]) -> Result:
         """The result of `act` in a writing transaction, once it is committed. Raises MailerError or TimeoutError.
 
-        A write may wait long for another one, so only a few of them hold a thread, however many there are.
+        A write may wait long for another one, so only a few of them hold a thread, however many there are. After a
+        TimeoutError it may still be committed.
         """
 
         def work() -> Result:
@@ -118,10 +120,15 @@ class PageServices:
             raise TryAgainLater("Too many writes wait for the database.")
         self._writes += 1
         try:
-            async with asyncio.timeout(ANSWER_SECONDS), self._threads:
-                return await in_thread(work)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._threads.acquire()
+                return await self._work.run(work, on_end=self._threads.release)
         finally:
             self._writes -= 1
+
+    async def close(self) -> None:
+        """Wait for the reads and writes of visitors who were told to come back later."""
+        await self._work.close()
 
     def page(
         self,

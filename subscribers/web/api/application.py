@@ -55,7 +55,7 @@ class ConsentApi:
             return Response(document(), media_type=JSONResponse.media_type)
 
         app.add_route(DESCRIPTION, openapi, name="openapi", include_in_schema=False)
-        guarded = Authentication(app, lambda: self._service.tokens, self._service.note_use, DESCRIPTION)
+        guarded = Authentication(app, self._service.find_token, self._service.note_use, DESCRIPTION)
         self.route = Mount(PATH, app=guarded, name="api", max_body_size=LARGEST_BODY)
 
     async def close(self) -> None:

@@ -5,7 +5,6 @@ It runs before the application, so that the body of an unauthenticated request i
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -15,7 +14,7 @@ from fastapi.security import HTTPBearer
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from mailer.access import KnownTokens, RequestRate, Scope, Token
+from mailer.access import RequestRate, Scope, Token
 from mailer.errors import MailerError
 from subscribers.web.api.problems import Trouble
 
@@ -29,13 +28,13 @@ class Authentication:
     def __init__(
         self,
         app: ASGIApp,
-        tokens: Callable[[], KnownTokens],
-        on_first_use: Callable[[Token], Awaitable[None]],
+        find_token: Callable[[str], Awaitable[Token | None]],
+        on_use: Callable[[Token], None],
         open_path: str,
     ) -> None:
         self._app = app
-        self._tokens = tokens
-        self._on_first_use = on_first_use
+        self._find_token = find_token
+        self._on_use = on_use
         self._open_path = open_path
         self._rate = RequestRate(time.monotonic)
 
@@ -53,12 +52,9 @@ class Authentication:
         secret = _bearer_of(scope)
         if secret is None:
             raise Trouble(401, "no-token", "Send a token: Authorization: Bearer ...", headers=_CHALLENGE)
-        tokens = self._tokens()
         try:
-            token = (
-                await asyncio.to_thread(tokens.find, secret) if tokens.is_outdated else tokens.find(secret)
-            )
-        except MailerError:
+            token = await self._find_token(secret)
+        except (MailerError, TimeoutError):
             raise Trouble(
                 503,
                 "unavailable",
@@ -77,8 +73,7 @@ class Authentication:
                 f"This token may make {token.requests_per_second} requests a second.",
                 headers={"Retry-After": str(math.ceil(wait))},
             )
-        if tokens.is_to_note(token):
-            await self._on_first_use(token)
+        self._on_use(token)
         return token
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -14,8 +15,8 @@ from sqlalchemy import Connection
 from mailer.access import KnownTokens, Token
 from mailer.access.store import note_use
 from mailer.config import KeySource
-from mailer.database import Clock, Database, GroupCommit, installation_id
-from mailer.errors import InvalidInput, Refused
+from mailer.database import Clock, Database, GroupCommit, ThreadWork, installation_id
+from mailer.errors import InvalidInput, MailerError, Refused
 from subscribers import account, changes, rights
 from subscribers.account import (
     IdempotencyKeys,
@@ -36,6 +37,8 @@ Result = TypeVar("Result")
 ITEMS_AT_ONCE = 100
 ANSWER_SECONDS = 20
 
+log = logging.getLogger(__name__)
+
 
 class Service:
     """Answers for the routes. Writes go through group commits: one for single requests, one for items of
@@ -51,9 +54,14 @@ class Service:
         self._items: GroupCommit[SubmittedRequest, Outcome] = GroupCommit(
             database, self._apply, max_batch=ITEMS_AT_ONCE
         )
+        self._work = ThreadWork()
+        self._refreshing = asyncio.Lock()  # the first request reads the tokens; the others wait for that
+        self._noting: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """Finish what was submitted."""
+        await asyncio.gather(*self._noting)
+        await self._work.close()
         await self._commits.close()
         await self._items.close()
 
@@ -63,9 +71,43 @@ class Service:
         return self._database.clock()
 
     @cached_property
-    def tokens(self) -> KnownTokens:
-        """The access tokens."""
+    def _tokens(self) -> KnownTokens:
         return KnownTokens(self._database, self.clock)
+
+    async def find_token(self, secret: str) -> Token | None:
+        """The valid token with this secret; None where there is none. Raises MailerError or TimeoutError."""
+        if self._is_to_refresh:
+            async with asyncio.timeout(ANSWER_SECONDS), self._refreshing:
+                if self._is_to_refresh:
+                    await self._work.run(self._refresh)
+        return self._tokens.find(secret)
+
+    @property
+    def _is_to_refresh(self) -> bool:
+        return "_tokens" not in self.__dict__ or self._tokens.is_outdated
+
+    def _refresh(self) -> None:
+        """Read the tokens, and first the clock and the ids: what waits for the database must not keep the event loop."""
+        _ = self.clock, self.public_ids
+        self._tokens.refresh()
+
+    def note_use(self, token: Token) -> None:
+        """Record the day on which a token was used, beside the request: it neither delays it nor makes it fail."""
+        if self._tokens.is_to_note(token):
+            noting = asyncio.create_task(self._note_use(token))
+            self._noting.add(noting)
+            noting.add_done_callback(self._noting.discard)
+
+    async def _note_use(self, token: Token) -> None:
+        try:
+            await self._work.run(partial(self._write_use, token))
+        except MailerError as error:
+            self._tokens.forget_use(token)
+            log.warning("The day of a token's use is not recorded: %s", error.message)
+
+    def _write_use(self, token: Token) -> None:
+        with self._database.write() as connection:
+            note_use(connection, token.id, self.now())
 
     @cached_property
     def public_ids(self) -> PublicIds:
@@ -134,16 +176,8 @@ class Service:
                 return problem(422, "invalid-request", error.message, field="text")
             return Outcome(200, found.values)
 
-        return await asyncio.to_thread(write)
-
-    async def note_use(self, token: Token) -> None:
-        """Note the day on which a token was used."""
-
-        def write() -> None:
-            with self._database.write() as connection:
-                note_use(connection, token.id, self.now())
-
-        await asyncio.to_thread(write)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await self._work.run(write)
 
     async def _read(self, query: Callable[[Connection], Result]) -> Result:
         async with asyncio.timeout(ANSWER_SECONDS), self._database.session() as session:
