@@ -11,9 +11,11 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
-from mailer.errors import ConfigurationError, InvalidInput
+from mailer.errors import ConfigurationError, InvalidInput, MailerError
 
+AnyError = TypeVar("AnyError", bound=MailerError)
 _READ_AT_ONCE = 65_536
 
 
@@ -38,6 +40,18 @@ def read_file(path: Path, largest: int) -> bytes:
         size = max(found.st_size, len(content))
         raise InvalidInput(f"has {size:,} bytes; the limit is {largest:,}", where=str(path))
     return bytes(content)
+
+
+def undecodable_line(error: UnicodeDecodeError) -> int:
+    """The number of the line, from 1, with the first byte that is no text, where the whole file was decoded at once."""
+    return error.object.count(b"\n", 0, error.start) + 1
+
+
+def not_utf_8(error: UnicodeDecodeError, path: Path, report: type[AnyError]) -> AnyError:
+    """The error of the type `report` that says in which line a file is not UTF-8."""
+    return report(
+        f"{path}, line {undecodable_line(error)}: this is not UTF-8 text.", hint="Save the file as UTF-8."
+    )
 
 
 def file_version(path: Path) -> tuple[int, int, int] | None:

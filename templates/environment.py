@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from jinja2 import (
 from jinja2 import TemplateError as JinjaError
 
 from mailer.errors import TemplateError
+from mailer.files import not_utf_8
 
 _PACKAGE_FOLDER = Path(__file__).parent
 
@@ -32,7 +34,7 @@ def load_environment(templates_dir: Path | None = None) -> Environment:
     A name is a path such as ``mail/release_notes.mjml.j2``. MJML and HTML are escaped, text and CSS are not.
     """
     folders = [templates_dir, _PACKAGE_FOLDER] if templates_dir else [_PACKAGE_FOLDER]
-    loaders: list[BaseLoader] = [FileSystemLoader(folder) for folder in folders]
+    loaders: list[BaseLoader] = [_FilesOf(folder, encoding="utf-8-sig") for folder in folders]
     return Environment(
         loader=ChoiceLoader(loaders),
         autoescape=select_autoescape(("mjml.j2", "html.j2"), default=False),
@@ -41,6 +43,16 @@ def load_environment(templates_dir: Path | None = None) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+class _FilesOf(FileSystemLoader):
+    """The templates in a folder. An editor may have put a byte order mark into them, which is no part of a mail."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        try:
+            return super().get_source(environment, template)
+        except UnicodeDecodeError as error:
+            raise not_utf_8(error, Path(self.searchpath[0]) / template, TemplateError) from None
 
 
 def render_template(name: str, values: dict[str, Any], *, templates_dir: Path | None = None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mailer.errors import InvalidInput, TemplateError
+from mailer.files import not_utf_8
 
 TOKENS, MAIL, STYLE, HEAD_STYLE = "theme.toml", "mail.mjml.j2", "style.css.j2", "head.css.j2"
 _FILES = frozenset({TOKENS, MAIL, STYLE, HEAD_STYLE})
@@ -109,8 +110,10 @@ def _roots(templates_dir: Path | None) -> list[Path]:
 def _load(name: str, folder: Path) -> Theme:
     file = folder / TOKENS
     try:
-        return _read(name, folder, file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        return _read(name, folder, file.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise not_utf_8(error, file, TemplateError) from None
+    except OSError as error:
         raise TemplateError(f"{file} can't be read: {error}.") from None
 
 

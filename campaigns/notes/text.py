@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from mailer.errors import InvalidInput
-from mailer.files import read_file
+from mailer.files import read_file, undecodable_line
 
 LARGEST_TEXT = 4_000_000  # bytes of a file of notes, of a changelog, or of standard input
 STDIN = "-"
@@ -32,9 +32,8 @@ def read_source_text(path: Path) -> str:
             error.reason, where=error.where, hint="Give the notes as a file of their own."
         ) from None
     except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"byte {error.start} is not UTF-8", where=name, hint="Save the file as UTF-8."
-        ) from None
+        where = f"{name}, line {undecodable_line(error)}"
+        raise InvalidInput("this is not UTF-8 text", where=where, hint="Save the file as UTF-8.") from None
     except OSError as error:
         raise InvalidInput(f"can't be read: {error.strerror}", where=name) from None
 

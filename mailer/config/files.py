@@ -12,7 +12,7 @@ from mailer.config.reading import UNREADABLE, read_section
 from mailer.config.settings import CONFIG_NAME, NOT_SETTINGS, SECRETS_NAME, Settings
 from mailer.config.variables import CONFIG_VARIABLE, read_variables
 from mailer.errors import ConfigurationError, InvalidInput
-from mailer.files import read_file
+from mailer.files import not_utf_8, read_file
 from mailer.settings_section import SettingsSection
 
 LARGEST_SETTINGS = 1_000_000  # bytes
@@ -132,6 +132,8 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except InvalidInput as error:
         raise ConfigurationError(f"{path} {error.reason}.") from None
+    except UnicodeDecodeError as error:
+        raise not_utf_8(error, path, ConfigurationError) from None
     except (ValueError, RecursionError) as error:  # also for a number or an array without an end
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
     except OSError as error:

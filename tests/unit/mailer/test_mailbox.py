@@ -10,7 +10,9 @@ from mailer.errors import InvalidInput
 from mailer.message import Mailbox
 
 # What a name without quotation marks can hold: all of printable text but what delimits the address.
-NAMES = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"], exclude_characters='"<>'), min_size=1)
+NAMES = st.text(
+    st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"], exclude_characters='"<>'), min_size=1
+)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,9 @@ def test_two_addresses_are_no_mailbox(text: str):
         Mailbox.parse(text)
 
 
-@pytest.mark.parametrize("text", ["", "Acme", "Acme <>", "Acme <news>", "Acme <mailto:news@acme.example>", "(" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "Acme", "Acme <>", "Acme <news>", "Acme <mailto:news@acme.example>", "(" * 5000]
+)
 def test_what_has_no_address_is_refused(text: str):
     with pytest.raises(InvalidInput, match="it has no address"):
         Mailbox.parse(text)

@@ -423,6 +423,16 @@ class TestChecks:
         with pytest.raises(ConfigurationError, match=reason):
             parse_settings({}, Path("mailer.toml"))
 
+    @pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+    def test_a_file_that_is_not_utf_8_is_named_with_its_line(self, folder: Path, encoding: str) -> None:
+        file = write(folder, "")
+        file.write_bytes('topic = "news"\nzone = "Größe"\n'.encode(encoding))
+        with pytest.raises(
+            ConfigurationError, match=r"mailer\.toml, line [12]: this is not UTF-8 text"
+        ) as caught:
+            load_settings(file)
+        assert caught.value.hint == "Save the file as UTF-8."
+
     def test_a_file_that_is_no_toml_is_named_with_its_line(self, folder: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"mailer\.toml is not valid TOML.*line 2"):
             load_settings(write(folder, "a = 1\nb = = 2\n"))

@@ -273,6 +273,21 @@ class TestEjection:
         tokens.write_text(tokens.read_text().replace("#f2f4f7", "#fafafa"))
         assert "#fafafa" in render(notes("Text.", theme="acme"), BRAND, templates_dir=tmp_path).html
 
+    def test_a_byte_order_mark_in_files_of_a_theme_is_no_part_of_the_mail(self, tmp_path):
+        for file in eject_theme(find_theme("product"), "acme", tmp_path):
+            file.write_text(file.read_text(encoding="utf-8"), encoding="utf-8-sig")
+        own = render(notes("Text.", theme="acme"), BRAND, templates_dir=tmp_path)
+        assert own.html == mail("Text.", theme="product").html
+
+    @pytest.mark.parametrize("name", ["theme.toml", "style.css.j2", "mail.mjml.j2"])
+    def test_a_file_of_a_theme_that_is_not_utf_8_is_named_with_its_line(self, tmp_path, name):
+        eject_theme(find_theme("product"), "acme", tmp_path)
+        file = tmp_path / "themes" / "acme" / name
+        lines = file.read_bytes().split(b"\n")
+        file.write_bytes(b"\n".join([*lines[:2], b"/* Gr\xfc\xdfe */", *lines[2:]]))
+        with pytest.raises(TemplateError, match=rf"{name}, line 3: .*UTF-8"):
+            render(notes("Text.", theme="acme"), BRAND, templates_dir=tmp_path)
+
     def test_a_theme_that_exists_is_not_replaced(self, tmp_path):
         eject_theme(find_theme("letter"), "acme", tmp_path)
         with pytest.raises(InvalidInput, match="already"):
