@@ -9,7 +9,7 @@ from markdown_it.token import Token
 
 from mailer.errors import InvalidInput
 from templates.lint.findings import Finding
-from templates.markdown import SHORTCODE, Document, expand_shortcodes, parse_notes
+from templates.markdown import SHORTCODE, SHOWN_TAG, Document, ends_line, expand_shortcodes, parse_notes
 from templates.notes import ReleaseNotes
 
 _BLOCKS = (
@@ -28,6 +28,12 @@ _SPANS = (
     (re.compile(r"</?(?:script|iframe|style|video|audio|object|embed|form|input|button|svg|link|meta)\b[^>]*>?", re.IGNORECASE),
      "HTML that no mail can hold; leave it out"),
 )  # fmt: skip
+_BOLD = re.compile(r"(?<![/*])\*\*(?=[^\s*/])[^*\n]{1,200}\*\*(?!\*)")
+_NOT_BOLD = (
+    "no bold text: ** does not work between a letter and a space or sign; move it, or write it as code"
+)
+_PIPE = re.compile(r"(?<!\\)\|")
+_LOST = r"left out: the row has more cells than the head of the table; write \| for a | within a cell, also in code"
 _FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]")
 _MAX_SHOWN_CHARACTERS = 40
 
@@ -54,12 +60,46 @@ def _findings(document: Document) -> Iterator[Finding]:
         for offset, source in enumerate(_without_code(token).split("\n")):
             where = notes.where(token.map[0] + offset)
             yield from (_warning(found, what, where) for found, what in _unsupported(source))
-        line = token.map[0]
-        for child in token.children or ():
-            line += child.type in {"softbreak", "hardbreak"}
-            if child.type == "text":
-                for label in _FOOTNOTE.findall(child.content):
-                    yield _warning(label, "a footnote that is written nowhere", notes.where(line))
+        for offset, shown in enumerate(_shown_lines(token)):
+            where = notes.where(token.map[0] + offset)
+            yield from (_warning(found[0], _NOT_BOLD, where) for found in _BOLD.finditer(shown))
+    for child, where in document.inline_tokens():
+        if child.type != "text":
+            continue
+        for label in _FOOTNOTE.findall(child.content):
+            yield _warning(label, "a footnote that is written nowhere", where)
+        if SHOWN_TAG in child.meta:
+            yield _warning(
+                child.content, "HTML that readers would see; write it in Markdown, or as code", where
+            )
+    yield from _lost_cells(document)
+
+
+def _shown_lines(inline: Token) -> list[str]:
+    """The text of a paragraph as it is shown, without code; nothing where the source escapes an asterisk."""
+    if r"\*" in inline.content:
+        return []
+    pieces = (
+        one.content if one.type == "text" else "\n" if ends_line(one) else "…"
+        for one in inline.children or ()
+    )
+    return "".join(pieces).split("\n")
+
+
+def _lost_cells(document: Document) -> Iterator[Finding]:
+    """Rows with more cells than the head of their table: the last ones are left out, as on GitHub."""
+    lines = document.notes.body.split("\n")
+    columns = 0
+    for token in document.tokens:
+        if token.type == "table_open":
+            columns = 0
+        columns += token.type == "th_open"
+        if token.type != "tr_open" or not token.map:
+            continue
+        row = lines[token.map[0]].strip("> \t").removeprefix("|").removesuffix("|")
+        lost = [cell.strip() for cell in _PIPE.split(row)[columns:]] if columns else []
+        if any(lost):
+            yield _warning(" | ".join(lost), _LOST, document.notes.where(token.map[0]))
 
 
 def _without_code(inline: Token) -> str:

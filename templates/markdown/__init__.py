@@ -6,6 +6,7 @@ from templates.markdown.budget import refuse_costly
 from templates.markdown.hero import Hero, take_hero
 from templates.markdown.html_part import HtmlBody, write_html, write_html_body
 from templates.markdown.image_size import read_image_width
+from templates.markdown.inline_html import SHOWN_TAG
 from templates.markdown.line_breaks import escape_with_breaks
 from templates.markdown.parse import (
     MAX_BODY_CHARACTERS,
@@ -13,6 +14,7 @@ from templates.markdown.parse import (
     TOP_HEADING,
     Document,
     create_parser,
+    ends_line,
     parse_notes,
     slot_prefix_error,
 )
@@ -33,6 +35,7 @@ __all__ = [
     "CHANGE_KINDS",
     "MAX_BODY_CHARACTERS",
     "SHORTCODE",
+    "SHOWN_TAG",
     "SLOT_PREFIX",
     "TOP_HEADING",
     "Document",
@@ -43,6 +46,7 @@ __all__ = [
     "classify_heading",
     "create_parser",
     "divide",
+    "ends_line",
     "escape_with_breaks",
     "expand_shortcodes",
     "extract_preheader",

@@ -28,8 +28,17 @@ _STYLED = {
     "summary": "strong",
 }
 _MARKER = re.compile(r"<[a-zA-Z][a-zA-Z0-9]*-[^>]*/>")  # release tools write such tags: <csr-id-0123/>
-_TRANSPARENT = frozenset({"details", "p", "div", "span", "center", "picture", "source", "font"})
+_TRANSPARENT = frozenset(
+    {"details", "p", "div", "span", "center", "picture", "source", "font", "summary"}
+)  # and a <summary> around paragraphs; one within a paragraph is bold
 _VOID = frozenset({"br", "img", "source"})
+# What GitHub shows as more than text. Names of one letter are left out: they are as often the parameter of a type, List<T>.
+_MARKUP = frozenset({name for name in _STYLED if len(name) > 1} | {
+    "abbr", "address", "article", "aside", "big", "blockquote", "caption", "cite", "col", "colgroup", "dd", "dfn", "dl", "dt",
+    "figcaption", "figure", "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "img", "li", "main", "nav", "ol", "pre",
+    "ruby", "section", "strike", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "ul", "var",
+})  # fmt: skip
+SHOWN_TAG = "shown tag"  # in the meta data of a text: it is a tag of HTML
 _COLOUR_SCHEME = re.compile(r"\s*\(\s*prefers-color-scheme\s*:\s*(light|dark)\s*\)\s*", re.IGNORECASE)
 
 
@@ -91,14 +100,16 @@ def _tokens_for(source: str, opening: str | None) -> list[Token]:
     name = _tag_name(source)
     attributes = _read_attributes(opening or source)
     if name == "br":
-        return [Token("hardbreak", "br", 0)]
+        return [Token("hardbreak", "br", 0, meta={"html": True})]
     if name == "img" and attributes.get("src"):
         return [_image_token(attributes)]
     if name == "a" and opening and attributes.get("href"):
         return _open_or_close("link", "a", source, normalizeLink(attributes["href"]))
     if opening and name in _STYLED:
         return _open_or_close(_STYLED[name], _STYLED[name], source)
-    return [] if _is_invisible(source, name, attributes) else [Token("text", "", 0, content=source)]
+    if _is_invisible(source, name, attributes):
+        return []
+    return [Token("text", "", 0, content=source, meta={SHOWN_TAG: True} if name in _MARKUP else {})]
 
 
 def _is_invisible(source: str, name: str, attributes: Mapping[str, str]) -> bool:

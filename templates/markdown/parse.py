@@ -72,8 +72,13 @@ class Document:
         for token in self.tokens:
             line = token.map[0] if token.map else 0
             for child in token.children or ():
-                line += child.type in {"softbreak", "hardbreak"}
+                line += ends_line(child)
                 yield child, self.notes.where(line)
+
+
+def ends_line(token: Token) -> bool:
+    """Whether a token inside a paragraph ends a line of the file; a ``<br>`` does not."""
+    return token.type in {"softbreak", "hardbreak"} and "html" not in token.meta
 
 
 def image_sources(image: Token) -> list[str]:

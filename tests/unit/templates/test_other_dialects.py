@@ -53,6 +53,12 @@ class TestFindings:
             ("[TOC]", "table of contents"),
             (": a definition", "a definition"),
             ("$$\nE = mc^2\n$$", "formula"),
+            ("<table><tr><td>x</td></tr></table>", "HTML"),
+            ("<h2>Fixed</h2>", "HTML"),
+            ("above<hr>below", "HTML"),
+            ("a <kbd>Ctrl + C", "HTML"),
+            ("Since 2.4 **„Planning board“**has colours", "bold"),
+            ("a **bold **word", "bold"),
         ],
     )
     def test_markup_that_is_not_understood_is_a_finding_with_its_line(self, line, what):
@@ -77,10 +83,37 @@ class TestFindings:
             "Term\n: What it is",
             "A word[^1]\n\n[^1]: More",
             "<kbd>Ctrl</kbd> <b>x</b>",
+            "a List<T> of Map<S>, and <div>a <!-- b --><details>c</details></div>",
+            "`<table>`, \\<table> and &lt;table&gt;",
+            "2**3**, **bold** and **more**, `**x **`, \\*\\*not\\*\\*",
+            "src/** and tests/**, or src/**/*.py and tests/**/*.py",
+            "| a | b |\n|---|---|\n| `x\\|y` | z |\n| only |",
         ],
     )
     def test_what_only_looks_like_it_is_none(self, line):
         assert lint_notes(notes(line)) == ()
+
+    @pytest.mark.parametrize(
+        "row",
+        ["| `x|y` | z |", "| a | b | c |", "a | b | c", "| a || b |"],
+        ids=["code", "three", "bare", "empty"],
+    )
+    def test_a_row_whose_last_cells_are_left_out_is_a_finding_with_its_line(self, row):
+        found = lint_notes(
+            notes(f"Text.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n{row}\n\nAfter | it | all | of that\n")
+        )
+        assert [(one.code, one.where) for one in found] == [("markup-unsupported", "notes.md, line 6")]
+        assert "cell" in found[0].message
+
+    def test_a_summary_around_a_heading_leaves_no_tag_behind(self):
+        rendered = mail("<details>\n<summary>\n\n### Major\n\n</summary>\n\n- a\n\n</details>\n")
+        assert [one.get_text() for one in prose(rendered).find_all(["h2", "h3", "li"])] == ["Major", "a"]
+        assert "summary" not in rendered.html + rendered.text
+        assert lint_notes(notes("<summary>\n\n### Major\n\n</summary>\n\n- a")) == ()
+
+    def test_a_break_in_html_ends_no_line_of_the_file(self):
+        found = lint_notes(notes("a<br>b<br>c <h2>\nword[^none]\n"))
+        assert [one.where for one in found] == ["notes.md, line 1", "notes.md, line 2"]
 
 
 class TestFootnotes:
