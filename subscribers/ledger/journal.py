@@ -3,7 +3,7 @@
 It also says whose address does not exist. Decision 014 says why nothing is taken out of it.
 
 One JSON object a line: the keyed hash of the address, topic, kind and time. A file that can't be written delays nobody
-and keeps nobody from leaving.
+and keeps nobody from leaving: what it is to hold is kept in memory, and written when that is possible again.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from datetime import datetime
 from pathlib import Path
 
 from mailer.errors import InvalidInput
+from mailer.quantity import quantity
 from mailer.threads import start_if_possible
 from subscribers.leaver import Leaver, LeaverKind
 
 JOURNAL_NAME = "mailer.journal"
 CLOSE_SECONDS = 5.0
+RETRY_SECONDS = 5.0
 
 log = logging.getLogger("mailer.journal")
 
@@ -48,7 +50,7 @@ class Journal:
                 self._thread = start_if_possible(self._write_all, "journal")
 
     def close(self) -> None:
-        """Wait until everything is written, at most CLOSE_SECONDS."""
+        """Wait until everything is written, at most CLOSE_SECONDS. What can't be written now is lost, and logged."""
         self._waiting.put(None)
         if self._thread is None:
             self._write_all()
@@ -57,25 +59,46 @@ class Journal:
             self._thread = None
 
     def _write_all(self) -> None:
-        while (leavers := self._waiting.get()) is not None:
+        unwritten: list[Leaver] = []
+        is_open = True
+        while is_open:
             try:
-                self._append(leavers)
-                self.problem = None
-            except OSError as error:
-                if self.problem is None:
-                    log.warning("%s can't be written: %s.", self._path, error.strerror)
-                self.problem = f"{self._path} can't be written: {error.strerror}"
+                leavers = self._waiting.get(timeout=RETRY_SECONDS if unwritten else None)
+            except queue.Empty:
+                leavers = []
+            is_open = leavers is not None
+            unwritten += leavers or []
+            if unwritten:
+                self._try_to_append(unwritten)
+        if unwritten:
+            log.warning("%s lacks %s: %s.", self._path, quantity(len(unwritten), "line"), self.problem)
+
+    def _try_to_append(self, leavers: list[Leaver]) -> None:
+        """Write `leavers`, and take out of the list what is written."""
+        try:
+            self._append(leavers)
+        except OSError as error:
+            if self.problem is None:
+                log.warning("%s can't be written: %s. It is tried again.", self._path, error.strerror)
+            self.problem = f"it can't be written: {error.strerror}"
+            return
+        if self.problem is not None:
+            log.warning("%s is written again; nothing is missing.", self._path)
+        self.problem = None
 
     def _append(self, leavers: list[Leaver]) -> None:
         if self._path is None:
+            leavers.clear()
             return
         lines = "".join(map(_line, leavers)).encode("ascii")
         descriptor = os.open(self._path, os.O_APPEND | os.O_CREAT | os.O_RDWR, 0o600)
-        with os.fdopen(descriptor, "r+b", buffering=0) as file:
-            if file.seek(0, os.SEEK_END) and not _ends_a_line(descriptor):
-                lines = b"\n" + lines  # after a line that was cut short by a full disk
-            file.write(lines)
+        try:
+            if os.lseek(descriptor, 0, os.SEEK_END) and not _ends_a_line(descriptor):
+                os.write(descriptor, b"\n")  # after a line that was cut short by a full disk
+            _write(descriptor, lines, leavers)
             os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def read_journal(path: Path) -> Iterator[Leaver]:
@@ -107,6 +130,16 @@ def read_journal(path: Path) -> Iterator[Leaver]:
             raise InvalidInput(
                 "it is not a line of the leavers' journal", where=f"{path}, line {number}"
             ) from None
+
+
+def _write(descriptor: int, lines: bytes, leavers: list[Leaver]) -> None:
+    """Write `lines`, one for each of `leavers`; those whose line is whole are taken out. A full disk takes a part."""
+    written = 0
+    try:
+        while written < len(lines):
+            written += os.write(descriptor, lines[written:])
+    finally:
+        del leavers[: lines.count(b"\n", 0, written)]
 
 
 def _line(leaver: Leaver) -> str:
