@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 import click
 
@@ -39,18 +39,19 @@ def status_of_all(context: CommandContext, as_json: bool) -> None:
         "campaigns": [one._asdict() for one in found.campaigns],
         "problems": [dataclasses.asdict(one) for one in found.problems],
     }
-    context.report(values, "\n".join(_lines(found, context.now())), as_json=as_json)
+    context.report(values, "\n".join(_lines(found, context.now(), context.settings.tz)), as_json=as_json)
     if worst:
         sys.exit(worst)
 
 
-def _lines(found: Overview, now: datetime) -> Iterator[str]:
+def _lines(found: Overview, now: datetime, zone: tzinfo) -> Iterator[str]:
     for one in found.heartbeats:
         yield f"{one.kind}: {_ago(now - one.at)} ago on {one.host}"
     if not found.heartbeats:
         yield "Nothing has run yet."
     for status in found.campaigns:
-        yield status.line()
+        begins = f" for {at.astimezone(zone):%Y-%m-%d %H:%M %Z}" if (at := status.planned_at) else ""
+        yield f"{status.slug}: {status.state}{begins}, {status.counts()}"
     for problem in found.problems:
         yield f"{problem.severity}: {problem.message}"
         yield from (f"  next: {step.strip()}" for step in problem.next_step.splitlines())

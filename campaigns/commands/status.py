@@ -24,7 +24,7 @@ from mailer.commands import CommandContext, format_table, json_option
 def list_campaigns(context: CommandContext, as_json: bool) -> None:
     """List the campaigns, newest first.
 
-    The date is that of the start or, before it, that of the draft.
+    The date is that of the start or, before it, the time it is scheduled for, or that of the draft.
 
     \b
     Example:
@@ -40,7 +40,7 @@ def list_campaigns(context: CommandContext, as_json: bool) -> None:
             campaign.slug,
             counts.state,
             ", ".join(one.locale for one in load_notes(campaign.notes).editions),
-            f"{(campaign.started_at or campaign.created_at).astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}",
+            f"{(campaign.started_at or counts.planned_at or campaign.created_at).astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}",
             counts.counts(),
             load_notes(campaign.notes).title,
         )

@@ -39,6 +39,11 @@ class CampaignStatus(NamedTuple):
     next_due_at: datetime | None
     paused_because: str | None
 
+    @property
+    def planned_at(self) -> datetime | None:
+        """When a scheduled campaign begins; None for one in another state."""
+        return self.next_due_at if self.state is CampaignState.SCHEDULED else None
+
     def line(self) -> str:
         """Slug, state and counts on one line."""
         return f"{self.slug}: {self.state}, {self.counts()}"

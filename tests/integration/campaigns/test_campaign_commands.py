@@ -117,6 +117,16 @@ def test_the_list_shows_title_language_and_date_with_its_zone(keyboard: Keyboard
     assert row.endswith(title)
 
 
+def test_list_and_overview_say_when_a_scheduled_campaign_begins(keyboard: Keyboard) -> None:
+    keyboard.subscribe("a@example.com")
+    keyboard("campaigns", "create", "notes.md")
+    keyboard("campaigns", "schedule", "notes", "--at", "2099-06-01 09:00", "--tz", "Europe/Lisbon")
+    assert keyboard("campaigns", "list").stdout.splitlines()[1].split()[3:6] == ["2099-06-01", "10:00", "CEST"]
+    assert "notes: scheduled for 2099-06-01 10:00 CEST, 0 accepted, of 1\n" in keyboard("status").stdout
+    keyboard("campaigns", "unschedule", "notes")
+    assert "2099" not in keyboard("campaigns", "list").stdout + keyboard("status").stdout
+
+
 def test_no_answer_to_the_question_sends_nothing_and_ends_its_line(keyboard: Keyboard) -> None:
     keyboard("campaigns", "create", "notes.md")
     asked = keyboard("campaigns", "send", "notes", code=4)
