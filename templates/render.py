@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from mailer.errors import TemplateError
 from mailer.message import InlineImage, Slot
 from templates.brand import Brand
 from templates.design import design_values
@@ -58,8 +59,13 @@ def render(
     the page with the same content.
 
     Raises InvalidInput with file and line for notes that can't be mailed, TemplateError for a broken
-    template.
+    template, and where there is no `templates_dir`: the mail would look like somebody else's.
     """
+    if templates_dir is not None and not templates_dir.is_dir():
+        raise TemplateError(
+            f"templates_dir: the folder {templates_dir} does not exist.",
+            hint="Correct templates_dir in the settings, or leave it out.",
+        )
     look = find_theme(notes.theme or theme, templates_dir)
     document = parse_notes(notes, image_hosts=image_hosts)
     preheader = notes.preheader or extract_preheader(document, _MAX_PREHEADER_CHARACTERS)

@@ -98,7 +98,8 @@ def create(
     made = Digests(context.database, settings, context.clock).create(plan)
     next_at = cadence_of(made).next(context.now())
     values = {"name": name, "every": made.cron, "zone": made.zone, "next_at": next_at}
-    context.report(values, f"{name}: comes first at {next_at:%Y-%m-%d %H:%M} UTC", as_json=as_json)
+    first = f"{next_at.astimezone(settings.tz):%Y-%m-%d %H:%M %Z}"
+    context.report(values, f"{name}: comes first at {first}", as_json=as_json)
 
 
 @digests.command("list")

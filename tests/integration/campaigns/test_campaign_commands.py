@@ -127,6 +127,15 @@ def test_list_and_overview_say_when_a_scheduled_campaign_begins(keyboard: Keyboa
     assert "2099" not in keyboard("campaigns", "list").stdout + keyboard("status").stdout
 
 
+def test_a_new_digest_names_its_first_time_in_the_zone_of_the_settings(keyboard: Keyboard) -> None:
+    Path("CHANGELOG.md").write_text("# Changelog\n\n## [1.0.0] - 2026-01-01\n\n- a\n", encoding="utf-8")
+    created = keyboard(
+        "digests", "create", "monthly", "--changelog", "CHANGELOG.md", "--every", "0 9 1 * *"
+    ).stdout
+    assert created.split()[-2:] in (["09:00", "CET"], ["09:00", "CEST"])
+    assert " ".join(created.split()[-3:]) in keyboard("digests", "list").stdout
+
+
 def test_no_answer_to_the_question_sends_nothing_and_ends_its_line(keyboard: Keyboard) -> None:
     keyboard("campaigns", "create", "notes.md")
     asked = keyboard("campaigns", "send", "notes", code=4)

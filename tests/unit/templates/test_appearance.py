@@ -288,6 +288,11 @@ class TestEjection:
         with pytest.raises(TemplateError, match=rf"{name}, line 3: .*UTF-8"):
             render(notes("Text.", theme="acme"), BRAND, templates_dir=tmp_path)
 
+    def test_a_mail_is_not_made_without_the_folder_of_own_templates(self, tmp_path):
+        with pytest.raises(TemplateError, match=r"templates_dir: the folder .*mailtemplates does not exist") as caught:
+            render(notes("Text."), BRAND, templates_dir=tmp_path / "mailtemplates")
+        assert "templates_dir" in (caught.value.hint or "")
+
     def test_a_theme_that_exists_is_not_replaced(self, tmp_path):
         eject_theme(find_theme("letter"), "acme", tmp_path)
         with pytest.raises(InvalidInput, match="already"):
