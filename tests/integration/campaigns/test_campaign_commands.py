@@ -121,7 +121,11 @@ def test_list_and_overview_say_when_a_scheduled_campaign_begins(keyboard: Keyboa
     keyboard.subscribe("a@example.com")
     keyboard("campaigns", "create", "notes.md")
     keyboard("campaigns", "schedule", "notes", "--at", "2099-06-01 09:00", "--tz", "Europe/Lisbon")
-    assert keyboard("campaigns", "list").stdout.splitlines()[1].split()[3:6] == ["2099-06-01", "10:00", "CEST"]
+    assert keyboard("campaigns", "list").stdout.splitlines()[1].split()[3:6] == [
+        "2099-06-01",
+        "10:00",
+        "CEST",
+    ]
     assert "notes: scheduled for 2099-06-01 10:00 CEST, 0 accepted, of 1\n" in keyboard("status").stdout
     keyboard("campaigns", "unschedule", "notes")
     assert "2099" not in keyboard("campaigns", "list").stdout + keyboard("status").stdout

@@ -289,7 +289,9 @@ class TestEjection:
             render(notes("Text.", theme="acme"), BRAND, templates_dir=tmp_path)
 
     def test_a_mail_is_not_made_without_the_folder_of_own_templates(self, tmp_path):
-        with pytest.raises(TemplateError, match=r"templates_dir: the folder .*mailtemplates does not exist") as caught:
+        with pytest.raises(
+            TemplateError, match=r"templates_dir: the folder .*mailtemplates does not exist"
+        ) as caught:
             render(notes("Text."), BRAND, templates_dir=tmp_path / "mailtemplates")
         assert "templates_dir" in (caught.value.hint or "")
 
