@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, assert_never
@@ -26,12 +26,14 @@ from subscribers.account.requests import (
     Withdraw,
     problem,
 )
+from subscribers.account.runs import runs_of
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.intake import Applicant, Candidate, Decision, Evidence, admit
 from subscribers.kinds import AGREED, Channel
 from subscribers.ledger import DAMAGE_ERRORS, EVERY_TOPIC, ConsentStatus
 from subscribers.people import Person
 from subscribers.public_ids import PublicIds
+from subscribers.topic import is_topic
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +83,7 @@ class AccountRequests:
     def _apply(
         self, connection: Connection, submissions: Sequence[SubmittedRequest], now: datetime
     ) -> list[Outcome]:
-        ledger.lock(connection)
+        self._lock(connection)
         self._purge(connection, now)
         fingerprints = [each.fingerprint for each in submissions if each.fingerprint is not None]
         answered = idempotency.find(connection, fingerprints, now)
@@ -100,7 +102,7 @@ class AccountRequests:
                 if fingerprint is not None:
                     first_of[fingerprint.key_hash] = index
                 fresh.append(index)
-        for run in _runs(submissions, fresh):
+        for run in runs_of(submissions, fresh):
             requests = [submissions[index].request for index in run]
             done |= zip(run, self._apply_run(connection, requests, now), strict=True)
         self._remember(connection, submissions, {index: done[index] for index in fresh}, now)
@@ -108,6 +110,16 @@ class AccountRequests:
             same = submissions[index].fingerprint == submissions[first].fingerprint
             done[index] = _Done(done[first].outcome if same else REUSED_KEY, None)
         return [done[index].outcome for index in range(len(submissions))]
+
+    @staticmethod
+    def _lock(connection: Connection) -> None:
+        """Wait for the ledger, so that requests are applied in their order. One that is gone prevents no withdrawal."""
+        try:
+            with connection.begin_nested():
+                ledger.lock(connection)
+        except DAMAGE_ERRORS as error:
+            if is_conflict(error):
+                raise
 
     def _purge(self, connection: Connection, now: datetime) -> None:
         if self._purge_at is None or now >= self._purge_at:
@@ -121,7 +133,7 @@ class AccountRequests:
         answers = [
             (fingerprint, each.outcome.status, each.outcome.values, each.subscriber_id)
             for index, each in done.items()
-            if (fingerprint := submissions[index].fingerprint) is not None and each.outcome is not UNAVAILABLE
+            if (fingerprint := submissions[index].fingerprint) is not None and not each.outcome.is_problem
         ]
         idempotency.remember(connection, answers, now)
 
@@ -203,10 +215,11 @@ class AccountRequests:
         if person is None:
             self._date_suppression(connection, request.who, request.at or now, now)
             return _Done(not_on_file(request.who), None)
-        topics = [request.topic]
+        topics = {request.topic}
         if request.topic == EVERY_TOPIC:
-            topics = self._agreed_topics(connection, person)
-        for topic in topics:
+            # All that the person ever agreed to: a withdrawal may date an earlier one later.
+            topics = set(filter(is_topic, ledger.named_topics(connection, person.id) or ()))
+        for topic in sorted(topics):
             rights.withdraw(
                 connection,
                 person.address,
@@ -217,15 +230,28 @@ class AccountRequests:
                 occurred_at=request.at,
                 channel=Channel.API,
             )
-        statuses = ledger.statuses(connection, [person.id])
+        return self._left(connection, person, request, topics, now)
+
+    def _left(
+        self,
+        connection: Connection,
+        person: Person,
+        request: Withdraw,
+        topics: Collection[str],
+        now: datetime,
+    ) -> _Done:
+        """What stands of `topics` after a withdrawal. Where that can't be read, the withdrawal stands."""
+        try:
+            with connection.begin_nested():
+                statuses = ledger.statuses(connection, [person.id])
+        except DAMAGE_ERRORS as error:
+            if is_conflict(error):
+                raise
+            values = self._values(person, request.topic, "withdrawn", request.at or now, None)
+            return _Done(Outcome(200, values), person.id)
         newest = [status for (_, topic), status in statuses.items() if topic in topics]
         newest.sort(key=lambda status: (status.state in AGREED, status.event_id))
         return self._stands(person, request.topic, newest[-1] if newest else None)
-
-    @staticmethod
-    def _agreed_topics(connection: Connection, person: Person) -> list[str]:
-        statuses = ledger.statuses(connection, [person.id])
-        return sorted(topic for (_, topic), status in statuses.items() if status.state in AGREED)
 
     def _rectify(self, connection: Connection, request: Rectify, now: datetime) -> _Done:
         person = find_person(connection, request.who)
@@ -273,24 +299,3 @@ class AccountRequests:
         """Somebody who is not on file says no again: no older consent may bring them back."""
         if isinstance(who, EmailAddress):
             suppression.date_later(connection, self.hasher, {who.key: at}, now, channel=Channel.API)
-
-
-def _runs(submissions: Sequence[SubmittedRequest], indexes: Sequence[int]) -> list[list[int]]:
-    """The indexes of the requests, in order. Grants that can be recorded together are in one list."""
-    runs: list[list[int]] = []
-    shared: tuple[str, str] | None = None
-    keys: set[str] = set()
-    for index in indexes:
-        request = submissions[index].request
-        if not isinstance(request, Grant):
-            runs.append([index])
-            shared = None
-            continue
-        common, key = (request.topic, request.wording), request.address.key
-        if common == shared and key not in keys:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-            shared, keys = common, set()
-        keys.add(key)
-    return runs

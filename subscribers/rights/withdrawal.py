@@ -29,7 +29,8 @@ def withdraw(
     """Withdraw a person's consent on `topic`; False where there was none.
 
     `occurred_at` is when the person acted. A consent that is later than that is not withdrawn. Without it the
-    person acts now, and every consent is withdrawn, also one that another host's clock dated later. A damaged
+    person acts now, and every consent is withdrawn, also one that another host's clock dated later. With it a no
+    that is later than the one on file is recorded too: a consent from between them may arrive after it. A damaged
     ledger or consent table does not prevent a withdrawal: it is recorded as far as possible. Raises NotFound.
     """
     with suppress(*DAMAGE_ERRORS), connection.begin_nested():
@@ -65,6 +66,7 @@ def _withdraw(
         event.channel,
         event.occurred_at,
     )
+    to_record = to_record or (spares_later and status is not None and event.occurred_at > status.since)
     if to_record:
         note = ledger.store_note(connection, source, person_id)
         ledger.append(connection, [event.with_note(note)], now)

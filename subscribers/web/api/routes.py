@@ -29,7 +29,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=LONGEST_KEY,
         pattern="^[ -~]+$",
-        description="The same key and body get the same answer for a day.",
+        description="What was done under a key is done once, and answered alike for a day.",
     ),
 ]
 

@@ -76,6 +76,22 @@ async def test_a_withdrawal_older_than_the_consent_undoes_nothing(sqlite_api: Ap
     assert (late.status_code, late.json()["state"]) == (200, "granted")
 
 
+@pytest.mark.parametrize("topic", [TOPIC, "*"])
+async def test_a_no_with_a_time_counts_from_then_so_that_no_consent_from_before_it_comes_after_it(
+    api: Api, topic: str
+) -> None:
+    await api.post("consents", grant(given_at="2026-05-01T10:00:00Z"))
+    await api.post("withdrawals", WITHDRAWAL | {"at": "2026-05-01T11:00:00Z"})
+    again = {"email": "jan@example.com", "topic": topic, "at": "2026-05-01T11:02:00Z"}
+    assert (await api.post("withdrawals", again)).json()["state"] == "withdrawn"
+    overtaken = await api.post("consents", grant(given_at="2026-05-01T11:01:00Z"))
+    assert overtaken.json()["state"] == "withdrawn"
+    await api.post("withdrawals", again)
+    assert events_in(api.database) == ["granted", "withdrawn", "withdrawn"]
+    later = await api.post("consents", grant(given_at="2026-05-01T11:03:00Z"))
+    assert later.json()["state"] == "granted"
+
+
 async def test_a_star_withdraws_every_topic(sqlite_api: Api) -> None:
     register_wording(sqlite_api.database, topic="digest")
     await sqlite_api.post("consents", grant())
@@ -187,6 +203,23 @@ async def test_the_same_key_and_body_get_the_same_answer_and_change_nothing_more
     other = await api.post("consents", grant(surname="Other"), Idempotency_Key="k")
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
     assert events_in(api.database) == ["granted", "withdrawn", "granted"]
+
+
+async def test_what_did_nothing_is_tried_again_under_its_key(api: Api) -> None:
+    missed = await api.post("withdrawals", WITHDRAWAL, Idempotency_Key="k")
+    unknown = await api.post("consents", grant(topic="digest"), Idempotency_Key="m")
+    batch = {"items": [grant("zoe@example.com", topic="digest")]}
+    await api.post("consents/batch", batch, Idempotency_Key="n")
+    assert (missed.status_code, unknown.status_code) == (404, 422)
+    register_wording(api.database, topic="digest")
+    await api.post("consents", grant())
+    assert (await api.post("withdrawals", WITHDRAWAL, Idempotency_Key="k")).json()["state"] == "withdrawn"
+    assert (await api.post("consents", grant(topic="digest"), Idempotency_Key="m")).json()[
+        "state"
+    ] == "granted"
+    [result] = (await api.post("consents/batch", batch, Idempotency_Key="n")).json()["results"]
+    assert (result["status"], result["state"]) == (200, "granted")
+    assert await api.state() == "withdrawn"
 
 
 async def test_requests_with_one_key_at_the_same_time_are_done_once(api: Api) -> None:

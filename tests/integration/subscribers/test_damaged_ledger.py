@@ -14,6 +14,8 @@ from subscribers.address import AddressHasher, normalise
 from subscribers.kinds import Channel, ConsentKind
 from subscribers.self_service import unsubscribe
 from subscribers.self_service.unsubscribe import Withdrawal, WithdrawalFromAll
+from tests.support.api import new_token
+from tests.support.api import settings_for as api_settings
 from tests.support.campaign import SECRET, TOPIC, agree, dispatch_for, draft, subscribe, unwatched
 from tests.support.campaign import settings_for as sending_settings
 from tests.support.links import address_of, links_in, target_of
@@ -172,6 +174,27 @@ async def assert_every_way_out_is_open(damaged: Database) -> None:
     assert is_recorded(damaged, person)
 
 
+@pytest.mark.parametrize("topic", [TOPIC, "*"])
+async def test_an_account_system_withdraws_from_a_damaged_database(damaged: Database, topic: str) -> None:
+    await assert_an_account_system_withdraws(damaged, topic)
+
+
+async def assert_an_account_system_withdraws(damaged: Database, topic: str) -> None:
+    _, secret = new_token(damaged)
+    async with (
+        serving(create_app(api_settings(damaged))) as address,
+        httpx.AsyncClient(
+            base_url=address, headers={"Authorization": f"Bearer {secret}"}, timeout=60
+        ) as client,
+    ):
+        for _ in range(2):
+            answer = await client.post(
+                "/api/v1/withdrawals", json={"email": "person4@example.com", "topic": topic}
+            )
+            assert (answer.status_code, answer.json()["state"]) == (200, "withdrawn")
+    assert is_recorded(damaged, 4)
+
+
 async def test_nobody_is_mailed_whose_consent_is_in_doubt(
     damaged: Database, request: pytest.FixtureRequest
 ) -> None:
@@ -187,6 +210,7 @@ async def test_on_postgresql_nobody_is_mailed_and_every_way_out_is_open(
     damage(postgresql_database, statement)
     await assert_only_these_are_mailed(postgresql_database, HARMLESS.get(statement, set()))
     await assert_every_way_out_is_open(postgresql_database)
+    await assert_an_account_system_withdraws(postgresql_database, "*")
 
 
 async def assert_only_these_are_mailed(damaged: Database, allowed: set[int]) -> None:
