@@ -21,6 +21,7 @@ _BLOCKS = (
 )
 _SPANS = (
     (re.compile(r"\{(?!\.button\})[.#:][^{}\n]{1,80}\}"), "an attribute list; leave it out"),
+    (re.compile(r"!?\[[^\[\]\n]{0,200}\]\([^()\n]{0,400}\)\{\w+=[^{}\n]{0,80}\}"), "followed by an attribute list; leave it out"),
     (re.compile(r"(?<!=)==[^=\s][^=\n]{0,200}==(?!=)"), "a highlight; write <mark>...</mark>"),
     (re.compile(r"\$\$[^$\n]{1,400}\$\$|(?<![\w$])\$[A-Za-z\\][^$\n]{0,200}[\\^_][^$\n]{0,200}\$(?!\w)"), "a formula; write it in words"),
     (re.compile(r"\[\[[^\]\n]{1,200}\]\]"), "a link of a wiki; write [words](address)"),
@@ -32,7 +33,11 @@ _BOLD = re.compile(r"(?<![/*])\*\*(?=[^\s*/])[^*\n]{1,200}\*\*(?!\*)")
 _NOT_BOLD = (
     "no bold text: ** does not work between a letter and a space or sign; move it, or write it as code"
 )
+_LINK = re.compile(r"(?<![\w\]\\])!?\[[^\[\]\n]{1,200}\]\([^()\n]{1,200}(?:\)|$)", re.MULTILINE)
+_NO_LINK = "no link or image: write its address without spaces or between < and >, and close the bracket"
 _PIPE = re.compile(r"(?<!\\)\|")
+_LINE_END = re.compile(r"\r\n?|\n")
+_ESCAPED = re.compile(r"\\[*\[\]()]")
 _LOST = r"left out: the row has more cells than the head of the table; write \| for a | within a cell, also in code"
 _FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]")
 _MAX_SHOWN_CHARACTERS = 40
@@ -63,6 +68,7 @@ def _findings(document: Document) -> Iterator[Finding]:
         for offset, shown in enumerate(_shown_lines(token)):
             where = notes.where(token.map[0] + offset)
             yield from (_warning(found[0], _NOT_BOLD, where) for found in _BOLD.finditer(shown))
+            yield from (_warning(found[0], _NO_LINK, where) for found in _LINK.finditer(shown))
     for child, where in document.inline_tokens():
         if child.type != "text":
             continue
@@ -76,8 +82,8 @@ def _findings(document: Document) -> Iterator[Finding]:
 
 
 def _shown_lines(inline: Token) -> list[str]:
-    """The text of a paragraph as it is shown, without code; nothing where the source escapes an asterisk."""
-    if r"\*" in inline.content:
+    """The text of a paragraph as it is shown, without code; nothing where the source escapes a sign that is looked for."""
+    if _ESCAPED.search(inline.content):
         return []
     pieces = (
         one.content if one.type == "text" else "\n" if ends_line(one) else "…"
@@ -88,7 +94,7 @@ def _shown_lines(inline: Token) -> list[str]:
 
 def _lost_cells(document: Document) -> Iterator[Finding]:
     """Rows with more cells than the head of their table: the last ones are left out, as on GitHub."""
-    lines = document.notes.body.split("\n")
+    lines = _LINE_END.split(document.notes.body)
     columns = 0
     for token in document.tokens:
         if token.type == "table_open":

@@ -101,10 +101,10 @@ def _tokens_for(source: str, opening: str | None) -> list[Token]:
     attributes = _read_attributes(opening or source)
     if name == "br":
         return [Token("hardbreak", "br", 0, meta={"html": True})]
-    if name == "img" and attributes.get("src"):
+    if name == "img" and "src" in attributes:
         return [_image_token(attributes)]
-    if name == "a" and opening and attributes.get("href"):
-        return _open_or_close("link", "a", source, normalizeLink(attributes["href"]))
+    if name == "a" and opening and (href := normalizeLink(attributes.get("href", ""))):
+        return _open_or_close("link", "a", source, href)
     if opening and name in _STYLED:
         return _open_or_close(_STYLED[name], _STYLED[name], source)
     if _is_invisible(source, name, attributes):

@@ -83,8 +83,8 @@ def ends_line(token: Token) -> bool:
 
 def image_sources(image: Token) -> list[str]:
     """The address of an image, and the one for dark screens if it has one."""
-    sources = [image.attrs["src"], image.meta.get("dark")]
-    return [str(source) for source in sources if source]
+    dark = [str(image.meta["dark"])] if image.meta.get("dark") else []
+    return [str(image.attrs["src"]), *dark]
 
 
 def create_parser() -> MarkdownIt:
@@ -223,6 +223,12 @@ def _too_deep(where: str) -> InvalidInput:
 
 
 def _check_image(source: str, hosts: Collection[str], where: str) -> None:
+    if not source:
+        raise InvalidInput(
+            "the image has no address.",
+            where=where,
+            hint="Write the name of its file, or leave the image out.",
+        )
     url = _split(source, where)
     if not url.scheme and not url.netloc:
         return

@@ -59,6 +59,11 @@ class TestFindings:
             ("a <kbd>Ctrl + C", "HTML"),
             ("Since 2.4 **„Planning board“**has colours", "bold"),
             ("a **bold **word", "bold"),
+            ("![A board](the board.png)", "address"),
+            ("see [the guide](https://e.x/the guide)", "address"),
+            ("![A board](board.png =520x260)", "address"),
+            ("[the guide](https://e.x/g", "address"),
+            ("[the guide](https://e.x/g){target=_blank}", "attribute list"),
         ],
     )
     def test_markup_that_is_not_understood_is_a_finding_with_its_line(self, line, what):
@@ -87,6 +92,8 @@ class TestFindings:
             "`<table>`, \\<table> and &lt;table&gt;",
             "2**3**, **bold** and **more**, `**x **`, \\*\\*not\\*\\*",
             "src/** and tests/**, or src/**/*.py and tests/**/*.py",
+            "a[0](1), f[x](y) and `[a](b c)`, \\[a](b c), x[i] (j), [a](https://e.x/b_(c))",
+            "f(x){y=1}",
             "| a | b |\n|---|---|\n| `x\\|y` | z |\n| only |",
         ],
     )
@@ -111,9 +118,38 @@ class TestFindings:
         assert "summary" not in rendered.html + rendered.text
         assert lint_notes(notes("<summary>\n\n### Major\n\n</summary>\n\n- a")) == ()
 
+    def test_rows_are_counted_as_markdown_counts_lines(self):
+        found = lint_notes(notes("a\rb\r\n\r\n| a | b |\r|---|---|\n| 1 | 2 | 3 |\r"))
+        assert [one.where for one in found] == ["notes.md, line 6"]
+
     def test_a_break_in_html_ends_no_line_of_the_file(self):
         found = lint_notes(notes("a<br>b<br>c <h2>\nword[^none]\n"))
         assert [one.where for one in found] == ["notes.md, line 1", "notes.md, line 2"]
+
+
+class TestEmptyAddresses:
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "![x]()",
+            "![x](<>)",
+            "![]()",
+            '<img src="" alt="x">',
+            '<img src=" " alt="x">',
+            "![x][r]\n\n[r]: <>",
+        ],
+    )
+    @pytest.mark.parametrize("remote_images", ["refuse", "link", "omit"])
+    def test_an_image_without_an_address_is_refused_with_its_line(self, source, remote_images):
+        with pytest.raises(InvalidInput, match=r"notes\.md, line 3: the image has no address"):
+            parse_notes(notes(f"Text.\n\n{source}\n", remote_images=remote_images))
+
+    @pytest.mark.parametrize(
+        "source", ['<a href="">here</a>', '<a href=" ">here</a>', "<a href='\n'>here</a>"]
+    )
+    def test_a_link_of_html_that_leads_nowhere_is_text(self, source):
+        assert "here" in mail(f"Text {source}").text
+        assert prose(mail(f"Text {source}")).find("a") is None
 
 
 class TestFootnotes:
