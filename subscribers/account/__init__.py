@@ -1,8 +1,8 @@
 """Apply the requests of account systems: record, withdraw, correct and erase. A repeated request has no
 second effect.
 
-`requests` has the values. `apply` applies many of them in one transaction, `runs` those that go together. `idempotency`
-stores the answers. `wordings` finds the text that a consent names.
+`requests` has the values. `apply` applies many of them in one transaction, `runs` those that go together, `withdrawal` one.
+`idempotency` stores the answers. `wordings` finds the text that a consent names.
 """
 
 from __future__ import annotations

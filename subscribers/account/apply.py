@@ -27,13 +27,13 @@ from subscribers.account.requests import (
     problem,
 )
 from subscribers.account.runs import runs_of
+from subscribers.account.withdrawal import withdraw_topics
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.intake import Applicant, Candidate, Decision, Evidence, admit
 from subscribers.kinds import AGREED, Channel
-from subscribers.ledger import DAMAGE_ERRORS, EVERY_TOPIC, ConsentStatus
+from subscribers.ledger import DAMAGE_ERRORS, ConsentStatus
 from subscribers.people import Person
 from subscribers.public_ids import PublicIds
-from subscribers.topic import is_topic
 
 log = logging.getLogger(__name__)
 
@@ -215,21 +215,7 @@ class AccountRequests:
         if person is None:
             self._date_suppression(connection, request.who, request.at or now, now)
             return _Done(not_on_file(request.who), None)
-        topics = {request.topic}
-        if request.topic == EVERY_TOPIC:
-            # All that the person ever agreed to: a withdrawal may date an earlier one later.
-            topics = set(filter(is_topic, ledger.named_topics(connection, person.id) or ()))
-        for topic in sorted(topics):
-            rights.withdraw(
-                connection,
-                person.address,
-                topic,
-                hasher=self.hasher,
-                source=request.source,
-                now=now,
-                occurred_at=request.at,
-                channel=Channel.API,
-            )
+        topics = withdraw_topics(connection, person, request, self.hasher, now)
         return self._left(connection, person, request, topics, now)
 
     def _left(

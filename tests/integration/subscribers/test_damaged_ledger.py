@@ -179,6 +179,13 @@ async def test_an_account_system_withdraws_from_a_damaged_database(damaged: Data
     await assert_an_account_system_withdraws(damaged, topic)
 
 
+async def test_an_account_system_withdraws_where_no_topic_can_be_read(sqlite_database: Database) -> None:
+    subscribe(sqlite_database, 4)
+    for statement in ("DROP TABLE consent", "UPDATE consent_event SET topic = 'no topic!'"):
+        damage(sqlite_database, statement)
+    await assert_an_account_system_withdraws(sqlite_database, "*")
+
+
 async def assert_an_account_system_withdraws(damaged: Database, topic: str) -> None:
     _, secret = new_token(damaged)
     async with (
