@@ -25,6 +25,6 @@ def after_failure(failures: int, failing_since: datetime | None, now: datetime, 
 
     After two days of failures, or if the receiver answers that it is gone, the endpoint is parked.
     """
-    since = failing_since or now
+    since = min(failing_since or now, now)  # a clock that was ahead may have been set back
     wait = min(FIRST_WAIT * 2 ** min(failures, 20), LONGEST_WAIT)
     return Failure(failures + 1, since, now + wait, is_parked=gone or now - since >= PARKED_AFTER)

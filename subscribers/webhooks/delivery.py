@@ -19,7 +19,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, and_, func, not_, or_, select, update
 
 from mailer.config import KeySource
 from mailer.database import Clock, Database, in_thread, installation_id
@@ -30,7 +30,7 @@ from subscribers import changes
 from subscribers.changes import Changes
 from subscribers.ledger import EVENT
 from subscribers.public_ids import PublicIds
-from subscribers.webhooks.backoff import after_failure
+from subscribers.webhooks.backoff import LONGEST_WAIT, after_failure
 from subscribers.webhooks.endpoints import ENDPOINT, Endpoint, find, secrets_of
 
 MOST_CHANGES = 100
@@ -237,11 +237,20 @@ async def call(
 
 
 def _is_due(now: datetime) -> tuple[Any, ...]:
+    """The conditions. A time that lies further ahead than any that is set comes from a clock that was ahead, and counts as over."""
+    waits = _lies_ahead(ENDPOINT.c.next_attempt_at, now, LONGEST_WAIT)
+    is_claimed = _lies_ahead(ENDPOINT.c.lease_until, now, LEASE)
     return (
         ENDPOINT.c.parked_at.is_(None),
-        ENDPOINT.c.next_attempt_at <= now,
-        or_(ENDPOINT.c.lease_until.is_(None), ENDPOINT.c.lease_until <= now),
+        not_(waits),
+        or_(ENDPOINT.c.lease_until.is_(None), not_(is_claimed)),
     )
+
+
+def _lies_ahead(column: Column[datetime], now: datetime, longest: timedelta) -> ColumnElement[bool]:
+    return and_(
+        column > now, column <= now + 2 * longest
+    )  # twice, for the clocks of two hosts differ a little
 
 
 def _update_claim(connection: Connection, lease: str, values: Mapping[str, Any]) -> bool:

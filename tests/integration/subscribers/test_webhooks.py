@@ -243,6 +243,27 @@ async def test_a_call_that_was_cut_off_is_made_again_when_its_lease_ends(
     assert len(receiver.changes) == 1
 
 
+@pytest.mark.parametrize("ahead", [timedelta(hours=3), timedelta(days=365)])
+async def test_a_clock_that_was_ahead_and_was_set_back_delays_no_call(
+    sqlite_database: Database, receiver: Receiver, ahead: timedelta
+) -> None:
+    subscribe(sqlite_database, 1)
+    add(sqlite_database, receiver)
+    receiver.now = lambda: datetime.now(UTC) + ahead
+    delivery = delivery_of(sqlite_database)
+    delivery._clock = receiver.now
+    await delivery.run_once()
+    receiver.now = None
+    subscribe(sqlite_database, 1, domain="example.org")
+    await delivery_of(sqlite_database).run_once()
+    assert len(receiver.changes) == 2
+    until = datetime.now(UTC) + ahead
+    with sqlite_database.write() as connection:  # cut off while the clock was ahead
+        connection.execute(update(ENDPOINT).values(lease="gone", lease_until=until, cursor=0))
+    await delivery_of(sqlite_database).run_once()
+    assert len(receiver.changes) == 4
+
+
 async def test_a_slow_receiver_delays_nobody_else(sqlite_database: Database, receiver: Receiver) -> None:
     async with receiving() as slow:
         released = asyncio.Event()

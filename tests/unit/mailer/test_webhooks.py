@@ -117,5 +117,9 @@ def test_waits_double_up_to_an_hour_and_end_after_two_days() -> None:
     assert PARKED_AFTER <= at - NOW <= PARKED_AFTER + timedelta(hours=1)
 
 
+def test_failures_since_a_clock_that_was_ahead_count_from_now() -> None:
+    assert after_failure(3, NOW + timedelta(days=365), NOW, gone=False).failing_since == NOW
+
+
 def test_a_receiver_that_is_gone_is_parked_at_once() -> None:
     assert after_failure(0, None, NOW, gone=True).is_parked
