@@ -19,6 +19,7 @@ from campaigns.notes.changelog.outline import LOWEST, Heading, Outline
 from campaigns.notes.changelog.versions import Title, Version
 
 _MOST_DOUBTS = 3
+_NUMBERS = re.compile(r"\d+(?:\.\d+)+")
 _OPENED_DETAILS = re.compile(r"(?:^|\n)<details[^>\n]*>\s*(?:<summary>[^\n]*</summary>)?\s*$", re.IGNORECASE)
 
 
@@ -108,7 +109,8 @@ class _Divider:
 
     def _relation(self, titled: TitledHeading, deeper: TitledHeading) -> _Relation:
         upper, lower = titled.version, deeper.version
-        if upper is None or lower is None or not deeper.title.is_bare or titled.keys & deeper.keys:
+        is_alike = deeper.title.is_bare or _wording(deeper) == _wording(titled)
+        if upper is None or lower is None or not is_alike or titled.keys & deeper.keys:
             return _Relation.PART
         if lower.package and lower.package != upper.package and not (upper.package and self._by_rank):
             return _Relation.PART
@@ -196,6 +198,11 @@ def _is_series(upper: Version, lower: Version) -> bool:
     return len(upper.parts) < len(lower.parts) and lower.parts[: len(upper.parts)] == upper.parts
 
 
+def _wording(titled: TitledHeading) -> str:
+    """A heading without its numbers: "What's new in" of "What's new in 2.4.0"."""
+    return _NUMBERS.sub("", titled.heading.text).strip().lower()
+
+
 def _quoted(titled: TitledHeading) -> str:
     return _said(titled.heading)
 
@@ -212,7 +219,7 @@ def _levels_follow_rank(titled_headings: Sequence[TitledHeading]) -> bool:
     numbered = [
         (titled.heading.level, titled.version.parts)
         for titled in titled_headings
-        if titled.title.is_bare
+        if (titled.title.is_bare or _wording(titled) == _wording(titled_headings[0]))
         and titled.version
         and titled.version.package == package
         and len(titled.version.parts) >= 3

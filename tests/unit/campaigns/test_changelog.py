@@ -402,3 +402,16 @@ class TestFootnotes:
         text = self.TEXT.replace("[^2]\n\n[x]", "\n\n[x]")
         changelog = Changelog(text + "\n# 0.9.0\n\nc\n", "f")
         assert changelog.with_definitions(changelog.find("0.9.0")) == "c"
+
+
+@pytest.mark.parametrize("heading", ["What's new in {}", "Release notes {}", "Highlights of {}"])
+@pytest.mark.parametrize("versions", [("2.4.0", "2.4.1", "2.4.2"), ("2.4.0", "2.3.2", "2.3.1")])
+def test_levels_by_rank_hold_for_headings_of_one_wording(heading: str, versions: tuple[str, ...]) -> None:
+    """Else the mail of 2.4.0 had the releases below it, too."""
+    text = "\n\n".join(
+        f"{'#' if version.endswith('.0') else '##'} {heading.format(version)}\n\n- One {version}."
+        for version in versions
+    )
+    assert [changelog(text).find(version).body for version in versions] == [
+        f"- One {one}." for one in versions
+    ]
