@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,8 @@ class Marker:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        # Another marker may write at the same moment: of this process, or of one with the same id in another container.
+        self._ending = f"{secrets.token_hex(4)}.new"
         self._written_at = -MIN_SECONDS_BETWEEN
         self._written: Position | None = None
 
@@ -78,7 +81,7 @@ class Marker:
         elapsed = time.monotonic() - self._written_at
         if self._path is None or position == self._written or (elapsed < MIN_SECONDS_BETWEEN and not at_once):
             return
-        partial = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        partial = self._path.with_name(f"{self._path.name}.{self._ending}")
         try:
             descriptor = os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
