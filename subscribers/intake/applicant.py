@@ -23,6 +23,26 @@ YES = frozenset({"1", "true", "yes", "y", "ja", "j", "waar", "opt-in"})
 NO = frozenset({"", "0", "false", "no", "n", "nee", "onwaar", "opt-out"})
 
 
+# What programs write where they have no name; a mail would greet "Dear None". Null and Nan are names of people.
+_NOTHING = frozenset(
+    {
+        "NULL",
+        "null",
+        "(null)",
+        r"\N",
+        "None",
+        "none",
+        "N/A",
+        "n/a",
+        "#N/A",
+        "NaN",
+        "undefined",
+        "n.v.t.",
+        "nvt",
+    }
+)
+
+
 class Applicant(NamedTuple):
     """A person whose row says that they consented, and when."""
 
@@ -91,8 +111,8 @@ class ApplicantReader:
     def _name(self, cells: list[str], field: Field, index: int) -> str:
         """The name in a cell; a surname includes its prefix ("van der")."""
         if field is not Field.SURNAME or self._prefix is None:
-            return cells[index]
-        prefix, surname = cells[self._prefix].strip(), cells[index].strip()
+            return _said(cells[index])
+        prefix, surname = _said(cells[self._prefix]).strip(), _said(cells[index]).strip()
         is_there = surname.casefold().startswith(f"{prefix.casefold()} ")
         return surname if not prefix or is_there else f"{prefix} {surname}"
 
@@ -149,6 +169,11 @@ class ApplicantReader:
         return Refusal(
             applicant.row, header, f"the same address is in row {first}, perhaps spelled otherwise"
         )
+
+
+def _said(cell: str) -> str:
+    """A cell of a name; empty where it says that there is none."""
+    return "" if cell.strip() in _NOTHING else cell
 
 
 def _parse_address(raw: str) -> EmailAddress:

@@ -215,6 +215,22 @@ class TestRow:
         assert reason in refusal.reason
         assert isinstance(good, Applicant)
 
+    @pytest.mark.parametrize(
+        "nothing", ["NULL", "null", " None ", r"\N", "N/A", "n/a", "#N/A", "NaN", "undefined", "n.v.t."]
+    )
+    def test_what_a_database_writes_for_no_name_is_no_name(self, nothing: str) -> None:
+        header = "email,opted_in,opted_in_at,salutation,first_name,tussenvoegsel,surname\n"
+        row = f"zoe@example.com,yes,2026-05-01,{nothing},{nothing},{nothing},{nothing}\n"
+        [applicant] = read(header + row)
+        assert isinstance(applicant, Applicant)
+        assert applicant.names == Names()
+
+    @pytest.mark.parametrize("name", ["Null", "Nan", "van None", "Onbekend", "Na"])
+    def test_a_name_that_looks_like_nothing_stays(self, name: str) -> None:
+        [applicant] = read(HEADER + f"Mr,{name},{name},zoe@example.com,yes,2026-05-01\n")
+        assert isinstance(applicant, Applicant)
+        assert applicant.names == Names("Mr", name, name)
+
     def test_bytes_that_are_not_utf8_spoil_their_own_row_only(self) -> None:
         bad = GOOD.encode("latin-1")
         [refusal, good] = read(HEADER.encode() + bad + GOOD.encode())
