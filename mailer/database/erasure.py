@@ -8,9 +8,7 @@ checkpoint truncates it, and splitting a page may leave a copy, which only VACUU
 from __future__ import annotations
 
 import glob
-import mmap
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,12 +17,11 @@ from sqlalchemy import text
 
 from mailer.database.engine import Database
 from mailer.errors import MailerError
+from mailer.file_search import find_texts
 
 CHECKPOINT_SECONDS = 10.0
 CHECKPOINT_BUSY_MILLISECONDS = 100
 _PAUSE_SECONDS = 0.1
-_FEW = 16  # texts, that are looked for one by one
-_BEFORE, _FROM = 2, 4  # octets of an address before its @ and from it on
 
 
 def erase_deleted(
@@ -42,18 +39,21 @@ def erase_deleted(
     if not database.is_sqlite:
         return _vacuum_postgresql(database, tables)
     path = Path(database.url.database or "")
-    needles = [remain.encode() for remain in remains if remain]
+    texts = [remain for remain in remains if remain]
     problems = _truncate_log(database, path)
-    if not problems and any(not is_stored(found.decode()) for found in _find(path, needles)):
-        problems = _vacuum_sqlite(database, path)
-    return [*problems, *_copies_with(path, needles, is_stored)]
+    try:
+        if not problems and not all(map(is_stored, find_texts(path, texts))):
+            problems = _vacuum_sqlite(database, path)
+    except MailerError as error:
+        problems = [error.message]
+    return [*problems, *_copies_with(path, texts, is_stored)]
 
 
-def _copies_with(path: Path, needles: Sequence[bytes], is_stored: Callable[[str], bool]) -> Iterator[str]:
-    """The copies beside the file that hold any of `needles`, or can't be searched."""
+def _copies_with(path: Path, texts: Sequence[str], is_stored: Callable[[str], bool]) -> Iterator[str]:
+    """The copies beside the file that hold any of `texts`, or can't be searched."""
     for copy in sorted(path.parent.glob(f"{glob.escape(path.name)}.before-*")):
         try:
-            if any(not is_stored(found.decode()) for found in _find(copy, needles)):
+            if not all(map(is_stored, find_texts(copy, texts))):
                 yield f"{copy}: this copy of the database holds it. Delete it once you need it no more."
         except MailerError as error:
             yield error.message
@@ -94,33 +94,3 @@ def _vacuum_postgresql(database: Database, tables: Sequence[str]) -> list[str]:
     except Exception as error:  # noqa: BLE001 - as above
         return [f"{', '.join(tables)}: VACUUM failed ({type(error).__name__}); autovacuum does it later."]
     return []
-
-
-def _find(path: Path, needles: Sequence[bytes]) -> set[bytes]:
-    """Those of `needles` that the file contains. Raises MailerError if it can't be read."""
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            if len(needles) <= _FEW:
-                return {needle for needle in needles if content.find(needle) >= 0}
-            return _find_many(content, needles)
-    except (OSError, ValueError) as error:
-        raise MailerError(f"{path} can't be searched for what was erased: {error}.") from None
-
-
-def _find_many(content: mmap.mmap, needles: Sequence[bytes]) -> set[bytes]:
-    """The same in one pass: addresses are recognised by what stands around their @."""
-    found: set[bytes] = set()
-    around: defaultdict[bytes, list[tuple[int, bytes]]] = defaultdict(list)
-    for needle in needles:
-        at = needle.rfind(b"@")
-        if at >= _BEFORE and len(needle) - at >= _FROM:
-            around[needle[at - _BEFORE : at + _FROM]].append((at, needle))
-        elif content.find(needle) >= 0:
-            found.add(needle)
-    position = content.find(b"@")
-    while position >= 0:
-        for at, needle in around.get(content[max(0, position - _BEFORE) : position + _FROM], ()):
-            if content[max(0, position - at) : position - at + len(needle)] == needle:
-                found.add(needle)
-        position = content.find(b"@", position + 1)
-    return found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from mailer.database import Database, erase_deleted, erasure
+from mailer.file_search import find_texts
 
 REMAIN = "zylphia@leaving-house.example"
 
@@ -46,12 +49,39 @@ def test_a_copy_that_a_page_kept_is_vacuumed(sqlite_database: Database) -> None:
     assert hits(sqlite_database) == 0
 
 
+@pytest.mark.parametrize("deleted", [[REMAIN], [f"p{number}@leaving-house.example" for number in range(20)]])
+def test_another_process_does_not_take_away_the_log_of_a_process_that_searched_the_file(
+    sqlite_database: Database, deleted: list[str]
+) -> None:
+    path = str(sqlite_database.url.database)
+    with sqlite_database.read() as connection:
+        connection.execute(text("SELECT count(*) FROM throttle"))
+        assert erase_deleted(sqlite_database, ["throttle"], deleted) == []
+    add = text("INSERT INTO throttle VALUES (:key, '')")
+    with sqlite_database.write() as connection:
+        connection.execute(add, {"key": "before"})
+    assert _rows_elsewhere(path) == 1
+    with sqlite_database.write() as connection:
+        connection.execute(add, {"key": "after"})
+    assert _rows_elsewhere(path) == 2
+
+
+def _rows_elsewhere(path: str) -> int:
+    """The rows that another process finds; it is the only one that closes the database, so it tidies up if it can."""
+    code = (
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]);"
+        "print(*db.execute('SELECT count(*) FROM throttle').fetchone()); db.close()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
 def test_of_many_addresses_those_are_found_that_the_file_holds(tmp_path: Path) -> None:
     held = [f"p{number}@example.com" for number in range(20)] + ["a@b.nl", "x@y", "no address"]
     file = tmp_path / "file"
     file.write_text("Vries".join(held), encoding="utf-8")
     gone = [f"q{number}@example.com" for number in range(20)] + ["p1@example.nl", "c@b.nl"]
-    assert erasure._find(file, [one.encode() for one in held + gone]) == {one.encode() for one in held}
+    assert find_texts(file, held + gone) == set(held)
 
 
 def test_a_text_that_is_part_of_a_stored_one_is_no_remain(
