@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
@@ -19,16 +19,15 @@ from mailer.config import KeySource
 from mailer.database import Database
 from mailer.errors import MailerError
 from subscribers.web.api import schemas
-from subscribers.web.api.authentication import Authentication
+from subscribers.web.api.authentication import LARGEST_BODY, Authentication
 from subscribers.web.api.openapi import describe
 from subscribers.web.api.parsing import invalid_request
-from subscribers.web.api.problems import Trouble, problem_response
+from subscribers.web.api.problems import Trouble, problem_response, title_of
 from subscribers.web.api.routes import create_router
 from subscribers.web.api.service import Service
 
 PATH = "/api/v1"
 DESCRIPTION = "/openapi.json"
-LARGEST_BODY = 2 * 1024 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +54,9 @@ class ConsentApi:
             return Response(document(), media_type=JSONResponse.media_type)
 
         app.add_route(DESCRIPTION, openapi, name="openapi", include_in_schema=False)
-        guarded = Authentication(app, self._service.find_token, self._service.note_use, DESCRIPTION)
-        self.route = Mount(PATH, app=guarded, name="api", max_body_size=LARGEST_BODY)
+        bounded = RequestBodyLimitMiddleware(app, LARGEST_BODY)
+        guarded = Authentication(bounded, self._service.find_token, self._service.note_use, DESCRIPTION)
+        self.route = Mount(PATH, app=guarded, name="api")
 
     async def close(self) -> None:
         """Finish what was submitted."""
@@ -79,8 +79,8 @@ async def _answer_invalid(_request: Request, error: Any) -> Response:
 
 async def _answer_http(_request: Request, error: Any) -> Response:
     status: int = error.status_code
-    code = HTTPStatus(status).phrase.lower().replace(" ", "-")
-    detail = "The body is not JSON." if status == 400 else f"{HTTPStatus(status).phrase}."
+    code = title_of(status).lower().replace(" ", "-")
+    detail = "The body is not JSON." if status == 400 else f"{title_of(status)}."
     return problem_response(status, {"code": code, "detail": detail}, error.headers)
 
 

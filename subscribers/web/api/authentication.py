@@ -1,4 +1,4 @@
-"""Authenticate requests: a bearer token (RFC 6750), its scopes, and its number of requests a second.
+"""Authenticate requests: a bearer token (RFC 6750), its scopes, its number of requests a second, and the size it names.
 
 It runs before the application, so that the body of an unauthenticated request is not read.
 """
@@ -18,12 +18,13 @@ from mailer.access import RequestRate, Scope, Token
 from mailer.errors import MailerError
 from subscribers.web.api.problems import Trouble
 
+LARGEST_BODY = 2 * 1024 * 1024
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 _bearer = HTTPBearer(auto_error=False, scheme_name="token", description="`mailer keys api create` makes one.")
 
 
 class Authentication:
-    """Answers 401 and 429. It passes other requests on, with the token in ``scope["state"]``."""
+    """Answers 401, 413 and 429. It passes other requests on, with the token in ``scope["state"]``."""
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class Authentication:
                 headers={"Retry-After": str(math.ceil(wait))},
             )
         self._on_use(token)
+        _check_length(scope)
         return token
 
 
@@ -83,6 +85,13 @@ def _bearer_of(scope: AsgiScope) -> str | None:
         return None
     kind, _, secret = values[0].decode("latin-1").partition(" ")
     return secret.strip() if kind.lower() == "bearer" and secret.isascii() else None
+
+
+def _check_length(scope: AsgiScope) -> None:
+    """Raise Trouble for a body whose length is too large. Starlette bounds the others, and answers these without a problem."""
+    named = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    if int(named) > LARGEST_BODY:
+        raise Trouble(413, "content-too-large", f"A body may have {LARGEST_BODY:,} bytes.")
 
 
 def require(scope: Scope) -> Callable[..., Awaitable[Token]]:

@@ -53,8 +53,12 @@ def in_field(field: str, detail: str) -> Trouble:
 
 def problem_values(status: int, values: Mapping[str, Any]) -> dict[str, Any]:
     """The members of a problem; `values` are its code, detail and errors."""
-    title = _TITLES.get(status) or HTTPStatus(status).phrase
-    return {"type": "about:blank", "title": title, "status": status, **values}
+    return {"type": "about:blank", "title": title_of(status), "status": status, **values}
+
+
+def title_of(status: int) -> str:
+    """The name of a status (RFC 9110), which is the same in every version of Python."""
+    return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
 def problem_response(

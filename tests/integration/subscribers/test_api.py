@@ -396,6 +396,16 @@ async def test_a_body_that_is_no_json_is_an_error_of_the_caller(sqlite_api: Api,
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_a_body_of_many_megabytes_is_refused(sqlite_api: Api) -> None:
-    answer = await sqlite_api.client.post("/api/v1/consents", content=b"x" * 3_000_000)
-    assert answer.status_code == 413
+async def in_parts(size: int) -> AsyncIterator[bytes]:
+    """A body without a length before it."""
+    for _ in range(size // 1000):
+        yield b"x" * 1000
+
+
+@pytest.mark.parametrize("content", [b"x" * 3_000_000, in_parts(3_000_000)], ids=["length", "chunked"])
+async def test_a_body_of_many_megabytes_is_refused(
+    sqlite_api: Api, content: bytes | AsyncIterator[bytes]
+) -> None:
+    answer = await sqlite_api.client.post("/api/v1/consents", content=content)
+    assert (answer.status_code, answer.json()["code"]) == (413, "content-too-large")
+    assert answer.headers["Content-Type"] == "application/problem+json"
