@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from subscribers import rights, suppression
 from subscribers.address import AddressHasher, EmailAddress, normalise
 from subscribers.intake.consent_time import FORMS, parse_consent_time
 from subscribers.kinds import Channel
+from subscribers.ledger import LONGEST_LANGUAGE
 from subscribers.rights import SubjectRecord
 from subscribers.topic import Topic, parse_topic
 
@@ -36,7 +38,20 @@ source_option = click.option(
 wording_option = click.option(
     "--wording", type=file_type, required=True, help="A file with the verbatim text that was shown."
 )
-language_option = click.option("--language", default="", help="The wording's language, such as nl.")
+
+
+def check_language(_context: click.Context, _option: click.Parameter, language: str) -> str:
+    """A language as IETF tags write it, or none. Mails choose their language by it, so "dutch" would be in vain."""
+    from subscribers.account.wordings import LANGUAGE_PATTERN  # noqa: PLC0415 - it brings much that few commands need
+
+    if language and (not re.fullmatch(LANGUAGE_PATTERN, language) or len(language) > LONGEST_LANGUAGE):
+        raise InvalidInput("it is not a language, such as nl or en-GB.", where="--language")
+    return language
+
+
+language_option = click.option(
+    "--language", default="", callback=check_language, help="The wording's language, such as nl."
+)
 version_option = click.option(
     "--wording-version", default="", help="Your name for this version of the wording."
 )

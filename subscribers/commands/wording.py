@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 
 from mailer.commands import CommandContext, json_option
-from mailer.errors import InvalidInput
 from subscribers.account import wordings
-from subscribers.commands.options import file_type, read_wording, topic_option, topic_or_default
-from subscribers.ledger import LONGEST_LANGUAGE
+from subscribers.commands.options import (
+    check_language,
+    file_type,
+    read_wording,
+    topic_option,
+    topic_or_default,
+)
 
 
 @click.group()
@@ -26,7 +29,7 @@ def wording() -> None:
 
 @wording.command()
 @click.argument("file", type=file_type)
-@click.option("--language", required=True, help="The text's language, such as nl.")
+@click.option("--language", required=True, callback=check_language, help="The text's language, such as nl.")
 @click.option("--version", "wording_version", default="", help="Your name for this version of the text.")
 @topic_option
 @json_option
@@ -50,8 +53,6 @@ def add(
     Example:
       mailer consent wording add wording.txt --language en --version 2026-05
     """
-    if not re.fullmatch(wordings.LANGUAGE_PATTERN, language) or len(language) > LONGEST_LANGUAGE:
-        raise InvalidInput("it is not a language, such as nl or en-GB.", where="--language")
     about = topic_or_default(context, topic)
     with context.database.write() as connection:
         registered = wordings.register(

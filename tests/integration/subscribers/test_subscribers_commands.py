@@ -128,6 +128,20 @@ def test_a_file_that_is_no_list_of_refusals_is_not_overwritten(keyboard: Keyboar
     assert thesis.read_text(encoding="utf-8") == "chapter,words\n"
 
 
+@pytest.mark.parametrize("language", ["english", "dutch", "NL", "nl_BE", "en GB", "e", "nl-" + "x" * 40])
+def test_a_language_that_no_mail_could_be_in_is_refused(keyboard: Keyboard, language: str) -> None:
+    wording = EXAMPLES / "wording.nl.txt"
+    file = EXAMPLES / "people.csv"
+    for command in (
+        ("subscribers", "import", file, "--source", "form", "--wording", wording),
+        ("subscribers", "sync", file, "--source", "account", "--wording", wording),
+        ("consent", "grant", "zoe@example.com", "--source", "phone", "--wording", wording),
+        ("consent", "wording", "add", wording),
+    ):
+        refused = keyboard(*command, "--language", language, code=1)
+        assert "--language: it is not a language, such as nl or en-GB." in str(refused.exception)
+
+
 def test_import_refuses_a_wording_without_words(keyboard: Keyboard) -> None:
     empty = keyboard.folder / "empty.txt"
     empty.write_text("\n", encoding="utf-8")
