@@ -264,6 +264,12 @@ def _refuse_mismatch(
             where=other.origin,
             hint="All languages of a campaign have one topic.",
         )
+    if first.version and other.version and other.version != first.version:
+        raise InvalidInput(
+            f"the version is {other.version}, but {first.version} in {first.origin}.",
+            where=other.origin,
+            hint="All languages of a campaign are about one version. Is one of the two files of an earlier release?",
+        )
     clash = next((name for name in images.keys() & more.keys() if images[name] != more[name]), None)
     if clash is not None:
         raise InvalidInput(

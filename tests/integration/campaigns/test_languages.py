@@ -254,6 +254,19 @@ class TestFiles:
         assert files_of_other_languages(tmp_path / "notes.md") == []
         assert files_of_other_languages(tmp_path / "notes.nl.md") == [tmp_path / "notes.en.md"]
 
+    def test_the_notes_of_another_version_are_no_translation(self, tmp_path, monkeypatch):
+        """As when notes.nl.md is that of the last release, still beside the new notes.en.md."""
+        keyboard = keyboard_for(25, tmp_path, monkeypatch, "---\ntitle: T\n---\nText.\n")
+        self.write(tmp_path, "news.nl.md", "nl", version="2.4.0")
+        self.write(tmp_path, "news.en.md", "en", version="2.5.0")
+        refused = keyboard("campaigns", "create", "news.en.md", code=1)
+        assert "news.nl.md: the version is 2.4.0, but 2.5.0 in" in str(refused.exception)
+        self.write(tmp_path, "news.nl.md", "nl")
+        assert json.loads(keyboard("campaigns", "create", "news.en.md", "--json").stdout)["locales"] == [
+            "en",
+            "nl",
+        ]
+
     @pytest.mark.parametrize(
         ("names", "front", "message"),
         [
