@@ -61,17 +61,15 @@ def approve(
     return found
 
 
-def change_state(
-    connection: Connection, campaign: Campaign, act: Act, now: datetime, *, because: str | None = None
-) -> CampaignState:
-    """Do `act`; `because` is the reason for a pause. Returns the new state.
+def change_state(connection: Connection, campaign: Campaign, act: Act, now: datetime) -> CampaignState:
+    """Do `act`; returns the new state.
 
     Raises Refused where the state that the database has now does not allow it, and what leads to mail while a
     restored database is held.
     """
     if act in _LEADS_TO_MAIL:
         holds.refuse(connection)
-    return _apply(connection, campaign, act, _lock(connection, campaign), now, because=because)
+    return _apply(connection, campaign, act, _lock(connection, campaign), now)
 
 
 def pause_because(connection: Connection, campaign: Campaign, reason: str, now: datetime) -> None:

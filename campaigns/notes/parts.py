@@ -17,14 +17,14 @@ _CONTRIBUTORS = re.compile(
 )
 
 
-def parse_kinds(value: str, *, where: str = "--only") -> frozenset[str]:
+def parse_kinds(value: str) -> frozenset[str]:
     """The kinds of change in "added,fixed". Raises InvalidInput for one that does not exist."""
     kinds = frozenset(word.strip().lower() for word in value.split(",") if word.strip())
     if not kinds or kinds - CHANGE_KINDS:
         wrong = ", ".join(sorted(kinds - CHANGE_KINDS)) or "nothing"
         raise InvalidInput(
             f"{wrong[:100]} is no kind of change.",
-            where=where,
+            where="--only",
             hint=f"There are {', '.join(sorted(CHANGE_KINDS))}.",
         )
     return kinds

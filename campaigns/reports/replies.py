@@ -20,6 +20,7 @@ _QUERY = re.compile(r"(https?://[^\s?#]+)[?#]\S*")
 # Queue ids and tokens, which differ from mail to mail: long, with letters and digits.
 _TOKEN = re.compile(r"\b(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{10,}\b")
 _SHORTEST_NAME = 2
+MOST_REASONS = 20
 
 
 class Reply(NamedTuple):
@@ -43,8 +44,8 @@ class Reason:
     deliveries: int
 
 
-def reasons(connection: Connection, campaign_id: int, most: int = 20) -> list[Reason]:
-    """The reasons, the most frequent first: state, SMTP phase, reason, and the reply without personal data."""
+def reasons(connection: Connection, campaign_id: int) -> list[Reason]:
+    """The MOST_REASONS most frequent reasons, most frequent first: state, SMTP phase, reason, and the reply without personal data."""
     person = (subscriber.c.email, subscriber.c.first_name, subscriber.c.surname)
     statement = (
         select(delivery.c.state, delivery.c.smtp_phase, delivery.c.reason, delivery.c.diagnostic, *person)
@@ -57,7 +58,7 @@ def reasons(connection: Connection, campaign_id: int, most: int = 20) -> list[Re
     )
     with connection.execution_options(yield_per=2000).execute(statement) as rows:
         counted = count_reasons(Reply(*row[:4], fields=tuple(row[4:])) for row in rows)
-    return counted[:most]
+    return counted[:MOST_REASONS]
 
 
 def count_reasons(replies: Iterable[Reply]) -> list[Reason]:

@@ -66,15 +66,10 @@ class Preparation:
 
     def rendered(self, slug: str) -> RenderedNotes:
         """The campaign's mail with open slots: the frozen content, or else the current content."""
-        with self._database.read() as connection:
-            campaign = catalogue.find(connection, slug)
-            if campaign.frozen_at:
-                return catalogue.frozen_content(connection, campaign)
-            images = catalogue.images_of(connection, campaign.id)
-        return render_notes(load_notes(campaign.notes), images, self._settings)
+        return self.content(slug)[0]
 
     def content(self, slug: str) -> tuple[RenderedNotes, ReleaseNotes, dict[str, InlineImage]]:
-        """The campaign's mail with open slots, its notes, and the notes' images by name."""
+        """The same, with the campaign's notes, and their images by name."""
         with self._database.read() as connection:
             campaign = catalogue.find(connection, slug)
             images = catalogue.images_of(connection, campaign.id)

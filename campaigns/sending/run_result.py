@@ -61,9 +61,11 @@ def _why_held(
     """Why the run waits, without an error: the send window or the limits."""
     if status.state is CampaignState.PAUSED:
         return f"Paused; `mailer campaigns resume {status.slug}` continues it."
-    if status.pending and status.state is CampaignState.SENDING and closed_until:
+    if not status.pending or status.state is not CampaignState.SENDING:
+        return None
+    if closed_until:
         return f"The send window opens {closed_until:%A %d %B, %H:%M %Z}; `mailer run-due` continues then."
-    if status.pending and status.state is CampaignState.SENDING and limited_until:
+    if limited_until:
         moment = f"{limited_until:%A %d %B, %H:%M:%S %Z}"
         return f"The limits let the next mail through {moment}; `mailer run-due` continues then."
     return None
