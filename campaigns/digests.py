@@ -102,7 +102,11 @@ class Digests:
         now = self._clock()
         with self._database.write() as connection:
             if connection.execute(select(digest.c.id).where(digest.c.name == plan.name)).first():
-                raise InvalidInput(f"there is a digest {plan.name!r} already", where="NAME")
+                raise InvalidInput(
+                    f"there is a digest {plan.name!r} already",
+                    where="NAME",
+                    hint=f"Give another name, or delete that one first: mailer digests delete {plan.name}",
+                )
             values = {
                 "name": plan.name,
                 "changelog": str(plan.changelog.resolve()),

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from campaigns.commands.options import confirm, run
+from campaigns.commands.options import run
 from campaigns.sending.breach_letters import BreachLetters
 from campaigns.sending.run_result import DONE_WITH_LOSSES
-from mailer.commands import CommandContext
+from mailer.commands import CommandContext, confirm
 from mailer.commands.acts import record_act
 from mailer.errors import MailerError
 from mailer.operator_log import Disclosure, PeopleConcerned

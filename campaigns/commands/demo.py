@@ -16,9 +16,13 @@ from mailer.commands import CommandContext, json_option
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(".demo"),
     show_default=True,
-    help="Where it plays; an earlier demo's is emptied first.",
+    help="The folder it works in; an earlier demo's is emptied first.",
 )
-@click.option("--stay/--once", default=None, help="Stay up for a look; by default on a terminal only.")
+@click.option(
+    "--stay/--once",
+    default=None,
+    help="Run until Ctrl-C, or end at once; on a terminal the default is --stay.",
+)
 @json_option
 @click.pass_obj
 def demo(context: CommandContext, folder: Path, stay: bool | None, as_json: bool) -> None:

@@ -53,7 +53,9 @@ def digests() -> None:
     help="The last version announced so far; by default the newest there is.",
 )
 @click.option(
-    "--max-lateness", type=Duration(), help="Later than this it is left out; by default the settings'."
+    "--max-lateness",
+    type=Duration(),
+    help="How late it may still run, such as 90m, 6h or 2d; by default the settings'.",
 )
 @click.option(
     "--topic", shell_complete=complete_topic, help="Which consent it needs; by default the settings' topic."

@@ -19,10 +19,10 @@ from campaigns.deliveries import workers
 from campaigns.lifecycle import Act
 from campaigns.sending import Dispatch, Preflight
 from campaigns.states import CampaignState
-from mailer.commands import CommandContext
+from mailer.commands import CommandContext, confirm
 from mailer.config import duration, load_settings
 from mailer.database import Database
-from mailer.errors import MailerError, Refused
+from mailer.errors import MailerError
 from mailer.lazy_group import LazyGroup
 
 Value = TypeVar("Value")
@@ -159,16 +159,6 @@ def preflight_of(context: CommandContext, warn: Callable[[str], None] | None = N
         context.console.print(message, style="yellow", markup=False)
 
     return Preflight(context.database, context.settings, warn or print_warning)
-
-
-def confirm(question: str, refusal: str) -> None:
-    """Ask the question. Raises Refused with `refusal` if the answer is not yes, or without a terminal."""
-    try:
-        if click.confirm(question, err=True):
-            return
-    except click.Abort:
-        click.echo(err=True)
-    raise Refused(refusal, hint="In a script, give --yes.")
 
 
 def confirm_act(context: CommandContext, slug: str, act: Act, question: str, refusal: str) -> None:

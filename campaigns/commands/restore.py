@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from campaigns import holds
-from campaigns.commands.options import confirm, yes_option
-from mailer.commands import CommandContext, busy, json_option
+from campaigns.commands.options import yes_option
+from mailer.commands import CommandContext, busy, confirm, json_option
 from mailer.commands.acts import record_act
 from mailer.errors import MailerError
 from mailer.operator_log import everybody
@@ -46,7 +46,7 @@ def restore(context: CommandContext, file: Path | None, yes: bool, as_json: bool
         )
     if not yes:
         confirm(
-            f"Replace the database by {file}?"
+            f"Replace the database with {file}?"
             if file
             else "Hold all campaigns as those of a restored database?",
             "Nothing was changed.",

@@ -7,7 +7,6 @@ import click
 from campaigns import approvals, catalogue, reports, transitions
 from campaigns.approvals import ApprovalRule
 from campaigns.commands.options import (
-    confirm,
     confirm_act,
     dispatch_of,
     report_status,
@@ -19,7 +18,7 @@ from campaigns.commands.runs import exit_with, judge, run_campaign
 from campaigns.commands.stop_signals import stop_signals
 from campaigns.lifecycle import Act
 from campaigns.stored_content import load_notes
-from mailer.commands import CommandContext, busy, json_option, processes_option
+from mailer.commands import CommandContext, busy, confirm, json_option, processes_option
 
 
 @click.command()

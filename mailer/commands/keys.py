@@ -102,7 +102,7 @@ def ledger(context: CommandContext, act: str | None, as_json: bool) -> None:
 
 
 @keys.command("dkim")
-@click.option("--domain", help="The From address's domain; it is the default.")
+@click.option("--domain", help="The domain that signs; by default the sender's.")
 @click.option("--selector", default="mailer", show_default=True, help="The key's name in DNS.")
 @click.option(
     "--algorithm",

@@ -28,7 +28,7 @@ from subscribers.ledger.anchor import (
     "file",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file that gets it; by default that of the settings, mailer.anchors.",
+    help="The file to add it to; by default that of the settings, mailer.anchors.",
 )
 @json_option
 @click.pass_obj

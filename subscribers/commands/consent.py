@@ -67,9 +67,9 @@ consent.add_command(sign)
 @click.option("--source", required=True, help="Through what the consent was given; goes into the ledger.")
 @wording_option
 @click.option("--at", metavar="TIME", help=f"When it was given; now by default. {FORMS}.")
-@click.option("--salutation", default="", help="For someone who is not on file yet.")
-@click.option("--first-name", default="", help="The same.")
-@click.option("--surname", default="", help="The same.")
+@click.option("--salutation", default="", help="The salutation of someone who is not on file yet.")
+@click.option("--first-name", default="", help="The first name of someone who is not on file yet.")
+@click.option("--surname", default="", help="The surname of someone who is not on file yet.")
 @topic_option
 @language_option
 @version_option

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, confirm, json_option
 from mailer.commands.acts import record_leaving
 from subscribers import people, rights
 from subscribers.commands.options import (
@@ -38,7 +38,7 @@ def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: 
     """
     address = address_of(email)
     if not yes:
-        click.confirm("Erase this person? It can't be undone.", abort=True, err=True)
+        confirm("Erase this person? It can't be undone.", "Nobody was erased.")
     with dating_suppression(context, address), context.database.write() as connection:
         former = people.find(connection, address)
         held = rights.erase(

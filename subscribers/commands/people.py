@@ -74,7 +74,7 @@ def subscribers() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where refused rows are listed; FILE.refused.csv by default.",
 )
-@click.option("--encoding", help="How the file is encoded, such as cp1252; by default found out.")
+@click.option("--encoding", help="How the file is encoded, such as cp1252; by default detected.")
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option("--yes", is_flag=True, help="Do not ask, also where the file withdraws many consents.")
 @json_option

@@ -49,7 +49,7 @@ from subscribers.ledger import parse_note
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where refused rows are listed; FILE.refused.csv by default.",
 )
-@click.option("--encoding", help="How the file is encoded, such as cp1252; by default found out.")
+@click.option("--encoding", help="How the file is encoded, such as cp1252; by default detected.")
 @click.option(
     "--apply", "apply_", is_flag=True, help="Apply the differences; without it they are only shown."
 )

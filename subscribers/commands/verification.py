@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from mailer.backup import HEAD_NAME
-from mailer.commands import CommandContext, busy, json_option
+from mailer.commands import CommandContext, busy, confirm, json_option
 from mailer.errors import Refused
 from mailer.quantity import quantity
 from subscribers import ledger
@@ -104,7 +104,7 @@ def sign(context: CommandContext, anew: bool, yes: bool, as_json: bool) -> None:
     if anew and not yes:
         if not sys.stdin.isatty():
             raise Refused("Nothing was signed.", hint="Say --yes: it replaces what was signed before.")
-        click.confirm("Sign the ledger as it is, whatever was signed before?", abort=True, err=True)
+        confirm("Sign the ledger as it is, whatever was signed before?", "Nothing was signed.")
     head_file = HeadFile(context.database, context.settings.beside(HEAD_NAME))
     with busy(context, "Reading the ledger"), context.database.write() as connection:
         size = ledger.sign_as_it_is(connection, head_file, anew=anew)

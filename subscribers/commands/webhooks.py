@@ -38,7 +38,7 @@ def webhooks() -> None:
 @webhooks.command()
 @click.argument("url")
 @click.option(
-    "--from-start", is_flag=True, help="Tell it all changes that there ever were, not only new ones."
+    "--from-start", is_flag=True, help="Begin with the oldest change; by default with the next one."
 )
 @json_option
 @click.pass_obj

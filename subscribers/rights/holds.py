@@ -99,7 +99,10 @@ def release(connection: Connection, hold_id: int, now: datetime) -> Hold:
     of_hold = (HOLD.c.id == hold_id, HOLD.c.until > now)
     row = connection.execute(update(HOLD).where(*of_hold).values(until=now).returning(HOLD)).first()
     if row is None:
-        raise NotFound(f"No hold {hold_id} stands.", hint="`mailer privacy hold list` has their numbers.")
+        raise NotFound(
+            f"There is no hold {hold_id}, or it has ended.",
+            hint="`mailer privacy hold list` shows their numbers.",
+        )
     return Hold(*row)
 
 

@@ -34,14 +34,17 @@ _NO_TIMES = (
         "it is the number by which a spreadsheet counts days; give the column a date format and save it again",
     ),
     (re.compile("#+"), "the spreadsheet's column was too narrow; widen it and save the file again"),
-    (re.compile(r"#[\w/]+[!?]?"), "it is an error of the spreadsheet"),
+    (
+        re.compile(r"#[\w/]+[!?]?"),
+        "it is an error of the spreadsheet; correct the cell and save the file again",
+    ),
     (
         re.compile(r"\d{1,2}[-./]\d{1,2}[-./]\d\d(?!\d).*", re.ASCII),
         "its year has two digits; give the column the format yyyy-mm-dd and save it again",
     ),
     (
         re.compile(r"\d{1,2}/\d{1,2}/\d{4}.*", re.ASCII),
-        "with slashes it is not a time we can read: to some the day comes first, to others the month",
+        "with slashes it is unclear whether the day or the month comes first; write 2026-05-01 or 1-5-2026",
     ),
 )
 

@@ -296,7 +296,9 @@ def test_rectify_erase_and_export(keyboard: Keyboard) -> None:
     assert changed == ["first_name"]
     keyboard("subscribers", "rectify", "jan@example.com", code=2)
     assert json.loads(keyboard("subscribers", "export", "jan@example.com").stdout)["first_name"] == "Johan"
-    keyboard("subscribers", "erase", "jan@example.com", code=1, words="n\n")
+    for words in ("n\n", ""):  # the answer no, and nobody to answer
+        refused = keyboard("subscribers", "erase", "jan@example.com", code=4, words=words).exception
+        assert str(refused) == "Nobody was erased.\nIn a script, give --yes."
     keyboard("subscribers", "erase", "jan@example.com", "--yes")
     assert "erased, or changed" in str(keyboard("subscribers", "show", "jan@example.com", code=1).exception)
 

@@ -149,7 +149,7 @@ class TestWhatSpreadsheetsWriteInCells:
             ("########", "column was too narrow; widen it"),
             ("#WAARDE!", "error of the spreadsheet"),
             ("#N/B", "error of the spreadsheet"),
-            ("1/5/2026", "the day comes first"),
+            ("1/5/2026", "write 2026-05-01"),
         ],
     )
     def test_what_stands_for_a_date_is_refused_with_what_to_do(self, date: str, what_to_do: str) -> None:
