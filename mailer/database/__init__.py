@@ -20,7 +20,7 @@ from mailer.database.dialect import (
     text_after,
     upsert,
 )
-from mailer.database.driver_errors import is_conflict
+from mailer.database.driver_errors import is_broken_off
 from mailer.database.engine import Clock, Database
 from mailer.database.erasure import erase_deleted
 from mailer.database.group_commit import GroupCommit
@@ -66,7 +66,7 @@ __all__ = [
     "insert",
     "insert_if_absent",
     "installation_id",
-    "is_conflict",
+    "is_broken_off",
     "is_ledger_signed",
     "is_postgresql",
     "last_signing_key_id",

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError
@@ -67,6 +67,7 @@ _SQLITE = (
 )
 
 _CONFLICTS = ("40P01", "40001")
+_LOST = ("08", "57P")  # ended by an operator, by a restart, or on the way
 
 # By SQLSTATE, or the start of one (PostgreSQL's documentation, appendix A).
 _POSTGRESQL = (
@@ -110,11 +111,20 @@ _REFUSED = (
 )
 
 
-def is_conflict(error: BaseException) -> bool:
-    """Whether PostgreSQL ended a transaction because of another one (deadlock, serialization failure)."""
-    return isinstance(error, TransactionConflict) or (
-        isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _CONFLICTS
-    )
+def is_broken_off(error: BaseException) -> bool:
+    """Whether PostgreSQL ended a transaction because of another one (deadlock, serialization failure), or the connection.
+
+    Nothing is damaged then, and nothing of the transaction remains.
+    """
+    if isinstance(error, TransactionConflict | PendingRollbackError):
+        return True
+    said: Any = error.orig if isinstance(error, DBAPIError) else None
+    if not hasattr(said, "sqlstate"):  # SQLite's errors have none
+        return False
+    state: str | None = said.sqlstate
+    if state is None:  # the driver's own words: it has lost the connection
+        return isinstance(error, OperationalError)
+    return state in _CONFLICTS or state.startswith(_LOST)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, assert_never
 
 from sqlalchemy import Connection
 
-from mailer.database import is_conflict, savepoint
+from mailer.database import is_broken_off, savepoint
 from mailer.errors import Refused
 from subscribers import former_people, ledger, people, rights, suppression
 from subscribers.account import idempotency, wordings
@@ -73,7 +73,7 @@ class AccountRequests:
             with savepoint(connection):
                 return self._apply(connection, submissions, now)
         except DAMAGE_ERRORS as error:
-            if is_conflict(error):
+            if is_broken_off(error):
                 raise  # nothing is damaged; the whole transaction is done again
             if len(submissions) > 1:
                 return [self.apply(connection, [each], now)[0] for each in submissions]
@@ -118,7 +118,7 @@ class AccountRequests:
             with connection.begin_nested():
                 ledger.lock(connection)
         except DAMAGE_ERRORS as error:
-            if is_conflict(error):
+            if is_broken_off(error):
                 raise
 
     def _purge(self, connection: Connection, now: datetime) -> None:
@@ -231,7 +231,7 @@ class AccountRequests:
             with connection.begin_nested():
                 statuses = ledger.statuses(connection, [person.id])
         except DAMAGE_ERRORS as error:
-            if is_conflict(error):
+            if is_broken_off(error):
                 raise
             values = self._values(person, request.topic, "withdrawn", request.at or now, None)
             return _Done(Outcome(200, values), person.id)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, String, bindparam, select, type_coerce, update
 from sqlalchemy.exc import DBAPIError
 
-from mailer.database import Prepared, is_conflict
+from mailer.database import Prepared, is_broken_off
 from mailer.errors import MailerError
 from subscribers.kinds import AGREED, Channel, ConsentKind
 from subscribers.ledger.consent_lock import wait_for_gates
@@ -91,11 +91,11 @@ def withdraw_from_damaged(connection: Connection, event: NewEvent, now: datetime
     Call it while the error is being handled. The consent table and the ledger are written apart, each in a savepoint, so
     that one takes it where the other can't. The log says what had failed, without what the rows hold.
 
-    Where the error says that PostgreSQL broke the transaction off because of another one, nothing is damaged. It is
-    raised again, so that the whole transaction is done again.
+    Where the error says that PostgreSQL broke the transaction or the connection off, nothing is damaged. It is raised
+    again, so that the whole transaction is done again, now or when the other side asks again.
     """
     if (error := sys.exception()) is not None:
-        if is_conflict(error):
+        if is_broken_off(error):
             raise error
         log.warning(
             "A withdrawal is recorded without the ledger's checks: %s. `mailer consent verify` says more.",
@@ -123,7 +123,7 @@ def _attempt(
         with connection.begin_nested():
             return step(connection, event, now)
     except DAMAGE_ERRORS as error:
-        if is_conflict(error):
+        if is_broken_off(error):
             raise
         return False
 
