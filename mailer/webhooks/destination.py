@@ -7,7 +7,7 @@ services in the internal network (server-side request forgery).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -15,6 +15,11 @@ from mailer.errors import InvalidInput, MailerError
 from mailer.host_addresses import look_up
 
 LONGEST_URL = 2000
+
+# All that IANA has allocated of IPv6's global unicast addresses. Python also calls site-local ones global, for example.
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+# RFC 6890, section 2.1. Of the few global ones in it none is a web server; what Python says depends on its version.
+_PROTOCOL_ASSIGNMENTS = IPv4Network("192.0.0.0/24")
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
@@ -74,7 +79,7 @@ def parse_destination(url: str, reach: Reach) -> Destination:
 
 
 def is_allowed(address: Address, reach: Reach) -> bool:
-    """Whether an address may be called: one that `ipaddress` calls global, also where it is written as IPv6."""
+    """Whether an address may be called: one that `ipaddress` calls global, also where IPv4 is written as IPv6."""
     if reach.allow_private:
         return True
     if isinstance(address, IPv6Address):
@@ -86,6 +91,10 @@ def is_allowed(address: Address, reach: Reach) -> bool:
             return is_allowed(IPv4Address(address.packed[12:]), reach)
         if address.ipv4_mapped is not None:
             return True
+        if address not in _GLOBAL_UNICAST:
+            return False
+    elif address in _PROTOCOL_ASSIGNMENTS:
+        return False
     return address.is_global and not address.is_multicast
 
 
