@@ -91,11 +91,8 @@ def is_allowed(address: Address, reach: Reach) -> bool:
             return is_allowed(IPv4Address(address.packed[12:]), reach)
         if address.ipv4_mapped is not None:
             return True
-        if address not in _GLOBAL_UNICAST:
-            return False
-    elif address in _PROTOCOL_ASSIGNMENTS:
-        return False
-    return address.is_global and not address.is_multicast
+        return address in _GLOBAL_UNICAST and address.is_global
+    return address.is_global and not address.is_multicast and address not in _PROTOCOL_ASSIGNMENTS
 
 
 async def resolve(destination: Destination, reach: Reach) -> Address:
