@@ -284,7 +284,7 @@ class TestTime:
         [
             ("", "is empty"),
             ("yesterday", "not a time"),
-            ("5/1/2026 10:00", "slashes it is not a time"),
+            ("5/1/2026 10:00", "with slashes it is unclear"),
             ("2026-02-30", "not a time"),
             ("31-6-2026", "not a time"),
             ("2026-05-01T25:00", "not a time"),
