@@ -22,11 +22,11 @@ from subscribers.commands.options import (
     address_of,
     dating_suppression,
     email_argument,
+    evidence_of,
     hasher_of,
     language_option,
     look_up,
     parse_time,
-    read_wording,
     source_option,
     topic_option,
     topic_or_default,
@@ -36,7 +36,7 @@ from subscribers.commands.options import (
 from subscribers.commands.sign_up_form import form
 from subscribers.commands.verification import sign, verify
 from subscribers.commands.wording import wording as wording_group
-from subscribers.intake import FORMS, Applicant, Decision, Evidence, admission
+from subscribers.intake import FORMS, Applicant, Decision, admission
 from subscribers.kinds import Channel
 from subscribers.ledger import Proof, parse_note
 from subscribers.ledger.anchor import read_anchors
@@ -97,11 +97,9 @@ def grant(
     Example:
       mailer consent grant jan@example.com --source "by phone" --wording wording.txt --at "2026-05-01 10:00"
     """
-    about, hasher, address = topic_or_default(context, topic), hasher_of(context), address_of(email)
+    hasher, address = hasher_of(context), address_of(email)
     names = Names(*(parse_name(each) for each in (salutation, first_name, surname)))
-    evidence = Evidence(
-        about, parse_note(source), read_wording(wording), language, wording_version, Channel.COMMAND
-    )
+    evidence = evidence_of(context, topic, source, wording, language, wording_version, Channel.COMMAND)
     with context.database.write() as connection:
         now = context.now()
         given = parse_time(context, at, "--at", now) if at is not None else now
@@ -115,7 +113,7 @@ def grant(
         )
     granted = candidate.decision is Decision.GRANTED
     text = "Granted." if granted else "A consent as recent is on file already; nothing was changed."
-    context.report({"topic": about, "changed": granted, "state": "granted"}, text, as_json=as_json)
+    context.report({"topic": evidence.topic, "changed": granted, "state": "granted"}, text, as_json=as_json)
 
 
 @consent.command()

@@ -17,9 +17,10 @@ from mailer.errors import InvalidInput, NotFound
 from mailer.files import read_file
 from subscribers import rights, suppression
 from subscribers.address import AddressHasher, EmailAddress, normalise
+from subscribers.intake import Evidence
 from subscribers.intake.consent_time import FORMS, parse_consent_time
 from subscribers.kinds import Channel
-from subscribers.ledger import LONGEST_LANGUAGE
+from subscribers.ledger import LONGEST_LANGUAGE, parse_note
 from subscribers.rights import SubjectRecord
 from subscribers.topic import Topic, parse_topic
 
@@ -55,6 +56,34 @@ language_option = click.option(
 version_option = click.option(
     "--wording-version", default="", help="Your name for this version of the wording."
 )
+refusals_option = click.option(
+    "--refusals",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where refused rows are listed; FILE.refused.csv by default.",
+)
+encoding_option = click.option(
+    "--encoding", help="How the file is encoded, such as cp1252; by default detected."
+)
+
+
+def evidence_of(
+    context: CommandContext,
+    topic: str | None,
+    source: str,
+    wording: Path,
+    language: str,
+    version: str,
+    channel: Channel,
+) -> Evidence:
+    """The evidence of the consents that a command records, from its options. Raises InvalidInput for a bad option."""
+    return Evidence(
+        topic_or_default(context, topic),
+        parse_note(source),
+        read_wording(wording),
+        language.strip(),
+        version.strip(),
+        channel,
+    )
 
 
 def topic_or_default(context: CommandContext, topic: str | None) -> Topic:

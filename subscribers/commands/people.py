@@ -23,18 +23,20 @@ from subscribers.commands.files import opened_people
 from subscribers.commands.options import (
     address_of,
     email_argument,
+    encoding_option,
+    evidence_of,
     hasher_of,
     language_option,
     look_up,
-    read_wording,
+    refusals_option,
     source_option,
     topic_option,
     topic_or_default,
     version_option,
     wording_option,
 )
-from subscribers.intake import Evidence, encoding_name
-from subscribers.kinds import ConsentKind
+from subscribers.intake import encoding_name
+from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import parse_note
 from subscribers.people import parse_name
 from subscribers.rights import Correction
@@ -69,12 +71,8 @@ def subscribers() -> None:
 @topic_option
 @language_option
 @version_option
-@click.option(
-    "--refusals",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where refused rows are listed; FILE.refused.csv by default.",
-)
-@click.option("--encoding", help="How the file is encoded, such as cp1252; by default detected.")
+@refusals_option
+@encoding_option
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option("--yes", is_flag=True, help="Do not ask, also where the file withdraws many consents.")
 @json_option
@@ -110,13 +108,7 @@ def import_(
     Example:
       mailer subscribers import people.csv --source "sign-up form" --wording wording.txt
     """
-    evidence = Evidence(
-        topic_or_default(context, topic),
-        parse_note(source),
-        read_wording(wording),
-        language.strip(),
-        wording_version.strip(),
-    )
+    evidence = evidence_of(context, topic, source, wording, language, wording_version, Channel.IMPORT)
     began = time.monotonic()
     with opened_people(context, file, encoding, refusals=refusals, wording=wording) as opened:
         job = replace(

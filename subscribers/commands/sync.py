@@ -16,22 +16,21 @@ from subscribers.commands import reporting
 from subscribers.commands.confirmation import confirm_many
 from subscribers.commands.files import opened_people
 from subscribers.commands.options import (
+    encoding_option,
+    evidence_of,
     language_option,
     parse_time,
-    read_wording,
+    refusals_option,
     topic_option,
-    topic_or_default,
     version_option,
     wording_option,
 )
 from subscribers.intake import (
     FORMS,
     AccountSync,
-    Evidence,
     encoding_name,
 )
 from subscribers.kinds import Channel
-from subscribers.ledger import parse_note
 
 
 @click.command()
@@ -44,12 +43,8 @@ from subscribers.ledger import parse_note
 @click.option(
     "--as-of", metavar="TIME", help=f"When the list was made; by default the file's own time. {FORMS}."
 )
-@click.option(
-    "--refusals",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where refused rows are listed; FILE.refused.csv by default.",
-)
-@click.option("--encoding", help="How the file is encoded, such as cp1252; by default detected.")
+@refusals_option
+@encoding_option
 @click.option(
     "--apply", "apply_", is_flag=True, help="Apply the differences; without it they are only shown."
 )
@@ -84,14 +79,7 @@ def sync(
     Example:
       mailer subscribers sync accounts.csv --source "accounts of the portal" --wording wording.txt
     """
-    evidence = Evidence(
-        topic_or_default(context, topic),
-        parse_note(source),
-        read_wording(wording),
-        language.strip(),
-        wording_version.strip(),
-        Channel.SYNC,
-    )
+    evidence = evidence_of(context, topic, source, wording, language, wording_version, Channel.SYNC)
     made_at = _made_at(context, file, as_of)
 
     def confirm(withdrawn: int, agreed: int) -> None:

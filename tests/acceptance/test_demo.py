@@ -124,7 +124,9 @@ def test_no_file_and_no_output_holds_a_persons_data(demo: Demo, sought: Sought) 
 
 
 def test_only_the_headers_of_the_recipient_hold_a_persons_data(demo: Demo, sought: Sought) -> None:
-    for mail in demo.mails():
+    mails = demo.mails()
+    assert mails
+    for mail in mails:
         assert sought.find(mail["To"])
         others = [f"{name}: {value}" for name, value in mail.items() if name.lower() not in OF_THE_RECIPIENT]
         assert [line for line in others if sought.find(line)] == []

@@ -56,7 +56,9 @@ def test_an_attempt_cites_the_newest_entry_of_its_person_and_what_that_commits_t
     agree(database, campaign.people[1], topic="security")  # the newest entry is about another topic
     context = campaign.worker()
     answers = campaign.attempt(context, campaign.claim(context))
-    for number, recipient in _recipients(answers).items():
+    recipients = _recipients(answers)
+    assert len(recipients) == 2
+    for number, recipient in recipients.items():
         with database.read() as connection:
             newest = ledger.history(connection, recipient.subscriber_id)[-1]
         assert campaign.row(number)["ledger_entry"] == newest.id
