@@ -20,6 +20,7 @@ from campaigns.notes.changelog.versions import Title, Version
 
 _MOST_DOUBTS = 3
 _NUMBERS = re.compile(r"\d+(?:\.\d+)+")
+_MARK = re.compile(r"\[[^\]\d]*\]")  # of a release that is none, or no more
 _OPENED_DETAILS = re.compile(r"(?:^|\n)<details[^>\n]*>\s*(?:<summary>[^\n]*</summary>)?\s*$", re.IGNORECASE)
 
 
@@ -109,7 +110,7 @@ class _Divider:
 
     def _relation(self, titled: TitledHeading, deeper: TitledHeading) -> _Relation:
         upper, lower = titled.version, deeper.version
-        is_alike = deeper.title.is_bare or _wording(deeper) == _wording(titled)
+        is_alike = deeper.title.is_bare or (self._by_rank and _wording(deeper) == _wording(titled))
         if upper is None or lower is None or not is_alike or titled.keys & deeper.keys:
             return _Relation.PART
         if lower.package and lower.package != upper.package and not (upper.package and self._by_rank):
@@ -199,8 +200,9 @@ def _is_series(upper: Version, lower: Version) -> bool:
 
 
 def _wording(titled: TitledHeading) -> str:
-    """A heading without its numbers: "What's new in" of "What's new in 2.4.0"."""
-    return _NUMBERS.sub("", titled.heading.text).strip().lower()
+    """The words before the version: "what's new in" of "[Unreleased] What's new in 2.4.0"."""
+    before, *_ = _NUMBERS.split(_MARK.sub("", titled.heading.text), maxsplit=1)
+    return before.strip("~*_`[ ").lower()
 
 
 def _quoted(titled: TitledHeading) -> str:

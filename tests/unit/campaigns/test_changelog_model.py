@@ -99,18 +99,24 @@ def changelogs(draw: st.DrawFn) -> tuple[str, list[Written]]:
             case _:
                 heading = draw(st.sampled_from(YANKED)).format(text=heading)
         below = level + (is_ranked and number[2] != 0 and not has_dates)
-        body = draw(_bodies(below, version, other))
+        # Where levels follow the rank, a heading below that is worded like those of releases would be one.
+        parts = [
+            one
+            for one in BELOW
+            if not (is_ranked and one.format(other="", version="") == style.format(version=""))
+        ]
+        body = draw(_bodies(below, version, other, parts))
         text += f"{'#' * below} {heading}\n\n{body}\n\n"
         written.append(Written(version, body, status))
     return text, written
 
 
 @st.composite
-def _bodies(draw: st.DrawFn, level: int, version: str, other: str) -> str:
+def _bodies(draw: st.DrawFn, level: int, version: str, other: str, below: list[str]) -> str:
     parts = [draw(st.sampled_from(BLOCKS))]
     for _ in range(draw(st.integers(0, 3))):
         if draw(st.booleans()):
-            parts.append("#" * (level + draw(st.integers(1, 2))) + " " + draw(st.sampled_from(BELOW)))
+            parts.append("#" * (level + draw(st.integers(1, 2))) + " " + draw(st.sampled_from(below)))
         elif draw(st.booleans()):
             parts.append("#" * level + " " + draw(st.sampled_from(BESIDE)))
         parts.append(draw(st.sampled_from(BLOCKS)))
