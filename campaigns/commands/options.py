@@ -149,6 +149,7 @@ def _is_unattended(context: CommandContext, campaign_id: int, found: reports.Cam
 
 
 def dispatch_of(context: CommandContext, warn: Callable[[str], None] | None = None) -> Dispatch:
+    """The use cases of campaigns, with the checks of `preflight_of`."""
     return Dispatch(context.database, context.settings, context.clock, preflight_of(context, warn))
 
 
@@ -174,5 +175,6 @@ def confirm_act(context: CommandContext, slug: str, act: Act, question: str, ref
 
 
 def run(work: Coroutine[Any, Any, Value]) -> Value:
+    """Run `work` on a new event loop of uvloop, to its end."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)

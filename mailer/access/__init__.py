@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mailer.access.rate import RequestRate
 from mailer.access.store import KnownTokens, create, ended_tokens, list_all, revoke
-from mailer.access.tokens import Scope, Token, hash_of, new_secret
+from mailer.access.tokens import Scope, Token, hash_of
 
 __all__ = [
     "KnownTokens",
@@ -19,6 +19,5 @@ __all__ = [
     "ended_tokens",
     "hash_of",
     "list_all",
-    "new_secret",
     "revoke",
 ]

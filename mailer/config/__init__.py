@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from mailer.config.brand_settings import BrandSettings
 from mailer.config.files import config_path, load_settings, new_config_path, parse_settings
-from mailer.config.key_ring import FixedKeys, KeyRing, KeysOfFiles, KeySource, key_ring, key_source
+from mailer.config.key_ring import FixedKeys, KeyRing, KeySource, key_ring, key_source
 from mailer.config.relay_settings import NamedRelay, OAuth2Settings, RelaySettings, TimeoutSettings
 from mailer.config.settings import (
     CONFIG_NAME,
-    MIN_SECRET_LENGTH,
     SECRETS_NAME,
     DkimSettings,
     RetrySettings,
@@ -27,7 +26,6 @@ from mailer.config.value_types import TOPIC_PATTERN, Secret, duration, url_parts
 
 __all__ = [
     "CONFIG_NAME",
-    "MIN_SECRET_LENGTH",
     "SECRETS_NAME",
     "TOPIC_PATTERN",
     "BrandSettings",
@@ -35,7 +33,6 @@ __all__ = [
     "FixedKeys",
     "KeyRing",
     "KeySource",
-    "KeysOfFiles",
     "NamedRelay",
     "OAuth2Settings",
     "RelaySettings",

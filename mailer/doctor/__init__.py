@@ -6,7 +6,6 @@ from mailer.doctor.authentication import sender
 from mailer.doctor.checks import (
     ExpectedAnswer,
     database,
-    open_to_others,
     public_address,
     relay,
     secrets,
@@ -23,7 +22,6 @@ __all__ = [
     "contact",
     "database",
     "failure",
-    "open_to_others",
     "processors",
     "public_address",
     "relay",

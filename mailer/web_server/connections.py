@@ -124,7 +124,7 @@ class BoundedProtocol(HttpToolsProtocol):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """As uvicorn."""
+        """As uvicorn; the connection and its request count no longer."""
         self._limits.leave(self)
         self._finish()
         self._expect(None)
@@ -140,7 +140,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def on_message_begin(self) -> None:
-        """As uvicorn."""
+        """As uvicorn; the headers must come in time."""
         self._in_headers = True
         self._expect(self._limits.settings.header_seconds)
         super().on_message_begin()
@@ -168,18 +168,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self.app = application
 
     def on_body(self, body: bytes) -> None:
-        """As uvicorn."""
+        """As uvicorn; these bytes are of a body, so they do not count as headers."""
         self._unread = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """As uvicorn."""
+        """As uvicorn; nothing more is awaited."""
         self._unread = 0
         self._expect(None)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """As uvicorn."""
+        """As uvicorn; the request counts no longer."""
         self._finish()
         super().on_response_complete()
 

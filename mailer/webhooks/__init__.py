@@ -6,7 +6,7 @@ slow; import it by name where a call is made.
 
 from __future__ import annotations
 
-from mailer.webhooks.destination import Destination, Reach, parse_destination
+from mailer.webhooks.destination import Reach, parse_destination
 from mailer.webhooks.signing import derive_secret, signed_headers
 
-__all__ = ["Destination", "Reach", "derive_secret", "parse_destination", "signed_headers"]
+__all__ = ["Reach", "derive_secret", "parse_destination", "signed_headers"]

@@ -87,6 +87,7 @@ def evidence_of(
 
 
 def topic_or_default(context: CommandContext, topic: str | None) -> Topic:
+    """The topic that --topic names, else that of the settings. Raises InvalidInput for a bad name."""
     return parse_topic(context.settings.topic if topic is None else topic)
 
 
@@ -113,6 +114,7 @@ def parse_time(
 
 
 def hasher_of(context: CommandContext) -> AddressHasher:
+    """What hashes addresses with the secret keys of the settings."""
     ring = key_ring(context.settings)
     return AddressHasher(ring.keys, ring.prepared)
 
@@ -135,6 +137,7 @@ def dating_suppression(context: CommandContext, address: EmailAddress) -> Iterat
 
 
 def address_of(email: str, where: str = "EMAIL") -> EmailAddress:
+    """The normalised address. Raises InvalidInput, which names the argument `where` and not the address."""
     try:
         return normalise(email.strip())
     except InvalidInput as error:
@@ -164,5 +167,6 @@ def look_up(context: CommandContext, email: str) -> SubjectRecord:
 
 
 def look_up_unrecorded(context: CommandContext, email: str) -> SubjectRecord:
+    """What is on file about a person, without a line in the operator's log: the caller records it. Raises NotFound."""
     with context.database.read() as connection:
         return rights.look_up(connection, address_of(email), hasher_of(context))

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from subscribers.intake.account_sync import AccountSync, SyncReport
 from subscribers.intake.address_list import read_addresses
-from subscribers.intake.admission import Candidate, Decision, Evidence, admit, decide, decide_all
+from subscribers.intake.admission import Candidate, Decision, Evidence, admit, decide
 from subscribers.intake.applicant import Applicant, ApplicantReader, Refusal, parse_answer
 from subscribers.intake.consent_time import FORMS, parse_consent_time
 from subscribers.intake.csv_file import Field, Malformed, PeopleCsv, Record
 from subscribers.intake.csv_import import Import, ImportReport
 from subscribers.intake.duplicates import SeenAddresses
 from subscribers.intake.encoding import as_text, encoding_name
-from subscribers.intake.opt_outs import MAX_UNCONFIRMED_PEOPLE, OptOuts, in_batches
+from subscribers.intake.opt_outs import MAX_UNCONFIRMED_PEOPLE, in_batches
 from subscribers.intake.refusals import Refusals
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
     "Import",
     "ImportReport",
     "Malformed",
-    "OptOuts",
     "PeopleCsv",
     "Record",
     "Refusal",
@@ -43,7 +42,6 @@ __all__ = [
     "admit",
     "as_text",
     "decide",
-    "decide_all",
     "encoding_name",
     "in_batches",
     "parse_answer",

@@ -25,7 +25,6 @@ from subscribers.ledger.events import (
     ConsentStatus,
     LedgerEntry,
     NewEvent,
-    check_entry,
     check_order,
     encode,
     make_entry,
@@ -38,7 +37,7 @@ from subscribers.ledger.health import LedgerHealth, refuse_freezing_if_unsafe, r
 from subscribers.ledger.journal import JOURNAL_NAME, Journal, read_journal
 from subscribers.ledger.ledger import Appended, append, append_unchecked, lock
 from subscribers.ledger.outside import OutsideFiles
-from subscribers.ledger.proof import Proof, ShownWording, prove
+from subscribers.ledger.proof import Proof, prove
 from subscribers.ledger.quick import verify_quickly
 from subscribers.ledger.reading import (
     READ_AHEAD,
@@ -109,13 +108,11 @@ __all__ = [
     "NewestEntry",
     "OutsideFiles",
     "Proof",
-    "ShownWording",
     "Statuses",
     "Verified",
     "agreed_wording",
     "append",
     "append_unchecked",
-    "check_entry",
     "check_order",
     "commit_to_note",
     "commit_to_subject",

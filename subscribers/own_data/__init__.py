@@ -7,7 +7,7 @@ asks. `documents` writes the export, and `overview` the page's values. The page 
 from __future__ import annotations
 
 from subscribers.own_data.access_link import request_link
-from subscribers.own_data.acts import Notice, Performed, perform
+from subscribers.own_data.acts import Notice, perform
 from subscribers.own_data.documents import ExportFormat, to_csv, to_json
 from subscribers.own_data.forms import Act, Form, FormTokens
 from subscribers.own_data.overview import overview
@@ -18,7 +18,6 @@ __all__ = [
     "Form",
     "FormTokens",
     "Notice",
-    "Performed",
     "overview",
     "perform",
     "request_link",

@@ -12,7 +12,6 @@ from subscribers.pending_requests.kinds import RequestKind
 from subscribers.pending_requests.links import LinkTarget, RequestLinks
 from subscribers.pending_requests.objections import objected_at
 from subscribers.pending_requests.requests import (
-    LIFETIMES,
     PENDING_REQUEST,
     RequestedPerson,
     StoredRequest,
@@ -30,7 +29,6 @@ from subscribers.pending_requests.requests import (
 
 __all__ = [
     "ATTEMPT_COUNT",
-    "LIFETIMES",
     "PENDING_REQUEST",
     "AttemptLimit",
     "LinkTarget",

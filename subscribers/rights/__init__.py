@@ -24,14 +24,13 @@ from subscribers.rights.objection import object_to_mail
 from subscribers.rights.opt_out import Suppressions, count_agreed, lift, suppress_all
 from subscribers.rights.proof import prove
 from subscribers.rights.rectification import Correction, rectify
-from subscribers.rights.replay import Replayed, replay
+from subscribers.rights.replay import replay
 from subscribers.rights.withdrawal import withdraw
 
 __all__ = [
     "EXPORT_SCHEMA",
     "Correction",
     "ListedPerson",
-    "Replayed",
     "SubjectRecord",
     "Suppressions",
     "count_agreed",

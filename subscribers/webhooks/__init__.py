@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from subscribers.changes import newest_number
 from subscribers.webhooks.background import call_due, calling
-from subscribers.webhooks.backoff import PARKED_AFTER, Failure, after_failure
+from subscribers.webhooks.backoff import PARKED_AFTER, after_failure
 from subscribers.webhooks.endpoints import (
     Endpoint,
     add,
@@ -24,7 +24,6 @@ from subscribers.webhooks.endpoints import (
 __all__ = [
     "PARKED_AFTER",
     "Endpoint",
-    "Failure",
     "add",
     "after_failure",
     "call_due",

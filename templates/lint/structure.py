@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from templates.brand import contrast_ratio
-from templates.html_reader import VOID_TAGS, read_html
+from templates.html_reader import VOID_TAGS
 
 _DROPPED_TAGS = frozenset(
     {
@@ -86,13 +86,6 @@ class Structure:
     dropped_styles: set[str] = field(default_factory=set)
 
 
-def read_structure(html: str) -> Structure:
-    """Read `html` without its comments. Colours count where they are inline, as in finished mails."""
-    listener = StructureListener()
-    read_html(html, listener)
-    return listener.found
-
-
 @dataclass(frozen=True, slots=True)
 class _Paint:
     """How text looks at a place; None where a colour is unknown."""
@@ -107,7 +100,7 @@ class _Paint:
 
 
 class StructureListener:
-    """Gathers how the HTML is built while it is read."""
+    """Gathers how the HTML is built while it is read. Colours count where they are inline, as in finished mails."""
 
     def __init__(self) -> None:
         self.found = Structure()

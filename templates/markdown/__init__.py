@@ -5,18 +5,14 @@ from __future__ import annotations
 from templates.markdown.budget import refuse_costly
 from templates.markdown.hero import Hero, take_hero
 from templates.markdown.html_part import HtmlBody, write_html, write_html_body
-from templates.markdown.image_size import read_image_width
 from templates.markdown.inline_html import SHOWN_TAG
 from templates.markdown.line_breaks import escape_with_breaks
 from templates.markdown.parse import (
     MAX_BODY_CHARACTERS,
-    SLOT_PREFIX,
-    TOP_HEADING,
     Document,
     create_parser,
     ends_line,
     parse_notes,
-    slot_prefix_error,
 )
 from templates.markdown.preheader import extract_preheader
 from templates.markdown.references import Repository, find_repository
@@ -36,8 +32,6 @@ __all__ = [
     "MAX_BODY_CHARACTERS",
     "SHORTCODE",
     "SHOWN_TAG",
-    "SLOT_PREFIX",
-    "TOP_HEADING",
     "Document",
     "Hero",
     "HtmlBody",
@@ -54,9 +48,7 @@ __all__ = [
     "group_short",
     "parse_notes",
     "plain_words",
-    "read_image_width",
     "refuse_costly",
-    "slot_prefix_error",
     "take_hero",
     "write_html",
     "write_html_body",

@@ -7,8 +7,7 @@ do, `access` decides who may see it, `application` answers requests, and `page` 
 from __future__ import annotations
 
 from campaigns.web.preview.access import Access
-from campaigns.web.preview.application import PreviewApplication
-from campaigns.web.preview.rendering import PEOPLE, Rendering, sample_mails
+from campaigns.web.preview.rendering import PEOPLE, sample_mails
 from campaigns.web.preview.server import preview_server, serve_preview
 from campaigns.web.preview.source import PreviewSource, SettingsOnDisk
 from campaigns.web.preview.views import VIEWS, View, as_seen
@@ -17,9 +16,7 @@ __all__ = [
     "PEOPLE",
     "VIEWS",
     "Access",
-    "PreviewApplication",
     "PreviewSource",
-    "Rendering",
     "SettingsOnDisk",
     "View",
     "as_seen",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +13,9 @@ from hypothesis import strategies as st
 from campaigns.notes.markdown import Defaults, read_markdown
 from campaigns.stored_content import dump_notes, load_notes
 from mailer.message import InlineImage
+from templates.html_reader import read_html
 from templates.lint import CHECKS, Finding, Severity, compare_languages, lint
-from templates.lint.structure import read_structure
+from templates.lint.structure import StructureListener
 from templates.notes import RenderedNotes
 from templates.render import render
 from tests.support.cost import cpu_seconds
@@ -240,5 +240,6 @@ def test_each_theme_passes_with_all_that_notes_can_have(theme: str) -> None:
     )
 )
 def test_any_html_is_read(parts: list[str]) -> None:
-    found: Any = read_structure("".join(parts))
-    assert found.bare_tables >= 0
+    listener = StructureListener()
+    read_html("".join(parts), listener)
+    assert listener.found.bare_tables <= "".join(parts).count("<table")
