@@ -81,7 +81,7 @@ class Monitoring:
         """Begin the tasks; needs a running event loop."""
         self._tasks = [asyncio.create_task(self._beat_on())]
         if self._database.is_sqlite:
-            self._tasks.append(asyncio.create_task(self._checkpoint_when_quiet()))
+            self._tasks.append(asyncio.create_task(self._look_at_file()))
 
     def doubt(self) -> None:
         """A request failed: find out within a second whether the database takes writes."""
@@ -119,11 +119,21 @@ class Monitoring:
             return "The database takes no writes."
         return None
 
-    async def _checkpoint_when_quiet(self) -> None:
-        """Let SQLite's file be complete, without its log, within a second after the last request was committed."""
-        checkpoint = QuietCheckpoint(Path(self._database.url.database or ""))
+    async def _look_at_file(self) -> None:
+        """Let SQLite's file be complete, without its log, within a second after the last request was committed.
+
+        A file that is put in its place, such as a backup, is opened as soon.
+        """
+        path = Path(self._database.url.database or "")
+        checkpoint, opened = QuietCheckpoint(path), _file_in(path)
         while not self._closing.is_set():
             await self._rest(CHECKPOINT_LOOK_SECONDS)
+            found = _file_in(path)
+            if found not in {None, opened}:
+                # Who leaves would otherwise be recorded in a file that has no name any more.
+                log.warning("Another file was put in the place of the database: it is used from now on.")
+                await self._database.aclose()
+                checkpoint, opened = QuietCheckpoint(path), found
             await asyncio.to_thread(checkpoint.look)
 
     async def _rest(self, seconds: float) -> None:
@@ -191,3 +201,12 @@ def find_full_disk(database: Database) -> str | None:
     except OSError:
         return None
     return "The disk is full." if free < MIN_FREE_BYTES else None
+
+
+def _file_in(path: Path) -> tuple[int, int] | None:
+    """What tells the file at `path` from another one; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
