@@ -18,7 +18,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mailer.config import ServeSettings
-from mailer.config.trusted_proxies import Network, is_trusted_proxy
+from mailer.config.trusted_proxies import Network, forwarded_addresses, is_trusted_proxy
 
 QUIET_SECONDS = 60.0  # after which it is logged again
 
@@ -186,16 +186,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _address_behind_proxy(self) -> str:
         if not self._limits.trusts(self.address):
             return ""
-        named = [value for name, value in self.headers if name == b"x-forwarded-for"]
-        addresses = b",".join(named).decode("latin-1").split(",")
-        return next(
-            (
-                one.strip()
-                for one in reversed(addresses)
-                if one.strip() and not self._limits.trusts(one.strip())
-            ),
-            "",
-        )
+        named = [value.decode("latin-1") for name, value in self.headers if name == b"x-forwarded-for"]
+        return next((one for one in reversed(forwarded_addresses(named)) if not self._limits.trusts(one)), "")
 
     def _finish(self) -> None:
         if self._forwarded:

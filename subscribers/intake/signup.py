@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from mailer.config import TopicSettings
-from mailer.config.trusted_proxies import is_trusted_proxy
+from mailer.config.trusted_proxies import forwarded_addresses, is_trusted_proxy
 from mailer.errors import InvalidInput
 from subscribers import ledger, pending_requests, service_mails
 from subscribers.address import EmailAddress, normalise
@@ -111,7 +111,7 @@ def network_of(peer: str, forwarded_for: Sequence[str], trusted: Collection[str]
     `forwarded_for` are the values of X-Forwarded-For. They count only where the peer is one of the `trusted`
     proxies (a Unix socket, whose peer has no address, is); of their addresses the last one that is no proxy.
     """
-    candidates = [one.strip() for one in ",".join(forwarded_for).split(",") if one.strip()]
+    candidates = forwarded_addresses(forwarded_for)
     networks = [ip_network(one) for one in trusted]
     address = peer
     while candidates and is_trusted_proxy(address, networks):

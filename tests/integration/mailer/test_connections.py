@@ -173,7 +173,10 @@ async def test_what_does_not_come_in_time_is_closed(name: str, sent: bytes) -> N
 
 
 class TestProxies:
-    async def test_one_address_behind_a_proxy_is_bounded_and_the_others_are_answered(self) -> None:
+    @pytest.mark.parametrize("greedy_address", [b"192.0.2.1, 10.0.0.7", b"192.0.2.1:%d, 10.0.0.7"])
+    async def test_one_address_behind_a_proxy_is_bounded_and_the_others_are_answered(
+        self, greedy_address: bytes
+    ) -> None:
         release = asyncio.Event()
 
         async def slow(scope: Any, receive: Any, send: Any) -> None:
@@ -184,7 +187,10 @@ class TestProxies:
             return GET + b"X-Forwarded-For: " + address + b"\r\nConnection: close\r\n\r\n"
 
         async with serving("127.0.0.1", "10.0.0.0/8", app=slow, max_per_address=3) as port:
-            greedy = [asyncio.create_task(ask(port, request(b"192.0.2.1, 10.0.0.7"))) for _ in range(8)]
+            greedy = [
+                asyncio.create_task(ask(port, request(greedy_address.replace(b"%d", b"%d" % number))))
+                for number in range(8)
+            ]
             await asyncio.sleep(0.3)
             other = asyncio.create_task(ask(port, request(b"192.0.2.1, 192.0.2.9")))
             none = [asyncio.create_task(ask(port, WHOLE)) for _ in range(8)]
