@@ -30,6 +30,8 @@ HOMES = ("/home", "/root", "/run/user")  # what systemd's ProtectHome hides
 
 # What needs no quoting in any of these files: no space, quote, %, $, #, ; or brace.
 _PLAIN = re.compile(r"[\w./@+,:=~\[\]-]+")
+_UPSTREAM = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+):([0-9]{1,5})", re.IGNORECASE)
+_LARGEST_PORT = 65_535
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -210,7 +212,13 @@ def _program(context: CommandContext, user: str) -> dict[str, Any]:
 def _proxy(
     context: CommandContext, upstreams: tuple[str, ...], certificate: str | None, certificate_key: str | None
 ) -> dict[str, Any]:
-    """The values for a reverse proxy. Raises ConfigurationError if `public_url` is not HTTPS."""
+    """The values for a reverse proxy. Raises ConfigurationError if `public_url` is not HTTPS, and InvalidInput."""
+    for upstream in upstreams:
+        found = _UPSTREAM.fullmatch(upstream)
+        if found is None or not 0 < int(found[1]) <= _LARGEST_PORT:
+            raise InvalidInput(
+                f"{upstream!r} is no host with a port", where="--upstream", hint="Write it as 127.0.0.1:8025."
+            )
     url = urlsplit(context.settings.public_url)
     if url.scheme != "https":
         raise ConfigurationError(

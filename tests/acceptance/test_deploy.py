@@ -106,6 +106,19 @@ def test_an_option_that_would_need_quoting_is_refused(mailer: InstalledMailer, h
         assert (done.returncode, done.stdout) == (1, ""), arguments
 
 
+@pytest.mark.parametrize(
+    "upstream", ["localhost", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "::1:8025", "http://a:1"]
+)
+@pytest.mark.parametrize("proxy", ["nginx", "caddy", "apache"])
+def test_an_upstream_that_is_no_host_with_a_port_is_refused(
+    mailer: InstalledMailer, home: Path, proxy: str, upstream: str
+) -> None:
+    done = mailer.run("deploy", proxy, "--upstream", upstream, cwd=home, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"--upstream: {upstream!r} is no host with a port" in done.stderr
+    assert "127.0.0.1:8025" in done.stderr
+
+
 def test_nginx_repeats_requests_of_the_unsubscribe_page_alone(mailer: InstalledMailer, home: Path) -> None:
     snippet = mailer.run("deploy", "nginx", cwd=home).stdout
     repeated = [part for part in snippet.split("location ")[1:] if "non_idempotent" in part]
