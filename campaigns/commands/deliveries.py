@@ -70,13 +70,13 @@ def _cells(row: Mapping[str, Any], zone: ZoneInfo) -> tuple[str, ...]:
 
 @deliveries_group.command()
 @slug_argument
-@click.option("--resend", "choice", flag_value="resend", help="Send them again; some may get it twice.")
-@click.option("--assume-sent", "choice", flag_value="assume-sent", help="Take them as accepted.")
+@click.option("--resend", is_flag=True, help="Send them again; some may get it twice.")
+@click.option("--assume-sent", is_flag=True, help="Take them as accepted.")
 @click.option("--id", "only", type=int, multiple=True, help="Only this delivery; can be given several times.")
 @json_option
 @click.pass_obj
 def resolve(
-    context: CommandContext, slug: str, choice: str | None, only: tuple[int, ...], as_json: bool
+    context: CommandContext, slug: str, resend: bool, assume_sent: bool, only: tuple[int, ...], as_json: bool
 ) -> None:
     """Decide about uncertain deliveries. The relay got their content, but its reply never came.
 
@@ -91,15 +91,15 @@ def resolve(
       mailer deliveries resolve 2.4.0 --resend --id 17 --id 42
       mailer deliveries resolve 2.4.0 --assume-sent
     """
-    if choice is None:
-        raise click.UsageError("Say --resend or --assume-sent.")
+    if resend == assume_sent:
+        raise click.UsageError("Say either --resend or --assume-sent.")
     with recorded_act(context) as act:
-        resolved = dispatch_of(context).resolve(slug, resend=choice == "resend", only=only)
+        resolved = dispatch_of(context).resolve(slug, resend=resend, only=only)
         act.number = resolved
     with context.database.read() as connection:
         found = reports.campaign_status(connection, catalogue.find(connection, slug))
     values = {"resolved": resolved} | found._asdict()
-    hint = f"\nNext: mailer campaigns send {slug}" if choice == "resend" and resolved else ""
+    hint = f"\nNext: mailer campaigns send {slug}" if resend and resolved else ""
     context.report(values, f"{resolved:,} resolved; {found.line()}{hint}", as_json=as_json)
 
 

@@ -173,16 +173,15 @@ def delete(context: CommandContext, name: str, as_json: bool) -> None:
 
 @digests.command()
 @name_argument
-@click.option("--resend", "choice", flag_value="resend", help="Announce what is new since the backup.")
+@click.option("--resend", is_flag=True, help="Announce what is new since the backup.")
 @click.option(
     "--assume-sent",
-    "choice",
-    flag_value="assume-sent",
+    is_flag=True,
     help="Take all that is in the changelog as announced.",
 )
 @json_option
 @click.pass_obj
-def resolve(context: CommandContext, name: str, choice: str | None, as_json: bool) -> None:
+def resolve(context: CommandContext, name: str, resend: bool, assume_sent: bool, as_json: bool) -> None:
     """Decide about a digest of a restored database. It is held until then.
 
     The backup does not know which versions were announced after it.
@@ -191,10 +190,8 @@ def resolve(context: CommandContext, name: str, choice: str | None, as_json: boo
     Example:
       mailer digests resolve monthly --assume-sent
     """
-    if choice is None:
-        raise click.UsageError("Say --resend or --assume-sent.")
-    was_held = Digests(context.database, context.settings, context.clock).resolve(
-        name, resend=choice == "resend"
-    )
+    if resend == assume_sent:
+        raise click.UsageError("Say either --resend or --assume-sent.")
+    was_held = Digests(context.database, context.settings, context.clock).resolve(name, resend=resend)
     text = f"{name}: {'decided' if was_held else 'it was not held; nothing was changed'}"
     context.report({"name": name, "resolved": was_held}, text, as_json=as_json)

@@ -66,6 +66,14 @@ def test_options_that_would_be_ignored_are_wrong_usage(
     keyboard("campaigns", "create", *arguments, code=2)
 
 
+@pytest.mark.parametrize("options", [(), ("--resend", "--assume-sent"), ("--assume-sent", "--resend")])
+@pytest.mark.parametrize("command", [("deliveries", "resolve", "notes"), ("digests", "resolve", "monthly")])
+def test_one_decision_has_to_be_named_and_not_both(
+    keyboard: Keyboard, command: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    assert "Say either --resend or --assume-sent." in keyboard(*command, *options, code=2).stderr
+
+
 def test_a_topic_that_is_none_is_refused(keyboard: Keyboard) -> None:
     said = str(keyboard("campaigns", "create", "notes.md", "--topic", "two words", code=1).exception)
     assert "topic" in said
