@@ -72,6 +72,9 @@ _TRANSITIONS: dict[Act, dict[CampaignState, CampaignState]] = {
 }
 
 _HINTS = {
+    DRAFT: "It has not begun. `mailer campaigns send` or `schedule` begins it.",
+    APPROVED: "It has not begun. `mailer campaigns send` or `schedule` begins it.",
+    MISSED: "Its time has passed. `mailer campaigns schedule` gives it another one.",
     SCHEDULED: "It has not begun. `mailer campaigns unschedule` removes its time.",
     SENDING: "`mailer campaigns pause` stops it for now.",
     PAUSED: "Continue it with `mailer campaigns resume`.",
@@ -109,6 +112,6 @@ def next_state(act: Act, state: CampaignState, slug: str) -> CampaignState:
     """
     if not allows(act, state):
         raise Refused(
-            f"Campaign {slug!r} is {state}, so it can't be {_PARTICIPLES[act]}.", hint=_HINTS.get(state)
+            f"Campaign {slug!r} is {state}, so it can't be {_PARTICIPLES[act]}.", hint=_HINTS[state]
         )
     return _TRANSITIONS[act][state]

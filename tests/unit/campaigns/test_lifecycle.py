@@ -72,10 +72,11 @@ def test_an_allowed_act_leads_to_its_state(act: Act, state: CampaignState) -> No
 
 
 @pytest.mark.parametrize(("act", "state"), FORBIDDEN)
-def test_any_other_act_is_refused_with_the_state(act: Act, state: CampaignState) -> None:
+def test_any_other_act_is_refused_with_the_state_and_what_to_do(act: Act, state: CampaignState) -> None:
     assert not allows(act, state)
-    with pytest.raises(Refused, match=rf"'notes' is {state}, so it can't be"):
+    with pytest.raises(Refused, match=rf"'notes' is {state}, so it can't be") as caught:
         next_state(act, state, "notes")
+    assert caught.value.hint
 
 
 def test_sending_a_paused_campaign_is_refused_with_the_command_to_resume_it() -> None:
