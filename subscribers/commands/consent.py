@@ -9,6 +9,7 @@ from zipfile import ZipFile
 import click
 from sqlalchemy import Connection
 
+from mailer.backup import HEAD_NAME
 from mailer.commands import CommandContext, busy, json_option
 from mailer.commands.acts import record_act, record_leaving
 from mailer.errors import InvalidInput, Refused
@@ -38,7 +39,7 @@ from subscribers.commands.verification import sign, verify
 from subscribers.commands.wording import wording as wording_group
 from subscribers.intake import FORMS, Applicant, Decision, admission
 from subscribers.kinds import Channel
-from subscribers.ledger import Proof, parse_note
+from subscribers.ledger import HeadFile, Proof, parse_note
 from subscribers.ledger.anchor import read_anchors
 from subscribers.ledger.bundle import Bundle, make_bundle
 from subscribers.people import Names, Person, parse_name
@@ -174,14 +175,13 @@ def history(context: CommandContext, email: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def prove(context: CommandContext, email: str, topic: str | None, bundle: Path | None, as_json: bool) -> None:
-    """Prove a consent: when, how, and to which text (article 7).
+    """Prove a consent: when, how, and to which text (article 7). It hashes all entries of the ledger.
 
     It also proves the consent of somebody who left and whose data were deleted since, as long as the settings keep the
     proof (proof_after_leaving in [retention]).
 
     A bundle holds the ledger's entry with what leads from it to a signed root, and a page to read. Anyone can
-    check it with examples/verify_consent.py and the ledger's public key (`mailer keys ledger`). Making it
-    hashes all entries.
+    check it with examples/verify_consent.py and the ledger's public key (`mailer keys ledger`).
 
     \b
     Example:
@@ -190,8 +190,9 @@ def prove(context: CommandContext, email: str, topic: str | None, bundle: Path |
     """
     about = topic_or_default(context, topic)
     with context.database.read() as connection:
-        person, proof = rights.prove(connection, address_of(email), about, hasher_of(context))
+        HeadFile(context.database, context.settings.beside(HEAD_NAME)).check(connection)
         with busy(context, "Reading the ledger"):
+            person, proof = rights.prove(connection, address_of(email), about, hasher_of(context))
             made = _make_bundle(context, connection, proof, person) if bundle is not None else None
     record_act(context, [person.id])
     if bundle is not None and made is not None:

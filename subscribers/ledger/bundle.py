@@ -17,7 +17,6 @@ from subscribers.ledger.anchor import Anchor
 from subscribers.ledger.checkpoint import Checkpoint, not_signed, parse_checkpoint, signer_of
 from subscribers.ledger.events import BrokenLink, encode
 from subscribers.ledger.proof import Proof
-from subscribers.ledger.safety import check_before_freezing
 from subscribers.ledger.tiles import read_stored, stored_tree
 from subscribers.people import Person
 
@@ -57,6 +56,7 @@ def make_bundle(
 ) -> Bundle:
     """The files that prove a person's consent; nothing of anybody else is in them.
 
+    `proof` is the one of `rights.prove`, which has compared the whole ledger.
     The checkpoint is that of the oldest of `anchors` that has a time stamp and covers the consent, or else the newest.
     Raises BrokenLink for a damaged ledger, Refused where the address was corrected after the consent, and where the
     ledger is not signed.
@@ -64,7 +64,6 @@ def make_bundle(
     grant = proof.grant
     if commit_to_subject(person.nonce, person.email_normalised) != grant.event.subject:
         raise Refused("The address was corrected after this consent, which commits to the former one.")
-    check_before_freezing(connection)
     stored, signer = read_stored(connection), signer_of(connection)
     key = signer.key if signer is not None else None
     signed = signer.open(stored.signed) if signer is not None and stored.signed is not None else None
