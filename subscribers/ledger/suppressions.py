@@ -50,9 +50,12 @@ def _is_of_entry(row: Any) -> bool:
 
 
 def _check_entries(connection: Connection) -> None:
-    """Each suppressed address is suppressed until an entry lifts it."""
+    """Each suppressed address is suppressed until an entry lifts it, and no less than its newest entry says.
+
+    An earlier state of a row fits the entry that it cites. So neither an older date nor a lifted suppression may be
+    put back.
+    """
     lifted, cited = EVENT.alias(), EVENT.alias()
-    of_address = EVENT.c.subscriber_id.is_(None)
     is_lifted = exists().where(
         lifted.c.subscriber_id.is_(None),
         lifted.c.subject == EVENT.c.subject,
@@ -62,10 +65,17 @@ def _check_entries(connection: Connection) -> None:
     stands = (
         exists()
         .where(cited.c.subscriber_id.is_(None), cited.c.subject == EVENT.c.subject)
+        .where(SUPPRESSION.c.entry_id == cited.c.id, SUPPRESSION.c.since >= EVENT.c.occurred_at)
+    )
+    of_address = EVENT.c.subscriber_id.is_(None)
+    recorded = select(func.min(EVENT.c.id)).where(of_address, EVENT.c.kind == ConsentKind.SUPPRESSED)
+    if missing := connection.execute(recorded.where(~is_lifted, ~stands)).scalar_one():
+        raise BrokenLink(missing, "the suppression that it records is missing")
+    still_stands = (
+        exists()
+        .where(cited.c.subscriber_id.is_(None), cited.c.subject == EVENT.c.subject, cited.c.id < EVENT.c.id)
         .where(SUPPRESSION.c.entry_id == cited.c.id)
     )
-    statement = select(func.min(EVENT.c.id)).where(
-        of_address, EVENT.c.kind == ConsentKind.SUPPRESSED, ~is_lifted, ~stands
-    )
-    if missing := connection.execute(statement).scalar_one():
-        raise BrokenLink(missing, "the suppression that it records is missing")
+    ended = select(func.min(EVENT.c.id)).where(of_address, EVENT.c.kind == ConsentKind.LIFTED)
+    if put_back := connection.execute(ended.where(still_stands)).scalar_one():
+        raise BrokenLink(put_back, "the suppression that it lifted was put back")
