@@ -218,6 +218,21 @@ def test_one_who_has_the_key_can_not_leave_a_withdrawal_out_that_a_campaign_was_
         script.verify(altered, LEDGER_KEY.vkey)
 
 
+@pytest.mark.parametrize("size", [0, 99])
+def test_one_who_has_the_key_can_not_cut_the_ledger_off_before_what_a_campaign_was_sent_on(
+    sent: SentCampaign, tmp_path: Path, script: ModuleType, size: int
+) -> None:
+    audit(sent, tmp_path / "audit.zip")
+
+    def other_size(manifest: Manifest) -> None:
+        [one] = manifest["campaigns"]
+        one["ledger_checkpoint"] = LEDGER_KEY.sign(f"{LEDGER_KEY.name}\n{size}\n{'A' * 43}=\n")
+
+    altered = rewrite(tmp_path / "audit.zip", lambda files: change_manifest(files, other_size))
+    with pytest.raises(SystemExit, match="was sent on another ledger"):
+        script.verify(altered, LEDGER_KEY.vkey)
+
+
 def test_another_key_is_refused(sent: SentCampaign, tmp_path: Path, script: ModuleType) -> None:
     audit(sent, tmp_path / "audit.zip")
     with ZipFile(tmp_path / "audit.zip") as archive:
