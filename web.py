@@ -80,6 +80,7 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._database = Database(settings.database_url.reveal(), settings.folder)
+        self._database.follow_file()
         self._outside = OutsideFiles(self._database, settings)
         self._database.attach(PersonalDataHolders(holders))
         self._commits = GroupCommit(self._database, self._apply)

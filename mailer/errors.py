@@ -6,6 +6,7 @@
     │   └── NotFound            1   no record with this name
     ├── TemplateError           1   a template or release note does not render
     ├── LedgerBroken            1   the consent ledger is damaged
+    ├── DatabaseReplaced        1   another file was put in the place of the database while it was used
     ├── Refused                 4   refused by lint, gate, approval or state
     └── TryAgainLater          75   relay or database not available, or another run is active
         ├── Locked             75   another connection is writing to the database
@@ -67,6 +68,10 @@ class TemplateError(MailerError):
 
 class LedgerBroken(MailerError):
     """The consent ledger is damaged. The message names the first damaged entry."""
+
+
+class DatabaseReplaced(MailerError):
+    """Another file was put in the place of a SQLite database while it was used. Trying again does not help."""
 
 
 class Refused(MailerError):

@@ -23,7 +23,7 @@ from campaigns.timing import Missed
 from mailer.commands import CommandContext, processes_option
 from mailer.config import KeySource, Settings, key_source
 from mailer.database import Database, Kind, beat
-from mailer.errors import MailerError, Refused, TryAgainLater, exhausted_limit
+from mailer.errors import DatabaseReplaced, MailerError, Refused, TryAgainLater, exhausted_limit
 from mailer.webhooks import Reach
 from subscribers import service_mails, webhooks
 from subscribers.commands.anchoring import anchor_daily
@@ -183,6 +183,8 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
                 news.report_problem(None)
             except MailerError as error:
                 news.report_problem(str(error))
+                if isinstance(error, DatabaseReplaced):
+                    context.database.close()  # the next look opens what is there now
             except (OSError, RuntimeError) as error:
                 limit = exhausted_limit(error)
                 if not isinstance(limit, TryAgainLater):

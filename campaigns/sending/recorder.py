@@ -17,7 +17,7 @@ from campaigns.sending import pacing
 from campaigns.sending.hindsight import Hindsight
 from campaigns.sending.pacing import PacedAnswer
 from mailer.database import Clock, Database, Transactions, in_thread
-from mailer.errors import MailerError, TransactionConflict
+from mailer.errors import DatabaseReplaced, MailerError, TransactionConflict
 from subscribers import ledger, suppression
 from subscribers.kinds import Channel, SuppressionReason
 
@@ -93,7 +93,7 @@ class Recorder:
         """Record the outcomes, pass the gate and claim, in one transaction; durable when it returns.
 
         While the database is away, locked, full or read-only, it tries again; until then nothing is offered to the
-        relay. Raises the database's error after MAX_OUTAGE_LEASES leases. Then the outcomes are not recorded: those
+        relay. Raises the database's error after MAX_OUTAGE_LEASES leases, and at once where another file was put in its place. Then the outcomes are not recorded: those
         deliveries will become uncertain.
         """
         give_up_at = self.clock() + self.lease * MAX_OUTAGE_LEASES
@@ -103,7 +103,8 @@ class Recorder:
                 committed = await self._run(batch, is_retry=is_retry)
                 break
             except MailerError as error:
-                if not self.may_retry or self.clock() >= give_up_at:
+                is_final = isinstance(error, DatabaseReplaced) or self.clock() >= give_up_at
+                if not self.may_retry or is_final:
                     raise
                 self.database_error = error
                 self.hindsight.doubt()

@@ -16,16 +16,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, func, select, text
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, func, select, text
 from sqlalchemy.exc import OperationalError
 
 from mailer.database import postgresql_setup, sqlite_file, sqlite_setup
 from mailer.database.after_commit import take_notes
 from mailer.database.attachment import hand_over
 from mailer.database.driver_errors import translated_errors
+from mailer.database.opened_file import OpenedFile
 from mailer.database.prepared import driver_errors
 from mailer.database.schema_version import SchemaState, is_current, read_state, wrong_version
-from mailer.database.url import parse_url
+from mailer.database.url import driver_url, parse_url
 from mailer.errors import Locked
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Database:
     def __init__(self, url: str, folder: Path = Path()) -> None:
         self.url = parse_url(url, folder)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._file = OpenedFile(Path(self.url.database or ""))
         self._version_was_checked = False
         self.after_commit: Callable[[list[Any]], None] | None = None
         self._attached: dict[type[Any], Any] = {}
@@ -54,19 +56,22 @@ class Database:
         """Let code that has only a connection find `value` by its type (`attached`), in place of an earlier one."""
         self._attached[type(value)] = value
 
+    def follow_file(self) -> None:
+        """Open a file that is put in the place of SQLite's, for transactions that need none before them; else DatabaseReplaced."""
+        self._file.follows = True
+
     @cached_property
     def engine(self) -> Engine:
         """The engine of commands and workers."""
-        engine = create_engine(self._driver("pysqlite"), **self._options)
-        self._set_up(engine)
-        return engine
+        return self._set_up(create_engine(driver_url(self.url, "pysqlite"), **self._options))
 
     @cached_property
     def _nonblocking(self) -> Connection:
         """A SQLite connection that fails at once when locked. `write_at_once` begins and ends its transactions."""
         connect = {"timeout": 0, "check_same_thread": False}
-        engine = create_engine(self._driver("pysqlite"), poolclass=StaticPool, connect_args=connect)
+        engine = create_engine(driver_url(self.url, "pysqlite"), poolclass=StaticPool, connect_args=connect)
         sqlite_setup.set_pragmas(engine, busy_seconds=0)
+        self._file.watch(engine)
         return engine.connect()
 
     @cached_property
@@ -74,7 +79,7 @@ class Database:
         """The engine of the web application's reads."""
         from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - slow to import, and commands need none
 
-        engine = create_async_engine(self._driver("aiosqlite"), **self._options)
+        engine = create_async_engine(driver_url(self.url, "aiosqlite"), **self._options)
         self._set_up(engine.sync_engine)
         return engine
 
@@ -121,7 +126,9 @@ class Database:
 
     def _begin_at_once(self) -> tuple[Connection, sqlite3.Connection]:
         try:
-            connection = self._nonblocking
+            if self._file.is_left(connection := self._nonblocking):
+                self._close_nonblocking()
+                connection = self._nonblocking
             driver = cast("sqlite3.Connection", connection.connection.driver_connection)
             with driver_errors(connection):
                 driver.execute("BEGIN IMMEDIATE")
@@ -250,6 +257,10 @@ class Database:
         """Close all connections of the synchronous engine."""
         if "engine" in self.__dict__:
             self.engine.dispose()
+        self._close_nonblocking()
+        self._file.forget()
+
+    def _close_nonblocking(self) -> None:
         if "_nonblocking" in self.__dict__:
             self._nonblocking.close()
             self._nonblocking.engine.dispose()
@@ -261,18 +272,11 @@ class Database:
             await self.async_engine.dispose()
         self.close()
 
-    def _set_up(self, engine: Engine) -> None:
+    def _set_up(self, engine: Engine) -> Engine:
         (sqlite_setup if self.is_sqlite else postgresql_setup).set_up(engine)
-
-    def _driver(self, sqlite_driver: str) -> URL:
-        if not self.is_sqlite:
-            return self.url.set(drivername="postgresql+psycopg")
-        # mode=rw: only `migrate` makes a file, so that a mistyped path is an error, not an empty database.
-        return self.url.set(
-            drivername=f"sqlite+{sqlite_driver}",
-            database=Path(self.url.database or "").absolute().as_uri(),
-            query={"mode": "rw", "uri": "true"} | dict(self.url.query),
-        )
+        if self.is_sqlite:
+            self._file.watch(engine)
+        return engine
 
     @property
     def _reading(self) -> dict[str, Any]:

@@ -49,6 +49,18 @@ def _parsed(url: str, folder: Path) -> URL:
     raise InvalidInput("names neither a SQLite file nor PostgreSQL", hint=_EXAMPLES)
 
 
+def driver_url(url: URL, sqlite_driver: str) -> URL:
+    """The URL for SQLAlchemy, with the driver's name."""
+    if url.get_backend_name() != "sqlite":
+        return url.set(drivername="postgresql+psycopg")
+    # mode=rw: only `migrate` makes a file, so that a mistyped path is an error, not an empty database.
+    return url.set(
+        drivername=f"sqlite+{sqlite_driver}",
+        database=Path(url.database or "").absolute().as_uri(),
+        query={"mode": "rw", "uri": "true"} | dict(url.query),
+    )
+
+
 def has_password(url: str) -> bool:
     """Whether the URL contains a password, or can't be parsed and so may contain one."""
     try:

@@ -1,0 +1,97 @@
+"""Which SQLite file a program has opened, to notice that another one was put in its place.
+
+SQLite goes on with a file that has no name any more: what is written to it is lost, and what it says of consents is old.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DisconnectionError
+
+from mailer.errors import DatabaseReplaced
+
+LOOK_SECONDS = 0.1  # between two looks of who has hundreds of transactions a second
+
+_Identity = tuple[int, int]
+_NONE, _UNKNOWN = (-1, 0), (-1, 1)
+_KEY = "file"
+
+
+class OpenedFile:
+    """The file at `path`, as the first connection found it.
+
+    With `follows` a connection to another file than the one that is there now is replaced by a new one: for a program whose
+    transactions stand each for itself. Otherwise whoever uses the database gets
+    DatabaseReplaced, until `forget`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = os.fspath(path)
+        self._opened: _Identity | None = None
+        self._looked_at = -LOOK_SECONDS
+        self.follows = False
+
+    def watch(self, engine: Engine) -> None:
+        """Look at the file whenever a connection of `engine` is opened or taken into use."""
+
+        @event.listens_for(engine, "do_connect")
+        def _(*_arguments: object) -> None:
+            if self._opened is not None and not self.follows:
+                self._require()
+
+        @event.listens_for(engine, "connect")
+        def _(_connection: Any, record: Any) -> None:
+            if self._opened is None or self.follows:
+                self._opened = self._found()
+            record.info[_KEY] = self._opened
+
+        @event.listens_for(engine, "checkout")
+        def _(_connection: Any, record: Any, _proxy: object) -> None:
+            if self._is_left(record.info):
+                raise DisconnectionError  # the pool opens another one
+
+    def is_left(self, connection: Connection) -> bool:
+        """Whether to open a new connection instead of one that is kept. Raises DatabaseReplaced as above.
+
+        Without `follows` it looks each LOOK_SECONDS only: a batch of mails asks.
+        """
+        now = time.monotonic()
+        if not self.follows and now - self._looked_at < LOOK_SECONDS:
+            return False
+        is_left = self._is_left(connection.info)
+        self._looked_at = now  # after an error it looks again at once
+        return is_left
+
+    def forget(self) -> None:
+        """All connections were closed: the next one opens what is there."""
+        self._opened = None
+
+    def _is_left(self, info: Mapping[Any, Any]) -> bool:
+        if self.follows:
+            return self._found() not in {_UNKNOWN, _NONE, info[_KEY]}
+        self._require()
+        return False
+
+    def _require(self) -> None:
+        found = self._found()
+        if _UNKNOWN not in {found, self._opened} and found != self._opened:
+            raise DatabaseReplaced(
+                f"Another file was put in the place of the database while it was used, or it was taken away: {self._path}.",
+                hint="What was done until then is in the former file. Look at `mailer status` before you go on.",
+            )
+
+    def _found(self) -> _Identity:
+        """What tells the file from another one."""
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - at half the price
+        except FileNotFoundError:
+            return _NONE
+        except OSError:  # a file system that is away for a moment
+            return _UNKNOWN
+        return found.st_dev, found.st_ino
