@@ -34,11 +34,17 @@ def restore(database: Database, backup: Path, hold: Callable[[Connection], None]
     """Replace the database by `backup`; `hold` is called in the first transaction on it.
 
     Other processes see the former database or the restored and held one, nothing in between. The former
-    database is kept beside it. Raises InvalidInput if the backup does not match its checksum, MailerError if
-    it is damaged.
+    database is kept beside it. Raises InvalidInput if the backup does not match its checksum or is the
+    database itself, MailerError if it is damaged.
     """
-    is_verified = _verify(backup)
     path = Path(database.url.database or "")
+    if path.exists() and path.samefile(backup):  # a copy of its files would lack what is written meanwhile
+        raise InvalidInput(
+            "it is the database itself",
+            where=str(backup),
+            hint="Nothing was changed. `mailer restore` without a file holds the database as it is.",
+        )
+    is_verified = _verify(backup)
     prepared = path.with_name(f"{path.name}.restoring")
     _remove(prepared)
     try:

@@ -197,3 +197,13 @@ def test_a_journal_that_can_not_be_written_keeps_nobody_from_leaving(home: Path,
     (home / "mailer.journal").mkdir()
     one_click(home, address, 2)
     assert states(home / "mailer.db") == ["granted", "withdrawn", "granted"]
+
+
+def test_the_database_itself_is_no_backup(mailer: InstalledMailer, home: Path) -> None:
+    (home / "link.db").symlink_to("mailer.db")
+    for name in ("mailer.db", "link.db"):
+        refused = mailer.run("restore", name, "--yes", cwd=home, check=False)
+        assert refused.returncode == 1
+        assert f"{name}: it is the database itself" in refused.stderr
+        assert "`mailer restore` without a file" in refused.stderr
+    assert not list(home.glob("mailer.db.before-restore*"))
