@@ -85,7 +85,7 @@ def locked_folder(path: Path) -> Iterator[None]:
 
 def write_file(path: Path, content: bytes, mode: int) -> None:
     """Write a new file with `mode`, or replace the one that is there, whose owner, group and mode stay; but a
-    file that others may not read by `mode` is closed to them.
+    file that others may not read by `mode` is closed to them. A new one that root writes is the folder's owner's.
 
     A reader sees the old content or the new one, even after a crash. A symbolic link remains, and its target
     is replaced. The caller must hold `locked_folder`. Raises ConfigurationError; the old file then remains.
@@ -97,6 +97,8 @@ def write_file(path: Path, content: bytes, mode: int) -> None:
         with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             if old:
                 _keep_owner(file.fileno(), old)
+            else:
+                give_to_owner(file.fileno(), target.parent)
             os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode) & (0o770 | mode) if old else mode & ~_umask())
             file.write(content)
             file.flush()
@@ -108,6 +110,17 @@ def write_file(path: Path, content: bytes, mode: int) -> None:
             new.unlink()
         verb = "can't be written" if target.exists() else "can't be created"
         raise ConfigurationError(f"{path} {verb}: {error.strerror}.") from None
+
+
+def give_to_owner(file: int, folder: Path) -> None:
+    """Give a file that root has just created in `folder` to the folder's owner, as whom the program runs otherwise.
+
+    `file` is its descriptor, so that nobody puts another file in its place meanwhile. Where that can't be, nothing changes.
+    """
+    if os.geteuid() == 0:
+        with suppress(OSError):
+            owner = folder.stat()
+            os.fchown(file, owner.st_uid, owner.st_gid)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mailer.errors import ConfigurationError
+from mailer.files import give_to_owner
 
 HEAD_NAME = "mailer.head"
 MIN_SECONDS_BETWEEN = 1.0
@@ -83,7 +84,8 @@ class Marker:
             return
         partial = self._path.with_name(f"{self._path.name}.{self._ending}")
         try:
-            descriptor = os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+            descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            give_to_owner(descriptor, partial.parent)
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(json.dumps(position._asdict()) + "\n")
                 file.flush()

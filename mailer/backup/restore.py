@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import URL, Connection
 
 from mailer.backup.snapshot import checksum_file, hash_of, make_standalone
-from mailer.database import Database
+from mailer.database import Database, sqlite_file
 from mailer.database.schema_version import SchemaState
 from mailer.errors import InvalidInput, MailerError
 
@@ -74,7 +74,7 @@ def _verify(backup: Path) -> bool:
 
 
 def _prepare(backup: Path, prepared: Path, hold: Callable[[Connection], None]) -> None:
-    prepared.touch(mode=0o600, exist_ok=False)
+    sqlite_file.create_private(prepared, beside=True)
     for suffix in _BESIDE[:2]:  # a plain copy of the files includes a log
         with suppress(FileNotFoundError):
             shutil.copyfile(f"{backup}{suffix}", f"{prepared}{suffix}")
@@ -104,7 +104,7 @@ def _keep_former(database: Database, path: Path, now: datetime) -> Path:
     if not path.exists():
         return former
     if _is_intact(path):
-        database.copy_file(former)
+        database.copy_file(former, beside=True)
         return former
     for suffix in _BESIDE:
         with suppress(FileNotFoundError):

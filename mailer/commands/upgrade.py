@@ -32,7 +32,7 @@ def upgrade(context: CommandContext, as_json: bool) -> None:
         path = Path(database.url.database or "")
         backup = path.with_name(f"{path.name}.before-upgrade-{context.now():%Y%m%dT%H%M%SZ}")
         with busy(context, "Copying the database"):
-            database.copy_file(backup)
+            database.copy_file(backup, beside=True)
     with busy(context, "Upgrading the database"):
         upgraded = database.upgrade()
     context.report(

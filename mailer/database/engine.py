@@ -189,7 +189,7 @@ class Database:
         """
         if self.is_sqlite and self.url.database:
             with suppress(FileExistsError):  # also when another process creates it at this moment
-                sqlite_file.create_private(Path(self.url.database))
+                sqlite_file.create_private(Path(self.url.database), beside=True)
         from mailer.database import schema  # noqa: PLC0415 - Alembic is slow to import, and most commands never need it
 
         with translated_errors(self.url), self.engine.connect() as connection:
@@ -243,10 +243,11 @@ class Database:
         with self.read() as connection:
             return postgresql_setup.durability_problem(connection)
 
-    def copy_file(self, target: Path) -> None:
+    def copy_file(self, target: Path, *, beside: bool = False) -> None:
         """Copy a SQLite database to a new file, see `sqlite_file.copy`."""
         with translated_errors(self.url), self.engine.connect() as connection:
-            sqlite_file.copy(cast("sqlite3.Connection", connection.connection.driver_connection), target)
+            driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+            sqlite_file.copy(driver, target, beside=beside)
 
     def _check_version(self, connection: Connection) -> None:
         if not is_current(connection):

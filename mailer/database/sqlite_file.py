@@ -10,30 +10,34 @@ from contextlib import closing
 from pathlib import Path
 
 from mailer.errors import ConfigurationError, MailerError
+from mailer.files import give_to_owner
 
 CHECKPOINT_BUSY_SECONDS = 0.1
 
 
-def create_private(path: Path) -> None:
-    """Create an empty file for its owner only.
+def create_private(path: Path, *, beside: bool = False) -> None:
+    """Create an empty file for its owner only; `beside` the settings it is the folder's owner's also where root creates it.
 
     Raises FileExistsError, and ConfigurationError where it can't be created for another reason.
     """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     except FileExistsError:
         raise
     except OSError as error:
         raise ConfigurationError(f"{path} can't be created: {error.strerror}.") from None
+    if beside:
+        give_to_owner(file, path.absolute().parent)
+    os.close(file)
 
 
-def copy(source: sqlite3.Connection, target: Path) -> None:
-    """Copy a database, consistently also while others write, to a new file for its owner only.
+def copy(source: sqlite3.Connection, target: Path, *, beside: bool = False) -> None:
+    """Copy a database, consistently also while others write, to a new file as `create_private` creates it.
 
     Raises ConfigurationError where there is such a file already, MailerError where it can't be written.
     """
     try:
-        create_private(target)
+        create_private(target, beside=beside)
     except FileExistsError:
         raise ConfigurationError(f"{target} exists already.") from None
     try:

@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mailer.errors import InvalidInput
+from mailer.files import give_to_owner
 from mailer.quantity import quantity
 from mailer.threads import start_if_possible
 from subscribers.leaver import Leaver, LeaverKind
@@ -91,7 +92,7 @@ class Journal:
             leavers.clear()
             return
         lines = "".join(map(_line, leavers)).encode("ascii")
-        descriptor = os.open(self._path, os.O_APPEND | os.O_CREAT | os.O_RDWR, 0o600)
+        descriptor = _opened(self._path)
         try:
             if os.lseek(descriptor, 0, os.SEEK_END) and not _ends_a_line(descriptor):
                 os.write(descriptor, b"\n")  # after a line that was cut short by a full disk
@@ -130,6 +131,16 @@ def read_journal(path: Path) -> Iterator[Leaver]:
             raise InvalidInput(
                 "it is not a line of the leavers' journal", where=f"{path}, line {number}"
             ) from None
+
+
+def _opened(path: Path) -> int:
+    flags = os.O_APPEND | os.O_CREAT | os.O_RDWR
+    try:
+        descriptor = os.open(path, flags | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return os.open(path, flags, 0o600)
+    give_to_owner(descriptor, path.absolute().parent)
+    return descriptor
 
 
 def _write(descriptor: int, lines: bytes, leavers: list[Leaver]) -> None:
