@@ -63,7 +63,8 @@ def of_file(file: SubjectRecord, zone: ZoneInfo) -> str:
         lines.append(f"{topic}: {status.state} since {_moment(status.since, zone)}")
     if file.suppressed:
         since = _moment(file.suppressed.since, zone)
-        lines.append(f"suppressed ({file.suppressed.reason}) since {since}: gets no mail")
+        note = f" ({file.suppressed.source})" if file.suppressed.source else ""
+        lines.append(f"suppressed ({file.suppressed.reason}) since {since}: gets no mail{note}")
     lines += [
         f"disclosed to {act.disclosed_to} on {_moment(act.at, zone)}: {act.ground}"
         for act in file.disclosures

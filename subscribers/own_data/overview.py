@@ -66,7 +66,8 @@ class _Overview:
         if (found := self._record.suppressed) is None:
             return ""
         text: str = self._texts["suppressed"]
-        return text.format(time=self._moment(found.since), reason=self._word("reason", found.reason.value))
+        told = text.format(time=self._moment(found.since), reason=self._word("reason", found.reason.value))
+        return f"{told} ({found.source})" if found.source else told
 
     def _mail(self, mail: Mapping[str, Any]) -> ShownMail:
         return ShownMail(

@@ -86,9 +86,9 @@ def list_people(
 def find(
     connection: Connection, address: EmailAddress, hasher: AddressHasher, *, hint: str = WHO_IS_ON_FILE
 ) -> Person:
-    """The person with this address. Raises NotFound, which says whether the address was erased.
+    """The person with this address. Raises NotFound, which says whether the address was erased or is suppressed.
 
-    Where the address was never on file, the error has this `hint`.
+    Where nothing is known of the address, the error has this `hint`.
     """
     person = people.find(connection, address)
     if person is not None:
@@ -105,7 +105,17 @@ def find(
             "Nobody with this address is on file: it was erased, or changed for another, on or before "
             f"{suppressed.since:%Y-%m-%d}; only a keyed hash of it is left."
         )
+    if suppressed is not None:
+        raise NotFound(
+            f"Nobody with this address is on file. It is suppressed ({suppressed.reason}) since "
+            f"{suppressed.since:%Y-%m-%d}{_because(suppressed)}; only a keyed hash of it is kept.",
+            hint="`mailer subscribers lift` takes a suppression back.",
+        )
     raise NotFound("Nobody with this address is on file.", hint=hint)
+
+
+def _because(suppressed: Suppressed) -> str:
+    return f', because of "{suppressed.source}"' if suppressed.source else ""
 
 
 def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher) -> SubjectRecord:
@@ -144,9 +154,7 @@ def export_values(file: SubjectRecord) -> dict[str, Any]:
             {"topic": topic, "state": status.state.value, "since": status.since}
             for topic, status in file.statuses.items()
         ],
-        "suppressed": {"reason": file.suppressed.reason.value, "since": file.suppressed.since}
-        if file.suppressed
-        else None,
+        "suppressed": _suppression_values(file.suppressed) if file.suppressed else None,
         "events": [entry_values(entry, file) for entry in file.history],
         "wordings": file.wordings,
         "disclosures": [
@@ -155,6 +163,14 @@ def export_values(file: SubjectRecord) -> dict[str, Any]:
         "requests": file.requests,
         "holds": [hold.values() for hold in file.held],
         **file.elsewhere,
+    }
+
+
+def _suppression_values(suppressed: Suppressed) -> dict[str, Any]:
+    return {
+        "reason": suppressed.reason.value,
+        "since": suppressed.since,
+        "source": suppressed.source or None,
     }
 
 

@@ -37,8 +37,8 @@ EXPORT_SCHEMA: dict[str, Any] = {
         on_file_since=_TIME,
         consents=_list("What stands for each topic.", topic=_TEXT, state=_TEXT, since=_TIME),
         suppressed={
-            "description": "Why and since when no mail goes to the address.",
-            "anyOf": [{"type": "null"}, _values(reason=_TEXT, since=_TIME)],
+            "description": "Why and since when no mail goes to the address, and what was noted about it.",
+            "anyOf": [{"type": "null"}, _values(reason=_TEXT, since=_TIME, source=_TEXT_OR_NONE)],
         },
         events=_list(
             "The entries of the consent ledger, oldest first.",

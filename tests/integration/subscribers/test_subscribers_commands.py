@@ -290,6 +290,20 @@ def test_a_former_address_is_not_said_to_be_an_erased_person(keyboard: Keyboard)
     assert "or changed for another" in said
 
 
+def test_access_tells_why_an_address_is_suppressed_also_of_who_is_not_on_file(keyboard: Keyboard) -> None:
+    keyboard.import_()
+    (keyboard.folder / "left.txt").write_text("jan@example.com\nold@example.com\n", encoding="utf-8")
+    keyboard("subscribers", "suppress", "left.txt", "--reason", "a letter of 3 May")
+    suppressed = json.loads(keyboard("subscribers", "export", "jan@example.com").stdout)["suppressed"]
+    assert (suppressed["reason"], suppressed["source"]) == ("opted_out", "a letter of 3 May")
+    assert ": gets no mail (a letter of 3 May)" in keyboard("subscribers", "show", "jan@example.com").stdout
+    for command in ("show", "export"):
+        told = str(keyboard("subscribers", command, "old@example.com", code=1).exception)
+        assert "suppressed (opted_out) since 20" in told
+        assert "a letter of 3 May" in told
+        assert "only a keyed hash" in told
+
+
 def test_rectify_erase_and_export(keyboard: Keyboard) -> None:
     keyboard.import_()
     changed = keyboard.json("subscribers", "rectify", "jan@example.com", "--first-name", "Johan")["changed"]
