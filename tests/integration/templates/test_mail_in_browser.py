@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,15 @@ from playwright.sync_api import Browser
 
 from campaigns.notes import Changelog, Defaults, read_changelog, read_images, read_markdown
 from mailer.config import Settings
+from mailer.message import InlineImage
 from templates.brand import contrast_ratio
 from templates.notes import ReleaseNotes
 from templates.render import render
+from templates.theme import list_themes
 from tests.support.browser import chromium
-from tests.support.rendered import BRAND, mail
+from tests.support.rendered import BRAND, PIXELS, mail, notes
 
+THEMES = [theme.name for theme in list_themes()]
 ROOT = Path(__file__).parents[3]
 EXAMPLES = [
     *sorted((ROOT / "examples/release-notes").glob("*.md")),
@@ -79,6 +83,30 @@ def test_a_mail_fits_the_screen_has_contrast_and_fetches_nothing(browser, path, 
     for element, ink, ground in page.evaluate(COLOURS):
         assert contrast_ratio(hexadecimal(ink), hexadecimal(ground)) >= 4.5, element
     assert [url for url in requests if not url.startswith("cid:")] == []
+    page.close()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("logos", ["light", "light and dark"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_where_pictures_are_blocked_their_descriptions_can_be_read(browser, theme, logos, scheme):
+    logo = InlineImage("logo@image", "image/png", PIXELS.data + b"logo")
+    brand = replace(
+        BRAND,
+        logo=logo,
+        logo_dark=replace(logo, content_id="night@image") if logos != "light" else None,
+    )
+    both = '<picture><source media="(prefers-color-scheme: dark)" srcset="dark.png"><img src="plan.png" alt="b"></picture>'
+    body = f"Hello.\n\n![The plan](plan.png)\n\n## Added\n\n![a](plan.png)\n\n{both}\n\nSome ![c](plan.png) icon."
+    images = {"plan.png": PIXELS, "dark.png": replace(PIXELS, content_id="dark@image")}
+    page = browser.new_page(color_scheme=scheme)
+    page.set_content(render(notes(body, theme=theme), brand, images=images).html)
+    seen = page.evaluate(
+        COLOURS.replace("[...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())", "e.alt")
+    )
+    assert len(seen) == 5
+    for element, ink, ground in seen:
+        assert contrast_ratio(hexadecimal(ink), hexadecimal(ground)) >= 4.5, element
     page.close()
 
 
