@@ -19,6 +19,9 @@ from tests.support.rendered import BRAND, PIXELS, notes
 
 pytestmark = pytest.mark.browser
 
+# Links that stand apart, which a finger needs 44 pixels for; those within a sentence are as high as its line.
+TOO_LOW = """() => [...document.querySelectorAll("nav a, .follow a, .bottom a")]
+  .filter(one => one.getBoundingClientRect().height < 44).map(one => one.textContent.trim())"""
 BODY = f"""
 Introduction with a [link](https://e.x/), `code` and a long word {"8909e96a" * 12}.
 
@@ -85,6 +88,7 @@ def test_everyone_can_read_them(browser: Browser, theme: str, scheme: Literal["l
             assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         found = Axe().run(page)
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+        assert page.evaluate(TOO_LOW) == [], name
     context.close()
 
 
