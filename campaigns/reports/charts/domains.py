@@ -10,7 +10,7 @@ from templates.charts import BarChart, Row, Table, share_parts
 from templates.report_page import Figure
 
 MOST_DOMAINS = 12
-_LONGEST_LABEL = 32  # characters of a domain that fit above its bar on a phone
+_LONGEST_LABEL = 22  # characters of a domain that fit beside the number above its bar on a phone
 _HEAD = ("domain", "recipients", "accepted", "rejected")
 
 

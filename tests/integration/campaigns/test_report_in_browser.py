@@ -134,6 +134,10 @@ def test_it_fits_the_screen_with_all_tables_open(page: Page, width: int) -> None
       return one.closest("svg.chart.columns, svg.chart.area") && (box.left < 0 || box.right > innerWidth);
     }).map(one => one.textContent)"""
     assert page.evaluate(outside) == []
+    covered = """() => [...document.querySelectorAll("svg.chart .label")].filter(one =>
+      one.getBoundingClientRect().right > one.nextElementSibling.getBoundingClientRect().left
+    ).map(one => one.textContent)"""
+    assert page.evaluate(covered) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
