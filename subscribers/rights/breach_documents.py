@@ -18,7 +18,7 @@ from mailer.config import Settings
 from subscribers.rights.breach import Category, ConcernedPerson, Incident, Scope
 from subscribers.rights.spreadsheet import without_formula
 from templates.environment import render_template
-from templates.language import LOCALES, Locale, format_long_date, greet, load_texts
+from templates.language import LOCALES, Locale, format_long_date, format_number, greet, load_texts
 
 PEOPLE_NAME = "people.csv"
 FACTS_NAME = "facts.json"
@@ -113,14 +113,17 @@ def _document_values(breach: Breach, settings: Settings, locale: Locale) -> dict
         "controllers": privacy.controllers,
         "authority": privacy.authority,
         "scope_sentence": scope_sentence(incident.scope, locale),
-        "people": f"{breach.people:,}",
-        "gone": f"{breach.gone:,}",
+        "people": format_number(breach.people, locale),
+        "gone": format_number(breach.gone, locale),
         "by_language": {
-            texts["data"][f"language_{language}"]: f"{number:,}"
+            texts["data"][f"language_{language}"]: format_number(number, locale)
             for language, number in breach.by_language.items()
         },
         "categories": [texts["data"][category] for category in breach.records],
-        "records": {texts["data"][category]: f"{number:,}" for category, number in breach.records.items()},
+        "records": {
+            texts["data"][category]: format_number(number, locale)
+            for category, number in breach.records.items()
+        },
     }
 
 

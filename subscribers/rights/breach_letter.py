@@ -14,11 +14,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from markupsafe import escape
-
 from mailer.errors import ConfigurationError, InvalidInput, Refused
 from mailer.files import locked_folder, read_file
 from subscribers.rights.breach_documents import PEOPLE_NAME
+from subscribers.rights.letter_html import letter_html
 from subscribers.rights.spreadsheet import original
 from templates.language import LOCALES, Locale, parse_locale
 
@@ -26,7 +25,7 @@ JOURNAL_NAME = "sent.jsonl"
 GREETING = "{greeting}"
 
 _LARGEST_LETTER = 100_000  # bytes
-_TO_FILL_IN = re.compile(r"\[(?:Fill in|Vul in)")
+_TO_FILL_IN = re.compile(r"\[(?:Fill|Vul)\s+in")
 
 
 class LetterState(StrEnum):
@@ -52,19 +51,8 @@ class LetterText:
         return self.body.replace(GREETING, greeting)
 
     def html_for(self, greeting: str) -> str:
-        """The same as plain HTML, which loads nothing."""
-        paragraphs = "".join(
-            f"<p>{_with_breaks(block.strip())}</p>\n"
-            for block in re.split(r"\n\s*\n", self.text_for(greeting).strip())
-        )
-        return (
-            f'<!doctype html>\n<html lang="{self.locale}">\n<head><meta charset="utf-8">'
-            f"<title>{escape(self.subject)}</title></head>\n<body>\n{paragraphs}</body>\n</html>\n"
-        )
-
-
-def _with_breaks(text: str) -> str:
-    return "<br>\n".join(str(escape(line)) for line in text.split("\n"))
+        """The same as HTML."""
+        return letter_html(self.text_for(greeting), self.subject, self.locale)
 
 
 class Recipient(NamedTuple):

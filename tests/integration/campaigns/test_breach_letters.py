@@ -8,13 +8,18 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event
 
-from mailer.config import load_settings
+from mailer.config import BrandSettings, Settings, load_settings
+from mailer.config.privacy_settings import PrivacySettings
 from mailer.database import Database
+from mailer.message import Mailbox
+from subscribers.rights.breach import Category, Incident, Scope
+from subscribers.rights.breach_documents import Breach, write_documents
 from subscribers.rights.breach_letter import LetterJournal, LetterState, LetterText
 from tests.support.campaign import threaded
 from tests.support.faults import Fault, Point
@@ -203,5 +208,39 @@ def test_the_html_says_the_same_and_escapes() -> None:
     letter = LetterText("nl", "A & B", "{greeting},\n\nEen <b> & twee.\n- punt\n")
     html = letter.html_for("Beste <x>")
     assert "<p>Beste &lt;x&gt;,</p>" in html
-    assert "Een &lt;b&gt; &amp; twee.<br>\n- punt" in html
+    assert "<p>Een &lt;b&gt; &amp; twee.</p>\n<ul>\n<li>punt</li>\n</ul>" in html
     assert '<html lang="nl">' in html
+
+
+def test_a_wrapped_line_is_joined_in_the_html_and_a_break_that_was_meant_is_kept() -> None:
+    wrapped = "Gegevens over u zijn mogelijk in handen gekomen van iemand die ze niet\nmag hebben."
+    item = "- Vertrouw geen mail uit onze naam die om een wachtwoord of een betaling\n  vraagt."
+    text = f"{{greeting}},\n\nWAT ER IS GEBEURD\n\n{wrapped}\n\n{item}\n- Twee.\n\nAcme\nKade 1\n"
+    html = LetterText("nl", "A", text).html_for("Beste lezer")
+    assert "<h2>WAT ER IS GEBEURD</h2>" in html
+    assert f"<p>{wrapped.replace(chr(10), ' ')}</p>" in html
+    assert "<li>Vertrouw geen mail uit onze naam die om een wachtwoord of een betaling vraagt.</li>" in html
+    assert "<p>Acme<br>\nKade 1</p>" in html
+
+
+def test_no_line_of_a_letter_is_wider_than_the_window_of_a_mail_program(tmp_path: Path) -> None:
+    brand = BrandSettings(name="Acme")
+    privacy = PrivacySettings(contact=Mailbox("Robin Smit-van den Berg", "privacy@subdomain.acme.example"))
+    moment = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    incident = Incident(Scope.DATABASE, moment, moment, moment)
+    breach = Breach(incident, 1204, {"nl": 1204}, 0, dict.fromkeys(Category, 1204))
+    write_documents(tmp_path, breach, Settings(brand=brand, privacy=privacy, locale="nl"))
+    for locale in ("nl", "en"):
+        lines = (tmp_path / f"letter.{locale}.txt").read_text(encoding="utf-8").splitlines()
+        assert [line for line in lines if len(line) > 72 and not line.startswith("[")] == []
+        assert {former for former, line in pairwise(lines) if line.isupper()} == {""}
+    assert "1.204" in (tmp_path / "controllers.txt").read_text(encoding="utf-8")
+
+
+def test_a_place_to_fill_in_that_was_wrapped_is_found(
+    keyboard: Keyboard, relay: FaultyRelay, tmp_path: Path
+) -> None:
+    with (tmp_path / "b" / "letter.en.txt").open("a", encoding="utf-8") as file:
+        file.write("[Fill\nin: what happened]\n")
+    assert "letter.en.txt is not filled in" in keyboard.refuse(*SEND)
+    assert relay.accepted == []
