@@ -131,7 +131,7 @@ def mailed(database: Database) -> None:
 
 async def test_the_link_goes_to_the_address_on_file_and_opens_the_page_once(site: Site) -> None:
     answer = await site.ask()
-    assert heading(answer) == "Look in your mailbox"
+    assert heading(answer) == "Check your mailbox"
     path = await site.link()
     assert site.relay.accepted[0].recipient == EMAIL
     opened = await site.client.post(path, data={"action": "open"})
@@ -173,7 +173,7 @@ async def test_a_former_address_s_link_gets_no_link(site: Site) -> None:
             hasher=HASHER, source="x", now=datetime.now(UTC),
         )  # fmt: skip
     answer = await site.ask()
-    assert heading(answer) == "Look in your mailbox"
+    assert heading(answer) == "Check your mailbox"
     assert "new@" not in answer.text
     assert site.count(SERVICE_MAIL) == 0
 
@@ -208,7 +208,7 @@ async def test_names_are_corrected(site: Site) -> None:
     path, page = await site.open()
     names = {"form": token_in(page, "names"), "salutation": "", "first_name": "Zoé", "surname": "<b>Bos</b>"}
     answer = await site.client.post(path, data=names)
-    assert "Your names are saved." in answer.text
+    assert "Your names have been saved." in answer.text
     assert "<b>Bos</b>" not in answer.text
     assert site.record().person.names == people.Names("", "Zoé", "<b>Bos</b>")
     assert site.record().history[-1].event.channel is Channel.PAGE
@@ -226,7 +226,7 @@ async def test_a_new_address_counts_once_its_owner_confirms_it(site: Site) -> No
     assert (await site.client.get(confirm_path)).status_code == 200
     assert site.record().person.email == EMAIL
     confirmed = await site.client.post(confirm_path, data={"action": "confirm"})
-    assert heading(confirmed) == "Your address is changed"
+    assert heading(confirmed) == "Your address has been changed"
     with site.database.read() as connection:
         moved = people.get(connection, PERSON)
         assert moved is not None
@@ -307,7 +307,7 @@ async def test_an_erasure_needs_the_tick_and_leaves_nothing(site: Site) -> None:
     form = token_in(page, "erase")
     assert "Tick the box" in (await site.client.post(path, data={"form": form})).text
     erased = await site.client.post(path, data={"form": form, "sure": "yes"})
-    assert heading(erased) == "Your data are erased"
+    assert heading(erased) == "Your data have been erased"
     with site.database.read() as connection:
         assert people.get(connection, PERSON) is None
         assert connection.execute(select(table(Delivery).c.diagnostic)).scalars().all() == [None]

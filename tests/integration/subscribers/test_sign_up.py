@@ -83,7 +83,7 @@ async def test_a_sign_up_counts_once_the_owner_of_the_address_confirms_it(site: 
     page = await site.client.get(PATH)
     wording = BeautifulSoup(page.text, "html.parser").find(id="sign-up-wording").get_text()
     answer = await site.post()
-    assert "Look in your mailbox" in answer.text
+    assert "Check your mailbox" in answer.text
     await site.relay.taken(1)
     mail = site.relay.accepted[0]
     assert mail.recipient == "Ann@example.org"
