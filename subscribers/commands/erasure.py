@@ -49,7 +49,7 @@ def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: 
     if held:
         _report_held(context, held, as_json=as_json)
         return
-    left = rights.erase_on_disk(context.database, former) if former else []
+    left = rights.erase_on_disk(context.database, *([former] if former else []))
     report_left(context, left)
     text = "Erased. Only a keyed hash of the address is left."
     context.report({"erased": True, "left": left, "holds": []}, text, as_json=as_json)

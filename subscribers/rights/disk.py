@@ -6,15 +6,16 @@ from mailer.database import Database, erase_deleted
 from subscribers import people
 from subscribers.pending_requests import PENDING_REQUEST
 from subscribers.people import Person
-from subscribers.tables import SUBSCRIBER
+from subscribers.tables import FORMER, NOTE, SUBSCRIBER
 
-_TABLES = (SUBSCRIBER.name, "consent", "suppression", PENDING_REQUEST.name)
+_TABLES = (SUBSCRIBER.name, FORMER.name, NOTE.name, "consent", "suppression", PENDING_REQUEST.name)
 
 
 def erase_on_disk(database: Database, *former: Person | tuple[str, str]) -> list[str]:
     """Make the data of `former` unreadable in the database's files; returns what remains, where and why.
 
-    Each of `former` is a person, or their address and its normalised spelling.
+    Each of `former` is a person, or their address and its normalised spelling. None need be named of somebody who left
+    before, of whom there was no address.
 
     Call it after the transaction that erased or corrected them. It does not change backups, replicas and
     PostgreSQL's write-ahead log; docs/consent.md says what to do about them.
