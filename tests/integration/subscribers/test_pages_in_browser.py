@@ -97,6 +97,16 @@ def test_everyone_can_read_and_reach_them(
     context.close()
 
 
+def test_letters_of_twice_the_size_leave_no_column_of_single_letters(browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 360, "height": 640})
+    for name, html in pages_of("nl").items():
+        page.set_content(html)
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
+        narrow = "[...document.querySelectorAll('dd, li p')].filter(one => one.clientWidth < 120).length"
+        assert page.evaluate(narrow) == 0, name
+
+
 def test_the_keyboard_alone_fills_in_the_sign_up(browser: Browser) -> None:
     page = browser.new_page()
     page.set_content(pages_of("en")["sign-up"].replace('<form method="post"', '<form method="get"'))
