@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import URL
@@ -67,6 +68,7 @@ _SQLITE = (
 )
 
 _CONFLICTS = ("40P01", "40001")
+_NO_WRITES = ("readonly", "disk is full", "25006", "53100")  # SQLite's words and PostgreSQL's states
 _LOST = ("08", "57P")  # ended by an operator, by a restart, or on the way
 
 # By SQLSTATE, or the start of one (PostgreSQL's documentation, appendix A).
@@ -112,19 +114,20 @@ _REFUSED = (
 
 
 def is_broken_off(error: BaseException) -> bool:
-    """Whether PostgreSQL ended a transaction because of another one (deadlock, serialization failure), or the connection.
+    """Whether PostgreSQL ended a transaction because of another one (deadlock, serialization failure), or the connection,
+    or the database takes no writes: it is read-only or its disk is full.
 
-    Nothing is damaged then, and nothing of the transaction remains.
+    Nothing is damaged then, and nothing of the transaction is to remain.
     """
     if isinstance(error, TransactionConflict | PendingRollbackError):
         return True
     said: Any = error.orig if isinstance(error, DBAPIError) else None
     if not hasattr(said, "sqlstate"):  # SQLite's errors have none
-        return False
+        return any(one in str(said) for one in _NO_WRITES)
     state: str | None = said.sqlstate
     if state is None:  # the driver's own words: it has lost the connection
         return isinstance(error, OperationalError)
-    return state in _CONFLICTS or state.startswith(_LOST)
+    return state in _CONFLICTS or state.startswith((*_LOST, *_NO_WRITES))
 
 
 @contextmanager
@@ -156,7 +159,8 @@ def _explain(url: URL, error: DBAPIError) -> MailerError:
         if any(said.startswith(one) if sqlstate else one in said for one in symptom.says):
             if symptom is _NOT_OPENED and (used_up := _used_up_files()):
                 return used_up
-            return symptom.kind(f"{name} {symptom.meaning}.", hint=symptom.hint)
+            hint = _not_allowed(url) if symptom is _NOT_OPENED else None
+            return symptom.kind(f"{name} {symptom.meaning}.", hint=hint or symptom.hint)
     if isinstance(error, OperationalError) or error.connection_invalidated:
         if sqlstate == "53300":
             return _too_many_connections(name)
@@ -164,6 +168,18 @@ def _explain(url: URL, error: DBAPIError) -> MailerError:
             return _explain_connecting(name, url, str(error.orig))
         return _away(name)
     return MailerError(f"{name} refused a statement: {type(error.orig).__name__}.")
+
+
+def _not_allowed(url: URL) -> str | None:
+    """The hint for a SQLite file that is there and can't be opened."""
+    path = Path(url.database or "")
+    try:
+        is_there = path.exists()
+    except OSError:  # its folder may not be entered, so it may be there
+        is_there = True
+    if not is_there:
+        return None
+    return f"Check that you may read and write the file and its folder, {path.parent}, and that the file system is not read-only."
 
 
 def _used_up_files() -> MailerError | None:

@@ -91,7 +91,7 @@ def withdraw_from_damaged(connection: Connection, event: NewEvent, now: datetime
     Call it while the error is being handled. The consent table and the ledger are written apart, each in a savepoint, so
     that one takes it where the other can't. The log says what had failed, without what the rows hold.
 
-    Where the error says that PostgreSQL broke the transaction or the connection off, nothing is damaged. It is raised
+    Where the error says that PostgreSQL broke the transaction or the connection off, or that nothing can be written, nothing is damaged. It is raised
     again, so that the whole transaction is done again, now or when the other side asks again.
     """
     if (error := sys.exception()) is not None:

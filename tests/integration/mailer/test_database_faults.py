@@ -15,7 +15,11 @@ from campaigns.sending import Dispatch, Tally
 from campaigns.states import CampaignState
 from mailer.database import Database
 from mailer.errors import MailerError, TryAgainLater
+from subscribers.kinds import Channel
+from subscribers.self_service import unsubscribe
+from subscribers.self_service.unsubscribe import Withdrawal
 from tests.support.campaign import counts, dispatch_for, draft, send, settings_for, subscribe, unwatched
+from tests.support.links import target_of
 from tests.support.relay import FaultyRelay
 from tests.support.small_disk import fill, small_disk
 
@@ -169,3 +173,32 @@ async def test_where_the_database_stays_away_the_run_ends_with_its_error_and_los
     assert status.uncertain <= settings.smtp.connections
     assert set(mailed.values()) == {1}
     assert len(mailed) >= status.accepted
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_no_withdrawal_is_said_to_be_recorded_where_nothing_can_be(
+    request: pytest.FixtureRequest, engine: str
+) -> None:
+    database: Database = request.getfixturevalue(f"{engine}_database")
+    subscribe(database, 1)
+    asked = [Withdrawal(target_of(database, 1), Channel.ONE_CLICK)]
+    forbid = "PRAGMA query_only = ON" if database.is_sqlite else "SET TRANSACTION READ ONLY"
+
+    def leave() -> None:
+        with database.write() as connection:
+            connection.execute(text(forbid))
+            unsubscribe.apply_requests(connection, asked, database.clock()())
+
+    with pytest.raises(MailerError, match="read-only"):
+        leave()  # a line of the log that says so fails the test (tests/conftest.py)
+    database.close()
+
+
+def test_a_file_that_is_there_and_can_not_be_opened_is_not_to_be_made_again(tmp_path: Path) -> None:
+    (tmp_path / "mailer.db").mkdir()  # it stands for a file that this user may not read
+    database = Database("sqlite:///mailer.db", tmp_path)
+    with pytest.raises(MailerError, match="can't be opened") as refusal, database.read():
+        pass
+    assert refusal.value.hint is not None
+    assert "mailer init" not in refusal.value.hint
+    assert str(tmp_path) in refusal.value.hint
