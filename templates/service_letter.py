@@ -51,7 +51,7 @@ def render_service_mail(
     mjml = render_template(HTML_TEMPLATE, context, templates_dir=templates_dir)
     html = compile_mjml(mjml, template=HTML_TEMPLATE, css="", templates_dir=templates_dir)
     return RenderedServiceMail(
-        subject=f"{shown.title} · {brand.name}",
+        subject=shown.title if brand.name in shown.title else f"{shown.title} · {brand.name}",
         html=html,
         text=render_template(TEXT_TEMPLATE, context, templates_dir=templates_dir),
         images=tuple(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from templates.brand import Brand, contrast_ratio
 from templates.language import LOCALES, Locale, load_texts
+from templates.own_data_page import OwnData
 from templates.page import Page, Pages
 
 BRAND = Brand(
@@ -35,6 +36,7 @@ def test_a_page_says_its_language_and_has_one_heading_and_a_title(page: Page, lo
     assert document.html["lang"] == locale
     assert len(document.find_all("h1")) == 1
     assert document.h1.get_text(strip=True) in document.title.get_text()
+    assert document.title.get_text().count(BRAND.name) == 1
 
 
 @pytest.mark.parametrize(("page", "locale"), PAGES_AND_LOCALES)
@@ -131,3 +133,12 @@ def test_both_languages_have_the_same_page_texts() -> None:
     assert {tuple(sorted(load_texts(locale)["pages"])) for locale in LOCALES} == {
         tuple(sorted(load_texts("en")["pages"]))
     }
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_title_that_names_the_brand_names_it_once(locale: Locale) -> None:
+    names = dict.fromkeys(("salutation", "first_name", "surname"), "")
+    data = OwnData(names, "", "", topics=[], suppressed="", mails=[], events=[], requests=[])
+    document = BeautifulSoup(PAGES.render_own_data(data, locale), "html.parser")
+    assert document.title.get_text() == document.h1.get_text(strip=True)
+    assert BRAND.name in document.title.get_text()

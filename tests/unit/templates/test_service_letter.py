@@ -32,6 +32,7 @@ def test_every_kind_says_the_same_in_both_parts(kind: ServiceMailKind, locale: L
     assert page.h1.get_text() in mail.text
     assert page.html["lang"] == locale
     assert "{" not in mail.text + mail.subject
+    assert mail.subject.count(BRAND.name) == 1
     links = [link["href"] for link in page.find_all("a") if "/confirm/" in link["href"]]
     assert links == ([] if kind is ServiceMailKind.ADDRESS_NOTICE else [VALUES.url])
     assert (VALUES.url in mail.text.splitlines()) is bool(links)
