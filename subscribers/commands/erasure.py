@@ -14,7 +14,6 @@ from subscribers.commands.options import (
     dating_suppression,
     email_argument,
     hasher_of,
-    source_option,
 )
 from subscribers.commands.people import report_left
 from subscribers.ledger import parse_note
@@ -24,7 +23,11 @@ from subscribers.rights.holds import Hold
 @click.command()
 @email_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@source_option
+@click.option(
+    "--source",
+    default="mailer command",
+    help="Through what the person asked; kept only until a hold on the data ends.",
+)
 @json_option
 @click.pass_obj
 def erase(context: CommandContext, email: str, yes: bool, source: str, as_json: bool) -> None:

@@ -37,6 +37,7 @@ def erase(
     somebody who left is deleted too.
 
     Where holds stand, they are returned, and the data stay until they end; the person gets no more mail from now on.
+    `source` says through what the person asked; it is kept with the objection that a hold makes of the erasure, and no longer.
     """
     ledger.lock(connection)
     ledger.wait_for_gates(connection)  # before any delivery's row
@@ -63,7 +64,7 @@ def erase(
         note_leaver(connection, Leaver(*person.hashed, EVERY_TOPIC, LeaverKind.ERASED, now))
         return held
     since = ledger.latest_moment(connection, [person.id], now)
-    _record(connection, person.id, channel, source, now)
+    _record(connection, person.id, channel, now)
     for holder in holders_of(connection):
         holder.erase(connection, person.id)
     people.remove(connection, person.id)
@@ -87,16 +88,16 @@ def forget_former(
         ledger.append(connection, events, now)
 
 
-def _record(connection: Connection, person_id: int, channel: Channel, source: str, now: datetime) -> None:
-    """Append the erasure to the ledger. A damaged ledger does not prevent an erasure: it is recorded as far
-    as possible.
+def _record(connection: Connection, person_id: int, channel: Channel, now: datetime) -> None:
+    """Append the erasure to the ledger, without a note: a text about the person would stay where nobody sees it.
+
+    A damaged ledger does not prevent an erasure: it is recorded as far as possible.
     """
     event = NewEvent(person_id, EVERY_TOPIC, ConsentKind.ERASED, now, channel)
     try:
         with connection.begin_nested():
             ledger.erase_notes(connection, person_id)
-            note = ledger.store_note(connection, source, person_id)
-            ledger.append(connection, [event.with_note(note)], now)
+            ledger.append(connection, [event], now)
     except ledger.DAMAGE_ERRORS:
         with suppress(*ledger.DAMAGE_ERRORS), connection.begin_nested():
             ledger.append_unchecked(connection, [event], now)

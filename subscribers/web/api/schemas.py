@@ -140,7 +140,7 @@ class Rectification(Someone):
 
 
 class Erasure(Someone):
-    """The person to erase."""
+    """The person to erase. The note is kept only where a hold keeps the data, until it ends."""
 
     note: Note = ""
 

@@ -17,7 +17,7 @@ from subscribers.kinds import Channel, ConsentKind, SuppressionReason
 from subscribers.people import Names
 from subscribers.rights import Correction
 from subscribers.rights.objection import object_to_mail
-from subscribers.tables import SUBSCRIBER, SUPPRESSION
+from subscribers.tables import NOTE, SUBSCRIBER, SUPPRESSION
 from tests.support.admission import HASHER
 from tests.support.admission import admit as put_on_file
 
@@ -123,6 +123,16 @@ def test_an_erased_person_leaves_a_keyed_hash_and_lines_that_lead_to_nobody(on_f
         ledger.verify(connection)
         with pytest.raises(NotFound, match="on or before 2026-11-22"):
             rights.find(connection, JAN, HASHER)
+
+
+def test_an_erasure_leaves_no_note_about_the_person_not_even_its_own(on_file: Database) -> None:
+    with on_file.write() as connection:
+        rights.withdraw(connection, JAN, TOPIC, hasher=HASHER, source="Jan, by phone", now=NOW)
+        rights.erase(connection, JAN, hasher=HASHER, source="Jan de Vries, by phone", now=NOW)
+    with on_file.read() as connection:
+        about = select(NOTE.c.text).where(NOTE.c.subscriber_id.is_not(None))
+        assert connection.execute(about).all() == []
+        ledger.verify(connection, hasher=HASHER)
 
 
 def test_an_erased_person_comes_back_by_a_later_consent_only(on_file: Database) -> None:
