@@ -75,9 +75,14 @@ def _verify(backup: Path) -> bool:
 
 def _prepare(backup: Path, prepared: Path, hold: Callable[[Connection], None]) -> None:
     sqlite_file.create_private(prepared, beside=True)
-    for suffix in _BESIDE[:2]:  # a plain copy of the files includes a log
-        with suppress(FileNotFoundError):
-            shutil.copyfile(f"{backup}{suffix}", f"{prepared}{suffix}")
+    try:
+        for suffix in _BESIDE[:2]:  # a plain copy of the files includes a log
+            with suppress(FileNotFoundError):
+                shutil.copyfile(f"{backup}{suffix}", f"{prepared}{suffix}")
+    except OSError as error:
+        raise MailerError(
+            f"{backup} can't be copied to {prepared}: {error.strerror}.", hint="Nothing was changed."
+        ) from None
     make_standalone(prepared, backup, _DAMAGED)
     # By its folder, because the name of a folder may be no text, which no URL can hold.
     copy = Database(

@@ -55,8 +55,9 @@ def take(database: Database, target: Path) -> Snapshot:
         partial.rename(target)
         _sync(target.parent)
     except BaseException:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        for beside in ("", "-wal", "-shm"):
+            with suppress(OSError):
+                partial.with_name(partial.name + beside).unlink(missing_ok=True)
         if not target.exists():
             checksum.unlink(missing_ok=True)
         raise
@@ -77,12 +78,18 @@ def hash_of(path: Path) -> str:
 def make_standalone(path: Path, original: Path, hint: str) -> None:
     """Check a copy, and make it usable without other files.
 
-    Raises MailerError, which names the `original`, if it is damaged.
+    Raises MailerError, which names the `original` if it is damaged, and the copy if it can't be written.
     """
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode=DELETE").fetchone()
             [(problem,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except (
+        sqlite3.OperationalError
+    ) as error:  # of the disk; what is damaged is a DatabaseError of another kind
+        raise MailerError(
+            f"{path} can't be written: {error}.", hint="Nothing was changed. Is there room on the disk?"
+        ) from None
     except sqlite3.Error as error:
         problem = str(error)
     if problem != "ok":
