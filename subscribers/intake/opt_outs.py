@@ -138,7 +138,6 @@ def withdraw_all(
     known = people.find_all(connection, [one.address_key for one in opt_outs])
     statuses = ledger.statuses(connection, [person.id for person in known.values()])
     events, ended = [], 0
-    note = ledger.store_note(connection, source)
     for one in opt_outs:
         person = known.get(one.address_key)
         status = statuses.get((person.id, topic)) if person else None
@@ -147,10 +146,8 @@ def withdraw_all(
         if status.state not in AGREED and (one.said_at is None or one.said_at == status.since):
             continue
         ended += status.state in AGREED
-        events.append(
-            NewEvent(person.id, topic, ConsentKind.WITHDRAWN, one.said_at or now, channel, note=note)
-        )
-    ledger.append(connection, events, now)
+        events.append(NewEvent(person.id, topic, ConsentKind.WITHDRAWN, one.said_at or now, channel))
+    ledger.append(connection, ledger.with_shared_note(connection, events, source), now)
     return ended
 
 

@@ -66,6 +66,7 @@ from subscribers.ledger.texts import (
     store_note,
     store_notes,
     store_wording,
+    with_shared_note,
 )
 from subscribers.ledger.tiles import head, signed_checkpoint
 from subscribers.ledger.verification import Verified, verify
@@ -161,5 +162,6 @@ __all__ = [
     "verify_quickly",
     "wait_for_gates",
     "what_failed",
+    "with_shared_note",
     "withdraw_from_damaged",
 ]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from mailer.database import AnyOf, Prepared, bulk, insert_if_absent
 from mailer.errors import InvalidInput
 from subscribers.commitments import commit_to_note, commit_to_wording, fresh_nonces, text_hash
-from subscribers.ledger.events import LedgerEntry
+from subscribers.ledger.events import LedgerEntry, NewEvent
 from subscribers.tables import NOTE, WORDING
 
 LONGEST_WORDING = 100_000
@@ -61,6 +61,18 @@ def store_notes(connection: Connection, notes: Sequence[tuple[str, int | None]])
     ]
     bulk.insert(connection, NOTE, ("commitment", "salt", "text", "subscriber_id"), rows)
     return commitments
+
+
+def with_shared_note(connection: Connection, events: Sequence[NewEvent], note: str) -> list[NewEvent]:
+    """The events with one note, which is stored. It is that of the person whom alone they concern: erasing them erases it.
+
+    Without events nothing is stored.
+    """
+    people = {event.subscriber_id for event in events}
+    if not people:
+        return []
+    commitment = store_note(connection, note, people.pop() if len(people) == 1 else None)
+    return [event.with_note(commitment) for event in events]
 
 
 def erase_notes(connection: Connection, subscriber_id: int) -> None:

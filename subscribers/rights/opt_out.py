@@ -51,13 +51,12 @@ def suppress_all(
         for address in addresses
         if (person := known.get(address.key)) is not None
     }
-    note = ledger.store_note(connection, source)
     events = [
-        NewEvent(person_id, topic, ConsentKind.WITHDRAWN, now, Channel.COMMAND, note=note)
+        NewEvent(person_id, topic, ConsentKind.WITHDRAWN, now, Channel.COMMAND)
         for (person_id, topic), status in statuses.items()
         if status.state in AGREED
     ]
-    ledger.append(connection, events, now)
+    ledger.append(connection, ledger.with_shared_note(connection, events, source), now)
     standing = suppression.find_recognisable(connection, hasher, [address.key for address in addresses])
     suppressions = []
     for address in addresses:

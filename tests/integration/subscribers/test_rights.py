@@ -135,6 +135,20 @@ def test_an_erasure_leaves_no_note_about_the_person_not_even_its_own(on_file: Da
         ledger.verify(connection, hasher=HASHER)
 
 
+def test_the_note_of_a_suppression_of_one_person_goes_with_them_and_without_effect_there_is_none(
+    on_file: Database,
+) -> None:
+    notes = select(NOTE.c.text).where(NOTE.c.text.like("%letter%"))
+    with on_file.write() as connection:
+        rights.suppress_all(connection, [JOHAN], hasher=HASHER, source="Johan's letter", now=NOW)
+        assert connection.execute(notes).all() == []
+        rights.suppress_all(connection, [JAN], hasher=HASHER, source="Jan's letter", now=NOW)
+        assert connection.execute(notes).scalars().all() == ["Jan's letter"]
+        rights.erase(connection, JAN, hasher=HASHER, source="by phone", now=NOW + timedelta(hours=1))
+        assert connection.execute(notes).all() == []
+        ledger.verify(connection, hasher=HASHER)
+
+
 def test_an_erased_person_comes_back_by_a_later_consent_only(on_file: Database) -> None:
     erase(on_file)
     assert admit(on_file, "jan@example.com", NOW - timedelta(days=1)) is Decision.STILL_WITHDRAWN
