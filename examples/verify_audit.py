@@ -111,6 +111,7 @@ def check_own_roots(ledger, at_size):
 
 
 def verify(archive, published=None):
+    check(len(set(archive.namelist())) == len(archive.namelist()), "a file is in it twice")
     content = archive.read("manifest.json")
     manifest = json.loads(content)
     key = manifest["key"].split("\n")[0]

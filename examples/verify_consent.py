@@ -2,8 +2,8 @@
 import argparse, base64, hashlib, json, zipfile
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 def check(holds, what):
-    if not holds:
-        raise SystemExit(f"Not proved: {what}.")
+    if not holds: raise SystemExit(f"Not proved: {what}.")
+NAMES, STAMPED = ["page.html", "proof.json"], ["checkpoint.tsr", "checkpoint.txt"]
 def sha(octets): return hashlib.sha256(octets).digest()
 def canonical(value): return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()  # RFC 8785
 def verify(proof, page, published=None):
@@ -32,9 +32,9 @@ def verify(proof, page, published=None):
     print(f"Proved: {proof['address']} agreed to {entry['topic']} on {entry['occurred_at']}, ledger {origin}.")
     print("The key is the given one." if published else f"Compare this key with the published one: {proof['key']}")
 if __name__ == "__main__":
-    options = argparse.ArgumentParser(description=__doc__); options.add_argument("bundle"); options.add_argument("--key")
-    given = options.parse_args()
+    options = argparse.ArgumentParser(description=__doc__); options.add_argument("bundle"); options.add_argument("--key"); given = options.parse_args()
     try:
-        files = zipfile.ZipFile(given.bundle); verify(json.loads(files.read("proof.json")), files.read("page.html"), given.key)
+        files = zipfile.ZipFile(given.bundle); proof, page = json.loads(files.read("proof.json")), files.read("page.html")
+        check(sorted(files.namelist()) in (NAMES, [*STAMPED, *NAMES]), "a file is in it twice, or is no part of it"); verify(proof, page, given.key)
     except Exception as error:
         raise SystemExit(f"Not proved: {given.bundle} is no proof bundle, or was altered: {error!r}.")

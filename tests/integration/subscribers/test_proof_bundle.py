@@ -80,6 +80,24 @@ def test_a_proof_is_verified_on_both_databases_also_after_a_withdrawal(
     assert "python verify_consent.py BESTAND.zip --key SLEUTEL" in made.page
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", ["page.html", "proof.json", "page2.html"])
+def test_a_bundle_with_a_second_page_or_proof_is_refused(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Other programs may show the first of two files of one name; the script reads the last."""
+    subscribe(sqlite_database, 2)
+    made = bundle_of(sqlite_database, "person1@example.com")
+    file = tmp_path / "proof.zip"
+    with ZipFile(file, "w") as archive:
+        archive.writestr(name, "person2@example.com agreed")
+        archive.writestr("proof.json", made.proof)
+        archive.writestr("page.html", made.page)
+    monkeypatch.setattr(sys, "argv", [SCRIPT.name, str(file), "--key", LEDGER_KEY.vkey])
+    with pytest.raises(SystemExit, match="in it twice"):
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+
+
 def test_without_a_key_the_script_says_which_one_to_compare(
     sqlite_database: Database, check: Check, capsys: pytest.CaptureFixture[str]
 ) -> None:
