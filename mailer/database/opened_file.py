@@ -6,7 +6,6 @@ SQLite goes on with a file that has no name any more: what is written to it is l
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DisconnectionError
 
 from mailer.errors import DatabaseReplaced
-
-LOOK_SECONDS = 0.1  # between two looks of who has hundreds of transactions a second
 
 _Identity = tuple[int, int]
 _NONE, _UNKNOWN = (-1, 0), (-1, 1)
@@ -27,14 +24,13 @@ class OpenedFile:
     """The file at `path`, as the first connection found it.
 
     With `follows` a connection to another file than the one that is there now is replaced by a new one: for a program whose
-    transactions stand each for itself. Otherwise whoever uses the database gets
-    DatabaseReplaced, until `forget`.
+    transactions stand each for itself. Otherwise whoever uses the database gets DatabaseReplaced, until `forget`.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = os.fspath(path)
         self._opened: _Identity | None = None
-        self._looked_at = -LOOK_SECONDS
+        self._is_replaced = False
         self.follows = False
 
     def watch(self, engine: Engine) -> None:
@@ -59,18 +55,14 @@ class OpenedFile:
     def is_left(self, connection: Connection) -> bool:
         """Whether to open a new connection instead of one that is kept. Raises DatabaseReplaced as above.
 
-        Without `follows` it looks each LOOK_SECONDS only: a batch of mails asks.
+        Without `follows` it asks what was last seen, which costs a batch of mails nothing: a run opens or takes another
+        connection each second, for its beat.
         """
-        now = time.monotonic()
-        if not self.follows and now - self._looked_at < LOOK_SECONDS:
-            return False
-        is_left = self._is_left(connection.info)
-        self._looked_at = now  # after an error it looks again at once
-        return is_left
+        return (self.follows or self._is_replaced) and self._is_left(connection.info)
 
     def forget(self) -> None:
         """All connections were closed: the next one opens what is there."""
-        self._opened = None
+        self._opened, self._is_replaced = None, False
 
     def _is_left(self, info: Mapping[Any, Any]) -> bool:
         if self.follows:
@@ -81,6 +73,7 @@ class OpenedFile:
     def _require(self) -> None:
         found = self._found()
         if _UNKNOWN not in {found, self._opened} and found != self._opened:
+            self._is_replaced = True
             raise DatabaseReplaced(
                 f"Another file was put in the place of the database while it was used, or it was taken away: {self._path}.",
                 hint="What was done until then is in the former file. Look at `mailer status` before you go on.",

@@ -71,7 +71,7 @@ def mailed_after(
     """How many mails go out after `change` in the midst of a run, what the run prints, and its exit code."""
     path = folder / "mailer.db"
     with threaded(FaultyRelay(pipelining=True)) as relay:
-        relay.slowness = 0.02
+        relay.slowness = 0.1  # 40 mails a second; a run looks at the file each second
         write_config(folder, relay.port)
         mailer.run("init", cwd=folder)
         database = Database("sqlite:///mailer.db", folder)
