@@ -93,8 +93,8 @@ class Recorder:
         """Record the outcomes, pass the gate and claim, in one transaction; durable when it returns.
 
         While the database is away, locked, full or read-only, it tries again; until then nothing is offered to the
-        relay. Raises the database's error after MAX_OUTAGE_LEASES leases, and at once where another file was put in its place. Then the outcomes are not recorded: those
-        deliveries will become uncertain.
+        relay. Raises the database's error after MAX_OUTAGE_LEASES leases, and at once where another file was put in its
+        place. Then the outcomes are not recorded: those deliveries will become uncertain.
         """
         give_up_at = self.clock() + self.lease * MAX_OUTAGE_LEASES
         is_retry = False
