@@ -114,12 +114,8 @@ class AccountRequests:
     @staticmethod
     def _lock(connection: Connection) -> None:
         """Wait for the ledger, so that requests are applied in their order. One that is gone prevents no withdrawal."""
-        try:
-            with connection.begin_nested():
-                ledger.lock(connection)
-        except DAMAGE_ERRORS as error:
-            if is_broken_off(error):
-                raise
+        with ledger.despite_damage(connection):
+            ledger.lock(connection)
 
     def _purge(self, connection: Connection, now: datetime) -> None:
         if self._purge_at is None or now >= self._purge_at:
@@ -227,12 +223,10 @@ class AccountRequests:
         now: datetime,
     ) -> _Done:
         """What stands of `topics` after a withdrawal. Where that can't be read, the withdrawal stands."""
-        try:
-            with connection.begin_nested():
-                statuses = ledger.statuses(connection, [person.id])
-        except DAMAGE_ERRORS as error:
-            if is_broken_off(error):
-                raise
+        statuses = None
+        with ledger.despite_damage(connection):
+            statuses = ledger.statuses(connection, [person.id])
+        if statuses is None:
             values = self._values(person, request.topic, "withdrawn", request.at or now, None)
             return _Done(Outcome(200, values), person.id)
         newest = [status for (_, topic), status in statuses.items() if topic in topics]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -91,8 +92,9 @@ def withdraw_from_damaged(connection: Connection, event: NewEvent, now: datetime
     Call it while the error is being handled. The consent table and the ledger are written apart, each in a savepoint, so
     that one takes it where the other can't. The log says what had failed, without what the rows hold.
 
-    Where the error says that PostgreSQL broke the transaction or the connection off, or that nothing can be written, nothing is damaged. It is raised
-    again, so that the whole transaction is done again, now or when the other side asks again.
+    Where the error says that PostgreSQL broke the transaction or the connection off, or that nothing can be written,
+    nothing is damaged. It is raised again, so that the whole transaction is done again, now or when the other side asks
+    again.
     """
     if (error := sys.exception()) is not None:
         if is_broken_off(error):
@@ -107,6 +109,20 @@ def withdraw_from_damaged(connection: Connection, event: NewEvent, now: datetime
     return ended or appended
 
 
+@contextmanager
+def despite_damage(connection: Connection) -> Iterator[None]:
+    """A savepoint: where the tables are damaged, what is done within is undone, and the transaction goes on after it.
+
+    Where nothing is damaged, but the transaction was broken off, the error is raised: the whole is to be done again.
+    """
+    try:
+        with connection.begin_nested():
+            yield
+    except DAMAGE_ERRORS as error:
+        if is_broken_off(error):
+            raise
+
+
 def what_failed(error: BaseException) -> str:
     """The kind of an error and where it was raised, without what the rows hold."""
     place = traceback.extract_tb(error.__traceback__)[-1]
@@ -119,13 +135,9 @@ def _attempt(
     event: NewEvent,
     now: datetime,
 ) -> bool:
-    try:
-        with connection.begin_nested():
-            return step(connection, event, now)
-    except DAMAGE_ERRORS as error:
-        if is_broken_off(error):
-            raise
-        return False
+    with despite_damage(connection):
+        return step(connection, event, now)
+    return False
 
 
 def _note_leaver(connection: Connection, event: NewEvent, _now: datetime) -> bool:
