@@ -13,8 +13,6 @@ from subscribers import ledger
 from subscribers.ledger import WORDING, text_hash
 
 SHORTEST_PREFIX = 8
-# A language, and perhaps a script or a country (BCP 47).
-LANGUAGE_PATTERN = "^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 
 
 class RegisteredWording(NamedTuple):

@@ -20,7 +20,7 @@ from subscribers.address import AddressHasher, EmailAddress, normalise
 from subscribers.intake import Evidence
 from subscribers.intake.consent_time import FORMS, parse_consent_time
 from subscribers.kinds import Channel
-from subscribers.ledger import LONGEST_LANGUAGE, parse_note
+from subscribers.ledger import LANGUAGE_PATTERN, LONGEST_LANGUAGE, parse_note
 from subscribers.rights import SubjectRecord
 from subscribers.topic import Topic, parse_topic
 
@@ -43,8 +43,6 @@ wording_option = click.option(
 
 def check_language(_context: click.Context, _option: click.Parameter, language: str) -> str:
     """A language as IETF tags write it, or none. Mails choose their language by it, so "dutch" would be in vain."""
-    from subscribers.account.wordings import LANGUAGE_PATTERN  # noqa: PLC0415 - it brings much that few commands need
-
     if language and (not re.fullmatch(LANGUAGE_PATTERN, language) or len(language) > LONGEST_LANGUAGE):
         raise InvalidInput("it is not a language, such as nl or en-GB.", where="--language")
     return language

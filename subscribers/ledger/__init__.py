@@ -58,6 +58,7 @@ from subscribers.ledger.reading import (
 )
 from subscribers.ledger.signing import sign_as_it_is
 from subscribers.ledger.texts import (
+    LANGUAGE_PATTERN,
     LONGEST_LANGUAGE,
     LONGEST_VERSION,
     LONGEST_WORDING,
@@ -91,6 +92,7 @@ __all__ = [
     "EVERY_TOPIC",
     "HOLD_CONSENTS",
     "JOURNAL_NAME",
+    "LANGUAGE_PATTERN",
     "LONGEST_LANGUAGE",
     "LONGEST_VERSION",
     "LONGEST_WORDING",

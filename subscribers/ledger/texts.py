@@ -15,6 +15,8 @@ from subscribers.tables import NOTE, WORDING
 
 LONGEST_WORDING = 100_000
 LONGEST_LANGUAGE = 35
+# A language, and perhaps a script or a country (BCP 47).
+LANGUAGE_PATTERN = "^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 LONGEST_VERSION = 100
 
 

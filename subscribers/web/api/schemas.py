@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from mailer.config import TOPIC_PATTERN
-from subscribers.account.wordings import LANGUAGE_PATTERN
 from subscribers.changes import MOST_AT_ONCE
-from subscribers.ledger import LONGEST_LANGUAGE, LONGEST_VERSION, LONGEST_WORDING
+from subscribers.ledger import LANGUAGE_PATTERN, LONGEST_LANGUAGE, LONGEST_VERSION, LONGEST_WORDING
 from subscribers.people import LONGEST_NAME
 from subscribers.public_ids import CHANGE_PATTERN, SUBSCRIBER_PATTERN
 
