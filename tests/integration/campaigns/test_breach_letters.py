@@ -87,12 +87,17 @@ def test_a_person_gets_it_in_their_own_language(
     assert "Beste lezer,\n" in text_of(relay.accepted[0])
 
 
+@pytest.mark.parametrize(
+    ("letter", "place"),
+    [("letter.nl.txt", "[Vul in: wat er is gebeurd]\n"), ("letter.en.txt", "[Fill\nin: what happened]\n")],
+    ids=["on one line", "wrapped"],
+)
 def test_a_letter_that_is_not_filled_in_goes_to_nobody(
-    keyboard: Keyboard, relay: FaultyRelay, tmp_path: Path
+    keyboard: Keyboard, relay: FaultyRelay, tmp_path: Path, letter: str, place: str
 ) -> None:
-    with (tmp_path / "b" / "letter.nl.txt").open("a", encoding="utf-8") as file:
-        file.write("[Vul in: wat er is gebeurd]\n")
-    assert "letter.nl.txt is not filled in" in keyboard.refuse(*SEND)
+    with (tmp_path / "b" / letter).open("a", encoding="utf-8") as file:
+        file.write(place)
+    assert f"{letter} is not filled in" in keyboard.refuse(*SEND)
     assert relay.accepted == []
 
 
@@ -235,12 +240,3 @@ def test_no_line_of_a_letter_is_wider_than_the_window_of_a_mail_program(tmp_path
         assert [line for line in lines if len(line) > 72 and not line.startswith("[")] == []
         assert {former for former, line in pairwise(lines) if line.isupper()} == {""}
     assert "1.204" in (tmp_path / "controllers.txt").read_text(encoding="utf-8")
-
-
-def test_a_place_to_fill_in_that_was_wrapped_is_found(
-    keyboard: Keyboard, relay: FaultyRelay, tmp_path: Path
-) -> None:
-    with (tmp_path / "b" / "letter.en.txt").open("a", encoding="utf-8") as file:
-        file.write("[Fill\nin: what happened]\n")
-    assert "letter.en.txt is not filled in" in keyboard.refuse(*SEND)
-    assert relay.accepted == []
