@@ -35,12 +35,13 @@ def list_campaigns(context: CommandContext, as_json: bool) -> None:
             (one, reports.campaign_status(connection, one)) for one in catalogue.all_campaigns(connection)
         ]
     values = [counts._asdict() | _description(campaign) for campaign, counts in found]
+    zone = context.settings.tz
     rows = [
         (
             campaign.slug,
             counts.state,
             ", ".join(one.locale for one in load_notes(campaign.notes).editions),
-            f"{(campaign.started_at or counts.planned_at or campaign.created_at).astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}",
+            f"{(campaign.started_at or counts.planned_at or campaign.created_at).astimezone(zone):%Y-%m-%d %H:%M %Z}",
             counts.counts(),
             load_notes(campaign.notes).title,
         )

@@ -84,9 +84,8 @@ def make_standalone(path: Path, original: Path, hint: str) -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode=DELETE").fetchone()
             [(problem,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
-    except (
-        sqlite3.OperationalError
-    ) as error:  # of the disk; what is damaged is a DatabaseError of another kind
+    except sqlite3.OperationalError as error:
+        # Of the disk: what is damaged is a DatabaseError of another kind.
         raise MailerError(
             f"{path} can't be written: {error}.", hint="Nothing was changed. Is there room on the disk?"
         ) from None

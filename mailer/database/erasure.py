@@ -89,9 +89,8 @@ def _vacuum_sqlite(database: Database, path: Path) -> list[str]:
 def _vacuum_postgresql(database: Database, tables: Sequence[str]) -> list[str]:
     try:
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            for (
-                table
-            ) in tables:  # by itself it leaves the indexes of a large table as they are for a few rows
+            # By itself VACUUM leaves the indexes of a large table as they are for a few rows.
+            for table in tables:
                 connection.execute(text(f"VACUUM (INDEX_CLEANUP ON) {table}"))
     except Exception as error:  # noqa: BLE001 - as above
         return [f"{', '.join(tables)}: VACUUM failed ({type(error).__name__}); autovacuum does it later."]

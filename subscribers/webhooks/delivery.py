@@ -248,9 +248,8 @@ def _is_due(now: datetime) -> tuple[Any, ...]:
 
 
 def _lies_ahead(column: Column[datetime], now: datetime, longest: timedelta) -> ColumnElement[bool]:
-    return and_(
-        column > now, column <= now + 2 * longest
-    )  # twice, for the clocks of two hosts differ a little
+    # Twice, for the clocks of two hosts differ a little.
+    return and_(column > now, column <= now + 2 * longest)
 
 
 def _update_claim(connection: Connection, lease: str, values: Mapping[str, Any]) -> bool:
