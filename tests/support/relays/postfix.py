@@ -1,8 +1,10 @@
-"""Postfix, as Debian ships it: PIPELINING, CHUNKING, STARTTLS, and the transport `discard` for everything."""
+"""Postfix, as Debian ships it: PIPELINING, CHUNKING, STARTTLS, and the transport `discard` for everything, or none."""
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +12,16 @@ from typing import ClassVar
 
 from tests.support.relays import programs
 from tests.support.relays.sasl_service import SaslService
-from tests.support.relays.server import LOGIN, RealRelay, Rules, is_running, name_of, run, wait_for
+from tests.support.relays.server import (
+    LOGIN,
+    TIMEOUT_SECONDS,
+    RealRelay,
+    Rules,
+    is_running,
+    name_of,
+    run,
+    wait_for,
+)
 
 _SENT = re.compile(r": to=<([^>]*)>,.* status=sent ")
 
@@ -146,6 +157,24 @@ class Postfix(RealRelay):
             return is_running(self.main_process())
         except (OSError, ValueError):
             return False
+
+
+class HoldingPostfix(Postfix):
+    """Postfix that keeps each mail in its queue `hold`, where it is counted.
+
+    Its log is no count where it stops: what its programs have sent to postlogd, and postlogd has not written, is lost.
+    """
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        super().__init__(rules, more="smtpd_data_restrictions = check_client_access static:HOLD")
+
+    def taken(self) -> Counter[str]:
+        command: list[str | Path] = [programs.postfix("postqueue") or "postqueue", "-c", self._config, "-j"]
+        listed = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=TIMEOUT_SECONDS
+        ).stdout
+        mails = [mail for mail in map(json.loads, listed.splitlines()) if mail["queue_name"] == "hold"]
+        return Counter(recipient["address"] for mail in mails for recipient in mail["recipients"])
 
 
 def _refuse(recipients: Sequence[str]) -> str:
