@@ -79,6 +79,10 @@ class Batches:
             await self._commit(Batch(claim=self._claims.number_to_claim(self._clock())))
         return not self.is_over
 
+    def at_most(self, connections: int) -> int:
+        """How many of these connections can be of use: not more than there are mails, where these are known."""
+        return min(connections, len(self._claims)) if self._claims.exhausted else connections
+
     async def use(self, connection: Connection) -> None:
         """Send on a connection for as long as there is mail and it may be used.
 

@@ -34,8 +34,8 @@ class ClaimQueue:
         self._page, self._taken = FEWEST, 0
         self._claimed_at: datetime | None = None
 
-    def __bool__(self) -> bool:
-        return bool(self._claims)
+    def __len__(self) -> int:
+        return len(self._claims)
 
     def number_to_claim(self, now: datetime) -> int:
         """How many to claim: a page, while less than half of one is left. A page is what PAGE_SECONDS take."""

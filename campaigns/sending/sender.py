@@ -58,11 +58,12 @@ class Sender:
             self.tally.fail(error)
 
     async def _use_connections(self) -> None:
-        """Use as many connections as the relays may have, until no other mail is to be begun.
+        """Use as many connections as the relays may have and there are mails, until no other mail is to be begun.
 
         Nobody waits then for a connection that is still being opened: a relay may greet minutes late, or never.
         """
-        loops = [asyncio.create_task(self._connection_loop()) for _ in range(self._relays.ceiling)]
+        connections = self._batches.at_most(self._relays.ceiling)
+        loops = [asyncio.create_task(self._connection_loop()) for _ in range(connections)]
         tasks = [*loops, asyncio.create_task(self._stopped.wait())]
         try:
             while not all(loop.done() for loop in loops):

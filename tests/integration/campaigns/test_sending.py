@@ -66,6 +66,18 @@ async def test_everyone_who_agreed_gets_one_mail_of_their_own(
     assert len(links) == 29
 
 
+@pytest.mark.parametrize(("people", "most"), [(1, 1), (2, 2), (40, 10)])
+async def test_no_more_connections_are_opened_than_there_are_mails(
+    database: Database, people: int, most: int
+) -> None:
+    subscribe(database, people)
+    draft(database)
+    async with FaultyRelay() as relay:
+        await send(dispatch_for(database, settings_for(relay.port, smtp={"connections": 10})))
+    assert counts(database).accepted == people
+    assert 1 <= relay.connections <= most
+
+
 async def test_a_message_id_is_the_same_on_a_retry(sqlite_database: Database) -> None:
     subscribe(sqlite_database, 1)
     draft(sqlite_database)
