@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 
 import click
 from sqlalchemy import Connection
@@ -43,29 +44,43 @@ def record_leaving(
         record_act(context, people, connection=connection)
 
 
+@dataclass(slots=True)
+class RecordedAct(PeopleConcerned):
+    """The people whom the running command concerns, to be filled in, and whether the log has the whole of it."""
+
+    is_recorded: bool = True
+
+
 @contextmanager
-def recorded_act(context: CommandContext, *, is_leaving: bool = False) -> Iterator[PeopleConcerned]:
+def recorded_act(context: CommandContext, *, is_required: bool = True) -> Iterator[RecordedAct]:
     """Record the running command before it begins, and at its end the people that it filled in.
 
-    Raises like `record_act`, unless it lets people leave.
+    Raises like `record_act`. Where the record is not required, the command goes on without it and says so: people can
+    leave and a backup can be made also where the database takes no writes.
     """
-    act_id = None
-    try:
-        with _refusing(), context.database.write() as connection:
-            act_id = operator_log.record(connection, command_name(), PeopleConcerned(), context.now())
-    except MailerError:
-        if not is_leaving:
-            raise
-    concerned = PeopleConcerned()
-    yield concerned
+    act, act_id = RecordedAct(), None
+    begun = _refusing() if is_required else _going_on(context, act, "does not have this command")
+    with begun, context.database.write() as connection:
+        act_id = operator_log.record(connection, command_name(), PeopleConcerned(), context.now())
+    yield act
     if act_id is not None:
-        with context.database.write() as connection:
-            operator_log.complete(connection, act_id, concerned)
+        ended = nullcontext() if is_required else _going_on(context, act, "has this command as broken off")
+        with ended, context.database.write() as connection:
+            operator_log.complete(connection, act_id, act)
 
 
 def command_name() -> str:
     """The running command without `mailer` and without its arguments, such as "subscribers show"."""
     return click.get_current_context().command_path.partition(" ")[2]
+
+
+@contextmanager
+def _going_on(context: CommandContext, act: RecordedAct, shows: str) -> Iterator[None]:
+    try:
+        yield
+    except MailerError as error:
+        act.is_recorded = False
+        context.console.print(f"The operator's log can't be written and {shows}: {error.message}")
 
 
 @contextmanager

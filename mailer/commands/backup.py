@@ -24,6 +24,9 @@ def backup(context: CommandContext, file: Path, as_json: bool) -> None:
     its checksum. The command lists the other files to keep. For PostgreSQL it prints the pg_dump command and
     exits with 1.
 
+    It works also where the database takes no writes, because its disk is read-only or full. Then it says that the
+    operator's log does not have it ("recorded" with --json).
+
     \b
     Example:
       mailer backup backups/mailer-2026-11-28.db
@@ -41,7 +44,7 @@ def backup(context: CommandContext, file: Path, as_json: bool) -> None:
             ),
         )
     database.require_current()
-    with recorded_act(context) as act, busy(context, "Copying the database"):
+    with recorded_act(context, is_required=False) as act, busy(context, "Copying the database"):
         taken = take(database, file)
         with database.read() as connection:
             act.number = everybody(connection).number
@@ -50,6 +53,7 @@ def backup(context: CommandContext, file: Path, as_json: bool) -> None:
         "checksum": taken.checksum,
         "sha256": taken.sha256,
         "bytes": taken.size,
+        "recorded": act.is_recorded,
         "keep": [{"file": path, "why": why} for path, why in keep],
     }
     lines = [f"{taken.path}: {taken.size:,} bytes, SHA-256 in {taken.checksum}", *_keep_lines(keep)]

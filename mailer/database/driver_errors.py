@@ -56,7 +56,11 @@ _SQLITE = (
     ),
     _NOT_OPENED,
     _Symptom(
-        ("readonly",), MailerError, "is read-only", "Nothing was changed. Check the file's owner and mode."
+        ("readonly",),
+        MailerError,
+        "is read-only",
+        "Nothing was changed. Check the file's owner and mode, and whether its disk has become read-only: `mailer backup` works "
+        "there too.",
     ),
     _Symptom(
         ("malformed", "not a database", "Could not decode"),

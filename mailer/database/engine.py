@@ -25,6 +25,7 @@ from mailer.database.attachment import hand_over
 from mailer.database.driver_errors import translated_errors
 from mailer.database.opened_file import OpenedFile
 from mailer.database.prepared import driver_errors
+from mailer.database.read_only_disk import read_as_unchanging, require_unchanged
 from mailer.database.schema_version import SchemaState, is_current, read_state, wrong_version
 from mailer.database.url import driver_url, parse_url
 from mailer.errors import Locked
@@ -248,6 +249,7 @@ class Database:
         with translated_errors(self.url), self.engine.connect() as connection:
             driver = cast("sqlite3.Connection", connection.connection.driver_connection)
             sqlite_file.copy(driver, target, beside=beside)
+            require_unchanged(connection, self.url.database or "")
 
     def _check_version(self, connection: Connection) -> None:
         if not is_current(connection):
@@ -276,23 +278,21 @@ class Database:
     def _set_up(self, engine: Engine) -> Engine:
         (sqlite_setup if self.is_sqlite else postgresql_setup).set_up(engine)
         if self.is_sqlite:
+            read_as_unchanging(engine, self.url.database or "")
             self._file.watch(engine)
         return engine
 
     @property
     def _reading(self) -> dict[str, Any]:
-        if self.is_sqlite:
-            return {"read_only": True}
-        return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        on_postgresql = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        return {"read_only": True} if self.is_sqlite else on_postgresql
 
     @property
     def _options(self) -> dict[str, Any]:
         if self.is_sqlite:
             return {"connect_args": {"timeout": sqlite_setup.BUSY_SECONDS}}
-        return {
-            "isolation_level": postgresql_setup.ISOLATION_LEVEL,
-            "connect_args": postgresql_setup.CONNECT_OPTIONS,
-        }
+        connect = postgresql_setup.CONNECT_OPTIONS
+        return {"isolation_level": postgresql_setup.ISOLATION_LEVEL, "connect_args": connect}
 
 
 def _elapsed() -> float:

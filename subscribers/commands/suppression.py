@@ -45,7 +45,7 @@ def suppress(context: CommandContext, file: Path, reason: str, yes: bool, as_jso
     if agreed > MAX_UNCONFIRMED_PEOPLE and not yes:
         confirm_many(context, f"The file would withdraw the consent of {agreed:,} people.")
     suppressed = withdrawn = 0
-    with recorded_act(context, is_leaving=True) as act:
+    with recorded_act(context, is_required=False) as act:
         for some in in_batches(addresses):
             with context.database.write() as connection:
                 done = rights.suppress_all(connection, some, hasher=hasher, source=source, now=context.now())
