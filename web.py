@@ -104,12 +104,12 @@ class Application:
         self._monitoring = Monitoring(self._database, self.metrics)
         own_notice = f"{urlsplit(settings.public_url).path}{PRIVACY_PATH}"
         brand = replace(self._brand, privacy_url=self._brand.privacy_url or own_notice)
-        pages = Pages(brand, settings.templates_dir)
+        pages = Pages(brand, settings.templates_dir, settings.form_of_address)
         self._services = PageServices(self._database, pages, key_source(settings), settings)
         self._unsubscribe = UnsubscribeEndpoint(self._services, self._commits, self.metrics)
         self._notice = PrivacyNoticeEndpoint(
             self._database,
-            NoticePage(brand, own_notice, settings.templates_dir),
+            NoticePage(brand, own_notice, settings.templates_dir, settings.form_of_address),
             settings,
         )
         self._api = ConsentApi(

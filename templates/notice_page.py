@@ -10,7 +10,7 @@ from typing import NamedTuple
 from templates.brand import Brand
 from templates.document import Document
 from templates.environment import render_template
-from templates.language import LOCALES, Locale, format_long_date, load_texts
+from templates.language import LOCALES, Locale, Register, format_long_date, load_texts
 from templates.page_style import page_style
 
 
@@ -25,13 +25,17 @@ class ShownVersion(NamedTuple):
 class NoticePage:
     """Renders the notice for one brand. `path` is where the page is; `path`/LANGUAGE/NUMBER is one version.
 
-    `content_security_policy` is the header value for the page. `templates_dir` is as in `load_environment`.
+    `content_security_policy` is the header value for the page. `templates_dir` is as in `load_environment`;
+    `register` is that of the texts.
     """
 
-    def __init__(self, brand: Brand, path: str, templates_dir: Path | None = None) -> None:
+    def __init__(
+        self, brand: Brand, path: str, templates_dir: Path | None = None, register: Register = "formal"
+    ) -> None:
         self._brand = brand
         self._path = path
         self._templates_dir = templates_dir
+        self._register = register
         self._style, self.content_security_policy = page_style(brand, templates_dir, "pages/notice.css.j2")
 
     def render(
@@ -47,7 +51,7 @@ class NoticePage:
         values = {
             "document": document,
             "locale": locale,
-            "texts": load_texts(locale)["notice"],
+            "texts": load_texts(locale, self._register)["notice"],
             "brand": self._brand,
             "style": self._style,
             "other_language": {"href": f"{self._path}/{other}{former}", "locale": other},

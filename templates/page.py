@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from templates.brand import Brand
 from templates.environment import render_template
-from templates.language import Locale, load_texts
+from templates.language import Locale, Register, TextSection, load_texts
 from templates.own_data_page import OwnData
 from templates.page_style import page_style
 from templates.sign_up_form import SignUpForm
@@ -81,11 +81,14 @@ class Pages:
 
     `content_security_policy` is the header value for every page. It allows the stylesheet inside the page, by
     its hash, the logo inside the page, if there is one, and a form to the page's own address. It allows nothing
-    else: no script, font or frame. `templates_dir` is as in `load_environment`.
+    else: no script, font or frame. `templates_dir` is as in `load_environment`; `register` is that of the texts.
     """
 
-    def __init__(self, brand: Brand, templates_dir: Path | None = None) -> None:
+    def __init__(
+        self, brand: Brand, templates_dir: Path | None = None, register: Register = "formal"
+    ) -> None:
         self.brand = brand
+        self._register = register
         self._templates_dir = templates_dir
         self._logo = _data_url(brand)
         self._style, self.content_security_policy = page_style(brand, templates_dir)
@@ -109,7 +112,7 @@ class Pages:
         page's button agrees to, `person` the names that it puts on file. `choices` are topics below the button,
         `notice` says what was done.
         """
-        texts = load_texts(locale)["pages"]
+        texts = self._texts(locale)
         action = _ACTIONS.get(page)
         named = "ask" if page is Page.RESUBSCRIBED else page.value
         return self._render_page(
@@ -141,7 +144,7 @@ class Pages:
 
         `notice` is the name of a text about what was done.
         """
-        own = load_texts(locale)["own_data"]
+        own = self._texts(locale, "own_data")
         return self._render_page(
             "pages/own_data.html.j2",
             locale,
@@ -169,27 +172,30 @@ class Pages:
 
     def consent_wording(self, locale: Locale, topic: str) -> str:
         """The text, as shown, that a person agrees to with the button "Subscribe again"."""
-        return load_texts(locale)["pages"]["resubscribe_wording"].format(name=self.brand.name, topic=topic)
+        return self._texts(locale)["resubscribe_wording"].format(name=self.brand.name, topic=topic)
 
     def topic_wording(self, locale: Locale, title: str) -> str:
         """The text that a person agrees to for a topic, where the settings have none."""
-        return load_texts(locale)["pages"]["topic_wording"].format(name=self.brand.name, topic=title)
+        return self._texts(locale)["topic_wording"].format(name=self.brand.name, topic=title)
 
     def choice_notice(self, locale: Locale, title: str, *, on: bool) -> str:
         """What the page says after a topic was turned off, or was asked for."""
-        return load_texts(locale)["pages"]["choice_asked" if on else "choice_off"].format(topic=title)
+        return self._texts(locale)["choice_asked" if on else "choice_off"].format(topic=title)
 
     def _render_page(self, name: str, locale: Locale, *, wide: bool = False, **values: object) -> str:
         return self._render_template(
             name,
             locale=locale,
-            texts=load_texts(locale)["pages"],
+            texts=self._texts(locale),
             brand=self.brand,
             logo=self._logo,
             style=self._style,
             wide=wide,
             **values,
         )
+
+    def _texts(self, locale: Locale, section: str = "pages") -> TextSection:
+        return load_texts(locale, self._register)[section]
 
     def _render_template(self, name: str, **values: object) -> str:
         return render_template(name, values, templates_dir=self._templates_dir)

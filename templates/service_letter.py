@@ -8,7 +8,7 @@ from pathlib import Path
 from templates.brand import Brand
 from templates.design import design_values
 from templates.environment import render_template
-from templates.language import Locale, TextSection, load_texts
+from templates.language import Locale, Register, TextSection, load_texts
 from templates.mjml import compile_mjml
 from templates.service_mail import RenderedServiceMail, ServiceMailKind, ServiceMailValues
 from templates.theme import find_theme
@@ -38,9 +38,13 @@ def render_service_mail(
     *,
     theme: str = "product",
     templates_dir: Path | None = None,
+    register: Register = "formal",
 ) -> RenderedServiceMail:
-    """Render a service mail with the colours and fonts of `theme`. Raises TemplateError for a broken template."""
-    texts = load_texts(locale)
+    """Render a service mail with the colours and fonts of `theme`. `register` is that of the texts.
+
+    Raises TemplateError for a broken template.
+    """
+    texts = load_texts(locale, register)
     shown = _show(kind, texts["service_mail"], brand, values)
     context = design_values(find_theme(theme, templates_dir), brand) | {
         "mail": shown,

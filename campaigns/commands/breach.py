@@ -107,14 +107,14 @@ def breach(
 
 def _assess(context: CommandContext, incident: Incident, folder: Path) -> Breach:
     """Find what the breach concerns, and write who is concerned."""
-    is_relay = incident.scope is Scope.RELAY
+    settings, is_relay = context.settings, incident.scope is Scope.RELAY
     with context.database.read() as connection:
         mailed = Mailed(
             deliveries.mailed_between(incident.since, incident.until),
             deliveries.count_mails(connection, incident.since if is_relay else None, incident.until),
         )
         people = breaches.concerned_people(connection, incident, mailed)
-        by_language = write_people(folder, people, context.settings.locale)
+        by_language = write_people(folder, people, settings.locale, settings.form_of_address)
         total = by_language.total()
         return Breach(
             incident,

@@ -37,7 +37,7 @@ zone = {zone}
 # What people can choose on the unsubscribe page, with its titles; without these there is nothing to choose.
 # topics.release-notes = {{ nl = "Nieuwe versies", en = "New versions" }}
 
-# How people are greeted: "formal" (Geachte mevrouw De Vries, Dear Ms de Vries) or "informal" (Beste Zoë, Hi Zoë).
+# How people are addressed: "formal" (Geachte mevrouw De Vries, u; Dear Ms de Vries) or "informal" (Beste Zoë, je; Hi Zoë).
 # form_of_address = "formal"
 
 # How mails look: "letter", "product", "digest", or a theme of your own (`mailer themes list`). Without it "product",

@@ -37,7 +37,8 @@ def form(context: CommandContext, topic: str | None, language: str | None, as_js
             hint=f'Turn it on in mailer.toml: [sign_up] topics = ["{about}"].',
         )
     locale = parse_locale(language or settings.locale)
-    pages = Pages(Brand(settings.brand.name, settings.brand.colour), settings.templates_dir)
+    brand = Brand(settings.brand.name, settings.brand.colour)
+    pages = Pages(brand, settings.templates_dir, settings.form_of_address)
     shown = sign_up_form(settings.topics, about, locale, pages)
     html = pages.render_embedded_form(shown, locale, f"{settings.public_url}/signup/{about}")
     context.report({"html": html}, html, as_json=as_json)

@@ -11,7 +11,7 @@ from subscribers.address import readable_address
 from subscribers.ledger import EVERY_TOPIC
 from subscribers.rights import SubjectRecord, entry_values
 from subscribers.topic import title_of
-from templates.language import Locale, format_moment, load_texts
+from templates.language import Locale, Register, format_moment, load_texts
 from templates.own_data_page import (
     OwnData,
     ShownDisclosure,
@@ -24,20 +24,29 @@ from templates.own_data_page import (
 
 
 def overview(
-    record: SubjectRecord, locale: Locale, topics: Mapping[str, TopicSettings], zone: ZoneInfo
+    record: SubjectRecord,
+    locale: Locale,
+    topics: Mapping[str, TopicSettings],
+    zone: ZoneInfo,
+    register: Register = "formal",
 ) -> OwnData:
-    """Everything on file about a person. Times are in `zone`."""
-    return _Overview(record, locale, topics, zone).own_data()
+    """Everything on file about a person. Times are in `zone`, and texts in this register."""
+    return _Overview(record, locale, topics, zone, register).own_data()
 
 
 class _Overview:
     """A person's record in the words of a language."""
 
     def __init__(
-        self, record: SubjectRecord, locale: Locale, topics: Mapping[str, TopicSettings], zone: ZoneInfo
+        self,
+        record: SubjectRecord,
+        locale: Locale,
+        topics: Mapping[str, TopicSettings],
+        zone: ZoneInfo,
+        register: Register,
     ) -> None:
         self._record, self._locale, self._topics, self._zone = record, locale, topics, zone
-        self._texts = load_texts(locale)["own_data"]
+        self._texts = load_texts(locale, register)["own_data"]
 
     def own_data(self) -> OwnData:
         record = self._record

@@ -18,7 +18,7 @@ from mailer.config import Settings
 from subscribers.rights.breach import Category, ConcernedPerson, Incident, Scope
 from subscribers.rights.spreadsheet import without_formula
 from templates.environment import render_template
-from templates.language import LOCALES, Locale, format_long_date, format_number, greet, load_texts
+from templates.language import LOCALES, Locale, Register, format_long_date, format_number, greet, load_texts
 
 PEOPLE_NAME = "people.csv"
 FACTS_NAME = "facts.json"
@@ -54,10 +54,12 @@ class Breach:
         }
 
 
-def write_people(folder: Path, people: Iterable[ConcernedPerson], default: Locale) -> Counter[Locale]:
+def write_people(
+    folder: Path, people: Iterable[ConcernedPerson], default: Locale, register: Register = "formal"
+) -> Counter[Locale]:
     """Write who is concerned, with the greeting of their letter; returns how many there are by language.
 
-    `default` is the language of those whose own is unknown.
+    `default` is the language of those whose own is unknown, `register` that of the greeting.
     """
     by_language: Counter[Locale] = Counter()
     with _new_file(folder / PEOPLE_NAME) as file:
@@ -66,7 +68,7 @@ def write_people(folder: Path, people: Iterable[ConcernedPerson], default: Local
         for names, email, written in people:
             locale = _locale_of(written, default)
             by_language[locale] += 1
-            cells = (email, *names, locale, greet(locale, *names))
+            cells = (email, *names, locale, greet(locale, *names, register))
             table.writerow(map(without_formula, cells))
     return by_language
 
@@ -108,6 +110,7 @@ def _document_values(breach: Breach, settings: Settings, locale: Locale) -> dict
     }
     return {
         **{name: _moment(moment.astimezone(settings.tz), locale) for name, moment in moments.items()},
+        "register": settings.form_of_address,
         "brand": settings.brand,
         "contact": str(privacy.contact or texts["breach"]["no_contact"]),
         "controllers": privacy.controllers,

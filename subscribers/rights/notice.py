@@ -34,7 +34,7 @@ class NoticeVersion:
 
 def privacy_notice(settings: Settings, locale: Locale) -> Document:
     """What these settings say to the people: who uses which data, why, how long, and what they can ask."""
-    texts, privacy = load_texts(locale)["notice"], settings.privacy
+    texts, privacy = load_texts(locale, settings.form_of_address)["notice"], settings.privacy
     hours = round(privacy.tell_controllers_within.total_seconds() / 3600)
     return Document(
         texts["title"].format(name=settings.brand.name),
@@ -65,7 +65,8 @@ def privacy_notice(settings: Settings, locale: Locale) -> Document:
 
 
 def _who(settings: Settings, locale: Locale) -> tuple[Item, ...]:
-    texts, brand, privacy = load_texts(locale)["notice"], settings.brand, settings.privacy
+    texts = load_texts(locale, settings.form_of_address)["notice"]
+    brand, privacy = settings.brand, settings.privacy
     return (
         *((Item(texts["address"], brand.postal_address),) if brand.postal_address else ()),
         *(Item(texts["controller"], f"{each.name}, {each.email}") for each in privacy.controllers),
@@ -75,7 +76,7 @@ def _who(settings: Settings, locale: Locale) -> tuple[Item, ...]:
 
 def _who_gets_them(settings: Settings, locale: Locale) -> Section:
     """Where the settings do not name who owns each host, nothing is said of other companies and countries."""
-    texts = load_texts(locale)["notice"]
+    texts = load_texts(locale, settings.form_of_address)["notice"]
     if uncovered(settings, data_hosts(settings)):
         return Section(texts["who_gets"], (texts["not_sold"], texts["ask_us"]), processors(settings, locale))
     named = texts["processors"] if settings.privacy.processors else texts["no_processors"]

@@ -83,7 +83,7 @@ class Letters:
         names = due.person.names if due.person else None
         values = ServiceMailValues(
             url=self._links.url(target) if has_link else "",
-            greeting=greet(locale, *names) if names else "",
+            greeting=greet(locale, *names, self._settings.form_of_address) if names else "",
             wording=request.wording or "",
             topic=title_of(self._settings.topics, request.topic, locale),
             new_address=mask_email(request.stated.email) if request.stated.email else "",
@@ -95,6 +95,7 @@ class Letters:
             values,
             theme=self._settings.theme or "product",
             templates_dir=self._settings.templates_dir,
+            register=self._settings.form_of_address,
         )
         settings = self._per_sender.get(relay, self._settings)
         letter = Letter(

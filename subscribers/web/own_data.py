@@ -180,7 +180,7 @@ class OwnDataEndpoint:
 
     def _overview(self, record: SubjectRecord, locale: Locale) -> OwnData:
         settings = self._services.settings
-        return overview(record, locale, settings.topics, settings.tz)
+        return overview(record, locale, settings.topics, settings.tz, settings.form_of_address)
 
     def _record(self, connection: Connection, person: Person) -> SubjectRecord:
         return rights.look_up(connection, person.address, self._services.hasher())

@@ -64,12 +64,13 @@ class Texts(Mapping[str, TextSection]):
 
 @cache
 def load_texts(locale: Locale, register: Register = "formal") -> Texts:
-    """The texts of one language. In the informal register those of the section ``[informal]`` replace those of mails."""
+    """The texts of one language. In the informal register those of ``[informal.mail]`` replace those of ``[mail]``, and so on."""
     source = files("templates").joinpath("language", "locale", f"{locale}.toml").read_text(encoding="utf-8")
     sections = tomllib.loads(source)
-    informal = sections.pop("informal")
+    informal = sections.pop("informal", {})
     if register == "informal":
-        sections["mail"] |= informal
+        for name, entries in informal.items():
+            sections[name] |= entries
     return Texts(locale, sections)
 
 

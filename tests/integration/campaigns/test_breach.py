@@ -23,6 +23,7 @@ from subscribers.rights.breach_documents import write_people
 from tests.support.campaign import SECRET, TOPIC
 from tests.support.deliveries import SentCampaign
 from tests.support.keyboard import Keyboard, keyboard_for
+from tests.support.tone import FORMAL, INFORMAL
 
 HASHER = AddressHasher([SECRET.encode()])
 DAY = timedelta(days=1)
@@ -175,6 +176,26 @@ class TestCommand:
             assert "Robin Smit <privacy@acme.example>" in written[letter]
             assert "{greeting}," in written[letter]
         assert len(written["people.csv"].splitlines()) == 4
+
+    @pytest.mark.parametrize(("form", "greeting"), [("formal", "Dear Ms de Vries"), ("informal", "Hi Zoë")])
+    def test_the_letter_addresses_people_as_the_mails_do(
+        self,
+        keyboard: Keyboard,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        form: str,
+        greeting: str,
+    ) -> None:
+        monkeypatch.setenv("MAILER_FORM_OF_ADDRESS", form)
+        keyboard.subscribe("a@example.com")
+        names = ("--salutation", "mevrouw", "--first-name", "Zoë", "--surname", "de Vries")
+        keyboard("subscribers", "rectify", "a@example.com", *names)
+        keyboard("privacy", "breach", "--since", "2026-01-01", "--output", "b")
+        letter = (tmp_path / "b" / "letter.nl.txt").read_text(encoding="utf-8")
+        assert bool(FORMAL.search(letter)) is (form == "formal")
+        assert bool(INFORMAL.search(letter)) is (form == "informal")
+        assert letter.startswith("Subject: ")
+        assert greeting in (tmp_path / "b" / "people.csv").read_text(encoding="utf-8")
 
     def test_only_the_owner_can_read_them(self, report: dict[str, object], tmp_path: Path) -> None:
         paths = [tmp_path / "b", *(tmp_path / "b").iterdir()]

@@ -10,6 +10,7 @@ from email.message import EmailMessage
 from email.policy import default
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from sqlalchemy import Engine, event
@@ -228,13 +229,17 @@ def test_a_wrapped_line_is_joined_in_the_html_and_a_break_that_was_meant_is_kept
     assert "<p>Acme<br>\nKade 1</p>" in html
 
 
-def test_no_line_of_a_letter_is_wider_than_the_window_of_a_mail_program(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form_of_address", ["formal", "informal"])
+def test_no_line_of_a_letter_is_wider_than_the_window_of_a_mail_program(
+    tmp_path: Path, form_of_address: Literal["formal", "informal"]
+) -> None:
     brand = BrandSettings(name="Acme")
     privacy = PrivacySettings(contact=Mailbox("Robin Smit-van den Berg", "privacy@subdomain.acme.example"))
     moment = datetime(2026, 11, 1, 12, tzinfo=UTC)
     incident = Incident(Scope.DATABASE, moment, moment, moment)
     breach = Breach(incident, 1204, {"nl": 1204}, 0, dict.fromkeys(Category, 1204))
-    write_documents(tmp_path, breach, Settings(brand=brand, privacy=privacy, locale="nl"))
+    settings = Settings(brand=brand, privacy=privacy, locale="nl", form_of_address=form_of_address)
+    write_documents(tmp_path, breach, settings)
     for locale in ("nl", "en"):
         lines = (tmp_path / f"letter.{locale}.txt").read_text(encoding="utf-8").splitlines()
         assert [line for line in lines if len(line) > 72 and not line.startswith("[")] == []
