@@ -83,6 +83,17 @@ def locked_folder(path: Path) -> Iterator[None]:
         os.close(folder)
 
 
+def incomplete_name(path: Path) -> Path:
+    """A new name for what is to become `path`. `incomplete_files` finds it where the process is killed."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+
+
+def incomplete_files(path: Path) -> list[Path]:
+    """What is being written for `path`, or was left by killed processes."""
+    name = re.compile(re.escape(path.name) + r"\.[0-9a-f]{8}\.new")
+    return [one for one in path.parent.iterdir() if name.fullmatch(one.name)]
+
+
 def write_file(path: Path, content: bytes, mode: int) -> None:
     """Write a new file with `mode`, or replace the one that is there, whose owner, group and mode stay; but a
     file that others may not read by `mode` is closed to them. A new one that root writes is the folder's owner's.
@@ -91,7 +102,7 @@ def write_file(path: Path, content: bytes, mode: int) -> None:
     is replaced. The caller must hold `locked_folder`. Raises ConfigurationError; the old file then remains.
     """
     target = _target(path)
-    new = target.with_name(f"{target.name}.{secrets.token_hex(4)}.new")
+    new = incomplete_name(target)
     try:
         old = target.stat() if target.exists() else None
         with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
@@ -129,7 +140,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
     Raises InvalidInput where `path` exists already or can't be made.
     """
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    partial = incomplete_name(path)
     if path.exists():
         raise InvalidInput("it exists already; name a new folder.", where=str(path))
     try:
@@ -179,7 +190,5 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _remove_leftovers(target: Path) -> None:
-    name = re.compile(re.escape(target.name) + r"\.[0-9a-f]{8}\.new")
-    for path in target.parent.iterdir():
-        if name.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+    for path in incomplete_files(target):
+        path.unlink(missing_ok=True)
