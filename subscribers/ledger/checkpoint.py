@@ -162,7 +162,9 @@ def check_signed(connection: Connection, stored: Stored) -> int:
     if stored.signed is None:
         if size == 0:
             return 0
-        raise BrokenLink(1, "it was never signed; `mailer keys ledger` signs a ledger of before the key")
+        raise BrokenLink(
+            1, "it was never signed; if the ledger is older than its key, sign it: `mailer consent sign`"
+        )
     signed = signer.open(stored.signed)
     if signed is None:
         raise BrokenLink(size, "its checkpoint was signed by another key, or altered")

@@ -377,6 +377,7 @@ def test_a_bundle_wants_the_ledger_s_key_and_names_it(
     assert "`mailer keys ledger`, then `mailer consent sign`" in str(refused.hint)
     vkey = keyboard.json("keys", "ledger")["vkey"]
     assert keyboard.json("keys", "ledger")["vkey"] == vkey
+    assert "`mailer consent sign`" in str(keyboard("consent", "verify", code=1).exception)
     keyboard("consent", "sign")
     keyboard(*command)
     with ZipFile(tmp_path / "jan.zip") as bundle:
