@@ -128,7 +128,7 @@ def mailer(context: click.Context, config: Path | None) -> None:
         web_application=WEB_APPLICATION,
         unknown_link_answer=unknown_link_answer,
         keep_outside_files=keep_outside_files,
-        find_unattended=find_unattended,
+        find_problems=find_problems,
     )
     context.call_on_close(context.obj.close)
     if not gc.isenabled():  # `main` turned it off
@@ -144,7 +144,7 @@ def unknown_link_answer() -> ExpectedAnswer:
     return ExpectedAnswer(UNKNOWN_LINK, UNKNOWN_LINK_STATUS, ROBOTS)
 
 
-def find_unattended(settings: Settings, database: Database) -> list[CheckResult]:
+def find_problems(settings: Settings, database: Database) -> list[CheckResult]:
     """What needs attention in the theme, the archive and the database, as findings of `mailer doctor`.
 
     Nothing of a database that can't be read.
@@ -198,7 +198,7 @@ def _holders() -> Sequence[PersonalDataHolder]:
 
 
 def _webhook_findings(connection: Connection, settings: Settings) -> list[CheckResult]:
-    """The webhooks that fail, those that are called no more, and those of a company that is not named."""
+    """The webhooks that fail or are parked, and those whose company [privacy] does not name."""
     from mailer.doctor import CheckLevel, CheckResult, processors  # noqa: PLC0415 - as above
     from subscribers import webhooks  # noqa: PLC0415
 

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 class CommandContext:
     """One for each command (`@click.pass_obj`); everything in it is made at first use.
 
-    `config` is the settings file that was asked for, or None for mailer.toml in the working directory. The others
-    describe what this package does not know: `web_application` is the name of the web application's factory for
-    uvicorn, `unknown_link_answer` tells how it answers an unsubscribe link that is not ours, and `keep_outside_files`
-    lets a database's ledger keep its files outside and returns what finishes that, and `find_unattended` lists for
-    `mailer doctor` what needs attention in the theme and the database.
+    `config` is the settings file that was asked for; with None it is searched (`mailer.config.config_path`). The other
+    arguments come from the layers above:
+
+    - `web_application`: the name of the web application's factory, for uvicorn.
+    - `unknown_link_answer`: how the web application answers an unsubscribe link that is not ours.
+    - `keep_outside_files`: lets a database's ledger keep its files outside; returns what closes them.
+    - `find_problems`: what needs attention in the theme, the archive and the database, for `mailer doctor`.
     """
 
     def __init__(
@@ -35,12 +37,12 @@ class CommandContext:
         web_application: str,
         unknown_link_answer: Callable[[], ExpectedAnswer],
         keep_outside_files: Callable[[Settings, Database], Callable[[], None]],
-        find_unattended: Callable[[Settings, Database], Iterable[CheckResult]],
+        find_problems: Callable[[Settings, Database], Iterable[CheckResult]],
     ) -> None:
         self.config = config
         self.web_application = web_application
         self.unknown_link_answer = unknown_link_answer
-        self.find_unattended = find_unattended
+        self.find_problems = find_problems
         self._keep_outside_files = keep_outside_files
         self._close_outside_files: Callable[[], None] | None = None
 

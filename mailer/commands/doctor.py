@@ -56,7 +56,7 @@ def _findings(context: CommandContext, *, offline: bool) -> Iterator[checks.Chec
     yield from checks.signing_key(settings, base)
     if (signed := checks.signed_ledger(settings, base)) is not None:
         yield signed
-    yield from context.find_unattended(settings, base)
+    yield from context.find_problems(settings, base)
     yield from checks.contact(settings)
     yield from checks.processors(settings, data_hosts(settings))
     yield from checks.sender(settings, None if offline else dns.txt_records)

@@ -58,7 +58,10 @@ class Database:
         self._attached[type(value)] = value
 
     def follow_file(self) -> None:
-        """Open a file that is put in the place of SQLite's, for transactions that need none before them; else DatabaseReplaced."""
+        """Let connections open another file that is put in the place of SQLite's. Without this they raise DatabaseReplaced.
+
+        Only for programs in which no transaction depends on an earlier one.
+        """
         self._file.follows = True
 
     @cached_property
@@ -127,7 +130,7 @@ class Database:
 
     def _begin_at_once(self) -> tuple[Connection, sqlite3.Connection]:
         try:
-            if self._file.is_left(connection := self._nonblocking):
+            if self._file.is_outdated(connection := self._nonblocking):
                 self._close_nonblocking()
                 connection = self._nonblocking
             driver = cast("sqlite3.Connection", connection.connection.driver_connection)

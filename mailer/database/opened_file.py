@@ -23,8 +23,8 @@ _KEY = "file"
 class OpenedFile:
     """The file at `path`, as the first connection found it.
 
-    With `follows` a connection to another file than the one that is there now is replaced by a new one: for a program whose
-    transactions stand each for itself. Otherwise whoever uses the database gets DatabaseReplaced, until `forget`.
+    With `follows`, connections to a file that was replaced are opened anew: for a program in which no transaction depends
+    on an earlier one. Otherwise each use of the database raises DatabaseReplaced, until `forget`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,22 +49,22 @@ class OpenedFile:
 
         @event.listens_for(engine, "checkout")
         def _(_connection: Any, record: Any, _proxy: object) -> None:
-            if self._is_left(record.info):
+            if self._is_outdated(record.info):
                 raise DisconnectionError  # the pool opens another one
 
-    def is_left(self, connection: Connection) -> bool:
-        """Whether to open a new connection instead of one that is kept. Raises DatabaseReplaced as above.
+    def is_outdated(self, connection: Connection) -> bool:
+        """Whether `connection` has another file open than the one that is there now. Raises DatabaseReplaced as above.
 
         Without `follows` it asks what was last seen, which costs a batch of mails nothing: a run opens or takes another
         connection each second, for its beat.
         """
-        return (self.follows or self._is_replaced) and self._is_left(connection.info)
+        return (self.follows or self._is_replaced) and self._is_outdated(connection.info)
 
     def forget(self) -> None:
         """All connections were closed: the next one opens what is there."""
         self._opened, self._is_replaced = None, False
 
-    def _is_left(self, info: Mapping[Any, Any]) -> bool:
+    def _is_outdated(self, info: Mapping[Any, Any]) -> bool:
         if self.follows:
             return self._found() not in {_UNKNOWN, _NONE, info[_KEY]}
         self._require()

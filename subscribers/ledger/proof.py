@@ -62,12 +62,12 @@ def prove(connection: Connection, subscriber_id: int, topic: str) -> Proof:
 def wording_of(connection: Connection, grant: LedgerEntry) -> ShownWording:
     """The wording that a grant names. Raises BrokenLink where it is gone or was altered."""
     row = connection.execute(select(WORDING).where(WORDING.c.commitment == grant.event.wording)).first()
-    if row is None or not is_intact(row):
+    if row is None or not is_wording_intact(row):
         raise BrokenLink(grant.id, "its wording was altered")
     return ShownWording(row.text, row.sha256, row.language, row.version, row.topic)
 
 
-def is_intact(row: Row[Any]) -> bool:
+def is_wording_intact(row: Row[Any]) -> bool:
     """Whether a wording's row is what its commitment binds."""
     try:
         names = {"language": row.language, "topic": row.topic, "version": row.version}

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, String, bindparam, func, select, type_coerce
 
 from mailer.database import Prepared, is_postgresql
 from subscribers.ledger.events import BrokenLink, encode_rows, instant_text
-from subscribers.ledger.proof import is_intact
+from subscribers.ledger.proof import is_wording_intact
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tree import leaf_hashes
 from subscribers.tables import EVENT, WORDING
@@ -25,10 +25,10 @@ Instant: TypeAlias = Callable[[Any], str]
 
 
 def check_wordings(connection: Connection) -> dict[str, str]:
-    """The topics of all wordings, by commitment."""
+    """The topics of all wordings, by commitment. Raises BrokenLink where a wording was altered."""
     topics = {}
     for row in connection.execute(select(WORDING)):
-        if not is_intact(row):
+        if not is_wording_intact(row):
             users = select(func.min(EVENT.c.id)).where(EVENT.c.wording == row.commitment)
             raise BrokenLink(connection.execute(users).scalar_one() or 0, "its wording was altered")
         topics[row.commitment] = row.topic

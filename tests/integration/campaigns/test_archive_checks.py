@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from campaigns.archive.checks import archive_findings
-from cli import find_unattended
+from cli import find_problems
 from mailer.database import Database
 from mailer.doctor import CheckLevel
 from tests.support.campaign import TOPIC, settings_for
@@ -52,7 +52,7 @@ def test_pages_that_only_this_machine_can_open_are_found(
     site = Site(sqlite_database, tmp_path, archive={"enabled": enabled})
     site.draft("2.4.0")
     settings = site.settings.replace(public_url=public_url)
-    found = [one for one in find_unattended(settings, sqlite_database) if one.check == "archive"]
+    found = [one for one in find_problems(settings, sqlite_database) if one.check == "archive"]
     assert len(found) == count
     assert all(public_url in one.message for one in found)
 
@@ -71,8 +71,6 @@ def test_a_theme_and_a_window_that_can_not_be_used_are_found_before_they_are(
     sqlite_database: Database, changes: dict[str, str], told: list[str]
 ) -> None:
     found = [
-        one
-        for one in find_unattended(settings_for(25, **changes), sqlite_database)
-        if one.check == "settings"
+        one for one in find_problems(settings_for(25, **changes), sqlite_database) if one.check == "settings"
     ]
     assert all(part in one.message for part, one in zip(told, found, strict=True))
