@@ -14,7 +14,8 @@
         ├── NoProcess          75   no further process or thread can be started
         └── RelayUnavailable   75   no connection to the relay; 1 where waiting does not help
 
-The number is the exit code of the command. Messages contain no personal data.
+The number is the exit code of the command. Messages contain no personal data. The layers have their own subclasses of these,
+beside the code that raises them, where a caller has to tell one cause from the others.
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ from mailer.errors import starting_process
 def start(
     code: str, *arguments: str, stdin: int, stdout: int, stderr: int | None = None
 ) -> subprocess.Popen[bytes]:
-    """A process of this Python that runs `code`, with these streams; it has no MAILER_* variable.
+    """Run `code` in a new process of this Python, with these streams and without MAILER_* variables.
 
-    A terminal's Ctrl-C does not reach it: it is for this process, which ends the other. Raises NoProcess where there may be
-    no more, and OSError.
+    A terminal's Ctrl-C does not reach the new process; this one ends it. Raises NoProcess where there may be no more, and
+    OSError.
     """
     with starting_process():
         return subprocess.Popen(  # noqa: S603 - our own code

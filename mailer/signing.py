@@ -1,7 +1,7 @@
 """Sign mails in another process: digests out, signatures back. So the private keys are not in the process that sends.
 
-The process that sends talks to relays and holds people's data; who makes it reveal its memory gets no key. And while
-some mails are signed on other processors, the next are composed.
+The process that sends talks to relays: an attacker who reads its memory finds no key. While some mails are signed on
+other processors, the next are composed.
 """
 
 from __future__ import annotations

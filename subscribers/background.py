@@ -25,7 +25,7 @@ class Work(Protocol):
 
 @contextmanager
 def in_background(name: str, is_wanted: Callable[[], bool], make: Callable[[], Work]) -> Iterator[None]:
-    """Within it the work that `make` makes goes on in a thread, from when `is_wanted` first says so.
+    """Do the work of `make` in a thread during the block, as soon as `is_wanted` says so.
 
     Raises NoProcess where no thread can be started.
     """

@@ -21,7 +21,7 @@ class CampaignRow(SQLModel, table=True):
     as JSON where the notes come from. `approved_at` is when the last approval that was needed came;
     `CampaignApproval` has the approvals. `ledger_checkpoint` is the consent ledger's signed checkpoint when the
     audience was enrolled. `sealed_deliveries` and `sealed_root` are the number and the Merkle root (hex) of the
-    deliveries before their rows were deleted (`campaigns.deliveries.seal`).
+    deliveries before their rows were deleted (`campaigns.deliveries.keep_seal`).
     """
 
     __tablename__ = "campaign"

@@ -1,8 +1,8 @@
 """The commands init, doctor, serve, keys, backup, deploy and upgrade, and the parts that all commands share.
 
 Each command has its own module, so that a command imports only what it needs. `context` holds the settings, database and
-streams of one command, `options` the shared options, `questions` asks before an act, and `waiting` says what takes long.
-`acts` records what a command does with personal data; import it by name, because it needs the tables, which are slow to
+streams of one command, `options` the shared options, `questions` asks before an act, `tables` writes tables, `waiting`
+says what takes long, and `daily` what is due once a day. `acts` records what a command does with personal data; import it by name, because it needs the tables, which are slow to
 import.
 """
 

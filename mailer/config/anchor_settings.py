@@ -11,8 +11,8 @@ from mailer.settings_section import SettingsSection
 class AnchorSettings(SettingsSection, frozen=True):
     """The anchors of the consent ledger (`mailer consent anchor`).
 
-    `file` gets them; it protects best where who can write to the database and beside the settings can't write, such
-    as on another machine. `authority_url` is a time-stamping authority (RFC 3161), `authority_certificates` a PEM
+    They are appended to `file`. It protects best on another machine, where nobody who can write to the database can
+    write. `authority_url` is a time-stamping authority (RFC 3161), `authority_certificates` a PEM
     file with its root certificate. With `daily`, `mailer run-due` and `mailer worker` make one each day.
     """
 

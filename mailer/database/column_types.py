@@ -1,6 +1,6 @@
 """Column types, and the tables that statements read and write.
 
-Each room declares the columns of its tables twice: as SQLModel classes, which are the schema, with its constraints and
+Each layer declares the columns of its tables twice: as SQLModel classes, which are the schema, with its constraints and
 indexes; and as plain tables, for statements. Commands import only the plain ones, because SQLModel, SQLAlchemy's ORM
 below it and the classes take a fifth of a second of CPU time at each start. A test compares both.
 """
@@ -18,7 +18,7 @@ from sqlalchemy.types import TypeDecorator
 AnyStrEnum = TypeVar("AnyStrEnum", bound=StrEnum)
 
 TABLES = MetaData()
-"""The plain tables of all rooms that are imported."""
+"""The plain tables of all layers that are imported."""
 
 # SQLite counts only INTEGER keys up by itself. Tables with such a key ask for AUTOINCREMENT as well, which
 # never reuses the number of a deleted row: an old unsubscribe link must not lead to another person.

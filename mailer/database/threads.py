@@ -31,7 +31,7 @@ async def in_thread(work: Callable[[*Arguments], Result], *arguments: *Arguments
 
 
 class ThreadWork:
-    """Runs work in threads for callers with a time limit: who gives up does not wait for the thread, but `close` does."""
+    """Runs work in threads for callers with a time limit. A caller that gives up does not wait for its thread; `close` does."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()

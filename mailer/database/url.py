@@ -53,7 +53,7 @@ def driver_url(url: URL, sqlite_driver: str) -> URL:
     """The URL for SQLAlchemy, with the driver's name."""
     if url.get_backend_name() != "sqlite":
         return url.set(drivername="postgresql+psycopg")
-    # mode=rw: only `migrate` makes a file, so that a mistyped path is an error, not an empty database.
+    # mode=rw: only `Database.create` makes a file, so that a mistyped path is an error, not an empty database.
     return url.set(
         drivername=f"sqlite+{sqlite_driver}",
         database=Path(url.database or "").absolute().as_uri(),

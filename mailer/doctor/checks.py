@@ -1,4 +1,4 @@
-"""The checks of settings, secrets, database, relays and the public address. Each yields a result."""
+"""The checks of secrets, database, free disk space, signing key, relays and the public address."""
 
 from __future__ import annotations
 

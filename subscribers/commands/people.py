@@ -1,4 +1,4 @@
-"""Commands about people on file: import, list, show, rectify, erase, export."""
+"""Commands about people on file: import, list, show, rectify, export. `erase` is in `erasure`."""
 
 from __future__ import annotations
 

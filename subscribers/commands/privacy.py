@@ -1,4 +1,7 @@
-"""Commands about the duties of the controller: disclose, log, notice, register, replay. The layer above adds breach."""
+"""Commands about the duties of the controller: disclose, hold, log, notice, register, replay.
+
+The layer above adds audit, breach and purge (`campaigns.commands.privacy`).
+"""
 
 from __future__ import annotations
 

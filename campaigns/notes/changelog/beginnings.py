@@ -76,7 +76,7 @@ class _Forms:
         self._versions = Counter(key for titled in found for key in titled.keys)
 
     def let_begin(self, titled: TitledHeading, begun: Sequence[TitledHeading]) -> bool:
-        """Whether `mark` begins a section after those that have `begun`."""
+        """Whether `titled` begins a section after those that have `begun`."""
         title, form = titled.title, titled.title.form
         above = begun[-1] if begun else None
         is_nested = above is not None and above.heading.level < titled.heading.level
