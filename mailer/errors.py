@@ -181,7 +181,8 @@ def _passing_limit(error: BaseException) -> TryAgainLater | None:
 
 def reason_of(error: BaseException | str) -> str:
     """What an error of the system says, without the number that Python puts before it."""
-    return str(getattr(error, "strerror", None) or error)
+    text = str(getattr(error, "strerror", None) or error)
+    return text.partition("] ")[2] if text.startswith("[Errno ") else text
 
 
 def name_that_is_no_text(error: BaseException) -> MailerError | None:

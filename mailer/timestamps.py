@@ -10,13 +10,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailer.errors import ConfigurationError, MailerError, TryAgainLater
+from mailer.errors import ConfigurationError, MailerError, TryAgainLater, reason_of
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 _TIMEOUT_SECONDS = 30.0
 _LARGEST_ANSWER = 100_000  # bytes
+_TRY_AGAIN = "Run `mailer consent anchor` again later, or correct authority_url in [anchors]."
 
 
 def request_timestamp(url: str, content: bytes, certificates: Path) -> bytes:
@@ -29,35 +30,39 @@ def request_timestamp(url: str, content: bytes, certificates: Path) -> bytes:
     from rfc3161_client import TimestampRequestBuilder  # noqa: PLC0415 - as above
 
     asked = TimestampRequestBuilder().data(content).nonce(nonce=True).cert_request(cert_request=True).build()
+    try:
+        status, stamp = _post(url, asked.as_bytes())
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        raise TryAgainLater(
+            f"The time-stamping authority {url} does not answer: {reason_of(error)}.", hint=_TRY_AGAIN
+        ) from None
+    if status != httpx.codes.OK or len(stamp) > _LARGEST_ANSWER:
+        size = f"{len(stamp):,}" if len(stamp) <= _LARGEST_ANSWER else f"more than {_LARGEST_ANSWER:,}"
+        raise TryAgainLater(
+            f"The time-stamping authority {url} answers {status} with {size} bytes.", hint=_TRY_AGAIN
+        )
+    check_timestamp(stamp, content, certificates, nonce=asked.nonce)
+    return stamp
+
+
+def _post(url: str, request: bytes) -> tuple[int, bytes]:
+    """The status and the body of the answer; of a body that is too large, a part that is too large as well."""
+    import httpx  # noqa: PLC0415 - slow to import
+
     headers = {
         "Content-Type": "application/timestamp-query",
         "Accept": "application/timestamp-reply",
         "Accept-Encoding": "identity",
     }
     body = bytearray()
-    try:
-        with httpx.stream(
-            "POST",
-            url,
-            content=asked.as_bytes(),
-            headers=headers,
-            timeout=_TIMEOUT_SECONDS,
-            follow_redirects=False,
-        ) as answer:
-            for part in answer.iter_raw():
-                body += part
-                if len(body) > _LARGEST_ANSWER:
-                    break
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise TryAgainLater(f"The time-stamping authority {url} does not answer: {error}.") from None
-    if answer.status_code != httpx.codes.OK or len(body) > _LARGEST_ANSWER:
-        size = f"{len(body):,}" if len(body) <= _LARGEST_ANSWER else f"more than {_LARGEST_ANSWER:,}"
-        raise TryAgainLater(
-            f"The time-stamping authority {url} answers {answer.status_code} with {size} bytes."
-        )
-    stamp = bytes(body)
-    check_timestamp(stamp, content, certificates, nonce=asked.nonce)
-    return stamp
+    with httpx.stream(
+        "POST", url, content=request, headers=headers, timeout=_TIMEOUT_SECONDS, follow_redirects=False
+    ) as answer:
+        for part in answer.iter_raw():
+            body += part
+            if len(body) > _LARGEST_ANSWER:
+                break
+    return answer.status_code, bytes(body)
 
 
 def read_certificates(path: Path) -> Sequence[Certificate]:
@@ -68,11 +73,14 @@ def read_certificates(path: Path) -> Sequence[Certificate]:
         known = load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"The certificates of the time-stamping authority in {path} can't be read: {error}.",
+            f"The certificates of the time-stamping authority in {path} can't be read: {reason_of(error)}.",
             hint="authority_certificates in [anchors] names a PEM file with the authority's root certificate.",
         ) from None
     if not any(each.issuer == each.subject for each in known):
-        raise ConfigurationError(f"{path} holds no root certificate.")
+        raise ConfigurationError(
+            f"{path} holds no root certificate.",
+            hint="A root certificate names itself as its issuer; add it to the file.",
+        )
     return known
 
 

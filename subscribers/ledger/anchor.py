@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from mailer.errors import ConfigurationError, InvalidInput, MailerError
+from mailer.errors import ConfigurationError, InvalidInput, MailerError, reason_of
 from mailer.files import read_file
 from mailer.quantity import quantity
 from mailer.timestamps import check_timestamp, request_timestamp
@@ -116,14 +116,15 @@ def _ends_a_line(path: Path) -> bool:
 def read_anchors(path: Path) -> list[Anchor]:
     """The anchors in a file, oldest first; none where there is no file. A line that was cut short is left out.
 
-    Raises ConfigurationError where another line is no anchor, or the file can't be read.
+    Raises ConfigurationError where another line is no anchor, or the file can't be read, and InvalidInput where it is no
+    file of a usable size.
     """
     try:
         lines = read_file(path, _LARGEST_FILE).splitlines()
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise ConfigurationError(f"{path} can't be read: {error}.") from None
+        raise ConfigurationError(f"{path} can't be read: {reason_of(error)}.") from None
     anchors = []
     for number, line in enumerate(lines, 1):
         try:
@@ -131,7 +132,9 @@ def read_anchors(path: Path) -> list[Anchor]:
         except ValueError:
             if _is_cut_short(line):
                 continue
-            raise ConfigurationError(f"{path}, line {number}: it is no anchor.") from None
+            raise ConfigurationError(
+                f"{path}, line {number}: it is no anchor.", hint="Restore the file from your copy of it."
+            ) from None
     return anchors
 
 
@@ -153,7 +156,10 @@ def check_anchors(
     if not anchors:
         return []
     if signer is None or signer.key is None:
-        raise ConfigurationError(f"{path} can't be checked without the key that signs the ledger.")
+        raise ConfigurationError(
+            f"{path} can't be checked without the key that signs the ledger.",
+            hint="Restore mailer.ledger.key from your copy.",
+        )
     for anchor in anchors:
         _check(connection, anchor, path, signer)
         if certificates is not None and anchor.timestamp is not None:

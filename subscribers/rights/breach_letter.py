@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from mailer.errors import ConfigurationError, InvalidInput, Refused
+from mailer.errors import ConfigurationError, InvalidInput, Refused, reason_of
 from mailer.files import locked_folder, read_file
 from subscribers.rights.breach_documents import PEOPLE_NAME
 from subscribers.rights.letter_html import letter_html
@@ -25,6 +25,7 @@ JOURNAL_NAME = "sent.jsonl"
 GREETING = "{greeting}"
 
 _LARGEST_LETTER = 100_000  # bytes
+_WHICH_FOLDER = "--output names a folder that `mailer privacy breach --since TIME` made, with all its files."
 _TO_FILL_IN = re.compile(r"\[(?:Fill|Vul)\s+in")
 
 
@@ -70,10 +71,8 @@ def read_letters(folder: Path) -> dict[Locale, LetterText]:
 
 
 def _read_letter(path: Path, locale: Locale) -> LetterText:
-    try:
+    with _reading(path):
         text = read_file(path, _LARGEST_LETTER).decode("utf-8-sig").replace("\r\n", "\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"the letter can't be read: {error}.", where=str(path)) from None
     first, _, body = text.partition("\n")
     name, _, subject = first.partition(":")
     if name.strip() != "Subject" or not subject.strip() or body.count(GREETING) != 1:
@@ -90,13 +89,29 @@ def _read_letter(path: Path, locale: Locale) -> LetterText:
 def read_people(folder: Path) -> Iterator[Recipient]:
     """Whom the breach concerns, one after the other. Raises InvalidInput."""
     path = folder / PEOPLE_NAME
+    with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
+        for row, values in enumerate(csv.DictReader(file), 1):
+            yield _recipient(row, values, where=f"{path}, row {row}")
+
+
+def _recipient(row: int, values: dict[str, str | None], *, where: str) -> Recipient:
+    email, language, greeting = (values.get(name) for name in ("email", "language", "greeting"))
+    if email is None or language is None or greeting is None:
+        raise InvalidInput("it has no email, language or greeting.", where=where, hint=_WHICH_FOLDER)
+    return Recipient(row, original(email), parse_locale(language, where=where), greeting)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raises InvalidInput, which names the file, for what reading it as text raises."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for row, values in enumerate(csv.DictReader(file), 1):
-                locale = parse_locale(values["language"], where=f"{path}, row {row}")
-                yield Recipient(row, original(values["email"]), locale, values["greeting"])
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
-        raise InvalidInput(f"the list of people can't be read: {error}.", where=str(path)) from None
+        yield
+    except UnicodeDecodeError:
+        raise InvalidInput("it is not UTF-8 text.", where=str(path), hint="Save the file as UTF-8.") from None
+    except (OSError, csv.Error) as error:
+        raise InvalidInput(
+            f"it can't be read: {reason_of(error)}.", where=str(path), hint=_WHICH_FOLDER
+        ) from None
 
 
 class LetterJournal:

@@ -112,6 +112,36 @@ def test_a_letter_without_subject_or_greeting_goes_to_nobody(
     assert relay.accepted == []
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "can't be read: No such file or directory"),
+        (b"\xff", "is not UTF-8 text"),
+    ],
+    ids=["missing", "not text"],
+)
+@pytest.mark.parametrize("name", ["letter.en.txt", "people.csv"])
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(
+    keyboard: Keyboard, tmp_path: Path, name: str, content: bytes | None, problem: str
+) -> None:
+    path = tmp_path / "b" / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    told = str(keyboard(*SEND, code=1).exception)
+    assert (f"b/{name}" in told, problem in told, "Errno" in told) == (True, True, False), told
+
+
+@pytest.mark.parametrize("rows", ["email\na@example.com\n", "email,language,greeting\na@example.com,en\n"])
+def test_a_row_of_the_list_without_a_column_is_named(
+    keyboard: Keyboard, relay: FaultyRelay, tmp_path: Path, rows: str
+) -> None:
+    path = tmp_path / "b" / "people.csv"
+    path.write_text(rows, encoding="utf-8")
+    assert "b/people.csv, row 1" in str(keyboard(*SEND, code=1).exception)
+    assert relay.accepted == []
+
+
 def test_without_a_yes_nothing_is_sent(keyboard: Keyboard, relay: FaultyRelay) -> None:
     assert "No letter was sent" in keyboard.refuse(*SEND[:-1])
     assert relay.accepted == []

@@ -98,6 +98,18 @@ def test_a_file_that_is_no_list_of_anchors_is_refused_with_its_line(
             read_anchors(tmp_path / "broken")
 
 
+def test_files_that_cannot_be_read_are_named_with_the_reason(
+    keyboard: Keyboard, stamping: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyboard("consent", "anchor")
+    monkeypatch.setenv("MAILER_ANCHORS__AUTHORITY_CERTIFICATES", str(tmp_path / "missing.pem"))
+    assert f"{tmp_path / 'missing.pem'} can't be read: No such file or directory." in problem(keyboard)
+    path = tmp_path / "mailer.anchors"
+    path.unlink()
+    path.symlink_to(path)
+    assert "mailer.anchors can't be read: Too many levels of symbolic links." in problem(keyboard)
+
+
 @pytest.mark.parametrize("kept", [1, 5, 40, -30])
 def test_a_line_that_was_cut_short_is_ended_and_left_out(
     keyboard: Keyboard, tmp_path: Path, kept: int
@@ -192,6 +204,9 @@ def test_an_authority_that_is_away_keeps_no_mail_from_being_sent(
     assert not (tmp_path / "mailer.anchors").exists()
     refused = keyboard("consent", "anchor", code=TryAgainLater.exit_code)
     assert "503" in str(refused.exception)
+    monkeypatch.setenv("MAILER_ANCHORS__AUTHORITY_URL", "http://127.0.0.1:1/")
+    refused = keyboard("consent", "anchor", code=TryAgainLater.exit_code)
+    assert "does not answer: Connection refused.\n" in str(refused.exception)
 
 
 def test_an_endless_answer_of_an_authority_is_read_to_its_limit_only(
