@@ -170,7 +170,7 @@ class PageServices:
                 return self.page(Page.INVALID_LINK, locale, status=INVALID_LINK_STATUS)
             case UnreadableForm():
                 return self.page(Page.BAD_REQUEST, locale, status=400)
-        log.warning("%s is put off: %s", what, reason_of(error))
+        log.warning("%s is put off: %s", what, why_unavailable(error))
         response = self.page(Page.UNAVAILABLE, locale, status=503)
         seconds = NEW_KEY_RETRY_SECONDS if isinstance(error, NewerKey) else RETRY_SECONDS
         response.headers["Retry-After"] = str(seconds)
@@ -188,7 +188,7 @@ def token_of(request: Request) -> str:
     return found[0] if found else text
 
 
-def reason_of(error: MailerError | TimeoutError) -> str:
+def why_unavailable(error: MailerError | TimeoutError) -> str:
     """Why the database gave no answer, for the log."""
     return error.message if isinstance(error, MailerError) else "The database takes too long."
 

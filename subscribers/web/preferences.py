@@ -17,7 +17,7 @@ from subscribers.self_service import Target, preferences, unsubscribe
 from subscribers.self_service.preferences import TopicChoice
 from subscribers.self_service.unsubscribe import View, Withdrawal, WithdrawalFromAll
 from subscribers.topic import is_topic, parse_topic, title_of, wording_of
-from subscribers.web.answers import PageServices, reason_of
+from subscribers.web.answers import PageServices, why_unavailable
 from subscribers.web.form import UnreadableForm
 from templates.language import Locale
 from templates.page import ShownChoice
@@ -47,7 +47,7 @@ class Preferences:
             async with asyncio.timeout(CHOICES_SECONDS):
                 found = await self._read(target)
         except (MailerError, TimeoutError) as error:
-            log.warning("An unsubscribe page is shown without topics: %s", reason_of(error))
+            log.warning("An unsubscribe page is shown without topics: %s", why_unavailable(error))
             return None
         return found if len(found) > 1 or any(each.topic != target.topic for each in found) else []
 
