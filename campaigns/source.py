@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Self
 
+from campaigns.file_language import locale_in_name, refuse_other_language
 from campaigns.notes import (
     STDIN,
     Changelog,
@@ -35,11 +36,10 @@ from mailer.config import Settings
 from mailer.errors import InvalidInput
 from mailer.message import InlineImage
 from subscribers.topic import parse_topic
-from templates.language import LOCALES, Locale, parse_locale
+from templates.language import parse_locale
 from templates.markdown import Repository
 from templates.notes import ReleaseNotes, RemoteImages
 
-_LOCALE_IN_NAME = re.compile(rf"(.+)\.({'|'.join(LOCALES)})\.(?:md|markdown)", re.IGNORECASE)
 _CHANGELOG_NAME = re.compile(r"(?:change-?logs?|changes|history|news|releases)\b", re.IGNORECASE)
 _CHANGELOG_HEADING = re.compile(
     r"#\s+(?:change ?log|changes|history|news|release notes)\W*$", re.IGNORECASE | re.MULTILINE
@@ -128,6 +128,8 @@ class NotesSource:
             repository=settings_repository(settings),
         )
         notes = self._read(text, defaults, settings)
+        if locale is None and notes.where_key("locale") is None:
+            refuse_other_language(self.name)
         remote_images = self.remote_images or settings.remote_images
         if is_release(text) and self.remote_images is None and remote_images == "refuse":
             remote_images = "link"  # nobody can save the pictures of a release beside its notes
@@ -219,28 +221,6 @@ def read_as_changelog(text: str, name: str) -> Changelog | None:
         return None
     changelog = Changelog(as_markdown(text, name), name)
     return changelog if changelog.releases else None
-
-
-def locale_in_name(name: str) -> Locale | None:
-    """The language that a file name such as ``notes.nl.md`` ends with, or None."""
-    found = _LOCALE_IN_NAME.fullmatch(name)
-    return parse_locale(found[2]) if found else None
-
-
-def name_without_locale(name: str) -> str:
-    """The name of a file without its ending, and without its language: ``notes`` of ``notes.nl.md``."""
-    found = _LOCALE_IN_NAME.fullmatch(name)
-    return found[1] if found else Path(name).stem
-
-
-def files_of_other_languages(path: Path) -> list[Path]:
-    """The files beside ``notes.nl.md`` with the same name in other languages, such as ``notes.en.md``."""
-    found = _LOCALE_IN_NAME.fullmatch(path.name)
-    if found is None:
-        return []
-    ending = path.name.rpartition(".")[2]
-    others = (path.with_name(f"{found[1]}.{locale}.{ending}") for locale in LOCALES)
-    return [other for other in others if other.name.lower() != path.name.lower() and other.is_file()]
 
 
 def _refuse_mismatch(

@@ -11,6 +11,7 @@ from campaigns.commands.completion import complete_topic, complete_version
 from campaigns.commands.options import Duration
 from campaigns.digest_catalogue import Digest, Tick, all_digests, cadence_of, last_tick
 from campaigns.digests import Digests, Plan
+from campaigns.file_language import locale_in_name, refuse_other_language
 from campaigns.notes import announced
 from campaigns.timing.cron import Cadence
 from mailer.commands import CommandContext, json_option
@@ -60,7 +61,11 @@ def digests() -> None:
 @click.option(
     "--topic", shell_complete=complete_topic, help="Which consent it needs; by default the settings' topic."
 )
-@click.option("--locale", type=click.Choice(LOCALES), help="The language; by default the settings'.")
+@click.option(
+    "--locale",
+    type=click.Choice(LOCALES),
+    help="The language; by default what the file's name or the settings say.",
+)
 @click.option("--base-url", metavar="URL", help="The web address that relative links start from.")
 @json_option
 @click.pass_obj
@@ -87,12 +92,14 @@ def create(
       mailer digests create monthly --changelog CHANGELOG.md --every "0 9 1 * *" --tz Europe/Amsterdam
     """
     settings = context.settings
+    if locale is None:
+        refuse_other_language(changelog.name)
     plan = Plan(
         name=name,
         changelog=changelog,
         cadence=Cadence.parse(every, zone or settings.zone, context.now()),
         topic=parse_topic(topic or settings.topic),
-        locale=locale or settings.locale,  # type: ignore[arg-type]  # click has checked it
+        locale=locale or locale_in_name(changelog.name) or settings.locale,  # type: ignore[arg-type]  # click has checked it
         base_url=base_url,
         max_lateness=max_lateness or settings.max_lateness,
         since=since,

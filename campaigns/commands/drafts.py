@@ -16,6 +16,7 @@ from campaigns.commands.notes_options import (
     locale_option,
     notes_options,
     open_source,
+    other_languages,
 )
 from campaigns.commands.options import (
     confirm_act,
@@ -24,10 +25,11 @@ from campaigns.commands.options import (
     slug_argument,
     yes_option,
 )
+from campaigns.file_language import name_without_locale
 from campaigns.lifecycle import Act
 from campaigns.notes import STDIN
 from campaigns.rendering import render_notes
-from campaigns.source import NotesSource, files_of_other_languages, name_without_locale, read_as_changelog
+from campaigns.source import NotesSource, read_as_changelog
 from mailer.commands import CommandContext, json_option
 from subscribers import audience
 from templates.lint import lint as lint_mail
@@ -201,12 +203,16 @@ def update(
     if files:
         with context.database.read() as connection:
             known = catalogue.find(connection, slug).source
-        source = _replace_files(NotesSource.load(known) if known else NotesSource(""), files, options)
+        source = _replace_files(
+            context, NotesSource.load(known) if known else NotesSource(""), files, options
+        )
     dispatch_of(context).update(slug, source)
     report_status(context, slug, as_json=as_json)
 
 
-def _replace_files(known: NotesSource, files: Sequence[Path], options: NotesOptions) -> NotesSource:
+def _replace_files(
+    context: CommandContext, known: NotesSource, files: Sequence[Path], options: NotesOptions
+) -> NotesSource:
     """The source with other files. The options that say which notes to take of a file are dropped.
 
     The language that was chosen for one file stays with one file.
@@ -214,7 +220,7 @@ def _replace_files(known: NotesSource, files: Sequence[Path], options: NotesOpti
     first, *others = files
     locale = options.locale or (known.locale if len(files) == 1 and not known.locales else None)
     if not others and locale is None:
-        others = files_of_other_languages(first)
+        others = other_languages(context, first, options)
     return dataclasses.replace(
         known,
         path=str(first.resolve()),

@@ -95,7 +95,7 @@ class _Checks:
                 slug, notes.origin, self._find(rendered, notes, images), preparation.source_change(slug)
             )
         try:
-            opened = open_source(self._context, Path(slug), self._options)
+            opened = open_source(self._context, Path(slug), self._options, is_alone=self._is_alone)
             if self._is_read(opened.source):
                 return None
             settings = self._context.settings

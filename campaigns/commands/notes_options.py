@@ -12,8 +12,9 @@ import click
 
 from campaigns import catalogue
 from campaigns.commands.completion import complete_version
+from campaigns.file_language import files_of_other_languages, languages_left_out
 from campaigns.notes import STDIN, Changelog, read_source_text
-from campaigns.source import NotesSource, files_of_other_languages, read_as_changelog
+from campaigns.source import NotesSource, read_as_changelog
 from campaigns.unannounced import last_announced, offer
 from mailer.commands import CommandContext
 from mailer.errors import InvalidInput, NotFound
@@ -166,6 +167,22 @@ def is_file(context: CommandContext, name: str, options: NotesOptions) -> bool:
     return False
 
 
+def other_languages(
+    context: CommandContext, path: Path, options: NotesOptions, *, tell: bool = True
+) -> list[Path]:
+    """The files beside `path` that belong to the same campaign; none where --locale chooses one language.
+
+    With `tell` those are told that look as if they did and are left out.
+    """
+    if options.locale or str(path) == STDIN:
+        return []
+    others = files_of_other_languages(path)
+    if tell:
+        for sentence in languages_left_out(path, others):
+            context.console.print(sentence, style="yellow", markup=False)
+    return others
+
+
 @dataclass(frozen=True, slots=True)
 class OpenedSource:
     """A source, its text, and what was chosen where the options left it open."""
@@ -186,15 +203,17 @@ def open_source(
     preheader: str | None = None,
     topic: str | None = None,
     translations: Sequence[Path] = (),
+    is_alone: bool = True,
 ) -> OpenedSource:
     """Read a file of notes, and choose what to take of it.
 
     Of a changelog without --version and --since that is the newest release, or with `since_last_campaign` all
     releases since the last campaign. `translations` are the files in other languages; without them those beside the
-    file are taken, unless --locale chooses one language. Raises InvalidInput.
+    file are taken, unless --locale chooses one language. Tells which of these are left out, where the file `is_alone` on
+    the command line. Raises InvalidInput.
     """
     text = read_source_text(path)
-    others = translations or ([] if options.locale else files_of_other_languages(path))
+    others = translations or other_languages(context, path, options, tell=is_alone)
     source = NotesSource(
         STDIN if str(path) == STDIN else str(path.resolve()),
         title=title,

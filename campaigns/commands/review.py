@@ -20,13 +20,14 @@ from campaigns.commands.options import (
     run,
     slug_argument,
 )
+from campaigns.file_language import name_without_locale
 from campaigns.notes import STDIN
 from campaigns.preview import write_preview
 from campaigns.proof_recipients import proof_recipients
 from campaigns.sending import DONE_WITH_LOSSES
 from campaigns.sending.compose import example
 from campaigns.sending.proofs import send_proofs
-from campaigns.source import NotesSource, name_without_locale
+from campaigns.source import NotesSource
 from mailer.commands import CommandContext, json_option
 from mailer.config import load_settings
 from mailer.errors import ConfigurationError, InvalidInput

@@ -1,6 +1,6 @@
 """The fixed texts of mails and pages in each language, the greeting of a mail, and times as people write them.
 
-`country`, `period` and `written_time` are imported by name: sending needs none of them.
+`country`, `period`, `tag` and `written_time` are imported by name: sending needs none of them.
 
 `locale/` has one TOML file for each language, all with the same keys.
 """

@@ -13,10 +13,11 @@ from sqlalchemy import update
 
 from campaigns import catalogue
 from campaigns.approvals import Approver
+from campaigns.file_language import files_of_other_languages
 from campaigns.rendering import render_notes
 from campaigns.reports.languages import count_by_language
 from campaigns.sending.compose import Composer
-from campaigns.source import NotesSource, files_of_other_languages
+from campaigns.source import NotesSource
 from campaigns.tables import translation
 from mailer.config import Settings
 from mailer.database import Database
