@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from sqlalchemy import Connection, distinct, func, or_, select
@@ -22,6 +22,7 @@ from sqlalchemy import Connection, distinct, func, or_, select
 from campaigns import approvals
 from campaigns.deliveries import campaign, evidence
 from mailer.errors import InvalidInput
+from mailer.new_files import new_file
 from subscribers.ledger import EVENT, WORDING, BrokenLink, not_signed, signed_checkpoint, signer_of
 from subscribers.ledger.checkpoint import Checkpoint
 from subscribers.ledger.tree import EMPTY, leaf_hash
@@ -142,16 +143,9 @@ def _write_entries(connection: Connection, archive: ZipFile, signed: Checkpoint)
 
 @contextmanager
 def _new_archive(path: Path) -> Iterator[ZipFile]:
-    """A new archive that only its owner can read. It is removed where it can't be finished."""
+    """A new archive that only its owner can read, complete or absent."""
     try:
-        opened: IO[bytes] = path.open("xb")
+        with new_file(path) as new, ZipFile(new, "w", ZIP_DEFLATED, compresslevel=_FAST) as archive:
+            yield archive
     except OSError as error:
         raise InvalidInput(f"it can't be created: {error.strerror}.", where=str(path)) from None
-    try:
-        with opened:
-            path.chmod(0o600)
-            with ZipFile(opened, "w", ZIP_DEFLATED, compresslevel=_FAST) as archive:
-                yield archive
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise

@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from mailer.errors import InvalidInput
+from mailer.new_files import write_output
 
 
 def write_preview(message: bytes, folder: Path, name: str) -> tuple[Path, Path]:
@@ -19,8 +20,8 @@ def write_preview(message: bytes, folder: Path, name: str) -> tuple[Path, Path]:
     html, text = folder / f"{name}.html", folder / f"{name}.txt"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        html.write_text(html_with_pictures(parsed), encoding="utf-8")
-        text.write_text(text_of(parsed), encoding="utf-8")
+        write_output(html, html_with_pictures(parsed))
+        write_output(text, text_of(parsed))
     except OSError as error:
         raise InvalidInput(f"can't be written to: {error.strerror}", where=str(folder)) from None
     return html, text

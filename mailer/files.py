@@ -6,7 +6,6 @@ import fcntl
 import os
 import re
 import secrets
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -69,7 +68,7 @@ def locked_folder(path: Path) -> Iterator[None]:
 
     Incomplete files of a killed process are removed. On a file system without locks it locks nothing.
     """
-    target = _target(path)
+    target = target_of(path)
     try:
         folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -101,7 +100,7 @@ def write_file(path: Path, content: bytes, mode: int) -> None:
     A reader sees the old content or the new one, even after a crash. A symbolic link remains, and its target
     is replaced. The caller must hold `locked_folder`. Raises ConfigurationError; the old file then remains.
     """
-    target = _target(path)
+    target = target_of(path)
     new = incomplete_name(target)
     try:
         old = target.stat() if target.exists() else None
@@ -115,7 +114,7 @@ def write_file(path: Path, content: bytes, mode: int) -> None:
             file.flush()
             os.fsync(file.fileno())
         new.replace(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except OSError as error:
         with suppress(OSError):
             new.unlink()
@@ -134,30 +133,24 @@ def give_to_owner(file: int, folder: Path) -> None:
             os.fchown(file, owner.st_uid, owner.st_gid)
 
 
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Fill a new folder, for its owner only: it gets its name at the end, with everything in it, or not at all.
-
-    Raises InvalidInput where `path` exists already or can't be made.
-    """
-    partial = incomplete_name(path)
-    if path.exists():
-        raise InvalidInput("it exists already; name a new folder.", where=str(path))
-    try:
-        partial.mkdir(0o700)
-    except OSError as error:
-        raise InvalidInput(f"it can't be created: {error.strerror}.", where=str(path)) from None
-    try:
-        yield partial
-        partial.rename(path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-
-
-def _target(path: Path) -> Path:
+def target_of(path: Path) -> Path:
     """The file itself, where `path` is a symbolic link to it."""
     return Path(os.path.realpath(path))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename durable. File systems that can't sync a folder do so by themselves."""
+    with suppress(OSError):
+        sync_path(folder)
+
+
+def sync_path(path: Path) -> None:
+    """Make what was written into a file or a folder durable. Raises OSError."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _keep_owner(file: int, old: os.stat_result) -> None:
@@ -177,16 +170,6 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable. File systems that can't sync a folder do so by themselves."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with suppress(OSError):
-            os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _remove_leftovers(target: Path) -> None:

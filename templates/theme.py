@@ -12,6 +12,7 @@ from typing import Any
 
 from mailer.errors import InvalidInput, TemplateError
 from mailer.files import not_utf_8
+from mailer.new_files import new_folder
 
 TOKENS, MAIL, STYLE, HEAD_STYLE = "theme.toml", "mail.mjml.j2", "style.css.j2", "head.css.j2"
 _FILES = frozenset({TOKENS, MAIL, STYLE, HEAD_STYLE})
@@ -56,7 +57,7 @@ def list_themes(templates_dir: Path | None = None) -> tuple[Theme, ...]:
     names = {
         file.parent.name for root in _roots(templates_dir) for file in (root / _THEMES).glob(f"*/{TOKENS}")
     }
-    return tuple(find_theme(name, templates_dir) for name in sorted(names))
+    return tuple(find_theme(name, templates_dir) for name in sorted(filter(_NAME.fullmatch, names)))
 
 
 def find_theme(name: str, templates_dir: Path | None = None) -> Theme:
@@ -95,9 +96,10 @@ def eject_theme(theme: Theme, name: str, templates_dir: Path) -> list[Path]:
         )
     sources = sorted(file for file in theme.folder.iterdir() if file.name in _FILES)
     try:
-        folder.mkdir(parents=True)
-        for source in sources:
-            (folder / source.name).write_bytes(source.read_bytes())
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with new_folder(folder, 0o777) as new:
+            for source in sources:
+                (new / source.name).write_bytes(source.read_bytes())
     except OSError as error:
         raise InvalidInput(f"can't be written: {error.strerror}", where=str(folder)) from None
     return [folder / source.name for source in sources]

@@ -10,7 +10,7 @@ from campaigns import deliveries
 from mailer.commands import CommandContext, json_option
 from mailer.commands.acts import recorded_act
 from mailer.errors import InvalidInput
-from mailer.files import new_folder
+from mailer.new_files import new_folder
 from mailer.quantity import quantity
 from subscribers.commands.options import parse_time
 from subscribers.commands.privacy import privacy

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from mailer.errors import InvalidInput
+from mailer.new_files import new_file
 from templates.notes import ReleaseNotes
 
 TO_WRITE = """\
@@ -25,8 +26,8 @@ def write_notes(path: Path, notes: ReleaseNotes) -> None:
     """Write the notes as a new file. Raises InvalidInput where there is one, or it can't be created."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(_as_file(notes))
+        with new_file(path, 0o666) as new:
+            new.write_text(_as_file(notes), encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"can't be created: {error.strerror}", where=str(path)) from None
 

@@ -25,6 +25,7 @@ from campaigns.reports.replies import Reason
 from campaigns.reports.text_charts import Bar, draw_bars
 from mailer.commands import CommandContext, json_option
 from mailer.errors import InvalidInput
+from mailer.new_files import write_output
 from mailer.output import write_line
 from mailer.quantity import quantity
 from subscribers.rights.spreadsheet import without_formula
@@ -103,7 +104,7 @@ def report_campaign(
 
 def _write(page: Path, html: str) -> None:
     try:
-        page.write_text(html, encoding="utf-8")
+        write_output(page, html)
     except FileNotFoundError:
         raise InvalidInput("there is no such folder", where=str(page), hint="Make it first.") from None
     except OSError as error:

@@ -5,20 +5,16 @@ A database that has come less far is an older one: restored, rolled back, or a s
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from mailer.errors import ConfigurationError
-from mailer.files import give_to_owner, incomplete_files, incomplete_name
+from mailer.new_files import new_file
 
 HEAD_NAME = "mailer.head"
 MIN_SECONDS_BETWEEN = 1.0
-LEFT_AFTER_SECONDS = 60
 
 
 class Position(NamedTuple):
@@ -81,43 +77,9 @@ class Marker:
         elapsed = time.monotonic() - self._written_at
         if self._path is None or position == self._written or (elapsed < MIN_SECONDS_BETWEEN and not at_once):
             return
-        # Another marker may write at the same moment: of this process, or of another one.
-        partial = incomplete_name(self._path)
         try:
-            descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                with suppress(OSError):  # a file system without locks: nobody removes it there
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                give_to_owner(descriptor, partial.parent)
-                file.write(json.dumps(position._asdict()) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-                if self._written is None:
-                    _remove_leftovers(self._path, os.fstat(file.fileno()).st_mtime)
-                partial.replace(self._path)
+            with new_file(self._path, beside=True, replaces=True) as new:
+                new.write_text(json.dumps(position._asdict()) + "\n", encoding="ascii")
         except OSError:
-            with suppress(OSError):
-                partial.unlink()
             return
         self._written_at, self._written = time.monotonic(), position
-
-
-def _remove_leftovers(path: Path, now: float) -> None:
-    """Remove what killed processes left: nobody has a lock on it, and it is older than a file that is not locked yet.
-
-    `now` is by the clock of the file system, from which the files have their times.
-    """
-    with suppress(OSError):  # a folder that can't be listed
-        for one in incomplete_files(path):
-            with suppress(OSError):
-                _remove_leftover(one, now)
-
-
-def _remove_leftover(file: Path, now: float) -> None:
-    descriptor = os.open(file, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if abs(now - os.fstat(descriptor).st_mtime) > LEFT_AFTER_SECONDS:
-            file.unlink()
-    finally:
-        os.close(descriptor)

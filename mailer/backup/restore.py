@@ -12,10 +12,11 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection
 
-from mailer.backup.snapshot import checksum_file, hash_of, make_standalone
+from mailer.backup.snapshot import checksum_file, hash_of, make_standalone, take
 from mailer.database import Database, sqlite_file
 from mailer.database.schema_version import SchemaState
 from mailer.errors import InvalidInput, MailerError
+from mailer.files import sync_folder
 
 _BUSY_SECONDS = 60
 _DAMAGED = "Nothing was changed. Restore an earlier backup."
@@ -109,7 +110,7 @@ def _keep_former(database: Database, path: Path, now: datetime) -> Path:
     if not path.exists():
         return former
     if _is_intact(path):
-        database.copy_file(former, beside=True)
+        take(database, former, beside=True)
         return former
     for suffix in _BESIDE:
         with suppress(FileNotFoundError):
@@ -129,6 +130,7 @@ def _put_in_place(prepared: Path, path: Path, former: Path) -> None:
     """Copy into the existing file in one transaction. Without a file, the copy becomes the database."""
     if not path.exists():
         prepared.rename(path)
+        sync_folder(path.parent)
         return
     try:
         with (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from mailer.config import SECRETS_NAME, Settings
 from mailer.database import Database
 from mailer.database.url import pg_dump_name
 from mailer.errors import ConfigurationError, MailerError
+from mailer.new_files import new_file
 
-PARTIAL = ".part"
 CHECKSUM = ".sha256"
 
 
@@ -29,39 +29,49 @@ class Snapshot:
     size: int
 
 
-def take(database: Database, target: Path) -> Snapshot:
+def take(database: Database, target: Path, *, beside: bool = False) -> Snapshot:
     """Write a backup of a SQLite database to `target`, a new file for its owner only, and its SHA-256 beside
     it.
 
-    Each file is complete or absent. Raises ConfigurationError if the file exists, MailerError if it can't be
-    written.
+    Each file is complete or absent; `beside` the settings they are the folder's owner's also where root writes them. Raises
+    ConfigurationError if a file exists, MailerError if it can't be written or the database is damaged.
     """
     checksum = checksum_file(target)
-    for path in (target, checksum):
-        if path.exists():
-            raise ConfigurationError(
-                f"{path} exists already.",
-                hint="Give each backup a name of its own, such as one with the date.",
-            )
-    partial = target.with_name(target.name + PARTIAL)
-    partial.unlink(missing_ok=True)  # the suffix of an interrupted backup
+    is_noted = False
     try:
-        database.copy_file(partial)
-        database_file = Path(database.url.database or "")
-        make_standalone(partial, database_file, "Keep it, stop sending, and restore an earlier backup.")
-        sha256 = hash_of(partial)
-        _write_private(checksum, f"{sha256}  {target.name}\n")
-        _sync(partial)
-        partial.rename(target)
-        _sync(target.parent)
-    except BaseException:
-        for beside in ("", "-wal", "-shm"):
-            with suppress(OSError):
-                partial.with_name(partial.name + beside).unlink(missing_ok=True)
-        if not target.exists():
+        with new_file(target, beside=beside) as copy:
+            database.copy_file(copy)
+            database_file = Path(database.url.database or "")
+            make_standalone(copy, database_file, "Keep it, stop sending, and restore an earlier backup.")
+            sha256 = hash_of(copy)
+            with new_file(checksum, beside=beside, replaces=_is_left(checksum, target)) as noted:
+                noted.write_text(f"{sha256}  {target.name}\n", encoding="utf-8")
+            is_noted = True
+    except BaseException as error:
+        if is_noted:
             checksum.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _unwritable(error, target) from None
         raise
     return Snapshot(target, checksum, sha256, target.stat().st_size)
+
+
+def _is_left(checksum: Path, target: Path) -> bool:
+    """Whether it is the checksum of a backup that a killed process did not finish."""
+    try:
+        noted = checksum.read_text(encoding="utf-8").removesuffix(f"  {target.name}\n")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return re.fullmatch(r"[0-9a-f]{64}", noted) is not None
+
+
+def _unwritable(error: OSError, target: Path) -> MailerError:
+    if isinstance(error, FileExistsError):
+        return ConfigurationError(
+            f"{error.filename} exists already.",
+            hint="Give each backup a name of its own, such as one with the date.",
+        )
+    return ConfigurationError(f"{target} can't be created: {error.strerror}.")
 
 
 def checksum_file(backup: Path) -> Path:
@@ -129,19 +139,3 @@ def pg_restore_command(database: Database, backup: Path) -> str:
     """The command that restores a backup of a PostgreSQL database, completely or not at all."""
     options = "--clean --if-exists --single-transaction --no-owner"
     return f"pg_restore {options} --dbname='{pg_dump_name(database.url)}' {backup}"
-
-
-def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

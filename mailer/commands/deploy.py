@@ -16,6 +16,7 @@ from mailer.commands.context import CommandContext
 from mailer.commands.options import json_option
 from mailer.config import CONFIG_NAME
 from mailer.errors import ConfigurationError, InvalidInput
+from mailer.new_files import write_output
 
 _PACKAGED = Path(__file__).parents[1] / "deploy"  # in the wheel
 TEMPLATES = _PACKAGED if _PACKAGED.exists() else Path(__file__).parents[2] / "deploy"
@@ -260,7 +261,7 @@ def _check(name: str, value: str) -> None:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        write_output(path, text)
     except OSError as error:
         raise InvalidInput(f"{path} can't be written: {error.strerror}.") from None
 

@@ -24,7 +24,8 @@ def upgrade(context: CommandContext, as_json: bool) -> None:
     Example:
       mailer upgrade
     """
-    from mailer.database.schema_version import SchemaState  # noqa: PLC0415 - --help needs no database
+    from mailer.backup.snapshot import take  # noqa: PLC0415 - --help needs no database
+    from mailer.database.schema_version import SchemaState  # noqa: PLC0415 - as above
 
     database = context.database
     backup: Path | None = None
@@ -32,7 +33,7 @@ def upgrade(context: CommandContext, as_json: bool) -> None:
         path = Path(database.url.database or "")
         backup = path.with_name(f"{path.name}.before-upgrade-{context.now():%Y%m%dT%H%M%SZ}")
         with busy(context, "Copying the database"):
-            database.copy_file(backup, beside=True)
+            take(database, backup, beside=True)
     with busy(context, "Upgrading the database"):
         upgraded = database.upgrade()
     context.report(

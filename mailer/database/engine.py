@@ -247,11 +247,11 @@ class Database:
         with self.read() as connection:
             return postgresql_setup.durability_problem(connection)
 
-    def copy_file(self, target: Path, *, beside: bool = False) -> None:
-        """Copy a SQLite database to a new file, see `sqlite_file.copy`."""
+    def copy_file(self, target: Path) -> None:
+        """Copy a SQLite database, see `sqlite_file.copy`. `mailer.backup.snapshot.take` also checks the copy."""
         with translated_errors(self.url), self.engine.connect() as connection:
             driver = cast("sqlite3.Connection", connection.connection.driver_connection)
-            sqlite_file.copy(driver, target, beside=beside)
+            sqlite_file.copy(driver, target)
             require_unchanged(connection, self.url.database or "")
 
     def _check_version(self, connection: Connection) -> None:

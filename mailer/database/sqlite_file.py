@@ -31,15 +31,11 @@ def create_private(path: Path, *, beside: bool = False) -> None:
     os.close(file)
 
 
-def copy(source: sqlite3.Connection, target: Path, *, beside: bool = False) -> None:
-    """Copy a database, consistently also while others write, to a new file as `create_private` creates it.
+def copy(source: sqlite3.Connection, target: Path) -> None:
+    """Copy a database, consistently also while others write, into a file that is empty or not there.
 
-    Raises ConfigurationError where there is such a file already, MailerError where it can't be written.
+    Raises MailerError where it can't be written.
     """
-    try:
-        create_private(target, beside=beside)
-    except FileExistsError:
-        raise ConfigurationError(f"{target} exists already.") from None
     try:
         with closing(sqlite3.connect(target)) as copied:
             source.backup(copied)

@@ -13,6 +13,7 @@ from mailer.backup import HEAD_NAME
 from mailer.commands import CommandContext, busy, json_option
 from mailer.commands.acts import record_act, record_leaving
 from mailer.errors import InvalidInput, Refused
+from mailer.new_files import new_file
 from mailer.operator_log import PeopleConcerned
 from subscribers import ledger, people, rights
 from subscribers.address import EmailAddress
@@ -214,7 +215,7 @@ def _make_bundle(context: CommandContext, connection: Connection, proof: Proof, 
 
 def _write_bundle(file: Path, made: Bundle) -> None:
     try:
-        with ZipFile(file, "x") as archive:
+        with new_file(file) as new, ZipFile(new, "w") as archive:
             archive.writestr("proof.json", made.proof)
             archive.writestr("page.html", made.page)
             if made.timestamp is not None:

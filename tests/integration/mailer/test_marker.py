@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mailer.backup import Marker, Position
-from mailer.backup.marker import LEFT_AFTER_SECONDS
+from mailer.new_files import LEFT_AFTER_SECONDS
 
 SECONDS = 10
 

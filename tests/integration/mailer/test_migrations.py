@@ -20,7 +20,8 @@ from sqlalchemy import inspect, text
 
 from campaigns.deliveries import workers
 from cli import mailer as command
-from mailer.database import Database, schema, schema_version
+from mailer.backup.snapshot import take
+from mailer.database import Database, schema, schema_version, sqlite_file
 from mailer.errors import ConfigurationError, MailerError, TryAgainLater
 from mailer.plain_database import REVISIONS, VERSION_TABLE
 from tests.support.schema import SCHEMA
@@ -252,14 +253,41 @@ def test_a_copy_of_a_file_holds_what_was_committed_and_is_private(
     with sqlite_database.write() as connection:
         connection.execute(text("INSERT INTO throttle VALUES ('relay smtp', '{}')"))
     target = tmp_path / "copy.db"
-    sqlite_database.copy_file(target)
+    take(sqlite_database, target)
     copy = Database(f"sqlite:///{target}")
     with copy.read() as connection:
         assert connection.execute(text("SELECT name FROM throttle")).scalar_one() == "relay smtp"
     copy.close()
     assert target.stat().st_mode & 0o777 == 0o600
     with pytest.raises(ConfigurationError, match="exists already"):
-        sqlite_database.copy_file(target)
+        take(sqlite_database, target)
+
+
+@pytest.mark.usefixtures("second_migration")
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_the_copy_before_an_upgrade_is_whole_or_there_is_no_upgrade(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_damaged: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAILER_DATABASE_URL", f"sqlite:///{sqlite_database.url.database}")
+    copy = sqlite_file.copy
+
+    def copy_half(source: sqlite3.Connection, target: Path) -> None:
+        assert ".before-upgrade-" in target.name
+        assert target.suffix == ".new"
+        copy(source, target)
+        if is_damaged:
+            with target.open("r+b") as file:
+                file.truncate(file.seek(0, 2) // 2)
+
+    monkeypatch.setattr(sqlite_file, "copy", copy_half)
+    done = click.testing.CliRunner().invoke(command, ["upgrade", "--json"])
+    copies = {path.suffix for path in tmp_path.glob("*.before-upgrade-*")}
+    assert len(copies) == (0 if is_damaged else 2)
+    assert (done.exception is not None) == is_damaged
+    with closing(sqlite3.connect(str(sqlite_database.url.database))) as connection:
+        version = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()
+    assert version == ("release_mailer_0001" if is_damaged else "release_mailer_0002",)
 
 
 @pytest.mark.parametrize("table", ["consent_event", "wording"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
@@ -259,6 +260,12 @@ class TestThemes:
 
 
 class TestEjection:
+    def test_a_folder_that_can_be_no_theme_by_its_name_is_not_listed(self, tmp_path: Path) -> None:
+        folder = tmp_path / "themes" / "acme.0a1b2c3d.new"
+        folder.mkdir(parents=True)
+        (folder / "theme.toml").touch()
+        assert list_themes(tmp_path) == list_themes()
+
     def test_an_ejected_theme_gives_the_same_mail_until_it_is_changed(self, tmp_path):
         files = eject_theme(find_theme("product"), "acme", tmp_path)
         own = render(notes("Text.", theme="acme"), BRAND, templates_dir=tmp_path)
