@@ -119,7 +119,7 @@ class NotesSource:
             text = read_source_text(Path(self.path))
         repository = Repository.parse(self.repository, where="--repository") if self.repository else None
         locale = parse_locale(self.locale) if self.locale else None
-        topic = parse_topic(self.topic) if self.topic is not None else None
+        topic = parse_topic(self.topic, where="--topic") if self.topic is not None else None
         defaults = Defaults(
             locale=locale or locale_in_name(self.name) or settings.locale,
             topic=topic or settings.topic,

@@ -40,12 +40,15 @@ def archive() -> None:
 @click.option(
     "--topic",
     "topics",
+    metavar="TOPIC",
     multiple=True,
     shell_complete=complete_topic,
     help="A topic to export, repeatable; by default those of [archive] in the settings.",
 )
 @click.option(
-    "--url", help="Where the folder will be on the web. Without it the feeds have relative links, too."
+    "--url",
+    metavar="URL",
+    help="Where the folder will be on the web. Without it the feeds have relative links, too.",
 )
 @json_option
 @click.pass_obj
@@ -63,7 +66,7 @@ def export(
       mailer archive export public/releases --url https://www.acme.example/releases
     """
     settings = context.settings
-    wanted = [parse_topic(one) for one in dict.fromkeys(topics or settings.archive.topics)]
+    wanted = [parse_topic(one, where="--topic") for one in dict.fromkeys(topics or settings.archive.topics)]
     if not wanted:
         raise InvalidInput(
             "there is no topic to export",

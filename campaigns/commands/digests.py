@@ -59,7 +59,10 @@ def digests() -> None:
     help="How late it may still run, such as 90m, 6h or 2d; by default the settings'.",
 )
 @click.option(
-    "--topic", shell_complete=complete_topic, help="Which consent it needs; by default the settings' topic."
+    "--topic",
+    metavar="TOPIC",
+    shell_complete=complete_topic,
+    help="Which consent it needs; by default the settings' topic.",
 )
 @click.option(
     "--locale",
@@ -98,7 +101,7 @@ def create(
         name=name,
         changelog=changelog,
         cadence=Cadence.parse(every, zone or settings.zone, context.now()),
-        topic=parse_topic(topic or settings.topic),
+        topic=parse_topic(topic or settings.topic, where="--topic"),
         locale=locale or locale_in_name(changelog.name) or settings.locale,  # type: ignore[arg-type]  # click has checked it
         base_url=base_url,
         max_lateness=max_lateness or settings.max_lateness,

@@ -53,6 +53,7 @@ from templates.lint import lint as lint_mail
 @click.option("--slug", help="A short name for the campaign; by default made from version or file name.")
 @click.option(
     "--topic",
+    metavar="TOPIC",
     shell_complete=complete_topic,
     help="Which consent it needs; by default what the file or the settings say.",
 )

@@ -56,7 +56,10 @@ _CHANGELOGS = (
 @click.option("--title", help="The subject.")
 @click.option("--preheader", help="What an inbox shows after the subject.")
 @click.option(
-    "--topic", shell_complete=complete_topic, help="Which consent it needs; by default the settings'."
+    "--topic",
+    metavar="TOPIC",
+    shell_complete=complete_topic,
+    help="Which consent it needs; by default the settings'.",
 )
 @click.option("--locale", type=click.Choice(LOCALES), help="The language; by default the settings'.")
 @click.option(

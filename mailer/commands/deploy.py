@@ -30,6 +30,15 @@ UNITS = (
 HOMES = ("/home", "/root", "/run/user")  # what systemd's ProtectHome hides
 
 # What needs no quoting in any of these files: no space, quote, %, $, #, ; or brace.
+_WHERE = {
+    "user": "--user",
+    "mailto": "--mailto",
+    "upstreams": "--upstream",
+    "certificate": "--certificate",
+    "certificate_key": "--certificate-key",
+    "host": "public_url",
+    "path": "public_url",
+}
 _PLAIN = re.compile(r"[\w./@+,:=~\[\]-]+")
 _UPSTREAM = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+):([0-9]{1,5})", re.IGNORECASE)
 _LARGEST_PORT = 65_535
@@ -85,7 +94,7 @@ def deploy() -> None:
 @json_option
 @click.pass_obj
 def systemd(context: CommandContext, user: str, folder: Path | None, as_json: bool) -> None:
-    """Units: socket, service, a timer for run-due, a worker.
+    """Print units: socket, service, a timer for run-due, a worker.
 
     Enable the timer or the worker, not both.
 
@@ -112,7 +121,7 @@ def systemd(context: CommandContext, user: str, folder: Path | None, as_json: bo
 @json_option
 @click.pass_obj
 def cron(context: CommandContext, user: str, mailto: str, as_json: bool) -> None:
-    """A crontab that sends what is due every five minutes.
+    """Print a crontab that sends what is due every five minutes.
 
     \b
     Example:
@@ -133,7 +142,7 @@ def nginx(
     certificate_key: str | None,
     as_json: bool,
 ) -> None:
-    """Server blocks for nginx that keep links out of its logs.
+    """Print server blocks for nginx that keep links out of its logs.
 
     \b
     Example:
@@ -149,7 +158,7 @@ def nginx(
 @json_option
 @click.pass_obj
 def caddy(context: CommandContext, upstreams: tuple[str, ...], as_json: bool) -> None:
-    """A Caddyfile that keeps links out of Caddy's log. Caddy gets the certificate itself.
+    """Print a Caddyfile that keeps links out of Caddy's log. Caddy gets the certificate itself.
 
     \b
     Example:
@@ -176,7 +185,7 @@ def apache(
     certificate_key: str | None,
     as_json: bool,
 ) -> None:
-    """Virtual hosts for Apache that keep links out of its logs.
+    """Print virtual hosts for Apache that keep links out of its logs.
 
     \b
     Example:
@@ -254,7 +263,7 @@ def _check(name: str, value: str) -> None:
     if not all(_PLAIN.fullmatch(word) for word in words if word or name != "path"):
         raise InvalidInput(
             f"{value!r} has characters that would need quoting in these files.",
-            where=name,
+            where=_WHERE.get(name, name),
             hint="Use a name without spaces, quotes and signs such as % and $.",
         )
 

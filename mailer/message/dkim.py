@@ -54,9 +54,15 @@ class DkimKey:
 
     def __post_init__(self) -> None:
         if not _DOMAIN.fullmatch(self.domain):
-            raise ConfigurationError(f"DKIM domain {self.domain!r} is not a domain name in ASCII")
+            raise ConfigurationError(
+                f"The DKIM domain {self.domain!r} is not a domain name in ASCII.",
+                hint="Write it as acme.example.",
+            )
         if not _SELECTOR.fullmatch(self.selector):
-            raise ConfigurationError(f"DKIM selector {self.selector!r} is not a DNS label")
+            raise ConfigurationError(
+                f"The DKIM selector {self.selector!r} is not a DNS label.",
+                hint="Use letters, digits, dots and dashes, such as mailer2026.",
+            )
         if isinstance(self.private_key, RSAPrivateKey) and self.private_key.key_size < MINIMUM_RSA_BITS:
             raise ConfigurationError(
                 f"the DKIM key {self.dns_name} has {self.private_key.key_size} bits; "

@@ -6,6 +6,7 @@ process accepts them.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -55,9 +56,18 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = str(error.strerror).partition(" (while ")[0]  # the standard library repeats the address
         raise MailerError(
-            f"Can't listen on {host}, port {port}: {reason}.",
-            hint="Is it running already? Choose another --port.",
+            f"Can't listen on {host}, port {port}: {reason}.", hint=_what_to_do(error)
         ) from None
+
+
+def _what_to_do(error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "Is it running already? Choose another --port."
+        case errno.EACCES:
+            return "Choose a --port of 1024 or more."
+        case _:
+            return "Name an address of this machine: --host 127.0.0.1."
 
 
 def address_of(listener: socket.socket) -> str:

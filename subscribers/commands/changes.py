@@ -7,8 +7,8 @@ import click
 from mailer.commands import CommandContext, json_option
 from mailer.commands.acts import record_act
 from mailer.database import installation_id
-from mailer.errors import InvalidInput
 from subscribers import changes as feed
+from subscribers.commands.options import number_of_change
 from subscribers.public_ids import PublicIds
 
 
@@ -36,7 +36,7 @@ def changes(context: CommandContext, after: str | None, limit: int, as_json: boo
     """
     with context.database.read() as connection:
         public_ids = PublicIds(installation_id(connection))
-        number = _number(public_ids, after) if after is not None else 0
+        number = number_of_change(public_ids, after) if after is not None else 0
         found = feed.read(connection, number, limit)
     record_act(context, {each.subscriber_id for each in found.changes if each.email is not None})
     values = [feed.values_of(each, public_ids) for each in found.changes]
@@ -48,10 +48,3 @@ def changes(context: CommandContext, after: str | None, limit: int, as_json: boo
     ]
     lines.append(f"next: {cursor}{' (there are more)' if found.more else ''}")
     context.report({"changes": values, "next": cursor, "more": found.more}, "\n".join(lines), as_json=as_json)
-
-
-def _number(public_ids: PublicIds, cursor: str) -> int:
-    try:
-        return public_ids.read_change(cursor)
-    except InvalidInput as error:
-        raise InvalidInput(f"{error.reason}.", where="--after") from None

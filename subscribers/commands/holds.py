@@ -8,9 +8,9 @@ import click
 
 from mailer.commands import CommandContext, json_option, write_table
 from mailer.commands.acts import record_act
-from mailer.errors import InvalidInput, NotFound
+from mailer.errors import InvalidInput
 from mailer.quantity import quantity
-from subscribers import former_people, people
+from subscribers import former_people, people, rights
 from subscribers.commands.free_text import parse_free_text
 from subscribers.commands.options import address_of, email_argument, hasher_of, parse_time
 from subscribers.rights import holds
@@ -46,13 +46,14 @@ def add(context: CommandContext, email: str, ground: str, until: str, as_json: b
       mailer privacy hold add jan@example.com --ground "claim 2026/117" --until 2027-06-01
     """
     address, ground = address_of(email), parse_free_text(ground, "--ground", LONGEST_GROUND)
-    now = context.now()
+    hasher, now = hasher_of(context), context.now()
     end = _end(context, until, now)
     with context.database.write() as connection:
-        former = former_people.find(connection, address, hasher_of(context))
+        former = former_people.find(connection, address, hasher)
         person = people.find(connection, address) or (former[0] if former else None)
-        if person is None:
-            raise NotFound("Nobody with this address is on file.")
+        person = person or rights.find(
+            connection, address, hasher
+        )  # raises NotFound, which says what is known
         number = holds.add(connection, person.id, ground, end, now)
         record_act(context, [person.id], connection=connection)
     text = f"Hold {number}: kept until {end.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}."

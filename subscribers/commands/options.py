@@ -21,6 +21,7 @@ from subscribers.intake import Evidence
 from subscribers.intake.consent_time import FORMS, parse_consent_time
 from subscribers.kinds import Channel
 from subscribers.ledger import LANGUAGE_PATTERN, LONGEST_LANGUAGE, parse_note
+from subscribers.public_ids import PublicIds
 from subscribers.rights import SubjectRecord
 from subscribers.topic import Topic, parse_topic
 
@@ -86,7 +87,7 @@ def evidence_of(
 
 def topic_or_default(context: CommandContext, topic: str | None) -> Topic:
     """The topic that --topic names, else that of the settings. Raises InvalidInput for a bad name."""
-    return parse_topic(context.settings.topic if topic is None else topic)
+    return Topic(context.settings.topic) if topic is None else parse_topic(topic, where="--topic")
 
 
 def parse_time(
@@ -111,6 +112,18 @@ def parse_time(
     return moment
 
 
+def number_of_change(public_ids: PublicIds, cursor: str) -> int:
+    """The change that --after names. Raises InvalidInput for what no change is named by."""
+    try:
+        return public_ids.read_change(cursor)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{error.reason}.",
+            where="--after",
+            hint="`mailer consent changes` prints a cursor on its last line.",
+        ) from None
+
+
 def hasher_of(context: CommandContext) -> AddressHasher:
     """What hashes addresses with the secret keys of the settings."""
     ring = key_ring(context.settings)
@@ -119,9 +132,9 @@ def hasher_of(context: CommandContext) -> AddressHasher:
 
 @contextmanager
 def dating_suppression(context: CommandContext, address: EmailAddress) -> Iterator[None]:
-    """Within it somebody says no. Where they are not on file, their suppression is dated now, if they have one.
+    """Date the suppression of an address now, if it has one and the block raises NotFound, which is raised all the same.
 
-    So no older consent brings them back. The NotFound is raised all the same.
+    The block records that somebody says no: an older consent must not bring them back.
     """
     try:
         yield

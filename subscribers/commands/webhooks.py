@@ -15,6 +15,7 @@ from mailer.database import installation_id
 from mailer.errors import InvalidInput, MailerError
 from mailer.webhooks import Reach, parse_destination
 from subscribers import webhooks as endpoints
+from subscribers.commands.options import number_of_change
 from subscribers.public_ids import PublicIds
 from subscribers.webhooks import Endpoint
 
@@ -151,12 +152,8 @@ def replay(context: CommandContext, endpoint_id: str, after: str | None, as_json
       mailer webhooks replay 4f1d0c2a9b7e
     """
     with context.database.write() as connection:
-        number = 0
-        if after is not None:
-            try:
-                number = PublicIds(installation_id(connection)).read_change(after)
-            except InvalidInput as error:
-                raise InvalidInput(f"{error.reason}.", where="--after") from None
+        public_ids = PublicIds(installation_id(connection))
+        number = number_of_change(public_ids, after) if after is not None else 0
         endpoints.replay(connection, endpoint_id, number, context.now())
         record_act(context, (), connection=connection)
     context.report({"id": endpoint_id, "replayed": True}, "The changes are sent again.", as_json=as_json)

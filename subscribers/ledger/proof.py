@@ -53,7 +53,10 @@ def prove(connection: Connection, subscriber_id: int, topic: str) -> Proof:
         if status and status.event_id == line.id and status.state is ConsentKind.GRANTED:
             grant = line
     if grant is None or status is None:
-        raise NotFound(f"There is no consent on topic {topic!r} from this person.")
+        raise NotFound(
+            f"There is no consent on topic {topic!r} from this person.",
+            hint="`mailer consent history EMAIL` shows what there is.",
+        )
     check_entry(grant)
     wording = wording_of(connection, grant)
     return Proof(grant, wording, notes_of(connection, [grant]).get(grant.event.note or ""), status)

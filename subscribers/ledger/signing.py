@@ -27,6 +27,11 @@ def sign_as_it_is(connection: Connection, head_file: HeadFile, *, anew: bool = F
             "There is no key that signs the ledger.", hint="Make it: `mailer keys ledger`."
         )
     stored = read_stored(connection)
+    if not anew and stored.signed is not None and signer.open(stored.signed) is not None:
+        raise Refused(
+            "The ledger is signed already; each new entry is signed when it is recorded.",
+            hint="Check it: `mailer consent verify`.",
+        )
     if not anew and (stored.signed is not None or head_file.is_signed()):
         raise Refused(
             "The ledger was signed before; a signature that is gone or of another key shows that it was tampered with.",

@@ -118,7 +118,12 @@ def find_version(connection: Connection, version: int | None = None) -> NoticeVe
     if version is None and numbers:
         version = numbers[0]
     if version not in numbers:
-        raise NotFound("There is no such version of the privacy notice.")
+        raise NotFound(
+            "There is no such version of the privacy notice.",
+            hint=f"The newest is {numbers[0]}."
+            if numbers
+            else "`mailer serve` makes the first when it starts.",
+        )
     place = numbers.index(version)
     content = connection.execute(select(NOTICE.c.content).where(NOTICE.c.version == version)).scalar_one()
     documents = {locale: Document.from_values(values) for locale, values in json.loads(content).items()}

@@ -68,6 +68,14 @@ def test_a_port_that_is_taken_is_named(mailer: InstalledMailer, home: Path) -> N
         done = mailer.run("serve", "--port", port, cwd=home, check=False)
     assert done.returncode == 1
     assert port in done.stderr
+    assert "Choose another --port." in done.stderr
+
+
+def test_an_address_of_another_machine_is_named(mailer: InstalledMailer, home: Path) -> None:
+    done = mailer.run("serve", "--host", "192.0.2.1", "--port", "0", cwd=home, check=False)
+    assert done.returncode == 1
+    assert "192.0.2.1" in done.stderr
+    assert "--host 127.0.0.1" in done.stderr
 
 
 def test_without_a_database_it_says_what_to_run(mailer: InstalledMailer, tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ from click.testing import CliRunner, Result
 from sqlalchemy import select
 
 from cli import mailer
+from mailer.config import Settings
 from mailer.database import Database
 from mailer.errors import MailerError
 from subscribers import people
 from subscribers.account import RequestFingerprint, idempotency
 from subscribers.address import EmailAddress
+from subscribers.rights.notice import publish
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 KEY = "k" * 32
@@ -357,6 +359,25 @@ def test_an_address_that_is_none_is_a_clear_error(keyboard: Keyboard, command: s
     assert "secret" not in str(result.exception)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("subscribers list --topic a/b", "--topic: 'a/b' is not a topic."),
+        ("consent changes --after 3", "`mailer consent changes` prints a cursor"),
+        ("webhooks replay 4f1d0c2a9b7e --after 3", "`mailer consent changes` prints a cursor"),
+        ("privacy hold add nobody@example.com --ground x --until 2099-01-01", "`mailer subscribers list`"),
+        ("privacy notice --version 9", "The newest is 1."),
+        ("deploy cron --user a;b", "--user: 'a;b' has characters"),
+        ("keys dkim --domain example", "Write it as acme.example."),
+    ],
+)
+def test_an_error_tells_the_option_and_what_to_do(keyboard: Keyboard, arguments: str, told: str) -> None:
+    (keyboard.folder / "mailer.toml").touch()
+    with Database("sqlite:///mailer.db", keyboard.folder).write() as connection:
+        publish(connection, Settings(), datetime.now(UTC))
+    assert told in str(keyboard(*arguments.split(), code=1).exception)
+
+
 def test_verify_tells_the_head_and_misses_one_that_is_not_there(keyboard: Keyboard) -> None:
     keyboard.import_()
     verified = keyboard.json("consent", "verify")
@@ -379,6 +400,7 @@ def test_a_bundle_wants_the_ledger_s_key_and_names_it(
     assert keyboard.json("keys", "ledger")["vkey"] == vkey
     assert "`mailer consent sign`" in str(keyboard("consent", "verify", code=1).exception)
     keyboard("consent", "sign")
+    assert "signed already" in str(keyboard("consent", "sign", code=4).exception)
     keyboard(*command)
     with ZipFile(tmp_path / "jan.zip") as bundle:
         assert bundle.namelist() == ["proof.json", "page.html"]
