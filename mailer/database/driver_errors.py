@@ -24,12 +24,16 @@ from mailer.errors import (
 
 
 class _Symptom(NamedTuple):
-    """A message of a driver, with the class, text and hint of the MailerError."""
+    """A message of a driver, with the class, text and hint of the MailerError.
+
+    `is_broken_off`: nothing is damaged, and nothing of the transaction is to remain.
+    """
 
     says: tuple[str, ...]
     kind: type[MailerError]
     meaning: str
     hint: str
+    is_broken_off: bool = False
 
 
 _PROTOCOL_VIOLATION = "08P01"  # what PgBouncer says of a mode that it does not serve
@@ -61,6 +65,7 @@ _SQLITE = (
         "is read-only",
         "Nothing was changed. Check the file's owner and mode, and whether its disk has become read-only: `mailer backup` works "
         "there too.",
+        is_broken_off=True,
     ),
     _Symptom(
         ("malformed", "not a database", "Could not decode"),
@@ -68,11 +73,10 @@ _SQLITE = (
         "is damaged",
         "Stop sending, keep the file as it is, and restore a backup.",
     ),
-    _Symptom(("disk is full", "disk I/O"), MailerError, _FULL, _FULL_HINT),
+    _Symptom(("disk is full",), MailerError, _FULL, _FULL_HINT, is_broken_off=True),
+    _Symptom(("disk I/O",), MailerError, _FULL, _FULL_HINT),
 )
 
-_CONFLICTS = ("40P01", "40001")
-_NO_WRITES = ("readonly", "disk is full", "25006", "53100")  # SQLite's words and PostgreSQL's states
 _LOST = ("08", "57P")  # ended by an operator, by a restart, or on the way
 
 # By SQLSTATE, or the start of one (PostgreSQL's documentation, appendix A).
@@ -91,14 +95,17 @@ _POSTGRESQL = (
         MailerError,
         "is read-only",
         "Nothing was changed. Is it a standby, or is default_transaction_read_only on for the role or the database?",
+        is_broken_off=True,
     ),
     _Symptom(
-        _CONFLICTS,
+        ("40P01", "40001"),
         TransactionConflict,
         "ended the transaction because of another one",
         "Nothing is lost; run the command again.",
+        is_broken_off=True,
     ),
-    _Symptom(("53100", "58030"), MailerError, _FULL, _FULL_HINT),
+    _Symptom(("53100",), MailerError, _FULL, _FULL_HINT, is_broken_off=True),
+    _Symptom(("58030",), MailerError, _FULL, _FULL_HINT),
     _Symptom(
         ("XX001", "XX002"),
         MailerError,
@@ -125,13 +132,16 @@ def is_broken_off(error: BaseException) -> bool:
     """
     if isinstance(error, TransactionConflict | PendingRollbackError):
         return True
-    said: Any = error.orig if isinstance(error, DBAPIError) else None
+    if not isinstance(error, DBAPIError):
+        return False
+    if (symptom := _symptom_of(error)) is not None and symptom.is_broken_off:
+        return True
+    said: Any = error.orig
     if not hasattr(said, "sqlstate"):  # SQLite's errors have none
-        return any(one in str(said) for one in _NO_WRITES)
-    state: str | None = said.sqlstate
-    if state is None:  # the driver's own words: it has lost the connection
+        return False
+    if said.sqlstate is None:  # the driver's own words: it has lost the connection
         return isinstance(error, OperationalError)
-    return state in _CONFLICTS or state.startswith((*_LOST, *_NO_WRITES))
+    return bool(said.sqlstate.startswith(_LOST))
 
 
 @contextmanager
@@ -158,13 +168,11 @@ def _away(name: str) -> TryAgainLater:
 def _explain(url: URL, error: DBAPIError) -> MailerError:
     name = display_name(url)
     sqlstate: str | None = getattr(error.orig, "sqlstate", None)
-    for symptom in _POSTGRESQL if sqlstate else _SQLITE:
-        said = sqlstate or str(error.orig)
-        if any(said.startswith(one) if sqlstate else one in said for one in symptom.says):
-            if symptom is _NOT_OPENED and (used_up := _used_up_files()):
-                return used_up
-            hint = _not_allowed(url) if symptom is _NOT_OPENED else None
-            return symptom.kind(f"{name} {symptom.meaning}.", hint=hint or symptom.hint)
+    if (symptom := _symptom_of(error)) is not None:
+        if symptom is _NOT_OPENED and (used_up := _used_up_files()):
+            return used_up
+        hint = _not_allowed(url) if symptom is _NOT_OPENED else None
+        return symptom.kind(f"{name} {symptom.meaning}.", hint=hint or symptom.hint)
     if isinstance(error, OperationalError) or error.connection_invalidated:
         if sqlstate == "53300":
             return _too_many_connections(name)
@@ -172,6 +180,15 @@ def _explain(url: URL, error: DBAPIError) -> MailerError:
             return _explain_connecting(name, url, str(error.orig))
         return _away(name)
     return MailerError(f"{name} refused a statement: {type(error.orig).__name__}.")
+
+
+def _symptom_of(error: DBAPIError) -> _Symptom | None:
+    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+    said = sqlstate or str(error.orig)
+    for symptom in _POSTGRESQL if sqlstate else _SQLITE:
+        if any(said.startswith(one) if sqlstate else one in said for one in symptom.says):
+            return symptom
+    return None
 
 
 def _not_allowed(url: URL) -> str | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import psycopg
 import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError
 
-from mailer.database.driver_errors import translated_errors
+from mailer.database.driver_errors import is_broken_off, translated_errors
 from mailer.errors import ConfigurationError, MailerError, TryAgainLater
 
 URL = make_url("postgresql://mailer:hunter2hunter2@db.example/mailer")
@@ -58,3 +60,34 @@ def test_a_password_that_the_driver_repeats_is_masked() -> None:
         )
     assert "hunter2" not in str(caught.value)
     assert "***" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "means", "is_off"),
+    [
+        (sqlite3.OperationalError("attempt to write a readonly database"), "is read-only", True),
+        (sqlite3.OperationalError("database or disk is full"), "full or failing", True),
+        (sqlite3.OperationalError("disk I/O error"), "full or failing", False),
+        (sqlite3.DatabaseError("database disk image is malformed"), "is damaged", False),
+        (sqlite3.OperationalError("database is locked"), "away or busy", False),
+        (psycopg.errors.ReadOnlySqlTransaction(), "is read-only", True),
+        (psycopg.errors.DiskFull(), "full or failing", True),
+        (psycopg.errors.IoError(), "full or failing", False),
+        (psycopg.errors.DeadlockDetected(), "because of another one", True),
+        (psycopg.errors.SerializationFailure(), "because of another one", True),
+        (psycopg.errors.DataCorrupted(), "is damaged", False),
+        (psycopg.errors.AdminShutdown(), "away or busy", True),
+        (psycopg.OperationalError("the connection is lost"), "away or busy", True),
+        (psycopg.errors.UndefinedTable(), "no tables", False),
+    ],
+)
+def test_what_breaks_a_transaction_off_is_told_from_damage(said: Exception, means: str, is_off: bool) -> None:
+    url = URL if isinstance(said, psycopg.Error) else make_url("sqlite:///mailer.db")
+    error = OperationalError(None, None, said)
+    assert is_broken_off(error) is is_off
+    with pytest.raises(MailerError, match=means), translated_errors(url):
+        raise error
+
+
+def test_what_is_no_error_of_a_driver_breaks_nothing_off() -> None:
+    assert not is_broken_off(ValueError("readonly"))
