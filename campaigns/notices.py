@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, not_, select
 
 from campaigns.quick_look import WHOLE_LOOK
 from campaigns.tables import notice
@@ -19,9 +19,9 @@ RELAY_AWAY = "relay-away"
 
 def select_new(connection: Connection, messages: Sequence[str], now: datetime) -> list[str]:
     """The messages that were not printed within the last hour. They now count as printed."""
-    connection.execute(
-        delete(notice).where(notice.c.printed_at < now - AGAIN_AFTER, notice.c.key != RELAY_AWAY)
-    )
+    # A time to come is of a clock that was ahead; nothing would be printed until then.
+    old = not_(notice.c.printed_at.between(now - AGAIN_AFTER, now + AGAIN_AFTER))
+    connection.execute(delete(notice).where(old, notice.c.key != RELAY_AWAY))
     return [message for message in dict.fromkeys(messages) if _insert(connection, _key(message), now)]
 
 

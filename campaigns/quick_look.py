@@ -42,7 +42,7 @@ DUTIES: Mapping[str, str] = {
 # One row where the tables are of this version, there was a whole look, and no duty waits.
 _NOTHING = (
     f"SELECT 1 FROM {VERSION_TABLE} WHERE version_num = ? "
-    "AND EXISTS (SELECT 1 FROM notice WHERE printed_at > ? "
+    "AND EXISTS (SELECT 1 FROM notice WHERE printed_at > ? AND printed_at <= ? "
     "AND key = CAST(? AS VARCHAR) || (SELECT coalesce(max(id), 0) FROM consent_event)) "
     + " ".join(f"AND NOT EXISTS ({duty})" for duty in DUTIES.values())
 )
@@ -61,7 +61,7 @@ def is_idle(database_url: str, folder: Path) -> bool:
 
 def is_nothing_due(database: PlainDatabase, now: datetime) -> bool:
     """Whether nothing waits at `now`."""
-    if not database.execute(_NOTHING, REVISIONS[-1], now - LOOK_EVERY, WHOLE_LOOK, now):
+    if not database.execute(_NOTHING, REVISIONS[-1], now - LOOK_EVERY, now, WHOLE_LOOK, now):
         return False
     return not any(
         due_at is None or _is_due(cron, zone, database.moment(due_at), now)

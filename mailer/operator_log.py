@@ -137,10 +137,9 @@ def disclosures_of(connection: Connection, subscriber_id: int) -> list[OperatorA
 
 
 def last_of(connection: Connection, command: str) -> datetime | None:
-    """When `command` was last recorded."""
-    found: datetime | None = connection.execute(
-        select(func.max(ACT.c.at)).where(ACT.c.command == command)
-    ).scalar_one()
+    """When `command` was last recorded. That is not the latest time where a clock was ahead."""
+    newest = select(ACT.c.at).where(ACT.c.command == command).order_by(ACT.c.id.desc()).limit(1)
+    found: datetime | None = connection.execute(newest).scalar_one_or_none()
     return found
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from mailer import operator_log
+from collections.abc import Callable
+
+from campaigns import purge_clock
 from mailer.commands import CommandContext
 from mailer.commands.daily import is_due_today
 
-COMMAND = "privacy purge"
 
-
-def purge_daily(context: CommandContext) -> None:
-    """Purge unless that was done within a day. Of several processes at once one does it."""
+def purge_daily(context: CommandContext, say: Callable[[str], None]) -> None:
+    """Purge unless that was done within a day; `say` gets why it is not done. Of several processes at once one does it."""
     with context.database.read() as connection:
-        last = operator_log.last_of(connection, COMMAND)
-    now = context.now()
-    if not is_due_today(last, now):
+        last, now = purge_clock.last_purge(connection), context.now()
+        if not is_due_today(last, now):
+            return
+        doubt = purge_clock.doubt(connection, now)
+    if doubt is not None:
+        step = "Set the clock, or, where it is right, run `mailer privacy purge` once and say so."
+        say(f"{context.settings.folder}: nothing is deleted at its end. {doubt}\n{step}")
         return
     from campaigns.commands.purge import purge_after  # noqa: PLC0415 - see above
 

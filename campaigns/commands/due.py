@@ -54,7 +54,7 @@ def _send_due(context: CommandContext, processes: int, stop: StopSignals, *, as_
         raise click.exceptions.Exit(error.exit_code) from None
     webhooks.call_due(*_webhook_parts(context))
     try:
-        purge_daily(context)
+        purge_daily(context, print_new)
     except MailerError as error:  # what was sent is reported all the same
         print_new(f"What has been kept for its period was not deleted: {error}")
     print_new(*_anchor_problems(context))
@@ -176,7 +176,7 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
                     is_time_to_purge = True
                 _work_once(context, processes, stop, news)
                 if is_time_to_purge:
-                    purge_daily(context)
+                    purge_daily(context, news.print_once)
                     for problem in _anchor_problems(context):
                         news.print_once(problem)
                     is_time_to_purge = False

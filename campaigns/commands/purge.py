@@ -8,11 +8,12 @@ from datetime import datetime
 
 import click
 
-from campaigns import deliveries
-from campaigns.commands.daily_purge import COMMAND
+from campaigns import deliveries, purge_clock
+from campaigns.commands.options import yes_option
+from campaigns.purge_clock import COMMAND
 from mailer import operator_log, retention
 from mailer.access import ended_tokens
-from mailer.commands import CommandContext, json_option
+from mailer.commands import CommandContext, confirm, json_option
 from mailer.database import lock_table
 from mailer.operator_log import PeopleConcerned
 from mailer.retention import ExpiredRows
@@ -28,9 +29,10 @@ PURGE_SECONDS = 30.0
 
 @privacy.command()
 @click.option("--dry-run", is_flag=True, help="Only say how much has reached its end.")
+@yes_option
 @json_option
 @click.pass_obj
-def purge(context: CommandContext, dry_run: bool, as_json: bool) -> None:
+def purge(context: CommandContext, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete what has been kept for its period.
 
     The periods are in [retention] of the settings. 30 days after a person's last consent ended, their four fields go;
@@ -40,10 +42,17 @@ def purge(context: CommandContext, dry_run: bool, as_json: bool) -> None:
 
     `mailer run-due` and `mailer worker` do it once a day. It works while mail is sent and while people unsubscribe.
 
+    Where the last purge is more than 45 days ago it asks whether the clock is right. Until somebody has said so, `run-due` and
+    `worker` delete nothing: a clock that is years ahead would have everything deleted that is due by then.
+
     \b
     Example:
       mailer privacy purge --dry-run
     """
+    with context.database.read() as connection:
+        doubt = purge_clock.doubt(connection, context.now())
+    if doubt is not None and dry_run:
+        context.console.print(doubt)
     if dry_run:
         now = context.now()
         kinds = [*_people(context, now), *_other_kinds(context, now)]
@@ -52,6 +61,8 @@ def purge(context: CommandContext, dry_run: bool, as_json: bool) -> None:
             {"dry_run": True, "purged": found, "left": []}, _text(found, "to delete"), as_json=as_json
         )
         return
+    if doubt is not None and not yes:
+        confirm(f"{doubt} Is it right?", f"{doubt} Nothing was deleted.")
     with context.database.write() as connection:
         act_id = operator_log.record(connection, COMMAND, PeopleConcerned(), context.now())
     deleted, left = _purge(context, act_id)
@@ -66,7 +77,7 @@ def purge_after(context: CommandContext, last: datetime | None, now: datetime) -
     """Purge for at most PURGE_SECONDS, so that sending goes on, unless another process has since the `last` purge."""
     with context.database.write() as connection:
         lock_table(connection, operator_log.ACT)
-        if operator_log.last_of(connection, COMMAND) != last:
+        if purge_clock.last_purge(connection) != last:
             return
         act_id = operator_log.record(connection, COMMAND, PeopleConcerned(), now)
     deadline = time.monotonic() + PURGE_SECONDS

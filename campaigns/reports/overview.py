@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, func, select
 
-from campaigns import approvals, catalogue, holds, schedules
+from campaigns import approvals, catalogue, holds, purge_clock, schedules
 from campaigns.approvals import NO_APPROVAL, ApprovalRule
 from campaigns.campaign import Campaign
 from campaigns.deliveries import UNCERTAIN, delivery, workers
@@ -66,7 +66,7 @@ def overview(
     everything = catalogue.all_campaigns(connection)[::-1]
     listed = [one for one in everything if one.state in _OPEN or one.slug in uncertain]
     beats = heartbeats(connection)
-    found = [*_held(connection), *_stopped(beats, now, zone)]
+    found = [*_held(connection), *_stopped(beats, now, zone), *_not_purged(connection, beats, now)]
     at_work = workers.any_at_work(connection, now)
     for one in listed:
         found += _of_campaign(connection, one, now, zone, at_work=at_work)
@@ -130,6 +130,15 @@ def _stopped(beats: Sequence[Heartbeat], now: datetime, zone: tzinfo) -> Iterato
             f"mailer serve has not been at work since {_moment(max(serving), zone)}: nobody can unsubscribe.",
             "systemctl status release-mailer",
         )
+
+
+def _not_purged(connection: Connection, beats: Sequence[Heartbeat], now: datetime) -> Iterator[Problem]:
+    """Whether the daily purge waits for somebody to say that the clock is right."""
+    if any(one.kind in {Kind.RUN_DUE, Kind.WORKER} for one in beats):
+        doubt = purge_clock.doubt(connection, now)
+        if doubt is not None:
+            step = "set the clock, or, where it is right, mailer privacy purge"
+            yield Problem(ProblemSeverity.FAILURE, f"Nothing is deleted at its end. {doubt}", step)
 
 
 def _of_campaign(

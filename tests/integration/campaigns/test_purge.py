@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -11,14 +11,16 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select, update
 
-from campaigns import catalogue, deliveries, reports
+from campaigns import catalogue, deliveries, notices, reports
 from campaigns.deliveries import OldDeliveries, campaign, delivery
+from campaigns.quick_look import is_idle
 from campaigns.states import CampaignState, DeliveryState
 from campaigns.tables import delivery_count, notice
 from cli import mailer
 from mailer import operator_log
 from mailer.database import Database
-from mailer.errors import MailerError
+from mailer.errors import MailerError, Refused
+from mailer.plain_database import PlainDatabase
 from mailer.retention import purge_expired
 from subscribers import former_people, rights
 from subscribers.address import AddressHasher, normalise
@@ -176,3 +178,93 @@ def test_run_due_purges_again_the_next_day(left: Database) -> None:
     run("run-due")
     with left.read() as connection:
         assert len(list(operator_log.read(connection))) == 2
+
+
+def purges(database: Database) -> list[datetime]:
+    with database.read() as connection:
+        return [act.at for act in operator_log.read(connection) if act.command == "privacy purge"]
+
+
+def people_on_file(database: Database) -> int:
+    with database.read() as connection:
+        return len(connection.execute(select(SUBSCRIBER.c.id)).all())
+
+
+def far_ahead(monkeypatch: pytest.MonkeyPatch, days: float) -> None:
+    """Let the clock of the commands be so many days ahead."""
+
+    def now() -> datetime:
+        return datetime.now(UTC) + timedelta(days=days)
+
+    monkeypatch.setattr(Database, "clock", lambda _: now)
+    monkeypatch.setattr(PlainDatabase, "now", lambda _: now())
+
+
+@pytest.mark.parametrize("years", [12, 73])
+def test_a_clock_that_jumped_years_ahead_deletes_nothing_by_itself(
+    left: Database, monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    monkeypatch.setenv("MAILER_RETENTION__AFTER_LEAVING", "30d")
+    run("run-due")
+    assert (len(purges(left)), people_on_file(left)) == (1, 3)
+    far_ahead(monkeypatch, 365.25 * years)
+    result = CliRunner().invoke(mailer, ["run-due"])
+    assert "nothing is deleted at its end" in result.stderr.lower()
+    assert "mailer privacy purge" in result.stderr
+    assert (len(purges(left)), people_on_file(left)) == (1, 3)
+    status = CliRunner().invoke(mailer, ["status"])
+    assert status.exit_code == 1
+    assert "Nothing is deleted at its end" in status.output
+    refused = CliRunner().invoke(mailer, ["privacy", "purge"])
+    assert isinstance(refused.exception, Refused)
+    assert (len(purges(left)), people_on_file(left)) == (1, 3)
+    confirmed = CliRunner().invoke(mailer, ["privacy", "purge", "--yes"])
+    assert confirmed.exit_code == 0
+    assert people_on_file(left) == 2
+
+
+def test_before_the_first_purge_the_clock_is_compared_with_the_ledger(
+    left: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far_ahead(monkeypatch, 4000)
+    CliRunner().invoke(mailer, ["run-due"])
+    assert (purges(left), people_on_file(left)) == ([], 3)
+
+
+def test_a_daily_purge_goes_on_for_years_without_any_event(
+    left: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for month in range(14):
+        far_ahead(monkeypatch, 44 * month)
+        assert CliRunner().invoke(mailer, ["privacy", "purge"]).exit_code == 0, month
+    assert len(purges(left)) >= 9  # those older than thirteen months are gone
+
+
+def test_after_a_clock_that_was_ahead_is_set_right_the_purge_goes_on(
+    left: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as ahead:
+        far_ahead(ahead, 40)
+        run("run-due")
+        assert len(purges(left)) == 1
+    run("run-due")
+    assert len(purges(left)) == 2
+    for _ in range(2):
+        run("run-due")
+    assert len(purges(left)) == 2
+
+
+def test_a_clock_that_was_ahead_keeps_cron_from_nothing_once_it_is_set_right(
+    left: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{left.url.database}"
+    run("run-due")
+    assert is_idle(url, tmp_path)
+    with left.write() as connection:
+        connection.execute(update(notice).values(printed_at=datetime.now(UTC) + timedelta(days=400)))
+    assert not is_idle(url, tmp_path)
+    now = datetime.now(UTC)
+    with left.write() as connection:
+        assert notices.select_new(connection, ["a warning"], now + timedelta(days=400)) == ["a warning"]
+        assert notices.select_new(connection, ["a warning"], now) == ["a warning"]
+        assert notices.select_new(connection, ["a warning"], now) == []
