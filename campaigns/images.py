@@ -5,11 +5,24 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from campaigns.image_end import is_whole
 from mailer.errors import InvalidInput
 from mailer.message import InlineImage
 
 LARGEST_IMAGE = 1_000_000  # bytes
 _MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
+
+
+def read_whole_image(path: Path, where: str) -> InlineImage:
+    """Read an image that is to be mailed. Raises InvalidInput with `where`, also where it is cut off or damaged."""
+    image = read_image(path, where)
+    if not is_whole(image.data, image.content_type):
+        raise InvalidInput(
+            f"the image {path} is cut off or damaged",
+            where=where,
+            hint="Save or download it again, and open it: everybody would see it as it is.",
+        )
+    return image
 
 
 def read_image(path: Path, where: str) -> InlineImage:
@@ -30,5 +43,5 @@ def read_image(path: Path, where: str) -> InlineImage:
         )
     kind = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)
     if kind is None:
-        raise InvalidInput(f"the image {path} is not a PNG, JPEG or GIF", where=where)
+        raise InvalidInput(f"the image {path} is not a PNG, JPEG or GIF", where=where, hint="Save it as one.")
     return InlineImage(f"{hashlib.sha256(data).hexdigest()[:32]}@image", kind, data)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from campaigns.images import read_image
+from campaigns.images import read_whole_image
 from campaigns.proof_recipients import parse_proof_recipient
 from campaigns.source import settings_repository
 from campaigns.timing import ALWAYS, SendWindow
@@ -64,7 +64,7 @@ def _check_return_path(mailbox: str | None, name: str) -> None:
 def _check_logo(settings: Settings, name: str) -> None:
     path: Path | None = getattr(settings.brand, name)
     if path is not None:
-        read_image(path, f"[brand] {name}")
+        read_whole_image(path, f"[brand] {name}")
 
 
 def _check_folder(folder: Path | None, name: str) -> None:

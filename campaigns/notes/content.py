@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from campaigns.images import read_image
+from campaigns.images import read_whole_image
 from campaigns.notes.formats import as_markdown
 from campaigns.notes.text import read_source_text
 from mailer.config import Settings
@@ -30,12 +30,14 @@ def read_images(notes: ReleaseNotes, folder: Path, settings: Settings) -> dict[s
     """Read the images beside the notes, or in the settings' assets_dir. The key is the source in the
     Markdown.
 
-    Raises InvalidInput with file and line for one that is missing, elsewhere, too large or not a PNG, JPEG or
-    GIF, and for pictures that are too large together.
+    Raises InvalidInput with file and line for one that is missing, elsewhere, too large, damaged or not a PNG,
+    JPEG or GIF, and for pictures that are too large together.
     """
     places = parse_notes(notes, image_hosts=settings.image_hosts).local_images()
     folders = [one.resolve() for one in (folder, settings.assets_dir) if one]
-    images = {source: read_image(_inside(folders, source, where), where) for source, where in places.items()}
+    images = {
+        source: read_whole_image(_inside(folders, source, where), where) for source, where in places.items()
+    }
     if sum(len(image.data) for image in images.values()) > LARGEST_IMAGES:
         sizes = "\n".join(
             f"{places[source]}: {source}, {len(image.data):,} bytes" for source, image in images.items()

@@ -23,9 +23,10 @@ from subscribers.web import PageServices
 from templates.notes import ReleaseNotes
 from templates.page import Pages
 from tests.support.campaign import NOTES, TOPIC, settings_for
+from tests.support.pictures import png
 
 START = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
-PICTURE = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + (600).to_bytes(4) * 2
+PICTURE = png(600, 600)
 
 
 class Site:

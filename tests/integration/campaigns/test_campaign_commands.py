@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from click.shell_completion import ShellComplete
 
+from campaigns.rendering import brand_of
 from campaigns.sending import Dispatch
 from cli import mailer
-from mailer.config import Settings
+from mailer.config import Settings, load_settings
 from mailer.database import Database
+from templates.page import Page, Pages
 from tests.support.keyboard import Keyboard
+from tests.support.pictures import png
 
 NOTES = """\
 ---
@@ -193,3 +196,37 @@ def test_what_to_do_next_is_named_after_an_approval(keyboard: Keyboard) -> None:
     said = keyboard("campaigns", "approve", "notes").stdout
     assert "Next: mailer campaigns send notes, or: mailer campaigns schedule notes --at" in said
     assert "next_step" not in keyboard.json("campaigns", "approve", "notes")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("campaigns", "create", "plan.md"),
+        ("campaigns", "lint", "plan.md"),
+        ("campaigns", "preview", "plan.md", "--folder", "out", "--no-open"),
+        ("campaigns", "update", "notes", "--from", "plan.md"),
+    ],
+    ids=lambda arguments: arguments[1],
+)
+def test_a_picture_that_is_cut_off_is_refused_with_its_line(
+    keyboard: Keyboard, arguments: tuple[str, ...]
+) -> None:
+    keyboard("campaigns", "create", "notes.md")
+    Path("plan.md").write_text("# Plan\n\nLook:\n\n![The plan](plan.png)\n", encoding="utf-8")
+    Path("plan.png").write_bytes(png(600, 600)[:-20])
+    said = str(keyboard(*arguments, code=1).exception)
+    assert said.startswith("plan.md, line 5: the image ")
+    assert "plan.png is cut off or damaged" in said
+    Path("plan.png").write_bytes(png(600, 600) + b"and more")
+    keyboard(*arguments)
+
+
+def test_a_logo_that_is_cut_off_is_not_mailed_and_keeps_nobody_from_the_pages(
+    keyboard: Keyboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "logo.png").write_bytes(png(60)[:-20])
+    monkeypatch.setenv("MAILER_BRAND__LOGO", str(tmp_path / "logo.png"))
+    said = str(keyboard("campaigns", "create", "notes.md", code=1).exception)
+    assert said.startswith("[brand] logo: ")
+    settings = load_settings()
+    assert Pages(brand_of(settings)).render(Page.ASK, "en")

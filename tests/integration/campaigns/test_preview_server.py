@@ -17,7 +17,7 @@ from campaigns.web.preview import PreviewSource, preview_server, sample_mails
 from campaigns.web.preview.source import is_changed
 from mailer.config import BrandSettings, Settings
 from tests.support.browser import chromium
-from tests.support.rendered import PIXELS
+from tests.support.pictures import png
 
 NOTES = """\
 ---
@@ -39,7 +39,7 @@ def previewing(folder: Path) -> Iterator[tuple[str, Path]]:
     """Serve a preview of notes in `folder`; yields its address and the file."""
     file = folder / "notes.md"
     file.write_text(NOTES, encoding="utf-8")
-    (folder / "plan.png").write_bytes(PIXELS.data)
+    (folder / "plan.png").write_bytes(png(1040))
     source = PreviewSource("notes.md", lambda: Settings(file=folder / "mailer.toml"), NotesSource(str(file)))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server, url = preview_server(source, listener)

@@ -26,6 +26,7 @@ from mailer.message import dkim
 from mailer.smtp.sasl import Method
 from tests.support.campaign import subscribe
 from tests.support.certificates import loopback_certificates
+from tests.support.pictures import GIF
 from tests.support.relay import FaultyRelay
 from tests.support.settings import settings_of
 from tests.support.signed import write_key
@@ -349,6 +350,7 @@ class TestUnusableSettings:
             ({"brand": {"logo": "missing.png"}}, "[brand] logo"),
             ({"brand": {"logo": "notes.txt"}}, "[brand] logo"),
             ({"brand": {"logo_dark": "missing.png"}}, "[brand] logo_dark"),
+            ({"brand": {"logo": "part.gif"}}, "is cut off or damaged"),
             ({"templates_dir": "missing"}, "templates_dir"),
             ({"templates_dir": "notes.txt"}, "templates_dir"),
             ({"assets_dir": "missing"}, "assets_dir"),
@@ -372,6 +374,7 @@ class TestUnusableSettings:
     )
     def test_each_is_named_with_what_to_do(self, values: dict[str, Any], said: str, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").write_text("no picture")
+        (tmp_path / "part.gif").write_bytes(GIF[:-3])
         (found,) = unusable_settings(parse_settings(values, tmp_path / "mailer.toml"))
         assert found.level is CheckLevel.FAIL
         assert said in found.message
@@ -379,7 +382,7 @@ class TestUnusableSettings:
         assert found.hint
 
     def test_usable_ones_are_not(self, tmp_path: Path) -> None:
-        (tmp_path / "logo.gif").write_bytes(b"GIF89a" + bytes(20))
+        (tmp_path / "logo.gif").write_bytes(GIF)
         (tmp_path / "own").mkdir()
         values = {
             "proof_recipients": ["Ada <ada@acme.example>"],

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.images import LARGEST_IMAGE, read_image
+from campaigns.images import LARGEST_IMAGE, read_image, read_whole_image
 from mailer.errors import InvalidInput
+from tests.support.pictures import png
 
-PNG = b"\x89PNG\r\n\x1a\n"
+PNG = png(1)
 
 
 def test_a_picture_is_named_after_its_content(tmp_path: Path) -> None:
@@ -30,6 +31,7 @@ def test_a_picture_is_named_after_its_content(tmp_path: Path) -> None:
         ("pipe.png", "is not a PNG, JPEG or GIF"),
         ("/dev/zero", "is not a PNG, JPEG or GIF"),
         ("large.png", "has 1,000,001 bytes"),
+        ("part.png", "is cut off or damaged"),
         ("a\0b.png", "is not one that a file can have"),
     ],
 )
@@ -38,6 +40,7 @@ def test_what_is_no_picture_is_refused_with_its_place(tmp_path: Path, name: str,
     (tmp_path / "folder.png").mkdir()
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "large.png").write_bytes(PNG.ljust(LARGEST_IMAGE + 1, b"\0"))
+    (tmp_path / "part.png").write_bytes(PNG[:-1])
     with pytest.raises(InvalidInput, match=problem) as refused:
-        read_image(tmp_path / name, "notes.md, line 4")
+        read_whole_image(tmp_path / name, "notes.md, line 4")
     assert refused.value.where == "notes.md, line 4"
