@@ -70,7 +70,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "campaigns.commands.overview:status_of_all",
         "Show what is at work, what is being sent, and what needs attention.",
     ),
-    "worker": ("campaigns.commands.due:worker", "Send what is due, until it is stopped."),
+    "worker": ("campaigns.commands.worker:worker", "Send what is due, until it is stopped."),
     "serve": ("mailer.commands.serve:serve", "Serve the pages for recipients and the API."),
     "backup": ("mailer.commands.backup:backup", "Back up the database while it is used."),
     "restore": ("campaigns.commands.restore:restore", "Put a backup in place, and hold its campaigns."),

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text, update
 
 from campaigns import catalogue, holds, notices, reports
-from campaigns.commands.due import WorkerNews
+from campaigns.commands.worker import WorkerNews
 from campaigns.deliveries import campaign, delivery
 from campaigns.lifecycle import Act
 from campaigns.quick_look import WHOLE_LOOK
