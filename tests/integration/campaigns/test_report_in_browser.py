@@ -140,6 +140,24 @@ def test_it_fits_the_screen_with_all_tables_open(page: Page, width: int) -> None
     assert page.evaluate(covered) == []
 
 
+@pytest.mark.parametrize("width", [320, 360, 900])
+def test_the_numbers_of_a_row_stand_at_one_height_below_whole_words(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    broken = """() => [...document.querySelectorAll(".tiles dt")].flatMap(one => {
+      const text = one.firstChild, range = document.createRange();
+      return [...text.data.matchAll(/\\S+/g)].filter(word => {
+        range.setStart(text, word.index);
+        range.setEnd(text, word.index + word[0].length);
+        return range.getClientRects().length > 1;
+      }).map(word => word[0]);
+    })"""
+    assert page.evaluate(broken) == []
+    heights = """() => [...document.querySelectorAll(".tiles div")].map(one =>
+      [one.getBoundingClientRect().top, one.querySelector("strong").getBoundingClientRect().top])"""
+    found = page.evaluate(heights)
+    assert len({number for _, number in found}) == len({tile for tile, _ in found})
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1200])
 def test_axe_finds_nothing(page: Page, scheme: Literal["light", "dark"], width: int) -> None:
