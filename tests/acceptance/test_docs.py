@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from docs.generate_cli import PAGE, commands, page
+from docs.generate_images import FOLDER, PICTURES
 from docs.generate_tree import PICTURE, picture
 from mailer.config import Settings
 from mailer.config.reading import kinds_of
+from tests.support.browser import chromium
 from tests.support.installed import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -102,6 +104,15 @@ def test_each_promise_of_the_page_on_privacy_has_a_command_and_a_test_or_says_wh
 
 def test_the_picture_of_the_tree_is_the_one_that_its_script_draws() -> None:
     assert PICTURE.read_text(encoding="utf-8") == picture(), "run `python docs/generate_tree.py`"
+
+
+@pytest.mark.browser
+def test_the_pictures_of_pages_can_be_drawn_anew() -> None:
+    with chromium() as browser:
+        for name, draw in PICTURES.items():
+            assert draw(browser).startswith((FOLDER / f"{name}.png").read_bytes()[:20]), (
+                name
+            )  # as wide as it is there
 
 
 def test_the_file_that_ci_runs_calls_the_readme_s_two_commands() -> None:
