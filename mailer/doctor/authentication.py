@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 
 from mailer.config import Settings, dkim_keys
@@ -11,10 +11,8 @@ from mailer.doctor.results import CheckLevel, CheckResult, failure
 from mailer.errors import MailerError
 from mailer.message import dkim, headers
 
-Lookup = Callable[[str], tuple[str, ...]]
 
-
-def sender(settings: Settings, lookup: Lookup | None = dns.txt_records) -> Iterator[CheckResult]:
+def sender(settings: Settings, lookup: dns.Lookup | None = dns.txt_records) -> Iterator[CheckResult]:
     """Check SPF, DKIM and DMARC, and their alignment with the From domain. Without `lookup` DNS is not asked."""
     domain = _domain(settings.sender.email)
     if domain in {"", "example.com"}:
@@ -36,7 +34,7 @@ def _domain(email: str) -> str:
     return headers.ascii_domain(email.rpartition("@")[2].lower())
 
 
-def _signature(settings: Settings, domain: str, lookup: Lookup | None) -> Iterator[CheckResult]:
+def _signature(settings: Settings, domain: str, lookup: dns.Lookup | None) -> Iterator[CheckResult]:
     try:
         keys = dkim_keys.read(settings.dkim)
     except MailerError as error:
@@ -64,7 +62,7 @@ def _signature(settings: Settings, domain: str, lookup: Lookup | None) -> Iterat
         )
 
 
-def _alignment(key: dkim.DkimKey, domain: str, lookup: Lookup | None) -> CheckResult | None:
+def _alignment(key: dkim.DkimKey, domain: str, lookup: dns.Lookup | None) -> CheckResult | None:
     """The problem with the alignment of the key's domain; None if DMARC accepts its signature."""
     if lookup is None:
         if key.domain == domain or not _may_align(key.domain, domain):
@@ -76,9 +74,7 @@ def _alignment(key: dkim.DkimKey, domain: str, lookup: Lookup | None) -> CheckRe
         strict = record is not None and record.is_strict("adkim")
         return None if dmarc.aligned(key.domain, domain, lookup, strict=strict) else _not_aligned(key, domain)
     except dns.LookupFailed as error:
-        return CheckResult(
-            "dkim", CheckLevel.WARN, f"{key.domain} can't be looked up ({error})", "Try again later."
-        )
+        return _not_looked_up("dkim", key.domain, error)
 
 
 def _may_align(one: str, other: str) -> bool:
@@ -95,30 +91,26 @@ def _not_aligned(key: dkim.DkimKey, domain: str) -> CheckResult:
     )
 
 
-def _published(key: dkim.DkimKey, lookup: Lookup) -> CheckResult:
+def _published(key: dkim.DkimKey, lookup: dns.Lookup) -> CheckResult:
     record = dkim.dns_record(key)
     wanted = record.text.rpartition("p=")[2]
     try:
         found = "".join(lookup(record.name)).replace(" ", "")
     except dns.LookupFailed as error:
-        return CheckResult(
-            "dkim", CheckLevel.WARN, f"{record.name} can't be looked up ({error})", "Try again later."
-        )
+        return _not_looked_up("dkim", record.name, error)
     if f"p={wanted}" in found:
         return CheckResult("dkim", CheckLevel.OK, f"{record.name}, {key.algorithm}, published")
     problem = "is not this key's record" if found else "is not published"
     return CheckResult("dkim", CheckLevel.FAIL, f"{record.name} {problem}", f"Publish: {record.zone_line}")
 
 
-def _sender_policy(domain: str, lookup: Lookup) -> CheckResult:
+def _sender_policy(domain: str, lookup: dns.Lookup) -> CheckResult:
     """SPF of the return path's domain (RFC 7208)."""
     hint = f"Publish which servers send for {domain}, the relay among them (RFC 7208)."
     try:
         found = spf.check(domain, lookup)
     except dns.LookupFailed as error:
-        return CheckResult(
-            "spf", CheckLevel.WARN, f"{domain} can't be looked up ({error})", "Try again later."
-        )
+        return _not_looked_up("spf", domain, error)
     if found.text is None:
         return CheckResult("spf", CheckLevel.WARN, f"{domain} has no v=spf1 record", hint)
     if found.problem:
@@ -132,14 +124,12 @@ def _sender_policy(domain: str, lookup: Lookup) -> CheckResult:
     return CheckResult("spf", CheckLevel.OK, f"{domain}: {found.text} ({count})")
 
 
-def _dmarc_policy(domain: str, lookup: Lookup) -> CheckResult:
+def _dmarc_policy(domain: str, lookup: dns.Lookup) -> CheckResult:
     """The DMARC record that holds for From, its own or one from higher up (RFC 9989)."""
     try:
         record = dmarc.policy_record(domain, lookup)
     except dns.LookupFailed as error:
-        return CheckResult(
-            "dmarc", CheckLevel.WARN, f"{domain} can't be looked up ({error})", "Try again later."
-        )
+        return _not_looked_up("dmarc", domain, error)
     if record is None:
         hint = (
             f'Google, Yahoo and Microsoft ask for one; start with TXT "v=DMARC1; p=none" at _dmarc.{domain}.'
@@ -151,3 +141,7 @@ def _dmarc_policy(domain: str, lookup: Lookup) -> CheckResult:
         return CheckResult("dmarc", CheckLevel.OK, f"_dmarc.{domain}: {record.text}")
     message = f"{domain}: {record.subdomain_policy}, by _dmarc.{record.domain}: {record.text}"
     return CheckResult("dmarc", CheckLevel.OK, message)
+
+
+def _not_looked_up(check: str, name: str, error: dns.LookupFailed) -> CheckResult:
+    return CheckResult(check, CheckLevel.WARN, f"{name} can't be looked up ({error})", "Try again later.")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-Lookup = Callable[[str], tuple[str, ...]]
+from mailer.doctor.dns import Lookup
 
 MOST_QUERIES = 8  # RFC 9989 section 4.10: no walk takes more
 

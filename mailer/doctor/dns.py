@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from dns.exception import DNSException
 from dns.resolver import NXDOMAIN, NoAnswer, Resolver
+
+Lookup: TypeAlias = Callable[[str], tuple[str, ...]]
+"""Looks up the TXT records of a name, as `txt_records` does."""
 
 _TIMEOUT_SECONDS = 4.0
 

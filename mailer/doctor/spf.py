@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
-Lookup = Callable[[str], tuple[str, ...]]
+from mailer.doctor.dns import Lookup
 
 MOST_LOOKUPS = 10  # section 4.6.4
 _ENOUGH = 30  # look-ups after which nothing more is followed: receivers gave up long before
