@@ -10,8 +10,7 @@ from sqlalchemy import select, union
 
 from campaigns.notes import read_source_text
 from campaigns.source import read_as_changelog
-from mailer.config import load_settings
-from mailer.database import Database
+from mailer.commands import completion
 from mailer.errors import MailerError
 from subscribers.tables import CONSENT, WORDING
 
@@ -22,18 +21,11 @@ def complete_topic(ctx: click.Context, _param: click.Parameter, begun: str) -> l
     """The topics with this prefix: those of the settings, of wordings and of consents; none if they can't be read."""
     topics: set[str] = set()
     with suppress(MailerError):
-        settings = load_settings(ctx.find_root().params.get("config"))
+        settings = completion.settings_of(ctx)
         topics.add(settings.topic)
-        database = Database(settings.database_url.reveal(), settings.folder)
-        database.require_current()
-        try:
-            with database.read() as connection:
-                columns = (WORDING.c.topic, CONSENT.c.topic)
-                topics.update(
-                    connection.execute(union(*(select(one).distinct() for one in columns))).scalars()
-                )
-        finally:
-            database.close()
+        with completion.reading(settings) as connection:
+            columns = (WORDING.c.topic, CONSENT.c.topic)
+            topics.update(connection.execute(union(*(select(one).distinct() for one in columns))).scalars())
     return sorted(one for one in topics if one.startswith(begun))
 
 

@@ -19,9 +19,8 @@ from campaigns.deliveries import workers
 from campaigns.lifecycle import Act
 from campaigns.sending import Dispatch, Preflight
 from campaigns.states import CampaignState
-from mailer.commands import CommandContext, confirm
-from mailer.config import duration, load_settings
-from mailer.database import Database
+from mailer.commands import CommandContext, completion, confirm
+from mailer.config import duration
 from mailer.errors import MailerError
 from mailer.lazy_group import LazyGroup
 
@@ -30,16 +29,8 @@ Value = TypeVar("Value")
 
 def complete_slug(ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
     """The slugs with this prefix, for the shell's completion; none if they can't be read."""
-    with suppress(MailerError):
-        # Completion parses the options of `mailer` and runs nothing, so there is no context of a command yet.
-        settings = load_settings(ctx.find_root().params.get("config"))
-        database = Database(settings.database_url.reveal(), settings.folder)
-        database.require_current()
-        try:
-            with database.read() as connection:
-                return [one.slug for one in catalogue.all_campaigns(connection) if one.slug.startswith(begun)]
-        finally:
-            database.close()
+    with suppress(MailerError), completion.reading(completion.settings_of(ctx)) as connection:
+        return [one.slug for one in catalogue.all_campaigns(connection) if one.slug.startswith(begun)]
     return []
 
 
