@@ -75,12 +75,9 @@ def _refuse_to_replace_lost_keys(context: CommandContext, config: Path) -> None:
         return
     if context.settings.secret_keys:
         return
-    database = context.database
-    if database.is_sqlite and not Path(database.url.database or "").exists():
+    if not context.database.is_current():
         return
-    if not database.is_current():
-        return
-    with database.read() as connection:
+    with context.database.read() as connection:
         key = last_signing_key_id(connection)
     if key is not None:
         raise ConfigurationError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mailer.commands.context import CommandContext
 from mailer.config import ledger_key
 from mailer.database import is_ledger_signed
@@ -30,10 +28,7 @@ def make_ledger_key(context: CommandContext, *, replace_lost: bool = False) -> b
 
 
 def _is_signed(context: CommandContext) -> bool:
-    database = context.database
-    if database.is_sqlite and not Path(database.url.database or "").exists():
+    if not context.database.is_current():
         return False
-    if not database.is_current():
-        return False
-    with database.read() as connection:
+    with context.database.read() as connection:
         return is_ledger_signed(connection)

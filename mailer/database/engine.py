@@ -58,10 +58,7 @@ class Database:
         self._attached[type(value)] = value
 
     def follow_file(self) -> None:
-        """Let connections open another file that is put in the place of SQLite's. Without this they raise DatabaseReplaced.
-
-        Only for programs in which no transaction depends on an earlier one.
-        """
+        """Follow a SQLite file that is replaced, in place of DatabaseReplaced: where no transaction needs an earlier one."""
         self._file.follows = True
 
     @cached_property
@@ -219,13 +216,13 @@ class Database:
             return read_state(connection)
 
     def is_current(self) -> bool:
-        """Whether the tables are those of this version."""
-        return self.schema_state() is SchemaState.CURRENT
+        """Whether there is a database, with the tables of this version."""
+        exists = not self.is_sqlite or Path(self.url.database or "").exists()
+        return exists and self.schema_state() is SchemaState.CURRENT
 
     def require_current(self) -> None:
         """Raise ConfigurationError, with what to do about it, where the tables are not of this version."""
-        state = self.schema_state()
-        if state is not SchemaState.CURRENT:
+        if (state := self.schema_state()) is not SchemaState.CURRENT:
             raise wrong_version(state)
 
     def require_writable(self) -> None:
