@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailer.errors import InvalidInput
 from mailer.keyed_hash import KeyedHash, key_id
+
+if TYPE_CHECKING:
+    from mailer.config import KeyRing
 
 _PURPOSE = b"release-mailer address 1\0"
 
@@ -52,6 +55,11 @@ class AddressHasher:
         self._keys = [(KeyedHash(key, _PURPOSE), key_id(key)) for key in reversed(keys)]
         if prepared is not None:  # other hosts may hash with it already
             self._keys.append((KeyedHash(prepared, _PURPOSE), key_id(prepared)))
+
+    @classmethod
+    def of(cls, ring: KeyRing) -> AddressHasher:
+        """The hasher with the keys of a ring, the prepared one too."""
+        return cls(ring.keys, ring.prepared)
 
     def newest(self, email_normalised: str) -> HashedAddress:
         """The hash under the newest key."""

@@ -126,8 +126,7 @@ def number_of_change(public_ids: PublicIds, cursor: str) -> int:
 
 def hasher_of(context: CommandContext) -> AddressHasher:
     """What hashes addresses with the secret keys of the settings."""
-    ring = key_ring(context.settings)
-    return AddressHasher(ring.keys, ring.prepared)
+    return AddressHasher.of(key_ring(context.settings))
 
 
 @contextmanager

@@ -134,7 +134,7 @@ class ServiceMailDelivery:
     def _claim(self, relay: str) -> tuple[Claim | None, Due | None]:
         """The next mail, and what it is about; a mail without a reason is deleted."""
         now = self._now()
-        hasher = AddressHasher(self.keys.current().keys, self.keys.current().prepared)
+        hasher = AddressHasher.of(self.keys.current())
         with self.database.write() as connection:
             claimed = outbox.claim(connection, now)
             if claimed is None:

@@ -92,8 +92,7 @@ class PageServices:
 
     def hasher(self) -> AddressHasher:
         """Hashes addresses with the current keys."""
-        ring = self.keys.current()
-        return AddressHasher(ring.keys, ring.prepared)
+        return AddressHasher.of(self.keys.current())
 
     async def read(self, query: Callable[[Connection, datetime], Result]) -> Result:
         """The result of `query` in a reading transaction. Raises MailerError or TimeoutError."""

@@ -185,8 +185,7 @@ class Service:
             return await connection.run_sync(query)
 
     def _hasher(self) -> AddressHasher:
-        ring = self._keys.current()
-        return AddressHasher(ring.keys, ring.prepared)
+        return AddressHasher.of(self._keys.current())
 
     @cached_property
     def _requests(self) -> account.AccountRequests:
