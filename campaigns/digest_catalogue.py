@@ -82,6 +82,7 @@ def is_newest_tick(connection: Connection, digest_id: int, seen: Tick) -> bool:
 
 
 def write_tick(connection: Connection, tick: Tick) -> None:
+    """Record a run of a digest."""
     connection.execute(insert(digest_tick).values(asdict(tick)))
 
 

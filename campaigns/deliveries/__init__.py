@@ -1,11 +1,12 @@
 """The statements that change the state of deliveries. A delivery is one campaign to one subscriber.
 
     pending -> claimed -> attempting -> accepted | deferred (claimable again when due) | rejected | uncertain
-                      `-> withheld      (no consent: the gate did not let it through)
+                      `-> withheld      (consent is gone: the gate did not let it through)
 
 A claim belongs to one worker; only the worker that holds a delivery writes to it. `gate` is the only way to an
-attempt. `held_back`, `recovery` and `workers` hold functions that are called by module name. `evidence` keeps what
-shows on which consent each delivery rests; `retention` deletes old deliveries and keeps their numbers.
+attempt. `held_back` has the deliveries that limits hold back, `workers` the leases, `recovery` the deliveries of dead
+workers. `evidence` keeps what shows on which consent each delivery rests; `retention` deletes old deliveries and
+keeps their numbers.
 """
 
 from __future__ import annotations

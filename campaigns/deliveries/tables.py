@@ -1,11 +1,4 @@
-"""The tables that the statements about deliveries read and write, and the conditions that they share.
-
-    pending -> claimed -> attempting -> accepted | deferred (claimable again when due) | rejected | uncertain
-                      `-> withheld      (consent is gone: the gate did not let it through)
-
-A claim belongs to one worker, and only that worker writes to the delivery. `held_back` has the deliveries that
-limits hold back, `recovery` those of dead workers.
-"""
+"""The tables that the statements about deliveries read and write, and the conditions that they share."""
 
 from __future__ import annotations
 
@@ -37,4 +30,5 @@ IS_THE_WORKERS = func.coalesce(delivery.c.worker_id, literal_column("0")) == bin
 
 
 def instant(name: str) -> BindParameter[datetime]:
+    """A parameter that is an instant, stored as the columns of a delivery store one."""
     return bindparam(name, type_=delivery.c.next_attempt_at.type)
