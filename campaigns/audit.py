@@ -91,13 +91,15 @@ def _campaigns(connection: Connection, since: datetime, until: datetime) -> list
         "approved_at",
         "started_at",
         "finished_at",
+        "ledger_checkpoint",
+        "sealed_deliveries",
+        "sealed_root",
     )
-    more = ("ledger_checkpoint", "sealed_deliveries", "sealed_root")
     in_window = (
         campaign.c.started_at < until,
         or_(campaign.c.finished_at.is_(None), campaign.c.finished_at >= since),
     )
-    statement = select(*(campaign.c[name] for name in (*columns, *more))).where(*in_window)
+    statement = select(*(campaign.c[name] for name in columns)).where(*in_window)
     return list(connection.execute(statement.order_by(campaign.c.id)).mappings())
 
 

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from campaigns.reports.overview import ProblemSeverity, count_campaigns, count_open_deliveries, overview
 from campaigns.states import CampaignState, DeliveryState
 from mailer.database import Clock, Database, Kind, QuietCheckpoint, beat
+from mailer.database.sqlite_file import MIN_FREE_BYTES
 from mailer.errors import MailerError
 from mailer.observability import CONTENT_TYPE, Metric, Metrics
 from subscribers.ledger import LedgerHealth
@@ -32,7 +33,6 @@ BEAT_SECONDS = 10.0
 MIN_SECONDS_BETWEEN_BEATS = 1.0
 CHECKPOINT_LOOK_SECONDS = 0.3
 FIGURES_SECONDS = 15.0  # for which figures from the database are shown again
-MIN_FREE_BYTES = 1_000_000
 
 DELIVERIES = "mailer_deliveries"
 CAMPAIGNS = "mailer_campaigns"

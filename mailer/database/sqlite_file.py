@@ -13,6 +13,7 @@ from mailer.errors import ConfigurationError, MailerError
 from mailer.files import give_to_owner
 
 CHECKPOINT_BUSY_SECONDS = 0.1
+MIN_FREE_BYTES = 1_000_000  # on its disk; with less a withdrawal may not be written
 
 
 def create_private(path: Path, *, beside: bool = False) -> None:

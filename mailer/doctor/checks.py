@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from mailer.config import SECRETS_NAME, Settings
 from mailer.config.files import read_settings_file
 from mailer.database import Database, WrongSecretKeys, require_signing_key
+from mailer.database.sqlite_file import MIN_FREE_BYTES
 from mailer.database.url import has_password
 from mailer.doctor.results import CheckLevel, CheckResult, failure
 from mailer.errors import ConfigurationError, MailerError, reason_of
@@ -25,7 +26,7 @@ from mailer.smtp.sasl import PASSWORD_METHODS, Method
 
 _TIMEOUT_SECONDS = 5.0
 _MICROSOFT = (".office365.com", ".office365.us", ".outlook.com", ".outlook.cn")
-MIN_FREE_BYTES, LITTLE_FREE_BYTES = 1_000_000, 100_000_000
+LITTLE_FREE_BYTES = 100_000_000
 _SECRETS = ("password", "client_secret", "refresh_token")
 
 

@@ -159,9 +159,9 @@ def history(context: CommandContext, email: str, as_json: bool) -> None:
     Example:
       mailer consent history jan@example.com
     """
-    file = look_up(context, email)
-    values = {"events": [rights.entry_values(entry, file) for entry in file.history]}
-    context.report(values, reporting.of_entries(file, context.settings.tz), as_json=as_json)
+    record = look_up(context, email)
+    values = {"events": [rights.entry_values(entry, record) for entry in record.history]}
+    context.report(values, reporting.of_entries(record, context.settings.tz), as_json=as_json)
 
 
 @consent.command()

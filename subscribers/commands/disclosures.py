@@ -79,9 +79,9 @@ def disclose(context: CommandContext, email: str, recipient: str, ground: str, a
         parse_free_text(recipient, "--to", LONGEST_RECIPIENT),
         parse_free_text(ground, "--ground", LONGEST_GROUND),
     )
-    file = look_up_unrecorded(context, email)
-    record_act(context, [file.person.id], disclosure=disclosure)
-    values = rights.export_values(file)
+    record = look_up_unrecorded(context, email)
+    record_act(context, [record.person.id], disclosure=disclosure)
+    values = rights.export_values(record)
     context.report(values, reporting.as_json(values), as_json=as_json)
 
 

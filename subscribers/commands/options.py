@@ -171,9 +171,9 @@ def read_wording(path: Path) -> str:
 
 def look_up(context: CommandContext, email: str) -> SubjectRecord:
     """Everything on file about a person, to be shown: it is in the operator's log from now on."""
-    file = look_up_unrecorded(context, email)
-    record_act(context, [file.person.id])
-    return file
+    record = look_up_unrecorded(context, email)
+    record_act(context, [record.person.id])
+    return record
 
 
 def look_up_unrecorded(context: CommandContext, email: str) -> SubjectRecord:

@@ -178,8 +178,9 @@ def show(context: CommandContext, email: str, as_json: bool) -> None:
     Example:
       mailer subscribers show jan@example.com
     """
-    file = look_up(context, email)
-    context.report(rights.export_values(file), reporting.of_file(file, context.settings.tz), as_json=as_json)
+    record = look_up(context, email)
+    text = reporting.of_record(record, context.settings.tz)
+    context.report(rights.export_values(record), text, as_json=as_json)
 
 
 @subscribers.command()

@@ -55,35 +55,35 @@ def listed_values(listed: ListedPerson) -> dict[str, Any]:
     }
 
 
-def of_file(file: SubjectRecord, zone: ZoneInfo) -> str:
+def of_record(record: SubjectRecord, zone: ZoneInfo) -> str:
     """Everything on file about a person."""
-    lines = [f"{title:<12}{value}" for title, value in _fields(file.person).items()]
-    lines.append(f"{'on file':<12}since {_moment(file.person.created_at, zone)}")
-    for topic, status in file.statuses.items():
+    lines = [f"{title:<12}{value}" for title, value in _fields(record.person).items()]
+    lines.append(f"{'on file':<12}since {_moment(record.person.created_at, zone)}")
+    for topic, status in record.statuses.items():
         lines.append(f"{topic}: {status.state} since {_moment(status.since, zone)}")
-    if file.suppressed:
-        since = _moment(file.suppressed.since, zone)
-        note = f" ({file.suppressed.source})" if file.suppressed.source else ""
-        lines.append(f"suppressed ({file.suppressed.reason}) since {since}: gets no mail{note}")
+    if record.suppressed:
+        since = _moment(record.suppressed.since, zone)
+        note = f" ({record.suppressed.source})" if record.suppressed.source else ""
+        lines.append(f"suppressed ({record.suppressed.reason}) since {since}: gets no mail{note}")
     lines += [
         f"disclosed to {act.disclosed_to} on {_moment(act.at, zone)}: {act.ground}"
-        for act in file.disclosures
+        for act in record.disclosures
     ]
     lines += [
-        f"kept until {_moment(hold.until, zone)}, for nothing else: {hold.ground}" for hold in file.held
+        f"kept until {_moment(hold.until, zone)}, for nothing else: {hold.ground}" for hold in record.held
     ]
-    for mail in file.elsewhere.get("mails", []):
+    for mail in record.elsewhere.get("mails", []):
         at = mail["attempted_at"]
         lines.append(f"mail {mail['campaign']}: {mail['outcome']}" + (f", {_moment(at, zone)}" if at else ""))
-    for request in file.requests:
+    for request in record.requests:
         state = "confirmed" if request["confirmed_at"] else "waits for a confirmation"
         lines.append(f"request {request['kind']} of {_moment(request['requested_at'], zone)}: {state}")
-    return "\n".join([*lines, "", of_entries(file, zone)])
+    return "\n".join([*lines, "", of_entries(record, zone)])
 
 
-def of_entries(file: SubjectRecord, zone: ZoneInfo) -> str:
+def of_entries(record: SubjectRecord, zone: ZoneInfo) -> str:
     """A person's entries in the ledger, one in a line."""
-    return "\n".join(_of_entry(entry, file.notes, zone) for entry in file.history)
+    return "\n".join(_of_entry(entry, record.notes, zone) for entry in record.history)
 
 
 def _of_entry(entry: LedgerEntry, notes: Mapping[str, str], zone: ZoneInfo) -> str:

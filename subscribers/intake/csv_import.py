@@ -24,7 +24,7 @@ from subscribers.intake.admission import Decision, Evidence
 from subscribers.intake.applicant import Applicant, ApplicantReader, Refusal
 from subscribers.intake.csv_file import PeopleCsv
 from subscribers.intake.duplicates import SeenAddresses
-from subscribers.intake.opt_outs import OptOuts, withdraw_all
+from subscribers.intake.opt_outs import OptOuts, need_confirmation, withdraw_all
 
 # A larger batch makes a click on an unsubscribe link wait; a smaller one costs more commits.
 BATCH = 5000
@@ -112,7 +112,7 @@ class Import:
     def _ask(self, opt_outs: OptOuts) -> None:
         with self.database.read() as connection:
             agreed = audience.count(connection, self.evidence.topic)
-        if opt_outs.need_confirmation(agreed):
+        if need_confirmation(opt_outs.withdrawals, agreed):
             self.confirm(opt_outs.withdrawals, agreed)
 
     def _withdraw(self, opt_outs: OptOuts) -> int:

@@ -59,12 +59,6 @@ class OptOuts:
         """The number of people whose consent these rows withdraw."""
         return sum(one.ends_consent for one in self.on_file.values())
 
-    def need_confirmation(self, agreed: int) -> bool:
-        """Whether the number of withdrawals is so large, compared with the consents, that the file may be
-        wrong.
-        """
-        return need_confirmation(self.withdrawals, agreed)
-
     def read(self, rows: Iterable[OptOutRow], database: Database, batch: int) -> None:
         """Read the rows that say no, and find their people on file."""
         rows = iter(rows)

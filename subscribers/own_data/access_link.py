@@ -11,7 +11,7 @@ from subscribers.pending_requests import RequestKind
 from subscribers.self_service import Target, preferences
 from templates.service_mail import ServiceMailKind
 
-AT_MOST_EACH, A_DAY = timedelta(hours=1), 3
+INTERVAL, MOST_A_DAY = timedelta(hours=1), 3
 
 
 def request_link(connection: Connection, target: Target, now: datetime) -> bool:
@@ -24,7 +24,7 @@ def request_link(connection: Connection, target: Target, now: datetime) -> bool:
         return False
     kind, person_id = RequestKind.OWN_DATA, target.subscriber_id
     earlier = pending_requests.request_times(connection, person_id, kind, now - timedelta(days=1))
-    if len(earlier) >= A_DAY or (earlier and earlier[0] > now - AT_MOST_EACH):
+    if len(earlier) >= MOST_A_DAY or (earlier and earlier[0] > now - INTERVAL):
         return False
     number = pending_requests.add(connection, kind, target.locale, now, subscriber_id=person_id)
     service_mails.enqueue(connection, ServiceMailKind.OWN_DATA, number, now)

@@ -144,25 +144,25 @@ def look_up(connection: Connection, address: EmailAddress, hasher: AddressHasher
     )
 
 
-def export_values(file: SubjectRecord) -> dict[str, Any]:
+def export_values(record: SubjectRecord) -> dict[str, Any]:
     """A person's data as plain values with readable names (articles 15 and 20)."""
     return {
-        **file.person.names._asdict(),
-        "email": file.person.email,
-        "on_file_since": file.person.created_at,
+        **record.person.names._asdict(),
+        "email": record.person.email,
+        "on_file_since": record.person.created_at,
         "consents": [
             {"topic": topic, "state": status.state.value, "since": status.since}
-            for topic, status in file.statuses.items()
+            for topic, status in record.statuses.items()
         ],
-        "suppressed": _suppression_values(file.suppressed) if file.suppressed else None,
-        "events": [entry_values(entry, file) for entry in file.history],
-        "wordings": file.wordings,
+        "suppressed": _suppression_values(record.suppressed) if record.suppressed else None,
+        "events": [entry_values(entry, record) for entry in record.history],
+        "wordings": record.wordings,
         "disclosures": [
-            {"at": act.at, "to": act.disclosed_to, "ground": act.ground} for act in file.disclosures
+            {"at": act.at, "to": act.disclosed_to, "ground": act.ground} for act in record.disclosures
         ],
-        "requests": file.requests,
-        "holds": [hold.values() for hold in file.held],
-        **file.elsewhere,
+        "requests": record.requests,
+        "holds": [hold.values() for hold in record.held],
+        **record.elsewhere,
     }
 
 
@@ -174,7 +174,7 @@ def _suppression_values(suppressed: Suppressed) -> dict[str, Any]:
     }
 
 
-def entry_values(entry: LedgerEntry, file: SubjectRecord) -> dict[str, Any]:
+def entry_values(entry: LedgerEntry, record: SubjectRecord) -> dict[str, Any]:
     """An entry of the ledger as plain values."""
     event = entry.event
     return {
@@ -184,7 +184,7 @@ def entry_values(entry: LedgerEntry, file: SubjectRecord) -> dict[str, Any]:
         "occurred_at": event.occurred_at,
         "recorded_at": entry.recorded_at,
         "channel": event.channel.value,
-        "source": file.notes.get(event.note or ""),
-        "wording_sha256": file.wording_names.get(event.wording or ""),
+        "source": record.notes.get(event.note or ""),
+        "wording_sha256": record.wording_names.get(event.wording or ""),
         "hash": entry.hash,
     }

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from subscribers.address import mask_email
 from subscribers.self_service.links import NO_ADDRESS, InvalidToken, Links, NewerKey, Target
 
 __all__ = [
@@ -14,5 +13,4 @@ __all__ = [
     "Links",
     "NewerKey",
     "Target",
-    "mask_email",
 ]

@@ -28,6 +28,7 @@ ANSWER_SECONDS = 20
 RETRY_SECONDS = 120
 NEW_KEY_RETRY_SECONDS = 2
 INVALID_LINK_STATUS = 404
+OVER_STATUS = 410  # of a link or form that counts no more
 THREADS_FOR_WRITES = 3
 """Fewer than the event loop's threads, of which there are at least five: the others stay free for reads."""
 

@@ -17,9 +17,8 @@ from subscribers.confirmation import CONFIRMED_KINDS, Confirmation, Confirmation
 from subscribers.pending_requests import LinkTarget, RequestKind, RequestLinks, StoredRequest
 from subscribers.people import Names
 from subscribers.topic import title_of
-from subscribers.web.answers import LARGEST_BODY, PageServices, chosen, token_of
+from subscribers.web.answers import LARGEST_BODY, OVER_STATUS, PageServices, chosen, token_of
 from subscribers.web.form import UnreadableForm, read_form
-from subscribers.web.own_data import OVER_STATUS
 from templates.language import Locale
 from templates.page import Page
 

@@ -24,13 +24,12 @@ from subscribers.pending_requests import LinkTarget, RequestKind, RequestLinks
 from subscribers.people import Person
 from subscribers.rights import SubjectRecord
 from subscribers.signed_tokens import UnknownToken
-from subscribers.web.answers import LARGEST_BODY, PageServices, chosen, token_of
+from subscribers.web.answers import LARGEST_BODY, OVER_STATUS, PageServices, chosen, token_of
 from subscribers.web.form import UnreadableForm, read_form
 from templates.language import Locale
 from templates.own_data_page import OwnData
 from templates.page import Page
 
-OVER_STATUS = 410
 _FILES = {
     ExportFormat.JSON: ("application/json", "json"),
     ExportFormat.CSV: ("text/csv; charset=utf-8", "csv"),

@@ -17,8 +17,9 @@ from starlette.routing import Route
 from mailer.database import GroupCommit
 from mailer.errors import MailerError
 from mailer.observability import Metric, Metrics
+from subscribers.address import mask_email
 from subscribers.kinds import Channel
-from subscribers.self_service import InvalidToken, Links, Target, mask_email, unsubscribe
+from subscribers.self_service import InvalidToken, Links, Target, unsubscribe
 from subscribers.self_service.preferences import TopicChoice
 from subscribers.self_service.unsubscribe import Resubscribe, Subscription, View, Withdrawal
 from subscribers.web.answers import ANSWER_SECONDS, INVALID_LINK_STATUS, LARGEST_BODY, PageServices, token_of

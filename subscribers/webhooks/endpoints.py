@@ -85,13 +85,13 @@ def find(connection: Connection, endpoint_id: str) -> Endpoint:
         raise NotFound(
             f"There is no webhook {endpoint_id[:20]!r}.", hint="List them: `mailer webhooks list`."
         )
-    return from_row(row)
+    return _from_row(row)
 
 
 def list_all(connection: Connection) -> list[Endpoint]:
     """All endpoints, oldest first."""
     statement = select(*_COLUMNS).order_by(ENDPOINT.c.created_at, ENDPOINT.c.id)
-    return [from_row(row) for row in connection.execute(statement)]
+    return [_from_row(row) for row in connection.execute(statement)]
 
 
 def remove(connection: Connection, endpoint_id: str) -> None:
@@ -149,6 +149,6 @@ def secrets_of(endpoint: Endpoint, ring: KeyRing, now: datetime) -> list[str]:
     return found
 
 
-def from_row(row: Row[Any]) -> Endpoint:
+def _from_row(row: Row[Any]) -> Endpoint:
     """The endpoint in a row of `_COLUMNS`."""
     return Endpoint(*tuple(row))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mailer.config import KeyRing
 from mailer.errors import InvalidInput
 from mailer.keyed_hash import created_at, key_id
-from subscribers.address import HashedAddress
-from subscribers.self_service import NO_ADDRESS, InvalidToken, Links, NewerKey, Target, mask_email
+from subscribers.address import HashedAddress, mask_email
+from subscribers.self_service import NO_ADDRESS, InvalidToken, Links, NewerKey, Target
 from subscribers.topic import Topic
 from templates.language import LOCALES
 from tests.support.links import INSTALLATION, links_of
