@@ -56,7 +56,13 @@ def files_of_other_languages(path: Path) -> list[Path]:
 
 
 def languages_left_out(path: Path, taken: Iterable[Path]) -> list[str]:
-    """A sentence for each file beside `path` in another language that is not among those `taken`."""
+    """A sentence for each file beside `path` in another language that is not among those `taken`.
+
+    Beside ``notes.fr.md``, which is refused or stands alone, there is none to tell of.
+    """
+    own = _parse(path.name)
+    if own and own.language not in LOCALES:
+        return []
     names = {one.name.lower() for one in taken}
     return [
         f"{other.name} is left out: mails are in {' or '.join(LOCALES)}, not in {_name_of(named)}."

@@ -113,6 +113,9 @@ class TestBesideAnother:
         assert "news.fr.md is left out: mails are in nl or en" in said
         assert "news.nl.md is left out; to mail both languages, give news.md and news.nl.md." in said
 
+    def test_beside_one_that_is_refused_nothing_is_told(self, keyboard: Keyboard) -> None:
+        assert "left out" not in keyboard("campaigns", "create", "news.fr.md", code=1).stderr
+
     @pytest.mark.parametrize("chosen", [("--locale", "nl"), ("news.en.md",)])
     def test_whoever_chose_the_files_is_told_nothing(
         self, keyboard: Keyboard, chosen: tuple[str, ...]

@@ -24,6 +24,7 @@ from templates.sign_up_form import SignUpForm
 from tests.support.tone import FORMAL, INFORMAL
 
 FOR_THE_TEAM = {"record", "report", "format"}
+IN_BOTH_FORMS = {"mail", "pages", "service_mail", "notice", "own_data"}  # what shows them asks for the form
 BRAND = Brand("Acme", "#336699", support_email="help@acme.example", privacy_url="https://acme.example/p")
 NAMES = dict.fromkeys(("salutation", "first_name", "surname"), "x")
 DATA = OwnData(NAMES, "x", "x", topics=[], suppressed="", mails=[], events=[], requests=[])
@@ -47,6 +48,7 @@ def test_every_informal_text_replaces_a_formal_one_with_the_same_blanks(locale: 
         return sorted(name for _, name, _, _ in string.Formatter().parse(text) if name)
 
     formal = load_texts(locale)
+    assert set(informal_texts(locale)) <= IN_BOTH_FORMS
     for section, entries in informal_texts(locale).items():
         for key, text in entries.items():
             assert key in set(formal[section]), f"{section}.{key}"
