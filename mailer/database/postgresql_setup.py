@@ -132,10 +132,13 @@ def require_privileges(connection: Connection) -> None:
 
 
 def durability_problem(connection: Connection) -> str | None:
-    """What in the server's set-up may lose a commit that was answered; None where nothing does."""
+    """What in the server's set-up may lose a commit that was answered, or lets none be answered; None where nothing does."""
     if connection.execute(text("SHOW fsync")).scalar_one() == "off":
         return "fsync is off: a crash of the server's machine loses commits or the whole database"
     standbys = connection.execute(text("SELECT count(*) FROM pg_stat_replication")).scalar_one()
-    if standbys and not connection.execute(text("SHOW synchronous_standby_names")).scalar_one():
+    is_synchronous = bool(connection.execute(text("SHOW synchronous_standby_names")).scalar_one())
+    if standbys and not is_synchronous:
         return "its standby is asynchronous: after a promotion people may get a mail twice"
+    if is_synchronous and not standbys:
+        return "its synchronous standby is away: every commit waits for it"
     return None

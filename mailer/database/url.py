@@ -11,6 +11,8 @@ from mailer.errors import ConfigurationError, InvalidInput
 
 _EXAMPLES = 'Write "sqlite:///mailer.db" or "postgresql://user@host/database".'
 
+_SEVERAL_HOSTS = 'Name several hosts so: "postgresql://user@/database?host=one,two&port=5432,5433".'
+
 
 def parse_url(url: str, folder: Path) -> URL:
     """The URL without a driver's name; a SQLite path is relative to `folder`.
@@ -40,7 +42,8 @@ def _parsed(url: str, folder: Path) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # ValueError: the port is not a number
-        raise InvalidInput("can't be read", hint=_EXAMPLES) from None
+        hint = _SEVERAL_HOSTS if url.startswith("postgres") and "," in url.partition("?")[0] else _EXAMPLES
+        raise InvalidInput("can't be read", hint=hint) from None
     backend = parsed.get_backend_name()
     if backend in {"postgresql", "postgres"}:
         return parsed.set(drivername="postgresql")

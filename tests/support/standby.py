@@ -37,6 +37,20 @@ class Pair:
         self.run("pg_ctl", "-D", self.primary, "-m", "immediate", "-w", "stop")
         self.run("pg_ctl", "-D", self.standby, "-w", "promote")
 
+    def return_primary(self) -> None:
+        """Start the former primary again: it takes writes, for it does not know that the standby was promoted."""
+        settings = f"-k {self.primary} -c listen_addresses=''"
+        self.run("pg_ctl", "-D", self.primary, "-w", "-o", settings, "-l", self.primary / "log", "start")
+
+    def start_standby(self) -> None:
+        """Let it follow the primary."""
+        settings = f"-k {self.standby} -c listen_addresses=''"
+        self.run("pg_ctl", "-D", self.standby, "-w", "-o", settings, "-l", self.standby / "log", "start")
+
+    def stop_standby(self) -> None:
+        """Stop it as a power cut would."""
+        self.run("pg_ctl", "-D", self.standby, "-m", "immediate", "-w", "stop")
+
     def cut_off(self) -> None:
         """Let the standby receive nothing more, while the primary goes on."""
         for statement in ("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()"):
@@ -75,8 +89,9 @@ def replicated(*, synchronous: bool) -> Iterator[Pair]:
             _wait_for_synchronous(pair)
         yield pair
     finally:
-        if (pair.standby / "postmaster.pid").exists():
-            pair.run("pg_ctl", "-D", pair.standby, "-m", "immediate", "-w", "stop")
+        for folder_of_one in (pair.standby, pair.primary):
+            if (folder_of_one / "postmaster.pid").exists():
+                pair.run("pg_ctl", "-D", folder_of_one, "-m", "immediate", "-w", "stop")
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -91,8 +106,7 @@ def _start_standby(pair: Pair) -> None:
     # Copied along, because the primary's socket is in its data.
     (pair.standby / ".s.PGSQL.5432.lock").unlink()
     (pair.standby / "log").unlink(missing_ok=True)
-    settings = f"-k {pair.standby} -c listen_addresses=''"
-    pair.run("pg_ctl", "-D", pair.standby, "-w", "-o", settings, "-l", pair.standby / "log", "start")
+    pair.start_standby()
 
 
 def _wait_for_synchronous(pair: Pair) -> None:

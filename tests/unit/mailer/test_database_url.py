@@ -35,6 +35,14 @@ def test_a_raw_at_sign_in_a_password_is_refused_with_no_part_of_the_url(before: 
     assert has_password(url)
 
 
+def test_several_hosts_with_ports_are_refused_with_the_form_in_which_they_are_read() -> None:
+    with pytest.raises(ConfigurationError, match="can't be read") as caught:
+        parse_url("postgresql://u@one:5432,two:5433/d?target_session_attrs=read-write", Path())
+    assert caught.value.hint is not None
+    example = caught.value.hint.partition('"')[2].partition('"')[0]
+    assert dict(parse_url(example, Path()).query) == {"host": "one,two", "port": "5432,5433"}
+
+
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
 def test_a_raw_at_sign_is_refused_whatever_the_scheme(scheme: str) -> None:
     with pytest.raises(ConfigurationError, match="%40"):
