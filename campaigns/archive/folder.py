@@ -98,17 +98,23 @@ def _write(target: Path, content: bytes) -> bool:
 
 
 def _remove(folder: Path, path: str, digest: str) -> bool:
-    """Remove a file that has the content with which it was written, and folders that are empty then."""
+    """Remove a file that has the content with which it was written, and folders that are empty then. Whether it is gone."""
     target = folder / path
     with suppress(OSError):
         is_file = target.is_file() and _is_inside(folder, target)
         if is_file and hashlib.sha256(target.read_bytes()).hexdigest() == digest:
             target.unlink()
-            for parent in PurePosixPath(path).parents:
-                if parent != PurePosixPath():
-                    (folder / parent).rmdir()  # fails for one that is not empty
+            _remove_empty_folders(folder, path)
             return True
     return not target.exists()
+
+
+def _remove_empty_folders(folder: Path, path: str) -> None:
+    """Remove the folders between `folder` and a path in it, from the innermost to the first that is not empty."""
+    with suppress(OSError):
+        for parent in PurePosixPath(path).parents:
+            if parent != PurePosixPath():
+                (folder / parent).rmdir()
 
 
 def _has(target: Path, content: bytes) -> bool:

@@ -33,6 +33,7 @@ from campaigns.source import NotesSource, read_as_changelog
 from mailer.commands import CommandContext, json_option
 from subscribers import audience
 from templates.lint import lint as lint_mail
+from templates.notes import ReleaseNotes
 
 
 @click.command()
@@ -132,16 +133,20 @@ def create(
         "images": len(images),
         "findings": len(findings),
     }
-    said = f"{campaign.slug}: draft of “{found.title}”"
-    if found.translations:
-        said += f" in {len(found.editions)} languages: {', '.join(one.locale for one in found.editions)}"
-    if opened.chosen:
-        said += f" ({opened.chosen})"
-    said += doubt
-    said += f"\nNext: mailer campaigns preview {campaign.slug}"
-    if findings:
-        said += f"\nLint found {len(findings)}: mailer campaigns lint {campaign.slug}"
-    context.report(values, said, as_json=as_json)
+    draft = _description(campaign.slug, found, opened.chosen)
+    context.report(values, f"{draft}{doubt}\n{_next_steps(campaign.slug, len(findings))}", as_json=as_json)
+
+
+def _description(slug: str, notes: ReleaseNotes, chosen: str | None) -> str:
+    said = f"{slug}: draft of “{notes.title}”"
+    if notes.translations:
+        said += f" in {len(notes.editions)} languages: {', '.join(one.locale for one in notes.editions)}"
+    return f"{said} ({chosen})" if chosen else said
+
+
+def _next_steps(slug: str, findings: int) -> str:
+    said = f"Next: mailer campaigns preview {slug}"
+    return f"{said}\nLint found {findings}: mailer campaigns lint {slug}" if findings else said
 
 
 def _who_agreed(context: CommandContext, topic: str) -> tuple[int, str]:

@@ -117,15 +117,7 @@ def new(
         locales=(LocaleChoice(locale),) if locale else (), repository=repository, remote_images=remote_images
     )
     notes = _start_or_ask(context, questions, found, options)
-    notes = notes._replace(
-        title=questions.ask("Subject", title or notes.title, lambda value: check_line(value, "--title")),
-        topic=questions.ask("Topic", topic or notes.topic, lambda value: parse_topic(value, where="--topic")),
-    )
-    shown = "" if preheader is None else preheader
-    shown = questions.ask(
-        "Preheader", shown, lambda value: value and check_line(value, "--preheader"), nothing="from the notes"
-    )
-    notes = notes._replace(preheader=shown or None)
+    notes = _ask_for_lines(questions, notes, title or notes.title, topic or notes.topic, preheader or "")
     path = _choose_file(questions, notes, output, found[0].parent if found else Path())
     name = slug or catalogue.slug_of(notes.version or path.stem) or "release"
     with context.database.read() as connection:
@@ -155,6 +147,21 @@ def new(
     context.report(values, said, as_json=as_json)
     if not yes and not as_json and _wants_preview():
         click.get_current_context().invoke(preview, slug=campaign.slug, serve=True)
+
+
+def _ask_for_lines(
+    questions: Questions, notes: ReleaseNotes, title: str, topic: str, preheader: str
+) -> ReleaseNotes:
+    """The notes with the subject, the topic and the preheader that the answers give; these are proposed."""
+    title = questions.ask("Subject", title, lambda value: check_line(value, "--title"))
+    topic = questions.ask("Topic", topic, lambda value: parse_topic(value, where="--topic"))
+    preheader = questions.ask(
+        "Preheader",
+        preheader,
+        lambda value: value and check_line(value, "--preheader"),
+        nothing="from the notes",
+    )
+    return notes._replace(title=title, topic=topic, preheader=preheader or None)
 
 
 def _wants_preview() -> bool:

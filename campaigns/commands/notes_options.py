@@ -233,9 +233,16 @@ def open_source(
         return OpenedSource(source, text)
     last = None
     if since_last_campaign:
-        topic = source.topic or context.settings.topic
         with context.database.read() as connection:
-            last = last_announced(connection, changelog, topic)
+            last = last_announced(connection, changelog, source.topic or context.settings.topic)
+    return _newest_releases(context, OpenedSource(source, text), changelog, last)
+
+
+def _newest_releases(
+    context: CommandContext, opened: OpenedSource, changelog: Changelog, last: str | None
+) -> OpenedSource:
+    """All releases after version `last`, or the newest one where there is no `last`. Raises InvalidInput for none."""
+    source, text = opened.source, opened.text
     found = offer(changelog, last, pre_releases=context.settings.digest_pre_releases)
     if not found:
         since = f" since {last}, the last one mailed" if last else ""
