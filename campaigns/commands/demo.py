@@ -37,9 +37,9 @@ def demo(context: CommandContext, folder: Path, stay: bool | None, as_json: bool
       mailer demo
       mailer demo --once --json
     """
-    from campaigns.demo import play  # noqa: PLC0415 - its servers are slow to import, and only wanted here
+    from campaigns.demo import run_cycle  # noqa: PLC0415 - its servers are slow to import, and only wanted here
 
     stays = sys.stdout.isatty() if stay is None else stay
-    summary = play(folder, context.console, stay=stays)
+    summary = run_cycle(folder, context.console, stay=stays)
     if as_json or not stays:  # who stayed has read it already
         context.report(summary.values(), summary.text(), as_json=as_json)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from campaigns.demo.story import play
+from campaigns.demo.cycle import run_cycle
 
-__all__ = ["play"]
+__all__ = ["run_cycle"]

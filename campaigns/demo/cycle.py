@@ -75,7 +75,7 @@ class Summary:
         )
 
 
-def play(folder: Path, console: Console, *, stay: bool) -> Summary:
+def run_cycle(folder: Path, console: Console, *, stay: bool) -> Summary:
     """Run the demo in `folder`. Files of an earlier demo are removed first.
 
     With `stay` the person at the terminal clicks, and the demo waits. Raises Refused if the folder contains something
@@ -83,32 +83,35 @@ def play(folder: Path, console: Console, *, stay: bool) -> Summary:
     """
     _prepare(folder)
     with _inbox(folder) as (catcher, inbox):
-        stage = Stage(folder, catcher, console, inbox)
-        stage.set_up()
-        with stage.serving(), Account(folder, stage.web_url, stage.run).serving() as account:
+        installation = Installation(folder, catcher, console, inbox)
+        installation.set_up()
+        with (
+            installation.serving(),
+            Account(folder, installation.web_url, installation.run).serving() as account,
+        ):
             if stay:
-                stage.wait(f"Open the settings of Mila's account at {account.url} and tick the box.")
+                installation.wait(f"Open the settings of Mila's account at {account.url} and tick the box.")
             else:
-                stage.say("One person ticks the box in their account.")
+                installation.say("One person ticks the box in their account.")
                 account.tick()
-            stage.release(FIRST)
-            first = stage.mails()
+            installation.release(FIRST)
+            first = installation.mails()
             if stay:
-                stage.wait(
+                installation.wait(
                     f"Read the mails at {inbox} and click unsubscribe in Mila's: the box in her account unticks itself.",
                     then="version 2.5.0 goes to those who are left",
                 )
             else:
-                stage.click(next(mail for mail in first if mail.recipients[0] == EMAIL))
+                installation.click(next(mail for mail in first if mail.recipients[0] == EMAIL))
                 account.wait_until_unticked()
-            stage.release(SECOND)
-            summary = stage.summary(first)
+            installation.release(SECOND)
+            summary = installation.summary(first)
             if stay:
-                stage.stay(summary)
+                installation.stay(summary)
         return summary
 
 
-class Stage:
+class Installation:
     """The installation of the demo: a folder with its settings, the catcher, and the terminal."""
 
     def __init__(self, folder: Path, catcher: Catcher, console: Console, inbox: str) -> None:
