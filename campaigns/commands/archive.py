@@ -66,7 +66,8 @@ def export(
       mailer archive export public/releases --url https://www.acme.example/releases
     """
     settings = context.settings
-    wanted = [parse_topic(one, where="--topic") for one in dict.fromkeys(topics or settings.archive.topics)]
+    where = "--topic" if topics else "topics in [archive]"
+    wanted = [parse_topic(one, where=where) for one in dict.fromkeys(topics or settings.archive.topics)]
     if not wanted:
         raise InvalidInput(
             "there is no topic to export",
@@ -77,7 +78,7 @@ def export(
     privacy = brand.privacy_url or f"{settings.public_url}/privacy"
     with context.database.read() as connection:
         made = Archive(settings, replace(brand, privacy_url=privacy), installation_id(connection))
-        _refuse_unknown(connection, settings, wanted, "--topic" if topics else "topics in [archive]")
+        _refuse_unknown(connection, settings, wanted, where)
         published = PublishedCampaigns(settings.archive.hidden).topics(connection)
         files = archive_files(
             connection,
