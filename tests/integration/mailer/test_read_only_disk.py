@@ -21,8 +21,12 @@ from mailer import operator_log
 from mailer.database import Database, sqlite_file
 from mailer.database.read_only_disk import is_unchanging
 from mailer.errors import MailerError, TryAgainLater
+from subscribers.kinds import Channel
+from subscribers.self_service import unsubscribe
+from subscribers.self_service.unsubscribe import Withdrawal
 from tests.support.campaign import SECRET
 from tests.support.deliveries import SentCampaign
+from tests.support.links import target_of
 from tests.support.signed import write_key
 from tests.support.small_disk import small_disk
 
@@ -144,6 +148,38 @@ def test_writing_is_refused_and_works_again_with_the_disk(disk: Path) -> None:
         connection.execute(text("UPDATE subscriber SET surname = 'new'"))
     database.close()
     assert surnames(disk / "mailer.db") == {"new"}
+
+
+async def test_the_pages_read_such_a_disk_and_see_what_is_written_once_it_takes_writes(disk: Path) -> None:
+    database = Database("sqlite:///mailer.db", disk)
+
+    async def surname() -> str:
+        async with database.session() as session:
+            connection = await session.connection()
+            found = await connection.execute(text("SELECT surname FROM subscriber LIMIT 1"))
+            return str(found.scalar_one())
+
+    mount_again(disk, "ro")
+    before = await surname()
+    mount_again(disk, "rw")
+    leave_a_log(disk / "mailer.db")
+    assert (await surname(), before != "in the log") == ("in the log", True)
+    await database.aclose()
+
+
+def test_no_withdrawal_is_said_to_be_recorded_on_such_a_disk(disk: Path) -> None:
+    database = Database("sqlite:///mailer.db", disk)
+    asked = [Withdrawal(target_of(database, 1), Channel.ONE_CLICK)]
+    database.close()
+    mount_again(disk, "ro")
+
+    def leave() -> None:
+        with database.write() as connection:
+            unsubscribe.apply_requests(connection, asked, database.clock()())
+
+    with pytest.raises(MailerError, match="read-only"):
+        leave()  # a line of the log that says so fails the test (tests/conftest.py)
+    database.close()
 
 
 def test_a_copy_during_which_the_disk_takes_writes_again_is_not_taken_for_a_whole_one(
