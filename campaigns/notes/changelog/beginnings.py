@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from campaigns.notes.changelog import words
 from campaigns.notes.changelog.bounds import refuse_endless
 from campaigns.notes.changelog.outline import LOWEST, Heading, Outline, looking_like_headings
-from campaigns.notes.changelog.versions import Certainty, ReleaseStatus, Title, Version, read_lead, read_title
+from campaigns.notes.changelog.titles import Certainty, ReleaseStatus, Title, read_lead, read_title
+from campaigns.notes.changelog.version import Version
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from enum import Enum
 from campaigns.notes.changelog import words
 from campaigns.notes.changelog.beginnings import TitledHeading, beginnings, titled_headings, version_lines
 from campaigns.notes.changelog.outline import LOWEST, Heading, Outline
-from campaigns.notes.changelog.versions import Title, Version
+from campaigns.notes.changelog.titles import Title
+from campaigns.notes.changelog.version import Version
 
 _MOST_DOUBTS = 3
 _NUMBERS = re.compile(r"\d+(?:\.\d+)+")

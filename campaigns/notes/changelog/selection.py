@@ -14,7 +14,8 @@ from campaigns.notes.changelog.beginnings import version_lines
 from campaigns.notes.changelog.bounds import refuse_endless
 from campaigns.notes.changelog.outline import LOWEST, Outline, lines_of, outline
 from campaigns.notes.changelog.sections import Section, divide
-from campaigns.notes.changelog.versions import ReleaseStatus, Version, key_of, read_title
+from campaigns.notes.changelog.titles import ReleaseStatus, read_title
+from campaigns.notes.changelog.version import Version, key_of
 from mailer.errors import InvalidInput, NotFound
 from templates.markdown import create_parser, find_repository
 

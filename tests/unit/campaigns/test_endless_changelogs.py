@@ -11,7 +11,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from campaigns.notes.changelog import Changelog
-from campaigns.notes.changelog.versions import read_title
+from campaigns.notes.changelog.titles import read_title
 from mailer.errors import InvalidInput, NotFound
 from tests.support.cost import costs_less, cpu_seconds
 
