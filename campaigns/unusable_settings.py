@@ -70,7 +70,7 @@ def _check_logo(settings: Settings, name: str) -> None:
 def _check_folder(folder: Path | None, name: str) -> None:
     if folder is not None and not folder.is_dir():
         raise InvalidInput(
-            f"the folder {folder} does not exist" if not folder.exists() else f"{folder} is no folder",
+            f"the folder {folder} does not exist" if not folder.exists() else f"{folder} is not a folder",
             where=name,
             hint=f"Correct {name} in the settings, or leave it out.",
         )

@@ -29,7 +29,7 @@ def archive_findings(connection: Connection, settings: Settings) -> Iterator[Che
     slugs = select(campaign.c.slug).where(campaign.c.slug.in_(archive.hidden))
     for slug in _not_in(connection.execute(slugs).scalars(), archive.hidden):
         yield _warning(
-            f"hidden names {slug!r}, which is no campaign",
+            f"hidden names {slug!r}, which is not a campaign",
             "Correct hidden in [archive]; `mailer campaigns list` shows the names.",
         )
     if archive.enabled and not settings.public_url.startswith("https:"):

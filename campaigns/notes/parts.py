@@ -23,7 +23,7 @@ def parse_kinds(value: str) -> frozenset[str]:
     if not kinds or kinds - CHANGE_KINDS:
         wrong = ", ".join(sorted(kinds - CHANGE_KINDS)) or "nothing"
         raise InvalidInput(
-            f"{wrong[:100]} is no kind of change.",
+            f"{wrong[:100]} is not a kind of change.",
             where="--only",
             hint=f"There are {', '.join(sorted(CHANGE_KINDS))}.",
         )

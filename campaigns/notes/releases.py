@@ -49,7 +49,7 @@ def parse_release(text: str, origin: str) -> PublishedRelease:
     values = _release_in(_load(text, origin), origin)
     tag, body = _text(values, "tagName", "tag_name"), _text(values, "body", "description")
     if not tag:
-        raise InvalidInput("the JSON is no release: it has no tag.", where=origin, hint=_HINT)
+        raise InvalidInput("the JSON is not a release: it has no tag.", where=origin, hint=_HINT)
     if values.get("isDraft") is True or values.get("draft") is True or values.get("upcoming_release") is True:
         raise InvalidInput(
             f"the release {tag[:100]} is not published yet.",
@@ -140,7 +140,7 @@ def _release_in(value: object, origin: str) -> Mapping[str, Any]:
     if isinstance(value, dict):
         inner = value.get("release")
         return inner if isinstance(inner, dict) else value
-    raise InvalidInput("the JSON is no release.", where=origin, hint=_HINT)
+    raise InvalidInput("the JSON is not a release.", where=origin, hint=_HINT)
 
 
 def _text(values: Mapping[str, Any], *names: str) -> str:

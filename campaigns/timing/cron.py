@@ -50,7 +50,7 @@ class Cadence:
                 return cadence
             reason = f"has {quantity(len(fields), 'field')}, not {FIELDS}"
         except CronSimError as error:
-            reason = f"is no cron expression: {str(error)[:1].lower()}{str(error)[1:]}"
+            reason = f"is not a cron expression: {str(error)[:1].lower()}{str(error)[1:]}"
         except StopIteration:
             reason = "is never due"
         raise InvalidInput(

@@ -94,7 +94,7 @@ def _time(text: str, where: str, *, midnight: str | None = None) -> time:
     try:
         return time.min if text == midnight else time.fromisoformat(text)
     except ValueError:
-        raise InvalidInput(f"{text!r} is no time of day", where=where, hint=HINT) from None
+        raise InvalidInput(f"{text!r} is not a time of day", where=where, hint=HINT) from None
 
 
 def _days(text: str, where: str) -> Iterator[int]:

@@ -227,7 +227,9 @@ def _proxy(
         found = _UPSTREAM.fullmatch(upstream)
         if found is None or not 0 < int(found[1]) <= _LARGEST_PORT:
             raise InvalidInput(
-                f"{upstream!r} is no host with a port", where="--upstream", hint="Write it as 127.0.0.1:8025."
+                f"{upstream!r} is not a host with a port",
+                where="--upstream",
+                hint="Write it as 127.0.0.1:8025.",
             )
     url = urlsplit(context.settings.public_url)
     if url.scheme != "https":

@@ -56,12 +56,12 @@ class Destination:
 def parse_destination(url: str, reach: Reach) -> Destination:
     """The parts of a webhook's URL. Raises InvalidInput."""
     if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
-        raise InvalidInput("it is no URL: it has a space, a letter outside ASCII, or is too long")
+        raise InvalidInput("it is not a URL: it has a space, a letter outside ASCII, or is too long")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise InvalidInput("it is no URL") from None
+        raise InvalidInput("it is not a URL") from None
     if parts.scheme not in ({"https", "http"} if reach.allow_http else {"https"}):
         raise InvalidInput("it must begin with https://")
     if not parts.hostname or parts.username is not None or parts.password is not None or parts.fragment:

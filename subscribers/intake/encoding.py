@@ -27,7 +27,9 @@ def as_text(stream: BinaryIO, encoding: str | None = None) -> TextIOWrapper:
         "".encode(name)  # raises for one that is not of text, such as rot13
     except (LookupError, UnicodeError):
         raise InvalidInput(
-            f"{found!r} is no encoding.", where="--encoding", hint="Common ones are utf-8, cp1252 and utf-16."
+            f"{found!r} is not an encoding.",
+            where="--encoding",
+            hint="Common ones are utf-8, cp1252 and utf-16.",
         ) from None
     errors = "replace" if name.startswith("utf-16") else "surrogateescape"
     return TextIOWrapper(stream, encoding="utf-8-sig" if name == "utf-8" else name, errors=errors, newline="")

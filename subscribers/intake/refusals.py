@@ -38,7 +38,7 @@ class Refusals:
         try:
             if self.path.exists() and not self._is_ours():
                 raise Refused(
-                    f"{self.path} is there already, and it is no list of refusals.",
+                    f"{self.path} is there already, and it is not a list of refusals.",
                     hint="Name another file with --refusals.",
                 )
             self.path.unlink(missing_ok=True)

@@ -133,7 +133,7 @@ def read_anchors(path: Path) -> list[Anchor]:
             if _is_cut_short(line):
                 continue
             raise ConfigurationError(
-                f"{path}, line {number}: it is no anchor.", hint="Restore the file from your copy of it."
+                f"{path}, line {number}: it is not an anchor.", hint="Restore the file from your copy of it."
             ) from None
     return anchors
 

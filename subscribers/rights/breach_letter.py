@@ -159,7 +159,7 @@ def _states(file: TextIO, path: Path) -> dict[int, LetterState]:
             states[int(values["row"])] = LetterState(values["state"])
         except (ValueError, KeyError, TypeError):
             raise ConfigurationError(
-                f"{path}, line {number}: it is no line of a journal of letters."
+                f"{path}, line {number}: it is not a line of a journal of letters."
             ) from None
     if not line.endswith("\n"):
         file.truncate(path.read_bytes().rfind(b"\n") + 1)

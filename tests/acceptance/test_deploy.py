@@ -115,7 +115,7 @@ def test_an_upstream_that_is_no_host_with_a_port_is_refused(
 ) -> None:
     done = mailer.run("deploy", proxy, "--upstream", upstream, cwd=home, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"--upstream: {upstream!r} is no host with a port" in done.stderr
+    assert f"--upstream: {upstream!r} is not a host with a port" in done.stderr
     assert "127.0.0.1:8025" in done.stderr
 
 

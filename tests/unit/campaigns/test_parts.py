@@ -84,7 +84,7 @@ def test_other_headings_are_no_lists_of_contributors(heading: str) -> None:
 
 @pytest.mark.parametrize("value", ["", ",", "nonsense", "added,nonsense"])
 def test_unknown_kinds_are_refused(value: str) -> None:
-    with pytest.raises(InvalidInput, match="no kind of change"):
+    with pytest.raises(InvalidInput, match="not a kind of change"):
         parse_kinds(value)
 
 
