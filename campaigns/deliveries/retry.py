@@ -73,18 +73,12 @@ def settlement_for(
         case Rejected():
             # The relay refuses us, not the subscriber: the campaign pauses and this mail waits.
             state, next_attempt_at = DeliveryState.PENDING, now
-        case Deferred(scope=FailureScope.CONNECTION):
-            state, next_attempt_at = DeliveryState.PENDING, now
-        case Deferred(scope=FailureScope.RELAY) if (
-            has_other_relay or _was_cut_off(outcome)
-        ) and attempts <= QUICK_RETRIES:
-            state, next_attempt_at = DeliveryState.PENDING, now
-        case Deferred() if (
-            says_busy(outcome)
-            and attempts <= BUSY_RETRIES
-            and now <= _gives_up_at(first_attempted_at, policy)
+        case Deferred() if _is_tried_at_once(
+            outcome,
+            attempts,
+            has_other_relay=has_other_relay,
+            is_late=now > _gives_up_at(first_attempted_at, policy),
         ):
-            # The relay is left alone for a while; then this mail is as good as any other.
             state, next_attempt_at = DeliveryState.PENDING, now
         case Deferred():
             state = DeliveryState.DEFERRED
@@ -105,6 +99,17 @@ def settlement_for(
         diagnostic=outcome.reason,
         suppress=says_no_such_address(outcome),
     )
+
+
+def _is_tried_at_once(outcome: Deferred, attempts: int, *, has_other_relay: bool, is_late: bool) -> bool:
+    """Whether the mail is tried again at once: no recipient is meant."""
+    if outcome.scope is FailureScope.CONNECTION:
+        return True
+    is_relays = outcome.scope is FailureScope.RELAY and (has_other_relay or _was_cut_off(outcome))
+    if is_relays and attempts <= QUICK_RETRIES:
+        return True
+    # A busy relay is left alone for a while; then this mail is as good as any other.
+    return says_busy(outcome) and attempts <= BUSY_RETRIES and not is_late
 
 
 def next_attempt(
