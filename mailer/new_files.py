@@ -53,22 +53,36 @@ def new_file(
 def write_output(path: Path, text: str) -> None:
     """Write a text for people as UTF-8, in place of what is there: completely or not at all where that is possible.
 
-    A device or a pipe, somebody else's file, and a file whose folder takes no new one are written as they are. Raises OSError.
+    A device or a pipe, such as /dev/stdout, somebody else's file, and a file whose folder takes no new one are written as
+    they are. Raises OSError.
     """
-    target = target_of(path)
-    try:
-        old = target.stat() if target.exists() else None
-        is_ours = old is None or (old.st_uid, old.st_gid) == (os.geteuid(), os.getegid())
-        if is_ours and (old is None or stat.S_ISREG(old.st_mode)):
-            with new_file(target, 0o666, replaces=True) as new:
-                if old is not None:
-                    new.chmod(stat.S_IMODE(old.st_mode))
-                new.write_text(text, encoding="utf-8")
+    if _is_regular(path):
+        try:
+            _replace(target_of(path), text)
+        except OSError as error:
+            if error.errno not in _NO_NEW_FILE or not path.exists():
+                raise
+        else:
             return
-    except OSError as error:
-        if error.errno not in _NO_NEW_FILE or not target.exists():
-            raise
-    target.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+
+
+def _is_regular(path: Path) -> bool:
+    """Whether `path` is a file of this process's owner, or not there, and not what a process has open (proc(5))."""
+    if path.absolute().is_relative_to("/dev") or path.absolute().is_relative_to("/proc"):
+        return False
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return True
+    return stat.S_ISREG(found.st_mode) and (found.st_uid, found.st_gid) == (os.geteuid(), os.getegid())
+
+
+def _replace(path: Path, text: str) -> None:
+    with new_file(path, 0o666, replaces=True) as new:
+        if path.exists():
+            new.chmod(stat.S_IMODE(path.stat().st_mode))
+        new.write_text(text, encoding="utf-8")
 
 
 @contextmanager

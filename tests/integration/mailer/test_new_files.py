@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -151,6 +152,18 @@ def test_a_backup_and_its_checksum_are_both_there_or_neither(
     with pytest.raises(MailerError, match="No space left"):
         take(sqlite_database, target)
     assert not list(tmp_path.glob("copy.db*"))
+
+
+def test_a_report_can_go_to_standard_output(home: Path) -> None:
+    program = str(Path(sys.executable).with_name("mailer"))
+    command = [program, *COMMANDS["report.html"][:-1], "/dev/stdout"]
+    piped = subprocess.run(command, cwd=home, stdout=subprocess.PIPE, check=True, timeout=60).stdout
+    with (home / "redirected.html").open("wb") as file:
+        subprocess.run(command, cwd=home, stdout=file, check=True, timeout=60)
+    assert piped.startswith(b"<!doctype html>")
+    # Both write at its beginning: what the command says of it takes the place of some of it.
+    assert (home / "redirected.html").read_bytes()[100:1000] == piped[100:1000]
+    assert left_in(home) == []
 
 
 class TestNewFiles:
