@@ -70,7 +70,7 @@ def verify(
     except BrokenLink as error:
         if as_json:
             context.report(
-                {"intact": False, "line": error.line_id, "problem": error.problem}, "", as_json=True
+                {"intact": False, "line": error.entry_id, "problem": error.problem}, "", as_json=True
             )
         raise
     values = {

@@ -83,7 +83,7 @@ class LedgerEntry(NamedTuple):
 
 
 class ConsentStatus(NamedTuple):
-    """Where a person stands on a topic: the state, since when, and the ledger line that says so."""
+    """Where a person stands on a topic: the state, since when, and the ledger entry that says so."""
 
     state: ConsentKind
     since: datetime
@@ -93,17 +93,17 @@ class ConsentStatus(NamedTuple):
 class BrokenLink(LedgerBroken):
     """An entry of the ledger, or a state derived from it, is not what it was when it was written."""
 
-    def __init__(self, line_id: int, problem: str) -> None:
+    def __init__(self, entry_id: int, problem: str) -> None:
         super().__init__(
-            f"The consent ledger is broken at line {line_id}: {problem}.",
+            f"The consent ledger is broken at entry {entry_id}: {problem}.",
             hint="Stop sending, keep this database as it is, and compare it with a backup.",
         )
-        self.line_id = line_id
+        self.entry_id = entry_id
         self.problem = problem
 
 
 def status_after(status: ConsentStatus | None, event: NewEvent, event_id: int) -> ConsentStatus | None:
-    """Where the person stands once `event`, which is line `event_id`, has happened.
+    """Where the person stands once `event`, which is entry `event_id`, has happened.
 
     A withdrawal always counts. A grant counts only if it was given later than what stands: an old consent that
     turns up again undoes no withdrawal. A request alone takes nothing away and gives nothing.
@@ -242,9 +242,9 @@ def check_order(entries: Iterable[LedgerEntry]) -> Iterator[LedgerEntry]:
     expected = 1
     for entry in entries:
         if entry.id > expected:
-            raise BrokenLink(expected, f"it is missing; line {entry.id} comes instead")
+            raise BrokenLink(expected, f"it is missing; entry {entry.id} comes instead")
         if entry.id < expected:
-            raise BrokenLink(entry.id, f"line {expected} was expected there")
+            raise BrokenLink(entry.id, f"entry {expected} was expected there")
         check_entry(entry)
         yield entry
         expected += 1

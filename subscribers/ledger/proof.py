@@ -43,7 +43,7 @@ class Proof(NamedTuple):
 def prove(connection: Connection, subscriber_id: int, topic: str) -> Proof:
     """When, how and to what text a person last consented on `topic`.
 
-    Raises NotFound where they never did, BrokenLink where that line was tampered with.
+    Raises NotFound where they never did, BrokenLink where that entry was tampered with.
     """
     status, grant = None, None
     for line in history(connection, subscriber_id):

@@ -25,7 +25,7 @@ from subscribers.tables import CONSENT, EVENT, WORDING
 Statuses: TypeAlias = dict[tuple[int, str], ConsentStatus]
 """Where people stand, by (subscriber id, topic)."""
 
-# Rows that a cursor brings at a time: a walk over millions of lines stays within a few megabytes.
+# Rows that a cursor brings at a time: a walk over millions of entries stays within a few megabytes.
 READ_AHEAD = 2000
 
 # What reading a row raises that holds what its columns never should: another kind, no instant, bytes for a text.
@@ -145,7 +145,7 @@ def entry(connection: Connection, entry_id: int) -> LedgerEntry | None:
 
 
 def entries(connection: Connection) -> Generator[LedgerEntry]:
-    """The whole ledger from its first line, read as it is walked."""
+    """The whole ledger from its first entry, read as it is walked."""
     return read(connection, select(EVENT).order_by(EVENT.c.id))
 
 

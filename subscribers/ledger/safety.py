@@ -1,4 +1,4 @@
-"""Whether the ledger is safe to send on: whom a campaign mails rests on entries that nobody has touched.
+"""Whether mail may be sent on the ground of the ledger: what decides who gets mail was not altered.
 
 Quicker than `verify`, because it leaves out what decides nothing about who gets mail: notes, names, and people who
 agreed to nothing. The address of each recipient is compared when the mail is composed (`ConsentedRecipient`).

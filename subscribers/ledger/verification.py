@@ -249,7 +249,7 @@ def _check_people(connection: Connection, hasher: AddressHasher | None) -> None:
         for row in rows:
             if row.entry_id is None:
                 head = connection.execute(select(func.max(EVENT.c.id))).scalar_one() or 0
-                raise BrokenLink(head + 1, f"it is missing; subscriber {row.id} is on file without any line")
+                raise BrokenLink(head + 1, f"it is missing; subscriber {row.id} is on file without any entry")
             if problem := _problem_of_person(row, hasher):
                 raise BrokenLink(
                     row.entry_id, f"{problem} of subscriber {row.id} is not the one it commits to"

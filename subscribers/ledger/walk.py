@@ -96,7 +96,7 @@ def _first_problem(
     """What is wrong with the first of these entries that is not intact."""
     for expected, row in enumerate(rows, passed + 1):
         if row[0] != expected:
-            return BrokenLink(expected, f"it is missing; line {row[0]} comes instead")
+            return BrokenLink(expected, f"it is missing; entry {row[0]} comes instead")
         if not _is_hashed(row, instant):
             return BrokenLink(expected, "it was altered; its fields do not match its hash")
         wording = row[_WORDING]

@@ -131,7 +131,7 @@ def test_nothing_is_appended_to_a_last_line_that_was_tampered_with(database: Dat
         grant(connection, person)
         unlock_ledger(connection)
         connection.execute(text("UPDATE consent_event SET channel = 'api'"))
-        with pytest.raises(BrokenLink, match="line 1: it was altered"):
+        with pytest.raises(BrokenLink, match="entry 1: it was altered"):
             grant(connection, person, NOW + timedelta(days=1))
 
 
@@ -187,7 +187,7 @@ def test_verify_names_the_first_line_that_was_tampered_with(
     tamper(tampered, statement)
     with pytest.raises(BrokenLink, match=problem) as broken, tampered.read() as connection:
         ledger.verify(connection)
-    assert broken.value.line_id == line
+    assert broken.value.entry_id == line
 
 
 def forge(database: Database, entry_id: int, **changes: Any) -> None:
@@ -220,7 +220,7 @@ def test_verify_names_an_entry_of_a_full_tile_that_was_written_anew(
     forge(sqlite_database, entry_id, channel=Channel.API)
     with pytest.raises(BrokenLink, match="written anew") as broken, sqlite_database.read() as connection:
         ledger.verify(connection)
-    assert broken.value.line_id == entry_id
+    assert broken.value.entry_id == entry_id
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_verify_names_the_first_line_with_what_its_column_never_holds(
     tamper(sqlite_database, statement)
     with pytest.raises(BrokenLink) as broken, sqlite_database.read() as connection:
         ledger.verify(connection)
-    assert broken.value.line_id == line
+    assert broken.value.entry_id == line
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_verify_names_the_first_line_with_what_its_column_never_holds(
 )
 def test_nothing_is_proved_with_a_wording_that_was_tampered_with(tampered: Database, statement: str) -> None:
     tamper(tampered, statement)
-    with pytest.raises(BrokenLink, match="line 1: its wording"), tampered.read() as connection:
+    with pytest.raises(BrokenLink, match="entry 1: its wording"), tampered.read() as connection:
         ledger.prove(connection, 1, TOPIC)
 
 

@@ -155,7 +155,7 @@ def test_nothing_else_is_appended_to_a_damaged_ledger(
     (person,) = subscribe(database, 1)
     with database.write() as connection:
         _damage_last_entry(connection)
-        with pytest.raises(BrokenLink, match="line 1"):
+        with pytest.raises(BrokenLink, match="entry 1"):
             ledger.append(connection, [_event(person, kind) for kind in kinds], NOW)
         assert ledger.history(connection, person)[1:] == []
 
@@ -218,5 +218,5 @@ def test_the_entries_before_an_unreadable_one_are_read_once(sqlite_database: Dat
     read: list[int] = []
     with sqlite_database.read() as connection, pytest.raises(BrokenLink, match="can't be read") as broken:
         read.extend(entry.id for entry in ledger.entries(connection))
-    assert broken.value.line_id == 4003
+    assert broken.value.entry_id == 4003
     assert read == list(range(1, 4003))

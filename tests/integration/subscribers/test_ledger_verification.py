@@ -24,7 +24,7 @@ def verify(database: Database, noted: str | None = None) -> ledger.Verified:
 def broken(database: Database, noted: str | None = None) -> tuple[int, str]:
     with pytest.raises(BrokenLink) as found:
         verify(database, noted)
-    return found.value.line_id, found.value.problem
+    return found.value.entry_id, found.value.problem
 
 
 def test_a_whole_ledger_tells_its_length_and_head(database: Database) -> None:
@@ -166,4 +166,4 @@ def test_people_without_any_line_show_that_the_end_is_missing(database: Database
         "DELETE FROM consent_event",
         f"UPDATE ledger_checkpoint SET size = 0, root = '{root}', frontier = '', signed = NULL",
     )
-    assert broken(database) == (1, "it is missing; subscriber 1 is on file without any line")
+    assert broken(database) == (1, "it is missing; subscriber 1 is on file without any entry")

@@ -105,7 +105,7 @@ def test_a_withdrawal_that_was_taken_out_is_missed(database: Database) -> None:
         "DELETE FROM consent_event WHERE kind = 'withdrawn'",
         "UPDATE consent SET state = 'granted', event_id = 1 WHERE subscriber_id = 1",
     )
-    with pytest.raises(BrokenLink, match="line 41: it is missing"):
+    with pytest.raises(BrokenLink, match="entry 41: it is missing"):
         prove(database, "person1@example.com")
 
 

@@ -26,7 +26,7 @@ from tests.support.tampering import tamper
 def problem(database: Database, check: Callable[..., object] = ledger.verify) -> tuple[int, str]:
     with database.read() as connection, pytest.raises(BrokenLink) as found:
         check(connection)
-    return found.value.line_id, found.value.problem
+    return found.value.entry_id, found.value.problem
 
 
 def checkpoint(database: Database) -> str | None:
@@ -196,7 +196,7 @@ def test_the_head_file_finds_a_database_that_was_rolled_back_with_its_signature(
     rolled_back = signed(Database(f"sqlite:///{tmp_path / 'before.db'}"))
     with rolled_back.read() as connection:
         assert ledger.verify(connection).signed == 3
-        with pytest.raises(BrokenLink, match="line 4: it is missing"):
+        with pytest.raises(BrokenLink, match="entry 4: it is missing"):
             head.check(connection)
     assert is_ahead(rolled_back, tmp_path)
     withdraw(rolled_back, people[1])  # as long as before, along another way

@@ -36,7 +36,7 @@ def stored(database: Database) -> dict[str, Any]:
 
 def assert_found(database: Database, line: int, problem: str) -> None:
     for check in (ledger.verify, check_before_run):
-        with pytest.raises(BrokenLink, match=f"line {line}: {problem}"), database.read() as connection:
+        with pytest.raises(BrokenLink, match=f"entry {line}: {problem}"), database.read() as connection:
             check(connection)
 
 

@@ -66,7 +66,7 @@ def ledgers(draw: st.DrawFn, at_least: int = 2) -> list[LedgerEntry]:
 def broken_at(lines: list[LedgerEntry]) -> int:
     with pytest.raises(BrokenLink) as broken:
         list(check_order(lines))
-    return broken.value.line_id
+    return broken.value.entry_id
 
 
 def a(kind: ConsentKind, at: datetime) -> NewEvent:
@@ -267,15 +267,15 @@ def test_a_field_of_a_type_that_no_column_holds_is_found() -> None:
 
 def test_a_broken_link_names_its_line_the_problem_and_what_to_do() -> None:
     broken = BrokenLink(7, "it was altered")
-    assert (broken.line_id, broken.problem) == (7, "it was altered")
-    assert "at line 7: it was altered" in str(broken)
+    assert (broken.entry_id, broken.problem) == (7, "it was altered")
+    assert "at entry 7: it was altered" in str(broken)
     assert broken.hint is not None
     assert "Stop sending" in broken.hint
 
 
 def test_a_number_that_comes_twice_is_named_with_the_one_that_was_expected() -> None:
     first = make_entry(1, a(ConsentKind.WITHDRAWN, NOON), NOON)
-    with pytest.raises(BrokenLink, match="at line 1: line 2 was expected there"):
+    with pytest.raises(BrokenLink, match="at entry 1: entry 2 was expected there"):
         list(check_order([first, first]))
 
 
