@@ -94,7 +94,8 @@ colour = {colour}
 # deliveries = "396d"
 
 [privacy]
-# What the privacy notice at /privacy says. docs/operate.md names the companies that process data, and who is told of a breach.
+# What the privacy notice at /privacy says. docs/operate.md says how to name the companies that process data, and the
+# controllers, who are told of a breach.
 # contact = "Robin Smit <privacy@example.com>"
 """
 
