@@ -214,6 +214,22 @@ async def test_nobody_waits_long_in_line_for_a_relay_that_does_not_answer(sqlite
     assert time.monotonic() - started < 30  # it takes 2 to 3 seconds; one after the other it would be 100
 
 
+@pytest.mark.parametrize("people", [1, 2])
+@pytest.mark.parametrize("weight", [1, 3])
+async def test_a_few_mails_do_not_wait_for_the_relay_that_does_not_greet(
+    database: Database, people: int, weight: int
+) -> None:
+    subscribe(database, people)
+    draft(database)
+    async with FaultyRelay([{Point.GREETING: Fault.STALL}] * 10) as silent, FaultyRelay() as other:
+        settings = settings_for_several(silent, other, a={"weight": weight})
+        async with asyncio.timeout(30):  # a greeting may take five minutes
+            await send(dispatch_for(database, settings))
+    assert everyone_once(other) == people
+    assert counts(database).state is CampaignState.FINISHED
+    assert silent.connections + other.connections <= people + weight
+
+
 async def test_what_one_relay_puts_off_another_takes_at_once(database: Database) -> None:
     subscribe(database, 40)
     draft(database)
