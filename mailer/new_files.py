@@ -18,6 +18,7 @@ LEFT_AFTER_SECONDS = 60
 _BESIDE_SQLITE = ("", "-journal", "-wal", "-shm")
 # The folder takes no new file, or not in the place of this one, which is mounted by itself; to write into it may work.
 _NO_NEW_FILE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV}
+_EXISTS = "it exists already; name a new folder."
 
 
 @contextmanager
@@ -53,10 +54,10 @@ def new_file(
 def write_output(path: Path, text: str) -> None:
     """Write a text for people as UTF-8, in place of what is there: completely or not at all where that is possible.
 
-    A device or a pipe, such as /dev/stdout, somebody else's file, and a file whose folder takes no new one are written as
-    they are. Raises OSError.
+    A device or a pipe, such as /dev/stdout, a file with two names, somebody else's file, and one whose folder takes no new
+    file are written as they are. Raises OSError, also for a file that its owner made read-only.
     """
-    if _is_regular(path):
+    if _may_be_replaced(path):
         try:
             _replace(target_of(path), text)
         except OSError as error:
@@ -67,21 +68,25 @@ def write_output(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _is_regular(path: Path) -> bool:
-    """Whether `path` is a file of this process's owner, or not there, and not what a process has open (proc(5))."""
+def _may_be_replaced(path: Path) -> bool:
+    """Whether `path` is a file of this process's owner, or not there, and not what a process has open (proc(5)).
+
+    A file that is read-only may not be replaced; nor one with a second name, which would keep the old content.
+    """
     if path.absolute().is_relative_to("/dev") or path.absolute().is_relative_to("/proc"):
         return False
     try:
-        found = path.stat()
+        old = path.stat()
     except FileNotFoundError:
         return True
-    return stat.S_ISREG(found.st_mode) and (found.st_uid, found.st_gid) == (os.geteuid(), os.getegid())
+    is_ours = (old.st_uid, old.st_gid) == (os.geteuid(), os.getegid())
+    return is_ours and stat.S_ISREG(old.st_mode) and old.st_nlink == 1 and bool(old.st_mode & stat.S_IWUSR)
 
 
 def _replace(path: Path, text: str) -> None:
     with new_file(path, 0o666, replaces=True) as new:
         if path.exists():
-            new.chmod(stat.S_IMODE(path.stat().st_mode))
+            shutil.copystat(path, new)  # with the list of who else may read it
         new.write_text(text, encoding="utf-8")
 
 
@@ -92,9 +97,9 @@ def new_folder(path: Path, mode: int = 0o700) -> Iterator[Path]:
     What killed processes left of the same folder is removed. Raises InvalidInput where `path` exists already or can't be
     made.
     """
+    if os.path.lexists(path):
+        raise InvalidInput(_EXISTS, where=str(path))
     partial = incomplete_name(path)
-    if path.exists():
-        raise InvalidInput("it exists already; name a new folder.", where=str(path))
     try:
         partial.mkdir(mode)
         folder = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -106,13 +111,22 @@ def new_folder(path: Path, mode: int = 0o700) -> Iterator[Path]:
         yield partial
         for one in (*partial.rglob("*"), partial):
             sync_path(one)
-        partial.rename(path)
+        _rename_folder(partial, path)
         sync_folder(path.parent)
     except BaseException:
         _remove(partial)
         raise
     finally:
         os.close(folder)
+
+
+def _rename_folder(partial: Path, path: Path) -> None:
+    try:
+        partial.rename(path)
+    except OSError:
+        if os.path.lexists(path):  # it came meanwhile
+            raise InvalidInput(_EXISTS, where=str(path)) from None
+        raise
 
 
 def _require_absent(path: Path, *, replaces: bool) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from cli import mailer
 from mailer.backup.restore import restore
 from mailer.backup.snapshot import take
 from mailer.database import Database
-from mailer.errors import MailerError
+from mailer.errors import InvalidInput, MailerError
 from mailer.new_files import LEFT_AFTER_SECONDS, new_file, new_folder, write_output
 from tests.support.campaign import SECRET
 from tests.support.deliveries import SentCampaign
@@ -214,3 +215,63 @@ class TestNewFiles:
             os.chown(real, 65534, 65534)
             write_output(real, "of root")
             assert (real.read_text(), real.stat().st_uid) == ("of root", 65534)
+
+    def test_output_goes_into_an_open_file_that_has_no_name_any_more(self, tmp_path: Path) -> None:
+        with (tmp_path / "file").open("w+") as file:
+            (tmp_path / "file").unlink()
+            write_output(Path(f"/dev/fd/{file.fileno()}"), "text")
+            assert file.read() == "text"
+        assert not list(tmp_path.iterdir())
+
+    def test_output_under_a_second_name_stays_one_file(self, tmp_path: Path) -> None:
+        first, second = tmp_path / "first", tmp_path / "second"
+        first.write_text("old")
+        second.hardlink_to(first)
+        write_output(first, "new")
+        assert second.read_text() == "new"
+
+    def test_who_else_may_read_the_output_is_kept(self, tmp_path: Path) -> None:
+        path, name = tmp_path / "file", "system.posix_acl_access"
+        path.write_text("old")
+        anybody = 0xFFFFFFFF
+        entries = ((1, 6, anybody), (2, 6, 65534), (4, 4, anybody), (16, 6, anybody), (32, 0, anybody))
+        acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+        try:
+            os.setxattr(path, name, acl)
+        except OSError:
+            pytest.skip("the file system has no access control lists")
+        write_output(path, "new")
+        assert (path.read_text(), os.getxattr(path, name)) == ("new", acl)
+
+    def test_a_read_only_output_is_not_replaced(self, tmp_path: Path) -> None:
+        path = tmp_path / "file"
+        path.write_text("old")
+        path.chmod(0o444)
+        inode = path.stat().st_ino
+        with suppress(PermissionError):  # root may write it
+            write_output(path, "new")
+        assert path.stat().st_ino == inode
+        assert path.read_text() == ("new" if os.geteuid() == 0 else "old")
+
+    @pytest.mark.parametrize("name", [".", "/", "dangling"])
+    def test_a_folder_is_new(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("dangling").symlink_to("nothing")
+        with pytest.raises(InvalidInput, match="it exists already"), new_folder(Path(name)):
+            pass
+
+    @pytest.mark.parametrize("kind", ["file", "folder", "link"])
+    def test_a_folder_that_came_meanwhile_is_not_replaced(self, tmp_path: Path, kind: str) -> None:
+        path = tmp_path / "folder"
+
+        def of_another_process() -> None:
+            if kind == "folder":
+                (path / "inside").mkdir(parents=True)
+            elif kind == "link":
+                path.symlink_to("nothing")
+            else:
+                path.touch()
+
+        with pytest.raises(InvalidInput, match="it exists already"), new_folder(path):
+            of_another_process()
+        assert list(tmp_path.iterdir()) == [path]
