@@ -105,10 +105,12 @@ def report_campaign(
 def _write(page: Path, html: str) -> None:
     try:
         write_output(page, html)
-    except FileNotFoundError:
-        raise InvalidInput("there is no such folder", where=str(page), hint="Make it first.") from None
     except OSError as error:
-        raise InvalidInput(f"it can't be written: {error.strerror}", where=str(page)) from None
+        if not page.parent.exists():
+            raise InvalidInput(
+                f"there is no folder {page.parent}.", where="--html", hint="Make it first."
+            ) from None
+        raise InvalidInput(f"it can't be written: {error.strerror}.", where=str(page)) from None
 
 
 def _csv(figures: CampaignFigures) -> str:

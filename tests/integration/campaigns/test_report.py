@@ -146,7 +146,7 @@ def test_options_that_do_not_go_together_are_refused(keyboard: Keyboard) -> None
     for wrong in (("--csv", "--json"), ("--csv", "--html", "r.html"), ("--locale", "nl")):
         keyboard("campaigns", "report", "notes", *wrong, code=2)
     refused = keyboard("campaigns", "report", "notes", "--html", "none/r.html", code=1).exception
-    assert "none/r.html: there is no such folder" in str(refused)
+    assert "--html: there is no folder " in str(refused)
 
 
 def test_a_rejected_mail_is_told_without_its_address(keyboard: Keyboard, relay: FaultyRelay) -> None:
