@@ -11,7 +11,7 @@ from mailer.errors import InvalidInput
 from templates.language import LOCALES, Locale, parse_locale
 
 # Two letters, so that `notes.new.md` and `v1.fix.md` are not taken for Newari and others.
-_TAGGED = re.compile(r"(.+)\.([a-z]{2}(?:[-_][a-z\d]{2,8})*)\.(\w+)", re.IGNORECASE | re.ASCII)
+_TAGGED = re.compile(r"(.+)\.([a-z]{2}(?:[-_][a-z\d]{2,8})*)\.(\w+)", re.IGNORECASE | re.ASCII | re.DOTALL)
 
 
 class _Named(NamedTuple):
@@ -79,8 +79,16 @@ def _beside(path: Path) -> Iterator[tuple[Path, _Named]]:
     stem, ending = (own.stem, own.ending) if own else (path.stem, path.suffix.removeprefix("."))
     for name in _names_in(path.parent):
         named = _parse(name) if name.startswith(f"{stem}.") and name != path.name else None
-        if named and (named.stem, named.ending) == (stem, ending) and path.with_name(name).is_file():
+        if named and (named.stem, named.ending) == (stem, ending) and _may_be_file(path.with_name(name)):
             yield path.with_name(name), named
+
+
+def _may_be_file(path: Path) -> bool:
+    """Whether it is a file, or may be one that this process has no right to see: opening it says so."""
+    try:
+        return path.is_file()
+    except OSError:
+        return True
 
 
 def _names_in(folder: Path) -> list[str]:

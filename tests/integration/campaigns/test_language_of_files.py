@@ -124,3 +124,14 @@ class TestBesideAnother:
 
     def test_lint_of_several_files_leaves_none_out(self, keyboard: Keyboard) -> None:
         assert "left out" not in keyboard("campaigns", "lint", "news.md", "news.nl.md").stderr
+
+    def test_one_that_may_not_be_looked_at_is_not_passed_over(
+        self, keyboard: Keyboard, tmp_path: Path
+    ) -> None:
+        for language in ("en", "fr"):
+            beside = tmp_path / f"news.{language}.md"
+            beside.unlink()
+            beside.symlink_to("x" * 300)  # root is refused this, too
+        said = keyboard("campaigns", "create", "news.nl.md", code=1)
+        assert "news.fr.md is left out" in said.stderr
+        assert "can't be read: File name too long" in str(said.exception)

@@ -47,6 +47,7 @@ def test_other_names_say_no_language(name: str) -> None:
         ("notes.zh_Hans.md", r"Chinese \(zh_Hans\)"),
         ("notes.zh-CN.md", r"Chinese \(zh-CN\)"),
         ("CHANGELOG.fr.rst", r"French \(fr\)"),
+        ("no\ntes.fr.md", r"French \(fr\)"),
     ],
 )
 def test_a_language_that_mails_do_not_have_is_named(name: str, language: str) -> None:
