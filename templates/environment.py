@@ -58,8 +58,8 @@ class _FilesOf(FileSystemLoader):
 def render_template(name: str, values: dict[str, Any], *, templates_dir: Path | None = None) -> str:
     """Render the template `name` with `values`.
 
-    Raises TemplateError, with the template's file and line, for a syntax error, an undefined value or any
-    other error in it.
+    Raises TemplateError, with the template's file and line, for a syntax error, an undefined value, a text that there is
+    not, or any other error in it.
     """
     try:
         return load_environment(templates_dir).get_template(name).render(values)
@@ -67,8 +67,12 @@ def render_template(name: str, values: dict[str, Any], *, templates_dir: Path | 
         raise TemplateError(f"{error.filename or name}, line {error.lineno}: {error.message}") from None
     except TemplateNotFound as error:
         raise TemplateError(f"There is no template {error.name!r}.") from None
+    except TemplateError as error:
+        if (line := _line_of(error)) is None:  # of a file that can't be loaded, which it names
+            raise
+        raise TemplateError(f"{line}: {error.message}", hint=error.hint) from None
     except (JinjaError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
-        raise TemplateError(f"{_locate(error, name)}: {error}") from error
+        raise TemplateError(f"{_line_of(error) or name}: {error}") from error
 
 
 def read_template_source(name: str, *, templates_dir: Path | None = None) -> tuple[str, Path]:
@@ -79,7 +83,7 @@ def read_template_source(name: str, *, templates_dir: Path | None = None) -> tup
     return source, Path(filename or name)
 
 
-def _locate(error: Exception, name: str) -> str:
+def _line_of(error: Exception) -> str | None:
     """The innermost template line in the error's traceback; Jinja2 adds template lines to it."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
-    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else name
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else None
