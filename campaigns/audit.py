@@ -23,7 +23,7 @@ from campaigns import approvals
 from campaigns.deliveries import campaign, evidence
 from mailer.errors import InvalidInput
 from mailer.new_files import new_file
-from subscribers.ledger import EVENT, WORDING, BrokenLink, not_signed, signed_checkpoint, signer_of
+from subscribers.ledger import EVENT, WORDING, BrokenEntry, not_signed, signed_checkpoint, signer_of
 from subscribers.ledger.checkpoint import Checkpoint
 from subscribers.ledger.tree import EMPTY, leaf_hash
 from subscribers.ledger.walk import encoded_entries
@@ -47,7 +47,7 @@ class Audit:
 def write_audit(connection: Connection, file: Path, since: datetime, until: datetime, now: datetime) -> Audit:
     """Write the audit of the campaigns that were sent between `since` and `until` into a new file.
 
-    Raises Refused where the ledger is not signed, BrokenLink where it is damaged, InvalidInput where the file can't
+    Raises Refused where the ledger is not signed, BrokenEntry where it is damaged, InvalidInput where the file can't
     be made.
     """
     with _new_archive(file) as archive:
@@ -140,7 +140,7 @@ def _write_entries(connection: Connection, archive: ZipFile, signed: Checkpoint)
             frontier = frontier.extended(map(leaf_hash, lines))
             file.write(b"\n".join(lines) + b"\n")
     if (frontier.size, frontier.root) != (signed.size, signed.root):
-        raise BrokenLink(frontier.size, "the entries up to it are not those that were signed")
+        raise BrokenEntry(frontier.size, "the entries up to it are not those that were signed")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from campaigns.tables import campaign_hold, digest, digest_hold
 from mailer import backup
 from mailer.backup import HEAD_NAME
 from mailer.config import Settings
-from mailer.database import Clock, Database, Kind, beat
+from mailer.database import Clock, Database, ProcessKind, beat
 from mailer.errors import Refused
 from subscribers.ledger import HeadFile
 
@@ -50,7 +50,7 @@ class Continuity:
     def beat(self, *, is_last: bool = False) -> None:
         """Count a second in which mail was sent, and remember it. Call it each second while mail is sent, and after."""
         with self._database.write() as connection:
-            beat(connection, Kind.SEND, self._clock())
+            beat(connection, ProcessKind.SEND, self._clock())
         self._head.note(at_once=is_last)
 
     def rebase(self) -> None:
@@ -75,7 +75,7 @@ def hold(connection: Connection, reason: str, now: datetime) -> None:
     connection.execute(
         insert(digest_hold).from_select(["digest_id", "held_at"], select(digest.c.id, held_at))
     )
-    beat(connection, Kind.SEND, now)  # so that the same backup, put back again, is older again
+    beat(connection, ProcessKind.SEND, now)  # so that the same backup, put back again, is older again
 
 
 def hold_for(reason: str, now: datetime) -> Callable[[Connection], None]:

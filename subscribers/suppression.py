@@ -142,7 +142,7 @@ def date_later(
 def lift(connection: Connection, hashes: Collection[str], now: datetime, *, channel: Channel) -> None:
     """Delete the suppressions with these hashes, because the person has consented again, or an operator says so.
 
-    The ledger gets an entry for each. Raises BrokenLink where the ledger was tampered with.
+    The ledger gets an entry for each. Raises BrokenEntry where the ledger was tampered with.
     """
     if not hashes:
         return

@@ -24,7 +24,7 @@ from campaigns.commands.stop_signals import StopSignals, stop_signals
 from campaigns.reports.overview import overview
 from campaigns.sending import RunResult
 from mailer.commands import CommandContext
-from mailer.database import Kind
+from mailer.database import ProcessKind
 from mailer.errors import MailerError, Refused
 from subscribers import service_mails, webhooks
 
@@ -37,7 +37,7 @@ def send_due(context: CommandContext, processes: int, *, as_json: bool) -> None:
 
 def _send_due(context: CommandContext, processes: int, stop: StopSignals, *, as_json: bool) -> None:
     print_new = partial(_print_new, context)
-    record_beat(context, Kind.RUN_DUE)
+    record_beat(context, ProcessKind.RUN_DUE)
     dispatch = dispatch_of(context, print_new)
     webhooks.call_due(*webhook_parts(context))
     try:

@@ -10,14 +10,14 @@ from campaigns.sending import Dispatch
 from campaigns.timing import Missed
 from mailer.commands import CommandContext
 from mailer.config import KeySource, Settings, key_source
-from mailer.database import Database, Kind, beat
+from mailer.database import Database, ProcessKind, beat
 from mailer.errors import MailerError, Refused
 from mailer.webhooks import Reach
 from subscribers.commands.anchoring import anchor_daily
 from templates.brand import Brand
 
 
-def record_beat(context: CommandContext, kind: Kind) -> None:
+def record_beat(context: CommandContext, kind: ProcessKind) -> None:
     with context.database.write() as connection:
         beat(connection, kind, context.now())
 

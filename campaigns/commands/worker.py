@@ -22,7 +22,7 @@ from campaigns.commands.runs import run_due_campaigns
 from campaigns.commands.stop_signals import StopSignals, stop_signals
 from campaigns.sending import Dispatch, RunResult
 from mailer.commands import CommandContext, processes_option
-from mailer.database import Kind
+from mailer.database import ProcessKind
 from mailer.errors import DatabaseReplaced, MailerError, TryAgainLater, exhausted_limit
 from subscribers import service_mails, webhooks
 
@@ -63,7 +63,7 @@ def worker(context: CommandContext, every: float, processes: int) -> None:
         while not stop.requested:
             with _reporting_problems(context, news):
                 if time.monotonic() - beaten >= WORKER_BEAT_SECONDS:
-                    record_beat(context, Kind.WORKER)
+                    record_beat(context, ProcessKind.WORKER)
                     beaten = time.monotonic()
                     is_time_to_purge = True
                 _work_once(context, processes, stop, news)

@@ -22,7 +22,7 @@ from campaigns.reports.status import (
     uncertain_mails,
 )
 from campaigns.states import CampaignState, DeliveryState
-from mailer.database import Heartbeat, Kind, heartbeats
+from mailer.database import Heartbeat, ProcessKind, heartbeats
 
 # The documentation lets cron run `run-due` every five minutes.
 RUN_DUE_STALE = timedelta(minutes=20)
@@ -116,14 +116,14 @@ def _held(connection: Connection) -> Iterator[Problem]:
 
 def _stopped(beats: Sequence[Heartbeat], now: datetime, zone: tzinfo) -> Iterator[Problem]:
     """Problems of processes whose heartbeats have stopped."""
-    sending = [one.at for one in beats if one.kind in {Kind.RUN_DUE, Kind.WORKER}]
+    sending = [one.at for one in beats if one.kind in {ProcessKind.RUN_DUE, ProcessKind.WORKER}]
     if sending and now - max(sending) > RUN_DUE_STALE:
         yield Problem(
             ProblemSeverity.FAILURE,
             f"Neither run-due nor a worker has run since {_moment(max(sending), zone)}.",
             "See whether cron, the timer or the worker is running: systemctl list-timers, crontab -l",
         )
-    serving = [one.at for one in beats if one.kind is Kind.SERVE]
+    serving = [one.at for one in beats if one.kind is ProcessKind.SERVE]
     if serving and now - max(serving) > SERVE_STALE:
         yield Problem(
             ProblemSeverity.FAILURE,
@@ -134,7 +134,7 @@ def _stopped(beats: Sequence[Heartbeat], now: datetime, zone: tzinfo) -> Iterato
 
 def _not_purged(connection: Connection, beats: Sequence[Heartbeat], now: datetime) -> Iterator[Problem]:
     """Whether the daily purge waits for somebody to say that the clock is right."""
-    if any(one.kind in {Kind.RUN_DUE, Kind.WORKER} for one in beats):
+    if any(one.kind in {ProcessKind.RUN_DUE, ProcessKind.WORKER} for one in beats):
         doubt = purge_clock.doubt(connection, now)
         if doubt is not None:
             step = "set the clock, or, where it is right, mailer privacy purge"

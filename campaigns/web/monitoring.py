@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from campaigns.reports.overview import ProblemSeverity, count_campaigns, count_open_deliveries, overview
 from campaigns.states import CampaignState, DeliveryState
-from mailer.database import Clock, Database, Kind, QuietCheckpoint, beat
+from mailer.database import Clock, Database, ProcessKind, QuietCheckpoint, beat
 from mailer.database.sqlite_file import MIN_FREE_BYTES
 from mailer.errors import MailerError
 from mailer.observability import CONTENT_TYPE, Metric, Metrics
@@ -46,7 +46,7 @@ FIGURES = {
     CAMPAIGNS: Metric("Campaigns by state.", {"state": tuple(CampaignState)}),
     LAST_BEAT: Metric(
         "When each kind of process was last at work, in seconds since 1970; 0 for never.",
-        {"kind": tuple(Kind)},
+        {"kind": tuple(ProcessKind)},
     ),
     PROBLEMS: Metric(
         "What `mailer status` says needs attention, by severity.", {"severity": tuple(ProblemSeverity)}
@@ -113,7 +113,7 @@ class Monitoring:
         """Write a sign of life; why that is not possible, or None."""
         try:
             with self._database.write() as connection:
-                beat(connection, Kind.SERVE, self._clock())
+                beat(connection, ProcessKind.SERVE, self._clock())
         except MailerError as error:
             log.warning("The database takes no writes: %s", error.message)
             return "The database takes no writes."
@@ -184,7 +184,7 @@ class Monitoring:
             self._metrics.set(DELIVERIES, deliveries.get(state, 0), state=state)
         for campaign_state in CampaignState:
             self._metrics.set(CAMPAIGNS, campaigns.get(campaign_state, 0), state=campaign_state)
-        for kind in Kind:
+        for kind in ProcessKind:
             last = max((one.at.timestamp() for one in found.heartbeats if one.kind is kind), default=0)
             self._metrics.set(LAST_BEAT, last, kind=kind)
         for severity in ProblemSeverity:

@@ -24,7 +24,7 @@ from mailer.database.driver_errors import is_broken_off
 from mailer.database.engine import Clock, Database
 from mailer.database.erasure import erase_deleted
 from mailer.database.group_commit import GroupCommit
-from mailer.database.heartbeat import Heartbeat, Kind, beat, count_beats, heartbeats
+from mailer.database.heartbeat import Heartbeat, ProcessKind, beat, count_beats, heartbeats
 from mailer.database.installation import installation_id
 from mailer.database.prepared import Prepared, Step, pipelined, savepoint
 from mailer.database.signing_key import (
@@ -46,9 +46,9 @@ __all__ = [
     "Database",
     "GroupCommit",
     "Heartbeat",
-    "Kind",
     "ListOf",
     "Prepared",
+    "ProcessKind",
     "QuietCheckpoint",
     "Row",
     "Step",

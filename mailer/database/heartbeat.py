@@ -16,7 +16,7 @@ from mailer.database.dialect import insert_if_absent
 LONGEST_HOST = 64
 
 
-class Kind(StrEnum):
+class ProcessKind(StrEnum):
     """The kind of process."""
 
     RUN_DUE = "run-due"
@@ -28,7 +28,7 @@ class Kind(StrEnum):
 class Heartbeat(NamedTuple):
     """A heartbeat as it was read."""
 
-    kind: Kind
+    kind: ProcessKind
     host: str
     at: datetime
 
@@ -43,7 +43,7 @@ _TABLE = Table(
 )
 
 
-def beat(connection: Connection, kind: Kind, now: datetime) -> None:
+def beat(connection: Connection, kind: ProcessKind, now: datetime) -> None:
     """Record a heartbeat of `kind` on this host."""
     key = {"kind": kind.value, "host": socket.gethostname()[:LONGEST_HOST]}
     of_key = (_TABLE.c.kind == key["kind"], _TABLE.c.host == key["host"])
@@ -55,10 +55,10 @@ def beat(connection: Connection, kind: Kind, now: datetime) -> None:
 def heartbeats(connection: Connection) -> Sequence[Heartbeat]:
     """All heartbeats, newest first."""
     rows = connection.execute(select(_TABLE.c.kind, _TABLE.c.host, _TABLE.c.at).order_by(_TABLE.c.at.desc()))
-    return [Heartbeat(Kind(row.kind), row.host, row.at) for row in rows]
+    return [Heartbeat(ProcessKind(row.kind), row.host, row.at) for row in rows]
 
 
-def count_beats(connection: Connection, kind: Kind) -> int:
+def count_beats(connection: Connection, kind: ProcessKind) -> int:
     """The number of heartbeats of `kind`, on all hosts. It never decreases, unless an older database replaces
     this one.
     """

@@ -64,7 +64,7 @@ def anchor_daily(context: CommandContext) -> None:
 
 
 def check_all(context: CommandContext, files: Sequence[Path], *, newest_only: bool) -> list[Anchor]:
-    """Compare the ledger with the anchors in `files` and in the settings' file; returns them. Raises BrokenLink."""
+    """Compare the ledger with the anchors in `files` and in the settings' file; returns them. Raises BrokenEntry."""
     settings = context.settings.anchors
     paths = dict.fromkeys((*files, settings.file))
     with context.database.read() as connection:

@@ -16,7 +16,7 @@ from mailer.quantity import quantity
 from subscribers import ledger
 from subscribers.commands.anchoring import check_all
 from subscribers.commands.options import hasher_of
-from subscribers.ledger import BrokenLink, HeadFile, Verified
+from subscribers.ledger import BrokenEntry, HeadFile, Verified
 from subscribers.ledger.anchor import Anchor, newest
 
 _HASH = re.compile("[0-9a-f]{64}")
@@ -67,7 +67,7 @@ def verify(
                 verified = ledger.verify_quickly(connection)
             else:
                 verified = ledger.verify(connection, noted=noted, hasher=hasher_of(context))
-    except BrokenLink as error:
+    except BrokenEntry as error:
         if as_json:
             context.report(
                 {"intact": False, "line": error.entry_id, "problem": error.problem}, "", as_json=True

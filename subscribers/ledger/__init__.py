@@ -21,7 +21,7 @@ from subscribers.ledger.checkpoint import LedgerSigner, not_signed, signer_of
 from subscribers.ledger.consent_lock import HOLD_CONSENTS, hold_consents, wait_for_gates
 from subscribers.ledger.events import (
     EVERY_TOPIC,
-    BrokenLink,
+    BrokenEntry,
     ConsentStatus,
     LedgerEntry,
     NewEvent,
@@ -101,7 +101,7 @@ __all__ = [
     "SUBSCRIBER",
     "WORDING",
     "Appended",
-    "BrokenLink",
+    "BrokenEntry",
     "ConsentStatus",
     "HeadFile",
     "Journal",

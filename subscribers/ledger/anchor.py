@@ -23,7 +23,7 @@ from mailer.files import read_file
 from mailer.quantity import quantity
 from mailer.timestamps import check_timestamp, request_timestamp
 from subscribers.ledger.checkpoint import Checkpoint, LedgerSigner, not_signed, signer_of
-from subscribers.ledger.events import BrokenLink
+from subscribers.ledger.events import BrokenEntry
 from subscribers.ledger.tiles import head, signed_checkpoint
 
 _START = b'{"checkpoint": "'  # of each line
@@ -147,7 +147,7 @@ def check_anchors(
 ) -> list[Anchor]:
     """Compare the ledger with the anchors in a file, or with the newest of them; returns those.
 
-    With the authority's `certificates` the time stamps are checked too. Raises BrokenLink where an anchor was signed
+    With the authority's `certificates` the time stamps are checked too. Raises BrokenEntry where an anchor was signed
     by another key, or the ledger does not hold it; ConfigurationError where the file or the key can't be read.
     """
     anchors, signer = read_anchors(path), signer_of(connection)
@@ -170,15 +170,15 @@ def check_anchors(
 def _check(connection: Connection, anchor: Anchor, path: Path, signer: LedgerSigner) -> None:
     opened = signer.open(anchor.checkpoint)
     if opened is None:
-        raise BrokenLink(
+        raise BrokenEntry(
             0, f"an anchor in {path} of {anchor.made_at:%Y-%m-%d} was signed by another key, or altered"
         )
     found = head(connection, opened.size)
     if found.root == opened.root.hex():
         return
     if not found.root:
-        raise BrokenLink(opened.size, f"it is missing; {_description(anchor, opened, path)}")
-    raise BrokenLink(
+        raise BrokenEntry(opened.size, f"it is missing; {_description(anchor, opened, path)}")
+    raise BrokenEntry(
         opened.size, f"the entries up to it are not those of {_description(anchor, opened, path)}"
     )
 
@@ -189,7 +189,7 @@ def _check_timestamp(anchor: Anchor, path: Path, certificates: Path) -> None:
     except ConfigurationError:
         raise
     except MailerError as error:
-        raise BrokenLink(0, f"an anchor in {path} of {anchor.made_at:%Y-%m-%d}: {error.message}") from None
+        raise BrokenEntry(0, f"an anchor in {path} of {anchor.made_at:%Y-%m-%d}: {error.message}") from None
 
 
 def _description(anchor: Anchor, opened: Checkpoint, path: Path) -> str:

@@ -15,7 +15,7 @@ from mailer.errors import Refused
 from subscribers.commitments import commit_to_subject
 from subscribers.ledger.anchor import Anchor
 from subscribers.ledger.checkpoint import Checkpoint, not_signed, parse_checkpoint, signer_of
-from subscribers.ledger.events import BrokenLink, encode
+from subscribers.ledger.events import BrokenEntry, encode
 from subscribers.ledger.proof import Proof
 from subscribers.ledger.tiles import read_stored, stored_tree
 from subscribers.people import Person
@@ -58,7 +58,7 @@ def make_bundle(
 
     `proof` is the one of `rights.prove`, which has compared the whole ledger.
     The checkpoint is that of the oldest of `anchors` that has a time stamp and covers the consent, or else the newest.
-    Raises BrokenLink for a damaged ledger, Refused where the address was corrected after the consent, and where the
+    Raises BrokenEntry for a damaged ledger, Refused where the address was corrected after the consent, and where the
     ledger is not signed.
     """
     grant = proof.grant
@@ -74,7 +74,7 @@ def make_bundle(
         (note, timestamp), signed = anchored
     tree = stored_tree(connection, signed.size)
     if tree.root() != signed.root:
-        raise BrokenLink(signed.size, "the entries up to it are not those of an anchor")
+        raise BrokenEntry(signed.size, "the entries up to it are not those of an anchor")
     page = _page(proof, person, language)
     wording = proof.wording
     values: dict[str, Any] = {

@@ -21,7 +21,7 @@ from mailer.errors import ConfigurationError, Refused
 from mailer.files import file_version
 from mailer.quantity import quantity
 from subscribers.kinds import ConsentKind
-from subscribers.ledger.events import BrokenLink
+from subscribers.ledger.events import BrokenEntry
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tiles import Stored, stored_tree
 from subscribers.ledger.tree import HASH_BYTES
@@ -145,7 +145,7 @@ def check_signed(connection: Connection, stored: Stored) -> int:
     """Compare the stored tree with its signed checkpoint; returns how many entries that covers.
 
     Entries after it are taken where all of them take something away, as withdrawals do that were recorded without the
-    key. Raises BrokenLink for anything else, ConfigurationError where the key that signed is missing. Without a key a
+    key. Raises BrokenEntry for anything else, ConfigurationError where the key that signed is missing. Without a key a
     ledger that was never signed passes.
     """
     signer = signer_of(connection)
@@ -162,21 +162,21 @@ def check_signed(connection: Connection, stored: Stored) -> int:
     if stored.signed is None:
         if size == 0:
             return 0
-        raise BrokenLink(
+        raise BrokenEntry(
             1, "it was never signed; if the ledger is older than its key, sign it: `mailer consent sign`"
         )
     signed = signer.open(stored.signed)
     if signed is None:
-        raise BrokenLink(size, "its checkpoint was signed by another key, or altered")
+        raise BrokenEntry(size, "its checkpoint was signed by another key, or altered")
     if signed.size > size:
-        raise BrokenLink(
+        raise BrokenEntry(
             size + 1,
             f"it is missing; the newest signature is for {quantity(signed.size, 'entry', 'entries')}",
         )
     if _root(connection, stored, signed.size) != signed.root:
-        raise BrokenLink(signed.size, "the entries up to it are not those that were signed")
+        raise BrokenEntry(signed.size, "the entries up to it are not those that were signed")
     if signed.size < size and (entry_id := _first_that_gives(connection, signed.size)) is not None:
-        raise BrokenLink(entry_id, "it was added without the key that signs the ledger")
+        raise BrokenEntry(entry_id, "it was added without the key that signs the ledger")
     return signed.size
 
 

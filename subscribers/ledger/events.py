@@ -90,7 +90,7 @@ class ConsentStatus(NamedTuple):
     event_id: int
 
 
-class BrokenLink(LedgerBroken):
+class BrokenEntry(LedgerBroken):
     """An entry of the ledger, or a state derived from it, is not what it was when it was written."""
 
     def __init__(self, entry_id: int, problem: str) -> None:
@@ -228,23 +228,23 @@ def make_entry(entry_id: int, event: NewEvent, recorded_at: datetime) -> LedgerE
 
 
 def check_entry(entry: LedgerEntry) -> None:
-    """Raises BrokenLink if the fields of `entry` are not those that its hash was taken of."""
+    """Raises BrokenEntry if the fields of `entry` are not those that its hash was taken of."""
     try:
         intact = entry.hash == leaf_hash(encode(entry.id, entry.event, entry.recorded_at)).hex()
     except (TypeError, ValueError):  # SQLite takes bytes for a text, PostgreSQL an instant without bounds
         intact = False
     if not intact:
-        raise BrokenLink(entry.id, "it was altered; its fields do not match its hash")
+        raise BrokenEntry(entry.id, "it was altered; its fields do not match its hash")
 
 
 def check_order(entries: Iterable[LedgerEntry]) -> Iterator[LedgerEntry]:
-    """Walk a whole ledger from its first entry. Raises BrokenLink at a gap, and at an entry that was altered."""
+    """Walk a whole ledger from its first entry. Raises BrokenEntry at a gap, and at an entry that was altered."""
     expected = 1
     for entry in entries:
         if entry.id > expected:
-            raise BrokenLink(expected, f"it is missing; entry {entry.id} comes instead")
+            raise BrokenEntry(expected, f"it is missing; entry {entry.id} comes instead")
         if entry.id < expected:
-            raise BrokenLink(entry.id, f"entry {expected} was expected there")
+            raise BrokenEntry(entry.id, f"entry {expected} was expected there")
         check_entry(entry)
         yield entry
         expected += 1

@@ -14,12 +14,12 @@ from sqlalchemy import Connection
 
 from mailer.backup import Marker, Position
 from mailer.backup.marker import MIN_SECONDS_BETWEEN
-from mailer.database import Database, Kind, count_beats, installation_id
+from mailer.database import Database, ProcessKind, count_beats, installation_id
 from mailer.errors import MailerError
 from mailer.quantity import quantity
 from mailer.threads import start_if_possible
 from subscribers.ledger.checkpoint import signer_of
-from subscribers.ledger.events import BrokenLink
+from subscribers.ledger.events import BrokenEntry
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tiles import entry_hashes, head, read_stored
 from subscribers.ledger.tree import Frontier
@@ -46,7 +46,7 @@ class HeadFile:
         noted = self._marker.read()
         if noted is None or installation_id(connection) != noted.installation:
             return False  # another installation's says nothing
-        if count_beats(connection, Kind.SEND) < noted.seconds_sent:
+        if count_beats(connection, ProcessKind.SEND) < noted.seconds_sent:
             return True
         if self._known is not None and (self._known.size, self._known.root.hex()) == (
             noted.entries,
@@ -74,7 +74,7 @@ class HeadFile:
     def check(self, connection: Connection) -> int | None:
         """Compare the ledger with the file; returns how many entries it covers, None where there is none.
 
-        Raises BrokenLink where they do not agree, ConfigurationError where the file can't be read.
+        Raises BrokenEntry where they do not agree, ConfigurationError where the file can't be read.
         """
         noted = self._marker.read()
         if noted is None or noted.installation != installation_id(connection):
@@ -83,15 +83,15 @@ class HeadFile:
         if noted.checkpoint and signer is not None and signer.key is not None:
             signed = signer.open(noted.checkpoint)
             if signed is None or (signed.size, signed.root.hex()) != (noted.entries, noted.root):
-                raise BrokenLink(noted.entries, f"{self._marker.path} was signed by another key, or altered")
+                raise BrokenEntry(noted.entries, f"{self._marker.path} was signed by another key, or altered")
         found = head(connection, noted.entries)
         if not found.root:
-            raise BrokenLink(
+            raise BrokenEntry(
                 noted.entries,
                 f"it is missing; {self._marker.path} has {quantity(noted.entries, 'entry', 'entries')}",
             )
         if found.root != noted.root:
-            raise BrokenLink(noted.entries, f"the entries up to it are not those of {self._marker.path}")
+            raise BrokenEntry(noted.entries, f"the entries up to it are not those of {self._marker.path}")
         return noted.entries
 
     def remember(self, connection: Connection, *, at_once: bool = False) -> None:
@@ -159,7 +159,7 @@ def _position(connection: Connection) -> Position | None:
         if signed is None or opened is None:
             return None
         newest, checkpoint = newest._replace(size=opened.size, root=opened.root.hex()), signed
-    beats = count_beats(connection, Kind.SEND)
+    beats = count_beats(connection, ProcessKind.SEND)
     return Position(installation_id(connection), newest.size, newest.root, beats, checkpoint)
 
 

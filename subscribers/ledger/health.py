@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from mailer.database import Database
 from mailer.errors import MailerError, Refused
-from subscribers.ledger.events import BrokenLink
+from subscribers.ledger.events import BrokenEntry
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.safety import check_before_freezing, check_before_run
 from subscribers.ledger.verification import verify
@@ -65,7 +65,7 @@ def refuse_freezing_if_unsafe(database: Database) -> None:
 
 
 def _refuse(problem: MailerError | None) -> None:
-    if isinstance(problem, BrokenLink):
+    if isinstance(problem, BrokenEntry):
         raise Refused(f"Nothing is sent. {problem.message}", hint=problem.hint)
     if problem is not None:
         raise problem
@@ -78,5 +78,5 @@ def _problem_of(database: Database, check: Callable[[Connection], object]) -> Ma
     except MailerError as error:
         return error
     except UNREADABLE_ROW_ERRORS:
-        return BrokenLink(0, "it can't be read")
+        return BrokenEntry(0, "it can't be read")
     return None

@@ -29,7 +29,7 @@ from subscribers.leaver import Leaver, LeaverKind, note_leaver
 from subscribers.ledger.checkpoint import TAKING_AWAY, check_signed, signer_of
 from subscribers.ledger.consent_table import apply_entry, store_statuses
 from subscribers.ledger.events import (
-    BrokenLink,
+    BrokenEntry,
     LedgerEntry,
     NewEvent,
     check_entry,
@@ -83,7 +83,7 @@ def append(
 
     The statuses of `new_people` are not read: they were put on file in this transaction, which must be a writing
     one. `before` has all statuses of the people that the events name, where they were read under the lock.
-    Raises BrokenLink, and writes nothing, where the ledger's end was tampered with; a withdrawal, an objection and
+    Raises BrokenEntry, and writes nothing, where the ledger's end was tampered with; a withdrawal, an objection and
     an erasure are appended all the same.
     """
     if not events:
@@ -149,7 +149,7 @@ class _End(NamedTuple):
 
 
 def check_end(connection: Connection) -> None:
-    """Raise BrokenLink where the last entry or the checkpoint was tampered with, or where they do not go together.
+    """Raise BrokenEntry where the last entry or the checkpoint was tampered with, or where they do not go together.
 
     Raises ConfigurationError where the key that signed the checkpoint is missing.
     """
@@ -164,10 +164,10 @@ def _intact_end(connection: Connection) -> _End:
     try:
         stored = read_stored(connection)
     except UNREADABLE_ROW_ERRORS as error:
-        raise BrokenLink(size, f"its checkpoint was altered: {error}") from None
+        raise BrokenEntry(size, f"its checkpoint was altered: {error}") from None
     frontier = stored.frontier
     if frontier.size != size:
-        raise BrokenLink(
+        raise BrokenEntry(
             min(size, frontier.size) + 1,
             f"the checkpoint has {quantity(frontier.size, 'entry', 'entries')}, the ledger {size}",
         )

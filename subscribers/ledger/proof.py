@@ -10,7 +10,7 @@ from mailer.errors import NotFound
 from subscribers.commitments import commit_to_wording, text_hash
 from subscribers.kinds import ConsentKind
 from subscribers.ledger.events import (
-    BrokenLink,
+    BrokenEntry,
     ConsentStatus,
     LedgerEntry,
     check_entry,
@@ -43,7 +43,7 @@ class Proof(NamedTuple):
 def prove(connection: Connection, subscriber_id: int, topic: str) -> Proof:
     """When, how and to what text a person last consented on `topic`.
 
-    Raises NotFound where they never did, BrokenLink where that entry was tampered with.
+    Raises NotFound where they never did, BrokenEntry where that entry was tampered with.
     """
     status, grant = None, None
     for line in history(connection, subscriber_id):
@@ -63,10 +63,10 @@ def prove(connection: Connection, subscriber_id: int, topic: str) -> Proof:
 
 
 def wording_of(connection: Connection, grant: LedgerEntry) -> ShownWording:
-    """The wording that a grant names. Raises BrokenLink where it is gone or was altered."""
+    """The wording that a grant names. Raises BrokenEntry where it is gone or was altered."""
     row = connection.execute(select(WORDING).where(WORDING.c.commitment == grant.event.wording)).first()
     if row is None or not is_wording_intact(row):
-        raise BrokenLink(grant.id, "its wording was altered")
+        raise BrokenEntry(grant.id, "its wording was altered")
     return ShownWording(row.text, row.sha256, row.language, row.version, row.topic)
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from mailer.database import AnyOf, Prepared
 from subscribers.kinds import ConsentKind
-from subscribers.ledger.events import EVERY_TOPIC, BrokenLink, ConsentStatus, LedgerEntry, NewEvent
+from subscribers.ledger.events import EVERY_TOPIC, BrokenEntry, ConsentStatus, LedgerEntry, NewEvent
 from subscribers.tables import CONSENT, EVENT, WORDING
 
 Statuses: TypeAlias = dict[tuple[int, str], ConsentStatus]
@@ -115,11 +115,11 @@ _STATUSES = Prepared(
 
 
 def last_entry(connection: Connection) -> LedgerEntry | None:
-    """The last entry of the ledger. Raises BrokenLink where it can't be read."""
+    """The last entry of the ledger. Raises BrokenEntry where it can't be read."""
     try:
         return next(map(_entry_from_row, _LAST.rows(connection, {})), None)
     except UNREADABLE_ROW_ERRORS:
-        raise BrokenLink(last_id(connection), _UNREADABLE) from None
+        raise BrokenEntry(last_id(connection), _UNREADABLE) from None
 
 
 def last_id(connection: Connection) -> int:
@@ -140,7 +140,7 @@ def history(connection: Connection, subscriber_id: int) -> list[LedgerEntry]:
 
 
 def entry(connection: Connection, entry_id: int) -> LedgerEntry | None:
-    """The ledger entry with this number. Raises BrokenLink where it can't be read."""
+    """The ledger entry with this number. Raises BrokenEntry where it can't be read."""
     return next(read(connection, select(EVENT).where(EVENT.c.id == entry_id)), None)
 
 
@@ -159,7 +159,7 @@ def entries_by_subscriber(connection: Connection) -> Generator[LedgerEntry]:
 def read(connection: Connection, statement: Select[Any]) -> Generator[LedgerEntry]:
     """The lines that a selection of the ledger's columns yields.
 
-    Raises BrokenLink at a line that no `append` can have written, such as one of an unknown kind.
+    Raises BrokenEntry at a line that no `append` can have written, such as one of an unknown kind.
     """
     passed = 0
     try:
@@ -179,7 +179,7 @@ def _one_by_one(connection: Connection, statement: Select[Any]) -> Generator[Led
         try:
             yield _entry_from_row(connection.execute(select(EVENT).where(EVENT.c.id == number)).one())
         except UNREADABLE_ROW_ERRORS:
-            raise BrokenLink(number, _UNREADABLE) from None
+            raise BrokenEntry(number, _UNREADABLE) from None
 
 
 def _entry_from_row(row: Sequence[Any]) -> LedgerEntry:

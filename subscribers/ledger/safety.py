@@ -12,7 +12,7 @@ from sqlalchemy import Connection, String, and_, exists, func, or_, select, type
 
 from mailer.database import Database
 from subscribers.kinds import ConsentKind
-from subscribers.ledger.events import BrokenLink
+from subscribers.ledger.events import BrokenEntry
 from subscribers.ledger.ledger import check_end
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.suppressions import check_suppressions
@@ -26,7 +26,7 @@ _ENDING = (ConsentKind.WITHDRAWN, ConsentKind.OBJECTED)
 
 
 def check_before_run(connection: Connection) -> None:
-    """What is checked before each run: the ledger's end, the consents, and the suppressions. Raises BrokenLink."""
+    """What is checked before each run: the ledger's end, the consents, and the suppressions. Raises BrokenEntry."""
     check_end(connection)
     check_consents(connection)
     check_suppressions(connection)
@@ -36,7 +36,7 @@ def check_before_freezing(connection: Connection, database: Database | None = No
     """What is checked before an audience is enrolled: as before a run, and each entry against the tree's root.
 
     It takes some 6 µs an entry; with `database`, which other processes then read too, it uses several processors
-    for a large ledger. Raises BrokenLink.
+    for a large ledger. Raises BrokenEntry.
     """
     if database is None or not gives_checkpoint(connection, database):
         check_entries(connection, check_wordings(connection))
@@ -46,7 +46,7 @@ def check_before_freezing(connection: Connection, database: Database | None = No
 def check_consents(connection: Connection) -> None:
     """Compare the consent table with the entries that it cites and the last ones after them, in one query.
 
-    Raises BrokenLink where a consent is not what its entry says, or where a later entry ends it.
+    Raises BrokenEntry where a consent is not what its entry says, or where a later entry ends it.
     """
     cited, later = EVENT.alias(), EVENT.alias()
     ended = exists().where(
@@ -74,13 +74,13 @@ def check_consents(connection: Connection) -> None:
     )
     if found := connection.execute(statement).first():
         subscriber_id, entry_id = found
-        raise BrokenLink(
+        raise BrokenEntry(
             entry_id, f"the consent table does not agree with the ledger about subscriber {subscriber_id}"
         )
 
 
 def check_entries(connection: Connection, topic_of_wording: Mapping[str, str]) -> None:
-    """Hash all entries anew, and compare the tree's root with the checkpoint's. Raises BrokenLink.
+    """Hash all entries anew, and compare the tree's root with the checkpoint's. Raises BrokenEntry.
 
     `topic_of_wording` holds the wordings that are on file, by commitment.
     """
@@ -90,6 +90,6 @@ def check_entries(connection: Connection, topic_of_wording: Mapping[str, str]) -
     try:
         stored = read_stored(connection).frontier
     except UNREADABLE_ROW_ERRORS as error:
-        raise BrokenLink(frontier.size, f"its checkpoint was altered: {error}") from None
+        raise BrokenEntry(frontier.size, f"its checkpoint was altered: {error}") from None
     if stored != frontier:
-        raise BrokenLink(frontier.size, "the entries up to it do not give the checkpoint's root")
+        raise BrokenEntry(frontier.size, "the entries up to it do not give the checkpoint's root")

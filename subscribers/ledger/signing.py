@@ -17,7 +17,7 @@ from subscribers.tables import CHECKPOINT
 def sign_as_it_is(connection: Connection, head_file: HeadFile, *, anew: bool = False) -> int:
     """Sign the ledger as it is; returns how many entries it has. Needs a writing transaction.
 
-    `anew` replaces what another key signed, and leaves the head file out. Raises BrokenLink where entries, tree and
+    `anew` replaces what another key signed, and leaves the head file out. Raises BrokenEntry where entries, tree and
     consents do not go together, Refused where the ledger was signed already, ConfigurationError without a key.
     """
     lock(connection)

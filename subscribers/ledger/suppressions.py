@@ -8,7 +8,7 @@ from sqlalchemy import Connection, String, exists, func, select, type_coerce
 
 from subscribers.commitments import commit_to_suppressed
 from subscribers.kinds import ConsentKind
-from subscribers.ledger.events import BrokenLink
+from subscribers.ledger.events import BrokenEntry
 from subscribers.ledger.reading import READ_AHEAD, UNREADABLE_ROW_ERRORS
 from subscribers.tables import EVENT, SUPPRESSION
 
@@ -16,7 +16,7 @@ from subscribers.tables import EVENT, SUPPRESSION
 def check_suppressions(connection: Connection) -> None:
     """Compare each suppression with the entry that it cites, and each such entry with the suppressions.
 
-    Raises BrokenLink, which names the entry.
+    Raises BrokenEntry, which names the entry.
     """
     _check_rows(connection)
     _check_entries(connection)
@@ -39,9 +39,9 @@ def _check_rows(connection: Connection) -> None:
             for row in rows:
                 entry_id = row.entry_id or 0
                 if not _is_of_entry(row):
-                    raise BrokenLink(entry_id, "a suppression is not the one that it commits to")
+                    raise BrokenEntry(entry_id, "a suppression is not the one that it commits to")
     except UNREADABLE_ROW_ERRORS:
-        raise BrokenLink(entry_id, "the suppressions after the one of this entry can't be read") from None
+        raise BrokenEntry(entry_id, "the suppressions after the one of this entry can't be read") from None
 
 
 def _is_of_entry(row: Any) -> bool:
@@ -70,7 +70,7 @@ def _check_entries(connection: Connection) -> None:
     of_address = EVENT.c.subscriber_id.is_(None)
     recorded = select(func.min(EVENT.c.id)).where(of_address, EVENT.c.kind == ConsentKind.SUPPRESSED)
     if missing := connection.execute(recorded.where(~is_lifted, ~stands)).scalar_one():
-        raise BrokenLink(missing, "the suppression that it records is missing")
+        raise BrokenEntry(missing, "the suppression that it records is missing")
     still_stands = (
         exists()
         .where(cited.c.subscriber_id.is_(None), cited.c.subject == EVENT.c.subject, cited.c.id < EVENT.c.id)
@@ -78,4 +78,4 @@ def _check_entries(connection: Connection) -> None:
     )
     ended = select(func.min(EVENT.c.id)).where(of_address, EVENT.c.kind == ConsentKind.LIFTED)
     if put_back := connection.execute(ended.where(still_stands)).scalar_one():
-        raise BrokenLink(put_back, "the suppression that it lifted was put back")
+        raise BrokenEntry(put_back, "the suppression that it lifted was put back")

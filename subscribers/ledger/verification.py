@@ -17,7 +17,7 @@ from subscribers.commitments import commit_to_note, commit_to_subject
 from subscribers.ledger.checkpoint import check_signed, signer_of
 from subscribers.ledger.consent_table import apply_entry
 from subscribers.ledger.events import (
-    BrokenLink,
+    BrokenEntry,
     ConsentStatus,
     LedgerEntry,
 )
@@ -55,7 +55,7 @@ def verify(
     """Walk the whole ledger, in constant memory, and compare all that rests on it.
 
     `noted` is an earlier root that was kept elsewhere: someone who rewrites the whole ledger can't keep it.
-    With a `hasher` the keyed hashes of the people on file are made again too. Raises BrokenLink, which names the
+    With a `hasher` the keyed hashes of the people on file are made again too. Raises BrokenEntry, which names the
     first entry where something is wrong.
     """
     topic_of_wording = check_wordings(connection)
@@ -71,7 +71,7 @@ def verify(
                 frontier = frontier.extended((one,))
                 found = found or frontier.root.hex() == noted
     if not found:
-        raise BrokenLink(frontier.size, "up to here no root is the one that was noted")
+        raise BrokenEntry(frontier.size, "up to here no root is the one that was noted")
     tiles.check_number()
     _check_checkpoint(connection, frontier)
     signed = check_all_signed(connection)
@@ -104,10 +104,10 @@ class _TileCheck:
                 waiting.clear()
 
     def check_number(self) -> None:
-        """Raise BrokenLink where there are more tiles than the ledger fills."""
+        """Raise BrokenEntry where there are more tiles than the ledger fills."""
         stored = self._connection.execute(select(func.count()).select_from(TILE)).scalar_one()
         if stored != sum(self._compared):
-            raise BrokenLink(0, f"its tree has {stored} tiles in place of {sum(self._compared)}")
+            raise BrokenEntry(0, f"its tree has {stored} tiles in place of {sum(self._compared)}")
 
     def _compare(self, level: int, hashes: Sequence[bytes]) -> None:
         number = self._compared[level]
@@ -120,40 +120,40 @@ class _TileCheck:
         width = TILE_WIDTH**level
         first = number * TILE_WIDTH * width + 1
         if not isinstance(stored, bytes):
-            raise BrokenLink(first, "the tile of its hash is missing")
+            raise BrokenEntry(first, "the tile of its hash is missing")
         parts = zip(hashes, range(0, len(expected), HASH_BYTES), strict=True)
         offset = next((n for n, (one, at) in enumerate(parts) if stored[at : at + HASH_BYTES] != one), 0)
-        raise BrokenLink(first + offset * width, "it was written anew; the tree has another hash for it")
+        raise BrokenEntry(first + offset * width, "it was written anew; the tree has another hash for it")
 
 
 def _check_checkpoint(connection: Connection, walked: Frontier) -> None:
     try:
         stored = read_stored(connection).frontier
     except UNREADABLE_ROW_ERRORS as error:
-        raise BrokenLink(walked.size, f"its checkpoint was altered: {error}") from None
+        raise BrokenEntry(walked.size, f"its checkpoint was altered: {error}") from None
     if stored.size > walked.size:
-        raise BrokenLink(
+        raise BrokenEntry(
             walked.size + 1, f"it is missing; the checkpoint has {quantity(stored.size, 'entry', 'entries')}"
         )
     if stored.size < walked.size:
-        raise BrokenLink(
+        raise BrokenEntry(
             stored.size + 1, f"the checkpoint has only {quantity(stored.size, 'entry', 'entries')}"
         )
     if stored != walked:
         first = walked.size - walked.size % TILE_WIDTH + 1
-        raise BrokenLink(min(first, walked.size), "it, or one after it, does not give the checkpoint's root")
+        raise BrokenEntry(min(first, walked.size), "it, or one after it, does not give the checkpoint's root")
 
 
 def check_all_signed(connection: Connection) -> int:
     """Compare the ledger with its signed checkpoint; returns how many entries are signed: all, or none without a key.
 
-    Raises BrokenLink and ConfigurationError like `check_signed`, and BrokenLink for each entry that is not signed.
+    Raises BrokenEntry and ConfigurationError like `check_signed`, and BrokenEntry for each entry that is not signed.
     """
     stored = read_stored(connection)
     signed = check_signed(connection, stored)
     signer = signer_of(connection)
     if signed < stored.frontier.size and signer is not None and signer.key is not None:
-        raise BrokenLink(signed + 1, "it was recorded without the key that signs the ledger")
+        raise BrokenEntry(signed + 1, "it was recorded without the key that signs the ledger")
     return signed
 
 
@@ -170,7 +170,7 @@ def _check_notes(connection: Connection) -> None:
         else:
             return
     users = select(func.min(EVENT.c.id)).where(EVENT.c.note == commitment)
-    raise BrokenLink(connection.execute(users).scalar_one() or 0, "its note was altered")
+    raise BrokenEntry(connection.execute(users).scalar_one() or 0, "its note was altered")
 
 
 def _check_consent_table(connection: Connection) -> None:
@@ -184,10 +184,10 @@ def _check_consent_table(connection: Connection) -> None:
                 raise _contradiction(*(each for each in (in_ledger, in_table) if each))
 
 
-def _contradiction(*placed: Placed) -> BrokenLink:
+def _contradiction(*placed: Placed) -> BrokenEntry:
     person = min(number for number, _ in placed)
     lines = (status.event_id for number, of in placed if number == person for status in of.values())
-    return BrokenLink(
+    return BrokenEntry(
         max(lines), f"the consent table does not agree with the ledger about subscriber {person}"
     )
 
@@ -207,7 +207,7 @@ def _with_one_subject(entries: Iterable[LedgerEntry]) -> Generator[LedgerEntry]:
     subject = None
     for entry in entries:
         if subject not in {None, entry.event.subject, entry.event.previous}:
-            raise BrokenLink(entry.id, "it commits to another person than the one before")
+            raise BrokenEntry(entry.id, "it commits to another person than the one before")
         subject = entry.event.subject
         yield entry
 
@@ -227,7 +227,7 @@ def _statuses_in_table(connection: Connection) -> Generator[Placed]:
                 )
     except UNREADABLE_ROW_ERRORS:
         head = connection.execute(select(func.max(EVENT.c.id))).scalar_one() or 0
-        raise BrokenLink(
+        raise BrokenEntry(
             head, f"the consent table, read up to subscriber {person}, goes on with what can't be read"
         ) from None
 
@@ -249,16 +249,18 @@ def _check_people(connection: Connection, hasher: AddressHasher | None) -> None:
         for row in rows:
             if row.entry_id is None:
                 head = connection.execute(select(func.max(EVENT.c.id))).scalar_one() or 0
-                raise BrokenLink(head + 1, f"it is missing; subscriber {row.id} is on file without any entry")
+                raise BrokenEntry(
+                    head + 1, f"it is missing; subscriber {row.id} is on file without any entry"
+                )
             if problem := _problem_of_person(row, hasher):
-                raise BrokenLink(
+                raise BrokenEntry(
                     row.entry_id, f"{problem} of subscriber {row.id} is not the one it commits to"
                 )
     nobody = select(CONSENT.c.event_id, CONSENT.c.subscriber_id).where(
         ~exists().where(SUBSCRIBER.c.id == CONSENT.c.subscriber_id)
     )
     if missing := connection.execute(nobody.limit(1)).first():
-        raise BrokenLink(
+        raise BrokenEntry(
             missing.event_id, f"subscriber {missing.subscriber_id} is not on file and was not erased"
         )
 

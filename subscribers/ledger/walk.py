@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, String, bindparam, func, select, type_coerce
 
 from mailer.database import Prepared, is_postgresql
-from subscribers.ledger.events import BrokenLink, encode_rows, instant_text
+from subscribers.ledger.events import BrokenEntry, encode_rows, instant_text
 from subscribers.ledger.proof import is_wording_intact
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tree import leaf_hashes
@@ -25,12 +25,12 @@ Instant: TypeAlias = Callable[[Any], str]
 
 
 def check_wordings(connection: Connection) -> dict[str, str]:
-    """The topics of all wordings, by commitment. Raises BrokenLink where a wording was altered."""
+    """The topics of all wordings, by commitment. Raises BrokenEntry where a wording was altered."""
     topics = {}
     for row in connection.execute(select(WORDING)):
         if not is_wording_intact(row):
             users = select(func.min(EVENT.c.id)).where(EVENT.c.wording == row.commitment)
-            raise BrokenLink(connection.execute(users).scalar_one() or 0, "its wording was altered")
+            raise BrokenEntry(connection.execute(users).scalar_one() or 0, "its wording was altered")
         topics[row.commitment] = row.topic
     return topics
 
@@ -42,7 +42,7 @@ def hashes_of_entries(
 
     `passed` entries are left out, and those after number `end`, which is as many batches after `passed`.
 
-    Raises BrokenLink at a gap, at an entry that was altered, and at one whose wording is missing or about another
+    Raises BrokenEntry at a gap, at an entry that was altered, and at one whose wording is missing or about another
     topic.
     """
     instant = _stored_instant(connection)
@@ -55,7 +55,7 @@ def hashes_of_entries(
 
 
 def encoded_entries(connection: Connection, size: int) -> Generator[list[bytes]]:
-    """The octets of the first `size` entries, some at a time. Raises BrokenLink where one can't be read."""
+    """The octets of the first `size` entries, some at a time. Raises BrokenEntry where one can't be read."""
     instant = _stored_instant(connection)
     passed = 0
     while passed < size and (rows := _ENTRIES_AFTER.rows(connection, {"passed": passed})):
@@ -64,7 +64,7 @@ def encoded_entries(connection: Connection, size: int) -> Generator[list[bytes]]
             try:
                 lines += encode_rows([row], instant)
             except UNREADABLE_ROW_ERRORS:
-                raise BrokenLink(row[0], "it was altered; its fields can't be read") from None
+                raise BrokenEntry(row[0], "it was altered; its fields can't be read") from None
         yield lines
         passed = rows[-1][0]
 
@@ -92,17 +92,17 @@ def _hashes_if_intact(
 
 def _first_problem(
     rows: Rows, passed: int, topic_of_wording: Mapping[str, str], instant: Instant
-) -> BrokenLink:
+) -> BrokenEntry:
     """What is wrong with the first of these entries that is not intact."""
     for expected, row in enumerate(rows, passed + 1):
         if row[0] != expected:
-            return BrokenLink(expected, f"it is missing; entry {row[0]} comes instead")
+            return BrokenEntry(expected, f"it is missing; entry {row[0]} comes instead")
         if not _is_hashed(row, instant):
-            return BrokenLink(expected, "it was altered; its fields do not match its hash")
+            return BrokenEntry(expected, "it was altered; its fields do not match its hash")
         wording = row[_WORDING]
         if wording is not None and (topic := topic_of_wording.get(wording)) != row[_TOPIC]:
             problem = "its wording is missing" if topic is None else f"its wording is about {topic!r}"
-            return BrokenLink(expected, problem)
+            return BrokenEntry(expected, problem)
     raise AssertionError("one of the entries is not intact")
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from mailer import own_process
 from mailer.database import Database
 from mailer.errors import NoProcess
-from subscribers.ledger.events import BrokenLink
+from subscribers.ledger.events import BrokenEntry
 from subscribers.ledger.reading import UNREADABLE_ROW_ERRORS
 from subscribers.ledger.tiles import read_stored
 from subscribers.ledger.tree import EMPTY, HASH_BYTES, Frontier, root_of, split
@@ -39,7 +39,7 @@ def gives_checkpoint(connection: Connection, database: Database, processes: int 
         if processes is None:
             processes = min(len(os.sched_getaffinity(0)), MAX_PROCESSES, expected.size // ENTRIES_A_PROCESS)
         return processes > 1 and _walked(connection, database, expected.size, processes) == expected
-    except (OSError, NoProcess, BrokenLink, *UNREADABLE_ROW_ERRORS):
+    except (OSError, NoProcess, BrokenEntry, *UNREADABLE_ROW_ERRORS):
         return False
 
 

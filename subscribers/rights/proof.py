@@ -10,7 +10,7 @@ from mailer.errors import NotFound
 from subscribers import former_people, ledger, people
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.commitments import commit_to_subject
-from subscribers.ledger import BrokenLink, Proof
+from subscribers.ledger import BrokenEntry, Proof
 from subscribers.ledger.safety import check_before_freezing
 from subscribers.people import Person
 from subscribers.rights.access import find
@@ -23,7 +23,7 @@ def prove(
 
     All entries are hashed anew and compared with the signature, as before a campaign: an entry that fits its own hash
     may still have been put in, and a withdrawal after it taken out. Of somebody who left, the address is the one that is
-    given: only the keyed hash of it is stored. Raises NotFound where nobody did, BrokenLink where the ledger was tampered
+    given: only the keyed hash of it is stored. Raises NotFound where nobody did, BrokenEntry where the ledger was tampered
     with, or commits to another address.
     """
     check_before_freezing(connection)
@@ -42,10 +42,10 @@ def _prove(connection: Connection, person: Person, topic: str) -> Proof:
     for entry in ledger.history(connection, person.id):
         if entry.id > proof.grant.id:
             if subject not in {entry.event.subject, entry.event.previous}:
-                raise BrokenLink(entry.id, "it commits to another person than the one before")
+                raise BrokenEntry(entry.id, "it commits to another person than the one before")
             subject = entry.event.subject
     if commit_to_subject(person.nonce, person.email_normalised) != subject:
-        raise BrokenLink(
+        raise BrokenEntry(
             proof.grant.id, f"the address of subscriber {person.id} is not the one it commits to"
         )
     return proof

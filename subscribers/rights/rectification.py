@@ -11,7 +11,7 @@ from mailer.errors import Refused
 from subscribers import ledger, pending_requests, people, suppression
 from subscribers.address import AddressHasher, EmailAddress
 from subscribers.kinds import Channel, ConsentKind, SuppressionReason
-from subscribers.ledger import EVERY_TOPIC, BrokenLink, NewEvent, rectification_note
+from subscribers.ledger import EVERY_TOPIC, BrokenEntry, NewEvent, rectification_note
 from subscribers.people import Names, Person
 from subscribers.rights.access import find
 
@@ -109,11 +109,11 @@ def _readdress(
 
 
 def _check_commitment(connection: Connection, person: Person) -> None:
-    """Raise BrokenLink if the person's newest entry commits to another address, because a correction would
+    """Raise BrokenEntry if the person's newest entry commits to another address, because a correction would
     hide that.
     """
     history = ledger.history(connection, person.id)
     on_file = ledger.commit_to_subject(person.nonce, person.email_normalised)
     if not history or history[-1].event.subject != on_file:
         entry_id = history[-1].id if history else 0
-        raise BrokenLink(entry_id, f"the address of subscriber {person.id} is not the one it commits to")
+        raise BrokenEntry(entry_id, f"the address of subscriber {person.id} is not the one it commits to")

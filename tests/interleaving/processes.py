@@ -167,5 +167,5 @@ def _read_outcome(database: Database, record: Record) -> None:
             record.audience += [(address, topic) for address in connection.execute(mailable).scalars()]
         try:
             ledger.verify(connection)
-        except ledger.BrokenLink as broken:
+        except ledger.BrokenEntry as broken:
             record.damage = str(broken)

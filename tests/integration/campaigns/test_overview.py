@@ -22,7 +22,7 @@ from campaigns.sending import RunResult
 from campaigns.states import CampaignState, DeliveryState
 from campaigns.timing import DueTime
 from cli import mailer as command
-from mailer.database import Database, Kind, beat
+from mailer.database import Database, ProcessKind, beat
 from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, threaded, write_config
 from tests.support.relay import FaultyRelay
 
@@ -56,10 +56,14 @@ def test_nothing_needs_attention_in_a_new_database(database: Database) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "after", "word"),
-    [(Kind.RUN_DUE, 21, "run-due"), (Kind.WORKER, 21, "worker"), (Kind.SERVE, 3, "serve")],
+    [
+        (ProcessKind.RUN_DUE, 21, "run-due"),
+        (ProcessKind.WORKER, 21, "worker"),
+        (ProcessKind.SERVE, 3, "serve"),
+    ],
 )
 def test_what_was_at_work_and_fell_silent_is_named(
-    sqlite_database: Database, kind: Kind, after: int, word: str
+    sqlite_database: Database, kind: ProcessKind, after: int, word: str
 ) -> None:
     with sqlite_database.write() as connection:
         beat(connection, kind, NOW)
@@ -71,7 +75,7 @@ def test_what_was_at_work_and_fell_silent_is_named(
 def test_moments_are_told_in_the_given_zone_with_its_name(sqlite_database: Database) -> None:
     noon = datetime(2026, 7, 1, 10, tzinfo=UTC)
     with sqlite_database.write() as connection:
-        beat(connection, Kind.RUN_DUE, noon)
+        beat(connection, ProcessKind.RUN_DUE, noon)
     with sqlite_database.read() as connection:
         found = overview(connection, noon + timedelta(days=1), ZoneInfo("Europe/Amsterdam"))
     assert "since 2026-07-01 12:00 CEST" in found.problems[0].message
@@ -79,8 +83,8 @@ def test_moments_are_told_in_the_given_zone_with_its_name(sqlite_database: Datab
 
 def test_a_worker_takes_the_place_of_cron(sqlite_database: Database) -> None:
     with sqlite_database.write() as connection:
-        beat(connection, Kind.RUN_DUE, NOW - timedelta(days=1))
-        beat(connection, Kind.WORKER, NOW)
+        beat(connection, ProcessKind.RUN_DUE, NOW - timedelta(days=1))
+        beat(connection, ProcessKind.WORKER, NOW)
     assert messages(sqlite_database) == []
 
 

@@ -18,7 +18,7 @@ from campaigns.quick_look import DUTIES, is_idle
 from campaigns.tables import digest_tick, notice
 from campaigns.timing import DueTime
 from cli import mailer
-from mailer.database import Database, Kind, beat, count_beats
+from mailer.database import Database, ProcessKind, beat, count_beats
 from templates.service_mail import ServiceMailKind
 from tests.support.campaign import draft, subscribe, withdraw, write_config
 from tests.support.deliveries import SentCampaign
@@ -57,7 +57,7 @@ def looked(database: Database) -> Database:
 def look(database: Database) -> None:
     now = database.clock()()
     with database.write() as connection:
-        beat(connection, Kind.RUN_DUE, now)
+        beat(connection, ProcessKind.RUN_DUE, now)
         notices.note_whole_look(connection, now)
 
 
@@ -70,10 +70,10 @@ def test_after_a_whole_look_that_found_nothing_the_quick_look_finds_nothing_and_
     looked: Database,
 ) -> None:
     with looked.read() as connection:
-        before = count_beats(connection, Kind.RUN_DUE)
+        before = count_beats(connection, ProcessKind.RUN_DUE)
     assert looks_idle(looked)
     with looked.read() as connection:
-        assert count_beats(connection, Kind.RUN_DUE) == before + 1
+        assert count_beats(connection, ProcessKind.RUN_DUE) == before + 1
 
 
 def test_without_a_whole_look_in_the_last_hour_there_is_a_whole_look(looked: Database) -> None:

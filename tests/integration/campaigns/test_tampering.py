@@ -12,7 +12,7 @@ from mailer.database import Database
 from mailer.errors import MailerError, Refused
 from subscribers import ledger
 from subscribers.kinds import ConsentKind
-from subscribers.ledger import BrokenLink
+from subscribers.ledger import BrokenEntry
 from tests.support.campaign import dispatch_for, draft, settings_for, subscribe, unwatched, withdraw
 from tests.support.relay import FaultyRelay
 from tests.support.tampering import tamper
@@ -74,7 +74,7 @@ async def test_swapped_addresses_mail_nobody(office: Database, more: list[str]) 
     state, withheld, because = state_of(office)
     assert (state, withheld) == ("paused", 1)
     assert "consent ledger" in (because or "")
-    with office.read() as connection, pytest.raises(BrokenLink, match="address of subscriber"):
+    with office.read() as connection, pytest.raises(BrokenEntry, match="address of subscriber"):
         ledger.verify(connection)
 
 

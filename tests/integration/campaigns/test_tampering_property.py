@@ -25,7 +25,7 @@ from mailer.errors import MailerError
 from subscribers import ledger, rights, suppression
 from subscribers.address import AddressHasher, normalise
 from subscribers.kinds import Channel, SuppressionReason
-from subscribers.ledger import BrokenLink, HeadFile
+from subscribers.ledger import BrokenEntry, HeadFile
 from subscribers.rights import Correction
 from tests.support.campaign import (
     SECRET,
@@ -225,7 +225,7 @@ def named(database: Database, head: Path) -> str | None:
         with database.read() as connection:
             HeadFile(database, head).check(connection)
             ledger.verify(connection, hasher=HASHER)
-    except BrokenLink as error:
+    except BrokenEntry as error:
         return error.problem
     return None
 

@@ -15,7 +15,7 @@ from mailer.errors import InvalidInput, MailerError, NotFound
 from subscribers import audience, ledger, suppression
 from subscribers.address import HashedAddress
 from subscribers.kinds import Channel, ConsentKind, SuppressionReason
-from subscribers.ledger import EVERY_TOPIC, BrokenLink, NewEvent
+from subscribers.ledger import EVERY_TOPIC, BrokenEntry, NewEvent
 from subscribers.tables import CONSENT, SUBSCRIBER
 from tests.support.campaign import subscribe
 from tests.support.tampering import tamper
@@ -131,7 +131,7 @@ def test_nothing_is_appended_to_a_last_line_that_was_tampered_with(database: Dat
         grant(connection, person)
         unlock_ledger(connection)
         connection.execute(text("UPDATE consent_event SET channel = 'api'"))
-        with pytest.raises(BrokenLink, match="entry 1: it was altered"):
+        with pytest.raises(BrokenEntry, match="entry 1: it was altered"):
             grant(connection, person, NOW + timedelta(days=1))
 
 
@@ -185,7 +185,7 @@ def test_verify_names_the_first_line_that_was_tampered_with(
     tampered: Database, statement: str, line: int, problem: str
 ) -> None:
     tamper(tampered, statement)
-    with pytest.raises(BrokenLink, match=problem) as broken, tampered.read() as connection:
+    with pytest.raises(BrokenEntry, match=problem) as broken, tampered.read() as connection:
         ledger.verify(connection)
     assert broken.value.entry_id == line
 
@@ -204,7 +204,7 @@ def test_verify_finds_an_entry_that_was_written_anew_with_its_own_hash(tampered:
     """An attacker who can do that must also rewrite the tree, and then its root differs from the noted one."""
     forge(tampered, 2, channel=Channel.API)
     with (
-        pytest.raises(BrokenLink, match="does not give the checkpoint's root"),
+        pytest.raises(BrokenEntry, match="does not give the checkpoint's root"),
         tampered.read() as connection,
     ):
         ledger.verify(connection)
@@ -218,7 +218,7 @@ def test_verify_names_an_entry_of_a_full_tile_that_was_written_anew(
     with sqlite_database.write() as connection:
         unlock_ledger(connection)
     forge(sqlite_database, entry_id, channel=Channel.API)
-    with pytest.raises(BrokenLink, match="written anew") as broken, sqlite_database.read() as connection:
+    with pytest.raises(BrokenEntry, match="written anew") as broken, sqlite_database.read() as connection:
         ledger.verify(connection)
     assert broken.value.entry_id == entry_id
 
@@ -242,7 +242,7 @@ def test_verify_names_the_first_line_with_what_its_column_never_holds(
             grant(connection, add_person(connection, name))
         unlock_ledger(connection)
     tamper(sqlite_database, statement)
-    with pytest.raises(BrokenLink) as broken, sqlite_database.read() as connection:
+    with pytest.raises(BrokenEntry) as broken, sqlite_database.read() as connection:
         ledger.verify(connection)
     assert broken.value.entry_id == line
 
@@ -252,7 +252,7 @@ def test_verify_names_the_first_line_with_what_its_column_never_holds(
 )
 def test_nothing_is_proved_with_a_wording_that_was_tampered_with(tampered: Database, statement: str) -> None:
     tamper(tampered, statement)
-    with pytest.raises(BrokenLink, match="entry 1: its wording"), tampered.read() as connection:
+    with pytest.raises(BrokenEntry, match="entry 1: its wording"), tampered.read() as connection:
         ledger.prove(connection, 1, TOPIC)
 
 
@@ -262,7 +262,7 @@ def test_a_ledger_that_was_written_anew_lacks_the_head_that_was_noted(database: 
         head = ledger.verify(connection).head
         grant(connection, add_person(connection, "piet"))
         assert ledger.verify(connection, noted=head).events == 2
-        with pytest.raises(BrokenLink, match="noted"):
+        with pytest.raises(BrokenEntry, match="noted"):
             ledger.verify(connection, noted="0" * 64)
 
 

@@ -12,7 +12,7 @@ from mailer.database import Database
 from mailer.errors import InvalidInput
 from subscribers import ledger
 from subscribers.kinds import Channel, ConsentKind
-from subscribers.ledger import EVERY_TOPIC, BrokenLink, ConsentStatus, NewEvent
+from subscribers.ledger import EVERY_TOPIC, BrokenEntry, ConsentStatus, NewEvent
 from tests.support.campaign import TOPIC, agree, subscribe, withdraw
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -155,7 +155,7 @@ def test_nothing_else_is_appended_to_a_damaged_ledger(
     (person,) = subscribe(database, 1)
     with database.write() as connection:
         _damage_last_entry(connection)
-        with pytest.raises(BrokenLink, match="entry 1"):
+        with pytest.raises(BrokenEntry, match="entry 1"):
             ledger.append(connection, [_event(person, kind) for kind in kinds], NOW)
         assert ledger.history(connection, person)[1:] == []
 
@@ -216,7 +216,7 @@ def test_the_entries_before_an_unreadable_one_are_read_once(sqlite_database: Dat
         connection.execute(text("DROP TRIGGER consent_event_no_update"))
         connection.execute(text("UPDATE consent_event SET occurred_at = 'once' WHERE id = 4003"))
     read: list[int] = []
-    with sqlite_database.read() as connection, pytest.raises(BrokenLink, match="can't be read") as broken:
+    with sqlite_database.read() as connection, pytest.raises(BrokenEntry, match="can't be read") as broken:
         read.extend(entry.id for entry in ledger.entries(connection))
     assert broken.value.entry_id == 4003
     assert read == list(range(1, 4003))

@@ -9,7 +9,7 @@ import pytest
 from mailer.database import Database
 from subscribers import ledger
 from subscribers.kinds import Channel, ConsentKind
-from subscribers.ledger import BrokenLink
+from subscribers.ledger import BrokenEntry
 from subscribers.ledger.tree import EMPTY, root_of
 from subscribers.ledger.walk import BATCH, check_wordings, hashes_of_entries
 from tests.support.campaign import TOPIC, agree, subscribe, withdraw
@@ -22,7 +22,7 @@ def verify(database: Database, noted: str | None = None) -> ledger.Verified:
 
 
 def broken(database: Database, noted: str | None = None) -> tuple[int, str]:
-    with pytest.raises(BrokenLink) as found:
+    with pytest.raises(BrokenEntry) as found:
         verify(database, noted)
     return found.value.entry_id, found.value.problem
 

@@ -14,7 +14,7 @@ from mailer.retention import purge_expired
 from subscribers import rights
 from subscribers.address import normalise
 from subscribers.kinds import ConsentKind
-from subscribers.ledger import CONSENT, EVENT, BrokenLink, Proof
+from subscribers.ledger import CONSENT, EVENT, BrokenEntry, Proof
 from subscribers.ledger.events import make_entry
 from subscribers.ledger.reading import entry
 from subscribers.rights import Correction
@@ -64,7 +64,7 @@ def test_the_consent_of_another_person_is_not_proved_where_two_addresses_were_sw
 ) -> None:
     subscribe(database, 2)
     swap(database, "subscriber", "id", SWAPPED)
-    with pytest.raises(BrokenLink, match="the address of subscriber 2 is not the one it commits to"):
+    with pytest.raises(BrokenEntry, match="the address of subscriber 2 is not the one it commits to"):
         prove(database, "person1@example.com")
 
 
@@ -75,7 +75,7 @@ def test_nor_where_the_keyed_hashes_of_two_who_left_were_swapped(database: Datab
     purge_expired(database, [PeopleWhoLeft(LEFT, NOW)])
     assert prove(database, "person1@example.com").grant.id == 1
     swap(database, "former_subscriber", "subscriber_id", ["address_hash"])
-    with pytest.raises(BrokenLink, match="the address of subscriber 2 is not the one it commits to"):
+    with pytest.raises(BrokenEntry, match="the address of subscriber 2 is not the one it commits to"):
         prove(database, "person1@example.com")
 
 
@@ -91,7 +91,7 @@ def test_an_entry_that_was_written_anew_with_its_hash_proves_nothing(database: D
         connection.execute(update(EVENT).where(EVENT.c.id == 1).values(values))
         since = {"since": earlier.occurred_at}
         connection.execute(update(CONSENT).where(CONSENT.c.subscriber_id == 1).values(since))
-    with pytest.raises(BrokenLink, match="root"):
+    with pytest.raises(BrokenEntry, match="root"):
         prove(database, "person1@example.com")
 
 
@@ -105,7 +105,7 @@ def test_a_withdrawal_that_was_taken_out_is_missed(database: Database) -> None:
         "DELETE FROM consent_event WHERE kind = 'withdrawn'",
         "UPDATE consent SET state = 'granted', event_id = 1 WHERE subscriber_id = 1",
     )
-    with pytest.raises(BrokenLink, match="entry 41: it is missing"):
+    with pytest.raises(BrokenEntry, match="entry 41: it is missing"):
         prove(database, "person1@example.com")
 
 

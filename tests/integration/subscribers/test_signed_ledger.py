@@ -15,7 +15,7 @@ from mailer.database import Database
 from mailer.errors import ConfigurationError, MailerError, Refused
 from subscribers import ledger
 from subscribers.kinds import Channel, ConsentKind
-from subscribers.ledger import BrokenLink, HeadFile, LedgerSigner, NewEvent
+from subscribers.ledger import BrokenEntry, HeadFile, LedgerSigner, NewEvent
 from subscribers.ledger.checkpoint import parse_checkpoint
 from subscribers.ledger.tree import EMPTY
 from tests.support.campaign import TOPIC, agree, subscribe, withdraw
@@ -24,7 +24,7 @@ from tests.support.tampering import tamper
 
 
 def problem(database: Database, check: Callable[..., object] = ledger.verify) -> tuple[int, str]:
-    with database.read() as connection, pytest.raises(BrokenLink) as found:
+    with database.read() as connection, pytest.raises(BrokenEntry) as found:
         check(connection)
     return found.value.entry_id, found.value.problem
 
@@ -74,7 +74,7 @@ def test_a_consent_that_was_added_without_the_key_is_named_and_nothing_is_built_
     withdraw(database, people[1])
     without_key(database, lambda: agree(database, people[1]))
     assert problem(database, check) == (4, "it was added without the key that signs the ledger")
-    with pytest.raises(BrokenLink, match="added without the key"):
+    with pytest.raises(BrokenEntry, match="added without the key"):
         agree(database, people[0], topic="other")
     withdraw(database, people[0])  # leaving works all the same, and signs nothing
     assert problem(database, check)[0] == 4
@@ -131,7 +131,7 @@ def test_a_checkpoint_without_its_signature_is_none(sqlite_database: Database, c
     tamper(sqlite_database, f"UPDATE ledger_checkpoint SET signed = {change}")
     for check in (ledger.verify, ledger.verify_quickly):
         assert "sign" in problem(sqlite_database, check)[1]
-    with pytest.raises(BrokenLink):
+    with pytest.raises(BrokenEntry):
         agree(sqlite_database, people[0], topic="other")
 
 
@@ -156,7 +156,7 @@ def test_withdrawals_are_recorded_without_the_key_and_signed_by_the_next_append_
 def test_a_ledger_of_another_key_takes_withdrawals_only(sqlite_database: Database) -> None:
     people = subscribe(sqlite_database, 2)
     signed(sqlite_database, ledger_key.fresh("example.com"))
-    with pytest.raises(BrokenLink, match="signed by another key, or altered"):
+    with pytest.raises(BrokenEntry, match="signed by another key, or altered"):
         agree(sqlite_database, people[0], topic="other")
     withdraw(sqlite_database, people[0])
     signed(sqlite_database)
@@ -196,11 +196,11 @@ def test_the_head_file_finds_a_database_that_was_rolled_back_with_its_signature(
     rolled_back = signed(Database(f"sqlite:///{tmp_path / 'before.db'}"))
     with rolled_back.read() as connection:
         assert ledger.verify(connection).signed == 3
-        with pytest.raises(BrokenLink, match="entry 4: it is missing"):
+        with pytest.raises(BrokenEntry, match="entry 4: it is missing"):
             head.check(connection)
     assert is_ahead(rolled_back, tmp_path)
     withdraw(rolled_back, people[1])  # as long as before, along another way
-    with rolled_back.read() as connection, pytest.raises(BrokenLink, match=r"not those of .*mailer\.head"):
+    with rolled_back.read() as connection, pytest.raises(BrokenEntry, match=r"not those of .*mailer\.head"):
         head.check(connection)
     HeadFile(rolled_back, tmp_path / "mailer.head").note(at_once=True)
     assert is_ahead(rolled_back, tmp_path)

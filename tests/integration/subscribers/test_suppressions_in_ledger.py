@@ -12,7 +12,7 @@ from mailer.database import Database
 from subscribers import ledger, rights, suppression
 from subscribers.address import normalise
 from subscribers.kinds import Channel, SuppressionReason
-from subscribers.ledger import BrokenLink
+from subscribers.ledger import BrokenEntry
 from subscribers.ledger.safety import check_before_run
 from subscribers.tables import SUPPRESSION
 from tests.support.admission import HASHER
@@ -36,7 +36,7 @@ def stored(database: Database) -> dict[str, Any]:
 
 def assert_found(database: Database, line: int, problem: str) -> None:
     for check in (ledger.verify, check_before_run):
-        with pytest.raises(BrokenLink, match=f"entry {line}: {problem}"), database.read() as connection:
+        with pytest.raises(BrokenEntry, match=f"entry {line}: {problem}"), database.read() as connection:
             check(connection)
 
 

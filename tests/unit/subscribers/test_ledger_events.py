@@ -16,7 +16,7 @@ from mailer.errors import InvalidInput
 from subscribers.kinds import Channel, ConsentKind
 from subscribers.ledger import (
     EVERY_TOPIC,
-    BrokenLink,
+    BrokenEntry,
     ConsentStatus,
     LedgerEntry,
     NewEvent,
@@ -64,7 +64,7 @@ def ledgers(draw: st.DrawFn, at_least: int = 2) -> list[LedgerEntry]:
 
 
 def broken_at(lines: list[LedgerEntry]) -> int:
-    with pytest.raises(BrokenLink) as broken:
+    with pytest.raises(BrokenEntry) as broken:
         list(check_order(lines))
     return broken.value.entry_id
 
@@ -266,7 +266,7 @@ def test_a_field_of_a_type_that_no_column_holds_is_found() -> None:
 
 
 def test_a_broken_link_names_its_line_the_problem_and_what_to_do() -> None:
-    broken = BrokenLink(7, "it was altered")
+    broken = BrokenEntry(7, "it was altered")
     assert (broken.entry_id, broken.problem) == (7, "it was altered")
     assert "at entry 7: it was altered" in str(broken)
     assert broken.hint is not None
@@ -275,7 +275,7 @@ def test_a_broken_link_names_its_line_the_problem_and_what_to_do() -> None:
 
 def test_a_number_that_comes_twice_is_named_with_the_one_that_was_expected() -> None:
     first = make_entry(1, a(ConsentKind.WITHDRAWN, NOON), NOON)
-    with pytest.raises(BrokenLink, match="at entry 1: entry 2 was expected there"):
+    with pytest.raises(BrokenEntry, match="at entry 1: entry 2 was expected there"):
         list(check_order([first, first]))
 
 
