@@ -78,6 +78,18 @@ async def test_no_more_connections_are_opened_than_there_are_mails(
     assert 1 <= relay.connections <= most
 
 
+@pytest.mark.parametrize("extensions", EXTENSIONS, ids=ids)
+@pytest.mark.parametrize("connections", [1, 2, 10])
+async def test_a_few_mails_all_go_in_one_run_where_a_connection_takes_one(
+    sqlite_database: Database, extensions: dict[str, Any], connections: int
+) -> None:
+    subscribe(sqlite_database, 3)
+    draft(sqlite_database)
+    async with FaultyRelay(most_messages=1, **extensions) as relay:
+        await send(dispatch_for(sqlite_database, settings_for(relay.port, smtp={"connections": connections})))
+    assert counts(sqlite_database).accepted == len(relay.accepted) == 3
+
+
 async def test_a_message_id_is_the_same_on_a_retry(sqlite_database: Database) -> None:
     subscribe(sqlite_database, 1)
     draft(sqlite_database)
