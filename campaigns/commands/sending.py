@@ -127,12 +127,13 @@ def _ask(context: CommandContext, slug: str) -> None:
         f"{relay.host}:{relay.port} ({'unencrypted' if relay.security == 'none' else relay.security})"
         for relay in settings.every_relay.values()
     ]
-    lines = {
-        "Subject": campaign.subject or load_notes(campaign.notes).title,
+    editions = load_notes(campaign.notes).editions
+    is_one = len(editions) == 1
+    lines = {"Subject" if is_one else f"Subject {one.locale}": one.title for one in editions} | {
         "From": settings.sender,
         "Reply-To": settings.reply_to or "none; replies go to From",
         "Unsubscribe": f"{settings.public_url}/u/",
-        "Language": ", ".join(one.locale for one in load_notes(campaign.notes).editions),
+        "Language": ", ".join(one.locale for one in editions),
         "Topic": campaign.topic,
         "Audience": f"{status.audience:,} who agreed to {campaign.topic}",
         "Relay": ", ".join(relays),

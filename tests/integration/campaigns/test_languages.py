@@ -125,6 +125,19 @@ def test_status_show_and_report_count_the_people_of_each_language(
     assert "people:      nl 0, en 1" in keyboard("campaigns", "show", "news").stdout
 
 
+def test_the_question_shows_the_subject_in_each_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyboard = keyboard_for(25, tmp_path, monkeypatch, "---\ntitle: T\n---\nText.\n")
+    Path("news.nl.md").write_text("# Nieuws\n\nTekst.\n", encoding="utf-8")
+    Path("news.en.md").write_text("# News\n\nText.\n", encoding="utf-8")
+    keyboard("campaigns", "create", "news.nl.md")
+    keyboard.subscribe("a@example.com")
+    asked = keyboard("campaigns", "send", "news", code=4).stderr
+    assert "Subject nl:  Nieuws\nSubject en:  News\n" in asked
+    assert "Subject:     T\n" in keyboard("campaigns", "send", "notes", code=4).stderr
+
+
 def test_a_changed_translation_is_not_sent(sqlite_database: Database) -> None:
     subscribe(sqlite_database, 1)
     draft(sqlite_database, notes=NOTES._replace(translations=(DUTCH,)))
