@@ -84,7 +84,7 @@ def _prepare(backup: Path, prepared: Path, hold: Callable[[Connection], None]) -
         raise MailerError(
             f"{backup} can't be copied to {prepared}: {error.strerror}.", hint="Nothing was changed."
         ) from None
-    make_standalone(prepared, backup, _DAMAGED)
+    make_standalone(prepared, backup, _DAMAGED, name=prepared)
     # By its folder, because the name of a folder may be no text, which no URL can hold.
     copy = Database(
         URL.create("sqlite", database=prepared.name).render_as_string(), prepared.absolute().parent
@@ -101,7 +101,7 @@ def _prepare(backup: Path, prepared: Path, hold: Callable[[Connection], None]) -
             hold(connection)
     finally:
         copy.close()
-    make_standalone(prepared, backup, _DAMAGED)
+    make_standalone(prepared, backup, _DAMAGED, name=prepared)
 
 
 def _keep_former(database: Database, path: Path, now: datetime) -> Path:

@@ -40,9 +40,11 @@ def take(database: Database, target: Path, *, beside: bool = False) -> Snapshot:
     is_noted = False
     try:
         with new_file(target, beside=beside) as copy:
-            database.copy_file(copy)
+            database.copy_file(copy, target)
             database_file = Path(database.url.database or "")
-            make_standalone(copy, database_file, "Keep it, stop sending, and restore an earlier backup.")
+            make_standalone(
+                copy, database_file, "Keep it, stop sending, and restore an earlier backup.", name=target
+            )
             sha256 = hash_of(copy)
             with new_file(checksum, beside=beside, replaces=_is_left(checksum, target)) as noted:
                 noted.write_text(f"{sha256}  {target.name}\n", encoding="utf-8")
@@ -85,10 +87,10 @@ def hash_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def make_standalone(path: Path, original: Path, hint: str) -> None:
+def make_standalone(path: Path, original: Path, hint: str, *, name: Path) -> None:
     """Check a copy, and make it usable without other files.
 
-    Raises MailerError, which names the `original` if it is damaged, and the copy if it can't be written.
+    Raises MailerError, which names the `original` if it is damaged, and `name` if the copy can't be written.
     """
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -97,7 +99,7 @@ def make_standalone(path: Path, original: Path, hint: str) -> None:
     except sqlite3.OperationalError as error:
         # Of the disk: what is damaged is a DatabaseError of another kind.
         raise MailerError(
-            f"{path} can't be written: {error}.", hint="Nothing was changed. Is there room on the disk?"
+            f"{name} can't be written: {error}.", hint="Nothing was changed. Is there room on the disk?"
         ) from None
     except sqlite3.Error as error:
         problem = str(error)

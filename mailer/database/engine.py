@@ -244,11 +244,11 @@ class Database:
         with self.read() as connection:
             return postgresql_setup.durability_problem(connection)
 
-    def copy_file(self, target: Path) -> None:
+    def copy_file(self, target: Path, name: Path | None = None) -> None:
         """Copy a SQLite database, see `sqlite_file.copy`. `mailer.backup.snapshot.take` also checks the copy."""
         with translated_errors(self.url), self.engine.connect() as connection:
             driver = cast("sqlite3.Connection", connection.connection.driver_connection)
-            sqlite_file.copy(driver, target)
+            sqlite_file.copy(driver, target, name or target)
             require_unchanged(connection, self.url.database or "")
 
     def _check_version(self, connection: Connection) -> None:

@@ -32,17 +32,17 @@ def create_private(path: Path, *, beside: bool = False) -> None:
     os.close(file)
 
 
-def copy(source: sqlite3.Connection, target: Path) -> None:
+def copy(source: sqlite3.Connection, target: Path, name: Path) -> None:
     """Copy a database, consistently also while others write, into a file that is empty or not there.
 
-    Raises MailerError where it can't be written.
+    Raises MailerError where it can't be written; it calls the copy by `name`, which it gets when it is whole.
     """
     try:
         with closing(sqlite3.connect(target)) as copied:
             source.backup(copied)
     except sqlite3.Error as error:
         raise MailerError(
-            f"{target} can't be written: {error}.",
+            f"{name} can't be written: {error}.",
             hint="Is the database intact, and is there room on the disk?",
         ) from None
 

@@ -46,6 +46,7 @@ def test_a_disk_without_room_is_named_and_nothing_is_left(
                 if problem is None:
                     break
                 assert "damaged" not in problem, room
+                assert ".new" not in problem, "it has a name that nobody gave"
                 assert {one.name for one in disk.iterdir()} - before <= former(disk), room
                 failures += 1
                 for one in former(disk):

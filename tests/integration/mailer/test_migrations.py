@@ -272,10 +272,10 @@ def test_the_copy_before_an_upgrade_is_whole_or_there_is_no_upgrade(
     monkeypatch.setenv("MAILER_DATABASE_URL", f"sqlite:///{sqlite_database.url.database}")
     copy = sqlite_file.copy
 
-    def copy_half(source: sqlite3.Connection, target: Path) -> None:
+    def copy_half(source: sqlite3.Connection, target: Path, name: Path) -> None:
         assert ".before-upgrade-" in target.name
         assert target.suffix == ".new"
-        copy(source, target)
+        copy(source, target, name)
         if is_damaged:
             with target.open("r+b") as file:
                 file.truncate(file.seek(0, 2) // 2)
