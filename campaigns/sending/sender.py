@@ -13,7 +13,6 @@ from mailer.errors import MailerError
 from mailer.smtp.relays import LimitsReached, Relays
 
 MIN_REST_SECONDS, MAX_REST_SECONDS = 0.01, 900.0  # that a run waits for its limits
-OPENING_SECONDS = 1.0  # after which another relay is tried while one does not greet
 
 
 class Sender:
@@ -61,27 +60,25 @@ class Sender:
     async def _use_connections(self) -> None:
         """Use as many connections as the relays may have and there are mails, until no other mail is to be begun.
 
-        Nobody waits then for a connection that is still being opened: a relay may greet minutes late, or never. Where none is
-        open and there are several relays, more are begun, so that a few mails do not wait for the one that does not greet.
+        Nobody waits then for a connection that is still being opened: a relay may greet minutes late, or never.
         """
-        ceiling = self._relays.ceiling
-        loops = [asyncio.create_task(self._connection_loop()) for _ in range(self._batches.at_most(ceiling))]
-        stopped = asyncio.create_task(self._stopped.wait())
+        connections = self._relays.ceiling
+        if not self._relays.several:  # of several one may never greet
+            connections = self._batches.at_most(connections)
+        loops = [asyncio.create_task(self._connection_loop()) for _ in range(connections)]
+        tasks = [*loops, asyncio.create_task(self._stopped.wait())]
         try:
             while not all(loop.done() for loop in loops):
-                unfinished = [task for task in (*loops, stopped) if not task.done()]
-                seconds = OPENING_SECONDS if self._relays.several and len(loops) < ceiling else None
-                done, _ = await asyncio.wait(unfinished, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                unfinished = [task for task in tasks if not task.done()]
+                done, _ = await asyncio.wait(unfinished, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
                 if self._batches.is_over and not self._batches.sessions:
                     break
-                if not (done or self._batches.sessions or self._relays.seconds_until_available()):
-                    loops.append(asyncio.create_task(self._connection_loop()))
         finally:
-            for task in (*loops, stopped):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*loops, stopped, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _connection_loop(self) -> None:
         """Use one connection after another. An error stops the run, but cancels no mail in flight."""

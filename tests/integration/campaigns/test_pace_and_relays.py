@@ -227,7 +227,6 @@ async def test_a_few_mails_do_not_wait_for_the_relay_that_does_not_greet(
             await send(dispatch_for(database, settings))
     assert everyone_once(other) == people
     assert counts(database).state is CampaignState.FINISHED
-    assert silent.connections + other.connections <= people + weight
 
 
 async def test_what_one_relay_puts_off_another_takes_at_once(database: Database) -> None:
