@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -24,7 +25,6 @@ from tests.support.waiting import until
 
 PEOPLE = 300
 CONNECTIONS = 4
-MARKED_SECONDS = 2.5  # the head file is at most a second behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,17 @@ class Send:
     def again(self) -> tuple[int, dict[str, Any]]:
         self.relay.slowness = 0
         return self.run("campaigns", "send", "notes", "--yes")
+
+    def seconds_marked(self) -> int:
+        """How many seconds of sending the head file knows of."""
+        head = self.folder / "mailer.head"
+        return int(json.loads(head.read_text(encoding="ascii"))["seconds_sent"]) if head.exists() else 0
+
+    def has_halted(self) -> bool:
+        """Whether no mail is taken for a second."""
+        before = len(self.relay.accepted)
+        time.sleep(1)
+        return len(self.relay.accepted) == before
 
     def die(self) -> None:
         """Lose the sender and the primary at once, as with the machine that both are on; the standby is promoted."""
@@ -70,7 +81,11 @@ def sending(mailer: InstalledMailer, folder: Path, *, synchronous: bool) -> Iter
         write_config(folder, relay.port, database_url=pair.url, connections=CONNECTIONS)
         process = mailer.start("campaigns", "send", "notes", "--yes", "--json", cwd=folder)
         until(lambda: len(relay.accepted) > PEOPLE // 5, "the first mails")
-        yield Send(mailer, folder, pair, relay, process)
+        try:
+            yield Send(mailer, folder, pair, relay, process)
+        finally:
+            process.kill()
+            process.communicate()
 
 
 @pytest.mark.slow
@@ -93,7 +108,10 @@ def test_a_sender_goes_on_by_itself_and_the_former_primary_is_refused_when_it_is
     mailer: InstalledMailer, tmp_path: Path
 ) -> None:
     with sending(mailer, tmp_path, synchronous=False) as send:
+        send.process.send_signal(signal.SIGSTOP)
+        send.pair.catch_up()
         send.pair.fail_over()
+        send.process.send_signal(signal.SIGCONT)
         send.relay.slowness = 0.005
         out, errors = send.process.communicate(timeout=120)
         assert (send.process.returncode, json.loads(out)["accepted"]) == (0, PEOPLE), errors
@@ -112,7 +130,8 @@ def test_an_asynchronous_standby_that_lags_more_than_the_head_file_is_refused(
 ) -> None:
     with sending(mailer, tmp_path, synchronous=False) as send:
         send.pair.cut_off()
-        time.sleep(MARKED_SECONDS)
+        before = send.seconds_marked()
+        until(lambda: send.seconds_marked() >= before + 2, "seconds that the standby has not")
         send.die()
         code, report = send.again()
         mailed = send.mailed()
@@ -128,12 +147,11 @@ def test_where_the_synchronous_standby_is_lost_no_mail_is_offered_until_it_is_ba
 ) -> None:
     with sending(mailer, tmp_path, synchronous=True) as send:
         send.pair.stop_standby()
-        time.sleep(1)
+        until(send.has_halted, "the end of the mails in flight")
         held = len(send.relay.accepted)
-        time.sleep(1)
-        assert len(send.relay.accepted) == held < PEOPLE
         found = send.mailer.run("doctor", "--offline", cwd=send.folder, check=False).stdout
         assert "every commit waits" in found
+        assert len(send.relay.accepted) == held < PEOPLE
         send.pair.start_standby()
         send.relay.slowness = 0
         out, errors = send.process.communicate(timeout=120)

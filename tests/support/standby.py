@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from mailer.database import Database
+from tests.support.waiting import until
 
 TIMEOUT_SECONDS = 60
 
@@ -37,6 +37,10 @@ class Pair:
         self.run("pg_ctl", "-D", self.primary, "-m", "immediate", "-w", "stop")
         self.run("pg_ctl", "-D", self.standby, "-w", "promote")
 
+    def catch_up(self) -> None:
+        """Wait until the standby has all that the primary has."""
+        _wait_for(self, "SELECT flush_lsn >= pg_current_wal_lsn() FROM pg_stat_replication")
+
     def return_primary(self) -> None:
         """Start the former primary again: it takes writes, for it does not know that the standby was promoted."""
         settings = f"-k {self.primary} -c listen_addresses=''"
@@ -55,6 +59,7 @@ class Pair:
         """Let the standby receive nothing more, while the primary goes on."""
         for statement in ("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()"):
             self.run("psql", "-h", self.standby, "-U", "postgres", "-c", statement)
+        _wait_for(self, "SELECT count(*) = 0 FROM pg_stat_replication")
 
     def run(self, program: str, *arguments: str | Path) -> None:
         """One of PostgreSQL's programs, as the user that owns the data."""
@@ -110,15 +115,18 @@ def _start_standby(pair: Pair) -> None:
 
 
 def _wait_for_synchronous(pair: Pair) -> None:
-    database = Database(pair.url)
-    url = database.url.set(drivername="postgresql+psycopg")
+    for statement in (
+        "ALTER SYSTEM SET synchronous_standby_names = 'standby'",
+        "SELECT pg_reload_conf()",
+    ):
+        pair.run("psql", "-h", pair.primary, "-U", "postgres", "-c", statement)
+    _wait_for(pair, "SELECT sync_state = 'sync' FROM pg_stat_replication")
+
+
+def _wait_for(pair: Pair, question: str) -> None:
+    """Wait until the primary says yes."""
+    url = Database(pair.url).url.set(drivername="postgresql+psycopg")
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    deadline = time.monotonic() + TIMEOUT_SECONDS
     with engine.connect() as connection:
-        connection.execute(text("ALTER SYSTEM SET synchronous_standby_names = 'standby'"))
-        connection.execute(text("SELECT pg_reload_conf()"))
-        state = text("SELECT sync_state FROM pg_stat_replication")
-        while connection.execute(state).scalar_one_or_none() != "sync":
-            assert time.monotonic() < deadline, "the standby does not follow"
-            time.sleep(0.1)
+        until(lambda: connection.execute(text(question)).scalar_one_or_none() is True, question)
     engine.dispose()
