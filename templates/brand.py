@@ -31,6 +31,10 @@ class Brand:
     font: str | None = None
     footer: str | None = None
 
+    def after_title(self, title: str) -> str:
+        """What follows the title of a page or a mail: the name, unless the title has it."""
+        return "" if self.name in title else f" · {self.name}"
+
 
 def contrast_ratio(first: str, second: str) -> float:
     """The contrast ratio of two colours, from 1 to 21 (WCAG 2.2, "contrast ratio")."""

@@ -55,7 +55,7 @@ def render_service_mail(
     mjml = render_template(HTML_TEMPLATE, context, templates_dir=templates_dir)
     html = compile_mjml(mjml, template=HTML_TEMPLATE, css="", templates_dir=templates_dir)
     return RenderedServiceMail(
-        subject=shown.title if brand.name in shown.title else f"{shown.title} · {brand.name}",
+        subject=shown.title + brand.after_title(shown.title),
         html=html,
         text=render_template(TEXT_TEMPLATE, context, templates_dir=templates_dir),
         images=tuple(
