@@ -8,9 +8,9 @@ import click
 
 from mailer.commands import CommandContext, json_option, write_table
 from mailer.commands.acts import record_act
-from mailer.errors import InvalidInput
+from mailer.errors import InvalidInput, NotFound
 from mailer.quantity import quantity
-from subscribers import former_people, people, rights
+from subscribers import former_people, rights
 from subscribers.commands.free_text import parse_free_text
 from subscribers.commands.options import address_of, email_argument, hasher_of, parse_time
 from subscribers.rights import holds
@@ -49,11 +49,12 @@ def add(context: CommandContext, email: str, ground: str, until: str, as_json: b
     hasher, now = hasher_of(context), context.now()
     end = _end(context, until, now)
     with context.database.write() as connection:
-        former = former_people.find(connection, address, hasher)
-        person = people.find(connection, address) or (former[0] if former else None)
-        person = person or rights.find(
-            connection, address, hasher
-        )  # raises NotFound, which says what is known
+        try:
+            person = rights.find(connection, address, hasher)
+        except NotFound:
+            if not (former := former_people.find(connection, address, hasher)):
+                raise
+            person = former[0]
         number = holds.add(connection, person.id, ground, end, now)
         record_act(context, [person.id], connection=connection)
     text = f"Hold {number}: kept until {end.astimezone(context.settings.tz):%Y-%m-%d %H:%M %Z}."
