@@ -51,9 +51,9 @@ def purge(context: CommandContext, dry_run: bool, yes: bool, as_json: bool) -> N
     """
     with context.database.read() as connection:
         doubt = purge_clock.doubt(connection, context.now())
-    if doubt is not None and dry_run:
-        context.console.print(doubt)
     if dry_run:
+        if doubt is not None:
+            context.console.print(doubt)
         now = context.now()
         kinds = [*_people(context, now), *_other_kinds(context, now)]
         found = retention.count_expired(context.database, kinds)

@@ -24,6 +24,7 @@ from campaigns.reports.status import (
 from campaigns.states import CampaignState, DeliveryState
 from mailer.database import Heartbeat, ProcessKind, heartbeats
 
+_SENDS_WHAT_IS_DUE = frozenset({ProcessKind.RUN_DUE, ProcessKind.WORKER})
 # The documentation lets cron run `run-due` every five minutes.
 RUN_DUE_STALE = timedelta(minutes=20)
 SERVE_STALE = timedelta(minutes=2)
@@ -116,7 +117,7 @@ def _held(connection: Connection) -> Iterator[Problem]:
 
 def _stopped(beats: Sequence[Heartbeat], now: datetime, zone: tzinfo) -> Iterator[Problem]:
     """Problems of processes whose heartbeats have stopped."""
-    sending = [one.at for one in beats if one.kind in {ProcessKind.RUN_DUE, ProcessKind.WORKER}]
+    sending = [one.at for one in beats if one.kind in _SENDS_WHAT_IS_DUE]
     if sending and now - max(sending) > RUN_DUE_STALE:
         yield Problem(
             ProblemSeverity.FAILURE,
@@ -134,7 +135,7 @@ def _stopped(beats: Sequence[Heartbeat], now: datetime, zone: tzinfo) -> Iterato
 
 def _not_purged(connection: Connection, beats: Sequence[Heartbeat], now: datetime) -> Iterator[Problem]:
     """Whether the daily purge waits for somebody to say that the clock is right."""
-    if any(one.kind in {ProcessKind.RUN_DUE, ProcessKind.WORKER} for one in beats):
+    if any(one.kind in _SENDS_WHAT_IS_DUE for one in beats):
         doubt = purge_clock.doubt(connection, now)
         if doubt is not None:
             step = "set the clock, or, where it is right, mailer privacy purge"
