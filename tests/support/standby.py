@@ -57,9 +57,13 @@ class Pair:
 
     def cut_off(self) -> None:
         """Let the standby receive nothing more, while the primary goes on."""
-        for statement in ("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()"):
-            self.run("psql", "-h", self.standby, "-U", "postgres", "-c", statement)
+        self.set(self.standby, "primary_conninfo = ''")
         _wait_for(self, "SELECT count(*) = 0 FROM pg_stat_replication")
+
+    def set(self, server: Path, setting: str) -> None:
+        """Change a setting of one of the two while it runs."""
+        for statement in (f"ALTER SYSTEM SET {setting}", "SELECT pg_reload_conf()"):
+            self.run("psql", "-h", server, "-U", "postgres", "-c", statement)
 
     def run(self, program: str, *arguments: str | Path) -> None:
         """One of PostgreSQL's programs, as the user that owns the data."""
@@ -115,11 +119,7 @@ def _start_standby(pair: Pair) -> None:
 
 
 def _wait_for_synchronous(pair: Pair) -> None:
-    for statement in (
-        "ALTER SYSTEM SET synchronous_standby_names = 'standby'",
-        "SELECT pg_reload_conf()",
-    ):
-        pair.run("psql", "-h", pair.primary, "-U", "postgres", "-c", statement)
+    pair.set(pair.primary, "synchronous_standby_names = 'standby'")
     _wait_for(pair, "SELECT sync_state = 'sync' FROM pg_stat_replication")
 
 
