@@ -18,6 +18,7 @@ from templates.brand import Brand
 
 
 def record_beat(context: CommandContext, kind: ProcessKind) -> None:
+    """Record that a process of this kind is at work."""
     with context.database.write() as connection:
         beat(connection, kind, context.now())
 
@@ -62,6 +63,7 @@ def anchor_problems(context: CommandContext) -> list[str]:
 
 
 def webhook_parts(context: CommandContext) -> tuple[Database, KeySource, Reach]:
+    """What calling webhooks needs."""
     allowed = context.settings.webhooks
     return (
         context.database,
@@ -71,6 +73,7 @@ def webhook_parts(context: CommandContext) -> tuple[Database, KeySource, Reach]:
 
 
 def service_mail_parts(context: CommandContext) -> tuple[Database, Settings, Callable[[], Brand], KeySource]:
+    """What sending service mails needs."""
     settings = context.settings
 
     def brand() -> Brand:

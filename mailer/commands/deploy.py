@@ -29,7 +29,7 @@ UNITS = (
 )
 HOMES = ("/home", "/root", "/run/user")  # what systemd's ProtectHome hides
 
-# What needs no quoting in any of these files: no space, quote, %, $, #, ; or brace.
+# The option or the setting that each value of a template comes from.
 _WHERE = {
     "user": "--user",
     "mailto": "--mailto",
@@ -39,6 +39,7 @@ _WHERE = {
     "host": "public_url",
     "path": "public_url",
 }
+# What needs no quoting in any of these files: no space, quote, %, $, #, ; or brace.
 _PLAIN = re.compile(r"[\w./@+,:=~\[\]-]+")
 _UPSTREAM = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+):([0-9]{1,5})", re.IGNORECASE)
 _LARGEST_PORT = 65_535
